@@ -1,0 +1,16 @@
+"""What can go wrong with the store, as one error that the front door turns into a message."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """The store cannot be used: not writable, not readable, or of a format that cannot be set aside."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ObjectError(Exception):
+    """A stored object is missing, or its bytes are not those that were written."""

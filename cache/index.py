@@ -1,0 +1,279 @@
+"""The index: what the store knows, in one SQLite file. Every method is one question or one atomic change.
+
+WAL mode: readers never wait for a build. Writers take turns; a build holds the store's lock anyway. Statements run
+under one lock, so worker threads may share an `Index`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cache.errors import StoreError
+from cache.records import Artifact, Product
+from cache.signatures import Signature
+
+VERSION = 1
+_BATCH = 500
+
+
+class Index:
+    """An open index. Close it, or use it as a context manager."""
+
+    def __init__(self, path: Path, *, existing: bool = False) -> None:
+        """Open the index, made anew if there is none or if it is of another version or damaged (see `warning`).
+
+        With `existing` it must be there and sound. Raises `StoreError`.
+        """
+        self.path = path
+        self.warning: str | None = None
+        self._lock = threading.RLock()
+        self._connection = _open(path, create=not existing)
+        version = _version(self._connection)
+        if existing and version != VERSION:
+            raise StoreError(f"the index {path} is not of version {VERSION}")
+        if version not in {0, VERSION}:
+            self._connection.close()
+            self._connection = self._set_aside(version)
+            version = 0
+        if version == 0:
+            self._create()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the changes inside all or none. Nests: the outermost one decides."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    # Files and memos
+
+    def files(self) -> dict[str, tuple[Signature, str]]:
+        """Return every known file's settled signature and digest, by path."""
+        rows = self._rows("SELECT path, size, mtime_ns, ctime_ns, inode, digest FROM files")
+        return {path: (Signature(*rest), digest) for path, *rest, digest in rows}
+
+    def remember_files(self, files: Iterable[tuple[str, Signature, str]]) -> None:
+        """Record settled signatures."""
+        self._many("REPLACE INTO files VALUES (?,?,?,?,?,?)", [(path, *taken, digest) for path, taken, digest in files])
+
+    def memo(self, table: str, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the JSON records that `parsed`, `schemas` or `contents` holds under `keys`."""
+        column = "content" if table == "contents" else "memo"
+        return {key: json.loads(record) for key, record in self._select(table, column, "record", keys)}
+
+    def remember(self, table: str, records: Mapping[str, Any]) -> None:
+        """Record JSON records in `parsed`, `schemas` or `contents`."""
+        self._many(f"REPLACE INTO {table} VALUES (?,?)", [(key, _json(record)) for key, record in records.items()])
+
+    def compiled_heads(self, memos: Iterable[str]) -> dict[str, Any]:
+        """Return the small facts of compiled rules, by memo key."""
+        return {memo: json.loads(head) for memo, head in self._select("compiled", "memo", "head", memos)}
+
+    def compiled_body(self, memo: str) -> bytes:
+        """Return the large facts of one compiled rule. Raises KeyError."""
+        rows = self._rows("SELECT body FROM compiled WHERE memo = ?", (memo,))
+        if not rows:
+            raise KeyError(memo)
+        return bytes(rows[0][0])
+
+    def remember_compiled(self, records: Iterable[tuple[str, Any, bytes]]) -> None:
+        """Record compiled rules: memo key, head, body."""
+        self._many("REPLACE INTO compiled VALUES (?,?,?)", [(memo, _json(head), body) for memo, head, body in records])
+
+    # Sources
+
+    def column_digests(self, content: str) -> dict[str, str]:
+        """Return the known column digests of a source's content."""
+        return dict(self._rows("SELECT column_name, digest FROM column_digests WHERE content = ?", (content,)))
+
+    def remember_column_digests(self, content: str, digests: Mapping[str, str]) -> None:
+        """Record column digests of a source's content."""
+        rows = [(content, column, digest) for column, digest in digests.items()]
+        self._many("REPLACE INTO column_digests VALUES (?,?,?)", rows)
+
+    def chunk_digests(self, chunks: Iterable[str]) -> dict[str, str]:
+        """Return the value digests known for digests of encoded column chunks."""
+        return dict(self._select("chunks", "chunks", "digest", chunks))
+
+    def remember_chunks(self, digests: Mapping[str, str]) -> None:
+        """Record which values encoded column chunks hold."""
+        self._many("REPLACE INTO chunks VALUES (?,?)", list(digests.items()))
+
+    # Artifacts, actions, products
+
+    def artifacts(self, names: Iterable[str]) -> dict[str, Artifact]:
+        """Return artifacts by digest."""
+        found = self._select("artifacts", "artifact", "rows, bytes, file_digest, columns", names)
+        return {
+            name: Artifact(name, rows, size, file_digest, {key: tuple(value) for key, value in json.loads(columns).items()})
+            for name, rows, size, file_digest, columns in found
+        }
+
+    def add_artifact(self, artifact: Artifact, build: str) -> None:
+        """Record an artifact whose object is in place."""
+        columns = _json({name: list(facts) for name, facts in artifact.columns.items()})
+        row = (artifact.artifact, artifact.rows, artifact.bytes, artifact.file_digest, columns, build)
+        self._many("REPLACE INTO artifacts VALUES (?,?,?,?,?,?)", [row])
+
+    def actions(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return action key → artifact for the keys that are known."""
+        return dict(self._select("actions", "key", "artifact", keys))
+
+    def add_action(self, key: str, artifact: str, seconds: float, build: str) -> None:
+        """Record that the action with this key yields this artifact."""
+        self._many("REPLACE INTO actions VALUES (?,?,?,?)", [(key, artifact, seconds, build)])
+
+    def products(self) -> dict[str, Product]:
+        """Return the last committed state of every product."""
+        rows = self._rows("SELECT name, artifact, key, fingerprint, memo, record, seconds, build FROM products")
+        return {row[0]: Product(*row[:5], json.loads(row[5]), *row[6:]) for row in rows}
+
+    def set_product(self, product: Product) -> None:
+        """Move a product's pointer. What was known to be up to date no longer is."""
+        row = (product.name, product.artifact, product.key, product.fingerprint, product.memo, _json(product.record))
+        with self.transaction():
+            self._many("REPLACE INTO products VALUES (?,?,?,?,?,?,?,?)", [(*row, product.seconds, product.build)])
+            self.forget_snapshot()
+
+    def drop_products(self, names: Iterable[str]) -> None:
+        """Forget products that the project no longer has."""
+        self._many("DELETE FROM products WHERE name = ?", [(name,) for name in names])
+
+    def bag(self, artifact: str, columns: str) -> str | None:
+        """Return the order-free digest of some columns of an artifact, if it was ever computed."""
+        rows = self._rows("SELECT digest FROM bags WHERE artifact = ? AND columns = ?", (artifact, columns))
+        return rows[0][0] if rows else None
+
+    def remember_bag(self, artifact: str, columns: str, digest: str) -> None:
+        """Record the order-free digest of some columns of an artifact."""
+        self._many("REPLACE INTO bags VALUES (?,?,?)", [(artifact, columns, digest)])
+
+    # Builds
+
+    def start_build(self, build: str, started: str) -> None:
+        """Record that a build began."""
+        self._many("REPLACE INTO builds VALUES (?,?,NULL,'running','{}')", [(build, started)])
+
+    def finish_build(self, build: str, seconds: float, status: str, summary: Mapping[str, int]) -> None:
+        """Record how a build ended."""
+        row = (seconds, status, _json(summary), build)
+        self._many("UPDATE builds SET seconds = ?, status = ?, summary = ? WHERE build = ?", [row])
+
+    def add_results(self, build: str, rows: Iterable[tuple[str, str, bool | None, str, float | None, str | None]]) -> None:
+        """Record products' results in a build: product, status, changed, reason, seconds, artifact."""
+        self._many("REPLACE INTO results VALUES (?,?,?,?,?,?,?)", [(build, *row) for row in rows])
+
+    def builds(self, limit: int) -> list[tuple[str, str, float | None, str, dict[str, int]]]:
+        """Return the latest builds, newest first: build, started, seconds, status, summary."""
+        rows = self._rows(
+            "SELECT build, started, seconds, status, summary FROM builds ORDER BY started DESC, build DESC LIMIT ?", (limit,)
+        )
+        return [(*row[:4], json.loads(row[4])) for row in rows]  # type: ignore[misc]
+
+    def results(self, build: str) -> list[tuple[str, str, bool | None, str, float | None, str | None]]:
+        """Return a build's results by product."""
+        return self._rows(
+            "SELECT product, status, changed, reason, seconds, artifact FROM results WHERE build = ? ORDER BY product", (build,)
+        )
+
+    # The no-op snapshot
+
+    def snapshot(self) -> dict[str, Any] | None:
+        """Return the state in which everything was up to date, if that still is the last state."""
+        rows = self._rows("SELECT record FROM snapshot")
+        return json.loads(rows[0][0]) if rows else None
+
+    def set_snapshot(self, record: Mapping[str, Any]) -> None:
+        """Record the state in which everything is up to date."""
+        self._many("REPLACE INTO snapshot VALUES (1, ?)", [(_json(record),)])
+
+    def forget_snapshot(self) -> None:
+        """Say that not everything may be up to date."""
+        self._many("DELETE FROM snapshot WHERE id = ?", [(1,)])
+
+    # How
+
+    def _rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
+        with self._lock:
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def _select(self, table: str, key: str, columns: str, keys: Iterable[str]) -> list[Any]:
+        wanted = list(keys)
+        found: list[Any] = []
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            marks = ",".join("?" * len(batch))
+            found += self._rows(f"SELECT {key}, {columns} FROM {table} WHERE {key} IN ({marks})", tuple(batch))
+        return found
+
+    def _many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        with self.transaction():
+            self._connection.executemany(sql, rows)
+
+    def _create(self) -> None:
+        script = (Path(__file__).parent / "schema.sql").read_text()
+        with self._lock:
+            self._connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
+
+    def _set_aside(self, version: int) -> sqlite3.Connection:
+        what = "is damaged" if version == -1 else f"has version {version}, which this version of rules does not know"
+        aside = self.path.with_name(f"{self.path.name}.{time.strftime('%Y%m%d-%H%M%S')}.aside")
+        self.path.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                self.path.with_name(self.path.name + suffix).replace(aside.with_name(aside.name + suffix))
+        self.warning = f"the index {what}; it was set aside as {aside.name} and a new one begun"
+        return _open(self.path, create=True)
+
+
+def _open(path: Path, *, create: bool) -> sqlite3.Connection:
+    uri = f"{path.resolve().as_uri()}?mode={'rwc' if create else 'rw'}"
+    try:
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=60)
+    except sqlite3.OperationalError as error:
+        raise StoreError(f"cannot open the index {path}: {error}") from error
+    with contextlib.suppress(sqlite3.DatabaseError):  # a damaged file is found out, and set aside, by its version
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Return the index's version, 0 for an empty file, -1 for what is no index."""
+    try:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except sqlite3.DatabaseError:
+        return -1
+    return version if version or not tables else -1
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

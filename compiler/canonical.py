@@ -1,0 +1,81 @@
+"""The canonical AST: one tree for rules that mean the same. Passes are functions in a tuple, each sound by itself.
+
+The canonical form decides what is compared, never what is executed: the engine runs the executed form of
+`compiler.qualify`. A pass may always do less (rules that mean the same then differ, which costs a rebuild), never more
+(rules that differ would share a result). Idempotent: a canonical tree is its own canonical form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from compiler.dialect import render
+from compiler.passes.ctes import inline_single_use_ctes, order_ctes
+from compiler.passes.joins import spell_joins
+from compiler.passes.names import number_names
+from compiler.passes.ordering import spell_ordering
+from compiler.passes.predicates import drop_parens, orient_comparisons, push_not, sort_connectors
+from compiler.resolve import INPUT_DB
+
+Pass = Callable[[exp.Query], exp.Query]
+
+NAMING_PASSES: tuple[Pass, ...] = (number_names,)
+"""What may be done even to a rule with volatile calls: nothing is moved, merged or dropped."""
+
+PASSES: tuple[Pass, ...] = (
+    drop_parens,
+    inline_single_use_ctes,
+    order_ctes,
+    spell_joins,
+    spell_ordering,
+    number_names,
+    push_not,
+    orient_comparisons,
+    sort_connectors,
+    # Numbers follow the order of scopes, and subqueries in predicates have just been put in order.
+    number_names,
+    orient_comparisons,
+    sort_connectors,
+)
+
+
+def canonical(query: exp.Query, *, volatile: bool = False) -> tuple[exp.Query, tuple[str, ...]]:
+    """Return the canonical AST of an executed form (which is left as it is) and the inputs, in order of position.
+
+    Inputs are named by position in the tree ("0", "1", …), so renaming a product changes nothing.
+    """
+    tree = query.copy()
+    for rewrite in NAMING_PASSES if volatile else PASSES:
+        tree = rewrite(tree)
+    positions: dict[str, str] = {}
+    for table in tree.find_all(exp.Table, bfs=False):
+        if table.db == INPUT_DB:
+            number = positions.setdefault(table.name, str(len(positions)))
+            table.set("this", exp.Identifier(this=number, quoted=True))
+    return tree, tuple(positions)
+
+
+def rendered(tree: exp.Query) -> str:
+    """Return a canonical tree as SQL text, with the parentheses that text needs."""
+    return render(_parenthesised(tree.copy()))
+
+
+_OPERATORS = (exp.Binary, exp.Unary, exp.Between, exp.In, exp.Not)
+_SPELLED_AS_CALLS = (exp.Func, exp.Dot, exp.Paren, exp.PropertyEQ, exp.Kwarg, exp.Slice, exp.Distinct, exp.Alias)
+
+
+def _parenthesised(tree: exp.Query) -> exp.Query:
+    for node in list(tree.walk()):
+        parent = node.parent
+        if not _is_operator(node) or parent is None or not (_is_operator(parent) or isinstance(parent, exp.Bracket | exp.Cast)):
+            continue
+        if isinstance(node, exp.Connector) and type(node) is type(parent) and node.arg_key == "this":
+            continue
+        node.replace(exp.Paren(this=node.copy()))
+    return tree
+
+
+def _is_operator(node: exp.Expr) -> bool:
+    return isinstance(node, _OPERATORS) and (isinstance(node, exp.Connector) or not isinstance(node, _SPELLED_AS_CALLS))

@@ -1,0 +1,293 @@
+"""SQL text ↔ AST, so that what is rendered means to the engine what the author wrote.
+
+The parser knows the engine's functions by name (`compiler.functions`) and keeps every call as a call; it reads
+operators as the engine does (`compiler.operators`); it writes out sugar as the calls that the engine itself makes of it
+([1, 2] → make_array(1, 2)); and it accepts only nodes that were tested to come back with the same meaning. Whatever
+else the text holds is an error with a place and a hint, never a silent difference.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, ClassVar
+
+if importlib.util.find_spec("sqlglotc") is not None:
+    raise ImportError(
+        "the package sqlglotc is installed: compiled SQLGlot cannot be subclassed; uninstall sqlglotc and install the "
+        "plain sqlglot again"
+    )
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import UsingColumnOrder
+from sqlglot.dialects.postgres import Postgres
+from sqlglot.errors import ErrorLevel, ParseError, TokenError, UnsupportedError
+from sqlglot.generators.postgres import PostgresGenerator
+from sqlglot.tokens import Token, Tokenizer, TokenType
+
+from compiler.deep import with_deep_stack
+from compiler.errors import SqlError
+from compiler.functions import ScalarFunction, WindowFunction
+from compiler.grammar import Grammar
+from compiler.supported import TYPE_NAMES, check
+
+__all__ = ["DIALECT", "DataFusionSQL", "ScalarFunction", "WindowFunction", "parse", "render", "variable_name"]
+
+
+class DataFusionSQL(Postgres):
+    """The SQL of DataFusion 55. The name is not DataFusion: Ibis enters that one in SQLGlot's registry."""
+
+    NORMALIZE_FUNCTIONS = False
+    USING_COLUMN_ORDER = UsingColumnOrder.IN_PLACE
+    SUPPORTS_FIXED_SIZE_ARRAYS = True
+    SUPPORTS_USER_DEFINED_TYPES = False
+    INDEX_OFFSET = 0  # subscripts are never shifted, so -1 and expressions survive
+    UNESCAPED_SEQUENCES: ClassVar[dict[str, str]] = {}
+
+    class Tokenizer(Postgres.Tokenizer):
+        """Tokens: no dollar-quoted, bit or national strings; `$` starts a variable."""
+
+        COMMANDS: ClassVar[set[TokenType]] = set()
+        HEREDOC_STRINGS: ClassVar[list[Any]] = []
+        BIT_STRINGS: ClassVar[list[Any]] = []
+        UNICODE_STRINGS: ClassVar[list[Any]] = []
+        SINGLE_TOKENS: ClassVar[dict[str, TokenType]] = {**Tokenizer.SINGLE_TOKENS, "$": TokenType.PARAMETER}
+        KEYWORDS: ClassVar[dict[str, TokenType]] = {
+            **{
+                word: kind
+                for word, kind in Postgres.Tokenizer.KEYWORDS.items()
+                if kind not in (TokenType.COMMAND, TokenType.RLIKE) or word == "~"
+            },
+            "FLOAT": TokenType.FLOAT,
+            "!~": TokenType.RLIKE,
+            "!~*": TokenType.IRLIKE,
+            "!~~": TokenType.LIKE,
+            "!~~*": TokenType.ILIKE,
+        }
+
+    Parser = Grammar
+
+    class Generator(PostgresGenerator):
+        """The generator: nothing of Postgres's rewriting, no comments, types by the engine's names."""
+
+        LIMIT_FETCH = "LIMIT"
+        MULTI_ARG_DISTINCT = True
+        TRY_SUPPORTED = True
+        STAR_EXCLUDE_REQUIRES_DERIVED_TABLE = False
+        TYPE_MAPPING: ClassVar[dict[exp.DType, str]] = TYPE_NAMES
+        TRANSFORMS: ClassVar[dict[type[exp.Expr], Callable[..., str]]] = {
+            **{
+                node: transform
+                for node, transform in PostgresGenerator.TRANSFORMS.items()
+                if node not in (exp.Select, exp.Max, exp.Min, exp.TryCast, exp.BitwiseXor)
+            },
+            ScalarFunction: lambda self, e: self.func(e.name, *e.expressions),
+            WindowFunction: lambda self, e: self.func(e.name, *e.expressions),
+            exp.BitwiseXor: lambda self, e: self.binary(e, "^"),
+        }
+
+        def nullsafeeq_sql(self, expression: exp.NullSafeEQ) -> str:
+            return self._enclosed(expression, super().nullsafeeq_sql(expression))
+
+        def nullsafeneq_sql(self, expression: exp.NullSafeNEQ) -> str:
+            return self._enclosed(expression, super().nullsafeneq_sql(expression))
+
+        def _enclosed(self, expression: exp.Expr, sql: str) -> str:
+            """The engine reads everything after DISTINCT FROM as its operand, so the comparison stands in parentheses."""
+            return sql if isinstance(expression.parent, exp.Paren) else f"({sql})"
+
+        def dot_sql(self, expression: exp.Dot) -> str:
+            """s.field → s['field']: the engine takes the dot only after a plain column."""
+            return f"{self.sql(expression, 'this')}[{self.sql(exp.Literal.string(expression.name))}]"
+
+        def interval_sql(self, expression: exp.Interval) -> str:
+            unit = expression.text("unit").lower()
+            text = f"{expression.this.name} {unit}".strip()
+            return f"INTERVAL {self.sql(exp.Literal.string(text))}"
+
+        def ignorenulls_sql(self, expression: exp.IgnoreNulls) -> str:
+            return f"{self.sql(expression, 'this')} IGNORE NULLS"
+
+        def respectnulls_sql(self, expression: exp.RespectNulls) -> str:
+            return f"{self.sql(expression, 'this')} RESPECT NULLS"
+
+        def bracket_sql(self, expression: exp.Bracket) -> str:
+            items = ", ".join(self.sql(item) for item in expression.expressions)
+            return f"{self.sql(expression, 'this')}[{items}]"
+
+        def datatype_sql(self, expression: exp.DataType) -> str:
+            if expression.is_type(exp.DType.ARRAY) and expression.expressions:
+                return f"{self.expressions(expression, flat=True)}[{self.expressions(expression, key='values', flat=True)}]"
+            return super(PostgresGenerator, self).datatype_sql(expression)
+
+        def unnest_sql(self, expression: exp.Unnest) -> str:
+            return super(PostgresGenerator, self).unnest_sql(expression)
+
+
+DIALECT = DataFusionSQL
+
+_STARTS = (TokenType.SELECT, TokenType.WITH, TokenType.VALUES, TokenType.FROM)
+_INTERNALS = re.compile(r"Required keyword: .*")
+_NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_STRINGS = (TokenType.STRING, TokenType.BYTE_STRING)
+_OPENING = (TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE)
+_CLOSING = (TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE)
+
+def variable_name(node: exp.Expr) -> str | None:
+    """Return the name of the project variable that `node` stands for (`$min_distance`), or None."""
+    return node.name if isinstance(node, exp.Parameter) else None
+
+
+def render(ast: exp.Expr, *, pretty: bool = False) -> str:
+    """Return the SQL of `ast` for the engine: identifiers quoted as in the tree, no comments.
+
+    Raises `SqlError` when the tree holds something that this dialect cannot say.
+    """
+
+    def work() -> str:
+        return ast.sql(dialect=DIALECT, pretty=pretty, comments=False, unsupported_level=ErrorLevel.RAISE)
+
+    try:
+        try:
+            return work()
+        except RecursionError:
+            return with_deep_stack(work)
+    except RecursionError:
+        raise SqlError("nested too deeply", code="too-deep") from None
+    except UnsupportedError as error:
+        raise SqlError(f"cannot be written in the engine's SQL: {str(error).splitlines()[0]}") from error
+
+
+def parse(sql: str) -> exp.Query:
+    """Return the one query that `sql` holds.
+
+    Raises `SqlError` for text that is empty, is not SQL, holds several statements or something else than a query, or
+    uses what the engine would not read as the author meant it.
+    """
+    tokens = _tokens(sql)
+    _require_one_query(tokens)
+
+    def work() -> exp.Query:
+        parser = DIALECT().parser(error_level=ErrorLevel.IMMEDIATE, error_message_context=len(sql))
+        tree = parser.parse(tokens, sql)[0]
+        return check(tree)
+
+    try:
+        try:
+            return work()
+        except RecursionError:
+            return with_deep_stack(work)
+    except RecursionError:
+        raise _too_deep(tokens) from None
+    except ParseError as error:
+        raise _located(error, sql) from error
+
+
+def _tokens(sql: str) -> list[Token]:
+    try:
+        tokens = DIALECT().tokenize(sql)
+    except TokenError as error:
+        raise _unreadable(sql, error) from error
+    while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
+        tokens.pop()
+    return tokens
+
+
+def _require_one_query(tokens: list[Token]) -> None:
+    first = next((token for token in tokens if token.token_type != TokenType.L_PAREN), None)
+    if first is None:
+        raise SqlError("there is no query in this text", line=1, column=1, hint="a rule is one SELECT", code="empty")
+    separator = next((i for i, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON), None)
+    if separator is not None:
+        raise _at(tokens[separator], "a second statement starts after this ;", "a rule is one query", "several-statements")
+    if first.token_type not in _STARTS:
+        message = f"a rule is one query, and {first.text.upper()} does not start one"
+        raise _at(first, message, "start with SELECT or WITH", "not-a-query")
+    for left, right in pairwise([*tokens, tokens[-1]]):
+        if left.token_type in _STRINGS and right.token_type in _STRINGS and left is not right:
+            raise _at(right, "adjacent string literals are not joined by the engine", "write || between them")
+        if left.token_type == TokenType.NUMBER:
+            joined = right.text if right.token_type == TokenType.VAR and right.start == left.end + 1 else ""
+            if joined or not _NUMBER.fullmatch(left.text):
+                hint = "digits are not grouped, and an alias needs a space before it"
+                raise _at(left, f"'{left.text}{joined}' is not a number", hint)
+
+
+def _at(token: Token, message: str, hint: str | None = None, code: str = "sql") -> SqlError:
+    """Return an error at the first character of `token`; SQLGlot counts columns to the last one."""
+    width = token.end - token.start
+    return SqlError(message, line=token.line, column=max(1, token.col - width), hint=hint, code=code)
+
+
+def _too_deep(tokens: list[Token]) -> SqlError:
+    """Return the error for a text that exhausts even the deep stack, at its innermost parenthesis."""
+    depth, deepest, at = 0, 0, tokens[0]
+    for token in tokens:
+        if token.token_type in _OPENING:
+            depth += 1
+            if depth > deepest:
+                deepest, at = depth, token
+        elif token.token_type in _CLOSING:
+            depth -= 1
+    return _at(at, "nested too deeply", "compute a part of it in a CTE", "too-deep")
+
+
+def _located(error: ParseError, sql: str) -> SqlError:
+    facts = error.errors[0] if error.errors else {}
+    description = str(facts.get("description") or error).splitlines()[0].rstrip(".")
+    # The parser was told to keep all context, so this is the text before the token.
+    line, column = _place(sql, len(facts.get("start_context") or ""))
+    near = (str(facts.get("highlight") or "").splitlines() or [""])[0]
+    if description.startswith("Invalid expression") and near:
+        message = f"unexpected {near}"
+    else:
+        description = _INTERNALS.sub("an expression is missing", description.partition(" but got <Token")[0])
+        message = description[0].lower() + description[1:] if description[1:2].islower() else description
+        message += f", near {near}" if near else ""
+    return SqlError(message, line=line, column=column, code="syntax")
+
+
+def _unreadable(sql: str, error: TokenError) -> SqlError:
+    """Return the error for text that is not even tokens: as a rule a string or quoted name that never ends."""
+    cause = str(error.__cause__ or error)
+    start = _unclosed(sql)
+    if start is None:
+        line, column = _place(sql, min((error.start or 0) + 50, len(sql)))
+        return SqlError(cause.splitlines()[0], line=line, column=column, code="syntax")
+    line, column = _place(sql, start)
+    return SqlError(f"the {'/*' if sql[start] == '/' else sql[start]} here is never closed", line=line, column=column, code="syntax")
+
+
+def _unclosed(sql: str) -> int | None:
+    """Return where the string, quoted name or comment starts that runs to the end of the text."""
+    position = 0
+    while position < len(sql):
+        start = position
+        if sql.startswith("--", position):
+            position = sql.find("\n", position) % (len(sql) + 1)
+        elif sql.startswith("/*", position):
+            position = _comment_end(sql, position)
+        elif sql[position] in "'\"":
+            position = sql.find(sql[position], position + 1)
+        if position < 0:
+            return start
+        position += 1
+    return None
+
+
+def _comment_end(sql: str, start: int) -> int:
+    """Return the last character of the comment, which may hold others, or -1."""
+    depth = 0
+    for mark in re.finditer(r"/\*|\*/", sql[start:]):
+        depth += 1 if mark[0] == "/*" else -1
+        if depth == 0:
+            return start + mark.end() - 1
+    return -1
+
+
+def _place(sql: str, offset: int) -> tuple[int, int]:
+    """Return the 1-based line and column of a character."""
+    before = sql[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1

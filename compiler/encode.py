@@ -1,0 +1,65 @@
+"""An AST as bytes and back: what fingerprints hash, what the index stores, what `diff` reads.
+
+A node is `[class name, {argument: value, …}]` in compact JSON with sorted keys. Comments, positions and every other
+`meta` stay out, and so does an argument that is None, False or an empty list: SQLGlot itself leaves such arguments out or
+sets them as it happens to parse. (`hash()` and `==` of SQLGlot ignore case on some nodes, and are seeded.)
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlglot import exp
+
+import compiler.functions as own_nodes
+
+
+def encode(node: exp.Expr) -> bytes:
+    """Return the canonical bytes of a tree. Equal bytes mean equal trees, names and literals to the letter."""
+    return json.dumps(_dump(node), ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def decode(data: bytes) -> exp.Expr:
+    """Return the tree that `encode` wrote."""
+    node = _load(json.loads(data))
+    assert isinstance(node, exp.Expr)
+    return node
+
+
+def blind_key(node: exp.Expr) -> str:
+    """Return a sort key of `node` that no internal name and no input's name takes part in."""
+    return json.dumps(_dump(node, blind=True), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _dump(value: Any, *, blind: bool = False) -> Any:
+    if isinstance(value, exp.Expr):
+        if blind and isinstance(value, exp.Column) and value.table:
+            return ["Column", {"this": _dump(value.this)}]
+        if blind and isinstance(value, exp.Table | exp.TableAlias):
+            return [type(value).__name__, {}]
+        arguments = {key: _dump(item, blind=blind) for key, item in value.args.items() if not _absent(item)}
+        return [type(value).__name__, arguments]
+    if isinstance(value, list):
+        return [_dump(item, blind=blind) for item in value]
+    if isinstance(value, exp.DType):
+        return {"$": value.name}
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    raise TypeError(f"cannot encode {type(value).__name__}")
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value is False or (isinstance(value, list) and not value)
+
+
+def _load(value: Any) -> Any:
+    if isinstance(value, dict):
+        return exp.DType[value["$"]]
+    if not isinstance(value, list):
+        return value
+    if len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict) and "$" not in value[1]:  # noqa: PLR2004 — [class, arguments]
+        name, arguments = value
+        node = getattr(exp, name, None) or getattr(own_nodes, name)
+        return node(**{key: _load(item) for key, item in arguments.items()})
+    return [_load(item) for item in value]

@@ -1,0 +1,22 @@
+"""Step 3 of 7, fingerprint: 128 bits that are equal for two rules only if they yield the same table from equal inputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import xxhash
+
+FORMAT = 1
+"""Version of the canonical form and of everything hashed here. Raise it when either changes."""
+
+
+def fingerprint(parts: Mapping[str, object]) -> str:
+    """Return the xxh3_128 digest, 32 hex digits, of the parts that decide a rule's result."""
+    text = json.dumps({"format": FORMAT, **parts}, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return xxhash.xxh3_128_hexdigest(text.encode())
+
+
+def digest_of(data: bytes) -> str:
+    """Return the xxh3_128 digest of bytes, 32 hex digits."""
+    return xxhash.xxh3_128_hexdigest(data)

@@ -1,0 +1,90 @@
+"""CTEs: a CTE used once is a derived table; the others stand in the order in which the query comes to need them."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+from sqlglot.optimizer.scope import Scope, traverse_scope
+
+
+def inline_single_use_ctes(query: exp.Query) -> exp.Query:
+    """Put each plain CTE that is referenced exactly once in the place of its reference.
+
+    WITH c AS (SELECT t.a FROM t) SELECT x.a FROM c AS x → SELECT x.a FROM (SELECT t.a FROM t) AS x
+    """
+    while True:
+        uses = _references(query)
+        single = next(
+            (
+                (cte, tables[0])
+                for cte, tables in uses
+                if len(tables) == 1 and not _is_recursive(cte) and _is_plain(tables[0])
+            ),
+            None,
+        )
+        if single is None:
+            return query
+        cte, table = single
+        with_ = cte.parent
+        assert isinstance(with_, exp.With)
+        body = cte.this
+        cte.pop()
+        if not with_.expressions:
+            with_.pop()
+        table.replace(exp.Subquery(this=body, alias=exp.TableAlias(this=table.args["alias"].this)))
+
+
+def order_ctes(query: exp.Query) -> exp.Query:
+    """Order the CTEs of each WITH by first use, each after those it reads itself.
+
+    WITH b AS (…), a AS (…) SELECT … FROM a JOIN b … → WITH a AS (…), b AS (…) SELECT … FROM a JOIN b …
+    """
+    uses = {id(table): cte for cte, tables in _references(query) for table in tables}
+    for with_ in list(query.find_all(exp.With)):
+        if with_.recursive or len(with_.expressions) == 1 or with_.parent is None:
+            continue
+        members = {id(cte) for cte in with_.expressions}
+        ordered: list[exp.Expr] = []
+
+        def visit(node: exp.Expr, members: set[int] = members, ordered: list[exp.Expr] = ordered) -> None:
+            for table in node.find_all(exp.Table, bfs=False):
+                cte = uses.get(id(table))
+                if cte is not None and id(cte) in members and all(cte is not seen for seen in ordered):
+                    members.discard(id(cte))
+                    visit(cte)
+                    ordered.append(cte)
+
+        owner = with_.parent
+        for key, value in owner.args.items():
+            if key != "with_":
+                for child in value if isinstance(value, list) else (value,):
+                    if isinstance(child, exp.Expr):
+                        visit(child)
+        unused = [cte for cte in with_.expressions if all(cte is not seen for seen in ordered)]
+        with_.set("expressions", ordered + unused)
+    return query
+
+
+def _references(query: exp.Query) -> list[tuple[exp.CTE, list[exp.Table]]]:
+    """Every CTE of the query, innermost first, with the tables that refer to it."""
+    by_body: dict[int, list[exp.Table]] = {}
+    seen: set[int] = set()
+    for scope in traverse_scope(query):
+        for table in scope.tables:
+            source = scope.sources.get(table.alias_or_name)
+            if isinstance(source, Scope) and not table.db and id(table) not in seen:
+                seen.add(id(table))
+                by_body.setdefault(id(source.expression), []).append(table)
+    return [(cte, by_body.get(id(cte.this), [])) for cte in reversed(list(query.find_all(exp.CTE)))]
+
+
+def _is_recursive(cte: exp.CTE) -> bool:
+    with_ = cte.parent
+    return isinstance(with_, exp.With) and bool(with_.recursive)
+
+
+def _is_plain(table: exp.Table) -> bool:
+    """Whether the reference is a bare name with an alias: no sample, pivot, column list or nested join on it."""
+    alias = table.args.get("alias")
+    if alias is None or alias.args.get("columns"):
+        return False
+    return all(not value for key, value in table.args.items() if key not in {"this", "alias"})

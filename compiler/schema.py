@@ -1,0 +1,53 @@
+"""What the compiler knows of a table: its column names, and their types as opaque spellings.
+
+The compiler never computes with types. It passes them from the engine, which infers them, to the keys, which hash
+them; `arrow` is the engine's own serialised form, carried so that the engine can read it back exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name and its Arrow type as text, for example `timestamp[us, tz=UTC]`."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a source or a product, in order.
+
+    `arrow` is the serialised Arrow schema (IPC encapsulated message); two schemas are equal when their names and type
+    spellings are.
+    """
+
+    columns: tuple[Column, ...]
+    arrow: bytes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Schema) and self.columns == other.columns
+
+    def __hash__(self) -> int:
+        return hash(self.columns)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names, in order."""
+        return tuple(column.name for column in self.columns)
+
+
+class SchemaPlanner(Protocol):
+    """The engine, as the compiler sees it: it plans a query on empty tables and tells the result's schema."""
+
+    def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
+        """Return the schema of `sql`; the planner may remember it under `key`.
+
+        `inputs` maps each input's name to its schema and to the columns the query may see: any other column does not
+        exist for the planner, so a scan set that misses one fails here. Raises `SqlError` when the query is wrong.
+        """
+        ...

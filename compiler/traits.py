@@ -1,0 +1,56 @@
+"""What else about a query decides how its result may be keyed and compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from compiler import functions
+
+_TIE_FREE_WINDOWS = {"rank", "dense_rank", "percent_rank", "cume_dist"}
+
+
+@dataclass(frozen=True)
+class Traits:
+    """Facts about one query.
+
+    volatile: the volatile calls in it, as written ("random()"); such a query may differ from run to run.
+    order_dependent: its rows can depend on the order of its inputs' rows (LIMIT, ties in windows, array_agg, …).
+    float_sensitive: it adds or averages; the last bits of a float result depend on how rows are batched.
+    ordered: its own row order is content, because it ends in ORDER BY.
+    """
+
+    volatile: tuple[str, ...]
+    order_dependent: bool
+    float_sensitive: bool
+    ordered: bool
+
+
+def traits(query: exp.Query) -> Traits:
+    """Return the traits of a qualified query. What is not known to be harmless counts as harmful."""
+    volatile = [node.sql() for node in query.find_all(exp.Func) if functions.is_volatile(node)]
+    names = {name for node in query.find_all(exp.Func) if (name := functions.function_name(node))}
+    return Traits(
+        volatile=tuple(dict.fromkeys(volatile)),
+        order_dependent=any(_is_order_dependent(node) for node in query.walk()),
+        float_sensitive=any(functions.is_float_sensitive(name) for name in names),
+        ordered=query.args.get("order") is not None,
+    )
+
+
+def _is_order_dependent(node: exp.Expr) -> bool:
+    if isinstance(node, exp.Limit | exp.Offset | exp.Fetch):
+        return True
+    if isinstance(node, exp.Distinct):
+        return node.args.get("on") is not None
+    if isinstance(node, exp.Window):
+        function = node.this
+        name = functions.function_name(function) if isinstance(function, exp.Func) else None
+        if name in _TIE_FREE_WINDOWS:
+            return False
+        spec = node.args.get("spec")
+        # A frame of whole peer groups does not care how ties are ordered; any other may cut through them.
+        by_peers = spec is None or spec.args.get("kind") == "RANGE"
+        return not (isinstance(function, exp.AggFunc) and by_peers and not functions.is_order_dependent(function))
+    return isinstance(node, exp.Func) and functions.is_order_dependent(node)

@@ -1,0 +1,1 @@
+"""The DAG of a project: order, selection, plan. Plain data, no I/O."""

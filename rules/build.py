@@ -1,0 +1,258 @@
+"""THE DRIVER: load → compile → fingerprint → diff → plan → execute → store. Read this first.
+
+`prepare` is what planning and building share, one call a step; `plan` stops there, `build` goes on. Everything between
+the steps is plain data, so the plan that is explained is the plan that is executed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from cache.keys import Content
+from graph.dag import Dag
+from graph.plan import Known, Plan, make_plan
+from graph.selection import Facts, SelectionError, select
+from rules import noop
+from rules.compiling import CompiledRule, compile_rules, make_dag
+from rules.errors import UserError, UserErrors
+from rules.execution import Execution
+from rules.load import FileDigests, Rule, load_rules
+from rules.profiles import DEFAULT, Profile
+from rules.project import Project
+from rules.results import BuildReport, Observer, Result
+from rules.sources import Sources
+from rules.store import Store, open_store
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: which products, under which profile, and how failures are met."""
+
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    force: tuple[str, ...] = ()
+    profile: str = DEFAULT
+    jobs: int | None = None
+    keep_going: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known before anything is executed.
+
+    order: the selected products, inputs first. broken: what is wrong with rules that cannot be built. contents: what is
+    known of inputs that are not part of this run.
+    """
+
+    dag: Dag
+    rules: Mapping[str, Rule]
+    compiled: Mapping[str, CompiledRule]
+    broken: Mapping[str, UserError]
+    order: tuple[str, ...]
+    forced: frozenset[str]
+    plan: Plan
+    known: Known
+    contents: dict[str, Content]
+    sources: Sources
+    files: FileDigests
+    profile: Profile
+
+
+def plan(project: Project, request: Request, observer: Observer) -> Prepared:
+    """Plan without executing. Raises `UserError`, or `UserErrors` for rules that do not compile."""
+    with open_store(project.root, observer.say, building=False) as store:
+        prepared = prepare(project, request, store)
+        _refuse_broken(prepared, keep_going=request.keep_going)
+        return prepared
+
+
+def build(project: Project, request: Request, observer: Observer) -> BuildReport:
+    """Bring the selected products up to date. Raises `UserError`, or `UserErrors` for rules that do not compile."""
+    started = time.perf_counter()
+    with open_store(project.root, observer.say, building=True) as store:
+        prepared = prepare(project, request, store)
+        _refuse_broken(prepared, keep_going=request.keep_going)
+        observer.planned(len(prepared.order), sum(prepared.plan.summary[verdict] for verdict in ("run", "maybe")))
+        build_id = _new_build_id()
+        index = store.index
+        index.start_build(build_id, datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"))
+        try:
+            results = _execution(project, store, prepared, build_id, observer, request).run(prepared.order, prepared.broken)
+        except BaseException as error:
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
+            index.finish_build(build_id, time.perf_counter() - started, status, {})
+            raise
+        report = BuildReport(build_id, results, time.perf_counter() - started)
+        _record(store, project, prepared, report)
+        return report
+
+
+def survey(
+    project: Project, request: Request, observer: Observer
+) -> tuple[Mapping[str, Rule], Dag, tuple[str, ...]]:
+    """Return rules, DAG and the selected products without compiling (unless `changed` is asked for)."""
+    with open_store(project.root, observer.say, building=False) as store:
+        if any("changed" in selector for selector in (*request.select, *request.exclude)):
+            prepared = prepare(project, request, store)
+            return prepared.rules, prepared.dag, prepared.order
+        rules, unparsed = load_rules(project, store.index, FileDigests(project.root, store.index))
+        if unparsed:
+            raise UserErrors(unparsed)
+        dag, _ = make_dag(project, rules)
+        return rules, dag, _selection(dag, rules, request, lambda: ())[0]
+
+
+def prepare(project: Project, request: Request, store: Store) -> Prepared:
+    """Steps 1 to 5: from files to a plan."""
+    profile = _profile(project, request)
+    files = FileDigests(project.root, store.index)
+    rules, unparsed = load_rules(project, store.index, files)
+    if unparsed:
+        raise UserErrors(unparsed)
+    dag, broken = make_dag(project, rules)
+    sources = Sources(project, store.index, store.objects, files)
+
+    def compile_for(wanted: Iterable[str]) -> dict[str, CompiledRule]:
+        needed = dag.closure(wanted)
+        order = [name for name in dag.order if name in needed]
+        opened = sources.open(sorted({source for name in order for source in dag.inputs[name] if source in project.sources}))
+        schemas = {name: table.schema for name, table in opened.items()}
+        return compile_rules(project, profile, store.index, rules, order, schemas, broken)
+
+    products = store.index.products()
+    known = Known(products, lambda key: store.index.actions([key]).get(key), store.present)
+
+    def changed() -> list[str]:
+        compiled = compile_for(dag.order)
+        return [
+            name
+            for name, rule in compiled.items()
+            if name not in products or products[name].fingerprint != rule.node.fingerprint
+        ]
+
+    order, forced = _selection(dag, rules, request, changed)
+    compiled = compile_for(order)
+    contents = _contents(store, project, sources, compiled, order, known)
+    selected = {name: compiled[name].node for name in order if name in compiled}
+    verdicts = make_plan(selected, contents, known, store.content, forced)
+    files.save()
+    return Prepared(dag, rules, compiled, broken, order, forced, verdicts, known, contents, sources, files, profile)
+
+
+def _profile(project: Project, request: Request) -> Profile:
+    profile = project.profile(request.profile)
+    return profile if request.jobs is None else replace_jobs(profile, request.jobs)
+
+
+def replace_jobs(profile: Profile, jobs: int) -> Profile:
+    """Return the profile with another number of products at once, which changes no result."""
+    import msgspec
+
+    return msgspec.structs.replace(profile, jobs=jobs)
+
+
+def _selection(
+    dag: Dag, rules: Mapping[str, Rule], request: Request, changed: object
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    facts = Facts(
+        tags={name: rule.options.tags for name, rule in rules.items()},
+        paths={name: rule.path for name, rule in rules.items()},
+        changed=changed,  # type: ignore[arg-type]
+    )
+    try:
+        order = select(dag, facts, request.select, request.exclude)
+        forced = frozenset(select(dag, facts, request.force)) if request.force else frozenset()
+    except SelectionError as error:
+        raise UserError(error.message, code="selection", hint=error.hint) from error
+    return order, forced
+
+
+def _contents(
+    store: Store,
+    project: Project,
+    sources: Sources,
+    compiled: Mapping[str, CompiledRule],
+    order: tuple[str, ...],
+    known: Known,
+) -> dict[str, Content]:
+    """Return what is known of the inputs that this run does not build: sources, and products outside the selection."""
+    wanted: dict[str, set[str]] = {}
+    outside: set[str] = set()
+    for name in order:
+        if name not in compiled:
+            continue
+        node = compiled[name].node
+        for source, reads in zip(node.inputs, node.reads, strict=True):
+            wanted.setdefault(source, set()).update(reads)
+        outside |= {other for other in node.dependencies if other not in order and other not in project.sources}
+    contents = {name: sources.content(name, sorted(columns)) for name, columns in wanted.items() if name in project.sources}
+    for name in sorted(outside):
+        last = known.products.get(name)
+        if last is None or not store.present(last.artifact):
+            reader = next(one for one in order if one in compiled and name in compiled[one].node.dependencies)
+            message = f"{reader} reads {name}, which is not selected and has never been built"
+            raise UserError(message, code="selection", hint=f"select +{reader} to build what it reads too")
+        contents[name] = store.content(last.artifact)
+    return contents
+
+
+def _refuse_broken(prepared: Prepared, *, keep_going: bool) -> None:
+    errors = [error for name, error in prepared.broken.items() if name in prepared.order or name not in prepared.compiled]
+    if errors and not keep_going:
+        raise UserErrors(errors)
+
+
+def _execution(
+    project: Project, store: Store, prepared: Prepared, build_id: str, observer: Observer, request: Request
+) -> Execution:
+    artifacts = {
+        name: prepared.known.products[name].artifact
+        for name in prepared.contents
+        if name not in project.sources and name in prepared.known.products
+    }
+    opened = {name: prepared.sources.table(name) for name in prepared.contents if name in project.sources}
+    artifacts |= {name: table.artifact.artifact for name, table in opened.items() if table.artifact is not None}
+    return Execution(
+        project=project,
+        profile=prepared.profile,
+        store=store,
+        sources=prepared.sources,
+        compiled=prepared.compiled,
+        known=prepared.known,
+        contents=dict(prepared.contents),
+        forced=prepared.forced,
+        build=build_id,
+        observer=observer,
+        keep_going=request.keep_going,
+        artifacts=artifacts,
+    )
+
+
+def _record(store: Store, project: Project, prepared: Prepared, report: BuildReport) -> None:
+    """Record the build; when every product of the project is up to date now, also the state in which that is so."""
+    index = store.index
+    rows = [_row(result) for result in report.results.values()]
+    gone = set(prepared.known.products) - set(prepared.rules)
+    complete = set(report.results) == set(prepared.rules) and report.ok
+    volatile = any(rule.node.volatile for rule in prepared.compiled.values())
+    with index.transaction():
+        index.add_results(report.build, rows)
+        index.finish_build(report.build, report.seconds, "ok" if report.ok else "failed", report.summary)
+        index.drop_products(gone)
+        if complete and not volatile:
+            index.set_snapshot(noop.snapshot(project, prepared.profile, prepared.files, report, store))
+    if gone:
+        store.objects.unpublish(set(prepared.rules))
+
+
+def _row(result: Result) -> tuple[str, str, bool | None, str, float | None, str | None]:
+    return result.name, result.status, result.changed, result.reason, result.seconds, result.artifact
+
+
+def _new_build_id() -> str:
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"

@@ -1,0 +1,95 @@
+"""`rules init`: write a small project that builds at once."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from rules.errors import UserError
+from rules.output import Output
+from rules.report import document
+from rules.roots import FILE
+
+_FILES = {
+    FILE: """[project]
+name = "{name}"
+
+[sources.orders]
+path = "data/orders.csv"
+columns = {{ ordered_on = "date", amount = "decimal(10, 2)" }}
+
+[vars]
+large_order = 100          # used in SQL as $large_order
+""",
+    "data/orders.csv": """order_id,customer,ordered_on,status,amount
+1,ada,2026-01-03,paid,120.00
+2,grace,2026-01-04,open,35.50
+3,ada,2026-01-09,paid,80.25
+4,edsger,2026-01-11,cancelled,15.00
+5,grace,2026-02-02,paid,210.10
+""",
+    "rules/paid_orders.sql": """-- /// rule
+-- description = "Orders that were paid, with a mark on the large ones"
+-- key = ["order_id"]
+-- ///
+SELECT
+    o.order_id,
+    o.customer,
+    o.ordered_on,
+    o.amount,
+    o.amount >= $large_order AS is_large
+FROM orders AS o
+WHERE o.status = 'paid'
+""",
+    "rules/customer_revenue.sql": """-- /// rule
+-- description = "What each customer has paid"
+-- key = ["customer"]
+-- ///
+SELECT
+    p.customer,
+    COUNT(*) AS orders,
+    SUM(p.amount) AS revenue
+FROM paid_orders AS p
+GROUP BY p.customer
+""",
+    "rules/monthly_revenue.sql": """-- /// rule
+-- description = "Revenue by month"
+-- key = ["month"]
+-- ///
+SELECT
+    date_trunc('month', p.ordered_on) AS month,
+    SUM(p.amount) AS revenue,
+    COUNT(*) FILTER (WHERE p.is_large) AS large_orders
+FROM paid_orders AS p
+GROUP BY date_trunc('month', p.ordered_on)
+ORDER BY month
+""",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's own options."""
+    parser.add_argument("folder", nargs="?", default=".", help="where to write it (default: here)")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Write the project; an existing file is never touched."""
+    root = (Path(options.project) / options.folder).resolve()
+    existing = [path for path in _FILES if (root / path).exists()]
+    if existing:
+        message = f"there is a {existing[0]} in {root} already"
+        raise UserError(message, code="exists", hint="rules init never overwrites; name another folder")
+    name = re.sub(r"\W+", "_", root.name).strip("_") or "project"
+    try:
+        for path, text in _FILES.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text.format(name=name) if path == FILE else text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename}: {error.strerror}", code="unwritable") from error
+    if output.as_json:
+        output.document(document("init", status="ok", files=list(_FILES)))
+    else:
+        output.result([f"wrote {path}" for path in _FILES])
+        output.message("next: rules build")
+    return 0

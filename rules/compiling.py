@@ -1,0 +1,245 @@
+"""Steps 2 and 3 of 7: compile every rule, inputs first, remembering each result by everything it was made from."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cache.index import Index
+from compiler.compile import Compiled, Compiler, EngineIdentity, Options
+from compiler.errors import SqlError
+from compiler.fingerprint import fingerprint
+from compiler.qualify import InputSchemas
+from compiler.resolve import suggestion
+from compiler.schema import Column, Schema
+from graph.dag import CycleError, Dag
+from graph.plan import Node
+from rules.errors import FAILED, UserError, Where
+from rules.load import COMPILER, Rule, user_error
+from rules.profiles import Profile
+from rules.project import Project
+
+
+@dataclass(frozen=True)
+class CompiledRule:
+    """A compiled rule as the rest of the pipeline needs it; its SQL and canonical AST stay in the index (`body`)."""
+
+    rule: Rule
+    node: Node
+    scans: Mapping[str, tuple[str, ...]]
+    schema: Schema
+    memo: str
+
+
+@dataclass(frozen=True)
+class Body:
+    """The large facts of a compiled rule: the SQL that is executed, and the encoded canonical AST."""
+
+    sql: str
+    canonical: bytes
+
+
+def make_dag(project: Project, rules: Mapping[str, Rule]) -> tuple[Dag, dict[str, UserError]]:
+    """Return the DAG of all rules, and an error for each rule that reads what does not exist. Raises `UserError` on cycles."""
+    resolve = make_resolver([*project.sources, *rules])
+    inputs: dict[str, tuple[str, ...]] = {}
+    errors: dict[str, UserError] = {}
+    for name, rule in rules.items():
+        found = [resolve(table) for table in rule.parsed.tables]
+        inputs[name] = tuple(dict.fromkeys(table for table in found if table is not None))
+        missing = [table for table, known in zip(rule.parsed.tables, found, strict=True) if known is None]
+        if missing:
+            errors[name] = _unknown_input(project, rule, [*project.sources, *rules])
+    dag = Dag(inputs)
+    try:
+        dag.order  # noqa: B018 — asking for the order finds cycles
+    except CycleError as error:
+        first = rules[error.path[0]]
+        hint = "a rule cannot read its own product, directly or through others"
+        message = f"rules read one another in a circle: {error}"
+        raise UserError(message, code="cycle", where=Where(first.path), hint=hint, exit_code=FAILED) from None
+    return dag, errors
+
+
+def make_resolver(names: Iterable[str]) -> Callable[[str], str | None]:
+    """Return the function from a table's name as written (unquoted names come in lower case) to the project's name."""
+    exact = {name: name for name in names}
+    folded = {name.lower(): name for name in exact}
+    return lambda written: exact.get(written) or folded.get(written)
+
+
+def compile_rules(
+    project: Project,
+    profile: Profile,
+    index: Index,
+    rules: Mapping[str, Rule],
+    order: Iterable[str],
+    sources: Mapping[str, Schema],
+    broken: dict[str, UserError],
+) -> dict[str, CompiledRule]:
+    """Compile the rules named in `order`, inputs first.
+
+    `broken` holds what is wrong with rules already; errors found here are added to it. A rule that reads a broken rule
+    is left out without an error of its own.
+    """
+    work = _Work(project, profile, index, [*project.sources, *rules])
+    for name, schema in sources.items():
+        work.schemas.add(name, schema)
+    compiled: dict[str, CompiledRule] = {}
+    for name in order:
+        rule = rules[name]
+        if name in broken or any(work.resolve(table) not in work.schemas.known for table in rule.parsed.tables):
+            continue
+        try:
+            compiled[name] = work.compile(rule)
+        except UserError as error:
+            broken[name] = error
+            continue
+        work.schemas.add(name, compiled[name].schema)
+    work.save()
+    return compiled
+
+
+def load_body(index: Index, memo: str) -> Body:
+    """Return the large facts of a compiled rule."""
+    record = json.loads(zlib.decompress(index.compiled_body(memo)))
+    return Body(record["sql"], record["canonical"].encode())
+
+
+class _Work:
+    """One run of the compiler over one project, and what it has to remember."""
+
+    def __init__(self, project: Project, profile: Profile, index: Index, names: list[str]) -> None:
+        self.schemas = InputSchemas()
+        self.resolve = make_resolver(names)
+        self._project = project
+        self._profile = profile
+        self._index = index
+        self._heads = index.compiled_heads({product.memo for product in index.products().values()})
+        self._fresh: list[tuple[str, Any, bytes]] = []
+        self._fresh_schemas: dict[str, Any] = {}
+        self._identity = _identity(profile)
+        self._compiler: Compiler | None = None
+
+    def compile(self, rule: Rule) -> CompiledRule:
+        memo = self._memo(rule)
+        head = self._heads.get(memo) or self._index.compiled_heads([memo]).get(memo)
+        if head is None:
+            head = self._compile(rule, memo)
+        return _from_head(rule, memo, head)
+
+    def save(self) -> None:
+        with self._index.transaction():
+            self._index.remember("schemas", self._fresh_schemas)
+            self._index.remember_compiled(self._fresh)
+
+    def _memo(self, rule: Rule) -> str:
+        inputs = []
+        for table in rule.parsed.tables:
+            name = self.resolve(table)
+            assert name is not None
+            inputs.append([table, name, [[column.name, column.type] for column in self.schemas.known[name].columns]])
+        variables = {name: repr(self._project.variables.get(name)) for name in rule.parsed.variables}
+        engine = [self._identity.version, self._identity.settings, self._identity.float_settings]
+        return fingerprint({"text": rule.digest, "compiler": COMPILER, "inputs": inputs, "vars": variables, "engine": engine})
+
+    def _compile(self, rule: Rule, memo: str) -> Any:
+        if self._compiler is None:
+            self._compiler = Compiler(
+                self.schemas, self._project.variables, self._identity, _LazyPlanner(self._profile, self._learn), self._known
+            )
+        options = Options(rule.options.volatile, rule.options.tier, rule.options.key)
+        try:
+            result = self._compiler.compile_rule(rule.text(self._project), options, self.resolve)
+        except SqlError as error:
+            raise user_error(error, rule.path) from error
+        head = _to_head(result)
+        body = json.dumps({"sql": result.sql, "canonical": result.canonical.decode()}, ensure_ascii=False)
+        self._fresh.append((memo, head, zlib.compress(body.encode())))
+        return head
+
+    def _learn(self, key: str, schema: Schema) -> None:
+        self._fresh_schemas[key] = _schema_record(schema)
+
+    def _known(self, key: str) -> Schema | None:
+        record = self._fresh_schemas.get(key) or self._index.memo("schemas", [key]).get(key)
+        return _schema(record) if record is not None else None
+
+
+class _LazyPlanner:
+    """Starts the engine when the first schema has to be planned, which a cosmetic edit never asks for."""
+
+    def __init__(self, profile: Profile, remember: Callable[[str, Schema], None]) -> None:
+        self._profile = profile
+        self._remember = remember
+        self._planner: Any = None
+
+    def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
+        if self._planner is None:
+            from rules.engine.planner import EnginePlanner
+
+            self._planner = EnginePlanner(self._profile, self._remember)
+        schema: Schema = self._planner.plan_schema(sql, inputs, key)
+        return schema
+
+
+def _identity(profile: Profile) -> EngineIdentity:
+    from rules.engine.identity import identity
+
+    return identity(profile)
+
+
+def _unknown_input(project: Project, rule: Rule, known: list[str]) -> UserError:
+    """Find where a rule names an unknown input: only now is its text parsed again."""
+    from compiler.dialect import parse
+    from compiler.resolve import bind_tables
+
+    try:
+        bind_tables(parse(rule.text(project)), make_resolver(known), known)
+    except SqlError as error:
+        return user_error(error, rule.path)
+    table = rule.parsed.tables[0]
+    return UserError(f"unknown input '{table}'", code="unknown-input", where=Where(rule.path), hint=suggestion(table, known))
+
+
+def _to_head(compiled: Compiled) -> dict[str, Any]:
+    return {
+        "fingerprint": compiled.fingerprint,
+        "inputs": compiled.inputs,
+        "reads": compiled.reads,
+        "scans": compiled.scans,
+        "parts": compiled.parts,
+        "volatile": bool(compiled.traits.volatile) or bool(compiled.parts["volatile"]),
+        "order_dependent": compiled.traits.order_dependent,
+        "ordered": compiled.traits.ordered or compiled.parts["tier"] == 2,  # noqa: PLR2004
+        "schema": _schema_record(compiled.schema),
+    }
+
+
+def _from_head(rule: Rule, memo: str, head: Mapping[str, Any]) -> CompiledRule:
+    scans = {name: tuple(columns) for name, columns in head["scans"].items()}
+    node = Node(
+        name=rule.name,
+        fingerprint=head["fingerprint"],
+        inputs=tuple(head["inputs"]),
+        reads=tuple(tuple(columns) for columns in head["reads"]),
+        dependencies=tuple(scans),
+        parts=head["parts"],
+        volatile=head["volatile"],
+        order_dependent=head["order_dependent"],
+        ordered=head["ordered"],
+    )
+    return CompiledRule(rule, node, scans, _schema(head["schema"]), memo)
+
+
+def _schema_record(schema: Schema) -> dict[str, Any]:
+    columns = [[column.name, column.type] for column in schema.columns]
+    return {"columns": columns, "arrow": base64.b64encode(schema.arrow).decode()}
+
+
+def _schema(record: Mapping[str, Any]) -> Schema:
+    return Schema(tuple(Column(*column) for column in record["columns"]), base64.b64decode(record["arrow"]))

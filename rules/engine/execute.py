@@ -1,0 +1,120 @@
+"""Step 6 of 7, execute, for one product: run its SQL on exactly the columns it may read, write the result, digest it.
+
+The engine writes the Parquet file itself. The file is then read back once: that proves it can be read, and what is
+digested is what readers will see. Nothing but the query's inputs is registered, each with the columns of its scan set
+alone, so a rule cannot depend on anything its action key does not cover.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datafusion import DataFrame, ParquetWriterOptions, SessionContext
+
+from cache.bags import bag_digest
+from cache.digests import TableDigest, TableDigester, type_name
+from compiler.schema import Schema
+from rules.engine.session import EngineError, clean_message, make_session, qualified_name
+from rules.engine.types import stored_schema, to_arrow
+from rules.profiles import Profile
+
+_READ_ROWS = 1 << 16
+
+
+@dataclass(frozen=True)
+class EngineInput:
+    """An input as the engine is shown it: its Parquet files in row order, and the only columns that exist for it."""
+
+    name: str
+    files: tuple[Path, ...]
+    schema: Schema
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What an execution yielded: the digest of its table, name → (type, digest) of its columns, and seconds it took."""
+
+    digest: TableDigest
+    columns: Mapping[str, tuple[str, str]]
+    seconds: float
+
+
+def execute(sql: str, inputs: Iterable[EngineInput], schema: Schema, target: Path, profile: Profile) -> Executed:
+    """Run `sql` and write its result, which must have `schema`, to `target`. Raises `EngineError`."""
+    started = time.perf_counter()
+    try:
+        frame = open_frame(sql, inputs, target.parent, profile)
+        _write(frame, target, schema)
+    except EngineError:
+        raise
+    except Exception as error:  # the engine raises plain Exception for whatever goes wrong at run time
+        raise EngineError(clean_message(error)) from error
+    digest = digest_file(target, schema)
+    types = {column.name: column.type for column in schema.columns}
+    columns = {name: (types[name], value) for name, value in digest.columns.items()}
+    return Executed(digest, columns, time.perf_counter() - started)
+
+
+def open_frame(sql: str, inputs: Iterable[EngineInput], scratch: Path, profile: Profile) -> DataFrame:
+    """Plan `sql` in a session of its own. `scratch`: a folder for links. Raises what the engine raises."""
+    session = make_session(profile)
+    for entry in inputs:
+        _register(session, entry, scratch)
+    return session.sql(sql)
+
+
+def digest_file(path: Path, schema: Schema) -> TableDigest:
+    """Read a product's file and digest it. Raises `EngineError` if its columns are not those of `schema`."""
+    with pq.ParquetFile(path) as file:
+        found = stored_schema(file.schema_arrow)
+        names = [(field.name, type_name(field.type)) for field in found]
+        planned = [(column.name, column.type) for column in schema.columns]
+        if names != planned:
+            raise EngineError(f"the engine wrote the columns {names} where it had planned {planned}")
+        digester = TableDigester(file.schema_arrow)
+        for batch in file.iter_batches(batch_size=_READ_ROWS, use_threads=False):
+            digester.update(batch)
+    return digester.finish()
+
+
+def bag_of_file(path: Path, columns: Sequence[str]) -> str:
+    """Return the order-free digest of some columns of a stored product."""
+    with pq.ParquetFile(path) as file:
+        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+        if not columns:
+            return bag_digest(schema, [], columns)
+        batches = file.iter_batches(batch_size=_READ_ROWS, columns=list(columns), use_threads=False)
+        return bag_digest(schema, batches, list(columns))
+
+
+def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> None:
+    for file in entry.files:
+        if not file.is_file():  # the engine would read a missing file as an empty table
+            raise EngineError(f"the file {file.name} of input '{entry.name}' has vanished")
+    visible = set(entry.columns)
+    schema = pa.schema([field for field in to_arrow(entry.schema) if field.name in visible])
+    session.register_parquet(qualified_name(entry.name), _location(entry, scratch), schema=schema, file_extension="")
+
+
+def _location(entry: EngineInput, scratch: Path) -> Path:
+    """One file is read where it is; several through a folder of links whose names keep them in order."""
+    if len(entry.files) == 1:
+        return entry.files[0]
+    folder = scratch / f"{os.urandom(8).hex()}.files"
+    folder.mkdir()
+    for number, file in enumerate(entry.files):
+        (folder / f"{number:08d}.parquet").symlink_to(file)
+    return folder
+
+
+def _write(frame: DataFrame, target: Path, schema: Schema) -> None:
+    frame.write_parquet(target, ParquetWriterOptions(compression="zstd(3)"))
+    if not target.exists():  # an empty result may leave no file at all
+        pq.write_table(to_arrow(schema).empty_table(), target, compression="zstd")

@@ -1,0 +1,14 @@
+"""What of the engine is part of fingerprints, known without loading the engine."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from compiler.compile import EngineIdentity
+from rules.engine.settings import RESULT_SETTINGS
+from rules.profiles import Profile
+
+
+def identity(profile: Profile) -> EngineIdentity:
+    """Return the engine's version and the settings that can change results."""
+    return EngineIdentity(f"datafusion {version('datafusion')}", RESULT_SETTINGS, profile.float_settings)

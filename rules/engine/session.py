@@ -1,0 +1,47 @@
+"""Engine sessions: one fresh, fully configured session for each query, in which only its inputs exist."""
+
+from __future__ import annotations
+
+import re
+from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
+from datafusion.catalog import Schema as CatalogSchema
+
+from compiler.resolve import INPUT_DB
+from rules.engine.settings import RESULT_SETTINGS
+from rules.profiles import Profile
+
+class EngineError(Exception):
+    """The engine refused or failed a query; the message is the engine's, on one line."""
+
+
+def make_session(profile: Profile) -> SessionContext:
+    """Return a session with an empty schema for inputs."""
+    config = SessionConfig().with_target_partitions(profile.partitions).with_batch_size(profile.batch_size)
+    for key, value in RESULT_SETTINGS.items():
+        config = config.set(key, value)
+    runtime = RuntimeEnvBuilder()
+    if profile.memory_limit_mb is not None:
+        runtime = runtime.with_disk_manager_os().with_fair_spill_pool(profile.memory_limit_mb * 1024 * 1024)
+    session = SessionContext(config, runtime)
+    session.catalog().register_schema(INPUT_DB, CatalogSchema.memory_schema())
+    return session
+
+
+def qualified_name(name: str) -> str:
+    """Return how the engine's registration calls spell an input's name."""
+    return f'{INPUT_DB}."{name}"'
+
+
+def clean_message(error: BaseException) -> str:
+    """Return the engine's message on one line, without the names of its internals."""
+    text = re.sub(r"\s+", " ", str(error)).strip()
+    while True:
+        shorter = re.sub(
+            r"^(DataFusion error|Error during planning|Schema error|Arrow error|Execution error|Optimizer rule '\w+' failed"
+            r"|caused by|External error|type_coercion|Parquet error|This feature is not implemented|Context): ?",
+            "",
+            text,
+        )
+        if shorter == text:
+            return text
+        text = shorter

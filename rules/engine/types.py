@@ -1,0 +1,67 @@
+"""Arrow schemas as the engine reads them back from storage, and as the compiler carries them."""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+
+from cache.digests import UnsupportedTypeError, type_name
+from compiler.schema import Column, Schema
+
+_SPELLINGS = {
+    "boolean": pa.bool_(), "integer": pa.int32(), "int": pa.int32(), "smallint": pa.int16(), "tinyint": pa.int8(),
+    "bigint": pa.int64(), "real": pa.float32(), "float": pa.float64(), "double": pa.float64(), "text": pa.string(),
+    "varchar": pa.string(), "date": pa.date32(), "timestamp": pa.timestamp("us"),
+    "timestamptz": pa.timestamp("us", "UTC"), "time": pa.time64("us"),
+}  # fmt: skip
+
+
+def stored_type(dtype: pa.DataType) -> pa.DataType:
+    """Return the type a column has when the engine reads it from storage: strings as views, dictionaries decoded."""
+    if pa.types.is_dictionary(dtype) or pa.types.is_run_end_encoded(dtype):
+        return stored_type(dtype.value_type)
+    if pa.types.is_string(dtype) or pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype):
+        return pa.string_view()
+    if pa.types.is_binary(dtype) or pa.types.is_large_binary(dtype) or pa.types.is_binary_view(dtype):
+        return pa.binary_view()
+    return dtype
+
+
+def stored_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with stored types, every column nullable: the engine must not plan on NULLs' absence."""
+    return pa.schema([pa.field(field.name, stored_type(field.type), nullable=True) for field in schema])
+
+
+def to_schema(schema: pa.Schema) -> Schema:
+    """Return the compiler's form of an Arrow schema. Raises `UnsupportedTypeError` for types that have no digest."""
+    stored = stored_schema(schema)
+    columns: list[Column] = []
+    for field in stored:
+        try:
+            columns.append(Column(field.name, type_name(field.type)))
+        except UnsupportedTypeError as error:
+            raise UnsupportedTypeError(error.dtype, field.name) from error
+    return Schema(tuple(columns), stored.serialize().to_pybytes())
+
+
+def to_arrow(schema: Schema) -> pa.Schema:
+    """Return the Arrow schema that `to_schema` was given, with stored types."""
+    return pa.ipc.read_schema(pa.py_buffer(schema.arrow))
+
+
+def parse_type(text: str) -> pa.DataType:
+    """Return the Arrow type of a spelling in rules.toml ("int64", "decimal(10, 2)", "timestamp"). Raises ValueError."""
+    word = text.strip().lower()
+    if word in _SPELLINGS:
+        return _SPELLINGS[word]
+    decimal = re.fullmatch(r"(?:decimal|numeric)\((\d+)\s*,\s*(\d+)\)", word)
+    if decimal:
+        return pa.decimal128(int(decimal[1]), int(decimal[2]))
+    zoned = re.fullmatch(r"timestamp\[(s|ms|us|ns)(?:,\s*tz=([\w/+:-]+))?\]", text.strip())
+    if zoned:
+        return pa.timestamp(zoned[1], zoned[2])
+    try:
+        return pa.type_for_alias(word)
+    except ValueError:
+        raise ValueError(f"unknown type '{text}'") from None

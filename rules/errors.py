@@ -1,0 +1,51 @@
+"""The three error families: what a user can cause (1 or 2), an interrupt (130), and everything else (3, a bug of ours)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+FAILED = 1
+USAGE = 2
+INTERNAL = 3
+INTERRUPTED = 130
+
+
+class Where(NamedTuple):
+    """A place in a file: path relative to the project, 1-based line and column where known."""
+
+    path: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
+
+
+class UserError(Exception):
+    """Something the user can put right: a message, where it applies, aligned facts, and a hint."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        where: Where | None = None,
+        facts: dict[str, str] | None = None,
+        hint: str | None = None,
+        exit_code: int = USAGE,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.where = where
+        self.facts = facts or {}
+        self.hint = hint
+        self.exit_code = exit_code
+
+
+class UserErrors(Exception):
+    """Several `UserError`s found together, such as one in each of three rules."""
+
+    def __init__(self, errors: list[UserError]) -> None:
+        super().__init__("; ".join(error.message for error in errors))
+        self.errors = errors

@@ -1,0 +1,29 @@
+"""Evidence: what was run for a product, kept in the store where a person can look at it or run it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from rules.engine.execute import EngineInput
+from rules.profiles import Profile
+
+
+def keep(
+    store: Path, build: str, name: str, sql: str, profile: Profile, inputs: Iterable[EngineInput], error: str | None = None
+) -> str:
+    """Write evidence/BUILD/NAME/ (query.sql, settings.json, error.txt); return the query's path as shown to the user."""
+    folder = store / "evidence" / build / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "query.sql").write_text(sql + "\n", encoding="utf-8")
+    settings = {
+        "profile": msgspec.to_builtins(profile),
+        "inputs": {entry.name: {"files": [str(file) for file in entry.files], "columns": entry.columns} for entry in inputs},
+    }
+    (folder / "settings.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    if error is not None:
+        (folder / "error.txt").write_text(error + "\n", encoding="utf-8")
+    return str(folder / "query.sql")

@@ -1,0 +1,306 @@
+"""Steps 6 and 7 of 7: run what is dirty in the DAG's order, several products at once, and commit each when it is done.
+
+The main thread decides and commits; worker threads execute, digest and write objects. A product is judged when all it
+reads is settled, so early cutoff needs no step of its own: equal content gives an equal key, and the key is known.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from cache.errors import ObjectError
+from cache.keys import Content
+from cache.records import Artifact, Product
+from graph.plan import Judgement, Known, judge
+from rules import evidence
+from rules.compiling import CompiledRule, load_body
+from rules.errors import FAILED, UserError, Where
+from rules.profiles import Profile
+from rules.project import Project
+from rules.results import Observer, Result
+from rules.sources import Sources
+from rules.store import Store
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a worker hands back: the artifact, new or kept, and how long the execution took (None: it needed none)."""
+
+    artifact: Artifact
+    seconds: float | None
+    reason: str
+
+
+@dataclass
+class Execution:
+    """One run over the selected products. `contents` and `artifacts` grow as products are settled."""
+
+    project: Project
+    profile: Profile
+    store: Store
+    sources: Sources
+    compiled: Mapping[str, CompiledRule]
+    known: Known
+    contents: dict[str, Content]
+    forced: frozenset[str]
+    build: str
+    observer: Observer
+    keep_going: bool
+    artifacts: dict[str, str] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+    _corrupt: set[str] = field(default_factory=set)
+
+    def run(self, order: tuple[str, ...], broken: Mapping[str, UserError]) -> dict[str, Result]:
+        """Settle the products in `order`; those in `broken` have failed before they began. Returns results in order."""
+        waiting = list(order)
+        running: dict[Future[Done], tuple[str, Judgement]] = {}
+        pool = ThreadPoolExecutor(max_workers=self.profile.jobs or os.cpu_count() or 1)
+        limit = (self.profile.jobs or os.cpu_count() or 1) + 1
+        try:
+            while waiting or running:
+                waiting = self._advance(waiting, running, pool, limit, broken)
+                if running:
+                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        self._collect(*running.pop(future), future)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
+        return {name: self.results[name] for name in order}
+
+    def _advance(
+        self,
+        waiting: list[str],
+        running: dict[Future[Done], tuple[str, Judgement]],
+        pool: ThreadPoolExecutor,
+        limit: int,
+        broken: Mapping[str, UserError],
+    ) -> list[str]:
+        """Settle or start whatever can be, in order; return what must still wait."""
+        still: list[str] = []
+        for position, name in enumerate(waiting):
+            if len(running) >= limit:
+                return still + waiting[position:]
+            busy = {other for other, _ in running.values()} | set(still)
+            if name in broken:
+                self._settle(Result(name, "failed", broken[name].message, error=broken[name]))
+            elif self._stopped():
+                self._settle(Result(name, "skipped", "not started, because another product failed (see --keep-going)"))
+            elif any(dependency in busy for dependency in self._dependencies(name)):
+                still.append(name)
+            elif failed := self._failed_input(name):
+                self._settle(Result(name, "skipped", f"its input {failed} failed"))
+            else:
+                rerun = self._decide(name, running, pool)
+                if rerun is not None:
+                    # The object of an input proved corrupt: run its rule again, then come back to this product.
+                    return [*still, rerun, *waiting[position:]]
+        return still
+
+    def _decide(
+        self, name: str, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor
+    ) -> str | None:
+        """Judge a product whose inputs are settled; start it or settle it. Returns an input that must be run again."""
+        rule = self.compiled[name]
+        judgement = judge(rule.node, self.contents, self.known, forced=name in self.forced)
+        if name in self._corrupt:
+            judgement = Judgement(name, "run", "its object in the store was corrupt", judgement.key)
+        if judgement.verdict in {"clean", "restore"} and self._restore(judgement):
+            return None
+        if judgement.verdict != "run":
+            judgement = Judgement(name, "run", "its object in the store was corrupt", judgement.key)
+        for dependency in rule.node.dependencies:
+            if dependency in self.artifacts and not self._sound(dependency):
+                if dependency in self.results:
+                    self._corrupt.add(dependency)
+                    return dependency
+                error = UserError(
+                    f"the stored object of its input {dependency} is corrupt",
+                    code="corrupt-object",
+                    hint=f"rules build -s {dependency} makes it again",
+                    exit_code=FAILED,
+                )
+                self._settle(Result(name, "failed", error.message, error=error))
+                return None
+        self.observer.started(name)
+        running[pool.submit(self._work, name, judgement)] = (name, judgement)
+        return None
+
+    def _work(self, name: str, judgement: Judgement) -> Done:
+        """Run in a worker: execute one product and put its object in place. Raises `UserError`."""
+        from rules import cutoff
+        from rules.engine.execute import EngineInput, bag_of_file, execute
+        from rules.engine.session import EngineError
+
+        rule, node, last = self.compiled[name], self.compiled[name].node, self.known.products.get(name)
+        objects = self.store.objects
+        asked = name in self.forced or node.volatile or name in self._corrupt
+        if not asked and last is not None and self.store.present(last.artifact):
+            if cutoff.reads_same_rows(self.store, node, last, self.artifacts):
+                old = self.store.artifact(last.artifact)
+                assert old is not None
+                return Done(old, None, "the rows it reads only stand in another order")
+        body = load_body(self.store.index, rule.memo)
+        inputs = [
+            EngineInput(entry, self._files(entry), self._schema(entry), columns) for entry, columns in rule.scans.items()
+        ]
+        sources = [entry for entry in rule.scans if entry in self.project.sources]
+        target = objects.temporary()
+        where = Where(rule.rule.path)
+        try:
+            for source in sources:
+                self.sources.require_unchanged(source)
+            executed = execute(body.sql, inputs, rule.schema, target, self.profile)
+            for source in sources:
+                self.sources.require_unchanged(source)
+            if self.profile.evidence:
+                evidence.keep(objects.root, self.build, name, body.sql, self.profile, inputs)
+            if last is not None and cutoff.may_be_permuted(self.store, node, last, executed):
+                written = bag_of_file(target, tuple(executed.columns))
+                old = cutoff.only_permuted(self.store, node, last, executed, written)
+                if old is not None:
+                    target.unlink()
+                    return Done(old, executed.seconds, f"{judgement.reason}; its rows only came in another order")
+            recorded = self.store.index.artifacts([executed.digest.table]).get(executed.digest.table)
+            before = None if recorded is None or name in self._corrupt else (recorded.bytes, recorded.file_digest)
+            size, digest = objects.adopt(target, executed.digest.table, before)
+        except EngineError as error:
+            kept = evidence.keep(objects.root, self.build, name, body.sql, self.profile, inputs, error=str(error))
+            raise UserError(
+                str(error), code="execution", where=where, facts={"executed SQL": kept}, exit_code=FAILED
+            ) from error
+        except (OSError, ObjectError) as error:
+            raise UserError(f"cannot store the product: {error}", code="store", where=where, exit_code=FAILED) from error
+        artifact = Artifact(executed.digest.table, executed.digest.rows, size, digest, executed.columns)
+        return Done(artifact, executed.seconds, judgement.reason)
+
+    def _collect(self, name: str, judgement: Judgement, future: Future[Done]) -> None:
+        try:
+            done = future.result()
+        except UserError as error:
+            self._settle(Result(name, "failed", error.message, error=error))
+            return
+        last = self.known.products.get(name)
+        changed = last is None or last.artifact != done.artifact.artifact
+        executed = done.seconds is not None
+        seconds = done.seconds if done.seconds is not None else (last.seconds if last else 0.0)
+        result = self._result(name, done.artifact, done.reason, judgement.key, seconds, "executed" if executed else "clean")
+        self._commit(result, done.artifact, changed=changed and executed)
+
+    def _restore(self, judgement: Judgement) -> bool:
+        """Point a product at an artifact that exists. Returns False if the object proves to be corrupt."""
+        assert judgement.artifact is not None
+        artifact = self.store.artifact(judgement.artifact)
+        assert artifact is not None
+        last = self.known.products.get(judgement.name)
+        if judgement.verdict == "restore":
+            try:
+                self.store.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+            except ObjectError as error:
+                self.observer.say(f"warning: {error}; {judgement.name} is built again")
+                self.store.objects.discard(artifact.artifact)
+                return False
+        status = "clean" if judgement.verdict == "clean" else "restored"
+        seconds = last.seconds if last is not None else 0.0
+        result = self._result(judgement.name, artifact, judgement.reason, judgement.key, seconds, status)
+        same = last is not None and (last.key, last.fingerprint, last.memo, last.artifact) == (
+            judgement.key, self.compiled[judgement.name].node.fingerprint, self.compiled[judgement.name].memo, artifact.artifact,
+        )  # fmt: skip
+        if same:
+            self._publish(judgement.name, artifact.artifact)
+            self._settle(result)
+        else:
+            self._commit(result, artifact, changed=last is None or last.artifact != artifact.artifact)
+        return True
+
+    def _commit(self, result: Result, artifact: Artifact, *, changed: bool) -> None:
+        """Record artifact, action and product pointer in one transaction, then publish the product."""
+        rule = self.compiled[result.name]
+        self.store.artifacts[artifact.artifact] = artifact
+        seconds = result.seconds or 0.0
+        key = result.key or ""
+        index = self.store.index
+        record = {"parts": rule.node.parts, "inputs": self._inputs_record(rule)}
+        with index.transaction():
+            index.add_artifact(artifact, self.build)
+            if not rule.node.volatile and key:
+                index.add_action(key, artifact.artifact, seconds, self.build)
+            index.set_product(
+                Product(
+                    result.name, artifact.artifact, key, rule.node.fingerprint, rule.memo, record, seconds, self.build
+                )
+            )
+        self._publish(result.name, artifact.artifact)
+        self._settle(Result(**{**result.__dict__, "changed": changed}))
+
+    def _publish(self, name: str, artifact: str) -> None:
+        self.store.objects.publish(name, artifact)
+        self.artifacts[name] = artifact
+        self.contents[name] = self.store.content(artifact)
+
+    def _result(self, name: str, artifact: Artifact, reason: str, key: str | None, seconds: float, status: Any) -> Result:
+        return Result(
+            name=name,
+            status=status,
+            reason=reason,
+            rows=artifact.rows,
+            bytes=artifact.bytes,
+            seconds=seconds,
+            artifact=artifact.artifact,
+            fingerprint=self.compiled[name].node.fingerprint,
+            key=key,
+        )
+
+    def _settle(self, result: Result) -> None:
+        self.results[result.name] = result
+        self.observer.finished(result)
+
+    def _stopped(self) -> bool:
+        return not self.keep_going and any(result.status == "failed" for result in self.results.values())
+
+    def _dependencies(self, name: str) -> tuple[str, ...]:
+        rule = self.compiled.get(name)
+        return rule.node.dependencies if rule is not None else ()
+
+    def _failed_input(self, name: str) -> str | None:
+        rule = self.compiled.get(name)
+        if rule is None:
+            return "of a rule that did not compile"
+        for dependency in rule.node.dependencies:
+            result = self.results.get(dependency)
+            if result is not None and result.status in {"failed", "skipped"}:
+                return dependency
+        return None
+
+    def _sound(self, name: str) -> bool:
+        artifact = self.store.artifact(self.artifacts[name])
+        assert artifact is not None
+        try:
+            self.store.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+        except ObjectError as error:
+            self.observer.say(f"warning: the object of {name} is not sound: {error}")
+            self.store.objects.discard(artifact.artifact)
+            return False
+        return True
+
+    def _files(self, name: str) -> tuple[Any, ...]:
+        if name in self.project.sources:
+            return self.sources.paths(name)
+        return (self.store.objects.path(self.artifacts[name]),)
+
+    def _schema(self, name: str) -> Any:
+        return self.sources.table(name).schema if name in self.project.sources else self.compiled[name].schema
+
+    def _inputs_record(self, rule: CompiledRule) -> list[Any]:
+        """What each input was when it was read: name, rows, the read set's types and digests, artifact."""
+        record = []
+        for name, reads in zip(rule.node.inputs, rule.node.reads, strict=True):
+            content = self.contents[name].restricted(reads)
+            columns = {column: list(facts) for column, facts in content.columns.items()}
+            record.append([name, content.rows, columns, self.artifacts.get(name)])
+        return record

@@ -1,0 +1,192 @@
+"""Step 1 of 7, load: rule files → rules, by stat signature first, so that unchanged bytes skip all later work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlglot
+
+import compiler
+from cache.filedigest import file_digest
+from cache.index import Index
+from cache.signatures import Signature, is_settled, signature
+from compiler.catalogue import ENGINE
+from compiler.compile import Parsed, parse_rule
+from compiler.errors import SqlError
+from compiler.fingerprint import FORMAT, digest_of
+from rules.authoring import RuleOptions, read_options
+from rules.errors import FAILED, UserError, Where
+from rules.project import NAME, Project, read_text
+
+
+def _compiler_identity() -> str:
+    """Return what parses and compiles: the versions of SQLGlot and of the function catalogue, and our own source."""
+    own = Path(compiler.__file__).parent
+    sources = sorted(own.rglob("*.py"))
+    digests = " ".join(file_digest(path) for path in sources)
+    return digest_of(f"{FORMAT} {sqlglot.__version__} {ENGINE} {digests}".encode())
+
+
+COMPILER = _compiler_identity()
+"""Part of every memo key. Only memos depend on it: fingerprints carry the format version, which changes seldom."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule as its file says it. path: relative to the project, "/" between folders; digest: of the file's bytes."""
+
+    name: str
+    path: str
+    digest: str
+    options: RuleOptions
+    parsed: Parsed
+
+    def text(self, project: Project) -> str:
+        """Read the rule's text."""
+        return read_text(project.root / self.path, self.path)
+
+
+class FileDigests:
+    """Digests of files by path relative to the project, known from the index where the signature still holds."""
+
+    def __init__(self, root: Path, index: Index) -> None:
+        self._root = root
+        self._index = index
+        self._known = index.files()
+        self._fresh: list[tuple[str, Signature, str]] = []
+        self.seen: dict[str, tuple[Signature, str]] = {}
+
+    def digest(self, path: str) -> str:
+        """Return a file's digest, reading it only if it may have changed. Raises OSError."""
+        if path not in self.seen:
+            self._look(path)
+        return self.seen[path][1]
+
+    def digests(self, paths: Iterable[str]) -> dict[str, str]:
+        """Return the digests of several files, reading side by side those that may have changed. Raises OSError."""
+        wanted = list(paths)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self.digest, wanted))
+        return {path: self.seen[path][1] for path in wanted}
+
+    def unchanged(self, path: str) -> bool:
+        """Whether the file still is the one whose digest was given."""
+        try:
+            return signature(self._root / path) == self.seen[path][0]
+        except OSError:
+            return False
+
+    def save(self) -> None:
+        """Remember in the index what was read."""
+        self._index.remember_files(self._fresh)
+        self._fresh = []
+
+    def _look(self, path: str) -> None:
+        taken = signature(self._root / path)
+        known = self._known.get(path)
+        if known is not None and known[0] == taken:
+            self.seen[path] = known
+            return
+        digest = file_digest(self._root / path)
+        self.seen[path] = (taken, digest)
+        if is_settled(taken) and signature(self._root / path) == taken:
+            self._fresh.append((path, taken, digest))
+
+
+def rule_files(root: Path, folders: Iterable[str]) -> list[str]:
+    """Return the paths, relative to the project, of all SQL rule files, sorted. Raises `UserError`."""
+    found: list[str] = []
+    for folder in folders:
+        if not (root / folder).is_dir():
+            message = f"the rule folder '{folder}' does not exist"
+            raise UserError(message, code="config", where=Where("rules.toml"), hint="see rules = [...] under [project]")
+        _scan(os.path.join(root, folder), folder.rstrip("/"), found)
+    return sorted(set(found))
+
+
+def load_rules(project: Project, index: Index, files: FileDigests) -> tuple[dict[str, Rule], list[UserError]]:
+    """Return the project's rules by name, and what is wrong with those that cannot be parsed.
+
+    Raises `UserError` for what concerns no single rule: two of one name, a name that is no name.
+    """
+    paths = rule_files(project.root, project.rule_folders)
+    names = _names(project, paths)
+    digests = {path: _digest(files, path) for path in paths}
+    memos = {path: f"{digest} {COMPILER}" for path, digest in digests.items()}
+    known = index.memo("parsed", memos.values())
+    rules: dict[str, Rule] = {}
+    errors: list[UserError] = []
+    fresh: dict[str, Any] = {}
+    for path in paths:
+        record = known.get(memos[path])
+        if record is None:
+            try:
+                record = fresh[memos[path]] = _parse(project, path)
+            except UserError as error:
+                errors.append(error)
+                continue
+        options = msgspec.convert(record["options"], RuleOptions)
+        parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]))
+        rules[names[path]] = Rule(names[path], path, digests[path], options, parsed)
+    index.remember("parsed", fresh)
+    return rules, errors
+
+
+def user_error(error: SqlError, path: str) -> UserError:
+    """Return a compiler's error as one that names the file."""
+    where = Where(path, error.line, error.column)
+    return UserError(error.message, code=error.code, where=where, hint=error.hint, exit_code=FAILED)
+
+
+def _parse(project: Project, path: str) -> Mapping[str, Any]:
+    text = read_text(project.root / path, path)
+    options = read_options(text, path)
+    try:
+        parsed = parse_rule(text)
+    except SqlError as error:
+        raise user_error(error, path) from error
+    return {"tables": parsed.tables, "variables": parsed.variables, "options": msgspec.to_builtins(options)}
+
+
+def _digest(files: FileDigests, path: str) -> str:
+    try:
+        return files.digest(path)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", code="unreadable", where=Where(path)) from error
+
+
+def _names(project: Project, paths: list[str]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    owners: dict[str, str] = {name.lower(): f"[sources.{name}] of rules.toml" for name in project.sources}
+    for path in paths:
+        name = path.rsplit("/", 1)[-1].removesuffix(".sql")
+        if not NAME.match(name):
+            message = f"'{name}' is not a usable product name: letters, digits and _ only, no digit first"
+            raise UserError(message, code="rule-name", where=Where(path), hint="rename the file", exit_code=FAILED)
+        other = owners.get(name.lower())
+        if other is not None:
+            facts = {"here": path, "there": other}
+            message = f"two tables are named '{name}'"
+            hint = "the product of a rule is called after its file; rename one"
+            raise UserError(message, code="duplicate-name", where=Where(path), facts=facts, hint=hint, exit_code=FAILED)
+        owners[name.lower()] = path
+        names[path] = name
+    return names
+
+
+def _scan(folder: str, shown: str, found: list[str]) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = f"{shown}/{entry.name}"
+            if entry.is_dir():
+                _scan(entry.path, path, found)
+            elif entry.name.endswith(".sql"):
+                found.append(path)

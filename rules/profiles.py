@@ -1,0 +1,37 @@
+"""Profiles: named engine settings. What can change a result is told apart from what only changes speed."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """Engine settings.
+
+    jobs: products executed at once (0: one for each core). partitions: of each product's execution. batch_size: rows.
+    memory_limit_mb: pool for one product's execution, in MiB; None for no limit. evidence: keep SQL, plans and
+    settings of every executed product, not only of failed ones.
+    """
+
+    name: str
+    jobs: int = 0
+    partitions: int = 1
+    batch_size: int = 8192
+    memory_limit_mb: int | None = None
+    evidence: bool = False
+
+    @property
+    def float_settings(self) -> dict[str, object]:
+        """What can change the last bits of float aggregates, and which of several ties wins; nothing else."""
+        return {"partitions": self.partitions, "batch_size": self.batch_size, "memory_limit_mb": self.memory_limit_mb}
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("prod_fast"),
+        Profile("dev_debug", jobs=1, evidence=True),
+        Profile("memory_tight", jobs=1, memory_limit_mb=512),
+    )
+}
+DEFAULT = "prod_fast"
