@@ -25,7 +25,8 @@ from sqlglot.dialects.dialect import UsingColumnOrder
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ErrorLevel, ParseError, TokenError, UnsupportedError
 from sqlglot.generators.postgres import PostgresGenerator
-from sqlglot.tokens import Token, Tokenizer, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokens import Tokenizer
 
 from compiler.deep import with_deep_stack
 from compiler.errors import SqlError
@@ -83,10 +84,20 @@ class DataFusionSQL(Postgres):
                 for node, transform in PostgresGenerator.TRANSFORMS.items()
                 if node not in (exp.Select, exp.Max, exp.Min, exp.TryCast, exp.BitwiseXor)
             },
-            ScalarFunction: lambda self, e: self.func(e.name, *e.expressions),
-            WindowFunction: lambda self, e: self.func(e.name, *e.expressions),
+            ScalarFunction: lambda self, e: self.call_sql(e.name, e.expressions),
+            WindowFunction: lambda self, e: self.call_sql(e.name, e.expressions),
             exp.BitwiseXor: lambda self, e: self.binary(e, "^"),
         }
+
+        def call_sql(self, name: str, arguments: list[exp.Expr]) -> str:
+            """Return a call. Plain loops only: star arguments and generators count against 3.12's C recursion limit."""
+            return f"{name}({', '.join([self.sql(argument) for argument in arguments])})"
+
+        def anonymous_sql(self, expression: exp.Anonymous) -> str:
+            return self.call_sql(self.sql(expression, "this"), expression.expressions)
+
+        def anonymousaggfunc_sql(self, expression: exp.AnonymousAggFunc) -> str:
+            return self.call_sql(expression.name, expression.expressions)
 
         def nullsafeeq_sql(self, expression: exp.NullSafeEQ) -> str:
             return self._enclosed(expression, super().nullsafeeq_sql(expression))
@@ -183,6 +194,11 @@ def parse(sql: str) -> exp.Query:
         raise _too_deep(tokens) from None
     except ParseError as error:
         raise _located(error, sql) from error
+    except SqlError as error:
+        if error.line is None:
+            start = _at(tokens[0], error.message)
+            error.line, error.column = start.line, start.column
+        raise
 
 
 def _tokens(sql: str) -> list[Token]:

@@ -53,7 +53,7 @@ TYPED: dict[str, type[exp.Func]] = {
     "sum": exp.Sum,
     "unnest": exp.Explode,
 }
-_TYPED_NAMES: dict[type[exp.Expr], str] = {node: name for name, node in TYPED.items()} | {exp.Unnest: "unnest"}
+_TYPED_NAMES: dict[type[exp.Expr], str] = {**{node: name for name, node in TYPED.items()}, exp.Unnest: "unnest"}
 
 # SQLGlot derives these from Func although they are operators and syntax.
 _SYNTAX = (exp.And, exp.Or, exp.Case, exp.If, exp.Cast, exp.TryCast, exp.Exists, exp.Any, exp.All, exp.SetOperation)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from sqlglot import exp
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from compiler.functions import TYPED, ScalarFunction, WindowFunction, functions
 from compiler.operators import OperatorParser
@@ -218,7 +218,11 @@ class Grammar(OperatorParser):
                 ordered = node.parent.parent if isinstance(node.parent, exp.Order) else node.parent
                 if ordered is not this or isinstance(node.this, exp.AggFunc | exp.Filter | WindowFunction):
                     self.raise_error("IGNORE NULLS of a nested call is not supported; compute that call in a subquery")
-        return super()._parse_window(this, alias)
+        window = super()._parse_window(this, alias)
+        named = not alias and isinstance(window, exp.Window) and window.args.get("alias")
+        if named and self._prev.token_type == TokenType.R_PAREN:
+            self.raise_error("A window that extends another is not supported; write it out, or OVER name", self._prev)
+        return window
 
     def _parse_date_part_of(self) -> exp.Expr:
         """EXTRACT(YEAR FROM x) → date_part('year', x)."""

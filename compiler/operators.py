@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 from sqlglot.parsers.postgres import PostgresParser
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 OR, AND, NOT, CONTAINS, IS, LIKE, COMPARE, PLUS, TIMES, AT_ZONE = 5, 10, 15, 16, 17, 19, 20, 30, 40, 41
 
@@ -124,7 +124,7 @@ class OperatorParser(PostgresParser):
         return operand
 
     def _parse_infix(self, left: exp.Expr, floor: int) -> exp.Expr | None:
-        """Parse one operator and its right side, or return None when the next one does not bind tighter than `floor`."""
+        """Parse one operator and its right side, or return None when none binds tighter than `floor`."""
         kind, text = self._curr.token_type, self._curr.text
         if kind in self.TEXT_MATCH_EXCLUDED_TOKENS:
             return None
@@ -166,7 +166,7 @@ class OperatorParser(PostgresParser):
         return self.expression(result, comments=self._prev_comments)
 
     def _left(self, left: exp.Expr) -> exp.Expr:
-        """x IN (…) negated, as a left operand: a written NOT would take the operator along, so it needs parentheses."""
+        """Return `left`, in parentheses when it is a NOT IN, …: rendered as NOT x IN it would take the operator along."""
         return self.expression(exp.Paren(this=left)) if isinstance(left, exp.Not) else left
 
     def _parse_quantified(self) -> exp.Expr:

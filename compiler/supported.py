@@ -6,13 +6,16 @@ A whitelist, because the engine reads some text without a word and without effec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from compiler.errors import SqlError
 from compiler.functions import ScalarFunction, WindowFunction, lookup
 from compiler.positions import located, position
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TYPE_NAMES: dict[exp.DType, str] = {
     exp.DType.BOOLEAN: "BOOLEAN",
@@ -190,14 +193,15 @@ def _named_values(values: exp.Values) -> exp.Values:
 
 def _check_select(node: exp.Select) -> None:
     star = node.expressions[0] if node.expressions else None
-    # FROM t alone becomes SELECT * in SQLGlot, with a star that stands nowhere; to the engine it has no columns.
-    if star is None or (isinstance(star, exp.Star) and position(star)[0] is None):
+    # FROM t alone becomes SELECT * in SQLGlot, with a star at no place in the text; to the engine it has no columns.
+    if star is None or (isinstance(star, exp.Star) and not star.meta.get("start")):
         raise _unsupported(node, "a query without a SELECT list")
 
 
 def _check_column(node: exp.Column) -> None:
     if isinstance(node.this, exp.Star) and not isinstance(node.parent, exp.Select):
-        raise located(node, f"{node.table}.* can only stand in a SELECT list", hint="write COUNT(*)", code="unsupported")
+        message = f"{node.table}.* can only stand in a SELECT list"
+        raise located(node, message, hint="write COUNT(*)", code="unsupported")
 
 
 def _check_grouping(node: exp.Rollup | exp.Cube) -> None:

@@ -16,7 +16,6 @@ from cache.errors import ObjectError
 from cache.keys import Content
 from cache.records import Artifact, Product
 from graph.plan import Judgement, Known, judge
-from rules import evidence
 from rules.compiling import CompiledRule, load_body
 from rules.errors import FAILED, UserError, Where
 from rules.profiles import Profile
@@ -133,7 +132,7 @@ class Execution:
 
     def _work(self, name: str, judgement: Judgement) -> Done:
         """Run in a worker: execute one product and put its object in place. Raises `UserError`."""
-        from rules import cutoff
+        from rules import cutoff, evidence
         from rules.engine.execute import EngineInput, bag_of_file, execute
         from rules.engine.session import EngineError
 

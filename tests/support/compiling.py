@@ -1,0 +1,33 @@
+"""Compile one SQL text against known tables, as tests need it: with the real engine planning schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from compiler.compile import Compiled, Compiler, Options, Value
+from compiler.qualify import InputSchemas
+from rules.engine.identity import identity
+from rules.engine.planner import EnginePlanner
+from rules.engine.types import to_schema
+from rules.profiles import PROFILES
+
+
+class TestCompiler:
+    """A compiler whose inputs are `tables`; every rule may be volatile unless told otherwise."""
+
+    __test__ = False
+
+    def __init__(self, tables: Mapping[str, pa.Schema], variables: Mapping[str, Value] | None = None) -> None:
+        schemas = InputSchemas()
+        for name, schema in tables.items():
+            schemas.add(name, to_schema(schema))
+        profile = PROFILES["prod_fast"]
+        planner = EnginePlanner(profile, lambda _key, _schema: None)
+        self._compiler = Compiler(schemas, variables or {}, identity(profile), planner, lambda _key: None)
+        self._names = {name.lower(): name for name in tables}
+
+    def compile(self, sql: str, options: Options = Options(volatile=True)) -> Compiled:  # noqa: B008 — immutable
+        """Compile a query. Raises `SqlError`."""
+        return self._compiler.compile_rule(sql, options, self._names.get)
