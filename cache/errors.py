@@ -12,5 +12,9 @@ class StoreError(Exception):
         self.hint = hint
 
 
+class DamagedIndexError(StoreError):
+    """The index is no index, or none that this version can read: it has to be set aside."""
+
+
 class ObjectError(Exception):
     """A stored object is missing, or its bytes are not those that were written."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -15,35 +16,36 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cache.errors import StoreError
+from cache.errors import DamagedIndexError, StoreError
 from cache.records import Artifact, Product
 from cache.signatures import Signature
 
 VERSION = 1
 _BATCH = 500
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Index:
-    """An open index. Close it, or use it as a context manager."""
+    """An open index. Close it, or use it as a context manager. Every method raises `StoreError` when SQLite fails."""
 
     def __init__(self, path: Path, *, existing: bool = False) -> None:
-        """Open the index, made anew if there is none or if it is of another version or damaged (see `warning`).
+        """Open the index, made if there is none. With `existing` it must be there.
 
-        With `existing` it must be there and sound. Raises `StoreError`.
+        Raises `DamagedIndexError` if it is damaged or of another version, else `StoreError`.
         """
         self.path = path
-        self.warning: str | None = None
+        self.created = False
         self._lock = threading.RLock()
         self._connection = _open(path, create=not existing)
-        version = _version(self._connection)
-        if existing and version != VERSION:
-            raise StoreError(f"the index {path} is not of version {VERSION}")
-        if version not in {0, VERSION}:
+        try:
+            version = self._version()
+            if version == 0 and not existing:
+                self._create()
+            elif version != VERSION:
+                raise DamagedIndexError(f"the index has version {version}, which this version of rules does not know")
+        except BaseException:
             self._connection.close()
-            self._connection = self._set_aside(version)
-            version = 0
-        if version == 0:
-            self._create()
+            raise
 
     def __enter__(self) -> Index:
         return self
@@ -62,13 +64,15 @@ class Index:
             if self._connection.in_transaction:
                 yield
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
+                with _translated():
+                    self._connection.execute("BEGIN IMMEDIATE")
                 yield
+                with _translated():
+                    self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._connection.rollback()  # does nothing where SQLite ended it, as on a full disk
                 raise
-            self._connection.execute("COMMIT")
 
     # Files and memos
 
@@ -176,8 +180,10 @@ class Index:
     # Builds
 
     def start_build(self, build: str, started: str) -> None:
-        """Record that a build began."""
-        self._many("REPLACE INTO builds VALUES (?,?,NULL,'running','{}')", [(build, started)])
+        """Record that a build began. Call with the store's lock held: whatever else seems to run was killed."""
+        with self.transaction():
+            self._many("UPDATE builds SET status = 'killed' WHERE status = ?", [("running",)])
+            self._many("REPLACE INTO builds VALUES (?,?,NULL,'running','{}')", [(build, started)])
 
     def finish_build(self, build: str, seconds: float, status: str, summary: Mapping[str, int]) -> None:
         """Record how a build ended."""
@@ -212,6 +218,10 @@ class Index:
         """Record the state in which everything is up to date."""
         self._many("REPLACE INTO snapshot VALUES (1, ?)", [(_json(record),)])
 
+    def refresh_snapshot(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Replace the snapshot `before`, unless a build has replaced or forgotten it meanwhile."""
+        self._many("UPDATE snapshot SET record = ? WHERE record = ?", [(_json(after), _json(before))])
+
     def forget_snapshot(self) -> None:
         """Say that not everything may be up to date."""
         self._many("DELETE FROM snapshot WHERE id = ?", [(1,)])
@@ -219,7 +229,7 @@ class Index:
     # How
 
     def _rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
-        with self._lock:
+        with self._lock, _translated():
             return self._connection.execute(sql, parameters).fetchall()
 
     def _select(self, table: str, key: str, columns: str, keys: Iterable[str]) -> list[Any]:
@@ -234,23 +244,34 @@ class Index:
     def _many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
         if not rows:
             return
-        with self.transaction():
+        with self.transaction(), _translated():
             self._connection.executemany(sql, rows)
 
     def _create(self) -> None:
         script = (Path(__file__).parent / "schema.sql").read_text()
-        with self._lock:
+        with _translated():
             self._connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
+        self.created = True
 
-    def _set_aside(self, version: int) -> sqlite3.Connection:
-        what = "is damaged" if version == -1 else f"has version {version}, which this version of rules does not know"
-        aside = self.path.with_name(f"{self.path.name}.{time.strftime('%Y%m%d-%H%M%S')}.aside")
-        self.path.replace(aside)
-        for suffix in ("-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                self.path.with_name(self.path.name + suffix).replace(aside.with_name(aside.name + suffix))
-        self.warning = f"the index {what}; it was set aside as {aside.name} and a new one begun"
-        return _open(self.path, create=True)
+    def _version(self) -> int:
+        """Return the index's version, 0 for a file without tables. One transaction: another process may be making it."""
+        with _translated():
+            self._connection.execute("BEGIN")
+            version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+            tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            self._connection.execute("COMMIT")
+        if version == 0 and tables:
+            raise DamagedIndexError("the index is damaged: it has tables but no version")
+        return version
+
+
+def set_aside(path: Path) -> str:
+    """Rename an index that cannot be used; return its new name. Call with the store's lock held. Raises OSError."""
+    aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}.aside")
+    for suffix in ("-wal", "-shm", ""):  # the log first: left alone it would be replayed into the new index
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))
+    return aside.name
 
 
 def _open(path: Path, *, create: bool) -> sqlite3.Connection:
@@ -259,20 +280,29 @@ def _open(path: Path, *, create: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=60)
     except sqlite3.OperationalError as error:
         raise StoreError(f"cannot open the index {path}: {error}") from error
-    with contextlib.suppress(sqlite3.DatabaseError):  # a damaged file is found out, and set aside, by its version
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        with _translated():
+            connection.execute("PRAGMA synchronous = NORMAL")
+            if create:
+                with contextlib.suppress(sqlite3.OperationalError):  # another process is making it, or it is read-only
+                    connection.execute("PRAGMA journal_mode = WAL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    """Return the index's version, 0 for an empty file, -1 for what is no index."""
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turn SQLite's errors into ours."""
     try:
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    except sqlite3.DatabaseError:
-        return -1
-    return version if version or not tables else -1
+        yield
+    except sqlite3.ProgrammingError:  # our mistake, not the store's
+        raise
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            raise DamagedIndexError(f"the index is damaged: {error}") from error
+        raise StoreError(f"the index cannot be used: {error}") from error
 
 
 def _json(value: Any) -> str:

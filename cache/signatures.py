@@ -1,7 +1,8 @@
 """Stat signatures: what lets an unchanged file go unread.
 
 A signature is trusted only when the file was already old when it was taken: a second write within the same tick of
-the file system's clock leaves every time stamp as it was (git calls such an entry "racily clean").
+the file system's clock leaves every time stamp as it was (git calls such an entry "racily clean"). What counts is the time
+of the look, not of the question: a file that was too young when it was read stays untrusted however old it gets.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ _TICK_NS = 50_000_000
 
 _COARSE_TICK_NS = 2_100_000_000
 """FAT stamps to 2 s, others to 1 s: assumed where a stamp has no digits below the millisecond."""
+
+
+SEAL_NS = 946_684_800_000_000_000
+"""When a stored object claims to have been written (2000-01-01): whole even seconds, which every file system can store."""
 
 
 class Signature(NamedTuple):
@@ -37,7 +42,7 @@ def signature(path: str | Path) -> Signature:
 
 
 def is_settled(taken: Signature, now_ns: int | None = None) -> bool:
-    """Whether a file with this signature, read at `now_ns` (default: now), can be known by it from now on."""
+    """Whether a file with this signature, taken and read from `now_ns` on (default: now), can be known by it for good."""
     now = time.time_ns() if now_ns is None else now_ns
     latest = max(taken.mtime_ns, taken.ctime_ns)
     tick = _COARSE_TICK_NS if taken.mtime_ns % 1_000_000 == 0 else _TICK_NS

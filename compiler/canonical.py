@@ -69,12 +69,23 @@ _SPELLED_AS_CALLS = (exp.Func, exp.Dot, exp.Paren, exp.PropertyEQ, exp.Kwarg, ex
 def _parenthesised(tree: exp.Query) -> exp.Query:
     for node in list(tree.walk()):
         parent = node.parent
+        if isinstance(parent, exp.Any) and not isinstance(node, exp.Query):
+            _enclose(node)
+            continue
+        if isinstance(parent, exp.Escape):
+            continue
         if not _is_operator(node) or parent is None or not (_is_operator(parent) or isinstance(parent, exp.Bracket | exp.Cast)):
             continue
         if isinstance(node, exp.Connector) and type(node) is type(parent) and node.arg_key == "this":
             continue
-        node.replace(exp.Paren(this=node.copy()))
+        _enclose(node)
     return tree
+
+
+def _enclose(node: exp.Expr) -> None:
+    paren = exp.Paren()
+    node.replace(paren)
+    paren.set("this", node)
 
 
 def _is_operator(node: exp.Expr) -> bool:

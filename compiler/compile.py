@@ -12,15 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError, TokenError
 
 from compiler import functions
 from compiler.canonical import canonical
 from compiler.deep import with_deep_stack
-from compiler.dialect import parse, render
+from compiler.dialect import DIALECT, parse, render
 from compiler.encode import encode
 from compiler.errors import SqlError
 from compiler.fingerprint import digest_of, fingerprint
-from compiler.positions import located, position
+from compiler.explain import explained
+from compiler.positions import located
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
@@ -103,11 +105,23 @@ class Compiler:
 
     def compile_rule(self, text: str, options: Options, resolve: Callable[[str], str | None]) -> Compiled:
         """Compile one rule whose inputs' schemas are in `schemas`. Raises `SqlError`."""
-        return with_deep_stack(lambda: self._compile(text, options, resolve))
+        try:
+            return with_deep_stack(lambda: self._compile(text, options, resolve))
+        except RecursionError:
+            error = SqlError("nested too deeply", hint="compute a part of it in a CTE", code="too-deep")
+            error.line, error.column = _start(text)
+            raise error from None
+        except SqlglotError as refused:
+            error = SqlError(f"cannot be compiled: {str(refused).splitlines()[0]}")
+            error.line, error.column = _start(text)
+            raise error from refused
+        except SqlError as error:
+            if error.line is None:
+                error.line, error.column = _start(text)
+            raise
 
     def _compile(self, text: str, options: Options, resolve: Callable[[str], str | None]) -> Compiled:
         query = parse(text)
-        start = position(query)
         bind_tables(query, resolve, self.schemas.known)
         literals = {name: literal(value) for name, value in self.variables.items()}
         bound = bind_variables(query, literals)
@@ -122,18 +136,20 @@ class Compiler:
         narrow = read_sets(tree)
         reads = tuple(tuple(sorted(narrow[str(number)])) for number in range(len(inputs)))
         names = executed.named_selects
-        _require_key(options, names, start)
+        _require_key(options, names)
         encoded = encode(tree)
         parts = self._parts(encoded, names, options, facts)
-        sql = render(_in_canonical_order(executed, options.key) if options.tier == 2 else executed)  # noqa: PLR2004
         print_ = fingerprint(parts)
+        schema = self._schema(print_, inputs, scans, executed)
+        if options.tier == 2 or _has_open_order(executed):  # noqa: PLR2004
+            executed = _in_canonical_order(executed, options.key, schema)
         return Compiled(
             fingerprint=print_,
             inputs=inputs,
             reads=reads,
             scans=scans,
-            schema=self._schema(print_, inputs, scans, sql, start),
-            sql=sql,
+            schema=schema,
+            sql=render(executed),
             canonical=encoded,
             parts=parts,
             traits=facts,
@@ -156,8 +172,7 @@ class Compiler:
         print_: str,
         inputs: tuple[str, ...],
         scans: Mapping[str, tuple[str, ...]],
-        sql: str,
-        start: tuple[int | None, int | None],
+        executed: exp.Query,
     ) -> Schema:
         """Return the product's schema: remembered for this fingerprint and these input types, else planned."""
         types = [
@@ -170,11 +185,14 @@ class Compiler:
             return known
         shown = {name: (self.schemas.known[name], frozenset(columns)) for name, columns in scans.items()}
         try:
-            return self.planner.plan_schema(sql, shown, key)
+            schema = self.planner.plan_schema(render(executed), shown, key)
         except SqlError as error:
-            if error.line is None:
-                error.line, error.column = start
-            raise
+            raise explained(error, executed) from error
+        if list(schema.names) != executed.named_selects:
+            columns = ", ".join(schema.names)
+            message = f"the query yields other columns than it names: {columns}"
+            raise SqlError(message, hint="unnest of a struct ignores its alias; select the fields one by one")
+        return schema
 
 
 def literal(value: Value) -> exp.Expr:
@@ -218,20 +236,44 @@ def _volatile_error(query: exp.Expr) -> SqlError:
     )
 
 
-def _require_key(options: Options, names: list[str], start: tuple[int | None, int | None]) -> None:
+def _start(text: str) -> tuple[int, int]:
+    """Return the place of the statement's first token, where errors stand that concern no particular place."""
+    try:
+        token = DIALECT().tokenize(text)[0]
+    except (TokenError, IndexError):
+        return 1, 1
+    return token.line, max(1, token.col - (token.end - token.start))
+
+
+def _require_key(options: Options, names: list[str]) -> None:
     for column in options.key:
         if column not in names:
             hint = suggestion(column, names) or f"output columns: {', '.join(names)}"
             message = f"key column '{column}' is not an output column"
-            raise SqlError(message, line=start[0], column=start[1], hint=hint, code="unknown-column")
+            raise SqlError(message, hint=hint, code="unknown-key")
     if options.tier == 2 and not options.key:  # noqa: PLR2004
-        raise SqlError("tier 2 orders the product by its key, and no key is declared", line=1, column=1, hint="add key = [...]")
+        message = "tier 2 orders the product by its key, and no key is declared"
+        raise SqlError(message, hint='add key = ["…"]', code="missing-key")
 
 
-def _in_canonical_order(query: exp.Query, key: tuple[str, ...]) -> exp.Query:
+def _has_open_order(query: exp.Query) -> bool:
+    """Whether the engine hands the rows over in an order that differs from run to run, although SQL allows any.
+
+    It runs the branches of a UNION side by side, even with one partition, and takes rows as they come. Its readers'
+    keys would then differ between two machines that computed the same table.
+    """
+    return query.args.get("order") is None and query.find(exp.Union) is not None
+
+
+def _in_canonical_order(query: exp.Query, key: tuple[str, ...], schema: Schema) -> exp.Query:
     """Order the product by its key, then by every other column, so that even a key with duplicates leaves one order."""
-    names = query.named_selects
-    columns = [exp.column(name, table="product", quoted=True) for name in names]
-    order = [*key, *(name for name in names if name not in key)]
+    columns = [exp.column(column.name, table="product", quoted=True) for column in schema.columns]
+    sortable = [column.name for column in schema.columns if not column.type.startswith("map<")]
+    order = [*key, *(name for name in sortable if name not in key)]
     wrapped = exp.select(*columns).from_(query.copy().subquery("product"))
-    return wrapped.order_by(*(exp.Ordered(this=exp.column(name, table="product", quoted=True)) for name in order))
+    return wrapped.order_by(
+        *(
+            exp.Ordered(this=exp.column(name, table="product", quoted=True), desc=False, nulls_first=False)
+            for name in order
+        )
+    )

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if importlib.util.find_spec("sqlglotc") is not None:
     raise ImportError(
@@ -34,6 +33,9 @@ from compiler.functions import ScalarFunction, WindowFunction
 from compiler.grammar import Grammar
 from compiler.supported import TYPE_NAMES, check
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["DIALECT", "DataFusionSQL", "ScalarFunction", "WindowFunction", "parse", "render", "variable_name"]
 
 
@@ -45,7 +47,7 @@ class DataFusionSQL(Postgres):
     SUPPORTS_FIXED_SIZE_ARRAYS = True
     SUPPORTS_USER_DEFINED_TYPES = False
     INDEX_OFFSET = 0  # subscripts are never shifted, so -1 and expressions survive
-    UNESCAPED_SEQUENCES: ClassVar[dict[str, str]] = {}
+    UNESCAPED_SEQUENCES: dict[str, str] = {}  # noqa: RUF012 — SQLGlot's own declaration
 
     class Tokenizer(Postgres.Tokenizer):
         """Tokens: no dollar-quoted, bit or national strings; `$` starts a variable."""
@@ -94,19 +96,23 @@ class DataFusionSQL(Postgres):
             return f"{name}({', '.join([self.sql(argument) for argument in arguments])})"
 
         def anonymous_sql(self, expression: exp.Anonymous) -> str:
+            """A call of a function that the catalogue does not know; its name stays as written."""
             return self.call_sql(self.sql(expression, "this"), expression.expressions)
 
         def anonymousaggfunc_sql(self, expression: exp.AnonymousAggFunc) -> str:
+            """A call of an aggregate."""
             return self.call_sql(expression.name, expression.expressions)
 
         def nullsafeeq_sql(self, expression: exp.NullSafeEQ) -> str:
+            """(a IS NOT DISTINCT FROM b), see `_enclosed`."""
             return self._enclosed(expression, super().nullsafeeq_sql(expression))
 
         def nullsafeneq_sql(self, expression: exp.NullSafeNEQ) -> str:
+            """(a IS DISTINCT FROM b), see `_enclosed`."""
             return self._enclosed(expression, super().nullsafeneq_sql(expression))
 
         def _enclosed(self, expression: exp.Expr, sql: str) -> str:
-            """The engine reads everything after DISTINCT FROM as its operand, so the comparison stands in parentheses."""
+            """To the engine everything after DISTINCT FROM is its operand, so the comparison stands in parentheses."""
             return sql if isinstance(expression.parent, exp.Paren) else f"({sql})"
 
         def dot_sql(self, expression: exp.Dot) -> str:
@@ -114,26 +120,33 @@ class DataFusionSQL(Postgres):
             return f"{self.sql(expression, 'this')}[{self.sql(exp.Literal.string(expression.name))}]"
 
         def interval_sql(self, expression: exp.Interval) -> str:
+            """INTERVAL '1 day', the one form that the engine's parser passes on unchanged."""
             unit = expression.text("unit").lower()
             text = f"{expression.this.name} {unit}".strip()
             return f"INTERVAL {self.sql(exp.Literal.string(text))}"
 
         def ignorenulls_sql(self, expression: exp.IgnoreNulls) -> str:
+            """f(x) IGNORE NULLS."""
             return f"{self.sql(expression, 'this')} IGNORE NULLS"
 
         def respectnulls_sql(self, expression: exp.RespectNulls) -> str:
+            """f(x) RESPECT NULLS."""
             return f"{self.sql(expression, 'this')} RESPECT NULLS"
 
         def bracket_sql(self, expression: exp.Bracket) -> str:
+            """x[1], x[1:2]."""
             items = ", ".join(self.sql(item) for item in expression.expressions)
             return f"{self.sql(expression, 'this')}[{items}]"
 
         def datatype_sql(self, expression: exp.DataType) -> str:
+            """BIGINT[], REAL[3], STRUCT<a INT>."""
             if expression.is_type(exp.DType.ARRAY) and expression.expressions:
-                return f"{self.expressions(expression, flat=True)}[{self.expressions(expression, key='values', flat=True)}]"
+                size = self.expressions(expression, key="values", flat=True)
+                return f"{self.expressions(expression, flat=True)}[{size}]"
             return super(PostgresGenerator, self).datatype_sql(expression)
 
         def unnest_sql(self, expression: exp.Unnest) -> str:
+            """UNNEST(x) AS v(a), without Postgres's rewriting of dates and JSON."""
             return super(PostgresGenerator, self).unnest_sql(expression)
 
 
@@ -145,6 +158,7 @@ _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _STRINGS = (TokenType.STRING, TokenType.BYTE_STRING)
 _OPENING = (TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE)
 _CLOSING = (TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE)
+
 
 def variable_name(node: exp.Expr) -> str | None:
     """Return the name of the project variable that `node` stands for (`$min_distance`), or None."""
@@ -161,10 +175,7 @@ def render(ast: exp.Expr, *, pretty: bool = False) -> str:
         return ast.sql(dialect=DIALECT, pretty=pretty, comments=False, unsupported_level=ErrorLevel.RAISE)
 
     try:
-        try:
-            return work()
-        except RecursionError:
-            return with_deep_stack(work)
+        return with_deep_stack(work)
     except RecursionError:
         raise SqlError("nested too deeply", code="too-deep") from None
     except UnsupportedError as error:
@@ -186,10 +197,7 @@ def parse(sql: str) -> exp.Query:
         return check(tree)
 
     try:
-        try:
-            return work()
-        except RecursionError:
-            return with_deep_stack(work)
+        return with_deep_stack(work)
     except RecursionError:
         raise _too_deep(tokens) from None
     except ParseError as error:
@@ -217,7 +225,8 @@ def _require_one_query(tokens: list[Token]) -> None:
         raise SqlError("there is no query in this text", line=1, column=1, hint="a rule is one SELECT", code="empty")
     separator = next((i for i, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON), None)
     if separator is not None:
-        raise _at(tokens[separator], "a second statement starts after this ;", "a rule is one query", "several-statements")
+        message = "a second statement starts after this ;"
+        raise _at(tokens[separator], message, "a rule is one query", "several-statements")
     if first.token_type not in _STARTS:
         message = f"a rule is one query, and {first.text.upper()} does not start one"
         raise _at(first, message, "start with SELECT or WITH", "not-a-query")
@@ -273,7 +282,8 @@ def _unreadable(sql: str, error: TokenError) -> SqlError:
         line, column = _place(sql, min((error.start or 0) + 50, len(sql)))
         return SqlError(cause.splitlines()[0], line=line, column=column, code="syntax")
     line, column = _place(sql, start)
-    return SqlError(f"the {'/*' if sql[start] == '/' else sql[start]} here is never closed", line=line, column=column, code="syntax")
+    opening = "/*" if sql[start] == "/" else sql[start]
+    return SqlError(f"the {opening} here is never closed", line=line, column=column, code="syntax")
 
 
 def _unclosed(sql: str) -> int | None:

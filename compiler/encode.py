@@ -2,7 +2,9 @@
 
 A node is `[class name, {argument: value, …}]` in compact JSON with sorted keys. Comments, positions and every other
 `meta` stay out, and so does an argument that is None, False or an empty list: SQLGlot itself leaves such arguments out or
-sets them as it happens to parse. (`hash()` and `==` of SQLGlot ignore case on some nodes, and are seeded.)
+sets them as it happens to parse. False is kept where it says something: in a required argument (FALSE itself, and what
+tells 1 from '1') and in UNION ALL, which is a union that is not distinct.
+(`hash()` and `==` of SQLGlot ignore case on some nodes, and are seeded.)
 """
 
 from __future__ import annotations
@@ -38,7 +40,11 @@ def _dump(value: Any, *, blind: bool = False) -> Any:
             return ["Column", {"this": _dump(value.this)}]
         if blind and isinstance(value, exp.Table | exp.TableAlias):
             return [type(value).__name__, {}]
-        arguments = {key: _dump(item, blind=blind) for key, item in value.args.items() if not _absent(item)}
+        arguments = {
+            key: _dump(item, blind=blind)
+            for key, item in value.args.items()
+            if not _absent(item) or (item is False and _tells(value, key))
+        }
         return [type(value).__name__, arguments]
     if isinstance(value, list):
         return [_dump(item, blind=blind) for item in value]
@@ -51,6 +57,11 @@ def _dump(value: Any, *, blind: bool = False) -> Any:
 
 def _absent(value: Any) -> bool:
     return value is None or value is False or (isinstance(value, list) and not value)
+
+
+def _tells(node: exp.Expr, key: str) -> bool:
+    """Whether False and no value at all are two things for an argument."""
+    return node.arg_types.get(key, False) or (key == "distinct" and isinstance(node, exp.SetOperation))
 
 
 def _load(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What is known of the engine's functions: kind, volatility, and whether order or float rounding can show in a result."""
+"""What is known of the engine's functions: kind, volatility, and whether row order or rounding can show in a value."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ TYPED: dict[str, type[exp.Func]] = {
 _TYPED_NAMES: dict[type[exp.Expr], str] = {**{node: name for name, node in TYPED.items()}, exp.Unnest: "unnest"}
 
 # SQLGlot derives these from Func although they are operators and syntax.
-_SYNTAX = (exp.And, exp.Or, exp.Case, exp.If, exp.Cast, exp.TryCast, exp.Exists, exp.Any, exp.All, exp.SetOperation)
+_SYNTAX = (exp.And, exp.Or, exp.Case, exp.If, exp.Cast, exp.Exists, exp.RegexpLike, exp.RegexpILike,
+           exp.ArrayContainsAll, exp.ArrayContainedBy)  # fmt: skip
 
 _ORDER_DEPENDENT_AGGREGATES = frozenset({
     "any_value", "approx_median", "approx_percentile_cont", "approx_percentile_cont_with_weight", "array_agg",
@@ -67,10 +68,10 @@ _ORDER_DEPENDENT_WINDOWS = frozenset({
     "first_value", "lag", "last_value", "lead", "nth_value", "ntile", "row_number",
 })  # fmt: skip
 _FLOAT_SENSITIVE = frozenset({
-    "approx_median", "approx_percentile_cont", "approx_percentile_cont_with_weight", "avg", "corr", "covar", "covar_pop",
-    "covar_samp", "mean", "median", "percentile_cont", "quantile_cont", "regr_avgx", "regr_avgy", "regr_intercept",
-    "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy", "stddev", "stddev_pop", "stddev_samp", "sum", "var",
-    "var_pop", "var_population", "var_samp", "var_sample",
+    "approx_median", "approx_percentile_cont", "approx_percentile_cont_with_weight", "avg", "corr", "covar",
+    "covar_pop", "covar_samp", "mean", "median", "percentile_cont", "quantile_cont", "regr_avgx", "regr_avgy",
+    "regr_intercept", "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy", "stddev", "stddev_pop",
+    "stddev_samp", "sum", "var", "var_pop", "var_population", "var_samp", "var_sample",
 })  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def lookup(name: str) -> Function | None:
 
 
 def function_name(node: exp.Expr) -> str | None:
-    """Return the lower-case name of the function that `node` calls; None for operators, CASE, CAST and all other syntax."""
+    """Return the lower-case name of the function that `node` calls, None for operators, CASE, CAST and other syntax."""
     if isinstance(node, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup | exp.Window):
         return function_name(node.this)
     if isinstance(node, ScalarFunction | WindowFunction | exp.Anonymous | exp.AnonymousAggFunc):
@@ -107,7 +108,7 @@ def function_name(node: exp.Expr) -> str | None:
 
 
 def is_volatile(node: exp.Expr) -> bool:
-    """Whether a call can give another value in the next run. A function that is not in the catalogue counts as such."""
+    """Whether a call can give another value in the next run. A function that the catalogue lacks counts as such."""
     name = function_name(node)
     if name is None:
         return isinstance(node, exp.Func) and not isinstance(node, _SYNTAX)

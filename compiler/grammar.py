@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
 from compiler.functions import TYPED, ScalarFunction, WindowFunction, functions
 from compiler.operators import OperatorParser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _INTERVAL_UNITS = frozenset(
     f"{unit}{plural}"
@@ -79,7 +81,7 @@ def _build_struct(args: list[exp.Expr]) -> exp.Expr:
 def _closed(parse: Callable[[Any], exp.Expr]) -> Callable[[Any], exp.Expr]:
     """Require the ) that SQLGlot would forgive after a special form."""
 
-    def parse_closed(parser: Any) -> exp.Expr:  # noqa: ANN401 — SQLGlot hands over the parser it is part of
+    def parse_closed(parser: Any) -> exp.Expr:
         result = parse(parser)
         if parser._curr.token_type != TokenType.R_PAREN:  # noqa: SLF001 — this is a method of the parser in all but name
             parser.raise_error("Expected )")
@@ -267,7 +269,7 @@ class Grammar(OperatorParser):
         args = [self._argument()]
         for word in ("PLACING", "FROM", "FOR"):
             if self._match(TokenType.COMMA) or self._match_text_seq(word):
-                args.append(self._argument())
+                args += [self._argument()]
         return self.expression(call("overlay", *args))
 
     def _parse_types(

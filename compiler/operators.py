@@ -147,9 +147,7 @@ class OperatorParser(PostgresParser):
             return self.expression(exp.AtTimeZone(this=self._left(left), zone=self._operand(AT_ZONE)))
         return self._parse_predicate(left, floor)
 
-    def _binary(
-        self, left: exp.Expr, floor: int, power: int, node: type[exp.Expr], tokens: int = 1
-    ) -> exp.Expr | None:
+    def _binary(self, left: exp.Expr, floor: int, power: int, node: type[exp.Expr], tokens: int = 1) -> exp.Expr | None:
         if power <= floor:
             return None
         self._advance(tokens)
@@ -166,7 +164,7 @@ class OperatorParser(PostgresParser):
         return self.expression(result, comments=self._prev_comments)
 
     def _left(self, left: exp.Expr) -> exp.Expr:
-        """Return `left`, in parentheses when it is a NOT IN, …: rendered as NOT x IN it would take the operator along."""
+        """Return `left`, in parentheses when it is a NOT IN: rendered as NOT x IN it would take the operator along."""
         return self.expression(exp.Paren(this=left)) if isinstance(left, exp.Not) else left
 
     def _parse_quantified(self) -> exp.Expr:

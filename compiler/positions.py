@@ -8,17 +8,17 @@ from compiler.errors import SqlError
 
 
 def position(node: exp.Expr) -> tuple[int | None, int | None]:
-    """Return the 1-based line and column of the first token known in or above `node`.
+    """Return the 1-based line and column of the first token known in `node`, else in what stands around it.
 
-    SQLGlot notes positions on identifiers, functions and a few more; the last character is what it counts, so the
-    token's length is taken off.
+    SQLGlot notes positions on identifiers, literals, functions and a few more. It walks `o.amount` from the name, so
+    the first token is the earliest in the text, not in the tree.
     """
-    for candidate in (*node.walk(bfs=False), *_ancestors(node)):
-        meta = candidate.meta if candidate._meta else {}  # noqa: SLF001 — `.meta` would create a dict on every node
-        line, last, start, end = (meta.get(key) for key in ("line", "col", "start", "end"))
-        if line is not None and last is not None:
-            width = end - start if start is not None and end is not None else 0
-            return line, max(1, last - width)
+    around: exp.Expr | None = node
+    while around is not None:
+        places = [place for inner in around.walk() if (place := _own(inner)) is not None]
+        if places:
+            return min(places)
+        around = around.parent
     return None, None
 
 
@@ -28,10 +28,11 @@ def located(node: exp.Expr, message: str, *, hint: str | None = None, code: str 
     return SqlError(message, line=line, column=column, hint=hint, code=code)
 
 
-def _ancestors(node: exp.Expr) -> list[exp.Expr]:
-    above = []
-    parent = node.parent
-    while parent is not None:
-        above.append(parent)
-        parent = parent.parent
-    return above
+def _own(node: exp.Expr) -> tuple[int, int] | None:
+    """Return where the node's own token starts; SQLGlot counts columns to its last character."""
+    meta = node.meta if node._meta else {}  # noqa: SLF001 — `.meta` would create a dict on every node
+    line, last, start, end = (meta.get(key) for key in ("line", "col", "start", "end"))
+    if line is None or last is None:
+        return None
+    width = end - start if start is not None and end is not None else 0
+    return line, max(1, last - width)

@@ -13,7 +13,7 @@ from sqlglot import exp
 from sqlglot.errors import OptimizeError
 from sqlglot.optimizer.pushdown_projections import pushdown_projections
 from sqlglot.optimizer.qualify import qualify
-from sqlglot.optimizer.scope import Scope, traverse_scope
+from sqlglot.optimizer.scope import Scope, traverse_scope, walk_in_scope
 from sqlglot.schema import MappingSchema
 
 from compiler.dialect import DIALECT
@@ -53,13 +53,16 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     """
     _require_output_names(query)
     authored = query.copy()
+    _wrap_renamed_tables(query)
     try:
         result = qualify(query, dialect=DIALECT, schema=schemas.mapping, validate_qualify_columns=False, identify=True)
     except OptimizeError as error:
         raise _explained(str(error), authored, schemas) from error
     assert isinstance(result, exp.Query)
-    _require_resolved(result)
-    _require_unique_outputs(result)
+    _require_resolved(result, schemas)
+    _require_equal_widths(result)
+    _require_unique_outputs(result, authored)
+    _drop_recursive_columns(result)
     return result
 
 
@@ -95,57 +98,138 @@ def output_leaf(query: exp.Expr) -> exp.Select | None:
     return node
 
 
+def _wrap_renamed_tables(query: exp.Query) -> None:
+    """FROM c AS q(a, b) → FROM (SELECT * FROM c AS q) AS q(a, b).
+
+    `qualify` makes aliases of the names of a derived table's columns, but leaves those of a table, which then are names
+    that nothing in the query's tree explains.
+    """
+    for table in list(query.find_all(exp.Table)):
+        alias = table.args.get("alias")
+        if not isinstance(table.this, exp.Identifier) or not alias or not alias.columns:
+            continue
+        bare = table.copy()
+        bare.set("alias", exp.TableAlias(this=alias.this.copy()))
+        bare.set("joins", None)
+        inner = exp.select(exp.Star()).from_(bare, copy=False)
+        table.replace(exp.Subquery(this=inner, alias=alias, joins=table.args.get("joins")))
+
+
+def _drop_recursive_columns(query: exp.Query) -> None:
+    """WITH RECURSIVE r(n) AS (SELECT 1 AS n UNION ALL …) → WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL …).
+
+    `qualify` has named the outputs of the static term by then, which is where the engine takes the names from. A list
+    of names beside them would have to be renamed along with them.
+    """
+    for cte in query.find_all(exp.CTE):
+        columns = cte.args["alias"].columns
+        if columns and [column.name for column in columns] == cte.this.named_selects:
+            cte.args["alias"].set("columns", None)
+        elif columns:
+            raise located(cte, f"'{cte.alias}' has other columns than it names", hint="name them in its first SELECT")
+
+
 def _require_output_names(query: exp.Query) -> None:
     select = output_leaf(query)
     if select is None:
         raise located(query, "a rule is one SELECT query", hint="wrap it: SELECT … FROM (…) AS q")
     for index, item in enumerate(select.selects, 1):
-        if not (item.output_name or item.is_star):
+        if not _is_named(item):
             raise located(
                 item, f"output column {index} has no name", hint="add AS name", code="unnamed-column"
             )
 
 
-def _require_unique_outputs(query: exp.Query) -> None:
+def _is_named(item: exp.Expr) -> bool:
+    """Whether an output column has a name: a column or an alias. SQLGlot would also name it after a literal."""
+    inner = item
+    while isinstance(inner, exp.Paren | exp.Cast):
+        inner = inner.this
+    return item.is_star or (bool(item.output_name) and isinstance(inner, exp.Alias | exp.Column | exp.Dot))
+
+
+def _require_unique_outputs(query: exp.Query, authored: exp.Query) -> None:
     select = output_leaf(query)
     assert select is not None
     seen: set[str] = set()
     for item in select.selects:
         name = item.alias_or_name
         if name in seen:
-            raise located(item, f"two output columns are named '{name}'", hint="rename one with AS", code="duplicate-column")
+            message = f"two output columns are named '{name}'"
+            star = _star_of(item, authored)
+            if star is not None:
+                raise located(star, message, hint="list the columns instead of *", code="duplicate-column")
+            raise located(item, message, hint="rename one with AS", code="duplicate-column")
         seen.add(name)
 
 
-def _require_resolved(query: exp.Query) -> None:
+def _star_of(item: exp.Expr, authored: exp.Query) -> exp.Expr | None:
+    """Return the authored * that became `item`, which then has no place of its own; None if it was written out."""
+    column = item.unalias()
+    if not isinstance(column, exp.Column) or column.this.meta.get("line") is not None:
+        return None
+    select = output_leaf(authored)
+    stars = [star for star in select.selects if star.is_star] if select is not None else []
+    own = [star for star in stars if not isinstance(star, exp.Column) or star.table == column.table]
+    return own[-1] if own else None
+
+
+def _require_equal_widths(query: exp.Query) -> None:
+    for operation in query.find_all(exp.SetOperation):
+        if operation.args.get("by_name"):
+            continue
+        left, right = len(operation.left.named_selects), len(operation.right.named_selects)
+        if left != right:
+            word = type(operation).__name__.upper()
+            message = f"the sides of {word} have {left} and {right} columns"
+            raise located(operation.right, message, hint="select the same columns on both sides", code="set-operation")
+
+
+def _require_resolved(query: exp.Query, schemas: InputSchemas) -> None:
     for scope in traverse_scope(query):
         if not isinstance(scope.expression, exp.Select):
             continue
-        unresolved = list(scope.unqualified_columns)
+        unresolved = [*scope.unqualified_columns, *_unresolved_filters(scope)]
         if not scope.is_correlated_subquery and not scope.pivots:
             unresolved += scope.external_columns
         for column in unresolved:
-            raise _unresolved(column, scope)
+            raise _unresolved(column, scope, schemas)
 
 
-def _unresolved(column: exp.Column, scope: Scope) -> SqlError:
-    sources = {name: _source_columns(source) for name, source in scope.sources.items()}
+def _unresolved_filters(scope: Scope) -> list[exp.Column]:
+    """Columns of HAVING and QUALIFY that are neither an input's nor an output's; a scope's own list leaves them out."""
+    select = scope.expression
+    known = set(select.named_selects)
+    clauses = [select.args[key] for key in ("having", "qualify") if select.args.get(key)]
+    return [
+        column
+        for clause in clauses
+        for column in walk_in_scope(clause)
+        if isinstance(column, exp.Column) and not column.table and column.name not in known
+    ]
+
+
+def _unresolved(column: exp.Column, scope: Scope, schemas: InputSchemas) -> SqlError:
+    sources = {name: _source_columns(source, schemas) for name, source in scope.sources.items()}
     if column.table and column.table not in sources:
         hint = suggestion(column.table, sources) or f"in scope: {', '.join(sorted(sources)) or 'no table'}"
-        return located(column, f"unknown table or alias '{column.table}'", hint=hint, code="unknown-table")
+        at = column.args["table"]
+        return located(at, f"unknown table or alias '{column.table}'", hint=hint, code="unknown-table")
     holders = [name for name, columns in sources.items() if column.name in columns]
     if len(holders) > 1:
         options = " or ".join(f"{holder}.{column.name}" for holder in holders)
-        return located(column, f"column '{column.name}' is ambiguous", hint=f"write {options}", code="ambiguous-column")
+        return located(column.this, f"column '{column.name}' is ambiguous", hint=f"write {options}", code="ambiguous-column")
     known = {name for columns in sources.values() for name in columns}
     hint = suggestion(column.name, known) or (f"known columns: {', '.join(sorted(known))}" if known else None)
-    return located(column, f"unknown column '{column.name}'", hint=hint, code="unknown-column")
+    return located(column.this, f"unknown column '{column.name}'", hint=hint, code="unknown-column")
 
 
-def _source_columns(source: Scope | exp.Expr) -> list[str]:
+def _source_columns(source: Scope | exp.Expr, schemas: InputSchemas) -> list[str]:
     if isinstance(source, Scope):
         expression = source.expression
         return list(expression.named_selects) if isinstance(expression, exp.Query) else []
+    if isinstance(source, exp.Table) and source.db == INPUT_DB and source.name in schemas.known:
+        return list(schemas.known[source.name].names)
     return []
 
 
@@ -156,7 +240,13 @@ def _explained(message: str, authored: exp.Query, schemas: InputSchemas) -> SqlE
         r"[Cc]olumn '?\"?([^'\"]+)", message
     )
     name = found[1].strip("'\".") if found else ""
-    at = next((column for column in authored.find_all(exp.Column) if column.name == name), authored)
+    at: exp.Expr = next((column.this for column in authored.find_all(exp.Column) if column.name == name), authored)
+    if message.startswith("Unknown output column"):
+        count = len(authored.selects)
+        ordinal = next((node for node in authored.find_all(exp.Literal) if _is_ordinal(node) and node.name == name), at)
+        message = f"there is no output column {name}"
+        hint = f"the query has {count} output column{'' if count == 1 else 's'}"
+        return located(ordinal, message, hint=hint, code="unknown-column")
     if message.startswith("Unknown column"):
         names = Counter(column for schema in schemas.known.values() for column in schema.names)
         hint = suggestion(name, _columns_near(at, authored, schemas) or names)
@@ -166,9 +256,14 @@ def _explained(message: str, authored: exp.Query, schemas: InputSchemas) -> SqlE
     return located(at, message[0].lower() + message[1:].rstrip("."))
 
 
-def _columns_near(column: exp.Expr, authored: exp.Query, schemas: InputSchemas) -> list[str]:
+def _is_ordinal(literal: exp.Literal) -> bool:
+    """ORDER BY 2, GROUP BY 2."""
+    return isinstance(literal.parent, exp.Ordered | exp.Group)
+
+
+def _columns_near(name: exp.Expr, authored: exp.Query, schemas: InputSchemas) -> list[str]:
     """Columns of the input that a misspelt `alias.column` means, where the alias is that of an input."""
-    alias = column.table if isinstance(column, exp.Column) else ""
+    alias = name.parent.table if isinstance(name.parent, exp.Column) else ""
     for table in authored.find_all(exp.Table):
         if alias and table.alias_or_name == alias and table.db == INPUT_DB and table.name in schemas.known:
             return list(schemas.known[table.name].names)

@@ -77,8 +77,13 @@ def bind_variables(query: exp.Expr, literals: Mapping[str, exp.Expr]) -> exp.Exp
             return node
         if name not in literals:
             hint = suggestion(name, literals) or "declare it in rules.toml under [vars]"
-            raise located(node, f"unknown variable '${name}'", hint=hint, code="unknown-variable")
-        return literals[name].copy()
+            error = located(node, f"unknown variable '${name}'", hint=hint, code="unknown-variable")
+            if error.column is not None:
+                error.column -= 1  # SQLGlot knows where the name is, right behind the $
+            raise error
+        bound = literals[name].copy()
+        bound.meta.update(node.meta)
+        return bound
 
     return query.transform(replace, copy=False)
 

@@ -30,9 +30,7 @@ TYPE_NAMES: dict[exp.DType, str] = {
     exp.DType.FLOAT: "REAL",
     exp.DType.DOUBLE: "DOUBLE",
     exp.DType.DECIMAL: "DECIMAL",
-    exp.DType.CHAR: "VARCHAR",
     exp.DType.VARCHAR: "VARCHAR",
-    exp.DType.TEXT: "VARCHAR",
     exp.DType.VARBINARY: "BYTEA",
     exp.DType.DATE: "DATE",
     exp.DType.TIME: "TIME",
@@ -45,7 +43,8 @@ TYPE_NAMES: dict[exp.DType, str] = {
 """The types that the engine casts to. Lengths of strings and widths of integers mean nothing to it."""
 
 _PARAMETERS = {exp.DType.DECIMAL, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ, exp.DType.ARRAY, exp.DType.STRUCT}
-_IGNORED_LENGTH = {exp.DType.CHAR, exp.DType.VARCHAR, exp.DType.FLOAT}
+_IGNORED_LENGTH = {exp.DType.VARCHAR, exp.DType.FLOAT}
+_SYNONYMS = {exp.DType.CHAR: exp.DType.VARCHAR, exp.DType.TEXT: exp.DType.VARCHAR}
 
 _MODIFIERS = "with_ order limit offset"
 _UNARY = "this"
@@ -194,7 +193,9 @@ def _named_values(values: exp.Values) -> exp.Values:
 def _check_select(node: exp.Select) -> None:
     star = node.expressions[0] if node.expressions else None
     # FROM t alone becomes SELECT * in SQLGlot, with a star at no place in the text; to the engine it has no columns.
-    if star is None or (isinstance(star, exp.Star) and not star.meta.get("start")):
+    # It does the same, rightly, to the VALUES of a CTE.
+    invented = isinstance(star, exp.Star) and not star.meta.get("start")
+    if star is None or (invented and not isinstance(node.args["from_"].this, exp.Values)):
         raise _unsupported(node, "a query without a SELECT list")
 
 
@@ -231,6 +232,9 @@ def _check_join(node: exp.Join) -> None:
 
 def _check_type(node: exp.DataType) -> None:
     kind = node.this
+    if kind in _SYNONYMS:
+        kind = _SYNONYMS[kind]
+        node.set("this", kind)
     if kind not in TYPE_NAMES:
         name = kind.value if isinstance(kind, exp.DType) else kind.sql()
         hint = "arrow_cast(x, 'Utf8View') takes any type of the engine"
@@ -246,6 +250,13 @@ def _check_window(node: exp.Window) -> None:
     if node.args.get("alias") and (named or any(node.args.get(key) for key in ("partition_by", "order", "spec"))):
         message = "a window that extends another is not supported: the engine drops what it inherits"
         raise located(node, message, hint="write the whole window out", code="unsupported")
+
+
+def _check_frame(node: exp.WindowSpec) -> None:
+    """ROWS 1 PRECEDING → ROWS BETWEEN 1 PRECEDING AND CURRENT ROW."""
+    if node.args.get("end") is None:
+        node.set("end", "CURRENT ROW")
+    node.set("kind", str(node.args["kind"]).upper())
 
 
 def _check_unnest(node: exp.Unnest) -> None:
@@ -290,6 +301,7 @@ _RULES: dict[type[exp.Expr], Callable[..., None]] = {
     exp.Join: _check_join,
     exp.DataType: _check_type,
     exp.Window: _check_window,
+    exp.WindowSpec: _check_frame,
     exp.Unnest: _check_unnest,
     exp.Table: _check_table,
     exp.Dot: _check_dot,

@@ -1,7 +1,7 @@
 """Selection: which products a command is about, in dbt's grammar.
 
-    name   +name   name+   2+name   name+3   glob_*   tag:x   path:dir   changed   source:x+
-    space (or several -s) = union, comma = intersection
+name   +name   name+   2+name   name+3   @name   glob_*   tag:x   path:dir   source:x+   changed
+space (or several -s) = union, comma = intersection
 """
 
 from __future__ import annotations
@@ -9,13 +9,22 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from graph.dag import Dag
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
-_TERM = re.compile(r"^(?:(?P<up_depth>\d*)(?P<up>\+))?(?P<body>[^+]+)(?:(?P<down>\+)(?P<down_depth>\d*))?$")
+    from graph.dag import Dag
+
+# A name holds no "+", so a term reads in one way only: 2+a+1 is two steps up and one down, and a+b is no term at all.
+_TERM = re.compile(
+    r"(?:(?P<family>@)|(?P<up_depth>\d*)(?P<up>\+))?(?P<body>[^+@][^+]*)(?:(?P<down>\+)(?P<down_depth>\d*))?\Z"
+)
+_EXAMPLES = "examples: name, +name, name+2, tag:x, path:rules/marts, 'a b' for both, 'tag:x,path:y' for what is in both"
 _METHODS = ("tag", "path", "source")
+_GLOB = "*?["
+_LISTED = 8
 
 
 class SelectionError(Exception):
@@ -47,25 +56,36 @@ def select(dag: Dag, facts: Facts, include: Iterable[str], exclude: Iterable[str
 def _union(dag: Dag, facts: Facts, expressions: list[str]) -> set[str]:
     chosen: set[str] = set()
     for expression in expressions:
-        for union in expression.split():
-            terms = [_term(dag, facts, term) for term in union.split(",") if term]
-            if terms:
-                chosen |= set.intersection(*terms)
+        if not expression.strip():
+            raise SelectionError("a selector is empty", _EXAMPLES)
+        for intersection in expression.split():
+            chosen |= set.intersection(*(_term(dag, facts, term, intersection) for term in intersection.split(",")))
     return chosen
 
 
-def _term(dag: Dag, facts: Facts, text: str) -> set[str]:
+def _term(dag: Dag, facts: Facts, text: str, whole: str) -> set[str]:
     match = _TERM.match(text)
     if match is None:
-        raise SelectionError(f"cannot read the selector '{text}'", "examples: name, +name, name+2, tag:x, path:rules/marts")
+        hint = "a comma stands between two selectors, without spaces" if not text else _EXAMPLES
+        raise SelectionError(f"cannot read the selector '{whole}'", hint)
+    if match["family"] and match["down"]:
+        raise SelectionError(
+            f"cannot read the selector '{whole}'", "@name includes the readers of name, so it takes no +"
+        )
     roots = _body(dag, facts, match["body"])
+    if match["body"].startswith("source:") and not (match["down"] or match["family"]):
+        hint = f"{match['body']}+ selects the products that read it"
+        raise SelectionError(f"'{text}' selects no product, for a source is not built", hint)
     chosen = set(roots)
     for root in roots:
         if match["up"]:
             chosen |= dag.upstream(root, int(match["up_depth"]) if match["up_depth"] else None)
         if match["down"]:
             chosen |= dag.downstream(root, int(match["down_depth"]) if match["down_depth"] else None)
-    return chosen & set(dag.inputs)
+        if match["family"]:
+            chosen |= dag.downstream(root)
+    products = chosen & set(dag.inputs)
+    return dag.closure(products) if match["family"] else products
 
 
 def _body(dag: Dag, facts: Facts, body: str) -> set[str]:
@@ -74,13 +94,15 @@ def _body(dag: Dag, facts: Facts, body: str) -> set[str]:
         return _by_method(dag, facts, method, value)
     if body == "changed":
         return set(facts.changed())
-    if any(char in body for char in "*?["):
-        found = set(fnmatch.filter(dag.inputs, body))
+    if "/" in body or body.endswith(".sql"):
+        return _by_path(facts, body)
+    if any(char in body for char in _GLOB):
+        found = {name for name in dag.inputs if fnmatch.fnmatchcase(name, body)}
         if not found:
-            raise SelectionError(f"no product matches '{body}'")
+            raise SelectionError(f"no product matches '{body}'", "rules ls lists the products")
         return found
     if body not in dag.inputs:
-        raise _unknown("product", body, dag.inputs)
+        raise _unknown("product", body, dag.inputs, "rules ls lists the products")
     return {body}
 
 
@@ -88,22 +110,40 @@ def _by_method(dag: Dag, facts: Facts, method: str, value: str) -> set[str]:
     if method == "tag":
         found = {name for name, tags in facts.tags.items() if any(fnmatch.fnmatchcase(tag, value) for tag in tags)}
         if not found:
-            raise _unknown("tag", value, {tag for tags in facts.tags.values() for tag in tags})
+            raise _unknown("tag", value, {tag for tags in facts.tags.values() for tag in tags}, "no rule has a tag")
         return found
     if method == "path":
-        prefix = value.removeprefix("./").rstrip("/")
-        found = {name for name, path in facts.paths.items() if path == prefix or path.startswith(f"{prefix}/")}
-        if not found:
-            raise SelectionError(f"no rule under the path '{value}'")
-        return found
+        return _by_path(facts, value)
     if method == "source":
         sources = {name for inputs in dag.inputs.values() for name in inputs} - set(dag.inputs)
-        if value not in sources:
-            raise _unknown("source", value, sources)
-        return {value}
+        found = {name for name in sources if fnmatch.fnmatchcase(name, value)}
+        if not found:
+            raise _unknown("source", value, sources, "no rule reads a source")
+        return found
     raise _unknown("selection method", method, _METHODS)
 
 
-def _unknown(kind: str, name: str, known: Iterable[str]) -> SelectionError:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return SelectionError(f"unknown {kind} '{name}'", f"did you mean '{close[0]}'?" if close else None)
+def _by_path(facts: Facts, value: str) -> set[str]:
+    """Find the rules in a file, in a folder, or in what a glob matches; a file's name alone is enough."""
+    wanted = value.removeprefix("./").rstrip("/")
+    if value and wanted in {"", "."}:
+        return set(facts.paths)
+    found = {
+        name
+        for name, path in facts.paths.items()
+        if wanted in {path, path.rsplit("/", 1)[-1]}
+        or path.startswith(f"{wanted}/")
+        or fnmatch.fnmatchcase(path, wanted)
+    }
+    if not found or not value:
+        raise SelectionError(
+            f"no rule under the path '{value}'", "paths are relative to the project; rules ls lists them"
+        )
+    return found
+
+
+def _unknown(kind: str, name: str, known: Iterable[str], otherwise: str | None = None) -> SelectionError:
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    listed = f"known: {', '.join(names)}" if 0 < len(names) <= _LISTED else otherwise
+    return SelectionError(f"unknown {kind} '{name}'", f"did you mean '{close[0]}'?" if close else listed)

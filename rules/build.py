@@ -20,10 +20,12 @@ from rules import noop
 from rules.compiling import CompiledRule, compile_rules, make_dag
 from rules.errors import UserError, UserErrors
 from rules.execution import Execution
-from rules.load import FileDigests, Rule, load_rules
+from rules.files import FileDigests
+from rules.load import Rule, load_rules
 from rules.profiles import DEFAULT, Profile
-from rules.project import Project
+from rules.project import Project, load_project
 from rules.results import BuildReport, Observer, Result
+from rules.roots import FILE
 from rules.sources import Sources
 from rules.store import Store, open_store
 
@@ -48,6 +50,7 @@ class Prepared:
     known of inputs that are not part of this run.
     """
 
+    project: Project
     dag: Dag
     rules: Mapping[str, Rule]
     compiled: Mapping[str, CompiledRule]
@@ -76,18 +79,19 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
     with open_store(project.root, observer.say, building=True) as store:
         prepared = prepare(project, request, store)
         _refuse_broken(prepared, keep_going=request.keep_going)
-        observer.planned(len(prepared.order), sum(prepared.plan.summary[verdict] for verdict in ("run", "maybe")))
+        ahead = [name for name, judgement in prepared.plan.judgements.items() if judgement.verdict != "clean"]
+        observer.planned(len(prepared.order), ahead)
         build_id = _new_build_id()
         index = store.index
         index.start_build(build_id, datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"))
         try:
-            results = _execution(project, store, prepared, build_id, observer, request).run(prepared.order, prepared.broken)
+            results = _execution(prepared.project, store, prepared, build_id, observer, request).run(prepared.order, prepared.broken)
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
             index.finish_build(build_id, time.perf_counter() - started, status, {})
             raise
         report = BuildReport(build_id, results, time.perf_counter() - started)
-        _record(store, project, prepared, report)
+        _record(store, prepared.project, prepared, report)
         return report
 
 
@@ -108,8 +112,11 @@ def survey(
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
     """Steps 1 to 5: from files to a plan."""
-    profile = _profile(project, request)
     files = FileDigests(project.root, store.index)
+    # Read again now that the store is ours, and digested before that: an edit from here on shows in the next no-op check.
+    files.digest(FILE)
+    project = load_project(project.root)
+    profile = _profile(project, request)
     rules, unparsed = load_rules(project, store.index, files)
     if unparsed:
         raise UserErrors(unparsed)
@@ -140,7 +147,7 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     selected = {name: compiled[name].node for name in order if name in compiled}
     verdicts = make_plan(selected, contents, known, store.content, forced)
     files.save()
-    return Prepared(dag, rules, compiled, broken, order, forced, verdicts, known, contents, sources, files, profile)
+    return Prepared(project, dag, rules, compiled, broken, order, forced, verdicts, known, contents, sources, files, profile)
 
 
 def _profile(project: Project, request: Request) -> Profile:
@@ -244,9 +251,8 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
         index.finish_build(report.build, report.seconds, "ok" if report.ok else "failed", report.summary)
         index.drop_products(gone)
         if complete and not volatile:
-            index.set_snapshot(noop.snapshot(project, prepared.profile, prepared.files, report, store))
-    if gone:
-        store.objects.unpublish(set(prepared.rules))
+            index.set_snapshot(noop.snapshot(project, prepared.profile, prepared.files, prepared.sources, report, store))
+    store.objects.unpublish(set(prepared.rules))
 
 
 def _row(result: Result) -> tuple[str, str, bool | None, str, float | None, str | None]:

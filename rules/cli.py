@@ -6,13 +6,16 @@ Only what a command needs is imported, and only once it is known which: a no-op 
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
+import io
 import os
+import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from rules.errors import FAILED, INTERNAL, INTERRUPTED, UserError, UserErrors
-from rules.output import Output
+from rules.errors import FAILED, INTERNAL, INTERRUPTED, USAGE, UserError, UserErrors
+from rules.output import Output, abandon
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,100 +28,188 @@ COMMANDS = {
     "show": "print a product's rows",
     "log": "list past builds",
 }
+# What the same thing is called elsewhere, for a suggestion.
+_ELSEWHERE = {
+    "add": "init", "new": "init", "make": "build", "run": "build", "compile": "plan", "status": "plan",
+    "dry-run": "plan", "list": "ls", "cat": "show", "head": "show", "preview": "show", "query": "show",
+    "history": "log", "clean": "gc",
+}  # fmt: skip
+_DESCRIPTION = "A compiler for data rules: a rebuild does the least work that is provably correct."
+_COLOR_HELP = "colour the output: auto, always or never (default: auto)"
+_HELP_WIDTH = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _print_any_text()
     try:
-        return _run(words)
+        try:
+            code = _run(words)
+        except SystemExit as done:  # argparse has printed help
+            code = int(done.code or 0)
+        sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone, for example `rules ls | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon(sys.stdout)
         return FAILED
+    return code
 
 
 def _run(words: list[str]) -> int:
-    options = _parse(words)
-    output = Output(as_json=options.json, colour=options.color, verbosity=options.verbose - options.quiet)
+    before, command, after = _split(words)
+    output = Output(as_json=_wants_json(words))
     try:
+        options = _parse(before, command, after)
+        output = Output(as_json=options.json, colour=options.color, verbosity=options.verbose - options.quiet)
         return int(options.run(options, output))
     except UserError as error:
-        return _fail(output, options.command, [error])
+        return _fail(output, command, [error])
     except UserErrors as several:
-        return _fail(output, options.command, several.errors)
+        return _fail(output, command, several.errors)
     except KeyboardInterrupt:
         output.message("error: interrupted; what was finished is kept")
         _leave(INTERRUPTED)
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 — whatever else arrives here is our bug, and must not look like the user's
-        return _internal(output, options.command, error)
+        return _internal(output, command, error)
 
 
-def _parse(words: list[str]) -> argparse.Namespace:
-    # Users write global options before or after the command, as with git and cargo.
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", action="store_true", default=False, help="print one JSON document")
-    common.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colour the output")
-    common.add_argument("-q", "--quiet", action="count", default=0, help="print less")
-    common.add_argument("-v", "--verbose", action="count", default=0, help="print more")
-    common.add_argument("-C", "--project", metavar="DIR", default=".", help="the project folder (default: here or above)")
-    parser = argparse.ArgumentParser(
-        prog="rules", description="A compiler for data rules: a rebuild does the least work that is provably correct."
+class _Parser(argparse.ArgumentParser):
+    """argparse, with usage errors as `UserError`s, no abbreviations, and help as wide as the terminal."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog=prog, allow_abbrev=False, formatter_class=_HelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print. Raises `UserError`."""
+        raise UserError(re.sub(r"^argument ", "", message), code="usage", hint=f"see {self.prog} --help")
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        import shutil
+
+        width = min(shutil.get_terminal_size().columns - 2, _HELP_WIDTH)
+        super().__init__(prog, max_help_position=30, width=width)
+
+
+def _split(words: list[str]) -> tuple[list[str], str | None, list[str]]:
+    """Split at the command: users write global options before or after it, as with git and cargo."""
+    position = 0
+    while position < len(words) and words[position].startswith("-"):
+        takes_value = words[position] in {"--color", "--project"} or re.fullmatch("-[qv]*C", words[position])
+        position += 2 if takes_value else 1
+    if position >= len(words):
+        return words, None, []
+    return words[:position], words[position], words[position + 1 :]
+
+
+def _wants_json(words: list[str]) -> bool:
+    """Whether --json is given, known before anything is parsed: a usage error must be a document too."""
+    return "--json" in (words[: words.index("--")] if "--" in words else words)
+
+
+def _parse(before: list[str], command: str | None, after: list[str]) -> argparse.Namespace:
+    """Return a command's options, with the function to call in `run`. Raises `UserError`."""
+    listed = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+    top = _Parser(
+        "rules",
+        usage="rules [OPTIONS] COMMAND ...",
+        description=f"{_DESCRIPTION}\n\ncommands:\n{listed}",
+        epilog="rules COMMAND --help describes a command. These options may stand before or after it.",
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    words = _globals_last(words)
-    named = next((word for word in words if word in COMMANDS), None)
-    for name, text in COMMANDS.items():
-        command = subparsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", parents=[common])
-        if name == named:
-            module = importlib.import_module(f"rules.commands.{name}")
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
-    return parser.parse_args(words)
+    _add_globals(top)
+    top.add_argument("--version", action="store_true", help="print the version and exit")
+    options, unknown = top.parse_known_args(before)
+    if unknown:
+        raise UserError(
+            f"unknown option '{unknown[0]}'", code="usage", hint="a command's own options stand after the command"
+        )
+    if options.version:
+        options.run = _print_version
+        return options
+    if command == "help":
+        command, after = (after[0], ["--help"]) if after else (None, [])
+        if command is None:
+            top.print_help()
+            top.exit()
+    if command is None:
+        if not options.json:
+            top.print_help(sys.stderr)
+            top.exit(USAGE)
+        raise UserError("no command is given", code="usage", hint=f"commands: {', '.join(COMMANDS)}")
+    return _parse_command(command, [*before, *after])
 
 
-_GLOBAL_FLAGS = ("--json", "-q", "--quiet", "-v", "--verbose")
-_GLOBAL_VALUES = ("--color", "-C", "--project")
+def _parse_command(command: str, words: list[str]) -> argparse.Namespace:
+    if command not in COMMANDS:
+        raise UserError(f"unknown command '{command}'", code="usage", hint=_suggested_command(command))
+    text = COMMANDS[command]
+    parser = _Parser(f"rules {command}", description=f"{text[0].upper()}{text[1:]}.")
+    module = importlib.import_module(f"rules.commands.{command}")
+    module.add_arguments(parser)
+    _add_globals(parser)
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        raise _unknown_word(parser, unknown[0])
+    options.run = module.run
+    return options
 
 
-def _globals_last(words: list[str]) -> list[str]:
-    """Move global options that stand before the command behind it."""
-    front: list[str] = []
-    rest = list(words)
-    while rest and rest[0].startswith("-"):
-        word = rest[0]
-        count = 2 if word in _GLOBAL_VALUES else 1
-        known = word in _GLOBAL_FLAGS or word in _GLOBAL_VALUES or word.startswith(("--color=", "--project="))
-        if not known or len(rest) <= count:
-            return words
-        front += rest[:count]
-        rest = rest[count:]
-    return [*rest[:1], *front, *rest[1:]]
+def _add_globals(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("options of every command")
+    group.add_argument("--json", action="store_true", help="print exactly one JSON document")
+    group.add_argument("--color", metavar="WHEN", choices=("auto", "always", "never"), default="auto", help=_COLOR_HELP)
+    group.add_argument("-q", "--quiet", action="count", default=0, help="print less; names only where names are listed")
+    group.add_argument("-v", "--verbose", action="count", default=0, help="print more, products that are clean too")
+    group.add_argument(
+        "-C", "--project", metavar="DIR", default=".", help="the project's folder (default: here or above)"
+    )
 
 
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from importlib.metadata import version
-
-        print(f"rules {version('leastwork-rules')}")
-        parser.exit()
+def _suggested_command(word: str) -> str:
+    meant = _ELSEWHERE.get(word)
+    close = [meant] if meant in COMMANDS else difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"commands: {', '.join(COMMANDS)}"
 
 
-def _fail(output: Output, command: str, errors: list[UserError]) -> int:
+def _unknown_word(parser: argparse.ArgumentParser, word: str) -> UserError:
+    if not word.startswith("-"):
+        takes_selection = parser.get_default("select") is not None
+        hint = f"to name products: {parser.prog} -s {word}" if takes_selection else f"see {parser.prog} --help"
+        return UserError(f"unexpected argument '{word}'", code="usage", hint=hint)
+    known = re.findall(r"--[a-z-]+", parser.format_help())
+    close = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.6)
+    hint = f"did you mean '{close[0]}'?" if close else f"see {parser.prog} --help"
+    return UserError(f"unknown option '{word}'", code="usage", hint=hint)
+
+
+def _print_version(_: argparse.Namespace, output: Output) -> int:
+    from importlib.metadata import version
+
+    number = version("leastwork-rules")
+    if output.as_json:
+        from rules.report import document
+
+        output.document(document("version", status="ok", version=number))
+    else:
+        output.result([f"rules {number}"])
+    return 0
+
+
+def _fail(output: Output, command: str | None, errors: list[UserError]) -> int:
     from rules.report import error_document, error_lines
 
     if output.as_json:
         output.document(error_document(command, errors))
     else:
         for error in errors:
-            for line in error_lines(error):
-                output.message(line) if line.startswith("error") else print(line, file=sys.stderr)
+            output.error(error_lines(error))
     return max(error.exit_code for error in errors)
 
 
-def _internal(output: Output, command: str, error: Exception) -> int:
+def _internal(output: Output, command: str | None, error: Exception) -> int:
     import tempfile
     import traceback
 
@@ -126,12 +217,21 @@ def _internal(output: Output, command: str, error: Exception) -> int:
         log.write(f"rules {command}\n\n")
         traceback.print_exception(error, file=log)
     message = f"internal error: {type(error).__name__}: {error}"
-    told = UserError(message, code="internal", facts={"log": log.name}, hint="this is a bug of rules; the log says where")
+    told = UserError(
+        message, code="internal", facts={"log": log.name}, hint="this is a bug of rules; the log says where"
+    )
     _fail(output, command, [told])
     return INTERNAL
 
 
-def _leave(code: int) -> None:
+def _print_any_text() -> None:
+    """Escape what a stream's encoding lacks: neither a narrow locale nor an odd file name may end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _leave(code: int) -> NoReturn:
     """End the process at once: worker threads in the engine cannot be stopped, and every commit is already safe."""
     sys.stdout.flush()
     sys.stderr.flush()

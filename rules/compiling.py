@@ -18,6 +18,7 @@ from compiler.resolve import suggestion
 from compiler.schema import Column, Schema
 from graph.dag import CycleError, Dag
 from graph.plan import Node
+from rules.authoring import option_where
 from rules.errors import FAILED, UserError, Where
 from rules.load import COMPILER, Rule, user_error
 from rules.profiles import Profile
@@ -58,10 +59,11 @@ def make_dag(project: Project, rules: Mapping[str, Rule]) -> tuple[Dag, dict[str
     try:
         dag.order  # noqa: B018 — asking for the order finds cycles
     except CycleError as error:
-        first = rules[error.path[0]]
+        first, read = rules[error.path[0]], error.path[1]
+        where = _where_read(project, first, lambda table: None if resolve(table) == read else table)
         hint = "a rule cannot read its own product, directly or through others"
         message = f"rules read one another in a circle: {error}"
-        raise UserError(message, code="cycle", where=Where(first.path), hint=hint, exit_code=FAILED) from None
+        raise UserError(message, code="cycle", where=where, hint=hint, exit_code=FAILED) from None
     return dag, errors
 
 
@@ -156,7 +158,10 @@ class _Work:
         try:
             result = self._compiler.compile_rule(rule.text(self._project), options, self.resolve)
         except SqlError as error:
-            raise user_error(error, rule.path) from error
+            located = user_error(error, rule.path)
+            if error.code in {"unknown-key", "missing-key"}:  # the compiler sees no front matter
+                located.where = option_where(rule.text(self._project), rule.path, "key", "tier")
+            raise located from error
         head = _to_head(result)
         body = json.dumps({"sql": result.sql, "canonical": result.canonical.decode()}, ensure_ascii=False)
         self._fresh.append((memo, head, zlib.compress(body.encode())))
@@ -204,6 +209,18 @@ def _unknown_input(project: Project, rule: Rule, known: list[str]) -> UserError:
         return user_error(error, rule.path)
     table = rule.parsed.tables[0]
     return UserError(f"unknown input '{table}'", code="unknown-input", where=Where(rule.path), hint=suggestion(table, known))
+
+
+def _where_read(project: Project, rule: Rule, resolve: Callable[[str], str | None]) -> Where:
+    """Return where a rule names the table for which `resolve` has no answer."""
+    from compiler.dialect import parse
+    from compiler.resolve import bind_tables
+
+    try:
+        bind_tables(parse(rule.text(project)), resolve, ())
+    except SqlError as error:
+        return Where(rule.path, error.line, error.column)
+    return Where(rule.path)
 
 
 def _to_head(compiled: Compiled) -> dict[str, Any]:

@@ -6,6 +6,10 @@ in another order, which SQL leaves open: they are the same table unless the rule
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from cache.errors import ObjectError
+from cache.keys import Content
 from cache.records import Artifact, Product
 from graph.plan import Node
 from rules.engine.execute import Executed, bag_of_file
@@ -20,6 +24,11 @@ def only_permuted(store: Store, node: Node, last: Product, executed: Executed, w
     types = {name: dtype for name, (dtype, _) in executed.columns.items()}
     if list(old.columns) != list(types) or any(old.columns[name][0] != dtype for name, dtype in types.items()):
         return None
+    try:
+        store.objects.verify(old.artifact, old.bytes, old.file_digest)
+    except ObjectError as error:  # not worth keeping
+        store.say(f"warning: {error}; the new result takes its place")
+        return None
     return old if bag(store, old, tuple(types)) == written_bag else None
 
 
@@ -31,8 +40,10 @@ def may_be_permuted(store: Store, node: Node, last: Product | None, executed: Ex
     return old is not None and old.rows == executed.digest.rows and set(old.columns) == set(executed.columns)
 
 
-def reads_same_rows(store: Store, node: Node, last: Product, inputs: dict[str, str]) -> bool:
-    """Whether every input of a clean rule holds, in the columns it reads, the rows it held last time, in any order.
+def reads_same_rows(
+    store: Store, node: Node, last: Product, inputs: Mapping[str, str], contents: Mapping[str, Content]
+) -> bool:
+    """Whether every input of an unchanged rule holds, in the columns it reads, the rows it held last time, in any order.
 
     `inputs`: name → artifact now, for products and ingested sources. Only asked when some digest differs.
     """
@@ -42,15 +53,20 @@ def reads_same_rows(store: Store, node: Node, last: Product, inputs: dict[str, s
     if len(before) != len(node.inputs):
         return False
     for (_, rows, columns, old_name), name, reads in zip(before, node.inputs, node.reads, strict=True):
-        now = store.artifact(inputs.get(name, ""))
-        old = store.artifact(old_name) if old_name else None
-        if now is not None and all(list(now.columns[column]) == columns.get(column) for column in reads):
-            if now.rows != rows:
-                return False
-            continue
-        if now is None or old is None or now.rows != old.rows or not store.present(old.artifact):
+        content = contents[name]
+        if content.rows != rows:
             return False
-        if bag(store, now, reads) != bag(store, old, reads):
+        if all(list(content.columns[column]) == columns.get(column) for column in reads):
+            continue
+        now = store.artifact(inputs[name]) if name in inputs else None
+        old = store.artifact(old_name) if old_name else None
+        if now is None or old is None or not store.present(old.artifact):
+            return False
+        try:
+            if bag(store, now, reads) != bag(store, old, reads):
+                return False
+        except ObjectError as error:  # then nothing can be told, and the rule runs
+            store.say(f"warning: {error}")
             return False
     return True
 

@@ -6,6 +6,7 @@ reads is settled, so early cutoff needs no step of its own: equal content gives 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -52,6 +53,7 @@ class Execution:
     artifacts: dict[str, str] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     _corrupt: set[str] = field(default_factory=set)
+    _any_failed: bool = False
 
     def run(self, order: tuple[str, ...], broken: Mapping[str, UserError]) -> dict[str, Result]:
         """Settle the products in `order`; those in `broken` have failed before they began. Returns results in order."""
@@ -66,8 +68,9 @@ class Execution:
                     done, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in done:
                         self._collect(*running.pop(future), future)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException as error:
+            # Workers use the store, which is closed next: wait for them, unless the user is waiting for us.
+            pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
             raise
         pool.shutdown()
         return {name: self.results[name] for name in order}
@@ -82,53 +85,68 @@ class Execution:
     ) -> list[str]:
         """Settle or start whatever can be, in order; return what must still wait."""
         still: list[str] = []
+        busy = {name for name, _ in running.values()}
         for position, name in enumerate(waiting):
             if len(running) >= limit:
                 return still + waiting[position:]
-            busy = {other for other, _ in running.values()} | set(still)
             if name in broken:
                 self._settle(Result(name, "failed", broken[name].message, error=broken[name]))
             elif self._stopped():
                 self._settle(Result(name, "skipped", "not started, because another product failed (see --keep-going)"))
             elif any(dependency in busy for dependency in self._dependencies(name)):
                 still.append(name)
+                busy.add(name)
             elif failed := self._failed_input(name):
                 self._settle(Result(name, "skipped", f"its input {failed} failed"))
             else:
-                rerun = self._decide(name, running, pool)
-                if rerun is not None:
+                first = self._decide(name, running, pool)
+                if first:
                     # The object of an input proved corrupt: run its rule again, then come back to this product.
-                    return [*still, rerun, *waiting[position:]]
+                    return list(dict.fromkeys([*first, *still, *waiting[position:]]))
+                if name not in self.results:
+                    busy.add(name)
         return still
 
     def _decide(
         self, name: str, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor
-    ) -> str | None:
-        """Judge a product whose inputs are settled; start it or settle it. Returns an input that must be run again."""
+    ) -> list[str]:
+        """Judge a product whose inputs are settled; start it or settle it. Returns what must be decided first, if any."""
         rule = self.compiled[name]
         judgement = judge(rule.node, self.contents, self.known, forced=name in self.forced)
         if name in self._corrupt:
             judgement = Judgement(name, "run", "its object in the store was corrupt", judgement.key)
         if judgement.verdict in {"clean", "restore"} and self._restore(judgement):
-            return None
+            return []
         if judgement.verdict != "run":
             judgement = Judgement(name, "run", "its object in the store was corrupt", judgement.key)
         for dependency in rule.node.dependencies:
             if dependency in self.artifacts and not self._sound(dependency):
                 if dependency in self.results:
                     self._corrupt.add(dependency)
-                    return dependency
-                error = UserError(
-                    f"the stored object of its input {dependency} is corrupt",
-                    code="corrupt-object",
-                    hint=f"rules build -s {dependency} makes it again",
-                    exit_code=FAILED,
-                )
-                self._settle(Result(name, "failed", error.message, error=error))
-                return None
+                    return [dependency, name]
+                try:
+                    self._ingest_again(dependency)
+                except UserError as error:
+                    self._settle(Result(name, "failed", error.message, error=error))
+                    return []
+                return [name]
         self.observer.started(name)
         running[pool.submit(self._work, name, judgement)] = (name, judgement)
-        return None
+        return []
+
+    def _ingest_again(self, name: str) -> None:
+        """Make the object of an input that no rule of this run yields anew. Raises `UserError` if that is not possible."""
+        if name not in self.project.sources:
+            raise UserError(
+                f"the stored object of its input {name} is corrupt",
+                code="corrupt-object",
+                hint=f"rules build -s {name} makes it again",
+                exit_code=FAILED,
+            )
+        table = self.sources.open_again(name)
+        assert table.artifact is not None
+        self.artifacts[name] = table.artifact.artifact
+        self.contents[name] = self.sources.content(name, sorted(self.contents[name].columns))
 
     def _work(self, name: str, judgement: Judgement) -> Done:
         """Run in a worker: execute one product and put its object in place. Raises `UserError`."""
@@ -140,7 +158,7 @@ class Execution:
         objects = self.store.objects
         asked = name in self.forced or node.volatile or name in self._corrupt
         if not asked and last is not None and self.store.present(last.artifact):
-            if cutoff.reads_same_rows(self.store, node, last, self.artifacts):
+            if cutoff.reads_same_rows(self.store, node, last, self.artifacts, self.contents):
                 old = self.store.artifact(last.artifact)
                 assert old is not None
                 return Done(old, None, "the rows it reads only stand in another order")
@@ -166,19 +184,26 @@ class Execution:
                     target.unlink()
                     return Done(old, executed.seconds, f"{judgement.reason}; its rows only came in another order")
             recorded = self.store.index.artifacts([executed.digest.table]).get(executed.digest.table)
-            before = None if recorded is None or name in self._corrupt else (recorded.bytes, recorded.file_digest)
+            before = None if recorded is None else (recorded.bytes, recorded.file_digest)
             size, digest = objects.adopt(target, executed.digest.table, before)
         except EngineError as error:
-            kept = evidence.keep(objects.root, self.build, name, body.sql, self.profile, inputs, error=str(error))
+            try:
+                kept = evidence.keep(objects.root, self.build, name, body.sql, self.profile, inputs, error=str(error))
+            except OSError as failure:  # a full disk, which may be why the engine failed
+                kept = f"could not be kept: {failure.strerror}"
             raise UserError(
                 str(error), code="execution", where=where, facts={"executed SQL": kept}, exit_code=FAILED
             ) from error
         except (OSError, ObjectError) as error:
             raise UserError(f"cannot store the product: {error}", code="store", where=where, exit_code=FAILED) from error
+        finally:
+            with contextlib.suppress(OSError):  # whatever is left goes with the folder
+                target.unlink(missing_ok=True)
         artifact = Artifact(executed.digest.table, executed.digest.rows, size, digest, executed.columns)
         return Done(artifact, executed.seconds, judgement.reason)
 
     def _collect(self, name: str, judgement: Judgement, future: Future[Done]) -> None:
+        self._corrupt.discard(name)
         try:
             done = future.result()
         except UserError as error:
@@ -238,7 +263,11 @@ class Execution:
         self._settle(Result(**{**result.__dict__, "changed": changed}))
 
     def _publish(self, name: str, artifact: str) -> None:
-        self.store.objects.publish(name, artifact)
+        try:
+            self.store.objects.publish(name, artifact)
+        except OSError as error:
+            message = f"cannot write products/{name}.parquet in the store: {error.strerror}"
+            raise UserError(message, code="store", exit_code=FAILED) from error
         self.artifacts[name] = artifact
         self.contents[name] = self.store.content(artifact)
 
@@ -257,10 +286,11 @@ class Execution:
 
     def _settle(self, result: Result) -> None:
         self.results[result.name] = result
+        self._any_failed |= result.status == "failed"
         self.observer.finished(result)
 
     def _stopped(self) -> bool:
-        return not self.keep_going and any(result.status == "failed" for result in self.results.values())
+        return self._any_failed and not self.keep_going
 
     def _dependencies(self, name: str) -> tuple[str, ...]:
         rule = self.compiled.get(name)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ import sqlglot
 import compiler
 from cache.filedigest import file_digest
 from cache.index import Index
-from cache.signatures import Signature, is_settled, signature
 from compiler.catalogue import ENGINE
 from compiler.compile import Parsed, parse_rule
 from compiler.errors import SqlError
 from compiler.fingerprint import FORMAT, digest_of
 from rules.authoring import RuleOptions, read_options
 from rules.errors import FAILED, UserError, Where
-from rules.project import NAME, Project, read_text
+from rules.files import FileDigests
+from rules.project import NAME, Project, config_where, read_text
 
 
 def _compiler_identity() -> str:
@@ -52,61 +52,19 @@ class Rule:
         return read_text(project.root / self.path, self.path)
 
 
-class FileDigests:
-    """Digests of files by path relative to the project, known from the index where the signature still holds."""
-
-    def __init__(self, root: Path, index: Index) -> None:
-        self._root = root
-        self._index = index
-        self._known = index.files()
-        self._fresh: list[tuple[str, Signature, str]] = []
-        self.seen: dict[str, tuple[Signature, str]] = {}
-
-    def digest(self, path: str) -> str:
-        """Return a file's digest, reading it only if it may have changed. Raises OSError."""
-        if path not in self.seen:
-            self._look(path)
-        return self.seen[path][1]
-
-    def digests(self, paths: Iterable[str]) -> dict[str, str]:
-        """Return the digests of several files, reading side by side those that may have changed. Raises OSError."""
-        wanted = list(paths)
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(self.digest, wanted))
-        return {path: self.seen[path][1] for path in wanted}
-
-    def unchanged(self, path: str) -> bool:
-        """Whether the file still is the one whose digest was given."""
-        try:
-            return signature(self._root / path) == self.seen[path][0]
-        except OSError:
-            return False
-
-    def save(self) -> None:
-        """Remember in the index what was read."""
-        self._index.remember_files(self._fresh)
-        self._fresh = []
-
-    def _look(self, path: str) -> None:
-        taken = signature(self._root / path)
-        known = self._known.get(path)
-        if known is not None and known[0] == taken:
-            self.seen[path] = known
-            return
-        digest = file_digest(self._root / path)
-        self.seen[path] = (taken, digest)
-        if is_settled(taken) and signature(self._root / path) == taken:
-            self._fresh.append((path, taken, digest))
-
-
 def rule_files(root: Path, folders: Iterable[str]) -> list[str]:
     """Return the paths, relative to the project, of all SQL rule files, sorted. Raises `UserError`."""
     found: list[str] = []
-    for folder in folders:
-        if not (root / folder).is_dir():
-            message = f"the rule folder '{folder}' does not exist"
-            raise UserError(message, code="config", where=Where("rules.toml"), hint="see rules = [...] under [project]")
-        _scan(os.path.join(root, folder), folder.rstrip("/"), found)
+    for number, folder in enumerate(folders):
+        try:
+            _scan(os.path.join(root, folder), folder.rstrip("/"), found)
+        except OSError as error:
+            known = error.filename == os.path.join(root, folder)
+            shown = folder if known else os.path.relpath(error.filename, root)
+            what = {errno.ENOENT: "does not exist", errno.ENOTDIR: "is a file"}.get(error.errno or 0)
+            message = f"the rule folder '{shown}' {what or f'cannot be read: {error.strerror}'}"
+            where = config_where(root, "project", "rules", str(number))
+            raise UserError(message, code="config", where=where, hint="see rules = [...] under [project]") from error
     return sorted(set(found))
 
 

@@ -10,28 +10,31 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
-from cache.signatures import Signature, is_settled, signature
+from cache.errors import StoreError
+from cache.signatures import SEAL_NS, Signature, is_settled, signature
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cache.index import Index
-    from rules.load import FileDigests
+    from rules.files import FileDigests
     from rules.profiles import Profile
     from rules.project import Project
     from rules.results import BuildReport
+    from rules.sources import Sources
     from rules.store import Store
 
-_FORMAT = 1
+_FORMAT = 2
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 
 
-def snapshot(project: Project, profile: Profile, files: FileDigests, report: BuildReport, store: Store) -> dict[str, Any]:
+def snapshot(
+    project: Project, profile: Profile, files: FileDigests, sources: Sources, report: BuildReport, store: Store
+) -> dict[str, Any]:
     """Return the state that a complete build leaves."""
-    from rules.sources import list_files
-
     configuration = "rules.toml"
     files.digest(configuration)
     return {
@@ -39,8 +42,9 @@ def snapshot(project: Project, profile: Profile, files: FileDigests, report: Bui
         "tools": _tools(),
         "profile": profile.name,
         "folders": list(project.rule_folders),
-        "sources": {name: [source.path, source.format, list_files(project.root, source)] for name, source in project.sources.items()},
-        "files": [[path, *taken, digest] for path, (taken, digest) in files.seen.items()],
+        # As the build found them: a file that has come since is not in its results.
+        "sources": [[source.path, source.format, found] for source, found in sources.listings()],
+        "files": [[path, *taken, digest] for path, taken, digest in files.records()],
         "products": {name: [result.artifact, result.bytes] for name, result in report.results.items()},
         "store": str(store.objects.root),
     }
@@ -59,33 +63,30 @@ def up_to_date(root: Path, store: Path, index: Index, profile: str) -> int | Non
 def _files_hold(root: Path, record: dict[str, Any], index: Index) -> bool:
     fresh: dict[str, Signature] = {}
     for path, *taken, digest in record["files"]:
+        began = time.time_ns()
         try:
             now = signature(os.path.join(root, path))
         except OSError:
             return False
-        if list(now) == taken and is_settled(now):
+        if list(now) == taken:
             continue
         from cache.filedigest import file_digest  # only a file that may have changed is read
 
         if now.size != taken[0] or file_digest(os.path.join(root, path)) != digest:
             return False
-        fresh[path] = now
-    settled = {path: now for path, now in fresh.items() if is_settled(now)}
-    if settled:
-        _refresh(record, settled, index)
+        if is_settled(now, began):
+            fresh[path] = now
+    if fresh:
+        _refresh(record, fresh, index)
     return True
 
 
 def _refresh(record: dict[str, Any], settled: dict[str, Signature], index: Index) -> None:
     """Remember the signatures of files that were read and found unchanged, so that they need not be read again."""
-    import sqlite3
-
-    record["files"] = [
-        [path, *settled.get(path, taken), digest] for path, *taken, digest in record["files"]
-    ]
+    files = [[path, *settled.get(path, taken), digest] for path, *taken, digest in record["files"]]
     try:
-        index.set_snapshot(record)
-    except sqlite3.OperationalError:
+        index.refresh_snapshot(record, {**record, "files": files})
+    except StoreError:
         return  # read-only or busy: the next no-op reads these files again
 
 
@@ -113,18 +114,16 @@ def _listings_hold(root: Path, record: dict[str, Any]) -> bool:
                     found += 1
     if found != len(record["products"]):
         return False
-    plain = all(files == [path] for path, _, files in record["sources"].values())
-    return plain or _source_listings_hold(root, record)
+    return all(files == [path] for path, _, files in record["sources"]) or _source_listings_hold(root, record)
 
 
 def _source_listings_hold(root: Path, record: dict[str, Any]) -> bool:
-    from rules.project import Source
-    from rules.sources import list_files
+    from rules.listing import list_files
 
-    return all(
-        list(list_files(root, Source(path=path, format=format_))) == files
-        for path, format_, files in record["sources"].values()
-    )
+    try:
+        return all(list(list_files(root, path, declared)) == files for path, declared, files in record["sources"])
+    except OSError:
+        return False
 
 
 def _products_hold(store: Path, products: dict[str, list[Any]]) -> bool:
@@ -132,7 +131,11 @@ def _products_hold(store: Path, products: dict[str, list[Any]]) -> bool:
     for name, (artifact, size) in products.items():
         link = f"{folder}/{name}.parquet"
         try:
-            if os.readlink(link) != f"../objects/{artifact[:2]}/{artifact[2:]}.parquet" or os.stat(link).st_size != size:
+            status = os.stat(link)
+            # An object's time stamp is its seal: whoever writes to it breaks it.
+            if status.st_size != size or status.st_mtime_ns != SEAL_NS:
+                return False
+            if os.readlink(link) != f"../objects/{artifact[:2]}/{artifact[2:]}.parquet":
                 return False
         except OSError:
             return False

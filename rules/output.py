@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any, TextIO
-
-from rules.report import plural, result_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rules.results import Observer, Result
+    from rules.results import Observer
 
-_COLOURS = {"error": "31", "warning": "33", "executed": "32", "failed": "31", "skipped": "33", "restored": "36", "run": "32"}
+_COLOURS = {
+    "error": "31", "failed": "31",
+    "warning": "33", "skipped": "33", "maybe": "33",
+    "executed": "32", "run": "32",
+    "restored": "36", "restore": "36",
+}  # fmt: skip
+_NARROW = 80
 
 
 class Output:
@@ -29,19 +32,25 @@ class Output:
         self.verbosity = verbosity
         self._colour = colour
 
-    def result(self, lines: Iterable[str]) -> None:
-        """Print a command's result as text."""
+    def result(self, lines: Iterable[str], *, painted: bool = False) -> None:
+        """Print a command's result as text; `painted` lines start with a status or verdict, which is coloured."""
         for line in lines:
-            print(self.paint(line, sys.stdout))
+            sys.stdout.write(f"{self.paint(line, sys.stdout) if painted else line}\n")
 
     def document(self, document: dict[str, Any]) -> None:
         """Print the one JSON document."""
-        print(json.dumps(document, ensure_ascii=False, default=str))
+        narrow = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
+        sys.stdout.write(json.dumps(document, ensure_ascii=narrow, default=str) + "\n")
 
     def message(self, line: str) -> None:
         """Print something that is no result; -q silences it unless it is an error."""
         if self.verbosity >= 0 or line.startswith("error"):
-            print(self.paint(line, sys.stderr), file=sys.stderr)
+            self._tell(self.paint(line, sys.stderr))
+
+    def error(self, lines: list[str]) -> None:
+        """Print an error with the facts below it, whatever the verbosity."""
+        for line in lines:
+            self._tell(self.paint(line, sys.stderr))
 
     def paint(self, line: str, stream: TextIO) -> str:
         """Colour a line's first word, where colour is wanted."""
@@ -52,102 +61,41 @@ class Output:
         return f"\x1b[{colour}m{word}\x1b[0m{line[len(word) :]}"
 
     def colourful(self, stream: TextIO) -> bool:
-        """Whether to colour what goes to `stream`: --color, then NO_COLOR, FORCE_COLOR, then whether it is a terminal."""
+        """Whether to colour `stream`, by --color, else NO_COLOR, else FORCE_COLOR, else whether it is a terminal."""
         if self._colour != "auto":
             return self._colour == "always"
         if os.environ.get("NO_COLOR"):
             return False
-        return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
+        return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+
+    def width(self, stream: TextIO) -> int | None:
+        """Return the columns of the terminal that `stream` is, or None: what is not seen on a terminal is never cut."""
+        if not stream.isatty():
+            return None
+        try:
+            columns = os.get_terminal_size(stream.fileno()).columns
+        except OSError:
+            columns = 0
+        return columns or _NARROW
 
     def observer(self) -> Observer:
         """Return what shows a build's progress: a live region on a terminal, else a line for each product."""
+        from rules.progress import LineObserver, LiveObserver
+
         if sys.stderr.isatty() and self.verbosity >= 0 and os.environ.get("TERM") != "dumb":
             return LiveObserver(self)
         return LineObserver(self)
 
-
-class LineObserver:
-    """Progress as plain lines: one for each product that was not clean."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-
-    def planned(self, total: int, to_run: int) -> None:
-        """Say what is ahead, when asked to be verbose."""
-        if self._output.verbosity > 0:
-            self._output.message(f"{plural(total, 'product')} selected, {to_run} may run")
-
-    def started(self, name: str) -> None:
-        """Say what starts, when asked to be verbose."""
-        if self._output.verbosity > 0:
-            self._output.message(f"running  {name}")
-
-    def finished(self, result: Result) -> None:
-        """Print a product's line."""
-        if result.status != "clean" or self._output.verbosity > 0:
-            self._output.message(result_line(result))
-
-    def say(self, message: str) -> None:
-        """Print a message."""
-        self._output.message(message)
-
-    def close(self) -> None:
-        """Nothing to take away."""
+    def _tell(self, line: str) -> None:
+        try:
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+        except BrokenPipeError:  # nobody reads the progress any more, which is no reason to stop
+            abandon(sys.stderr)
 
 
-class LiveObserver:
-    """Progress on a terminal: finished products scroll by, below them what runs now and how far the build is."""
-
-    def __init__(self, output: Output) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._output = output
-        self._console = Console(stderr=True, no_color=not output.colourful(sys.stderr), highlight=False)
-        self._live = Live(console=self._console, refresh_per_second=8, transient=True, get_renderable=self._render)
-        self._running: dict[str, float] = {}
-        self._total = 0
-        self._done = 0
-
-    def planned(self, total: int, to_run: int) -> None:
-        """Open the live region if anything may run."""
-        self._total = total
-        if to_run:
-            self._live.start()
-
-    def started(self, name: str) -> None:
-        """Show a product as running."""
-        self._running[name] = time.monotonic()
-
-    def finished(self, result: Result) -> None:
-        """Let a product's line scroll by and count it."""
-        self._running.pop(result.name, None)
-        self._done += 1
-        if result.status != "clean" or self._output.verbosity > 0:
-            self._print(result_line(result))
-        if self._done >= self._total:
-            self.close()
-
-    def say(self, message: str) -> None:
-        """Print a message above the live region."""
-        self._print(message)
-
-    def close(self) -> None:
-        """Take the live region away."""
-        self._live.stop()
-
-    def _print(self, line: str) -> None:
-        from rich.text import Text
-
-        self._console.print(Text.from_ansi(self._output.paint(line, sys.stderr)), soft_wrap=True)
-
-    def _render(self) -> Any:
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-
-        grid = Table.grid(padding=(0, 1))
-        grid.add_row(ProgressBar(total=max(self._total, 1), completed=self._done, width=24), f"{self._done}/{self._total}")
-        now = time.monotonic()
-        for name, started in list(self._running.items()):
-            grid.add_row(f"  running {name}", f"{now - started:.1f} s")
-        return grid
+def abandon(stream: TextIO) -> None:
+    """Send what is still written to a stream without a reader to nowhere, so that the end of the process is quiet."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

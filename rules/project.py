@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import math
+import os
 import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from rules.errors import UserError, Where
+from rules.places import closest, key_places
 from rules.profiles import PROFILES, Profile
 from rules.roots import FILE
+from rules.toml_types import did_you_mean, kind_of, wrong_type
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | datetime.date | datetime.datetime
 Format = Literal["parquet", "csv", "json", "arrow"]
+TABLES = ("project", "sources", "vars", "policy", "profiles")
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class ProjectTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,16 +53,6 @@ class ProfileTable(msgspec.Struct, forbid_unknown_fields=True):
     memory_limit_mb: int | None = None
 
 
-class File(msgspec.Struct, forbid_unknown_fields=True):
-    """All of rules.toml."""
-
-    project: ProjectTable
-    sources: dict[str, Source] = {}
-    vars: dict[str, Any] = {}
-    policy: dict[str, Any] = {}
-    profiles: dict[str, ProfileTable] = {}
-
-
 @dataclass(frozen=True)
 class Project:
     """A project's configuration. `root` is absolute."""
@@ -73,7 +67,7 @@ class Project:
     def profile(self, name: str) -> Profile:
         """Return the profile called `name`. Raises `UserError`."""
         if name not in self.profiles:
-            raise UserError(f"unknown profile '{name}'", code="unknown-profile", hint=_close(name, self.profiles))
+            raise UserError(f"unknown profile '{name}'", code="unknown-profile", hint=did_you_mean(name, self.profiles))
         return self.profiles[name]
 
 
@@ -84,21 +78,28 @@ def load_project(root: Path) -> Project:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(text, str(error)) from error
-    try:
-        file = msgspec.convert(raw, File)
-    except msgspec.ValidationError as error:
-        raise _validation_error(text, str(error)) from error
-    for kind, names in (("sources", file.sources), ("vars", file.vars)):
-        for name in names:
+    except RecursionError:
+        raise UserError("not usable: nested too deeply", code="config", where=Where(FILE)) from None
+    _require_tables(text, raw)
+    table = _checked(text, raw.get("project"), ProjectTable, ("project",))
+    sources = {name: _source(text, name, value) for name, value in raw.get("sources", {}).items()}
+    overrides = {name: _override(text, name, value) for name, value in raw.get("profiles", {}).items()}
+    _require_distinct(text, sources)
+    for kind in ("sources", "vars"):
+        for name in raw.get(kind, {}):
             if not NAME.match(name):
                 message = f"'{name}' is not a usable name in [{kind}]: letters, digits and _ only, no digit first"
-                raise UserError(message, code="config", where=_key_where(text, (kind,), name))
-    if file.policy:
-        key = next(iter(file.policy))
-        raise UserError(f"unknown key '{key}' in [policy]", code="config", where=_key_where(text, ("policy",), key))
-    variables = {name: _value(text, name, value) for name, value in file.vars.items()}
-    profiles = _profiles(text, file.profiles)
-    return Project(root, file.project.name, file.project.rules, file.sources, variables, profiles)
+                raise UserError(message, code="config", where=_where(text, kind, name))
+    for key in raw.get("policy", {}):
+        raise UserError(f"unknown key '{key}' in [policy]", code="config", where=_where(text, "policy", key))
+    variables = {name: _value(text, name, value) for name, value in raw.get("vars", {}).items()}
+    folders = tuple(dict.fromkeys(os.path.normpath(folder) for folder in table.rules))
+    return Project(root, table.name, folders, sources, variables, PROFILES | overrides)
+
+
+def config_where(root: Path, *path: str) -> Where:
+    """Return where rules.toml says something, or the nearest thing around it: for errors found after loading."""
+    return _where(read_text(root / FILE, FILE), *path)
 
 
 def read_text(path: Path, shown: str) -> str:
@@ -108,27 +109,93 @@ def read_text(path: Path, shown: str) -> str:
     except OSError as error:
         raise UserError(f"cannot read {shown}: {error.strerror}", code="unreadable", where=Where(shown)) from error
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - data.rfind(b"\n", 0, error.start)
+        before = data[: error.start].decode("utf-8-sig")
         message = f"not UTF-8: byte 0x{data[error.start]:02x} cannot be read"
-        raise UserError(message, code="encoding", where=Where(shown, line, column), hint="save the file as UTF-8") from error
+        where = _place_of(shown, before)
+        raise UserError(message, code="encoding", where=where, hint="save the file as UTF-8") from error
+    if "\0" in text:
+        where = _place_of(shown, text[: text.index("\0")])
+        raise UserError(
+            "a NUL character, which no text holds", code="encoding", where=where, hint="save the file as UTF-8"
+        )
+    return text
 
 
-def _profiles(text: str, tables: dict[str, ProfileTable]) -> dict[str, Profile]:
-    profiles = dict(PROFILES)
-    for name, table in tables.items():
-        if name not in PROFILES:
-            where = _key_where(text, ("profiles",), name)
-            raise UserError(f"unknown profile '{name}'", code="config", where=where, hint=_close(name, PROFILES))
-        given = {key: value for key, value in msgspec.structs.asdict(table).items() if value is not None}
-        for key, value in given.items():
-            if value < 1:
-                where = _key_where(text, ("profiles", name), key)
-                raise UserError(f"'{key}' must be at least 1", code="config", where=where)
-        profiles[name] = msgspec.structs.replace(profiles[name], **given)
-    return profiles
+def _place_of(shown: str, before: str) -> Where:
+    return Where(shown, before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+def _require_tables(text: str, raw: dict[str, Any]) -> None:
+    """Only known tables, each of them a table, and a [project]."""
+    for key, value in raw.items():
+        if key not in TABLES:
+            raise UserError(
+                f"unknown key '{key}'", code="config", where=_where(text, key), hint=did_you_mean(key, TABLES)
+            )
+        if not isinstance(value, dict):
+            message = f"'{key}' must be a table, not {kind_of(value)}"
+            raise UserError(message, code="config", where=_where(text, key), hint=f"write [{key}] on a line of its own")
+    if "project" not in raw:
+        hint = 'add [project] with name = "…" at the top'
+        raise UserError("the table [project] is missing", code="config", where=Where(FILE, 1, 1), hint=hint)
+
+
+def _checked(text: str, value: Any, kind: type[T], path: tuple[str, ...]) -> T:
+    """Return a table as `kind`, or raise `UserError` at the first key that is unknown, missing or of a wrong type."""
+    dotted = ".".join(path)
+    if not isinstance(value, dict):
+        message = f"'{dotted}' must be a table, not {kind_of(value)}"
+        raise UserError(
+            message, code="config", where=_where(text, *path), hint=f"write [{dotted}] on a line of its own"
+        )
+    known = [item.name for item in msgspec.structs.fields(kind)]
+    for key in value:
+        if key not in known:
+            message = f"unknown key '{key}' in [{dotted}]"
+            raise UserError(message, code="config", where=_where(text, *path, key), hint=did_you_mean(key, known))
+    for item in msgspec.structs.fields(kind):
+        if item.required and item.name not in value:
+            message = f"missing key '{item.name}' in [{dotted}]"
+            raise UserError(message, code="config", where=_where(text, *path), hint=f'add {item.name} = "…"')
+        if item.name in value:
+            wrong = wrong_type(value[item.name], item.type, (*path, item.name))
+            if wrong is not None:
+                raise UserError(wrong.message, code="config", where=_where(text, *wrong.path), hint=wrong.hint)
+    return msgspec.convert(value, kind)
+
+
+def _source(text: str, name: str, value: Any) -> Source:
+    source = _checked(text, value, Source, ("sources", name))
+    if len(source.delimiter) != 1 or not source.delimiter.isascii() or source.delimiter in '\r\n"':
+        where = _where(text, "sources", name, "delimiter")
+        raise UserError(
+            "'delimiter' must be a single ASCII character", code="config", where=where, hint='for tabs: "\\t"'
+        )
+    return source
+
+
+def _require_distinct(text: str, sources: dict[str, Source]) -> None:
+    folded: dict[str, str] = {}
+    for name in sources:
+        other = folded.setdefault(name.lower(), name)
+        if other != name:
+            message = f"two tables are named '{name}'"
+            hint = f"names do not differ by case alone, and there is a source '{other}'; rename one"
+            raise UserError(message, code="duplicate-name", where=_where(text, "sources", name), hint=hint)
+
+
+def _override(text: str, name: str, value: Any) -> Profile:
+    if name not in PROFILES:
+        where = _where(text, "profiles", name)
+        raise UserError(f"unknown profile '{name}'", code="config", where=where, hint=did_you_mean(name, PROFILES))
+    table = _checked(text, value, ProfileTable, ("profiles", name))
+    given = {key: setting for key, setting in msgspec.structs.asdict(table).items() if setting is not None}
+    for key, setting in given.items():
+        if setting < 1:
+            raise UserError(f"'{key}' must be at least 1", code="config", where=_where(text, "profiles", name, key))
+    return msgspec.structs.replace(PROFILES[name], **given)
 
 
 def _value(text: str, name: str, value: Any) -> Value:
@@ -137,80 +204,29 @@ def _value(text: str, name: str, value: Any) -> Value:
     )
     if not good:
         message = f"variable '{name}' must be an integer, a finite float, a string, a boolean, a date or a date-time"
-        raise UserError(message, code="config", where=_key_where(text, ("vars",), name))
+        raise UserError(message, code="config", where=_where(text, "vars", name))
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        where = _where(text, "vars", name)
+        raise UserError(
+            f"variable '{name}' does not fit into 64 bits", code="config", where=where, hint="write a float"
+        )
     checked: Value = value
     return checked
 
 
 def _syntax_error(text: str, message: str) -> UserError:
     place = re.search(r"\(at line (\d+), column (\d+)\)", message)
-    line, column = (int(place[1]), int(place[2])) if place else (text.count("\n") + 1, 1)
+    if place:
+        line, column = int(place[1]), int(place[2])
+        if message.startswith("Cannot "):  # told after what is said twice, so point at where that line begins
+            said = text.split("\n")[line - 1]
+            column = len(said) - len(said.lstrip()) + 1
+    else:
+        line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
     clean = re.sub(r" \(at .*\)$", "", message)
+    clean = re.sub(r"\('(.*)',\)", r"[\1]", clean)
     return UserError(f"not valid TOML: {clean[0].lower()}{clean[1:]}", code="config", where=Where(FILE, line, column))
 
 
-def _validation_error(text: str, message: str) -> UserError:
-    what, _, path = message.partition(" - at `$")
-    keys = [key for key in re.split(r"[.\[\]`]+", path) if key and key != "..."]
-    unknown = re.search(r"unknown field `(.*?)`", what)
-    missing = re.search(r"missing required field `(.*?)`", what)
-    table = _dotted(keys)
-    if unknown:
-        where = _key_where(text, tuple(keys), unknown[1])
-        hint = _close(unknown[1], _known_keys(keys))
-        return UserError(f"unknown key '{unknown[1]}'{table}", code="config", where=where, hint=hint)
-    if missing:
-        where = _table_where(text, tuple(keys))
-        return UserError(f"missing key '{missing[1]}'{table}", code="config", where=where)
-    where = _key_where(text, tuple(keys[:-1]), keys[-1]) if keys else Where(FILE, 1, 1)
-    named = ".".join(keys)
-    return UserError(f"'{named}': {what[0].lower()}{what[1:]}".replace("`", ""), code="config", where=where)
-
-
-def _known_keys(keys: list[str]) -> list[str]:
-    tables: dict[str, type[msgspec.Struct]] = {"project": ProjectTable, "sources": Source, "profiles": ProfileTable}
-    struct = tables.get(keys[0], File) if keys else File
-    return [item.name for item in msgspec.structs.fields(struct)]
-
-
-def _dotted(keys: list[str]) -> str:
-    return f" in [{'.'.join(keys)}]" if keys else ""
-
-
-def _table_where(text: str, table: tuple[str, ...]) -> Where:
-    for number, line in enumerate(text.splitlines(), 1):
-        if table and _header(line) == table:
-            return Where(FILE, number, 1)
-    return Where(FILE, 1, 1)
-
-
-def _key_where(text: str, table: tuple[str, ...], key: str) -> Where:
-    """Find a key's place by reading headers line by line: tomllib keeps no positions."""
-    current: tuple[str, ...] = ()
-    assigned = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]")
-    nested = re.compile(rf"[{{,]\s*[\"']?{re.escape(key)}[\"']?\s*=")
-    for number, line in enumerate(text.splitlines(), 1):
-        header = _header(line)
-        if header is not None:
-            current = header
-            if header[: len(table) + 1] == (*table, key):
-                return Where(FILE, number, line.index(key) + 1)
-            continue
-        inline = nested.search(line)
-        if current == table and assigned.match(line):
-            return Where(FILE, number, line.index(key) + 1)
-        if inline and (current == table[:-1] or current == table):
-            return Where(FILE, number, line.index(key, inline.start()) + 1)
-    return _table_where(text, table)
-
-
-def _header(line: str) -> tuple[str, ...] | None:
-    match = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line)
-    if match is None or "=" in line.split("]", 1)[0]:
-        return None
-    return tuple(part.strip().strip("\"'") for part in match[1].split("."))
-
-
-def _close(name: str, known: Any) -> str | None:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
+def _where(text: str, *path: str) -> Where:
+    return Where(FILE, *closest(key_places(text), path))

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rules.errors import UserError
-
 if TYPE_CHECKING:
-    from graph.plan import Judgement, Plan
+    from collections.abc import Iterable, Mapping
+
+    from graph.plan import Plan
+    from rules.errors import UserError
     from rules.results import BuildReport, Result
 
 FORMAT = 1
+_ORDER = ("executed", "run", "maybe", "restored", "restore", "clean", "failed", "skipped")
+_WIDEST_NAME = 40
+_LEAST_TEXT = 20
+_MINUTE = 60
 
 
-def document(command: str, **fields: Any) -> dict[str, Any]:
+def document(command: str | None, **fields: Any) -> dict[str, Any]:
     """Return the frame of every JSON document."""
     return {"format": FORMAT, "command": command, **fields}
 
 
-def error_document(command: str, errors: Iterable[UserError]) -> dict[str, Any]:
+def error_document(command: str | None, errors: Iterable[UserError]) -> dict[str, Any]:
     """Return the document of a command that failed: the first error, and all of them where there are several."""
     described = [error_fields(error) for error in errors]
     more = {"errors": described} if len(described) > 1 else {}
@@ -29,7 +33,8 @@ def error_document(command: str, errors: Iterable[UserError]) -> dict[str, Any]:
 def error_fields(error: UserError) -> dict[str, Any]:
     """Return an error as plain data; `where` is "path:line:column"."""
     where = str(error.where) if error.where is not None else None
-    return {"code": error.code, "message": error.message, "where": where, "hint": error.hint}
+    fields = {"code": error.code, "message": error.message, "where": where, "hint": error.hint}
+    return {**fields, "facts": error.facts} if error.facts else fields
 
 
 def error_lines(error: UserError) -> list[str]:
@@ -61,24 +66,44 @@ def nothing_to_do(count: int) -> str:
 
 
 def build_lines(report: BuildReport) -> list[str]:
-    """Return the closing lines of a build."""
+    """Return the closing lines of a build: what happened, and what the cache saved."""
     summary = report.summary
+    if not report.results:
+        return ["nothing to do (no product is selected)"]
     if summary["clean"] == len(report.results):
         return [nothing_to_do(len(report.results))]
-    counts = ", ".join(f"{count} {status}" for status, count in summary.items() if count)
-    lines = [f"{counts} in {report.seconds:.1f} s"]
+    lines = [f"{counts(summary)} in {duration(report.seconds)}"]
     idle = summary["clean"] + summary["restored"]
     if idle:
-        lines.append(f"saved: {plural(idle, 'product')} not run, which took {report.saved_seconds:.1f} s when they last ran")
+        took = f"which took {duration(report.saved_seconds)} when {'it' if idle == 1 else 'they'} last ran"
+        lines.append(f"saved: {plural(idle, 'product')} not run, {took}")
     return lines
 
 
-def result_line(result: Result) -> str:
-    """Return the line of a finished product."""
-    size = f"  {plural(result.rows, 'row')}" if result.rows is not None else ""
-    time = f"  {result.seconds:.2f} s" if result.status == "executed" and result.seconds is not None else ""
-    same = "  (result unchanged)" if result.status == "executed" and not result.changed else ""
-    return f"{result.status:<8} {result.name}{size}{time}{same}  {result.reason}"
+class ResultColumns:
+    """Lines of finished products in columns that are as wide as what has been seen or is expected."""
+
+    def __init__(self) -> None:
+        self._name = 0
+        self._rows = len("100 rows")
+        self._time = len("0.01 s")
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Make the column of names wide enough for products to come."""
+        self._name = max([self._name, *(min(len(name), _WIDEST_NAME) for name in names)])
+
+    def line(self, result: Result) -> str:
+        """Return the line of a finished product: status, name, rows, seconds, reason."""
+        ran = result.status == "executed"
+        rows = f"{result.rows:,} {'row ' if result.rows == 1 else 'rows'}" if result.rows is not None else ""
+        time = duration(result.seconds) if ran and result.seconds is not None else ""
+        reason = result.reason.strip().partition("\n")[0]
+        if ran and not result.changed:
+            reason += "; the result is unchanged"
+        self.expect([result.name])
+        self._rows = max(self._rows, len(rows))
+        self._time = max(self._time, len(time))
+        return f"{result.status:<8}  {result.name:<{self._name}}  {rows:>{self._rows}}  {time:>{self._time}}  {reason}"
 
 
 def plan_document(plan: Plan, details: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -90,31 +115,94 @@ def plan_document(plan: Plan, details: Mapping[str, Mapping[str, Any]]) -> dict[
     return document("plan", status="ok", summary=plan.summary, products=products)
 
 
-def plan_lines(plan: Plan, *, verbose: bool) -> list[str]:
-    """Return the plan as text: a line for each product that is not clean (all when verbose), then the counts."""
+def plan_lines(plan: Plan, *, verbose: bool, width: int | None = None) -> list[str]:
+    """Return the plan as text: a line for each product that is not clean (all when verbose), then the counts.
+
+    width: of a terminal, on which a long reason continues below itself.
+    """
     shown = [one for one in plan.judgements.values() if verbose or one.verdict != "clean"]
-    if not shown:
+    if not plan.judgements:
+        return ["nothing to do (no product is selected)"]
+    if plan.summary["clean"] == len(plan.judgements) and not verbose:
         return [nothing_to_do(len(plan.judgements))]
-    width = max(len(one.name) for one in shown)
-    lines = [_plan_line(one, width) for one in shown]
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in plan.summary.items() if count)
-    return [*lines, "", counts]
+    rows = [[one.verdict, one.name, one.reason] for one in shown]
+    return [*wrapped_lines(rows, width), "", counts(plan.summary)]
 
 
-def table_lines(header: list[str], rows: Iterable[list[str]]) -> list[str]:
-    """Return rows as aligned columns under a header; numbers are not told from text."""
+def counts(summary: Mapping[str, int]) -> str:
+    """Return "2 executed, 40 clean": what was done first, what went wrong last."""
+    order = sorted(summary, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+    return ", ".join(f"{summary[name]:,} {name}" for name in order if summary[name])
+
+
+def table_lines(
+    header: list[str], rows: Iterable[list[str]], *, right: Iterable[int] = (), width: int | None = None
+) -> list[str]:
+    """Return rows as aligned columns under a header, the columns `right` right-aligned, lines cut to `width`."""
     cells = [header, *rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    widths = [max(cell_width(row[column]) for row in cells) for column in range(len(header))]
+    numbers = set(right)
+    lines = []
+    for row in cells:
+        padded = [
+            " " * (size - cell_width(cell)) + cell if column in numbers else cell + " " * (size - cell_width(cell))
+            for column, (cell, size) in enumerate(zip(row, widths, strict=True))
+        ]
+        line = "  ".join(padded).rstrip()
+        lines.append(line if width is None else cut(line, width))
+    return lines
+
+
+def wrapped_lines(rows: list[list[str]], width: int | None) -> list[str]:
+    """Return rows as aligned columns; on a terminal of `width` columns a long last cell continues below itself."""
+    lines: list[str] = []
+    for row, line in zip(rows, table_lines(rows[0], rows[1:]) if rows else [], strict=True):
+        indent = len(line) - len(row[-1])
+        if width is None or cell_width(line) <= width or width - indent < _LEAST_TEXT:
+            lines.append(line)
+            continue
+        import textwrap
+
+        first, *others = textwrap.wrap(row[-1], width - indent, break_on_hyphens=False)
+        lines += [line[:indent] + first, *(" " * indent + other for other in others)]
+    return lines
+
+
+def cell_width(text: str) -> int:
+    """Return how many columns a terminal needs for a text without control characters."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+
+
+def cut(text: str, width: int) -> str:
+    """Return a text that fits into `width` columns, with … where it is cut."""
+    if cell_width(text) <= width:
+        return text
+    kept = text[: max(width - 1, 0)]
+    while kept and cell_width(kept) > width - 1:
+        kept = kept[:-1]
+    return f"{kept}…"
+
+
+def duration(seconds: float, digits: int = 2) -> str:
+    """Return "0.02 s", "1.3 s", "2 min 5 s", "3 h 20 min"; `digits`: decimals below one second."""
+    if round(seconds, 2) < 1:
+        return f"{seconds:.{digits}f} s"
+    if round(seconds, 1) < _MINUTE:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    if minutes < _MINUTE:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, _MINUTE)
+    return f"{hours:,} h {minutes} min"
 
 
 def plural(count: int, noun: str) -> str:
     """Return "1 row", "2,000 rows"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _plan_line(one: Judgement, width: int) -> str:
-    return f"{one.verdict:<7}  {one.name:<{width}}  {one.reason}"
 
 
 def _result_fields(result: Result) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from rules.errors import UserError
-
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from cache.index import Index
+    from rules.errors import UserError
 
 Status = Literal["clean", "restored", "executed", "failed", "skipped"]
 STATUSES: tuple[Status, ...] = ("clean", "restored", "executed", "failed", "skipped")
@@ -64,8 +64,8 @@ class BuildReport:
 class Observer(Protocol):
     """Who is told how a build goes on."""
 
-    def planned(self, total: int, to_run: int) -> None:
-        """`total` products are selected, `to_run` of them may be executed."""
+    def planned(self, total: int, ahead: Sequence[str]) -> None:
+        """`total` products are selected; those `ahead` are not known to be clean."""
 
     def started(self, name: str) -> None:
         """A product is being executed."""

@@ -6,7 +6,6 @@ Parquet is read where it lies. Text and Arrow files are ingested once into the s
 from __future__ import annotations
 
 import base64
-import glob
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,15 +19,13 @@ from cache.records import Artifact
 from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
-from rules.load import FileDigests
+from rules.files import FileDigests
+from rules.listing import COMPRESSED, format_by_name, list_files
 from rules.project import Project, Source
 from rules.roots import FILE
 
-_EXTENSIONS = {
-    ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json",
-    ".ndjson": "json", ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow",
-}  # fmt: skip
-_COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+_READING = 1
+"""Version of how bytes become tables. Raise it when the same file would be read as another table."""
 
 
 @dataclass
@@ -52,10 +49,14 @@ class Sources:
         self._objects = objects
         self._files = files
         self._tables: dict[str, SourceTable] = {}
+        self._listed: dict[str, tuple[str, ...]] = {}
 
     def open(self, names: Iterable[str]) -> dict[str, SourceTable]:
         """Return the named sources, ingesting and digesting what is new. Raises `UserError` for the first that fails."""
         wanted = [name for name in names if name not in self._tables]
+        for name in wanted:
+            self._listed[name] = source_files(self._project.root, name, self._project.sources[name])
+        self._digest_files(wanted)
         described = {name: self._describe(name) for name in wanted}
         known = self._index.memo("contents", [content for _, content in described.values()])
         for name, (files, content) in described.items():
@@ -66,9 +67,15 @@ class Sources:
                     record = None
             if record is None:
                 record = self._read(name, files)
+                self._require_same_files(name, files)
                 self._index.remember("contents", {content: record})
             self._tables[name] = self._table(name, files, content, record)
         return {name: self._tables[name] for name in names}
+
+    def open_again(self, name: str) -> SourceTable:
+        """Ingest a source whose object proved corrupt, and was discarded, once more. Raises `UserError`."""
+        del self._tables[name]
+        return self.open([name])[name]
 
     def content(self, name: str, columns: Iterable[str]) -> Content:
         """Return the content of an opened source, restricted to `columns`; digests what was never digested."""
@@ -94,11 +101,19 @@ class Sources:
         """Return an opened source."""
         return self._tables[name]
 
+    def listings(self) -> list[tuple[Source, tuple[str, ...]]]:
+        """Return the sources that were opened, each with the files it had then."""
+        return [(self._project.sources[name], files) for name, files in sorted(self._listed.items())]
+
     def require_unchanged(self, name: str) -> None:
-        """Raise `UserError` if a file of the source is no longer the one whose digest is in the keys."""
+        """Raise `UserError` if a file that is about to be read, or was, is not the one whose digest is in the keys."""
         table = self._tables[name]
-        for file in table.files:
-            if table.artifact is None and not self._files.unchanged(file):
+        if table.artifact is None:  # the others are read from the store
+            self._require_same_files(name, table.files)
+
+    def _require_same_files(self, name: str, files: Iterable[str]) -> None:
+        for file in files:
+            if not self._files.unchanged(file):
                 raise UserError(
                     f"the source '{name}' changed while the build read it",
                     code="source-changed",
@@ -107,41 +122,65 @@ class Sources:
                     exit_code=FAILED,
                 )
 
-    def _describe(self, name: str) -> tuple[tuple[str, ...], str]:
-        source = self._project.sources[name]
-        files = source_files(self._project.root, name, source)
+    def _digest_files(self, names: Iterable[str]) -> None:
+        """Digest the files of several sources side by side; one that cannot be read is met again, by its source's name."""
+        owners = {file: name for name in names for file in self._listed[name]}
         try:
-            digests = self._files.digests(files)
-        except OSError as error:
-            raise _source_error(name, f"cannot be read: {error.strerror or error}", str(error.filename or files[0])) from error
-        options = {
-            "format": format_of(name, source), "columns": source.columns, "delimiter": source.delimiter,
-            "header": source.header, "nulls": source.nulls,
-        }  # fmt: skip
-        return files, fingerprint({"source": options, "files": [digests[file] for file in files]})
+            self._files.digests(owners)
+        except OSError:
+            for file, name in owners.items():
+                try:
+                    self._files.digest(file)
+                except OSError as error:
+                    raise _source_error(name, f"cannot be read: {error.strerror or error}", file) from error
+
+    def _describe(self, name: str) -> tuple[tuple[str, ...], str]:
+        """Return the source's files, and the digest of all that decides what table they are read as."""
+        source, files = self._project.sources[name], self._listed[name]
+        kind = format_of(name, source, files)
+        digests = self._files.digests(files)
+        parts: dict[str, Any] = {"reading": _READING, "format": kind, "columns": list(source.columns.items())}
+        if kind == "csv":
+            parts |= {"header": source.header, "nulls": source.nulls}
+        parts["files"] = [
+            [
+                digests[file],
+                _compression(file) if kind in {"csv", "json"} else "",
+                delimiter_of(file, source) if kind == "csv" else "",
+            ]
+            for file in files
+        ]
+        return files, fingerprint({"source": parts})
 
     def _read(self, name: str, files: tuple[str, ...]) -> dict[str, Any]:
-        from rules import ingest  # loads pyarrow, which known contents do without
+        from rules import contract, ingest, physical  # these load pyarrow, which known contents do without
 
         source = self._project.sources[name]
-        kind = format_of(name, source)
+        kind = format_of(name, source, files)
         paths = [self._project.root / file for file in files]
-        for path, file in zip(paths, files, strict=True):
-            if path.stat().st_size == 0:
-                raise _source_error(name, "is empty (0 bytes)", file)
+        target = self._objects.temporary()
         try:
+            for path, file in zip(paths, files, strict=True):
+                if path.stat().st_size == 0:
+                    raise _source_error(name, "is empty (0 bytes)", file)
             if kind == "parquet":
-                schema, rows = ingest.describe_parquet(paths, source.columns)
+                schema, rows = physical.describe(paths, source)
                 artifact = None
             else:
-                target = self._objects.temporary()
-                schema, rows, columns = ingest.to_parquet(kind, paths, source, target)
+                delimiters = [delimiter_of(file, source) for file in files]
+                schema, rows, columns = ingest.to_parquet(kind, paths, delimiters, source, target)
                 digest = ingest.table_digest(rows, columns)
                 size, file_digest = self._objects.adopt(target, digest, None)
                 artifact = Artifact(digest, rows, size, file_digest, columns)
                 self._index.add_artifact(artifact, build="")
-        except ingest.IngestError as error:
-            raise _source_error(name, error.message, files[error.file], error.hint) from error
+        except contract.IngestError as error:
+            raise _source_error(name, error.message, files[error.file], error.hint, error.line) from error
+        except OSError as error:
+            raise _source_error(
+                name, f"cannot be read: {error.strerror or error}", str(error.filename or files[0])
+            ) from error
+        finally:
+            target.unlink(missing_ok=True)
         return {
             "columns": [[column.name, column.type] for column in schema.columns],
             "arrow": base64.b64encode(schema.arrow).decode(),
@@ -156,42 +195,46 @@ class Sources:
         return SourceTable(name, files, content, schema, record["rows"], artifact)
 
     def _digest_columns(self, table: SourceTable, columns: list[str]) -> dict[str, str]:
-        from rules import ingest
+        from rules import contract, physical
 
         paths = [self._project.root / file for file in table.files]
         try:
-            chunks = ingest.chunk_digests(paths, columns, table.schema)
+            chunks = physical.chunk_digests(paths, columns, table.schema)
             known = self._index.chunk_digests(chunks.values())
-            unknown = [column for column in columns if chunks[column] not in known]
-            values = ingest.column_digests(paths, unknown) if unknown else {}
-        except ingest.IngestError as error:
+            digests = {column: known[chunk] for column, chunk in chunks.items() if chunk in known}
+            digests |= physical.column_digests(paths, [column for column in columns if column not in digests])
+        except contract.IngestError as error:
             raise _source_error(table.name, error.message, table.files[error.file], error.hint) from error
-        digests = {column: values.get(column) or known[chunks[column]] for column in columns}
         self.require_unchanged(table.name)
         with self._index.transaction():
-            self._index.remember_chunks({chunks[column]: digest for column, digest in digests.items()})
+            self._index.remember_chunks({chunk: digests[column] for column, chunk in chunks.items()})
             self._index.remember_column_digests(table.content, digests)
         return digests
 
 
-def format_of(name: str, source: Source) -> str:
-    """Return a source's format, declared or by extension. Raises `UserError`."""
-    if source.format is not None:
-        return source.format
-    path = source.path.lower()
-    for suffix in _COMPRESSED:
-        path = path.removesuffix(suffix)
-    extension = os.path.splitext(path)[1]
-    if extension in _EXTENSIONS:
-        return _EXTENSIONS[extension]
-    raise _source_error(name, f"has no known format ('{source.path}')", FILE, 'add format = "parquet", "csv", "json" or "arrow"')
+def format_of(name: str, source: Source, files: Iterable[str]) -> str:
+    """Return a source's format: declared, or by the extension of its path, or by that of its files. Raises `UserError`."""
+    known = source.format or format_by_name(source.path)
+    if known is not None:
+        return known
+    kinds = sorted({format_by_name(file) or "" for file in files})
+    if len(kinds) == 1 and kinds[0]:
+        return kinds[0]
+    problem = (
+        f"has files of several formats ('{source.path}')" if any(kinds) else f"has no known format ('{source.path}')"
+    )
+    raise _source_error(name, problem, FILE, 'add format = "parquet", "csv", "json" or "arrow"')
 
 
 def source_files(root: Path, name: str, source: Source) -> tuple[str, ...]:
     """Return a source's files, sorted, relative to the project (absolute if outside). Raises `UserError` if none."""
     if "://" in source.path:
         raise _source_error(name, f"is a URL ('{source.path}'), which this version cannot read", FILE)
-    found = list_files(root, source)
+    try:
+        found = list_files(root, source.path, source.format)
+    except OSError as error:
+        shown = os.path.relpath(error.filename, root) if error.filename else source.path
+        raise _source_error(name, f"cannot be listed: {error.strerror or error}", shown) from error
     if not found:
         pattern = any(char in source.path for char in "*?[") or (root / source.path).is_dir()
         what = "matches no file" if pattern else "does not exist"
@@ -199,32 +242,16 @@ def source_files(root: Path, name: str, source: Source) -> tuple[str, ...]:
     return found
 
 
-def list_files(root: Path, source: Source) -> tuple[str, ...]:
-    """Return the files a source's path stands for now, perhaps none."""
-    path = os.path.join(root, source.path)
-    if os.path.isfile(path):
-        return (source.path,)
-    if os.path.isdir(path):
-        wanted = source.format or "parquet"
-        found = [
-            os.path.join(folder, file)
-            for folder, _, files in os.walk(path)
-            for file in files
-            if _EXTENSIONS.get(_extension(file)) == wanted and not file.startswith((".", "_"))
-        ]
-    else:
-        found = [file for file in glob.glob(path, recursive=True) if os.path.isfile(file)]
-    prefix = os.path.join(root, "")
-    return tuple(sorted(file.removeprefix(prefix) for file in found))
+def delimiter_of(file: str, source: Source) -> str:
+    """Return what separates the fields of a text file: a tab in .tsv files, unless rules.toml names another."""
+    tabs = source.delimiter == "," and ".tsv" in os.path.basename(file).lower()
+    return "\t" if tabs else source.delimiter
 
 
-def _extension(file: str) -> str:
-    name = file.lower()
-    for suffix in _COMPRESSED:
-        name = name.removesuffix(suffix)
-    return os.path.splitext(name)[1]
+def _compression(file: str) -> str:
+    return next((suffix for suffix in COMPRESSED if file.endswith(suffix)), "")
 
 
-def _source_error(name: str, problem: str, file: str, hint: str | None = None) -> UserError:
-    return UserError(f"the source '{name}' {problem}", code="source", where=Where(file), hint=hint, exit_code=FAILED)
-
+def _source_error(name: str, problem: str, file: str, hint: str | None = None, line: int | None = None) -> UserError:
+    where = Where(file, line)
+    return UserError(f"the source '{name}' {problem}", code="source", where=where, hint=hint, exit_code=FAILED)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cache.errors import StoreError
-from cache.index import Index
+from cache.errors import DamagedIndexError, StoreError
+from cache.index import Index, set_aside
 from cache.keys import Content
 from cache.objects import Objects
 from cache.records import Artifact
-from rules.errors import UserError
+from rules.errors import FAILED, UserError
 from rules.roots import store_root
 
 Say = Callable[[str], None]
@@ -20,11 +20,13 @@ Say = Callable[[str], None]
 
 @dataclass
 class Store:
-    """An open store. `artifacts` keeps what has been asked of the index."""
+    """An open store. `artifacts` keeps what has been asked of the index; `say` warns the user."""
 
     objects: Objects
     index: Index
     artifacts: dict[str, Artifact]
+    say: Say
+    _warned: set[str] = field(default_factory=set)
 
     def artifact(self, name: str) -> Artifact | None:
         """Return an artifact by digest, if the index knows it."""
@@ -33,9 +35,15 @@ class Store:
         return self.artifacts.get(name)
 
     def present(self, name: str) -> bool:
-        """Whether an artifact is known and its object is in place, of the right size."""
+        """Whether an artifact is known and its object is in place; says so if it is there and corrupt."""
         artifact = self.artifact(name)
-        return artifact is not None and self.objects.has(name, artifact.bytes)
+        if artifact is None:
+            return False
+        intact = self.objects.intact(name, artifact.bytes, artifact.file_digest)
+        if not intact and name not in self._warned and self.objects.path(name).exists():
+            self._warned.add(name)
+            self.say(f"warning: object {name} is corrupt: its bytes are not those that were written")
+        return intact
 
     def content(self, name: str) -> Content:
         """Return the content of a known artifact. Raises KeyError."""
@@ -49,18 +57,52 @@ class Store:
 def open_store(root: Path, say: Say, *, building: bool) -> Iterator[Store]:
     """Open (and make) the store; a build holds its lock, and waits for another's. Raises `UserError`."""
     objects = Objects(store_root(root))
+    path = objects.root / "index.sqlite"
+    lock = objects.root / "lock"
     try:
         objects.create()
-        with _lock(objects.root / "lock", say) if building else contextlib.nullcontext():
+        with _lock(lock, say) if building else contextlib.nullcontext():
             if building:
                 objects.clear_tmp()
-            with Index(objects.root / "index.sqlite") as index:
-                if index.warning:
-                    say(f"warning: {index.warning}")
-                known = index.artifacts({product.artifact for product in index.products().values()})
-                yield Store(objects, index, known)
+            try:
+                with _open_index(objects, path, lock, say, locked=building) as index:
+                    known = index.artifacts({product.artifact for product in index.products().values()})
+                    yield Store(objects, index, known, say)
+            except DamagedIndexError as error:  # its first page was sound, so it was found out only now
+                name = _set_aside(path, lock, error, locked=building)
+                message = f"{error.message}; it was set aside as {name}"
+                raise StoreError(message, hint="run this again: a new one is begun") from error
     except StoreError as error:
-        raise UserError(error.message, code="store", hint=error.hint) from error
+        raise UserError(error.message, code="store", hint=error.hint, exit_code=FAILED) from error
+    finally:
+        objects.close()
+
+
+def _open_index(objects: Objects, path: Path, lock: Path, say: Say, *, locked: bool) -> Index:
+    """Open the index, or begin a new one where there is none that can be used, and say so."""
+    try:
+        index = Index(path)
+    except DamagedIndexError as error:
+        name = _set_aside(path, lock, error, locked=locked)
+        say(f"warning: {error.message}; it was set aside as {name} and a new one begun")
+        return Index(path)
+    if index.created and objects.any():
+        say("warning: the index is missing; a new one is begun, and what it does not know is built again")
+    return index
+
+
+def _set_aside(path: Path, lock: Path, error: DamagedIndexError, *, locked: bool) -> str:
+    """Rename the index. What only looks must not take it away from a build that uses it."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with contextlib.nullcontext() if locked else FileLock(lock, timeout=0):
+            return set_aside(path)
+    except Timeout:
+        message = f"{error.message}, and another build is using it"
+        raise StoreError(message, hint="try again when that has finished") from error
+    except OSError as failure:
+        raise StoreError(f"{error.message}, and cannot be set aside: {failure.strerror}") from error
 
 
 @contextlib.contextmanager

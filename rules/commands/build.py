@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rules.arguments import add_selection, positive
 from rules.errors import FAILED
-from rules.output import Output
 from rules.report import nothing_to_do
 from rules.roots import find_root, store_root
 
-_EPILOG = """selectors: NAME, +NAME (and what it reads), NAME+ (and its readers), 2+NAME, globs, tag:T, path:DIR,
-source:S+, changed; a space or a second -s adds, a comma intersects"""
+if TYPE_CHECKING:
+    import argparse
+
+    from rules.output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
-    parser.epilog = _EPILOG
-    parser.add_argument("-s", "--select", action="append", default=[], metavar="SELECT", help="build only these products")
-    parser.add_argument("--exclude", action="append", default=[], metavar="SELECT", help="leave these products out")
-    parser.add_argument("--force", action="append", default=[], metavar="SELECT", help="run these even if nothing changed")
-    parser.add_argument("-j", "--jobs", type=_positive, metavar="N", help="products executed at once (default: one a core)")
-    parser.add_argument("-k", "--keep-going", action="store_true", help="after a failure, go on with what does not need it")
+    add_selection(parser, "build")
+    parser.add_argument(
+        "--force", action="append", default=[], metavar="SELECTOR", help="run these even if nothing changed"
+    )
+    parser.add_argument(
+        "-j", "--jobs", type=positive, metavar="N", help="products executed at once (default: one a core)"
+    )
+    parser.add_argument(
+        "-k", "--keep-going", action="store_true", help="after a failure, go on with what does not need it"
+    )
     parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
 
 
@@ -52,9 +58,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return 0 if report.ok else FAILED
     for result in report.results.values():
         if result.error is not None:
-            for line in error_lines(result.error):
-                output.message(line)
-    output.result(build_lines(report))
+            output.error(error_lines(result.error))
+    if output.verbosity >= 0:
+        output.result(build_lines(report))
     return 0 if report.ok else FAILED
 
 
@@ -77,15 +83,8 @@ def _is_noop(root: Path, profile: str, output: Output) -> bool:
                 from rules.results import clean_report
 
                 output.document(build_document(clean_report(index)))
-            else:
+            elif output.verbosity >= 0:
                 output.result([nothing_to_do(count)])
     except StoreError:
         return False  # the long way meets the same trouble, and explains it
     return True
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
+import os
 import re
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rules.errors import UserError
-from rules.output import Output
 from rules.report import document
 from rules.roots import FILE
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rules.output import Output
 
 _FILES = {
     FILE: """[project]
@@ -70,13 +76,14 @@ ORDER BY month
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
-    parser.add_argument("folder", nargs="?", default=".", help="where to write it (default: here)")
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", default=".", help="where to write it (default: here)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Write the project; an existing file is never touched."""
-    root = (Path(options.project) / options.folder).resolve()
-    existing = [path for path in _FILES if (root / path).exists()]
+    shown = os.path.normpath(Path(options.project, options.folder))
+    root = Path(shown).resolve()
+    existing = [path for path in _FILES if os.path.lexists(root / path)]
     if existing:
         message = f"there is a {existing[0]} in {root} already"
         raise UserError(message, code="exists", hint="rules init never overwrites; name another folder")
@@ -84,12 +91,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
     try:
         for path, text in _FILES.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text(text.format(name=name) if path == FILE else text, encoding="utf-8")
+            with (root / path).open("x", encoding="utf-8") as file:
+                file.write(text.format(name=name) if path == FILE else text)
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}", code="unwritable") from error
     if output.as_json:
-        output.document(document("init", status="ok", files=list(_FILES)))
-    else:
-        output.result([f"wrote {path}" for path in _FILES])
-        output.message("next: rules build")
+        output.document(document("init", status="ok", root=str(root), files=list(_FILES)))
+    elif output.verbosity >= 0:
+        output.result([f"wrote {Path(shown) / path}" for path in _FILES])
+        output.message(f"next: rules build{'' if shown == '.' else f' -C {shlex.quote(shown)}'}")
     return 0

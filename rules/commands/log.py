@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import argparse
+import datetime as dt
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from rules.arguments import positive
 from rules.errors import UserError
-from rules.output import Output
-from rules.report import document, table_lines
+from rules.report import counts, document, duration, table_lines, wrapped_lines
 from rules.roots import find_root
 from rules.store import open_store
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rules.output import Output
+
+_ALL = 1 << 62
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
-    parser.add_argument("build", nargs="?", help="a build; without it, the latest builds are listed")
-    parser.add_argument("-n", "--limit", type=int, default=20, metavar="N", help="builds to list (default: 20)")
+    parser.add_argument(
+        "build", metavar="BUILD", nargs="?", help="a build, or how only its name starts; without it, list builds"
+    )
+    parser.add_argument("-n", "--limit", type=positive, default=20, metavar="N", help="builds to list (default: 20)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -23,7 +34,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     root = find_root(Path(options.project).resolve())
     with open_store(root, output.message, building=False) as store:
         if options.build:
-            _show_build(options.build, store.index.results(options.build), output)
+            build = _resolve(options.build, [one[0] for one in store.index.builds(_ALL)])
+            _show_build(build, store.index.results(build), output)
             return 0
         builds = store.index.builds(options.limit)
     if output.as_json:
@@ -32,28 +44,69 @@ def run(options: argparse.Namespace, output: Output) -> int:
             for build, started, seconds, status, summary in builds
         ]
         output.document(document("log", status="ok", builds=listed))
-        return 0
-    rows = [
-        [build, started, f"{seconds:.1f} s" if seconds is not None else "", status, _counts(summary)]
-        for build, started, seconds, status, summary in builds
-    ]
-    output.result(table_lines(["build", "started", "took", "status", "products"], rows) if rows else ["no builds yet"])
+    elif output.verbosity < 0:
+        output.result([one[0] for one in builds])
+    else:
+        rows = [
+            [build, _local(started), "" if seconds is None else duration(seconds), status, counts(summary)]
+            for build, started, seconds, status, summary in builds
+        ]
+        header = ["build", "started", "took", "status", "products"]
+        lines = table_lines(header, rows, right=[2], width=output.width(sys.stdout))
+        output.result(lines if rows else ["no builds yet"])
     return 0
 
 
-def _show_build(build: str, results: list[tuple[str, str, bool | None, str, float | None, str | None]], output: Output) -> None:
-    if not results:
-        raise UserError(f"unknown build '{build}', or it finished no product", code="unknown-build", hint="rules log lists them")
+def _resolve(text: str, builds: list[str]) -> str:
+    """Return the one build that is called, or starts with, `text`. Raises `UserError`."""
+    found = [text] if text in builds else [build for build in builds if build.startswith(text)]
+    if not found:
+        raise UserError(f"unknown build '{text}'", code="unknown-build", hint="rules log lists the builds")
+    if len(found) > 1:
+        message = f"'{text}' could be any of {len(found):,} builds"
+        raise UserError(message, code="unknown-build", hint=f"the latest of them is {found[0]}")
+    return found[0]
+
+
+def _show_build(build: str, results: list[tuple[Any, ...]], output: Output) -> None:
     if output.as_json:
         products = [
-            {"name": name, "status": status, "changed": bool(changed), "reason": reason, "seconds": seconds, "artifact": artifact}
+            {
+                "name": name,
+                "status": status,
+                "changed": bool(changed),
+                "reason": reason,
+                "seconds": seconds,
+                "artifact": artifact,
+            }
             for name, status, changed, reason, seconds, artifact in results
         ]
         output.document(document("log", status="ok", build=build, products=products))
+    elif output.verbosity < 0:
+        output.result([result[0] for result in results])
+    elif not results:
+        output.result([f"{build} finished no product"])
     else:
-        rows = [[status, name, reason] for name, status, _, reason, _, _ in results]
-        output.result(table_lines(["status", "product", "reason"], rows))
+        rows = [
+            [
+                status,
+                name,
+                duration(seconds) if status == "executed" and seconds is not None else "",
+                _first_line(reason),
+            ]
+            for name, status, _, reason, seconds, _ in results
+        ]
+        aligned = table_lines(["status", "product", "took", "reason"], rows, right=[2])
+        start = aligned[0].index("reason")
+        output.result(
+            wrapped_lines([[line[:start].rstrip(), line[start:]] for line in aligned], output.width(sys.stdout)), painted=True
+        )
 
 
-def _counts(summary: dict[str, int]) -> str:
-    return ", ".join(f"{count} {status}" for status, count in summary.items() if count)
+def _local(started: str) -> str:
+    """Format the moment a build started in the user's own time zone."""
+    return f"{dt.datetime.fromisoformat(started).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _first_line(reason: str) -> str:
+    return reason.strip().partition("\n")[0]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rules.arguments import add_selection
 from rules.build import Request, survey
-from rules.output import Output
 from rules.project import load_project
 from rules.report import document, table_lines
 from rules.roots import find_root
 
+if TYPE_CHECKING:
+    import argparse
+
+    from rules.output import Output
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
-    parser.add_argument("-s", "--select", action="append", default=[], metavar="SELECT", help="list only these products")
-    parser.add_argument("--exclude", action="append", default=[], metavar="SELECT", help="leave these products out")
+    add_selection(parser, "list")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -39,6 +44,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     elif output.verbosity < 0:
         output.result(order)
     else:
-        rows = [[name, rules[name].path, " ".join(rules[name].options.tags), rules[name].options.description] for name in order]
-        output.result(table_lines(["product", "path", "tags", "description"], rows) if rows else [])
+        rows = [
+            [name, rules[name].path, " ".join(rules[name].options.tags), rules[name].options.description]
+            for name in order
+        ]
+        header = ["product", "path", "tags", "description"]
+        output.result(table_lines(header, rows, width=output.width(sys.stdout)) if rows else ["no products"])
     return 0

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rules.arguments import add_selection
 from rules.build import Request, plan
 from rules.errors import FAILED
-from rules.output import Output
 from rules.project import load_project
 from rules.report import plan_document, plan_lines
 from rules.roots import find_root
 
+if TYPE_CHECKING:
+    import argparse
+
+    from rules.output import Output
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
-    parser.add_argument("-s", "--select", action="append", default=[], metavar="SELECT", help="plan only these products")
-    parser.add_argument("--exclude", action="append", default=[], metavar="SELECT", help="leave these products out")
-    parser.add_argument("--force", action="append", default=[], metavar="SELECT", help="plan to run these in any case")
+    add_selection(parser, "plan")
+    parser.add_argument(
+        "--force", action="append", default=[], metavar="SELECTOR", help="plan to run these in any case"
+    )
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 when anything is not clean")
     parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
 
@@ -26,17 +33,23 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Plan; with --exit-code, 1 when a build would do something."""
     project = load_project(find_root(Path(options.project).resolve()))
     request = Request(
-        select=tuple(options.select), exclude=tuple(options.exclude), force=tuple(options.force), profile=options.profile
+        select=tuple(options.select),
+        exclude=tuple(options.exclude),
+        force=tuple(options.force),
+        profile=options.profile,
     )
     observer = output.observer()
     prepared = plan(project, request, observer)
+    dirty = [name for name, one in prepared.plan.judgements.items() if one.verdict != "clean"]
     if output.as_json:
         details = {
             name: {"fingerprint": rule.node.fingerprint, "inputs": list(rule.node.inputs)}
             for name, rule in prepared.compiled.items()
         }
         output.document(plan_document(prepared.plan, details))
+    elif output.verbosity < 0:
+        output.result(dirty)
     else:
-        output.result(plan_lines(prepared.plan, verbose=output.verbosity > 0))
-    changed = any(one.verdict != "clean" for one in prepared.plan.judgements.values())
-    return FAILED if options.exit_code and changed else 0
+        lines = plan_lines(prepared.plan, verbose=output.verbosity > 0, width=output.width(sys.stdout))
+        output.result(lines, painted=True)
+    return FAILED if options.exit_code and dirty else 0

@@ -30,8 +30,10 @@ class EnginePlanner:
                 empty = pa.schema(fields).empty_table().to_batches() or [pa.RecordBatch.from_pylist([], pa.schema(fields))]
                 self._session.register_record_batches(qualified_name(name), [empty])
                 names.append(name)
-            planned = self._session.sql(sql).schema()
-            schema = to_schema(planned)
+            # The frame's own schema is not always what comes out: an int UNION ALL bigint is announced as int. What
+            # the optimiser leaves, types coerced, is.
+            optimised = self._session.sql(sql).optimized_logical_plan()
+            schema = to_schema(self._session.create_dataframe_from_logical_plan(optimised).schema())
         except UnsupportedTypeError as error:
             raise SqlError(f"output {_rest(error)} cannot be stored", hint="cast it", code="type") from error
         except Exception as error:  # the engine raises ValueError, plain Exception and more

@@ -10,6 +10,10 @@ from compiler.resolve import INPUT_DB
 from rules.engine.settings import RESULT_SETTINGS
 from rules.profiles import Profile
 
+_NESTING = "5000"
+"""Levels the engine's parser takes, 50 by default; beyond 5,000 its own stack would be at risk."""
+
+
 class EngineError(Exception):
     """The engine refused or failed a query; the message is the engine's, on one line."""
 
@@ -19,6 +23,7 @@ def make_session(profile: Profile) -> SessionContext:
     config = SessionConfig().with_target_partitions(profile.partitions).with_batch_size(profile.batch_size)
     for key, value in RESULT_SETTINGS.items():
         config = config.set(key, value)
+    config = config.set("datafusion.sql_parser.recursion_limit", _NESTING)
     runtime = RuntimeEnvBuilder()
     if profile.memory_limit_mb is not None:
         runtime = runtime.with_disk_manager_os().with_fair_spill_pool(profile.memory_limit_mb * 1024 * 1024)

@@ -1,0 +1,81 @@
+"""Digests of the project's files, read again only when their stat signatures say that they may have changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cache.filedigest import file_digest
+from cache.index import Index
+from cache.signatures import Signature, is_settled, signature
+
+
+class FileDigests:
+    """Digests of files by path relative to the project, known from the index where the signature still holds.
+
+    A file written just before it was read could be written again without a new time stamp. Its signature proves
+    nothing, now or later, so it is not remembered, and `unchanged` compares the bytes.
+    """
+
+    def __init__(self, root: Path, index: Index) -> None:
+        self._root = root
+        self._index = index
+        self._known = index.files()
+        self._fresh: list[tuple[str, Signature, str]] = []
+        self._unsettled: set[str] = set()
+        self.seen: dict[str, tuple[Signature, str]] = {}
+
+    def digest(self, path: str) -> str:
+        """Return a file's digest, reading it only if it may have changed. Raises OSError."""
+        if path not in self.seen:
+            self._look(path)
+        return self.seen[path][1]
+
+    def digests(self, paths: Iterable[str]) -> dict[str, str]:
+        """Return the digests of several files, reading side by side those that may have changed. Raises OSError."""
+        wanted = [path for path in dict.fromkeys(paths) if path not in self.seen]
+        if len(wanted) > 1:
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(self.digest, wanted))
+        return {path: self.digest(path) for path in paths}
+
+    def unchanged(self, path: str) -> bool:
+        """Whether the file still is the one whose digest was given."""
+        taken, digest = self.seen[path]
+        try:
+            same = signature(self._root / path) == taken
+            return same and (path not in self._unsettled or file_digest(self._root / path) == digest)
+        except OSError:
+            return False
+
+    def save(self) -> None:
+        """Remember in the index what was read."""
+        self._index.remember_files(self._fresh)
+        self._fresh = []
+
+    def records(self) -> list[tuple[str, Signature, str]]:
+        """Return path, signature and digest of every file that was looked at.
+
+        A signature that proves nothing has times that no file has, so that the file is read again.
+        """
+        return [
+            (path, Signature(taken.size, -1, -1, taken.inode) if path in self._unsettled else taken, digest)
+            for path, (taken, digest) in self.seen.items()
+        ]
+
+    def _look(self, path: str) -> None:
+        began = time.time_ns()
+        taken = signature(self._root / path)
+        known = self._known.get(path)
+        if known is not None and known[0] == taken:
+            self.seen[path] = known
+            return
+        digest = file_digest(self._root / path)
+        self.seen[path] = (taken, digest)
+        # Settled before the reading began: a write during the reading then shows in the signature.
+        if not is_settled(taken, began):
+            self._unsettled.add(path)
+        elif signature(self._root / path) == taken:
+            self._fresh.append((path, taken, digest))

@@ -1,0 +1,127 @@
+"""Reading Parquet sources: their schema and rows, and digests of their columns, of the values or of the encoded bytes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+from cache.digests import TableDigester
+from compiler.schema import Schema
+from rules.contract import IngestError, checked, difference, first_line, require_declared
+from rules.engine.types import stored_schema
+from rules.project import Source
+
+_READ_ROWS = 1 << 16
+_HASH_BYTES = 1 << 20
+
+Hashers: TypeAlias = dict[str, xxhash.xxh3_128]
+
+
+def describe(paths: Sequence[Path], source: Source) -> tuple[Schema, int]:
+    """Return the common schema and the row count of Parquet files. Raises `IngestError` where they disagree."""
+    schema: pa.Schema | None = None
+    rows = 0
+    for number, path in enumerate(paths):
+        try:
+            with pq.ParquetFile(path) as file:
+                found = stored_schema(file.schema_arrow)
+                rows += file.metadata.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise IngestError(f"is not a readable Parquet file: {first_line(error)}", file=number) from error
+        if schema is not None and found != schema:
+            raise IngestError(f"has files of different schemas: {difference(schema, found)}", file=number)
+        schema = found
+    assert schema is not None
+    require_declared(schema, source.columns)
+    return checked(schema), rows
+
+
+def chunk_digests(paths: Sequence[Path], columns: Sequence[str], schema: Schema) -> dict[str, str]:
+    """Return for each column the digest of its encoded chunks and of what is needed to decode them.
+
+    Equal digests mean equal values; the other way round only if the writer wrote them alike. Nothing is decoded. The
+    result is empty for files whose physical columns cannot be told apart.
+    """
+    types = {column.name: column.type for column in schema.columns}
+    hashers: Hashers = {column: xxhash.xxh3_128(repr((column, types[column])).encode()) for column in columns}
+    for number, path in enumerate(paths):
+        try:
+            with pq.ParquetFile(path) as file, path.open("rb", buffering=0) as raw:
+                owners = _owners(file)
+                if owners is None:
+                    return {}
+                for column, hasher in hashers.items():
+                    # Whether a level may be NULL decides what the bytes of a chunk mean.
+                    hasher.update(repr(str(file.schema_arrow.field(column))).encode())
+                _hash_chunks(file, owners, raw, hashers)
+        except (pa.ArrowException, OSError) as error:
+            raise IngestError(f"cannot be read: {first_line(error)}", file=number) from error
+    return {column: hasher.hexdigest() for column, hasher in hashers.items()}
+
+
+def column_digests(paths: Sequence[Path], columns: Sequence[str]) -> dict[str, str]:
+    """Return the digests of the values of some columns of Parquet files, read in order as one table."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return dict(zip(columns, pool.map(lambda column: _column_digest(paths, column), columns), strict=True))
+
+
+def _column_digest(paths: Sequence[Path], column: str) -> str:
+    digester: TableDigester | None = None
+    for number, path in enumerate(paths):
+        try:
+            with pq.ParquetFile(path, pre_buffer=False) as file:
+                digester = digester or TableDigester(pa.schema([file.schema_arrow.field(column)]))
+                for batch in file.iter_batches(_READ_ROWS, columns=[column], use_threads=False):
+                    digester.update(batch.select([column]))
+        except (pa.ArrowException, OSError) as error:
+            raise IngestError(f"is damaged: {first_line(error)}", file=number) from error
+    assert digester is not None
+    return digester.finish().columns[column]
+
+
+def _owners(file: pq.ParquetFile) -> list[str] | None:
+    """Return for each physical column the name of the column it is a part of; its path does not tell (`a.b`)."""
+    owners = [field.name for field in file.schema_arrow for _ in range(_leaves(field.type))]
+    return owners if len(owners) == file.metadata.num_columns else None
+
+
+def _leaves(dtype: pa.DataType) -> int:
+    if isinstance(dtype, pa.BaseExtensionType):
+        return _leaves(dtype.storage_type)
+    return sum(_leaves(dtype.field(number).type) for number in range(dtype.num_fields)) if dtype.num_fields else 1
+
+
+def _hash_chunks(file: pq.ParquetFile, owners: Sequence[str], raw: BinaryIO, hashers: Hashers) -> None:
+    metadata = file.metadata
+    view = memoryview(bytearray(_HASH_BYTES))
+    for group_number in range(metadata.num_row_groups):
+        group = metadata.row_group(group_number)
+        for chunk_number, owner in enumerate(owners):
+            hasher = hashers.get(owner)
+            if hasher is None:
+                continue
+            chunk, column = group.column(chunk_number), file.schema.column(chunk_number)
+            start = chunk.data_page_offset
+            if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
+                start = min(start, chunk.dictionary_page_offset)
+            facts = (
+                column.path, column.physical_type, column.length, str(column.logical_type), column.max_definition_level,
+                column.max_repetition_level, chunk.compression, chunk.encodings, chunk.num_values, group.num_rows,
+                chunk.total_compressed_size,
+            )  # fmt: skip
+            hasher.update(repr(facts).encode())
+            raw.seek(start)
+            left = chunk.total_compressed_size
+            while left > 0:
+                count = raw.readinto(view[: min(left, _HASH_BYTES)])  # type: ignore[attr-defined]
+                if not count:
+                    raise OSError("the file ends inside a column")
+                hasher.update(view[:count])
+                left -= count

@@ -1,0 +1,110 @@
+"""Where each key of a TOML text stands: tomllib keeps no positions."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Place = tuple[int, int]
+"""1-based line and column."""
+
+_TOKEN = re.compile(
+    r"""(?P<skip>[ \t\r]+|\#[^\n]*)
+    |(?P<newline>\n)
+    |(?P<string>\"\"\"(?:\\.|[^\\])*?\"{3,5}|'''.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*')
+    |(?P<mark>[\[\]{}=,.])
+    |(?P<word>[^\s\[\]{}=,.\#"']+)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def key_places(text: str) -> dict[tuple[str, ...], Place]:
+    """Return the place of every table, key and array item of a valid TOML text, by its path of keys.
+
+    [sources.orders]⏎path = "x" → ("sources",), ("sources", "orders") and ("sources", "orders", "path")
+    """
+    return _Scanner(text).scan()
+
+
+def closest(places: Mapping[tuple[str, ...], Place], path: tuple[str, ...]) -> Place:
+    """Return the place of `path`, or of the nearest thing around it that has one."""
+    while path and path not in places:
+        path = path[:-1]
+    return places.get(path, (1, 1))
+
+
+class _Scanner:
+    """Reads the tokens of a text that tomllib has accepted, so nothing is checked again."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = [(str(match.lastgroup), match[0], match.start()) for match in _TOKEN.finditer(text)]
+        self._tokens = [token for token in self._tokens if token[0] != "skip"]
+        self._next = 0
+        self._places: dict[tuple[str, ...], Place] = {}
+
+    def scan(self) -> dict[tuple[str, ...], Place]:
+        table: tuple[str, ...] = ()
+        while self._next < len(self._tokens):
+            if self._take("\n"):
+                continue
+            if self._take("["):
+                self._take("[")
+                table = self._key(())
+                while self._take("]"):
+                    pass
+            else:
+                before = self._next
+                self._pair(table)
+                self._next += self._next == before  # whatever this is, never wait for it
+        return self._places
+
+    def _pair(self, table: tuple[str, ...]) -> None:
+        path = self._key(table)
+        self._take("=")
+        self._value(path)
+
+    def _key(self, table: tuple[str, ...]) -> tuple[str, ...]:
+        """Read a key, which may be dotted; every part of it has a place of its own."""
+        path = table
+        while self._kind() in {"word", "string"}:
+            kind, text, start = self._tokens[self._next]
+            self._next += 1
+            path = (*path, tomllib.loads(f"key = {text}")["key"] if kind == "string" else text)
+            self._places.setdefault(path, self._place(start))
+            self._take(".")
+        return path
+
+    def _value(self, path: tuple[str, ...]) -> None:
+        if self._take("{"):
+            while not self._take("}"):
+                if not (self._take(",") or self._take("\n")):
+                    self._pair(path)
+        elif self._take("["):
+            item = 0
+            while not self._take("]"):
+                if not (self._take(",") or self._take("\n")):
+                    self._places[*path, str(item)] = self._place(self._tokens[self._next][2])
+                    self._value((*path, str(item)))
+                    item += 1
+        else:  # a string, or the words and dots of a number or date
+            while self._kind() in {"word", "string"} or self._at("."):
+                self._next += 1
+
+    def _kind(self) -> str:
+        return self._tokens[self._next][0] if self._next < len(self._tokens) else ""
+
+    def _at(self, text: str) -> bool:
+        return self._next < len(self._tokens) and self._tokens[self._next][1] == text
+
+    def _take(self, text: str) -> bool:
+        found = self._at(text)
+        self._next += found
+        return found
+
+    def _place(self, start: int) -> Place:
+        return self._text.count("\n", 0, start) + 1, start - self._text.rfind("\n", 0, start)

@@ -1,0 +1,131 @@
+"""A build as it goes on: plain lines, or on a terminal a live region with what runs below the lines of what is done."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from rules.report import ResultColumns, cut, duration, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rules.output import Output
+    from rules.results import Result
+
+_CALM = 0.25
+"""Seconds before the live region shows: a build that ends sooner leaves nothing but its lines."""
+_RUNNING_SHOWN = 8
+_BAR = 24
+
+
+class LineObserver:
+    """Progress as plain lines: one for each product that was not clean."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._columns = ResultColumns()
+
+    def planned(self, total: int, ahead: Sequence[str]) -> None:
+        """Say what is ahead, when asked to be verbose."""
+        self._columns.expect(ahead)
+        if self._output.verbosity > 0:
+            self._output.message(f"{plural(total, 'product')} selected, {len(ahead):,} not up to date")
+
+    def started(self, name: str) -> None:
+        """Say what starts, when asked to be verbose."""
+        if self._output.verbosity > 0:
+            self._output.message(f"running   {name}")
+
+    def finished(self, result: Result) -> None:
+        """Print a product's line."""
+        if result.status != "clean" or self._output.verbosity > 0:
+            self._output.message(self._columns.line(result))
+
+    def say(self, message: str) -> None:
+        """Print a message."""
+        self._output.message(message)
+
+    def close(self) -> None:
+        """Nothing to take away."""
+
+
+class LiveObserver:
+    """Progress on a terminal: finished products scroll by, below them what runs now and how far the build is."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._columns = ResultColumns()
+        self._live: Any = None
+        self._running: dict[str, float] = {}
+        self._started = time.monotonic()
+        self._total = 0
+        self._done = 0
+
+    def planned(self, total: int, ahead: Sequence[str]) -> None:
+        """Open the live region unless all is clean."""
+        self._columns.expect(ahead)
+        self._total = total
+        if not ahead:
+            return
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(stderr=True, no_color=not self._output.colourful(sys.stderr), highlight=False)
+        self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._render)
+        self._live.start()
+
+    def started(self, name: str) -> None:
+        """Show a product as running."""
+        self._running[name] = time.monotonic()
+
+    def finished(self, result: Result) -> None:
+        """Let a product's line scroll by and count it."""
+        self._running.pop(result.name, None)
+        self._done += 1
+        if result.status != "clean" or self._output.verbosity > 0:
+            line = self._columns.line(result)
+            width = self._output.width(sys.stderr)
+            self.say(line if width is None or self._output.verbosity > 0 else cut(line, width))
+        if self._done >= self._total:
+            self.close()
+
+    def say(self, message: str) -> None:
+        """Print a message, above the live region if there is one."""
+        if self._live is None:
+            self._output.message(message)
+            return
+        from rich.text import Text
+
+        self._live.console.print(Text.from_ansi(self._output.paint(message, sys.stderr)), soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the live region away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _render(self) -> Any:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        now = time.monotonic()
+        if now - self._started < _CALM:
+            return Group()
+        head = Table.grid(padding=(0, 2))
+        bar = ProgressBar(total=max(self._total, 1), completed=self._done, width=_BAR)
+        head.add_row(bar, f"{self._done:,} of {plural(self._total, 'product')}", duration(now - self._started, 1))
+        running = sorted(self._running.items(), key=lambda item: item[1])
+        width = max((len(name) for name, _ in running), default=0)
+        lines = [
+            Text(cut(f"running   {name:<{width}}  {duration(now - since, 1)}", self._live_width()))
+            for name, since in running
+        ]
+        more = [Text(f"          and {len(lines) - _RUNNING_SHOWN} more")] if len(lines) > _RUNNING_SHOWN else []
+        return Group(head, *lines[:_RUNNING_SHOWN], *more)
+
+    def _live_width(self) -> int:
+        return self._output.width(sys.stderr) or _RUNNING_SHOWN * 10

@@ -1,0 +1,241 @@
+"""A product's rows as a table to read, as CSV, as lines of JSON, as an Arrow stream.
+
+Text says what SQL would print: 2026-01-31 09:00:00.5, 12.50, true. What JSON has no number for (NaN, infinities) and
+what a number would round (decimals) is a string there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from rules.report import cell_width, cut, plural, table_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_BATCH = 8192
+_LEAST_COLUMN = 8
+_GAP = 2
+
+
+def batches(path: Path, limit: int | None) -> Iterator[pa.RecordBatch]:
+    """Read the first `limit` rows of a stored product, or all of them."""
+    with pq.ParquetFile(path) as file:
+        left = file.metadata.num_rows if limit is None else limit
+        if left <= 0:
+            return
+        for batch in file.iter_batches(batch_size=min(_BATCH, left)):
+            yield batch.slice(0, left)
+            left -= batch.num_rows
+            if left <= 0:
+                return
+
+
+def records(path: Path, limit: int | None) -> Iterator[dict[str, Any]]:
+    """Return rows as what JSON can hold."""
+    for batch in batches(path, limit):
+        columns = [plain(column) for column in batch.columns]
+        for row in zip(*columns, strict=True):
+            yield dict(zip(batch.schema.names, row, strict=True))
+
+
+def write_json(path: Path, limit: int | None, out: BinaryIO) -> None:
+    """Write one JSON object a line."""
+    out.writelines(json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in records(path, limit))
+
+
+def write_csv(path: Path, limit: int | None, out: BinaryIO) -> None:
+    """Write CSV with a header: NULL is an empty field, an empty string is quoted, nested values are JSON."""
+    schema = pq.read_schema(path)
+    plainly = pa.schema(
+        [pa.field(field.name, field.type if _is_native(field.type) else pa.string()) for field in schema]
+    )
+    with pa_csv.CSVWriter(out, plainly) as writer:
+        for batch in batches(path, limit):
+            columns = [
+                column if _is_native(column.type) else pa.array([_text(value) for value in plain(column)], pa.string())
+                for column in batch.columns
+            ]
+            writer.write_batch(pa.record_batch(columns, schema=plainly))
+
+
+def write_arrow(path: Path, limit: int | None, out: BinaryIO) -> None:
+    """Write an Arrow IPC stream."""
+    with pq.ParquetFile(path) as file, pa.ipc.new_stream(out, file.schema_arrow) as writer:
+        for batch in batches(path, limit):
+            writer.write_batch(batch)
+
+
+def table(path: Path, limit: int, rows: int, width: int | None) -> tuple[list[str], str]:
+    """Return lines of a table and a remark on how much of the product they show.
+
+    width: of a terminal: long text is cut, and columns that still do not fit are left out. Elsewhere nothing is.
+    """
+    schema = pq.read_schema(path)
+    columns: list[list[str]] = [[] for _ in schema]
+    for batch in batches(path, limit):
+        for cells, column in zip(columns, batch.columns, strict=True):
+            cells += [_cell(value, column.type) for value in plain(column)]
+    header = [_visible(name) for name in schema.names]
+    shown = len(columns[0]) if columns else 0
+    widths = [max(map(cell_width, (name, *cells))) for name, cells in zip(header, columns, strict=True)]
+    numeric = [_is_numeric(field.type) for field in schema]
+    if width is not None:
+        widths = _fitted(widths, numeric, width)
+    keep = len(widths)  # what fits
+    lines = table_lines(
+        [cut(name, size) for name, size in zip(header, widths, strict=False)],
+        [[cut(cell, size) for cell, size in zip(row, widths, strict=False)] for row in zip(*columns, strict=True)],
+        right=[column for column, is_number in enumerate(numeric[:keep]) if is_number],
+    )
+    remarks = [plural(rows, "row") if shown == rows else f"{shown:,} of {plural(rows, 'row')}"]
+    if keep < len(header):
+        remarks.append(f"without {plural(len(header) - keep, 'column')} that did not fit: {', '.join(header[keep:])}")
+    return lines, f"({'; '.join(remarks)})"
+
+
+def plain(array: pa.Array) -> list[Any]:
+    """Return an array's values as what JSON can hold: None, booleans, numbers, strings, lists, dictionaries."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return plain(array.dictionary_decode())
+    if pa.types.is_struct(kind):
+        return _structs(array)
+    if pa.types.is_map(kind):
+        return _maps(array)
+    if pa.types.is_nested(kind):
+        return _lists(array)
+    if pa.types.is_floating(kind):
+        # As strings and back: the shortest text that stands for a 32-bit float is not that of the same 64-bit one.
+        return [None if value is None else _float(value) for value in array.cast(pa.string()).to_pylist()]
+    if pa.types.is_timestamp(kind):
+        zone = "Z" if kind.tz else ""
+        return [None if text is None else text + zone for text in _moments(array, kind.unit)]
+    if pa.types.is_date(kind):
+        return _moments(array, "D" if pa.types.is_date32(kind) else "ms", dates=True)
+    if pa.types.is_time(kind) or pa.types.is_duration(kind):
+        return [None if ticks is None else _clock(ticks, kind.unit) for ticks in _ticks(array)]
+    values: list[Any] = array.to_pylist()
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+        return values
+    if pa.types.is_decimal(kind):
+        return [None if value is None else format(value, "f") for value in values]
+    return [None if value is None else value.hex() if isinstance(value, bytes) else str(value) for value in values]
+
+
+def _structs(array: pa.Array) -> list[Any]:
+    names = [field.name for field in array.type]
+    columns = [plain(child) for child in array.flatten()]
+    valid = array.is_valid().to_pylist()
+    return [{name: column[row] for name, column in zip(names, columns, strict=True)} if is_valid else None
+            for row, is_valid in enumerate(valid)]  # fmt: skip
+
+
+def _lists(array: pa.Array) -> list[Any]:
+    values = iter(plain(array.flatten()))
+    lengths = pc.list_value_length(array).to_pylist()
+    valid = array.is_valid().to_pylist()
+    return [
+        [next(values) for _ in range(length)] if there else None for length, there in zip(lengths, valid, strict=True)
+    ]
+
+
+def _maps(array: pa.Array) -> list[Any]:
+    """A map becomes an object, by the text of its keys."""
+    keys, items, offsets = plain(array.keys), plain(array.items), array.offsets.to_pylist()
+    return [
+        {str(keys[entry]): items[entry] for entry in range(offsets[row], offsets[row + 1])} if there else None
+        for row, there in enumerate(array.is_valid().to_pylist())
+    ]
+
+
+def _float(text: str) -> float | str:
+    value = float(text)
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _ticks(array: pa.Array) -> list[int | None]:
+    width = pa.int32() if array.type.bit_width == 32 else pa.int64()  # noqa: PLR2004
+    ticks: list[int | None] = array.view(width).to_pylist()
+    return ticks
+
+
+def _moments(array: pa.Array, unit: str, *, dates: bool = False) -> list[str | None]:
+    """Format dates and timestamps of any year; Python's own end with the year 9999 and with microseconds."""
+    ticks = _ticks(array)
+    stamps = np.array([0 if tick is None else tick for tick in ticks], dtype="int64").astype(f"datetime64[{unit}]")
+    texts = np.datetime_as_string(stamps.astype("datetime64[D]") if dates else stamps)
+    return [
+        None if tick is None else _trimmed(str(text).replace("T", " ")) for tick, text in zip(ticks, texts, strict=True)
+    ]
+
+
+def _clock(ticks: int, unit: str) -> str:
+    """Format a time of day, or a duration as hours, minutes and seconds."""
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    seconds, fraction = divmod(abs(ticks), per_second)
+    digits = f".{fraction:0{len(str(per_second)) - 1}d}" if per_second > 1 else ""
+    sign = "-" if ticks < 0 else ""
+    return _trimmed(f"{sign}{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{digits}")
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _is_native(kind: Any) -> bool:
+    """Whether CSV is written from this type as it is."""
+    types = pa.types
+    return bool(types.is_boolean(kind) or types.is_string(kind) or types.is_large_string(kind) or _is_numeric(kind))
+
+
+def _is_numeric(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _cell(value: Any, kind: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    text = _text(value) or ""
+    return text if _is_numeric(kind) else _visible(text)
+
+
+def _visible(text: str) -> str:
+    """Escape control characters: they would break the table, or command the terminal."""
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(char: str) -> str:
+    return char if char.isprintable() or char == "\N{ZERO WIDTH JOINER}" else repr(char)[1:-1]
+
+
+def _fitted(widths: list[int], numeric: list[bool], width: int) -> list[int]:
+    """Return the widths of the columns that fit: text is narrowed, the widest first; the last columns are left out."""
+    least = [size if is_number else min(size, _LEAST_COLUMN) for size, is_number in zip(widths, numeric, strict=True)]
+    keep = len(widths)
+    while keep > 1 and sum(least[:keep]) + _GAP * (keep - 1) > width:
+        keep -= 1
+    fitted = widths[:keep]
+    for _ in range(sum(fitted) + _GAP * (keep - 1) - width):
+        widest = max(range(keep), key=lambda column: fitted[column] - least[column])
+        if fitted[widest] == least[widest]:
+            return [min(size, width) for size in fitted]
+        fitted[widest] -= 1
+    return fitted

@@ -1,0 +1,58 @@
+"""What is wrong with the type of a TOML value, in words, item by item, so that an error stands at the item."""
+
+from __future__ import annotations
+
+import difflib
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_KINDS: dict[type, str] = {
+    str: "a string", bool: "true or false", int: "an integer", float: "a float", tuple: "a list", list: "a list",
+    dict: "a table",
+}  # fmt: skip
+
+
+class Wrong(NamedTuple):
+    """What is wrong: the path of the item, a message and a hint."""
+
+    path: tuple[str, ...]
+    message: str
+    hint: str | None
+
+
+def wrong_type(value: Any, kind: Any, path: tuple[str, ...]) -> Wrong | None:
+    """Return what is wrong with a value for a field of type `kind`, None if nothing is. `path` ends with its key."""
+    inner = get_args(kind)
+    if get_origin(kind) is tuple and isinstance(value, list):
+        found = (wrong_type(item, inner[0], (*path, str(number))) for number, item in enumerate(value))
+        return next((wrong for wrong in found if wrong is not None), None)
+    if get_origin(kind) is dict and isinstance(value, dict):
+        found = (wrong_type(item, inner[1], (*path, key)) for key, item in value.items())
+        return next((wrong for wrong in found if wrong is not None), None)
+    if get_origin(kind) in {UnionType, Union}:
+        kind = next(option for option in inner if option is not NoneType)
+    name = path[-2] if len(path) > 1 and path[-1].isdecimal() else path[-1]
+    if get_origin(kind) is Literal and isinstance(value, str):
+        known = get_args(kind)
+        return None if value in known else Wrong(path, f"'{name}' cannot be '{value}'", did_you_mean(value, known))
+    plain = str if get_origin(kind) is Literal else get_origin(kind) or kind
+    if isinstance(value, plain) and not (plain is int and isinstance(value, bool)):
+        return None
+    return Wrong(path, f"'{name}' must be {_KINDS[plain]}, not {kind_of(value)}", None)
+
+
+def kind_of(value: Any) -> str:
+    """Return what a TOML value is, in words."""
+    if isinstance(value, bool):
+        return "a boolean"
+    return _KINDS.get(type(value), "a date or time")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the hint for an unknown name: the closest known one, or all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}"

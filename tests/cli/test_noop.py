@@ -1,0 +1,97 @@
+"""The no-op path: what it says, what it notices, and what it does not import."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.projects import SampleProject
+
+HEAVY = ("sqlglot", "ibis", "datafusion", "pyarrow", "networkx", "numpy")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SampleProject:
+    sample = SampleProject(tmp_path / "project", sources=["orders"])
+    sample.parquet("orders", {"id": [1, 2, 3], "amount": [10, 20, 30]})
+    sample.sql("large", "SELECT o.id, o.amount FROM orders AS o WHERE o.amount > 10")
+    sample.sql("total", "SELECT SUM(l.amount) AS total FROM large AS l")
+    sample.build()
+    return sample
+
+
+def test_says_so_and_exits_with_0(project: SampleProject) -> None:
+    done = project.cli("build")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "nothing to do (2 products up to date)\n", "")
+
+
+def test_json_lists_every_product_as_clean(project: SampleProject) -> None:
+    first = project.build()
+    assert first["summary"] == {"clean": 2, "restored": 0, "executed": 0, "failed": 0, "skipped": 0}
+    assert {product["rows"] for product in first["products"]} == {1, 2}
+    assert all(product["artifact"] and product["key"] and product["fingerprint"] for product in first["products"])
+
+
+@pytest.mark.parametrize("arguments", [["build"], ["build", "--json"]])
+def test_imports_nothing_heavy(project: SampleProject, arguments: list[str]) -> None:
+    script = (
+        "import json, sys; from rules.cli import main; code = main(sys.argv[1:]);"
+        f"print(json.dumps([code, [name for name in {HEAVY!r} if name in sys.modules]]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=project.root, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
+    assert "executed" in done.stdout or "nothing to do" in done.stdout
+
+
+def test_the_check_can_fail(project: SampleProject) -> None:
+    """The script above does notice heavy imports: an edit makes them necessary."""
+    project.sql("total", "SELECT COUNT(*) AS total FROM large AS l")
+    script = "import sys; from rules.cli import main; main(['build']); print('datafusion' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=project.root, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
+
+
+def test_touching_files_changes_nothing(project: SampleProject) -> None:
+    os.utime(project.root / "rules" / "large.sql")
+    os.utime(project.root / "data" / "orders.parquet")
+    assert project.cli("build").stdout == "nothing to do (2 products up to date)\n"
+
+
+def test_a_new_rule_file_is_noticed(project: SampleProject) -> None:
+    project.sql("count", "SELECT COUNT(*) AS n FROM orders AS o")
+    assert SampleProject.executed(project.build()) == {"count"}
+
+
+def test_a_rule_file_that_goes_is_noticed(project: SampleProject) -> None:
+    (project.root / "rules" / "total.sql").unlink()
+    assert [product["name"] for product in project.build()["products"]] == ["large"]
+    assert not (project.root / ".rules" / "products" / "total.parquet").exists()
+
+
+def test_configuration_is_noticed(project: SampleProject) -> None:
+    project.edit("rules.toml", 'name = "sample"', 'nme = "sample"')
+    assert project.cli("build").returncode == 2
+
+
+def test_a_missing_object_is_noticed(project: SampleProject) -> None:
+    (project.root / ".rules" / "products" / "total.parquet").resolve().unlink()
+    assert SampleProject.executed(project.build()) == {"total"}
+
+
+def test_a_missing_link_is_noticed(project: SampleProject) -> None:
+    (project.root / ".rules" / "products" / "total.parquet").unlink()
+    assert SampleProject.executed(project.build()) == set()
+    assert project.product("total").to_pydict() == {"total": [50]}
+
+
+def test_volatile_rules_leave_no_noop(project: SampleProject) -> None:
+    project.sql("drawn", "-- /// rule\n-- volatile = true\n-- ///\nSELECT random() AS number, l.id FROM large AS l")
+    assert SampleProject.executed(project.build()) == {"drawn"}
+    assert SampleProject.executed(project.build()) == {"drawn"}

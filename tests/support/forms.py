@@ -1,0 +1,93 @@
+"""Run one query in its three forms (as authored, as executed, as canonical) on Parquet files, and compare the tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datafusion import SessionContext
+from sqlglot import exp
+
+from compiler.canonical import rendered
+from compiler.compile import Compiled
+from compiler.encode import decode
+from compiler.schema import Schema
+from rules.engine.execute import EngineInput, open_frame
+from rules.engine.session import make_session
+from rules.engine.types import stored_schema, to_schema
+from rules.profiles import PROFILES
+from support.databases import same_table
+
+PROFILE = PROFILES["prod_fast"]
+
+
+class StoredDatabase:
+    """Tables as Parquet files, which is how the engine reads every input."""
+
+    def __init__(self, tables: Mapping[str, pa.Table], folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self.folder = folder
+        self.tables = dict(tables)
+        self.schemas: dict[str, Schema] = {}
+        for name, table in tables.items():
+            pq.write_table(table, self._file(name))
+            self.schemas[name] = to_schema(table.schema)
+
+    @cached_property
+    def _authored(self) -> SessionContext:
+        session = make_session(PROFILE)
+        for name, table in self.tables.items():
+            session.register_parquet(f'"{name}"', self._file(name), schema=stored_schema(table.schema), file_extension="")
+        return session
+
+    def authored(self, sql: str) -> pa.Table:
+        """Run the text as it was written, every table of the database in sight. Raises what the engine raises."""
+        return collected(self._authored.sql(sql))
+
+    def executed(self, compiled: Compiled) -> pa.Table:
+        """Run the executed form as `rules build` does: each input shows the columns of its scan set alone."""
+        return self._run(compiled.sql, compiled.scans)
+
+    def canonical(self, compiled: Compiled) -> pa.Table:
+        """Run the canonical form: inputs are named by position and show the columns of their read sets alone."""
+        return self._run(canonical_sql(compiled), dict(zip(compiled.inputs, compiled.reads, strict=True)), compiled.inputs)
+
+    def _run(self, sql: str, columns: Mapping[str, Collection[str]], positions: tuple[str, ...] = ()) -> pa.Table:
+        shown = {name: str(number) for number, name in enumerate(positions)} or {name: name for name in columns}
+        inputs = [
+            EngineInput(shown[name], (self._file(name),), self.schemas[name], tuple(visible))
+            for name, visible in columns.items()
+        ]
+        return collected(open_frame(sql, inputs, self.folder, PROFILE))
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.parquet"
+
+
+def canonical_sql(compiled: Compiled) -> str:
+    """Return the canonical form as SQL text."""
+    tree = decode(compiled.canonical)
+    assert isinstance(tree, exp.Query)
+    return rendered(tree)
+
+
+def collected(frame: object) -> pa.Table:
+    """Run a frame. The types are those of its batches: a frame's own schema can be older than type coercion."""
+    batches = frame.collect()  # type: ignore[attr-defined]
+    typed = batches[0].schema if batches else frame.schema()  # type: ignore[attr-defined]
+    schema = pa.schema([(field.name, field.type) for field in typed])
+    return pa.Table.from_batches([batch.cast(schema) for batch in batches], schema=schema)
+
+
+def difference(authored: pa.Table, other: pa.Table, *, ordered: bool, float_tolerance: float = 0.0) -> str | None:
+    """Return what tells two tables apart, in a few lines, or None."""
+    if same_table(authored, other, ordered=ordered, float_tolerance=float_tolerance):
+        return None
+    if authored.schema != other.schema:
+        return f"schema {authored.schema} against {other.schema}"
+    left, right = (Counter(map(repr, table.to_pylist())) for table in (authored, other))
+    return f"only authored: {list((left - right).elements())[:5]}\nonly other: {list((right - left).elements())[:5]}"
