@@ -131,7 +131,7 @@ def demo(*arguments: str) -> None:
     rules = prepare("demo", RUNTIME_LOCK, sources(), install_copy) / "rules"
     project = ROOT / "fixtures" / "flights"
     run(rules, "build", *arguments, cwd=project)
-    run(rules, "show", "executive_summary", cwd=project)
+    run(rules, "show", "monthly_executive", cwd=project)
 
 
 def test(*arguments: str) -> None:

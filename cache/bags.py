@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from cache.digests import Bytes, Ints, Level, check_types, column_types, hash_json, level_of
+from cache.digests import check_types, column_types, hash_json
+from cache.levels import Bytes, Ints, Level, level_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,13 +12,15 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from cache.errors import DamagedIndexError, StoreError
 from cache.records import Artifact, Product
 from cache.signatures import Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 VERSION = 1
 _BATCH = 500
@@ -42,12 +44,13 @@ class Index:
             if version == 0 and not existing:
                 self._create()
             elif version != VERSION:
-                raise DamagedIndexError(f"the index has version {version}, which this version of rules does not know")
+                message = f"the index has version {version}, which this version of rules does not know"
+                raise DamagedIndexError(message)  # noqa: TRY301 — the connection is closed below
         except BaseException:
             self._connection.close()
             raise
 
-    def __enter__(self) -> Index:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,7 +137,9 @@ class Index:
         """Return artifacts by digest."""
         found = self._select("artifacts", "artifact", "rows, bytes, file_digest, columns", names)
         return {
-            name: Artifact(name, rows, size, file_digest, {key: tuple(value) for key, value in json.loads(columns).items()})
+            name: Artifact(
+                name, rows, size, file_digest, {key: tuple(value) for key, value in json.loads(columns).items()}
+            )
             for name, rows, size, file_digest, columns in found
         }
 
@@ -154,8 +159,11 @@ class Index:
 
     def products(self) -> dict[str, Product]:
         """Return the last committed state of every product."""
-        rows = self._rows("SELECT name, artifact, key, fingerprint, memo, record, seconds, build FROM products")
-        return {row[0]: Product(*row[:5], json.loads(row[5]), *row[6:]) for row in rows}
+        rows = self._rows("SELECT name, artifact, key, fingerprint, memo, seconds, build, record FROM products")
+        return {
+            name: Product(name, artifact, key, fingerprint, memo, json.loads(record), seconds, build)
+            for name, artifact, key, fingerprint, memo, seconds, build, record in rows
+        }
 
     def set_product(self, product: Product) -> None:
         """Move a product's pointer. What was known to be up to date no longer is."""
@@ -190,21 +198,27 @@ class Index:
         row = (seconds, status, _json(summary), build)
         self._many("UPDATE builds SET seconds = ?, status = ?, summary = ? WHERE build = ?", [row])
 
-    def add_results(self, build: str, rows: Iterable[tuple[str, str, bool | None, str, float | None, str | None]]) -> None:
+    def add_results(
+        self, build: str, rows: Iterable[tuple[str, str, bool | None, str, float | None, str | None]]
+    ) -> None:
         """Record products' results in a build: product, status, changed, reason, seconds, artifact."""
         self._many("REPLACE INTO results VALUES (?,?,?,?,?,?,?)", [(build, *row) for row in rows])
 
     def builds(self, limit: int) -> list[tuple[str, str, float | None, str, dict[str, int]]]:
         """Return the latest builds, newest first: build, started, seconds, status, summary."""
         rows = self._rows(
-            "SELECT build, started, seconds, status, summary FROM builds ORDER BY started DESC, build DESC LIMIT ?", (limit,)
+            "SELECT build, started, seconds, status, summary FROM builds ORDER BY started DESC, build DESC LIMIT ?",
+            (limit,),
         )
-        return [(*row[:4], json.loads(row[4])) for row in rows]  # type: ignore[misc]
+        return [
+            (build, started, seconds, status, json.loads(summary)) for build, started, seconds, status, summary in rows
+        ]
 
     def results(self, build: str) -> list[tuple[str, str, bool | None, str, float | None, str | None]]:
         """Return a build's results by product."""
         return self._rows(
-            "SELECT product, status, changed, reason, seconds, artifact FROM results WHERE build = ? ORDER BY product", (build,)
+            "SELECT product, status, changed, reason, seconds, artifact FROM results WHERE build = ? ORDER BY product",
+            (build,),
         )
 
     # The no-op snapshot
@@ -254,7 +268,7 @@ class Index:
         self.created = True
 
     def _version(self) -> int:
-        """Return the index's version, 0 for a file without tables. One transaction: another process may be making it."""
+        """Return the index's version, 0 for a file without tables, at one moment: another process may be making it."""
         with _translated():
             self._connection.execute("BEGIN")
             version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])

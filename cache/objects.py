@@ -16,15 +16,19 @@ import os
 import shutil
 import threading
 import uuid
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cache.errors import ObjectError, StoreError
 from cache.filedigest import file_digest
 from cache.signatures import SEAL_NS
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _README = """This folder is the local store of `rules`: results, digests and the index.
 It can be deleted at any time; the next build makes it anew. Nothing in it is meant to be edited or committed.
 """
+
 
 class Objects:
     """The folders of one store. Objects whose bytes this process has written or checked are not checked again.
@@ -52,7 +56,9 @@ class Objects:
                     file.write_text(text)
         except OSError as error:
             message = f"cannot write the store at {self.root}: {error.strerror or error}"
-            raise StoreError(message, hint="the project folder must be writable, or set RULES_STORE to one that is") from error
+            raise StoreError(
+                message, hint="the project folder must be writable, or set RULES_STORE to one that is"
+            ) from error
 
     def path(self, artifact: str) -> Path:
         """Return where the object of an artifact is, or would be."""
@@ -72,7 +78,10 @@ class Objects:
         return self._folder() / f"{uuid.uuid4().hex}.parquet"
 
     def clear_tmp(self) -> None:
-        """Remove what killed processes left; folders of running ones (a plan needs no store lock) stay. Raises OSError."""
+        """Remove what killed processes left; what a running one uses (a plan takes no store lock) stays.
+
+        Raises OSError.
+        """
         for left in self.tmp.iterdir():
             with contextlib.suppress(FileNotFoundError):
                 if left.is_symlink() or not left.is_dir():

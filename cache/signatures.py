@@ -1,8 +1,8 @@
 """Stat signatures: what lets an unchanged file go unread.
 
 A signature is trusted only when the file was already old when it was taken: a second write within the same tick of
-the file system's clock leaves every time stamp as it was (git calls such an entry "racily clean"). What counts is the time
-of the look, not of the question: a file that was too young when it was read stays untrusted however old it gets.
+the file system's clock leaves every time stamp as it was (git calls such an entry "racily clean"). What counts is when
+the file was looked at: one that was too young then stays untrusted however old it gets.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import stat
 import time
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _TICK_NS = 50_000_000
 """Longer than any kernel tick that stamps files on file systems with fine time stamps (1 to 10 ms)."""
@@ -21,7 +23,7 @@ _COARSE_TICK_NS = 2_100_000_000
 
 
 SEAL_NS = 946_684_800_000_000_000
-"""When a stored object claims to have been written (2000-01-01): whole even seconds, which every file system can store."""
+"""When a stored object claims to have been written: 2000-01-01, in even seconds, which every file system keeps."""
 
 
 class Signature(NamedTuple):
@@ -42,7 +44,7 @@ def signature(path: str | Path) -> Signature:
 
 
 def is_settled(taken: Signature, now_ns: int | None = None) -> bool:
-    """Whether a file with this signature, taken and read from `now_ns` on (default: now), can be known by it for good."""
+    """Whether a file with this signature, taken and read from `now_ns` on (default: now), can be known by it."""
     now = time.time_ns() if now_ns is None else now_ns
     latest = max(taken.mtime_ns, taken.ctime_ns)
     tick = _COARSE_TICK_NS if taken.mtime_ns % 1_000_000 == 0 else _TICK_NS

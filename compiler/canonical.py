@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from compiler.dialect import render
 from compiler.passes.ctes import inline_single_use_ctes, order_ctes
+from compiler.passes.fields import spell_fields
 from compiler.passes.joins import spell_joins
 from compiler.passes.names import number_names
 from compiler.passes.ordering import spell_ordering
@@ -21,11 +22,12 @@ from compiler.resolve import INPUT_DB
 
 Pass = Callable[[exp.Query], exp.Query]
 
-NAMING_PASSES: tuple[Pass, ...] = (number_names,)
+NAMING_PASSES: tuple[Pass, ...] = (drop_parens, spell_fields, number_names)
 """What may be done even to a rule with volatile calls: nothing is moved, merged or dropped."""
 
 PASSES: tuple[Pass, ...] = (
     drop_parens,
+    spell_fields,
     inline_single_use_ctes,
     order_ctes,
     spell_joins,

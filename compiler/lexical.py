@@ -6,7 +6,7 @@ and the right side of a semi-join for nothing at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -15,6 +15,7 @@ from compiler.positions import located
 from compiler.resolve import fold
 
 CTEs = Mapping[str, exp.CTE]
+Scope = Mapping[str, exp.Expr]
 
 
 @dataclass(frozen=True)
@@ -56,70 +57,66 @@ def item_name(item: exp.Expr) -> str | None:
     return fold(identifier) if isinstance(identifier, exp.Identifier) else None
 
 
-Scope = Mapping[str, exp.Expr]
-
-
 def _visit(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) -> None:
     """Visit what is no FROM item; `scopes` are the aliases in sight, innermost query first."""
-    ctes = _with(node, scopes, ctes, names)
     if isinstance(node, exp.Column):
         _column(node, scopes, names)
         return
+    ctes = _with(node, scopes, ctes, names)
+    done = {"with_"}
     if isinstance(node, exp.Select):
-        items = _items(node)
-        scope: dict[str, exp.Expr] = {}
-        for item in items:
-            name = item_name(item)
-            if name is not None and name in scope:
-                raise located(item, f"two tables are called '{name}' here", hint="give one another alias", code="duplicate-alias")
-            if name is not None:
-                scope[name] = item
-        inner = (scope, *scopes)
-        names.items += items
+        items, joins = _from_items(node)
+        inner = (_scope(items), *scopes)
         for item in items:
             _item(item, inner, scopes, ctes, names)
-        scopes = inner
-    known = {id(item) for item in items} if isinstance(node, exp.Select) else set()
+        for join in joins:
+            _visit_arguments(join, {"this", "using"}, inner, ctes, names)
+        names.items += items
+        scopes, done = inner, {"with_", "from_", "joins"}
+    _visit_arguments(node, done, scopes, ctes, names)
+
+
+def _visit_arguments(node: exp.Expr, done: Set[str], scopes: tuple[Scope, ...], ctes: CTEs, names: Names) -> None:
     for key, value in node.args.items():
-        if key != "with_":
+        if key not in done:
             for child in value if isinstance(value, list) else (value,):
                 if isinstance(child, exp.Expr):
-                    _around(child, known, scopes, ctes, names)
+                    _visit(child, scopes, ctes, names)
 
 
-def _around(node: exp.Expr, items: set[int], scopes: tuple[Scope, ...], ctes: CTEs, names: Names) -> None:
-    """Visit the parts of FROM and JOIN that are no FROM item themselves: ON, and what parentheses hold."""
-    if not items or not isinstance(node, exp.From | exp.Join | exp.Table | exp.Subquery):
-        _visit(node, scopes, ctes, names)
-        return
-    own = id(node) in items
-    for key, value in node.args.items():
-        if own and key != "joins":
-            continue
-        for child in value if isinstance(value, list) else (value,):
-            if isinstance(child, exp.Expr) and not (id(child) in items and not child.args.get("joins")):
-                _around(child, items, scopes, ctes, names)
+def _from_items(select: exp.Select) -> tuple[list[exp.Expr], list[exp.Join]]:
+    """Return the FROM items of a SELECT and its joins, those in parentheses too."""
+    items: list[exp.Expr] = []
+    joins: list[exp.Join] = []
 
+    def collect(item: exp.Expr) -> None:
+        if isinstance(item, exp.Paren) or (isinstance(item, exp.Subquery) and not isinstance(item.this, exp.Query)):
+            collect(item.this)
+        else:
+            items.append(item)
+        for join in item.args.get("joins") or []:
+            joins.append(join)
+            collect(join.this)
 
-def _items(select: exp.Select) -> list[exp.Expr]:
     from_ = select.args.get("from_")
-    found: list[exp.Expr] = []
-    for clause in ([from_] if from_ is not None else []) + (select.args.get("joins") or []):
-        _collect(clause.this, found)
-    return found
+    if from_ is not None:
+        collect(from_.this)
+    for join in select.args.get("joins") or []:
+        joins.append(join)
+        collect(join.this)
+    return items, joins
 
 
-def _collect(item: exp.Expr, found: list[exp.Expr]) -> None:
-    if isinstance(item, exp.Subquery) and not isinstance(item.this, exp.Query):
-        _collect(item.this, found)  # parentheses around a join
-    elif isinstance(item, exp.Subquery) and isinstance(item.this, exp.Subquery) and not item.alias:
-        _collect(item.this, found)
-    elif isinstance(item, exp.Paren):
-        _collect(item.this, found)
-    else:
-        found.append(item)
-    for join in item.args.get("joins") or []:
-        _collect(join.this, found)
+def _scope(items: list[exp.Expr]) -> Scope:
+    scope: dict[str, exp.Expr] = {}
+    for item in items:
+        name = item_name(item)
+        if name is None:
+            continue
+        if name in scope:
+            raise located(item, f"two tables are called '{name}' here", hint="give one another alias", code="duplicate-alias")
+        scope[name] = item
+    return scope
 
 
 def _item(item: exp.Expr, inner: tuple[Scope, ...], outer: tuple[Scope, ...], ctes: CTEs, names: Names) -> None:
@@ -127,15 +124,12 @@ def _item(item: exp.Expr, inner: tuple[Scope, ...], outer: tuple[Scope, ...], ct
         if not item.args.get("db") and (cte := ctes.get(fold(item.this))) is not None:
             names.tables.append((item, cte))
         return
-    # Only a LATERAL item, and the arguments of a table function, see what stands beside them.
-    scopes = outer if isinstance(item, exp.Subquery) else inner
-    if isinstance(item, exp.Subquery):
+    # A derived table does not see what stands beside it; LATERAL and the arguments of a table function do.
+    derived = isinstance(item, exp.Subquery)
+    scopes = outer if derived else inner
+    if derived:
         ctes = _with(item, scopes, ctes, names)
-    for key, value in item.args.items():
-        if key not in {"joins", "alias", "with_"}:
-            for child in value if isinstance(value, list) else (value,):
-                if isinstance(child, exp.Expr):
-                    _visit(child, scopes, ctes, names)
+    _visit_arguments(item, {"joins", "alias", "with_"}, scopes, ctes, names)
 
 
 def _with(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) -> CTEs:
@@ -147,8 +141,10 @@ def _with(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) -
     for cte in with_.expressions:
         name, body = fold(cte.args["alias"].this), cte.this
         if with_.recursive and isinstance(body, exp.SetOperation):
-            _visit(body.this, scopes, seen, names)
-            _visit(body.expression, scopes, {**seen, name: cte}, names)
+            # The engine plans the static term before the CTE exists, the recursive term after.
+            inner = _with(body, scopes, dict(seen), names)
+            _visit(body.this, scopes, inner, names)
+            _visit(body.expression, scopes, {**inner, name: cte}, names)
         else:
             _visit(body, scopes, dict(seen), names)
         seen[name] = cte

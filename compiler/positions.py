@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from sqlglot import exp
+from typing import TYPE_CHECKING
 
 from compiler.errors import SqlError
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 
 def position(node: exp.Expr) -> tuple[int | None, int | None]:

@@ -13,12 +13,13 @@ from sqlglot import exp
 from sqlglot.errors import OptimizeError
 from sqlglot.optimizer.pushdown_projections import pushdown_projections
 from sqlglot.optimizer.qualify import qualify
-from sqlglot.optimizer.scope import Scope, traverse_scope, walk_in_scope
+from sqlglot.optimizer.scope import Scope, find_all_in_scope, traverse_scope
 from sqlglot.schema import MappingSchema
 
 from compiler.dialect import DIALECT
 from compiler.errors import SqlError
 from compiler.positions import located
+from compiler.prepare import drop_recursive_columns, prepare
 from compiler.resolve import INPUT_DB, suggestion
 from compiler.schema import Schema
 
@@ -53,7 +54,7 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     """
     _require_output_names(query)
     authored = query.copy()
-    _wrap_renamed_tables(query)
+    prepare(query, {column for schema in _schemas_of(query, schemas) for column in schema.names})
     try:
         result = qualify(query, dialect=DIALECT, schema=schemas.mapping, validate_qualify_columns=False, identify=True)
     except OptimizeError as error:
@@ -62,8 +63,13 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     _require_resolved(result, schemas)
     _require_equal_widths(result)
     _require_unique_outputs(result, authored)
-    _drop_recursive_columns(result)
+    drop_recursive_columns(result)
     return result
+
+
+def _schemas_of(query: exp.Query, schemas: InputSchemas) -> list[Schema]:
+    names = {table.name for table in query.find_all(exp.Table) if table.db == INPUT_DB}
+    return [schemas.known[name] for name in names]
 
 
 def pruned(query: exp.Query) -> exp.Query:
@@ -85,7 +91,8 @@ def _blank_exists(exists: exp.Exists) -> None:
     by_position = select.args.get("order") or select.args.get("having") or select.args.get("qualify")
     if aggregates or by_position:
         return
-    select.set("expressions", [exp.alias_(exp.Literal.number(1), "_", quoted=True)])
+    # Without an alias: where the engine joins the two queries, any name could be that of a column.
+    select.set("expressions", [exp.Literal.number(1)])
 
 
 def output_leaf(query: exp.Expr) -> exp.Select | None:
@@ -96,37 +103,6 @@ def output_leaf(query: exp.Expr) -> exp.Select | None:
             return None
         node = node.this
     return node
-
-
-def _wrap_renamed_tables(query: exp.Query) -> None:
-    """FROM c AS q(a, b) → FROM (SELECT * FROM c AS q) AS q(a, b).
-
-    `qualify` makes aliases of the names of a derived table's columns, but leaves those of a table, which then are names
-    that nothing in the query's tree explains.
-    """
-    for table in list(query.find_all(exp.Table)):
-        alias = table.args.get("alias")
-        if not isinstance(table.this, exp.Identifier) or not alias or not alias.columns:
-            continue
-        bare = table.copy()
-        bare.set("alias", exp.TableAlias(this=alias.this.copy()))
-        bare.set("joins", None)
-        inner = exp.select(exp.Star()).from_(bare, copy=False)
-        table.replace(exp.Subquery(this=inner, alias=alias, joins=table.args.get("joins")))
-
-
-def _drop_recursive_columns(query: exp.Query) -> None:
-    """WITH RECURSIVE r(n) AS (SELECT 1 AS n UNION ALL …) → WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL …).
-
-    `qualify` has named the outputs of the static term by then, which is where the engine takes the names from. A list
-    of names beside them would have to be renamed along with them.
-    """
-    for cte in query.find_all(exp.CTE):
-        columns = cte.args["alias"].columns
-        if columns and [column.name for column in columns] == cte.this.named_selects:
-            cte.args["alias"].set("columns", None)
-        elif columns:
-            raise located(cte, f"'{cte.alias}' has other columns than it names", hint="name them in its first SELECT")
 
 
 def _require_output_names(query: exp.Query) -> None:
@@ -178,7 +154,8 @@ def _require_equal_widths(query: exp.Query) -> None:
     for operation in query.find_all(exp.SetOperation):
         if operation.args.get("by_name"):
             continue
-        left, right = len(operation.left.named_selects), len(operation.right.named_selects)
+        sides = [side.named_selects for side in (operation.left, operation.right) if isinstance(side, exp.Query)]
+        left, right = [len(names) for names in sides]
         if left != right:
             word = type(operation).__name__.upper()
             message = f"the sides of {word} have {left} and {right} columns"
@@ -204,8 +181,8 @@ def _unresolved_filters(scope: Scope) -> list[exp.Column]:
     return [
         column
         for clause in clauses
-        for column in walk_in_scope(clause)
-        if isinstance(column, exp.Column) and not column.table and column.name not in known
+        for column in find_all_in_scope(clause, exp.Column)
+        if not column.table and column.name not in known
     ]
 
 

@@ -15,7 +15,7 @@ _TIE_FREE_WINDOWS = {"rank", "dense_rank", "percent_rank", "cume_dist"}
 class Traits:
     """Facts about one query.
 
-    volatile: the volatile calls in it, as written ("random()"); such a query may differ from run to run.
+    volatile: names of the volatile functions it calls ("random"); such a query may differ from run to run.
     order_dependent: its rows can depend on the order of its inputs' rows (LIMIT, ties in windows, array_agg, …).
     float_sensitive: it adds or averages; the last bits of a float result depend on how rows are batched.
     ordered: its own row order is content, because it ends in ORDER BY.
@@ -29,7 +29,7 @@ class Traits:
 
 def traits(query: exp.Query) -> Traits:
     """Return the traits of a qualified query. What is not known to be harmless counts as harmful."""
-    volatile = [node.sql() for node in query.find_all(exp.Func) if functions.is_volatile(node)]
+    volatile = [functions.function_name(node) or "" for node in query.find_all(exp.Func) if functions.is_volatile(node)]
     names = {name for node in query.find_all(exp.Func) if (name := functions.function_name(node))}
     return Traits(
         volatile=tuple(dict.fromkeys(volatile)),
@@ -46,8 +46,7 @@ def _is_order_dependent(node: exp.Expr) -> bool:
         return node.args.get("on") is not None
     if isinstance(node, exp.Window):
         function = node.this
-        name = functions.function_name(function) if isinstance(function, exp.Func) else None
-        if name in _TIE_FREE_WINDOWS:
+        if functions.function_name(node) in _TIE_FREE_WINDOWS:
             return False
         spec = node.args.get("spec")
         # A frame of whole peer groups does not care how ties are ordered; any other may cut through them.

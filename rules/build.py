@@ -228,6 +228,7 @@ def _execution(
         profile=prepared.profile,
         store=store,
         sources=prepared.sources,
+        files=prepared.files,
         compiled=prepared.compiled,
         known=prepared.known,
         contents=dict(prepared.contents),
@@ -246,13 +247,13 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
     gone = set(prepared.known.products) - set(prepared.rules)
     complete = set(report.results) == set(prepared.rules) and report.ok
     volatile = any(rule.node.volatile for rule in prepared.compiled.values())
+    store.objects.unpublish(set(prepared.rules))  # before the snapshot: after it, nobody would look again
     with index.transaction():
         index.add_results(report.build, rows)
         index.finish_build(report.build, report.seconds, "ok" if report.ok else "failed", report.summary)
         index.drop_products(gone)
         if complete and not volatile:
             index.set_snapshot(noop.snapshot(project, prepared.profile, prepared.files, prepared.sources, report, store))
-    store.objects.unpublish(set(prepared.rules))
 
 
 def _row(result: Result) -> tuple[str, str, bool | None, str, float | None, str | None]:

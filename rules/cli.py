@@ -20,6 +20,8 @@ from rules.output import Output, abandon
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from _typeshed import SupportsWrite
+
 COMMANDS = {
     "init": "write a small project that builds at once",
     "build": "bring products up to date, running only what must run",
@@ -67,7 +69,7 @@ def _run(words: list[str]) -> int:
     except UserErrors as several:
         return _fail(output, command, several.errors)
     except KeyboardInterrupt:
-        output.message("error: interrupted; what was finished is kept")
+        _fail(output, command, [UserError("interrupted; what was finished is kept", code="interrupted")])
         _leave(INTERRUPTED)
     except BrokenPipeError:
         raise
@@ -80,6 +82,10 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, prog: str, **options: Any) -> None:
         super().__init__(prog=prog, allow_abbrev=False, formatter_class=_HelpFormatter, **options)
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print the help; argparse would ignore that nobody can read it."""
+        (file or sys.stdout).write(self.format_help())
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print. Raises `UserError`."""
@@ -152,7 +158,7 @@ def _parse_command(command: str, words: list[str]) -> argparse.Namespace:
     _add_globals(parser)
     options, unknown = parser.parse_known_args(words)
     if unknown:
-        raise _unknown_word(parser, unknown[0])
+        raise _unknown_word(parser, unknown[0], literal="--" in words and unknown[0] in words[words.index("--") :])
     options.run = module.run
     return options
 
@@ -174,8 +180,8 @@ def _suggested_command(word: str) -> str:
     return f"did you mean '{close[0]}'?" if close else f"commands: {', '.join(COMMANDS)}"
 
 
-def _unknown_word(parser: argparse.ArgumentParser, word: str) -> UserError:
-    if not word.startswith("-"):
+def _unknown_word(parser: argparse.ArgumentParser, word: str, *, literal: bool) -> UserError:
+    if literal or not word.startswith("-"):
         takes_selection = parser.get_default("select") is not None
         hint = f"to name products: {parser.prog} -s {word}" if takes_selection else f"see {parser.prog} --help"
         return UserError(f"unexpected argument '{word}'", code="usage", hint=hint)

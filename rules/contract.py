@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from cache.digests import UnsupportedTypeError
-from compiler.schema import Schema
+from cache.levels import UnsupportedTypeError
 from rules.engine.types import parse_type, stored_schema, to_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from compiler.schema import Schema
 
 
 class IngestError(Exception):

@@ -6,14 +6,18 @@ in another order, which SQL leaves open: they are the same table unless the rule
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from cache.errors import ObjectError
-from cache.keys import Content
-from cache.records import Artifact, Product
-from graph.plan import Node
 from rules.engine.execute import Executed, bag_of_file
-from rules.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cache.keys import Content
+    from cache.records import Artifact, Product
+    from graph.plan import Node
+    from rules.store import Store
 
 
 def only_permuted(store: Store, node: Node, last: Product, executed: Executed, written_bag: str) -> Artifact | None:
@@ -43,7 +47,7 @@ def may_be_permuted(store: Store, node: Node, last: Product | None, executed: Ex
 def reads_same_rows(
     store: Store, node: Node, last: Product, inputs: Mapping[str, str], contents: Mapping[str, Content]
 ) -> bool:
-    """Whether every input of an unchanged rule holds, in the columns it reads, the rows it held last time, in any order.
+    """Whether every input of an unchanged rule holds, in the columns it reads, the rows it held before, in any order.
 
     `inputs`: name → artifact now, for products and ingested sources. Only asked when some digest differs.
     """
@@ -80,5 +84,3 @@ def bag(store: Store, artifact: Artifact, columns: tuple[str, ...]) -> str:
         known = bag_of_file(store.objects.path(artifact.artifact), columns)
         store.index.remember_bag(artifact.artifact, memo, known)
     return known
-
-

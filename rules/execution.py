@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cache.errors import ObjectError
-from cache.keys import Content
 from cache.records import Artifact, Product
 from graph.plan import Judgement, Known, judge
 from rules.compiling import CompiledRule, load_body
 from rules.errors import FAILED, UserError, Where
-from rules.profiles import Profile
-from rules.project import Project
 from rules.results import Observer, Result
 from rules.sources import Sources
-from rules.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cache.keys import Content
+    from rules.files import FileDigests
+    from rules.profiles import Profile
+    from rules.project import Project
+    from rules.store import Store
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Execution:
     profile: Profile
     store: Store
     sources: Sources
+    files: FileDigests
     compiled: Mapping[str, CompiledRule]
     known: Known
     contents: dict[str, Content]
@@ -110,7 +115,7 @@ class Execution:
     def _decide(
         self, name: str, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor
     ) -> list[str]:
-        """Judge a product whose inputs are settled; start it or settle it. Returns what must be decided first, if any."""
+        """Judge a product whose inputs are settled; start it or settle it. Returns what must be decided first."""
         rule = self.compiled[name]
         judgement = judge(rule.node, self.contents, self.known, forced=name in self.forced)
         if name in self._corrupt:
@@ -123,6 +128,7 @@ class Execution:
             if dependency in self.artifacts and not self._sound(dependency):
                 if dependency in self.results:
                     self._corrupt.add(dependency)
+                    del self.results[dependency]
                     return [dependency, name]
                 try:
                     self._ingest_again(dependency)
@@ -135,7 +141,7 @@ class Execution:
         return []
 
     def _ingest_again(self, name: str) -> None:
-        """Make the object of an input that no rule of this run yields anew. Raises `UserError` if that is not possible."""
+        """Make the object of an input that no rule of this run yields anew. Raises `UserError` if that cannot be."""
         if name not in self.project.sources:
             raise UserError(
                 f"the stored object of its input {name} is corrupt",
@@ -143,7 +149,10 @@ class Execution:
                 hint=f"rules build -s {name} makes it again",
                 exit_code=FAILED,
             )
-        table = self.sources.open_again(name)
+        # Opened anew with the digests that are in the keys: whose object is gone is ingested, the others are known.
+        sources = Sources(self.project, self.store.index, self.store.objects, self.files)
+        table = sources.open([source for source in self.contents if source in self.project.sources])[name]
+        self.sources = sources
         assert table.artifact is not None
         self.artifacts[name] = table.artifact.artifact
         self.contents[name] = self.sources.content(name, sorted(self.contents[name].columns))
@@ -157,14 +166,15 @@ class Execution:
         rule, node, last = self.compiled[name], self.compiled[name].node, self.known.products.get(name)
         objects = self.store.objects
         asked = name in self.forced or node.volatile or name in self._corrupt
-        if not asked and last is not None and self.store.present(last.artifact):
-            if cutoff.reads_same_rows(self.store, node, last, self.artifacts, self.contents):
-                old = self.store.artifact(last.artifact)
-                assert old is not None
+        if not asked and last is not None:
+            same = cutoff.reads_same_rows(self.store, node, last, self.artifacts, self.contents)
+            old = self.store.artifact(last.artifact) if same else None
+            if old is not None and self.store.present(old.artifact):
                 return Done(old, None, "the rows it reads only stand in another order")
         body = load_body(self.store.index, rule.memo)
         inputs = [
-            EngineInput(entry, self._files(entry), self._schema(entry), columns) for entry, columns in rule.scans.items()
+            EngineInput(entry, self._files(entry), self._schema(entry), columns)
+            for entry, columns in rule.scans.items()
         ]
         sources = [entry for entry in rule.scans if entry in self.project.sources]
         target = objects.temporary()
@@ -187,6 +197,8 @@ class Execution:
             before = None if recorded is None else (recorded.bytes, recorded.file_digest)
             size, digest = objects.adopt(target, executed.digest.table, before)
         except EngineError as error:
+            for source in sources:  # a file that was swapped is the cause, whatever the engine makes of it
+                self.sources.require_unchanged(source)
             try:
                 kept = evidence.keep(objects.root, self.build, name, body.sql, self.profile, inputs, error=str(error))
             except OSError as failure:  # a full disk, which may be why the engine failed
@@ -195,7 +207,9 @@ class Execution:
                 str(error), code="execution", where=where, facts={"executed SQL": kept}, exit_code=FAILED
             ) from error
         except (OSError, ObjectError) as error:
-            raise UserError(f"cannot store the product: {error}", code="store", where=where, exit_code=FAILED) from error
+            raise UserError(
+                f"cannot store the product: {error}", code="store", where=where, exit_code=FAILED
+            ) from error
         finally:
             with contextlib.suppress(OSError):  # whatever is left goes with the folder
                 target.unlink(missing_ok=True)
@@ -213,7 +227,9 @@ class Execution:
         changed = last is None or last.artifact != done.artifact.artifact
         executed = done.seconds is not None
         seconds = done.seconds if done.seconds is not None else (last.seconds if last else 0.0)
-        result = self._result(name, done.artifact, done.reason, judgement.key, seconds, "executed" if executed else "clean")
+        result = self._result(
+            name, done.artifact, done.reason, judgement.key, seconds, "executed" if executed else "clean"
+        )
         self._commit(result, done.artifact, changed=changed and executed)
 
     def _restore(self, judgement: Judgement) -> bool:
@@ -232,9 +248,9 @@ class Execution:
         status = "clean" if judgement.verdict == "clean" else "restored"
         seconds = last.seconds if last is not None else 0.0
         result = self._result(judgement.name, artifact, judgement.reason, judgement.key, seconds, status)
-        same = last is not None and (last.key, last.fingerprint, last.memo, last.artifact) == (
-            judgement.key, self.compiled[judgement.name].node.fingerprint, self.compiled[judgement.name].memo, artifact.artifact,
-        )  # fmt: skip
+        rule = self.compiled[judgement.name]
+        now = (judgement.key, rule.node.fingerprint, rule.memo, artifact.artifact)
+        same = last is not None and (last.key, last.fingerprint, last.memo, last.artifact) == now
         if same:
             self._publish(judgement.name, artifact.artifact)
             self._settle(result)
@@ -271,7 +287,9 @@ class Execution:
         self.artifacts[name] = artifact
         self.contents[name] = self.store.content(artifact)
 
-    def _result(self, name: str, artifact: Artifact, reason: str, key: str | None, seconds: float, status: Any) -> Result:
+    def _result(
+        self, name: str, artifact: Artifact, reason: str, key: str | None, seconds: float, status: Any
+    ) -> Result:
         return Result(
             name=name,
             status=status,

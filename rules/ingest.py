@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cache.digests import TableDigester, hash_json
-from compiler.schema import Schema
 from rules import text
 from rules.contract import IngestError, checked, difference, first_line, require_declared
-from rules.engine.types import stored_schema
-from rules.project import Source
+from rules.engine.types import storable_type, stored_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from compiler.schema import Schema
+    from rules.project import Source
 
 
 def to_parquet(
     kind: str, paths: Sequence[Path], delimiters: Sequence[str], source: Source, target: Path
 ) -> tuple[Schema, int, dict[str, tuple[str, str]]]:
-    """Write text or Arrow files as one Parquet file; return schema, rows, and name → (type, digest). Raises `IngestError`."""
+    """Write text or Arrow files as one Parquet file.
+
+    Returns schema, row count, and name → (type, digest). Raises `IngestError`.
+    """
     files = [text.TextFile(path, number, delimiters[number]) for number, path in enumerate(paths)]
     arrow = kind == "arrow"
     found = _arrow_schema(paths[0]) if arrow else text.infer(kind, files, source)
-    schema = stored_schema(found)
+    schema = pa.schema([field.with_type(storable_type(field.type)) for field in stored_schema(found)])
     described = checked(schema)
     if arrow:
         require_declared(schema, source.columns)
@@ -51,7 +58,7 @@ def table_digest(rows: int, columns: Mapping[str, tuple[str, str]]) -> str:
 
 
 def _arrow_schema(path: Path) -> pa.Schema:
-    """Return the schema of an Arrow file; columns of type null are strings, for a column must have a type that SQL knows."""
+    """Return the schema of an Arrow file. Columns of type null are strings: every column must have a type of SQL."""
     try:
         with pa.memory_map(str(path)) as stream:
             schema = _arrow_reader(stream).schema

@@ -48,8 +48,8 @@ class Rule:
     parsed: Parsed
 
     def text(self, project: Project) -> str:
-        """Read the rule's text."""
-        return read_text(project.root / self.path, self.path)
+        """Read the rule's text. Raises `UserError` if it is no longer the one that was digested."""
+        return _text(project, self.path, self.digest)
 
 
 def rule_files(root: Path, folders: Iterable[str]) -> list[str]:
@@ -85,7 +85,7 @@ def load_rules(project: Project, index: Index, files: FileDigests) -> tuple[dict
         record = known.get(memos[path])
         if record is None:
             try:
-                record = fresh[memos[path]] = _parse(project, path)
+                record = fresh[memos[path]] = _parse(project, path, digests[path])
             except UserError as error:
                 errors.append(error)
                 continue
@@ -102,8 +102,17 @@ def user_error(error: SqlError, path: str) -> UserError:
     return UserError(error.message, code=error.code, where=where, hint=error.hint, exit_code=FAILED)
 
 
-def _parse(project: Project, path: str) -> Mapping[str, Any]:
+def _text(project: Project, path: str, digest: str) -> str:
+    """Read a rule file. What is made of it is remembered by its digest, so it must still be what was digested."""
     text = read_text(project.root / path, path)
+    if file_digest(project.root / path) != digest:
+        message = f"{path} changed while it was read"
+        raise UserError(message, code="rule-changed", where=Where(path), hint="run the command again", exit_code=FAILED)
+    return text
+
+
+def _parse(project: Project, path: str, digest: str) -> Mapping[str, Any]:
+    text = _text(project, path, digest)
     options = read_options(text, path)
     try:
         parsed = parse_rule(text)

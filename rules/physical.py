@@ -1,22 +1,25 @@
-"""Reading Parquet sources: their schema and rows, and digests of their columns, of the values or of the encoded bytes."""
+"""Reading Parquet sources: schema, row count, and digests of their columns, by value or by encoded bytes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
 from cache.digests import TableDigester
-from compiler.schema import Schema
 from rules.contract import IngestError, checked, difference, first_line, require_declared
 from rules.engine.types import stored_schema
-from rules.project import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from compiler.schema import Schema
+    from rules.project import Source
 
 _READ_ROWS = 1 << 16
 _HASH_BYTES = 1 << 20

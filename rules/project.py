@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 import os
 import re
 import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
@@ -19,8 +18,11 @@ from rules.profiles import PROFILES, Profile
 from rules.roots import FILE
 from rules.toml_types import did_you_mean, kind_of, wrong_type
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-Value = int | float | str | bool | datetime.date | datetime.datetime
+Value = int | float | str | bool | dt.date | dt.datetime
 Format = Literal["parquet", "csv", "json", "arrow"]
 TABLES = ("project", "sources", "vars", "policy", "profiles")
 T = TypeVar("T", bound=msgspec.Struct)
@@ -199,7 +201,7 @@ def _override(text: str, name: str, value: Any) -> Profile:
 
 
 def _value(text: str, name: str, value: Any) -> Value:
-    good = isinstance(value, int | float | str | bool | datetime.date) and not (
+    good = isinstance(value, int | float | str | bool | dt.date) and not (
         isinstance(value, float) and not math.isfinite(value)
     )
     if not good:

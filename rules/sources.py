@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cache.index import Index
 from cache.keys import Content
-from cache.objects import Objects
 from cache.records import Artifact
 from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
-from rules.files import FileDigests
 from rules.listing import COMPRESSED, format_by_name, list_files
-from rules.project import Project, Source
 from rules.roots import FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from cache.index import Index
+    from cache.objects import Objects
+    from rules.files import FileDigests
+    from rules.project import Project, Source
 
 _READING = 1
 """Version of how bytes become tables. Raise it when the same file would be read as another table."""
@@ -52,7 +55,7 @@ class Sources:
         self._listed: dict[str, tuple[str, ...]] = {}
 
     def open(self, names: Iterable[str]) -> dict[str, SourceTable]:
-        """Return the named sources, ingesting and digesting what is new. Raises `UserError` for the first that fails."""
+        """Return the named sources, ingesting and digesting what is new. Raises `UserError` for one that fails."""
         wanted = [name for name in names if name not in self._tables]
         for name in wanted:
             self._listed[name] = source_files(self._project.root, name, self._project.sources[name])
@@ -71,11 +74,6 @@ class Sources:
                 self._index.remember("contents", {content: record})
             self._tables[name] = self._table(name, files, content, record)
         return {name: self._tables[name] for name in names}
-
-    def open_again(self, name: str) -> SourceTable:
-        """Ingest a source whose object proved corrupt, and was discarded, once more. Raises `UserError`."""
-        del self._tables[name]
-        return self.open([name])[name]
 
     def content(self, name: str, columns: Iterable[str]) -> Content:
         """Return the content of an opened source, restricted to `columns`; digests what was never digested."""
@@ -123,7 +121,7 @@ class Sources:
                 )
 
     def _digest_files(self, names: Iterable[str]) -> None:
-        """Digest the files of several sources side by side; one that cannot be read is met again, by its source's name."""
+        """Digest the files of several sources side by side. Raises `UserError` by the name of the source that fails."""
         owners = {file: name for name in names for file in self._listed[name]}
         try:
             self._files.digests(owners)
@@ -213,7 +211,7 @@ class Sources:
 
 
 def format_of(name: str, source: Source, files: Iterable[str]) -> str:
-    """Return a source's format: declared, or by the extension of its path, or by that of its files. Raises `UserError`."""
+    """Return a source's format: declared, or by the extension of its path or of its files. Raises `UserError`."""
     known = source.format or format_by_name(source.path)
     if known is not None:
         return known
@@ -244,7 +242,7 @@ def source_files(root: Path, name: str, source: Source) -> tuple[str, ...]:
 
 def delimiter_of(file: str, source: Source) -> str:
     """Return what separates the fields of a text file: a tab in .tsv files, unless rules.toml names another."""
-    tabs = source.delimiter == "," and ".tsv" in os.path.basename(file).lower()
+    tabs = source.delimiter == "," and ".tsv" in file.rsplit("/", 1)[-1].lower()
     return "\t" if tabs else source.delimiter
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cache.errors import DamagedIndexError, StoreError
 from cache.index import Index, set_aside
 from cache.keys import Content
 from cache.objects import Objects
-from cache.records import Artifact
 from rules.errors import FAILED, UserError
 from rules.roots import store_root
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cache.records import Artifact
 
 Say = Callable[[str], None]
 
@@ -115,6 +119,9 @@ def _lock(path: Path, say: Say) -> Iterator[None]:
     except Timeout:
         say("waiting for another build on this store to finish")
         lock.acquire()
+    except OSError as error:
+        message = f"cannot write the store at {path.parent}: {error.strerror or error}"
+        raise StoreError(message, hint="the project folder must be writable, or set RULES_STORE to one that is") from error
     try:
         yield
     finally:

@@ -7,15 +7,14 @@ columns f0, f1, …; in one with a header every row must have as many fields. Qu
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +22,12 @@ import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
 from rules.contract import IngestError, declared_types, first_line, require_distinct, require_names
-from rules.project import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from rules.project import Source
 
 _CSV_BLOCK = 16 << 20
 _JSON_BLOCK = 32 << 20
@@ -31,6 +35,9 @@ _JSON_BLOCK = 32 << 20
 
 _WIDEST = 38
 """Digits of the widest integers that the engine computes with, as decimals."""
+
+_SHOWN = 60
+"""Characters of a value that an error shows."""
 
 _ROW = re.compile(r"Row #(\d+): ")
 _CSV_COLUMN = re.compile(r"In CSV column #(\d+): ")
@@ -205,21 +212,21 @@ def _json_type(dtype: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_date(dtype) or pa.types.is_time(dtype) else dtype
 
 
-def _line_of_json(file: TextFile, schema: pa.Schema) -> tuple[int, str | None, bytes] | None:
-    """Find the first line that does not fit the schema: its number, the field at fault, and the line."""
+def _line_of_json(file: TextFile, schema: pa.Schema | None) -> tuple[int, bytes] | None:
+    """Find the first line that does not fit the schema, or the lines before it: its number, and the line."""
     with _open(file.path) as stream, io.BufferedReader(stream) as lines:
         number = 0
-        while block := lines.readlines(1 << 20):
+        while block := lines.readlines(_JSON_BLOCK):
             if not _fits(b"".join(block), schema):
-                for line in block:
-                    number += 1
-                    if line.strip() and not _fits(line, schema):
-                        return number, _field_at_fault(line, schema), line
+                good = bisect.bisect_left(
+                    range(len(block)), 1, key=lambda last: not _fits(b"".join(block[: last + 1]), schema)
+                )
+                return number + good + 1, block[good]
             number += len(block)
     return None
 
 
-def _fits(text: bytes, schema: pa.Schema) -> bool:
+def _fits(text: bytes, schema: pa.Schema | None) -> bool:
     if not text.strip():
         return True
     try:
@@ -275,7 +282,7 @@ def _wider(one: pa.DataType, other: pa.DataType, kind: str) -> pa.DataType:
     if pa.types.is_null(one):
         return other
     numbers = [dtype for dtype in (one, other) if pa.types.is_integer(dtype) or pa.types.is_floating(dtype)]
-    if len(numbers) == 2:  # noqa: PLR2004
+    if len(numbers) == 2:  # noqa: PLR2004 — both of them
         return pa.float64()
     if len(numbers) == 1 and (pa.types.is_decimal(one) or pa.types.is_decimal(other)):
         return pa.float64() if pa.types.is_floating(numbers[0]) else pa.decimal128(_WIDEST, 0)
@@ -328,26 +335,23 @@ def _csv_error(file: TextFile, source: Source, schema: pa.Schema | None, message
 
 
 def _json_error(file: TextFile, source: Source, schema: pa.Schema | None, message: str) -> IngestError:
+    parsed = None if schema is None else pa.schema([field.with_type(_json_type(field.type)) for field in schema])
+    located = _line_of_json(file, parsed)
     problem = re.sub(r"^JSON parse error: | in row \d+$", "", message)
-    located = None
-    if schema is not None:
-        located = _line_of_json(file, pa.schema([field.with_type(_json_type(field.type)) for field in schema]))
-    if located is None:
-        return IngestError(f"is not readable as JSON lines: {problem}", file=file.number)
-    line, name, text = located
-    if name is None:
+    line, text = located if located is not None else (None, b"")
+    name = _field_at_fault(text, parsed) if parsed is not None else None
+    if name is None or schema is None:
         with contextlib.suppress(ValueError):
             if not isinstance(json.loads(text), dict):
                 problem = "the line is no object"
         return IngestError(f"is not readable as JSON lines: {problem}", file=file.number, line=line)
-    if name not in schema.names:  # type: ignore[union-attr]
-        message = f"has a field '{name}' that the beginning of the file does not have"
-        return IngestError(message, file=file.number, line=line, hint=_hint(source, name))
-    shown = json.dumps(json.loads(text)[name], ensure_ascii=False)
-    problem = f"{shown if len(shown) <= 60 else shown[:57] + '…'} is not {schema.field(name).type}"  # type: ignore[union-attr]  # noqa: PLR2004
-    return IngestError(
-        f"does not fit in column '{name}': {problem}", file=file.number, line=line, hint=_hint(source, name)
-    )
+    if name not in schema.names:
+        problem = f"has a field '{name}' that the beginning of the file does not have"
+    else:
+        shown = json.dumps(json.loads(text)[name], ensure_ascii=False)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+        problem = f"does not fit in column '{name}': {shown} is not {schema.field(name).type}"
+    return IngestError(problem, file=file.number, line=line, hint=_hint(source, name))
 
 
 def _name_of(file: TextFile, source: Source, schema: pa.Schema | None, number: int) -> str:

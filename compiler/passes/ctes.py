@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sqlglot import exp
-from sqlglot.optimizer.scope import Scope, traverse_scope
+
+from compiler.lexical import resolve_names
 
 
 def inline_single_use_ctes(query: exp.Query) -> exp.Query:
@@ -66,15 +67,10 @@ def order_ctes(query: exp.Query) -> exp.Query:
 
 def _references(query: exp.Query) -> list[tuple[exp.CTE, list[exp.Table]]]:
     """Every CTE of the query, innermost first, with the tables that refer to it."""
-    by_body: dict[int, list[exp.Table]] = {}
-    seen: set[int] = set()
-    for scope in traverse_scope(query):
-        for table in scope.tables:
-            source = scope.sources.get(table.alias_or_name)
-            if isinstance(source, Scope) and not table.db and id(table) not in seen:
-                seen.add(id(table))
-                by_body.setdefault(id(source.expression), []).append(table)
-    return [(cte, by_body.get(id(cte.this), [])) for cte in reversed(list(query.find_all(exp.CTE)))]
+    tables: dict[int, list[exp.Table]] = {}
+    for table, cte in resolve_names(query).tables:
+        tables.setdefault(id(cte), []).append(table)
+    return [(cte, tables.get(id(cte), [])) for cte in reversed(list(query.find_all(exp.CTE)))]
 
 
 def _is_recursive(cte: exp.CTE) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlglot import exp
 from sqlglot.optimizer.canonicalize_internal_names import canonicalize_internal_names
 
+from compiler.lexical import resolve_names
+
 _APART = "~"
 
 
@@ -19,20 +21,30 @@ def number_names(query: exp.Query) -> exp.Query:
 
 
 def _set_apart(query: exp.Query) -> None:
-    """Prefix every table alias and its uses, which renames consistently and frees the names about to be given.
+    """Give every FROM item and every CTE a name that nothing else in the query has.
 
-    SQLGlot renames one scope after the other. A name it has given in an inner scope must not look like one that still
-    stands in an outer scope, or a correlated column would change its table.
+    SQLGlot renames one scope after the other, and takes a CTE that is merely in sight for an alias of the same name
+    that belongs to an outer query. With unique names there is nothing to confuse: neither that, nor a name it has given
+    in an inner scope with one that still stands in an outer scope.
     """
-    for node in query.walk():
-        if isinstance(node, exp.TableAlias):
-            _prefix(node.this)
-        elif isinstance(node, exp.Column):
-            _prefix(node.args.get("table"))
-        elif isinstance(node, exp.Table) and not node.db:
-            _prefix(node.this)
+    names = resolve_names(query)
+    aliases: dict[int, str] = {}
+    for number, item in enumerate(names.items):
+        alias = item.args.get("alias")
+        if alias is not None and isinstance(alias.this, exp.Identifier):
+            aliases[id(item)] = f"{_APART}{number}"
+    for reference in names.references:
+        _rename(reference.column.args["table"], aliases[id(reference.item)])
+    for item in names.items:
+        if id(item) in aliases:
+            _rename(item.args["alias"].this, aliases[id(item)])
+    ctes = {id(cte): f"{_APART}c{number}" for number, cte in enumerate(query.find_all(exp.CTE))}
+    for table, cte in names.tables:
+        _rename(table.this, ctes[id(cte)])
+    for cte in query.find_all(exp.CTE):
+        _rename(cte.args["alias"].this, ctes[id(cte)])
 
 
-def _prefix(identifier: exp.Expr | None) -> None:
-    if isinstance(identifier, exp.Identifier):
-        identifier.set("this", _APART + identifier.this)
+def _rename(identifier: exp.Expr, name: str) -> None:
+    identifier.set("this", name)
+    identifier.set("quoted", True)

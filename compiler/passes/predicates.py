@@ -37,9 +37,10 @@ def push_not(query: exp.Query) -> exp.Query:
     A comparison is negated only where no operand can be a float: NOT (x < NaN) is not x >= NaN everywhere. Types are
     not known here, so only = and <> are, which are each other's negation for every value this engine has.
     """
+    done: set[int] = set()
     for node in list(query.find_all(exp.Not)):
-        if node.parent is not None:
-            _push(node)
+        if id(node) not in done:
+            _push(node, done)
     return query
 
 
@@ -73,19 +74,22 @@ def drop_parens(query: exp.Query) -> exp.Query:
     return query
 
 
-def _push(node: exp.Not) -> None:
+def _push(node: exp.Not, done: set[int]) -> None:
+    """Push one NOT. `done` learns which NOTs are no longer in the tree, or are where they belong."""
+    done.add(id(node))
     inner = node.this
     if isinstance(inner, exp.Not):
+        done.add(id(inner))
         replacement = inner.this
         node.replace(replacement)
         if isinstance(replacement, exp.Not):
-            _push(replacement)
+            _push(replacement, done)
     elif isinstance(inner, exp.And | exp.Or):
         kind = exp.Or if isinstance(inner, exp.And) else exp.And
         left, right = exp.Not(this=inner.this), exp.Not(this=inner.expression)
         node.replace(kind(this=left, expression=right))
-        _push(left)
-        _push(right)
+        _push(left, done)
+        _push(right, done)
     elif isinstance(inner, exp.EQ | exp.NEQ) and _is_value(inner.this) and _is_value(inner.expression):
         node.replace(_NEGATED[type(inner)](this=inner.this, expression=inner.expression))
 

@@ -99,7 +99,8 @@ def _show_build(build: str, results: list[tuple[Any, ...]], output: Output) -> N
         aligned = table_lines(["status", "product", "took", "reason"], rows, right=[2])
         start = aligned[0].index("reason")
         output.result(
-            wrapped_lines([[line[:start].rstrip(), line[start:]] for line in aligned], output.width(sys.stdout)), painted=True
+            wrapped_lines([[line[:start].rstrip(), line[start:]] for line in aligned], output.width(sys.stdout)),
+            painted=True,
         )
 
 

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from datafusion import DataFrame, ParquetWriterOptions, SessionContext
 
 from cache.bags import bag_digest
-from cache.digests import TableDigest, TableDigester, type_name
+from cache.digests import TableDigest, TableDigester
+from cache.levels import type_name
 from compiler.schema import Schema
 from rules.engine.session import EngineError, clean_message, make_session, qualified_name
 from rules.engine.types import stored_schema, to_arrow
@@ -103,18 +104,21 @@ def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> Non
     session.register_parquet(qualified_name(entry.name), _location(entry, scratch), schema=schema, file_extension="")
 
 
-def _location(entry: EngineInput, scratch: Path) -> Path:
-    """One file is read where it is; several through a folder of links whose names keep them in order."""
+def _location(entry: EngineInput, scratch: Path) -> str:
+    """Return a URL: of the one file, or of a folder of links to several, whose names keep them in order.
+
+    The engine takes a path that holds `*`, `?` or `[` as a glob, and what a glob does not find as an empty table.
+    """
     if len(entry.files) == 1:
-        return entry.files[0]
+        return entry.files[0].as_uri()
     folder = scratch / f"{os.urandom(8).hex()}.files"
     folder.mkdir()
     for number, file in enumerate(entry.files):
         (folder / f"{number:08d}.parquet").symlink_to(file)
-    return folder
+    return f"{folder.as_uri()}/"
 
 
 def _write(frame: DataFrame, target: Path, schema: Schema) -> None:
-    frame.write_parquet(target, ParquetWriterOptions(compression="zstd(3)"))
+    frame.write_parquet(target.as_uri(), ParquetWriterOptions(compression="zstd(3)"))
     if not target.exists():  # an empty result may leave no file at all
         pq.write_table(to_arrow(schema).empty_table(), target, compression="zstd")

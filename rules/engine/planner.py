@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from cache.digests import UnsupportedTypeError
+from cache.levels import UnsupportedTypeError
 from compiler.errors import SqlError
 from compiler.schema import Schema
 from rules.engine.session import clean_message, make_session, qualified_name

@@ -6,7 +6,7 @@ import re
 
 import pyarrow as pa
 
-from cache.digests import UnsupportedTypeError, type_name
+from cache.levels import UnsupportedTypeError, type_name
 from compiler.schema import Column, Schema
 
 _SPELLINGS = {
@@ -31,6 +31,21 @@ def stored_type(dtype: pa.DataType) -> pa.DataType:
 def stored_schema(schema: pa.Schema) -> pa.Schema:
     """Return the schema with stored types, every column nullable: the engine must not plan on NULLs' absence."""
     return pa.schema([pa.field(field.name, stored_type(field.type), nullable=True) for field in schema])
+
+
+def storable_type(dtype: pa.DataType) -> pa.DataType:
+    """Return the type as which a column is ingested: Parquet has no times in seconds."""
+    if pa.types.is_timestamp(dtype) and dtype.unit == "s":
+        return pa.timestamp("ms", dtype.tz)
+    if pa.types.is_time32(dtype):
+        return pa.time32("ms")
+    if pa.types.is_date64(dtype):
+        return pa.date32()
+    if pa.types.is_struct(dtype):
+        return pa.struct([field.with_type(storable_type(field.type)) for field in dtype])
+    if pa.types.is_list(dtype) or pa.types.is_large_list(dtype):
+        return pa.list_(dtype.value_field.with_type(storable_type(dtype.value_type)))
+    return dtype
 
 
 def to_schema(schema: pa.Schema) -> Schema:

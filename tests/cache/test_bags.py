@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from cache.bags import bag_digest
-from cache.digests import UnsupportedTypeError
+from cache.levels import UnsupportedTypeError
 
 # The random tables and layouts are those of the column digests' tests.
 tables = importlib.import_module("tests.cache.test_digests")
@@ -28,7 +28,7 @@ batches_of, cells, columns, same, schema_of = (
     tables.schema_of,
 )
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def bag(**values: Any) -> str:

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from cache.digests import TableDigest, TableDigester, UnsupportedTypeError, type_name
+from cache.digests import TableDigest, TableDigester
+from cache.levels import UnsupportedTypeError, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 # What draws from a strategy, inside a composite or from `st.data()`.
 Draw: TypeAlias = "Callable[..., Any]"
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 WORDS = st.text(alphabet=[*string.ascii_letters, "\0", "é", "\U0001f4a1"], max_size=30)
 LEAVES: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [

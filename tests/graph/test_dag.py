@@ -1,5 +1,7 @@
 """The DAG: order, readers, closure and neighbours, also on random graphs."""
 
+from itertools import pairwise
+
 import networkx as nx
 import pytest
 from hypothesis import given
@@ -54,7 +56,7 @@ def test_a_cycle_is_told_in_reading_order() -> None:
     path = caught.value.path
     assert path[0] == path[-1]
     assert set(path) == {"a", "b", "c"}
-    assert all(source in dag.inputs[reader] for reader, source in zip(path, path[1:], strict=False))
+    assert all(source in dag.inputs[reader] for reader, source in pairwise(path))
 
 
 def test_a_product_that_reads_itself_is_a_cycle() -> None:
@@ -64,7 +66,12 @@ def test_a_product_that_reads_itself_is_a_cycle() -> None:
 
 
 def test_readers_include_those_of_sources() -> None:
-    assert DIAMOND.readers == {"raw": ("top", "right"), "top": ("left", "right"), "left": ("bottom",), "right": ("bottom",)}
+    assert DIAMOND.readers == {
+        "raw": ("top", "right"),
+        "top": ("left", "right"),
+        "left": ("bottom",),
+        "right": ("bottom",),
+    }
 
 
 def test_neighbours_stop_at_a_depth() -> None:

@@ -121,8 +121,26 @@ def test_a_product_reached_twice_by_shorter_and_longer_ways_counts_the_shorter()
     assert select(ladder, facts, ["a+1"]) == ("a", "b", "c")
 
 
-@pytest.mark.parametrize("selector", ["a+b", "+", "++orders", "orders++", "orders+x", "2+1+orders", "+orders+1+", "@", "@@orders",
-                                      "@+orders", "+@orders", "orders,", ",orders", "orders,,report", ","])  # fmt: skip
+@pytest.mark.parametrize(
+    "selector",
+    [
+        "a+b",
+        "+",
+        "++orders",
+        "orders++",
+        "orders+x",
+        "2+1+orders",
+        "+orders+1+",
+        "@",
+        "@@orders",
+        "@+orders",
+        "+@orders",
+        "orders,",
+        ",orders",
+        "orders,,report",
+        ",",
+    ],
+)
 def test_what_is_no_selector_is_quoted_back(selector: str) -> None:
     with pytest.raises(SelectionError, match="cannot read the selector") as caught:
         chosen(selector)
@@ -143,15 +161,22 @@ def test_what_is_no_selector_is_quoted_back(selector: str) -> None:
         ("tag:", "unknown tag ''", "known: daily, finance"),
         ("path:models", "no rule under the path 'models'", "paths are relative to the project; rules ls lists them"),
         ("path:", "no rule under the path ''", "paths are relative to the project; rules ls lists them"),
-        ("path:rules/mart", "no rule under the path 'rules/mart'", "paths are relative to the project; rules ls lists them"),
+        (
+            "path:rules/mart",
+            "no rule under the path 'rules/mart'",
+            "paths are relative to the project; rules ls lists them",
+        ),
         ("source:raw_order+", "unknown source 'raw_order'", "did you mean 'raw_orders'?"),
         ("source:orders+", "unknown source 'orders'", "did you mean 'raw_orders'?"),
         ("tags:finance", "unknown selection method 'tags'", "did you mean 'tag'?"),
         ("@orders+", "cannot read the selector '@orders+'", "@name includes the readers of name, so it takes no +"),
-        ("source:raw_items", "'source:raw_items' selects no product, for a source is not built",
-         "source:raw_items+ selects the products that read it"),
+        (
+            "source:raw_items",
+            "'source:raw_items' selects no product, for a source is not built",
+            "source:raw_items+ selects the products that read it",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_names_nothing_is_an_error_with_a_hint(selector: str, message: str, hint: str) -> None:
     with pytest.raises(SelectionError) as caught:
         chosen(selector)

@@ -45,9 +45,10 @@ class Source:
 
 @dataclass
 class Frame:
-    """One SELECT's view: its sources, those of the queries around it, and the CTEs in sight."""
+    """One SELECT's view: its sources, the aliases it has used, the sources around it, and the CTEs in sight."""
 
     sources: list[Source] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
     outer: tuple[Source, ...] = ()
     ctes: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -206,8 +207,7 @@ class _Queries:
         return text + (f" AND {self.comparison(Frame(sources=view.sources), bare=False)}" if self.chance(0.25) else "")
 
     def source(self, view: Frame, depth: int) -> str:
-        taken = {source.alias for source in view.sources}
-        alias = self.rng.choice([name for name in _TABLE_NAMES if name not in taken])
+        alias = self.rng.choice([name for name in _TABLE_NAMES if name not in view.taken])
         if depth < 3 and self.budget > 0 and self.chance(0.3):
             self.budget -= 1
             body, columns = self.query(Frame(ctes=view.ctes), depth + 1)
@@ -215,6 +215,7 @@ class _Queries:
             if self.chance(0.15):
                 columns = dict(zip(self.rng.sample(_COLUMN_NAMES, len(columns)), columns.values(), strict=True))
                 renamed = f"({', '.join(map(quoted, columns))})"
+            view.taken.add(alias)
             view.sources.append(Source(alias, columns))
             return f"({body}) AS {quoted(alias)}{renamed}"
         if view.ctes and self.chance(0.6):
@@ -223,9 +224,11 @@ class _Queries:
         else:
             name = self.rng.choice([table for table in sorted(_BASE) if table not in view.ctes])
             columns = _BASE[name]
-        if name not in taken and self.chance(0.3):
+        if name not in view.taken and self.chance(0.3):
+            view.taken.add(name)
             view.sources.append(Source(name, columns))
             return quoted(name)
+        view.taken.add(alias)
         view.sources.append(Source(alias, columns))
         return f"{quoted(name)} AS {quoted(alias)}"
 

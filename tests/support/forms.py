@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections import Counter
 from collections.abc import Collection, Mapping
 from functools import cached_property
@@ -20,9 +22,11 @@ from rules.engine.execute import EngineInput, open_frame
 from rules.engine.session import make_session
 from rules.engine.types import stored_schema, to_schema
 from rules.profiles import PROFILES
+from support.compiling import TestCompiler
 from support.databases import same_table
 
 PROFILE = PROFILES["prod_fast"]
+_FOLDERS = itertools.count()
 
 
 class StoredDatabase:
@@ -66,6 +70,38 @@ class StoredDatabase:
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.parquet"
+
+
+def scrambled(database: StoredDatabase, compiled: Compiled, seed: int) -> StoredDatabase:
+    """Return a database in which everything outside the query's read sets is other: values permuted, some made NULL.
+
+    Tables that the query does not read at all lose their rows.
+    """
+    rng = random.Random(seed)
+    reads = dict(zip(compiled.inputs, compiled.reads, strict=True))
+    tables: dict[str, pa.Table] = {}
+    for name, table in database.tables.items():
+        if name not in reads:
+            tables[name] = table.slice(0, 0)
+            continue
+        columns = []
+        for column, field in zip(table.columns, table.schema, strict=True):
+            if field.name not in reads[name]:
+                order = [None if rng.random() < 0.3 else row for row in rng.sample(range(table.num_rows), table.num_rows)]
+                column = column.combine_chunks().take(pa.array(order, pa.int64()))  # noqa: PLW2901 — the other column
+            columns.append(column)
+        tables[name] = pa.Table.from_arrays(columns, schema=table.schema)
+    return StoredDatabase(tables, database.folder / f"scrambled{next(_FOLDERS)}")
+
+
+def again(compiled: Compiled, tables: Mapping[str, pa.Schema]) -> Compiled:
+    """Compile a query's canonical form once more, as the text of a rule whose inputs are named by position."""
+    tree = decode(compiled.canonical)
+    for table in tree.find_all(exp.Table):
+        table.set("db", None)
+    assert isinstance(tree, exp.Query)
+    compiler = TestCompiler({str(number): tables[name] for number, name in enumerate(compiled.inputs)})
+    return compiler.compile(rendered(tree))
 
 
 def canonical_sql(compiled: Compiled) -> str:

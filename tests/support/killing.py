@@ -12,22 +12,25 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _STEPS = ("replace", "fsync", "symlink", "unlink", "mkdir", "rmdir")
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended. killed: by its own hand, before or after the step called `step`."""
+    """How a run ended. steps: those it came to, in order, if they were counted; the last one killed it, if it was."""
 
     code: int
     stdout: str
     stderr: str
-    step: str | None
+    steps: tuple[str, ...]
 
     @property
     def killed(self) -> bool:
@@ -51,7 +54,7 @@ class Forks:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
 
-    def __enter__(self) -> Forks:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,20 +65,17 @@ class Forks:
         assert self._process.wait(timeout=30) == 0
 
     def run(self, root: Path, *arguments: str, kill_at: int | None = None) -> Ended:
-        """Run `rules ARGUMENTS` in `root`, killed at the given step (0, 1, …) if there are so many."""
+        """Run `rules ARGUMENTS` in `root`; if `kill_at` is given, count steps and kill it at that one (-1: at none)."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         wanted = {"root": str(root), "arguments": arguments, "kill_at": kill_at, "folder": str(self._folder)}
+        steps = self._folder / "steps"
+        steps.write_text("")
         self._process.stdin.write(json.dumps(wanted) + "\n")
         self._process.stdin.flush()
         code = int(self._process.stdout.readline())
-        step = self._folder / "step"
-        return Ended(
-            code,
-            (self._folder / "stdout").read_text(),
-            (self._folder / "stderr").read_text(),
-            step.read_text() if code == -signal.SIGKILL else None,
-        )
+        out, err = (self._folder / "stdout").read_text(), (self._folder / "stderr").read_text()
+        return Ended(code, out, err, tuple(steps.read_text().splitlines()))
 
 
 def _serve() -> None:
@@ -92,7 +92,8 @@ def _serve() -> None:
         if child == 0:
             _work(wanted)
         _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
 
 
 def _work(wanted: dict[str, Any]) -> None:
@@ -104,7 +105,7 @@ def _work(wanted: dict[str, Any]) -> None:
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
     os.chdir(wanted["root"])
     if wanted["kill_at"] is not None:
-        _arm(wanted["kill_at"], folder / "step")
+        _arm(wanted["kill_at"], folder / "steps")
     try:
         code = main(wanted["arguments"])
     except SystemExit as end:
@@ -117,13 +118,16 @@ def _work(wanted: dict[str, Any]) -> None:
 def _arm(kill_at: int, note: Path) -> None:
     """Count the steps, each before and after it is taken, and kill this process at the given count."""
     count = 0
+    lock = threading.Lock()
+    written = note.open("w", buffering=1)
 
     def tick(name: str) -> None:
         nonlocal count
-        if count == kill_at:
-            note.write_text(name)
-            os.kill(os.getpid(), signal.SIGKILL)
-        count += 1
+        with lock:
+            written.write(f"{name}\n")
+            if count == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            count += 1
 
     def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:

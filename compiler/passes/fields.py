@@ -1,0 +1,12 @@
+"""Fields of structs: one spelling."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+
+def spell_fields(query: exp.Query) -> exp.Query:
+    """Write every field access as a subscript, which is what the engine is shown: t.s.a → t.s['a']."""
+    for dot in list(query.find_all(exp.Dot)):
+        dot.replace(exp.Bracket(this=dot.this, expressions=[exp.Literal.string(dot.name)]))
+    return query

@@ -1,0 +1,137 @@
+"""Rewrite a bound query so that SQLGlot's qualification reads its names as the engine does.
+
+Each rewrite keeps the query's meaning and removes one thing that SQLGlot would take for something else.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from compiler.lexical import item_name, resolve_names
+from compiler.positions import located
+from compiler.resolve import fold
+
+MARK = "~"
+"""Stands between an alias as written and the number that sets it apart."""
+
+
+def prepare(query: exp.Query, columns: set[str]) -> None:
+    """Rewrite `query` in place; `columns` are the names of all columns of its inputs.
+
+    Raises `SqlError` where one alias stands for two tables.
+    """
+    _wrap_renamed_tables(query)
+    _wrap_renamed_orders(query)
+    _set_apart_names(query, columns)
+
+
+def drop_recursive_columns(query: exp.Query) -> None:
+    """WITH RECURSIVE r(n) AS (SELECT 1 AS n UNION ALL …) → WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL …).
+
+    `qualify` has named the outputs of the static term by then, which is where the engine takes the names from. A list
+    of names beside them would have to be renamed along with them.
+    """
+    for cte in query.find_all(exp.CTE):
+        columns = cte.args["alias"].columns
+        if columns and [column.name for column in columns] == cte.this.named_selects:
+            cte.args["alias"].set("columns", None)
+        elif columns:
+            raise located(cte, f"'{cte.alias}' has other columns than it names", hint="name them in its first SELECT")
+
+
+def _wrap_renamed_tables(query: exp.Query) -> None:
+    """FROM c AS q(a, b) → FROM (SELECT * FROM c AS q) AS q(a, b).
+
+    `qualify` makes aliases of the names of a derived table's columns, but leaves those of a table, which then are names
+    that nothing in the query's tree explains.
+    """
+    for table in list(query.find_all(exp.Table)):
+        alias = table.args.get("alias")
+        if not isinstance(table.this, exp.Identifier) or not alias or not alias.columns:
+            continue
+        bare = table.copy()
+        bare.set("alias", exp.TableAlias(this=alias.this.copy()))
+        bare.set("joins", None)
+        inner = exp.select(exp.Star()).from_(bare, copy=False)
+        table.replace(exp.Subquery(this=inner, alias=alias, joins=table.args.get("joins")))
+
+
+def _wrap_renamed_orders(query: exp.Query) -> None:
+    """(SELECT b AS x FROM t ORDER BY x LIMIT 1) AS q(a) → (SELECT * FROM (SELECT b AS x … LIMIT 1) AS q) AS q(a).
+
+    `qualify` gives a renamed query's outputs their new names, and its ORDER BY, HAVING or QUALIFY would look for the old
+    ones, or find another column under them.
+    """
+    for node in list(query.find_all(exp.CTE, exp.Subquery)):
+        alias, body = node.args.get("alias"), node.this
+        if not isinstance(alias, exp.TableAlias) or not alias.columns or not isinstance(body, exp.Query):
+            continue
+        if isinstance(node, exp.CTE) and isinstance(node.parent, exp.With) and node.parent.recursive:
+            continue
+        if body.find(exp.Order, exp.Having, exp.Qualify, exp.Distinct):
+            inner = exp.Subquery(this=body.copy(), alias=exp.TableAlias(this=alias.this.copy()))
+            body.replace(exp.select(exp.Star()).from_(inner, copy=False))
+
+
+def _set_apart_names(query: exp.Query, columns: set[str]) -> None:
+    """Rename the CTEs and aliases that SQLGlot's scopes would mix up with others.
+
+    * Of several CTEs of one name, all but the first.
+    * An alias that is also the name of a CTE which it does not refer to: in a subquery SQLGlot takes it for the CTE.
+    * An alias that is also the name of a column, where it is the right side of a semi-join or is used two queries
+      further in: there SQLGlot reads alias.column as a field of that column.
+    """
+    names = resolve_names(query)
+    ctes = list(query.find_all(exp.CTE))
+    columns = columns | {alias.alias for alias in query.find_all(exp.Alias)}
+    columns |= {fold(name) for alias in query.find_all(exp.TableAlias) for name in alias.columns}
+    renamed: dict[int, str] = {}
+    seen: set[str] = set()
+    for number, cte in enumerate(ctes):
+        name = fold(cte.args["alias"].this)
+        if name in seen:
+            renamed[id(cte)] = f"{name}{MARK}c{number}"
+        seen.add(name)
+    targets = {id(table): cte for table, cte in names.tables}
+    distant = {id(reference.item) for reference in names.references if reference.distance > 1}
+    for number, item in enumerate(names.items):
+        name = item_name(item)
+        if name is None:
+            continue
+        cte = targets.get(id(item))
+        itself = cte is not None and fold(cte.args["alias"].this) == name
+        hidden = name in columns and (id(item) in distant or _is_semi_joined(item))
+        if (name in seen and not itself) or hidden:
+            renamed[id(item)] = f"{name}{MARK}{number}"
+        elif cte is not None and not item.alias:
+            renamed[id(item)] = name
+    for reference in names.references:
+        if id(reference.item) in renamed:
+            _rename(reference.column.parts[0], renamed[id(reference.item)])
+    for item in names.items:
+        if id(item) in renamed:
+            _rename_item(item, renamed[id(item)])
+    for table, cte in names.tables:
+        if id(cte) in renamed:
+            _rename(table.this, renamed[id(cte)])
+    for cte in ctes:
+        if id(cte) in renamed:
+            _rename(cte.args["alias"].this, renamed[id(cte)])
+
+
+def _is_semi_joined(item: exp.Expr) -> bool:
+    join = item.parent
+    return isinstance(join, exp.Join) and join.kind in {"SEMI", "ANTI"}
+
+
+def _rename_item(item: exp.Expr, name: str) -> None:
+    alias = item.args.get("alias")
+    if isinstance(alias, exp.TableAlias) and isinstance(alias.this, exp.Identifier):
+        _rename(alias.this, name)
+    else:
+        item.set("alias", exp.TableAlias(this=exp.Identifier(this=name, quoted=True)))
+
+
+def _rename(identifier: exp.Expr, name: str) -> None:
+    identifier.set("this", name)
+    identifier.set("quoted", True)

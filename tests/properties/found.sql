@@ -1,0 +1,29 @@
+-- Queries on which a form once differed from the authored text, or two forms that mean different things were one.
+-- case: recursive_cte_with_a_column_list
+WITH RECURSIVE r(a, b) AS (SELECT order_id, quantity FROM orders UNION ALL SELECT 1, 2 FROM r WHERE FALSE) SELECT b AS v FROM r;
+-- case: cte_reference_with_a_column_list
+WITH c AS (SELECT order_id, quantity FROM orders) SELECT q.b AS v FROM c AS q(a, b);
+-- case: input_with_a_column_list
+SELECT q.c AS v FROM employees AS q(a, b, c, d, e, f, g, h);
+-- case: order_by_an_alias_that_the_column_list_gives_to_another_column
+SELECT q.a FROM (SELECT order_id AS a, quantity AS b FROM orders ORDER BY b, a LIMIT 3) AS q(b, a);
+-- case: qualify_by_a_column_whose_name_the_column_list_gives_away
+SELECT q.step AS v FROM (SELECT RANK() OVER (ORDER BY e.kind) AS r, e.event_id AS i FROM events AS e QUALIFY COUNT(*) OVER (ORDER BY e.step DESC) < 3) AS q(step, i);
+-- case: alias_of_a_semi_join_that_is_a_column
+SELECT o.order_id FROM orders AS o LEFT SEMI JOIN customers AS status ON o.customer_id = status.customer_id;
+-- case: alias_used_two_queries_further_in_that_is_a_column
+SELECT status.order_id FROM orders AS status WHERE EXISTS (SELECT 1 FROM orders AS p WHERE EXISTS (SELECT 1 FROM events AS e WHERE e.customer_id = status.customer_id) AND p.order_id = status.order_id);
+-- case: alias_that_is_also_a_cte_which_a_subquery_sees
+WITH o AS (SELECT status AS order_id, customer_id AS k FROM orders) SELECT o.order_id, (SELECT COUNT(*) FROM o) AS n FROM orders AS o WHERE EXISTS (SELECT 1 FROM customers AS c WHERE c.customer_id = o.customer_id);
+-- case: cte_of_one_name_in_two_queries
+WITH o AS (SELECT status FROM orders), p AS (WITH o AS (SELECT name FROM customers) SELECT o.name FROM o) SELECT o.status, p.name FROM o CROSS JOIN p;
+-- case: exists_beside_a_column_named_underscore
+WITH y AS (SELECT order_id AS _, amount FROM orders) SELECT x._ AS v FROM y AS x WHERE NOT EXISTS (SELECT 1 FROM y AS y WHERE y._ = x._ AND y.amount > 1);
+-- case: three_times_not
+SELECT order_id FROM orders WHERE NOT NOT NOT quantity > item_id;
+-- case: connectors_in_connectors
+SELECT order_id FROM orders WHERE (paid AND (quantity > 2 OR NOT (item_id = 1 AND price > 1.0))) OR (status = 'open' AND (paid OR amount > 1));
+-- case: union_all_of_two_constants_cut_off
+SELECT 2 AS a, employee_id AS b FROM employees UNION ALL SELECT 1 AS a, item_id AS b FROM items ORDER BY a, b LIMIT 3;
+-- case: limit_over_a_union_all_read_by_a_window
+SELECT t.a, RANK() OVER (ORDER BY t.b) AS r FROM (SELECT DATE '2024-01-31' AS a, employee_id AS b FROM employees UNION ALL SELECT DATE '1969-12-31' AS a, item_id AS b FROM items ORDER BY a, b DESC LIMIT 3) AS t;

@@ -1,0 +1,195 @@
+"""What is executed, and what is compared, is what the author wrote: three forms of every query give one table."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from properties.queries import random_query
+from support.compiling import TestCompiler
+from support.databases import TABLES, random_database
+from support.forms import StoredDatabase, again, difference, scrambled
+from support.pairs import is_ordered, load_pairs
+from support.tpch import FIXTURE, make_project
+
+from compiler.compile import Compiled
+from compiler.errors import SqlError
+
+PAIRS = {
+    f"{kind}-{pair.theme}-{pair.name}-{side}": sql
+    for kind in ("equal", "unequal")
+    for pair in load_pairs(kind)
+    for side, sql in (("first", pair.first), ("second", pair.second))
+}
+NOT_SUPPORTED = {  # syntax of the engine that the dialect refuses with a hint
+    "equal-comparisons-tilde_like-first",
+    "equal-literals-dollar_quoted_string-first",
+    "unequal-comparisons-string_normal_form-second",
+}
+FOUND = Path(__file__).with_name("found.sql")
+TPCH_QUERIES = sorted(path.stem for path in (FIXTURE / "rules").glob("*.sql"))
+SUITE_QUERIES = 300
+SOAK_QUERIES = 5000
+
+
+@cache
+def compiler() -> TestCompiler:
+    return TestCompiler(TABLES)
+
+
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> list[StoredDatabase]:
+    folder = tmp_path_factory.mktemp("databases")
+    return [StoredDatabase(random_database(seed, 20), folder / str(seed)) for seed in (1, 2, 5)]
+
+
+def check_forms(sql: str, compiled: Compiled, databases: Iterable[StoredDatabase]) -> int:
+    """Assert that the three forms agree where the author's text runs; return on how many databases it did."""
+    ran = 0
+    for database in databases:
+        try:
+            authored = database.authored(sql)
+        except Exception:  # noqa: BLE001, S112 — the engine raises plain Exception where a text cannot run
+            continue
+        ran += 1
+        executed, canonical = database.executed(compiled), database.canonical(compiled)
+        if compiled.traits.volatile:
+            assert (executed.schema.names, canonical.schema.names) == (authored.schema.names, authored.schema.names)
+            continue
+        for form, table, text in (("executed", executed, compiled.sql), ("canonical", canonical, compiled.canonical)):
+            found = difference(authored, table, ordered=is_ordered(sql))
+            assert found is None, f"the {form} form differs: {found}\n{sql}\n{text!r}"
+    return ran
+
+
+def check_idempotence(compiled: Compiled, tables: dict[str, pa.Schema]) -> None:
+    second = again(compiled, tables)
+    assert second.canonical == compiled.canonical
+    assert second.inputs == tuple(str(number) for number in range(len(compiled.inputs)))
+    assert second.reads == compiled.reads
+
+
+def check_reads(sql: str, compiled: Compiled, database: StoredDatabase, seed: int) -> None:
+    """Assert that the result stays when everything outside the read sets changes."""
+    if compiled.traits.volatile:
+        return
+    other = scrambled(database, compiled, seed)
+    try:
+        before, after = database.authored(sql), other.authored(sql)
+    except Exception:  # noqa: BLE001 — what only a column outside the read sets makes fail is pruned from this form
+        before, after = database.executed(compiled), other.executed(compiled)
+    found = difference(before, after, ordered=is_ordered(sql))
+    assert found is None, f"the result depends on more than {compiled.inputs} {compiled.reads}: {found}\n{sql}"
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_pair_queries(databases: list[StoredDatabase], name: str) -> None:
+    sql = PAIRS[name]
+    if name in NOT_SUPPORTED:
+        with pytest.raises(SqlError):
+            compiler().compile(sql)
+        return
+    compiled = compiler().compile(sql)
+    database = databases[len(name) % len(databases)]
+    check_forms(sql, compiled, [database])
+    check_idempotence(compiled, TABLES)
+    check_reads(sql, compiled, database, len(name))
+
+
+def _dialect_tests() -> Any:
+    """The module whose cases and tables these are; tests/ is no package to import it from."""
+    path = Path(__file__).parents[1] / "compiler" / "test_dialect.py"
+    spec = importlib.util.spec_from_file_location("dialect_cases", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_dialect_queries(tmp_path: Path) -> None:
+    cases = _dialect_tests()
+    tables: dict[str, pa.Table] = cases._tables()  # noqa: SLF001 — shared cases
+    schemas = {name: table.schema for name, table in tables.items()}
+    database = StoredDatabase(tables, tmp_path / "database")
+    ran = 0
+    for sql in cases.CASES.values():
+        try:
+            compiled = TestCompiler(schemas).compile(sql)
+        except SqlError:
+            with pytest.raises(Exception, match="."):  # noqa: PT011 — the engine refuses it too, in its own words
+                database.authored(sql)
+            continue
+        ran += check_forms(sql, compiled, [database])
+        check_idempotence(compiled, schemas)
+    assert ran > 240
+
+
+@pytest.fixture(scope="module")
+def tpch(tmp_path_factory: pytest.TempPathFactory) -> StoredDatabase:
+    project = make_project(tmp_path_factory.mktemp("tpch"), scale=0.001)
+    files = sorted((project / "data").glob("*.parquet"))
+    return StoredDatabase({file.stem: pq.read_table(file) for file in files}, project / "stored")
+
+
+@pytest.mark.parametrize("query", TPCH_QUERIES)
+def test_tpch_queries(tpch: StoredDatabase, query: str) -> None:
+    schemas = {name: table.schema for name, table in tpch.tables.items()}
+    sql = (FIXTURE / "rules" / f"{query}.sql").read_text()
+    compiled = TestCompiler(schemas).compile(sql)
+    assert check_forms(sql, compiled, [tpch]) == 1
+    check_idempotence(compiled, schemas)
+    check_reads(sql, compiled, tpch, 1)
+
+
+def _found() -> dict[str, str]:
+    parts = re.split(r"(?m)^-- case: ", FOUND.read_text(encoding="utf-8"))[1:]
+    return {name: sql.strip().rstrip(";") for name, _, sql in (part.partition("\n") for part in parts)}
+
+
+@pytest.mark.parametrize("name", _found())
+def test_found_queries(databases: list[StoredDatabase], name: str) -> None:
+    sql = _found()[name]
+    compiled = compiler().compile(sql)
+    assert check_forms(sql, compiled, databases) == len(databases)
+    check_idempotence(compiled, TABLES)
+    check_reads(sql, compiled, databases[0], 1)
+
+
+def check_random(seeds: range, databases: list[StoredDatabase]) -> None:
+    ran = 0
+    for seed in seeds:
+        sql = random_query(seed)
+        database = databases[seed % len(databases)]
+        try:
+            compiled = compiler().compile(sql)
+        except SqlError as error:
+            # The generator writes only what the dialect supports, so what the engine runs has to compile.
+            with pytest.raises(Exception, match="."):  # noqa: PT011 — the engine's own words
+                database.authored(sql)
+            assert error.message
+            continue
+        ran += check_forms(sql, compiled, [database])
+        check_idempotence(compiled, TABLES)
+        if seed % 3 == 0:
+            check_reads(sql, compiled, database, seed)
+    assert ran > len(seeds) * 0.7, "too few of the random queries run to prove anything"
+
+
+@pytest.mark.parametrize("start", range(0, SUITE_QUERIES, 50))
+def test_random_queries(databases: list[StoredDatabase], start: int) -> None:
+    check_random(range(start, start + 50), databases)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("start", range(10_000, 10_000 + SOAK_QUERIES, 500))
+def test_many_random_queries(databases: list[StoredDatabase], start: int) -> None:
+    check_random(range(start, start + 500), databases)

@@ -1,0 +1,41 @@
+"""Ingesting streams: a big text file needs no more memory than a small multiple of the blocks it is read in."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from support.projects import SampleProject
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MEGABYTES = 300
+LIMIT_MB = 800
+
+# Peak memory of a process of its own, engine included.
+SCRIPT = """
+import json, resource, sys
+from rules.cli import main
+code = main(["build", "-q"])
+print(json.dumps([code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+
+@pytest.mark.soak
+def test_a_csv_file_of_300_mb_is_ingested_in_bounded_memory(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path, toml='\n[sources.s]\npath = "data/s.csv"\n')
+    target = project.write("data/s.csv", "id,amount,place\n")
+    block = "".join(f"{n},{n / 7:.4f},the place with the number {n % 997}\n" for n in range(100_000))
+    with target.open("a") as file:
+        while target.stat().st_size < MEGABYTES * 1_000_000:
+            file.write(block)
+    project.sql("p", "SELECT place, SUM(amount) AS amount, COUNT(*) AS n FROM s GROUP BY place")
+    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, check=True)
+    code, peak = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0, done.stderr
+    assert peak < LIMIT_MB, f"{peak:.0f} MB"
+    assert sum(project.product("p").column("n").to_pylist()) % 100_000 == 0

@@ -1,0 +1,51 @@
+"""Run the command line in this process, which saves the start-up of one; its streams are caught."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rules.cli import main
+
+if TYPE_CHECKING:
+    from support.projects import SampleProject
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended, and what it wrote."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.stdout)
+        return document
+
+    @property
+    def executed(self) -> set[str]:
+        return {product["name"] for product in self.document["products"] if product["status"] == "executed"}
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        return {product["name"]: product["status"] for product in self.document["products"]}
+
+
+def run(project: SampleProject, *arguments: str, expect: int = 0) -> Ran:
+    """Run `rules -C PROJECT ARGUMENTS`; the exit code must be `expect`."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([*arguments, "-C", str(project.root)])
+    ran = Ran(code, out.getvalue(), err.getvalue())
+    assert code == expect, f"exit {code}\n{ran.stdout}\n{ran.stderr}"
+    return ran
+
+
+def build(project: SampleProject, *arguments: str, expect: int = 0) -> Ran:
+    """Run `rules build --json`."""
+    return run(project, "build", "--json", *arguments, expect=expect)
