@@ -36,28 +36,39 @@ def test_syntax_error_stands_where_it_is(project: SampleProject, case: str) -> N
 UNKNOWN = {
     "table": (f"{ORDERS}\n[{MARK}souces.x]\npath = 'a'\n", "unknown key 'souces'", "did you mean 'sources'?"),
     "key outside of tables": (
-        f"{MARK}nam = 3\n{ORDERS}", "unknown key 'nam'", "known: policy, profiles, project, sources, vars",
+        f"{MARK}nam = 3\n{ORDERS}",
+        "unknown key 'nam'",
+        "known: policy, profiles, project, sources, vars",
     ),
     "project": (f'{NAMED}{MARK}rule = ["rules"]\n', "unknown key 'rule' in [project]", "did you mean 'rules'?"),
     "source": (f'{ORDERS}{MARK}pth = "x"\n', "unknown key 'pth' in [sources.orders]", "did you mean 'path'?"),
     "inline source": (
         f'{NAMED}[sources]\norders = {{ path = "data/orders.parquet", {MARK}formt = "csv" }}\n',
-        "unknown key 'formt' in [sources.orders]", "did you mean 'format'?",
+        "unknown key 'formt' in [sources.orders]",
+        "did you mean 'format'?",
     ),
     "dotted source": (
         f'{NAMED}[sources]\norders.path = "data/orders.parquet"\norders.{MARK}formt = "csv"\n',
-        "unknown key 'formt' in [sources.orders]", "did you mean 'format'?",
+        "unknown key 'formt' in [sources.orders]",
+        "did you mean 'format'?",
     ),
     "the second of two sources": (
-        f'{ORDERS}# pth\n[sources.more]\npath = "pth"\n{MARK}pth = 1\n', "unknown key 'pth' in [sources.more]",
+        f'{ORDERS}# pth\n[sources.more]\npath = "pth"\n{MARK}pth = 1\n',
+        "unknown key 'pth' in [sources.more]",
         "did you mean 'path'?",
     ),
-    "profile": (f"{ORDERS}[profiles.{MARK}prod_fst]\njobs = 3\n", "unknown profile 'prod_fst'", "did you mean 'prod_fast'?"),
+    "profile": (
+        f"{ORDERS}[profiles.{MARK}prod_fst]\njobs = 3\n",
+        "unknown profile 'prod_fst'",
+        "did you mean 'prod_fast'?",
+    ),
     "key of a profile": (
-        f"{ORDERS}[profiles.prod_fast]\n{MARK}job = 3\n", "unknown key 'job' in [profiles.prod_fast]", "did you mean 'jobs'?",
+        f"{ORDERS}[profiles.prod_fast]\n{MARK}job = 3\n",
+        "unknown key 'job' in [profiles.prod_fast]",
+        "did you mean 'jobs'?",
     ),
     "format": (f'{ORDERS}{MARK}format = "parqet"\n', "'format' cannot be 'parqet'", "did you mean 'parquet'?"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", UNKNOWN)
@@ -72,7 +83,10 @@ WRONG = {
     "item of rules": (f'{NAMED}rules = ["rules", {MARK}3]\n', "'rules' must be a string, not an integer"),
     "path": (f"{NAMED}[sources.orders]\n{MARK}path = true\n", "'path' must be a string, not a boolean"),
     "columns": (f"{ORDERS}columns = {{ {MARK}order_id = 3 }}\n", "'order_id' must be a string, not an integer"),
-    "columns table": (f"{ORDERS}[sources.orders.columns]\n{MARK}a = 2024-01-01\n", "'a' must be a string, not a date or time"),
+    "columns table": (
+        f"{ORDERS}[sources.orders.columns]\n{MARK}a = 2024-01-01\n",
+        "'a' must be a string, not a date or time",
+    ),
     "header": (f'{ORDERS}{MARK}header = "no"\n', "'header' must be true or false, not a string"),
     "delimiter": (f'{ORDERS}{MARK}delimiter = ";;"\n', "'delimiter' must be a single ASCII character"),
     "sources": (f"{MARK}sources = 3\n{NAMED}", "'sources' must be a table, not an integer"),
@@ -84,7 +98,8 @@ WRONG = {
     "no project": (f'{MARK}[sources.orders]\npath = "data/orders.parquet"\n', "the table [project] is missing"),
     "nothing": (MARK, "the table [project] is missing"),
     "name of a variable": (
-        f'{ORDERS}[vars]\n{MARK}"a b" = 3\n', "'a b' is not a usable name in [vars]: letters, digits and _ only, no digit first",
+        f'{ORDERS}[vars]\n{MARK}"a b" = 3\n',
+        "'a b' is not a usable name in [vars]: letters, digits and _ only, no digit first",
     ),
     "big variable": (f"{ORDERS}[vars]\n{MARK}x = 9223372036854775808\n", "variable 'x' does not fit into 64 bits"),
     "list variable": (
@@ -92,11 +107,12 @@ WRONG = {
         "variable 'x' must be an integer, a finite float, a string, a boolean, a date or a date-time",
     ),
     "sources that differ by case": (
-        f'{ORDERS}[sources.{MARK}Orders]\npath = "data/orders.parquet"\n', "two tables are named 'Orders'",
+        f'{ORDERS}[sources.{MARK}Orders]\npath = "data/orders.parquet"\n',
+        "two tables are named 'Orders'",
     ),
     "rule folder": (f'{NAMED}rules = [{MARK}"models"]\n', "the rule folder 'models' does not exist"),
     "file as rule folder": (f'{NAMED}rules = [{MARK}"rules.toml"]\n', "the rule folder 'rules.toml' is a file"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WRONG)

@@ -13,23 +13,68 @@ from support.refusals import orders_project, refused, refused_rule
 QUERY = "SELECT o.order_id FROM orders AS o"
 
 OPTIONS = {
-    "never closed": (f"«-- /// rule\n-- key = ['order_id']\n{QUERY}", "the options block is not closed", "end it with a line that reads: -- ///"),
-    "misspelt opening": (f"«-- /// rules\n-- key = ['order_id']\n-- ///\n{QUERY}", "this opens no options block", "its first line reads: -- /// rule"),
+    "never closed": (
+        f"«-- /// rule\n-- key = ['order_id']\n{QUERY}",
+        "the options block is not closed",
+        "end it with a line that reads: -- ///",
+    ),
+    "misspelt opening": (
+        f"«-- /// rules\n-- key = ['order_id']\n-- ///\n{QUERY}",
+        "this opens no options block",
+        "its first line reads: -- /// rule",
+    ),
     "not first": (
         f"-- a comment\n«-- /// rule\n-- key = ['order_id']\n-- ///\n{QUERY}",
-        "an options block stands first in its file, and there is one of them", "move it to the first line",
+        "an options block stands first in its file, and there is one of them",
+        "move it to the first line",
     ),
-    "last": (f"{QUERY}\n  «-- /// rule\n-- ///\n", "an options block stands first in its file, and there is one of them", "move it to the first line"),
-    "not TOML": (f'-- /// rule\n-- description = "a«\n-- ///\n{QUERY}', "options are not valid TOML: unterminated string", None),
+    "last": (
+        f"{QUERY}\n  «-- /// rule\n-- ///\n",
+        "an options block stands first in its file, and there is one of them",
+        "move it to the first line",
+    ),
+    "not TOML": (
+        f'-- /// rule\n-- description = "a«\n-- ///\n{QUERY}',
+        "options are not valid TOML: unterminated string",
+        None,
+    ),
     "unknown": (f"-- /// rule\n-- «kye = ['order_id']\n-- ///\n{QUERY}", "unknown option 'kye'", "did you mean 'key'?"),
-    "unknown, indented": (f"\n  -- /// rule\n  --«nix = 1\n  -- ///\n{QUERY}", "unknown option 'nix'", "known: description, key, tags, tier, volatile"),
-    "unknown, after several lines": (f"-- /// rule\n-- description = '''\n-- x\n-- '''\n-- «kye = 1\n-- ///\n{QUERY}", "unknown option 'kye'", "did you mean 'key'?"),
-    "wrong type": (f"-- /// rule\r\n-- «key = 'order_id'\r\n-- ///\r\n{QUERY}", "'key' must be a list, not a string", None),
-    "item of a wrong type": (f"-- /// rule\n-- key = ['order_id', «3]\n-- ///\n{QUERY}", "'key' must be a string, not an integer", None),
-    "tier": (f"-- /// rule\n-- «tier = 7\n-- ///\n{QUERY}", "'tier' must be 0, 1 or 2", "0 unordered, 1 stable within a run, 2 ordered by key"),
-    "tier without key": (f"-- /// rule\n-- «tier = 2\n-- ///\n{QUERY}", "tier 2 orders the product by its key, and no key is declared", 'add key = ["…"]'),
-    "key that is no output": (f"-- /// rule\n-- tags = []\n-- «key = ['ordr_id']\n-- ///\n{QUERY}", "key column 'ordr_id' is not an output column", "did you mean 'order_id'?"),
-}  # fmt: skip
+    "unknown, indented": (
+        f"\n  -- /// rule\n  --«nix = 1\n  -- ///\n{QUERY}",
+        "unknown option 'nix'",
+        "known: description, key, tags, tier, volatile",
+    ),
+    "unknown, after several lines": (
+        f"-- /// rule\n-- description = '''\n-- x\n-- '''\n-- «kye = 1\n-- ///\n{QUERY}",
+        "unknown option 'kye'",
+        "did you mean 'key'?",
+    ),
+    "wrong type": (
+        f"-- /// rule\r\n-- «key = 'order_id'\r\n-- ///\r\n{QUERY}",
+        "'key' must be a list, not a string",
+        None,
+    ),
+    "item of a wrong type": (
+        f"-- /// rule\n-- key = ['order_id', «3]\n-- ///\n{QUERY}",
+        "'key' must be a string, not an integer",
+        None,
+    ),
+    "tier": (
+        f"-- /// rule\n-- «tier = 7\n-- ///\n{QUERY}",
+        "'tier' must be 0, 1 or 2",
+        "0 unordered, 1 stable within a run, 2 ordered by key",
+    ),
+    "tier without key": (
+        f"-- /// rule\n-- «tier = 2\n-- ///\n{QUERY}",
+        "tier 2 orders the product by its key, and no key is declared",
+        'add key = ["…"]',
+    ),
+    "key that is no output": (
+        f"-- /// rule\n-- tags = []\n-- «key = ['ordr_id']\n-- ///\n{QUERY}",
+        "key column 'ordr_id' is not an output column",
+        "did you mean 'order_id'?",
+    ),
+}
 
 
 @pytest.fixture
@@ -63,7 +108,11 @@ def test_two_rules_of_one_name_in_any_case(project: SampleProject) -> None:
     project.sql("a/one", "SELECT 1 AS x")
     project.sql("b/One", "SELECT 1 AS x")
     refusal = refused(project, "build")
-    assert (refusal.code, refusal.message, refusal.where) == ("duplicate-name", "two tables are named 'One'", "rules/b/One.sql")
+    assert (refusal.code, refusal.message, refusal.where) == (
+        "duplicate-name",
+        "two tables are named 'One'",
+        "rules/b/One.sql",
+    )
     assert "there: rules/a/one.sql" in project.cli("build").stderr
 
 
@@ -106,14 +155,20 @@ SOURCES = {
     "empty CSV": ("zero.csv", "zero", "is empty (0 bytes)"),
     "ragged CSV": ("ragged.csv", "ragged", "has a row of 1 field, where the first has 2 fields"),
     "cut JSON": ("cut.json", "json", "is not readable as JSON"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", SOURCES)
 def test_source_that_cannot_be_read(project: SampleProject, case: str) -> None:
     file, kind, problem = SOURCES[case]
     whole = (project.root / "data" / "orders.parquet").read_bytes()
-    contents = {"cut": whole[: len(whole) // 2], "text": b"text" * 50, "zero": b"", "ragged": b"a,b\n1,2\n3\n", "json": b'{"a": 1}\n{"a": '}
+    contents = {
+        "cut": whole[: len(whole) // 2],
+        "text": b"text" * 50,
+        "zero": b"",
+        "ragged": b"a,b\n1,2\n3\n",
+        "json": b'{"a": 1}\n{"a": ',
+    }
     if kind is not None:
         (project.root / "data" / file).write_bytes(contents[kind])
     project.edit("rules.toml", "[vars]", f'[sources.extra]\npath = "data/{file}"\n[vars]')

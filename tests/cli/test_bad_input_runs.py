@@ -95,7 +95,7 @@ def test_interrupted_build_keeps_what_is_finished(project: SampleProject) -> Non
     assert document["error"]["code"] == "interrupted"
     require_kept(project)
     assert project.product("first").num_rows == 3
-    project.sql("long", "SELECT f.amount FROM first AS f")
+    project.sql("long", "SELECT f.amount + 1 AS a FROM first AS f")
     assert project.executed(project.build()) == {"long"}
 
 
@@ -111,14 +111,22 @@ def test_store_that_is_a_file(project: SampleProject, command: str, monkeypatch:
 def test_full_disk(project: SampleProject, limit: int) -> None:
     """No file may grow beyond `limit` bytes: the index, a log, or the product, as the case may be."""
     rows = 200_000
-    project.parquet("customers", {"customer_id": list(range(rows)), "name": [f"{n * 7919 % 1_000_003}" for n in range(rows)]})
+    project.parquet(
+        "customers", {"customer_id": list(range(rows)), "name": [f"{n * 7919 % 1_000_003}" for n in range(rows)]}
+    )
     project.sql("large", "SELECT c.customer_id, c.name FROM customers AS c")
 
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     done = subprocess.run(
-        [RULES, "build", "--json"], cwd=project.root, capture_output=True, text=True, preexec_fn=limited, check=False, timeout=120  # noqa: PLW1509
+        [RULES, "build", "--json"],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+        preexec_fn=limited,
+        check=False,
+        timeout=120,
     )
     assert done.returncode in {1, 2}, done.stderr
     assert "Traceback" not in done.stderr
@@ -172,7 +180,14 @@ def test_unknown_names_come_with_a_suggestion(project: SampleProject, case: str)
 
 
 @pytest.mark.parametrize(
-    "arguments", [("build", "-j", "0"), ("build", "-j", "x"), ("show", "fine", "-n", "x"), ("show", "fine", "--format", "xml"), ("build", "--nix")]
+    "arguments",
+    [
+        ("build", "-j", "0"),
+        ("build", "-j", "x"),
+        ("show", "fine", "-n", "x"),
+        ("show", "fine", "--format", "xml"),
+        ("build", "--nix"),
+    ],
 )
 def test_bad_values_of_options(project: SampleProject, arguments: tuple[str, ...]) -> None:
     refusal = refused(project, *arguments)

@@ -20,7 +20,8 @@ SYNTAX = {
     "condition missing": ("SELECT amount FROM orders\n«WHERE", "an expression is missing, near WHERE"),
     "operand missing": ("SELECT amount FROM orders WHERE amount «>", "expected an expression after >, near >"),
     "operand missing in the middle": (
-        "SELECT amount\nFROM orders\nWHERE amount > 1 «AND\nORDER BY amount", "expected an expression after AND, near AND",
+        "SELECT amount\nFROM orders\nWHERE amount > 1 «AND\nORDER BY amount",
+        "expected an expression after AND, near AND",
     ),
     "open parenthesis": ("SELECT (amount «FROM orders", "expecting ), near FROM"),
     "stray parenthesis": ("SELECT amount«) FROM orders", "unexpected )"),
@@ -35,7 +36,10 @@ SYNTAX = {
     "number": ("SELECT «12a AS x FROM orders", "'12a' is not a number"),
     "type": ("SELECT CAST(amount AS «foo) AS a FROM orders", "expected TYPE after CAST, near foo"),
     "template": ("SELECT amount FROM «{{ ref('x') }}", "expected table name, near {"),
-    "CTE without a name": ("WITH q AS (SELECT amount FROM orders),\n«SELECT amount FROM q", "expected CTE to have alias, near SELECT"),
+    "CTE without a name": (
+        "WITH q AS (SELECT amount FROM orders),\n«SELECT amount FROM q",
+        "expected CTE to have alias, near SELECT",
+    ),
     "nothing": ("«", "there is no query in this text"),
     "only blanks": ("«   \n\n", "there is no query in this text"),
     "only comments": ("«-- nothing\n/* here */", "there is no query in this text"),
@@ -46,7 +50,7 @@ SYNTAX = {
     "UPDATE": ("«UPDATE orders SET a = 1", "a rule is one query, and UPDATE does not start one"),
     "DELETE": ("«DELETE FROM orders", "a rule is one query, and DELETE does not start one"),
     "NUL": ("SELECT amo«\0unt FROM orders", "a NUL character, which no text holds"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", SYNTAX)
@@ -104,28 +108,54 @@ def test_ambiguous_column(project: SampleProject, case: str) -> None:
 
 NAMES = {
     "alias": ("SELECT «x.amount FROM orders AS o", "unknown table or alias 'x'", "in scope: o"),
-    "alias in WHERE": ("SELECT o.amount\nFROM orders AS o\nWHERE «x.amount > 1", "unknown table or alias 'x'", "in scope: o"),
+    "alias in WHERE": (
+        "SELECT o.amount\nFROM orders AS o\nWHERE «x.amount > 1",
+        "unknown table or alias 'x'",
+        "in scope: o",
+    ),
     "close alias": (
-        "SELECT «order.amount FROM orders", "unknown table or alias 'order'", "did you mean 'orders'?",
+        "SELECT «order.amount FROM orders",
+        "unknown table or alias 'order'",
+        "did you mean 'orders'?",
     ),
     "input": ("SELECT order_id FROM «ordrs", "unknown input 'ordrs'", "did you mean 'orders'?"),
     "input of a join": (
-        "SELECT o.order_id\nFROM orders AS o\nJOIN «custmers AS c ON TRUE", "unknown input 'custmers'", "did you mean 'customers'?",
+        "SELECT o.order_id\nFROM orders AS o\nJOIN «custmers AS c ON TRUE",
+        "unknown input 'custmers'",
+        "did you mean 'customers'?",
     ),
     "input like nothing": (
-        "SELECT 1 AS a FROM «zzz", "unknown input 'zzz'", "an input is a source of rules.toml or another rule",
+        "SELECT 1 AS a FROM «zzz",
+        "unknown input 'zzz'",
+        "an input is a source of rules.toml or another rule",
     ),
-    "schema": ("SELECT order_id FROM «main.orders", "'main.orders' has a schema; inputs are plain names", "write FROM orders"),
+    "schema": (
+        "SELECT order_id FROM «main.orders",
+        "'main.orders' has a schema; inputs are plain names",
+        "write FROM orders",
+    ),
     "variable": (
-        "SELECT order_id FROM orders\nWHERE amount > «$last_amount", "unknown variable '$last_amount'", "did you mean 'least_amount'?",
+        "SELECT order_id FROM orders\nWHERE amount > «$last_amount",
+        "unknown variable '$last_amount'",
+        "did you mean 'least_amount'?",
     ),
     "variable like nothing": (
-        "SELECT order_id FROM orders WHERE amount > «$x", "unknown variable '$x'", "declare it in rules.toml under [vars]",
+        "SELECT order_id FROM orders WHERE amount > «$x",
+        "unknown variable '$x'",
+        "declare it in rules.toml under [vars]",
     ),
-    "function": ("SELECT order_id,\n  «uper(status) AS a FROM orders", "unknown function 'uper'", "did you mean 'upper'?"),
+    "function": (
+        "SELECT order_id,\n  «uper(status) AS a FROM orders",
+        "unknown function 'uper'",
+        "did you mean 'upper'?",
+    ),
     "function like nothing": ("SELECT «xyzzyx(amount) AS a FROM orders", "unknown function 'xyzzyx'", None),
-    "output by number": ("SELECT order_id FROM orders ORDER BY «7", "there is no output column 7", "the query has 1 output column"),
-}  # fmt: skip
+    "output by number": (
+        "SELECT order_id FROM orders ORDER BY «7",
+        "there is no output column 7",
+        "the query has 1 output column",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", NAMES)
@@ -146,9 +176,10 @@ OUTPUTS = {
     "string without a name": ("SELECT order_id,\n  «'x' FROM orders", "output column 2 has no name"),
     "call without a name": ("SELECT «COUNT(*) FROM orders", "output column 1 has no name"),
     "uneven set operation": (
-        "SELECT order_id FROM orders\nUNION ALL\nSELECT «order_id, amount FROM orders", "the sides of UNION have 1 and 2 columns",
+        "SELECT order_id FROM orders\nUNION ALL\nSELECT «order_id, amount FROM orders",
+        "the sides of UNION have 1 and 2 columns",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", OUTPUTS)
@@ -158,7 +189,10 @@ def test_outputs(project: SampleProject, case: str) -> None:
 
 
 PLANNING = {
-    "text plus number": ("«SELECT status + amount AS a FROM orders", "cannot coerce arithmetic expression string + float64 to valid types"),
+    "text plus number": (
+        "«SELECT status + amount AS a FROM orders",
+        "cannot coerce arithmetic expression string + float64 to valid types",
+    ),
     "date plus number": (
         "-- /// rule\n-- tags = ['x']\n-- ///\n\n«SELECT order_id\nFROM orders\nWHERE placed_on + amount > 3",
         "cannot coerce arithmetic expression date + float64 to valid types",
@@ -166,20 +200,30 @@ PLANNING = {
     "too many arguments": ("SELECT order_id, «upper(status, 1) AS a FROM orders", "'upper' takes 1 argument, not 2"),
     "too many arguments of an aggregate": ("SELECT «SUM(amount, 1) AS a FROM orders", "'sum' takes 1 argument, not 2"),
     "no argument": ("SELECT «SUM() AS a FROM orders", "'sum' needs an argument"),
-    "wrong argument": ("SELECT\n  «abs(status) AS a\nFROM orders", "function 'abs' expects Numeric but received String."),
-    "one of two calls": ("«SELECT abs(amount) AS a, abs(status) AS b FROM orders", "function 'abs' expects Numeric but received String."),
+    "wrong argument": (
+        "SELECT\n  «abs(status) AS a\nFROM orders",
+        "function 'abs' expects Numeric but received String.",
+    ),
+    "one of two calls": (
+        "«SELECT abs(amount) AS a, abs(status) AS b FROM orders",
+        "function 'abs' expects Numeric but received String.",
+    ),
     "aggregate in WHERE": ("SELECT order_id FROM orders\nWHERE «SUM(amount) > 3", "an aggregate cannot stand in WHERE"),
-    "aggregate in an aggregate": ("SELECT SUM(«AVG(amount)) AS a FROM orders", "an aggregate cannot stand inside another"),
+    "aggregate in an aggregate": (
+        "SELECT SUM(«AVG(amount)) AS a FROM orders",
+        "an aggregate cannot stand inside another",
+    ),
     "column that is not grouped": (
         "SELECT order_id,\n  «o.status,\n  SUM(amount) AS a\nFROM orders AS o\nGROUP BY order_id",
         "column 'status' must stand in GROUP BY or inside an aggregate",
     ),
     "window function alone": ("SELECT «row_number() AS a FROM orders", "'row_number' is a window function"),
     "condition of a wrong type": (
-        "SELECT order_id FROM orders WHERE «status", "WHERE and HAVING need a condition, and this is of type string",
+        "SELECT order_id FROM orders WHERE «status",
+        "WHERE and HAVING need a condition, and this is of type string",
     ),
     "unsupported": ("SELECT «order_id FROM orders FOR UPDATE", "FOR UPDATE is not supported"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", PLANNING)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from support.projects import SampleProject
 
 from rules.cli import main
+from support.projects import SampleProject
 
 if TYPE_CHECKING:
     from pathlib import Path
