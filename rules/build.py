@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -85,7 +86,8 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
         index = store.index
         index.start_build(build_id, datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"))
         try:
-            results = _execution(prepared.project, store, prepared, build_id, observer, request).run(prepared.order, prepared.broken)
+            execution = _execution(prepared.project, store, prepared, build_id, observer, request)
+            results = execution.run(prepared.order, prepared.broken)
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
             index.finish_build(build_id, time.perf_counter() - started, status, {})
@@ -100,7 +102,7 @@ def survey(
 ) -> tuple[Mapping[str, Rule], Dag, tuple[str, ...]]:
     """Return rules, DAG and the selected products without compiling (unless `changed` is asked for)."""
     with open_store(project.root, observer.say, building=False) as store:
-        if any("changed" in selector for selector in (*request.select, *request.exclude)):
+        if _asks_for_changed(request):
             prepared = prepare(project, request, store)
             return prepared.rules, prepared.dag, prepared.order
         rules, unparsed = load_rules(project, store.index, FileDigests(project.root, store.index))
@@ -113,7 +115,7 @@ def survey(
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
     """Steps 1 to 5: from files to a plan."""
     files = FileDigests(project.root, store.index)
-    # Read again now that the store is ours, and digested before that: an edit from here on shows in the next no-op check.
+    # Digested, then read again now that the store is ours: an edit from here on shows in the next no-op check.
     files.digest(FILE)
     project = load_project(project.root)
     profile = _profile(project, request)
@@ -147,7 +149,9 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     selected = {name: compiled[name].node for name in order if name in compiled}
     verdicts = make_plan(selected, contents, known, store.content, forced)
     files.save()
-    return Prepared(project, dag, rules, compiled, broken, order, forced, verdicts, known, contents, sources, files, profile)
+    return Prepared(
+        project, dag, rules, compiled, broken, order, forced, verdicts, known, contents, sources, files, profile
+    )
 
 
 def _profile(project: Project, request: Request) -> Profile:
@@ -160,6 +164,11 @@ def replace_jobs(profile: Profile, jobs: int) -> Profile:
     import msgspec
 
     return msgspec.structs.replace(profile, jobs=jobs)
+
+
+def _asks_for_changed(request: Request) -> bool:
+    """Whether a selector is about what changed, which takes compiling to know."""
+    return any("changed" in re.split(r"[\s,+@\d]+", selector) for selector in (*request.select, *request.exclude))
 
 
 def _selection(
@@ -175,7 +184,10 @@ def _selection(
         forced = frozenset(select(dag, facts, request.force)) if request.force else frozenset()
     except SelectionError as error:
         raise UserError(error.message, code="selection", hint=error.hint) from error
-    return order, forced
+    if forced and forced.isdisjoint(order):
+        message = f"{min(forced)} is to be forced, but is not selected"
+        raise UserError(message, code="selection", hint="select it too, or force without --select")
+    return order, forced.intersection(order)
 
 
 def _contents(

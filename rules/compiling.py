@@ -168,10 +168,11 @@ class _Work:
         return head
 
     def _learn(self, key: str, schema: Schema) -> None:
-        self._fresh_schemas[key] = _schema_record(schema)
+        self._fresh_schemas[f"{key} {COMPILER}"] = _schema_record(schema)
 
     def _known(self, key: str) -> Schema | None:
-        record = self._fresh_schemas.get(key) or self._index.memo("schemas", [key]).get(key)
+        memo = f"{key} {COMPILER}"
+        record = self._fresh_schemas.get(memo) or self._index.memo("schemas", [memo]).get(memo)
         return _schema(record) if record is not None else None
 
 

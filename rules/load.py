@@ -26,9 +26,9 @@ from rules.project import NAME, Project, config_where, read_text
 
 
 def _compiler_identity() -> str:
-    """Return what parses and compiles: the versions of SQLGlot and of the function catalogue, and our own source."""
-    own = Path(compiler.__file__).parent
-    sources = sorted(own.rglob("*.py"))
+    """Return what parses, compiles and plans: versions of SQLGlot and of the function catalogue, and our own source."""
+    folders = (Path(compiler.__file__).parent, Path(__file__).parent / "engine")
+    sources = sorted(path for folder in folders for path in folder.rglob("*.py"))
     digests = " ".join(file_digest(path) for path in sources)
     return digest_of(f"{FORMAT} {sqlglot.__version__} {ENGINE} {digests}".encode())
 

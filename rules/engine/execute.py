@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datafusion import DataFrame, ParquetWriterOptions, SessionContext
+from datafusion import DataFrame, ParquetWriterOptions, SessionContext, col
 
 from cache.bags import bag_digest
 from cache.digests import TableDigest, TableDigester
 from cache.levels import type_name
 from compiler.schema import Schema
 from rules.engine.session import EngineError, clean_message, make_session, qualified_name
-from rules.engine.types import stored_schema, to_arrow
+from rules.engine.types import storable_schema, stored_schema, to_arrow
 from rules.profiles import Profile
 
 _READ_ROWS = 1 << 16
@@ -52,7 +52,7 @@ def execute(sql: str, inputs: Iterable[EngineInput], schema: Schema, target: Pat
     started = time.perf_counter()
     try:
         frame = open_frame(sql, inputs, target.parent, profile)
-        _write(frame, target, schema)
+        _write(frame, target)
     except EngineError:
         raise
     except Exception as error:  # the engine raises plain Exception for whatever goes wrong at run time
@@ -118,7 +118,12 @@ def _location(entry: EngineInput, scratch: Path) -> str:
     return f"{folder.as_uri()}/"
 
 
-def _write(frame: DataFrame, target: Path, schema: Schema) -> None:
+def _write(frame: DataFrame, target: Path) -> None:
+    planned = frame.schema()
+    written = storable_schema(planned)
+    if written != planned:
+        columns = [col(f'"{name.replace(chr(34), chr(34) * 2)}"') for name in planned.names]
+        frame = frame.select(
+            *(column.cast(field.type).alias(field.name) for column, field in zip(columns, written, strict=True))
+        )
     frame.write_parquet(target.as_uri(), ParquetWriterOptions(compression="zstd(3)"))
-    if not target.exists():  # an empty result may leave no file at all
-        pq.write_table(to_arrow(schema).empty_table(), target, compression="zstd")

@@ -10,7 +10,7 @@ from cache.levels import UnsupportedTypeError
 from compiler.errors import SqlError
 from compiler.schema import Schema
 from rules.engine.session import clean_message, make_session, qualified_name
-from rules.engine.types import to_arrow, to_schema
+from rules.engine.types import storable_schema, to_arrow, to_schema
 from rules.profiles import Profile
 
 
@@ -33,7 +33,8 @@ class EnginePlanner:
             # The frame's own schema is not always what comes out: an int UNION ALL bigint is announced as int. What
             # the optimiser leaves, types coerced, is.
             optimised = self._session.sql(sql).optimized_logical_plan()
-            schema = to_schema(self._session.create_dataframe_from_logical_plan(optimised).schema())
+            planned = self._session.create_dataframe_from_logical_plan(optimised).schema()
+            schema = to_schema(storable_schema(planned))
         except UnsupportedTypeError as error:
             raise SqlError(f"output {_rest(error)} cannot be stored", hint="cast it", code="type") from error
         except Exception as error:  # the engine raises ValueError, plain Exception and more

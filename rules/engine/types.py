@@ -34,7 +34,12 @@ def stored_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def storable_type(dtype: pa.DataType) -> pa.DataType:
-    """Return the type as which a column is ingested: Parquet has no times in seconds."""
+    """Return the type as which a column is written: Parquet has no times in seconds, and no intervals.
+
+    Raises `UnsupportedTypeError`.
+    """
+    if pa.types.is_interval(dtype):
+        raise UnsupportedTypeError(dtype)
     if pa.types.is_timestamp(dtype) and dtype.unit == "s":
         return pa.timestamp("ms", dtype.tz)
     if pa.types.is_time32(dtype):
@@ -46,6 +51,17 @@ def storable_type(dtype: pa.DataType) -> pa.DataType:
     if pa.types.is_list(dtype) or pa.types.is_large_list(dtype):
         return pa.list_(dtype.value_field.with_type(storable_type(dtype.value_type)))
     return dtype
+
+
+def storable_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with which a table is written. Raises `UnsupportedTypeError`, naming the column."""
+    fields = []
+    for field in schema:
+        try:
+            fields.append(field.with_type(storable_type(field.type)))
+        except UnsupportedTypeError as error:
+            raise UnsupportedTypeError(error.dtype, field.name) from error
+    return pa.schema(fields)
 
 
 def to_schema(schema: pa.Schema) -> Schema:

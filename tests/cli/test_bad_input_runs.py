@@ -66,8 +66,8 @@ def test_rule_that_does_not_compile_stops_its_readers_alone(project: SampleProje
 
 def test_source_that_vanishes_during_the_build(project: SampleProject) -> None:
     """The engine would read a file that is not there as an empty table."""
-    heavy = "SELECT COUNT(*) AS n FROM generate_series(1, 60000000) AS s(v) WHERE s.v % 7 = (SELECT MIN(o.order_id) FROM orders AS o)"
-    project.sql("early", heavy)
+    some = "s.v % 7 = (SELECT MIN(o.order_id) FROM orders AS o)"
+    project.sql("early", f"SELECT COUNT(*) AS n FROM generate_series(1, 60000000) AS s(v) WHERE {some}")
     project.sql("late", "SELECT e.n, c.name FROM early AS e CROSS JOIN customers AS c")
     with _started(project, "build", "--json", "-j", "1", "-v") as build:
         _wait_for(build, "running  early")
@@ -203,7 +203,8 @@ def test_product_of_the_last_build_is_read_while_the_rule_is_broken(project: Sam
 
 
 def _endless(name: str) -> str:
-    return f"SELECT SUM(a.v * b.v % 7) AS n FROM generate_series(1, 100000) AS a(v) CROSS JOIN generate_series(1, 100000000) AS b(v), {name} AS f"
+    pairs = "generate_series(1, 100000) AS a(v) CROSS JOIN generate_series(1, 100000000) AS b(v)"
+    return f"SELECT SUM(a.v * b.v % 7) AS n FROM {pairs} CROSS JOIN {name} AS f"
 
 
 def _started(project: SampleProject, *arguments: str) -> subprocess.Popen[str]:
