@@ -16,6 +16,7 @@ from compiler.resolve import fold
 
 CTEs = Mapping[str, exp.CTE]
 Scope = Mapping[str, exp.Expr]
+"""Aliases and the FROM items they stand for."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,12 @@ def item_name(item: exp.Expr) -> str | None:
     return fold(identifier) if isinstance(identifier, exp.Identifier) else None
 
 
+def is_semi_joined(item: exp.Expr) -> bool:
+    """Whether a FROM item is the right side of a semi- or anti-join, whose columns the query does not have."""
+    join = item.parent
+    return isinstance(join, exp.Join) and join.kind in {"SEMI", "ANTI"}
+
+
 def _visit(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) -> None:
     """Visit what is no FROM item; `scopes` are the aliases in sight, innermost query first."""
     if isinstance(node, exp.Column):
@@ -66,11 +73,16 @@ def _visit(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) 
     done = {"with_"}
     if isinstance(node, exp.Select):
         items, joins = _from_items(node)
-        inner = (_scope(items), *scopes)
+        everything = _scope(items)
+        # The right side of a semi-join is seen by its own ON alone; elsewhere its name can mean that of an outer query.
+        visible = {name: item for name, item in everything.items() if not is_semi_joined(item)}
+        inner = (visible, *scopes)
         for item in items:
             _item(item, inner, scopes, ctes, names)
         for join in joins:
-            _visit_arguments(join, {"this", "using"}, inner, ctes, names)
+            own = item_name(join.this)
+            seen = {**visible, own: join.this} if own is not None and is_semi_joined(join.this) else visible
+            _visit_arguments(join, {"this", "using"}, (seen, *scopes), ctes, names)
         names.items += items
         scopes, done = inner, {"with_", "from_", "joins"}
     _visit_arguments(node, done, scopes, ctes, names)

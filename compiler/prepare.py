@@ -5,9 +5,11 @@ Each rewrite keeps the query's meaning and removes one thing that SQLGlot would 
 
 from __future__ import annotations
 
+from collections import Counter
+
 from sqlglot import exp
 
-from compiler.lexical import item_name, resolve_names
+from compiler.lexical import is_semi_joined, item_name, resolve_names
 from compiler.positions import located
 from compiler.resolve import fold
 
@@ -69,8 +71,9 @@ def _wrap_renamed_orders(query: exp.Query) -> None:
         if isinstance(node, exp.CTE) and isinstance(node.parent, exp.With) and node.parent.recursive:
             continue
         if body.find(exp.Order, exp.Having, exp.Qualify, exp.Distinct):
-            inner = exp.Subquery(this=body.copy(), alias=exp.TableAlias(this=alias.this.copy()))
+            inner = exp.Subquery(alias=exp.TableAlias(this=alias.this.copy()))
             body.replace(exp.select(exp.Star()).from_(inner, copy=False))
+            inner.set("this", body)  # the same node, as it can hold others of the list
 
 
 def _set_apart_names(query: exp.Query, columns: set[str]) -> None:
@@ -78,6 +81,7 @@ def _set_apart_names(query: exp.Query, columns: set[str]) -> None:
 
     * Of several CTEs of one name, all but the first.
     * An alias that is also the name of a CTE which it does not refer to: in a subquery SQLGlot takes it for the CTE.
+    * The right side of a semi-join, where another FROM item has the same alias.
     * An alias that is also the name of a column, where it is the right side of a semi-join or is used two queries
       further in: there SQLGlot reads alias.column as a field of that column.
     """
@@ -94,13 +98,15 @@ def _set_apart_names(query: exp.Query, columns: set[str]) -> None:
         seen.add(name)
     targets = {id(table): cte for table, cte in names.tables}
     distant = {id(reference.item) for reference in names.references if reference.distance > 1}
+    counts = Counter(item_name(item) for item in names.items)
     for number, item in enumerate(names.items):
         name = item_name(item)
         if name is None:
             continue
         cte = targets.get(id(item))
         itself = cte is not None and fold(cte.args["alias"].this) == name
-        hidden = name in columns and (id(item) in distant or _is_semi_joined(item))
+        hidden = name in columns and (id(item) in distant or is_semi_joined(item))
+        hidden |= is_semi_joined(item) and counts[name] > 1
         if (name in seen and not itself) or hidden:
             renamed[id(item)] = f"{name}{MARK}{number}"
         elif cte is not None and not item.alias:
@@ -117,11 +123,6 @@ def _set_apart_names(query: exp.Query, columns: set[str]) -> None:
     for cte in ctes:
         if id(cte) in renamed:
             _rename(cte.args["alias"].this, renamed[id(cte)])
-
-
-def _is_semi_joined(item: exp.Expr) -> bool:
-    join = item.parent
-    return isinstance(join, exp.Join) and join.kind in {"SEMI", "ANTI"}
 
 
 def _rename_item(item: exp.Expr, name: str) -> None:

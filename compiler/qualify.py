@@ -145,7 +145,8 @@ def _star_of(item: exp.Expr, authored: exp.Query) -> exp.Expr | None:
     if not isinstance(column, exp.Column) or column.this.meta.get("line") is not None:
         return None
     select = output_leaf(authored)
-    stars = [star for star in select.selects if star.is_star] if select is not None else []
+    assert select is not None
+    stars = [star for star in select.selects if star.is_star]
     own = [star for star in stars if not isinstance(star, exp.Column) or star.table == column.table]
     return own[-1] if own else None
 
@@ -154,8 +155,7 @@ def _require_equal_widths(query: exp.Query) -> None:
     for operation in query.find_all(exp.SetOperation):
         if operation.args.get("by_name"):
             continue
-        sides = [side.named_selects for side in (operation.left, operation.right) if isinstance(side, exp.Query)]
-        left, right = [len(names) for names in sides]
+        left, right = len(operation.left.selects), len(operation.right.selects)
         if left != right:
             word = type(operation).__name__.upper()
             message = f"the sides of {word} have {left} and {right} columns"
@@ -176,6 +176,7 @@ def _require_resolved(query: exp.Query, schemas: InputSchemas) -> None:
 def _unresolved_filters(scope: Scope) -> list[exp.Column]:
     """Columns of HAVING and QUALIFY that are neither an input's nor an output's; a scope's own list leaves them out."""
     select = scope.expression
+    assert isinstance(select, exp.Select)
     known = set(select.named_selects)
     clauses = [select.args[key] for key in ("having", "qualify") if select.args.get(key)]
     return [
@@ -189,9 +190,9 @@ def _unresolved_filters(scope: Scope) -> list[exp.Column]:
 def _unresolved(column: exp.Column, scope: Scope, schemas: InputSchemas) -> SqlError:
     sources = {name: _source_columns(source, schemas) for name, source in scope.sources.items()}
     if column.table and column.table not in sources:
-        hint = suggestion(column.table, sources) or f"in scope: {', '.join(sorted(sources)) or 'no table'}"
+        scoped = suggestion(column.table, sources) or f"in scope: {', '.join(sorted(sources)) or 'no table'}"
         at = column.args["table"]
-        return located(at, f"unknown table or alias '{column.table}'", hint=hint, code="unknown-table")
+        return located(at, f"unknown table or alias '{column.table}'", hint=scoped, code="unknown-table")
     holders = [name for name, columns in sources.items() if column.name in columns]
     if len(holders) > 1:
         options = " or ".join(f"{holder}.{column.name}" for holder in holders)
@@ -222,8 +223,8 @@ def _explained(message: str, authored: exp.Query, schemas: InputSchemas) -> SqlE
         count = len(authored.selects)
         ordinal = next((node for node in authored.find_all(exp.Literal) if _is_ordinal(node) and node.name == name), at)
         message = f"there is no output column {name}"
-        hint = f"the query has {count} output column{'' if count == 1 else 's'}"
-        return located(ordinal, message, hint=hint, code="unknown-column")
+        counted = f"the query has {count} output column{'' if count == 1 else 's'}"
+        return located(ordinal, message, hint=counted, code="unknown-column")
     if message.startswith("Unknown column"):
         names = Counter(column for schema in schemas.known.values() for column in schema.names)
         hint = suggestion(name, _columns_near(at, authored, schemas) or names)

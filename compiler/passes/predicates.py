@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
 from compiler.encode import blind_key, encode
 
+_NUMBERED = re.compile(rb'(?<=")_([tc])(\d+)(?=")')
 _FLIPPED: dict[type[exp.Expr], type[exp.Binary]] = {exp.GT: exp.LT, exp.GTE: exp.LTE}
 _NEGATED: dict[type[exp.Expr], type[exp.Binary]] = {
     exp.EQ: exp.NEQ,
@@ -45,21 +48,22 @@ def push_not(query: exp.Query) -> exp.Query:
 
 
 def sort_connectors(query: exp.Query) -> exp.Query:
-    """Order the terms of AND and OR and drop repeated ones.
+    """Order the terms of AND and OR and drop repeated ones, the innermost first: the order of terms is part of them.
 
     b = 1 AND a = 2 AND b = 1 → a = 2 AND b = 1
     """
-    for kind in (exp.And, exp.Or):
-        roots = [node for node in query.find_all(kind) if not isinstance(node.parent, kind)]
-        for root in reversed(roots):
-            terms: list[exp.Expr] = []
-            _flatten(root, kind, terms)
-            unique = {encode(term): term for term in terms}
-            ordered = sorted(unique.items(), key=lambda item: (blind_key(item[1]), item[0]))
-            rebuilt = ordered[0][1].copy()
-            for _, term in ordered[1:]:
-                rebuilt = kind(this=rebuilt, expression=term.copy())
-            root.replace(rebuilt)
+    roots = [node for node in query.find_all(exp.And, exp.Or) if type(node.parent) is not type(node)]
+    for root in reversed(roots):
+        kind = type(root)
+        terms: list[exp.Expr] = []
+        _flatten(root, kind, terms)
+        ordered = _sorted_terms(terms)
+        rebuilt = ordered[0]
+        slot = exp.Null()
+        root.replace(slot)
+        for term in ordered[1:]:
+            rebuilt = kind(this=rebuilt, expression=term)
+        slot.replace(rebuilt)
     return query
 
 
@@ -107,5 +111,24 @@ def _flatten(node: exp.Expr, kind: type[exp.Expr], terms: list[exp.Expr]) -> Non
         terms.append(node)
 
 
+def _sorted_terms(terms: list[exp.Expr]) -> list[exp.Expr]:
+    """Return different terms in an order that names decide only between terms that differ in nothing else."""
+    groups: dict[str, list[exp.Expr]] = {}
+    for term in terms:
+        groups.setdefault(blind_key(term), []).append(term)
+    ordered: list[exp.Expr] = []
+    for _, group in sorted(groups.items()):
+        if len(group) > 1:
+            unique = {encode(term): term for term in group}
+            group = [unique[key] for key in sorted(unique, key=_by_number)]  # noqa: PLW2901 — the same, in order
+        ordered += group
+    return ordered
+
+
+def _by_number(encoded: bytes) -> bytes:
+    """_t9 comes before _t10."""
+    return _NUMBERED.sub(lambda found: b"_" + found[1] + found[2].rjust(6, b"0"), encoded)
+
+
 def _sort_key(node: exp.Expr) -> tuple[str, bytes]:
-    return blind_key(node), encode(node)
+    return blind_key(node), _by_number(encode(node))

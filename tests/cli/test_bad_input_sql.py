@@ -78,7 +78,7 @@ UNKNOWN_COLUMNS = {
     "in a derived table": "SELECT s.amount FROM (SELECT «amout AS amount FROM orders) AS s",
     "in a subquery": "SELECT name FROM customers WHERE customer_id IN (SELECT «amout FROM orders)",
     "in EXISTS": f"SELECT c.name FROM customers AS c WHERE EXISTS (SELECT 1 {JOIN} WHERE o.«amout = 1)",
-    "of the outer query": "SELECT 1 AS a FROM orders AS o WHERE EXISTS (SELECT 1 FROM customers AS c WHERE o.«amout = 1)",
+    "of the outer query": "SELECT 1 AS a FROM orders AS o WHERE EXISTS (SELECT 1 FROM customers WHERE o.«amout = 1)",
     "in a set operation": "SELECT amount FROM orders UNION ALL SELECT «amout FROM orders",
     "after letters of several bytes": "SELECT '日本😀' AS é, «amout FROM orders",
     "after Windows line ends": "SELECT order_id,\r\n\t«amout\r\nFROM orders",

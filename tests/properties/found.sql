@@ -27,3 +27,11 @@ SELECT order_id FROM orders WHERE (paid AND (quantity > 2 OR NOT (item_id = 1 AN
 SELECT 2 AS a, employee_id AS b FROM employees UNION ALL SELECT 1 AS a, item_id AS b FROM items ORDER BY a, b LIMIT 3;
 -- case: limit_over_a_union_all_read_by_a_window
 SELECT t.a, RANK() OVER (ORDER BY t.b) AS r FROM (SELECT DATE '2024-01-31' AS a, employee_id AS b FROM employees UNION ALL SELECT DATE '1969-12-31' AS a, item_id AS b FROM items ORDER BY a, b DESC LIMIT 3) AS t;
+-- case: cte_with_a_column_list_inside_a_derived_table_with_one
+SELECT q.a FROM (WITH x(i, d) AS (SELECT joined_on AS e, name AS i FROM customers ORDER BY e, i LIMIT 3) SELECT x.d AS n, x.i AS m FROM x ORDER BY m, n LIMIT 2) AS q(a, b);
+-- case: alias_of_an_anti_join_that_means_an_outer_table_in_where
+SELECT customers.customer_id FROM customers WHERE EXISTS (SELECT 1 FROM orders AS o LEFT ANTI JOIN events AS customers ON customers.customer_id = o.item_id WHERE o.customer_id = customers.customer_id AND customers.tier > 0);
+-- case: comma_before_a_right_join
+SELECT e.name AS a, o.price AS b, i.item_id AS c FROM employees AS e, orders AS o RIGHT JOIN items AS i ON o.paid = i.in_stock;
+-- case: comma_before_a_full_join_after_a_comma
+SELECT COUNT(*) AS n, COUNT(e.name) AS a, COUNT(o.status) AS b FROM employees AS e, customers AS c, orders AS o FULL JOIN items AS i ON o.item_id = i.item_id;

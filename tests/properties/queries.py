@@ -308,9 +308,13 @@ class _Queries:
             else:
                 body = self.correlated(inner, depth, lambda sub: self.value(sub, kind))
             return f"{self.column(view, kind) or self.rng.choice(_LITERALS[kind])} {negated}IN ({body})"
-        items = self.rng.choice(("1", "*", "NULL", "column"))
-        body = self.correlated(inner, depth, lambda sub: items if items != "column" else self.value(sub, STR))
+        body = self.correlated(inner, depth, self.exists_item)
         return f"{negated}EXISTS ({body})"
+
+    def exists_item(self, view: Frame) -> str:
+        # Over a join whose sides share a column's name, the engine correlates EXISTS (SELECT *) by the wrong one.
+        items = ("1", "NULL", self.value(view, STR), "*" if len(view.sources) == 1 else "2")
+        return self.rng.choice(items)
 
     def scalar(self, view: Frame, depth: int) -> str:
         self.budget -= 1
