@@ -73,7 +73,9 @@ def make_plan(
     content_of: Callable[[str], Content],
     forced: frozenset[str],
 ) -> Plan:
-    """Judge `nodes` (in order). `contents` holds what is known of inputs outside the plan: sources, unselected products.
+    """Judge `nodes` (in order).
+
+    `contents` holds what is known of inputs outside the plan: sources, and products that are not selected.
 
     `content_of` tells the content of an artifact.
     """
@@ -113,7 +115,9 @@ def judge(
         return Judgement(node.name, "run", "its artifact is missing from the store", key)
     if last is not None and last.artifact == artifact:
         unchanged = "the rule and everything it reads are unchanged"
-        reason = unchanged if last.key == key else f"{_why(node, contents, last)}, but its result is known to be the same"
+        reason = (
+            unchanged if last.key == key else f"{_why(node, contents, last)}, but its result is known to be the same"
+        )
         return Judgement(node.name, "clean", reason, key, artifact)
     why = _why(node, contents, last)
     return Judgement(node.name, "restore", f"{why}; an earlier build computed just this", key, artifact)

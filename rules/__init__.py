@@ -10,7 +10,7 @@ _HERE = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
 
 
 class _Siblings:
-    """Finds our own packages beside this one, whatever stands on `sys.path`: their names are ones that users have too."""
+    """Finds our own packages beside this one, whatever stands on `sys.path`: users have their names too."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
@@ -19,4 +19,4 @@ class _Siblings:
 
 
 if not any(finder is _Siblings for finder in sys.meta_path):
-    sys.meta_path.insert(0, _Siblings)  # type: ignore[arg-type]  # a class with a static find_spec is a finder
+    sys.meta_path.insert(0, _Siblings)

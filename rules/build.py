@@ -97,9 +97,7 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
         return report
 
 
-def survey(
-    project: Project, request: Request, observer: Observer
-) -> tuple[Mapping[str, Rule], Dag, tuple[str, ...]]:
+def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapping[str, Rule], Dag, tuple[str, ...]]:
     """Return rules, DAG and the selected products without compiling (unless `changed` is asked for)."""
     with open_store(project.root, observer.say, building=False) as store:
         if _asks_for_changed(request):
@@ -128,7 +126,9 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     def compile_for(wanted: Iterable[str]) -> dict[str, CompiledRule]:
         needed = dag.closure(wanted)
         order = [name for name in dag.order if name in needed]
-        opened = sources.open(sorted({source for name in order for source in dag.inputs[name] if source in project.sources}))
+        opened = sources.open(
+            sorted({source for name in order for source in dag.inputs[name] if source in project.sources})
+        )
         schemas = {name: table.schema for name, table in opened.items()}
         return compile_rules(project, profile, store.index, rules, order, schemas, broken)
 
@@ -208,7 +208,9 @@ def _contents(
         for source, reads in zip(node.inputs, node.reads, strict=True):
             wanted.setdefault(source, set()).update(reads)
         outside |= {other for other in node.dependencies if other not in order and other not in project.sources}
-    contents = {name: sources.content(name, sorted(columns)) for name, columns in wanted.items() if name in project.sources}
+    contents = {
+        name: sources.content(name, sorted(columns)) for name, columns in wanted.items() if name in project.sources
+    }
     for name in sorted(outside):
         last = known.products.get(name)
         if last is None or not store.present(last.artifact):
@@ -220,7 +222,9 @@ def _contents(
 
 
 def _refuse_broken(prepared: Prepared, *, keep_going: bool) -> None:
-    errors = [error for name, error in prepared.broken.items() if name in prepared.order or name not in prepared.compiled]
+    errors = [
+        error for name, error in prepared.broken.items() if name in prepared.order or name not in prepared.compiled
+    ]
     if errors and not keep_going:
         raise UserErrors(errors)
 
@@ -265,7 +269,9 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
         index.finish_build(report.build, report.seconds, "ok" if report.ok else "failed", report.summary)
         index.drop_products(gone)
         if complete and not volatile:
-            index.set_snapshot(noop.snapshot(project, prepared.profile, prepared.files, prepared.sources, report, store))
+            index.set_snapshot(
+                noop.snapshot(project, prepared.profile, prepared.files, prepared.sources, report, store)
+            )
 
 
 def _row(result: Result) -> tuple[str, str, bool | None, str, float | None, str | None]:

@@ -45,7 +45,10 @@ class Body:
 
 
 def make_dag(project: Project, rules: Mapping[str, Rule]) -> tuple[Dag, dict[str, UserError]]:
-    """Return the DAG of all rules, and an error for each rule that reads what does not exist. Raises `UserError` on cycles."""
+    """Return the DAG of all rules, and an error for each rule that reads what does not exist.
+
+    Raises `UserError` on cycles.
+    """
     resolve = make_resolver([*project.sources, *rules])
     inputs: dict[str, tuple[str, ...]] = {}
     errors: dict[str, UserError] = {}
@@ -147,12 +150,18 @@ class _Work:
             inputs.append([table, name, [[column.name, column.type] for column in self.schemas.known[name].columns]])
         variables = {name: repr(self._project.variables.get(name)) for name in rule.parsed.variables}
         engine = [self._identity.version, self._identity.settings, self._identity.float_settings]
-        return fingerprint({"text": rule.digest, "compiler": COMPILER, "inputs": inputs, "vars": variables, "engine": engine})
+        return fingerprint(
+            {"text": rule.digest, "compiler": COMPILER, "inputs": inputs, "vars": variables, "engine": engine}
+        )
 
     def _compile(self, rule: Rule, memo: str) -> Any:
         if self._compiler is None:
             self._compiler = Compiler(
-                self.schemas, self._project.variables, self._identity, _LazyPlanner(self._profile, self._learn), self._known
+                self.schemas,
+                self._project.variables,
+                self._identity,
+                _LazyPlanner(self._profile, self._learn),
+                self._known,
             )
         options = Options(rule.options.volatile, rule.options.tier, rule.options.key)
         try:
@@ -209,7 +218,9 @@ def _unknown_input(project: Project, rule: Rule, known: list[str]) -> UserError:
     except SqlError as error:
         return user_error(error, rule.path)
     table = rule.parsed.tables[0]
-    return UserError(f"unknown input '{table}'", code="unknown-input", where=Where(rule.path), hint=suggestion(table, known))
+    return UserError(
+        f"unknown input '{table}'", code="unknown-input", where=Where(rule.path), hint=suggestion(table, known)
+    )
 
 
 def _where_read(project: Project, rule: Rule, resolve: Callable[[str], str | None]) -> Where:

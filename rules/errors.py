@@ -1,4 +1,4 @@
-"""The three error families: what a user can cause (1 or 2), an interrupt (130), and everything else (3, a bug of ours)."""
+"""The three error families: what a user can cause (1 or 2), an interrupt (130), everything else (3, a bug of ours)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class UserError(Exception):
         self.exit_code = exit_code
 
 
-class UserErrors(Exception):
+class UserErrors(Exception):  # noqa: N818 — the plural of UserError
     """Several `UserError`s found together, such as one in each of three rules."""
 
     def __init__(self, errors: list[UserError]) -> None:

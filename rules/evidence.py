@@ -13,15 +13,23 @@ from rules.profiles import Profile
 
 
 def keep(
-    store: Path, build: str, name: str, sql: str, profile: Profile, inputs: Iterable[EngineInput], error: str | None = None
+    store: Path,
+    build: str,
+    name: str,
+    sql: str,
+    profile: Profile,
+    inputs: Iterable[EngineInput],
+    error: str | None = None,
 ) -> str:
-    """Write evidence/BUILD/NAME/ (query.sql, settings.json, error.txt); return the query's path as shown to the user."""
+    """Write evidence/BUILD/NAME/ (query.sql, settings.json, error.txt); return the path of the query."""
     folder = store / "evidence" / build / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "query.sql").write_text(sql + "\n", encoding="utf-8")
     settings = {
         "profile": msgspec.to_builtins(profile),
-        "inputs": {entry.name: {"files": [str(file) for file in entry.files], "columns": entry.columns} for entry in inputs},
+        "inputs": {
+            entry.name: {"files": [str(file) for file in entry.files], "columns": entry.columns} for entry in inputs
+        },
     }
     (folder / "settings.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     if error is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import sqlglot
+from sqlglot._version import __version__ as sqlglot_version
 
 import compiler
 from cache.filedigest import file_digest
@@ -30,7 +30,7 @@ def _compiler_identity() -> str:
     folders = (Path(compiler.__file__).parent, Path(__file__).parent / "engine")
     sources = sorted(path for folder in folders for path in folder.rglob("*.py"))
     digests = " ".join(file_digest(path) for path in sources)
-    return digest_of(f"{FORMAT} {sqlglot.__version__} {ENGINE} {digests}".encode())
+    return digest_of(f"{FORMAT} {sqlglot_version} {ENGINE} {digests}".encode())
 
 
 COMPILER = _compiler_identity()

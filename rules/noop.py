@@ -155,5 +155,7 @@ def _tools() -> list[list[Any]]:
     for package in ("rules", "rules/commands", "rules/engine", "compiler", "compiler/passes", "cache", "graph"):
         with os.scandir(os.path.join(root, package)) as entries:
             files = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith((".py", ".sql"))]
-        found += [[name, status.st_size, status.st_mtime_ns] for name, status in sorted(files, key=lambda item: item[0])]
+        found += [
+            [name, status.st_size, status.st_mtime_ns] for name, status in sorted(files, key=lambda item: item[0])
+        ]
     return found

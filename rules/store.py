@@ -121,7 +121,9 @@ def _lock(path: Path, say: Say) -> Iterator[None]:
         lock.acquire()
     except OSError as error:
         message = f"cannot write the store at {path.parent}: {error.strerror or error}"
-        raise StoreError(message, hint="the project folder must be writable, or set RULES_STORE to one that is") from error
+        raise StoreError(
+            message, hint="the project folder must be writable, or set RULES_STORE to one that is"
+        ) from error
     try:
         yield
     finally:

@@ -27,7 +27,9 @@ class EnginePlanner:
         try:
             for name, (schema, visible) in inputs.items():
                 fields = [field for field in to_arrow(schema) if field.name in visible]
-                empty = pa.schema(fields).empty_table().to_batches() or [pa.RecordBatch.from_pylist([], pa.schema(fields))]
+                empty = pa.schema(fields).empty_table().to_batches() or [
+                    pa.RecordBatch.from_pylist([], pa.schema(fields))
+                ]
                 self._session.register_record_batches(qualified_name(name), [empty])
                 names.append(name)
             # The frame's own schema is not always what comes out: an int UNION ALL bigint is announced as int. What

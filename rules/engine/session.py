@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 from datafusion.catalog import Schema as CatalogSchema
 
@@ -42,8 +43,9 @@ def clean_message(error: BaseException) -> str:
     text = re.sub(r"\s+", " ", str(error)).strip()
     while True:
         shorter = re.sub(
-            r"^(DataFusion error|Error during planning|Schema error|Arrow error|Execution error|Optimizer rule '\w+' failed"
-            r"|caused by|External error|type_coercion|Parquet error|This feature is not implemented|Context): ?",
+            r"^(DataFusion error|Error during planning|Schema error|Arrow error|Execution error"
+            r"|Optimizer rule '\w+' failed|caused by"
+            r"|External error|type_coercion|Parquet error|This feature is not implemented|Context): ?",
             "",
             text,
         )

@@ -9,7 +9,6 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-
 from support.projects import FIXTURES, SampleProject
 
 
@@ -95,7 +94,7 @@ def test_a_source_column_reaches_its_readers_and_no_further(project: SampleProje
 
 def test_a_column_of_a_text_source(project: SampleProject) -> None:
     project.edit("data/airlines.csv", "Endeavor Air Inc.", "Endeavor Air")
-    names = {name for name in executed(project)}
+    names = executed(project)
     assert "carrier_scorecard" in names
     assert "clean_flights" not in names
     assert "route_league" not in names
@@ -103,9 +102,7 @@ def test_a_column_of_a_text_source(project: SampleProject) -> None:
 
 def test_a_variable_reaches_the_rules_that_use_it(project: SampleProject) -> None:
     project.edit("rules.toml", "min_flights = 100 ", "min_flights = 101 ")
-    users = {
-        path.stem for path in (project.root / "rules").rglob("*.sql") if "$min_flights" in path.read_text()
-    }
+    users = {path.stem for path in (project.root / "rules").rglob("*.sql") if "$min_flights" in path.read_text()}
     ran = executed(project)
     assert users <= ran
     unrelated = {"clean_flights", "clean_weather", "hub_comparison", "quality_summary"}

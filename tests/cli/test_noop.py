@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from support.projects import SampleProject
 
 HEAVY = ("sqlglot", "ibis", "datafusion", "pyarrow", "networkx", "numpy")

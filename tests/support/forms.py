@@ -45,7 +45,9 @@ class StoredDatabase:
     def _authored(self) -> SessionContext:
         session = make_session(PROFILE)
         for name, table in self.tables.items():
-            session.register_parquet(f'"{name}"', self._file(name), schema=stored_schema(table.schema), file_extension="")
+            session.register_parquet(
+                f'"{name}"', self._file(name), schema=stored_schema(table.schema), file_extension=""
+            )
         return session
 
     def authored(self, sql: str) -> pa.Table:
@@ -58,7 +60,9 @@ class StoredDatabase:
 
     def canonical(self, compiled: Compiled) -> pa.Table:
         """Run the canonical form: inputs are named by position and show the columns of their read sets alone."""
-        return self._run(canonical_sql(compiled), dict(zip(compiled.inputs, compiled.reads, strict=True)), compiled.inputs)
+        return self._run(
+            canonical_sql(compiled), dict(zip(compiled.inputs, compiled.reads, strict=True)), compiled.inputs
+        )
 
     def _run(self, sql: str, columns: Mapping[str, Collection[str]], positions: tuple[str, ...] = ()) -> pa.Table:
         shown = {name: str(number) for number, name in enumerate(positions)} or {name: name for name in columns}
@@ -87,7 +91,9 @@ def scrambled(database: StoredDatabase, compiled: Compiled, seed: int) -> Stored
         columns = []
         for column, field in zip(table.columns, table.schema, strict=True):
             if field.name not in reads[name]:
-                order = [None if rng.random() < 0.3 else row for row in rng.sample(range(table.num_rows), table.num_rows)]
+                order = [
+                    None if rng.random() < 0.3 else row for row in rng.sample(range(table.num_rows), table.num_rows)
+                ]
                 column = column.combine_chunks().take(pa.array(order, pa.int64()))  # noqa: PLW2901 — the other column
             columns.append(column)
         tables[name] = pa.Table.from_arrays(columns, schema=table.schema)

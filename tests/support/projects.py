@@ -70,7 +70,13 @@ class SampleProject:
         """Run `rules` in the project's folder, in a process of its own."""
         environment = {**os.environ, **(env or {})}
         return subprocess.run(
-            [str(RULES), *arguments], cwd=self.root, env=environment, capture_output=True, text=True, timeout=240, check=False
+            [str(RULES), *arguments],
+            cwd=self.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
         )
 
     def json(self, *arguments: str, expect: int = 0, env: Mapping[str, str] | None = None) -> dict[str, Any]:
