@@ -76,7 +76,11 @@ def _parenthesised(tree: exp.Query) -> exp.Query:
             continue
         if isinstance(parent, exp.Escape):
             continue
-        if not _is_operator(node) or parent is None or not (_is_operator(parent) or isinstance(parent, exp.Bracket | exp.Cast)):
+        if (
+            not _is_operator(node)
+            or parent is None
+            or not (_is_operator(parent) or isinstance(parent, exp.Bracket | exp.Cast))
+        ):
             continue
         if isinstance(node, exp.Connector) and type(node) is type(parent) and node.arg_key == "this":
             continue

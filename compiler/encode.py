@@ -1,20 +1,24 @@
 """An AST as bytes and back: what fingerprints hash, what the index stores, what `diff` reads.
 
 A node is `[class name, {argument: value, …}]` in compact JSON with sorted keys. Comments, positions and every other
-`meta` stay out, and so does an argument that is None, False or an empty list: SQLGlot itself leaves such arguments out or
-sets them as it happens to parse. False is kept where it says something: in a required argument (FALSE itself, and what
-tells 1 from '1') and in UNION ALL, which is a union that is not distinct.
+`meta` stay out, and so does an argument that is None, False or an empty list: SQLGlot itself leaves such arguments out
+or sets them as it happens to parse. False is kept where it says something: in a required argument (FALSE itself, and
+what tells 1 from '1') and in UNION ALL, which is a union that is not distinct.
 (`hash()` and `==` of SQLGlot ignore case on some nodes, and are seeded.)
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from sqlglot import exp
 
 import compiler.functions as own_nodes
+
+_INTERNAL = re.compile(r"_[tc]\d+")
+"""What compiler.passes.names calls tables and columns."""
 
 
 def encode(node: exp.Expr) -> bytes:
@@ -38,6 +42,8 @@ def _dump(value: Any, *, blind: bool = False) -> Any:
     if isinstance(value, exp.Expr):
         if blind and isinstance(value, exp.Column) and value.table:
             return ["Column", {"this": _dump(value.this)}]
+        if blind and isinstance(value, exp.Identifier) and _INTERNAL.fullmatch(value.this):
+            return ["Identifier", {}]
         if blind and isinstance(value, exp.Table | exp.TableAlias):
             return [type(value).__name__, {}]
         arguments = {

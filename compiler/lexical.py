@@ -6,7 +6,8 @@ and the right side of a semi-join for nothing at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -88,7 +89,9 @@ def _visit(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) 
     _visit_arguments(node, done, scopes, ctes, names)
 
 
-def _visit_arguments(node: exp.Expr, done: Set[str], scopes: tuple[Scope, ...], ctes: CTEs, names: Names) -> None:
+def _visit_arguments(
+    node: exp.Expr, done: AbstractSet[str], scopes: tuple[Scope, ...], ctes: CTEs, names: Names
+) -> None:
     for key, value in node.args.items():
         if key not in done:
             for child in value if isinstance(value, list) else (value,):
@@ -126,7 +129,9 @@ def _scope(items: list[exp.Expr]) -> Scope:
         if name is None:
             continue
         if name in scope:
-            raise located(item, f"two tables are called '{name}' here", hint="give one another alias", code="duplicate-alias")
+            raise located(
+                item, f"two tables are called '{name}' here", hint="give one another alias", code="duplicate-alias"
+            )
         scope[name] = item
     return scope
 

@@ -9,7 +9,7 @@ from collections import Counter
 
 from sqlglot import exp
 
-from compiler.lexical import is_semi_joined, item_name, resolve_names
+from compiler.lexical import Names, is_semi_joined, item_name, resolve_names
 from compiler.positions import located
 from compiler.resolve import fold
 
@@ -25,6 +25,11 @@ def prepare(query: exp.Query, columns: set[str]) -> None:
     _wrap_renamed_tables(query)
     _wrap_renamed_orders(query)
     _set_apart_names(query, columns)
+
+
+def as_written(name: str) -> str:
+    """Return a name without what `prepare` has added to it, for messages."""
+    return name.partition(MARK)[0] or name
 
 
 def drop_recursive_columns(query: exp.Query) -> None:
@@ -61,8 +66,8 @@ def _wrap_renamed_tables(query: exp.Query) -> None:
 def _wrap_renamed_orders(query: exp.Query) -> None:
     """(SELECT b AS x FROM t ORDER BY x LIMIT 1) AS q(a) → (SELECT * FROM (SELECT b AS x … LIMIT 1) AS q) AS q(a).
 
-    `qualify` gives a renamed query's outputs their new names, and its ORDER BY, HAVING or QUALIFY would look for the old
-    ones, or find another column under them.
+    `qualify` gives a renamed query's outputs their new names, and its ORDER BY, HAVING or QUALIFY would look for the
+    old ones, or find another column under them.
     """
     for node in list(query.find_all(exp.CTE, exp.Subquery)):
         alias, body = node.args.get("alias"), node.this
@@ -77,40 +82,12 @@ def _wrap_renamed_orders(query: exp.Query) -> None:
 
 
 def _set_apart_names(query: exp.Query, columns: set[str]) -> None:
-    """Rename the CTEs and aliases that SQLGlot's scopes would mix up with others.
-
-    * Of several CTEs of one name, all but the first.
-    * An alias that is also the name of a CTE which it does not refer to: in a subquery SQLGlot takes it for the CTE.
-    * The right side of a semi-join, where another FROM item has the same alias.
-    * An alias that is also the name of a column, where it is the right side of a semi-join or is used two queries
-      further in: there SQLGlot reads alias.column as a field of that column.
-    """
+    """Rename the CTEs and aliases that SQLGlot's scopes would mix up with others, and all that refers to them."""
     names = resolve_names(query)
     ctes = list(query.find_all(exp.CTE))
-    columns = columns | {alias.alias for alias in query.find_all(exp.Alias)}
-    columns |= {fold(name) for alias in query.find_all(exp.TableAlias) for name in alias.columns}
-    renamed: dict[int, str] = {}
-    seen: set[str] = set()
-    for number, cte in enumerate(ctes):
-        name = fold(cte.args["alias"].this)
-        if name in seen:
-            renamed[id(cte)] = f"{name}{MARK}c{number}"
-        seen.add(name)
-    targets = {id(table): cte for table, cte in names.tables}
-    distant = {id(reference.item) for reference in names.references if reference.distance > 1}
-    counts = Counter(item_name(item) for item in names.items)
-    for number, item in enumerate(names.items):
-        name = item_name(item)
-        if name is None:
-            continue
-        cte = targets.get(id(item))
-        itself = cte is not None and fold(cte.args["alias"].this) == name
-        hidden = name in columns and (id(item) in distant or is_semi_joined(item))
-        hidden |= is_semi_joined(item) and counts[name] > 1
-        if (name in seen and not itself) or hidden:
-            renamed[id(item)] = f"{name}{MARK}{number}"
-        elif cte is not None and not item.alias:
-            renamed[id(item)] = name
+    ordering = _ordering_names(query)
+    renamed = _apart_ctes(ctes, ordering)
+    renamed |= _apart_items(query, names, columns, ordering)
     for reference in names.references:
         if id(reference.item) in renamed:
             _rename(reference.column.parts[0], renamed[id(reference.item)])
@@ -125,6 +102,62 @@ def _set_apart_names(query: exp.Query, columns: set[str]) -> None:
             _rename(cte.args["alias"].this, renamed[id(cte)])
 
 
+def _apart_ctes(ctes: list[exp.CTE], ordering: set[str]) -> dict[int, str]:
+    """Return new names, by the node's id.
+
+    * Of several CTEs of one name, all but the first.
+    * A CTE whose name ORDER BY uses for an output: SQLGlot takes that for the whole of the table.
+    """
+    renamed: dict[int, str] = {}
+    seen: set[str] = set()
+    for number, cte in enumerate(ctes):
+        name = fold(cte.args["alias"].this)
+        if name in seen or name in ordering:
+            renamed[id(cte)] = f"{name}{MARK}c{number}"
+        seen.add(name)
+    return renamed
+
+
+def _apart_items(query: exp.Query, names: Names, columns: set[str], ordering: set[str]) -> dict[int, str]:
+    """Return new aliases, by the node's id.
+
+    * An alias that is also the name of a CTE which it does not refer to: in a subquery SQLGlot takes it for the CTE.
+    * The right side of a semi-join, where another FROM item has the same alias.
+    * A derived table's alias that ORDER BY uses for an output, as with CTEs.
+    * An alias that is also the name of a column, where it is the right side of a semi-join or is used two queries
+      further in: there SQLGlot reads alias.column as a field of that column.
+    """
+    columns = columns | {alias.alias for alias in query.find_all(exp.Alias)}
+    columns |= {fold(name) for alias in query.find_all(exp.TableAlias) for name in alias.columns}
+    ctes = {fold(cte.args["alias"].this) for cte in query.find_all(exp.CTE)}
+    targets = {id(table): fold(cte.args["alias"].this) for table, cte in names.tables}
+    distant = {id(reference.item) for reference in names.references if reference.distance > 1}
+    counts = Counter(item_name(item) for item in names.items)
+    renamed: dict[int, str] = {}
+    for number, item in enumerate(names.items):
+        name = item_name(item)
+        if name is None:
+            continue
+        semi = is_semi_joined(item)
+        hidden = (name in columns and (semi or id(item) in distant)) or (semi and counts[name] > 1)
+        misread = name in ordering and not item.args.get("db")
+        if hidden or misread or (name in ctes and targets.get(id(item)) != name):
+            renamed[id(item)] = f"{name}{MARK}{number}"
+        elif id(item) in targets and not item.alias:
+            renamed[id(item)] = name  # the CTE may get another name, under which nobody would find its columns
+    return renamed
+
+
+def _ordering_names(query: exp.Query) -> set[str]:
+    """Return the names without a table in ORDER BY and DISTINCT ON."""
+    return {
+        fold(column.this)
+        for order in query.find_all(exp.Order, exp.Distinct)
+        for column in order.find_all(exp.Column)
+        if not column.table and isinstance(column.this, exp.Identifier)
+    }
+
+
 def _rename_item(item: exp.Expr, name: str) -> None:
     alias = item.args.get("alias")
     if isinstance(alias, exp.TableAlias) and isinstance(alias.this, exp.Identifier):
@@ -135,4 +168,4 @@ def _rename_item(item: exp.Expr, name: str) -> None:
 
 def _rename(identifier: exp.Expr, name: str) -> None:
     identifier.set("this", name)
-    identifier.set("quoted", True)
+    identifier.args["quoted"] = True

@@ -19,7 +19,7 @@ from sqlglot.schema import MappingSchema
 from compiler.dialect import DIALECT
 from compiler.errors import SqlError
 from compiler.positions import located
-from compiler.prepare import drop_recursive_columns, prepare
+from compiler.prepare import as_written, drop_recursive_columns, prepare
 from compiler.resolve import INPUT_DB, suggestion
 from compiler.schema import Schema
 
@@ -39,7 +39,7 @@ class InputSchemas:
         if self.known.get(name) == schema:
             return
         table = exp.table_(name, db=INPUT_DB, quoted=True)
-        columns = {column: "UNKNOWN" for column in schema.names}
+        columns = dict.fromkeys(schema.names, "UNKNOWN")
         self.mapping.add_table(table, columns, dialect=DIALECT, normalize=False, match_depth=False)
         self.known[name] = schema
 
@@ -111,9 +111,7 @@ def _require_output_names(query: exp.Query) -> None:
         raise located(query, "a rule is one SELECT query", hint="wrap it: SELECT … FROM (…) AS q")
     for index, item in enumerate(select.selects, 1):
         if not _is_named(item):
-            raise located(
-                item, f"output column {index} has no name", hint="add AS name", code="unnamed-column"
-            )
+            raise located(item, f"output column {index} has no name", hint="add AS name", code="unnamed-column")
 
 
 def _is_named(item: exp.Expr) -> bool:
@@ -188,15 +186,18 @@ def _unresolved_filters(scope: Scope) -> list[exp.Column]:
 
 
 def _unresolved(column: exp.Column, scope: Scope, schemas: InputSchemas) -> SqlError:
-    sources = {name: _source_columns(source, schemas) for name, source in scope.sources.items()}
-    if column.table and column.table not in sources:
-        scoped = suggestion(column.table, sources) or f"in scope: {', '.join(sorted(sources)) or 'no table'}"
+    sources = {as_written(name): _source_columns(source, schemas) for name, source in scope.sources.items()}
+    table = as_written(column.table)
+    if table and table not in sources:
+        scoped = suggestion(table, sources) or f"in scope: {', '.join(sorted(sources)) or 'no table'}"
         at = column.args["table"]
-        return located(at, f"unknown table or alias '{column.table}'", hint=scoped, code="unknown-table")
+        return located(at, f"unknown table or alias '{table}'", hint=scoped, code="unknown-table")
     holders = [name for name, columns in sources.items() if column.name in columns]
     if len(holders) > 1:
         options = " or ".join(f"{holder}.{column.name}" for holder in holders)
-        return located(column.this, f"column '{column.name}' is ambiguous", hint=f"write {options}", code="ambiguous-column")
+        return located(
+            column.this, f"column '{column.name}' is ambiguous", hint=f"write {options}", code="ambiguous-column"
+        )
     known = {name for columns in sources.values() for name in columns}
     hint = suggestion(column.name, known) or (f"known columns: {', '.join(sorted(known))}" if known else None)
     return located(column.this, f"unknown column '{column.name}'", hint=hint, code="unknown-column")
@@ -230,7 +231,9 @@ def _explained(message: str, authored: exp.Query, schemas: InputSchemas) -> SqlE
         hint = suggestion(name, _columns_near(at, authored, schemas) or names)
         return located(at, f"unknown column '{name}'", hint=hint, code="unknown-column")
     if "mbiguous" in message:
-        return located(at, f"column '{name}' is ambiguous", hint="put the table's alias before it", code="ambiguous-column")
+        return located(
+            at, f"column '{name}' is ambiguous", hint="put the table's alias before it", code="ambiguous-column"
+        )
     return located(at, message[0].lower() + message[1:].rstrip("."))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from cache.levels import UnsupportedTypeError
-from rules.engine.types import parse_type, stored_schema, to_schema
+from rules.engine.types import parse_type, storable_schema, stored_schema, to_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +72,19 @@ def checked(schema: pa.Schema) -> Schema:
     try:
         return to_schema(schema)
     except UnsupportedTypeError as error:
-        raise IngestError(f"has column '{error.column}' of type {error.dtype}, which is not supported") from error
+        raise _unsupported(error) from error
+
+
+def storable(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with which a source is ingested. Raises `IngestError` for types that Parquet cannot hold."""
+    try:
+        return storable_schema(stored_schema(schema))
+    except UnsupportedTypeError as error:
+        raise _unsupported(error) from error
+
+
+def _unsupported(error: UnsupportedTypeError) -> IngestError:
+    return IngestError(f"has column '{error.column}' of type {error.dtype}, which is not supported")
 
 
 def difference(first: pa.Schema, second: pa.Schema) -> str:

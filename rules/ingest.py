@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 
 from cache.digests import TableDigester, hash_json
 from rules import text
-from rules.contract import IngestError, checked, difference, first_line, require_declared
-from rules.engine.types import storable_type, stored_schema
+from rules.contract import IngestError, checked, difference, first_line, require_declared, storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +30,7 @@ def to_parquet(
     files = [text.TextFile(path, number, delimiters[number]) for number, path in enumerate(paths)]
     arrow = kind == "arrow"
     found = _arrow_schema(paths[0]) if arrow else text.infer(kind, files, source)
-    schema = pa.schema([field.with_type(storable_type(field.type)) for field in stored_schema(found)])
+    schema = storable(found)
     described = checked(schema)
     if arrow:
         require_declared(schema, source.columns)

@@ -12,7 +12,7 @@ def inline_single_use_ctes(query: exp.Query) -> exp.Query:
 
     WITH c AS (SELECT t.a FROM t) SELECT x.a FROM c AS x → SELECT x.a FROM (SELECT t.a FROM t) AS x
     """
-    while True:
+    while query.find(exp.CTE) is not None:
         uses = _references(query)
         single = next(
             (
@@ -32,6 +32,7 @@ def inline_single_use_ctes(query: exp.Query) -> exp.Query:
         if not with_.expressions:
             with_.pop()
         table.replace(exp.Subquery(this=body, alias=exp.TableAlias(this=table.args["alias"].this)))
+    return query
 
 
 def order_ctes(query: exp.Query) -> exp.Query:
@@ -39,9 +40,12 @@ def order_ctes(query: exp.Query) -> exp.Query:
 
     WITH b AS (…), a AS (…) SELECT … FROM a JOIN b … → WITH a AS (…), b AS (…) SELECT … FROM a JOIN b …
     """
+    withs = [with_ for with_ in query.find_all(exp.With) if len(with_.expressions) > 1]
+    if not withs:
+        return query
     uses = {id(table): cte for cte, tables in _references(query) for table in tables}
-    for with_ in list(query.find_all(exp.With)):
-        if with_.recursive or len(with_.expressions) == 1 or with_.parent is None:
+    for with_ in withs:
+        if with_.recursive or with_.parent is None:
             continue
         members = {id(cte) for cte in with_.expressions}
         ordered: list[exp.Expr] = []

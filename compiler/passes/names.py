@@ -47,4 +47,4 @@ def _set_apart(query: exp.Query) -> None:
 
 def _rename(identifier: exp.Expr, name: str) -> None:
     identifier.set("this", name)
-    identifier.set("quoted", True)
+    identifier.args["quoted"] = True

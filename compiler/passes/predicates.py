@@ -68,7 +68,9 @@ def sort_connectors(query: exp.Query) -> exp.Query:
 
 
 def drop_parens(query: exp.Query) -> exp.Query:
-    """Drop grouping parentheses: the tree already says what they group. ((a + b)) * c → (a + b) * c
+    """Drop grouping parentheses: the tree already says what they group.
+
+    ((a + b)) * c → (a + b) * c
 
     `render` puts back those that SQL text needs (compiler.canonical.rendered).
     """
@@ -126,7 +128,7 @@ def _sorted_terms(terms: list[exp.Expr]) -> list[exp.Expr]:
 
 
 def _by_number(encoded: bytes) -> bytes:
-    """_t9 comes before _t10."""
+    """Return a sort key by which _t9 comes before _t10."""
     return _NUMBERED.sub(lambda found: b"_" + found[1] + found[2].rjust(6, b"0"), encoded)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 import pyarrow as pa
 
 from cache.levels import UnsupportedTypeError, type_name
 from compiler.schema import Column, Schema
+
+T = TypeVar("T")
 
 _SPELLINGS = {
     "boolean": pa.bool_(), "integer": pa.int32(), "int": pa.int32(), "smallint": pa.int16(), "tinyint": pa.int8(),
@@ -55,25 +59,22 @@ def storable_type(dtype: pa.DataType) -> pa.DataType:
 
 def storable_schema(schema: pa.Schema) -> pa.Schema:
     """Return the schema with which a table is written. Raises `UnsupportedTypeError`, naming the column."""
-    fields = []
-    for field in schema:
-        try:
-            fields.append(field.with_type(storable_type(field.type)))
-        except UnsupportedTypeError as error:
-            raise UnsupportedTypeError(error.dtype, field.name) from error
-    return pa.schema(fields)
+    return pa.schema([field.with_type(_of_column(field, storable_type)) for field in schema])
 
 
 def to_schema(schema: pa.Schema) -> Schema:
     """Return the compiler's form of an Arrow schema. Raises `UnsupportedTypeError` for types that have no digest."""
     stored = stored_schema(schema)
-    columns: list[Column] = []
-    for field in stored:
-        try:
-            columns.append(Column(field.name, type_name(field.type)))
-        except UnsupportedTypeError as error:
-            raise UnsupportedTypeError(error.dtype, field.name) from error
-    return Schema(tuple(columns), stored.serialize().to_pybytes())
+    columns = tuple(Column(field.name, _of_column(field, type_name)) for field in stored)
+    return Schema(columns, stored.serialize().to_pybytes())
+
+
+def _of_column(field: pa.Field, describe: Callable[[pa.DataType], T]) -> T:
+    """Describe a column's type; an error names the column."""
+    try:
+        return describe(field.type)
+    except UnsupportedTypeError as error:
+        raise UnsupportedTypeError(error.dtype, field.name) from error
 
 
 def to_arrow(schema: Schema) -> pa.Schema:

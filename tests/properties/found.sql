@@ -35,3 +35,5 @@ SELECT customers.customer_id FROM customers WHERE EXISTS (SELECT 1 FROM orders A
 SELECT e.name AS a, o.price AS b, i.item_id AS c FROM employees AS e, orders AS o RIGHT JOIN items AS i ON o.paid = i.in_stock;
 -- case: comma_before_a_full_join_after_a_comma
 SELECT COUNT(*) AS n, COUNT(e.name) AS a, COUNT(o.status) AS b FROM employees AS e, customers AS c, orders AS o FULL JOIN items AS i ON o.item_id = i.item_id;
+-- case: cte_named_like_an_output_that_order_by_uses
+WITH total AS (SELECT status, item_id, quantity FROM orders) SELECT t.status AS s, COUNT(*) AS total FROM total AS t CROSS JOIN total AS u GROUP BY t.status ORDER BY total, s;

@@ -1,7 +1,8 @@
 """Make random queries over the tables of support.databases: valid as a rule, mostly valid to the engine, repeatable.
 
-What they are rich in is what a compiler gets wrong: CTEs that shadow inputs and each other, names that look like internal
-ones, correlated subqueries, columns that nobody reads under DISTINCT, set operations and EXISTS, aliases that hide columns.
+What they are rich in is what a compiler gets wrong: CTEs that shadow inputs and each other, names that look like
+internal ones, correlated subqueries, columns that nobody reads under DISTINCT, set operations and EXISTS, aliases that
+hide columns.
 What they leave out is what an engine may answer in several ways: a LIMIT without a total order, ties that a window's
 function can see, sums of floats, and -0.0 beside 0.0 as a key.
 """
@@ -19,9 +20,25 @@ from support.databases import TABLES
 INT, STR, BOOL, DATE, DEC, FLOAT = "int", "str", "bool", "date", "dec", "float"
 KEYS = (INT, INT, STR, BOOL, DATE, DEC)
 
-_TABLE_NAMES = ("_t0", "_t1", "_t2", "_0", "x", "y", "z", "orders", "items", "customers", "select", "a b", "~_t0", "T", "r")
+_TABLE_NAMES = (
+    "_t0",
+    "_t1",
+    "_t2",
+    "_0",
+    "x",
+    "y",
+    "z",
+    "orders",
+    "items",
+    "customers",
+    "select",
+    "a b",
+    "~_t0",
+    "T",
+    "r",
+)
 _COLUMN_NAMES = (
-    "_c0", "_c1", "_c2", "_col_0", "_t0", "a", "b", "A", "group", "order_id", "name", "Name", "status", "tier", "x y", "_",
+    "_c0", "_c1", "_c2", "_c9", "_t0", "a", "b", "A", "group", "order_id", "name", "Name", "status", "tier", "x y", "_",
 )  # fmt: skip
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _RESERVED = {"select", "group", "order", "from"}
@@ -150,7 +167,7 @@ class _Queries:
         columns = dict(zip(names, kinds, strict=True))
         shape = self.rng.random()
         if shape < 0.25 and FLOAT not in kinds:
-            return self.grouped(view, depth, columns, from_ + where), columns
+            return self.grouped(view, columns, from_ + where), columns
         distinct = "DISTINCT " if shape > 0.85 and FLOAT not in kinds else ""
         items = []
         for name, kind in columns.items():
@@ -163,7 +180,7 @@ class _Queries:
         qualify = f" QUALIFY {self.window(view)} < 3" if not distinct and self.chance(0.05) else ""
         return f"SELECT {distinct}{', '.join(items)}{from_}{where}{qualify}", columns
 
-    def grouped(self, view: Frame, depth: int, columns: dict[str, str], rest: str) -> str:
+    def grouped(self, view: Frame, columns: dict[str, str], rest: str) -> str:
         items, groups = [], []
         for number, (name, kind) in enumerate(columns.items(), 1):
             if kind in (INT, DEC) and self.chance(0.5):
@@ -184,7 +201,17 @@ class _Queries:
         while len(view.sources) < 3 and self.chance(0.4):
             before = list(view.sources)
             kind = self.rng.choice(
-                ("JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "CROSS JOIN", ",", "LEFT SEMI JOIN", "LEFT ANTI JOIN")
+                (
+                    "JOIN",
+                    "JOIN",
+                    "LEFT JOIN",
+                    "RIGHT JOIN",
+                    "FULL JOIN",
+                    "CROSS JOIN",
+                    ",",
+                    "LEFT SEMI JOIN",
+                    "LEFT ANTI JOIN",
+                )
             )
             right = self.source(view, depth)
             text += f"{kind} {right}" if kind == "," else f" {kind} {right}"
@@ -202,8 +229,16 @@ class _Queries:
         kind = self.rng.choice(sorted(kinds))
         left_side = self.column(Frame(sources=before), kind)
         right_side = self.column(Frame(sources=[right]), kind, bare=False)
-        text = f"{left_side} = {right_side}" if len(before) == 1 else f"{self.column(Frame(sources=before), kind, bare=False)} = {right_side}"
-        text = text if left_side and "." in left_side else f"{self.column(Frame(sources=before), kind, bare=False)} = {right_side}"
+        text = (
+            f"{left_side} = {right_side}"
+            if len(before) == 1
+            else f"{self.column(Frame(sources=before), kind, bare=False)} = {right_side}"
+        )
+        text = (
+            text
+            if left_side and "." in left_side
+            else f"{self.column(Frame(sources=before), kind, bare=False)} = {right_side}"
+        )
         return text + (f" AND {self.comparison(Frame(sources=view.sources), bare=False)}" if self.chance(0.25) else "")
 
     def source(self, view: Frame, depth: int) -> str:
@@ -251,13 +286,18 @@ class _Queries:
         column = self.column(view, kind, bare=bare)
         if column is None or self.chance(0.12):
             literal = self.rng.choice(_LITERALS[kind])
-            return f"CAST({literal} AS {'BIGINT' if kind == INT else 'VARCHAR' if kind == STR else 'BOOLEAN'})" if literal == "NULL" else literal
+            return (
+                f"CAST({literal} AS {'BIGINT' if kind == INT else 'VARCHAR' if kind == STR else 'BOOLEAN'})"
+                if literal == "NULL"
+                else literal
+            )
         roll = self.rng.random()
         if roll < 0.6:
             return column
         other = self.column(view, kind, bare=bare) or column
         if kind == INT:
-            return self.rng.choice((f"{column} + 1", f"({column} - {other}) * 2", f"CASE WHEN {column} > 1 THEN {other} ELSE 0 END",
+            chosen = f"CASE WHEN {column} > 1 THEN {other} ELSE 0 END"
+            return self.rng.choice((f"{column} + 1", f"({column} - {other}) * 2", chosen,
                                     f"coalesce({column}, {other}, 7)", f"-{column}", f"{column} & 3 | 1"))  # fmt: skip
         if kind == STR:
             return self.rng.choice((f"upper({column})", f"{column} || '-' || {other}", f"nullif({column}, {other})",
@@ -281,7 +321,8 @@ class _Queries:
         if roll < 0.32 and kind == INT:
             return f"{left} {self.rng.choice(('', 'NOT '))}BETWEEN 0 AND 3"
         if roll < 0.4:
-            return f"{left} IS {self.rng.choice(('', 'NOT '))}DISTINCT FROM {right}"
+            # In parentheses: without, the engine takes what follows, AND and OR too, for a part of the right side.
+            return f"({left} IS {self.rng.choice(('', 'NOT '))}DISTINCT FROM {right})"
         if roll < 0.5 and kind == STR:
             return f"{left} {self.rng.choice(('LIKE', 'NOT LIKE', 'ILIKE'))} '%n%'"
         return f"{left} {self.rng.choice(('=', '<>', '<', '<=', '>', '>='))} {right}"

@@ -1,4 +1,4 @@
-"""Run one query in its three forms (as authored, as executed, as canonical) on Parquet files, and compare the tables."""
+"""Run one query in its three forms (authored, executed, canonical) on Parquet files, and compare the tables."""
 
 from __future__ import annotations
 
@@ -129,6 +129,8 @@ def difference(authored: pa.Table, other: pa.Table, *, ordered: bool, float_tole
     """Return what tells two tables apart, in a few lines, or None."""
     if same_table(authored, other, ordered=ordered, float_tolerance=float_tolerance):
         return None
+    if not authored.num_rows and not other.num_rows and authored.schema.names == other.schema.names:
+        return None  # without a batch there is no type that can be relied on, see `collected`
     if authored.schema != other.schema:
         return f"schema {authored.schema} against {other.schema}"
     left, right = (Counter(map(repr, table.to_pylist())) for table in (authored, other))
