@@ -83,7 +83,9 @@ def _visit(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) 
         for join in joins:
             own = item_name(join.this)
             seen = {**visible, own: join.this} if own is not None and is_semi_joined(join.this) else visible
+            before = len(names.references)
             _visit_arguments(join, {"this", "using"}, (seen, *scopes), ctes, names)
+            _require_own_segment(join, items, names.references[before:])
         names.items += items
         scopes, done = inner, {"with_", "from_", "joins"}
     _visit_arguments(node, done, scopes, ctes, names)
@@ -134,6 +136,32 @@ def _scope(items: list[exp.Expr]) -> Scope:
             )
         scope[name] = item
     return scope
+
+
+def _require_own_segment(join: exp.Join, items: list[exp.Expr], references: list[Reference]) -> None:
+    """Refuse ON to use what stands beyond a comma: FROM a, b JOIN c ON a.x = c.x.
+
+    A comma binds more loosely than JOIN, so to the engine such a name means an outer query's table, or nothing.
+    """
+    siblings = join.parent.args["joins"] if join.parent is not None else []
+    position = next((index for index, sibling in enumerate(siblings) if sibling is join), 0)
+    commas = [index for index in range(position) if _is_comma(siblings[index])]
+    if not commas:
+        return
+    segment = {id(node) for sibling in siblings[commas[-1] : position + 1] for node in sibling.walk()}
+    own = {id(item) for item in items}
+    for reference in references:
+        if id(reference.item) in own and id(reference.item) not in segment:
+            raise located(
+                reference.column,
+                f"'{item_name(reference.item)}' cannot be seen here: it stands beyond a comma, which joins last",
+                hint="write CROSS JOIN in place of the comma",
+                code="unknown-table",
+            )
+
+
+def _is_comma(join: exp.Join) -> bool:
+    return not any(join.args.get(key) for key in ("kind", "side", "method", "on", "using"))
 
 
 def _item(item: exp.Expr, inner: tuple[Scope, ...], outer: tuple[Scope, ...], ctes: CTEs, names: Names) -> None:

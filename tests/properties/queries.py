@@ -198,8 +198,8 @@ class _Queries:
 
     def from_clause(self, view: Frame, depth: int) -> str:
         text = " FROM " + self.source(view, depth)
+        segment = list(view.sources)  # since the last comma: ON sees nothing before it
         while len(view.sources) < 3 and self.chance(0.4):
-            before = list(view.sources)
             kind = self.rng.choice(
                 (
                     "JOIN",
@@ -213,12 +213,15 @@ class _Queries:
                     "LEFT ANTI JOIN",
                 )
             )
+            before = [] if kind == "," else list(segment)
             right = self.source(view, depth)
+            segment = [*before, view.sources[-1]]
             text += f"{kind} {right}" if kind == "," else f" {kind} {right}"
             if kind not in (",", "CROSS JOIN"):
                 text += f" ON {self.join_condition(view, before)}"
             if kind.endswith(("SEMI JOIN", "ANTI JOIN")):
                 view.sources.pop()
+                segment.pop()
         return text
 
     def join_condition(self, view: Frame, before: list[Source]) -> str:
@@ -239,7 +242,7 @@ class _Queries:
             if left_side and "." in left_side
             else f"{self.column(Frame(sources=before), kind, bare=False)} = {right_side}"
         )
-        return text + (f" AND {self.comparison(Frame(sources=view.sources), bare=False)}" if self.chance(0.25) else "")
+        return text + (f" AND {self.comparison(Frame(sources=[*before, right]), bare=False)}" if self.chance(0.25) else "")
 
     def source(self, view: Frame, depth: int) -> str:
         alias = self.rng.choice([name for name in _TABLE_NAMES if name not in view.taken])

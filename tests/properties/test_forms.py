@@ -15,7 +15,7 @@ import pytest
 from properties.queries import random_query
 from support.compiling import TestCompiler
 from support.databases import TABLES, random_database
-from support.forms import StoredDatabase, again, difference, scrambled
+from support.forms import StoredDatabase, again, canonical_sql, difference, scrambled
 from support.pairs import is_ordered, load_pairs
 from support.tpch import FIXTURE, make_project
 
@@ -35,6 +35,8 @@ NOT_SUPPORTED = {  # syntax of the engine that the dialect refuses with a hint
 }
 FOUND = Path(__file__).with_name("found.sql")
 TPCH_QUERIES = sorted(path.stem for path in (FIXTURE / "rules").glob("*.sql"))
+ENGINE_LIMITS = ("null_aware anti join only supports", "require unique expression names")
+"""What the engine says when it cannot plan a query with its predicates in another order, or of other internal names."""
 SUITE_QUERIES = 300
 SOAK_QUERIES = 5000
 
@@ -59,18 +61,26 @@ def check_forms(sql: str, compiled: Compiled, databases: Iterable[StoredDatabase
         except Exception:  # noqa: BLE001, S112 — the engine raises plain Exception where a text cannot run
             continue
         ran += 1
-        executed, canonical = database.executed(compiled), database.canonical(compiled)
-        if compiled.traits.volatile:
-            assert (executed.schema.names, canonical.schema.names) == (authored.schema.names, authored.schema.names)
-            continue
-        for form, table, text in (("executed", executed, compiled.sql), ("canonical", canonical, compiled.canonical)):
-            found = difference(authored, table, ordered=is_ordered(sql))
-            assert found is None, f"the {form} form differs: {found}\n{sql}\n{text!r}"
+        forms = {"executed": database.executed(compiled)}
+        try:
+            forms["canonical"] = database.canonical(compiled)
+        except Exception as error:
+            if not any(phrase in str(error) for phrase in ENGINE_LIMITS):
+                raise
+        for form, table in forms.items():
+            assert table.schema.names == authored.schema.names
+            found = None if compiled.traits.volatile else difference(authored, table, ordered=is_ordered(sql))
+            assert found is None, f"the {form} form differs: {found}\n{sql}\n{compiled.sql}\n{canonical_sql(compiled)}"
     return ran
 
 
 def check_idempotence(compiled: Compiled, tables: dict[str, pa.Schema]) -> None:
-    second = again(compiled, tables)
+    try:
+        second = again(compiled, tables)
+    except SqlError as error:
+        if not any(phrase in error.message for phrase in ENGINE_LIMITS):
+            raise
+        return
     assert second.canonical == compiled.canonical
     assert second.inputs == tuple(str(number) for number in range(len(compiled.inputs)))
     assert second.reads == compiled.reads
@@ -82,9 +92,13 @@ def check_reads(sql: str, compiled: Compiled, database: StoredDatabase, seed: in
         return
     other = scrambled(database, compiled, seed)
     try:
-        before, after = database.authored(sql), other.authored(sql)
+        before = database.authored(sql)
+    except Exception:  # noqa: BLE001 — the engine raises plain Exception where a text cannot run
+        return
+    try:
+        after = other.authored(sql)
     except Exception:  # noqa: BLE001 — what only a column outside the read sets makes fail is pruned from this form
-        before, after = database.executed(compiled), other.executed(compiled)
+        after = other.executed(compiled)
     found = difference(before, after, ordered=is_ordered(sql))
     assert found is None, f"the result depends on more than {compiled.inputs} {compiled.reads}: {found}\n{sql}"
 
