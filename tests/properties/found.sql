@@ -11,12 +11,8 @@ SELECT q.a FROM (SELECT order_id AS a, quantity AS b FROM orders ORDER BY b, a L
 SELECT q.step AS v FROM (SELECT RANK() OVER (ORDER BY e.kind) AS r, e.event_id AS i FROM events AS e QUALIFY COUNT(*) OVER (ORDER BY e.step DESC) < 3) AS q(step, i);
 -- case: alias_of_a_semi_join_that_is_a_column
 SELECT o.order_id FROM orders AS o LEFT SEMI JOIN customers AS status ON o.customer_id = status.customer_id;
--- case: alias_used_two_queries_further_in_that_is_a_column
-SELECT status.order_id FROM orders AS status WHERE EXISTS (SELECT 1 FROM orders AS p WHERE EXISTS (SELECT 1 FROM events AS e WHERE e.customer_id = status.customer_id) AND p.order_id = status.order_id);
 -- case: alias_that_is_also_a_cte_which_a_subquery_sees
 WITH o AS (SELECT status AS order_id, customer_id AS k FROM orders) SELECT o.order_id, (SELECT COUNT(*) FROM o) AS n FROM orders AS o WHERE EXISTS (SELECT 1 FROM customers AS c WHERE c.customer_id = o.customer_id);
--- case: cte_of_one_name_in_two_queries
-WITH o AS (SELECT status FROM orders), p AS (WITH o AS (SELECT name FROM customers) SELECT o.name FROM o) SELECT o.status, p.name FROM o CROSS JOIN p;
 -- case: exists_beside_a_column_named_underscore
 WITH y AS (SELECT order_id AS _, amount FROM orders) SELECT x._ AS v FROM y AS x WHERE NOT EXISTS (SELECT 1 FROM y AS y WHERE y._ = x._ AND y.amount > 1);
 -- case: three_times_not

@@ -40,6 +40,9 @@ _TABLE_NAMES = (
 _COLUMN_NAMES = (
     "_c0", "_c1", "_c2", "_c9", "_t0", "a", "b", "A", "group", "order_id", "name", "Name", "status", "tier", "x y", "_",
 )  # fmt: skip
+_JOINS = (
+    "JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "CROSS JOIN", ",", "LEFT SEMI JOIN", "LEFT ANTI JOIN",
+)  # fmt: skip
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _RESERVED = {"select", "group", "order", "from"}
 _LITERALS = {
@@ -200,19 +203,7 @@ class _Queries:
         text = " FROM " + self.source(view, depth)
         segment = list(view.sources)  # since the last comma: ON sees nothing before it
         while len(view.sources) < 3 and self.chance(0.4):
-            kind = self.rng.choice(
-                (
-                    "JOIN",
-                    "JOIN",
-                    "LEFT JOIN",
-                    "RIGHT JOIN",
-                    "FULL JOIN",
-                    "CROSS JOIN",
-                    ",",
-                    "LEFT SEMI JOIN",
-                    "LEFT ANTI JOIN",
-                )
-            )
+            kind = self.rng.choice(_JOINS)
             before = [] if kind == "," else list(segment)
             right = self.source(view, depth)
             segment = [*before, view.sources[-1]]
@@ -230,19 +221,9 @@ class _Queries:
         if not kinds:
             return "TRUE"
         kind = self.rng.choice(sorted(kinds))
-        left_side = self.column(Frame(sources=before), kind)
-        right_side = self.column(Frame(sources=[right]), kind, bare=False)
-        text = (
-            f"{left_side} = {right_side}"
-            if len(before) == 1
-            else f"{self.column(Frame(sources=before), kind, bare=False)} = {right_side}"
-        )
-        text = (
-            text
-            if left_side and "." in left_side
-            else f"{self.column(Frame(sources=before), kind, bare=False)} = {right_side}"
-        )
-        return text + (f" AND {self.comparison(Frame(sources=[*before, right]), bare=False)}" if self.chance(0.25) else "")
+        sides = [self.column(Frame(sources=of), kind, bare=False) for of in (before, [right])]
+        more = f" AND {self.comparison(Frame(sources=[*before, right]), bare=False)}" if self.chance(0.25) else ""
+        return f"{sides[0]} = {sides[1]}{more}"
 
     def source(self, view: Frame, depth: int) -> str:
         alias = self.rng.choice([name for name in _TABLE_NAMES if name not in view.taken])
