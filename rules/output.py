@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rules.results import Observer
 
 _COLOURS = {
     "error": "31", "failed": "31",
@@ -77,14 +76,6 @@ class Output:
         except OSError:
             columns = 0
         return columns or _NARROW
-
-    def observer(self) -> Observer:
-        """Return what shows a build's progress: a live region on a terminal, else a line for each product."""
-        from rules.progress import LineObserver, LiveObserver
-
-        if sys.stderr.isatty() and self.verbosity >= 0 and os.environ.get("TERM") != "dumb":
-            return LiveObserver(self)
-        return LineObserver(self)
 
     def _tell(self, line: str) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rules.output import Output
-    from rules.results import Result
+    from rules.results import Observer, Result
 
 _CALM = 0.25
 """Seconds before the live region shows: a build that ends sooner leaves nothing but its lines."""
 _RUNNING_SHOWN = 8
 _BAR = 24
+
+
+def observer(output: Output) -> Observer:
+    """Return what shows a build's progress: a live region on a terminal, else a line for each product."""
+    if sys.stderr.isatty() and output.verbosity >= 0 and os.environ.get("TERM") != "dumb":
+        return LiveObserver(output)
+    return LineObserver(output)
 
 
 class LineObserver:

@@ -36,6 +36,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     root = find_root(Path(options.project).resolve())
     if not (options.select or options.exclude or options.force) and _is_noop(root, options.profile, output):
         return 0
+    from rules import progress
     from rules.build import Request, build
     from rules.project import load_project
     from rules.report import build_document, build_lines, error_lines
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         jobs=options.jobs,
         keep_going=options.keep_going,
     )
-    observer = output.observer()
+    observer = progress.observer(output)
     try:
         report = build(load_project(root), request, observer)
     finally:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rules import progress
 from rules.arguments import add_selection
 from rules.build import Request, survey
 from rules.project import load_project
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """List products in build order."""
     project = load_project(find_root(Path(options.project).resolve()))
-    observer = output.observer()
+    observer = progress.observer(output)
     rules, dag, order = survey(project, Request(select=tuple(options.select), exclude=tuple(options.exclude)), observer)
     if output.as_json:
         products = [

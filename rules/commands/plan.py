@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rules import progress
 from rules.arguments import add_selection
 from rules.build import Request, plan
 from rules.errors import FAILED
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         force=tuple(options.force),
         profile=options.profile,
     )
-    observer = output.observer()
+    observer = progress.observer(output)
     prepared = plan(project, request, observer)
     dirty = [name for name, one in prepared.plan.judgements.items() if one.verdict != "clean"]
     if output.as_json:

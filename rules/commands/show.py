@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rules import progress
 from rules.arguments import not_negative
 from rules.errors import FAILED, UserError, UserErrors
 from rules.report import document
@@ -83,7 +84,7 @@ def _unknown(root: Path, name: str, built: set[str], output: Output) -> UserErro
     from rules.project import load_project
 
     try:
-        known = built | set(survey(load_project(root), Request(), output.observer())[0])
+        known = built | set(survey(load_project(root), Request(), progress.observer(output))[0])
     except (UserError, UserErrors):  # a rule that cannot be read is no matter of this command
         known = built
     if name in known:
