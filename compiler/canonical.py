@@ -36,11 +36,10 @@ PASSES: tuple[Pass, ...] = (
     push_not,
     orient_comparisons,
     sort_connectors,
-    # Numbers follow the order of scopes, and subqueries in predicates have just been put in order.
-    number_names,
-    orient_comparisons,
-    sort_connectors,
 )
+
+AGAIN: tuple[Pass, ...] = (number_names, orient_comparisons, sort_connectors)
+"""Numbers follow the order in which scopes are visited, so they are given anew where that order has just changed."""
 
 
 def canonical(query: exp.Query, *, volatile: bool = False) -> tuple[exp.Query, tuple[str, ...]]:
@@ -51,12 +50,27 @@ def canonical(query: exp.Query, *, volatile: bool = False) -> tuple[exp.Query, t
     tree = query.copy()
     for rewrite in NAMING_PASSES if volatile else PASSES:
         tree = rewrite(tree)
+    if not volatile and _numbers_may_have_moved(tree):
+        for rewrite in AGAIN:
+            tree = rewrite(tree)
     positions: dict[str, str] = {}
     for table in tree.find_all(exp.Table, bfs=False):
         if table.db == INPUT_DB:
             number = positions.setdefault(table.name, str(len(positions)))
             table.set("this", exp.Identifier(this=number, quoted=True))
     return tree, tuple(positions)
+
+
+def _numbers_may_have_moved(tree: exp.Query) -> bool:
+    """Whether the order of predicates can show in internal names: a query stands in one, or a source has no SELECT."""
+    if tree.find(exp.Values, exp.Unnest, exp.Lateral) is not None:
+        return True
+    if any(with_.recursive for with_ in tree.find_all(exp.With)):
+        return True
+    if any(not isinstance(table.this, exp.Identifier) for table in tree.find_all(exp.Table)):
+        return True
+    predicates = (exp.And, exp.Or, exp.EQ, exp.NEQ)
+    return any(select.find_ancestor(*predicates) is not None for select in tree.find_all(exp.Select))
 
 
 def rendered(tree: exp.Query) -> str:

@@ -34,12 +34,13 @@ class Names:
     """What the names of one query mean.
 
     references: of columns with a table. free: columns whose first part is no alias in sight. items: every FROM item.
-    tables: those that refer to a CTE, with it.
+    ctes: every CTE. tables: those that refer to a CTE, with it.
     """
 
     references: list[Reference] = field(default_factory=list)
     free: list[exp.Column] = field(default_factory=list)
     items: list[exp.Expr] = field(default_factory=list)
+    ctes: list[exp.CTE] = field(default_factory=list)
     tables: list[tuple[exp.Table, exp.CTE]] = field(default_factory=list)
 
 
@@ -185,6 +186,7 @@ def _with(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) -
     seen = dict(ctes)
     for cte in with_.expressions:
         name, body = fold(cte.args["alias"].this), cte.this
+        names.ctes.append(cte)
         if with_.recursive and isinstance(body, exp.SetOperation):
             # The engine plans the static term before the CTE exists, the recursive term after.
             inner = _with(body, scopes, dict(seen), names)

@@ -15,20 +15,18 @@ from compiler.resolve import INPUT_DB
 
 
 def read_sets(query: exp.Query) -> dict[str, frozenset[str]]:
-    """Return input name → columns, inputs in order of first appearance in the tree (depth first).
+    """Return input name → columns, for every input of the tree.
 
     `query` is qualified and pruned, its inputs bound. A column that cannot be traced to a FROM item is an error: a read
     set that misses a column would make stale results. A column without a table names an output of its own query.
     """
-    reads: dict[str, set[str]] = {
-        table.name: set() for table in query.find_all(exp.Table, bfs=False) if table.db == INPUT_DB
-    }
     names = resolve_names(query)
     if names.free:
         column = names.free[0]
         raise located(column, f"cannot tell where column '{column.sql()}' comes from", code="untraced-column")
+    inputs = {id(item): item.name for item in names.items if isinstance(item, exp.Table) and item.db == INPUT_DB}
+    reads: dict[str, set[str]] = {name: set() for name in inputs.values()}
     for reference in names.references:
-        item = reference.item
-        if isinstance(item, exp.Table) and item.db == INPUT_DB:
-            reads[item.name].add(reference.column.name)
+        if (name := inputs.get(id(reference.item))) is not None:
+            reads[name].add(reference.column.name)
     return {name: frozenset(columns) for name, columns in reads.items()}

@@ -38,10 +38,10 @@ def _set_apart(query: exp.Query) -> None:
     for item in names.items:
         if id(item) in aliases:
             _rename(item.args["alias"].this, aliases[id(item)])
-    ctes = {id(cte): f"{_APART}c{number}" for number, cte in enumerate(query.find_all(exp.CTE))}
+    ctes = {id(cte): f"{_APART}c{number}" for number, cte in enumerate(names.ctes)}
     for table, cte in names.tables:
         _rename(table.this, ctes[id(cte)])
-    for cte in query.find_all(exp.CTE):
+    for cte in names.ctes:
         _rename(cte.args["alias"].this, ctes[id(cte)])
 
 

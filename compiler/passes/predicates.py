@@ -21,12 +21,14 @@ def orient_comparisons(query: exp.Query) -> exp.Query:
 
     a > 5 → 5 < a;  1 = a → a = 1 (operands of = and <> by sort key)
     """
-    for node in list(query.find_all(exp.GT, exp.GTE)):
-        if _is_value(node.this) and _is_value(node.expression):
-            node.replace(_FLIPPED[type(node)](this=node.expression, expression=node.this))
-    for node in list(query.find_all(exp.EQ, exp.NEQ)):
-        if _sort_key(node.expression) < _sort_key(node.this) and _is_value(node.this) and _is_value(node.expression):
-            left, right = node.this, node.expression
+    # The innermost first, as the sort key of a comparison shows those inside it.
+    for node in reversed(list(query.find_all(exp.GT, exp.GTE, exp.EQ, exp.NEQ))):
+        left, right = node.this, node.expression
+        if not (_is_value(left) and _is_value(right)):
+            continue
+        if isinstance(node, exp.GT | exp.GTE):
+            node.replace(_FLIPPED[type(node)](this=right, expression=left))
+        elif _sort_key(right) < _sort_key(left):
             node.set("this", right)
             node.set("expression", left)
     return query
