@@ -20,8 +20,8 @@ from compiler.deep import with_deep_stack
 from compiler.dialect import DIALECT, parse, render
 from compiler.encode import encode
 from compiler.errors import SqlError
-from compiler.fingerprint import digest_of, fingerprint
 from compiler.explain import explained
+from compiler.fingerprint import digest_of, fingerprint
 from compiler.positions import located
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets

@@ -1,4 +1,4 @@
-"""Step 3 of 7, fingerprint: 128 bits that are equal for two rules only if they yield the same table from equal inputs."""
+"""Step 3 of 7, fingerprint: 128 bits, equal for two rules only if equal inputs give them the same table."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping
 from sqlglot import exp
 
 from compiler.dialect import variable_name
-from compiler.errors import SqlError
 from compiler.positions import located
 
 INPUT_DB = "input"
@@ -49,7 +48,10 @@ def bind_tables(query: exp.Expr, resolve: Callable[[str], str | None], known: It
         written = fold(table.this)
         if table.args.get("db") or table.args.get("catalog"):
             raise located(
-                table, f"'{table.sql()}' has a schema; inputs are plain names", hint=f"write FROM {written}", code="unknown-input"
+                table,
+                f"'{table.sql()}' has a schema; inputs are plain names",
+                hint=f"write FROM {written}",
+                code="unknown-input",
             )
         name = resolve(written)
         if name is None:

@@ -42,8 +42,8 @@ CASES = _cases()
 
 
 def _tables() -> dict[str, pa.Table]:
-    times = [datetime(2024, 1, 1, 10, 11, 12, 123456), None, datetime(2024, 2, 29), datetime(1969, 12, 31, 23, 59, 59)]  # noqa: DTZ001 — naive on purpose
-    times += [datetime(2024, 7, 1), datetime(2030, 6, 1, 1, 2, 3)]  # noqa: DTZ001 — naive on purpose
+    times = [datetime(2024, 1, 1, 10, 11, 12, 123456), None, datetime(2024, 2, 29), datetime(1969, 12, 31, 23, 59, 59)]
+    times += [datetime(2024, 7, 1), datetime(2030, 6, 1, 1, 2, 3)]
     amounts = [None if text is None else Decimal(text) for text in ("1.50", "-2.25", None, "0.00", "100.10", "3.33")]
     structs = [{"a": 1, "b": "x"}, {"a": None, "b": "y"}, {"a": 3, "b": "v"}, {"a": 4, "b": None}, {"a": 5, "b": "z"}]
     return {
