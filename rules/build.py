@@ -140,7 +140,9 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         return [
             name
             for name, rule in compiled.items()
-            if name not in products or products[name].fingerprint != rule.node.fingerprint
+            if name not in products
+            or products[name].fingerprint != rule.node.fingerprint
+            or [entry[0] for entry in products[name].record["inputs"]] != list(rule.node.inputs)
         ]
 
     order, forced = _selection(dag, rules, request, changed)
