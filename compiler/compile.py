@@ -138,7 +138,7 @@ class Compiler:
             raise _volatile_error(bound)
         executed = pruned(qualified(bound, self.schemas))
         scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
-        tree, inputs = canonical(executed, volatile=bool(facts.volatile))
+        tree, inputs = canonical(executed, self.schemas.known, volatile=bool(facts.volatile))
         narrow = read_sets(tree)
         reads = tuple(tuple(sorted(narrow[str(number)])) for number in range(len(inputs)))
         names = executed.named_selects
