@@ -100,13 +100,17 @@ def parse_rule(text: str) -> Parsed:
 
 @dataclass
 class Compiler:
-    """Compiles rules of one project, inputs first; `schemas` grows with each product."""
+    """Compiles rules of one project, inputs first; `schemas` grows with each product.
+
+    `strong` takes the candidates of `compiler.canonical` for the canonical form.
+    """
 
     schemas: InputSchemas
     variables: Mapping[str, Value]
     engine: EngineIdentity
     planner: SchemaPlanner
     known_schema: Callable[[str], Schema | None]
+    strong: bool = False
 
     def compile_rule(self, text: str, options: Options, resolve: Callable[[str], str | None]) -> Compiled:
         """Compile one rule whose inputs' schemas are in `schemas`. Raises `SqlError`."""
@@ -138,7 +142,7 @@ class Compiler:
             raise _volatile_error(bound)
         executed = pruned(qualified(bound, self.schemas))
         scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
-        tree, inputs = canonical(executed, volatile=bool(facts.volatile))
+        tree, inputs = canonical(executed, self.schemas.known, volatile=bool(facts.volatile), strong=self.strong)
         narrow = read_sets(tree)
         reads = tuple(tuple(sorted(narrow[str(number)])) for number in range(len(inputs)))
         names = executed.named_selects

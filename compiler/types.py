@@ -25,10 +25,10 @@ _CASTS: Mapping[exp.DType, str] = {
     exp.DType.SMALLINT: "int16",
     exp.DType.INT: "int32",
     exp.DType.BIGINT: "int64",
-    exp.DType.FLOAT: "float",
-    exp.DType.DOUBLE: "double",
+    exp.DType.FLOAT: "float32",
+    exp.DType.DOUBLE: "float64",
     exp.DType.BOOLEAN: "bool",
-    exp.DType.DATE: "date32[day]",
+    exp.DType.DATE: "date32",
     exp.DType.VARCHAR: "string",
     exp.DType.TEXT: "string",
 }
@@ -42,6 +42,7 @@ class Types:
     def __init__(self, query: exp.Query, schemas: Mapping[str, Schema]) -> None:
         self._schemas = schemas
         self._scopes: dict[int, Scope] = {}
+        self._outputs: dict[tuple[int, str], str | None] = {}  # without it, c + c of c + c of … takes forever
         for scope in traverse_scope(query):
             for column in scope.columns:
                 self._scopes.setdefault(id(column), scope)
@@ -52,7 +53,7 @@ class Types:
             return self.of(node.this)
         if isinstance(node, exp.Literal):
             return "string" if node.is_string else "int64" if node.is_int and _fits(node) else None
-        if isinstance(node, _BOOLEANS):
+        if isinstance(node, _BOOLEANS) and not isinstance(node, exp.Any | exp.All):
             return "bool"
         if isinstance(node, exp.Cast) and not node.to.expressions:
             return _CASTS.get(node.to.this)
@@ -72,7 +73,7 @@ class Types:
     def is_exact(self, node: exp.Expr) -> bool:
         """Whether equality of values of the expression is equality of bits: no float, nothing nested."""
         found = self.of(node)
-        return found in INTEGERS or found in {"string", "bool", "date32[day]"}
+        return found in INTEGERS or found in {"string", "bool", "date32"}
 
     def _arithmetic(self, node: exp.Binary) -> str | None:
         left, right = self.of(node.this), self.of(node.expression)
@@ -114,7 +115,10 @@ class Types:
                 found = [one.type for one in self._schemas[source.name].columns if one.name == column.name]
                 return found[0] if found else None
             if source is not None:
-                return self._output(source, column.name)
+                key = (id(source), column.name)
+                if key not in self._outputs:
+                    self._outputs[key] = self._output(source, column.name)
+                return self._outputs[key]
             scope = scope.parent
         return None
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from sqlglot import exp
 
 from compiler.lexical import resolve_names
+from compiler.passes.facts import Facts
+from compiler.traits import traits
+
+MOST_COPIES = 400
+"""Nodes that the copies of one CTE may add to the query."""
+_SEVERAL = 2
 
 
-def inline_single_use_ctes(query: exp.Query) -> exp.Query:
+def inline_single_use_ctes(query: exp.Query, _facts: Facts) -> exp.Query:
     """Put each plain CTE that is referenced exactly once in the place of its reference.
 
     WITH c AS (SELECT t.a FROM t) SELECT x.a FROM c AS x → SELECT x.a FROM (SELECT t.a FROM t) AS x
@@ -35,7 +41,37 @@ def inline_single_use_ctes(query: exp.Query) -> exp.Query:
     return query
 
 
-def order_ctes(query: exp.Query) -> exp.Query:
+def inline_small_ctes(query: exp.Query, _facts: Facts) -> exp.Query:
+    """Put a copy of each small plain CTE in the place of every reference, which is what the engine does with all.
+
+    WITH c AS (SELECT t.a FROM t) SELECT x.a FROM c AS x, c AS y
+    → SELECT x.a FROM (SELECT t.a FROM t) AS x, (SELECT t.a FROM t) AS y
+
+    The copies of one CTE may add so many nodes: each of a chain of CTEs that join the one before with itself doubles.
+    Not where a row's place shows in the result: the copies agree about it only as long as the engine plans them alike.
+    """
+    if query.find(exp.CTE) is None or any(with_.recursive for with_ in query.find_all(exp.With)):
+        return query
+    if traits(query).order_dependent:
+        return query
+    for cte, tables in _references(query):
+        size = sum(1 for _ in cte.this.walk())
+        # A body of CTEs, and a reference in one that has been copied by now, wait for the next round.
+        if cte.this.find(exp.With) is not None or size * (len(tables) - 1) > MOST_COPIES or len(tables) < _SEVERAL:
+            continue
+        if all(_is_plain(table) and _is_in(table, query) for table in tables):
+            for table in tables:
+                alias = exp.TableAlias(this=table.args["alias"].this)
+                table.replace(exp.Subquery(this=cte.this.copy(), alias=alias))
+            with_ = cte.parent
+            cte.pop()
+            if isinstance(with_, exp.With) and not with_.expressions:
+                with_.pop()
+            return inline_small_ctes(query, _facts)
+    return query
+
+
+def order_ctes(query: exp.Query, _facts: Facts) -> exp.Query:
     """Order the CTEs of each WITH by first use, each after those it reads itself.
 
     WITH b AS (…), a AS (…) SELECT … FROM a JOIN b … → WITH a AS (…), b AS (…) SELECT … FROM a JOIN b …
@@ -80,6 +116,10 @@ def _references(query: exp.Query) -> list[tuple[exp.CTE, list[exp.Table]]]:
 def _is_recursive(cte: exp.CTE) -> bool:
     with_ = cte.parent
     return isinstance(with_, exp.With) and bool(with_.recursive)
+
+
+def _is_in(table: exp.Table, query: exp.Query) -> bool:
+    return table.root() is query
 
 
 def _is_plain(table: exp.Table) -> bool:

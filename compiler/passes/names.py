@@ -6,21 +6,40 @@ from sqlglot import exp
 from sqlglot.optimizer.canonicalize_internal_names import canonicalize_internal_names
 
 from compiler.lexical import resolve_names
+from compiler.passes.facts import Facts
 
 _APART = "~"
+_CLAUSES = (
+    "expressions", "from_", "joins", "laterals", "where", "group", "having", "qualify", "windows", "order", "limit",
+    "offset", "with_",
+)  # fmt: skip
 
 
-def number_names(query: exp.Query) -> exp.Query:
+def number_names(query: exp.Query, _facts: Facts) -> exp.Query:
     """Number internal names in the order in which scopes are visited.
 
     SELECT o.a AS a FROM (SELECT x.b AS a FROM "input"."t" AS x) AS o
     → SELECT _t1._c0 AS a FROM (SELECT _t0.b AS _c0 FROM "input"."t" AS _t0) AS _t1
     """
-    _set_apart(query)
+    set_apart(query)
     return canonicalize_internal_names(query)
 
 
-def _set_apart(query: exp.Query) -> None:
+def order_arguments(query: exp.Query, _facts: Facts) -> exp.Query:
+    """Hold the clauses of each SELECT in the order of its text, as the inputs get their positions in that order.
+
+    A pass that gives a SELECT its first WHERE or joins puts them last.
+    """
+    for select in query.find_all(exp.Select):
+        present = [key for key in select.args if key in _CLAUSES]
+        if present != sorted(present, key=_CLAUSES.index):
+            clauses = {key: select.args.pop(key) for key in present}
+            for key in sorted(present, key=_CLAUSES.index):
+                select.args[key] = clauses[key]
+    return query
+
+
+def set_apart(query: exp.Query) -> None:
     """Give every FROM item and every CTE a name that nothing else in the query has.
 
     SQLGlot renames one scope after the other, and takes a CTE that is merely in sight for an alias of the same name

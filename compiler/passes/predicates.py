@@ -7,22 +7,29 @@ import re
 from sqlglot import exp
 
 from compiler.encode import blind_key, encode
+from compiler.passes.certain import looks_up_bits, roots
+from compiler.passes.facts import Facts
 
 _NUMBERED = re.compile(rb'(?<=")_([tc])(\d+)(?=")')
 _FLIPPED: dict[type[exp.Expr], type[exp.Binary]] = {exp.GT: exp.LT, exp.GTE: exp.LTE}
 _NEGATED: dict[type[exp.Expr], type[exp.Binary]] = {
     exp.EQ: exp.NEQ,
     exp.NEQ: exp.EQ,
+    exp.LT: exp.GTE,
+    exp.LTE: exp.GT,
+    exp.GT: exp.LTE,
+    exp.GTE: exp.LT,
 }
 
 
-def orient_comparisons(query: exp.Query) -> exp.Query:
+def orient_comparisons(query: exp.Query, _facts: Facts) -> exp.Query:
     """Write every comparison one way round.
 
-    a > 5 → 5 < a;  1 = a → a = 1 (operands of = and <> by sort key)
+    a > 5 → 5 < a;  1 = a → a = 1 (operands of =, <> and IS DISTINCT FROM by sort key)
     """
     # The innermost first, as the sort key of a comparison shows those inside it.
-    for node in reversed(list(query.find_all(exp.GT, exp.GTE, exp.EQ, exp.NEQ))):
+    kinds = (exp.GT, exp.GTE, exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
+    for node in reversed(list(query.find_all(*kinds))):
         left, right = node.this, node.expression
         if not (_is_value(left) and _is_value(right)):
             continue
@@ -34,28 +41,32 @@ def orient_comparisons(query: exp.Query) -> exp.Query:
     return query
 
 
-def push_not(query: exp.Query) -> exp.Query:
+def push_not(query: exp.Query, facts: Facts) -> exp.Query:
     """Move NOT into what it negates, which three-valued logic allows: NOT NULL is NULL on both sides.
 
-    NOT NOT a → a;  NOT (a AND b) → NOT a OR NOT b;  NOT (a OR b) → NOT a AND NOT b
+    NOT NOT a → a;  NOT (a AND b) → NOT a OR NOT b;  NOT (a OR b) → NOT a AND NOT b;  NOT a < b → a >= b
 
-    A comparison is negated only where no operand can be a float: NOT (x < NaN) is not x >= NaN everywhere. Types are
-    not known here, so only = and <> are, which are each other's negation for every value this engine has.
+    The engine orders NaN above everything, so the negation of a comparison is exact for floats too.
     """
+    negations = list(query.find_all(exp.Not))
+    if not negations or looks_up_bits(query, facts):
+        return query
     done: set[int] = set()
-    for node in list(query.find_all(exp.Not)):
+    for node in negations:
         if id(node) not in done:
             _push(node, done)
     return query
 
 
-def sort_connectors(query: exp.Query) -> exp.Query:
+def sort_connectors(query: exp.Query, facts: Facts) -> exp.Query:
     """Order the terms of AND and OR and drop repeated ones, the innermost first: the order of terms is part of them.
 
     b = 1 AND a = 2 AND b = 1 → a = 2 AND b = 1
     """
-    roots = [node for node in query.find_all(exp.And, exp.Or) if type(node.parent) is not type(node)]
-    for root in reversed(roots):
+    chains = roots(query, exp.And, exp.Or)
+    if not chains or looks_up_bits(query, facts):
+        return query
+    for root in chains:
         kind = type(root)
         terms: list[exp.Expr] = []
         _flatten(root, kind, terms)
@@ -69,7 +80,7 @@ def sort_connectors(query: exp.Query) -> exp.Query:
     return query
 
 
-def drop_parens(query: exp.Query) -> exp.Query:
+def drop_parens(query: exp.Query, _facts: Facts) -> exp.Query:
     """Drop grouping parentheses: the tree already says what they group.
 
     ((a + b)) * c → (a + b) * c
@@ -98,7 +109,7 @@ def _push(node: exp.Not, done: set[int]) -> None:
         node.replace(kind(this=left, expression=right))
         _push(left, done)
         _push(right, done)
-    elif isinstance(inner, exp.EQ | exp.NEQ) and _is_value(inner.this) and _is_value(inner.expression):
+    elif type(inner) in _NEGATED and _is_value(inner.this) and _is_value(inner.expression):
         node.replace(_NEGATED[type(inner)](this=inner.this, expression=inner.expression))
 
 

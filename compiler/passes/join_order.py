@@ -1,0 +1,313 @@
+"""The order of joined tables: by what the query does with each of them, whatever they are called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+
+from sqlglot import exp
+
+from compiler.encode import blind_key, encode
+from compiler.lexical import Reference, resolve_names
+from compiler.passes.facts import Facts
+from compiler.passes.joins import (
+    conjuncts,
+    is_inner,
+    is_left_deep,
+    items_of,
+    joined_selects,
+    row_order_is_open,
+    where_terms,
+)
+
+MOST_ITEMS = 64
+"""A SELECT of more tables keeps its order."""
+_MOST_TELLING = 8
+"""A term of more tables is the same for each of them."""
+_INTERNAL = re.compile(r"_[tc]\d+")
+_SYMMETRIC = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
+_FLIPPED: Mapping[type[exp.Expr], str] = {exp.GT: "LT", exp.GTE: "LTE"}
+
+Owned = Mapping[int, list[exp.Column]]
+"""The columns of each FROM item, by the node's id."""
+
+
+def order_inner_joins(query: exp.Query, facts: Facts) -> exp.Query:
+    """Put cross-joined tables into one order, before those that are joined otherwise, which do not filter by them.
+
+    FROM b LEFT JOIN c ON q CROSS JOIN a → FROM a CROSS JOIN b LEFT JOIN c ON q
+
+    Inner joins have been made cross joins (compiler.passes.joins). Tables that the query uses alike stay as they are.
+    """
+    selects = [select for select in joined_selects(query) if _is_sortable(select)]
+    if not selects or not row_order_is_open(query, facts):
+        return query
+    owned = columns_of_items(query)
+    for select in selects:
+        joins: list[exp.Join] = select.args["joins"]
+        crossed = [select.args["from_"].this, *(join.this for join in joins if is_inner(join))]
+        others = [join for join in joins if not is_inner(join)]
+        if len(crossed) > 1:
+            keys = item_keys(select, crossed, owned)
+            crossed.sort(key=lambda item: keys[id(item)])
+            select.args["from_"].set("this", crossed[0])
+        first = [exp.Join(this=item, kind="CROSS") for item in crossed[1:]]
+        select.set("joins", [*first, *_ordered(select, others, owned)])
+    return query
+
+
+def order_full_join(query: exp.Query, facts: Facts) -> exp.Query:
+    """Put the sides of a first FULL JOIN into one order: b FULL JOIN a ON p → a FULL JOIN b ON p."""
+    selects = [select for select in joined_selects(query) if _starts_full(select)]
+    if not selects or not row_order_is_open(query, facts):
+        return query
+    owned = columns_of_items(query)
+    for select in selects:
+        from_, join = select.args["from_"], select.args["joins"][0]
+        left, right = from_.this, join.this
+        keys = item_keys(select, [left, right], owned)
+        if keys[id(right)] < keys[id(left)]:
+            from_.set("this", right)
+            join.set("this", left)
+    return query
+
+
+def take_one_key(query: exp.Query, facts: Facts) -> exp.Query:
+    """Read columns that WHERE makes equal from one of the tables, where equal values are the same value.
+
+    SELECT b.k FROM a CROSS JOIN b WHERE a.k = b.k → SELECT a.k FROM a CROSS JOIN b WHERE a.k = b.k
+    """
+    selects = [select for select in joined_selects(query) if _is_sortable(select) and _is_grouped_once(select)]
+    if not selects:
+        return query
+    types = facts.types(query)
+    owned = columns_of_items(query)
+    for select in selects:
+        _take_one_key(select, owned, lambda column: types.of(column) if types.is_exact(column) else None)
+    return query
+
+
+def _take_one_key(select: exp.Select, owned: Owned, exact: Callable[[exp.Expr], str | None]) -> None:
+    items = list(items_of(select))
+    own = {id(column): item for item in items for column in owned.get(id(item), ())}
+    groups = _equal_columns(select, own, exact)
+    if not groups:
+        return
+    free = [
+        column
+        for key in ("expressions", "group", "having", "order", "qualify")
+        for node in _as_list(select.args.get(key))
+        for column in node.find_all(exp.Column)
+        if id(column) in own
+        and (id(own[id(column)]), column.name) in groups
+        and not column.args.get("db")
+        and column.find_ancestor(exp.Select) is select
+    ]
+    if not free:
+        return
+    keys = item_keys(select, items, owned, ignored={id(column) for column in free})
+    aliases = {id(item): item.args["alias"].this for item in items}
+    for column in free:
+        ranked = sorted(groups[id(own[id(column)]), column.name], key=lambda member: (keys[member[0]], member[1]))
+        item, name = ranked[0]
+        # Of two tables that are used alike neither can be preferred by anything but their order, which can change.
+        if all(keys[other] != keys[item] for other, _ in ranked if other != item):
+            column.set("table", aliases[item].copy())
+            column.set("this", exp.Identifier(this=name, quoted=True))
+
+
+_Name = tuple[int, str]
+"""A FROM item, by the node's id, and a column of it."""
+
+
+def _equal_columns(
+    select: exp.Select, own: Mapping[int, exp.Expr], exact: Callable[[exp.Expr], str | None]
+) -> dict[_Name, set[_Name]]:
+    """Return what WHERE makes equal: each column with those that have its value, itself too."""
+    groups: dict[_Name, set[_Name]] = {}
+    for term in where_terms(select):
+        sides = (term.this, term.expression) if isinstance(term, exp.EQ) else ()
+        if not sides or not all(isinstance(side, exp.Column) and id(side) in own for side in sides):
+            continue
+        kind = exact(sides[0])
+        if kind is None or kind != exact(sides[1]) or any(side.args.get("db") for side in sides):
+            continue
+        first, second = ((id(own[id(side)]), side.name) for side in sides)
+        merged = groups.get(first, {first}) | groups.get(second, {second})
+        groups |= dict.fromkeys(merged, merged)
+    return groups
+
+
+def columns_of_items(query: exp.Query) -> Owned:
+    """The columns of every FROM item of a query, subqueries' references to it included."""
+    owned: dict[int, list[exp.Column]] = {}
+    references: list[Reference] = resolve_names(query).references
+    for reference in references:
+        owned.setdefault(id(reference.item), []).append(reference.column)
+    return owned
+
+
+def item_keys(
+    select: exp.Select, items: list[exp.Expr], owned: Owned, ignored: AbstractSet[int] = frozenset()
+) -> dict[int, tuple[str, ...]]:
+    """Return a sort key of each FROM item, made of all places that use its columns; names take no part in it."""
+    own = {id(column): item for item in items for column in owned.get(id(item), ()) if id(column) not in ignored}
+    outputs = {id(item): _output_positions(item) for item in items}
+    labels = {
+        column: outputs[id(item)].get(name, name)
+        for item in items
+        for node in owned.get(id(item), ())
+        for column, name in ((id(node), node.name),)
+    }
+    uses: dict[int, list[str]] = {id(item): [] for item in items}
+    for label, unit in _units(select):
+        found: dict[int, set[int]] = {}
+        for column in unit.find_all(exp.Column):
+            if id(column) in own:
+                found.setdefault(id(own[id(column)]), set()).add(id(column))
+        if len(found) > _MOST_TELLING:
+            shared = label + _told(unit, frozenset(), labels, ignored)
+            for item in found:
+                uses[item].append(shared)
+        else:
+            for item, columns in found.items():
+                uses[item].append(label + _told(unit, columns, labels, ignored))
+    return {id(item): (_body(item), *sorted(uses[id(item)])) for item in items}
+
+
+def _is_sortable(select: exp.Select) -> bool:
+    items = 1 + len(select.args["joins"])
+    nested = any(not isinstance(item, exp.Table) and not isinstance(item.this, exp.Query) for item in items_of(select))
+    crossed = all(join.args.get("on") is None for join in select.args["joins"] if is_inner(join))
+    return items <= MOST_ITEMS and not nested and crossed and is_left_deep(select)
+
+
+def _is_grouped_once(select: exp.Select) -> bool:
+    """Whether there are no grouping sets, in which one of two equal keys can be NULL."""
+    group = select.args.get("group")
+    if group is None:
+        return True
+    others = any(value for key, value in group.args.items() if key != "expressions")
+    return not others and all(isinstance(key, exp.Column) for key in group.expressions)
+
+
+def _starts_full(select: exp.Select) -> bool:
+    join = select.args["joins"][0]
+    plain = [select.args["from_"].this, join.this]
+    if join.side != "FULL" or join.kind or join.method or join.args.get("on") is None or join.args.get("using"):
+        return False
+    if any(_is_comma(other) for other in select.args["joins"]) or select.args.get("laterals"):
+        return False
+    return all(
+        isinstance(item, exp.Table | exp.Subquery)
+        and isinstance(item.this, exp.Identifier | exp.Query)
+        and isinstance(item.args.get("alias"), exp.TableAlias)
+        and not item.args.get("joins")
+        for item in plain
+    )
+
+
+def _is_comma(join: exp.Join) -> bool:
+    return not any(join.args.get(key) for key in ("kind", "side", "method", "on", "using"))
+
+
+def _ordered(select: exp.Select, joins: list[exp.Join], owned: Owned) -> list[exp.Join]:
+    """Order LEFT joins, each after those whose columns it joins by. Semi-joins keep everything where it is."""
+    if len(joins) < 2 or any(join.kind for join in joins):  # noqa: PLR2004 — nothing to order
+        return joins
+    owners = {id(column): id(join) for join in joins for column in owned.get(id(join.this), ())}
+    keys = item_keys(select, [join.this for join in joins], owned)
+    needs = {
+        id(join): {owners[id(column)] for column in join.args["on"].find_all(exp.Column) if id(column) in owners}
+        - {id(join)}
+        for join in joins
+    }
+    ordered: list[exp.Join] = []
+    done: set[int] = set()
+    waiting = sorted(joins, key=lambda join: keys[id(join.this)])
+    while waiting:
+        ready = next(join for join in waiting if needs[id(join)] <= done)
+        waiting = [join for join in waiting if join is not ready]
+        ordered.append(ready)
+        done.add(id(ready))
+    return ordered
+
+
+def _units(select: exp.Select) -> Iterator[tuple[str, exp.Expr]]:
+    """The parts of a SELECT that can be told apart without a name, each with a label of its place."""
+    for index, item in enumerate(select.expressions):
+        yield f"s{index:06}", item
+    for term in where_terms(select):
+        yield "w", term
+    for join in select.args.get("joins") or []:
+        if join.args.get("on") is not None:
+            for term in conjuncts(join.args["on"]):
+                yield "j", term
+    for key in ("group", "having", "order", "qualify", "distinct"):
+        for node in _as_list(select.args.get(key)):
+            yield key, node
+
+
+def _as_list(value: object) -> list[exp.Expr]:
+    values = value if isinstance(value, list) else [value]
+    return [node for node in values if isinstance(node, exp.Expr)]
+
+
+def _body(item: exp.Expr) -> str:
+    return blind_key(item.this) if isinstance(item, exp.Subquery) else ""
+
+
+def _output_positions(item: exp.Expr) -> dict[str, str]:
+    if isinstance(item, exp.Subquery) and isinstance(item.this, exp.Query):
+        return {name: f"#{index}" for index, name in enumerate(item.this.named_selects)}
+    return {}
+
+
+def _told(node: exp.Expr, own: AbstractSet[int], labels: Mapping[int, str], ignored: AbstractSet[int]) -> str:
+    """Describe a tree: the columns in `own` are marked, the sides of symmetric operators are in one order."""
+    if isinstance(node, exp.Column):
+        if id(node) in ignored:
+            return "?"
+        name = labels.get(id(node), node.name)
+        return ("!" if id(node) in own else "") + _INTERNAL.sub("", name)
+    if isinstance(node, exp.Table | exp.TableAlias):
+        return type(node).__name__
+    if isinstance(node, exp.Identifier):
+        return _INTERNAL.sub("", node.name)
+    if isinstance(node, exp.Alias):
+        return _told(node.this, own, labels, ignored)
+    if not any(True for _ in node.iter_expressions()):
+        return encode(node).decode()
+    if isinstance(node, exp.And | exp.Or):
+        terms = sorted(_told(term, own, labels, ignored) for term in _terms(node))
+        return f"{type(node).__name__}({','.join(terms)})"
+    if isinstance(node, _SYMMETRIC):
+        sides = sorted(_told(side, own, labels, ignored) for side in (node.this, node.expression))
+        return f"{type(node).__name__}({sides[0]},{sides[1]})"
+    if type(node) in _FLIPPED:
+        left, right = (_told(side, own, labels, ignored) for side in (node.expression, node.this))
+        return f"{_FLIPPED[type(node)]}({left},{right})"
+    if isinstance(node, exp.LT | exp.LTE):
+        left, right = (_told(side, own, labels, ignored) for side in (node.this, node.expression))
+        return f"{type(node).__name__}({left},{right})"
+    parts = [
+        f"{key}="
+        + ",".join(
+            _told(child, own, labels, ignored) if isinstance(child, exp.Expr) else str(child)
+            for child in (value if isinstance(value, list) else [value])
+        )
+        for key, value in sorted(node.args.items())
+        if value is not None and value is not False and value != []
+    ]
+    return f"{type(node).__name__}({';'.join(parts)})"
+
+
+def _terms(root: exp.Expr) -> Iterator[exp.Expr]:
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        if type(node) is type(root):
+            pending += [node.expression, node.this]
+        else:
+            yield node
