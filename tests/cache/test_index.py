@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.inprocess import build, run
-from support.projects import SampleProject
 
 from cache.errors import DamagedIndexError, StoreError
 from cache.index import VERSION, Index, set_aside
 from cache.records import Artifact, Product
 from cache.signatures import Signature
+from support.inprocess import build, run
+from support.projects import SampleProject
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
-from support.inprocess import build, run
-from support.projects import RULES, SampleProject
 
 from cache.errors import ObjectError
 from cache.objects import Objects
 from cache.signatures import SEAL_NS
+from support.inprocess import build, run
+from support.projects import RULES, SampleProject
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from support.projects import SampleProject
 from support.refusals import MARK, orders_project, place_of_mark, refused
 

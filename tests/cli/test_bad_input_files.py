@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from support.projects import SampleProject
 from support.refusals import orders_project, refused, refused_rule
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
 from support.projects import RULES, SampleProject
 from support.refusals import orders_project, refused, require_kept, run_here
 

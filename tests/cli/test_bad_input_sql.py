@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support.projects import SampleProject
 from support.refusals import orders_project, refused, refused_rule
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.projects import FIXTURES, RULES, SampleProject
-from support.terminal import run_on_terminal
 
 from rules.cli import COMMANDS, main
+from support.projects import FIXTURES, RULES, SampleProject
+from support.terminal import run_on_terminal
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 Ran = subprocess.CompletedProcess[str]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
+
 from support.projects import RULES, SampleProject
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.killing import Ended, Forks
-from support.projects import RULES, SampleProject
 
 from cache.digests import TableDigester
 from cache.index import Index
 from rules.ingest import table_digest
+from support.killing import Ended, Forks
+from support.projects import RULES, SampleProject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

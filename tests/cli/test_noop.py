@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support.projects import SampleProject
 
 HEAVY = ("sqlglot", "ibis", "datafusion", "pyarrow", "networkx", "numpy")

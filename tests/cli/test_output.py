@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support.projects import RULES, SampleProject
-from support.terminal import replay, run_on_terminal
 
 from rules.cli import main
 from rules.report import cut, duration, plural, table_lines, wrapped_lines
+from support.projects import RULES, SampleProject
+from support.terminal import replay, run_on_terminal
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 SECONDS = re.compile(r" +(?:\d+ min \d+|\d+\.\d+) s|  +(?=took)")

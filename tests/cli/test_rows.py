@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
-from support.projects import RULES, SampleProject
-from support.terminal import run_on_terminal
 
 from rules import rows
 from rules.cli import main
+from support.projects import RULES, SampleProject
+from support.terminal import run_on_terminal
 
 AWKWARD = ['comma, quote " and\nnewline', "", None, "NULL", " padded ", "tab\tü€ 日本"]
 TABLE = pa.table(

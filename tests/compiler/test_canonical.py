@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from support.compiling import TestCompiler
-from support.databases import TABLES
-from support.pairs import Pair, load_pairs
 
 from compiler.compile import Compiled
 from compiler.errors import SqlError
+from support.compiling import TestCompiler
+from support.databases import TABLES
+from support.pairs import Pair, load_pairs
 
 EQUAL, UNEQUAL = load_pairs("equal"), load_pairs("unequal")
 UNIFIED: dict[str, list[str]] = json.loads(Path(__file__).with_name("unified_pairs.json").read_text())

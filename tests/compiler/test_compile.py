@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from support.compiling import TestCompiler
-from support.forms import StoredDatabase, canonical_sql, difference
-from support.pairs import is_ordered
 
 from compiler.compile import Options
 from compiler.errors import SqlError
+from support.compiling import TestCompiler
+from support.forms import StoredDatabase, canonical_sql, difference
+from support.pairs import is_ordered
 
 TABLES = {
     "t": pa.table({"id": [1, 2, 3, 4, 4], "k": ["a", "b", "a", "b", "b"], "x": [1, 2, 2, 5, 4]}),

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 from sqlglot import exp
-from support.compiling import TestCompiler
-from support.databases import TABLES
-from support.pairs import load_pairs
-from support.tpch import FIXTURE
 
 from compiler.dialect import parse, render
 from compiler.encode import decode, encode
 from compiler.errors import SqlError
+from support.compiling import TestCompiler
+from support.databases import TABLES
+from support.pairs import load_pairs
+from support.tpch import FIXTURE
 
 DIALECT_CASES = Path(__file__).resolve().parents[2] / "fixtures" / "sql" / "dialect.sql"
 TEXTS = [

@@ -7,6 +7,7 @@ from itertools import count
 import pyarrow as pa
 import pytest
 from datafusion import SessionContext
+
 from support.databases import open_database, random_database, run, same_table
 from support.pairs import Pair, is_ordered, load_pairs
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+
 from support.compiling import TestCompiler
 
 STRUCT = pa.struct({"a": pa.int32(), "b": pa.string()})

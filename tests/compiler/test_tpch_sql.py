@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datafusion import SessionConfig, SessionContext
+
 from support.tpch import FIXTURE, GENERATOR, make_project
 
 QUERIES = sorted(path.stem for path in (FIXTURE / "rules").glob("*.sql"))

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+
 from support.databases import TABLES
 
 INT, STR, BOOL, DATE, DEC, FLOAT = "int", "str", "bool", "date", "dec", "float"

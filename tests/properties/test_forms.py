@@ -12,15 +12,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from compiler.compile import Compiled
+from compiler.errors import SqlError
 from properties.queries import random_query
 from support.compiling import TestCompiler
 from support.databases import TABLES, random_database
 from support.forms import StoredDatabase, again, canonical_sql, difference, scrambled
 from support.pairs import is_ordered, load_pairs
 from support.tpch import FIXTURE, make_project
-
-from compiler.compile import Compiled
-from compiler.errors import SqlError
 
 PAIRS = {
     f"{kind}-{pair.theme}-{pair.name}-{side}": sql

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+
 from support.reference import execute_reference, fill_variables, read_rules
 
 FLIGHTS = Path(__file__).parents[2] / "fixtures" / "flights"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+
 from support.databases import same_table
 from support.projects import FIXTURES, SampleProject
 from support.reference import execute_reference

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
 from support.projects import SampleProject
 
 if TYPE_CHECKING:

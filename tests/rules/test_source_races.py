@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.direct import build, executed
-from support.projects import SampleProject
 
 from cache.index import Index
 from cache.objects import Objects
@@ -21,6 +19,8 @@ from rules.errors import UserError
 from rules.files import FileDigests
 from rules.project import load_project
 from rules.sources import Sources
+from support.direct import build, executed
+from support.projects import SampleProject
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from support.direct import build
-from support.projects import SampleProject
 
 from rules import text
+from support.direct import build
+from support.projects import SampleProject
 
 if TYPE_CHECKING:
     from pathlib import Path

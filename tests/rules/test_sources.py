@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import feather
+
 from support.direct import build, executed
 from support.projects import RULES, SampleProject
 
