@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cache.keys import Content
+from cache.records import Artifact
 from graph.dag import Dag
 from graph.plan import Known, Plan, make_plan
 from graph.selection import Facts, SelectionError, select
@@ -48,7 +49,7 @@ class Prepared:
     """Everything that is known before anything is executed.
 
     order: the selected products, inputs first. broken: what is wrong with rules that cannot be built. contents: what is
-    known of inputs that are not part of this run.
+    known of inputs that are not part of this run. artifacts: those met while planning, by digest.
     """
 
     project: Project
@@ -64,6 +65,7 @@ class Prepared:
     sources: Sources
     files: FileDigests
     profile: Profile
+    artifacts: Mapping[str, Artifact]
 
 
 def plan(project: Project, request: Request, observer: Observer) -> Prepared:
@@ -152,7 +154,20 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     verdicts = make_plan(selected, contents, known, store.content, forced)
     files.save()
     return Prepared(
-        project, dag, rules, compiled, broken, order, forced, verdicts, known, contents, sources, files, profile
+        project,
+        dag,
+        rules,
+        compiled,
+        broken,
+        order,
+        forced,
+        verdicts,
+        known,
+        contents,
+        sources,
+        files,
+        profile,
+        store.artifacts,
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rules import progress
 from rules.arguments import add_selection
-from rules.build import Request, plan
+from rules.build import Prepared, Request, plan
 from rules.errors import FAILED
 from rules.project import load_project
 from rules.report import plan_document, plan_lines
@@ -43,10 +43,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     prepared = plan(project, request, observer)
     dirty = [name for name, one in prepared.plan.judgements.items() if one.verdict != "clean"]
     if output.as_json:
-        details = {
-            name: {"fingerprint": rule.node.fingerprint, "inputs": list(rule.node.inputs)}
-            for name, rule in prepared.compiled.items()
-        }
+        details = {name: _details(prepared, name) for name in prepared.compiled}
         output.document(plan_document(prepared.plan, details))
     elif output.verbosity < 0:
         output.result(dirty)
@@ -54,3 +51,17 @@ def run(options: argparse.Namespace, output: Output) -> int:
         lines = plan_lines(prepared.plan, verbose=output.verbosity > 0, width=output.width(sys.stdout))
         output.result(lines, painted=True)
     return FAILED if options.exit_code and dirty else 0
+
+
+def _details(prepared: Prepared, name: str) -> dict[str, Any]:
+    """Return what a plan says of a product beside its verdict; rows, bytes and seconds are those of its last state."""
+    node, last = prepared.compiled[name].node, prepared.known.products.get(name)
+    artifact = prepared.artifacts.get(last.artifact) if last is not None else None
+    return {
+        "rows": artifact.rows if artifact is not None else None,
+        "bytes": artifact.bytes if artifact is not None else None,
+        "seconds": round(last.seconds, 6) if last is not None else None,
+        "artifact": last.artifact if last is not None else None,
+        "fingerprint": node.fingerprint,
+        "inputs": list(node.inputs),
+    }

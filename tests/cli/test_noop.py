@@ -95,3 +95,11 @@ def test_volatile_rules_leave_no_noop(project: SampleProject) -> None:
     project.sql("drawn", "-- /// rule\n-- volatile = true\n-- ///\nSELECT random() AS number, l.id FROM large AS l")
     assert SampleProject.executed(project.build()) == {"drawn"}
     assert SampleProject.executed(project.build()) == {"drawn"}
+
+
+def test_a_plan_tells_the_last_state_of_each_product(project: SampleProject) -> None:
+    project.sql("count", "SELECT COUNT(*) AS n FROM orders AS o")
+    planned = {product["name"]: product for product in project.plan()["products"]}
+    assert (planned["large"]["verdict"], planned["large"]["rows"]) == ("clean", 2)
+    assert planned["large"]["artifact"]
+    assert (planned["count"]["verdict"], planned["count"]["rows"], planned["count"]["artifact"]) == ("run", None, None)
