@@ -263,6 +263,7 @@ def _execution(
         sources=prepared.sources,
         files=prepared.files,
         compiled=prepared.compiled,
+        inputs=prepared.dag.inputs,
         known=prepared.known,
         contents=dict(prepared.contents),
         forced=prepared.forced,

@@ -41,7 +41,10 @@ class Done:
 
 @dataclass
 class Execution:
-    """One run over the selected products. `contents` and `artifacts` grow as products are settled."""
+    """One run over the selected products. `contents` and `artifacts` grow as products are settled.
+
+    inputs: of every rule, compiled or not.
+    """
 
     project: Project
     profile: Profile
@@ -49,6 +52,7 @@ class Execution:
     sources: Sources
     files: FileDigests
     compiled: Mapping[str, CompiledRule]
+    inputs: Mapping[str, tuple[str, ...]]
     known: Known
     contents: dict[str, Content]
     forced: frozenset[str]
@@ -312,13 +316,13 @@ class Execution:
 
     def _dependencies(self, name: str) -> tuple[str, ...]:
         rule = self.compiled.get(name)
-        return rule.node.dependencies if rule is not None else ()
+        return rule.node.dependencies if rule is not None else self.inputs[name]
 
     def _failed_input(self, name: str) -> str | None:
-        rule = self.compiled.get(name)
-        if rule is None:
-            return "of a rule that did not compile"
-        for dependency in rule.node.dependencies:
+        if name not in self.compiled:  # a rule is left out of compilation only because an input was
+            products = (entry for entry in self.inputs[name] if entry not in self.project.sources)
+            return next(entry for entry in products if entry not in self.compiled)
+        for dependency in self._dependencies(name):
             result = self.results.get(dependency)
             if result is not None and result.status in {"failed", "skipped"}:
                 return dependency

@@ -103,3 +103,13 @@ def test_a_plan_tells_the_last_state_of_each_product(project: SampleProject) -> 
     assert (planned["large"]["verdict"], planned["large"]["rows"]) == ("clean", 2)
     assert planned["large"]["artifact"]
     assert (planned["count"]["verdict"], planned["count"]["rows"], planned["count"]["artifact"]) == ("run", None, None)
+
+
+def test_a_reader_of_a_rule_that_does_not_compile_names_it(project: SampleProject) -> None:
+    project.sql("large", "SELECT o.id, o.amonut AS amount FROM orders AS o")
+    document = project.build("-k", expect=1)
+    results = {product["name"]: (product["status"], product["reason"]) for product in document["products"]}
+    assert results["large"][0] == "failed"
+    assert results["total"] == ("skipped", "its input large failed")
+    alone = project.build("-k", "-s", "total", expect=1)["products"]
+    assert [(product["name"], product["reason"]) for product in alone] == [("total", "its input large failed")]
