@@ -62,27 +62,10 @@ from compiler.schema import Schema
 
 Pass = Callable[[exp.Query, Facts], exp.Query]
 
-PASSES: tuple[Pass, ...] = (
-    drop_parens,
-    spell_fields,
-    inline_single_use_ctes,
-    order_ctes,
-    spell_joins,
-    spell_ordering,
-    number_names,
-    push_not,
-    orient_comparisons,
-    sort_connectors,
-)
-"""What is in force: every pass proved on tens of thousands of generated queries."""
-
-AGAIN: tuple[Pass, ...] = (number_names, orient_comparisons, sort_connectors)
-"""Numbers follow the order in which scopes are visited, so they are given anew where that order has just changed."""
-
 NAMING_PASSES: tuple[Pass, ...] = (drop_parens, spell_fields, number_names)
 """What may be done even to a rule with volatile calls: nothing is moved, merged or dropped."""
 
-CANDIDATES: tuple[Pass, ...] = (
+PASSES: tuple[Pass, ...] = (
     drop_parens,
     spell_fields,
     spell_numbers,
@@ -150,31 +133,25 @@ CANDIDATES: tuple[Pass, ...] = (
     sort_connectors,
     order_arguments,
 )
-"""The strong form, not in force: it unifies nearly all pairs of fixtures/sql/pairs and merges none of the unequal ones,
-but its passes have not yet been through the long runs that decide whether they may be trusted."""
 
 MOST_ROUNDS = 6
-"""One candidate makes work for another, so they go round until nothing changes. Stopping early is only weaker."""
+"""One pass makes work for another, so they go round until nothing changes. Stopping early is only weaker."""
 
 
 def canonical(
-    query: exp.Query, schemas: Mapping[str, Schema], *, volatile: bool = False, strong: bool = False
+    query: exp.Query, schemas: Mapping[str, Schema], *, volatile: bool = False
 ) -> tuple[exp.Query, tuple[str, ...]]:
     """Return the canonical AST of an executed form (which is left as it is) and the inputs, in order of position.
 
     Inputs are named by position in the tree ("0", "1", …), so renaming a product changes nothing. `schemas`: of the
-    inputs, by name. `strong` takes the candidates instead of the passes in force.
+    inputs, by name.
     """
     tree = query.copy()
     facts = Facts(schemas)
     if volatile:
         tree = _apply(NAMING_PASSES, tree, facts)
-    elif strong:
-        tree = _until_stable(CANDIDATES, tree, facts)
     else:
-        tree = _apply(PASSES, tree, facts)
-        if _numbers_may_have_moved(tree):
-            tree = _apply(AGAIN, tree, facts)
+        tree = _until_stable(PASSES, tree, facts)
     positions: dict[str, str] = {}
     for table in tree.find_all(exp.Table, bfs=False):
         if table.db == INPUT_DB:
@@ -198,18 +175,6 @@ def _until_stable(passes: tuple[Pass, ...], tree: exp.Query, facts: Facts) -> ex
             break
         before = after
     return tree
-
-
-def _numbers_may_have_moved(tree: exp.Query) -> bool:
-    """Whether the order of predicates can show in internal names: a query stands in one, or a source has no SELECT."""
-    if tree.find(exp.Values, exp.Unnest, exp.Lateral) is not None:
-        return True
-    if any(with_.recursive for with_ in tree.find_all(exp.With)):
-        return True
-    if any(not isinstance(table.this, exp.Identifier) for table in tree.find_all(exp.Table)):
-        return True
-    predicates = (exp.And, exp.Or, exp.EQ, exp.NEQ)
-    return any(select.find_ancestor(*predicates) is not None for select in tree.find_all(exp.Select))
 
 
 def rendered(tree: exp.Query) -> str:

@@ -100,17 +100,13 @@ def parse_rule(text: str) -> Parsed:
 
 @dataclass
 class Compiler:
-    """Compiles rules of one project, inputs first; `schemas` grows with each product.
-
-    `strong` takes the candidates of `compiler.canonical` for the canonical form.
-    """
+    """Compiles rules of one project, inputs first; `schemas` grows with each product."""
 
     schemas: InputSchemas
     variables: Mapping[str, Value]
     engine: EngineIdentity
     planner: SchemaPlanner
     known_schema: Callable[[str], Schema | None]
-    strong: bool = False
 
     def compile_rule(self, text: str, options: Options, resolve: Callable[[str], str | None]) -> Compiled:
         """Compile one rule whose inputs' schemas are in `schemas`. Raises `SqlError`."""
@@ -137,16 +133,18 @@ class Compiler:
         bound = bind_variables(query, literals)
         assert isinstance(bound, exp.Query)
         _require_known_functions(bound)
-        facts = traits(bound)
-        if facts.volatile and not options.volatile:
+        volatile = bool(traits(bound).volatile)
+        if volatile and not options.volatile:
             raise _volatile_error(bound)
         executed = pruned(qualified(bound, self.schemas))
         scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
-        tree, inputs = canonical(executed, self.schemas.known, volatile=bool(facts.volatile), strong=self.strong)
+        tree, inputs = canonical(executed, self.schemas.known, volatile=volatile)
         narrow = read_sets(tree)
         reads = tuple(tuple(sorted(narrow[str(number)])) for number in range(len(inputs)))
         names = executed.named_selects
         _require_key(options, names)
+        # Of the canonical tree: what it cannot depend on, the authored query cannot either.
+        facts = traits(tree)
         encoded = encode(tree)
         parts = self._parts(encoded, names, options, facts)
         print_ = fingerprint(parts)

@@ -18,8 +18,8 @@ from support.databases import TABLES
 from support.pairs import Pair, load_pairs
 
 EQUAL, UNEQUAL = load_pairs("equal"), load_pairs("unequal")
-UNIFIED: dict[str, list[str]] = json.loads(Path(__file__).with_name("unified_pairs.json").read_text())
-"""Theme → equal pairs that have one fingerprint. Add to it; a pair taken out is a needless run given back."""
+MISSES: dict[str, str] = json.loads(Path(__file__).with_name("known_misses.json").read_text())
+"""Equal pairs, "theme/name", that do not have one fingerprint yet, and why: each is a needless run. Take from it."""
 REFUSED = {"string_normal_form"}
 """Unequal pairs whose second side is syntax that the dialect refuses."""
 
@@ -46,19 +46,19 @@ def test_unequal_pair_is_told_apart(pair: Pair) -> None:
 
 @pytest.mark.parametrize(
     "pair",
-    [pair for pair in EQUAL if pair.name in UNIFIED.get(pair.theme, ())],
+    [pair for pair in EQUAL if f"{pair.theme}/{pair.name}" not in MISSES],
     ids=lambda pair: f"{pair.theme}-{pair.name}",
 )
-def test_equal_pair_still_unifies(pair: Pair) -> None:
+def test_equal_pair_unifies(pair: Pair) -> None:
     first, second = compiled(pair.first), compiled(pair.second)
     assert identity(pair.first) == identity(pair.second)
     assert first.canonical == second.canonical
     assert first.schema == second.schema
 
 
-def test_every_unified_pair_exists() -> None:
-    names = {(pair.theme, pair.name) for pair in EQUAL}
-    assert {(theme, name) for theme, listed in UNIFIED.items() for name in listed} <= names
+def test_at_most_one_in_twenty_is_missed() -> None:
+    assert set(MISSES) <= {f"{pair.theme}/{pair.name}" for pair in EQUAL}
+    assert len(MISSES) <= len(EQUAL) / 20
 
 
 # Look-alikes that one canonical form once stood for, or could: what differs is a name in the wrong place.
@@ -112,7 +112,7 @@ APART = {
 @pytest.mark.parametrize("name", APART)
 def test_look_alikes_are_told_apart(name: str) -> None:
     first, second = APART[name]
-    assert compiled(first).fingerprint != compiled(second).fingerprint
+    assert identity(first) != identity(second)
 
 
 ONE = {
@@ -170,12 +170,10 @@ def test_an_input_used_twice_has_one_position() -> None:
     result = compiled(
         "SELECT a.name, c.region FROM customers AS c, employees AS a JOIN employees AS b ON a.name = b.dept"
     )
-    assert result.inputs == ("customers", "employees")
-    assert result.reads == (("region",), ("dept", "name"))
-    swapped = compiled(
-        "SELECT a.name, c.region FROM employees AS a JOIN employees AS b ON a.name = b.dept, customers AS c"
-    )
-    assert swapped.inputs == ("employees", "customers")
+    assert dict(zip(result.inputs, result.reads, strict=True)) == {
+        "customers": ("region",),
+        "employees": ("dept", "name"),
+    }
 
 
 def test_columns_and_inputs_that_look_internal_stay_apart() -> None:

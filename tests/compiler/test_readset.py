@@ -136,10 +136,12 @@ def test_read_set(name: str) -> None:
     assert {table: tuple(columns) for table, columns in compiled.scans.items()} == found
 
 
-def test_inputs_come_in_the_order_of_the_text() -> None:
+def test_inputs_come_in_the_order_of_the_canonical_tree() -> None:
     compiler = TestCompiler(TABLES)
-    assert compiler.compile("SELECT t.x, u.v FROM u JOIN t ON t.id = u.id").inputs == ("u", "t")
-    assert compiler.compile("SELECT t.x, u.v FROM t JOIN u ON t.id = u.id").inputs == ("t", "u")
+    assert compiler.compile("SELECT t.x, u.v FROM u LEFT JOIN t ON t.id = u.id").inputs == ("u", "t")
+    assert compiler.compile("SELECT t.x, u.v FROM t LEFT JOIN u ON t.id = u.id").inputs == ("t", "u")
+    inner = [f"SELECT t.x, u.v FROM {a} JOIN {b} ON t.id = u.id" for a, b in (("t", "u"), ("u", "t"))]
+    assert len({compiler.compile(sql).inputs for sql in inner}) == 1
 
 
 def test_volatile_calls_keep_what_they_are_applied_to() -> None:

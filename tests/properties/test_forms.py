@@ -39,6 +39,7 @@ ENGINE_LIMITS = (
     "null_aware anti join only supports",
     "require unique expression names",
     "Optimizer rule 'optimize_projections' failed",
+    "which would be ambiguous",
 )
 """What the engine says when it cannot plan a query with its predicates in another order, or of other internal names."""
 SUITE_QUERIES = 300

@@ -20,14 +20,14 @@ class TestCompiler:
     __test__ = False
 
     def __init__(
-        self, tables: Mapping[str, pa.Schema], variables: Mapping[str, Value] | None = None, *, strong: bool = False
+        self, tables: Mapping[str, pa.Schema], variables: Mapping[str, Value] | None = None
     ) -> None:
         schemas = InputSchemas()
         for name, schema in tables.items():
             schemas.add(name, to_schema(schema))
         profile = PROFILES["prod_fast"]
         planner = EnginePlanner(profile, lambda _key, _schema: None)
-        self._compiler = Compiler(schemas, variables or {}, identity(profile), planner, lambda _key: None, strong)
+        self._compiler = Compiler(schemas, variables or {}, identity(profile), planner, lambda _key: None)
         self._names = {name.lower(): name for name in tables}
 
     def compile(self, sql: str, options: Options = Options(volatile=True)) -> Compiled:  # noqa: B008 — immutable
