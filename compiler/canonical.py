@@ -148,10 +148,7 @@ def canonical(
     """
     tree = query.copy()
     facts = Facts(schemas)
-    if volatile:
-        tree = _apply(NAMING_PASSES, tree, facts)
-    else:
-        tree = _until_stable(PASSES, tree, facts)
+    tree = _apply(NAMING_PASSES, tree, facts) if volatile else _until_stable(PASSES, tree, facts)
     positions: dict[str, str] = {}
     for table in tree.find_all(exp.Table, bfs=False):
         if table.db == INPUT_DB:
