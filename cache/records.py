@@ -22,7 +22,8 @@ class Artifact:
 class Product:
     """The last committed state of a product.
 
-    record: {"parts": what its fingerprint covers, "inputs": [[name, rows, {column: [type, digest]}, artifact], …]};
+    record: {"parts": what its fingerprint covers, "inputs": [[name, rows, {column: [type, digest]}, artifact], …],
+    "compiler": identity of the compiler that compiled it};
     seconds: how long its last execution took.
     """
 

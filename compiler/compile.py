@@ -21,7 +21,7 @@ from compiler.dialect import DIALECT, parse, render
 from compiler.encode import encode
 from compiler.errors import SqlError
 from compiler.explain import explained
-from compiler.fingerprint import digest_of, fingerprint
+from compiler.fingerprint import EXECUTION, digest_of, fingerprint
 from compiler.positions import located
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
@@ -74,7 +74,8 @@ class Compiled:
 
     inputs: names of the inputs, by position in the canonical AST; reads: for each of them the sorted columns of its
     read set. scans: for each input of the executed form the columns the engine is shown, a superset of the read set.
-    sql: the executed form. canonical: the encoded canonical AST. parts: what the fingerprint covers, for reasons.
+    sql: the executed form. meaning: the same without what is done to it for the engine's sake, such as an order that
+    nobody asked for. canonical: the encoded canonical AST. parts: what the fingerprint covers, for reasons.
     """
 
     fingerprint: str
@@ -83,6 +84,7 @@ class Compiled:
     scans: Mapping[str, tuple[str, ...]]
     schema: Schema
     sql: str
+    meaning: str
     canonical: bytes
     parts: Mapping[str, object]
     traits: Traits
@@ -125,6 +127,22 @@ class Compiler:
                 error.line, error.column = _start(text)
             raise
 
+    def query_digest(self, meaning: str) -> tuple[str, tuple[str, ...]]:
+        """Return what this compiler makes of a rule that an earlier version of it compiled: `parts["query"]`, inputs.
+
+        meaning: as in `Compiled`. Raises `SqlError`, also where an input is not known any more.
+        """
+
+        def work() -> tuple[str, tuple[str, ...]]:
+            executed = pruned(qualified(parse(meaning), self.schemas))
+            tree, inputs = canonical(executed, self.schemas.known)
+            return digest_of(encode(tree)), inputs
+
+        try:
+            return with_deep_stack(work)
+        except (RecursionError, SqlglotError, KeyError) as error:
+            raise SqlError(f"cannot be compiled any more: {error}") from error
+
     def _compile(self, text: str, options: Options, resolve: Callable[[str], str | None]) -> Compiled:
         query = parse(text)
         _require_depth(query)
@@ -141,14 +159,14 @@ class Compiler:
         tree, inputs = canonical(executed, self.schemas.known, volatile=volatile)
         narrow = read_sets(tree)
         reads = tuple(tuple(sorted(narrow[str(number)])) for number in range(len(inputs)))
-        names = executed.named_selects
+        names, meaning = executed.named_selects, render(executed)
         _require_key(options, names)
         # Of the canonical tree: what it cannot depend on, the authored query cannot either.
         facts = traits(tree)
         encoded = encode(tree)
         parts = self._parts(encoded, names, options, facts)
         print_ = fingerprint(parts)
-        schema = self._schema(print_, inputs, scans, executed)
+        schema = self._schema(print_, inputs, scans, executed, meaning)
         if options.tier == 2 or _has_open_order(executed):  # noqa: PLR2004
             executed = _in_canonical_order(executed, options.key, schema)
         return Compiled(
@@ -158,6 +176,7 @@ class Compiler:
             scans=scans,
             schema=schema,
             sql=render(_without_right_joins(executed)),
+            meaning=meaning,
             canonical=encoded,
             parts=parts,
             traits=facts,
@@ -166,6 +185,7 @@ class Compiler:
     def _parts(self, encoded: bytes, names: list[str], options: Options, facts: Traits) -> dict[str, object]:
         sensitive = facts.float_sensitive or facts.order_dependent
         return {
+            "execution": EXECUTION,
             "query": digest_of(encoded),
             "columns": names,
             "tier": options.tier,
@@ -181,6 +201,7 @@ class Compiler:
         inputs: tuple[str, ...],
         scans: Mapping[str, tuple[str, ...]],
         executed: exp.Query,
+        sql: str,
     ) -> Schema:
         """Return the product's schema: remembered for this fingerprint and these input types, else planned."""
         types = [
@@ -193,7 +214,7 @@ class Compiler:
             return known
         shown = {name: (self.schemas.known[name], frozenset(columns)) for name, columns in scans.items()}
         try:
-            schema = self.planner.plan_schema(render(executed), shown, key)
+            schema = self.planner.plan_schema(sql, shown, key)
         except SqlError as error:
             raise explained(error, executed) from error
         if list(schema.names) != executed.named_selects:

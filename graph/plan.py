@@ -18,7 +18,10 @@ Verdict = Literal["clean", "restore", "run", "maybe"]
 
 @dataclass(frozen=True)
 class Node:
-    """What planning needs of a compiled rule; see `compiler.compile.Compiled`."""
+    """What planning needs of a compiled rule; see `compiler.compile.Compiled`.
+
+    formerly: the fingerprint of its last state, where that is another only because rules or the engine was upgraded.
+    """
 
     name: str
     fingerprint: str
@@ -29,6 +32,11 @@ class Node:
     volatile: bool
     order_dependent: bool
     ordered: bool
+    formerly: str = ""
+
+    def is_rule_of(self, last: Product) -> bool:
+        """Whether a product was last computed by this very rule."""
+        return last.fingerprint in (self.fingerprint, self.formerly)
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,10 @@ def judge(
     if waiting and any(name in waiting for name in node.inputs):
         return _undecided(node, last, waiting)
     key = _key(node, contents)
+    if last is not None and last.fingerprint == node.formerly and _reads_hold(last, contents):
+        reason = "the rule means what it meant before the upgrade, and everything it reads is unchanged"
+        if known.present(last.artifact):
+            return Judgement(node.name, "clean", reason, key, last.artifact)
     artifact = last.artifact if last is not None and last.key == key else known.action(key)
     if artifact is None:
         return Judgement(node.name, "run", _why(node, contents, last), key)
@@ -127,7 +139,7 @@ def _undecided(node: Node, last: Product | None, waiting: list[str]) -> Judgemen
     """Judge a product some of whose inputs will, or may, be executed first."""
     if last is None:
         return Judgement(node.name, "run", "new rule")
-    if last.fingerprint != node.fingerprint:
+    if not node.is_rule_of(last):
         return Judgement(node.name, "run", _what_changed(node, last))
     names = _listing([name for name in node.inputs if name in waiting])
     return Judgement(node.name, "maybe", f"reads {names}, which may change; it runs if a column it reads does")
@@ -138,11 +150,23 @@ def _key(node: Node, contents: Mapping[str, Content]) -> str:
     return action_key(node.fingerprint, [contents[name].restricted(columns) for name, columns in pairs])
 
 
+def _reads_hold(last: Product, contents: Mapping[str, Content]) -> bool:
+    """Whether all that a product read when it was computed is there unchanged; by the read sets of then."""
+    for name, rows, columns, *_rest in last.record["inputs"]:
+        content = contents.get(name)
+        if content is None or content.rows != rows:
+            return False
+        now = {column: list(facts) for column, facts in content.columns.items()}
+        if any(now.get(column) != facts for column, facts in columns.items()):
+            return False
+    return True
+
+
 def _why(node: Node, contents: Mapping[str, Content], last: Product | None) -> str:
     """Say in one clause what differs from the last committed state."""
     if last is None:
         return "new rule"
-    if last.fingerprint != node.fingerprint:
+    if not node.is_rule_of(last):
         return _what_changed(node, last)
     before = last.record["inputs"]
     changed: list[str] = []
@@ -160,6 +184,7 @@ def _why(node: Node, contents: Mapping[str, Content], last: Product | None) -> s
 
 
 _PARTS = {
+    "execution": "a version of rules before this one could compute a wrong table",
     "query": "the query changed",
     "columns": "the output columns changed",
     "tier": "the determinism tier changed",

@@ -143,7 +143,7 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
             name
             for name, rule in compiled.items()
             if name not in products
-            or products[name].fingerprint != rule.node.fingerprint
+            or not rule.node.is_rule_of(products[name])
             or [entry[0] for entry in products[name].record["inputs"]] != list(rule.node.inputs)
         ]
 

@@ -6,10 +6,11 @@ import base64
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cache.index import Index
+from cache.records import Product
 from compiler.compile import Compiled, Compiler, EngineIdentity, Options
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
@@ -38,9 +39,13 @@ class CompiledRule:
 
 @dataclass(frozen=True)
 class Body:
-    """The large facts of a compiled rule: the SQL that is executed, and the encoded canonical AST."""
+    """The large facts of a compiled rule: the SQL that is executed, its meaning, the encoded canonical AST.
+
+    See `compiler.compile.Compiled`.
+    """
 
     sql: str
+    meaning: str
     canonical: bytes
 
 
@@ -112,7 +117,7 @@ def compile_rules(
 def load_body(index: Index, memo: str) -> Body:
     """Return the large facts of a compiled rule."""
     record = json.loads(zlib.decompress(index.compiled_body(memo)))
-    return Body(record["sql"], record["canonical"].encode())
+    return Body(record["sql"], record["meaning"], record["canonical"].encode())
 
 
 class _Work:
@@ -124,7 +129,8 @@ class _Work:
         self._project = project
         self._profile = profile
         self._index = index
-        self._heads = index.compiled_heads({product.memo for product in index.products().values()})
+        self._last = index.products()
+        self._heads = index.compiled_heads({product.memo for product in self._last.values()})
         self._fresh: list[tuple[str, Any, bytes]] = []
         self._fresh_schemas: dict[str, Any] = {}
         self._identity = _identity(profile)
@@ -135,7 +141,11 @@ class _Work:
         head = self._heads.get(memo) or self._index.compiled_heads([memo]).get(memo)
         if head is None:
             head = self._compile(rule, memo)
-        return _from_head(rule, memo, head)
+        compiled = _from_head(rule, memo, head)
+        last = self._last.get(rule.name)
+        if last is None or not self._was_upgraded(compiled.node, last):
+            return compiled
+        return replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
 
     def save(self) -> None:
         with self._index.transaction():
@@ -154,7 +164,24 @@ class _Work:
             {"text": rule.digest, "compiler": COMPILER, "inputs": inputs, "vars": variables, "engine": engine}
         )
 
-    def _compile(self, rule: Rule, memo: str) -> Any:
+    def _was_upgraded(self, node: Node, last: Product) -> bool:
+        """Whether a rule is what it was, and has another fingerprint only by an upgrade of rules.
+
+        Told by compiling the SQL that the earlier version executed: if this one makes the very same of both, the rule
+        means what it meant.
+        """
+        before, now = last.record["parts"], node.parts
+        if last.fingerprint == node.fingerprint or last.record["compiler"] == COMPILER:
+            return False
+        if any(before.get(part) != now.get(part) for part in (before.keys() | now.keys()) - {"query"}):
+            return False
+        try:
+            meaning = load_body(self._index, last.memo).meaning
+            return self._get_compiler().query_digest(meaning) == (now["query"], node.inputs)
+        except (KeyError, SqlError):  # it reads what no longer exists, or is written as nobody writes it any more
+            return False
+
+    def _get_compiler(self) -> Compiler:
         if self._compiler is None:
             self._compiler = Compiler(
                 self.schemas,
@@ -163,16 +190,20 @@ class _Work:
                 _LazyPlanner(self._profile, self._learn),
                 self._known,
             )
+        return self._compiler
+
+    def _compile(self, rule: Rule, memo: str) -> Any:
         options = Options(rule.options.volatile, rule.options.tier, rule.options.key)
         try:
-            result = self._compiler.compile_rule(rule.text(self._project), options, self.resolve)
+            result = self._get_compiler().compile_rule(rule.text(self._project), options, self.resolve)
         except SqlError as error:
             located = user_error(error, rule.path)
             if error.code in {"unknown-key", "missing-key"}:  # the compiler sees no front matter
                 located.where = option_where(rule.text(self._project), rule.path, "key", "tier")
             raise located from error
         head = _to_head(result)
-        body = json.dumps({"sql": result.sql, "canonical": result.canonical.decode()}, ensure_ascii=False)
+        large = {"sql": result.sql, "meaning": result.meaning, "canonical": result.canonical.decode()}
+        body = json.dumps(large, ensure_ascii=False)
         self._fresh.append((memo, head, zlib.compress(body.encode())))
         return head
 

@@ -17,6 +17,7 @@ from cache.records import Artifact, Product
 from graph.plan import Judgement, Known, judge
 from rules.compiling import CompiledRule, load_body
 from rules.errors import FAILED, UserError, Where
+from rules.load import COMPILER
 from rules.results import Observer, Result
 from rules.sources import Sources
 
@@ -269,7 +270,7 @@ class Execution:
         seconds = result.seconds or 0.0
         key = result.key or ""
         index = self.store.index
-        record = {"parts": rule.node.parts, "inputs": self._inputs_record(rule)}
+        record = {"parts": rule.node.parts, "inputs": self._inputs_record(rule), "compiler": COMPILER}
         with index.transaction():
             index.add_artifact(artifact, self.build)
             if not rule.node.volatile and key:

@@ -1,0 +1,114 @@
+"""An upgrade of rules alone executes nothing: what an earlier version computed is known by what today's makes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.projects import SampleProject
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = {
+    "open_orders": "SELECT o.id, o.price * 2 AS twice FROM orders AS o WHERE NOT (o.status <> 'open' OR o.price <= 1)",
+    "by_status": "SELECT status, COUNT(*) AS n FROM orders GROUP BY status HAVING status IN ('open', 'held')",
+    "both": "SELECT id FROM open_orders UNION ALL SELECT id FROM orders WHERE 5 > price",
+    "named": (
+        "WITH c AS (SELECT id AS k, name FROM customers) "
+        "SELECT o.id, c.name FROM orders AS o JOIN c ON c.k = o.customer_id"
+    ),
+    "ranked": "SELECT id, ROW_NUMBER() OVER (PARTITION BY status ORDER BY id) AS place FROM orders",
+    "stable": '-- /// rule\n-- tier = 2\n-- key = ["id"]\n-- ///\nSELECT o.id, o.price FROM orders AS o',
+    "last": "SELECT r.place, COUNT(*) AS n FROM ranked AS r JOIN named AS m ON m.id = r.id GROUP BY r.place",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SampleProject:
+    project = SampleProject(tmp_path / "project", sources=["orders", "customers"])
+    statuses = ["open", "held", "open", None]
+    project.parquet(
+        "orders", {"id": [1, 2, 3, 4], "customer_id": [1, 1, 2, 9], "price": [1, 2, 3, None], "status": statuses}
+    )
+    project.parquet("customers", {"id": [1, 2], "name": ["Ann", "Bo"]})
+    for name, sql in RULES.items():
+        project.sql(name, sql)
+    return project
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Path:
+    """Our own source as an earlier version would have it: another format, and a canonical form with fewer passes."""
+    target = tmp_path / "earlier"
+    for package in ("rules", "graph", "compiler", "cache"):
+        shutil.copytree(ROOT / package, target / package, ignore=shutil.ignore_patterns("__pycache__"))
+    change(target / "compiler" / "fingerprint.py", r"FORMAT = \d+", "FORMAT = 0")
+    change(target / "compiler" / "canonical.py", r"    (push_not|merge_derived_tables|having_to_where|spell_in),\n", "")
+    return target
+
+
+def change(path: Path, pattern: str, text: str) -> None:
+    new, count = re.subn(pattern, text, path.read_text(encoding="utf-8"))
+    assert count
+    path.write_text(new, encoding="utf-8")
+
+
+def build_with(version: Path, project: SampleProject) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "rules", "build", "--json"],
+        cwd=project.root,
+        env={**os.environ, "PYTHONPATH": str(version)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def prints(document: dict[str, Any]) -> dict[str, str]:
+    return {product["name"]: product["fingerprint"] for product in document["products"]}
+
+
+def test_an_upgrade_executes_nothing(project: SampleProject, earlier: Path) -> None:
+    before = build_with(earlier, project)
+    assert SampleProject.executed(before) == set(RULES)
+    assert {product["verdict"] for product in project.plan()["products"]} == {"clean"}
+    after = project.build()
+    assert SampleProject.executed(after) == set()
+    assert all(prints(before)[name] != print_ for name, print_ in prints(after).items())
+    reasons = {product["reason"] for product in after["products"]}
+    assert reasons == {"the rule means what it meant before the upgrade, and everything it reads is unchanged"}
+    assert project.cli("build").stdout.startswith("nothing to do")
+
+
+def test_an_edit_made_with_an_upgrade_is_seen(project: SampleProject, earlier: Path) -> None:
+    build_with(earlier, project)
+    project.edit("rules/open_orders.sql", "o.price <= 1", "o.price <= 2")
+    project.edit("rules/by_status.sql", "HAVING status IN ('open', 'held')", "HAVING status='held' OR status='open'")
+    assert SampleProject.executed(project.build()) == {"open_orders"}
+
+
+def test_a_source_changed_with_an_upgrade_is_seen(project: SampleProject, earlier: Path) -> None:
+    build_with(earlier, project)
+    project.parquet("customers", {"id": [1, 2], "name": ["Ann", "Cy"]})
+    assert SampleProject.executed(project.build()) == {"named"}
+
+
+def test_what_an_earlier_version_ran_wrongly_runs_again(project: SampleProject, earlier: Path) -> None:
+    change(earlier / "compiler" / "fingerprint.py", r"EXECUTION = \d+", "EXECUTION = 0")
+    build_with(earlier, project)
+    after = project.build()
+    assert SampleProject.executed(after) == set(RULES)
+    assert {product["reason"] for product in after["products"]} == {
+        "a version of rules before this one could compute a wrong table"
+    }
