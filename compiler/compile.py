@@ -162,7 +162,7 @@ class Compiler:
         names, meaning = executed.named_selects, render(executed)
         _require_key(options, names)
         # Of the canonical tree: what it cannot depend on, the authored query cannot either.
-        facts = traits(tree)
+        facts = traits(tree, {str(number): self.schemas.known[name] for number, name in enumerate(inputs)})
         encoded = encode(tree)
         parts = self._parts(encoded, names, options, facts)
         print_ = fingerprint(parts)

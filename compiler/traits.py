@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from compiler import functions
+from compiler.schema import Schema
+from compiler.types import Types
 
 _TIE_FREE_WINDOWS = {"rank", "dense_rank", "percent_rank", "cume_dist"}
 
@@ -17,7 +20,7 @@ class Traits:
 
     volatile: names of the volatile functions it calls ("random"); such a query may differ from run to run.
     order_dependent: its rows can depend on the order of its inputs' rows (LIMIT, ties in windows, array_agg, …).
-    float_sensitive: it adds or averages; the last bits of a float result depend on how rows are batched.
+    float_sensitive: it adds or averages floats; the last bits of the result depend on how rows are ordered and batched.
     ordered: its own row order is content, because it ends in ORDER BY.
     """
 
@@ -27,16 +30,28 @@ class Traits:
     ordered: bool
 
 
-def traits(query: exp.Query) -> Traits:
-    """Return the traits of a qualified query. What is not known to be harmless counts as harmful."""
+def traits(query: exp.Query, schemas: Mapping[str, Schema] | None = None) -> Traits:
+    """Return the traits of a qualified query. What is not known to be harmless counts as harmful.
+
+    schemas: of the inputs, by the names they have in the tree; they tell a sum of integers from one of floats.
+    """
     volatile = [functions.function_name(node) or "" for node in query.find_all(exp.Func) if functions.is_volatile(node)]
-    names = {name for node in query.find_all(exp.Func) if (name := functions.function_name(node))}
     return Traits(
         volatile=tuple(dict.fromkeys(volatile)),
         order_dependent=any(_is_order_dependent(node) for node in query.walk()),
-        float_sensitive=any(functions.is_float_sensitive(name) for name in names),
+        float_sensitive=_is_float_sensitive(query, schemas or {}),
         ordered=query.args.get("order") is not None,
     )
+
+
+def _is_float_sensitive(query: exp.Query, schemas: Mapping[str, Schema]) -> bool:
+    calls = [
+        node for node in query.find_all(exp.Func) if functions.is_float_sensitive(functions.function_name(node) or "")
+    ]
+    if not calls or any(not isinstance(call, exp.Sum) for call in calls):
+        return bool(calls)
+    types = Types(query, schemas)
+    return not all(types.is_integer(call.this) for call in calls)
 
 
 def _is_order_dependent(node: exp.Expr) -> bool:

@@ -66,6 +66,15 @@ class Plan:
     judgements: Mapping[str, Judgement]
 
     @property
+    def skipped(self) -> dict[str, str]:
+        """Products that need no run, and the artifact that stands for each."""
+        return {
+            name: one.artifact
+            for name, one in self.judgements.items()
+            if one.verdict in {"clean", "restore"} and one.artifact is not None
+        }
+
+    @property
     def summary(self) -> dict[str, int]:
         """Number of products by verdict."""
         counts = dict.fromkeys(("clean", "restore", "run", "maybe"), 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 SELECTORS = """selectors:
   NAME      one product                tag:T      products with the tag T
@@ -12,6 +13,9 @@ SELECTORS = """selectors:
   @NAME     its readers, and all       GLOB       products whose names match, as in stg_*
             they read
 A space, or a second -s, adds; a comma keeps only what both sides select."""
+
+
+TRUST_HELP = "keep what another version of the engine computed, if a sample of it gives the same tables"
 
 
 def add_selection(parser: argparse.ArgumentParser, verb: str) -> None:
@@ -31,6 +35,16 @@ def positive(text: str) -> int:
 def not_negative(text: str) -> int:
     """Return a whole number of at least 0. Raises `argparse.ArgumentTypeError`."""
     return _at_least(0, text)
+
+
+def share(text: str) -> float:
+    """Return "5%", "0.05" or "all" as a number above 0 and up to 1. Raises `argparse.ArgumentTypeError`."""
+    percent = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%", text)
+    plain = re.fullmatch(r"[0-9]*\.?[0-9]+", text)
+    value = 1.0 if text == "all" else float(percent[1]) / 100 if percent else float(text) if plain else 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a share such as 5%, 0.05 or all, not '{text}'")
+    return value
 
 
 def _at_least(least: int, text: str) -> int:

@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cache.keys import Content
 from cache.records import Artifact
@@ -26,15 +26,22 @@ from rules.files import FileDigests
 from rules.load import Rule, load_rules
 from rules.profiles import DEFAULT, Profile
 from rules.project import Project, load_project
-from rules.results import BuildReport, Observer, Result
+from rules.results import AuditReport, BuildReport, Observer, Result
 from rules.roots import FILE
 from rules.sources import Sources
 from rules.store import Store, open_store
 
+_TRUST_SHARE, _TRUST_LEAST = 0.05, 3
+"""How much of what another version of the engine computed is run again before the rest is trusted."""
+
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: which products, under which profile, and how failures are met."""
+    """What is asked for: which products, under which profile, and how failures are met.
+
+    audit: the share of skipped products to run again, 0 to 1. trust_engine_upgrade: keep what another version of the
+    engine computed, if a sample of it proves the same.
+    """
 
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -42,6 +49,8 @@ class Request:
     profile: str = DEFAULT
     jobs: int | None = None
     keep_going: bool = False
+    audit: float = 0.0
+    trust_engine_upgrade: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,23 +89,38 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
     """Bring the selected products up to date. Raises `UserError`, or `UserErrors` for rules that do not compile."""
     started = time.perf_counter()
     with open_store(project.root, observer.say, building=True) as store:
-        prepared = prepare(project, request, store)
-        _refuse_broken(prepared, keep_going=request.keep_going)
+        build_id = _new_build_id()
+        prepared = _prepare_to_run(project, request, store, observer, build_id)
         ahead = [name for name, judgement in prepared.plan.judgements.items() if judgement.verdict != "clean"]
         observer.planned(len(prepared.order), ahead)
-        build_id = _new_build_id()
         index = store.index
         index.start_build(build_id, datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"))
         try:
             execution = _execution(prepared.project, store, prepared, build_id, observer, request)
             results = execution.run(prepared.order, prepared.broken)
+            skipped = {
+                name: result.artifact for name, result in results.items() if result.artifact and result.was_skipped
+            }
+            audited = _audited(store, prepared, build_id, skipped, execution.artifacts, request.audit)
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
             index.finish_build(build_id, time.perf_counter() - started, status, {})
             raise
-        report = BuildReport(build_id, results, time.perf_counter() - started)
+        report = BuildReport(build_id, results, time.perf_counter() - started, audited)
         _record(store, prepared.project, prepared, report)
         return report
+
+
+def audit(project: Project, request: Request, observer: Observer) -> AuditReport:
+    """Run what a build would skip, or the share `request.audit` of it, and compare. Nothing is recorded.
+
+    Raises `UserError`, or `UserErrors` for rules that do not compile.
+    """
+    with open_store(project.root, observer.say, building=True) as store:
+        prepared = prepare(project, request, store)
+        _refuse_broken(prepared, keep_going=request.keep_going)
+        skipped = prepared.plan.skipped
+        return _audited(store, prepared, _new_build_id(), skipped, _outside(prepared) | skipped, request.audit)
 
 
 def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapping[str, Rule], Dag, tuple[str, ...]]:
@@ -110,6 +134,31 @@ def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapp
             raise UserErrors(unparsed)
         dag, _ = make_dag(project, rules)
         return rules, dag, _selection(dag, rules, request, lambda: ())[0]
+
+
+def _prepare_to_run(project: Project, request: Request, store: Store, observer: Observer, build_id: str) -> Prepared:
+    """Prepare, and trust what another version of the engine computed only if a sample of it proves the same."""
+    prepared = prepare(project, request, store)
+    _refuse_broken(prepared, keep_going=request.keep_going)
+    trusted = {
+        name: artifact
+        for name, artifact in prepared.plan.skipped.items()
+        if (last := prepared.known.products.get(name)) is not None
+        and last.record["parts"]["engine"] != prepared.compiled[name].node.parts["engine"]
+    }
+    if not trusted:
+        return prepared
+    share = max(_TRUST_SHARE, _TRUST_LEAST / len(trusted))
+    found = _audited(store, prepared, build_id, trusted, _outside(prepared) | prepared.plan.skipped, share)
+    if not found.differing:
+        observer.say(
+            f"{len(trusted):,} products of another engine version are kept: {len(found.checked):,} ran again alike"
+        )
+        return prepared
+    for name, wrong in found.differing.items():
+        observer.say(f"warning: {name} is another table under this version of the engine: {wrong}")
+    observer.say("warning: nothing that another version of the engine computed is kept")
+    return prepare(project, replace(request, trust_engine_upgrade=False), store)
 
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
@@ -132,7 +181,16 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
             sorted({source for name in order for source in dag.inputs[name] if source in project.sources})
         )
         schemas = {name: table.schema for name, table in opened.items()}
-        return compile_rules(project, profile, store.index, rules, order, schemas, broken)
+        return compile_rules(
+            project,
+            profile,
+            store.index,
+            rules,
+            order,
+            schemas,
+            broken,
+            trust_engine=request.trust_engine_upgrade,
+        )
 
     products = store.index.products()
     known = Known(products, lambda key: store.index.actions([key]).get(key), store.present)
@@ -249,13 +307,6 @@ def _refuse_broken(prepared: Prepared, *, keep_going: bool) -> None:
 def _execution(
     project: Project, store: Store, prepared: Prepared, build_id: str, observer: Observer, request: Request
 ) -> Execution:
-    artifacts = {
-        name: prepared.known.products[name].artifact
-        for name in prepared.contents
-        if name not in project.sources and name in prepared.known.products
-    }
-    opened = {name: prepared.sources.table(name) for name in prepared.contents if name in project.sources}
-    artifacts |= {name: table.artifact.artifact for name, table in opened.items() if table.artifact is not None}
     return Execution(
         project=project,
         profile=prepared.profile,
@@ -270,8 +321,37 @@ def _execution(
         build=build_id,
         observer=observer,
         keep_going=request.keep_going,
-        artifacts=artifacts,
+        artifacts=_outside(prepared),
     )
+
+
+def _outside(prepared: Prepared) -> dict[str, str]:
+    """Return the artifacts of inputs that this run does not build: products outside it, and ingested sources."""
+    sources = prepared.project.sources
+    opened = {name: prepared.sources.table(name).artifact for name in prepared.contents if name in sources}
+    products = prepared.known.products
+    return {
+        **{name: products[name].artifact for name in prepared.contents if name not in sources and name in products},
+        **{name: artifact.artifact for name, artifact in opened.items() if artifact is not None},
+    }
+
+
+def _audited(
+    store: Store,
+    prepared: Prepared,
+    build_id: str,
+    skipped: Mapping[str, str],
+    artifacts: Mapping[str, str],
+    share: float,
+) -> AuditReport:
+    """Run a share of the products that were skipped again, on `artifacts`, and compare."""
+    if not share:
+        return AuditReport()
+    from rules.audit import Auditor  # with the engine, which a build that runs nothing does not start
+    from rules.running import Runner
+
+    auditor = Auditor(Runner(prepared.compiled, store, prepared.profile, build_id), prepared.sources)
+    return auditor.check(skipped, artifacts, share)
 
 
 def _record(store: Store, project: Project, prepared: Prepared, report: BuildReport) -> None:
@@ -286,7 +366,9 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
         index.add_results(report.build, rows)
         index.finish_build(report.build, report.seconds, "ok" if report.ok else "failed", report.summary)
         index.drop_products(gone)
-        if complete and not volatile:
+        if report.audit.differing:
+            index.forget_snapshot()
+        elif complete and not volatile:
             index.set_snapshot(
                 noop.snapshot(project, prepared.profile, prepared.files, prepared.sources, report, store)
             )

@@ -82,7 +82,7 @@ def make_resolver(names: Iterable[str]) -> Callable[[str], str | None]:
     return lambda written: exact.get(written) or folded.get(written)
 
 
-def compile_rules(
+def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the steps before it gave
     project: Project,
     profile: Profile,
     index: Index,
@@ -90,13 +90,15 @@ def compile_rules(
     order: Iterable[str],
     sources: Mapping[str, Schema],
     broken: dict[str, UserError],
+    *,
+    trust_engine: bool = False,
 ) -> dict[str, CompiledRule]:
     """Compile the rules named in `order`, inputs first.
 
     `broken` holds what is wrong with rules already; errors found here are added to it. A rule that reads a broken rule
-    is left out without an error of its own.
+    is left out without an error of its own. trust_engine: what another version of the engine computed counts too.
     """
-    work = _Work(project, profile, index, [*project.sources, *rules])
+    work = _Work(project, profile, index, [*project.sources, *rules], trust_engine=trust_engine)
     for name, schema in sources.items():
         work.schemas.add(name, schema)
     compiled: dict[str, CompiledRule] = {}
@@ -123,7 +125,10 @@ def load_body(index: Index, memo: str) -> Body:
 class _Work:
     """One run of the compiler over one project, and what it has to remember."""
 
-    def __init__(self, project: Project, profile: Profile, index: Index, names: list[str]) -> None:
+    def __init__(
+        self, project: Project, profile: Profile, index: Index, names: list[str], *, trust_engine: bool
+    ) -> None:
+        self._may_differ = {"query", "engine"} if trust_engine else {"query"}
         self.schemas = InputSchemas()
         self.resolve = make_resolver(names)
         self._project = project
@@ -165,15 +170,18 @@ class _Work:
         )
 
     def _was_upgraded(self, node: Node, last: Product) -> bool:
-        """Whether a rule is what it was, and has another fingerprint only by an upgrade of rules.
+        """Whether a rule is what it was, and has another fingerprint only by an upgrade of rules (or of the engine).
 
         Told by compiling the SQL that the earlier version executed: if this one makes the very same of both, the rule
         means what it meant.
         """
         before, now = last.record["parts"], node.parts
-        if last.fingerprint == node.fingerprint or last.record["compiler"] == COMPILER:
+        changed = {part for part in before.keys() | now.keys() if before.get(part) != now.get(part)}
+        if last.fingerprint == node.fingerprint or not changed <= self._may_differ:
             return False
-        if any(before.get(part) != now.get(part) for part in (before.keys() | now.keys()) - {"query"}):
+        if "query" not in changed:
+            return True
+        if last.record["compiler"] == COMPILER:
             return False
         try:
             meaning = load_body(self._index, last.memo).meaning
@@ -274,7 +282,7 @@ def _to_head(compiled: Compiled) -> dict[str, Any]:
         "scans": compiled.scans,
         "parts": compiled.parts,
         "volatile": bool(compiled.traits.volatile) or bool(compiled.parts["volatile"]),
-        "order_dependent": compiled.traits.order_dependent,
+        "order_dependent": compiled.traits.order_dependent or compiled.traits.float_sensitive,
         "ordered": compiled.traits.ordered or compiled.parts["tier"] == 2,  # noqa: PLR2004
         "schema": _schema_record(compiled.schema),
     }

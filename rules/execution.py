@@ -7,7 +7,6 @@ reads is settled, so early cutoff needs no step of its own: equal content gives 
 from __future__ import annotations
 
 import contextlib
-import os
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cache.errors import ObjectError
 from cache.records import Artifact, Product
 from graph.plan import Judgement, Known, judge
-from rules.compiling import CompiledRule, load_body
+from rules.compiling import CompiledRule
 from rules.errors import FAILED, UserError, Where
 from rules.load import COMPILER
 from rules.results import Observer, Result
@@ -69,8 +68,8 @@ class Execution:
         """Settle the products in `order`; those in `broken` have failed before they began. Returns results in order."""
         waiting = list(order)
         running: dict[Future[Done], tuple[str, Judgement]] = {}
-        pool = ThreadPoolExecutor(max_workers=self.profile.jobs or os.cpu_count() or 1)
-        limit = (self.profile.jobs or os.cpu_count() or 1) + 1
+        pool = ThreadPoolExecutor(max_workers=self.profile.workers)
+        limit = self.profile.workers + 1
         try:
             while waiting or running:
                 waiting = self._advance(waiting, running, pool, limit, broken)
@@ -164,9 +163,9 @@ class Execution:
 
     def _work(self, name: str, judgement: Judgement) -> Done:
         """Run in a worker: execute one product and put its object in place. Raises `UserError`."""
-        from rules import cutoff, evidence
-        from rules.engine.execute import EngineInput, bag_of_file, execute
-        from rules.engine.session import EngineError
+        from rules import cutoff
+        from rules.engine.execute import bag_of_file
+        from rules.running import Runner
 
         rule, node, last = self.compiled[name], self.compiled[name].node, self.known.products.get(name)
         objects = self.store.objects
@@ -176,22 +175,10 @@ class Execution:
             old = self.store.artifact(last.artifact) if same else None
             if old is not None and self.store.present(old.artifact):
                 return Done(old, None, "the rows it reads only stand in another order")
-        body = load_body(self.store.index, rule.memo)
-        inputs = [
-            EngineInput(entry, self._files(entry), self._schema(entry), columns)
-            for entry, columns in rule.scans.items()
-        ]
-        sources = [entry for entry in rule.scans if entry in self.project.sources]
         target = objects.temporary()
-        where = Where(rule.rule.path)
         try:
-            for source in sources:
-                self.sources.require_unchanged(source)
-            executed = execute(body.sql, inputs, rule.schema, target, self.profile)
-            for source in sources:
-                self.sources.require_unchanged(source)
-            if self.profile.evidence:
-                evidence.keep(objects.root, self.build, name, body.sql, self.profile, inputs)
+            runner = Runner(self.compiled, self.store, self.profile, self.build)
+            executed = runner.run(rule, self.sources, self.artifacts, target)
             if last is not None and cutoff.may_be_permuted(self.store, node, last, executed):
                 written = bag_of_file(target, tuple(executed.columns))
                 old = cutoff.only_permuted(self.store, node, last, executed, written)
@@ -201,19 +188,9 @@ class Execution:
             recorded = self.store.index.artifacts([executed.digest.table]).get(executed.digest.table)
             before = None if recorded is None else (recorded.bytes, recorded.file_digest)
             size, digest = objects.adopt(target, executed.digest.table, before)
-        except EngineError as error:
-            for source in sources:  # a file that was swapped is the cause, whatever the engine makes of it
-                self.sources.require_unchanged(source)
-            try:
-                kept = evidence.keep(objects.root, self.build, name, body.sql, self.profile, inputs, error=str(error))
-            except OSError as failure:  # a full disk, which may be why the engine failed
-                kept = f"could not be kept: {failure.strerror}"
-            raise UserError(
-                str(error), code="execution", where=where, facts={"executed SQL": kept}, exit_code=FAILED
-            ) from error
         except (OSError, ObjectError) as error:
             raise UserError(
-                f"cannot store the product: {error}", code="store", where=where, exit_code=FAILED
+                f"cannot store the product: {error}", code="store", where=Where(rule.rule.path), exit_code=FAILED
             ) from error
         finally:
             with contextlib.suppress(OSError):  # whatever is left goes with the folder
@@ -339,14 +316,6 @@ class Execution:
             self.store.objects.discard(artifact.artifact)
             return False
         return True
-
-    def _files(self, name: str) -> tuple[Any, ...]:
-        if name in self.project.sources:
-            return self.sources.paths(name)
-        return (self.store.objects.path(self.artifacts[name]),)
-
-    def _schema(self, name: str) -> Any:
-        return self.sources.table(name).schema if name in self.project.sources else self.compiled[name].schema
 
     def _inputs_record(self, rule: CompiledRule) -> list[Any]:
         """What each input was when it was read: name, rows, the read set's types and digests, artifact."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 
@@ -19,6 +21,11 @@ class Profile(msgspec.Struct, frozen=True):
     batch_size: int = 8192
     memory_limit_mb: int | None = None
     evidence: bool = False
+
+    @property
+    def workers(self) -> int:
+        """Number of products executed at once."""
+        return self.jobs or os.cpu_count() or 1
 
     @property
     def float_settings(self) -> dict[str, object]:

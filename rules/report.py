@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from graph.plan import Plan
     from rules.errors import UserError
-    from rules.results import BuildReport, Result
+    from rules.results import AuditReport, BuildReport, Result
 
 FORMAT = 1
 _ORDER = ("executed", "run", "maybe", "restored", "restore", "clean", "failed", "skipped")
@@ -49,6 +49,7 @@ def error_lines(error: UserError) -> list[str]:
 
 def build_document(report: BuildReport) -> dict[str, Any]:
     """Return the document of `rules build`."""
+    audit = {"audit": audit_fields(report.audit)} if report.audit.checked else {}
     return document(
         "build",
         build=report.build,
@@ -57,7 +58,38 @@ def build_document(report: BuildReport) -> dict[str, Any]:
         seconds=round(report.seconds, 3),
         saved_seconds=round(report.saved_seconds, 3),
         products=[_result_fields(result) for result in report.results.values()],
+        **audit,
     )
+
+
+def audit_fields(audit: AuditReport) -> dict[str, Any]:
+    """Return what an audit came to as plain data."""
+    differing = [{"name": name, "message": wrong} for name, wrong in audit.differing.items()]
+    return {"checked": list(audit.checked), "differing": differing}
+
+
+def audit_errors(audit: AuditReport) -> list[UserError]:
+    """Return an error for each product whose result proved to be another."""
+    from rules.errors import FAILED, UserError
+
+    return [
+        UserError(
+            f"the result of {name} is not what its rule yields: {wrong}",
+            code="audit",
+            hint=f"rules build --force {name} makes it again; please report this",
+            exit_code=FAILED,
+        )
+        for name, wrong in audit.differing.items()
+    ]
+
+
+def audit_lines(audit: AuditReport) -> list[str]:
+    """Return what an audit came to in one line."""
+    if not audit.checked:
+        return ["audit: nothing was skipped that could be run again"]
+    wrong = len(audit.differing)
+    outcome = f"{plural(wrong, 'result')} differ{'s' if wrong == 1 else ''}" if wrong else "every result is the same"
+    return [f"audit: {plural(len(audit.checked), 'skipped product')} run again; {outcome}"]
 
 
 def nothing_to_do(count: int) -> str:
@@ -70,14 +102,15 @@ def build_lines(report: BuildReport) -> list[str]:
     summary = report.summary
     if not report.results:
         return ["nothing to do (no product is selected)"]
+    audited = audit_lines(report.audit) if report.audit.checked else []
     if summary["clean"] == len(report.results):
-        return [nothing_to_do(len(report.results))]
+        return [nothing_to_do(len(report.results)), *audited]
     lines = [f"{counts(summary)} in {duration(report.seconds)}"]
     idle = summary["clean"] + summary["restored"]
     if idle:
         took = f"which took {duration(report.saved_seconds)} when {'it' if idle == 1 else 'they'} last ran"
         lines.append(f"saved: {plural(idle, 'product')} not run, {took}")
-    return lines
+    return [*lines, *audited]
 
 
 class ResultColumns:

@@ -31,6 +31,19 @@ class Result:
     key: str | None = None
     error: UserError | None = None
 
+    @property
+    def was_skipped(self) -> bool:
+        """Whether an earlier result stands for the product."""
+        return self.status in {"clean", "restored"}
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What an audit came to. checked: the products that ran again; differing: product → what is wrong, in a clause."""
+
+    checked: tuple[str, ...] = ()
+    differing: Mapping[str, str] = field(default_factory=dict)
+
 
 @dataclass(frozen=True)
 class BuildReport:
@@ -39,7 +52,7 @@ class BuildReport:
     build: str
     results: Mapping[str, Result]
     seconds: float
-    warnings: tuple[str, ...] = field(default=())
+    audit: AuditReport = field(default_factory=AuditReport)
 
     @property
     def summary(self) -> dict[str, int]:
@@ -51,14 +64,14 @@ class BuildReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every selected product is up to date now."""
-        return not any(result.status in {"failed", "skipped"} for result in self.results.values())
+        """Whether every selected product is up to date now, as far as is known."""
+        failed = any(result.status in {"failed", "skipped"} for result in self.results.values())
+        return not failed and not self.audit.differing
 
     @property
     def saved_seconds(self) -> float:
         """Seconds that the products which did not have to run took when they last ran."""
-        idle = ("clean", "restored")
-        return sum(result.seconds or 0.0 for result in self.results.values() if result.status in idle)
+        return sum(result.seconds or 0.0 for result in self.results.values() if result.was_skipped)
 
 
 class Observer(Protocol):

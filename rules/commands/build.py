@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rules.arguments import add_selection, positive
+from rules.arguments import TRUST_HELP, add_selection, positive, share
 from rules.errors import FAILED
 from rules.report import nothing_to_do
 from rules.roots import find_root, store_root
@@ -28,18 +28,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-k", "--keep-going", action="store_true", help="after a failure, go on with what does not need it"
     )
+    parser.add_argument(
+        "--audit",
+        type=share,
+        default=0.0,
+        metavar="SHARE",
+        help="run this share (5%%) of what was skipped again, and fail if a result differs",
+    )
+    parser.add_argument("--trust-engine-upgrade", action="store_true", help=TRUST_HELP)
     parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Build; 1 when a product failed."""
     root = find_root(Path(options.project).resolve())
-    if not (options.select or options.exclude or options.force) and _is_noop(root, options.profile, output):
+    if not (options.select or options.exclude or options.force or options.audit) and _is_noop(
+        root, options.profile, output
+    ):
         return 0
     from rules import progress
     from rules.build import Request, build
     from rules.project import load_project
-    from rules.report import build_document, build_lines, error_lines
+    from rules.report import audit_errors, build_document, build_lines, error_lines
 
     request = Request(
         select=tuple(options.select),
@@ -48,6 +58,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         profile=options.profile,
         jobs=options.jobs,
         keep_going=options.keep_going,
+        audit=options.audit,
+        trust_engine_upgrade=options.trust_engine_upgrade,
     )
     observer = progress.observer(output)
     try:
@@ -60,6 +72,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     for result in report.results.values():
         if result.error is not None:
             output.error(error_lines(result.error))
+    for error in audit_errors(report.audit):
+        output.error(error_lines(error))
     if output.verbosity >= 0:
         output.result(build_lines(report))
     return 0 if report.ok else FAILED

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rules import progress
-from rules.arguments import add_selection
+from rules.arguments import TRUST_HELP, add_selection
 from rules.build import Prepared, Request, plan
 from rules.errors import FAILED
 from rules.project import load_project
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force", action="append", default=[], metavar="SELECTOR", help="plan to run these in any case"
     )
+    parser.add_argument("--trust-engine-upgrade", action="store_true", help=TRUST_HELP)
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 when anything is not clean")
     parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
 
@@ -38,6 +39,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         exclude=tuple(options.exclude),
         force=tuple(options.force),
         profile=options.profile,
+        trust_engine_upgrade=options.trust_engine_upgrade,
     )
     observer = progress.observer(output)
     prepared = plan(project, request, observer)

@@ -112,3 +112,37 @@ def test_what_an_earlier_version_ran_wrongly_runs_again(project: SampleProject, 
     assert {product["reason"] for product in after["products"]} == {
         "a version of rules before this one could compute a wrong table"
     }
+
+
+def under_an_older_engine(earlier: Path) -> None:
+    change(earlier / "rules" / "engine" / "identity.py", r"version\('datafusion'\)|version\(\"datafusion\"\)", "54")
+
+
+def test_an_engine_upgrade_runs_everything(project: SampleProject, earlier: Path) -> None:
+    under_an_older_engine(earlier)
+    build_with(earlier, project)
+    after = project.build()
+    assert SampleProject.executed(after) == set(RULES)
+    assert not any(product["changed"] for product in after["products"])
+
+
+def test_an_engine_upgrade_is_trusted_after_a_sample(project: SampleProject, earlier: Path) -> None:
+    under_an_older_engine(earlier)
+    build_with(earlier, project)
+    assert {product["verdict"] for product in project.plan("--trust-engine-upgrade")["products"]} == {"clean"}
+    done = project.cli("build", "--trust-engine-upgrade")
+    assert done.returncode == 0
+    assert "7 products of another engine version are kept: 3 ran again alike" in done.stderr
+    assert project.cli("build").stdout.startswith("nothing to do")
+
+
+def test_an_engine_that_computed_another_table_is_not_trusted(project: SampleProject, earlier: Path) -> None:
+    under_an_older_engine(earlier)
+    change(earlier / "rules" / "running.py", r"execute\(sql,", 'execute(sql + " LIMIT 1",')
+    build_with(earlier, project)
+    after = project.build("--trust-engine-upgrade")
+    assert SampleProject.executed(after) == set(RULES)
+    done = project.cli("build", "--force", "*", "--trust-engine-upgrade")
+    assert "warning" not in done.stderr
+    build_with_now = project.json("audit")
+    assert build_with_now["differing"] == []

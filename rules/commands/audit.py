@@ -1,0 +1,51 @@
+"""`rules audit`: run what a build would skip once more, and compare: proof that skipping it is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rules import progress
+from rules.arguments import add_selection, positive, share
+from rules.build import Request, audit
+from rules.errors import FAILED
+from rules.project import load_project
+from rules.report import audit_errors, audit_fields, audit_lines, document, error_lines
+from rules.roots import find_root
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rules.output import Output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's own options."""
+    add_selection(parser, "audit")
+    parser.add_argument("--sample", type=share, default=1.0, metavar="SHARE", help="run only a share, as in 5%%")
+    parser.add_argument(
+        "-j", "--jobs", type=positive, metavar="N", help="products executed at once (default: one a core)"
+    )
+    parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Audit; 1 when a result differs."""
+    project = load_project(find_root(Path(options.project).resolve()))
+    request = Request(
+        select=tuple(options.select),
+        exclude=tuple(options.exclude),
+        profile=options.profile,
+        jobs=options.jobs,
+        audit=options.sample,
+    )
+    report = audit(project, request, progress.observer(output))
+    if output.as_json:
+        status = "failed" if report.differing else "ok"
+        output.document(document("audit", status=status, **audit_fields(report)))
+    else:
+        for error in audit_errors(report):
+            output.error(error_lines(error))
+        if output.verbosity >= 0:
+            output.result(audit_lines(report))
+    return FAILED if report.differing else 0
