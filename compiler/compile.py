@@ -27,7 +27,9 @@ from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
 from compiler.schema import Schema, SchemaPlanner
-from compiler.traits import Traits, traits
+from compiler.shape import Shape, shape
+from compiler.traits import Traits, traits, volatile_calls
+from compiler.types import Types
 
 MAX_DEPTH = 1500
 """Of a query's tree. The engine planned 2,000 operators in a row and 200 queries in one another, and crashed the
@@ -88,6 +90,7 @@ class Compiled:
     canonical: bytes
     parts: Mapping[str, object]
     traits: Traits
+    shape: Shape
 
 
 def parse_rule(text: str) -> Parsed:
@@ -151,7 +154,7 @@ class Compiler:
         bound = bind_variables(query, literals)
         assert isinstance(bound, exp.Query)
         _require_known_functions(bound)
-        volatile = bool(traits(bound).volatile)
+        volatile = bool(volatile_calls(bound))
         if volatile and not options.volatile:
             raise _volatile_error(bound)
         executed = pruned(qualified(bound, self.schemas))
@@ -162,7 +165,8 @@ class Compiler:
         names, meaning = executed.named_selects, render(executed)
         _require_key(options, names)
         # Of the canonical tree: what it cannot depend on, the authored query cannot either.
-        facts = traits(tree, {str(number): self.schemas.known[name] for number, name in enumerate(inputs)})
+        types = Types(tree, {str(number): self.schemas.known[name] for number, name in enumerate(inputs)})
+        facts = traits(tree, types)
         encoded = encode(tree)
         parts = self._parts(encoded, names, options, facts)
         print_ = fingerprint(parts)
@@ -180,6 +184,7 @@ class Compiler:
             canonical=encoded,
             parts=parts,
             traits=facts,
+            shape=shape(tree, inputs, types, volatile=volatile or options.volatile),
         )
 
     def _parts(self, encoded: bytes, names: list[str], options: Options, facts: Traits) -> dict[str, object]:

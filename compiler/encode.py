@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from sqlglot import exp
@@ -23,7 +24,7 @@ _INTERNAL = re.compile(r"_[tc]\d+")
 
 def encode(node: exp.Expr) -> bytes:
     """Return the canonical bytes of a tree. Equal bytes mean equal trees, names and literals to the letter."""
-    return json.dumps(_dump(node), ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    return json.dumps(dump(node), ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
 def decode(data: bytes) -> exp.Expr:
@@ -35,30 +36,38 @@ def decode(data: bytes) -> exp.Expr:
 
 def blind_key(node: exp.Expr) -> str:
     """Return a sort key of `node` that no internal name and no input's name takes part in."""
-    return json.dumps(_dump(node, blind=True), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return json.dumps(dump(node, _blinded), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
-def _dump(value: Any, *, blind: bool = False) -> Any:
+def dump(value: Any, replace: Callable[[exp.Expr], Any] | None = None) -> Any:
+    """Return a tree as plain JSON data; where `replace` gives something for a node, that stands in its place."""
     if isinstance(value, exp.Expr):
-        if blind and isinstance(value, exp.Column) and value.table:
-            return ["Column", {"this": _dump(value.this)}]
-        if blind and isinstance(value, exp.Identifier) and _INTERNAL.fullmatch(value.this):
-            return ["Identifier", {}]
-        if blind and isinstance(value, exp.Table | exp.TableAlias):
-            return [type(value).__name__, {}]
+        other = replace(value) if replace is not None else None
+        if other is not None:
+            return other
         arguments = {
-            key: _dump(item, blind=blind)
+            key: dump(item, replace)
             for key, item in value.args.items()
             if not _absent(item) or (item is False and _tells(value, key))
         }
         return [type(value).__name__, arguments]
     if isinstance(value, list):
-        return [_dump(item, blind=blind) for item in value]
+        return [dump(item, replace) for item in value]
     if isinstance(value, exp.DType):
         return {"$": value.name}
     if isinstance(value, str | int | float | bool) or value is None:
         return value
     raise TypeError(f"cannot encode {type(value).__name__}")
+
+
+def _blinded(node: exp.Expr) -> Any:
+    if isinstance(node, exp.Column) and node.table:
+        return ["Column", {"this": dump(node.this, _blinded)}]
+    if isinstance(node, exp.Identifier) and _INTERNAL.fullmatch(node.this):
+        return ["Identifier", {}]
+    if isinstance(node, exp.Table | exp.TableAlias):
+        return [type(node).__name__, {}]
+    return None
 
 
 def _absent(value: Any) -> bool:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from compiler import functions
-from compiler.schema import Schema
 from compiler.types import Types
 
 _TIE_FREE_WINDOWS = {"rank", "dense_rank", "percent_rank", "cume_dist"}
@@ -30,28 +28,40 @@ class Traits:
     ordered: bool
 
 
-def traits(query: exp.Query, schemas: Mapping[str, Schema] | None = None) -> Traits:
+def traits(query: exp.Query, types: Types) -> Traits:
     """Return the traits of a qualified query. What is not known to be harmless counts as harmful.
 
-    schemas: of the inputs, by the names they have in the tree; they tell a sum of integers from one of floats.
+    types: of its expressions; they tell a sum of integers from one of floats.
     """
-    volatile = [functions.function_name(node) or "" for node in query.find_all(exp.Func) if functions.is_volatile(node)]
     return Traits(
-        volatile=tuple(dict.fromkeys(volatile)),
-        order_dependent=any(_is_order_dependent(node) for node in query.walk()),
-        float_sensitive=_is_float_sensitive(query, schemas or {}),
+        volatile=volatile_calls(query),
+        order_dependent=is_order_dependent(query),
+        float_sensitive=_is_float_sensitive(query, types),
         ordered=query.args.get("order") is not None,
     )
 
 
-def _is_float_sensitive(query: exp.Query, schemas: Mapping[str, Schema]) -> bool:
-    calls = [
-        node for node in query.find_all(exp.Func) if functions.is_float_sensitive(functions.function_name(node) or "")
-    ]
-    if not calls or any(not isinstance(call, exp.Sum) for call in calls):
-        return bool(calls)
-    types = Types(query, schemas)
-    return not all(types.is_integer(call.this) for call in calls)
+def volatile_calls(query: exp.Expr) -> tuple[str, ...]:
+    """Return the names of the volatile functions that a query calls."""
+    names = (functions.function_name(node) or "" for node in query.find_all(exp.Func) if functions.is_volatile(node))
+    return tuple(dict.fromkeys(names))
+
+
+def is_order_dependent(query: exp.Query) -> bool:
+    """Whether a query's rows or values can depend on the order of its inputs' rows."""
+    return any(_is_order_dependent(node) for node in query.walk())
+
+
+def depends_on_row_order(node: exp.Expr, types: Types) -> bool:
+    """Whether the order of rows can show in what a part of a query yields: in its rows, values or their last bits."""
+    return _is_float_sensitive(node, types) or any(_is_order_dependent(inner) for inner in node.walk())
+
+
+def _is_float_sensitive(node: exp.Expr, types: Types) -> bool:
+    calls = (
+        call for call in node.find_all(exp.Func) if functions.is_float_sensitive(functions.function_name(call) or "")
+    )
+    return any(not isinstance(call, exp.Sum) or not types.is_integer(call.this) for call in calls)
 
 
 def _is_order_dependent(node: exp.Expr) -> bool:

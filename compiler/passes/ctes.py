@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from compiler.lexical import resolve_names
 from compiler.passes.facts import Facts
-from compiler.traits import traits
+from compiler.traits import is_order_dependent
 
 MOST_COPIES = 400
 """Nodes that the copies of one CTE may add to the query."""
@@ -52,7 +52,7 @@ def inline_small_ctes(query: exp.Query, _facts: Facts) -> exp.Query:
     """
     if query.find(exp.CTE) is None or any(with_.recursive for with_ in query.find_all(exp.With)):
         return query
-    if traits(query).order_dependent:
+    if is_order_dependent(query):
         return query
     for cte, tables in _references(query):
         size = sum(1 for _ in cte.this.walk())

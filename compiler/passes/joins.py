@@ -9,7 +9,7 @@ from sqlglot import exp
 from compiler.encode import encode
 from compiler.functions import function_name, is_float_sensitive
 from compiler.passes.facts import Facts
-from compiler.traits import traits
+from compiler.traits import is_order_dependent
 from compiler.types import INTEGERS, Types
 
 _INEXACT = ("float", "double", "half", "struct", "list", "large_list", "fixed_size_list", "map", "dictionary")
@@ -118,7 +118,7 @@ def row_order_is_open(query: exp.Query, facts: Facts) -> bool:
     It can where something takes the first rows, where floats are added up, and where -0.0 and 0.0 are one group, of
     which either is kept. Ties of the outermost ORDER BY are part of the result as well.
     """
-    if traits(query).order_dependent or not _is_ordered_in_full(query):
+    if is_order_dependent(query) or not _is_ordered_in_full(query):
         return False
     nodes = [node for node in query.walk() if _may_be_sensitive(node)]
     if not nodes:

@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from compiler.encode import blind_key, encode
 from compiler.passes.facts import Facts
-from compiler.traits import traits
+from compiler.traits import is_order_dependent
 
 _CUTS = ("limit", "offset", "fetch")
 
@@ -101,7 +101,7 @@ def rows_may_move(query: exp.Query) -> bool:
 
     Not where something depends on their order, nor where the query ends in ORDER BY and different rows can tie.
     """
-    if traits(query).order_dependent:
+    if is_order_dependent(query):
         return False
     order = query.args.get("order")
     if order is None:

@@ -7,7 +7,7 @@ from sqlglot import exp
 from compiler.encode import blind_key, encode
 from compiler.functions import WindowFunction
 from compiler.passes.facts import Facts
-from compiler.traits import traits
+from compiler.traits import is_order_dependent
 from compiler.types import Types
 
 _PARTS = ("partition_by", "order", "spec")
@@ -83,8 +83,7 @@ def order_partitions(query: exp.Query, facts: Facts) -> exp.Query:
     windows = [node for node in query.find_all(exp.Window) if len(node.args.get("partition_by") or []) > 1]
     if not windows:
         return query
-    found = traits(query)
-    if found.order_dependent or _may_show_order(query) or not _adds_exactly(query, facts.types(query)):
+    if is_order_dependent(query) or _may_show_order(query) or not _adds_exactly(query, facts.types(query)):
         return query
     for node in windows:
         keys = {(blind_key(key), encode(key)): key for key in node.args["partition_by"]}
