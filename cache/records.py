@@ -23,7 +23,7 @@ class Product:
     """The last committed state of a product.
 
     record: {"parts": what its fingerprint covers, "inputs": [[name, rows, {column: [type, digest]}, artifact], …],
-    "compiler": identity of the compiler that compiled it};
+    "compiler": identity of the compiler that compiled it, "text": digest of the rule's file};
     seconds: how long its last execution took.
     """
 

@@ -7,12 +7,12 @@ The canonical form decides what is compared, never what is executed: the engine 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlglot import exp
 
 from compiler.dialect import render
-from compiler.encode import encode
+from compiler.encode import decode, encode
 from compiler.passes.arithmetic import spell_products, spell_sums
 from compiler.passes.booleans import simplify_connectives, simplify_filters
 from compiler.passes.calls import spell_calls, spell_casts, spell_patterns
@@ -174,16 +174,27 @@ def _until_stable(passes: tuple[Pass, ...], tree: exp.Query, facts: Facts) -> ex
     return tree
 
 
+def named_tree(encoded: bytes, inputs: Sequence[str]) -> exp.Query:
+    """Return an encoded canonical tree with the names of its inputs, by position, in place of the positions."""
+    tree = decode(encoded)
+    assert isinstance(tree, exp.Query)
+    for table in tree.find_all(exp.Table):
+        if table.db == INPUT_DB:
+            table.set("this", exp.Identifier(this=inputs[int(table.name)], quoted=True))
+    return tree
+
+
 def rendered(tree: exp.Query) -> str:
     """Return a canonical tree as SQL text, with the parentheses that text needs."""
-    return render(_parenthesised(tree.copy()))
+    return render(parenthesised(tree.copy()))
 
 
 _OPERATORS = (exp.Binary, exp.Unary, exp.Between, exp.In, exp.Not)
 _SPELLED_AS_CALLS = (exp.Func, exp.Dot, exp.Paren, exp.PropertyEQ, exp.Kwarg, exp.Slice, exp.Distinct, exp.Alias)
 
 
-def _parenthesised(tree: exp.Query) -> exp.Query:
+def parenthesised(tree: exp.Expr) -> exp.Expr:
+    """Put the parentheses that text needs into a canonical tree or a part of one, in place."""
     for node in list(tree.walk()):
         parent = node.parent
         if isinstance(parent, exp.Any) and not isinstance(node, exp.Query):

@@ -27,12 +27,14 @@ from compiler.types import Types
 class Shape:
     """rows: digest of all that decides about rows. columns: name → digest of what its values are made of.
 
-    open: the columns whose values may differ between two runs that both are right (ties, the last bits of float sums).
+    open: the columns whose values may differ between two runs that both are right (ties, the last bits of float sums);
+    open_rows: whether the rows may.
     """
 
     rows: str
     columns: Mapping[str, str]
     open: frozenset[str]
+    open_rows: bool
 
 
 def shape(tree: exp.Query, inputs: tuple[str, ...], types: Types, *, volatile: bool) -> Shape:
@@ -41,7 +43,8 @@ def shape(tree: exp.Query, inputs: tuple[str, ...], types: Types, *, volatile: b
     return Shape(
         rows=found.rows,
         columns={column.name: column.digest for column in found.columns},
-        open=frozenset(column.name for column in found.columns if column.open or found.open or volatile),
+        open=frozenset(column.name for column in found.columns if column.open),
+        open_rows=found.open or volatile,
     )
 
 

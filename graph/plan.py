@@ -1,17 +1,23 @@
 """Step 5 of 7, plan: a verdict with a reason for each product. Pure: decides from facts, executes nothing.
 
 `judge` decides about one product from what is known of its inputs. `make_plan` asks it for all of them before anything
-ran, so some inputs are still unknown; the build asks it again, product by product, when they are known.
+ran, so some inputs are known in part: in the columns that a run will not change. The build asks it again, product by
+product, when they are known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from cache.keys import Content, action_key
 from cache.records import Product
+from graph.impact import Edit, classify, input_changes, stable_columns
+
+if TYPE_CHECKING:
+    from compiler.edges import Edge
+    from compiler.shape import Shape
 
 Verdict = Literal["clean", "restore", "run", "maybe"]
 
@@ -20,7 +26,8 @@ Verdict = Literal["clean", "restore", "run", "maybe"]
 class Node:
     """What planning needs of a compiled rule; see `compiler.compile.Compiled`.
 
-    formerly: the fingerprint of its last state, where that is another only because rules or the engine was upgraded.
+    edges: its column lineage, asked for only where a run is ahead. formerly: the fingerprint of its last state, where
+    that is another only because rules or the engine was upgraded.
     """
 
     name: str
@@ -32,6 +39,8 @@ class Node:
     volatile: bool
     order_dependent: bool
     ordered: bool
+    shape: Shape
+    edges: Callable[[], Iterable[Edge]]
     formerly: str = ""
 
     def is_rule_of(self, last: Product) -> bool:
@@ -41,22 +50,32 @@ class Node:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on one product: why in one sentence, its action key where known, the artifact to restore or keep."""
+    """The verdict on one product: why in one sentence, its action key where known, the artifact to restore or keep.
+
+    edit: how the rule was edited since its last state, None where it is new or the same.
+    """
 
     name: str
     verdict: Verdict
     reason: str
     key: str | None = None
     artifact: str | None = None
+    edit: Edit | None = None
 
 
 @dataclass(frozen=True)
 class Known:
-    """What has been computed before: last state of products, action key → artifact, and which artifacts are there."""
+    """What has been computed before: last state of products, action key → artifact, and which artifacts are there.
+
+    shape: of the rule in its last state, where this version of the compiler knows it. describe: how the query of a rule
+    was edited since, in sentences.
+    """
 
     products: Mapping[str, Product]
     action: Callable[[str], str | None]
     present: Callable[[str], bool]
+    shape: Callable[[Product], Shape | None]
+    describe: Callable[[Node, Product], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -97,14 +116,58 @@ def make_plan(
     `content_of` tells the content of an artifact.
     """
     settled = dict(contents)
+    running: set[str] = set()
     judgements: dict[str, Judgement] = {}
     for name, node in nodes.items():
-        waiting = [dependency for dependency in node.dependencies if dependency not in settled]
-        judgement = judge(node, settled, known, waiting=waiting, forced=name in forced)
+        judgement = _foresee(node, settled, running, known, forced=name in forced)
         judgements[name] = judgement
         if judgement.verdict in {"clean", "restore"} and judgement.artifact is not None:
             settled[name] = content_of(judgement.artifact)
+        else:
+            running.add(name)
+            remaining = _remaining(node, judgement, settled, known, content_of)
+            if remaining is not None:
+                settled[name] = remaining
     return Plan(judgements)
+
+
+def _foresee(
+    node: Node, settled: Mapping[str, Content], running: Collection[str], known: Known, *, forced: bool
+) -> Judgement:
+    """Judge a product of whose inputs some will, or may, run first; of these, `settled` has what stays the same."""
+    pairs = list(zip(node.inputs, node.reads, strict=True))
+    unknown = [name for name, reads in pairs if name not in settled or not settled[name].columns.keys() >= set(reads)]
+    ahead = [name for name in node.inputs if name in running]
+    if ahead and node.order_dependent:  # a run may hand over the same rows in another order
+        unknown = ahead
+    judgement = judge(node, settled, known, waiting=unknown, forced=forced)
+    if not ahead or unknown or judgement.verdict in {"run", "maybe"}:
+        return judgement
+    last = known.products.get(node.name)
+    if judgement.verdict == "clean" and last is not None and last.key == judgement.key:
+        reason = f"the rule is unchanged, and what it reads of {_listing(ahead)} will be too"
+        return replace(judgement, reason=reason)
+    # What stands under another key than the last state's would run if the rows came in another order.
+    return replace(judgement, verdict="maybe", artifact=None)
+
+
+def _remaining(
+    node: Node,
+    judgement: Judgement,
+    settled: Mapping[str, Content],
+    known: Known,
+    content_of: Callable[[str], Content],
+) -> Content | None:
+    """Return what a product will still hold after a run: the columns that it leaves as they are."""
+    last = known.products.get(node.name)
+    if last is None or node.volatile or not known.present(last.artifact):
+        return None
+    changes = input_changes(last, settled)
+    columns = stable_columns(node.shape, judgement.edit, node.edges(), changes, node.inputs)
+    if columns is None:
+        return None
+    before = content_of(last.artifact)
+    return before.restricted([name for name in before.columns if name in columns])
 
 
 def judge(
@@ -115,41 +178,45 @@ def judge(
     waiting: list[str] | None = None,
     forced: bool = False,
 ) -> Judgement:
-    """Decide about one product. `waiting` names the inputs whose content is not known yet."""
+    """Decide about one product. `waiting` names the inputs of which not all that it reads is known yet."""
     last = known.products.get(node.name)
     if forced:
-        return Judgement(node.name, "run", "asked for with --force", _key(node, contents) if not waiting else None)
+        key = _key(node, contents) if not waiting else None
+        return Judgement(node.name, "run", "asked for with --force", key, edit=_edit(node, last, known))
     if node.volatile:
         key = _key(node, contents) if not waiting else None
         return Judgement(node.name, "run", "declared volatile, so it runs in every build", key)
     if waiting and any(name in waiting for name in node.inputs):
-        return _undecided(node, last, waiting)
+        return _undecided(node, last, waiting, known)
     key = _key(node, contents)
     if last is not None and last.fingerprint == node.formerly and _reads_hold(last, contents):
         reason = "the rule means what it meant before the upgrade, and everything it reads is unchanged"
         if known.present(last.artifact):
             return Judgement(node.name, "clean", reason, key, last.artifact)
     artifact = last.artifact if last is not None and last.key == key else known.action(key)
+    edit = _edit(node, last, known)
     if artifact is None:
-        return Judgement(node.name, "run", _why(node, contents, last), key)
+        return Judgement(node.name, "run", _why(node, contents, last, known), key, edit=edit)
     if not known.present(artifact):
-        return Judgement(node.name, "run", "its artifact is missing from the store", key)
+        return Judgement(node.name, "run", "its artifact is missing from the store", key, edit=edit)
     if last is not None and last.artifact == artifact:
         unchanged = "the rule and everything it reads are unchanged"
         reason = (
-            unchanged if last.key == key else f"{_why(node, contents, last)}, but its result is known to be the same"
+            unchanged
+            if last.key == key
+            else f"{_why(node, contents, last, known)}, but its result is known to be the same"
         )
-        return Judgement(node.name, "clean", reason, key, artifact)
-    why = _why(node, contents, last)
-    return Judgement(node.name, "restore", f"{why}; an earlier build computed just this", key, artifact)
+        return Judgement(node.name, "clean", reason, key, artifact, edit)
+    why = _why(node, contents, last, known)
+    return Judgement(node.name, "restore", f"{why}; an earlier build computed just this", key, artifact, edit)
 
 
-def _undecided(node: Node, last: Product | None, waiting: list[str]) -> Judgement:
+def _undecided(node: Node, last: Product | None, waiting: list[str], known: Known) -> Judgement:
     """Judge a product some of whose inputs will, or may, be executed first."""
     if last is None:
         return Judgement(node.name, "run", "new rule")
     if not node.is_rule_of(last):
-        return Judgement(node.name, "run", _what_changed(node, last))
+        return Judgement(node.name, "run", _what_changed(node, last, known), edit=_edit(node, last, known))
     names = _listing([name for name in node.inputs if name in waiting])
     return Judgement(node.name, "maybe", f"reads {names}, which may change; it runs if a column it reads does")
 
@@ -171,12 +238,12 @@ def _reads_hold(last: Product, contents: Mapping[str, Content]) -> bool:
     return True
 
 
-def _why(node: Node, contents: Mapping[str, Content], last: Product | None) -> str:
+def _why(node: Node, contents: Mapping[str, Content], last: Product | None, known: Known) -> str:
     """Say in one clause what differs from the last committed state."""
     if last is None:
         return "new rule"
     if not node.is_rule_of(last):
-        return _what_changed(node, last)
+        return _what_changed(node, last, known)
     before = last.record["inputs"]
     changed: list[str] = []
     recounted: list[str] = []
@@ -204,11 +271,22 @@ _PARTS = {
 }
 
 
-def _what_changed(node: Node, last: Product) -> str:
+def _edit(node: Node, last: Product | None, known: Known) -> Edit | None:
+    if last is None or node.is_rule_of(last):
+        return None
+    before = last.record["parts"]
+    options = (before.keys() | node.parts.keys()) - {"query", "columns"}
+    same = all(before.get(part) == node.parts.get(part) for part in options)
+    return classify(known.shape(last) if same else None, node.shape)
+
+
+def _what_changed(node: Node, last: Product, known: Known) -> str:
     before = last.record["parts"]
     for part, sentence in _PARTS.items():
         if before.get(part) != node.parts.get(part):
-            return sentence
+            told = known.describe(node, last) if part == "query" else ()
+            more = f", and {len(told) - 1} more" if len(told) > 1 else ""
+            return f"{told[0]}{more}" if told else sentence
     return "the compiler's canonical form changed"
 
 

@@ -19,7 +19,7 @@ from graph.dag import Dag
 from graph.plan import Known, Plan, make_plan
 from graph.selection import Facts, SelectionError, select
 from rules import noop
-from rules.compiling import CompiledRule, compile_rules, make_dag
+from rules.compiling import CompiledRule, compile_rules, describe_edit, last_shape, make_dag
 from rules.errors import UserError, UserErrors
 from rules.execution import Execution
 from rules.files import FileDigests
@@ -193,7 +193,13 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         )
 
     products = store.index.products()
-    known = Known(products, lambda key: store.index.actions([key]).get(key), store.present)
+    known = Known(
+        products,
+        action=lambda key: store.index.actions([key]).get(key),
+        present=store.present,
+        shape=lambda last: last_shape(store.index, last),
+        describe=lambda node, last: describe_edit(store.index, compiled[node.name], last),
+    )
 
     def changed() -> list[str]:
         compiled = compile_for(dag.order)
@@ -350,8 +356,13 @@ def _audited(
     from rules.audit import Auditor  # with the engine, which a build that runs nothing does not start
     from rules.running import Runner
 
+    runnable = {
+        name: artifact
+        for name, artifact in skipped.items()
+        if all(entry in artifacts or entry not in prepared.rules for entry in prepared.compiled[name].node.dependencies)
+    }
     auditor = Auditor(Runner(prepared.compiled, store, prepared.profile, build_id), prepared.sources)
-    return auditor.check(skipped, artifacts, share)
+    return auditor.check(runnable, artifacts, share)
 
 
 def _record(store: Store, project: Project, prepared: Prepared, report: BuildReport) -> None:

@@ -11,12 +11,14 @@ from typing import Any
 
 from cache.index import Index
 from cache.records import Product
+from compiler.canonical import named_tree
 from compiler.compile import Compiled, Compiler, EngineIdentity, Options
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
 from compiler.qualify import InputSchemas
 from compiler.resolve import suggestion
 from compiler.schema import Column, Schema
+from compiler.shape import Shape
 from graph.dag import CycleError, Dag
 from graph.plan import Node
 from rules.authoring import option_where
@@ -120,6 +122,26 @@ def load_body(index: Index, memo: str) -> Body:
     """Return the large facts of a compiled rule."""
     record = json.loads(zlib.decompress(index.compiled_body(memo)))
     return Body(record["sql"], record["meaning"], record["canonical"].encode())
+
+
+def last_shape(index: Index, last: Product) -> Shape | None:
+    """Return the shape of the rule in a product's last state; None where another version of the compiler made it."""
+    head = index.compiled_heads([last.memo]).get(last.memo) if last.record["compiler"] == COMPILER else None
+    return _shape(head["shape"]) if head is not None else None
+
+
+def describe_edit(index: Index, rule: CompiledRule, last: Product) -> tuple[str, ...]:
+    """Say in sentences how a rule's query was edited since a product's last state; () where that cannot be told."""
+    from compiler.diff import describe
+
+    heads = index.compiled_heads([last.memo])
+    if last.memo not in heads:
+        return ()
+    trees = [
+        named_tree(load_body(index, memo).canonical, inputs)
+        for memo, inputs in ((last.memo, heads[last.memo]["inputs"]), (rule.memo, rule.node.inputs))
+    ]
+    return describe(*trees)
 
 
 class _Work:
@@ -285,6 +307,12 @@ def _to_head(compiled: Compiled) -> dict[str, Any]:
         "order_dependent": compiled.traits.order_dependent or compiled.traits.float_sensitive,
         "ordered": compiled.traits.ordered or compiled.parts["tier"] == 2,  # noqa: PLR2004
         "schema": _schema_record(compiled.schema),
+        "shape": {
+            "rows": compiled.shape.rows,
+            "columns": compiled.shape.columns,
+            "open": sorted(compiled.shape.open),
+            "open_rows": compiled.shape.open_rows,
+        },
     }
 
 
@@ -300,8 +328,14 @@ def _from_head(rule: Rule, memo: str, head: Mapping[str, Any]) -> CompiledRule:
         volatile=head["volatile"],
         order_dependent=head["order_dependent"],
         ordered=head["ordered"],
+        shape=_shape(head["shape"]),
+        edges=lambda: (),
     )
     return CompiledRule(rule, node, scans, _schema(head["schema"]), memo)
+
+
+def _shape(record: Mapping[str, Any]) -> Shape:
+    return Shape(record["rows"], record["columns"], frozenset(record["open"]), record["open_rows"])
 
 
 def _schema_record(schema: Schema) -> dict[str, Any]:

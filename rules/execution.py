@@ -247,7 +247,12 @@ class Execution:
         seconds = result.seconds or 0.0
         key = result.key or ""
         index = self.store.index
-        record = {"parts": rule.node.parts, "inputs": self._inputs_record(rule), "compiler": COMPILER}
+        record = {
+            "parts": rule.node.parts,
+            "inputs": self._inputs_record(rule),
+            "compiler": COMPILER,
+            "text": rule.rule.digest,
+        }
         with index.transaction():
             index.add_artifact(artifact, self.build)
             if not rule.node.volatile and key:

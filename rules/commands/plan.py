@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graph.impact import Edit
 from rules import progress
 from rules.arguments import TRUST_HELP, add_selection
 from rules.build import Prepared, Request, plan
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     prepared = plan(project, request, observer)
     dirty = [name for name, one in prepared.plan.judgements.items() if one.verdict != "clean"]
     if output.as_json:
-        details = {name: _details(prepared, name) for name in prepared.compiled}
+        details = {name: _details(prepared, name) for name in prepared.plan.judgements}
         output.document(plan_document(prepared.plan, details))
     elif output.verbosity < 0:
         output.result(dirty)
@@ -59,7 +60,11 @@ def _details(prepared: Prepared, name: str) -> dict[str, Any]:
     """Return what a plan says of a product beside its verdict; rows, bytes and seconds are those of its last state."""
     node, last = prepared.compiled[name].node, prepared.known.products.get(name)
     artifact = prepared.artifacts.get(last.artifact) if last is not None else None
+    edit = prepared.plan.judgements[name].edit
+    if edit is None and last is not None and last.record["text"] != prepared.rules[name].digest:
+        edit = Edit("cosmetic", frozenset())
     return {
+        **({"class": edit.reaches, "columns": sorted(edit.columns)} if edit is not None else {}),
         "rows": artifact.rows if artifact is not None else None,
         "bytes": artifact.bytes if artifact is not None else None,
         "seconds": round(last.seconds, 6) if last is not None else None,

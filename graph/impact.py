@@ -1,0 +1,85 @@
+"""What a run can change of a product, told beforehand: from the edit of its rule and from what changed in its inputs.
+
+Pure. The prediction may be wider than what happens, never narrower: a column is called stable only where the rule's
+shape, its column lineage and the digests of its inputs prove that a run gives it the same values again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from cache.keys import Content
+    from cache.records import Product
+    from compiler.edges import Edge
+    from compiler.shape import Shape
+
+Class = Literal["cosmetic", "additive", "column", "row"]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """How a rule differs from its last state.
+
+    reaches: what it does to readers (DESIGN.md, section 5). columns: the output columns that it changes, adds or
+    removes; every one where the rows may differ.
+    """
+
+    reaches: Class
+    columns: frozenset[str]
+
+
+def classify(before: Shape | None, after: Shape) -> Edit:
+    """Return how a rule was edited whose fingerprint is another now; what is not known reaches everything."""
+    if before is None or before.rows != after.rows:
+        return Edit("row", frozenset(after.columns) | frozenset(before.columns if before is not None else ()))
+    added = after.columns.keys() - before.columns.keys()
+    changed = {name for name, digest in before.columns.items() if after.columns.get(name) != digest}
+    return Edit("additive" if added and not changed else "column", frozenset(added | changed))
+
+
+@dataclass(frozen=True)
+class InputChange:
+    """How an input differs from what a product read of it last: in its rows, or else in some columns alone."""
+
+    rows: bool
+    columns: frozenset[str]
+
+
+def input_changes(last: Product, contents: Mapping[str, Content]) -> dict[str, InputChange]:
+    """Compare the inputs that a product read last with `contents`; what is missing there may be anything."""
+    changes: dict[str, InputChange] = {}
+    for name, rows, columns, *_rest in last.record["inputs"]:
+        now = contents.get(name)
+        if now is None or now.rows != rows:
+            changes[name] = InputChange(rows=True, columns=frozenset(columns))
+            continue
+        differing = (column for column, facts in columns.items() if list(now.columns.get(column, ())) != facts)
+        changes[name] = InputChange(rows=False, columns=frozenset(differing))
+    return changes
+
+
+def stable_columns(
+    shape: Shape,
+    edit: Edit | None,
+    edges: Iterable[Edge],
+    changes: Mapping[str, InputChange],
+    inputs: Collection[str],
+) -> frozenset[str] | None:
+    """Return the output columns that a run gives the values they have, up to the order of rows.
+
+    None: the rows themselves may change. edges: of the rule as it is now; inputs: what it reads.
+    """
+    if shape.open_rows or (edit is not None and edit.reaches == "row"):
+        return None
+    if any(name not in changes or changes[name].rows for name in inputs):
+        return None
+    unstable = set(shape.open) | (set(edit.columns) if edit is not None else set())
+    for edge in edges:
+        if edge.input in inputs and edge.column in changes[edge.input].columns:
+            if edge.output is None:
+                return None
+            unstable.add(edge.output)
+    return frozenset(shape.columns) - unstable
