@@ -13,6 +13,7 @@ from cache.index import Index
 from cache.records import Product
 from compiler.canonical import named_tree
 from compiler.compile import Compiled, Compiler, EngineIdentity, Options
+from compiler.edges import Edge
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
 from compiler.qualify import InputSchemas
@@ -329,7 +330,11 @@ def _from_head(rule: Rule, memo: str, head: Mapping[str, Any]) -> CompiledRule:
         order_dependent=head["order_dependent"],
         ordered=head["ordered"],
         shape=_shape(head["shape"]),
-        edges=lambda: (),
+        edges=lambda: [
+            Edge(None, name, column, "control", "")
+            for name, columns in zip(head["inputs"], head["reads"], strict=True)
+            for column in columns
+        ],
     )
     return CompiledRule(rule, node, scans, _schema(head["schema"]), memo)
 
