@@ -74,7 +74,7 @@ def _visit(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) 
     ctes = _with(node, scopes, ctes, names)
     done = {"with_"}
     if isinstance(node, exp.Select):
-        items, joins = _from_items(node)
+        items, joins = from_items(node)
         everything = _scope(items)
         # The right side of a semi-join is seen by its own ON alone; elsewhere its name can mean that of an outer query.
         visible = {name: item for name, item in everything.items() if not is_semi_joined(item)}
@@ -102,7 +102,7 @@ def _visit_arguments(
                     _visit(child, scopes, ctes, names)
 
 
-def _from_items(select: exp.Select) -> tuple[list[exp.Expr], list[exp.Join]]:
+def from_items(select: exp.Select) -> tuple[list[exp.Expr], list[exp.Join]]:
     """Return the FROM items of a SELECT and its joins, those in parentheses too."""
     items: list[exp.Expr] = []
     joins: list[exp.Join] = []

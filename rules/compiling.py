@@ -11,6 +11,7 @@ from typing import Any
 
 from cache.index import Index
 from compiler.compile import Compiled, Compiler, EngineIdentity, Options
+from compiler.edges import to_record
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
 from compiler.qualify import InputSchemas
@@ -125,7 +126,7 @@ class _Work:
         self._profile = profile
         self._index = index
         self._heads = index.compiled_heads({product.memo for product in index.products().values()})
-        self._fresh: list[tuple[str, Any, bytes]] = []
+        self._fresh: list[tuple[str, Any, bytes, Any]] = []
         self._fresh_schemas: dict[str, Any] = {}
         self._identity = _identity(profile)
         self._compiler: Compiler | None = None
@@ -173,7 +174,8 @@ class _Work:
             raise located from error
         head = _to_head(result)
         body = json.dumps({"sql": result.sql, "canonical": result.canonical.decode()}, ensure_ascii=False)
-        self._fresh.append((memo, head, zlib.compress(body.encode())))
+        lineage = {"columns": result.schema.names, **to_record(result.lineage)}
+        self._fresh.append((memo, head, zlib.compress(body.encode()), lineage))
         return head
 
     def _learn(self, key: str, schema: Schema) -> None:

@@ -19,9 +19,7 @@ class TestCompiler:
 
     __test__ = False
 
-    def __init__(
-        self, tables: Mapping[str, pa.Schema], variables: Mapping[str, Value] | None = None
-    ) -> None:
+    def __init__(self, tables: Mapping[str, pa.Schema], variables: Mapping[str, Value] | None = None) -> None:
         schemas = InputSchemas()
         for name, schema in tables.items():
             schemas.add(name, to_schema(schema))
