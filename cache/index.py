@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cache.errors import DamagedIndexError, StoreError
 from cache.records import Artifact, Product
@@ -22,7 +22,8 @@ from cache.signatures import Signature
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-VERSION = 1
+VERSION = 2
+SnapshotKind = Literal["compiled", "built"]
 _BATCH = 500
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -108,9 +109,14 @@ class Index:
             raise KeyError(memo)
         return bytes(rows[0][0])
 
-    def remember_compiled(self, records: Iterable[tuple[str, Any, bytes]]) -> None:
-        """Record compiled rules: memo key, head, body."""
-        self._many("REPLACE INTO compiled VALUES (?,?,?)", [(memo, _json(head), body) for memo, head, body in records])
+    def lineages(self, memos: Iterable[str]) -> dict[str, Any]:
+        """Return the column lineage of compiled rules, by memo key."""
+        return {memo: json.loads(record) for memo, record in self._select("compiled", "memo", "lineage", memos)}
+
+    def remember_compiled(self, records: Iterable[tuple[str, Any, bytes, Any]]) -> None:
+        """Record compiled rules: memo key, head, body, lineage."""
+        rows = [(memo, _json(head), body, _json(lineage)) for memo, head, body, lineage in records]
+        self._many("REPLACE INTO compiled VALUES (?,?,?,?)", rows)
 
     # Sources
 
@@ -170,7 +176,7 @@ class Index:
         row = (product.name, product.artifact, product.key, product.fingerprint, product.memo, _json(product.record))
         with self.transaction():
             self._many("REPLACE INTO products VALUES (?,?,?,?,?,?,?,?)", [(*row, product.seconds, product.build)])
-            self.forget_snapshot()
+            self.forget_built()
 
     def drop_products(self, names: Iterable[str]) -> None:
         """Forget products that the project no longer has."""
@@ -221,24 +227,24 @@ class Index:
             (build,),
         )
 
-    # The no-op snapshot
+    # Snapshots
 
-    def snapshot(self) -> dict[str, Any] | None:
-        """Return the state in which everything was up to date, if that still is the last state."""
-        rows = self._rows("SELECT record FROM snapshot")
+    def snapshot(self, kind: SnapshotKind) -> dict[str, Any] | None:
+        """Return the state in which everything was compiled, or up to date, if that still is the last state."""
+        rows = self._rows("SELECT record FROM snapshots WHERE kind = ?", (kind,))
         return json.loads(rows[0][0]) if rows else None
 
-    def set_snapshot(self, record: Mapping[str, Any]) -> None:
-        """Record the state in which everything is up to date."""
-        self._many("REPLACE INTO snapshot VALUES (1, ?)", [(_json(record),)])
+    def set_snapshot(self, kind: SnapshotKind, record: Mapping[str, Any]) -> None:
+        """Record the state in which everything is compiled, or up to date."""
+        self._many("REPLACE INTO snapshots VALUES (?,?)", [(kind, _json(record))])
 
     def refresh_snapshot(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        """Replace the snapshot `before`, unless a build has replaced or forgotten it meanwhile."""
-        self._many("UPDATE snapshot SET record = ? WHERE record = ?", [(_json(after), _json(before))])
+        """Replace the snapshot `before`, unless it has been replaced or forgotten meanwhile."""
+        self._many("UPDATE snapshots SET record = ? WHERE record = ?", [(_json(after), _json(before))])
 
-    def forget_snapshot(self) -> None:
+    def forget_built(self) -> None:
         """Say that not everything may be up to date."""
-        self._many("DELETE FROM snapshot WHERE id = ?", [(1,)])
+        self._many("DELETE FROM snapshots WHERE kind = ?", [("built",)])
 
     # How
 

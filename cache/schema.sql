@@ -1,4 +1,4 @@
--- The index, version 1. Records are JSON unless said otherwise; digests are 32 hex digits.
+-- The index, version 2. Records are JSON unless said otherwise; digests are 32 hex digits.
 CREATE TABLE IF NOT EXISTS files (            -- what stat signatures stand for
     path TEXT PRIMARY KEY, size INT, mtime_ns INT, ctime_ns INT, inode INT, digest TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS parsed (           -- text digest and compiler versio
     memo TEXT PRIMARY KEY, record TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS compiled (         -- compile memo: small facts in head, SQL and canonical AST (zlib) in body
-    memo TEXT PRIMARY KEY, head TEXT NOT NULL, body BLOB NOT NULL
+    memo TEXT PRIMARY KEY, head TEXT NOT NULL, body BLOB NOT NULL, lineage TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS schemas (          -- fingerprint and input types → output schema
     memo TEXT PRIMARY KEY, record TEXT NOT NULL
@@ -41,6 +41,6 @@ CREATE TABLE IF NOT EXISTS results (
     build TEXT, product TEXT, status TEXT NOT NULL, changed INT, reason TEXT NOT NULL, seconds REAL, artifact TEXT,
     PRIMARY KEY (build, product)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS snapshot (         -- the state in which everything was up to date; see rules/noop.py
-    id INT PRIMARY KEY CHECK (id = 1), record TEXT NOT NULL
+CREATE TABLE IF NOT EXISTS snapshots (        -- the states in which all was compiled, and up to date; see rules/noop.py
+    kind TEXT PRIMARY KEY CHECK (kind IN ('compiled', 'built')), record TEXT NOT NULL
 );

@@ -18,10 +18,12 @@ from compiler import functions
 from compiler.canonical import canonical
 from compiler.deep import with_deep_stack
 from compiler.dialect import DIALECT, parse, render
+from compiler.edges import Edge
 from compiler.encode import encode
 from compiler.errors import SqlError
 from compiler.explain import explained
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
+from compiler.lineage import column_edges
 from compiler.positions import located
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
@@ -78,6 +80,7 @@ class Compiled:
     read set. scans: for each input of the executed form the columns the engine is shown, a superset of the read set.
     sql: the executed form. meaning: the same without what is done to it for the engine's sake, such as an order that
     nobody asked for. canonical: the encoded canonical AST. parts: what the fingerprint covers, for reasons.
+    lineage: the edges from the columns of the scans to the output columns.
     """
 
     fingerprint: str
@@ -91,6 +94,7 @@ class Compiled:
     parts: Mapping[str, object]
     traits: Traits
     shape: Shape
+    lineage: tuple[Edge, ...]
 
 
 def parse_rule(text: str) -> Parsed:
@@ -159,6 +163,7 @@ class Compiler:
             raise _volatile_error(bound)
         executed = pruned(qualified(bound, self.schemas))
         scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
+        lineage = column_edges(executed)
         tree, inputs = canonical(executed, self.schemas.known, volatile=volatile)
         narrow = read_sets(tree)
         reads = tuple(tuple(sorted(narrow[str(number)])) for number in range(len(inputs)))
@@ -185,6 +190,7 @@ class Compiler:
             parts=parts,
             traits=facts,
             shape=shape(tree, inputs, types, volatile=volatile or options.volatile),
+            lineage=lineage,
         )
 
     def _parts(self, encoded: bytes, names: list[str], options: Options, facts: Traits) -> dict[str, object]:

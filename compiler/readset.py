@@ -7,9 +7,11 @@ what the tree mentions. Every base table starts with the empty set: `COUNT(*)` d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlglot import exp
 
-from compiler.lexical import resolve_names
+from compiler.lexical import Names, resolve_names
 from compiler.positions import located
 from compiler.resolve import INPUT_DB
 
@@ -24,9 +26,18 @@ def read_sets(query: exp.Query) -> dict[str, frozenset[str]]:
     if names.free:
         column = names.free[0]
         raise located(column, f"cannot tell where column '{column.sql()}' comes from", code="untraced-column")
-    inputs = {id(item): item.name for item in names.items if isinstance(item, exp.Table) and item.db == INPUT_DB}
-    reads: dict[str, set[str]] = {name: set() for name in inputs.values()}
-    for reference in names.references:
-        if (name := inputs.get(id(reference.item))) is not None:
-            reads[name].add(reference.column.name)
+    reads: dict[str, set[str]] = {item.name: set() for item in names.items if _is_input(item)}
+    for _, (table, read) in input_columns(names):
+        reads[table].add(read)
     return {name: frozenset(columns) for name, columns in reads.items()}
+
+
+def input_columns(names: Names) -> Iterator[tuple[exp.Column, tuple[str, str]]]:
+    """Yield every mention of an input's column, with the input's and the column's name."""
+    for reference in names.references:
+        if _is_input(reference.item):
+            yield reference.column, (reference.item.name, reference.column.name)
+
+
+def _is_input(item: exp.Expr) -> bool:
+    return isinstance(item, exp.Table) and item.db == INPUT_DB

@@ -10,7 +10,7 @@ import datetime
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cache.keys import Content
@@ -19,15 +19,15 @@ from graph.dag import Dag
 from graph.plan import Known, Plan, make_plan
 from graph.selection import Facts, SelectionError, select
 from rules import noop
-from rules.compiling import CompiledRule, compile_rules, describe_edit, last_shape, make_dag
+from rules.compiling import CompiledRule, describe_edit, last_shape, make_dag
 from rules.errors import UserError, UserErrors
 from rules.execution import Execution
 from rules.files import FileDigests
 from rules.load import Rule, load_rules
+from rules.loaded import load
 from rules.profiles import DEFAULT, Profile
-from rules.project import Project, load_project
+from rules.project import Project
 from rules.results import AuditReport, BuildReport, Observer, Result
-from rules.roots import FILE
 from rules.sources import Sources
 from rules.store import Store, open_store
 
@@ -163,35 +163,8 @@ def _prepare_to_run(project: Project, request: Request, store: Store, observer: 
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
     """Steps 1 to 5: from files to a plan."""
-    files = FileDigests(project.root, store.index)
-    # Digested, then read again now that the store is ours: an edit from here on shows in the next no-op check.
-    files.digest(FILE)
-    project = load_project(project.root)
-    profile = _profile(project, request)
-    rules, unparsed = load_rules(project, store.index, files)
-    if unparsed:
-        raise UserErrors(unparsed)
-    dag, broken = make_dag(project, rules)
-    sources = Sources(project, store.index, store.objects, files)
-
-    def compile_for(wanted: Iterable[str]) -> dict[str, CompiledRule]:
-        needed = dag.closure(wanted)
-        order = [name for name in dag.order if name in needed]
-        opened = sources.open(
-            sorted({source for name in order for source in dag.inputs[name] if source in project.sources})
-        )
-        schemas = {name: table.schema for name, table in opened.items()}
-        return compile_rules(
-            project,
-            profile,
-            store.index,
-            rules,
-            order,
-            schemas,
-            broken,
-            trust_engine=request.trust_engine_upgrade,
-        )
-
+    loaded = load(project, request.profile, store, trust_engine=request.trust_engine_upgrade)
+    project, rules, dag, sources = loaded.project, loaded.rules, loaded.dag, loaded.sources
     products = store.index.products()
     known = Known(
         products,
@@ -202,7 +175,7 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     )
 
     def changed() -> list[str]:
-        compiled = compile_for(dag.order)
+        compiled = loaded.compile(dag.order)
         return [
             name
             for name, rule in compiled.items()
@@ -212,31 +185,30 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         ]
 
     order, forced = _selection(dag, rules, request, changed)
-    compiled = compile_for(order)
+    compiled = loaded.compile(order)
     contents = _contents(store, project, sources, compiled, order, known)
     selected = {name: compiled[name].node for name in order if name in compiled}
     verdicts = make_plan(selected, contents, known, store.content, forced)
-    files.save()
+    loaded.files.save()
     return Prepared(
         project,
         dag,
         rules,
         compiled,
-        broken,
+        loaded.broken,
         order,
         forced,
         verdicts,
         known,
         contents,
         sources,
-        files,
-        profile,
+        loaded.files,
+        _profile(loaded.profile, request),
         store.artifacts,
     )
 
 
-def _profile(project: Project, request: Request) -> Profile:
-    profile = project.profile(request.profile)
+def _profile(profile: Profile, request: Request) -> Profile:
     return profile if request.jobs is None else replace_jobs(profile, request.jobs)
 
 
@@ -378,11 +350,10 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
         index.finish_build(report.build, report.seconds, "ok" if report.ok else "failed", report.summary)
         index.drop_products(gone)
         if report.audit.differing:
-            index.forget_snapshot()
+            index.forget_built()
         elif complete and not volatile:
-            index.set_snapshot(
-                noop.snapshot(project, prepared.profile, prepared.files, prepared.sources, report, store)
-            )
+            built = noop.built_snapshot(project, prepared.profile, prepared.files, prepared.sources, report, store)
+            index.set_snapshot("built", built)
 
 
 def _row(result: Result) -> tuple[str, str, bool | None, str, float | None, str | None]:

@@ -13,7 +13,7 @@ from cache.index import Index
 from cache.records import Product
 from compiler.canonical import named_tree
 from compiler.compile import Compiled, Compiler, EngineIdentity, Options
-from compiler.edges import Edge
+from compiler.edges import Edge, from_record, to_record
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
 from compiler.qualify import InputSchemas
@@ -159,7 +159,7 @@ class _Work:
         self._index = index
         self._last = index.products()
         self._heads = index.compiled_heads({product.memo for product in self._last.values()})
-        self._fresh: list[tuple[str, Any, bytes]] = []
+        self._fresh: list[tuple[str, Any, bytes, Any]] = []
         self._fresh_schemas: dict[str, Any] = {}
         self._identity = _identity(profile)
         self._compiler: Compiler | None = None
@@ -169,7 +169,7 @@ class _Work:
         head = self._heads.get(memo) or self._index.compiled_heads([memo]).get(memo)
         if head is None:
             head = self._compile(rule, memo)
-        compiled = _from_head(rule, memo, head)
+        compiled = _from_head(rule, memo, head, lambda: from_record(self._index.lineages([memo])[memo]))
         last = self._last.get(rule.name)
         if last is None or not self._was_upgraded(compiled.node, last):
             return compiled
@@ -235,7 +235,8 @@ class _Work:
         head = _to_head(result)
         large = {"sql": result.sql, "meaning": result.meaning, "canonical": result.canonical.decode()}
         body = json.dumps(large, ensure_ascii=False)
-        self._fresh.append((memo, head, zlib.compress(body.encode())))
+        lineage = {"columns": result.schema.names, **to_record(result.lineage)}
+        self._fresh.append((memo, head, zlib.compress(body.encode()), lineage))
         return head
 
     def _learn(self, key: str, schema: Schema) -> None:
@@ -317,7 +318,7 @@ def _to_head(compiled: Compiled) -> dict[str, Any]:
     }
 
 
-def _from_head(rule: Rule, memo: str, head: Mapping[str, Any]) -> CompiledRule:
+def _from_head(rule: Rule, memo: str, head: Mapping[str, Any], edges: Callable[[], tuple[Edge, ...]]) -> CompiledRule:
     scans = {name: tuple(columns) for name, columns in head["scans"].items()}
     node = Node(
         name=rule.name,
@@ -330,11 +331,7 @@ def _from_head(rule: Rule, memo: str, head: Mapping[str, Any]) -> CompiledRule:
         order_dependent=head["order_dependent"],
         ordered=head["ordered"],
         shape=_shape(head["shape"]),
-        edges=lambda: [
-            Edge(None, name, column, "control", "")
-            for name, columns in zip(head["inputs"], head["reads"], strict=True)
-            for column in columns
-        ],
+        edges=edges,
     )
     return CompiledRule(rule, node, scans, _schema(head["schema"]), memo)
 

@@ -2,7 +2,8 @@
 
 A complete build leaves a snapshot: every file it looked at, with its signature and digest, and every product with its
 object. As long as all of that still holds there is nothing to do, and nothing heavier than sqlite3 is imported to find
-out. Whatever does not hold, or cannot be told, goes the long way; a wrong "no" only costs time.
+out. Whatever does not hold, or cannot be told, goes the long way; a wrong "no" only costs time. Compiling every rule
+leaves another: the same files, and where the compiled rules stand in the index.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
 from cache.signatures import SEAL_NS, Signature, is_settled, signature
+from rules.roots import FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from cache.index import Index
@@ -27,37 +30,68 @@ if TYPE_CHECKING:
     from rules.sources import Sources
     from rules.store import Store
 
-_FORMAT = 2
+_FORMAT = 3
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 
 
-def snapshot(
+def built_snapshot(
     project: Project, profile: Profile, files: FileDigests, sources: Sources, report: BuildReport, store: Store
 ) -> dict[str, Any]:
     """Return the state that a complete build leaves."""
-    configuration = "rules.toml"
-    files.digest(configuration)
+    products = {name: [result.artifact, result.bytes] for name, result in report.results.items()}
     return {
-        "format": _FORMAT,
-        "tools": _tools(),
+        **_looked_at(project, files, sources),
         "profile": profile.name,
-        "folders": list(project.rule_folders),
-        # As the build found them: a file that has come since is not in its results.
-        "sources": [[source.path, source.format, found] for source, found in sources.listings()],
-        "files": [[path, *taken, digest] for path, taken, digest in files.records()],
-        "products": {name: [result.artifact, result.bytes] for name, result in report.results.items()},
+        "products": products,
         "store": str(store.objects.root),
     }
 
 
+def compiled_snapshot(
+    project: Project, files: FileDigests, sources: Sources, memos: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the state in which every rule is compiled; memos: of the products."""
+    tables = {name: sources.table(name).schema.names for name in sources.opened()}
+    # As they come back from the index, so that an unchanged state is found equal.
+    return {
+        **_looked_at(project, files, sources),
+        "products": dict(memos),
+        "tables": {name: list(columns) for name, columns in tables.items()},
+    }
+
+
 def up_to_date(root: Path, store: Path, index: Index, profile: str) -> int | None:
-    """Return the number of products when nothing has changed since the snapshot, else None."""
-    record = index.snapshot()
+    """Return the number of products when nothing has changed since the last complete build, else None."""
+    record = index.snapshot("built")
     if record is None or record["format"] != _FORMAT or record["profile"] != profile or record["store"] != str(store):
         return None
-    if record["tools"] != _tools() or not _files_hold(root, record, index) or not _listings_hold(root, record):
+    if not _holds(root, record, index):
         return None
     return len(record["products"]) if _products_hold(store, record["products"]) else None
+
+
+def as_compiled(root: Path, index: Index) -> dict[str, Any] | None:
+    """Return the last compiled state when nothing has changed since, else None."""
+    record = index.snapshot("compiled")
+    current = record is not None and record["format"] == _FORMAT and _holds(root, record, index)
+    return record if current else None
+
+
+def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[str, Any]:
+    """Return every file that was looked at, as it was then."""
+    files.digest(FILE)
+    return {
+        "format": _FORMAT,
+        "tools": _tools(),
+        "folders": list(project.rule_folders),
+        # As they were found: a file that has come since is not in the results.
+        "sources": [[source.path, source.format, list(found)] for source, found in sources.listings()],
+        "files": [[path, *taken, digest] for path, taken, digest in files.records()],
+    }
+
+
+def _holds(root: Path, record: dict[str, Any], index: Index) -> bool:
+    return record["tools"] == _tools() and _files_hold(root, record, index) and _listings_hold(root, record)
 
 
 def _files_hold(root: Path, record: dict[str, Any], index: Index) -> bool:

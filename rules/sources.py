@@ -99,6 +99,10 @@ class Sources:
         """Return an opened source."""
         return self._tables[name]
 
+    def opened(self) -> list[str]:
+        """Return the names of the sources that were opened."""
+        return sorted(self._tables)
+
     def listings(self) -> list[tuple[Source, tuple[str, ...]]]:
         """Return the sources that were opened, each with the files it had then."""
         return [(self._project.sources[name], files) for name, files in sorted(self._listed.items())]

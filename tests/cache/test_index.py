@@ -39,7 +39,7 @@ def test_what_is_recorded_is_there_when_it_is_opened_again(path: Path) -> None:
         index.add_action("key", "ab01", 0.5, "b1")
         index.set_product(product)
         index.remember_files([("data/é.csv", Signature(1, 2, 3, 4), "f1")])
-        index.remember_compiled([("memo", {"head": 1}, b"\x00body")])
+        index.remember_compiled([("memo", {"head": 1}, b"\x00body", {"edges": []})])
         index.remember_bag("ab01", "id", "bag")
     with Index(path, existing=True) as index:
         assert not index.created
@@ -49,6 +49,7 @@ def test_what_is_recorded_is_there_when_it_is_opened_again(path: Path) -> None:
         assert index.files() == {"data/é.csv": (Signature(1, 2, 3, 4), "f1")}
         assert index.compiled_heads(["memo"]) == {"memo": {"head": 1}}
         assert index.compiled_body("memo") == b"\x00body"
+        assert index.lineages(["memo", "none"]) == {"memo": {"edges": []}}
         assert index.bag("ab01", "id") == "bag"
         with pytest.raises(KeyError):
             index.compiled_body("none")
@@ -104,14 +105,16 @@ def test_threads_share_an_index(path: Path) -> None:
 
 def test_moving_a_product_forgets_that_everything_is_up_to_date(path: Path) -> None:
     with Index(path) as index:
-        index.set_snapshot({"files": [["a", 1]]})
+        index.set_snapshot("built", {"files": [["a", 1]]})
+        index.set_snapshot("compiled", {"files": [["b", 1]]})
         index.set_product(Product("p", "ab01", "key", "print", "memo", {}, 0.5, "b1"))
-        assert index.snapshot() is None
+        assert index.snapshot("built") is None
+        assert index.snapshot("compiled") == {"files": [["b", 1]]}, "what is compiled does not depend on products"
         index.refresh_snapshot({"files": [["a", 1]]}, {"files": [["a", 2]]})
-        assert index.snapshot() is None, "a no-op check that began earlier has brought it back"
-        index.set_snapshot({"files": [["é", 1]]})
+        assert index.snapshot("built") is None, "a no-op check that began earlier has brought it back"
+        index.set_snapshot("built", {"files": [["é", 1]]})
         index.refresh_snapshot({"files": [["é", 1]]}, {"files": [["é", 2]]})
-        assert index.snapshot() == {"files": [["é", 2]]}
+        assert index.snapshot("built") == {"files": [["é", 2]]}
 
 
 def test_a_build_that_was_killed_is_marked_when_the_next_one_starts(path: Path) -> None:

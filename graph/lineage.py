@@ -1,0 +1,130 @@
+"""Column lineage through all rules: walks up to what a column is made of, and down to what is made of it.
+
+Plain data: the edges of each product were left by its compilation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from compiler.edges import Edge, Kind
+
+
+class Name(NamedTuple):
+    """A column of a product or source."""
+
+    table: str
+    column: str
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A column that a walk has reached.
+
+    kind: `value` if the values of one of the two columns flow into the other, `control` if only rows are decided about
+    somewhere on the way. A column may be reached in both ways. expression: of the last edge. depth: rules passed on the
+    shortest such way. via: position of the step before it, None at the beginning.
+    """
+
+    name: Name
+    kind: Kind
+    expression: str
+    depth: int
+    via: int | None
+
+
+class Link(NamedTuple):
+    """An edge between two columns; `target` has the column None where the edge concerns every column."""
+
+    source: Name
+    target: tuple[str, str | None]
+    kind: Kind
+    expression: str
+
+
+_Next = Callable[[Name], Iterable[tuple[Name, Edge]]]
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Of a whole project. columns: of each product, and of each source that a rule reads; edges: by product."""
+
+    columns: Mapping[str, tuple[str, ...]]
+    edges: Mapping[str, tuple[Edge, ...]]
+
+    def upstream(self, name: Name, depth: int | None = None) -> list[Step]:
+        """Return what a column depends on, nearest first."""
+        return _walk(name, self._read_by, depth)
+
+    def downstream(self, name: Name, depth: int | None = None) -> list[Step]:
+        """Return what depends on a column, nearest first."""
+        return _walk(name, self._readers_of, depth)
+
+    def sources(self, steps: Iterable[Step]) -> list[Name]:
+        """Return the source columns among those of a walk up."""
+        return sorted({step.name for step in steps if step.name.table not in self.edges})
+
+    def links(self, names: Iterable[Name]) -> list[Link]:
+        """Return the edges among some columns."""
+        wanted = set(names)
+        tables = {name.table for name in wanted}
+        return [
+            Link(Name(edge.input, edge.column), (product, edge.output), edge.kind, edge.expression)
+            for product in sorted(tables & set(self.edges))
+            for edge in self.edges[product]
+            if (edge.input, edge.column) in wanted and (edge.output is None or (product, edge.output) in wanted)
+        ]
+
+    def _read_by(self, name: Name) -> list[tuple[Name, Edge]]:
+        edges = [*self._into.get(name, ()), *self._into.get((name.table, None), ())]
+        return [(Name(edge.input, edge.column), edge) for edge in edges]
+
+    def _readers_of(self, name: Name) -> list[tuple[Name, Edge]]:
+        return [
+            (Name(product, output), edge)
+            for product, edge in self._out_of.get(name, ())
+            for output in (self.columns[product] if edge.output is None else (edge.output,))
+        ]
+
+    @cached_property
+    def _into(self) -> dict[tuple[str, str | None], list[Edge]]:
+        into: dict[tuple[str, str | None], list[Edge]] = {}
+        for product, edges in self.edges.items():
+            for edge in edges:
+                into.setdefault((product, edge.output), []).append(edge)
+        return into
+
+    @cached_property
+    def _out_of(self) -> dict[tuple[str, str], list[tuple[str, Edge]]]:
+        out_of: dict[tuple[str, str], list[tuple[str, Edge]]] = {}
+        for product, edges in self.edges.items():
+            for edge in edges:
+                out_of.setdefault((edge.input, edge.column), []).append((product, edge))
+        return out_of
+
+
+def _walk(start: Name, after: _Next, depth: int | None) -> list[Step]:
+    """Walk in rounds, nearest first, reaching each column at most once by values and once by control."""
+    steps: list[Step] = []
+    seen: set[tuple[Name, Kind]] = {(start, "value"), (start, "control")}
+    ahead: list[tuple[Name, Kind, int | None]] = [(start, "value", None)]
+    rounds = 0
+    while ahead and (depth is None or rounds < depth):
+        rounds += 1
+        found: list[Step] = []
+        for name, kind, position in ahead:
+            for other, edge in after(name):
+                reached: Kind = "value" if kind == edge.kind == "value" else "control"
+                if (other, reached) not in seen:
+                    seen.add((other, reached))
+                    found.append(Step(other, reached, edge.expression, rounds, position))
+        found.sort(key=lambda step: (step.kind != "value", step.name))
+        ahead = [(step.name, step.kind, number) for number, step in enumerate(found, len(steps))]
+        steps += found
+    return steps

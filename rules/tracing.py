@@ -1,0 +1,77 @@
+"""The column lineage of a project as its files say it now: from the index alone, after compiling what has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cache.errors import StoreError
+from cache.index import Index
+from compiler.edges import from_record
+from graph.lineage import Lineage
+from rules import noop
+from rules.roots import store_root
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rules.errors import UserError
+    from rules.store import Say
+
+
+@dataclass(frozen=True)
+class Traced:
+    """The lineage of every product that compiles, and for each that does not, what is wrong with it or its inputs."""
+
+    lineage: Lineage
+    broken: Mapping[str, tuple[UserError, ...]]
+
+
+def trace(root: Path, say: Say) -> Traced:
+    """Return the lineage of the project at `root`. Executes nothing. Raises `UserError`, or `UserErrors`."""
+    return _from_index(root) or _compiled(root, say)
+
+
+def _from_index(root: Path) -> Traced | None:
+    """Return what the index knows, if no file has changed since every rule was compiled."""
+    path = store_root(root) / "index.sqlite"
+    if not path.exists():
+        return None
+    try:
+        with Index(path, existing=True) as index:
+            state = noop.as_compiled(root, index)
+            if state is None:
+                return None
+            return Traced(_lineage(index, state["products"], state["tables"]), {})
+    except (StoreError, KeyError):
+        return None  # the long way meets the same trouble, and explains it
+
+
+def _compiled(root: Path, say: Say) -> Traced:
+    """Compile what has changed."""
+    from rules.loaded import load
+    from rules.profiles import DEFAULT
+    from rules.project import load_project
+    from rules.store import open_store
+
+    with open_store(root, say, building=False) as store:
+        loaded = load(load_project(root), DEFAULT, store)
+        compiled = loaded.compile(loaded.dag.order)
+        loaded.files.save()
+        tables = {name: loaded.sources.table(name).schema.names for name in loaded.sources.opened()}
+        lineage = _lineage(store.index, {name: rule.memo for name, rule in compiled.items()}, tables)
+    broken = {
+        name: tuple(loaded.broken[other] for other in sorted(loaded.dag.closure([name])) if other in loaded.broken)
+        for name in loaded.dag.order
+        if name not in compiled
+    }
+    return Traced(lineage, broken)
+
+
+def _lineage(index: Index, memos: Mapping[str, str], tables: Mapping[str, Iterable[str]]) -> Lineage:
+    """Return the lineage of compiled products. Raises KeyError for a memo that the index has lost."""
+    records: dict[str, Any] = index.lineages(memos.values())
+    columns = {name: tuple(records[memo]["columns"]) for name, memo in memos.items()}
+    columns |= {name: tuple(names) for name, names in tables.items()}
+    return Lineage(columns, {name: from_record(records[memo]) for name, memo in memos.items()})
