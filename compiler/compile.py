@@ -176,15 +176,17 @@ class Compiler:
         parts = self._parts(encoded, names, options, facts)
         print_ = fingerprint(parts)
         schema = self._schema(print_, inputs, scans, executed, meaning)
-        if options.tier == 2 or _has_open_order(executed):  # noqa: PLR2004
+        ordered = options.tier == 2 or _has_open_order(executed)  # noqa: PLR2004
+        if ordered:
             executed = _in_canonical_order(executed, options.key, schema)
+        mirrored = _mirror_right_joins(executed)
         return Compiled(
             fingerprint=print_,
             inputs=inputs,
             reads=reads,
             scans=scans,
             schema=schema,
-            sql=render(_without_right_joins(executed)),
+            sql=render(executed) if ordered or mirrored else meaning,
             meaning=meaning,
             canonical=encoded,
             parts=parts,
@@ -316,12 +318,15 @@ def _has_open_order(query: exp.Query) -> bool:
     return query.args.get("order") is None and query.find(exp.Union) is not None
 
 
-def _without_right_joins(query: exp.Query) -> exp.Query:
+def _mirror_right_joins(query: exp.Query) -> bool:
     """FROM a RIGHT JOIN b ON p → FROM b LEFT JOIN a ON p, in place, where it is a query's first join.
+
+    Returns whether there was any.
 
     DataFusion 55 loses rows of `a RIGHT JOIN b … WHERE a.x IS NULL` over Parquet when b has a column x too: it lets the
     filter choose row groups of b. The mirrored join is not affected.
     """
+    found = False
     for select in query.find_all(exp.Select):
         joins, source = select.args.get("joins"), select.args.get("from_")
         if not joins or source is None:
@@ -335,7 +340,8 @@ def _without_right_joins(query: exp.Query) -> exp.Query:
             source.set("this", second)
             join.set("this", first)
             join.set("side", "LEFT")
-    return query
+            found = True
+    return found
 
 
 def _in_canonical_order(query: exp.Query, key: tuple[str, ...], schema: Schema) -> exp.Query:
