@@ -72,6 +72,8 @@ class _Relation:
 
 
 _HANDLED = {"expressions", "from_", "joins", "where", "distinct", "with_", "order"}
+_SYMMETRIC = (exp.And, exp.Or, exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
+"""Whose sides the canonical form puts into an order in which aliases take part."""
 _ROWS_OF_A_SET = (exp.Explode, exp.Unnest, *exp.SET_RETURNING_FUNCTIONS)
 
 
@@ -207,6 +209,9 @@ class _Shapes:
         if isinstance(node, exp.Query) and not isinstance(node, exp.Subquery):
             inner = self.of(node)
             return ["query", inner.rows, [column.digest for column in inner.columns]]
+        if isinstance(node, _SYMMETRIC):
+            terms = node.flatten() if isinstance(node, exp.Connector) else (node.this, node.expression)
+            return [type(node).__name__, sorted(map(self._expression, terms))]
         if isinstance(node, exp.Column):
             item = self._items.get(id(node))
             if item is not None and id(item) in self._labels:
