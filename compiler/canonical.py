@@ -36,7 +36,7 @@ from compiler.passes.limits import (
     spell_limits,
     spell_no_rows,
 )
-from compiler.passes.literals import spell_numbers
+from compiler.passes.literals import spell_intervals, spell_numbers
 from compiler.passes.merging import merge_derived_tables
 from compiler.passes.names import number_names, order_arguments
 from compiler.passes.ordering import drop_idle_keys, drop_inner_orders, order_by_outputs, spell_ordering
@@ -69,6 +69,7 @@ PASSES: tuple[Pass, ...] = (
     drop_parens,
     spell_fields,
     spell_numbers,
+    spell_intervals,
     spell_calls,
     spell_casts,
     spell_patterns,
