@@ -24,8 +24,7 @@ _MOST_NODES = 300
 _FLIPPED: Mapping[type[exp.Expr], type[exp.Binary]] = {
     exp.LT: exp.GT,
     exp.LTE: exp.GTE,
-    exp.EQ: exp.EQ,
-    exp.NEQ: exp.NEQ,
+    **{kind: kind for kind in (exp.EQ, exp.NEQ, exp.Add, exp.Mul)},
 }
 
 

@@ -28,13 +28,14 @@ class Shape:
     """rows: digest of all that decides about rows. columns: name → digest of what its values are made of.
 
     open: the columns whose values may differ between two runs that both are right (ties, the last bits of float sums);
-    open_rows: whether the rows may.
+    open_rows: whether the rows may. in_order: whether rows come in the order of the one input that is read.
     """
 
     rows: str
     columns: Mapping[str, str]
     open: frozenset[str]
     open_rows: bool
+    in_order: bool
 
 
 def shape(tree: exp.Query, inputs: tuple[str, ...], types: Types, *, volatile: bool) -> Shape:
@@ -45,7 +46,26 @@ def shape(tree: exp.Query, inputs: tuple[str, ...], types: Types, *, volatile: b
         columns={column.name: column.digest for column in found.columns},
         open=frozenset(column.name for column in found.columns if column.open),
         open_rows=found.open or volatile,
+        in_order=_is_in_order(tree),
     )
+
+
+def _is_in_order(tree: exp.Expr) -> bool:
+    """Whether a query only filters and computes row by row: whatever else it did could move rows."""
+    if not isinstance(tree, exp.Select) or {key for key, value in tree.args.items() if value} - _ROW_BY_ROW:
+        return False
+    from_ = tree.args.get("from_")
+    if from_ is None or any(_may_move_rows(part) for part in (*tree.selects, tree.args.get("where"))):
+        return False
+    item = from_.this
+    if isinstance(item, exp.Subquery):
+        return _is_in_order(item.this)
+    return isinstance(item, exp.Table) and item.db == INPUT_DB
+
+
+def _may_move_rows(node: exp.Expr | None) -> bool:
+    kinds = (exp.Query, exp.Window, exp.AggFunc, *_ROWS_OF_A_SET)
+    return node is not None and node.find(*kinds) is not None
 
 
 @dataclass(frozen=True)
@@ -71,6 +91,7 @@ class _Relation:
         return (self.whole(name) if self.whole is not None else _digest(["unknown", name])), False
 
 
+_ROW_BY_ROW = {"expressions", "from_", "where"}
 _HANDLED = {"expressions", "from_", "joins", "where", "distinct", "with_", "order"}
 _SYMMETRIC = (exp.And, exp.Or, exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
 """Whose sides the canonical form puts into an order in which aliases take part."""

@@ -26,7 +26,8 @@ Verdict = Literal["clean", "restore", "run", "maybe"]
 class Node:
     """What planning needs of a compiled rule; see `compiler.compile.Compiled`.
 
-    edges: its column lineage, asked for only where a run is ahead. formerly: the fingerprint of its last state, where
+    keeps_order: whether a run hands its rows over in the order of its input. edges: its column lineage, asked for only
+    where a run is ahead. formerly: the fingerprint of its last state, where
     that is another only because rules or the engine was upgraded.
     """
 
@@ -39,6 +40,7 @@ class Node:
     volatile: bool
     order_dependent: bool
     ordered: bool
+    keeps_order: bool
     shape: Shape
     edges: Callable[[], Iterable[Edge]]
     formerly: str = ""
@@ -117,14 +119,17 @@ def make_plan(
     """
     settled = dict(contents)
     running: set[str] = set()
+    movable: set[str] = set()
     judgements: dict[str, Judgement] = {}
     for name, node in nodes.items():
-        judgement = _foresee(node, settled, running, known, forced=name in forced)
+        judgement = _foresee(node, settled, running, movable, known, forced=name in forced)
         judgements[name] = judgement
         if judgement.verdict in {"clean", "restore"} and judgement.artifact is not None:
             settled[name] = content_of(judgement.artifact)
         else:
             running.add(name)
+            if not node.keeps_order or not movable.isdisjoint(node.inputs):
+                movable.add(name)
             remaining = _remaining(node, judgement, settled, known, content_of)
             if remaining is not None:
                 settled[name] = remaining
@@ -132,14 +137,23 @@ def make_plan(
 
 
 def _foresee(
-    node: Node, settled: Mapping[str, Content], running: Collection[str], known: Known, *, forced: bool
+    node: Node,
+    settled: Mapping[str, Content],
+    running: Collection[str],
+    movable: Collection[str],
+    known: Known,
+    *,
+    forced: bool,
 ) -> Judgement:
-    """Judge a product of whose inputs some will, or may, run first; of these, `settled` has what stays the same."""
+    """Judge a product of whose inputs some will, or may, run first; of these, `settled` has what stays the same.
+
+    movable: those of the running ones whose rows may then come in another order.
+    """
     pairs = list(zip(node.inputs, node.reads, strict=True))
     unknown = [name for name, reads in pairs if name not in settled or not settled[name].columns.keys() >= set(reads)]
     ahead = [name for name in node.inputs if name in running]
-    if ahead and node.order_dependent:  # a run may hand over the same rows in another order
-        unknown = ahead
+    if node.order_dependent:
+        unknown += [name for name in node.inputs if name in movable and name not in unknown]
     judgement = judge(node, settled, known, waiting=unknown, forced=forced)
     if not ahead or unknown or judgement.verdict in {"run", "maybe"}:
         return judgement

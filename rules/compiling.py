@@ -169,7 +169,13 @@ class _Work:
         head = self._heads.get(memo) or self._index.compiled_heads([memo]).get(memo)
         if head is None:
             head = self._compile(rule, memo)
-        compiled = _from_head(rule, memo, head, lambda: from_record(self._index.lineages([memo])[memo]))
+        compiled = _from_head(
+            rule,
+            memo,
+            head,
+            lambda: from_record(self._index.lineages([memo])[memo]),
+            one_partition=self._profile.partitions == 1,
+        )
         last = self._last.get(rule.name)
         if last is None or not self._was_upgraded(compiled.node, last):
             return compiled
@@ -314,11 +320,14 @@ def _to_head(compiled: Compiled) -> dict[str, Any]:
             "columns": compiled.shape.columns,
             "open": sorted(compiled.shape.open),
             "open_rows": compiled.shape.open_rows,
+            "in_order": compiled.shape.in_order,
         },
     }
 
 
-def _from_head(rule: Rule, memo: str, head: Mapping[str, Any], edges: Callable[[], tuple[Edge, ...]]) -> CompiledRule:
+def _from_head(
+    rule: Rule, memo: str, head: Mapping[str, Any], edges: Callable[[], tuple[Edge, ...]], *, one_partition: bool
+) -> CompiledRule:
     scans = {name: tuple(columns) for name, columns in head["scans"].items()}
     node = Node(
         name=rule.name,
@@ -330,6 +339,7 @@ def _from_head(rule: Rule, memo: str, head: Mapping[str, Any], edges: Callable[[
         volatile=head["volatile"],
         order_dependent=head["order_dependent"],
         ordered=head["ordered"],
+        keeps_order=one_partition and head["shape"]["in_order"] and head["parts"]["tier"] != 2,  # noqa: PLR2004
         shape=_shape(head["shape"]),
         edges=edges,
     )
@@ -337,7 +347,13 @@ def _from_head(rule: Rule, memo: str, head: Mapping[str, Any], edges: Callable[[
 
 
 def _shape(record: Mapping[str, Any]) -> Shape:
-    return Shape(record["rows"], record["columns"], frozenset(record["open"]), record["open_rows"])
+    return Shape(
+        rows=record["rows"],
+        columns=record["columns"],
+        open=frozenset(record["open"]),
+        open_rows=record["open_rows"],
+        in_order=record["in_order"],
+    )
 
 
 def _schema_record(schema: Schema) -> dict[str, Any]:

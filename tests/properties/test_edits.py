@@ -42,6 +42,7 @@ def random_query(generator: random.Random, tables: list[str]) -> str:
             f"SELECT k, g, v FROM {one} UNION ALL SELECT k, g, v FROM {other}",
             f"SELECT k, g, v FROM {one} EXCEPT SELECT k, g, v FROM {other} WHERE v > {n}",
             f"SELECT DISTINCT k % {m} AS k, g, v % {m} AS v FROM {one}",
+            f"SELECT MIN(k) AS k, g, CAST(AVG(v) * 1000 AS BIGINT) AS v FROM {one} GROUP BY g",
             f"SELECT k, g, SUM(v) OVER (PARTITION BY g) AS v FROM {one}",
             f"SELECT k, g, ROW_NUMBER() OVER (PARTITION BY g ORDER BY k, v) + {n} AS v FROM {one}",
             f"SELECT COUNT(*) AS k, 'all' AS g, {n} AS v FROM {one}",
