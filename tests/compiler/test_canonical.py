@@ -93,6 +93,10 @@ APART = {
     "true_and_false": ("SELECT TRUE AS v FROM orders", "SELECT FALSE AS v FROM orders"),
     "number_and_text": ("SELECT 1 AS v FROM orders", "SELECT '1' AS v FROM orders"),
     "quoted_case": ("SELECT name AS v FROM items", 'SELECT "Name" AS v FROM items'),
+    "case_sensitive_comment": (
+        "SELECT Name /* sqlglot.meta case_sensitive */ AS v FROM items",
+        "SELECT Name /* case_sensitive */ AS v FROM items",
+    ),
     "literal_case": ("SELECT 'a' AS v FROM orders", "SELECT 'A' AS v FROM orders"),
     "field_case": (
         "SELECT named_struct('a', 1)['a'] AS v FROM orders",
@@ -116,6 +120,10 @@ def test_look_alikes_are_told_apart(name: str) -> None:
 
 
 ONE = {
+    "case_sensitive_comment": (
+        "SELECT Name /* sqlglot.meta case_sensitive */ AS v FROM items",
+        'SELECT "Name" AS v FROM items',
+    ),
     "table_alias": ("SELECT o.status FROM orders AS o", "SELECT _t1.status FROM orders AS _t1"),
     "internal_looking_names": (
         "WITH _t0 AS (SELECT status AS _c0 FROM orders) SELECT _t0._c0 AS s FROM _t0",
