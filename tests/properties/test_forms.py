@@ -20,6 +20,8 @@ from support.compiling import TestCompiler
 from support.databases import TABLES, random_database
 from support.forms import StoredDatabase, again, canonical_sql, difference, scrambled
 from support.pairs import is_ordered, load_pairs
+from support.tpcds import RULES as TPCDS_RULES
+from support.tpcds import make_tables as make_tpcds
 from support.tpch import FIXTURE, make_project
 
 PAIRS = {
@@ -177,6 +179,21 @@ def test_tpch_queries(tpch: StoredDatabase, query: str) -> None:
     assert check_forms(sql, compiled, [tpch]) == 1
     check_idempotence(compiled, schemas)
     check_reads(sql, compiled, tpch, 1)
+
+
+@pytest.fixture(scope="module")
+def tpcds(tmp_path_factory: pytest.TempPathFactory) -> StoredDatabase:
+    return StoredDatabase(make_tpcds(), tmp_path_factory.mktemp("tpcds") / "stored")
+
+
+@pytest.mark.parametrize("rule", TPCDS_RULES, ids=lambda rule: rule.stem)
+def test_tpcds_queries(tpcds: StoredDatabase, rule: Path) -> None:
+    schemas = {name: table.schema for name, table in tpcds.tables.items()}
+    sql = rule.read_text(encoding="utf-8")
+    compiled = TestCompiler(schemas).compile(sql)
+    assert check_forms(sql, compiled, [tpcds]) == 1
+    check_idempotence(compiled, schemas)
+    check_reads(sql, compiled, tpcds, 1)
 
 
 def _found() -> dict[str, str]:

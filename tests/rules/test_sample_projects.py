@@ -10,6 +10,7 @@ import pytest
 from support.databases import same_table
 from support.projects import FIXTURES, SampleProject
 from support.reference import execute_reference
+from support.tpcds import make_project as make_tpcds
 from support.tpch import make_project
 
 
@@ -26,6 +27,13 @@ def tpch(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
     return project
 
 
+@pytest.fixture(scope="module")
+def tpcds(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
+    project = SampleProject.__new__(SampleProject)
+    project.root = make_tpcds(tmp_path_factory.mktemp("tpcds") / "project")
+    return project
+
+
 def test_flights(flights: SampleProject) -> None:
     document = flights.build()
     assert len(document["products"]) >= 25
@@ -39,6 +47,13 @@ def test_tpch(tpch: SampleProject) -> None:
     assert document["summary"]["executed"] == 22
     _compare(tpch)
     _second_build_is_a_noop(tpch)
+
+
+def test_tpcds(tpcds: SampleProject) -> None:
+    document = tpcds.build()
+    assert document["summary"]["executed"] == 99
+    _compare(tpcds)
+    _second_build_is_a_noop(tpcds)
 
 
 def _compare(project: SampleProject) -> None:

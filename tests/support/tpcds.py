@@ -21,12 +21,10 @@ RULES = sorted((FIXTURE / "rules").glob("*.sql"))
 def schemas() -> dict[str, pa.Schema]:
     """Return the schemas of the tables, as fixtures/tpcds/schema.json has them."""
     tables = json.loads((FIXTURE / "schema.json").read_text(encoding="utf-8"))
-    return {
-        table: pa.schema([(column, _type(kind)) for column, kind in columns]) for table, columns in tables.items()
-    }
+    return {table: pa.schema([(column, _type(kind)) for column, kind in columns]) for table, columns in tables.items()}
 
 
-def make_tables(seed: int = 1) -> dict[str, pa.Table]:
+def make_tables(seed: int = 7) -> dict[str, pa.Table]:
     """Make the tables; only with the default seed is it known which queries have rows."""
     rows = {**make_dimensions(Random(seed)), **make_facts(Random(seed + 1))}
     return {name: _table(rows[name], schema) for name, schema in schemas().items()}
