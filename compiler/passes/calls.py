@@ -79,7 +79,7 @@ def spell_calls(query: exp.Query, _facts: Facts) -> exp.Query:
 
 
 def spell_casts(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write a cast of a number to a plain numeric type as CAST, the scale of every decimal, and no cast that does nothing.
+    """Write a cast of a number to a plain numeric type as CAST, a decimal with its scale, no cast that does nothing.
 
     arrow_cast(n, 'Int64') → CAST(n AS BIGINT);  CAST(x AS DECIMAL(12)) → CAST(x AS DECIMAL(12, 0));
     CAST(n AS BIGINT) → n, for a column that is a bigint
@@ -105,7 +105,11 @@ def _drop_idle_casts(query: exp.Query, facts: Facts) -> None:
     casts = [node for node in query.find_all(exp.Cast) if type(node) is exp.Cast and _is_qualified(node.this)]
     types = facts.types(query) if casts else None
     for node in casts:
-        if types is not None and _OWN_TYPES.get(types.of(node.this) or "") == node.to.this and not node.args.get("format"):
+        if (
+            types is not None
+            and _OWN_TYPES.get(types.of(node.this) or "") == node.to.this
+            and not node.args.get("format")
+        ):
             node.replace(node.this)
 
 
