@@ -85,7 +85,10 @@ class Draft:
 class Drafts:
     """Drafts of one query, one after the other, each of the query itself and not of the draft before."""
 
-    def __init__(self, tree: exp.Query, schemas: dict[str, Schema], seed: int, *, row_order: bool) -> None:
+    def __init__(
+        self, authored: str, tree: exp.Query, schemas: dict[str, Schema], seed: int, *, row_order: bool
+    ) -> None:
+        self.authored = authored
         self.text = text_of(tree)
         self.rng = random.Random(seed)
         self._fresh = lambda: Draft(tree.copy(), schemas, self.rng, row_order=row_order)

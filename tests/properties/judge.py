@@ -16,7 +16,7 @@ from sqlglot import exp
 from compiler.compile import Compiled
 from compiler.errors import SqlError
 from compiler.schema import Schema
-from properties.drafts import Drafts, draft_tree
+from properties.drafts import Drafts, draft_tree, text_of
 from properties.patterns import patterned_query
 from properties.queries import small_query
 from properties.shapes import shaped_query
@@ -36,15 +36,16 @@ SCHEMAS: dict[str, Schema] = {table: to_schema(schema) for table, schema in TABL
 
 @dataclass(frozen=True)
 class Case:
-    """A random query: its text, what it compiles to, and its tree to draft from."""
+    """A random query as it was made (`authored`); qualified, its text, what that compiles to, and its tree."""
 
     seed: int
+    authored: str
     sql: str
     compiled: Compiled
     tree: exp.Query
 
     def drafts(self) -> Drafts:
-        return Drafts(self.tree, SCHEMAS, self.seed, row_order=self.row_order)
+        return Drafts(self.authored, self.tree, SCHEMAS, self.seed, row_order=self.row_order)
 
     @property
     def row_order(self) -> bool:
@@ -97,11 +98,12 @@ def cases(start: int) -> Iterator[Case]:
     """Random queries that compile, one after the other from a seed on."""
     seed = start
     while True:
-        sql = (small_query, shaped_query, patterned_query)[seed % 3](seed)
-        compiled = compiled_or_none(sql)
-        tree = None if compiled is None else draft_tree(compiled)
+        authored = (small_query, shaped_query, patterned_query)[seed % 3](seed)
+        executed = compiled_or_none(authored)
+        tree = None if executed is None else draft_tree(executed)
+        compiled = None if tree is None else compiled_or_none(text_of(tree))
         if compiled is not None and tree is not None:
-            yield Case(seed, sql, compiled, tree)
+            yield Case(seed, authored, text_of(tree), compiled, tree)
         seed += 1
 
 

@@ -261,7 +261,7 @@ def unlimited(draft: Draft) -> None:
         for one in draft.selects()
         if own(one, exp.AggFunc) and not any(one.args.get(key) for key in others)
         and all(own(item, exp.AggFunc) and not own(item, exp.Window) for item in one.selects)
-        and isinstance(one.parent, exp.Subquery)
+        and isinstance(one.parent, exp.Subquery) and isinstance(one.parent.parent, exp.From | exp.Join)
     ]  # fmt: skip
     select = draft.pick(found)
     if select is not None:

@@ -16,13 +16,13 @@ OF_TREES: dict[str, Callable[[Draft], None]] = {
 OF_TEXTS: dict[str, Callable[[str, random.Random], str]] = {
     rewrite.__name__: rewrite for rewrite in rewrite_text.REWRITES
 }
-CLASSES = ("qualified", *OF_TEXTS, *OF_TREES)
+CLASSES = ("authored", *OF_TEXTS, *OF_TREES)
 
 
 def rewritten(name: str, query: Drafts) -> str | None:
     """Return the text of a query after one rewrite of it, None where the rewrite finds no place."""
-    if name == "qualified":
-        return query.text
+    if name == "authored":
+        return query.authored
     if name in OF_TEXTS:
         after = OF_TEXTS[name](query.text, query.rng)
         return None if after == query.text else after

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compiler.compile import Compiled
-from properties.judge import DATABASES, Case, Tally, compiler, identity, judged, one_plan, told_apart
+from properties.judge import DATABASES, Case, Tally, identity, judged, one_plan, told_apart
 from properties.mutations import CLASSES, mutated
 
 SUITE_MUTATIONS = 60
@@ -28,7 +28,7 @@ def checked_merge(case: Case, name: str, sql: str, compiled: Compiled) -> str:
     """Assert that nothing tells two queries of one identity apart; return what there is to say of them."""
     found = told_apart(case, compiled, sql, range(DATABASES))
     assert found is None, f"{name} of query {case.seed} shares its result, which differs {found}\n{case.sql}\n{sql}"
-    proof = "one plan" if one_plan(compiler().compile(case.drafts().text), compiled) else "one result"
+    proof = "one plan" if one_plan(case.compiled, compiled) else "one result"
     return f"{name}, query {case.seed}: {proof}\n{case.compiled.sql}\n{sql}\n"
 
 
