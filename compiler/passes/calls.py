@@ -15,8 +15,9 @@ ALIASES: dict[str, str] = {
     "array_indexof": "array_position", "array_join": "array_to_string", "array_cat": "array_concat",
     "array_push_back": "array_append", "array_push_front": "array_prepend", "arrays_overlap": "array_has_any",
     "char_length": "character_length", "covar": "covar_samp", "date_format": "to_char", "datepart": "date_part",
-    "datetrunc": "date_trunc", "dot_product": "inner_product", "element_at": "map_extract", "instr": "strpos",
-    "length": "character_length", "list_cat": "array_concat", "list_contains": "array_has", "list_empty": "empty",
+    "datetrunc": "date_trunc", "dot_product": "inner_product", "element_at": "map_extract", "ifnull": "nvl",
+    "instr": "strpos", "length": "character_length",
+    "list_cat": "array_concat", "list_contains": "array_has", "list_empty": "empty",
     "list_extract": "array_element", "list_has": "array_has", "list_indexof": "array_position",
     "list_join": "array_to_string", "list_push_back": "array_append", "list_push_front": "array_prepend",
     "list_zip": "arrays_zip", "make_list": "make_array", "pow": "power", "quantile_cont": "percentile_cont",
@@ -47,6 +48,13 @@ _ARROW_TYPES: dict[str, exp.DType] = {
     "Float32": exp.DType.FLOAT,
     "Float64": exp.DType.DOUBLE,
 }
+_OWN_TYPES: dict[str, exp.DType] = {
+    "int16": exp.DType.SMALLINT,
+    "int32": exp.DType.INT,
+    "int64": exp.DType.BIGINT,
+    "bool": exp.DType.BOOLEAN,
+    "date32": exp.DType.DATE,
+}
 _NUMBERS = frozenset({*INTEGERS, "float", "double"})
 
 
@@ -72,9 +80,10 @@ def spell_calls(query: exp.Query, _facts: Facts) -> exp.Query:
 
 
 def spell_casts(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write a cast of a number to a plain numeric type as CAST, and the scale of every decimal.
+    """Write a cast of a number to a plain numeric type as CAST, a decimal with its scale, no cast that does nothing.
 
-    arrow_cast(n, 'Int64') → CAST(n AS BIGINT);  CAST(x AS DECIMAL(12)) → CAST(x AS DECIMAL(12, 0))
+    arrow_cast(n, 'Int64') → CAST(n AS BIGINT);  CAST(x AS DECIMAL(12)) → CAST(x AS DECIMAL(12, 0));
+    CAST(n AS BIGINT) → n, for a column that is a bigint
     """
     for kind in query.find_all(exp.DataType):
         if kind.this is exp.DType.DECIMAL and len(kind.expressions) == 1:
@@ -88,7 +97,25 @@ def spell_casts(query: exp.Query, facts: Facts) -> exp.Query:
         known = _ARROW_TYPES.get(target.name) if isinstance(target, exp.Literal) and target.is_string else None
         if known is not None and types.of(value) in _NUMBERS:
             node.replace(exp.Cast(this=value, to=exp.DataType(this=known, nested=False)))
+    _drop_idle_casts(query, facts)
     return query
+
+
+def _drop_idle_casts(query: exp.Query, facts: Facts) -> None:
+    """Floats keep theirs: a cast column beside a bare one keeps the engine from making a list of their equalities."""
+    casts = [node for node in query.find_all(exp.Cast) if type(node) is exp.Cast and _is_qualified(node.this)]
+    types = facts.types(query) if casts else None
+    for node in casts:
+        if (
+            types is not None
+            and _OWN_TYPES.get(types.of(node.this) or "") == node.to.this
+            and not node.args.get("format")
+        ):
+            node.replace(node.this)
+
+
+def _is_qualified(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Column) and bool(node.table)
 
 
 def spell_patterns(query: exp.Query, _facts: Facts) -> exp.Query:

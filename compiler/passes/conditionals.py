@@ -20,7 +20,7 @@ _NVL_TYPES = frozenset({"int32", "int64", "string", "bool"})
 
 
 def spell_coalesce(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write COALESCE flat, without repeated arguments, for NVL and IFNULL too.
+    """Write COALESCE flat, without repeated arguments, for NVL too.
 
     nvl(a, b) → COALESCE(a, b);  COALESCE(a, COALESCE(b, c)) → COALESCE(a, b, c);  COALESCE(a, b, a) → COALESCE(a, b);
     COALESCE(a) → a
@@ -29,7 +29,7 @@ def spell_coalesce(query: exp.Query, facts: Facts) -> exp.Query:
     """
     types: Types | None = None
     for call in list(query.find_all(ScalarFunction))[::-1]:
-        if str(call.name).lower() in {"nvl", "ifnull"} and len(call.expressions) == _TWO:
+        if str(call.name).lower() == "nvl" and len(call.expressions) == _TWO:
             types = types or facts.types(query)
             first, second = call.expressions
             known = {types.of(first), types.of(second)} <= _NVL_TYPES

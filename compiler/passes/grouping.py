@@ -83,7 +83,7 @@ def spell_distinct(query: exp.Query, _facts: Facts) -> exp.Query:
             continue
         if select.args.get("distinct") is not None:
             select.set("distinct", None)
-        elif keys == items and all(select.args.get(key) is None for key in ("having", "order", "qualify")):
+        elif keys == items and not any(select.args.get(key) for key in ("having", "qualify")) and _orders_names(select):
             select.set("group", None)
             select.set("distinct", exp.Distinct())
     return query
@@ -256,6 +256,12 @@ def _order_sets(sets: exp.GroupingSets) -> None:
             return
         members.append(exp.Tuple(expressions=sorted((key.copy() for key in inner), key=sort_key)))
     sets.set("expressions", sorted(members, key=sort_key))
+
+
+def _orders_names(select: exp.Select) -> bool:
+    """Whether a SELECT is ordered, if at all, by names of its outputs, which is all that DISTINCT allows."""
+    order = select.args.get("order")
+    return order is None or all(isinstance(key.this, exp.Column) and not key.this.table for key in order.expressions)
 
 
 def _is_simple(select: exp.Select) -> bool:

@@ -6,6 +6,8 @@ Filters sink here because they cannot rise: a grouped query is never merged into
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlglot import exp
 
 from compiler.encode import encode
@@ -52,10 +54,11 @@ def push_filters_under_keys(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def absorb_projections(query: exp.Query, facts: Facts) -> exp.Query:
-    """Let a query that only projects a grouped, windowed or distinct one be one with it.
+    """Let a query that only projects another one be one with it, grouped, windowed and distinct ones too.
 
     SELECT d.n + 1 AS m FROM (SELECT t.a AS a, COUNT(*) AS n FROM t GROUP BY t.a) AS d
     → SELECT COUNT(*) + 1 AS m FROM t GROUP BY t.a
+    SELECT d.a AS a, d.one AS one FROM (SELECT t.a AS a, 1 AS one FROM t) AS d → SELECT t.a AS a, 1 AS one FROM t
 
     DISTINCT needs all its columns, and so does a total, which would be no total without its aggregates.
     """
@@ -229,7 +232,15 @@ def _may_absorb(outer: exp.Select, inner: exp.Query, columns: list[tuple[exp.Col
     total = inner.args.get("group") is None and inner.find(exp.AggFunc) is not None
     if total and used != set(outputs):
         return False
+    if inner.args.get("group") is None:  # to GROUP BY 1 a constant among the outputs is more than a value
+        columns = [pair for pair in columns if not _is_bare_constant(outer, pair[0], outputs)]
     return may_substitute(columns, outputs, types)
+
+
+def _is_bare_constant(outer: exp.Select, column: exp.Column, outputs: Mapping[str, exp.Expr]) -> bool:
+    """Whether a column is a constant of the derived table that `outer` yields as it is."""
+    output = column.parent
+    return isinstance(output, exp.Alias) and output.parent is outer and outputs[column.name].find(exp.Column) is None
 
 
 def _is_count(output: exp.Expr) -> bool:

@@ -46,6 +46,7 @@ def drop_default_frames(query: exp.Query, facts: Facts) -> exp.Query:
 
     OVER (ORDER BY a RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) → OVER (ORDER BY a)
     OVER (PARTITION BY a ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) → OVER (PARTITION BY a)
+    … rows between 1 preceding and current row → … ROWS BETWEEN 1 PRECEDING AND CURRENT ROW
 
     Without an order all rows of a partition are peers, so a RANGE up to the current row is all of them; that is used
     only where neither the order of rows nor rounding can show.
@@ -53,7 +54,12 @@ def drop_default_frames(query: exp.Query, facts: Facts) -> exp.Query:
     types: Types | None = None
     for node in query.find_all(exp.Window):
         spec = node.args.get("spec")
-        if not isinstance(spec, exp.WindowSpec) or spec.args.get("exclude"):
+        if not isinstance(spec, exp.WindowSpec):
+            continue
+        for part, word in list(spec.args.items()):
+            if isinstance(word, str):  # the parser keeps some of these words as they were typed
+                spec.set(part, word.upper())
+        if spec.args.get("exclude"):
             continue
         if spec.args.get("start") != "UNBOUNDED" or spec.args.get("start_side") != "PRECEDING":
             continue

@@ -13,6 +13,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -81,7 +82,14 @@ def quoted(name: str) -> str:
 
 def random_query(seed: int) -> str:
     """Return one query, the same one for the same seed on every machine."""
-    return _Queries(random.Random(seed)).top()
+    return Queries(random.Random(seed)).top()
+
+
+def small_query(seed: int) -> str:
+    """Return a query with few subqueries, the same one for the same seed on every machine."""
+    queries = Queries(random.Random(seed))
+    queries.budget = (0, 0, 1, 2)[seed % 4]
+    return queries.top()
 
 
 def _kind(dtype: pa.DataType) -> str | None:
@@ -100,7 +108,11 @@ _BASE = {
 }
 
 
-class _Queries:
+class Queries:
+    """Random queries from one source of chance; `budget` bounds the subqueries and CTEs of one query."""
+
+    tables: ClassVar[dict[str, dict[str, str]]] = _BASE
+
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.budget = rng.choice((3, 6, 10))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ import pytest
 
 from compiler.compile import Compiled
 from compiler.errors import SqlError
+from properties.patterns import patterned_query
 from properties.queries import random_query
+from properties.shapes import shaped_query
 from support.compiling import TestCompiler
 from support.databases import TABLES, random_database
 from support.forms import StoredDatabase, again, canonical_sql, difference, scrambled
@@ -45,6 +47,7 @@ ENGINE_LIMITS = (
 )
 """What the engine says when it cannot plan a query with its predicates in another order, or of other internal names."""
 SUITE_QUERIES = 300
+SUITE_QUERIES_OF_A_KIND = 30
 SOAK_QUERIES = 5000
 
 
@@ -210,10 +213,10 @@ def test_found_queries(databases: list[StoredDatabase], name: str) -> None:
     check_reads(sql, compiled, databases[0], 1)
 
 
-def check_random(seeds: range, databases: list[StoredDatabase]) -> None:
+def check_random(seeds: range, databases: list[StoredDatabase], query: Callable[[int], str] = random_query) -> None:
     ran = 0
     for seed in seeds:
-        sql = random_query(seed)
+        sql = query(seed)
         database = databases[seed % len(databases)]
         try:
             compiled = compiler().compile(sql)
@@ -232,6 +235,21 @@ def check_random(seeds: range, databases: list[StoredDatabase]) -> None:
 @pytest.mark.parametrize("start", range(0, SUITE_QUERIES, 50))
 def test_random_queries(databases: list[StoredDatabase], start: int) -> None:
     check_random(range(start, start + 50), databases)
+
+
+@pytest.mark.parametrize("query", [shaped_query, patterned_query])
+def test_random_queries_of_a_kind(databases: list[StoredDatabase], query: Callable[[int], str]) -> None:
+    check_random(range(SUITE_QUERIES_OF_A_KIND), databases, query)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("query", [shaped_query, patterned_query])
+@pytest.mark.parametrize("start", range(10_000, 10_000 + SOAK_QUERIES, 500))
+def test_many_random_queries_of_a_kind(
+    databases: list[StoredDatabase], start: int, query: Callable[[int], str]
+) -> None:
+    check_random(range(start, start + 500), databases, query)
 
 
 @pytest.mark.soak
