@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from compiler.encode import encode
 from compiler.functions import function_name, is_float_sensitive
+from compiler.passes.certain import looks_up_bits
 from compiler.passes.facts import Facts
 from compiler.traits import traits
 from compiler.types import INTEGERS, Types
@@ -48,7 +49,7 @@ def pull_inner_predicates(query: exp.Query, facts: Facts) -> exp.Query:
     Only where every join of the SELECT is inner, LEFT, SEMI or ANTI: what filters its left side then filters its rows.
     """
     selects = [select for select in joined_selects(query) if is_left_deep(select)]
-    if not selects or not row_order_is_open(query, facts):
+    if not selects or not row_order_is_open(query, facts) or looks_up_bits(query, facts):
         return query
     for select in selects:
         terms = _flatten_items(select)

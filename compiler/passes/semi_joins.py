@@ -6,6 +6,7 @@ from sqlglot import exp
 
 from compiler.encode import encode
 from compiler.lexical import item_name
+from compiler.passes.certain import looks_up_bits
 from compiler.passes.facts import Facts
 from compiler.passes.join_order import columns_of_items
 from compiler.passes.joins import (
@@ -27,16 +28,21 @@ def drop_inner_distinct(query: exp.Query, facts: Facts) -> exp.Query:
 
     x IN (SELECT DISTINCT b.y FROM b) → x IN (SELECT b.y FROM b)
     EXISTS (SELECT DISTINCT b.y FROM b) → EXISTS (SELECT 1 FROM b);  x = ANY (SELECT …) → x IN (SELECT …)
+
+    ANY is IN only as a term of WHERE: within another expression the engine never says NULL of IN.
     """
     nodes = list(query.find_all(exp.In, exp.Exists, exp.EQ))
     if not any(_tested(node) for node in nodes) or not row_order_is_open(query, facts):
         return query
     types = facts.types(query)
+    terms = {id(term) for select in query.find_all(exp.Select) for term in _tests(select)}
     for node in nodes:
         select = _tested(node)
         if select is None:
             continue
         if isinstance(node, exp.EQ):
+            if id(node) not in terms:
+                continue
             kind = types.of(select.selects[0])
             if types.is_exact(node.this) and types.of(node.this) == kind and len(select.selects) == 1:
                 node.replace(exp.In(this=node.this, query=exp.Subquery(this=select)))
@@ -64,7 +70,7 @@ def spell_semi_joins(query: exp.Query, facts: Facts) -> exp.Query:
     """
     if query.find(exp.In) is None and not joined_selects(query):
         return query
-    if not row_order_is_open(query, facts):
+    if not row_order_is_open(query, facts) or looks_up_bits(query, facts):
         return query
     for select in joined_selects(query):
         if is_left_deep(select):
@@ -86,6 +92,11 @@ def _tested(node: exp.Expr) -> exp.Select | None:
     while isinstance(body, exp.Subquery) and not any(value for key, value in body.args.items() if key != "this"):
         body = body.this
     return body if isinstance(body, exp.Select) else None
+
+
+def _tests(select: exp.Select) -> list[exp.Expr]:
+    """The terms of WHERE, without the NOT before some of them."""
+    return [term.this if isinstance(term, exp.Not) else term for term in where_terms(select)]
 
 
 def _is_plain(select: exp.Select, more: set[str] | frozenset[str] = frozenset()) -> bool:
