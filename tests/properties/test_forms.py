@@ -40,6 +40,7 @@ ENGINE_LIMITS = (
     "require unique expression names",
     "Optimizer rule 'optimize_projections' failed",
     "which would be ambiguous",
+    "Physical plan does not support logical expression",
 )
 """What the engine says when it cannot plan a query with its predicates in another order, or of other internal names."""
 SUITE_QUERIES = 300
