@@ -298,6 +298,10 @@ def _can_dissolve(outer: exp.Select, union: exp.Union, branches: _Branches, type
     if not keeps_all and not all(isinstance(value, exp.Column | exp.Literal) for value in values):
         return False
     deduplicates = bool(union.args.get("distinct"))
+    if not (keeps_all or deduplicates or distinct is not None) and any(
+        one.args.get("distinct") for one in branches.selects
+    ):
+        return False
     if deduplicates and distinct is None and sorted(item.this.name for item in items) != sorted(names):
         return False
     if (deduplicates or distinct is not None) and not branches.exact:
