@@ -41,6 +41,8 @@ ENGINE_LIMITS = (
     "Optimizer rule 'optimize_projections' failed",
     "which would be ambiguous",
     "Physical plan does not support logical expression",
+    "The data type inlist should be same",
+    "Physical input schema should be the same as the one converted from logical input schema",
 )
 """What the engine says when it cannot plan a query with its predicates in another order, or of other internal names."""
 SUITE_QUERIES = 300
