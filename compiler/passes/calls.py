@@ -47,7 +47,7 @@ _ARROW_TYPES: dict[str, exp.DType] = {
     "Float32": exp.DType.FLOAT,
     "Float64": exp.DType.DOUBLE,
 }
-_NUMBERS = frozenset({*INTEGERS, "float", "double"})
+_NUMBERS = frozenset({*INTEGERS, "float32", "float64"})
 
 
 def spell_calls(query: exp.Query, _facts: Facts) -> exp.Query:

@@ -13,7 +13,8 @@ from compiler.passes.facts import Facts
 from compiler.traits import traits
 from compiler.types import INTEGERS, Types
 
-_INEXACT = ("float", "double", "half", "struct", "list", "large_list", "fixed_size_list", "map", "dictionary")
+_INEXACT = ("float", "struct", "list", "map")
+"""How the names of types begin of which equal values can differ in their bits."""
 _ITEM_ARGUMENTS = {"this", "alias", "db", "catalog"}
 
 
