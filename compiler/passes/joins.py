@@ -24,7 +24,8 @@ def spell_joins(query: exp.Query, facts: Facts) -> exp.Query:
     a INNER JOIN b ON p → a JOIN b ON p;  a LEFT OUTER JOIN b → a LEFT JOIN b;  a, b → a CROSS JOIN b
 
     A comma binds more loosely than JOIN: a, b RIGHT JOIN c keeps every row of c once for each row of a, a CROSS JOIN b
-    RIGHT JOIN c keeps it once. So a comma stays before a RIGHT or FULL JOIN, and before any where the order of rows counts.
+    RIGHT JOIN c keeps it once. So a comma stays before a RIGHT or FULL JOIN, and before any JOIN where the order of
+    rows counts.
     """
     for node in query.walk():
         joins: list[exp.Join] = node.args.get("joins") or []

@@ -180,8 +180,8 @@ def may_substitute(columns: list[tuple[exp.Column, int]], outputs: Mapping[str, 
     """Whether computed columns may stand where their names do.
 
     A constant is more than a value to GROUP BY 1, to ORDER BY 1 and to functions whose type depends on a literal, so it
-    goes into comparisons of its own type alone. Floats stay out of what the engine may make a list of. What can fail stays
-    out of CASE and COALESCE, which do not compute all that stands in them.
+    goes into comparisons of its own type alone. Floats stay out of what the engine may make a list of. What can fail
+    stays out of CASE and COALESCE, which do not compute all that stands in them.
     """
     counts: dict[str, int] = {}
     for column, distance in columns:

@@ -1,8 +1,8 @@
 """A SELECT over a derived table with groups or windows: its filter becomes HAVING or QUALIFY, its items theirs.
 
 Only where the derived table's items are columns, literals, aggregates and window calls, which cannot fail, and only as
-far as the text does not grow: an item that is used n times is written n times. And only where no equality of floats may come
-to stand beside another: the engine makes lists of them, which compare bits.
+far as the text does not grow: an item that is used n times is written n times. And only where no equality of floats may
+come to stand beside another: the engine makes lists of them, which compare bits.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from compiler.encode import encode
+from compiler.encode import blind_key, encode
 from compiler.lexical import item_name
 from compiler.passes.certain import looks_up_bits
 from compiler.passes.facts import Facts
@@ -78,6 +78,24 @@ def spell_semi_joins(query: exp.Query, facts: Facts) -> exp.Query:
     _spell_missing(query, facts)
     _spell_in(query, facts)
     return query
+
+
+def repeats_a_list(query: exp.Query) -> bool:
+    """Whether one IN (SELECT …) may stand twice in a query, not both times as a term of WHERE.
+
+    (x NOT IN (SELECT b.y FROM b) AND p) OR (x NOT IN (SELECT b.y FROM b) AND q)
+
+    Where the two are one text, aliases too, the engine makes a term of WHERE of them, in which a NULL among b.y counts.
+    """
+    nodes = [node for node in query.find_all(exp.In) if node.args.get("query")]
+    if len(nodes) < 2:  # noqa: PLR2004 — nothing to repeat
+        return False
+    terms = {id(term) for select in query.find_all(exp.Select) for term in _tests(select)}
+    found: dict[tuple[str, ...], list[bool]] = {}
+    for node in nodes:
+        tables = sorted(table.name for table in node.args["query"].find_all(exp.Table))
+        found.setdefault((blind_key(node.this), *tables), []).append(id(node) in terms)
+    return any(len(places) > 1 and not all(places) for places in found.values())
 
 
 def _tested(node: exp.Expr) -> exp.Select | None:

@@ -66,7 +66,7 @@ def dissolve_union_wrappers(query: exp.Query, facts: Facts) -> exp.Query:
     → SELECT t.a AS a … WHERE t.a > 1 UNION ALL SELECT s.a AS a … WHERE s.a > 1
     SELECT DISTINCT u.a AS a FROM (… UNION ALL …) AS u → … UNION …
 
-    Not a filter with an equality of floats: beside one of the branch's own the engine makes a list, which compares bits.
+    Not a filter with an equality of floats: of it and one of the branch the engine makes a list, which compares bits.
     """
     if query.find(exp.Union) is None or _has_recursion(query) or not _may_reorder(query, facts):
         return query

@@ -1,6 +1,6 @@
 """Make small random queries of the shapes that the canonical passes rewrite, so that each pass meets what it is for.
 
-`properties.queries` is rich in names and scopes and seldom writes what a pass looks for. Here few tables and few columns
+`properties.queries` is rich in names and scopes and seldom writes what a pass looks for. Here few tables and columns
 stand in many spellings: grouping sets, windows over derived tables, unions in wrappers, lists of floats, IN (SELECT …)
 below OR. What an engine may answer in several ways is left out, as there.
 """
@@ -124,10 +124,10 @@ class _Shapes:
 
     def windowed(self, kinds: Sequence[str], depth: int) -> str:
         from_, columns, where = self.from_clause(depth)
-        items = [
-            f"{self.window(columns, 'OVER w') if kind == INT and self.chance(0.7) else self.value(kind, columns)} AS c{n}"
-            for n, kind in enumerate(kinds)
-        ]
+        items = []
+        for n, kind in enumerate(kinds):
+            value = self.window(columns, "OVER w") if kind == INT and self.chance(0.7) else self.value(kind, columns)
+            items.append(f"{value} AS c{n}")
         sql = f"SELECT {', '.join(items)}{from_}{self.where(columns, depth, where)}"
         if " OVER w" in sql:
             sql += f" WINDOW w AS ({self.over(columns)})"
@@ -156,10 +156,15 @@ class _Shapes:
         if self.chance(0.2):
             branches[-1] = f"(SELECT * FROM ({branches[-1]}) AS z ORDER BY c0)"
         bracketed = [one if one.startswith("(") else f"({one})" for one in branches[1:]]
-        return f" {word} ".join([f"({branches[0]})", *bracketed]) if depth else f" {word} ".join(branches[:1] + bracketed)
+        return (
+            f" {word} ".join([f"({branches[0]})", *bracketed]) if depth else f" {word} ".join(branches[:1] + bracketed)
+        )
 
     def wrapper(self, kinds: Sequence[str], depth: int) -> str:
-        inner = [*kinds, *(self.pick((*EXACT, FLOAT) if FLOAT in kinds else EXACT) for _ in range(self.rng.randint(0, 2)))]
+        inner = [
+            *kinds,
+            *(self.pick((*EXACT, FLOAT) if FLOAT in kinds else EXACT) for _ in range(self.rng.randint(0, 2))),
+        ]
         body, names = self.select(inner, depth + 1)
         columns = {f"q.{name}": kind for name, kind in names.items()}
         rename = self.chance(0.6)
@@ -255,7 +260,14 @@ class _Shapes:
                    f"{name} IS NOT NULL", f"({name} IS DISTINCT FROM {other})", f"{name} BETWEEN {one} AND {two}",
                    f"({name} = {other} OR ({name} IS NULL AND {other} IS NULL))", f"{name} = {name}"]  # fmt: skip
         if kind == BOOL:
-            options = [name, f"NOT {name}", f"{name} IS TRUE", f"{name} IS NOT FALSE", f"{name} = TRUE", f"{name} <> TRUE"]
+            options = [
+                name,
+                f"NOT {name}",
+                f"{name} IS TRUE",
+                f"{name} IS NOT FALSE",
+                f"{name} = TRUE",
+                f"{name} <> TRUE",
+            ]
         if kind == STR:
             options += [f"{name} ILIKE 'A%'", f"{name} LIKE '%n%'"]
         return self.pick(options)
@@ -268,7 +280,8 @@ class _Shapes:
         if level < 2 and roll < 0.45:
             return f"{self.pick(('NOT ', ''))}({self.predicate(columns, depth, level + 1)})"
         if level < 2 and roll < 0.5:
-            return f"({self.predicate(columns, depth, level + 1)}) {self.pick(('IS TRUE', 'IS FALSE', '= TRUE', 'IS NULL'))}"
+            test = self.pick(("IS TRUE", "IS FALSE", "= TRUE", "IS NULL"))
+            return f"({self.predicate(columns, depth, level + 1)}) {test}"
         if depth < 2 and roll < 0.65:
             return self.membership(columns)
         if roll < 0.7:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 from compiler.compile import Compiled
 from compiler.errors import SqlError
 from properties.queries import random_query
+from properties.shapes import random_shape
 from support.compiling import TestCompiler
 from support.databases import TABLES, random_database
 from support.forms import StoredDatabase, again, canonical_sql, difference, scrambled
@@ -39,6 +40,7 @@ ENGINE_LIMITS = (
     "null_aware anti join only supports",
     "require unique expression names",
     "Optimizer rule 'optimize_projections' failed",
+    "Optimizer rule 'optimize_unions' failed",
     "which would be ambiguous",
     "Physical plan does not support logical expression",
     "The data type inlist should be same",
@@ -46,6 +48,7 @@ ENGINE_LIMITS = (
 )
 """What the engine says when it cannot plan a query with its predicates in another order, or of other internal names."""
 SUITE_QUERIES = 300
+SUITE_SHAPES = 200
 SOAK_QUERIES = 5000
 
 
@@ -196,10 +199,10 @@ def test_found_queries(databases: list[StoredDatabase], name: str) -> None:
     check_reads(sql, compiled, databases[0], 1)
 
 
-def check_random(seeds: range, databases: list[StoredDatabase]) -> None:
+def check_random(seeds: range, databases: list[StoredDatabase], query: Callable[[int], str] = random_query) -> None:
     ran = 0
     for seed in seeds:
-        sql = random_query(seed)
+        sql = query(seed)
         database = databases[seed % len(databases)]
         try:
             compiled = compiler().compile(sql)
@@ -218,6 +221,18 @@ def check_random(seeds: range, databases: list[StoredDatabase]) -> None:
 @pytest.mark.parametrize("start", range(0, SUITE_QUERIES, 50))
 def test_random_queries(databases: list[StoredDatabase], start: int) -> None:
     check_random(range(start, start + 50), databases)
+
+
+@pytest.mark.parametrize("start", range(0, SUITE_SHAPES, 50))
+def test_random_shapes(databases: list[StoredDatabase], start: int) -> None:
+    check_random(range(start, start + 50), databases, random_shape)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("start", range(10_000, 10_000 + SOAK_QUERIES, 500))
+def test_many_random_shapes(databases: list[StoredDatabase], start: int) -> None:
+    check_random(range(start, start + 500), databases, random_shape)
 
 
 @pytest.mark.soak
