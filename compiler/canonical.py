@@ -44,7 +44,7 @@ from compiler.passes.outer_joins import drop_key_coalesce, merge_optional_filter
 from compiler.passes.predicates import drop_parens, orient_comparisons, push_not, sort_connectors
 from compiler.passes.pushdown import absorb_projections, drop_true_terms, prune_columns, push_filters_under_keys
 from compiler.passes.qualify_filter import count_distinct, merge_grouped, merge_windowed
-from compiler.passes.semi_joins import drop_inner_distinct, spell_semi_joins
+from compiler.passes.semi_joins import drop_inner_distinct, repeats_a_list, spell_semi_joins
 from compiler.passes.set_operations import (
     dissolve_union_wrappers,
     drop_branch_distinct,
@@ -62,7 +62,10 @@ from compiler.schema import Schema
 
 Pass = Callable[[exp.Query, Facts], exp.Query]
 
-NAMING_PASSES: tuple[Pass, ...] = (drop_parens, spell_fields, number_names)
+SPELLING_PASSES: tuple[Pass, ...] = (drop_parens, spell_fields)
+"""What may be done where the result depends on what aliases are called."""
+
+NAMING_PASSES: tuple[Pass, ...] = (*SPELLING_PASSES, number_names)
 """What may be done even to a rule with volatile calls: nothing is moved, merged or dropped."""
 
 PASSES: tuple[Pass, ...] = (
@@ -149,7 +152,12 @@ def canonical(
     """
     tree = query.copy()
     facts = Facts(schemas)
-    tree = _apply(NAMING_PASSES, tree, facts) if volatile else _until_stable(PASSES, tree, facts)
+    if repeats_a_list(tree):
+        tree = _apply(SPELLING_PASSES, tree, facts)
+    elif volatile:
+        tree = _apply(NAMING_PASSES, tree, facts)
+    else:
+        tree = _until_stable(PASSES, tree, facts)
     positions: dict[str, str] = {}
     for table in tree.find_all(exp.Table, bfs=False):
         if table.db == INPUT_DB:

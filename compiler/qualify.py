@@ -64,7 +64,29 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     _require_equal_widths(result)
     _require_unique_outputs(result, authored)
     drop_recursive_columns(result)
+    _settle_positions(result)
     return result
+
+
+def _settle_positions(query: exp.Query) -> None:
+    """SELECT 5 AS a … GROUP BY 1 → SELECT 5 AS a … GROUP BY '', in place.
+
+    `qualify` leaves the position of a constant, which would mean another item once items are moved or dropped. Which
+    constant is grouped by tells nothing, and a text is never a position.
+    """
+    for group in query.find_all(exp.Group):
+        select = group.parent
+        if not isinstance(select, exp.Select):
+            continue
+        kept: list[exp.Expr] = []
+        settled = False
+        for key in group.expressions:
+            if not _is_ordinal(key) or select.selects[int(key.name) - 1].find(exp.Explode, exp.Unnest):
+                kept.append(key)
+            elif not settled:
+                settled = True
+                kept.append(exp.Literal.string(""))
+        group.set("expressions", kept)
 
 
 def _schemas_of(query: exp.Query, schemas: InputSchemas) -> list[Schema]:
@@ -237,9 +259,9 @@ def _explained(message: str, authored: exp.Query, schemas: InputSchemas) -> SqlE
     return located(at, message[0].lower() + message[1:].rstrip("."))
 
 
-def _is_ordinal(literal: exp.Literal) -> bool:
+def _is_ordinal(node: exp.Expr) -> bool:
     """ORDER BY 2, GROUP BY 2."""
-    return isinstance(literal.parent, exp.Ordered | exp.Group)
+    return isinstance(node, exp.Literal) and node.is_int and isinstance(node.parent, exp.Ordered | exp.Group)
 
 
 def _columns_near(name: exp.Expr, authored: exp.Query, schemas: InputSchemas) -> list[str]:

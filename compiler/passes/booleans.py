@@ -47,7 +47,8 @@ def simplify_filters(query: exp.Query, facts: Facts) -> exp.Query:
     a = a → NOT a IS NULL;  a = b OR (a IS NULL AND b IS NULL) → a IS NOT DISTINCT FROM b;
     a < 5 AND NOT a IS NULL → a < 5;  WHERE TRUE → (nothing)
 
-    Not in HAVING: there p may be no column of its own but a part of a grouping expression.
+    Not in HAVING: there p may be no column of its own but a part of a grouping expression. Not around IN (SELECT …):
+    the engine says NULL of it only as a term of its own, and FALSE anywhere below OR, IS or CASE.
     """
     conditions = [where for where in query.find_all(exp.Where) if where.this is not None]
     ons = [join for join in query.find_all(exp.Join) if _is_inner(join) and join.args.get("on") is not None]
@@ -113,6 +114,8 @@ def _filter(condition: exp.Expr, types: Types) -> None:
             if _not_nulls_implied(node, terms):
                 continue  # what is left comes round again
             pending += terms
+        elif _looks_into_query(node):
+            continue
         elif isinstance(node, exp.Or):
             terms = list(terms_of(node, exp.Or))
             if _equal_or_both_null(node, terms, types):
@@ -120,6 +123,10 @@ def _filter(condition: exp.Expr, types: Types) -> None:
             pending += terms
         else:
             _filter_leaf(node, types)
+
+
+def _looks_into_query(node: exp.Expr) -> bool:
+    return any(test.args.get("query") for test in node.find_all(exp.In)) or node.find(exp.Any, exp.All) is not None
 
 
 def _filter_leaf(node: exp.Expr, types: Types) -> None:

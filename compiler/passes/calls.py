@@ -55,7 +55,7 @@ _OWN_TYPES: dict[str, exp.DType] = {
     "bool": exp.DType.BOOLEAN,
     "date32": exp.DType.DATE,
 }
-_NUMBERS = frozenset({*INTEGERS, "float", "double"})
+_NUMBERS = frozenset({*INTEGERS, "float32", "float64"})
 
 
 def spell_calls(query: exp.Query, _facts: Facts) -> exp.Query:

@@ -20,6 +20,7 @@ _KINDS = {
 
 _LOGIC = (exp.And, exp.Or, exp.Not)
 _COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+_WRAPPING = (exp.Add, exp.Sub, exp.Mul)
 _BITWISE_FROM = 4
 """As many values make the engine look a value up by its bits instead of comparing it (where -0.0 is not 0.0)."""
 
@@ -63,7 +64,7 @@ def never_fails(types: Types, node: exp.Expr) -> bool:
             if not one_kind(types, [one.this, *one.expressions]):
                 return False
             pending += [one.this, *one.expressions]
-        elif isinstance(one, exp.And | exp.Or):
+        elif isinstance(one, exp.And | exp.Or) or (isinstance(one, _WRAPPING) and types.is_integer(one)):
             pending += [one.this, one.expression]
         elif isinstance(one, exp.Not | exp.Neg | exp.Is):
             pending.append(one.this)

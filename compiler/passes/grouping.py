@@ -12,6 +12,7 @@ from compiler.passes.ordering import rows_may_move, sort_key
 from compiler.types import Types
 
 _MOST_CUBE_KEYS = 4
+_SETS = (exp.GroupingSets, exp.Rollup, exp.Cube)
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _EXACT = ("timestamp", "decimal128", "time32", "time64")
 
@@ -42,15 +43,19 @@ def spell_aggregates(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
-def order_group_keys(query: exp.Query, _facts: Facts) -> exp.Query:
+def order_group_keys(query: exp.Query, facts: Facts) -> exp.Query:
     """Order the keys, once each and without constants beside a real one; write out ALL, ROLLUP and CUBE.
 
     GROUP BY b, 'x', a, b → GROUP BY a, b;  ROLLUP (a, b) → GROUPING SETS ((a, b), (a), ())
+
+    Groups come in the order in which their rows do, whatever the order of the keys, but in that of the grouping sets.
     """
     if not rows_may_move(query):
         return query
     for group in list(query.find_all(exp.Group)):
         _write_out_all(group)
+        if group.find(*_SETS) is not None and _shows_order_of_groups(query, facts):
+            continue
         _write_out_sets(group)
         keys = group.expressions
         if not is_plain_group(group):
@@ -152,7 +157,7 @@ def is_exact(types: Types, node: exp.Expr) -> bool:
 
 def is_plain_group(group: exp.Expr) -> bool:
     """Whether GROUP BY lists expressions alone: no ALL, no sets, no position that was left a number."""
-    special = (exp.GroupingSets, exp.Rollup, exp.Cube, exp.Tuple)
+    special = (*_SETS, exp.Tuple)
     return _only_expressions(group) and not any(
         isinstance(key, special) or (isinstance(key, exp.Literal) and not key.is_string) for key in group.expressions
     )
@@ -262,6 +267,21 @@ def _orders_names(select: exp.Select) -> bool:
     """Whether a SELECT is ordered, if at all, by names of its outputs, which is all that DISTINCT allows."""
     order = select.args.get("order")
     return order is None or all(isinstance(key.this, exp.Column) and not key.this.table for key in order.expressions)
+
+
+def _shows_order_of_groups(query: exp.Query, facts: Facts) -> bool:
+    """Whether something reads the groups further, and may tell in which order: a sum of floats, or a set of them."""
+    if query.find(exp.Window) is None and sum(1 for _ in query.find_all(exp.Select)) == 1:
+        return False
+    if query.find(exp.SetOperation, exp.Distinct) is not None:
+        return True
+    types = facts.types(query)
+    keys = [key for group in query.find_all(exp.Group) for key in group.find_all(exp.Column)]
+    for call in query.find_all(exp.AggFunc):
+        if not isinstance(call, exp.Count | exp.Sum | exp.Min | exp.Max):
+            return True
+        keys += [] if isinstance(call, exp.Count) else [call.this]
+    return not all(is_exact(types, key) for key in keys)
 
 
 def _is_simple(select: exp.Select) -> bool:

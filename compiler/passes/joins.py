@@ -8,31 +8,36 @@ from sqlglot import exp
 
 from compiler.encode import encode
 from compiler.functions import function_name, is_float_sensitive
+from compiler.passes.certain import looks_up_bits
 from compiler.passes.facts import Facts
 from compiler.traits import is_order_dependent
 from compiler.types import INTEGERS, Types
 
-_INEXACT = ("float", "double", "half", "struct", "list", "large_list", "fixed_size_list", "map", "dictionary")
+_INEXACT = ("float", "struct", "list", "map")
+"""How the names of types begin of which equal values can differ in their bits."""
 _ITEM_ARGUMENTS = {"this", "alias", "db", "catalog"}
 
 
-def spell_joins(query: exp.Query, _facts: Facts) -> exp.Query:
+def spell_joins(query: exp.Query, facts: Facts) -> exp.Query:
     """Drop the words that say nothing.
 
     a INNER JOIN b ON p → a JOIN b ON p;  a LEFT OUTER JOIN b → a LEFT JOIN b;  a, b → a CROSS JOIN b
 
     A comma binds more loosely than JOIN: a, b RIGHT JOIN c keeps every row of c once for each row of a, a CROSS JOIN b
-    RIGHT JOIN c keeps it once. So a comma stays before a RIGHT or FULL JOIN.
+    RIGHT JOIN c keeps it once. So a comma stays before a RIGHT or FULL JOIN, and before any JOIN where the order of
+    rows counts.
     """
     for node in query.walk():
+        joins: list[exp.Join] = node.args.get("joins") or []
+        rigid = _has_join_after_comma(joins) and not row_order_is_open(query, facts)
         kept = False
-        for join in reversed(node.args.get("joins") or []):
+        for join in reversed(joins):
             kind, side = join.kind, join.side
             constrained = join.args.get("on") is not None or join.args.get("using")
             if (kind == "INNER" and constrained) or (kind == "OUTER" and side):
                 join.set("kind", None)
             elif not kind and not side and not join.method and not constrained and not _is_lateral(join):
-                if not kept:
+                if not (kept or rigid):
                     join.set("kind", "CROSS")
                 kept = False
             kept |= side in {"RIGHT", "FULL"}
@@ -48,7 +53,7 @@ def pull_inner_predicates(query: exp.Query, facts: Facts) -> exp.Query:
     Only where every join of the SELECT is inner, LEFT, SEMI or ANTI: what filters its left side then filters its rows.
     """
     selects = [select for select in joined_selects(query) if is_left_deep(select)]
-    if not selects or not row_order_is_open(query, facts):
+    if not selects or not row_order_is_open(query, facts) or looks_up_bits(query, facts):
         return query
     for select in selects:
         terms = _flatten_items(select)
@@ -239,6 +244,11 @@ def _has_plain_arguments(item: exp.Expr, more: set[str] | frozenset[str] = froze
     if not isinstance(alias, exp.TableAlias) or alias.args.get("columns"):
         return False
     return all(not value for key, value in item.args.items() if key not in _ITEM_ARGUMENTS | more)
+
+
+def _has_join_after_comma(joins: list[exp.Join]) -> bool:
+    commas = [not any(join.args.get(key) for key in ("kind", "side", "method", "on", "using")) for join in joins]
+    return True in commas and not all(commas[commas.index(True) :])
 
 
 def _is_lateral(join: exp.Join) -> bool:

@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from compiler.functions import WindowFunction
 from compiler.lexical import resolve_names
+from compiler.passes.certain import never_fails
 from compiler.passes.facts import Facts
 from compiler.passes.names import set_apart
 from compiler.passes.ordering import rows_may_move
@@ -179,7 +180,8 @@ def may_substitute(columns: list[tuple[exp.Column, int]], outputs: Mapping[str, 
     """Whether computed columns may stand where their names do.
 
     A constant is more than a value to GROUP BY 1, to ORDER BY 1 and to functions whose type depends on a literal, so it
-    goes into comparisons of its own type alone. Floats stay out of what the engine may make a list of.
+    goes into comparisons of its own type alone. Floats stay out of what the engine may make a list of. What can fail
+    stays out of CASE and COALESCE, which do not compute all that stands in them.
     """
     counts: dict[str, int] = {}
     for column, distance in columns:
@@ -194,6 +196,8 @@ def may_substitute(columns: list[tuple[exp.Column, int]], outputs: Mapping[str, 
         if constant and (not exact or not _holds_a_constant(column, types.of(output), types)):
             return False
         if not exact and _is_in_a_list(column):
+            return False
+        if _is_lazy(column) and not _is_certain(output, types):
             return False
     copies = sum(sum(1 for _ in outputs[name].walk()) * (count - 1) for name, count in counts.items() if count > 1)
     return copies <= MOST_COPIES
@@ -219,6 +223,22 @@ def _is_in_a_list(column: exp.Column) -> bool:
             return True
         parent = parent.parent
     return False
+
+
+def _is_lazy(column: exp.Column) -> bool:
+    parent, cut_short = column.parent, False
+    while parent is not None and not isinstance(parent, exp.Query | exp.Where):
+        if isinstance(parent, exp.Case | exp.Coalesce):
+            return True
+        cut_short |= isinstance(parent, exp.And | exp.Or)
+        parent = parent.parent
+    # A filter sinks to where the column is computed anyway.
+    return cut_short and not isinstance(parent, exp.Where)
+
+
+def _is_certain(output: exp.Expr, types: Types) -> bool:
+    """Whether an output fails for no row where it is computed for some: aggregates and windows see all rows anyway."""
+    return isinstance(output, exp.AggFunc | exp.Filter | exp.Window) or never_fails(types, output)
 
 
 def _merely_joins(select: exp.Select) -> bool:

@@ -18,6 +18,7 @@ from compiler.passes.joins import (
     row_order_is_open,
     where_terms,
 )
+from compiler.passes.merging import has_exact_equalities
 from compiler.types import Types
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
@@ -81,6 +82,8 @@ def merge_optional_filters(query: exp.Query, facts: Facts) -> exp.Query:
     """Join by the filter of an optional table's derived table, which only picks columns.
 
     FROM a LEFT JOIN (SELECT b.k AS k FROM b WHERE b.f) AS q ON a.k = q.k → FROM a LEFT JOIN b ON a.k = b.k AND b.f
+
+    No equality of floats may come to stand beside another: the engine makes lists of them, which compare bits.
     """
     selects = [
         select
@@ -89,10 +92,15 @@ def merge_optional_filters(query: exp.Query, facts: Facts) -> exp.Query:
     ]
     if not selects or not row_order_is_open(query, facts):
         return query
-    owned = columns_of_items(query)
+    owned, types = columns_of_items(query), facts.types(query)
     for select in selects:
         for join in select.args["joins"]:
-            if _is_mergeable(join) and not any(column.args.get("db") for column in owned.get(id(join.this), ())):
+            if not _is_mergeable(join):
+                continue
+            where = join.this.this.args.get("where")
+            if where is not None and not has_exact_equalities(where, types):
+                continue
+            if not any(column.args.get("db") for column in owned.get(id(join.this), ())):
                 _merge(join, owned)
     return query
 
@@ -197,7 +205,7 @@ def _columns_of(item: int, items: dict[int, int], types: Types) -> Test:
 
 def has_plain_nulls(kind: str | None) -> bool:
     """Whether any comparison of a value of the type with NULL is NULL for certain: it is no struct, list or map."""
-    return is_exactly_grouped(kind) or kind in {"float", "double"}
+    return is_exactly_grouped(kind) or kind in {"float16", "float32", "float64"}
 
 
 def _has_outer(select: exp.Select) -> bool:

@@ -1,7 +1,8 @@
 """A SELECT over a derived table with groups or windows: its filter becomes HAVING or QUALIFY, its items theirs.
 
 Only where the derived table's items are columns, literals, aggregates and window calls, which cannot fail, and only as
-far as the text does not grow: an item that is used n times is written n times.
+far as the text does not grow: an item that is used n times is written n times. And only where no equality of floats may
+come to stand beside another: the engine makes lists of them, which compare bits.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.passes.grouping import is_exact, is_plain_group
+from compiler.passes.merging import has_exact_equalities
 
 _OUTER_PARTS = {"expressions", "from_", "where", "order"}
 _GROUPED_PARTS = {"expressions", "from_", "joins", "where", "group", "having"}
@@ -35,12 +37,15 @@ def merge_grouped(query: exp.Query, facts: Facts) -> exp.Query:
         if values is None or not _may_take(outer, values) or not _aggregates_are_windows(outer):
             continue
         types = facts.types(query)
+        where = outer.args.get("where")
+        if where is not None and not has_exact_equalities(where, types):
+            continue
         if all(is_exact(types, key) and not isinstance(key, exp.Literal) for key in inner.args["group"].expressions):
             query = _merge(query, outer, inner, values, "having", exp.Having)
     return query
 
 
-def merge_windowed(query: exp.Query, _facts: Facts) -> exp.Query:
+def merge_windowed(query: exp.Query, facts: Facts) -> exp.Query:
     """Filter by a window with QUALIFY.
 
     SELECT q.a AS a FROM (SELECT t.a AS a, RANK() OVER (ORDER BY t.b) AS r FROM t) AS q WHERE q.r = 1
@@ -56,7 +61,9 @@ def merge_windowed(query: exp.Query, _facts: Facts) -> exp.Query:
             continue
         if any(part.find(exp.Window, exp.AggFunc) for part in (*outer.selects, where)):
             continue
-        if any(isinstance(values[column.name], exp.Window) for column in where.find_all(exp.Column)):
+        if any(isinstance(values[column.name], exp.Window) for column in where.find_all(exp.Column)) and (
+            has_exact_equalities(where, facts.types(query))
+        ):
             query = _merge(query, outer, inner, values, "qualify", exp.Qualify)
     return query
 

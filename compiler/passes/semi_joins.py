@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from compiler.encode import encode
+from compiler.encode import blind_key, encode
 from compiler.lexical import item_name
+from compiler.passes.certain import looks_up_bits
 from compiler.passes.facts import Facts
 from compiler.passes.join_order import columns_of_items
 from compiler.passes.joins import (
@@ -27,16 +28,21 @@ def drop_inner_distinct(query: exp.Query, facts: Facts) -> exp.Query:
 
     x IN (SELECT DISTINCT b.y FROM b) → x IN (SELECT b.y FROM b)
     EXISTS (SELECT DISTINCT b.y FROM b) → EXISTS (SELECT 1 FROM b);  x = ANY (SELECT …) → x IN (SELECT …)
+
+    ANY is IN only as a term of WHERE: within another expression the engine never says NULL of IN.
     """
     nodes = list(query.find_all(exp.In, exp.Exists, exp.EQ))
     if not any(_tested(node) for node in nodes) or not row_order_is_open(query, facts):
         return query
     types = facts.types(query)
+    terms = {id(term) for select in query.find_all(exp.Select) for term in _tests(select)}
     for node in nodes:
         select = _tested(node)
         if select is None:
             continue
         if isinstance(node, exp.EQ):
+            if id(node) not in terms:
+                continue
             kind = types.of(select.selects[0])
             if types.is_exact(node.this) and types.of(node.this) == kind and len(select.selects) == 1:
                 node.replace(exp.In(this=node.this, query=exp.Subquery(this=select)))
@@ -64,7 +70,7 @@ def spell_semi_joins(query: exp.Query, facts: Facts) -> exp.Query:
     """
     if query.find(exp.In) is None and not joined_selects(query):
         return query
-    if not row_order_is_open(query, facts):
+    if not row_order_is_open(query, facts) or looks_up_bits(query, facts):
         return query
     for select in joined_selects(query):
         if is_left_deep(select):
@@ -72,6 +78,24 @@ def spell_semi_joins(query: exp.Query, facts: Facts) -> exp.Query:
     _spell_missing(query, facts)
     _spell_in(query, facts)
     return query
+
+
+def repeats_a_list(query: exp.Query) -> bool:
+    """Whether one IN (SELECT …) may stand twice in a query, not both times as a term of WHERE.
+
+    (x NOT IN (SELECT b.y FROM b) AND p) OR (x NOT IN (SELECT b.y FROM b) AND q)
+
+    Where the two are one text, aliases too, the engine makes a term of WHERE of them, in which a NULL among b.y counts.
+    """
+    nodes = [node for node in query.find_all(exp.In) if node.args.get("query")]
+    if len(nodes) < 2:  # noqa: PLR2004 — nothing to repeat
+        return False
+    terms = {id(term) for select in query.find_all(exp.Select) for term in _tests(select)}
+    found: dict[tuple[str, ...], list[bool]] = {}
+    for node in nodes:
+        tables = sorted(table.name for table in node.args["query"].find_all(exp.Table))
+        found.setdefault((blind_key(node.this), *tables), []).append(id(node) in terms)
+    return any(len(places) > 1 and not all(places) for places in found.values())
 
 
 def _tested(node: exp.Expr) -> exp.Select | None:
@@ -86,6 +110,11 @@ def _tested(node: exp.Expr) -> exp.Select | None:
     while isinstance(body, exp.Subquery) and not any(value for key, value in body.args.items() if key != "this"):
         body = body.this
     return body if isinstance(body, exp.Select) else None
+
+
+def _tests(select: exp.Select) -> list[exp.Expr]:
+    """The terms of WHERE, without the NOT before some of them."""
+    return [term.this if isinstance(term, exp.Not) else term for term in where_terms(select)]
 
 
 def _is_plain(select: exp.Select, more: set[str] | frozenset[str] = frozenset()) -> bool:

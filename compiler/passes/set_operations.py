@@ -15,6 +15,7 @@ from compiler.functions import function_name, is_float_sensitive
 from compiler.lexical import resolve_names
 from compiler.passes.facts import Facts
 from compiler.passes.grouping import is_exact
+from compiler.passes.merging import has_exact_equalities
 from compiler.passes.names import number_names
 from compiler.passes.ordering import is_bare_subquery, rows_may_move
 from compiler.types import Types
@@ -64,6 +65,8 @@ def dissolve_union_wrappers(query: exp.Query, facts: Facts) -> exp.Query:
     SELECT u.a AS a FROM (SELECT t.a … UNION ALL SELECT s.a …) AS u WHERE u.a > 1
     → SELECT t.a AS a … WHERE t.a > 1 UNION ALL SELECT s.a AS a … WHERE s.a > 1
     SELECT DISTINCT u.a AS a FROM (… UNION ALL …) AS u → … UNION …
+
+    Not a filter with an equality of floats: of it and one of the branch the engine makes a list, which compares bits.
     """
     if query.find(exp.Union) is None or _has_recursion(query) or not _may_reorder(query, facts):
         return query
@@ -73,7 +76,7 @@ def dissolve_union_wrappers(query: exp.Query, facts: Facts) -> exp.Query:
         if inner is None:
             continue
         branches = _branches(inner, types)
-        if branches is None or not _can_dissolve(outer, inner, branches):
+        if branches is None or not _can_dissolve(outer, inner, branches, types):
             continue
         query = _dissolve(query, outer, inner, branches)
         types = facts.types(query)
@@ -274,7 +277,7 @@ def _wrapped_union(outer: exp.Select) -> exp.Union | None:
     return union if holder is None or isinstance(holder, exp.CTE | exp.SetOperation) else None
 
 
-def _can_dissolve(outer: exp.Select, union: exp.Union, branches: _Branches) -> bool:
+def _can_dissolve(outer: exp.Select, union: exp.Union, branches: _Branches, types: Types) -> bool:
     where, order, distinct = (outer.args.get(key) for key in ("where", "order", "distinct"))
     alias = outer.args["from_"].this.alias
     names = union.named_selects
@@ -295,6 +298,10 @@ def _can_dissolve(outer: exp.Select, union: exp.Union, branches: _Branches) -> b
     if not keeps_all and not all(isinstance(value, exp.Column | exp.Literal) for value in values):
         return False
     deduplicates = bool(union.args.get("distinct"))
+    if not (keeps_all or deduplicates or distinct is not None) and any(
+        one.args.get("distinct") for one in branches.selects
+    ):
+        return False
     if deduplicates and distinct is None and sorted(item.this.name for item in items) != sorted(names):
         return False
     if (deduplicates or distinct is not None) and not branches.exact:
@@ -302,6 +309,8 @@ def _can_dissolve(outer: exp.Select, union: exp.Union, branches: _Branches) -> b
     if where is None:
         return True
     if where.find(exp.Query) or not all(_is_of(column, alias, names) for column in where.find_all(exp.Column)):
+        return False
+    if not has_exact_equalities(where, types):
         return False
     plain = not any(one.args.get(key) for one in branches.selects for key in ("group", "having", "qualify", "distinct"))
     return plain and sum(1 for _ in where.walk()) * len(branches.selects) <= _MOST_COPIED

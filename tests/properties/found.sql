@@ -33,3 +33,7 @@ SELECT e.name AS a, o.price AS b, i.item_id AS c FROM employees AS e, orders AS 
 SELECT COUNT(*) AS n, COUNT(e.name) AS a, COUNT(o.status) AS b FROM employees AS e, customers AS c, orders AS o FULL JOIN items AS i ON o.item_id = i.item_id;
 -- case: cte_named_like_an_output_that_order_by_uses
 WITH total AS (SELECT status, item_id, quantity FROM orders) SELECT t.status AS s, COUNT(*) AS total FROM total AS t CROSS JOIN total AS u GROUP BY t.status ORDER BY total, s;
+-- case: position_of_a_constant_that_is_merged_away
+SELECT q.n, q.b FROM (SELECT 1 AS a, o.status AS b, COUNT(o.amount) AS n FROM orders AS o GROUP BY 1, 2) AS q;
+-- case: position_of_a_constant_that_moves
+SELECT q.n, q.a FROM (SELECT 'x' AS a, COUNT(o.amount) AS n FROM orders AS o GROUP BY 1) AS q;

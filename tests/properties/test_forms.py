@@ -18,6 +18,7 @@ from compiler.errors import SqlError
 from properties.patterns import patterned_query
 from properties.queries import random_query
 from properties.shapes import shaped_query
+from properties.targets import random_shape
 from support.compiling import TestCompiler
 from support.databases import TABLES, random_database
 from support.forms import StoredDatabase, again, canonical_sql, difference, scrambled
@@ -43,11 +44,16 @@ ENGINE_LIMITS = (
     "null_aware anti join only supports",
     "require unique expression names",
     "Optimizer rule 'optimize_projections' failed",
+    "Optimizer rule 'optimize_unions' failed",
     "which would be ambiguous",
+    "Physical plan does not support logical expression",
+    "The data type inlist should be same",
+    "Physical input schema should be the same as the one converted from logical input schema",
 )
 """What the engine says when it cannot plan a query with its predicates in another order, or of other internal names."""
 SUITE_QUERIES = 300
 SUITE_QUERIES_OF_A_KIND = 30
+SUITE_SHAPES = 200
 SOAK_QUERIES = 5000
 
 
@@ -242,6 +248,11 @@ def test_random_queries_of_a_kind(databases: list[StoredDatabase], query: Callab
     check_random(range(SUITE_QUERIES_OF_A_KIND), databases, query)
 
 
+@pytest.mark.parametrize("start", range(0, SUITE_SHAPES, 50))
+def test_random_shapes(databases: list[StoredDatabase], start: int) -> None:
+    check_random(range(start, start + 50), databases, random_shape)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("query", [shaped_query, patterned_query])
@@ -250,6 +261,13 @@ def test_many_random_queries_of_a_kind(
     databases: list[StoredDatabase], start: int, query: Callable[[int], str]
 ) -> None:
     check_random(range(start, start + 500), databases, query)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("start", range(10_000, 10_000 + SOAK_QUERIES, 500))
+def test_many_random_shapes(databases: list[StoredDatabase], start: int) -> None:
+    check_random(range(start, start + 500), databases, random_shape)
 
 
 @pytest.mark.soak
