@@ -122,23 +122,35 @@ class _Shapes:
         if isinstance(node, exp.SetOperation):
             return self._set_operation(node)
         if isinstance(node, exp.Table) and id(node) in self._ctes:
-            cte = self._ctes[id(node)]
-            inner = self._opaque(cte.this) if id(cte) in self._recursive else self.of(cte.this)
-            return _renamed(_renamed(inner, cte), node)
+            return _renamed(self._cte(self._ctes[id(node)]), node)
         if isinstance(node, exp.Table) and node.db == INPUT_DB:
             name = self._inputs[int(node.name)]
             return _Relation(_digest(["input", name]), (), open=False, whole=lambda column: _digest([name, column]))
         if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
             modifiers = {key for key, value in node.args.items() if value and key not in {"this", "alias", "joins"}}
-            return _renamed(self._opaque(node.this) if modifiers else self.of(node.this), node)
+            return _renamed(self._opaque(node) if modifiers else self.of(node.this), node)
         return self._opaque(node)
+
+    def _cte(self, cte: exp.CTE) -> _Relation:
+        if id(cte) not in self._known:
+            if id(cte) in self._recursive:
+                self._known[id(cte)] = _Relation("itself", (), open=False)  # as its own body sees it
+                self._known[id(cte)] = self._opaque(cte)
+            else:
+                self._known[id(cte)] = _renamed(self.of(cte.this), cte)
+        return self._known[id(cte)]
 
     def _opaque(self, node: exp.Expr) -> _Relation:
         """What is not looked into: any change of it is one of its rows."""
         rows = _digest(dump(node, self._replaced_outside))
-        return _Relation(rows, (), self._is_open(node), lambda column: _digest([rows, column]))
+        read = [self._cte(self._ctes[id(table)]) for table in node.find_all(exp.Table) if id(table) in self._ctes]
+        is_open = depends_on_row_order(node, self._types) or any(cte.open or _any_open(cte) for cte in read)
+        return _Relation(rows, (), is_open, lambda column: _digest([rows, column]))
 
     def _replaced_outside(self, node: exp.Expr) -> Any:
+        if isinstance(node, exp.Table) and id(node) in self._ctes:
+            cte = self._cte(self._ctes[id(node)])
+            return ["cte", cte.rows, [[column.name, column.digest] for column in cte.columns], node.alias]
         if isinstance(node, exp.Table) and node.db == INPUT_DB:
             return ["input", self._inputs[int(node.name)], node.alias]
         # A column of a FROM item that has a label comes from a query around this one.
@@ -153,7 +165,7 @@ class _Shapes:
         }
         everything = [[side.rows, [column.digest for column in side.columns]] for side in sides]
         rows = _digest([type(operation).__name__, everything, rest])
-        is_open = any(side.open or any(column.open for column in side.columns) for side in sides)
+        is_open = any(side.open or _any_open(side) for side in sides)
         is_open = is_open or self._is_open(operation)
         names = [column.name for column in sides[0].columns]
         return _Relation(rows, tuple(_Column(name, _digest([rows, name]), is_open) for name in names), is_open)
@@ -259,12 +271,19 @@ class _Shapes:
         return any(isinstance(node, exp.Expr) and self._is_open(node) for node in nodes)
 
 
+def _any_open(relation: _Relation) -> bool:
+    return any(column.open for column in relation.columns)
+
+
 def _renamed(relation: _Relation, item: exp.Expr) -> _Relation:
     """Give columns the names of an alias with a column list: FROM (…) AS q(a, b)."""
     alias = item.args.get("alias")
     listed = [name.name for name in alias.args.get("columns") or []] if isinstance(alias, exp.TableAlias) else []
-    if not listed or not relation.columns:
+    if not listed:
         return relation
+    whole = relation.whole
+    if whole is not None:
+        return _Relation(relation.rows, (), relation.open, lambda column: _digest([whole(column), listed]))
     columns = tuple(
         _Column(listed[index] if index < len(listed) else column.name, column.digest, column.open)
         for index, column in enumerate(relation.columns)

@@ -68,6 +68,30 @@ EDITS = {
     "top_order": (JOIN, f"{JOIN} ORDER BY o.order_id", "row", {"order_id", "name"}),
     "exploded_item": ("SELECT order_id FROM orders", "SELECT order_id, UNNEST([1, 2]) AS u FROM orders", "row", {"order_id", "u"}),
     "scalar_subquery": ("SELECT order_id FROM orders", "SELECT order_id, (SELECT MAX(tier) FROM customers) AS t FROM orders", "additive", {"t"}),
+    "cte_read_by_a_lateral_table_alone": (
+        "WITH c AS (SELECT item_id, name FROM items WHERE in_stock ORDER BY item_id LIMIT 3) SELECT a.order_id FROM orders AS a CROSS JOIN LATERAL (SELECT c.name FROM c WHERE c.item_id = a.item_id) AS l",
+        "WITH c AS (SELECT item_id, name FROM items WHERE in_stock ORDER BY item_id LIMIT 4) SELECT a.order_id FROM orders AS a CROSS JOIN LATERAL (SELECT c.name FROM c WHERE c.item_id = a.item_id) AS l",
+        "row",
+        {"order_id"},
+    ),
+    "cte_read_by_a_recursive_cte": (
+        "WITH RECURSIVE s AS (SELECT item_id AS k FROM items WHERE in_stock), r AS (SELECT s.k FROM s UNION ALL SELECT r.k + 1 FROM r WHERE r.k < 5) SELECT r.k FROM r",
+        "WITH RECURSIVE s AS (SELECT item_id AS k FROM items WHERE NOT in_stock), r AS (SELECT s.k FROM s UNION ALL SELECT r.k + 1 FROM r WHERE r.k < 5) SELECT r.k FROM r",
+        "row",
+        {"k"},
+    ),
+    "recursive_cte": (
+        "WITH RECURSIVE r AS (SELECT 1 AS k UNION ALL SELECT r.k + 1 FROM r WHERE r.k < 5) SELECT r.k FROM r",
+        "WITH RECURSIVE r AS (SELECT 1 AS k UNION ALL SELECT r.k + 1 FROM r WHERE r.k < 6) SELECT r.k FROM r",
+        "row",
+        {"k"},
+    ),
+    "columns_of_a_recursive_cte": (
+        "WITH RECURSIVE r(a, b) AS (SELECT 1, 2 UNION ALL SELECT r.a + 1, r.b FROM r WHERE r.a < 5) SELECT r.a AS x FROM r",
+        "WITH RECURSIVE r(b, a) AS (SELECT 1, 2 UNION ALL SELECT r.b + 1, r.a FROM r WHERE r.b < 5) SELECT r.a AS x FROM r",
+        "column",
+        {"x"},
+    ),
     "lateral": (
         "SELECT a.order_id FROM orders AS a CROSS JOIN orders AS b CROSS JOIN LATERAL (SELECT i.name FROM items AS i WHERE i.item_id = a.item_id) AS l",
         "SELECT a.order_id FROM orders AS a CROSS JOIN orders AS b CROSS JOIN LATERAL (SELECT i.name FROM items AS i WHERE i.item_id = b.item_id) AS l",
