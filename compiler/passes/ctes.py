@@ -16,26 +16,17 @@ def inline_single_use_ctes(query: exp.Query, facts: Facts) -> exp.Query:
 
     WITH c AS (SELECT t.a FROM t) SELECT x.a FROM c AS x → SELECT x.a FROM (SELECT t.a FROM t) AS x
     """
-    while facts.has(query, exp.CTE):
-        uses = _references(query, facts)
-        single = next(
-            (
-                (cte, tables[0])
-                for cte, tables in uses
-                if len(tables) == 1 and not _is_recursive(cte) and _is_plain(tables[0])
-            ),
-            None,
-        )
-        if single is None:
-            return query
-        cte, table = single
+    if not facts.has(query, exp.CTE):
+        return query
+    for cte, tables in _references(query, facts):
+        if len(tables) != 1 or _is_recursive(cte) or not _is_plain(tables[0]):
+            continue
         with_ = cte.parent
         assert isinstance(with_, exp.With)
-        body = cte.this
         cte.pop()
         if not with_.expressions:
             with_.pop()
-        table.replace(exp.Subquery(this=body, alias=exp.TableAlias(this=table.args["alias"].this)))
+        tables[0].replace(exp.Subquery(this=cte.this, alias=exp.TableAlias(this=tables[0].args["alias"].this)))
     return query
 
 

@@ -99,7 +99,7 @@ def _places(query: exp.Query, facts: Facts) -> dict[type[exp.Expr], list[int]]:
 
 
 def _types(query: exp.Query, facts: Facts) -> Types:
-    return Types(query, facts.schemas)
+    return Types(facts.names(query), facts.schemas)
 
 
 def _names(query: exp.Query, _facts: Facts) -> Names:
