@@ -40,7 +40,7 @@ def spell_numbers(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
-def spell_intervals(query: exp.Query, _facts: Facts) -> exp.Query:
+def spell_intervals(query: exp.Query, facts: Facts) -> exp.Query:
     """Write an interval of one unit in months, days or seconds, as the engine holds it.
 
     INTERVAL '30 DAYS' → INTERVAL '30 day';  INTERVAL '1 year' → INTERVAL '12 month'

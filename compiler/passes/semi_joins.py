@@ -87,10 +87,10 @@ def repeats_a_list(query: exp.Query) -> bool:
 
     Where the two are one text, aliases too, the engine makes a term of WHERE of them, in which a NULL among b.y counts.
     """
-    nodes = [node for node in facts.nodes(query, exp.In) if node.args.get("query")]
+    nodes = [node for node in query.find_all(exp.In) if node.args.get("query")]
     if len(nodes) < 2:  # noqa: PLR2004 — nothing to repeat
         return False
-    terms = {id(term) for select in facts.nodes(query, exp.Select) for term in _tests(select)}
+    terms = {id(term) for select in query.find_all(exp.Select) for term in _tests(select)}
     found: dict[tuple[str, ...], list[bool]] = {}
     for node in nodes:
         tables = sorted(table.name for table in node.args["query"].find_all(exp.Table))
