@@ -23,6 +23,7 @@ from compiler.encode import encode
 from compiler.errors import SqlError
 from compiler.explain import explained
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
+from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
 from compiler.positions import located
 from compiler.qualify import InputSchemas, pruned, qualified
@@ -170,7 +171,9 @@ class Compiler:
         names, meaning = executed.named_selects, render(executed)
         _require_key(options, names)
         # Of the canonical tree: what it cannot depend on, the authored query cannot either.
-        types = Types(tree, {str(number): self.schemas.known[name] for number, name in enumerate(inputs)})
+        types = Types(
+            resolve_names(tree), {str(number): self.schemas.known[name] for number, name in enumerate(inputs)}
+        )
         facts = traits(tree, types)
         encoded = encode(tree)
         parts = self._parts(encoded, names, options, facts)

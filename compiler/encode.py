@@ -20,11 +20,12 @@ import compiler.functions as own_nodes
 
 _INTERNAL = re.compile(r"_[tc]\d+")
 """What compiler.passes.names calls tables and columns."""
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def encode(node: exp.Expr) -> bytes:
     """Return the canonical bytes of a tree. Equal bytes mean equal trees, names and literals to the letter."""
-    return json.dumps(dump(node), ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    return _JSON.encode(dump(node)).encode()
 
 
 def decode(data: bytes) -> exp.Expr:
@@ -36,7 +37,7 @@ def decode(data: bytes) -> exp.Expr:
 
 def blind_key(node: exp.Expr) -> str:
     """Return a sort key of `node` that no internal name and no input's name takes part in."""
-    return json.dumps(dump(node, _blinded), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return _JSON.encode(dump(node, _blinded))
 
 
 def dump(value: Any, replace: Callable[[exp.Expr], Any] | None = None) -> Any:

@@ -114,7 +114,9 @@ def _blank_exists(exists: exp.Exists) -> None:
     if aggregates or by_position:
         return
     # Without an alias: where the engine joins the two queries, any name could be that of a column.
-    select.set("expressions", [exp.Literal.number(1)])
+    first = select.selects[0] if len(select.selects) == 1 else None
+    if not (isinstance(first, exp.Literal) and not first.is_string and first.name == "1"):
+        select.set("expressions", [exp.Literal.number(1)])
 
 
 def output_leaf(query: exp.Expr) -> exp.Select | None:

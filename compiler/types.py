@@ -7,12 +7,12 @@ tests/compiler/test_types.py), and says None of everything else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from sqlglot import exp
-from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from compiler.functions import function_name
+from compiler.lexical import Names
 from compiler.resolve import INPUT_DB
 from compiler.schema import Schema
 
@@ -37,15 +37,17 @@ _BOOLEANS = (exp.And, exp.Or, exp.Not, exp.Predicate, exp.Is, exp.In, exp.Betwee
 
 
 class Types:
-    """Types of the expressions of one qualified query; ask again after changing it."""
+    """Types of the expressions of one qualified query, whose names are `names`; ask again after changing it."""
 
-    def __init__(self, query: exp.Query, schemas: Mapping[str, Schema]) -> None:
+    def __init__(self, names: Names, schemas: Mapping[str, Schema]) -> None:
+        self._names = names  # keeps the nodes alive by whose ids the others know them
         self._schemas = schemas
-        self._scopes: dict[int, Scope] = {}
-        self._outputs: dict[tuple[int, str], str | None] = {}  # without it, c + c of c + c of … takes forever
-        for scope in traverse_scope(query):
-            for column in scope.columns:
-                self._scopes.setdefault(id(column), scope)
+        self._owners = {id(reference.column): reference.item for reference in names.references}
+        self._sources = {id(table): _visible_body(cte, table) for table, cte in names.tables}
+        self._sources |= {id(item): item.this for item in names.items if isinstance(item, exp.Subquery)}
+        self._inputs: dict[str, Mapping[str, str]] = {}
+        self._places: dict[int, Mapping[str, int]] = {}
+        self._outputs: dict[tuple[int, int], str | None] = {}  # without it, c + c of c + c of … takes forever
 
     def of(self, node: exp.Expr) -> str | None:
         """Return the normalised Arrow type of an expression ("int64", "string", "bool", …), or None if not certain."""
@@ -106,43 +108,63 @@ class Types:
         return kinds.pop() if len(kinds) == 1 else None
 
     def _column(self, column: exp.Column) -> str | None:
-        scope = self._scopes.get(id(column))
-        while scope is not None:
-            source = scope.sources.get(column.table)
-            if isinstance(source, exp.Table):
-                if source.db != INPUT_DB or source.name not in self._schemas:
-                    return None
-                found = [one.type for one in self._schemas[source.name].columns if one.name == column.name]
-                return found[0] if found else None
-            if source is not None:
-                key = (id(source), column.name)
-                if key not in self._outputs:
-                    self._outputs[key] = self._output(source, column.name)
-                return self._outputs[key]
-            scope = scope.parent
-        return None
-
-    def _output(self, source: Scope, name: str) -> str | None:
-        query = source.expression
-        if isinstance(query, exp.SetOperation):
-            names = query.named_selects
-            if query.args.get("by_name") or name not in names:
-                return None
-            position = names.index(name)
-            kinds = {self._output_at(branch, position) for branch in source.set_operation_scopes}
-            return kinds.pop() if len(kinds) == 1 else None
-        if not isinstance(query, exp.Select):
+        item = self._owners.get(id(column))
+        if item is None or column.args.get("db"):  # a field of a column
             return None
-        item = next((item for item in query.selects if item.alias_or_name == name), None)
-        return self.of(item) if item is not None else None
+        if id(item) in self._sources:
+            return self._output(self._sources[id(item)], column.name)
+        is_input = isinstance(item, exp.Table) and item.db == INPUT_DB
+        return self._input(item.name).get(column.name) if is_input else None
 
-    def _output_at(self, scope: Scope, position: int) -> str | None:
-        query = scope.expression
-        if isinstance(query, exp.Select) and position < len(query.selects):
-            return self.of(query.selects[position])
-        if isinstance(query, exp.SetOperation):
-            return self._output(scope, query.named_selects[position])
-        return None
+    def _input(self, name: str) -> Mapping[str, str]:
+        if name not in self._inputs:
+            schema = self._schemas.get(name)
+            self._inputs[name] = {column.name: column.type for column in schema.columns} if schema is not None else {}
+        return self._inputs[name]
+
+    def _output(self, source: exp.Expr, name: str) -> str | None:
+        if id(source) not in self._places:
+            first = next(_branches(source), None)
+            names = [item.alias_or_name for item in first.selects] if isinstance(first, exp.Select) else []
+            self._places[id(source)] = {name: place for place, name in reversed(list(enumerate(names)))}
+        place = self._places[id(source)].get(name)
+        if place is None:
+            return None
+        if (id(source), place) not in self._outputs:
+            kinds = {self._output_at(branch, place) for branch in _branches(source)}
+            self._outputs[id(source), place] = kinds.pop() if len(kinds) == 1 else None
+        return self._outputs[id(source), place]
+
+    def _output_at(self, branch: exp.Expr, place: int) -> str | None:
+        if not isinstance(branch, exp.Select) or place >= len(branch.selects):
+            return None
+        return self.of(branch.selects[place])
+
+
+def _visible_body(cte: exp.CTE, table: exp.Table) -> exp.Expr:
+    """Return the query that a table reads of a CTE: within a recursive one that is its static term."""
+    body: exp.Expr = cte.this
+    with_ = cte.parent
+    if isinstance(with_, exp.With) and with_.recursive and isinstance(body, exp.SetOperation):
+        node: exp.Expr | None = table
+        while node is not None and node is not body:
+            node = node.parent
+        if node is body:
+            body = body.this
+    return body
+
+
+def _branches(query: exp.Expr) -> Iterator[exp.Expr]:
+    """Yield the branches of a query, from left to right: itself if it is no set operation; a BY NAME is one branch."""
+    pending = [query]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, exp.Subquery):
+            pending.append(node.this)
+        elif isinstance(node, exp.SetOperation) and not node.args.get("by_name"):
+            pending += [node.expression, node.this]
+        else:
+            yield node
 
 
 def _fits(literal: exp.Literal) -> bool:

@@ -28,7 +28,7 @@ def spell_sums(query: exp.Query, facts: Facts) -> exp.Query:
     Integers wrap around at the width of each operation, so terms move only among operations of one width, and one wide
     operand comes first: then every operation stays as wide as it was.
     """
-    roots = _roots(query, (exp.Add, exp.Sub))
+    roots = _roots(query, facts, (exp.Add, exp.Sub))
     if roots:
         types = facts.types(query)
         for root in roots:
@@ -41,7 +41,7 @@ def spell_products(query: exp.Query, facts: Facts) -> exp.Query:
 
     b * 2 * a * 3 → 6 * a * b;  a * 1 → a;  a / 1 → a;  narrow * 1 → CAST(narrow AS BIGINT)
     """
-    products, quotients = _roots(query, (exp.Mul,)), _roots(query, (exp.Div,))
+    products, quotients = _roots(query, facts, (exp.Mul,)), _roots(query, facts, (exp.Div,))
     if not products and not quotients:
         return query
     types = facts.types(query)
@@ -54,13 +54,15 @@ def spell_products(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
-def _roots(query: exp.Query, kinds: tuple[type[exp.Expr], ...]) -> list[exp.Expr]:
+def _roots(query: exp.Query, facts: Facts, kinds: tuple[type[exp.Expr], ...]) -> list[exp.Expr]:
     """Return the topmost operators of each run of them, the innermost first, where no expression has to stay as it is.
 
     Beside an expression in GROUP BY, or DISTINCT with an ORDER BY, the engine looks for that very expression. Runs deep
     in one another are left as they are, because each run reads all that is below it.
     """
-    rigid = {id(select) for select in query.find_all(exp.Select) if _is_rigid(select)}
+    if not facts.has(query, *kinds):
+        return []
+    rigid = {id(select) for select in facts.nodes(query, exp.Select) if _is_rigid(select)}
     found: list[exp.Expr] = []
     pending: list[tuple[exp.Expr, int]] = [(query, 0)]
     while pending:

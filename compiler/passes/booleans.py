@@ -31,8 +31,8 @@ def simplify_connectives(query: exp.Query, facts: Facts) -> exp.Query:
     All of these hold for NULL too. A term that decides nothing may still fail, or be what makes the query an aggregate
     one, so only terms that certainly do neither are dropped.
     """
-    chains = roots(query, exp.And, exp.Or)
-    if not chains or looks_up_bits(query, facts):
+    chains = roots(query, facts, exp.And, exp.Or)
+    if not chains or facts.of(query, looks_up_bits):
         return query
     types = facts.types(query)
     for root in chains:
@@ -50,9 +50,9 @@ def simplify_filters(query: exp.Query, facts: Facts) -> exp.Query:
     Not in HAVING: there p may be no column of its own but a part of a grouping expression. Not around IN (SELECT …):
     the engine says NULL of it only as a term of its own, and FALSE anywhere below OR, IS or CASE.
     """
-    conditions = [where for where in query.find_all(exp.Where) if where.this is not None]
-    ons = [join for join in query.find_all(exp.Join) if _is_inner(join) and join.args.get("on") is not None]
-    if not (conditions or ons) or looks_up_bits(query, facts):
+    conditions = [where for where in facts.nodes(query, exp.Where) if where.this is not None]
+    ons = [join for join in facts.nodes(query, exp.Join) if _is_inner(join) and join.args.get("on") is not None]
+    if not (conditions or ons) or facts.of(query, looks_up_bits):
         return query
     types = facts.types(query)
     for holder in (*conditions, *ons):

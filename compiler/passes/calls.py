@@ -58,12 +58,12 @@ _OWN_TYPES: dict[str, exp.DType] = {
 _NUMBERS = frozenset({*INTEGERS, "float32", "float64"})
 
 
-def spell_calls(query: exp.Query, _facts: Facts) -> exp.Query:
+def spell_calls(query: exp.Query, facts: Facts) -> exp.Query:
     """Call every function by the engine's own name, and write units of time in lower case.
 
     pow(x, 2) → power(x, 2);  mean(x) → avg(x);  datetrunc('HOUR', t) → date_trunc('hour', t)
     """
-    for node in list(query.find_all(ScalarFunction, exp.AnonymousAggFunc)):
+    for node in facts.nodes(query, ScalarFunction, exp.AnonymousAggFunc):
         name = node.name.lower()
         arguments = node.expressions
         if isinstance(node, exp.AnonymousAggFunc) and name == "mean" and len(arguments) == 1:
@@ -74,7 +74,9 @@ def spell_calls(query: exp.Query, _facts: Facts) -> exp.Query:
             name = ALIASES[name]
             node.set("this", name)
         unit = arguments[0] if arguments else None
-        if name in _UNIT_FIRST and isinstance(unit, exp.Literal) and unit.is_string and _UNIT.fullmatch(unit.name):
+        if name not in _UNIT_FIRST or not isinstance(unit, exp.Literal) or not unit.is_string:
+            continue
+        if _UNIT.fullmatch(unit.name) and not unit.name.islower():
             unit.set("this", unit.name.lower())
     return query
 
@@ -85,10 +87,10 @@ def spell_casts(query: exp.Query, facts: Facts) -> exp.Query:
     arrow_cast(n, 'Int64') → CAST(n AS BIGINT);  CAST(x AS DECIMAL(12)) → CAST(x AS DECIMAL(12, 0));
     CAST(n AS BIGINT) → n, for a column that is a bigint
     """
-    for kind in query.find_all(exp.DataType):
+    for kind in facts.nodes(query, exp.DataType):
         if kind.this is exp.DType.DECIMAL and len(kind.expressions) == 1:
             kind.append("expressions", exp.DataTypeParam(this=exp.Literal.number("0")))
-    calls = [node for node in query.find_all(ScalarFunction) if node.name == "arrow_cast"]
+    calls = [node for node in facts.nodes(query, ScalarFunction) if node.name == "arrow_cast"]
     types = facts.types(query) if calls else None
     for node in reversed(calls):
         if types is None or len(node.expressions) != 2:  # noqa: PLR2004 — a value and a type
@@ -103,7 +105,7 @@ def spell_casts(query: exp.Query, facts: Facts) -> exp.Query:
 
 def _drop_idle_casts(query: exp.Query, facts: Facts) -> None:
     """Floats keep theirs: a cast column beside a bare one keeps the engine from making a list of their equalities."""
-    casts = [node for node in query.find_all(exp.Cast) if type(node) is exp.Cast and _is_qualified(node.this)]
+    casts = [node for node in facts.nodes(query, exp.Cast) if type(node) is exp.Cast and _is_qualified(node.this)]
     types = facts.types(query) if casts else None
     for node in casts:
         if (
@@ -118,12 +120,12 @@ def _is_qualified(node: exp.Expr) -> bool:
     return isinstance(node, exp.Column) and bool(node.table)
 
 
-def spell_patterns(query: exp.Query, _facts: Facts) -> exp.Query:
+def spell_patterns(query: exp.Query, facts: Facts) -> exp.Query:
     """Write the pattern of ILIKE in lower case where it holds nothing but ASCII letters, digits, blanks and wildcards.
 
     name ILIKE 'A%' → name ILIKE 'a%'
     """
-    for node in query.find_all(exp.ILike):
+    for node in facts.nodes(query, exp.ILike):
         pattern = node.expression
         plain = isinstance(pattern, exp.Literal) and pattern.is_string and _ANY_CASE.fullmatch(pattern.name)
         if plain and not isinstance(node.parent, exp.Escape):

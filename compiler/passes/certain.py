@@ -81,7 +81,7 @@ def looks_up_bits(query: exp.Query, facts: Facts) -> bool:
     values, no connective of the query is touched.
     """
     found: dict[bytes, list[list[exp.Expr]]] = {}
-    for node in query.find_all(exp.EQ, exp.NEQ, exp.In):
+    for node in facts.nodes(query, exp.EQ, exp.NEQ, exp.In):
         if isinstance(node, exp.In):
             if _is_plain_list(node):
                 found.setdefault(encode(node.this), []).append([node.this, *node.expressions])
@@ -112,9 +112,9 @@ def terms_of(root: exp.Expr, connective: type[exp.Expr]) -> Iterator[exp.Expr]:
             yield node
 
 
-def roots(query: exp.Query, *connectives: type[exp.Expr]) -> list[exp.Expr]:
+def roots(query: exp.Query, facts: Facts, *connectives: type[exp.Expr]) -> list[exp.Expr]:
     """Return the tops of all chains of AND and of OR, innermost first."""
-    found = [node for node in query.find_all(*connectives) if type(node.parent) is not type(node)]
+    found = [node for node in facts.nodes(query, *connectives) if type(node.parent) is not type(node)]
     return found[::-1]
 
 

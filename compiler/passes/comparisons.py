@@ -18,7 +18,7 @@ def expand_between(query: exp.Query, facts: Facts) -> exp.Query:
     a BETWEEN 1 AND 2 → a >= 1 AND a <= 2
     """
     types: Types | None = None
-    for node in list(query.find_all(exp.Between))[::-1]:
+    for node in facts.nodes(query, exp.Between)[::-1]:
         subject, low, high = node.this, node.args["low"], node.args["high"]
         types = types or facts.types(query)
         if not isinstance(subject, exp.Column) or not _compare_alike(types, subject, low, high):
@@ -29,12 +29,12 @@ def expand_between(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
-def spell_distinct_from(query: exp.Query, _facts: Facts) -> exp.Query:
+def spell_distinct_from(query: exp.Query, facts: Facts) -> exp.Query:
     """Write IS DISTINCT FROM as a negation, operands in order.
 
     b IS DISTINCT FROM a → NOT (a IS NOT DISTINCT FROM b)
     """
-    for node in list(query.find_all(exp.NullSafeNEQ))[::-1]:
+    for node in facts.nodes(query, exp.NullSafeNEQ)[::-1]:
         equal = exp.NullSafeEQ(this=node.this.pop(), expression=node.expression.pop())
         node.replace(exp.Not(this=equal))
     return query
@@ -46,7 +46,7 @@ def spell_booleans(query: exp.Query, facts: Facts) -> exp.Query:
     p = TRUE → p;  p = FALSE → NOT p;  p <> TRUE → NOT p;  NOT TRUE → FALSE
     """
     types: Types | None = None
-    for node in list(query.find_all(exp.EQ, exp.NEQ))[::-1]:
+    for node in facts.nodes(query, exp.EQ, exp.NEQ)[::-1]:
         for literal, value in ((node.this, node.expression), (node.expression, node.this)):
             if not isinstance(literal, exp.Boolean) or is_constant(value) or isinstance(value, exp.Any | exp.All):
                 continue
@@ -57,7 +57,7 @@ def spell_booleans(query: exp.Query, facts: Facts) -> exp.Query:
             value.pop()
             replace(node, value if positive else exp.Not(this=value))
             break
-    for negation in list(query.find_all(exp.Not))[::-1]:
+    for negation in facts.nodes(query, exp.Not)[::-1]:
         if isinstance(negation.this, exp.Boolean):
             replace(negation, exp.Boolean(this=not negation.this.this))
     return query
@@ -69,7 +69,7 @@ def spell_in(query: exp.Query, facts: Facts) -> exp.Query:
     a IN (3, 1, 3) → a IN (1, 3);  a IN (1) → a = 1;  a IN (b, c) → a = b OR a = c
     """
     types: Types | None = None
-    for node in list(query.find_all(exp.In))[::-1]:
+    for node in facts.nodes(query, exp.In)[::-1]:
         items = node.expressions
         if not items or node.args.get("query") or node.args.get("unnest") or node.args.get("field"):
             continue
@@ -101,8 +101,8 @@ def gather_in(query: exp.Query, facts: Facts) -> exp.Query:
 
     a = 1 OR a IN (2, 3) → a IN (1, 2, 3);  a <> 1 AND a <> 2 → NOT a IN (1, 2)
     """
-    chains = roots(query, exp.And, exp.Or)
-    if not chains or looks_up_bits(query, facts):
+    chains = roots(query, facts, exp.And, exp.Or)
+    if not chains or facts.of(query, looks_up_bits):
         return query
     types = facts.types(query)
     for root in chains:

@@ -28,14 +28,14 @@ def spell_coalesce(query: exp.Query, facts: Facts) -> exp.Query:
     NVL computes both of its arguments, COALESCE the second only where it needs it: so not where that may fail.
     """
     types: Types | None = None
-    for call in list(query.find_all(ScalarFunction))[::-1]:
+    for call in facts.nodes(query, ScalarFunction)[::-1]:
         if str(call.name).lower() == "nvl" and len(call.expressions) == _TWO:
             types = types or facts.types(query)
             first, second = call.expressions
             known = {types.of(first), types.of(second)} <= _NVL_TYPES
             if known and _one_result(types, first, second) and never_fails(types, second):
                 call.replace(exp.Coalesce(this=first.pop(), expressions=[second.pop()]))
-    for node in list(query.find_all(exp.Coalesce))[::-1]:
+    for node in facts.nodes(query, exp.Coalesce)[::-1]:
         types = types or facts.types(query)
         _coalesce(node, types)
     return query
@@ -47,7 +47,7 @@ def spell_nullif(query: exp.Query, facts: Facts) -> exp.Query:
     nullif(a, b) → CASE WHEN a = b THEN NULL ELSE a END
     """
     types: Types | None = None
-    for call in list(query.find_all(ScalarFunction))[::-1]:
+    for call in facts.nodes(query, ScalarFunction)[::-1]:
         if str(call.name).lower() != "nullif" or len(call.expressions) != _TWO:
             continue
         types = types or facts.types(query)
@@ -68,8 +68,8 @@ def spell_case(query: exp.Query, facts: Facts) -> exp.Query:
     ELSE CASE WHEN p THEN a END END → WHEN p THEN a END;  CASE WHEN p THEN TRUE ELSE FALSE END → p IS TRUE;
     CASE WHEN a IS NULL THEN b ELSE a END → COALESCE(a, b)
     """
-    cases = list(query.find_all(exp.Case))[::-1]
-    if not cases or looks_up_bits(query, facts):
+    cases = facts.nodes(query, exp.Case)[::-1]
+    if not cases or facts.of(query, looks_up_bits):
         return query
     types = facts.types(query)
     for case in cases:

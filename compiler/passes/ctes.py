@@ -4,44 +4,33 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from compiler.lexical import resolve_names
 from compiler.passes.facts import Facts
-from compiler.traits import is_order_dependent
 
 MOST_COPIES = 400
 """Nodes that the copies of one CTE may add to the query."""
 _SEVERAL = 2
 
 
-def inline_single_use_ctes(query: exp.Query, _facts: Facts) -> exp.Query:
+def inline_single_use_ctes(query: exp.Query, facts: Facts) -> exp.Query:
     """Put each plain CTE that is referenced exactly once in the place of its reference.
 
     WITH c AS (SELECT t.a FROM t) SELECT x.a FROM c AS x → SELECT x.a FROM (SELECT t.a FROM t) AS x
     """
-    while query.find(exp.CTE) is not None:
-        uses = _references(query)
-        single = next(
-            (
-                (cte, tables[0])
-                for cte, tables in uses
-                if len(tables) == 1 and not _is_recursive(cte) and _is_plain(tables[0])
-            ),
-            None,
-        )
-        if single is None:
-            return query
-        cte, table = single
+    if not facts.has(query, exp.CTE):
+        return query
+    for cte, tables in _references(query, facts):
+        if len(tables) != 1 or _is_recursive(cte) or not _is_plain(tables[0]):
+            continue
         with_ = cte.parent
         assert isinstance(with_, exp.With)
-        body = cte.this
         cte.pop()
         if not with_.expressions:
             with_.pop()
-        table.replace(exp.Subquery(this=body, alias=exp.TableAlias(this=table.args["alias"].this)))
+        tables[0].replace(exp.Subquery(this=cte.this, alias=exp.TableAlias(this=tables[0].args["alias"].this)))
     return query
 
 
-def inline_small_ctes(query: exp.Query, _facts: Facts) -> exp.Query:
+def inline_small_ctes(query: exp.Query, facts: Facts) -> exp.Query:
     """Put a copy of each small plain CTE in the place of every reference, which is what the engine does with all.
 
     WITH c AS (SELECT t.a FROM t) SELECT x.a FROM c AS x, c AS y
@@ -50,11 +39,11 @@ def inline_small_ctes(query: exp.Query, _facts: Facts) -> exp.Query:
     The copies of one CTE may add so many nodes: each of a chain of CTEs that join the one before with itself doubles.
     Not where a row's place shows in the result: the copies agree about it only as long as the engine plans them alike.
     """
-    if query.find(exp.CTE) is None or any(with_.recursive for with_ in query.find_all(exp.With)):
+    if not facts.has(query, exp.CTE) or any(with_.recursive for with_ in facts.nodes(query, exp.With)):
         return query
-    if is_order_dependent(query):
+    if facts.is_order_dependent(query):
         return query
-    for cte, tables in _references(query):
+    for cte, tables in _references(query, facts):
         size = sum(1 for _ in cte.this.walk())
         # A body of CTEs, and a reference in one that has been copied by now, wait for the next round.
         if cte.this.find(exp.With) is not None or size * (len(tables) - 1) > MOST_COPIES or len(tables) < _SEVERAL:
@@ -67,19 +56,19 @@ def inline_small_ctes(query: exp.Query, _facts: Facts) -> exp.Query:
             cte.pop()
             if isinstance(with_, exp.With) and not with_.expressions:
                 with_.pop()
-            return inline_small_ctes(query, _facts)
+            return inline_small_ctes(query, facts)
     return query
 
 
-def order_ctes(query: exp.Query, _facts: Facts) -> exp.Query:
+def order_ctes(query: exp.Query, facts: Facts) -> exp.Query:
     """Order the CTEs of each WITH by first use, each after those it reads itself.
 
     WITH b AS (…), a AS (…) SELECT … FROM a JOIN b … → WITH a AS (…), b AS (…) SELECT … FROM a JOIN b …
     """
-    withs = [with_ for with_ in query.find_all(exp.With) if len(with_.expressions) > 1]
+    withs = [with_ for with_ in facts.nodes(query, exp.With) if len(with_.expressions) > 1]
     if not withs:
         return query
-    uses = {id(table): cte for cte, tables in _references(query) for table in tables}
+    uses = {id(table): cte for cte, tables in _references(query, facts) for table in tables}
     for with_ in withs:
         if with_.recursive or with_.parent is None:
             continue
@@ -105,12 +94,12 @@ def order_ctes(query: exp.Query, _facts: Facts) -> exp.Query:
     return query
 
 
-def _references(query: exp.Query) -> list[tuple[exp.CTE, list[exp.Table]]]:
+def _references(query: exp.Query, facts: Facts) -> list[tuple[exp.CTE, list[exp.Table]]]:
     """Every CTE of the query, innermost first, with the tables that refer to it."""
     tables: dict[int, list[exp.Table]] = {}
-    for table, cte in resolve_names(query).tables:
+    for table, cte in facts.names(query).tables:
         tables.setdefault(id(cte), []).append(table)
-    return [(cte, tables.get(id(cte), [])) for cte in reversed(list(query.find_all(exp.CTE)))]
+    return [(cte, tables.get(id(cte), [])) for cte in reversed(facts.nodes(query, exp.CTE))]
 
 
 def _is_recursive(cte: exp.CTE) -> bool:

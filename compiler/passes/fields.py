@@ -7,8 +7,8 @@ from sqlglot import exp
 from compiler.passes.facts import Facts
 
 
-def spell_fields(query: exp.Query, _facts: Facts) -> exp.Query:
+def spell_fields(query: exp.Query, facts: Facts) -> exp.Query:
     """Write every field access as a subscript, which is what the engine is shown: t.s.a → t.s['a']."""
-    for dot in list(query.find_all(exp.Dot)):
+    for dot in facts.nodes(query, exp.Dot):
         dot.replace(exp.Bracket(this=dot.this, expressions=[exp.Literal.string(dot.name)]))
     return query

@@ -23,22 +23,22 @@ def spell_aggregates(query: exp.Query, facts: Facts) -> exp.Query:
     COUNT(), COUNT(1) → COUNT(*);  COUNT(*) FILTER (WHERE a IS NOT NULL) → COUNT(a);  MIN(DISTINCT a) → MIN(a)
     COUNT(CASE WHEN p THEN 1 END) → COUNT(*) FILTER (WHERE p);  SUM(CASE WHEN p THEN a END) → SUM(a) FILTER (WHERE p)
     """
-    for count in list(query.find_all(exp.Count)):
+    for count in facts.nodes(query, exp.Count):
         if not count.expressions and (count.this is None or _is_value(count.this)):
             count.set("this", exp.Star())
-    if query.find(exp.AggFunc) is None:
+    if not facts.has(query, exp.AggFunc):
         return query
     types = facts.types(query)
-    for node in list(query.find_all(exp.Min, exp.Max)):
+    for node in facts.nodes(query, exp.Min, exp.Max):
         inner = node.this
         if not isinstance(inner, exp.Distinct) or inner.args.get("on") or node.expressions:
             continue
         if len(inner.expressions) == 1 and is_exact(types, inner.expressions[0]):
             node.set("this", inner.expressions[0])
-    for node in list(query.find_all(exp.Count, exp.Sum, exp.Min, exp.Max)):
+    for node in facts.nodes(query, exp.Count, exp.Sum, exp.Min, exp.Max):
         if not isinstance(node.parent, exp.Filter | exp.Window) and not node.expressions:
             _case_to_filter(node, types)
-    for filtered in list(query.find_all(exp.Filter)):
+    for filtered in facts.nodes(query, exp.Filter):
         _filter_to_column(filtered, types)
     return query
 
@@ -50,9 +50,9 @@ def order_group_keys(query: exp.Query, facts: Facts) -> exp.Query:
 
     Groups come in the order in which their rows do, whatever the order of the keys, but in that of the grouping sets.
     """
-    if not rows_may_move(query):
+    if not facts.of(query, rows_may_move):
         return query
-    for group in list(query.find_all(exp.Group)):
+    for group in facts.nodes(query, exp.Group):
         _write_out_all(group)
         if group.find(*_SETS) is not None and _shows_order_of_groups(query, facts):
             continue
@@ -64,20 +64,21 @@ def order_group_keys(query: exp.Query, facts: Facts) -> exp.Query:
             continue
         unique = {encode(key): key for key in keys if not _is_text(key)}
         real = [key for key in unique.values() if key.find(exp.Column)]
-        if real:
-            group.set("expressions", sorted(unique.values(), key=sort_key))
+        ordered = sorted(unique.values(), key=sort_key)
+        if real and [id(key) for key in ordered] != [id(key) for key in keys]:
+            group.set("expressions", ordered)
     return query
 
 
-def spell_distinct(query: exp.Query, _facts: Facts) -> exp.Query:
+def spell_distinct(query: exp.Query, facts: Facts) -> exp.Query:
     """Write a grouping without aggregates as DISTINCT, and drop a DISTINCT of rows that differ anyway.
 
     SELECT t.a AS a FROM t GROUP BY t.a → SELECT DISTINCT t.a AS a FROM t
     SELECT DISTINCT t.a AS a, COUNT(*) AS n FROM t GROUP BY t.a → SELECT t.a AS a, COUNT(*) AS n FROM t GROUP BY t.a
     """
-    if not rows_may_move(query):
+    if not facts.of(query, rows_may_move):
         return query
-    for select in list(query.find_all(exp.Select)):
+    for select in facts.nodes(query, exp.Select):
         group = select.args.get("group")
         if group is None or not is_plain_group(group) or not _is_simple(select):
             continue
@@ -100,10 +101,10 @@ def drop_distinct_under_distinct(query: exp.Query, facts: Facts) -> exp.Query:
     SELECT DISTINCT q.a FROM (SELECT DISTINCT t.a, t.b FROM t) AS q
     → SELECT DISTINCT q.a FROM (SELECT t.a, t.b FROM t) AS q
     """
-    if not rows_may_move(query):
+    if not facts.of(query, rows_may_move):
         return query
     types: Types | None = None
-    for outer in query.find_all(exp.Select):
+    for outer in facts.nodes(query, exp.Select):
         source = _only_source(outer)
         if source is None or not _is_simple(outer) or outer.args.get("distinct") is None:
             continue
@@ -130,7 +131,7 @@ def having_to_where(query: exp.Query, facts: Facts) -> exp.Query:
     of floats can hold 0.0 and -0.0. Not under grouping sets, whose keys can be NULL by themselves.
     """
     types: Types | None = None
-    for select in list(query.find_all(exp.Select)):
+    for select in facts.nodes(query, exp.Select):
         group, having = select.args.get("group"), select.args.get("having")
         if group is None or having is None or not is_plain_group(group):
             continue

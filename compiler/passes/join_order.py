@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from sqlglot import exp
 
 from compiler.encode import blind_key, encode
-from compiler.lexical import Reference, resolve_names
+from compiler.lexical import Reference
 from compiler.passes.facts import Facts
 from compiler.passes.joins import (
     conjuncts,
@@ -40,10 +40,10 @@ def order_inner_joins(query: exp.Query, facts: Facts) -> exp.Query:
 
     Inner joins have been made cross joins (compiler.passes.joins). Tables that the query uses alike stay as they are.
     """
-    selects = [select for select in joined_selects(query) if _is_sortable(select)]
-    if not selects or not row_order_is_open(query, facts):
+    selects = [select for select in facts.of(query, joined_selects) if _is_sortable(select)]
+    if not selects or not facts.of(query, row_order_is_open):
         return query
-    owned = columns_of_items(query)
+    owned = facts.of(query, columns_of_items)
     for select in selects:
         joins: list[exp.Join] = select.args["joins"]
         crossed = [select.args["from_"].this, *(join.this for join in joins if is_inner(join))]
@@ -51,18 +51,23 @@ def order_inner_joins(query: exp.Query, facts: Facts) -> exp.Query:
         if len(crossed) > 1:
             keys = item_keys(select, crossed, owned)
             crossed.sort(key=lambda item: keys[id(item)])
-            select.args["from_"].set("this", crossed[0])
-        first = [exp.Join(this=item, kind="CROSS") for item in crossed[1:]]
-        select.set("joins", [*first, *_ordered(select, others, owned)])
+            if select.args["from_"].this is not crossed[0]:
+                select.args["from_"].set("this", crossed[0])
+        others = _ordered(select, others, owned)
+        items = [*crossed[1:], *(join.this for join in others)]
+        if [id(join.this) for join in joins] != [id(item) for item in items] or any(
+            join.kind != "CROSS" for join in joins if is_inner(join)
+        ):
+            select.set("joins", [*(exp.Join(this=item, kind="CROSS") for item in crossed[1:]), *others])
     return query
 
 
 def order_full_join(query: exp.Query, facts: Facts) -> exp.Query:
     """Put the sides of a first FULL JOIN into one order: b FULL JOIN a ON p → a FULL JOIN b ON p."""
-    selects = [select for select in joined_selects(query) if _starts_full(select)]
-    if not selects or not row_order_is_open(query, facts):
+    selects = [select for select in facts.of(query, joined_selects) if _starts_full(select)]
+    if not selects or not facts.of(query, row_order_is_open):
         return query
-    owned = columns_of_items(query)
+    owned = facts.of(query, columns_of_items)
     for select in selects:
         from_, join = select.args["from_"], select.args["joins"][0]
         left, right = from_.this, join.this
@@ -78,11 +83,13 @@ def take_one_key(query: exp.Query, facts: Facts) -> exp.Query:
 
     SELECT b.k FROM a CROSS JOIN b WHERE a.k = b.k → SELECT a.k FROM a CROSS JOIN b WHERE a.k = b.k
     """
-    selects = [select for select in joined_selects(query) if _is_sortable(select) and _is_grouped_once(select)]
+    selects = [
+        select for select in facts.of(query, joined_selects) if _is_sortable(select) and _is_grouped_once(select)
+    ]
     if not selects:
         return query
     types = facts.types(query)
-    owned = columns_of_items(query)
+    owned = facts.of(query, columns_of_items)
     for select in selects:
         _take_one_key(select, owned, lambda column: types.of(column) if types.is_exact(column) else None)
     return query
@@ -112,7 +119,9 @@ def _take_one_key(select: exp.Select, owned: Owned, exact: Callable[[exp.Expr], 
         ranked = sorted(groups[id(own[id(column)]), column.name], key=lambda member: (keys[member[0]], member[1]))
         item, name = ranked[0]
         # Of two tables that are used alike neither can be preferred by anything but their order, which can change.
-        if all(keys[other] != keys[item] for other, _ in ranked if other != item):
+        if (item, name) != (id(own[id(column)]), column.name) and all(
+            keys[other] != keys[item] for other, _ in ranked if other != item
+        ):
             column.set("table", aliases[item].copy())
             column.set("this", exp.Identifier(this=name, quoted=True))
 
@@ -139,10 +148,10 @@ def _equal_columns(
     return groups
 
 
-def columns_of_items(query: exp.Query) -> Owned:
+def columns_of_items(query: exp.Query, facts: Facts) -> Owned:
     """The columns of every FROM item of a query, subqueries' references to it included."""
     owned: dict[int, list[exp.Column]] = {}
-    references: list[Reference] = resolve_names(query).references
+    references: list[Reference] = facts.names(query).references
     for reference in references:
         owned.setdefault(id(reference.item), []).append(reference.column)
     return owned

@@ -10,7 +10,6 @@ from compiler.encode import encode
 from compiler.functions import function_name, is_float_sensitive
 from compiler.passes.certain import looks_up_bits
 from compiler.passes.facts import Facts
-from compiler.traits import is_order_dependent
 from compiler.types import INTEGERS, Types
 
 _INEXACT = ("float", "struct", "list", "map")
@@ -27,9 +26,10 @@ def spell_joins(query: exp.Query, facts: Facts) -> exp.Query:
     RIGHT JOIN c keeps it once. So a comma stays before a RIGHT or FULL JOIN, and before any JOIN where the order of
     rows counts.
     """
-    for node in query.walk():
-        joins: list[exp.Join] = node.args.get("joins") or []
-        rigid = _has_join_after_comma(joins) and not row_order_is_open(query, facts)
+    holders = {id(join.parent): join.parent for join in facts.nodes(query, exp.Join)}
+    for holder in holders.values():
+        joins: list[exp.Join] = holder.args.get("joins") or [] if holder is not None else []
+        rigid = _has_join_after_comma(joins) and not facts.of(query, row_order_is_open)
         kept = False
         for join in reversed(joins):
             kind, side = join.kind, join.side
@@ -52,8 +52,8 @@ def pull_inner_predicates(query: exp.Query, facts: Facts) -> exp.Query:
 
     Only where every join of the SELECT is inner, LEFT, SEMI or ANTI: what filters its left side then filters its rows.
     """
-    selects = [select for select in joined_selects(query) if is_left_deep(select)]
-    if not selects or not row_order_is_open(query, facts) or looks_up_bits(query, facts):
+    selects = [select for select in facts.of(query, joined_selects) if is_left_deep(select)]
+    if not selects or not facts.of(query, row_order_is_open) or facts.of(query, looks_up_bits):
         return query
     for select in selects:
         terms = _flatten_items(select)
@@ -68,9 +68,9 @@ def pull_inner_predicates(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
-def joined_selects(query: exp.Query) -> list[exp.Select]:
+def joined_selects(query: exp.Query, facts: Facts) -> list[exp.Select]:
     """Every SELECT that joins, innermost first."""
-    return [select for select in reversed(list(query.find_all(exp.Select))) if select.args.get("joins")]
+    return [select for select in reversed(facts.nodes(query, exp.Select)) if select.args.get("joins")]
 
 
 def is_left_deep(select: exp.Select) -> bool:
@@ -123,9 +123,10 @@ def row_order_is_open(query: exp.Query, facts: Facts) -> bool:
     It can where something takes the first rows, where floats are added up, and where -0.0 and 0.0 are one group, of
     which either is kept. Ties of the outermost ORDER BY are part of the result as well.
     """
-    if is_order_dependent(query) or not _is_ordered_in_full(query):
+    if facts.is_order_dependent(query) or not _is_ordered_in_full(query):
         return False
-    nodes = [node for node in query.walk() if _may_be_sensitive(node)]
+    kinds = (exp.Select, exp.With, exp.Group, exp.SetOperation, exp.Func)
+    nodes = [node for node in facts.nodes(query, *kinds) if _may_be_sensitive(node)]
     if not nodes:
         return True
     types = facts.types(query)
@@ -185,6 +186,8 @@ def _is_ordered_in_full(query: exp.Query) -> bool:
 def _flatten_items(select: exp.Select) -> list[exp.Expr]:
     """Take inner-joined items out of their parentheses; return the predicates that tied them to the others."""
     terms: list[exp.Expr] = []
+    if not any(map(_nested_joins, items_of(select))):
+        return terms
     from_ = select.args["from_"]
     first, nested = _opened(from_.this)
     from_.set("this", first)

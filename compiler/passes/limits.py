@@ -7,18 +7,17 @@ from sqlglot import exp
 from compiler.passes.facts import Facts
 from compiler.passes.merging import is_scalar
 from compiler.passes.ordering import rows_may_move
-from compiler.types import Types
 
 _MOST = 2**62
 """Sums of literals beyond this are left alone: int64 wraps."""
 
 
-def spell_limits(query: exp.Query, _facts: Facts) -> exp.Query:
+def spell_limits(query: exp.Query, facts: Facts) -> exp.Query:
     """Write limits as literals and drop those that keep every row.
 
     LIMIT ALL, LIMIT NULL, OFFSET 0 → nothing;  LIMIT 1 + 2 → LIMIT 3
     """
-    for node in list(query.find_all(exp.Limit, exp.Offset)):
+    for node in facts.nodes(query, exp.Limit, exp.Offset):
         count = node.expression
         if node.parent is None or count is None or node.args.get("expressions"):
             continue
@@ -30,17 +29,17 @@ def spell_limits(query: exp.Query, _facts: Facts) -> exp.Query:
             continue
         if isinstance(node, exp.Offset) and number == 0:
             node.pop()
-        else:
+        elif count.is_string or count.name != str(number):
             node.set("expression", exp.Literal.number(str(number)))
     return query
 
 
-def drop_limits_of_totals(query: exp.Query, _facts: Facts) -> exp.Query:
+def drop_limits_of_totals(query: exp.Query, facts: Facts) -> exp.Query:
     """Drop a limit of one or more over aggregates without groups, which are one row.
 
     SELECT COUNT(*) AS n FROM t LIMIT 1 → SELECT COUNT(*) AS n FROM t
     """
-    for select in query.find_all(exp.Select):
+    for select in facts.nodes(query, exp.Select):
         limit = select.args.get("limit")
         if not isinstance(limit, exp.Limit) or select.args.get("offset") or select.args.get("group"):
             continue
@@ -50,7 +49,7 @@ def drop_limits_of_totals(query: exp.Query, _facts: Facts) -> exp.Query:
     return query
 
 
-def spell_no_rows(query: exp.Query, _facts: Facts) -> exp.Query:
+def spell_no_rows(query: exp.Query, facts: Facts) -> exp.Query:
     """Write a limit of no rows as a filter that none passes, where rows are neither grouped nor made.
 
     SELECT t.a AS a FROM t WHERE p LIMIT 0 → SELECT t.a AS a FROM t WHERE FALSE
@@ -58,7 +57,7 @@ def spell_no_rows(query: exp.Query, _facts: Facts) -> exp.Query:
     Not under ORDER BY: the order of a product is a promise, rows or none.
     """
     known = {"expressions", "from_", "joins", "where", "limit", "with_"}
-    for select in query.find_all(exp.Select):
+    for select in facts.nodes(query, exp.Select):
         limit = select.args.get("limit")
         if not isinstance(limit, exp.Limit) or limit.args.get("expressions") or _number(limit.expression) != 0:
             continue
@@ -80,27 +79,28 @@ def drop_orders_of_derived_tables(query: exp.Query, facts: Facts) -> exp.Query:
     """
     inner = [
         order
-        for order in query.find_all(exp.Order)
+        for order in facts.nodes(query, exp.Order)
         if isinstance(order.parent, exp.Select)
         and isinstance(order.parent.parent, exp.Subquery | exp.CTE)
         and not any(order.parent.args.get(key) for key in ("limit", "offset", "fetch"))
     ]
-    if not inner or not rows_may_move(query) or not _is_blind_to_order(query, facts.types(query)):
+    if not inner or not facts.of(query, rows_may_move) or not _is_blind_to_order(query, facts):
         return query
     for order in inner:
         order.pop()
     return query
 
 
-def _is_blind_to_order(query: exp.Query, types: Types) -> bool:
-    if query.find(exp.SetOperation, exp.Distinct, exp.Fetch, exp.Window) is not None:
+def _is_blind_to_order(query: exp.Query, facts: Facts) -> bool:
+    types = facts.types(query)
+    if facts.has(query, exp.SetOperation, exp.Distinct, exp.Fetch, exp.Window):
         return False
-    for group in query.find_all(exp.Group):
+    for group in facts.nodes(query, exp.Group):
         if any(value for key, value in group.args.items() if key != "expressions"):
             return False
         if not all(types.is_exact(key) for key in group.expressions):
             return False
-    for call in query.find_all(exp.AggFunc):
+    for call in facts.nodes(query, exp.AggFunc):
         if isinstance(call, exp.Count):
             continue
         if not isinstance(call, exp.Sum | exp.Min | exp.Max) or not types.is_exact(call.this):

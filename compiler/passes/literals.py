@@ -25,27 +25,29 @@ _UNITS = {
 """An interval is months, days and nanoseconds: no number of one is a number of another."""
 
 
-def spell_numbers(query: exp.Query, _facts: Facts) -> exp.Query:
+def spell_numbers(query: exp.Query, facts: Facts) -> exp.Query:
     """Write every number in the shortest way that is read as the same number of the same type.
 
     002 → 2;  1.50 → 1.5;  1e2 → 100.0;  .5 → 0.5
 
     The engine reads a number with a point or an exponent as the nearest double, as Python does.
     """
-    for literal in query.find_all(exp.Literal):
+    for literal in facts.nodes(query, exp.Literal):
         if not literal.is_string:
-            literal.set("this", _spelled(literal.name))
+            spelled = _spelled(literal.name)
+            if spelled != literal.name:
+                literal.set("this", spelled)
     return query
 
 
-def spell_intervals(query: exp.Query, _facts: Facts) -> exp.Query:
+def spell_intervals(query: exp.Query, facts: Facts) -> exp.Query:
     """Write an interval of one unit in months, days or seconds, as the engine holds it.
 
     INTERVAL '30 DAYS' → INTERVAL '30 day';  INTERVAL '1 year' → INTERVAL '12 month'
 
     A window's frame keeps its own: the engine reads those bounds by the type of the ordering key.
     """
-    for interval in query.find_all(exp.Interval):
+    for interval in facts.nodes(query, exp.Interval):
         literal = interval.this
         found = _INTERVAL.fullmatch(literal.name) if isinstance(literal, exp.Literal) else None
         if found is None or interval.unit or interval.find_ancestor(exp.WindowSpec):

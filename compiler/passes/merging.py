@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from compiler.functions import WindowFunction
-from compiler.lexical import resolve_names
 from compiler.passes.certain import never_fails
 from compiler.passes.facts import Facts
 from compiler.passes.names import set_apart
@@ -56,10 +55,10 @@ def merge_derived_tables(query: exp.Query, facts: Facts) -> exp.Query:
     * A derived table with joins of its own only as the first FROM item, as joins group to the left.
     * No equality of floats may come to stand beside another: the engine makes lists of them, which compare bits.
     """
-    if query.find(exp.Subquery) is None or any(with_.recursive for with_ in query.find_all(exp.With)):
+    if not facts.has(query, exp.Subquery) or any(with_.recursive for with_ in facts.nodes(query, exp.With)):
         return query
-    set_apart(query)
-    names = resolve_names(query)
+    set_apart(query, facts)
+    names = facts.names(query)
     if names.free:
         return query
     uses = Uses()
@@ -67,9 +66,9 @@ def merge_derived_tables(query: exp.Query, facts: Facts) -> exp.Query:
         alias = reference.item.args["alias"].this.name
         uses.by_alias.setdefault(alias, []).append((reference.column, reference.distance))
     types = facts.types(query)
-    positional = not rows_may_move(query)
+    positional = not facts.of(query, rows_may_move)
     merged: set[int] = set()
-    for select in list(query.find_all(exp.Select)):
+    for select in facts.nodes(query, exp.Select):
         if id(select) not in merged and select.args.get("from_") is not None and not select.args.get("laterals"):
             _merge_items(select, uses, types, merged, positional=positional)
     return query

@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 from sqlglot.optimizer.canonicalize_internal_names import canonicalize_internal_names
 
-from compiler.lexical import resolve_names
+from compiler.lexical import Names
 from compiler.passes.facts import Facts
 
 _APART = "~"
+_INTERNAL = re.compile(r"~c?\d+|_t\d+")
 _CLAUSES = (
     "expressions", "from_", "joins", "laterals", "where", "group", "having", "qualify", "windows", "order", "limit",
     "offset", "with_",
 )  # fmt: skip
 
 
-def number_names(query: exp.Query, _facts: Facts) -> exp.Query:
+def number_names(query: exp.Query, facts: Facts) -> exp.Query:
     """Number internal names in the order in which scopes are visited.
 
     SELECT o.a AS a FROM (SELECT x.b AS a FROM "input"."t" AS x) AS o
     → SELECT _t1._c0 AS a FROM (SELECT _t0.b AS _c0 FROM "input"."t" AS _t0) AS _t1
     """
-    set_apart(query)
-    return canonicalize_internal_names(query)
+    with facts.only_renaming(query):
+        _rename_all(facts.names(query))
+        return canonicalize_internal_names(query)
 
 
-def order_arguments(query: exp.Query, _facts: Facts) -> exp.Query:
+def order_arguments(query: exp.Query, facts: Facts) -> exp.Query:
     """Hold the clauses of each SELECT in the order of its text, as the inputs get their positions in that order.
 
     A pass that gives a SELECT its first WHERE or joins puts them last.
     """
-    for select in query.find_all(exp.Select):
+    for select in facts.nodes(query, exp.Select):
         present = [key for key in select.args if key in _CLAUSES]
         if present != sorted(present, key=_CLAUSES.index):
             clauses = {key: select.args.pop(key) for key in present}
             for key in sorted(present, key=_CLAUSES.index):
-                select.args[key] = clauses[key]
+                select.set(key, clauses[key])
     return query
 
 
-def set_apart(query: exp.Query) -> None:
+def set_apart(query: exp.Query, facts: Facts) -> None:
     """Give every FROM item and every CTE a name that nothing else in the query has.
 
     SQLGlot renames one scope after the other, and takes a CTE that is merely in sight for an alias of the same name
     that belongs to an outer query. With unique names there is nothing to confuse: neither that, nor a name it has given
     in an inner scope with one that still stands in an outer scope.
     """
-    names = resolve_names(query)
+    names = facts.names(query)
+    named = [node for node in (*names.items, *names.ctes) if node.args.get("alias") is not None]
+    given = [node.args["alias"].this for node in named]
+    known = {name.name for name in given if isinstance(name, exp.Identifier) and _INTERNAL.fullmatch(name.name)}
+    if len(known) < len(given):
+        _rename_all(names)
+
+
+def _rename_all(names: Names) -> None:
     aliases: dict[int, str] = {}
     for number, item in enumerate(names.items):
         alias = item.args.get("alias")

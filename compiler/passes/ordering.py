@@ -6,30 +6,31 @@ from sqlglot import exp
 
 from compiler.encode import blind_key, encode
 from compiler.passes.facts import Facts
-from compiler.traits import is_order_dependent
 
 _CUTS = ("limit", "offset", "fetch")
 
 
-def spell_ordering(query: exp.Query, _facts: Facts) -> exp.Query:
+def spell_ordering(query: exp.Query, facts: Facts) -> exp.Query:
     """Write direction and place of NULLs as the engine means them: ascending puts NULLs last, descending first.
 
     ORDER BY a ASC NULLS LAST, b DESC NULLS FIRST → ORDER BY a, b DESC
     """
-    for ordered in query.find_all(exp.Ordered):
+    for ordered in facts.nodes(query, exp.Ordered):
         descending = bool(ordered.args.get("desc"))
         nulls_first = ordered.args.get("nulls_first")
-        ordered.set("desc", descending)
-        ordered.set("nulls_first", descending if nulls_first is None else bool(nulls_first))
+        nulls_first = descending if nulls_first is None else bool(nulls_first)
+        if ordered.args.get("desc") is not descending or ordered.args.get("nulls_first") is not nulls_first:
+            ordered.set("desc", descending)
+            ordered.set("nulls_first", nulls_first)
     return query
 
 
-def order_by_outputs(query: exp.Query, _facts: Facts) -> exp.Query:
+def order_by_outputs(query: exp.Query, facts: Facts) -> exp.Query:
     """Call a key by the output that it is.
 
     SELECT t.a AS a, length(t.a) AS n FROM t ORDER BY length(a), t.a → … ORDER BY n, a
     """
-    for select in query.find_all(exp.Select):
+    for select in facts.nodes(query, exp.Select):
         order = select.args.get("order")
         if order is None or not all(isinstance(item, exp.Alias) for item in select.selects):
             continue
@@ -53,12 +54,12 @@ def order_by_outputs(query: exp.Query, _facts: Facts) -> exp.Query:
     return query
 
 
-def drop_idle_keys(query: exp.Query, _facts: Facts) -> exp.Query:
+def drop_idle_keys(query: exp.Query, facts: Facts) -> exp.Query:
     """Drop a key that an earlier one decides, and constants, as long as a key remains.
 
     ORDER BY a, 'x', b, a DESC → ORDER BY a, b
     """
-    for order in query.find_all(exp.Order):
+    for order in facts.nodes(query, exp.Order):
         if not isinstance(order.parent, exp.Select | exp.SetOperation) or order.parent.args.get("distinct_on"):
             continue
         distinct = order.parent.args.get("distinct")
@@ -74,14 +75,14 @@ def drop_idle_keys(query: exp.Query, _facts: Facts) -> exp.Query:
     return query
 
 
-def drop_inner_orders(query: exp.Query, _facts: Facts) -> exp.Query:
+def drop_inner_orders(query: exp.Query, facts: Facts) -> exp.Query:
     """Drop ORDER BY from a branch of a set operation and from the query of IN, where nothing is cut off by it.
 
     a IN (SELECT t.b FROM t ORDER BY t.c) → a IN (SELECT t.b FROM t)
     """
-    if not rows_may_move(query):
+    if not facts.of(query, rows_may_move):
         return query
-    for select in query.find_all(exp.Select):
+    for select in facts.nodes(query, exp.Select):
         if select.args.get("order") is None or any(select.args.get(cut) is not None for cut in _CUTS):
             continue
         holder = select.parent
@@ -96,12 +97,12 @@ def drop_inner_orders(query: exp.Query, _facts: Facts) -> exp.Query:
     return query
 
 
-def rows_may_move(query: exp.Query) -> bool:
+def rows_may_move(query: exp.Query, facts: Facts) -> bool:
     """Whether the rows of any part of `query` may come in another order without a trace in its result.
 
     Not where something depends on their order, nor where the query ends in ORDER BY and different rows can tie.
     """
-    if is_order_dependent(query):
+    if facts.is_order_dependent(query):
         return False
     order = query.args.get("order")
     if order is None:

@@ -38,8 +38,8 @@ def turn_right_joins(query: exp.Query, facts: Facts) -> exp.Query:
     Only in the outermost SELECT, with a WHERE that does not read a: DataFusion 55 applies a.x IS NULL above RIGHT JOIN
     to the column x of b as well, if there is one, and above a LEFT JOIN it does not.
     """
-    selects = [select for select in joined_selects(query) if select is query and _starts_right(select)]
-    if not selects or not row_order_is_open(query, facts):
+    selects = [select for select in facts.of(query, joined_selects) if select is query and _starts_right(select)]
+    if not selects or not facts.of(query, row_order_is_open):
         return query
     for select in selects:
         from_, join = select.args["from_"], select.args["joins"][0]
@@ -56,10 +56,10 @@ def narrow_outer_joins(query: exp.Query, facts: Facts) -> exp.Query:
     FROM a LEFT JOIN b ON p WHERE b.x > 1 → FROM a JOIN b ON p WHERE b.x > 1
     FROM a FULL JOIN b ON p WHERE a.x > 1 → FROM a LEFT JOIN b ON p WHERE a.x > 1
     """
-    selects = [select for select in joined_selects(query) if select.args.get("where") and _has_outer(select)]
-    if not selects or not row_order_is_open(query, facts):
+    selects = [select for select in facts.of(query, joined_selects) if select.args.get("where") and _has_outer(select)]
+    if not selects or not facts.of(query, row_order_is_open):
         return query
-    owned, types = columns_of_items(query), facts.types(query)
+    owned, types = facts.of(query, columns_of_items), facts.types(query)
     for select in selects:
         before = [select.args["from_"].this]
         wanted = _required(select, owned, types)
@@ -70,7 +70,8 @@ def narrow_outer_joins(query: exp.Query, facts: Facts) -> exp.Query:
             needs_left = any(id(item) in wanted for item in before)
             if join.side and not join.kind and not join.method and join.args.get("on") is not None:
                 keeps_left, keeps_right = keeps_left and not needs_right, keeps_right and not needs_left
-                join.set("side", _SIDES[keeps_left, keeps_right])
+                if (side := _SIDES[keeps_left, keeps_right]) != join.args["side"]:
+                    join.set("side", side)
             before.append(join.this)
     return query
 
@@ -87,12 +88,12 @@ def merge_optional_filters(query: exp.Query, facts: Facts) -> exp.Query:
     """
     selects = [
         select
-        for select in joined_selects(query)
+        for select in facts.of(query, joined_selects)
         if not _by_name(select) and any(_is_mergeable(join) for join in select.args["joins"])
     ]
-    if not selects or not row_order_is_open(query, facts):
+    if not selects or not facts.of(query, row_order_is_open):
         return query
-    owned, types = columns_of_items(query), facts.types(query)
+    owned, types = facts.of(query, columns_of_items), facts.types(query)
     for select in selects:
         for join in select.args["joins"]:
             if not _is_mergeable(join):
@@ -110,7 +111,7 @@ def drop_key_coalesce(query: exp.Query, facts: Facts) -> exp.Query:
 
     SELECT COALESCE(a.k, b.k) FROM a LEFT JOIN b ON a.k = b.k → SELECT a.k FROM a LEFT JOIN b ON a.k = b.k
     """
-    found = [node for node in query.find_all(exp.Coalesce) if _is_pair(node)]
+    found = [node for node in facts.nodes(query, exp.Coalesce) if _is_pair(node)]
     if not found:
         return query
     types = facts.types(query)

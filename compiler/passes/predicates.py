@@ -22,14 +22,14 @@ _NEGATED: dict[type[exp.Expr], type[exp.Binary]] = {
 }
 
 
-def orient_comparisons(query: exp.Query, _facts: Facts) -> exp.Query:
+def orient_comparisons(query: exp.Query, facts: Facts) -> exp.Query:
     """Write every comparison one way round.
 
     a > 5 → 5 < a;  1 = a → a = 1 (operands of =, <> and IS DISTINCT FROM by sort key)
     """
     # The innermost first, as the sort key of a comparison shows those inside it.
     kinds = (exp.GT, exp.GTE, exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
-    for node in reversed(list(query.find_all(*kinds))):
+    for node in reversed(facts.nodes(query, *kinds)):
         left, right = node.this, node.expression
         if not (_is_value(left) and _is_value(right)):
             continue
@@ -48,8 +48,8 @@ def push_not(query: exp.Query, facts: Facts) -> exp.Query:
 
     The engine orders NaN above everything, so the negation of a comparison is exact for floats too.
     """
-    negations = list(query.find_all(exp.Not))
-    if not negations or looks_up_bits(query, facts):
+    negations = facts.nodes(query, exp.Not)
+    if not negations or facts.of(query, looks_up_bits):
         return query
     done: set[int] = set()
     for node in negations:
@@ -63,14 +63,16 @@ def sort_connectors(query: exp.Query, facts: Facts) -> exp.Query:
 
     b = 1 AND a = 2 AND b = 1 → a = 2 AND b = 1
     """
-    chains = roots(query, exp.And, exp.Or)
-    if not chains or looks_up_bits(query, facts):
+    chains = roots(query, facts, exp.And, exp.Or)
+    if not chains or facts.of(query, looks_up_bits):
         return query
     for root in chains:
         kind = type(root)
         terms: list[exp.Expr] = []
         _flatten(root, kind, terms)
         ordered = _sorted_terms(terms)
+        if _is_chain_of(root, kind, ordered):
+            continue
         rebuilt = ordered[0]
         slot = exp.Null()
         root.replace(slot)
@@ -80,14 +82,14 @@ def sort_connectors(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
-def drop_parens(query: exp.Query, _facts: Facts) -> exp.Query:
+def drop_parens(query: exp.Query, facts: Facts) -> exp.Query:
     """Drop grouping parentheses: the tree already says what they group.
 
     ((a + b)) * c → (a + b) * c
 
     `render` puts back those that SQL text needs (compiler.canonical.rendered).
     """
-    for paren in list(query.find_all(exp.Paren)):
+    for paren in facts.nodes(query, exp.Paren):
         if paren.parent is not None:
             paren.replace(paren.this)
     return query
@@ -124,6 +126,15 @@ def _flatten(node: exp.Expr, kind: type[exp.Expr], terms: list[exp.Expr]) -> Non
         _flatten(node.expression, kind, terms)
     else:
         terms.append(node)
+
+
+def _is_chain_of(node: exp.Expr, kind: type[exp.Expr], terms: list[exp.Expr]) -> bool:
+    """Whether a chain has these very terms in this order, and groups to the left."""
+    for term in reversed(terms[1:]):
+        if type(node) is not kind or node.expression is not term:
+            return False
+        node = node.this
+    return node is terms[0]
 
 
 def _sorted_terms(terms: list[exp.Expr]) -> list[exp.Expr]:

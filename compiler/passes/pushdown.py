@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from compiler.encode import encode
-from compiler.lexical import resolve_names
 from compiler.passes.facts import Facts
 from compiler.passes.merging import (
     Uses,
@@ -39,11 +38,11 @@ def push_filters_under_keys(query: exp.Query, facts: Facts) -> exp.Query:
     A group keeps one of its rows' keys, so a filter sees the same before and after only where equal keys are the same
     bits: not for floats. A filter that mentions no key would empty a total that has one row on no rows.
     """
-    if query.find(exp.Subquery) is None or any(with_.recursive for with_ in query.find_all(exp.With)):
+    if not facts.has(query, exp.Subquery) or any(with_.recursive for with_ in facts.nodes(query, exp.With)):
         return query
-    set_apart(query)
+    set_apart(query, facts)
     types = facts.types(query)
-    for select in query.find_all(exp.Select):
+    for select in facts.nodes(query, exp.Select):
         where = select.args.get("where")
         if where is None or select.args.get("from_") is None or select.args.get("laterals"):
             continue
@@ -62,10 +61,10 @@ def absorb_projections(query: exp.Query, facts: Facts) -> exp.Query:
 
     DISTINCT needs all its columns, and so does a total, which would be no total without its aggregates.
     """
-    if query.find(exp.Subquery) is None or any(with_.recursive for with_ in query.find_all(exp.With)):
+    if not facts.has(query, exp.Subquery) or any(with_.recursive for with_ in facts.nodes(query, exp.With)):
         return query
-    set_apart(query)
-    names = resolve_names(query)
+    set_apart(query, facts)
+    names = facts.names(query)
     if names.free:
         return query
     uses = Uses()
@@ -73,7 +72,7 @@ def absorb_projections(query: exp.Query, facts: Facts) -> exp.Query:
         alias = reference.item.args["alias"].this.name
         uses.by_alias.setdefault(alias, []).append((reference.column, reference.distance))
     types = facts.types(query)
-    for outer in reversed(list(query.find_all(exp.Select))):
+    for outer in reversed(facts.nodes(query, exp.Select)):
         if not _merely_projects(outer):
             continue
         item = outer.args["from_"].this
@@ -91,12 +90,12 @@ def absorb_projections(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
-def drop_true_terms(query: exp.Query, _facts: Facts) -> exp.Query:
+def drop_true_terms(query: exp.Query, facts: Facts) -> exp.Query:
     """Write TRUE for a term of WHERE that compares a literal with itself, which merging leaves behind.
 
     SELECT t.a AS a FROM t WHERE 'x' = 'x' AND p → SELECT t.a AS a FROM t WHERE TRUE AND p
     """
-    for where in query.find_all(exp.Where):
+    for where in facts.nodes(query, exp.Where):
         terms: list[exp.Expr] = []
         _flatten(where.this, terms)
         for term in terms:
@@ -105,14 +104,14 @@ def drop_true_terms(query: exp.Query, _facts: Facts) -> exp.Query:
     return query
 
 
-def prune_columns(query: exp.Query, _facts: Facts) -> exp.Query:
+def prune_columns(query: exp.Query, facts: Facts) -> exp.Query:
     """Drop the columns of derived tables and CTEs that nothing reads any more: a copy of a CTE may need fewer.
 
     SELECT d.a FROM (SELECT t.a AS a, t.b AS b FROM t LIMIT 3) AS d → SELECT d.a FROM (SELECT t.a AS a FROM t …) AS d
     """
-    if query.find(exp.Subquery, exp.CTE) is None:
+    if not facts.has(query, exp.Subquery, exp.CTE):
         return query
-    set_apart(query)
+    set_apart(query, facts)
     return pruned(query)
 
 

@@ -29,7 +29,7 @@ def merge_grouped(query: exp.Query, facts: Facts) -> exp.Query:
 
     Keys of floats stay: a group can hold 0.0 and -0.0, and which of the two is computed with shows.
     """
-    for outer in list(query.find_all(exp.Select)):
+    for outer in facts.nodes(query, exp.Select):
         inner = _inner(outer, _GROUPED_PARTS)
         if inner is None or inner.args.get("group") is None or not is_plain_group(inner.args["group"]):
             continue
@@ -51,7 +51,7 @@ def merge_windowed(query: exp.Query, facts: Facts) -> exp.Query:
     SELECT q.a AS a FROM (SELECT t.a AS a, RANK() OVER (ORDER BY t.b) AS r FROM t) AS q WHERE q.r = 1
     → SELECT t.a AS a FROM t QUALIFY RANK() OVER (ORDER BY t.b) = 1
     """
-    for outer in list(query.find_all(exp.Select)):
+    for outer in facts.nodes(query, exp.Select):
         inner = _inner(outer, _WINDOWED_PARTS)
         where = outer.args.get("where")
         if inner is None or where is None or outer.find(exp.Window) is None:
@@ -73,7 +73,7 @@ def count_distinct(query: exp.Query, facts: Facts) -> exp.Query:
 
     SELECT COUNT(q.a) AS n FROM (SELECT DISTINCT t.a AS a FROM t) AS q → SELECT COUNT(DISTINCT t.a) AS n FROM t
     """
-    for outer in list(query.find_all(exp.Select)):
+    for outer in facts.nodes(query, exp.Select):
         inner = _inner(outer, _DISTINCT_PARTS)
         if inner is None or inner.args.get("distinct") is None or inner.args["distinct"].args.get("on"):
             continue

@@ -31,11 +31,11 @@ def drop_inner_distinct(query: exp.Query, facts: Facts) -> exp.Query:
 
     ANY is IN only as a term of WHERE: within another expression the engine never says NULL of IN.
     """
-    nodes = list(query.find_all(exp.In, exp.Exists, exp.EQ))
-    if not any(_tested(node) for node in nodes) or not row_order_is_open(query, facts):
+    nodes = facts.nodes(query, exp.In, exp.Exists, exp.EQ)
+    if not any(_tested(node) for node in nodes) or not facts.of(query, row_order_is_open):
         return query
     types = facts.types(query)
-    terms = {id(term) for select in query.find_all(exp.Select) for term in _tests(select)}
+    terms = {id(term) for select in facts.nodes(query, exp.Select) for term in _tests(select)}
     for node in nodes:
         select = _tested(node)
         if select is None:
@@ -68,11 +68,11 @@ def spell_semi_joins(query: exp.Query, facts: Facts) -> exp.Query:
     In a filter NULL and FALSE are one, so IN is EXISTS; NOT IN is NOT EXISTS only where neither side can be NULL. An IN
     stays where the sides have not certainly one type, whose equality is that of values.
     """
-    if query.find(exp.In) is None and not joined_selects(query):
+    if not facts.has(query, exp.In) and not facts.of(query, joined_selects):
         return query
-    if not row_order_is_open(query, facts) or looks_up_bits(query, facts):
+    if not facts.of(query, row_order_is_open) or facts.of(query, looks_up_bits):
         return query
-    for select in joined_selects(query):
+    for select in facts.of(query, joined_selects):
         if is_left_deep(select):
             _move_joins(select)
     _spell_missing(query, facts)
@@ -146,10 +146,10 @@ def _move_joins(select: exp.Select) -> None:
 
 def _spell_missing(query: exp.Query, facts: Facts) -> None:
     """LEFT JOIN b ON b.y = a.x WHERE b.y IS NULL keeps what matched nothing: where it matched, b.y is no NULL."""
-    selects = [select for select in joined_selects(query) if is_left_deep(select)]
+    selects = [select for select in facts.of(query, joined_selects) if is_left_deep(select)]
     if not selects:
         return
-    owned, types = columns_of_items(query), facts.types(query)
+    owned, types = facts.of(query, columns_of_items), facts.types(query)
     for select in selects:
         for join in list(select.args["joins"]):
             if join.side != "LEFT" or join.kind or join.args["on"].find(exp.Query) is not None:
@@ -191,11 +191,11 @@ def _is_null_test(term: exp.Expr, column: exp.Column) -> bool:
 
 
 def _spell_in(query: exp.Query, facts: Facts) -> None:
-    if not any(node.args.get("query") for node in query.find_all(exp.In)):
+    if not any(node.args.get("query") for node in facts.nodes(query, exp.In)):
         return
     types = facts.types(query)
     changes: list[tuple[exp.Expr, exp.Select, exp.Column]] = []
-    for select in query.find_all(exp.Select):
+    for select in facts.nodes(query, exp.Select):
         terms = where_terms(select)
         for term in terms:
             node = term.this if isinstance(term, exp.Not) else term

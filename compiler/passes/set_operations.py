@@ -41,7 +41,7 @@ def spell_by_name(query: exp.Query, facts: Facts) -> exp.Query:
 
     SELECT a, b … UNION ALL BY NAME SELECT b, a … → SELECT a, b … UNION ALL SELECT a, b …
     """
-    for union in list(query.find_all(exp.Union)):
+    for union in facts.nodes(query, exp.Union):
         left, right = union.this, union.expression
         if not union.args.get("by_name") or not _is_branch(left) or not _is_branch(right):
             continue
@@ -68,10 +68,10 @@ def dissolve_union_wrappers(query: exp.Query, facts: Facts) -> exp.Query:
 
     Not a filter with an equality of floats: of it and one of the branch the engine makes a list, which compares bits.
     """
-    if query.find(exp.Union) is None or _has_recursion(query) or not _may_reorder(query, facts):
+    if not facts.has(query, exp.Union) or _has_recursion(query, facts) or not facts.of(query, _may_reorder):
         return query
     types = facts.types(query)
-    for outer in list(query.find_all(exp.Select)):
+    for outer in facts.nodes(query, exp.Select):
         inner = _wrapped_union(outer)
         if inner is None:
             continue
@@ -88,11 +88,11 @@ def order_unions(query: exp.Query, facts: Facts) -> exp.Query:
 
     a UNION (b UNION ALL a) → a UNION b;  a UNION ALL (SELECT … WHERE FALSE) → a;  a UNION a → SELECT DISTINCT …
     """
-    if query.find(exp.Union) is None or _has_recursion(query) or not _may_reorder(query, facts):
+    if not facts.has(query, exp.Union) or _has_recursion(query, facts) or not facts.of(query, _may_reorder):
         return query
     types = facts.types(query)
     absorbed: set[int] = set()
-    for union in list(query.find_all(exp.Union)):
+    for union in facts.nodes(query, exp.Union):
         if id(union) in absorbed or any(value and key not in _ROOT_PARTS for key, value in union.args.items()):
             continue
         inside = _absorbed(union)
@@ -109,31 +109,32 @@ def drop_branch_distinct(query: exp.Query, facts: Facts) -> exp.Query:
 
     SELECT DISTINCT a … EXCEPT SELECT DISTINCT b … → SELECT a … EXCEPT SELECT b …
     """
-    if query.find(exp.Except, exp.Intersect) is None or not rows_may_move(query):
+    if not facts.has(query, exp.Except, exp.Intersect) or not facts.of(query, rows_may_move):
         return query
     types = facts.types(query)
-    for operation in query.find_all(exp.Except, exp.Intersect):
+    for operation in facts.nodes(query, exp.Except, exp.Intersect):
         left, right = operation.this, operation.expression
         if not operation.args.get("distinct") or operation.args.get("by_name"):
             continue
         if not _is_branch(left) or not _is_branch(right) or _kinds([left, right], types) is None:
             continue
         if all(is_exact(types, item) for item in left.selects):
-            left.set("distinct", None)
-            right.set("distinct", None)
+            for branch in (left, right):
+                if branch.args.get("distinct") is not None:
+                    branch.set("distinct", None)
     return query
 
 
-def _has_recursion(query: exp.Query) -> bool:
-    return any(with_.recursive for with_ in query.find_all(exp.With))
+def _has_recursion(query: exp.Query, facts: Facts) -> bool:
+    return any(with_.recursive for with_ in facts.nodes(query, exp.With))
 
 
 def _may_reorder(query: exp.Query, facts: Facts) -> bool:
     """Whether rows may move, and no sum of floats shows in its last bits in which order they came."""
-    if not rows_may_move(query):
+    if not facts.of(query, rows_may_move):
         return False
     types: Types | None = None
-    for node in query.find_all(exp.Func):
+    for node in facts.nodes(query, exp.Func):
         if is_float_sensitive(function_name(node) or ""):
             types = types or facts.types(query)
             if not isinstance(node, exp.Sum) or not types.is_integer(node.this):

@@ -7,7 +7,6 @@ from sqlglot import exp
 from compiler.encode import blind_key, encode
 from compiler.functions import WindowFunction
 from compiler.passes.facts import Facts
-from compiler.traits import is_order_dependent
 from compiler.types import Types
 
 _PARTS = ("partition_by", "order", "spec")
@@ -15,12 +14,12 @@ _SIGNED = frozenset({"int8", "int16", "int32", "int64"})
 _RANKS = frozenset({"rank", "dense_rank", "percent_rank", "cume_dist"})
 
 
-def inline_named_windows(query: exp.Query, _facts: Facts) -> exp.Query:
+def inline_named_windows(query: exp.Query, facts: Facts) -> exp.Query:
     """Write windows where they are used.
 
     SUM(q) OVER w … WINDOW w AS (PARTITION BY s) → SUM(q) OVER (PARTITION BY s)
     """
-    for select in list(query.find_all(exp.Select)):
+    for select in facts.nodes(query, exp.Select):
         named = select.args.get("windows") or []
         if not named or any(window.args.get("alias") for window in named):
             continue
@@ -52,7 +51,7 @@ def drop_default_frames(query: exp.Query, facts: Facts) -> exp.Query:
     only where neither the order of rows nor rounding can show.
     """
     types: Types | None = None
-    for node in query.find_all(exp.Window):
+    for node in facts.nodes(query, exp.Window):
         spec = node.args.get("spec")
         if not isinstance(spec, exp.WindowSpec):
             continue
@@ -86,10 +85,10 @@ def order_partitions(query: exp.Query, facts: Facts) -> exp.Query:
     The engine sorts by these keys, and another order of rows can show in ties, in a LIMIT, in the last bits of sums and
     in which of 0.0 and -0.0 a group keeps: so nothing is done unless nothing in the query depends on the order of rows.
     """
-    windows = [node for node in query.find_all(exp.Window) if len(node.args.get("partition_by") or []) > 1]
+    windows = [node for node in facts.nodes(query, exp.Window) if len(node.args.get("partition_by") or []) > 1]
     if not windows:
         return query
-    if is_order_dependent(query) or _may_show_order(query) or not _adds_exactly(query, facts.types(query)):
+    if facts.is_order_dependent(query) or _may_show_order(query, facts) or not _adds_exactly(query, facts):
         return query
     for node in windows:
         keys = {(blind_key(key), encode(key)): key for key in node.args["partition_by"]}
@@ -97,12 +96,12 @@ def order_partitions(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
-def spell_window_calls(query: exp.Query, _facts: Facts) -> exp.Query:
+def spell_window_calls(query: exp.Query, facts: Facts) -> exp.Query:
     """Leave out default arguments of window functions.
 
     LAG(a, 1, NULL) OVER … → LAG(a) OVER …;  NTH_VALUE(a, 1) OVER … → FIRST_VALUE(a) OVER …;  COUNT(1) → COUNT(*)
     """
-    for window in query.find_all(exp.Window):
+    for window in facts.nodes(query, exp.Window):
         node = window.this
         if isinstance(node, exp.IgnoreNulls | exp.RespectNulls | exp.Filter):
             node = node.this
@@ -112,7 +111,8 @@ def spell_window_calls(query: exp.Query, _facts: Facts) -> exp.Query:
                 arguments.pop()
             if len(arguments) == 2 and _is_one(arguments[1]):  # noqa: PLR2004 — value, offset
                 arguments.pop()
-            node.set("expressions", arguments)
+            if len(arguments) < len(node.expressions):
+                node.set("expressions", arguments)
         elif window.this is node and isinstance(node, exp.Func) and node.name.lower() == "nth_value":
             if len(node.expressions) == 2 and _is_one(node.expressions[1]):  # noqa: PLR2004 — value, position
                 node.set("this", "first_value")
@@ -159,20 +159,21 @@ def _is_exact(function: exp.Expr, types: Types) -> bool:
     return isinstance(function, exp.Sum) and types.of(function.this) in _SIGNED
 
 
-def _may_show_order(query: exp.Query) -> bool:
+def _may_show_order(query: exp.Query, facts: Facts) -> bool:
     """Whether ties of an ORDER BY, groups or named windows, which hide frames, could show in which order rows come."""
     clauses = ("order", "group", "distinct", "windows")
-    return query.find(exp.SetOperation) is not None or any(
-        select.args.get(clause) for select in query.find_all(exp.Select, exp.Subquery) for clause in clauses
+    return facts.has(query, exp.SetOperation) or any(
+        select.args.get(clause) for select in facts.nodes(query, exp.Select, exp.Subquery) for clause in clauses
     )
 
 
-def _adds_exactly(query: exp.Query, types: Types) -> bool:
+def _adds_exactly(query: exp.Query, facts: Facts) -> bool:
     """Whether no aggregate and no window of the query can tell in which order its rows come."""
-    for node in query.find_all(exp.AggFunc):
+    types = facts.types(query)
+    for node in facts.nodes(query, exp.AggFunc):
         if not _is_exact(node, types):
             return False
     return all(
         _is_exact(node.this, types) or (isinstance(node.this, WindowFunction) and node.this.name.lower() in _RANKS)
-        for node in query.find_all(exp.Window)
+        for node in facts.nodes(query, exp.Window)
     )
