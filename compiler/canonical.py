@@ -150,14 +150,10 @@ def canonical(
     Inputs are named by position in the tree ("0", "1", …), so renaming a product changes nothing. `schemas`: of the
     inputs, by name.
     """
-    tree = query.copy()
     facts = Facts(schemas)
-    if repeats_a_list(tree):
-        tree = _apply(SPELLING_PASSES, tree, facts)
-    elif volatile:
-        tree = _apply(NAMING_PASSES, tree, facts)
-    else:
-        tree = _until_stable(PASSES, tree, facts)
+    tree = _apply(SPELLING_PASSES, query.copy(), facts)
+    if not repeats_a_list(tree):
+        tree = _apply(NAMING_PASSES, tree, facts) if volatile else _until_stable(PASSES, tree, facts)
     positions: dict[str, str] = {}
     for table in tree.find_all(exp.Table, bfs=False):
         if table.db == INPUT_DB:

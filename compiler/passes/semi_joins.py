@@ -81,7 +81,7 @@ def spell_semi_joins(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def repeats_a_list(query: exp.Query) -> bool:
-    """Whether one IN (SELECT …) may stand twice in a query, not both times as a term of WHERE.
+    """Whether one IN (SELECT …) may stand twice in a SELECT, not both times as a term of WHERE.
 
     (x NOT IN (SELECT b.y FROM b) AND p) OR (x NOT IN (SELECT b.y FROM b) AND q)
 
@@ -91,10 +91,11 @@ def repeats_a_list(query: exp.Query) -> bool:
     if len(nodes) < 2:  # noqa: PLR2004 — nothing to repeat
         return False
     terms = {id(term) for select in query.find_all(exp.Select) for term in _tests(select)}
-    found: dict[tuple[str, ...], list[bool]] = {}
+    found: dict[tuple[object, ...], list[bool]] = {}
     for node in nodes:
         tables = sorted(table.name for table in node.args["query"].find_all(exp.Table))
-        found.setdefault((blind_key(node.this), *tables), []).append(id(node) in terms)
+        key = (id(node.find_ancestor(exp.Select)), blind_key(node.this), *tables)
+        found.setdefault(key, []).append(id(node) in terms)
     return any(len(places) > 1 and not all(places) for places in found.values())
 
 

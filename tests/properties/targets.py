@@ -35,12 +35,12 @@ _LITERALS = {
 }
 
 
-def random_shape(seed: int) -> str:
+def targeted_query(seed: int) -> str:
     """Return one query, the same one for the same seed on every machine."""
-    return _Shapes(random.Random(seed)).top()
+    return _Targets(random.Random(seed)).top()
 
 
-class _Shapes:
+class _Targets:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.number = 0
@@ -156,9 +156,8 @@ class _Shapes:
         if self.chance(0.2):
             branches[-1] = f"(SELECT * FROM ({branches[-1]}) AS z ORDER BY c0)"
         bracketed = [one if one.startswith("(") else f"({one})" for one in branches[1:]]
-        return (
-            f" {word} ".join([f"({branches[0]})", *bracketed]) if depth else f" {word} ".join(branches[:1] + bracketed)
-        )
+        first = f"({branches[0]})" if depth or "LIMIT" in branches[0] else branches[0]
+        return f" {word} ".join([first, *bracketed])
 
     def wrapper(self, kinds: Sequence[str], depth: int) -> str:
         inner = [

@@ -18,7 +18,7 @@ from compiler.errors import SqlError
 from properties.patterns import patterned_query
 from properties.queries import random_query
 from properties.shapes import shaped_query
-from properties.targets import random_shape
+from properties.targets import targeted_query
 from support.compiling import TestCompiler
 from support.databases import TABLES, random_database
 from support.forms import StoredDatabase, again, canonical_sql, difference, scrambled
@@ -53,7 +53,6 @@ ENGINE_LIMITS = (
 """What the engine says when it cannot plan a query with its predicates in another order, or of other internal names."""
 SUITE_QUERIES = 300
 SUITE_QUERIES_OF_A_KIND = 30
-SUITE_SHAPES = 200
 SOAK_QUERIES = 5000
 
 
@@ -243,31 +242,19 @@ def test_random_queries(databases: list[StoredDatabase], start: int) -> None:
     check_random(range(start, start + 50), databases)
 
 
-@pytest.mark.parametrize("query", [shaped_query, patterned_query])
+@pytest.mark.parametrize("query", [shaped_query, patterned_query, targeted_query])
 def test_random_queries_of_a_kind(databases: list[StoredDatabase], query: Callable[[int], str]) -> None:
     check_random(range(SUITE_QUERIES_OF_A_KIND), databases, query)
 
 
-@pytest.mark.parametrize("start", range(0, SUITE_SHAPES, 50))
-def test_random_shapes(databases: list[StoredDatabase], start: int) -> None:
-    check_random(range(start, start + 50), databases, random_shape)
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("query", [shaped_query, patterned_query])
+@pytest.mark.parametrize("query", [shaped_query, patterned_query, targeted_query])
 @pytest.mark.parametrize("start", range(10_000, 10_000 + SOAK_QUERIES, 500))
 def test_many_random_queries_of_a_kind(
     databases: list[StoredDatabase], start: int, query: Callable[[int], str]
 ) -> None:
     check_random(range(start, start + 500), databases, query)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("start", range(10_000, 10_000 + SOAK_QUERIES, 500))
-def test_many_random_shapes(databases: list[StoredDatabase], start: int) -> None:
-    check_random(range(start, start + 500), databases, random_shape)
 
 
 @pytest.mark.soak
