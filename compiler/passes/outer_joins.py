@@ -197,7 +197,7 @@ def _columns_of(item: int, items: dict[int, int], types: Types) -> Test:
 
 def has_plain_nulls(kind: str | None) -> bool:
     """Whether any comparison of a value of the type with NULL is NULL for certain: it is no struct, list or map."""
-    return is_exactly_grouped(kind) or kind in {"float", "double"}
+    return is_exactly_grouped(kind) or kind in {"float32", "float64"}
 
 
 def _has_outer(select: exp.Select) -> bool:
