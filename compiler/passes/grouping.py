@@ -22,6 +22,9 @@ def spell_aggregates(query: exp.Query, facts: Facts) -> exp.Query:
 
     COUNT(), COUNT(1) → COUNT(*);  COUNT(*) FILTER (WHERE a IS NOT NULL) → COUNT(a);  MIN(DISTINCT a) → MIN(a)
     COUNT(CASE WHEN p THEN 1 END) → COUNT(*) FILTER (WHERE p);  SUM(CASE WHEN p THEN a END) → SUM(a) FILTER (WHERE p)
+
+    Not where an aggregate with DISTINCT stands beside a sum that is not of integers: whether another one has DISTINCT
+    or a FILTER decides there in how many steps the engine adds up, which shows in rounding and in the type.
     """
     for count in facts.nodes(query, exp.Count):
         if not count.expressions and (count.this is None or _is_value(count.this)):
@@ -29,18 +32,37 @@ def spell_aggregates(query: exp.Query, facts: Facts) -> exp.Query:
     if not facts.has(query, exp.AggFunc):
         return query
     types = facts.types(query)
+    split = _added_up_in_two_steps(query, types)
     for node in facts.nodes(query, exp.Min, exp.Max):
         inner = node.this
         if not isinstance(inner, exp.Distinct) or inner.args.get("on") or node.expressions:
             continue
+        if id(node.find_ancestor(exp.Select)) in split:
+            continue
         if len(inner.expressions) == 1 and is_exact(types, inner.expressions[0]):
             node.set("this", inner.expressions[0])
     for node in facts.nodes(query, exp.Count, exp.Sum, exp.Min, exp.Max):
-        if not isinstance(node.parent, exp.Filter | exp.Window) and not node.expressions:
+        if isinstance(node.parent, exp.Filter | exp.Window) or node.expressions:
+            continue
+        if id(node.find_ancestor(exp.Select)) not in split:
             _case_to_filter(node, types)
     for filtered in facts.nodes(query, exp.Filter):
         _filter_to_column(filtered, types)
     return query
+
+
+def _added_up_in_two_steps(query: exp.Query, types: Types) -> set[int]:
+    """Return the SELECTs, by id, in which the engine may add sums up by the values of a DISTINCT, then once more."""
+    distinct: set[int] = set()
+    inexact: set[int] = set()
+    for call in query.find_all(exp.AggFunc):
+        select = id(call.find_ancestor(exp.Select))
+        if isinstance(call.this, exp.Distinct):
+            distinct.add(select)
+        of_integers = isinstance(call, exp.Sum) and types.is_integer(call.this)
+        if not of_integers and not isinstance(call, exp.Count | exp.Min | exp.Max):
+            inexact.add(select)
+    return distinct & inexact
 
 
 def order_group_keys(query: exp.Query, facts: Facts) -> exp.Query:

@@ -20,6 +20,7 @@ from compiler.passes.joins import (
     row_order_is_open,
     where_terms,
 )
+from compiler.resolve import INPUT_DB
 
 MOST_ITEMS = 64
 """A SELECT of more tables keeps its order."""
@@ -71,11 +72,33 @@ def order_full_join(query: exp.Query, facts: Facts) -> exp.Query:
     for select in selects:
         from_, join = select.args["from_"], select.args["joins"][0]
         left, right = from_.this, join.this
+        if any(is_confused(query, select, [one], other, owned, facts) for one, other in ((left, right), (right, left))):
+            continue
         keys = item_keys(select, [left, right], owned)
         if keys[id(right)] < keys[id(left)]:
             from_.set("this", right)
             join.set("this", left)
     return query
+
+
+def is_confused(
+    query: exp.Query, select: exp.Select, before: list[exp.Expr], item: exp.Expr, owned: Owned, facts: Facts
+) -> bool:
+    """Whether the engine may take a filter on the tables before a FULL or RIGHT JOIN for one on the joined `item`.
+
+    DataFusion 55 makes a RIGHT JOIN of a FULL JOIN where WHERE drops the rows without `item`, and moves what WHERE says
+    of a column before a RIGHT JOIN to the column of that name in `item`, if there is one. Around a derived table any of
+    its columns can be filtered.
+    """
+    schema = facts.schemas.get(item.name) if isinstance(item, exp.Table) and item.db == INPUT_DB else None
+    harmless = {"joins", "expressions", "group", "order"} if select is query else {"joins"}
+    for column in (column for table in before for column in owned.get(id(table), ())):
+        part: exp.Expr = column
+        while part.parent is not None and part.parent is not select:
+            part = part.parent
+        if part.arg_key not in harmless and (schema is None or column.name in schema.names):
+            return True
+    return False
 
 
 def take_one_key(query: exp.Query, facts: Facts) -> exp.Query:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from compiler.passes.facts import Facts
-from compiler.passes.join_order import Owned, columns_of_items
+from compiler.passes.join_order import Owned, columns_of_items, is_confused
 from compiler.passes.joins import (
     conjoined,
     conjuncts,
@@ -55,6 +55,8 @@ def narrow_outer_joins(query: exp.Query, facts: Facts) -> exp.Query:
 
     FROM a LEFT JOIN b ON p WHERE b.x > 1 → FROM a JOIN b ON p WHERE b.x > 1
     FROM a FULL JOIN b ON p WHERE a.x > 1 → FROM a LEFT JOIN b ON p WHERE a.x > 1
+
+    Not a FULL JOIN, nor a RIGHT JOIN that is not the first, whose filter the engine may take for one on b.
     """
     selects = [select for select in facts.of(query, joined_selects) if select.args.get("where") and _has_outer(select)]
     if not selects or not facts.of(query, row_order_is_open):
@@ -68,7 +70,9 @@ def narrow_outer_joins(query: exp.Query, facts: Facts) -> exp.Query:
             keeps_right = join.side in {"RIGHT", "FULL"}
             needs_right = id(join.this) in wanted
             needs_left = any(id(item) in wanted for item in before)
-            if join.side and not join.kind and not join.method and join.args.get("on") is not None:
+            mirrored = len(before) == 1 and not keeps_left  # a first RIGHT JOIN is executed as a LEFT JOIN
+            trusted = not keeps_right or mirrored or not is_confused(query, select, before, join.this, owned, facts)
+            if trusted and join.side and not join.kind and not join.method and join.args.get("on") is not None:
                 keeps_left, keeps_right = keeps_left and not needs_right, keeps_right and not needs_left
                 if (side := _SIDES[keeps_left, keeps_right]) != join.args["side"]:
                     join.set("side", side)

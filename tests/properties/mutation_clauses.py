@@ -158,8 +158,11 @@ def where_to_qualify(draft: Draft) -> None:
     select = draft.pick(draft.selects(lambda one: one.args.get("where") is not None and bool(own(one, exp.Window))))
     if select is not None and select.args.get("qualify") is None and not select.args.get("group"):
         condition = select.args["where"].this.copy()
+        # The engine wants a window in QUALIFY itself; this one is true of every row.
+        window = exp.Window(this=exp.Count(this=exp.Star()), over="OVER")
+        always = exp.GT(this=window, expression=exp.Literal.number("0"))
         select.set("where", None)
-        select.set("qualify", exp.Qualify(this=condition))
+        select.set("qualify", exp.Qualify(this=exp.And(this=condition, expression=always)))
         draft.changed = True
 
 

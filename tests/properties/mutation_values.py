@@ -7,15 +7,16 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from compiler.functions import ScalarFunction
-from properties.drafts import COMPARISONS, Draft, name, owner
+from properties.drafts import COMPARISONS, Draft, name, own, owner
 
 _FLOATS = ("float32", "float64")
 
 
 def _floats(draft: Draft, *kinds: type[exp.Expr]) -> list[exp.Expr]:
-    return draft.find(
-        *kinds, where=lambda n: draft.types.of(n.this) in _FLOATS or draft.types.of(n.expression) in _FLOATS
-    )
+    def of_floats(node: exp.Expr) -> bool:
+        return any(draft.types.of(column) in _FLOATS for column in own(node, exp.Column))
+
+    return draft.find(*kinds, where=of_floats)
 
 
 def other_column(draft: Draft) -> None:

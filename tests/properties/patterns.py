@@ -48,6 +48,8 @@ _PATTERNS = (
     "SELECT {a} AS n, count(DISTINCT l.{k}) AS m FROM {L} AS l LEFT JOIN {R} AS r ON l.{k} = r.{j} WHERE {lp}",
     "SELECT {l1}, (SELECT count(*) FROM {R} AS r WHERE r.{j} = l.{k} AND {rp}) AS n FROM {L} AS l WHERE {lp}",
     "SELECT {l1}, (SELECT max(r.{j}) FROM {R} AS r WHERE {rp}) AS n FROM {L} AS l LEFT SEMI JOIN {R} AS s ON s.{j} = l.{k}",
+    "SELECT {l1}, t.x + t.y + 0.1 AS s, t.x * t.y * 3.5 AS p FROM {L} AS l JOIN readings AS t ON t.sensor_id = {v0} WHERE {lp}",
+    "SELECT t.sensor_id AS a, t.x AS b FROM readings AS t WHERE t.x = 0.0 AND t.y IN (0.0, 1.5) OR t.y = 0.0 OR NOT t.ok",
     "SELECT {l1}, CASE WHEN {lp} THEN l.{k} WHEN {lp2} THEN NULL ELSE l.{k} END AS k FROM {L} AS l WHERE NOT ({lp3} AND {lp4})",
 )  # fmt: skip
 
@@ -70,6 +72,7 @@ class _Patterns(Shapes):
             "k": k,
             "j": j,
             "v": literal,
+            "v0": self.rng.choice(("0", "1", "2")),
             "not": self.rng.choice(("", "NOT ")),
             "op": self.rng.choice(("UNION", "UNION ALL", "INTERSECT", "EXCEPT")),
             "p": (self.column(of_left, STR) or "").rpartition(".")[2],
