@@ -128,8 +128,9 @@ def draft_tree(compiled: Compiled) -> exp.Query | None:
         tree = item.this.pop()  # the rows of a UNION were put in order
     if any(with_.recursive for with_ in tree.find_all(exp.With)):
         return None
-    tree = drop_parens(tree, Facts({}))
-    set_apart(tree)
+    facts = Facts({})
+    tree = drop_parens(tree, facts)
+    set_apart(tree, facts)
     return tree
 
 
