@@ -53,7 +53,7 @@ _Next = Callable[[Name], Iterable[tuple[Name, Edge]]]
 
 @dataclass(frozen=True)
 class Lineage:
-    """Of a whole project. columns: of each product, and of each source that a rule reads; edges: by product."""
+    """Of a whole project. columns: of each source that a rule reads, and of each product; edges: by product."""
 
     columns: Mapping[str, tuple[str, ...]]
     edges: Mapping[str, tuple[Edge, ...]]
