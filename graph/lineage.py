@@ -82,8 +82,7 @@ class Lineage:
         ]
 
     def _read_by(self, name: Name) -> list[tuple[Name, Edge]]:
-        edges = [*self._into.get(name, ()), *self._into.get((name.table, None), ())]
-        return [(Name(edge.input, edge.column), edge) for edge in edges]
+        return [*self._into.get(name, ()), *self._into.get((name.table, None), ())]
 
     def _readers_of(self, name: Name) -> list[tuple[Name, Edge]]:
         return [
@@ -93,11 +92,11 @@ class Lineage:
         ]
 
     @cached_property
-    def _into(self) -> dict[tuple[str, str | None], list[Edge]]:
-        into: dict[tuple[str, str | None], list[Edge]] = {}
+    def _into(self) -> dict[tuple[str, str | None], list[tuple[Name, Edge]]]:
+        into: dict[tuple[str, str | None], list[tuple[Name, Edge]]] = {}
         for product, edges in self.edges.items():
             for edge in edges:
-                into.setdefault((product, edge.output), []).append(edge)
+                into.setdefault((product, edge.output), []).append((Name(edge.input, edge.column), edge))
         return into
 
     @cached_property
