@@ -62,6 +62,17 @@ class Lineage:
         """Return what a column depends on, nearest first."""
         return _walk(name, self._read_by, depth)
 
+    def upstream_of_rows(self, table: str, depth: int | None = None) -> list[Step]:
+        """Return what every column of a product depends on, because it decides about rows."""
+        start = Name(table, "")
+        return _walk(
+            start, lambda name: self._into.get((table, None), ()) if name is start else self._read_by(name), depth
+        )
+
+    def upstream_of_values(self, name: Name, depth: int | None = None) -> list[Step]:
+        """Return what a column depends on besides that."""
+        return _walk(name, lambda other: self._into.get(name, ()) if other is name else self._read_by(other), depth)
+
     def downstream(self, name: Name, depth: int | None = None) -> list[Step]:
         """Return what depends on a column, nearest first."""
         return _walk(name, self._readers_of, depth)

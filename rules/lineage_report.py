@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from graph.lineage import Lineage, Name, Step
 from rules.report import document, table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from graph.lineage import Lineage, Name, Step
 
 
 @dataclass(frozen=True)
@@ -50,26 +49,51 @@ def table_document(lineage: Lineage, table: str, answers: Iterable[Answer]) -> d
     return document("lineage", status="ok", **{kind: table}, columns=[_fields(one) for one in answers])
 
 
-def tree_lines(one: Answer, width: int | None) -> list[str]:
+def column_tree(one: Answer, width: int | None) -> list[str]:
     """Return a column's lineage as a tree, every column once for each way in which it takes part.
 
     width: of a terminal, to which lines are cut.
     """
-    lines = [str(one.name)]
-    for word, steps in (("upstream", one.upstream), ("downstream", one.downstream)):
-        if steps is not None:
-            rows = _rows(steps)
-            lines.append(f"  {word}" if rows else f"  {word}: none")
-            lines += table_lines(rows[0], rows[1:], width=width) if rows else []
-    if one.upstream:
-        lines.append(f"  sources: {', '.join(map(str, one.sources)) or 'none'}")
-    return lines
+    return [*_trees(one, width), *_sources(one.sources if one.upstream else None)]
+
+
+def table_tree(lineage: Lineage, table: str, question: Question, width: int | None) -> list[str]:
+    """Return the lineage of a table's columns as trees; what controls all of them stands before them, once."""
+    lines: list[str] = []
+    shared = lineage.upstream_of_rows(table, question.depth) if question.upstream else []
+    if shared:
+        lines += [table, "  every column", *_tree(shared, width), ""]
+    found: set[Name] = set(lineage.sources(shared))
+    for name in (Name(table, column) for column in lineage.columns[table]):
+        up = lineage.upstream_of_values(name, question.depth) if question.upstream else None
+        down = lineage.downstream(name, question.depth) if question.downstream else None
+        found.update(lineage.sources(up or []))
+        lines += [*_trees(Answer(name, up, down, []), width), ""]
+    closing = _sources(sorted(found) if question.upstream and table in lineage.edges else None)
+    return [*lines, table, *closing] if closing else lines[:-1]
 
 
 def names_only(answers: Iterable[Answer]) -> list[str]:
     """Return every column that takes part, once, nearest first."""
     found = [step.name for one in answers for step in (*(one.upstream or ()), *(one.downstream or ()))]
     return list(dict.fromkeys(map(str, found)))
+
+
+def _trees(one: Answer, width: int | None) -> list[str]:
+    lines = [str(one.name)]
+    for word, steps in (("upstream", one.upstream), ("downstream", one.downstream)):
+        if steps is not None:
+            lines += [f"  {word}", *_tree(steps, width)] if steps else [f"  {word}: none"]
+    return lines
+
+
+def _tree(steps: list[Step], width: int | None) -> list[str]:
+    rows = _rows(steps)
+    return table_lines(rows[0], rows[1:], width=width)
+
+
+def _sources(names: list[Name] | None) -> list[str]:
+    return [] if names is None else [f"  sources: {', '.join(map(str, names)) or 'none'}"]
 
 
 def _fields(one: Answer) -> dict[str, Any]:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from graph.lineage import Lineage, Name
 from rules.arguments import positive
 from rules.errors import UserError, UserErrors
-from rules.lineage_report import Answer, Question, answer, column_document, names_only, table_document, tree_lines
+from rules.lineage_report import (
+    Question,
+    answer,
+    column_document,
+    column_tree,
+    names_only,
+    table_document,
+    table_tree,
+)
 from rules.roots import find_root
 from rules.tracing import Traced, trace
 
@@ -19,10 +27,10 @@ if TYPE_CHECKING:
     from rules.output import Output
 
 _FORMATS = ("text", "json", "mermaid", "dot", "html")
-_EPILOG = """value: the column's values flow into the other's. control: they only decide which rows there are, or which
-values go together (filters, joins, groups, windows, order, DISTINCT, set operations).
+_EPILOG = """value: the column's values flow into the other's. control: they only decide which rows there
+are, or which values go together (filters, joins, groups, windows, order, DISTINCT, UNION).
 
-rules lineage revenue.total --format html > lineage.html   one page: click a column and see its whole path
+rules lineage revenue.total --format html > lineage.html   a page: click a column, see its path
 rules lineage --format html > lineage.html                 the whole project"""
 
 
@@ -53,13 +61,16 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.name is None:
         _print_drawing(form, traced.lineage, names, names[:0], output, root.name)
         return 0
+    whole = options.name == table
+    if form == "text" and whole and output.verbosity >= 0:
+        output.result(table_tree(traced.lineage, table, question, output.width(sys.stdout)))
+        return 0
     answers = [answer(traced.lineage, name, question) for name in names]
     if form == "json":
-        whole = options.name == table
-        document = table_document(traced.lineage, table, answers) if whole else column_document(answers[0])
-        output.document(document)
+        output.document(table_document(traced.lineage, table, answers) if whole else column_document(answers[0]))
     elif form == "text":
-        output.result(_text(answers, output))
+        quiet = output.verbosity < 0
+        output.result(names_only(answers) if quiet else column_tree(answers[0], output.width(sys.stdout)))
     else:
         steps = [step for one in answers for step in (*(one.upstream or ()), *(one.downstream or ()))]
         shown = dict.fromkeys([*names, *(step.name for step in steps)])
@@ -113,14 +124,6 @@ def _unknown_table(traced: Traced, table: str, root: Path) -> UserError:
     close = get_close_matches(table, [*traced.lineage.columns, *traced.broken], n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
     return UserError(f"unknown product or source '{table}'", code="unknown-product", hint=hint)
-
-
-def _text(answers: list[Answer], output: Output) -> list[str]:
-    if output.verbosity < 0:
-        return names_only(answers)
-    width = output.width(sys.stdout)
-    blocks = [tree_lines(one, width) for one in answers]
-    return [line for number, block in enumerate(blocks) for line in ([""] if number else []) + block]
 
 
 def _print_drawing(

@@ -106,6 +106,34 @@ def test_tree(project: SampleProject) -> None:
     )
 
 
+def test_tree_of_a_product_says_once_what_controls_every_column(project: SampleProject) -> None:
+    done = project.cli("lineage", "orders")
+    assert done.stdout == (
+        "orders\n"
+        "  every column\n"
+        "  └─ raw.status  control  WHERE r.status = 'paid'\n"
+        "\n"
+        "orders.id\n"
+        "  upstream\n"
+        "  └─ raw.id  value  raw.id\n"
+        "  downstream\n"
+        "  ├─ revenue.id       value    orders.id\n"
+        "  ├─ revenue.id       control  GROUP BY o.id\n"
+        "  └─ revenue.total    control  GROUP BY o.id\n"
+        "     └─ report.large  control  v.total > 10\n"
+        "\n"
+        "orders.amount\n"
+        "  upstream\n"
+        "  └─ raw.amount  value  r.amount * 2\n"
+        "  downstream\n"
+        "  └─ revenue.total    value  SUM(o.amount)\n"
+        "     └─ report.large  value  v.total > 10\n"
+        "\n"
+        "orders\n"
+        "  sources: raw.amount, raw.id, raw.status\n"
+    )
+
+
 def test_quiet_prints_names(project: SampleProject) -> None:
     done = project.cli("lineage", "revenue.total", "-q")
     assert done.stdout.split() == ["orders.amount", "orders.id", "raw.amount", "raw.id", "raw.status", "report.large"]

@@ -71,6 +71,26 @@ def test_each_step_tells_the_one_before_it() -> None:
     ]
 
 
+def test_what_decides_about_rows_and_the_rest_are_together_all() -> None:
+    assert reached(SHOP.upstream_of_rows("revenue")) == [
+        ("orders.id", "control", 1),
+        ("raw.id", "control", 2),
+        ("raw.status", "control", 2),
+    ]
+    assert reached(SHOP.upstream_of_values(Name("revenue", "total"))) == [
+        ("orders.amount", "value", 1),
+        ("raw.amount", "value", 2),
+        ("raw.status", "control", 2),
+    ]
+    for seed in range(40):
+        lineage = random_lineage(random.Random(seed))
+        for table, columns in lineage.columns.items():
+            rows = {(step.name, step.kind) for step in lineage.upstream_of_rows(table)}
+            for name in (Name(table, column) for column in columns):
+                rest = {(step.name, step.kind) for step in lineage.upstream_of_values(name)}
+                assert rows | rest == {(step.name, step.kind) for step in lineage.upstream(name)}
+
+
 def test_sources_are_what_no_rule_makes() -> None:
     assert SHOP.sources(SHOP.upstream(Name("report", "line"))) == [
         Name("raw", "amount"),
