@@ -248,10 +248,9 @@ def _edges(output: str | None, kind: Kind, trails: Trails) -> list[Edge]:
 
 def _around(column: exp.Expr) -> exp.Expr:
     """Return the select item or clause in which a column stands."""
-    node = column
-    while node.parent is not None and not isinstance(node.parent, exp.Query):
-        node = node.parent
-    return node
+    while column.parent is not None and not isinstance(column.parent, exp.Query):
+        column = column.parent
+    return column
 
 
 def _parts(node: exp.Expr) -> Iterator[tuple[exp.Expr, str | None]]:

@@ -53,7 +53,7 @@ _Next = Callable[[Name], Iterable[tuple[Name, Edge]]]
 
 @dataclass(frozen=True)
 class Lineage:
-    """Of a whole project. columns: of each product, and of each source that a rule reads; edges: by product."""
+    """Of a whole project. columns: of each source that a rule reads, and of each product; edges: by product."""
 
     columns: Mapping[str, tuple[str, ...]]
     edges: Mapping[str, tuple[Edge, ...]]
@@ -61,6 +61,17 @@ class Lineage:
     def upstream(self, name: Name, depth: int | None = None) -> list[Step]:
         """Return what a column depends on, nearest first."""
         return _walk(name, self._read_by, depth)
+
+    def upstream_of_rows(self, table: str, depth: int | None = None) -> list[Step]:
+        """Return what every column of a product depends on, because it decides about rows."""
+        start = Name(table, "")
+        return _walk(
+            start, lambda name: self._into.get((table, None), ()) if name is start else self._read_by(name), depth
+        )
+
+    def upstream_of_values(self, name: Name, depth: int | None = None) -> list[Step]:
+        """Return what a column depends on besides that."""
+        return _walk(name, lambda other: self._into.get(name, ()) if other is name else self._read_by(other), depth)
 
     def downstream(self, name: Name, depth: int | None = None) -> list[Step]:
         """Return what depends on a column, nearest first."""
@@ -82,8 +93,7 @@ class Lineage:
         ]
 
     def _read_by(self, name: Name) -> list[tuple[Name, Edge]]:
-        edges = [*self._into.get(name, ()), *self._into.get((name.table, None), ())]
-        return [(Name(edge.input, edge.column), edge) for edge in edges]
+        return [*self._into.get(name, ()), *self._into.get((name.table, None), ())]
 
     def _readers_of(self, name: Name) -> list[tuple[Name, Edge]]:
         return [
@@ -93,11 +103,11 @@ class Lineage:
         ]
 
     @cached_property
-    def _into(self) -> dict[tuple[str, str | None], list[Edge]]:
-        into: dict[tuple[str, str | None], list[Edge]] = {}
+    def _into(self) -> dict[tuple[str, str | None], list[tuple[Name, Edge]]]:
+        into: dict[tuple[str, str | None], list[tuple[Name, Edge]]] = {}
         for product, edges in self.edges.items():
             for edge in edges:
-                into.setdefault((product, edge.output), []).append(edge)
+                into.setdefault((product, edge.output), []).append((Name(edge.input, edge.column), edge))
         return into
 
     @cached_property

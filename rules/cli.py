@@ -27,6 +27,7 @@ COMMANDS = {
     "build": "bring products up to date, running only what must run",
     "plan": "say what a build would do and why, without doing it",
     "audit": "run what a build would skip once more, and compare",
+    "lineage": "tell what a column is made of, and what is made of it",
     "ls": "list products",
     "show": "print a product's rows",
     "log": "list past builds",
@@ -35,8 +36,7 @@ COMMANDS = {
 _ELSEWHERE = {
     "add": "init", "new": "init", "make": "build", "run": "build", "compile": "plan", "status": "plan",
     "dry-run": "plan", "list": "ls", "cat": "show", "head": "show", "preview": "show", "query": "show",
-    "verify": "audit",
-    "history": "log", "clean": "gc",
+    "verify": "audit", "trace": "lineage", "columns": "lineage", "history": "log", "clean": "gc",
 }  # fmt: skip
 _DESCRIPTION = "A compiler for data rules: a rebuild does the least work that is provably correct."
 _COLOR_HELP = "colour the output: auto, always or never (default: auto)"

@@ -72,6 +72,6 @@ def _compiled(root: Path, say: Say) -> Traced:
 def _lineage(index: Index, memos: Mapping[str, str], tables: Mapping[str, Iterable[str]]) -> Lineage:
     """Return the lineage of compiled products. Raises KeyError for a memo that the index has lost."""
     records: dict[str, Any] = index.lineages(memos.values())
-    columns = {name: tuple(records[memo]["columns"]) for name, memo in memos.items()}
-    columns |= {name: tuple(names) for name, names in tables.items()}
+    columns = {name: tuple(names) for name, names in tables.items()}
+    columns |= {name: tuple(records[memo]["columns"]) for name, memo in memos.items()}
     return Lineage(columns, {name: from_record(records[memo]) for name, memo in memos.items()})

@@ -1,0 +1,140 @@
+"""`rules lineage TABLE.COLUMN`: what a column is made of, and what is made of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graph.lineage import Lineage, Name
+from rules.arguments import positive
+from rules.errors import UserError, UserErrors
+from rules.lineage_report import (
+    Question,
+    answer,
+    column_document,
+    column_tree,
+    names_only,
+    table_document,
+    table_tree,
+)
+from rules.roots import find_root
+from rules.tracing import Traced, trace
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rules.output import Output
+
+_FORMATS = ("text", "json", "mermaid", "dot", "html")
+_EPILOG = """value: the column's values flow into the other's. control: they only decide which rows there
+are, or which values go together (filters, joins, groups, windows, order, DISTINCT, UNION).
+
+rules lineage revenue.total --format html > lineage.html   a page: click a column, see its path
+rules lineage --format html > lineage.html                 the whole project"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's own options."""
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="PRODUCT.COLUMN, or a product for all its columns; sources likewise"
+    )
+    parser.add_argument("--upstream", action="store_true", help="only what it is made of")
+    parser.add_argument("--downstream", action="store_true", help="only what is made of it")
+    parser.add_argument("--depth", type=positive, metavar="N", help="at most so many rules away (default: all)")
+    parser.add_argument(
+        "--format", choices=_FORMATS, metavar="FORMAT", help="text, json, mermaid, dot or html (default: text)"
+    )
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Print the lineage of a column, of every column of a product or source, or of the project as a drawing."""
+    form = _format(options, output)
+    root = find_root(Path(options.project).resolve())
+    traced = trace(root, output.message)
+    table, names = _names(traced, options.name, root)
+    if traced.broken and not options.upstream:
+        output.message(f"warning: what does not compile is left out: {', '.join(sorted(traced.broken))}")
+    both = options.upstream == options.downstream
+    question = Question(both or options.upstream, both or options.downstream, options.depth)
+    if options.name is None:
+        _print_drawing(form, traced.lineage, names, names[:0], output, root.name)
+        return 0
+    whole = options.name == table
+    if form == "text" and whole and output.verbosity >= 0:
+        output.result(table_tree(traced.lineage, table, question, output.width(sys.stdout)))
+        return 0
+    answers = [answer(traced.lineage, name, question) for name in names]
+    if form == "json":
+        output.document(table_document(traced.lineage, table, answers) if whole else column_document(answers[0]))
+    elif form == "text":
+        quiet = output.verbosity < 0
+        output.result(names_only(answers) if quiet else column_tree(answers[0], output.width(sys.stdout)))
+    else:
+        steps = [step for one in answers for step in (*(one.upstream or ()), *(one.downstream or ()))]
+        shown = dict.fromkeys([*names, *(step.name for step in steps)])
+        _print_drawing(form, traced.lineage, list(shown), names, output, options.name)
+    return 0
+
+
+def _format(options: argparse.Namespace, output: Output) -> str:
+    if output.as_json and options.format not in {None, "json"}:
+        hint = f"leave out --json to print {options.format} alone"
+        raise UserError(f"--json cannot hold --format {options.format}", code="usage", hint=hint)
+    form: str = "json" if output.as_json else options.format or "text"
+    if options.name is None and form in {"text", "json"}:
+        hint = "for the whole project as a page: rules lineage --format html"
+        raise UserError("name a product or a column", code="usage", hint=hint)
+    if form == "html" and sys.stdout.isatty():
+        raise UserError("a page is not for terminals", code="usage", hint="redirect it: > lineage.html")
+    return form
+
+
+def _names(traced: Traced, text: str | None, root: Path) -> tuple[str, list[Name]]:
+    """Return the table and the columns that are meant; every column of the project for None."""
+    columns = traced.lineage.columns
+    if text is None:
+        return "", [Name(table, column) for table, names in columns.items() for column in names]
+    table, dot, column = text.partition(".")
+    if table in traced.broken:
+        errors = traced.broken[table]
+        raise errors[0] if len(errors) == 1 else UserErrors(list(errors))
+    if table not in columns:
+        raise _unknown_table(traced, table, root)
+    if not dot:
+        return table, [Name(table, name) for name in columns[table]]
+    if column not in columns[table]:
+        from difflib import get_close_matches
+
+        close = get_close_matches(column, columns[table], n=1, cutoff=0.5)
+        hint = f"did you mean '{table}.{close[0]}'?" if close else f"its columns: {', '.join(columns[table])}"
+        raise UserError(f"unknown column '{column}' of {table}", code="unknown-column", hint=hint)
+    return table, [Name(table, column)]
+
+
+def _unknown_table(traced: Traced, table: str, root: Path) -> UserError:
+    from difflib import get_close_matches
+
+    from rules.project import load_project
+
+    if table in load_project(root).sources:
+        hint = "its columns are known once a rule reads it"
+        return UserError(f"no rule reads the source '{table}'", code="unread-source", hint=hint)
+    close = get_close_matches(table, [*traced.lineage.columns, *traced.broken], n=1, cutoff=0.5)
+    hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
+    return UserError(f"unknown product or source '{table}'", code="unknown-product", hint=hint)
+
+
+def _print_drawing(
+    form: str, lineage: Lineage, names: list[Name], focus: list[Name], output: Output, title: str
+) -> None:
+    from rules.drawing import dot, draw, mermaid
+
+    drawing = draw(lineage, names)
+    if form == "html":
+        from rules.lineage_page import page
+
+        output.result(page(drawing, f"Lineage of {title}", focus).splitlines())
+    else:
+        output.result(mermaid(drawing) if form == "mermaid" else dot(drawing))

@@ -1,0 +1,387 @@
+"""`rules lineage`: what it says in each format, what it does not import, and what it does with what is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from support.direct import run
+from support.projects import FIXTURES, SampleProject
+
+HEAVY = ("sqlglot", "ibis", "datafusion", "pyarrow", "networkx", "numpy", "msgspec")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+BROWSER_FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--window-size=1400,900",
+    "--virtual-time-budget=4000",
+]  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SampleProject:
+    sample = SampleProject(tmp_path / "project", sources=["raw"])
+    sample.parquet("raw", {"id": [1, 2, 3], "amount": [10, 20, 30], "status": ["paid", "open", "paid"]})
+    sample.sql("orders", "SELECT r.id, r.amount * 2 AS amount FROM raw AS r WHERE r.status = 'paid'")
+    sample.sql("revenue", "SELECT o.id, SUM(o.amount) AS total FROM orders AS o GROUP BY o.id")
+    sample.sql("report", "SELECT v.total > 10 AS large FROM revenue AS v")
+    return sample
+
+
+@pytest.fixture(scope="module")
+def flights(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
+    sample = SampleProject.copy_of(FIXTURES / "flights", tmp_path_factory.mktemp("lineage") / "flights")
+    run(sample.root, "plan")
+    return sample
+
+
+def test_document_of_a_column(project: SampleProject) -> None:
+    assert run(project.root, "lineage", "revenue.total") == {
+        "format": 1,
+        "command": "lineage",
+        "status": "ok",
+        "column": "revenue.total",
+        "upstream": [
+            {"column": "orders.amount", "kind": "value", "expression": "SUM(o.amount)", "depth": 1,
+             "via": "revenue.total"},
+            {"column": "orders.id", "kind": "control", "expression": "GROUP BY o.id", "depth": 1,
+             "via": "revenue.total"},
+            {"column": "raw.amount", "kind": "value", "expression": "r.amount * 2", "depth": 2, "via": "orders.amount"},
+            {"column": "raw.id", "kind": "control", "expression": "raw.id", "depth": 2, "via": "orders.id"},
+            {"column": "raw.status", "kind": "control", "expression": "WHERE r.status = 'paid'", "depth": 2,
+             "via": "orders.amount"},
+        ],
+        "downstream": [
+            {"column": "report.large", "kind": "value", "expression": "v.total > 10", "depth": 1,
+             "via": "revenue.total"},
+        ],
+        "sources": ["raw.amount", "raw.id", "raw.status"],
+    }  # fmt: skip
+
+
+def test_document_of_a_product_and_of_a_source(project: SampleProject) -> None:
+    product = run(project.root, "lineage", "revenue")
+    assert product["product"] == "revenue"
+    one = run(project.root, "lineage", "revenue.total")
+    assert [column["column"] for column in product["columns"]] == ["revenue.id", "revenue.total"]
+    assert product["columns"][1] == {key: one[key] for key in ("column", "upstream", "downstream", "sources")}
+    source = run(project.root, "lineage", "raw")
+    assert source["source"] == "raw"
+    assert [column["column"] for column in source["columns"]] == ["raw.id", "raw.amount", "raw.status"]
+    assert all(not column["upstream"] and not column["sources"] for column in source["columns"])
+
+
+def test_directions_and_depth(project: SampleProject) -> None:
+    up = run(project.root, "lineage", "revenue.total", "--upstream", "--depth", "1")
+    assert "downstream" not in up
+    assert [step["column"] for step in up["upstream"]] == ["orders.amount", "orders.id"]
+    down = run(project.root, "lineage", "raw.status", "--downstream")
+    assert {"upstream", "sources"}.isdisjoint(down)
+    assert [step["column"] for step in down["downstream"]] == [
+        "orders.amount", "orders.id", "revenue.id", "revenue.total", "report.large",
+    ]  # fmt: skip
+    assert {step["kind"] for step in down["downstream"]} == {"control"}
+
+
+def test_tree(project: SampleProject) -> None:
+    done = project.cli("lineage", "revenue.total")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "revenue.total\n"
+        "  upstream\n"
+        "  ├─ orders.amount  value    SUM(o.amount)\n"
+        "  │  ├─ raw.amount  value    r.amount * 2\n"
+        "  │  └─ raw.status  control  WHERE r.status = 'paid'\n"
+        "  └─ orders.id      control  GROUP BY o.id\n"
+        "     └─ raw.id      control  raw.id\n"
+        "  downstream\n"
+        "  └─ report.large  value  v.total > 10\n"
+        "  sources: raw.amount, raw.id, raw.status\n"
+    )
+
+
+def test_tree_of_a_product_says_once_what_controls_every_column(project: SampleProject) -> None:
+    done = project.cli("lineage", "orders")
+    assert done.stdout == (
+        "orders\n"
+        "  every column\n"
+        "  └─ raw.status  control  WHERE r.status = 'paid'\n"
+        "\n"
+        "orders.id\n"
+        "  upstream\n"
+        "  └─ raw.id  value  raw.id\n"
+        "  downstream\n"
+        "  ├─ revenue.id       value    orders.id\n"
+        "  ├─ revenue.id       control  GROUP BY o.id\n"
+        "  └─ revenue.total    control  GROUP BY o.id\n"
+        "     └─ report.large  control  v.total > 10\n"
+        "\n"
+        "orders.amount\n"
+        "  upstream\n"
+        "  └─ raw.amount  value  r.amount * 2\n"
+        "  downstream\n"
+        "  └─ revenue.total    value  SUM(o.amount)\n"
+        "     └─ report.large  value  v.total > 10\n"
+        "\n"
+        "orders\n"
+        "  sources: raw.amount, raw.id, raw.status\n"
+    )
+
+
+def test_quiet_prints_names(project: SampleProject) -> None:
+    done = project.cli("lineage", "revenue.total", "-q")
+    assert done.stdout.split() == ["orders.amount", "orders.id", "raw.amount", "raw.id", "raw.status", "report.large"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "told"),
+    [
+        ("revenu.total", "unknown-product", "did you mean 'revenue'?"),
+        ("revenue.totl", "unknown-column", "did you mean 'revenue.total'?"),
+        ("revenue.", "unknown-column", "its columns: id, total"),
+        ("zzz", "unknown-product", "rules ls lists the products"),
+    ],
+)
+def test_unknown_names(project: SampleProject, name: str, code: str, told: str) -> None:
+    error = run(project.root, "lineage", name, expect=2)["error"]
+    assert (error["code"], error["hint"]) == (code, told)
+
+
+def test_wrong_usage(project: SampleProject) -> None:
+    for arguments in (["lineage"], ["lineage", "revenue", "--format", "dot"], ["lineage", "revenue", "--depth", "0"]):
+        assert run(project.root, *arguments, expect=2)["error"]["code"] == "usage"
+
+
+def test_a_source_that_no_rule_reads(project: SampleProject) -> None:
+    project.write("rules.toml", project.read("rules.toml") + '\n[sources.spare]\npath = "data/raw.parquet"\n')
+    assert run(project.root, "lineage", "spare.id", expect=2)["error"]["code"] == "unread-source"
+
+
+def test_it_executes_nothing_and_follows_edits(project: SampleProject) -> None:
+    run(project.root, "lineage", "revenue.total")
+    assert not list((project.root / ".rules" / "objects").rglob("*.parquet"))
+    run(project.root, "build")
+    project.sql("revenue", "SELECT o.id, COUNT(*) AS total FROM orders AS o GROUP BY o.id")
+    edited = run(project.root, "lineage", "revenue.total")
+    assert {step["kind"] for step in edited["upstream"]} == {"control"}
+    assert project.product("revenue").num_rows == 2
+
+
+def test_a_new_column_of_a_source_is_seen(project: SampleProject) -> None:
+    project.sql("everything", "SELECT * FROM raw")
+    assert len(run(project.root, "lineage", "everything")["columns"]) == 3
+    project.parquet("raw", {"id": [1], "amount": [1], "status": ["paid"], "extra": [1]})
+    assert len(run(project.root, "lineage", "everything")["columns"]) == 4
+
+
+def test_a_rule_that_does_not_compile(project: SampleProject) -> None:
+    project.sql("revenue", "SELECT o.id, SUM(o.amont) AS total FROM orders AS o GROUP BY o.id")
+    for name in ("revenue.total", "report.large"):
+        error = run(project.root, "lineage", name, expect=1)["error"]
+        assert (error["code"], error["where"]) == ("unknown-column", "rules/revenue.sql:1:20")
+    left = project.cli("lineage", "orders.amount")
+    assert left.returncode == 0
+    assert left.stderr == "warning: what does not compile is left out: report, revenue\n"
+    assert "raw.amount" in left.stdout
+
+
+def test_after_the_first_answer_nothing_heavy_is_imported(project: SampleProject) -> None:
+    run(project.root, "plan")
+    script = (
+        "import json, sys; from rules.cli import main; code = main(sys.argv[1:]);"
+        f"print(json.dumps([code, [name for name in {HEAVY!r} if name in sys.modules]]))"
+    )
+    for arguments in (["revenue.total"], ["revenue", "--json"], ["revenue", "--format", "html"]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, "lineage", *arguments],
+            cwd=project.root, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
+
+
+def test_what_is_remembered_is_what_compiling_says(project: SampleProject) -> None:
+    run(project.root, "build")
+    remembered = run(project.root, "lineage", "report")
+    shutil.rmtree(project.root / ".rules")
+    assert run(project.root, "lineage", "report") == remembered
+
+
+def test_flights_from_the_last_report_to_the_sources(flights: SampleProject) -> None:
+    found = run(flights.root, "lineage", "monthly_executive.best_carrier", "--upstream")
+    kinds = {(step["column"], step["kind"]) for step in found["upstream"]}
+    assert {("airlines.name", "value"), ("airlines.carrier", "control"), ("flights.arr_delay", "control")} <= kinds
+    assert "flights.arr_delay" in found["sources"]
+    assert not {column.split(".")[0] for column in found["sources"]} - {"flights", "airlines", "weather"}
+
+
+def test_flights_up_is_down_seen_from_the_other_side(flights: SampleProject) -> None:
+    down = run(flights.root, "lineage", "flights.dep_delay", "--downstream")["downstream"]
+    assert len({step["column"] for step in down}) > 20
+    for step in down[:3]:
+        up = run(flights.root, "lineage", step["column"], "--upstream")["upstream"]
+        kinds = {(other["column"], other["kind"], other["depth"]) for other in up}
+        assert ("flights.dep_delay", step["kind"], step["depth"]) in kinds
+
+
+def test_mermaid(project: SampleProject) -> None:
+    done = project.cli("lineage", "orders.amount", "--upstream", "--format", "mermaid")
+    assert done.stdout.splitlines() == [
+        "flowchart LR",
+        '  subgraph t0["raw"]',
+        '    t0c0["amount"]',
+        '    t0c1["status"]',
+        "  end",
+        '  subgraph t1["orders"]',
+        '    t1c0["amount"]',
+        "  end",
+        "  t0c0 --> t1c0",
+        "  t0c1 -.-> t1",
+    ]
+
+
+def test_dot_can_be_laid_out(project: SampleProject) -> None:
+    project.sql("odd", 'SELECT r.id AS "a <b> & ""c""", r.amount AS "[x]" FROM raw AS r')
+    source = project.cli("lineage", "--format", "dot").stdout
+    program = Path(sys.executable).parent / "graphviz-pure"
+    laid_out = subprocess.run([program, "-Tplain"], input=source, capture_output=True, text=True, check=True).stdout
+    nodes = [line for line in laid_out.splitlines() if line.startswith("node ")]
+    edges = [line for line in laid_out.splitlines() if line.startswith("edge ")]
+    assert (len(nodes), len(edges)) == (5, source.count("->"))
+
+
+class _Addresses(HTMLParser):
+    """Collects what a page would fetch, and its texts of a kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.fetched += [value for key in ("src", "data", "action") if (value := values.get(key))]
+        if tag in {"link", "img", "iframe", "object", "embed", "use", "image"}:
+            self.fetched.append(tag)
+        for key in ("href", "xlink:href"):
+            value = values.get(key)
+            if value and not value.startswith("#"):
+                self.fetched.append(value)
+
+
+def test_page_is_whole_in_itself(project: SampleProject) -> None:
+    project.sql("odd", 'SELECT r.id AS "</script><b>", r.amount AS "a & b" FROM raw AS r')
+    page = project.cli("lineage", "--format", "html").stdout
+    addresses = _Addresses()
+    addresses.feed(page)
+    assert addresses.fetched == []
+    assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|import\(|sendBeacon", page)
+    assert "default-src 'none'" in page
+    assert page.count("</script>") == 2
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
+    assert {column for _, _, column in data["columns"]} >= {"</script><b>", "a & b", "total", "status"}
+    drawn = set(re.findall(r'<g id="(\w+)"', page))
+    assert {link[0] for link in data["links"]} <= drawn
+    assert {f"a_{one[0]}" for one in (*data["tables"], *data["columns"])} <= drawn
+
+
+def test_page_without_graphviz_says_what_is_missing(project: SampleProject) -> None:
+    run(project.root, "plan")
+    script = (
+        "import sys, sysconfig; sysconfig.get_path = lambda name: '/nowhere'; "
+        "from rules.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "lineage", "revenue", "--format", "html"],
+        cwd=project.root, env={"PATH": "/nowhere", "PYTHONPATH": ":".join(filter(None, sys.path))},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: the page needs graphviz-pure for its layout, which is not installed")
+
+
+BEHAVIOUR = """
+const steps = [], on = () => [...document.querySelectorAll("svg .node .on")].map((node) => node.id).sort();
+const id = (name) => { const [t, c] = name.split("."), d = JSON.parse(document.getElementById("data").textContent);
+  const table = d.tables.find((one) => one[1] === t)[0];
+  return c ? d.columns.find((one) => one[1] === table && one[2] === c)[0] : table; };
+const click = (name) => document.querySelector(`#a_${id(name)} a polygon`)
+  .dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
+const later = () => new Promise((done) => setTimeout(done, 50));
+const names = () => { const d = JSON.parse(document.getElementById("data").textContent);
+  const shown = new Set(on()); return d.columns.filter((one) => shown.has(`a_${one[0]}`))
+  .map((one) => `${d.tables.find((t) => t[0] === one[1])[1]}.${one[2]}`).sort(); };
+const view = () => document.querySelector("svg").getAttribute("viewBox").split(" ").map(Number);
+const report = {};
+(async () => {
+  await later(); report.opened = names();
+  click("raw.amount"); await later(); report.amount = names();
+  report.edges = [...document.querySelectorAll("svg .edge.on")].length;
+  report.title = document.querySelector("#details h2").textContent;
+  report.listed = [...document.querySelectorAll("#details li a")].map((one) => one.textContent);
+  click("raw.status"); await later(); report.status = names();
+  report.kinds = [...new Set([...document.querySelectorAll("#details li")].map((one) => one.className))];
+  document.getElementById("control").click(); await later(); report.statusByValue = names();
+  document.getElementById("control").click(); await later();
+  history.back(); await later(); report.back = names();
+  document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" })); await later(); report.let_go = names();
+  const input = document.querySelector("#search input");
+  input.focus(); input.value = "rep lar"; input.dispatchEvent(new Event("input")); await later();
+  report.found = [...document.querySelectorAll("#search li")].map((one) => one.textContent);
+  input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true })); await later();
+  report.searched = names();
+  const before = view(), picture = document.getElementById("picture");
+  picture.dispatchEvent(new WheelEvent("wheel", { deltaY: -300, clientX: 300, clientY: 300, cancelable: true }));
+  const zoomed = view(); report.zoomed = zoomed[2] < before[2];
+  picture.dispatchEvent(new PointerEvent("pointerdown", { button: 0, clientX: 300, clientY: 300, bubbles: true }));
+  window.dispatchEvent(new PointerEvent("pointermove", { clientX: 350, clientY: 300 }));
+  window.dispatchEvent(new PointerEvent("pointerup", {})); await later();
+  const moved = view(); report.moved = moved[0] < zoomed[0] && moved[2] === zoomed[2];
+  report.asked = performance.getEntriesByType("resource").length;
+})().catch((error) => { report.error = String(error); }).finally(() => {
+  const out = document.createElement("pre"); out.id = "report"; out.textContent = JSON.stringify(report);
+  document.body.append(out); });
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_page_in_a_browser(project: SampleProject, tmp_path: Path) -> None:
+    page = project.cli("lineage", "revenue.total", "--format", "html").stdout
+    copy = tmp_path / "page.html"
+    copy.write_text(page.replace("</body>", f"<script>{BEHAVIOUR}</script></body>"), encoding="utf-8")
+    report = behaviour(copy, tmp_path / "profile")
+    amount = ["orders.amount", "raw.amount", "report.large", "revenue.total"]
+    everything = ["orders.amount", "orders.id", "raw.amount", "raw.id", "raw.status", "report.large", "revenue.total"]
+    assert report == {
+        "opened": everything,
+        "amount": amount,
+        "edges": 3,
+        "title": "raw.amount",
+        "listed": ["orders.amount", "revenue.total", "report.large"],
+        "status": ["orders.amount", "orders.id", "raw.status", "report.large", "revenue.total"],
+        "kinds": ["control"],
+        "statusByValue": ["raw.status"],
+        "back": amount,
+        "let_go": [],
+        "found": ["report.large"],
+        "searched": everything,
+        "zoomed": True,
+        "moved": True,
+        "asked": 0,
+    }
+
+
+def behaviour(page: Path, profile: Path) -> dict:
+    assert CHROMIUM is not None
+    done = subprocess.run(
+        [CHROMIUM, *BROWSER_FLAGS, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    found = re.search(r'<pre id="report">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stdout[-2000:]
+    report: dict = json.loads(found[1].replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&"))
+    return report
