@@ -227,6 +227,14 @@ class Index:
             (build,),
         )
 
+    def states(self, product: str) -> list[tuple[str, str]]:
+        """Return the builds that settled a product, newest first, each with the artifact that it left."""
+        return self._rows(
+            "SELECT build, artifact FROM results JOIN builds USING (build) WHERE product = ? AND artifact IS NOT NULL "
+            "ORDER BY started DESC, build DESC",
+            (product,),
+        )
+
     # Snapshots
 
     def snapshot(self, kind: SnapshotKind) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cache.keys import Content
-from cache.records import Artifact
+from cache.records import Artifact, Product
 from graph.dag import Dag
 from graph.plan import Known, Plan, make_plan
 from graph.selection import Facts, SelectionError, select
@@ -133,7 +133,7 @@ def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapp
         if unparsed:
             raise UserErrors(unparsed)
         dag, _ = make_dag(project, rules)
-        return rules, dag, _selection(dag, rules, request, lambda: ())[0]
+        return rules, dag, choose(dag, rules, request, lambda: ())[0]
 
 
 def _prepare_to_run(project: Project, request: Request, store: Store, observer: Observer, build_id: str) -> Prepared:
@@ -175,18 +175,11 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     )
 
     def changed() -> list[str]:
-        compiled = loaded.compile(dag.order)
-        return [
-            name
-            for name, rule in compiled.items()
-            if name not in products
-            or not rule.node.is_rule_of(products[name])
-            or [entry[0] for entry in products[name].record["inputs"]] != list(rule.node.inputs)
-        ]
+        return changed_rules(loaded.compile(dag.order), products)
 
-    order, forced = _selection(dag, rules, request, changed)
+    order, forced = choose(dag, rules, request, changed)
     compiled = loaded.compile(order)
-    contents = _contents(store, project, sources, compiled, order, known)
+    contents = contents_of(store, project, sources, compiled, order, known.products)
     selected = {name: compiled[name].node for name in order if name in compiled}
     verdicts = make_plan(selected, contents, known, store.content, forced)
     loaded.files.save()
@@ -224,9 +217,21 @@ def _asks_for_changed(request: Request) -> bool:
     return any("changed" in re.split(r"[\s,+@\d]+", selector) for selector in (*request.select, *request.exclude))
 
 
-def _selection(
+def changed_rules(compiled: Mapping[str, CompiledRule], products: Mapping[str, Product]) -> list[str]:
+    """Return the rules that are new, or mean something else than in their product's last state."""
+    return [
+        name
+        for name, rule in compiled.items()
+        if name not in products
+        or not rule.node.is_rule_of(products[name])
+        or [entry[0] for entry in products[name].record["inputs"]] != list(rule.node.inputs)
+    ]
+
+
+def choose(
     dag: Dag, rules: Mapping[str, Rule], request: Request, changed: object
 ) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the products that a request selects, inputs first, and those to be forced. Raises `UserError`."""
     facts = Facts(
         tags={name: rule.options.tags for name, rule in rules.items()},
         paths={name: rule.path for name, rule in rules.items()},
@@ -243,13 +248,13 @@ def _selection(
     return order, forced.intersection(order)
 
 
-def _contents(
+def contents_of(
     store: Store,
     project: Project,
     sources: Sources,
     compiled: Mapping[str, CompiledRule],
     order: tuple[str, ...],
-    known: Known,
+    products: Mapping[str, Product],
 ) -> dict[str, Content]:
     """Return what is known of the inputs that this run does not build: sources, and products outside the selection."""
     wanted: dict[str, set[str]] = {}
@@ -265,7 +270,7 @@ def _contents(
         name: sources.content(name, sorted(columns)) for name, columns in wanted.items() if name in project.sources
     }
     for name in sorted(outside):
-        last = known.products.get(name)
+        last = products.get(name)
         if last is None or not store.present(last.artifact):
             reader = next(one for one in order if one in compiled and name in compiled[one].node.dependencies)
             message = f"{reader} reads {name}, which is not selected and has never been built"
