@@ -227,10 +227,10 @@ class Index:
             (build,),
         )
 
-    def states(self, product: str) -> list[tuple[str, str]]:
-        """Return the builds that settled a product, newest first, each with the artifact that it left."""
+    def history(self, product: str) -> list[tuple[str, str, str, str | None]]:
+        """Return what builds made of a product, newest first: build, status, reason, artifact."""
         return self._rows(
-            "SELECT build, artifact FROM results JOIN builds USING (build) WHERE product = ? AND artifact IS NOT NULL "
+            "SELECT build, results.status, reason, artifact FROM results JOIN builds USING (build) WHERE product = ? "
             "ORDER BY started DESC, build DESC",
             (product,),
         )

@@ -11,10 +11,11 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cache.keys import Content
 from cache.records import Artifact, Product
+from graph.causes import Cause, causes
 from graph.dag import Dag
 from graph.plan import Known, Plan, make_plan
 from graph.selection import Facts, SelectionError, select
@@ -40,7 +41,7 @@ class Request:
     """What is asked for: which products, under which profile, and how failures are met.
 
     audit: the share of skipped products to run again, 0 to 1. trust_engine_upgrade: keep what another version of the
-    engine computed, if a sample of it proves the same.
+    engine computed, if a sample of it proves the same. explain: find out the causes of the verdicts of a plan.
     """
 
     select: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class Request:
     keep_going: bool = False
     audit: float = 0.0
     trust_engine_upgrade: bool = False
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Prepared:
     """Everything that is known before anything is executed.
 
     order: the selected products, inputs first. broken: what is wrong with rules that cannot be built. contents: what is
-    known of inputs that are not part of this run. artifacts: those met while planning, by digest.
+    known of inputs that are not part of this run. artifacts: those met while planning, by digest. causes: by product,
+    if they were asked for.
     """
 
     project: Project
@@ -75,13 +78,14 @@ class Prepared:
     files: FileDigests
     profile: Profile
     artifacts: Mapping[str, Artifact]
+    causes: Mapping[str, list[Cause]] = field(default_factory=dict)
 
 
 def plan(project: Project, request: Request, observer: Observer) -> Prepared:
     """Plan without executing. Raises `UserError`, or `UserErrors` for rules that do not compile."""
     with open_store(project.root, observer.say, building=False) as store:
         prepared = prepare(project, request, store)
-        _refuse_broken(prepared, keep_going=request.keep_going)
+        refuse_broken(prepared, keep_going=request.keep_going)
         return prepared
 
 
@@ -118,7 +122,7 @@ def audit(project: Project, request: Request, observer: Observer) -> AuditReport
     """
     with open_store(project.root, observer.say, building=True) as store:
         prepared = prepare(project, request, store)
-        _refuse_broken(prepared, keep_going=request.keep_going)
+        refuse_broken(prepared, keep_going=request.keep_going)
         skipped = prepared.plan.skipped
         return _audited(store, prepared, _new_build_id(), skipped, _outside(prepared) | skipped, request.audit)
 
@@ -139,7 +143,7 @@ def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapp
 def _prepare_to_run(project: Project, request: Request, store: Store, observer: Observer, build_id: str) -> Prepared:
     """Prepare, and trust what another version of the engine computed only if a sample of it proves the same."""
     prepared = prepare(project, request, store)
-    _refuse_broken(prepared, keep_going=request.keep_going)
+    refuse_broken(prepared, keep_going=request.keep_going)
     trusted = {
         name: artifact
         for name, artifact in prepared.plan.skipped.items()
@@ -182,6 +186,7 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     contents = contents_of(store, project, sources, compiled, order, known.products)
     selected = {name: compiled[name].node for name in order if name in compiled}
     verdicts = make_plan(selected, contents, known, store.content, forced)
+    found = causes(verdicts, selected, known, forced) if request.explain else {}
     loaded.files.save()
     return Prepared(
         project,
@@ -198,6 +203,7 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         loaded.files,
         _profile(loaded.profile, request),
         store.artifacts,
+        found,
     )
 
 
@@ -279,7 +285,8 @@ def contents_of(
     return contents
 
 
-def _refuse_broken(prepared: Prepared, *, keep_going: bool) -> None:
+def refuse_broken(prepared: Prepared, *, keep_going: bool) -> None:
+    """Raise `UserErrors` for the selected rules that cannot be built, unless the others are to be built without."""
     errors = [
         error for name, error in prepared.broken.items() if name in prepared.order or name not in prepared.compiled
     ]

@@ -51,8 +51,8 @@ def changed_last(index: Index) -> list[str]:
 
 def before_last_change(index: Index, name: str, artifact: str) -> State:
     """Return the latest state of a product that was another table than `artifact`."""
-    for build, other in index.states(name):
-        if other != artifact:
+    for build, _, _, other in index.history(name):
+        if other not in {None, artifact}:
             return State(other, build)
     return State(None, "it has never been another table")
 
@@ -61,8 +61,8 @@ def after_build(index: Index, name: str, build: str) -> State:
     """Return a product's state when a build had ended, whether or not it was a part of it."""
     builds = [one for one, *_ in index.builds(_ALL)]
     until = set(builds[builds.index(build) :])
-    for one, artifact in index.states(name):
-        if one in until:
+    for one, _, _, artifact in index.history(name):
+        if one in until and artifact is not None:
             return State(artifact, build)
     return State(None, f"it had not been built by {build}")
 

@@ -155,7 +155,8 @@ def _samples(
 ) -> tuple[tuple[Row, Value, Value], ...]:
     old = _values(take(paths[0], [column], found.changed[0][pairs]).column(0))
     table = take(paths[1], [*key, column], found.changed[1][pairs])
-    keys, new = _rows(table.select(list(key))), _values(table.column(column))
+    keys = _rows(table.select(list(key))) if key else ({},) * len(pairs)
+    new = _values(table.column(column))
     return tuple(zip(keys, old, new, strict=True))
 
 
