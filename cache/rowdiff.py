@@ -62,6 +62,8 @@ def diff_keyed(
     single = (old_count == 1) & (new_count == 1)
     several = (old_count > 1) | (new_count > 1)
     pairs = _rows_by_id(old_ids, single, total), _rows_by_id(new_ids, single, total)
+    as_now = np.argsort(pairs[1])
+    pairs = pairs[0][as_now], pairs[1][as_now]
     rest = (
         np.flatnonzero((several & (old_count > 0) & (new_count > 0))[old_ids]),
         np.flatnonzero((several & (old_count > 0) & (new_count > 0))[new_ids]),

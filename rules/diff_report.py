@@ -139,7 +139,8 @@ def _table_lines(one: Compared) -> list[str]:
     )
     facts["rows"] += _how_compared(diff)
     if diff.duplicated:
-        facts["note"] = f"{plural(diff.duplicated, 'key')} stand in several rows, which are compared whole"
+        stands = "stands" if diff.duplicated == 1 else "stand"
+        facts["note"] = f"{plural(diff.duplicated, 'key')} {stands} in several rows, which are compared whole"
     if diff.added_columns:
         facts["new columns"] = ", ".join(diff.added_columns)
     if diff.removed_columns:

@@ -98,7 +98,8 @@ def _data(project: Project, request: Request, store: Store, options: argparse.Na
     keys = {name: loaded.rules[name].options.key for name in names}
     found = compare_states(store, products, keys, _states(loaded, store, names, options), options.limit)
     if not request.select:
-        found = [one for one in found if one.diff is None or one.diff.differs]
+        asked = bool(options.build or options.against)
+        found = [one for one in found if (one.diff.differs if one.diff else asked or one.before.artifact is not None)]
     differing = [one.name for one in found if one.diff is not None and one.diff.differs]
     if output.as_json:
         output.document(data_document(found, options.against or options.build or _LAST_STATE))

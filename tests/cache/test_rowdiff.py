@@ -82,7 +82,10 @@ def test_keyed(tmp_path: Path, seed: int) -> None:
     changed = {one: [c for c in rest if comparable(one_old[one][c]) != comparable(one_new[one][c])]
                for one in one_old.keys() & one_new.keys()}  # fmt: skip
     pairs = list(zip(*found.changed, strict=True))
-    assert {keys_before[row]: keys_after[other] for row, other in pairs} == {one: one for one in changed if changed[one]}
+    assert pairs == sorted(pairs, key=lambda pair: pair[1])
+    assert {keys_before[row]: keys_after[other] for row, other in pairs} == {
+        one: one for one in changed if changed[one]
+    }
     told: dict[tuple[str, ...], list[str]] = {}
     for column in rest:
         for pair in found.columns.get(column, ()):
