@@ -145,12 +145,8 @@ class _Search:
                 if changed:
                     names = listing([f"{entry}.{column}" for column in changed])
                     yield entry, _Change(frozenset(changed), f"{names} changed")
-                elif node.order_dependent and self._will_run(entry):
+                elif node.order_dependent and entry in self._plan.movable:
                     yield entry, _Change(None, "")  # which may hand over the same rows in another order
-
-    def _will_run(self, name: str) -> bool:
-        judgement = self._plan.judgements.get(name)
-        return judgement is not None and judgement.verdict in {"run", "maybe"}
 
 
 def _used(edges: tuple[Edge, ...], entry: str, changed: frozenset[str], outputs: frozenset[str]) -> frozenset[str]:

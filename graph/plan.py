@@ -28,8 +28,8 @@ class Node:
     """What planning needs of a compiled rule; see `compiler.compile.Compiled`.
 
     keeps_order: whether a run hands its rows over in the order of its input. edges: its column lineage, asked for only
-    where a run is ahead. formerly: the fingerprint of its last state, where
-    that is another only because rules or the engine was upgraded.
+    where a run is ahead. formerly: the fingerprint of its last state, where that is another only because rules or the
+    engine was upgraded.
     """
 
     name: str
@@ -85,11 +85,13 @@ class Known:
 class Plan:
     """Judgements by product, in the order in which they can be built.
 
-    foreseen: what each input and product holds in the end, as far as that is known before anything ran.
+    foreseen: what each input and product holds in the end, as far as that is known before anything ran. movable: the
+    products whose rows may then stand in another order.
     """
 
     judgements: Mapping[str, Judgement]
     foreseen: Mapping[str, Content]
+    movable: frozenset[str]
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -138,7 +140,7 @@ def make_plan(
             remaining = _remaining(node, judgement, settled, known, content_of)
             if remaining is not None:
                 settled[name] = remaining
-    return Plan(judgements, settled)
+    return Plan(judgements, settled, frozenset(movable))
 
 
 def _foresee(

@@ -127,6 +127,7 @@ def _compile_with_readers(loaded: Loaded, chosen: Collection[str]) -> dict[str, 
         if not wanted.keys().isdisjoint(loaded.dag.inputs[name]):
             wanted[name] = None
     compiled = loaded.compile(wanted)
+    loaded.files.save()
     _refuse_broken(loaded, chosen)
     return compiled
 

@@ -23,8 +23,8 @@ from rules.store import Store
 class Loaded:
     """The loaded rules of a project.
 
-    broken: what is wrong with rules, added to by compiling. trust_engine: see `compile_rules`. lasting: whether the files
-    are those of the work tree, and not of a commit.
+    broken: what is wrong with rules, added to by compiling. trust_engine: see `compile_rules`. lasting: whether the
+    files are those of the work tree, and not of a commit.
     """
 
     project: Project

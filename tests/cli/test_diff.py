@@ -6,12 +6,16 @@ import math
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from cache.filedigest import file_digest
+from cache.index import Index
+from cache.signatures import signature
 from support.inprocess import build, run
 from support.projects import SampleProject
 
@@ -118,6 +122,36 @@ def test_edits_and_what_they_reach(project: SampleProject, against: list[str]) -
     assert re.search(r"^ +reaches fresh, totals, report$", text, re.MULTILINE)
     assert text.splitlines()[-1] == "2 new, 1 removed, 1 row, 1 additive, 1 cosmetic"
     assert run(project, "diff", "-q", *against).stdout.split() == ["alone", "cleaned", "fresh", "totals", "lonely"]
+
+
+def test_a_column_edit_reaches_what_is_made_of_the_column(project: SampleProject) -> None:
+    project.edit("rules/totals.sql", "SUM(c.amount)", "MIN(c.amount)")
+    for against in ([], ["--against", "HEAD"]):
+        (rule,) = diff(project, *against)["rules"]
+        assert (rule["class"], rule["columns"]) == ("column", ["total"])
+        assert rule["impact"] == [{"product": "report", "columns": ["most"]}]
+    assert re.search("^ +reaches report.most$", run(project, "diff").stdout, re.MULTILINE)
+
+
+def test_a_commit_leaves_nothing_in_the_store_but_memos(project: SampleProject) -> None:
+    project.edit("rules/report.sql", "'open'", "'held'")
+    commit(project, "second")
+    diff(project)
+    before = known_state(project)
+    assert diff(project, "--against", "HEAD~1")["summary"]["row"] == 1
+    assert known_state(project) == before
+    assert not list(Path(tempfile.gettempdir()).glob("rules-*/sub/project")), "the temporary folder is gone"
+
+
+def known_state(project: SampleProject) -> tuple[Any, ...]:
+    """What the index says of the project; the digests of files that it knows must be those of the work tree."""
+    with Index(project.root / ".rules" / "index.sqlite") as index:
+        compiled = index.snapshot("compiled")
+        assert compiled is not None
+        for path, (taken, digest) in index.files().items():
+            if signature(project.root / path) == taken:
+                assert digest == file_digest(project.root / path)
+        return index.products(), compiled["products"]
 
 
 def test_comments_alone_do_not_count(project: SampleProject) -> None:

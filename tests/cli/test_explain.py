@@ -75,15 +75,15 @@ def test_what_a_reader_depends_on_is_in_its_key(project: SampleProject) -> None:
 
 
 def test_as_text(project: SampleProject) -> None:
-    project.edit("rules/cleaned.sql", "o.amount,", "o.amount + 1 AS amount,")
+    project.edit("rules/cleaned.sql", "o.amount,", "ABS(o.amount) AS amount,")
     text = run(project, "explain", "cleaned").stdout
     head, _, sql = text.partition("  canonical SQL:\n")
     assert head.startswith("cleaned\n  verdict:")
     facts = re.findall(r"^  (\w[\w ]*): +(.*)$", head, re.MULTILINE)
     assert len({match.end() for match in map(re.compile(r"  \w[\w ]*: +").match, head.splitlines()) if match}) == 1
     told = dict(facts)
-    assert told["reason"] == "column amount: orders.amount → 1 + orders.amount"
-    assert told["because"] == "← rules/cleaned.sql was edited: column amount: orders.amount → 1 + orders.amount"
+    assert told["reason"] == "column amount: orders.amount → abs(orders.amount)"
+    assert told["because"] == "← rules/cleaned.sql was edited: column amount: orders.amount → abs(orders.amount)"
     assert told["variables"] == "$least = 5"
     assert (told["input"], told["reads"]) == ("orders (source, 3 rows)", "amount, day, id")
     assert told["not read"] == "note"
@@ -118,6 +118,15 @@ def test_a_chain_down_to_an_edit(project: SampleProject) -> None:
     assert f"← totals ← cleaned ← rules/cleaned.sql was edited: {sentence}\n" in text
     assert "←" not in run(project, "plan").stdout
     assert "causes" not in run(project, "plan", "--json").document["products"][0]
+
+
+def test_a_chain_of_columns(project: SampleProject) -> None:
+    project.edit("rules/cleaned.sql", "o.amount,", "ABS(o.amount) AS amount,")
+    found = causes(project)
+    assert set(found) == {"cleaned", "totals", "report"}, "a count of rows does not depend on the column"
+    text = run(project, "plan", "--explain", "-s", "+report").stdout
+    change = "column amount: orders.amount → abs(orders.amount)"
+    assert f"← totals.total ← cleaned.amount ← rules/cleaned.sql was edited: {change}\n" in text
 
 
 def test_a_chain_down_to_a_source_column(project: SampleProject) -> None:

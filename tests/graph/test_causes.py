@@ -41,7 +41,8 @@ class World:
             volatile=False,
             order_dependent=False,
             ordered=False,
-            shape=Shape("rows", {column: column for column in columns}, frozenset(), open_rows=False),
+            keeps_order=True,
+            shape=Shape("rows", {column: column for column in columns}, frozenset(), open_rows=False, in_order=True),
             edges=lambda: edges,
         )
         self.nodes[name] = node
@@ -71,14 +72,14 @@ class World:
                 **node.__dict__,
                 "fingerprint": f"new print of {name}",
                 "parts": {"query": f"{name}, edited"},
-                "shape": Shape("other rows" if rows else "rows", shape, frozenset(), open_rows=False),
+                "shape": Shape("other rows" if rows else "rows", shape, frozenset(), open_rows=False, in_order=True),
             }
         )
 
     def causes(self, *, missing: Collection[str] = (), forced: Collection[str] = ()) -> dict[str, list[Cause]]:
         def shape(last: Product) -> Shape:
             columns = {column: column for column in self.nodes[last.name].shape.columns}
-            return Shape("rows", columns, frozenset(), open_rows=False)
+            return Shape("rows", columns, frozenset(), open_rows=False, in_order=True)
 
         known = Known(
             self.products,

@@ -20,7 +20,7 @@ def version(
     text: str = "text",
     **parts: object,
 ) -> Version:
-    shape = Shape(rows, columns or {"a": "a"}, frozenset(), open_rows=False)
+    shape = Shape(rows, columns or {"a": "a"}, frozenset(), open_rows=False, in_order=True)
     digest = f"{name} {rows} {sorted(shape.columns.items())} {sorted(parts.items())}"
     return Version(digest, tuple(inputs), {"query": digest, **parts}, shape, text)
 
@@ -84,8 +84,8 @@ def node(name: str, edges: Sequence[tuple[str | None, str, str]], *, opened: Seq
     inputs = tuple(dict.fromkeys(edge.input for edge in found))
     reads = tuple(tuple(edge.column for edge in found if edge.input == entry) for entry in inputs)
     columns = {edge.output: "x" for edge in found if edge.output is not None}
-    shape = Shape("rows", columns, frozenset(opened), open_rows=False)
-    return Node(name, name, inputs, reads, inputs, {}, False, bool(opened), False, shape, lambda: found)  # noqa: FBT003
+    shape = Shape("rows", columns, frozenset(opened), open_rows=False, in_order=True)
+    return Node(name, name, inputs, reads, inputs, {}, False, bool(opened), False, True, shape, lambda: found)  # noqa: FBT003
 
 
 def test_what_a_change_reaches() -> None:
