@@ -89,6 +89,18 @@ class BagDigester:
         return hash_json([BAG_FORMAT, self._rows, list(self._types.items()), [int(lane) for lane in self._sums]])
 
 
+def row_hashes(arrays: Sequence[pa.Array]) -> Words:
+    """Hash the rows of some columns of equal length into two lanes: shape (2, rows). Raises UnsupportedTypeError."""
+    rows = len(arrays[0]) if arrays else 0
+    hashes = _start(rows)
+    for start in range(0, rows, _SLICE):
+        for array in arrays:
+            part = hashes[:, start : start + _SLICE].copy()
+            _absorb(part, level_of(array.slice(start, _SLICE)))
+            hashes[:, start : start + _SLICE] = part
+    return hashes
+
+
 def _start(rows: int) -> Words:
     """Return fresh hashes of rows that nothing was absorbed into: shape (2 lanes, rows)."""
     return np.repeat(_SEED, rows, axis=1)

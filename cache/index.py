@@ -227,6 +227,14 @@ class Index:
             (build,),
         )
 
+    def history(self, product: str) -> list[tuple[str, str, str, str | None]]:
+        """Return what builds made of a product, newest first: build, status, reason, artifact."""
+        return self._rows(
+            "SELECT build, results.status, reason, artifact FROM results JOIN builds USING (build) WHERE product = ? "
+            "ORDER BY started DESC, build DESC",
+            (product,),
+        )
+
     # Snapshots
 
     def snapshot(self, kind: SnapshotKind) -> dict[str, Any] | None:

@@ -189,9 +189,9 @@ def named_tree(encoded: bytes, inputs: Sequence[str]) -> exp.Query:
     return tree
 
 
-def rendered(tree: exp.Query) -> str:
+def rendered(tree: exp.Query, *, pretty: bool = False) -> str:
     """Return a canonical tree as SQL text, with the parentheses that text needs."""
-    return render(parenthesised(tree.copy()))
+    return render(parenthesised(tree.copy()), pretty=pretty)
 
 
 _OPERATORS = (exp.Binary, exp.Unary, exp.Between, exp.In, exp.Not)

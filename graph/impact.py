@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cache.records import Product
     from compiler.edges import Edge
     from compiler.shape import Shape
+    from graph.plan import Node
 
 Class = Literal["cosmetic", "additive", "column", "row"]
 
@@ -83,3 +84,23 @@ def stable_columns(
                 return None
             unstable.add(edge.output)
     return frozenset(shape.columns) - unstable
+
+
+def reached(nodes: Mapping[str, Node], edited: str, change: InputChange) -> dict[str, frozenset[str] | None]:
+    """Return the products whose tables a change of `edited` can change, nearest first, and in which columns.
+
+    None: in their rows. nodes: inputs first.
+    """
+    changes = {edited: change}
+    found: dict[str, frozenset[str] | None] = {}
+    for name, node in nodes.items():
+        if name == edited or changes.keys().isdisjoint(node.inputs):
+            continue
+        unchanged = InputChange(rows=False, columns=frozenset())
+        read = {entry: changes.get(entry, unchanged) for entry in node.inputs}
+        stable = stable_columns(node.shape, None, node.edges(), read, node.inputs)
+        columns = frozenset(node.shape.columns) - stable if stable is not None else None
+        if columns is None or columns:
+            found[name] = columns
+            changes[name] = InputChange(rows=columns is None, columns=columns or frozenset())
+    return found

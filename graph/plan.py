@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cache.keys import Content, action_key
 from cache.records import Product
-from graph.impact import Edit, classify, input_changes, stable_columns
+from graph.edits import edit_between, sentences
+from graph.impact import Edit, input_changes, stable_columns
 
 if TYPE_CHECKING:
     from compiler.edges import Edge
@@ -27,8 +28,8 @@ class Node:
     """What planning needs of a compiled rule; see `compiler.compile.Compiled`.
 
     keeps_order: whether a run hands its rows over in the order of its input. edges: its column lineage, asked for only
-    where a run is ahead. formerly: the fingerprint of its last state, where
-    that is another only because rules or the engine was upgraded.
+    where a run is ahead. formerly: the fingerprint of its last state, where that is another only because rules or the
+    engine was upgraded.
     """
 
     name: str
@@ -82,9 +83,15 @@ class Known:
 
 @dataclass(frozen=True)
 class Plan:
-    """Judgements by product, in the order in which they can be built."""
+    """Judgements by product, in the order in which they can be built.
+
+    foreseen: what each input and product holds in the end, as far as that is known before anything ran. movable: the
+    products whose rows may then stand in another order.
+    """
 
     judgements: Mapping[str, Judgement]
+    foreseen: Mapping[str, Content]
+    movable: frozenset[str]
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -133,7 +140,7 @@ def make_plan(
             remaining = _remaining(node, judgement, settled, known, content_of)
             if remaining is not None:
                 settled[name] = remaining
-    return Plan(judgements)
+    return Plan(judgements, settled, frozenset(movable))
 
 
 def _foresee(
@@ -159,7 +166,7 @@ def _foresee(
         return judgement
     last = known.products.get(node.name)
     if judgement.verdict == "clean" and last is not None and last.key == judgement.key:
-        reason = f"the rule is unchanged, and what it reads of {_listing(ahead)} will be too"
+        reason = f"the rule is unchanged, and what it reads of {listing(ahead)} will be too"
         return replace(judgement, reason=reason)
     # What stands under another key than the last state's would run if the rows came in another order.
     return replace(judgement, verdict="maybe", artifact=None)
@@ -231,7 +238,7 @@ def _undecided(node: Node, last: Product | None, waiting: list[str], known: Know
         return Judgement(node.name, "run", "new rule")
     if not node.is_rule_of(last):
         return Judgement(node.name, "run", _what_changed(node, last, known), edit=_edit(node, last, known))
-    names = _listing([name for name in node.inputs if name in waiting])
+    names = listing([name for name in node.inputs if name in waiting])
     return Judgement(node.name, "maybe", f"reads {names}, which may change; it runs if a column it reads does")
 
 
@@ -267,44 +274,31 @@ def _why(node: Node, contents: Mapping[str, Content], last: Product | None, know
         if rows != content.rows:
             recounted.append(f"{name} has {content.rows:,} rows instead of {rows:,}")
     if changed:
-        return f"reads {_listing(changed)}, which changed"
+        return f"reads {listing(changed)}, which changed"
     if recounted:
-        return f"{_listing(recounted)}"
+        return f"{listing(recounted)}"
     return "its result is not in the store"
-
-
-_PARTS = {
-    "execution": "a version of rules before this one could compute a wrong table",
-    "query": "the query changed",
-    "columns": "the output columns changed",
-    "tier": "the determinism tier changed",
-    "key": "the key it is ordered by changed",
-    "volatile": "the volatile option changed",
-    "engine": "the engine's version changed",
-    "settings": "engine settings that can change its result changed",
-}
 
 
 def _edit(node: Node, last: Product | None, known: Known) -> Edit | None:
     if last is None or node.is_rule_of(last):
         return None
-    before = last.record["parts"]
-    options = (before.keys() | node.parts.keys()) - {"query", "columns"}
-    same = all(before.get(part) == node.parts.get(part) for part in options)
-    return classify(known.shape(last) if same else None, node.shape)
+    return edit_between(last.record["parts"], node.parts, lambda: known.shape(last), node.shape)
+
+
+def edits_of(node: Node, last: Product, known: Known) -> tuple[str, ...]:
+    """Say in sentences how a rule differs from the one of a product's last state."""
+    return sentences(last.record["parts"], node.parts, lambda: known.describe(node, last))
 
 
 def _what_changed(node: Node, last: Product, known: Known) -> str:
-    before = last.record["parts"]
-    for part, sentence in _PARTS.items():
-        if before.get(part) != node.parts.get(part):
-            told = known.describe(node, last) if part == "query" else ()
-            more = f", and {len(told) - 1} more" if len(told) > 1 else ""
-            return f"{told[0]}{more}" if told else sentence
-    return "the compiler's canonical form changed"
+    told = edits_of(node, last, known)
+    more = f", and {len(told) - 1} more" if len(told) > 1 else ""
+    return f"{told[0]}{more}"
 
 
-def _listing(names: list[str], most: int = 3) -> str:
+def listing(names: Sequence[str], most: int = 3) -> str:
+    """Return "a, b and c"; "a, b, c and 4 more"."""
     if len(names) > most:
         return f"{', '.join(names[:most])} and {len(names) - most} more"
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))

@@ -11,10 +11,11 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cache.keys import Content
-from cache.records import Artifact
+from cache.records import Artifact, Product
+from graph.causes import Cause, causes
 from graph.dag import Dag
 from graph.plan import Known, Plan, make_plan
 from graph.selection import Facts, SelectionError, select
@@ -40,7 +41,7 @@ class Request:
     """What is asked for: which products, under which profile, and how failures are met.
 
     audit: the share of skipped products to run again, 0 to 1. trust_engine_upgrade: keep what another version of the
-    engine computed, if a sample of it proves the same.
+    engine computed, if a sample of it proves the same. explain: find out the causes of the verdicts of a plan.
     """
 
     select: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class Request:
     keep_going: bool = False
     audit: float = 0.0
     trust_engine_upgrade: bool = False
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Prepared:
     """Everything that is known before anything is executed.
 
     order: the selected products, inputs first. broken: what is wrong with rules that cannot be built. contents: what is
-    known of inputs that are not part of this run. artifacts: those met while planning, by digest.
+    known of inputs that are not part of this run. artifacts: those met while planning, by digest. causes: by product,
+    if they were asked for.
     """
 
     project: Project
@@ -75,13 +78,14 @@ class Prepared:
     files: FileDigests
     profile: Profile
     artifacts: Mapping[str, Artifact]
+    causes: Mapping[str, list[Cause]] = field(default_factory=dict)
 
 
 def plan(project: Project, request: Request, observer: Observer) -> Prepared:
     """Plan without executing. Raises `UserError`, or `UserErrors` for rules that do not compile."""
     with open_store(project.root, observer.say, building=False) as store:
         prepared = prepare(project, request, store)
-        _refuse_broken(prepared, keep_going=request.keep_going)
+        refuse_broken(prepared, keep_going=request.keep_going)
         return prepared
 
 
@@ -118,7 +122,7 @@ def audit(project: Project, request: Request, observer: Observer) -> AuditReport
     """
     with open_store(project.root, observer.say, building=True) as store:
         prepared = prepare(project, request, store)
-        _refuse_broken(prepared, keep_going=request.keep_going)
+        refuse_broken(prepared, keep_going=request.keep_going)
         skipped = prepared.plan.skipped
         return _audited(store, prepared, _new_build_id(), skipped, _outside(prepared) | skipped, request.audit)
 
@@ -133,13 +137,13 @@ def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapp
         if unparsed:
             raise UserErrors(unparsed)
         dag, _ = make_dag(project, rules)
-        return rules, dag, _selection(dag, rules, request, lambda: ())[0]
+        return rules, dag, choose(dag, rules, request, lambda: ())[0]
 
 
 def _prepare_to_run(project: Project, request: Request, store: Store, observer: Observer, build_id: str) -> Prepared:
     """Prepare, and trust what another version of the engine computed only if a sample of it proves the same."""
     prepared = prepare(project, request, store)
-    _refuse_broken(prepared, keep_going=request.keep_going)
+    refuse_broken(prepared, keep_going=request.keep_going)
     trusted = {
         name: artifact
         for name, artifact in prepared.plan.skipped.items()
@@ -175,20 +179,14 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     )
 
     def changed() -> list[str]:
-        compiled = loaded.compile(dag.order)
-        return [
-            name
-            for name, rule in compiled.items()
-            if name not in products
-            or not rule.node.is_rule_of(products[name])
-            or [entry[0] for entry in products[name].record["inputs"]] != list(rule.node.inputs)
-        ]
+        return changed_rules(loaded.compile(dag.order), products)
 
-    order, forced = _selection(dag, rules, request, changed)
+    order, forced = choose(dag, rules, request, changed)
     compiled = loaded.compile(order)
-    contents = _contents(store, project, sources, compiled, order, known)
+    contents = contents_of(store, project, sources, compiled, order, known.products)
     selected = {name: compiled[name].node for name in order if name in compiled}
     verdicts = make_plan(selected, contents, known, store.content, forced)
+    found = causes(verdicts, selected, known, forced) if request.explain else {}
     loaded.files.save()
     return Prepared(
         project,
@@ -205,6 +203,7 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         loaded.files,
         _profile(loaded.profile, request),
         store.artifacts,
+        found,
     )
 
 
@@ -224,9 +223,21 @@ def _asks_for_changed(request: Request) -> bool:
     return any("changed" in re.split(r"[\s,+@\d]+", selector) for selector in (*request.select, *request.exclude))
 
 
-def _selection(
+def changed_rules(compiled: Mapping[str, CompiledRule], products: Mapping[str, Product]) -> list[str]:
+    """Return the rules that are new, or mean something else than in their product's last state."""
+    return [
+        name
+        for name, rule in compiled.items()
+        if name not in products
+        or not rule.node.is_rule_of(products[name])
+        or [entry[0] for entry in products[name].record["inputs"]] != list(rule.node.inputs)
+    ]
+
+
+def choose(
     dag: Dag, rules: Mapping[str, Rule], request: Request, changed: object
 ) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the products that a request selects, inputs first, and those to be forced. Raises `UserError`."""
     facts = Facts(
         tags={name: rule.options.tags for name, rule in rules.items()},
         paths={name: rule.path for name, rule in rules.items()},
@@ -243,13 +254,13 @@ def _selection(
     return order, forced.intersection(order)
 
 
-def _contents(
+def contents_of(
     store: Store,
     project: Project,
     sources: Sources,
     compiled: Mapping[str, CompiledRule],
     order: tuple[str, ...],
-    known: Known,
+    products: Mapping[str, Product],
 ) -> dict[str, Content]:
     """Return what is known of the inputs that this run does not build: sources, and products outside the selection."""
     wanted: dict[str, set[str]] = {}
@@ -265,7 +276,7 @@ def _contents(
         name: sources.content(name, sorted(columns)) for name, columns in wanted.items() if name in project.sources
     }
     for name in sorted(outside):
-        last = known.products.get(name)
+        last = products.get(name)
         if last is None or not store.present(last.artifact):
             reader = next(one for one in order if one in compiled and name in compiled[one].node.dependencies)
             message = f"{reader} reads {name}, which is not selected and has never been built"
@@ -274,7 +285,8 @@ def _contents(
     return contents
 
 
-def _refuse_broken(prepared: Prepared, *, keep_going: bool) -> None:
+def refuse_broken(prepared: Prepared, *, keep_going: bool) -> None:
+    """Raise `UserErrors` for the selected rules that cannot be built, unless the others are to be built without."""
     errors = [
         error for name, error in prepared.broken.items() if name in prepared.order or name not in prepared.compiled
     ]

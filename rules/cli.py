@@ -26,6 +26,8 @@ COMMANDS = {
     "init": "write a small project that builds at once",
     "build": "bring products up to date, running only what must run",
     "plan": "say what a build would do and why, without doing it",
+    "diff": "tell how rules differ from their last build or a commit, or how their tables do",
+    "explain": "tell why a product is in its state, and everything that this was decided from",
     "audit": "run what a build would skip once more, and compare",
     "lineage": "tell what a column is made of, and what is made of it",
     "ls": "list products",
@@ -36,7 +38,8 @@ COMMANDS = {
 _ELSEWHERE = {
     "add": "init", "new": "init", "make": "build", "run": "build", "compile": "plan", "status": "plan",
     "dry-run": "plan", "list": "ls", "cat": "show", "head": "show", "preview": "show", "query": "show",
-    "verify": "audit", "trace": "lineage", "columns": "lineage", "history": "log", "clean": "gc",
+    "verify": "audit", "trace": "lineage", "columns": "lineage", "compare": "diff", "changes": "diff",
+    "why": "explain", "describe": "explain", "history": "log", "clean": "gc",
 }  # fmt: skip
 _DESCRIPTION = "A compiler for data rules: a rebuild does the least work that is provably correct."
 _COLOR_HELP = "colour the output: auto, always or never (default: auto)"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from sqlglot.expressions import Query
 
 from cache.index import Index
 from cache.records import Product
@@ -131,6 +133,11 @@ def last_shape(index: Index, last: Product) -> Shape | None:
     return _shape(head["shape"]) if head is not None else None
 
 
+def canonical_tree(index: Index, memo: str, inputs: Sequence[str]) -> Query:
+    """Return the canonical AST of a compiled rule, with the names of its inputs."""
+    return named_tree(load_body(index, memo).canonical, inputs)
+
+
 def describe_edit(index: Index, rule: CompiledRule, last: Product) -> tuple[str, ...]:
     """Say in sentences how a rule's query was edited since a product's last state; () where that cannot be told."""
     from compiler.diff import describe
@@ -138,11 +145,8 @@ def describe_edit(index: Index, rule: CompiledRule, last: Product) -> tuple[str,
     heads = index.compiled_heads([last.memo])
     if last.memo not in heads:
         return ()
-    trees = [
-        named_tree(load_body(index, memo).canonical, inputs)
-        for memo, inputs in ((last.memo, heads[last.memo]["inputs"]), (rule.memo, rule.node.inputs))
-    ]
-    return describe(*trees)
+    before = canonical_tree(index, last.memo, heads[last.memo]["inputs"])
+    return describe(before, canonical_tree(index, rule.memo, rule.node.inputs))
 
 
 class _Work:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cache.index import Index
 from graph.dag import Dag
@@ -23,7 +23,8 @@ from rules.store import Store
 class Loaded:
     """The loaded rules of a project.
 
-    broken: what is wrong with rules, added to by compiling. trust_engine: see `compile_rules`.
+    broken: what is wrong with rules, added to by compiling. trust_engine: see `compile_rules`. lasting: whether the
+    files are those of the work tree, and not of a commit.
     """
 
     project: Project
@@ -34,7 +35,8 @@ class Loaded:
     sources: Sources
     files: FileDigests
     index: Index
-    trust_engine: bool
+    trust_engine: bool = False
+    lasting: bool = True
 
     def compile(self, wanted: Iterable[str]) -> dict[str, CompiledRule]:
         """Compile products with all that they read. Raises `UserError` for a source that cannot be opened."""
@@ -52,7 +54,7 @@ class Loaded:
             self.broken,
             trust_engine=self.trust_engine,
         )
-        if len(compiled) == len(self.rules):
+        if self.lasting and len(compiled) == len(self.rules):
             self._remember(compiled)
         return compiled
 
@@ -70,10 +72,16 @@ def load(project: Project, profile: str, store: Store, *, trust_engine: bool = F
     # Digested, then read again now that the store is ours: an edit from here on shows in the next no-op check.
     files.digest(FILE)
     project = load_project(project.root)
+    sources = Sources(project, store.index, store.objects, files)
+    loaded = load_at(project, profile, store, sources, files)
+    return replace(loaded, trust_engine=trust_engine, lasting=True)
+
+
+def load_at(project: Project, profile: str, store: Store, sources: Sources, files: FileDigests) -> Loaded:
+    """Load the rules of a project that reads `sources`. files: digests of its rule files. Raises as `load` does."""
     settings = project.profile(profile)
     rules, unparsed = load_rules(project, store.index, files)
     if unparsed:
         raise UserErrors(unparsed)
     dag, broken = make_dag(project, rules)
-    sources = Sources(project, store.index, store.objects, files)
-    return Loaded(project, settings, rules, dag, broken, sources, files, store.index, trust_engine)
+    return Loaded(project, settings, rules, dag, broken, sources, files, store.index, lasting=False)

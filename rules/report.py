@@ -148,17 +148,19 @@ def plan_document(plan: Plan, details: Mapping[str, Mapping[str, Any]]) -> dict[
     return document("plan", status="ok", summary=plan.summary, products=products)
 
 
-def plan_lines(plan: Plan, *, verbose: bool, width: int | None = None) -> list[str]:
+def plan_lines(plan: Plan, causes: Mapping[str, list[str]], *, verbose: bool, width: int | None = None) -> list[str]:
     """Return the plan as text: a line for each product that is not clean (all when verbose), then the counts.
 
-    width: of a terminal, on which a long reason continues below itself.
+    causes: lines to stand below the reason. width: of a terminal, on which a long reason continues below itself.
     """
     shown = [one for one in plan.judgements.values() if verbose or one.verdict != "clean"]
     if not plan.judgements:
         return ["nothing to do (no product is selected)"]
     if plan.summary["clean"] == len(plan.judgements) and not verbose:
         return [nothing_to_do(len(plan.judgements))]
-    rows = [[one.verdict, one.name, one.reason] for one in shown]
+    rows: list[list[str]] = []
+    for one in shown:
+        rows += [[one.verdict, one.name, one.reason], *(["", "", line] for line in causes.get(one.name, ()))]
     return [*wrapped_lines(rows, width), "", counts(plan.summary)]
 
 

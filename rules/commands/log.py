@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rules.arguments import positive
-from rules.errors import UserError
+from rules.history import resolve_build
 from rules.report import counts, document, duration, table_lines, wrapped_lines
 from rules.roots import find_root
 from rules.store import open_store
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import argparse
 
     from rules.output import Output
-
-_ALL = 1 << 62
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +32,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     root = find_root(Path(options.project).resolve())
     with open_store(root, output.message, building=False) as store:
         if options.build:
-            build = _resolve(options.build, [one[0] for one in store.index.builds(_ALL)])
+            build = resolve_build(store.index, options.build)
             _show_build(build, store.index.results(build), output)
             return 0
         builds = store.index.builds(options.limit)
@@ -55,17 +53,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
         lines = table_lines(header, rows, right=[2], width=output.width(sys.stdout))
         output.result(lines if rows else ["no builds yet"])
     return 0
-
-
-def _resolve(text: str, builds: list[str]) -> str:
-    """Return the one build that is called, or starts with, `text`. Raises `UserError`."""
-    found = [text] if text in builds else [build for build in builds if build.startswith(text)]
-    if not found:
-        raise UserError(f"unknown build '{text}'", code="unknown-build", hint="rules log lists the builds")
-    if len(found) > 1:
-        message = f"'{text}' could be any of {len(found):,} builds"
-        raise UserError(message, code="unknown-build", hint=f"the latest of them is {found[0]}")
-    return found[0]
 
 
 def _show_build(build: str, results: list[tuple[Any, ...]], output: Output) -> None:

@@ -10,6 +10,7 @@ from graph.impact import Edit
 from rules import progress
 from rules.arguments import TRUST_HELP, add_selection
 from rules.build import Prepared, Request, plan
+from rules.cause_report import cause_lines, causes_fields
 from rules.errors import FAILED
 from rules.project import load_project
 from rules.report import plan_document, plan_lines
@@ -28,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--force", action="append", default=[], metavar="SELECTOR", help="plan to run these in any case"
     )
     parser.add_argument("--trust-engine-upgrade", action="store_true", help=TRUST_HELP)
+    parser.add_argument(
+        "--explain", action="store_true", help="follow each verdict to the edits or sources it is due to"
+    )
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 when anything is not clean")
     parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
 
@@ -41,6 +45,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         force=tuple(options.force),
         profile=options.profile,
         trust_engine_upgrade=options.trust_engine_upgrade,
+        explain=options.explain,
     )
     observer = progress.observer(output)
     prepared = plan(project, request, observer)
@@ -51,7 +56,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     elif output.verbosity < 0:
         output.result(dirty)
     else:
-        lines = plan_lines(prepared.plan, verbose=output.verbosity > 0, width=output.width(sys.stdout))
+        told = {name: cause_lines(name, found, prepared) for name, found in prepared.causes.items()}
+        lines = plan_lines(prepared.plan, told, verbose=output.verbosity > 0, width=output.width(sys.stdout))
         output.result(lines, painted=True)
     return FAILED if options.exit_code and dirty else 0
 
@@ -71,4 +77,5 @@ def _details(prepared: Prepared, name: str) -> dict[str, Any]:
         "artifact": last.artifact if last is not None else None,
         "fingerprint": node.fingerprint,
         "inputs": list(node.inputs),
+        **({"causes": causes_fields(name, prepared.causes[name], prepared)} if name in prepared.causes else {}),
     }

@@ -1,0 +1,122 @@
+"""`rules diff`: how rules differ from their last build or a commit, and what that reaches; or how their tables do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rules.arguments import add_selection, not_negative
+from rules.build import Request, changed_rules, choose
+from rules.comparing import loaded_at, since_commit, since_last_build
+from rules.errors import FAILED, UserError
+from rules.history import State, after_build, at_commit, before_last_change, changed_last, resolve_build
+from rules.loaded import Loaded, load
+from rules.project import load_project
+from rules.revision import at_ref
+from rules.roots import find_root
+from rules.store import open_store
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rules.output import Output
+    from rules.project import Project
+    from rules.store import Store
+
+_SAMPLES = 3
+_LAST_BUILD, _LAST_STATE = "last build", "last state"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's own options."""
+    add_selection(parser, "compare")
+    parser.add_argument("names", nargs="*", metavar="SELECTOR", help="the same as -s SELECTOR")
+    parser.add_argument(
+        "--against", metavar="REF", help="compare with a commit, branch or tag, without touching the work tree"
+    )
+    parser.add_argument("--data", action="store_true", help="compare the tables of products instead of their rules")
+    parser.add_argument(
+        "--build", metavar="BUILD", help="with --data: compare with the tables that this build left; see rules log"
+    )
+    parser.add_argument(
+        "-n", "--limit", type=not_negative, default=_SAMPLES, metavar="N", help="samples of each kind (default: 3)"
+    )
+    parser.add_argument("--exit-code", action="store_true", help="exit with 1 when something differs")
+    parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Compare; with --exit-code, 1 when something differs but the text of rules."""
+    if options.build and not options.data:
+        raise UserError("--build is about tables", code="usage", hint="rules diff --data --build BUILD")
+    if options.build and options.against:
+        raise UserError("--build and --against exclude each other", code="usage", hint="leave one of them out")
+    project = load_project(find_root(Path(options.project).resolve()))
+    request = Request(select=(*options.select, *options.names), exclude=tuple(options.exclude), profile=options.profile)
+    with open_store(project.root, output.message, building=False) as store:
+        differs = (_data if options.data else _rules)(project, request, store, options, output)
+    return FAILED if options.exit_code and differs else 0
+
+
+def _rules(project: Project, request: Request, store: Store, options: argparse.Namespace, output: Output) -> bool:
+    from rules.diff_report import comparison_document, comparison_lines
+
+    if options.against:
+        found = since_commit(project, request, store, options.against)
+    else:
+        found = since_last_build(project, request, store)
+    if found.unknown:
+        output.message(f"warning: what does not compile is left out: {', '.join(found.unknown)}")
+    against = options.against or _LAST_BUILD
+    if output.as_json:
+        output.document(comparison_document(found, against))
+    elif output.verbosity < 0:
+        output.result(one.edit.name for one in found.differences if not one.edit.means_the_same)
+    else:
+        told = options.against or "its last build"
+        output.result(comparison_lines(found, told, output.width(sys.stdout)), painted=True)
+    return any(not one.edit.means_the_same for one in found.differences)
+
+
+def _data(project: Project, request: Request, store: Store, options: argparse.Namespace, output: Output) -> bool:
+    from rules.diff_report import data_document, data_lines
+    from rules.table_diff import compare_states
+
+    loaded = load(project, request.profile, store)
+    products = store.index.products()
+    order, _ = choose(
+        loaded.dag, loaded.rules, request, lambda: changed_rules(loaded.compile(loaded.dag.order), products)
+    )
+    names = [name for name in order if name in products]
+    if request.select and len(names) < len(order):
+        unbuilt = next(name for name in order if name not in products)
+        hint = f"rules build -s +{unbuilt}"
+        raise UserError(f"the product '{unbuilt}' has not been built yet", code="not-built", hint=hint)
+    if not (request.select or options.build or options.against):
+        names = [name for name in changed_last(store.index) if name in names]
+    keys = {name: loaded.rules[name].options.key for name in names}
+    found = compare_states(store, products, keys, _states(loaded, store, names, options), options.limit)
+    if not request.select:
+        asked = bool(options.build or options.against)
+        found = [one for one in found if (one.diff.differs if one.diff else asked or one.before.artifact is not None)]
+    differing = [one.name for one in found if one.diff is not None and one.diff.differs]
+    if output.as_json:
+        output.document(data_document(found, options.against or options.build or _LAST_STATE))
+    elif output.verbosity < 0:
+        output.result(differing)
+    else:
+        output.result(data_lines(found))
+    return bool(differing)
+
+
+def _states(loaded: Loaded, store: Store, names: list[str], options: argparse.Namespace) -> dict[str, State]:
+    """Return the states with which the last committed ones are compared."""
+    if options.against:
+        with loaded_at(loaded, store, options.against) as old, at_ref(options.against):
+            return at_commit(old, store, options.against, names)
+    if options.build:
+        build = resolve_build(store.index, options.build)
+        return {name: after_build(store.index, name, build) for name in names}
+    products = store.index.products()
+    return {name: before_last_change(store.index, name, products[name].artifact) for name in names}

@@ -1,0 +1,36 @@
+"""`rules explain NAME`: why a product is in its state, and everything that this was decided from."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rules.explain_report import explain_document, explain_lines
+from rules.explaining import explain
+from rules.project import load_project
+from rules.roots import find_root
+from rules.store import open_store
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rules.output import Output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's own options."""
+    parser.add_argument("name", metavar="NAME", help="the product")
+    parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Print the explanation."""
+    project = load_project(find_root(Path(options.project).resolve()))
+    with open_store(project.root, output.message, building=False) as store:
+        found = explain(project, options.name, options.profile, store)
+    if output.as_json:
+        output.document(explain_document(found))
+    else:
+        output.result(explain_lines(found, output.width(sys.stdout)))
+    return 0

@@ -1,0 +1,174 @@
+"""Step 4 of 7 by itself: how the rules differ from their last build, or from those of a commit, and what that reaches.
+
+Nothing is executed, and nothing is remembered but what compiling a text always leaves, which is kept by content.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from compiler.diff import describe
+from graph.edits import RuleEdit, Version, compare
+from graph.impact import InputChange, reached
+from graph.plan import Node
+from rules.build import Request, changed_rules, choose
+from rules.compiling import CompiledRule, canonical_tree, describe_edit, last_shape
+from rules.errors import UserErrors
+from rules.files import FileDigests
+from rules.loaded import Loaded, load, load_at
+from rules.revision import at_ref, checked_out
+from rules.sources import Sources
+
+if TYPE_CHECKING:
+    from cache.records import Product
+    from rules.project import Project
+    from rules.store import Store
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An edited rule, and the products below it that may change: in which columns, None where in their rows."""
+
+    edit: RuleEdit
+    impact: Mapping[str, frozenset[str] | None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What differs, and how many rules were compared that do not.
+
+    unknown: rules that do not compile and were not asked about; what an edit does to them cannot be told.
+    """
+
+    differences: tuple[Difference, ...]
+    unchanged: int
+    unknown: tuple[str, ...]
+
+
+def since_last_build(project: Project, request: Request, store: Store) -> Comparison:
+    """Compare the rules with those of the products' last states.
+
+    Raises `UserError`, or `UserErrors` for rules that do not compile.
+    """
+    loaded = load(project, request.profile, store)
+    products = store.index.products()
+    chosen, gone = _chosen(loaded, request, store, products.keys() - loaded.rules.keys())
+    compiled = _compile_with_readers(loaded, chosen)
+    before = {
+        name: _of_product(store, last) for name, last in products.items() if name in chosen or name not in loaded.rules
+    }
+    return _compare(
+        loaded, before, compiled, chosen, gone, lambda name: describe_edit(store.index, compiled[name], products[name])
+    )
+
+
+def since_commit(project: Project, request: Request, store: Store, ref: str) -> Comparison:
+    """Compare the rules with those of a commit, compiled against the sources as they are now.
+
+    Raises as `since_last_build` does.
+    """
+    loaded = load(project, request.profile, store)
+    with loaded_at(loaded, store, ref) as old:
+        chosen, gone = _chosen(loaded, request, store, old.rules.keys() - loaded.rules.keys())
+        wanted = [name for name in old.rules if name in chosen or name in gone]
+        with at_ref(ref):
+            was = old.compile(wanted)
+            _refuse_broken(old, wanted)
+    compiled = _compile_with_readers(loaded, chosen)
+
+    def told(name: str) -> Sequence[str]:
+        trees = [canonical_tree(store.index, rule.memo, rule.node.inputs) for rule in (was[name], compiled[name])]
+        return describe(*trees)
+
+    before = {name: _version(was[name]) for name in wanted}
+    return _compare(loaded, before, compiled, chosen, gone, told)
+
+
+@contextlib.contextmanager
+def loaded_at(loaded: Loaded, store: Store, ref: str) -> Iterator[Loaded]:
+    """Load the project as a commit has it, over the sources of the work tree. Raises `UserError`, `UserErrors`.
+
+    A source that the work tree no longer declares is read where the commit says that it is.
+    """
+    now = loaded.project
+    with checked_out(now.root, ref) as revision, at_ref(ref):
+        declared = {name: now.sources.get(name, source) for name, source in revision.project.sources.items()}
+        sources = Sources(replace(now, sources=declared), store.index, store.objects, loaded.files)
+        project = replace(revision.project, sources=declared)
+        # Its digests are not remembered: they are of files that are gone in a moment.
+        files = FileDigests(project.root, store.index)
+        yield load_at(project, loaded.profile.name, store, sources, files)
+
+
+def _chosen(
+    loaded: Loaded, request: Request, store: Store, removed: Collection[str]
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the selected rules, and which of those that are no longer there; these can be selected by name alone."""
+    words = [word for selector in request.select for word in selector.split()]
+    gone = frozenset(word for word in words if word in removed) if words else frozenset(removed)
+    rest = tuple(word for word in words if word not in removed)
+    if words and not rest:
+        return (), gone
+
+    def changed() -> list[str]:
+        return changed_rules(loaded.compile(loaded.dag.order), store.index.products())
+
+    order, _ = choose(loaded.dag, loaded.rules, replace(request, select=rest), changed)
+    return order, gone - set(request.exclude)
+
+
+def _compile_with_readers(loaded: Loaded, chosen: Collection[str]) -> dict[str, CompiledRule]:
+    """Compile the chosen rules and all that read them, directly or through others."""
+    wanted = dict.fromkeys(chosen)
+    for name in loaded.dag.order:
+        if not wanted.keys().isdisjoint(loaded.dag.inputs[name]):
+            wanted[name] = None
+    compiled = loaded.compile(wanted)
+    loaded.files.save()
+    _refuse_broken(loaded, chosen)
+    return compiled
+
+
+def _refuse_broken(loaded: Loaded, wanted: Collection[str]) -> None:
+    needed = loaded.dag.closure(wanted)
+    errors = [error for name, error in loaded.broken.items() if name in needed]
+    if errors:
+        raise UserErrors(errors)
+
+
+def _compare(
+    loaded: Loaded,
+    before: Mapping[str, Version],
+    compiled: Mapping[str, CompiledRule],
+    chosen: Collection[str],
+    gone: Collection[str],
+    told: Callable[[str], Sequence[str]],
+) -> Comparison:
+    after = {name: _version(compiled[name]) for name in chosen}
+    edits = [edit for edit in compare(before, after, told) if edit.name in after or edit.name in gone]
+    nodes = {name: compiled[name].node for name in loaded.dag.order if name in compiled}
+    differences = tuple(Difference(edit, _impact(edit, nodes)) for edit in edits)
+    touched = sum(1 for edit in edits if edit.name in after)
+    return Comparison(differences, len(after) - touched, tuple(sorted(loaded.broken)))
+
+
+def _impact(edit: RuleEdit, nodes: Mapping[str, Node]) -> dict[str, frozenset[str] | None]:
+    """What reads a removed rule no longer was edited itself, and says so itself."""
+    if edit.means_the_same or edit.reaches == "removed":
+        return {}
+    rows = edit.reaches in {"row", "new"}
+    return reached(nodes, edit.name, InputChange(rows=rows, columns=edit.columns))
+
+
+def _version(rule: CompiledRule) -> Version:
+    node = rule.node
+    return Version(node.fingerprint, node.inputs, node.parts, node.shape, rule.rule.digest, node.formerly)
+
+
+def _of_product(store: Store, last: Product) -> Version:
+    record = last.record
+    inputs = tuple(entry[0] for entry in record["inputs"])
+    return Version(last.fingerprint, inputs, record["parts"], last_shape(store.index, last), record["text"])

@@ -1,0 +1,180 @@
+"""An explanation as text lines or a JSON document. Pure: nothing is printed here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rules.cause_report import cause_lines, causes_fields
+from rules.report import document, duration, plural, wrapped_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rules.explaining import Explanation, Input, Last
+
+
+def explain_document(found: Explanation) -> dict[str, Any]:
+    """Return the document of `rules explain`."""
+    rule, node, judgement = found.rule.rule, found.rule.node, found.judgement
+    return document(
+        "explain",
+        status="ok",
+        product=node.name,
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        causes=causes_fields(node.name, found.prepared.causes.get(node.name, []), found.prepared),
+        rule={
+            "path": rule.path,
+            "digest": rule.digest,
+            "description": rule.options.description,
+            "tags": list(rule.options.tags),
+            "key": list(rule.options.key),
+            "tier": rule.options.tier,
+            "volatile": node.volatile,
+            "variables": {name: found.prepared.project.variables.get(name) for name in rule.parsed.variables},
+        },
+        inputs=[
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "reads": list(one.reads),
+                "not_read": list(one.not_read),
+                "rows": one.rows,
+                "digests": dict(one.digests),
+            }
+            for one in found.inputs
+        ],
+        fingerprint=node.fingerprint,
+        parts=dict(node.parts),
+        key=judgement.key,
+        columns=[
+            {"name": column.name, "type": column.type, "digest": _digest_of(found, column.name)}
+            for column in found.rule.schema.columns
+        ],
+        readers=[
+            {"name": name, "reads": list(reads) if reads is not None else None} for name, reads in found.readers.items()
+        ],
+        canonical_sql=found.canonical_sql,
+        executed_sql=found.executed_sql,
+        last=_last_fields(found.last) if found.last is not None else None,
+        evidence=found.evidence,
+    )
+
+
+def explain_lines(found: Explanation, width: int | None) -> list[str]:
+    """Return an explanation as text: aligned facts in groups, then the SQL."""
+    rule, node = found.rule.rule, found.rule.node
+    causes = found.prepared.causes.get(node.name, [])
+    groups = [
+        [
+            ("verdict", found.judgement.verdict),
+            ("reason", found.judgement.reason),
+            *_listed("because", cause_lines(node.name, causes, found.prepared)),
+        ],
+        [
+            ("rule", rule.path),
+            ("about", rule.options.description),
+            ("tags", ", ".join(rule.options.tags)),
+            ("key", ", ".join(rule.options.key)),
+            ("tier", str(rule.options.tier) if rule.options.tier else ""),
+            ("volatile", "yes" if node.volatile else ""),
+            ("variables", ", ".join(_variables(found))),
+        ],
+        [fact for one in found.inputs for fact in _input_facts(one)],
+        [
+            ("fingerprint", node.fingerprint),
+            *_listed("of", [f"{part}: {_part(value)}" for part, value in node.parts.items()]),
+            ("action key", found.judgement.key or "not known before its inputs are"),
+            *_listed("of", ["the fingerprint", *map(_keyed, found.inputs)]),
+        ],
+        [
+            *_listed("columns", [f"{column.name}: {column.type}" for column in found.rule.schema.columns]),
+            *_listed("readers", [_reader(name, reads) for name, reads in found.readers.items()]),
+        ],
+        _last_facts(found.last, found.evidence),
+    ]
+    names = max(len(name) for group in groups for name, _ in group) + 1
+    lines = [node.name]
+    for group in groups:
+        rows = [["  " + (f"{name}:" if name else "").ljust(names), text] for name, text in group if text]
+        lines += [*wrapped_lines(rows, width), ""]
+    for title, sql in (("canonical SQL", found.canonical_sql), ("executed SQL", found.executed_sql)):
+        lines += [f"  {title}:", *(f"    {line}" for line in sql.splitlines()), ""]
+    return lines[:-1]
+
+
+def _listed(name: str, texts: Iterable[str]) -> list[tuple[str, str]]:
+    return [(name if number == 0 else "", text) for number, text in enumerate(texts)]
+
+
+def _variables(found: Explanation) -> list[str]:
+    values = found.prepared.project.variables
+    return [f"${name} = {values.get(name)!r}" for name in found.rule.rule.parsed.variables]
+
+
+def _input_facts(one: Input) -> list[tuple[str, str]]:
+    rows = f", {plural(one.rows, 'row')}" if one.rows is not None else ""
+    facts = [("input", f"{one.name} ({one.kind}{rows})")]
+    facts.append(("reads", ", ".join(one.reads) or "only how many rows there are"))
+    return [*facts, ("not read", ", ".join(one.not_read))]
+
+
+def _part(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {setting}" for name, setting in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value).lower()
+
+
+def _keyed(one: Input) -> str:
+    if one.rows is None:
+        return f"{one.name}: not known before it has run"
+    digests = [f"{column} {one.digests[column][:12] if column in one.digests else '?'}" for column in one.reads]
+    return f"{one.name}: {', '.join([plural(one.rows, 'row'), *digests])}"
+
+
+def _reader(name: str, reads: tuple[str, ...] | None) -> str:
+    if reads is None:
+        return f"{name} (never built on it)"
+    return f"{name} reads {', '.join(reads) or 'only how many rows there are'}"
+
+
+def _last_facts(last: Last | None, evidence: str | None) -> list[tuple[str, str]]:
+    if last is None:
+        return [("last build", "none yet")]
+    artifact = last.artifact
+    facts = [
+        ("last build", f"{last.build}: {last.status}, {last.reason}" if last.status else last.build),
+        ("committed", last.product.build),
+        ("last run", f"took {duration(last.product.seconds, digits=3)}"),
+    ]
+    if artifact is not None:
+        facts.append(("table", f"{plural(artifact.rows, 'row')}, {artifact.bytes:,} bytes"))
+    there = "" if last.present else " (missing or corrupt)"
+    return [
+        *facts,
+        ("artifact", f"{last.product.artifact}{there}"),
+        ("file", last.object),
+        ("evidence", evidence or ""),
+    ]
+
+
+def _last_fields(last: Last) -> dict[str, Any]:
+    return {
+        "build": last.build,
+        "status": last.status or None,
+        "reason": last.reason or None,
+        "committed": last.product.build,
+        "seconds": round(last.product.seconds, 6),
+        "rows": last.artifact.rows if last.artifact is not None else None,
+        "bytes": last.artifact.bytes if last.artifact is not None else None,
+        "artifact": last.product.artifact,
+        "present": last.present,
+        "fingerprint": last.product.fingerprint,
+        "key": last.product.key,
+    }
+
+
+def _digest_of(found: Explanation, column: str) -> str | None:
+    """Return a column's digest as a reader's action key will hold it, if that is known before anything ran."""
+    content = found.prepared.plan.foreseen.get(found.rule.node.name)
+    return content.columns[column][1] if content is not None and column in content.columns else None
