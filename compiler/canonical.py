@@ -143,17 +143,17 @@ MOST_ROUNDS = 6
 
 
 def canonical(
-    query: exp.Query, schemas: Mapping[str, Schema], *, volatile: bool = False
+    query: exp.Query, schemas: Mapping[str, Schema], *, volatile: bool = False, passes: tuple[Pass, ...] = PASSES
 ) -> tuple[exp.Query, tuple[str, ...]]:
     """Return the canonical AST of an executed form (which is left as it is) and the inputs, in order of position.
 
     Inputs are named by position in the tree ("0", "1", …), so renaming a product changes nothing. `schemas`: of the
-    inputs, by name.
+    inputs, by name. `passes`: fewer of them give a weaker form that is as sound, to find out which one does what.
     """
     facts = Facts(schemas)
     tree = _apply(SPELLING_PASSES, query.copy(), facts)
     if not repeats_a_list(tree):
-        tree = _apply(NAMING_PASSES, tree, facts) if volatile else _until_stable(PASSES, tree, facts)
+        tree = _apply(NAMING_PASSES, tree, facts) if volatile else _until_stable(passes, tree, facts)
     positions: dict[str, str] = {}
     for table in tree.find_all(exp.Table, bfs=False):
         if table.db == INPUT_DB:
