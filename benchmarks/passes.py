@@ -27,6 +27,8 @@ from support.compiling import TestCompiler
 from support.databases import TABLES
 from support.pairs import Pair, load_pairs
 
+_SHOWN = 3
+
 
 class Forms:
     """Executed forms of the pairs, from which canonical forms are made with any passes."""
@@ -72,7 +74,7 @@ def main() -> None:
         passes = tuple(one for one in PASSES if one is not left_out)
         lost = [name for name in sorted(whole) if not forms.is_one(sides[name], passes)]
         if lost or not wanted:
-            shown = ", ".join(lost[:3]) + (", …" if len(lost) > 3 else "")
+            shown = ", ".join([*lost[:_SHOWN], *(["…"] if len(lost) > _SHOWN else [])])
             print(f"{len(lost):>4} without {left_out.__name__:<30} {shown}")
 
 
