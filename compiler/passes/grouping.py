@@ -7,6 +7,7 @@ from itertools import combinations
 from sqlglot import exp
 
 from compiler.encode import encode
+from compiler.passes.aggregates import added_up_in_two_steps
 from compiler.passes.facts import Facts
 from compiler.passes.ordering import rows_may_move, sort_key
 from compiler.types import Types
@@ -32,7 +33,7 @@ def spell_aggregates(query: exp.Query, facts: Facts) -> exp.Query:
     if not facts.has(query, exp.AggFunc):
         return query
     types = facts.types(query)
-    split = _added_up_in_two_steps(query, types)
+    split = added_up_in_two_steps(query, types)
     for node in facts.nodes(query, exp.Min, exp.Max):
         inner = node.this
         if not isinstance(inner, exp.Distinct) or inner.args.get("on") or node.expressions:
@@ -49,20 +50,6 @@ def spell_aggregates(query: exp.Query, facts: Facts) -> exp.Query:
     for filtered in facts.nodes(query, exp.Filter):
         _filter_to_column(filtered, types)
     return query
-
-
-def _added_up_in_two_steps(query: exp.Query, types: Types) -> set[int]:
-    """Return the SELECTs, by id, in which the engine may add sums up by the values of a DISTINCT, then once more."""
-    distinct: set[int] = set()
-    inexact: set[int] = set()
-    for call in query.find_all(exp.AggFunc):
-        select = id(call.find_ancestor(exp.Select))
-        if isinstance(call.this, exp.Distinct):
-            distinct.add(select)
-        of_integers = isinstance(call, exp.Sum) and types.is_integer(call.this)
-        if not of_integers and not isinstance(call, exp.Count | exp.Min | exp.Max):
-            inexact.add(select)
-    return distinct & inexact
 
 
 def order_group_keys(query: exp.Query, facts: Facts) -> exp.Query:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from compiler.encode import encode
+from compiler.passes.aggregates import added_up_in_two_steps
 from compiler.passes.facts import Facts
 from compiler.passes.merging import (
     Uses,
@@ -72,12 +73,13 @@ def absorb_projections(query: exp.Query, facts: Facts) -> exp.Query:
         alias = reference.item.args["alias"].this.name
         uses.by_alias.setdefault(alias, []).append((reference.column, reference.distance))
     types = facts.types(query)
+    split = added_up_in_two_steps(query, types)
     for outer in reversed(facts.nodes(query, exp.Select)):
         if not _merely_projects(outer):
             continue
         item = outer.args["from_"].this
         inner = item.this
-        if not _may_absorb(outer, inner, uses.of(item.alias), types):
+        if id(inner) in split or not _may_absorb(outer, inner, uses.of(item.alias), types):
             continue
         outputs = {output.alias: output.this for output in inner.selects}
         substitute(uses.of(item.alias), outputs, uses)
@@ -110,6 +112,8 @@ def prune_columns(query: exp.Query, facts: Facts) -> exp.Query:
     SELECT d.a FROM (SELECT t.a AS a, t.b AS b FROM t LIMIT 3) AS d → SELECT d.a FROM (SELECT t.a AS a FROM t …) AS d
     """
     if not facts.has(query, exp.Subquery, exp.CTE):
+        return query
+    if facts.has(query, exp.Distinct) and added_up_in_two_steps(query, facts.types(query)):
         return query
     set_apart(query, facts)
     return pruned(query)

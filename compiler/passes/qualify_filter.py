@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from compiler.passes.aggregates import added_up_in_two_steps
 from compiler.passes.facts import Facts
 from compiler.passes.grouping import is_exact, is_plain_group
 from compiler.passes.merging import has_exact_equalities
@@ -39,6 +40,8 @@ def merge_grouped(query: exp.Query, facts: Facts) -> exp.Query:
         types = facts.types(query)
         where = outer.args.get("where")
         if where is not None and not has_exact_equalities(where, types):
+            continue
+        if id(inner) in added_up_in_two_steps(query, types):
             continue
         if all(is_exact(types, key) and not isinstance(key, exp.Literal) for key in inner.args["group"].expressions):
             query = _merge(query, outer, inner, values, "having", exp.Having)
