@@ -110,11 +110,6 @@ def other_numbers(sql: str, _rng: random.Random) -> str:
     return _outside(sql, lambda part: re.sub(r"(?<![\w.])0\.1\b", "1e-1", part))
 
 
-def fetch_first(sql: str, _rng: random.Random) -> str:
-    """LIMIT 3 → FETCH FIRST 3 ROWS ONLY."""
-    return _outside(sql, lambda part: re.sub(r"LIMIT (\d+)(?! OFFSET)\b(?! OFFSET)", r"FETCH FIRST \1 ROWS ONLY", part))
-
-
 def explicit_order(sql: str, _rng: random.Random) -> str:
     """ORDER BY a, b DESC → ORDER BY a ASC NULLS LAST, b DESC NULLS FIRST."""
 
@@ -146,6 +141,6 @@ def end_of_text(sql: str, rng: random.Random) -> str:
 
 REWRITES: tuple[Callable[[str, random.Random], str], ...] = (
     blanks, comments, lower_case, upper_case, no_quotes, other_types, colon_casts, typed_literals, other_calls,
-    other_operators, longer_joins, no_as, other_numbers, fetch_first, explicit_order, more_parentheses,
+    other_operators, longer_joins, no_as, other_numbers, explicit_order, more_parentheses,
     end_of_text,
 )  # fmt: skip

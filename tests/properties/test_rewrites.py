@@ -12,7 +12,7 @@ from properties.rewrites import CLASSES, rewritten
 SUITE_REWRITES = 90
 SOAK_REWRITES = 20_000
 SOAK_PARTS = 20
-FLOOR = 0.85
+FLOOR = 0.9
 """Of the rate at which rewrites unify, a few points below what it is."""
 EVERY = 5
 """One rewrite in so many is executed: a rewrite that changes the meaning is a mistake of its class."""
