@@ -157,7 +157,7 @@ def _compare(
 
 def _impact(edit: RuleEdit, nodes: Mapping[str, Node]) -> dict[str, frozenset[str] | None]:
     """What reads a removed rule no longer was edited itself, and says so itself."""
-    if edit.means_the_same or edit.reaches == "removed":
+    if edit.means_the_same or edit.renamed or edit.reaches == "removed":
         return {}
     rows = edit.reaches in {"row", "new"}
     return reached(nodes, edit.name, InputChange(rows=rows, columns=edit.columns))

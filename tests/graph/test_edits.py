@@ -63,6 +63,7 @@ def test_a_renamed_product() -> None:
         "second": version("second", ["reader"]),
     }
     assert kinds(before, after) == {"new": "new", "reader": "cosmetic", "old": "removed"}
+    assert [edit.name for edit in compare(before, after, lambda _: ()) if edit.renamed] == ["new", "old"]
     swapped = {**after, "new": version("another")}
     assert kinds(before, swapped)["reader"] == "row", "it reads what never was the same"
 
