@@ -185,8 +185,8 @@ def products(store: Path) -> dict[str, list[Row]]:
 
 
 def tables(project: SampleProject) -> dict[str, list[dict[str, Any]]]:
-    folder = project.root / ".rules" / "products"
-    return {link.stem: pq.read_table(link).to_pylist() for link in folder.iterdir()} if folder.is_dir() else {}
+    links = (project.root / ".rules" / "products").glob("*.parquet")
+    return {link.stem: pq.read_table(link).to_pylist() for link in links if link.exists()}
 
 
 def check_reach(
