@@ -146,7 +146,7 @@ class World:
         """Add an output column that nobody reads, or take it away."""
         name = self.random.choice(list(self.queries))
         query = self.queries[name]
-        inner = re.fullmatch(r"SELECT z.k, z.g, z.v, .* AS e FROM \((.*)\) AS z", query, re.DOTALL)
+        inner = re.fullmatch(r"SELECT z.k, z.g, z.v, .*? AS e FROM \((.*)\) AS z", query, re.DOTALL)
         made = self.random.choice(["z.v * 2", "z.k", "UPPER(z.g)", "COUNT(*) OVER ()"])
         self.queries[name] = inner[1] if inner else f"SELECT z.k, z.g, z.v, {made} AS e FROM ({query}\n) AS z"
 
