@@ -112,8 +112,11 @@ class _Search:
         return "earlier", f"{change.sentence}, in build {last.build}"
 
     def _edit_reaches(self, name: str, columns: frozenset[str] | None) -> bool:
-        edit = self._plan.judgements[name].edit
-        return edit is None or edit.reaches == "row" or columns is None or not columns.isdisjoint(edit.columns)
+        """Whether a run for the sake of the edit can change these columns: those it edits, and those that are open."""
+        edit, shape = self._plan.judgements[name].edit, self._nodes[name].shape
+        if edit is None or edit.reaches == "row" or columns is None or shape.open_rows:
+            return True
+        return not columns.isdisjoint(edit.columns | shape.open)
 
     def _relevant(self, name: str, columns: frozenset[str] | None) -> Iterator[tuple[str, _Change]]:
         """Yield the inputs of a product that changed, as far as these columns of it depend on them."""
@@ -129,7 +132,10 @@ class _Search:
                 yield entry, _Change(used, change.sentence)
 
     def _changes(self, node: Node, last: Product) -> Iterator[tuple[str, _Change]]:
-        before = {entry: (rows, columns) for entry, rows, columns, *_ in last.record["inputs"]}
+        recorded = last.record["inputs"]
+        # By position where the rule is the same, for inputs may have been renamed.
+        names = node.inputs if node.is_rule_of(last) else [name for name, *_ in recorded]
+        before = {name: (rows, columns) for name, (_, rows, columns, *_) in zip(names, recorded, strict=False)}
         for entry, reads in zip(node.inputs, node.reads, strict=True):
             if entry not in before:  # then the rule was edited
                 continue
@@ -143,8 +149,8 @@ class _Search:
                 compared = [column for column in reads if column in columns]
                 changed = [column for column in compared if list(now.columns.get(column, ())) != columns[column]]
                 if changed:
-                    names = listing([f"{entry}.{column}" for column in changed])
-                    yield entry, _Change(frozenset(changed), f"{names} changed")
+                    told = listing([f"{entry}.{column}" for column in changed])
+                    yield entry, _Change(frozenset(changed), f"{told} changed")
                 elif node.order_dependent and entry in self._plan.movable:
                     yield entry, _Change(None, "")  # which may hand over the same rows in another order
 

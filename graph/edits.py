@@ -42,12 +42,16 @@ class Version:
 
 @dataclass(frozen=True)
 class RuleEdit:
-    """How one rule differs between two versions: its class, the output columns that this changes, and sentences."""
+    """How one rule differs between two versions: its class, the output columns that this changes, and sentences.
+
+    renamed: whether a new or removed rule is one that has another name now.
+    """
 
     name: str
     reaches: Class | Literal["new", "removed"]
     columns: frozenset[str]
     sentences: tuple[str, ...]
+    renamed: bool = False
 
     @property
     def means_the_same(self) -> bool:
@@ -95,14 +99,14 @@ def compare(
         if old is None:
             origin = next((was for was, is_now in renamed.items() if is_now == name), None)
             told = f"new rule, which means what {origin} meant" if origin is not None else "new rule"
-            edits.append(RuleEdit(name, "new", _columns(now), (told,)))
+            edits.append(RuleEdit(name, "new", _columns(now), (told,), renamed=origin is not None))
         else:
             edit = _edit(name, old, now, renamed, describe)
             if edit is not None:
                 edits.append(edit)
     for name in sorted(before.keys() - after.keys()):
         told = f"removed; it is called {renamed[name]} now" if name in renamed else "removed"
-        edits.append(RuleEdit(name, "removed", _columns(before[name]), (told,)))
+        edits.append(RuleEdit(name, "removed", _columns(before[name]), (told,), renamed=name in renamed))
     return edits
 
 

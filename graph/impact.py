@@ -89,12 +89,17 @@ def stable_columns(
 def reached(nodes: Mapping[str, Node], edited: str, change: InputChange) -> dict[str, frozenset[str] | None]:
     """Return the products whose tables a change of `edited` can change, nearest first, and in which columns.
 
-    None: in their rows. nodes: inputs first.
+    None: in their rows. nodes: inputs first. A product that reads nothing of what changes is not reached, unless it
+    depends on the order of rows and a run may hand them over in another.
     """
     changes = {edited: change}
+    movable = set() if nodes[edited].keeps_order else {edited}
     found: dict[str, frozenset[str] | None] = {}
     for name, node in nodes.items():
         if name == edited or changes.keys().isdisjoint(node.inputs):
+            continue
+        reordered = not movable.isdisjoint(node.inputs)
+        if not _reads(node, changes) and not (reordered and node.order_dependent):
             continue
         unchanged = InputChange(rows=False, columns=frozenset())
         read = {entry: changes.get(entry, unchanged) for entry in node.inputs}
@@ -103,4 +108,16 @@ def reached(nodes: Mapping[str, Node], edited: str, change: InputChange) -> dict
         if columns is None or columns:
             found[name] = columns
             changes[name] = InputChange(rows=columns is None, columns=columns or frozenset())
+            if reordered or not node.keeps_order:
+                movable.add(name)
     return found
+
+
+def _reads(node: Node, changes: Mapping[str, InputChange]) -> bool:
+    """Whether a rule reads a column that changes, or an input whose rows do."""
+    pairs = zip(node.inputs, node.reads, strict=True)
+    return any(
+        changes[entry].rows or not changes[entry].columns.isdisjoint(columns)
+        for entry, columns in pairs
+        if entry in changes
+    )

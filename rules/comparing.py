@@ -156,11 +156,15 @@ def _compare(
 
 
 def _impact(edit: RuleEdit, nodes: Mapping[str, Node]) -> dict[str, frozenset[str] | None]:
-    """What reads a removed rule no longer was edited itself, and says so itself."""
-    if edit.means_the_same or edit.reaches == "removed":
+    """Return what an edit reaches. What reads a removed rule no longer was edited itself, and is told itself.
+
+    The rule will run, so the columns may change too of which two right results may differ.
+    """
+    if edit.means_the_same or edit.renamed or edit.reaches == "removed":
         return {}
-    rows = edit.reaches in {"row", "new"}
-    return reached(nodes, edit.name, InputChange(rows=rows, columns=edit.columns))
+    shape = nodes[edit.name].shape
+    rows = edit.reaches in {"row", "new"} or shape.open_rows
+    return reached(nodes, edit.name, InputChange(rows=rows, columns=edit.columns | shape.open))
 
 
 def _version(rule: CompiledRule) -> Version:

@@ -77,9 +77,12 @@ def at_commit(old: Loaded, store: Store, ref: str, names: Iterable[str]) -> dict
     from rules.errors import UserErrors
 
     wanted = list(names)
-    compiled = old.compile([name for name in wanted if name in old.rules])
-    if old.broken.keys() & old.dag.closure(name for name in wanted if name in old.rules):
-        raise UserErrors([error for name, error in old.broken.items()])
+    there = [name for name in wanted if name in old.rules]
+    compiled = old.compile(there)
+    needed = old.dag.closure(there)
+    errors = [error for name, error in old.broken.items() if name in needed]
+    if errors:
+        raise UserErrors(errors)
     contents = contents_of(store, old.project, old.sources, compiled, tuple(compiled), {})
     known = Known(
         products={},

@@ -56,7 +56,7 @@ def project(built: SampleProject, tmp_path: Path) -> SampleProject:
 
 
 def git(project: SampleProject, *words: str) -> str:
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
     done = subprocess.run(["git", *identity, *words], cwd=project.root, check=True, capture_output=True, text=True)
     return done.stdout
 

@@ -140,6 +140,24 @@ def test_a_source_column() -> None:
     ]
 
 
+def test_a_run_may_change_what_is_open() -> None:
+    world = chain()
+    world.edit("totals", columns={"days"})
+    totals = world.nodes["totals"]
+    shape = Shape(totals.shape.rows, totals.shape.columns, frozenset({"total"}), open_rows=False, in_order=True)
+    world.nodes["totals"] = Node(**{**totals.__dict__, "shape": shape})
+    assert world.causes()["report"] == [Cause((Step("totals", ("total",)),), "edit", ("edited days",))]
+
+
+def test_inputs_are_known_by_position_where_the_rule_is_the_same() -> None:
+    world = chain()
+    record = world.products["report"].record
+    record["inputs"][0][0] = "as totals was called before"
+    record["inputs"][0][2]["total"][1] = "another"
+    world.products["report"] = Product("report", "report", "other key", "print of report", "", record, 0.0, "build-1")
+    assert [cause.kind for cause in world.causes()["report"]] == ["earlier"]
+
+
 def test_rows() -> None:
     world = chain()
     world.edit("cleaned", rows=True)

@@ -63,6 +63,7 @@ def test_a_renamed_product() -> None:
         "second": version("second", ["reader"]),
     }
     assert kinds(before, after) == {"new": "new", "reader": "cosmetic", "old": "removed"}
+    assert [edit.name for edit in compare(before, after, lambda _: ()) if edit.renamed] == ["new", "old"]
     swapped = {**after, "new": version("another")}
     assert kinds(before, swapped)["reader"] == "row", "it reads what never was the same"
 
@@ -79,13 +80,15 @@ def test_a_fingerprint_from_before_an_upgrade() -> None:
     assert kinds({"r": version("r")}, {"r": formerly}) == {}
 
 
-def node(name: str, edges: Sequence[tuple[str | None, str, str]], *, opened: Sequence[str] = ()) -> Node:
+def node(
+    name: str, edges: Sequence[tuple[str | None, str, str]], *, opened: Sequence[str] = (), keeps_order: bool = False
+) -> Node:
     found = [Edge(output, table, column, "value", "") for output, table, column in edges]
     inputs = tuple(dict.fromkeys(edge.input for edge in found))
     reads = tuple(tuple(edge.column for edge in found if edge.input == entry) for entry in inputs)
     columns = {edge.output: "x" for edge in found if edge.output is not None}
     shape = Shape("rows", columns, frozenset(opened), open_rows=False, in_order=True)
-    return Node(name, name, inputs, reads, inputs, {}, False, bool(opened), False, True, shape, lambda: found)  # noqa: FBT003
+    return Node(name, name, inputs, reads, inputs, {}, False, bool(opened), False, keeps_order, shape, lambda: found)  # noqa: FBT003
 
 
 def test_what_a_change_reaches() -> None:
@@ -113,3 +116,13 @@ def test_what_a_change_reaches() -> None:
     assert set(rows) == set(nodes) - {"top"}
     assert set(rows.values()) == {None}
     assert reached(nodes, "last", column) == {}
+
+
+def test_order_that_cannot_move_reaches_nothing() -> None:
+    column = InputChange(rows=False, columns=frozenset("a"))
+    for keeps_order in (True, False):
+        top = node("top", [("a", "orders", "a"), ("b", "orders", "b")], keeps_order=keeps_order)
+        first_of = node("first_of", [("f", "top", "b")], opened=["f"])
+        assert reached({"top": top, "first_of": first_of}, "top", column) == (
+            {} if keeps_order else {"first_of": {"f"}}
+        )

@@ -1,11 +1,10 @@
 """Incremental = clean: after random edits of random projects, products equal those of a build in an empty store.
 
-And what `rules plan` foresees is never narrower than what the build then does.
+And what `rules plan` and `rules diff` foresee is never narrower than what the build then does.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
@@ -147,7 +146,7 @@ class World:
         """Add an output column that nobody reads, or take it away."""
         name = self.random.choice(list(self.queries))
         query = self.queries[name]
-        inner = re.fullmatch(r"SELECT z.k, z.g, z.v, .* AS e FROM \((.*)\) AS z", query, re.DOTALL)
+        inner = re.fullmatch(r"SELECT z.k, z.g, z.v, .*? AS e FROM \((.*)\) AS z", query, re.DOTALL)
         made = self.random.choice(["z.v * 2", "z.k", "UPPER(z.g)", "COUNT(*) OVER ()"])
         self.queries[name] = inner[1] if inner else f"SELECT z.k, z.g, z.v, {made} AS e FROM ({query}\n) AS z"
 
@@ -185,17 +184,53 @@ def products(store: Path) -> dict[str, list[Row]]:
     return {link.stem: [tuple(row.values()) for row in pq.read_table(link).to_pylist()] for link in links}
 
 
+def tables(project: SampleProject) -> dict[str, list[dict[str, Any]]]:
+    links = (project.root / ".rules" / "products").glob("*.parquet")
+    return {link.stem: pq.read_table(link).to_pylist() for link in links if link.exists()}
+
+
+def check_reach(
+    edits: list[dict[str, Any]],
+    before: dict[str, list[dict[str, Any]]],
+    after: dict[str, list[dict[str, Any]]],
+    what: str,
+) -> None:
+    """What `rules diff` does not foresee stays as it is, where no source has changed; in any order of rows."""
+    touched: dict[str, set[str] | None] = {}
+    for edit in edits:
+        columns = None if edit["class"] in {"row", "new", "removed"} else set(edit["columns"])
+        reached = {edit["name"]: columns} | {one["product"]: one["columns"] for one in edit["impact"]}
+        for name, found in reached.items():
+            known = touched.get(name, set())
+            touched[name] = None if known is None or found is None else known | set(found)
+    for name in before.keys() & after.keys():
+        columns = touched.get(name, set())
+        if columns is None or not before[name] or not after[name]:
+            assert columns is None or len(before[name]) == len(after[name]), (what, name, edits)
+            continue
+        kept = [one for one in before[name][0] if one in after[name][0] and one not in columns]
+        bags = [Counter(tuple(row[one] for one in kept) for row in rows) for rows in (before[name], after[name])]
+        assert bags[0] == bags[1], (what, name, kept, edits)
+
+
 def check(world: World, scratch: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     generator = world.random
+    edits = run(world.project, "diff", "--json").document["rules"]
+    before = tables(world.project)
     if generator.random() < 0.2:
         build(world.project, "-s", f"+{generator.choice(list(world.queries))}")
     force = ["--force", generator.choice(list(world.queries))] if generator.random() < 0.1 else []
-    foreseen = json.loads(run(world.project, "plan", "--json", *force).stdout)["products"]
+    foreseen = run(world.project, "plan", "--explain", "--json", *force).document["products"]
     ran = build(world.project, *force)
     for product in foreseen:
         allowed = {"clean": {"clean"}, "restore": {"restored", "clean"}}.get(product["verdict"])
         status = ran.statuses[product["name"]]
         assert allowed is None or status in allowed, (what, product, status)
+        kinds = {cause["kind"] for cause in product.get("causes", [])}
+        assert bool(kinds) == (product["verdict"] != "clean"), (what, product)
+        assert "unknown" not in kinds, (what, product)
+    if not world.past or world.past[-1][0] == world.rows:
+        check_reach(edits, before, tables(world.project), what)
     shutil.rmtree(scratch, ignore_errors=True)
     monkeypatch.setenv("RULES_STORE", str(scratch))
     build(world.project, "-j", "1")
