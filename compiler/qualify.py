@@ -101,7 +101,25 @@ def pruned(query: exp.Query) -> exp.Query:
     """
     for exists in query.find_all(exp.Exists):
         _blank_exists(exists)
-    return pushdown_projections(query)
+    whole = [select for select in query.find_all(exp.Select) if _adds_up_in_two_steps(select)]
+    for select in whole:
+        select.set("distinct", exp.Distinct())  # whose columns are all needed
+    pruned_query = pushdown_projections(query)
+    for select in whole:
+        select.set("distinct", None)
+    return pruned_query
+
+
+def _adds_up_in_two_steps(select: exp.Select) -> bool:
+    """Whether the engine may add sums up by the values of a DISTINCT, then once more, which shows in their type.
+
+    It depends on each of the aggregates: of decimals, SUM(a) has another type when COUNT(DISTINCT b) beside it is gone.
+    """
+    if select.args.get("distinct") is not None:
+        return False
+    calls = [call for item in select.selects for call in item.find_all(exp.AggFunc) if call.parent_select is select]
+    sums = any(not isinstance(call, exp.Count | exp.Min | exp.Max) for call in calls)
+    return sums and any(isinstance(call.this, exp.Distinct) for call in calls)
 
 
 def _blank_exists(exists: exp.Exists) -> None:

@@ -77,9 +77,11 @@ class Execution:
                     done, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in done:
                         self._collect(*running.pop(future), future)
-        except BaseException as error:
-            # Workers use the store, which is closed next: wait for them, unless the user is waiting for us.
-            pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
+        except KeyboardInterrupt:
+            # The user is waiting, and the process ends soon. An interrupt may have come while the pool held a lock.
+            raise
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # workers use the store, which is closed next
             raise
         pool.shutdown()
         return {name: self.results[name] for name in order}

@@ -52,7 +52,7 @@ def make_stale(project: SampleProject, name: str) -> None:
         index.execute("REPLACE INTO artifacts VALUES (?,?,?,?,?,?)", row)
         for table_name in ("products", "actions"):
             index.execute(f"UPDATE {table_name} SET artifact = ? WHERE artifact = ?", (digest.table, artifact))
-        index.execute("DELETE FROM snapshot")
+        index.execute("DELETE FROM snapshots")
 
 
 def test_an_honest_store_passes(project: SampleProject) -> None:

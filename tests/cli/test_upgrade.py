@@ -109,9 +109,8 @@ def test_what_an_earlier_version_ran_wrongly_runs_again(project: SampleProject, 
     build_with(earlier, project)
     after = project.build()
     assert SampleProject.executed(after) == set(RULES)
-    assert {product["reason"] for product in after["products"]} == {
-        "a version of rules before this one could compute a wrong table"
-    }
+    told = "a version of rules before this one could compute a wrong table"
+    assert all(product["reason"].startswith(told) for product in after["products"])
 
 
 def under_an_older_engine(earlier: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -55,20 +57,25 @@ def calls(name: str, factor: float) -> int:
     return count
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name not in NOT_COUNTED])
+def _some(values: Iterable[str], every: int) -> list[Any]:
+    """One value in so many for the suite, the others for the soak."""
+    return [pytest.param(value, marks=[pytest.mark.soak] * (number % every > 0)) for number, value in enumerate(values)]
+
+
+@pytest.mark.parametrize("name", _some([name for name in CASES if name not in NOT_COUNTED], 5))
 def test_work_grows_with_the_rule_and_not_with_its_square(name: str) -> None:
     assert calls(name, LARGE) < MOST_GROWTH * calls(name, SMALL)
 
 
-@pytest.mark.parametrize("name", LARGEST)
+@pytest.mark.parametrize("name", _some(LARGEST, 4))
 def test_a_rule_far_larger_than_anybody_writes_compiles(name: str) -> None:
     start = time.process_time()
     assert LargeCompiler().outcome(CASES[name](1)) == ""
     assert time.process_time() - start < CEILING
 
 
-@pytest.mark.parametrize("sql", DEEPEST.values(), ids=DEEPEST)
-def test_as_deep_as_the_engine_goes_the_compiler_goes(sql: str) -> None:
+@pytest.mark.parametrize("name", _some(DEEPEST, 2))
+def test_as_deep_as_the_engine_goes_the_compiler_goes(name: str) -> None:
     before = sys.getrecursionlimit()
-    assert LargeCompiler(planned=False).outcome(sql) == ""
+    assert LargeCompiler(planned=False).outcome(DEEPEST[name]) == ""
     assert sys.getrecursionlimit() == before

@@ -49,6 +49,7 @@ def test_tpch(tpch: SampleProject) -> None:
     _second_build_is_a_noop(tpch)
 
 
+@pytest.mark.soak
 def test_tpcds(tpcds: SampleProject) -> None:
     document = tpcds.build()
     assert document["summary"]["executed"] == 99
