@@ -62,7 +62,7 @@ def _some(values: Iterable[str], every: int) -> list[Any]:
     return [pytest.param(value, marks=[pytest.mark.soak] * (number % every > 0)) for number, value in enumerate(values)]
 
 
-@pytest.mark.parametrize("name", _some([name for name in CASES if name not in NOT_COUNTED], 5))
+@pytest.mark.parametrize("name", _some([name for name in CASES if name not in NOT_COUNTED], 10))
 def test_work_grows_with_the_rule_and_not_with_its_square(name: str) -> None:
     assert calls(name, LARGE) < MOST_GROWTH * calls(name, SMALL)
 
@@ -74,7 +74,7 @@ def test_a_rule_far_larger_than_anybody_writes_compiles(name: str) -> None:
     assert time.process_time() - start < CEILING
 
 
-@pytest.mark.parametrize("name", _some(DEEPEST, 2))
+@pytest.mark.parametrize("name", _some(DEEPEST, 4))
 def test_as_deep_as_the_engine_goes_the_compiler_goes(name: str) -> None:
     before = sys.getrecursionlimit()
     assert LargeCompiler(planned=False).outcome(DEEPEST[name]) == ""

@@ -54,6 +54,7 @@ def test_equal_pair_unifies(pair: Pair) -> None:
     assert identity(pair.first) == identity(pair.second)
     assert first.canonical == second.canonical
     assert first.schema == second.schema
+    assert first.shape == second.shape
 
 
 def test_at_most_one_in_twenty_is_missed() -> None:

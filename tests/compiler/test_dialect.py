@@ -459,7 +459,7 @@ def test_deep_nesting_parses_and_renders(shape: str, depth: int) -> None:
 @pytest.mark.parametrize("shape", ["parentheses", "calls", "cases", "nots"])
 def test_nesting_beyond_every_stack_is_a_located_error(shape: str) -> None:
     with pytest.raises(SqlError, match="nested too deeply") as caught:
-        parse(NESTED[shape](100_000))
+        parse(NESTED[shape](40_000))
     assert caught.value.code == "too-deep"
     assert caught.value.line == 1
     assert caught.value.column is not None

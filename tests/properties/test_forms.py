@@ -52,7 +52,7 @@ ENGINE_LIMITS = (
     "Physical input schema should be the same as the one converted from logical input schema",
 )
 """What the engine says when it cannot plan a query with its predicates in another order, or of other internal names."""
-SUITE_QUERIES = 150
+SUITE_QUERIES = 100
 SUITE_QUERIES_OF_A_KIND = 30
 SOAK_QUERIES = 5000
 
@@ -132,7 +132,7 @@ def _some(values: Iterable[str], every: int) -> list[Any]:
     return [pytest.param(value, marks=[pytest.mark.soak] * (number % every > 0)) for number, value in enumerate(values)]
 
 
-@pytest.mark.parametrize("name", _some(PAIRS, 2))
+@pytest.mark.parametrize("name", _some(PAIRS, 5))
 def test_pair_queries(databases: list[StoredDatabase], name: str) -> None:
     sql = PAIRS[name]
     if name in NOT_SUPPORTED:
@@ -200,7 +200,7 @@ def tpcds(tmp_path_factory: pytest.TempPathFactory) -> StoredDatabase:
     return StoredDatabase(make_tpcds(), tmp_path_factory.mktemp("tpcds") / "stored")
 
 
-@pytest.mark.parametrize("query", _some(TPCDS_QUERIES, 3))
+@pytest.mark.parametrize("query", _some(TPCDS_QUERIES, 5))
 def test_tpcds_queries(tpcds: StoredDatabase, query: str) -> None:
     schemas = {name: table.schema for name, table in tpcds.tables.items()}
     sql = TPCDS_QUERIES[query].read_text(encoding="utf-8")
