@@ -143,7 +143,7 @@ MOST_ROUNDS = 6
 
 
 def canonical(
-    query: exp.Query, schemas: Mapping[str, Schema], *, volatile: bool = False, passes: tuple[Pass, ...] = PASSES
+    query: exp.Query, schemas: Mapping[str, Schema], *, volatile: bool = False, passes: tuple[Pass, ...] | None = None
 ) -> tuple[exp.Query, tuple[str, ...]]:
     """Return the canonical AST of an executed form (which is left as it is) and the inputs, in order of position.
 
@@ -153,7 +153,11 @@ def canonical(
     facts = Facts(schemas)
     tree = _apply(SPELLING_PASSES, query.copy(), facts)
     if not repeats_a_list(tree):
-        tree = _apply(NAMING_PASSES, tree, facts) if volatile else _until_stable(passes, tree, facts)
+        tree = (
+            _apply(NAMING_PASSES, tree, facts)
+            if volatile
+            else _until_stable(PASSES if passes is None else passes, tree, facts)
+        )
     positions: dict[str, str] = {}
     for table in tree.find_all(exp.Table, bfs=False):
         if table.db == INPUT_DB:
