@@ -144,11 +144,12 @@ def _prepare_to_run(project: Project, request: Request, store: Store, observer: 
     """Prepare, and trust what another version of the engine computed only if a sample of it proves the same."""
     prepared = prepare(project, request, store)
     refuse_broken(prepared, keep_going=request.keep_going)
+    if not request.trust_engine_upgrade:
+        return prepared
     trusted = {
         name: artifact
         for name, artifact in prepared.plan.skipped.items()
-        if (last := prepared.known.products.get(name)) is not None
-        and last.record["parts"]["engine"] != prepared.compiled[name].node.parts["engine"]
+        if prepared.compiled[name].node.formerly and _is_of_another_engine(prepared, name)
     }
     if not trusted:
         return prepared
@@ -163,6 +164,11 @@ def _prepare_to_run(project: Project, request: Request, store: Store, observer: 
         observer.say(f"warning: {name} is another table under this version of the engine: {wrong}")
     observer.say("warning: nothing that another version of the engine computed is kept")
     return prepare(project, replace(request, trust_engine_upgrade=False), store)
+
+
+def _is_of_another_engine(prepared: Prepared, name: str) -> bool:
+    before, now = prepared.known.products[name].record["parts"], prepared.compiled[name].node.parts
+    return bool(before["engine"] != now["engine"])
 
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
