@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -9,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -208,10 +210,25 @@ def _endless(name: str) -> str:
     return f"SELECT SUM(a.v * b.v % 7) AS n FROM {pairs} CROSS JOIN {name} AS f"
 
 
-def _started(project: SampleProject, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [RULES, *arguments], cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+@contextlib.contextmanager
+def _started(project: SampleProject, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run `rules` beside the test. It heeds an interrupt, even where the suite runs in a background that ignores it."""
+
+    def heed_interrupts() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        [RULES, *arguments],
+        cwd=project.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _wait_for(build: subprocess.Popen[str], line: str) -> None:
