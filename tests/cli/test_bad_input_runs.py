@@ -223,7 +223,7 @@ def _started(project: SampleProject, *arguments: str) -> Iterator[subprocess.Pop
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_interrupts,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 — no thread runs in the tests when it is called
     ) as process:
         try:
             yield process
