@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from cache.records import Artifact
     from rules.engine.execute import Executed
-    from rules.sources import Sources
+    from rules.sources.contents import Sources
 
 
 @dataclass(frozen=True)

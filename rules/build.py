@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,8 +17,8 @@ from cache.records import Artifact, Product
 from graph.causes import Cause, causes
 from graph.dag import Dag
 from graph.plan import Known, Plan, make_plan
-from graph.selection import Facts, SelectionError, select
 from rules import noop
+from rules.choosing import asks_for_changed, changed_rules, choose
 from rules.compiling import CompiledRule, describe_edit, last_shape, make_dag
 from rules.errors import UserError, UserErrors
 from rules.execution import Execution
@@ -29,11 +28,9 @@ from rules.loaded import load
 from rules.profiles import DEFAULT, Profile
 from rules.project import Project
 from rules.results import AuditReport, BuildReport, Observer, Result
-from rules.sources import Sources
+from rules.sources.contents import Sources
 from rules.store import Store, open_store
-
-_TRUST_SHARE, _TRUST_LEAST = 0.05, 3
-"""How much of what another version of the engine computed is run again before the rest is trusted."""
+from rules.trust import audited, engine_proves_same, outside
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,10 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
     started = time.perf_counter()
     with open_store(project.root, observer.say, building=True) as store:
         build_id = _new_build_id()
-        prepared = _prepare_to_run(project, request, store, observer, build_id)
+        prepared = prepare(project, request, store)
+        refuse_broken(prepared, keep_going=request.keep_going)
+        if request.trust_engine_upgrade and not engine_proves_same(store, prepared, observer, build_id):
+            prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
         ahead = [name for name, judgement in prepared.plan.judgements.items() if judgement.verdict != "clean"]
         observer.planned(len(prepared.order), ahead)
         index = store.index
@@ -105,12 +105,12 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
             skipped = {
                 name: result.artifact for name, result in results.items() if result.artifact and result.was_skipped
             }
-            audited = _audited(store, prepared, build_id, skipped, execution.artifacts, request.audit)
+            rechecked = audited(store, prepared, build_id, skipped, execution.artifacts, request.audit)
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
             index.finish_build(build_id, time.perf_counter() - started, status, {})
             raise
-        report = BuildReport(build_id, results, time.perf_counter() - started, audited)
+        report = BuildReport(build_id, results, time.perf_counter() - started, rechecked)
         _record(store, prepared.project, prepared, report)
         return report
 
@@ -124,13 +124,13 @@ def audit(project: Project, request: Request, observer: Observer) -> AuditReport
         prepared = prepare(project, request, store)
         refuse_broken(prepared, keep_going=request.keep_going)
         skipped = prepared.plan.skipped
-        return _audited(store, prepared, _new_build_id(), skipped, _outside(prepared) | skipped, request.audit)
+        return audited(store, prepared, _new_build_id(), skipped, outside(prepared) | skipped, request.audit)
 
 
 def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapping[str, Rule], Dag, tuple[str, ...]]:
     """Return rules, DAG and the selected products without compiling (unless `changed` is asked for)."""
     with open_store(project.root, observer.say, building=False) as store:
-        if _asks_for_changed(request):
+        if asks_for_changed(request):
             prepared = prepare(project, request, store)
             return prepared.rules, prepared.dag, prepared.order
         rules, unparsed = load_rules(project, store.index, FileDigests(project.root, store.index))
@@ -138,37 +138,6 @@ def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapp
             raise UserErrors(unparsed)
         dag, _ = make_dag(project, rules)
         return rules, dag, choose(dag, rules, request, lambda: ())[0]
-
-
-def _prepare_to_run(project: Project, request: Request, store: Store, observer: Observer, build_id: str) -> Prepared:
-    """Prepare, and trust what another version of the engine computed only if a sample of it proves the same."""
-    prepared = prepare(project, request, store)
-    refuse_broken(prepared, keep_going=request.keep_going)
-    if not request.trust_engine_upgrade:
-        return prepared
-    trusted = {
-        name: artifact
-        for name, artifact in prepared.plan.skipped.items()
-        if prepared.compiled[name].node.formerly and _is_of_another_engine(prepared, name)
-    }
-    if not trusted:
-        return prepared
-    share = max(_TRUST_SHARE, _TRUST_LEAST / len(trusted))
-    found = _audited(store, prepared, build_id, trusted, _outside(prepared) | prepared.plan.skipped, share)
-    if not found.differing:
-        observer.say(
-            f"{len(trusted):,} products of another engine version are kept: {len(found.checked):,} ran again alike"
-        )
-        return prepared
-    for name, wrong in found.differing.items():
-        observer.say(f"warning: {name} is another table under this version of the engine: {wrong}")
-    observer.say("warning: nothing that another version of the engine computed is kept")
-    return prepare(project, replace(request, trust_engine_upgrade=False), store)
-
-
-def _is_of_another_engine(prepared: Prepared, name: str) -> bool:
-    before, now = prepared.known.products[name].record["parts"], prepared.compiled[name].node.parts
-    return bool(before["engine"] != now["engine"])
 
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
@@ -222,42 +191,6 @@ def replace_jobs(profile: Profile, jobs: int) -> Profile:
     import msgspec
 
     return msgspec.structs.replace(profile, jobs=jobs)
-
-
-def _asks_for_changed(request: Request) -> bool:
-    """Whether a selector is about what changed, which takes compiling to know."""
-    return any("changed" in re.split(r"[\s,+@\d]+", selector) for selector in (*request.select, *request.exclude))
-
-
-def changed_rules(compiled: Mapping[str, CompiledRule], products: Mapping[str, Product]) -> list[str]:
-    """Return the rules that are new, or mean something else than in their product's last state."""
-    return [
-        name
-        for name, rule in compiled.items()
-        if name not in products
-        or not rule.node.is_rule_of(products[name])
-        or [entry[0] for entry in products[name].record["inputs"]] != list(rule.node.inputs)
-    ]
-
-
-def choose(
-    dag: Dag, rules: Mapping[str, Rule], request: Request, changed: object
-) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Return the products that a request selects, inputs first, and those to be forced. Raises `UserError`."""
-    facts = Facts(
-        tags={name: rule.options.tags for name, rule in rules.items()},
-        paths={name: rule.path for name, rule in rules.items()},
-        changed=changed,  # type: ignore[arg-type]
-    )
-    try:
-        order = select(dag, facts, request.select, request.exclude)
-        forced = frozenset(select(dag, facts, request.force)) if request.force else frozenset()
-    except SelectionError as error:
-        raise UserError(error.message, code="selection", hint=error.hint) from error
-    if forced and forced.isdisjoint(order):
-        message = f"{min(forced)} is to be forced, but is not selected"
-        raise UserError(message, code="selection", hint="select it too, or force without --select")
-    return order, forced.intersection(order)
 
 
 def contents_of(
@@ -317,42 +250,8 @@ def _execution(
         build=build_id,
         observer=observer,
         keep_going=request.keep_going,
-        artifacts=_outside(prepared),
+        artifacts=outside(prepared),
     )
-
-
-def _outside(prepared: Prepared) -> dict[str, str]:
-    """Return the artifacts of inputs that this run does not build: products outside it, and ingested sources."""
-    sources = prepared.project.sources
-    opened = {name: prepared.sources.table(name).artifact for name in prepared.contents if name in sources}
-    products = prepared.known.products
-    return {
-        **{name: products[name].artifact for name in prepared.contents if name not in sources and name in products},
-        **{name: artifact.artifact for name, artifact in opened.items() if artifact is not None},
-    }
-
-
-def _audited(
-    store: Store,
-    prepared: Prepared,
-    build_id: str,
-    skipped: Mapping[str, str],
-    artifacts: Mapping[str, str],
-    share: float,
-) -> AuditReport:
-    """Run a share of the products that were skipped again, on `artifacts`, and compare."""
-    if not share:
-        return AuditReport()
-    from rules.audit import Auditor  # with the engine, which a build that runs nothing does not start
-    from rules.running import Runner
-
-    runnable = {
-        name: artifact
-        for name, artifact in skipped.items()
-        if all(entry in artifacts or entry not in prepared.rules for entry in prepared.compiled[name].node.dependencies)
-    }
-    auditor = Auditor(Runner(prepared.compiled, store, prepared.profile, build_id), prepared.sources)
-    return auditor.check(runnable, artifacts, share)
 
 
 def _record(store: Store, project: Project, prepared: Prepared, report: BuildReport) -> None:

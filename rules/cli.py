@@ -201,7 +201,7 @@ def _print_version(_: argparse.Namespace, output: Output) -> int:
 
     number = version("leastwork-rules")
     if output.as_json:
-        from rules.report import document
+        from rules.report.runs import document
 
         output.document(document("version", status="ok", version=number))
     else:
@@ -210,7 +210,7 @@ def _print_version(_: argparse.Namespace, output: Output) -> int:
 
 
 def _fail(output: Output, command: str | None, errors: list[UserError]) -> int:
-    from rules.report import error_document, error_lines
+    from rules.report.runs import error_document, error_lines
 
     if output.as_json:
         output.document(error_document(command, errors))

@@ -18,7 +18,7 @@ from rules.compiling import CompiledRule
 from rules.errors import FAILED, UserError, Where
 from rules.load import COMPILER
 from rules.results import Observer, Result
-from rules.sources import Sources
+from rules.sources.contents import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

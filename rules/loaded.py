@@ -15,7 +15,7 @@ from rules.load import Rule, load_rules
 from rules.profiles import Profile
 from rules.project import Project, load_project
 from rules.roots import FILE
-from rules.sources import Sources
+from rules.sources.contents import Sources
 from rules.store import Store
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rules.profiles import Profile
     from rules.project import Project
     from rules.results import BuildReport
-    from rules.sources import Sources
+    from rules.sources.contents import Sources
     from rules.store import Store
 
 _FORMAT = 3
@@ -152,7 +152,7 @@ def _listings_hold(root: Path, record: dict[str, Any]) -> bool:
 
 
 def _source_listings_hold(root: Path, record: dict[str, Any]) -> bool:
-    from rules.listing import list_files
+    from rules.sources.listing import list_files
 
     try:
         return all(list(list_files(root, path, declared)) == files for path, declared, files in record["sources"])

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from rules.report import ResultColumns, cut, duration, plural
+from rules.report.runs import ResultColumns, cut, duration, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rules.profiles import Profile
-    from rules.sources import Sources
+    from rules.sources.contents import Sources
     from rules.store import Store
 
 

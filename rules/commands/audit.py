@@ -10,7 +10,7 @@ from rules.arguments import add_selection, positive, share
 from rules.build import Request, audit
 from rules.errors import FAILED
 from rules.project import load_project
-from rules.report import audit_errors, audit_fields, audit_lines, document, error_lines
+from rules.report.runs import audit_errors, audit_fields, audit_lines, document, error_lines
 from rules.roots import find_root
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rules.arguments import TRUST_HELP, add_selection, positive, share
 from rules.errors import FAILED
-from rules.report import nothing_to_do
+from rules.report.runs import nothing_to_do
 from rules.roots import find_root, store_root
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     from rules import progress
     from rules.build import Request, build
     from rules.project import load_project
-    from rules.report import audit_errors, build_document, build_lines, error_lines
+    from rules.report.runs import audit_errors, build_document, build_lines, error_lines
 
     request = Request(
         select=tuple(options.select),
@@ -94,7 +94,7 @@ def _is_noop(root: Path, profile: str, output: Output) -> bool:
             if count is None:
                 return False
             if output.as_json:
-                from rules.report import build_document
+                from rules.report.runs import build_document
                 from rules.results import clean_report
 
                 output.document(build_document(clean_report(index)))

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rules.arguments import add_selection, not_negative
-from rules.build import Request, changed_rules, choose
-from rules.comparing import loaded_at, since_commit, since_last_build
+from rules.build import Request
+from rules.choosing import changed_rules, choose
 from rules.errors import FAILED, UserError
-from rules.history import State, after_build, at_commit, before_last_change, changed_last, resolve_build
 from rules.loaded import Loaded, load
+from rules.look.comparing import loaded_at, since_commit, since_last_build
+from rules.look.history import State, after_build, at_commit, before_last_change, changed_last, resolve_build
+from rules.look.revision import at_ref
 from rules.project import load_project
-from rules.revision import at_ref
 from rules.roots import find_root
 from rules.store import open_store
 
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _rules(project: Project, request: Request, store: Store, options: argparse.Namespace, output: Output) -> bool:
-    from rules.diff_report import comparison_document, comparison_lines
+    from rules.report.diff import comparison_document, comparison_lines
 
     if options.against:
         found = since_commit(project, request, store, options.against)
@@ -80,8 +81,8 @@ def _rules(project: Project, request: Request, store: Store, options: argparse.N
 
 
 def _data(project: Project, request: Request, store: Store, options: argparse.Namespace, output: Output) -> bool:
-    from rules.diff_report import data_document, data_lines
-    from rules.table_diff import compare_states
+    from rules.look.table_diff import compare_states
+    from rules.report.diff import data_document, data_lines
 
     loaded = load(project, request.profile, store)
     products = store.index.products()

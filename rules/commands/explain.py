@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rules.explain_report import explain_document, explain_lines
-from rules.explaining import explain
+from rules.look.explaining import explain
 from rules.project import load_project
+from rules.report.explain import explain_document, explain_lines
 from rules.roots import find_root
 from rules.store import open_store
 

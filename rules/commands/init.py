@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rules.errors import UserError
-from rules.report import document
+from rules.report.runs import document
 from rules.roots import FILE
 
 if TYPE_CHECKING:

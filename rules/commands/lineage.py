@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from graph.lineage import Lineage, Name
 from rules.arguments import positive
 from rules.errors import UserError, UserErrors
-from rules.lineage_report import (
+from rules.look.tracing import Traced, trace
+from rules.report.lineage import (
     Question,
     answer,
     column_document,
@@ -19,7 +20,6 @@ from rules.lineage_report import (
     table_tree,
 )
 from rules.roots import find_root
-from rules.tracing import Traced, trace
 
 if TYPE_CHECKING:
     import argparse
@@ -129,11 +129,11 @@ def _unknown_table(traced: Traced, table: str, root: Path) -> UserError:
 def _print_drawing(
     form: str, lineage: Lineage, names: list[Name], focus: list[Name], output: Output, title: str
 ) -> None:
-    from rules.drawing import dot, draw, mermaid
+    from rules.report.drawing import dot, draw, mermaid
 
     drawing = draw(lineage, names)
     if form == "html":
-        from rules.lineage_page import page
+        from rules.report.lineage_page import page
 
         output.result(page(drawing, f"Lineage of {title}", focus).splitlines())
     else:

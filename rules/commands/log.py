@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rules.arguments import positive
-from rules.history import resolve_build
-from rules.report import counts, document, duration, table_lines, wrapped_lines
+from rules.look.history import resolve_build
+from rules.report.runs import counts, document, duration, table_lines, wrapped_lines
 from rules.roots import find_root
 from rules.store import open_store
 

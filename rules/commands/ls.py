@@ -10,7 +10,7 @@ from rules import progress
 from rules.arguments import add_selection
 from rules.build import Request, survey
 from rules.project import load_project
-from rules.report import document, table_lines
+from rules.report.runs import document, table_lines
 from rules.roots import find_root
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from graph.impact import Edit
 from rules import progress
 from rules.arguments import TRUST_HELP, add_selection
 from rules.build import Prepared, Request, plan
-from rules.cause_report import cause_lines, causes_fields
 from rules.errors import FAILED
 from rules.project import load_project
-from rules.report import plan_document, plan_lines
+from rules.report.causes import cause_lines, causes_fields
+from rules.report.runs import plan_document, plan_lines
 from rules.roots import find_root
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rules import progress
 from rules.arguments import not_negative
 from rules.errors import FAILED, UserError, UserErrors
-from rules.report import document
+from rules.report.runs import document
 from rules.roots import find_root
 from rules.store import open_store
 
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             message = f"the artifact of {options.name} is missing from the store"
             raise UserError(message, code="missing-object", hint="rules build makes it again", exit_code=FAILED)
         path = store.objects.path(artifact.artifact)
-    from rules import rows
+    from rules.report import rows
 
     if output.as_json:
         data = list(rows.records(path, options.limit))

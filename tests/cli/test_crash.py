@@ -15,7 +15,7 @@ import pytest
 
 from cache.digests import TableDigester
 from cache.index import Index
-from rules.ingest import table_digest
+from rules.sources.ingest import table_digest
 from support.killing import Ended, Forks
 from support.projects import RULES, SampleProject
 

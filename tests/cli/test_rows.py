@@ -13,8 +13,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from rules import rows
 from rules.cli import main
+from rules.report import rows
 from support.projects import RULES, SampleProject
 from support.terminal import run_on_terminal
 

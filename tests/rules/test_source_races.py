@@ -14,11 +14,11 @@ import pytest
 
 from cache.index import Index
 from cache.objects import Objects
-from rules import ingest, physical
 from rules.errors import UserError
 from rules.files import FileDigests
 from rules.project import load_project
-from rules.sources import Sources
+from rules.sources import ingest, physical
+from rules.sources.contents import Sources
 from support.direct import build, executed
 from support.projects import SampleProject
 

@@ -84,7 +84,7 @@ def _serve() -> None:
     import rules.engine.execute
     import rules.evidence
     import rules.execution
-    import rules.ingest  # noqa: F401 — imported here so that no run has to
+    import rules.sources.ingest  # noqa: F401 — imported here so that no run has to
 
     for line in sys.stdin:
         wanted = json.loads(line)

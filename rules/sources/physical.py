@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import xxhash
 
 from cache.digests import TableDigester
-from rules.contract import IngestError, checked, difference, first_line, require_declared
 from rules.engine.types import stored_schema
+from rules.sources.contract import IngestError, checked, difference, first_line, require_declared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,13 +14,14 @@ from compiler.diff import describe
 from graph.edits import RuleEdit, Version, compare
 from graph.impact import InputChange, reached
 from graph.plan import Node
-from rules.build import Request, changed_rules, choose
+from rules.build import Request
+from rules.choosing import changed_rules, choose
 from rules.compiling import CompiledRule, canonical_tree, describe_edit, last_shape
 from rules.errors import UserErrors
 from rules.files import FileDigests
 from rules.loaded import Loaded, load, load_at
-from rules.revision import at_ref, checked_out
-from rules.sources import Sources
+from rules.look.revision import at_ref, checked_out
+from rules.sources.contents import Sources
 
 if TYPE_CHECKING:
     from cache.records import Product

@@ -15,8 +15,8 @@ from cache.records import Artifact
 from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
-from rules.listing import COMPRESSED, format_by_name, list_files
 from rules.roots import FILE
+from rules.sources.listing import COMPRESSED, format_by_name, list_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -155,7 +155,7 @@ class Sources:
         return files, fingerprint({"source": parts})
 
     def _read(self, name: str, files: tuple[str, ...]) -> dict[str, Any]:
-        from rules import contract, ingest, physical  # these load pyarrow, which known contents do without
+        from rules.sources import contract, ingest, physical  # these load pyarrow, which known contents do without
 
         source = self._project.sources[name]
         kind = format_of(name, source, files)
@@ -197,7 +197,7 @@ class Sources:
         return SourceTable(name, files, content, schema, record["rows"], artifact)
 
     def _digest_columns(self, table: SourceTable, columns: list[str]) -> dict[str, str]:
-        from rules import contract, physical
+        from rules.sources import contract, physical
 
         paths = [self._project.root / file for file in table.files]
         try:

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cache.digests import TableDigester, hash_json
-from rules import text
-from rules.contract import IngestError, checked, difference, first_line, require_declared, storable
+from rules.sources import text
+from rules.sources.contract import IngestError, checked, difference, first_line, require_declared, storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -12,14 +12,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rules.drawing import dot
 from rules.errors import FAILED, UserError
+from rules.report.drawing import dot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from graph.lineage import Name
-    from rules.drawing import Drawing
+    from rules.report.drawing import Drawing
 
 _PROGRAM = "graphviz-pure"
 
@@ -61,4 +61,4 @@ def _layout(source: str) -> str:
 
 
 def _part(name: str) -> str:
-    return files("rules").joinpath("page", name).read_text(encoding="utf-8")
+    return files("rules.report").joinpath("page", name).read_text(encoding="utf-8")

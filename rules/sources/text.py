@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
-from rules.contract import IngestError, declared_types, first_line, require_distinct, require_names
+from rules.sources.contract import IngestError, declared_types, first_line, require_distinct, require_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graph.lineage import Lineage, Name, Step
-from rules.report import document, table_lines
+from rules.report.runs import document, table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

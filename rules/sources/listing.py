@@ -1,6 +1,5 @@
 """Which files a source's path stands for: a file, a glob or a folder. Light, because the no-op path needs it."""
 
-# ruff: noqa: PTH
 # On the no-op path a Path object costs more than the system call it is made for.
 from __future__ import annotations
 

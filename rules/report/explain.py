@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rules.cause_report import cause_lines, causes_fields
-from rules.report import document, duration, plural, wrapped_lines
+from rules.report.causes import cause_lines, causes_fields
+from rules.report.runs import document, duration, plural, wrapped_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rules.explaining import Explanation, Input, Last
+    from rules.look.explaining import Explanation, Input, Last
 
 
 def explain_document(found: Explanation) -> dict[str, Any]:

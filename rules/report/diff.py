@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from rules.report import document, plural, wrapped_lines
-from rules.table_diff import Compared, Row, TableDiff, row_text
+from rules.look.table_diff import Compared, Row, TableDiff, row_text
+from rules.report.runs import document, plural, wrapped_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rules.comparing import Comparison, Difference
+    from rules.look.comparing import Comparison, Difference
 
 _CLASSES = ("new", "removed", "row", "column", "additive", "cosmetic")
 _MOST_REACHED = 6

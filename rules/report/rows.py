@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from rules.report import cell_width, cut, plural, table_lines
+from rules.report.runs import cell_width, cut, plural, table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

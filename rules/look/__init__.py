@@ -1,0 +1,1 @@
+"""What the commands that look need: comparing, history, explaining, tracing. Nothing is run."""

@@ -1,0 +1,1 @@
+"""Tables from outside: which files they are, what is in them, and what they promise."""

@@ -1,0 +1,76 @@
+"""Whether what is stored may be trusted: a share of what is skipped is run again first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rules.results import AuditReport, Observer
+from rules.store import Store
+
+if TYPE_CHECKING:
+    from rules.build import Prepared
+
+_TRUST_SHARE, _TRUST_LEAST = 0.05, 3
+"""How much of what another version of the engine computed is run again before the rest is trusted."""
+
+
+def engine_proves_same(store: Store, prepared: Prepared, observer: Observer, build: str) -> bool:
+    """Return whether products of another engine version may stand: a sample of them is run again and compared."""
+    trusted = {
+        name: artifact
+        for name, artifact in prepared.plan.skipped.items()
+        if prepared.compiled[name].node.formerly and _is_of_another_engine(prepared, name)
+    }
+    if not trusted:
+        return True
+    share = max(_TRUST_SHARE, _TRUST_LEAST / len(trusted))
+    found = audited(store, prepared, build, trusted, outside(prepared) | prepared.plan.skipped, share)
+    for name, wrong in found.differing.items():
+        observer.say(f"warning: {name} is another table under this version of the engine: {wrong}")
+    if found.differing:
+        observer.say("warning: nothing that another version of the engine computed is kept")
+    else:
+        observer.say(
+            f"{len(trusted):,} products of another engine version are kept: {len(found.checked):,} ran again alike"
+        )
+    return not found.differing
+
+
+def _is_of_another_engine(prepared: Prepared, name: str) -> bool:
+    before, now = prepared.known.products[name].record["parts"], prepared.compiled[name].node.parts
+    return bool(before["engine"] != now["engine"])
+
+
+def audited(
+    store: Store,
+    prepared: Prepared,
+    build: str,
+    skipped: Mapping[str, str],
+    artifacts: Mapping[str, str],
+    share: float,
+) -> AuditReport:
+    """Run a share of the products that were skipped again, on `artifacts`, and compare."""
+    if not share:
+        return AuditReport()
+    from rules.audit import Auditor  # with the engine, which a build that runs nothing does not start
+    from rules.running import Runner
+
+    runnable = {
+        name: artifact
+        for name, artifact in skipped.items()
+        if all(entry in artifacts or entry not in prepared.rules for entry in prepared.compiled[name].node.dependencies)
+    }
+    auditor = Auditor(Runner(prepared.compiled, store, prepared.profile, build), prepared.sources)
+    return auditor.check(runnable, artifacts, share)
+
+
+def outside(prepared: Prepared) -> dict[str, str]:
+    """Return the artifacts of inputs that this run does not build: products outside it, and ingested sources."""
+    sources = prepared.project.sources
+    opened = {name: prepared.sources.table(name).artifact for name in prepared.contents if name in sources}
+    products = prepared.known.products
+    return {
+        **{name: products[name].artifact for name in prepared.contents if name not in sources and name in products},
+        **{name: artifact.artifact for name, artifact in opened.items() if artifact is not None},
+    }
