@@ -109,7 +109,8 @@ class Shapes(Queries):
         ]
         own = {
             INT: [f"{a} + {literal}", f"{a} * 2 + {b}", f"{a} - {b} - 1", f"CAST({a} AS BIGINT)",
-                  f"nvl({a}, {literal})", f"CASE {a} WHEN 1 THEN {b} WHEN 2 THEN {a} END", f"({a} + {b}) * 3"],
+                  f"nvl({a}, {literal})", f"CASE {a} WHEN 1 THEN {b} WHEN 2 THEN {a} END", f"({a} + {b}) * 3",
+                  f"{a} + {b} + {a}"],
             STR: [f"upper({a})", f"substring({a}, 2)", f"concat({a}, 'x', {b})", f"{a} || {b}", f"trim({a})",
                   f"CASE {a} WHEN 'open' THEN {b} ELSE 'none' END", f"nvl({a}, 'none')"],
             BOOL: [f"({condition} AND {a})", f"({a} OR {b})", f"({a} IS TRUE)", f"NOT {a}", f"({condition})"],
