@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from support.projects import SampleProject
 
 SIZE = 100
 QUERIES = queries(SIZE)
-ROOT = "stg_007"
+ROOT = "stg_011"
 LEAF = "agg_011"
 
 
@@ -24,11 +25,29 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
     return project
 
 
+def ahead(project: SampleProject) -> set[str]:
+    """What is not planned to stay as it is."""
+    products = run(project, "plan", "--json").document["products"]
+    return {product["name"] for product in products if product["verdict"] != "clean"}
+
+
+def readers_of(name: str) -> set[str]:
+    return {reader for reader, sql in QUERIES.items() if re.search(rf"\b{name}\b", sql)}
+
+
+def test_the_root_is_read_and_the_leaf_is_not() -> None:
+    assert "FROM s" in QUERIES[ROOT]
+    assert len(readers_of(ROOT)) > 1
+    assert readers_of(LEAF) == set()
+
+
 def edited(project: SampleProject, name: str, old: str, new: str) -> set[str]:
     """Edit a rule, build, and put everything back: what did the edit execute?"""
     assert old in QUERIES[name]
     project.sql(name, QUERIES[name].replace(old, new, 1))
+    foreseen = ahead(project)
     ran = build(project).executed
+    assert ran <= foreseen
     project.sql(name, QUERIES[name])
     assert build(project).executed == set(), "what was computed before is not computed again"
     return ran
@@ -50,7 +69,9 @@ def test_an_edit_executes_the_ideal(project: SampleProject, edit: str) -> None:
 
 
 def test_a_touched_source_executes_nothing(project: SampleProject) -> None:
+    assert len(readers_of("s2")) == SIZE * 2 // 5 // SOURCES
     touch(project.root / "data" / "s2.parquet")
+    assert ahead(project) == set()
     assert run(project, "build").stdout.startswith("nothing to do")
 
 
@@ -59,9 +80,11 @@ def test_a_changed_source_column_executes_its_readers(project: SampleProject) ->
     readers = {name for name, sql in QUERIES.items() if "s.note" in sql and "FROM s0 " in sql}
     assert len(readers) == SIZE * 2 // 5 // 10
     assert SOURCES == 5
+    assert ahead(project) == readers, "nobody reads what they make of it"
     assert build(project).executed == readers
 
 
+# What that issue's table says of SQLMesh ("OSS today"): A, B and C are skipped for the first change alone.
 USERS = {
     "users": "SELECT id, LOWER(email) AS email, username FROM raw_users WHERE active",
     "a": "SELECT id, email FROM users",
@@ -87,9 +110,7 @@ def test_the_example_of_issue_6062(tmp_path: Path, change: str) -> None:
     build(project)
     old, new, ideal = ISSUE_6062[change]
     project.sql("users", USERS["users"].replace(old, new))
-    verdicts = {one["name"]: one["verdict"] for one in run(project, "plan", "--json").document["products"]}
-    assert {name for name, verdict in verdicts.items() if verdict != "clean"} == ideal
+    assert ahead(project) == ideal
     executed = build(project).executed
-    assert "users" in executed
-    # b and c are one query on equal tables, so what one computed is restored for the other.
-    assert executed | {"c"} == ideal | {"c"}
+    # b and c are one query on equal tables, so what one has computed by then is restored for the other.
+    assert executed in (ideal, ideal - {"b"}, ideal - {"c"})
