@@ -141,6 +141,21 @@ def test_products_equal_those_of_a_build_in_an_empty_store(
     report(walk(tmp_path, seed, 10, monkeypatch))
 
 
+def test_going_back_to_any_earlier_state_executes_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path / "project", random.Random(7))
+    world.write()
+    for _ in range(12):
+        build(world.project)
+        world.edit()
+    build(world.project)
+    states = [state for state in world.past if state.deleted == world.deleted]
+    assert len(states) > 5
+    for state in world.random.sample(states, len(states)):
+        world.go_back(state)
+        world.write()
+        assert build(world.project).executed == set()
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_products_equal_those_of_a_build_in_an_empty_store_long(

@@ -157,8 +157,8 @@ class World:
         self.past.append(State({name: list(rows) for name, rows in self.rows.items()}, dict(self.rules), self.deleted))
         self.reverted = False
         edits = [self.add, self.remove, self.rename, self.reword, self.reword, self.replace, self.replace, self.tweak]
-        edits += [self.tweak, self.value, self.value, self.permute, self.append, self.back, self.delete_object]
-        edits += [self.extra, self.extra, self.rework]
+        edits += [self.tweak, self.value, self.value, self.permute, self.append, self.back, self.back]
+        edits += [self.extra, self.extra, self.rework, self.delete_object]
         chosen = self.random.sample(edits, self.random.choice([1, 1, 2]))
         for one in chosen:
             one()
@@ -238,7 +238,9 @@ class World:
         self.rows[self.random.choice(SOURCES)].append(self._row())
 
     def back(self) -> None:
-        state = self.random.choice(self.past)
+        self.go_back(self.random.choice(self.past))
+
+    def go_back(self, state: State) -> None:
         self.rows, self.rules = {name: list(rows) for name, rows in state.rows.items()}, dict(state.rules)
         self.reverted = state.deleted == self.deleted
 
