@@ -75,6 +75,11 @@ class Rule:
     text: str
     reads: tuple[tuple[str, str], ...]
 
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the order of its rows is part of what it yields."""
+        return re.search(r" ORDER BY [^()]*$", self.meaning) is not None
+
     def means(self, query: str) -> Rule:
         """Return the rule with another meaning, written as it stands there."""
         return replace(self, meaning=query, text=query)
