@@ -105,18 +105,18 @@ def planned_build(world: World, oracle: Oracle, what: str, *options: str, forced
 def check(world: World, oracle: Oracle, scratch: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     generator = world.random
     edits = run(world.project, "diff", "--json").document["rules"]
-    before = tables(world.project)
+    was = before = tables(world.project)
     partly: set[str] = set()
     if generator.random() < 0.2:
         partly = planned_build(world, oracle, what, "-s", f"+{generator.choice(list(world.rules))}").executed
+        was = tables(world.project)
     forced = generator.choice(list(world.rules)) if generator.random() < 0.1 else ""
     ran = planned_build(world, oracle, what, forced=forced)
     if world.reverted:
         assert partly | ran.executed <= {forced}, (what, ran.stdout)
         oracle.counts["reverts"] += 1
     after = tables(world.project)
-    if not partly:
-        check_cutoff(world, ran, before, after, what)
+    check_cutoff(world, ran, was, after, what)
     if not world.past or world.past[-1].rows == world.rows:
         check_reach(edits, before, after, what)
     shutil.rmtree(scratch, ignore_errors=True)
