@@ -28,9 +28,25 @@ def nodes(tree: exp.Expr) -> list[exp.Expr]:
     return found
 
 
-def find_all(tree: exp.Expr, *kinds: type[E]) -> list[E]:
-    """Return the nodes of some kinds, breadth first."""
-    return [node for node in nodes(tree) if isinstance(node, kinds)]
+def nodes_in_order(tree: exp.Expr) -> list[exp.Expr]:
+    """Return every node of a tree, depth first: in the order of its text."""
+    found: list[exp.Expr] = []
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        found.append(node)
+        if type(node) not in _LEAVES:
+            for value in reversed(node.args.values()):
+                if isinstance(value, exp.Expr):
+                    pending.append(value)
+                elif type(value) is list:
+                    pending += [child for child in reversed(value) if isinstance(child, exp.Expr)]
+    return found
+
+
+def find_all(tree: exp.Expr, *kinds: type[E], depth_first: bool = False) -> list[E]:
+    """Return the nodes of some kinds, breadth first unless said otherwise."""
+    return [node for node in (nodes_in_order(tree) if depth_first else nodes(tree)) if isinstance(node, kinds)]
 
 
 def has(tree: exp.Expr, *kinds: type[exp.Expr]) -> bool:

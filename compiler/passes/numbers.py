@@ -22,14 +22,35 @@ _QUERIES = (exp.Select, exp.SetOperation)
 
 def plain_numbers(query: exp.Query, facts: Facts) -> Renaming | None:
     """Return what number each name of the query gets, in the order of its scopes; None if something is not plain."""
-    names = facts.names(query)
-    if not _is_plain(query, facts, names):
+    if not facts.of(query, has_plain_sources):
         return None
-    numbering = _Numbering(names)
+    numbering = _Numbering(facts.names(query))
     numbering.visit(query, (), top=True)
     if numbering.visited < len(facts.nodes(query, *_QUERIES)):
         return None
     return numbering.renaming()
+
+
+def has_plain_sources(query: exp.Query, facts: Facts) -> bool:
+    """Whether all FROM items are tables and subqueries with bare aliases, all CTEs too, and every name is clear."""
+    names = facts.names(query)
+    if names.free or facts.has(query, *_UNUSUAL) or not isinstance(query, _QUERIES):
+        return False
+    if any(with_.recursive for with_ in facts.nodes(query, exp.With)):
+        return False
+    if any(operation.args.get("by_name") for operation in facts.nodes(query, exp.SetOperation)):
+        return False
+    if not all(isinstance(star.parent, exp.Count) for star in facts.nodes(query, exp.Star)):
+        return False
+    if any(column.args.get("db") for column in facts.nodes(query, exp.Column)):
+        return False
+    items = {id(item) for item in names.items}
+    if not all(id(table) in items for table in facts.nodes(query, exp.Table)):
+        return False
+    for subquery in facts.nodes(query, exp.Subquery):
+        if id(subquery) not in items and any(value for key, value in subquery.args.items() if key != "this"):
+            return False
+    return all(_is_plain_source(node) for node in (*names.items, *names.ctes))
 
 
 class _Numbering:
@@ -128,26 +149,6 @@ def _own(query: exp.Expr) -> tuple[list[exp.Column], list[exp.Expr]]:
                 elif type(value) is list:
                     pending += [child for child in reversed(value) if isinstance(child, exp.Expr)]
     return columns, subqueries
-
-
-def _is_plain(query: exp.Query, facts: Facts, names: Names) -> bool:
-    if names.free or facts.has(query, *_UNUSUAL) or not isinstance(query, _QUERIES):
-        return False
-    if any(with_.recursive for with_ in facts.nodes(query, exp.With)):
-        return False
-    if any(operation.args.get("by_name") for operation in facts.nodes(query, exp.SetOperation)):
-        return False
-    if not all(isinstance(star.parent, exp.Count) for star in facts.nodes(query, exp.Star)):
-        return False
-    if any(column.args.get("db") for column in facts.nodes(query, exp.Column)):
-        return False
-    items = {id(item) for item in names.items}
-    if not all(id(table) in items for table in facts.nodes(query, exp.Table)):
-        return False
-    for subquery in facts.nodes(query, exp.Subquery):
-        if id(subquery) not in items and any(value for key, value in subquery.args.items() if key != "this"):
-            return False
-    return all(_is_plain_source(node) for node in (*names.items, *names.ctes))
 
 
 def _is_plain_source(node: exp.Expr) -> bool:
