@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlglot import exp
 
 from compiler.dialect import render
-from compiler.encode import decode, encode
+from compiler.encode import decode
 from compiler.passes.arithmetic import spell_products, spell_sums
 from compiler.passes.booleans import simplify_connectives, simplify_filters
 from compiler.passes.calls import spell_calls, spell_casts, spell_patterns
@@ -59,6 +59,7 @@ from compiler.passes.windows import (
 )
 from compiler.resolve import INPUT_DB
 from compiler.schema import Schema
+from compiler.tree import bare_copy, find_all, nodes
 
 Pass = Callable[[exp.Query, Facts], exp.Query]
 
@@ -151,7 +152,7 @@ def canonical(
     inputs, by name. `passes`: fewer of them give a weaker form that is as sound, to find out which one does what.
     """
     facts = Facts(schemas)
-    tree = _apply(SPELLING_PASSES, query.copy(), facts)
+    tree = _apply(SPELLING_PASSES, bare_copy(query), facts)
     if not repeats_a_list(tree):
         tree = (
             _apply(NAMING_PASSES, tree, facts)
@@ -159,7 +160,7 @@ def canonical(
             else _until_stable(PASSES if passes is None else passes, tree, facts)
         )
     positions: dict[str, str] = {}
-    for table in tree.find_all(exp.Table, bfs=False):
+    for table in find_all(tree, exp.Table, depth_first=True):
         if table.db == INPUT_DB:
             number = positions.setdefault(table.name, str(len(positions)))
             table.set("this", exp.Identifier(this=number, quoted=True))
@@ -173,21 +174,22 @@ def _apply(passes: tuple[Pass, ...], tree: exp.Query, facts: Facts) -> exp.Query
 
 
 def _until_stable(passes: tuple[Pass, ...], tree: exp.Query, facts: Facts) -> exp.Query:
-    before = b""
-    for _ in range(MOST_ROUNDS):
-        tree = _apply(passes, tree, facts)
-        after = encode(tree)
-        if after == before:
+    """Go round until each pass has left the tree as it is once since the last change of it."""
+    idle = 0
+    for rewrite in passes * MOST_ROUNDS:
+        before = hash(tree)
+        tree = rewrite(tree, facts)
+        idle = idle + 1 if hash(tree) == before else 0
+        if idle == len(passes):
             break
-        before = after
-    return tree
+    return order_arguments(tree, facts)  # a pass may have put a clause back at another place, which is no change
 
 
 def named_tree(encoded: bytes, inputs: Sequence[str]) -> exp.Query:
     """Return an encoded canonical tree with the names of its inputs, by position, in place of the positions."""
     tree = decode(encoded)
     assert isinstance(tree, exp.Query)
-    for table in tree.find_all(exp.Table):
+    for table in find_all(tree, exp.Table):
         if table.db == INPUT_DB:
             table.set("this", exp.Identifier(this=inputs[int(table.name)], quoted=True))
     return tree
@@ -204,7 +206,7 @@ _SPELLED_AS_CALLS = (exp.Func, exp.Dot, exp.Paren, exp.PropertyEQ, exp.Kwarg, ex
 
 def parenthesised(tree: exp.Expr) -> exp.Expr:
     """Put the parentheses that text needs into a canonical tree or a part of one, in place."""
-    for node in list(tree.walk()):
+    for node in nodes(tree):
         parent = node.parent
         if isinstance(parent, exp.Any) and not isinstance(node, exp.Query):
             _enclose(node)

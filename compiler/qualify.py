@@ -100,7 +100,7 @@ def pruned(query: exp.Query) -> exp.Query:
     SELECT q.a FROM (SELECT t.a, t.b FROM t) AS q → SELECT q.a FROM (SELECT t.a FROM t) AS q
     """
     for exists in query.find_all(exp.Exists):
-        _blank_exists(exists)
+        blank_exists(exists)
     whole = [select for select in query.find_all(exp.Select) if _adds_up_in_two_steps(select)]
     for select in whole:
         select.set("distinct", exp.Distinct())  # whose columns are all needed
@@ -122,7 +122,7 @@ def _adds_up_in_two_steps(select: exp.Select) -> bool:
     return sums and any(isinstance(call.this, exp.Distinct) for call in calls)
 
 
-def _blank_exists(exists: exp.Exists) -> None:
+def blank_exists(exists: exp.Exists) -> None:
     """EXISTS (SELECT o.a, o.b FROM o) → EXISTS (SELECT 1 FROM o): only whether a row exists counts."""
     select = exists.this
     if not isinstance(select, exp.Select) or select.args.get("distinct") or select.args.get("group"):

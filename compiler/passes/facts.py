@@ -64,12 +64,20 @@ class Facts:
         return self.of(query, _is_order_dependent)
 
     @contextmanager
-    def only_renaming(self, query: exp.Query) -> Iterator[None]:
-        """Keep every answer if names change here and are in the end what they were: only identifiers are replaced."""
+    def renaming(self, query: exp.Query, *, columns: bool) -> Iterator[None]:
+        """Keep what no name takes part in while names change here, and all if they are in the end what they were.
+
+        columns: whether columns get other names too, and not just tables. All nodes but identifiers stay in the tree.
+        """
         answers, before = self._current(query), self._hash
         yield
-        if hash(query) == before:
-            self._hash, self._answers = before, answers
+        self._hash = hash(query)
+        if self._hash != before:
+            self._answers = {
+                question: answer
+                for question, answer in answers.items()
+                if isinstance(question, tuple) or question in _NAMELESS or (question is _types and not columns)
+            }
 
     def _current(self, query: exp.Query) -> dict[object, Any]:
         # SQLGlot drops a node's remembered hash, and that of all nodes above it, whenever `set`, `append`, `replace` or
@@ -108,3 +116,7 @@ def _names(query: exp.Query, _facts: Facts) -> Names:
 
 def _is_order_dependent(query: exp.Query, _facts: Facts) -> bool:
     return is_order_dependent(query)
+
+
+_NAMELESS = frozenset({_nodes, _places, _names})
+"""Questions whose answers are nodes of the tree, wherever it has them and whatever they are called."""

@@ -9,6 +9,7 @@ from sqlglot.optimizer.canonicalize_internal_names import canonicalize_internal_
 
 from compiler.lexical import Names
 from compiler.passes.facts import Facts
+from compiler.passes.numbers import plain_numbers
 
 _APART = "~"
 _INTERNAL = re.compile(r"~c?\d+|_t\d+")
@@ -24,9 +25,16 @@ def number_names(query: exp.Query, facts: Facts) -> exp.Query:
     SELECT o.a AS a FROM (SELECT x.b AS a FROM "input"."t" AS x) AS o
     → SELECT _t1._c0 AS a FROM (SELECT _t0.b AS _c0 FROM "input"."t" AS _t0) AS _t1
     """
-    with facts.only_renaming(query):
-        _rename_all(facts.names(query))
-        return canonicalize_internal_names(query)
+    names = facts.names(query)
+    numbers = plain_numbers(query, facts)
+    with facts.renaming(query, columns=True):
+        if numbers is not None:
+            for identifier, name in numbers:
+                _rename(identifier, name)
+        else:
+            _rename_all(names)
+            query = canonicalize_internal_names(query)
+    return query
 
 
 def order_arguments(query: exp.Query, facts: Facts) -> exp.Query:
@@ -55,7 +63,8 @@ def set_apart(query: exp.Query, facts: Facts) -> None:
     given = [node.args["alias"].this for node in named]
     known = {name.name for name in given if isinstance(name, exp.Identifier) and _INTERNAL.fullmatch(name.name)}
     if len(known) < len(given):
-        _rename_all(names)
+        with facts.renaming(query, columns=False):
+            _rename_all(names)
 
 
 def _rename_all(names: Names) -> None:

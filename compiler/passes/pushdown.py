@@ -24,7 +24,8 @@ from compiler.passes.merging import (
     substitute,
 )
 from compiler.passes.names import set_apart
-from compiler.qualify import pruned
+from compiler.passes.numbers import has_plain_sources
+from compiler.qualify import blank_exists, pruned
 from compiler.types import Types
 
 _MANY_ROWS = (exp.UDTF, exp.Explode, exp.Anonymous)
@@ -116,7 +117,30 @@ def prune_columns(query: exp.Query, facts: Facts) -> exp.Query:
     if facts.has(query, exp.Distinct) and added_up_in_two_steps(query, facts.types(query)):
         return query
     set_apart(query, facts)
-    return pruned(query)
+    for exists in facts.nodes(query, exp.Exists):
+        blank_exists(exists)
+    return query if facts.of(query, _all_is_read) else pruned(query)
+
+
+def _all_is_read(query: exp.Query, facts: Facts) -> bool:
+    """Whether every CTE and every column of a derived table or CTE certainly is read: then nothing is to be dropped.
+
+    Each is read from further out, and there nothing is dropped either.
+    """
+    if not facts.of(query, has_plain_sources):
+        return False
+    names = facts.names(query)
+    bodies = {id(item): item.this for item in names.items if isinstance(item, exp.Subquery)}
+    bodies |= {id(table): cte.this for table, cte in names.tables}
+    if not {id(cte.this) for cte in names.ctes} <= {id(body) for body in bodies.values()}:
+        return False
+    read: dict[int, set[str]] = {}
+    for reference in names.references:
+        if id(reference.item) in bodies:
+            read.setdefault(id(bodies[id(reference.item)]), set()).add(reference.column.name)
+    return all(
+        output.alias_or_name in read.get(id(body), ()) for body in bodies.values() for output in body.selects
+    )
 
 
 def _are_one_literal(left: exp.Expr, right: exp.Expr) -> bool:

@@ -1,0 +1,87 @@
+"""Walking and copying trees, which is most of what compiling costs: SQLGlot's own are generators within generators.
+
+They hand out lists, so what is found stays found when the tree changes.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from sqlglot import exp
+
+E = TypeVar("E", bound=exp.Expr)
+
+_LEAVES = frozenset({exp.Identifier, exp.Literal, exp.Boolean, exp.Null})
+"""Most of the nodes of a tree; none stands below them."""
+
+
+def nodes(tree: exp.Expr) -> list[exp.Expr]:
+    """Return every node of a tree, breadth first: what `walk` yields."""
+    found = [tree]
+    for node in found:
+        if type(node) not in _LEAVES:
+            for value in node.args.values():
+                if isinstance(value, exp.Expr):
+                    found.append(value)
+                elif type(value) is list:
+                    found += [child for child in value if isinstance(child, exp.Expr)]
+    return found
+
+
+def nodes_in_order(tree: exp.Expr) -> list[exp.Expr]:
+    """Return every node of a tree, depth first: in the order of its text."""
+    found: list[exp.Expr] = []
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        found.append(node)
+        if type(node) not in _LEAVES:
+            for value in reversed(node.args.values()):
+                if isinstance(value, exp.Expr):
+                    pending.append(value)
+                elif type(value) is list:
+                    pending += [child for child in reversed(value) if isinstance(child, exp.Expr)]
+    return found
+
+
+def find_all(tree: exp.Expr, *kinds: type[E], depth_first: bool = False) -> list[E]:
+    """Return the nodes of some kinds, breadth first unless said otherwise."""
+    return [node for node in (nodes_in_order(tree) if depth_first else nodes(tree)) if isinstance(node, kinds)]
+
+
+def has(tree: exp.Expr, *kinds: type[exp.Expr]) -> bool:
+    """Whether a node of one of the kinds stands in a tree."""
+    return any(isinstance(node, kinds) for node in nodes(tree))
+
+
+def bare_copy(tree: E) -> E:
+    """Return a copy of a tree without comments, positions and types."""
+    root = _blank(tree, None, None, None)
+    pending: list[tuple[exp.Expr, exp.Expr]] = [(tree, root)]
+    for node, copy in pending:
+        arguments = copy.args
+        for key, value in node.args.items():
+            if isinstance(value, exp.Expr):
+                child = arguments[key] = _blank(value, copy, key, None)
+                pending.append((value, child))
+            elif type(value) is list:
+                children = arguments[key] = []
+                for index, one in enumerate(value):
+                    if isinstance(one, exp.Expr):
+                        child = _blank(one, copy, key, index)
+                        children.append(child)
+                        pending.append((one, child))
+                    else:
+                        children.append(one)
+            else:
+                arguments[key] = value
+    return root
+
+
+def _blank(model: E, parent: exp.Expr | None, key: str | None, index: int | None) -> E:
+    """Return a node of the model's class without arguments, past the constructors, whose cost is in their generality."""
+    node = object.__new__(type(model))
+    node.args = {}
+    node.parent, node.arg_key, node.index = parent, key, index
+    node.comments = node._type = node._meta = node._hash = None  # noqa: SLF001 — all that a node has
+    return node
