@@ -80,7 +80,7 @@ def readers(rules: Mapping[str, str], changed: str) -> set[str]:
 def ancestors(rules: Mapping[str, str], wanted: set[str]) -> set[str]:
     """Return the rules that have to be computed for some of them, those included."""
     found = set(wanted)
-    for name, sql in reversed(rules.items()):
+    for name, sql in reversed(list(rules.items())):
         if name in found:
             found.update(one for one in inputs_of(sql) if one in rules)
     return found
