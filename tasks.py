@@ -6,6 +6,8 @@ Needs nothing but Python 3.11 or later and its pip:
     python3 tasks.py demo              build the sample project and show one product
     python3 tasks.py test [ARGS]       run pytest, ARGS are its arguments
     python3 tasks.py lint              run ruff, mypy and import-linter
+    python3 tasks.py bench [ARGS]      compare with other tools, see benchmarks/versus; long
+    python3 tasks.py bench-parts       measure the single steps with pytest-benchmark
     python3 tasks.py lock [ARGS]       renew the lock files, ARGS are uv's arguments (such as --upgrade)
 
 Environments stand beside this file, or in the folder that RULES_ENV_DIR names, and are made again only when their
@@ -22,6 +24,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,6 +142,27 @@ def test(*arguments: str) -> None:
     run(tools() / "pytest", "-n", "2", *arguments)
 
 
+def measuring() -> Path:
+    """The `bin` folder of the environment for benchmarks: that of the tests, and what only benchmarks need."""
+    group = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]["bench"]
+
+    def install(env: Path) -> None:
+        install_editable(env)
+        pip_install(env, *group)
+
+    return prepare("bench", DEV_LOCK, [ROOT / "pyproject.toml"], install)
+
+
+def bench(*arguments: str) -> None:
+    """Compare with other tools."""
+    run(measuring() / "python", "-m", "benchmarks.versus", *arguments)
+
+
+def bench_parts(*arguments: str) -> None:
+    """Measure the single steps."""
+    run(measuring() / "pytest", "-p", "no:xdist", "--benchmark-only", "benchmarks/parts", *arguments)
+
+
 def lint() -> None:
     """Run every linter, also after one has failed."""
     bin_folder = tools()
@@ -171,7 +195,14 @@ def lock(*arguments: str) -> None:
     run(*compiled, "--group", "dev", "--constraint", RUNTIME_LOCK.name, "--output-file", DEV_LOCK.name)
 
 
-TASKS: dict[str, Callable[..., None]] = {"demo": demo, "test": test, "lint": lint, "lock": lock}
+TASKS: dict[str, Callable[..., None]] = {
+    "demo": demo,
+    "test": test,
+    "lint": lint,
+    "bench": bench,
+    "bench-parts": bench_parts,
+    "lock": lock,
+}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in TASKS or (sys.argv[1] == "lint" and len(sys.argv) > 2):  # noqa: PLR2004
