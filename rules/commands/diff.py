@@ -85,7 +85,7 @@ def _data(project: Project, request: Request, store: Store, options: argparse.Na
     from rules.report.diff import data_document, data_lines
 
     loaded = load(project, request.profile, store)
-    products = store.index.products()
+    products = store.products
     order, _ = choose(
         loaded.dag, loaded.rules, request, lambda: changed_rules(loaded.compile(loaded.dag.order), products)
     )
@@ -119,5 +119,5 @@ def _states(loaded: Loaded, store: Store, names: list[str], options: argparse.Na
     if options.build:
         build = resolve_build(store.index, options.build)
         return {name: after_build(store.index, name, build) for name in names}
-    products = store.index.products()
+    products = store.products
     return {name: before_last_change(store.index, name, products[name].artifact) for name in names}

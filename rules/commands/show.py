@@ -43,7 +43,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     _refuse_unprintable(options, output)
     root = find_root(Path(options.project).resolve())
     with open_store(root, output.message, building=False) as store:
-        products = store.index.products()
+        products = store.products
         if options.name not in products:
             raise _unknown(root, options.name, set(products), output)
         artifact = store.artifact(products[options.name].artifact)
