@@ -7,7 +7,8 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from sqlglot.expressions import Query
 
@@ -30,16 +31,27 @@ from rules.load import COMPILER, Rule, user_error
 from rules.profiles import Profile
 from rules.project import Project
 
+if TYPE_CHECKING:
+    from rules.store import Store
+
 
 @dataclass(frozen=True)
 class CompiledRule:
-    """A compiled rule as the rest of the pipeline needs it; its SQL and canonical AST stay in the index (`body`)."""
+    """A compiled rule as the rest of the pipeline needs it; its SQL and canonical AST stay in the index (`body`).
+
+    table: its schema as the index has it.
+    """
 
     rule: Rule
     node: Node
     scans: Mapping[str, tuple[str, ...]]
-    schema: Schema
+    table: Mapping[str, Any]
     memo: str
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The schema of the rule's product."""
+        return _schema(self.table)
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,7 @@ def make_resolver(names: Iterable[str]) -> Callable[[str], str | None]:
 def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the steps before it gave
     project: Project,
     profile: Profile,
-    index: Index,
+    store: Store,
     rules: Mapping[str, Rule],
     order: Iterable[str],
     sources: Mapping[str, Schema],
@@ -103,20 +115,20 @@ def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the st
     `broken` holds what is wrong with rules already; errors found here are added to it. A rule that reads a broken rule
     is left out without an error of its own. trust_engine: what another version of the engine computed counts too.
     """
-    work = _Work(project, profile, index, [*project.sources, *rules], trust_engine=trust_engine)
+    work = _Work(project, profile, store, [*project.sources, *rules], trust_engine=trust_engine)
     for name, schema in sources.items():
-        work.schemas.add(name, schema)
+        work.known[name] = _schema_record(schema)
     compiled: dict[str, CompiledRule] = {}
     for name in order:
         rule = rules[name]
-        if name in broken or any(work.resolve(table) not in work.schemas.known for table in rule.parsed.tables):
+        if name in broken or any(work.resolve(table) not in work.known for table in rule.parsed.tables):
             continue
         try:
             compiled[name] = work.compile(rule)
         except UserError as error:
             broken[name] = error
             continue
-        work.schemas.add(name, compiled[name].schema)
+        work.known[name] = compiled[name].table
     work.save()
     return compiled
 
@@ -150,22 +162,28 @@ def describe_edit(index: Index, rule: CompiledRule, last: Product) -> tuple[str,
 
 
 class _Work:
-    """One run of the compiler over one project, and what it has to remember."""
+    """One run of the compiler over one project, and what it has to remember.
+
+    known: the schemas of the inputs so far, as the index has them. Only what is compiled needs more of them.
+    """
 
     def __init__(
-        self, project: Project, profile: Profile, index: Index, names: list[str], *, trust_engine: bool
+        self, project: Project, profile: Profile, store: Store, names: list[str], *, trust_engine: bool
     ) -> None:
-        self._may_differ = {"query", "engine"} if trust_engine else {"query"}
-        self.schemas = InputSchemas()
+        self.known: dict[str, Mapping[str, Any]] = {}
         self.resolve = make_resolver(names)
+        self._may_differ = {"query", "engine"} if trust_engine else {"query"}
         self._project = project
         self._profile = profile
-        self._index = index
-        self._last = index.products()
-        self._heads = index.compiled_heads({product.memo for product in self._last.values()})
+        self._index = store.index
+        self._last = store.products
+        self._heads = store.index.compiled_heads({product.memo for product in self._last.values()})
         self._fresh: list[tuple[str, Any, bytes, Any]] = []
         self._fresh_schemas: dict[str, Any] = {}
         self._identity = _identity(profile)
+        engine = [self._identity.version, self._identity.settings, self._identity.float_settings]
+        self._context = fingerprint({"compiler": COMPILER, "engine": engine})
+        self._schemas = InputSchemas()
         self._compiler: Compiler | None = None
 
     def compile(self, rule: Rule) -> CompiledRule:
@@ -195,12 +213,9 @@ class _Work:
         for table in rule.parsed.tables:
             name = self.resolve(table)
             assert name is not None
-            inputs.append([table, name, [[column.name, column.type] for column in self.schemas.known[name].columns]])
+            inputs.append([table, name, self.known[name]["columns"]])
         variables = {name: repr(self._project.variables.get(name)) for name in rule.parsed.variables}
-        engine = [self._identity.version, self._identity.settings, self._identity.float_settings]
-        return fingerprint(
-            {"text": rule.digest, "compiler": COMPILER, "inputs": inputs, "vars": variables, "engine": engine}
-        )
+        return fingerprint({"text": rule.digest, "context": self._context, "inputs": inputs, "vars": variables})
 
     def _was_upgraded(self, node: Node, last: Product) -> bool:
         """Whether a rule is what it was, and has another fingerprint only by an upgrade of rules (or of the engine).
@@ -208,9 +223,11 @@ class _Work:
         Told by compiling the SQL that the earlier version executed: if this one makes the very same of both, the rule
         means what it meant.
         """
+        if last.fingerprint == node.fingerprint:
+            return False
         before, now = last.record["parts"], node.parts
         changed = {part for part in before.keys() | now.keys() if before.get(part) != now.get(part)}
-        if last.fingerprint == node.fingerprint or not changed <= self._may_differ:
+        if not changed <= self._may_differ:
             return False
         if "query" not in changed:
             return True
@@ -218,14 +235,19 @@ class _Work:
             return False
         try:
             meaning = load_body(self._index, last.memo).meaning
-            return self._get_compiler().query_digest(meaning) == (now["query"], node.inputs)
+            compiler = self._compiler_of(self._heads[last.memo]["scans"])
+            return compiler.query_digest(meaning) == (now["query"], node.inputs)
         except (KeyError, SqlError):  # it reads what no longer exists, or is written as nobody writes it any more
             return False
 
-    def _get_compiler(self) -> Compiler:
+    def _compiler_of(self, inputs: Iterable[str]) -> Compiler:
+        """Return the compiler, which knows `inputs` as far as they exist."""
+        for name in inputs:
+            if name in self.known:
+                self._schemas.add(name, _schema(self.known[name]))
         if self._compiler is None:
             self._compiler = Compiler(
-                self.schemas,
+                self._schemas,
                 self._project.variables,
                 self._identity,
                 _LazyPlanner(self._profile, self._learn),
@@ -235,8 +257,10 @@ class _Work:
 
     def _compile(self, rule: Rule, memo: str) -> Any:
         options = Options(rule.options.volatile, rule.options.tier, rule.options.key)
+        inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
         try:
-            result = self._get_compiler().compile_rule(rule.text(self._project), options, self.resolve)
+            compiler = self._compiler_of(inputs)
+            result = compiler.compile_rule(rule.text(self._project), options, self.resolve)
         except SqlError as error:
             located = user_error(error, rule.path)
             if error.code in {"unknown-key", "missing-key"}:  # the compiler sees no front matter
@@ -347,7 +371,7 @@ def _from_head(
         shape=_shape(head["shape"]),
         edges=edges,
     )
-    return CompiledRule(rule, node, scans, _schema(head["schema"]), memo)
+    return CompiledRule(rule, node, scans, head["schema"], memo)
 
 
 def _shape(record: Mapping[str, Any]) -> Shape:
