@@ -25,9 +25,10 @@ from rules.execution import Execution
 from rules.files import FileDigests
 from rules.load import Rule, load_rules
 from rules.loaded import load
-from rules.profiles import DEFAULT, Profile
+from rules.profiles import Profile
 from rules.project import Project
 from rules.results import AuditReport, BuildReport, Observer, Result
+from rules.roots import DEFAULT_PROFILE
 from rules.sources.contents import Sources
 from rules.store import Store, open_store
 from rules.trust import audited, engine_proves_same, outside
@@ -44,7 +45,7 @@ class Request:
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     force: tuple[str, ...] = ()
-    profile: str = DEFAULT
+    profile: str = DEFAULT_PROFILE
     jobs: int | None = None
     keep_going: bool = False
     audit: float = 0.0
