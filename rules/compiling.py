@@ -34,6 +34,9 @@ from rules.project import Project
 if TYPE_CHECKING:
     from rules.store import Store
 
+_MANY = 60
+"""Rules that are worth the second it takes to start helpers."""
+
 
 @dataclass(frozen=True)
 class CompiledRule:
@@ -51,7 +54,7 @@ class CompiledRule:
     @cached_property
     def schema(self) -> Schema:
         """The schema of the rule's product."""
-        return _schema(self.table)
+        return schema_of(self.table)
 
 
 @dataclass(frozen=True)
@@ -115,9 +118,10 @@ def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the st
     `broken` holds what is wrong with rules already; errors found here are added to it. A rule that reads a broken rule
     is left out without an error of its own. trust_engine: what another version of the engine computed counts too.
     """
-    work = _Work(project, profile, store, [*project.sources, *rules], trust_engine=trust_engine)
+    work = Work(project, profile, store, [*project.sources, *rules], trust_engine=trust_engine)
     for name, schema in sources.items():
         work.known[name] = _schema_record(schema)
+    _compile_ahead(work, [rules[name] for name in order if name not in broken])
     compiled: dict[str, CompiledRule] = {}
     for name in order:
         rule = rules[name]
@@ -131,6 +135,14 @@ def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the st
         work.known[name] = compiled[name].table
     work.save()
     return compiled
+
+
+def _compile_ahead(work: Work, rules: Sequence[Rule]) -> None:
+    """Compile rules side by side, where they are many that were never compiled as they are now."""
+    if sum(map(work.is_new, rules)) >= _MANY and work.profile.workers > 1:
+        from rules.ahead import compile_ahead
+
+        compile_ahead(work, rules)
 
 
 def load_body(index: Index, memo: str) -> Body:
@@ -161,7 +173,7 @@ def describe_edit(index: Index, rule: CompiledRule, last: Product) -> tuple[str,
     return describe(before, canonical_tree(index, rule.memo, rule.node.inputs))
 
 
-class _Work:
+class Work:
     """One run of the compiler over one project, and what it has to remember.
 
     known: the schemas of the inputs so far, as the index has them. Only what is compiled needs more of them.
@@ -173,22 +185,23 @@ class _Work:
         self.known: dict[str, Mapping[str, Any]] = {}
         self.resolve = make_resolver(names)
         self._may_differ = {"query", "engine"} if trust_engine else {"query"}
-        self._project = project
-        self._profile = profile
+        self.project = project
+        self.profile = profile
         self._index = store.index
         self._last = store.products
         self._heads = store.index.compiled_heads({product.memo for product in self._last.values()})
         self._fresh: list[tuple[str, Any, bytes, Any]] = []
         self._fresh_schemas: dict[str, Any] = {}
-        self._identity = _identity(profile)
-        engine = [self._identity.version, self._identity.settings, self._identity.float_settings]
+        self.identity = _identity(profile)
+        engine = [self.identity.version, self.identity.settings, self.identity.float_settings]
         self._context = fingerprint({"compiler": COMPILER, "engine": engine})
         self._schemas = InputSchemas()
         self._compiler: Compiler | None = None
 
     def compile(self, rule: Rule) -> CompiledRule:
-        memo = self._memo(rule)
-        head = self._heads.get(memo) or self._index.compiled_heads([memo]).get(memo)
+        """Return a compiled rule, from the index where it is known. Raises `UserError`."""
+        memo = self.memo(rule)
+        head = self.head(memo)
         if head is None:
             head = self._compile(rule, memo)
         compiled = _from_head(
@@ -196,7 +209,7 @@ class _Work:
             memo,
             head,
             lambda: from_record(self._index.lineages([memo])[memo]),
-            one_partition=self._profile.partitions == 1,
+            one_partition=self.profile.partitions == 1,
         )
         last = self._last.get(rule.name)
         if last is None or not self._was_upgraded(compiled.node, last):
@@ -204,17 +217,28 @@ class _Work:
         return replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
 
     def save(self) -> None:
+        """Record in the index what was new."""
         with self._index.transaction():
             self._index.remember("schemas", self._fresh_schemas)
             self._index.remember_compiled(self._fresh)
 
-    def _memo(self, rule: Rule) -> str:
+    def is_new(self, rule: Rule) -> bool:
+        """Whether the last state of a rule's product was made of another text, or by another compiler."""
+        last = self._last.get(rule.name)
+        return last is None or last.record["text"] != rule.digest or last.record["compiler"] != COMPILER
+
+    def head(self, memo: str) -> Any:
+        """Return the small facts of a compiled rule, None if it is not known."""
+        return self._heads.get(memo) or self._index.compiled_heads([memo]).get(memo)
+
+    def memo(self, rule: Rule) -> str:
+        """Return under what a rule is remembered: all that its compilation depends on. Its inputs must be known."""
         inputs = []
         for table in rule.parsed.tables:
             name = self.resolve(table)
             assert name is not None
             inputs.append([table, name, self.known[name]["columns"]])
-        variables = {name: repr(self._project.variables.get(name)) for name in rule.parsed.variables}
+        variables = {name: repr(self.project.variables.get(name)) for name in rule.parsed.variables}
         return fingerprint({"text": rule.digest, "context": self._context, "inputs": inputs, "vars": variables})
 
     def _was_upgraded(self, node: Node, last: Product) -> bool:
@@ -244,57 +268,59 @@ class _Work:
         """Return the compiler, which knows `inputs` as far as they exist."""
         for name in inputs:
             if name in self.known:
-                self._schemas.add(name, _schema(self.known[name]))
+                self._schemas.add(name, schema_of(self.known[name]))
         if self._compiler is None:
             self._compiler = Compiler(
                 self._schemas,
-                self._project.variables,
-                self._identity,
-                _LazyPlanner(self._profile, self._learn),
+                self.project.variables,
+                self.identity,
+                LazyPlanner(self.profile, self.learn),
                 self._known,
             )
         return self._compiler
 
     def _compile(self, rule: Rule, memo: str) -> Any:
-        options = Options(rule.options.volatile, rule.options.tier, rule.options.key)
         inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
         try:
             compiler = self._compiler_of(inputs)
-            result = compiler.compile_rule(rule.text(self._project), options, self.resolve)
+            result = compiler.compile_rule(rule.text(self.project), options_of(rule), self.resolve)
         except SqlError as error:
             located = user_error(error, rule.path)
             if error.code in {"unknown-key", "missing-key"}:  # the compiler sees no front matter
-                located.where = option_where(rule.text(self._project), rule.path, "key", "tier")
+                located.where = option_where(rule.text(self.project), rule.path, "key", "tier")
             raise located from error
-        head = _to_head(result)
-        large = {"sql": result.sql, "meaning": result.meaning, "canonical": result.canonical.decode()}
-        body = json.dumps(large, ensure_ascii=False)
-        lineage = {"columns": result.schema.names, **to_record(result.lineage)}
-        self._fresh.append((memo, head, zlib.compress(body.encode()), lineage))
-        return head
+        self.remember(memo, *to_records(result))
+        return self._heads[memo]
 
-    def _learn(self, key: str, schema: Schema) -> None:
+    def remember(self, memo: str, head: Any, body: bytes, lineage: Any) -> None:
+        """Keep what compiling a rule came to."""
+        self._heads[memo] = head
+        self._fresh.append((memo, head, body, lineage))
+
+    def learn(self, key: str, schema: Schema) -> None:
+        """Keep a schema that the engine has planned."""
         self._fresh_schemas[f"{key} {COMPILER}"] = _schema_record(schema)
 
     def _known(self, key: str) -> Schema | None:
         memo = f"{key} {COMPILER}"
         record = self._fresh_schemas.get(memo) or self._index.memo("schemas", [memo]).get(memo)
-        return _schema(record) if record is not None else None
+        return schema_of(record) if record is not None else None
 
 
-class _LazyPlanner:
+class LazyPlanner:
     """Starts the engine when the first schema has to be planned, which a cosmetic edit never asks for."""
 
     def __init__(self, profile: Profile, remember: Callable[[str, Schema], None]) -> None:
-        self._profile = profile
+        self.profile = profile
         self._remember = remember
         self._planner: Any = None
 
     def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
+        """See `compiler.schema.SchemaPlanner`."""
         if self._planner is None:
             from rules.engine.planner import EnginePlanner
 
-            self._planner = EnginePlanner(self._profile, self._remember)
+            self._planner = EnginePlanner(self.profile, self._remember)
         schema: Schema = self._planner.plan_schema(sql, inputs, key)
         return schema
 
@@ -330,6 +356,19 @@ def _where_read(project: Project, rule: Rule, resolve: Callable[[str], str | Non
     except SqlError as error:
         return Where(rule.path, error.line, error.column)
     return Where(rule.path)
+
+
+def options_of(rule: Rule) -> Options:
+    """Return the options of a rule that can change its result."""
+    return Options(rule.options.volatile, rule.options.tier, rule.options.key)
+
+
+def to_records(compiled: Compiled) -> tuple[Any, bytes, Any]:
+    """Return what the index remembers of a compiled rule: head, body and lineage."""
+    large = {"sql": compiled.sql, "meaning": compiled.meaning, "canonical": compiled.canonical.decode()}
+    body = json.dumps(large, ensure_ascii=False)
+    lineage = {"columns": compiled.schema.names, **to_record(compiled.lineage)}
+    return _to_head(compiled), zlib.compress(body.encode()), lineage
 
 
 def _to_head(compiled: Compiled) -> dict[str, Any]:
@@ -389,5 +428,6 @@ def _schema_record(schema: Schema) -> dict[str, Any]:
     return {"columns": columns, "arrow": base64.b64encode(schema.arrow).decode()}
 
 
-def _schema(record: Mapping[str, Any]) -> Schema:
+def schema_of(record: Mapping[str, Any]) -> Schema:
+    """Return a schema that the index has."""
     return Schema(tuple(Column(*column) for column in record["columns"]), base64.b64decode(record["arrow"]))
