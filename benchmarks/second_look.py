@@ -21,7 +21,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from compiler.compile import Compiled
 from compiler.errors import SqlError
 from rules.engine.session import make_session
-from rules.profiles import DEFAULT, PROFILES
+from rules.profiles import PROFILES
+from rules.roots import DEFAULT_PROFILE
 from support.compiling import TestCompiler
 from support.databases import TABLES
 from support.forms import canonical_sql
@@ -30,7 +31,7 @@ from support.pairs import Pair, load_pairs
 
 def plans(compiled: Compiled, folder: Path) -> list[bytes]:
     """Return the optimised plans of a rule's executed and canonical form. Raises what the engine raises."""
-    session = make_session(PROFILES[DEFAULT])
+    session = make_session(PROFILES[DEFAULT_PROFILE])
     for number, name in enumerate(compiled.inputs):
         for shown in (name, str(number)):  # tables in memory cannot be serialised, empty files can
             session.register_parquet(f'"{shown}"', str(folder / f"{name}.parquet"))

@@ -12,31 +12,33 @@ import os
 import sqlite3
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cache.errors import DamagedIndexError, StoreError
-from cache.records import Artifact, Product
 from cache.signatures import Signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from cache.records import Artifact, Product
 
 VERSION = 2
 SnapshotKind = Literal["compiled", "built"]
 _BATCH = 500
+_PLAIN = frozenset(b"/-_.~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+"""What stands for itself in a URI."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Index:
     """An open index. Close it, or use it as a context manager. Every method raises `StoreError` when SQLite fails."""
 
-    def __init__(self, path: Path, *, existing: bool = False) -> None:
+    def __init__(self, path: str | Path, *, existing: bool = False) -> None:
         """Open the index, made if there is none. With `existing` it must be there.
 
         Raises `DamagedIndexError` if it is damaged or of another version, else `StoreError`.
         """
-        self.path = path
         self.created = False
         self._lock = threading.RLock()
         self._connection = _open(path, create=not existing)
@@ -141,6 +143,8 @@ class Index:
 
     def artifacts(self, names: Iterable[str]) -> dict[str, Artifact]:
         """Return artifacts by digest."""
+        from cache.records import Artifact  # dataclasses are slow to import, and a no-op asks for none
+
         found = self._select("artifacts", "artifact", "rows, bytes, file_digest, columns", names)
         return {
             name: Artifact(
@@ -165,6 +169,8 @@ class Index:
 
     def products(self) -> dict[str, Product]:
         """Return the last committed state of every product."""
+        from cache.records import Product
+
         rows = self._rows("SELECT name, artifact, key, fingerprint, memo, seconds, build, record FROM products")
         return {
             name: Product(name, artifact, key, fingerprint, memo, json.loads(record), seconds, build)
@@ -276,7 +282,8 @@ class Index:
             self._connection.executemany(sql, rows)
 
     def _create(self) -> None:
-        script = (Path(__file__).parent / "schema.sql").read_text()
+        with open(os.path.join(os.path.dirname(__file__), "schema.sql"), encoding="utf-8") as file:
+            script = file.read()
         with _translated():
             self._connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
         self.created = True
@@ -302,8 +309,9 @@ def set_aside(path: Path) -> str:
     return aside.name
 
 
-def _open(path: Path, *, create: bool) -> sqlite3.Connection:
-    uri = f"{path.resolve().as_uri()}?mode={'rwc' if create else 'rw'}"
+def _open(path: str | Path, *, create: bool) -> sqlite3.Connection:
+    quoted = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in os.fsencode(os.path.realpath(path)))
+    uri = f"file://{quoted}?mode={'rwc' if create else 'rw'}"
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=60)
     except sqlite3.OperationalError as error:

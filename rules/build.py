@@ -25,9 +25,10 @@ from rules.execution import Execution
 from rules.files import FileDigests
 from rules.load import Rule, load_rules
 from rules.loaded import load
-from rules.profiles import DEFAULT, Profile
+from rules.profiles import Profile
 from rules.project import Project
 from rules.results import AuditReport, BuildReport, Observer, Result
+from rules.roots import DEFAULT_PROFILE
 from rules.sources.contents import Sources
 from rules.store import Store, open_store
 from rules.trust import audited, engine_proves_same, outside
@@ -44,7 +45,7 @@ class Request:
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     force: tuple[str, ...] = ()
-    profile: str = DEFAULT
+    profile: str = DEFAULT_PROFILE
     jobs: int | None = None
     keep_going: bool = False
     audit: float = 0.0
@@ -144,7 +145,7 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     """Steps 1 to 5: from files to a plan."""
     loaded = load(project, request.profile, store, trust_engine=request.trust_engine_upgrade)
     project, rules, dag, sources = loaded.project, loaded.rules, loaded.dag, loaded.sources
-    products = store.index.products()
+    products = store.products
     known = Known(
         products,
         action=lambda key: store.index.actions([key]).get(key),
@@ -204,13 +205,14 @@ def contents_of(
     """Return what is known of the inputs that this run does not build: sources, and products outside the selection."""
     wanted: dict[str, set[str]] = {}
     outside: set[str] = set()
+    selected = set(order)
     for name in order:
         if name not in compiled:
             continue
         node = compiled[name].node
         for source, reads in zip(node.inputs, node.reads, strict=True):
             wanted.setdefault(source, set()).update(reads)
-        outside |= {other for other in node.dependencies if other not in order and other not in project.sources}
+        outside |= {other for other in node.dependencies if other not in selected and other not in project.sources}
     contents = {
         name: sources.content(name, sorted(columns)) for name, columns in wanted.items() if name in project.sources
     }
@@ -244,6 +246,7 @@ def _execution(
         files=prepared.files,
         compiled=prepared.compiled,
         inputs=prepared.dag.inputs,
+        plan=prepared.plan,
         known=prepared.known,
         contents=dict(prepared.contents),
         forced=prepared.forced,

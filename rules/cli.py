@@ -1,54 +1,30 @@
-"""The command line: parser, global options, and the one place that turns errors into exit codes.
+"""The command line: runs a command, and is the one place that turns errors into exit codes.
 
 Only what a command needs is imported, and only once it is known which: a no-op build must cost less than a blink.
 """
 
 from __future__ import annotations
 
-import argparse
-import difflib
-import importlib
+import gc
 import io
 import os
-import re
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from rules.errors import FAILED, INTERNAL, INTERRUPTED, USAGE, UserError, UserErrors
+from rules.errors import FAILED, INTERNAL, INTERRUPTED, UserError, UserErrors
 from rules.output import Output, abandon
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from _typeshed import SupportsWrite
-
-COMMANDS = {
-    "init": "write a small project that builds at once",
-    "build": "bring products up to date, running only what must run",
-    "plan": "say what a build would do and why, without doing it",
-    "diff": "tell how rules differ from their last build or a commit, or how their tables do",
-    "explain": "tell why a product is in its state, and everything that this was decided from",
-    "audit": "run what a build would skip once more, and compare",
-    "lineage": "tell what a column is made of, and what is made of it",
-    "ls": "list products",
-    "show": "print a product's rows",
-    "log": "list past builds",
-}
-# What the same thing is called elsewhere, for a suggestion.
-_ELSEWHERE = {
-    "add": "init", "new": "init", "make": "build", "run": "build", "compile": "plan", "status": "plan",
-    "dry-run": "plan", "list": "ls", "cat": "show", "head": "show", "preview": "show", "query": "show",
-    "verify": "audit", "trace": "lineage", "columns": "lineage", "compare": "diff", "changes": "diff",
-    "why": "explain", "describe": "explain", "history": "log", "clean": "gc",
-}  # fmt: skip
-_DESCRIPTION = "A compiler for data rules: a rebuild does the least work that is provably correct."
-_COLOR_HELP = "colour the output: auto, always or never (default: auto)"
-_HELP_WIDTH = 100
+_GARBAGE = 100_000
+"""New objects between two looks for garbage, 700 by default: what a command makes it mostly needs to its end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    gc.set_threshold(_GARBAGE)
     _print_any_text()
     try:
         try:
@@ -63,10 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    before, command, after = _split(words)
     output = Output(as_json=_wants_json(words))
+    command = None
     try:
-        options = _parse(before, command, after)
+        if words == ["build"] and _nothing_to_do(output):
+            return 0
+        from rules.parser import parse, split
+
+        before, command, after = split(words)
+        options = parse(before, command, after)
         output = Output(as_json=options.json, colour=options.color, verbosity=options.verbose - options.quiet)
         return int(options.run(options, output))
     except UserError as error:
@@ -82,131 +63,18 @@ def _run(words: list[str]) -> int:
         return _internal(output, command, error)
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse, with usage errors as `UserError`s, no abbreviations, and help as wide as the terminal."""
+def _nothing_to_do(output: Output) -> bool:
+    """Whether a plain `rules build` is a no-op, which is then said. It is most often typed, and needs no parser."""
+    from rules import noop
+    from rules.roots import DEFAULT_PROFILE, root_above
 
-    def __init__(self, prog: str, **options: Any) -> None:
-        super().__init__(prog=prog, allow_abbrev=False, formatter_class=_HelpFormatter, **options)
-
-    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
-        """Print the help; argparse would ignore that nobody can read it."""
-        (file or sys.stdout).write(self.format_help())
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what argparse would print. Raises `UserError`."""
-        raise UserError(re.sub(r"^argument ", "", message), code="usage", hint=f"see {self.prog} --help")
-
-
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    def __init__(self, prog: str) -> None:
-        import shutil
-
-        width = min(shutil.get_terminal_size().columns - 2, _HELP_WIDTH)
-        super().__init__(prog, max_help_position=30, width=width)
-
-
-def _split(words: list[str]) -> tuple[list[str], str | None, list[str]]:
-    """Split at the command: users write global options before or after it, as with git and cargo."""
-    position = 0
-    while position < len(words) and words[position].startswith("-"):
-        takes_value = words[position] in {"--color", "--project"} or re.fullmatch("-[qv]*C", words[position])
-        position += 2 if takes_value else 1
-    if position >= len(words):
-        return words, None, []
-    return words[:position], words[position], words[position + 1 :]
+    root = root_above(os.path.realpath(os.getcwd()))
+    return root is not None and noop.answered(root, DEFAULT_PROFILE, output)
 
 
 def _wants_json(words: list[str]) -> bool:
     """Whether --json is given, known before anything is parsed: a usage error must be a document too."""
     return "--json" in (words[: words.index("--")] if "--" in words else words)
-
-
-def _parse(before: list[str], command: str | None, after: list[str]) -> argparse.Namespace:
-    """Return a command's options, with the function to call in `run`. Raises `UserError`."""
-    listed = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
-    top = _Parser(
-        "rules",
-        usage="rules [OPTIONS] COMMAND ...",
-        description=f"{_DESCRIPTION}\n\ncommands:\n{listed}",
-        epilog="rules COMMAND --help describes a command. These options may stand before or after it.",
-    )
-    _add_globals(top)
-    top.add_argument("--version", action="store_true", help="print the version and exit")
-    options, unknown = top.parse_known_args(before)
-    if unknown:
-        raise UserError(
-            f"unknown option '{unknown[0]}'", code="usage", hint="a command's own options stand after the command"
-        )
-    if options.version:
-        options.run = _print_version
-        return options
-    if command == "help":
-        command, after = (after[0], ["--help"]) if after else (None, [])
-        if command is None:
-            top.print_help()
-            top.exit()
-    if command is None:
-        if not options.json:
-            top.print_help(sys.stderr)
-            top.exit(USAGE)
-        raise UserError("no command is given", code="usage", hint=f"commands: {', '.join(COMMANDS)}")
-    return _parse_command(command, [*before, *after])
-
-
-def _parse_command(command: str, words: list[str]) -> argparse.Namespace:
-    if command not in COMMANDS:
-        raise UserError(f"unknown command '{command}'", code="usage", hint=_suggested_command(command))
-    text = COMMANDS[command]
-    parser = _Parser(f"rules {command}", description=f"{text[0].upper()}{text[1:]}.")
-    module = importlib.import_module(f"rules.commands.{command}")
-    module.add_arguments(parser)
-    _add_globals(parser)
-    options, unknown = parser.parse_known_args(words)
-    if unknown:
-        raise _unknown_word(parser, unknown[0], literal="--" in words and unknown[0] in words[words.index("--") :])
-    options.run = module.run
-    return options
-
-
-def _add_globals(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("options of every command")
-    group.add_argument("--json", action="store_true", help="print exactly one JSON document")
-    group.add_argument("--color", metavar="WHEN", choices=("auto", "always", "never"), default="auto", help=_COLOR_HELP)
-    group.add_argument("-q", "--quiet", action="count", default=0, help="print less; names only where names are listed")
-    group.add_argument("-v", "--verbose", action="count", default=0, help="print more, products that are clean too")
-    group.add_argument(
-        "-C", "--project", metavar="DIR", default=".", help="the project's folder (default: here or above)"
-    )
-
-
-def _suggested_command(word: str) -> str:
-    meant = _ELSEWHERE.get(word)
-    close = [meant] if meant in COMMANDS else difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"commands: {', '.join(COMMANDS)}"
-
-
-def _unknown_word(parser: argparse.ArgumentParser, word: str, *, literal: bool) -> UserError:
-    if literal or not word.startswith("-"):
-        takes_selection = parser.get_default("select") is not None
-        hint = f"to name products: {parser.prog} -s {word}" if takes_selection else f"see {parser.prog} --help"
-        return UserError(f"unexpected argument '{word}'", code="usage", hint=hint)
-    known = re.findall(r"--[a-z-]+", parser.format_help())
-    close = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.6)
-    hint = f"did you mean '{close[0]}'?" if close else f"see {parser.prog} --help"
-    return UserError(f"unknown option '{word}'", code="usage", hint=hint)
-
-
-def _print_version(_: argparse.Namespace, output: Output) -> int:
-    from importlib.metadata import version
-
-    number = version("leastwork-rules")
-    if output.as_json:
-        from rules.report.runs import document
-
-        output.document(document("version", status="ok", version=number))
-    else:
-        output.result([f"rules {number}"])
-    return 0
 
 
 def _fail(output: Output, command: str | None, errors: list[UserError]) -> int:

@@ -7,7 +7,8 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from sqlglot.expressions import Query
 
@@ -30,16 +31,30 @@ from rules.load import COMPILER, Rule, user_error
 from rules.profiles import Profile
 from rules.project import Project
 
+if TYPE_CHECKING:
+    from rules.store import Store
+
+_MANY = 60
+"""Rules that are worth the second it takes to start helpers."""
+
 
 @dataclass(frozen=True)
 class CompiledRule:
-    """A compiled rule as the rest of the pipeline needs it; its SQL and canonical AST stay in the index (`body`)."""
+    """A compiled rule as the rest of the pipeline needs it; its SQL and canonical AST stay in the index (`body`).
+
+    table: its schema as the index has it.
+    """
 
     rule: Rule
     node: Node
     scans: Mapping[str, tuple[str, ...]]
-    schema: Schema
+    table: Mapping[str, Any]
     memo: str
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The schema of the rule's product."""
+        return schema_of(self.table)
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,7 @@ def make_resolver(names: Iterable[str]) -> Callable[[str], str | None]:
 def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the steps before it gave
     project: Project,
     profile: Profile,
-    index: Index,
+    store: Store,
     rules: Mapping[str, Rule],
     order: Iterable[str],
     sources: Mapping[str, Schema],
@@ -103,22 +118,31 @@ def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the st
     `broken` holds what is wrong with rules already; errors found here are added to it. A rule that reads a broken rule
     is left out without an error of its own. trust_engine: what another version of the engine computed counts too.
     """
-    work = _Work(project, profile, index, [*project.sources, *rules], trust_engine=trust_engine)
+    work = Work(project, profile, store, [*project.sources, *rules], trust_engine=trust_engine)
     for name, schema in sources.items():
-        work.schemas.add(name, schema)
+        work.known[name] = _schema_record(schema)
+    _compile_ahead(work, [rules[name] for name in order if name not in broken])
     compiled: dict[str, CompiledRule] = {}
     for name in order:
         rule = rules[name]
-        if name in broken or any(work.resolve(table) not in work.schemas.known for table in rule.parsed.tables):
+        if name in broken or any(work.resolve(table) not in work.known for table in rule.parsed.tables):
             continue
         try:
             compiled[name] = work.compile(rule)
         except UserError as error:
             broken[name] = error
             continue
-        work.schemas.add(name, compiled[name].schema)
+        work.known[name] = compiled[name].table
     work.save()
     return compiled
+
+
+def _compile_ahead(work: Work, rules: Sequence[Rule]) -> None:
+    """Compile rules side by side, where they are many that were never compiled as they are now."""
+    if sum(map(work.is_new, rules)) >= _MANY and work.profile.workers > 1:
+        from rules.ahead import compile_ahead
+
+        compile_ahead(work, rules)
 
 
 def load_body(index: Index, memo: str) -> Body:
@@ -149,28 +173,35 @@ def describe_edit(index: Index, rule: CompiledRule, last: Product) -> tuple[str,
     return describe(before, canonical_tree(index, rule.memo, rule.node.inputs))
 
 
-class _Work:
-    """One run of the compiler over one project, and what it has to remember."""
+class Work:
+    """One run of the compiler over one project, and what it has to remember.
+
+    known: the schemas of the inputs so far, as the index has them. Only what is compiled needs more of them.
+    """
 
     def __init__(
-        self, project: Project, profile: Profile, index: Index, names: list[str], *, trust_engine: bool
+        self, project: Project, profile: Profile, store: Store, names: list[str], *, trust_engine: bool
     ) -> None:
-        self._may_differ = {"query", "engine"} if trust_engine else {"query"}
-        self.schemas = InputSchemas()
+        self.known: dict[str, Mapping[str, Any]] = {}
         self.resolve = make_resolver(names)
-        self._project = project
-        self._profile = profile
-        self._index = index
-        self._last = index.products()
-        self._heads = index.compiled_heads({product.memo for product in self._last.values()})
+        self._may_differ = {"query", "engine"} if trust_engine else {"query"}
+        self.project = project
+        self.profile = profile
+        self._index = store.index
+        self._last = store.products
+        self._heads = store.index.compiled_heads({product.memo for product in self._last.values()})
         self._fresh: list[tuple[str, Any, bytes, Any]] = []
         self._fresh_schemas: dict[str, Any] = {}
-        self._identity = _identity(profile)
+        self.identity = _identity(profile)
+        engine = [self.identity.version, self.identity.settings, self.identity.float_settings]
+        self._context = fingerprint({"compiler": COMPILER, "engine": engine})
+        self._schemas = InputSchemas()
         self._compiler: Compiler | None = None
 
     def compile(self, rule: Rule) -> CompiledRule:
-        memo = self._memo(rule)
-        head = self._heads.get(memo) or self._index.compiled_heads([memo]).get(memo)
+        """Return a compiled rule, from the index where it is known. Raises `UserError`."""
+        memo = self.memo(rule)
+        head = self.head(memo)
         if head is None:
             head = self._compile(rule, memo)
         compiled = _from_head(
@@ -178,7 +209,7 @@ class _Work:
             memo,
             head,
             lambda: from_record(self._index.lineages([memo])[memo]),
-            one_partition=self._profile.partitions == 1,
+            one_partition=self.profile.partitions == 1,
         )
         last = self._last.get(rule.name)
         if last is None or not self._was_upgraded(compiled.node, last):
@@ -186,21 +217,29 @@ class _Work:
         return replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
 
     def save(self) -> None:
+        """Record in the index what was new."""
         with self._index.transaction():
             self._index.remember("schemas", self._fresh_schemas)
             self._index.remember_compiled(self._fresh)
 
-    def _memo(self, rule: Rule) -> str:
+    def is_new(self, rule: Rule) -> bool:
+        """Whether the last state of a rule's product was made of another text, or by another compiler."""
+        last = self._last.get(rule.name)
+        return last is None or last.record["text"] != rule.digest or last.record["compiler"] != COMPILER
+
+    def head(self, memo: str) -> Any:
+        """Return the small facts of a compiled rule, None if it is not known."""
+        return self._heads.get(memo) or self._index.compiled_heads([memo]).get(memo)
+
+    def memo(self, rule: Rule) -> str:
+        """Return under what a rule is remembered: all that its compilation depends on. Its inputs must be known."""
         inputs = []
         for table in rule.parsed.tables:
             name = self.resolve(table)
             assert name is not None
-            inputs.append([table, name, [[column.name, column.type] for column in self.schemas.known[name].columns]])
-        variables = {name: repr(self._project.variables.get(name)) for name in rule.parsed.variables}
-        engine = [self._identity.version, self._identity.settings, self._identity.float_settings]
-        return fingerprint(
-            {"text": rule.digest, "compiler": COMPILER, "inputs": inputs, "vars": variables, "engine": engine}
-        )
+            inputs.append([table, name, self.known[name]["columns"]])
+        variables = {name: repr(self.project.variables.get(name)) for name in rule.parsed.variables}
+        return fingerprint({"text": rule.digest, "context": self._context, "inputs": inputs, "vars": variables})
 
     def _was_upgraded(self, node: Node, last: Product) -> bool:
         """Whether a rule is what it was, and has another fingerprint only by an upgrade of rules (or of the engine).
@@ -208,9 +247,11 @@ class _Work:
         Told by compiling the SQL that the earlier version executed: if this one makes the very same of both, the rule
         means what it meant.
         """
+        if last.fingerprint == node.fingerprint:
+            return False
         before, now = last.record["parts"], node.parts
         changed = {part for part in before.keys() | now.keys() if before.get(part) != now.get(part)}
-        if last.fingerprint == node.fingerprint or not changed <= self._may_differ:
+        if not changed <= self._may_differ:
             return False
         if "query" not in changed:
             return True
@@ -218,59 +259,68 @@ class _Work:
             return False
         try:
             meaning = load_body(self._index, last.memo).meaning
-            return self._get_compiler().query_digest(meaning) == (now["query"], node.inputs)
+            compiler = self._compiler_of(self._heads[last.memo]["scans"])
+            return compiler.query_digest(meaning) == (now["query"], node.inputs)
         except (KeyError, SqlError):  # it reads what no longer exists, or is written as nobody writes it any more
             return False
 
-    def _get_compiler(self) -> Compiler:
+    def _compiler_of(self, inputs: Iterable[str]) -> Compiler:
+        """Return the compiler, which knows `inputs` as far as they exist."""
+        for name in inputs:
+            if name in self.known:
+                self._schemas.add(name, schema_of(self.known[name]))
         if self._compiler is None:
             self._compiler = Compiler(
-                self.schemas,
-                self._project.variables,
-                self._identity,
-                _LazyPlanner(self._profile, self._learn),
+                self._schemas,
+                self.project.variables,
+                self.identity,
+                LazyPlanner(self.profile, self.learn),
                 self._known,
             )
         return self._compiler
 
     def _compile(self, rule: Rule, memo: str) -> Any:
-        options = Options(rule.options.volatile, rule.options.tier, rule.options.key)
+        inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
         try:
-            result = self._get_compiler().compile_rule(rule.text(self._project), options, self.resolve)
+            compiler = self._compiler_of(inputs)
+            result = compiler.compile_rule(rule.text(self.project), options_of(rule), self.resolve)
         except SqlError as error:
             located = user_error(error, rule.path)
             if error.code in {"unknown-key", "missing-key"}:  # the compiler sees no front matter
-                located.where = option_where(rule.text(self._project), rule.path, "key", "tier")
+                located.where = option_where(rule.text(self.project), rule.path, "key", "tier")
             raise located from error
-        head = _to_head(result)
-        large = {"sql": result.sql, "meaning": result.meaning, "canonical": result.canonical.decode()}
-        body = json.dumps(large, ensure_ascii=False)
-        lineage = {"columns": result.schema.names, **to_record(result.lineage)}
-        self._fresh.append((memo, head, zlib.compress(body.encode()), lineage))
-        return head
+        self.remember(memo, *to_records(result))
+        return self._heads[memo]
 
-    def _learn(self, key: str, schema: Schema) -> None:
+    def remember(self, memo: str, head: Any, body: bytes, lineage: Any) -> None:
+        """Keep what compiling a rule came to."""
+        self._heads[memo] = head
+        self._fresh.append((memo, head, body, lineage))
+
+    def learn(self, key: str, schema: Schema) -> None:
+        """Keep a schema that the engine has planned."""
         self._fresh_schemas[f"{key} {COMPILER}"] = _schema_record(schema)
 
     def _known(self, key: str) -> Schema | None:
         memo = f"{key} {COMPILER}"
         record = self._fresh_schemas.get(memo) or self._index.memo("schemas", [memo]).get(memo)
-        return _schema(record) if record is not None else None
+        return schema_of(record) if record is not None else None
 
 
-class _LazyPlanner:
+class LazyPlanner:
     """Starts the engine when the first schema has to be planned, which a cosmetic edit never asks for."""
 
     def __init__(self, profile: Profile, remember: Callable[[str, Schema], None]) -> None:
-        self._profile = profile
+        self.profile = profile
         self._remember = remember
         self._planner: Any = None
 
     def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
+        """See `compiler.schema.SchemaPlanner`."""
         if self._planner is None:
             from rules.engine.planner import EnginePlanner
 
-            self._planner = EnginePlanner(self._profile, self._remember)
+            self._planner = EnginePlanner(self.profile, self._remember)
         schema: Schema = self._planner.plan_schema(sql, inputs, key)
         return schema
 
@@ -306,6 +356,19 @@ def _where_read(project: Project, rule: Rule, resolve: Callable[[str], str | Non
     except SqlError as error:
         return Where(rule.path, error.line, error.column)
     return Where(rule.path)
+
+
+def options_of(rule: Rule) -> Options:
+    """Return the options of a rule that can change its result."""
+    return Options(rule.options.volatile, rule.options.tier, rule.options.key)
+
+
+def to_records(compiled: Compiled) -> tuple[Any, bytes, Any]:
+    """Return what the index remembers of a compiled rule: head, body and lineage."""
+    large = {"sql": compiled.sql, "meaning": compiled.meaning, "canonical": compiled.canonical.decode()}
+    body = json.dumps(large, ensure_ascii=False)
+    lineage = {"columns": compiled.schema.names, **to_record(compiled.lineage)}
+    return _to_head(compiled), zlib.compress(body.encode()), lineage
 
 
 def _to_head(compiled: Compiled) -> dict[str, Any]:
@@ -347,7 +410,7 @@ def _from_head(
         shape=_shape(head["shape"]),
         edges=edges,
     )
-    return CompiledRule(rule, node, scans, _schema(head["schema"]), memo)
+    return CompiledRule(rule, node, scans, head["schema"], memo)
 
 
 def _shape(record: Mapping[str, Any]) -> Shape:
@@ -365,5 +428,6 @@ def _schema_record(schema: Schema) -> dict[str, Any]:
     return {"columns": columns, "arrow": base64.b64encode(schema.arrow).decode()}
 
 
-def _schema(record: Mapping[str, Any]) -> Schema:
+def schema_of(record: Mapping[str, Any]) -> Schema:
+    """Return a schema that the index has."""
     return Schema(tuple(Column(*column) for column in record["columns"]), base64.b64decode(record["arrow"]))

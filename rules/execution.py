@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import ObjectError
 from cache.records import Artifact, Product
-from graph.plan import Judgement, Known, judge
+from graph.plan import Judgement, Known, Plan, judge
 from rules.compiling import CompiledRule
 from rules.errors import FAILED, UserError, Where
 from rules.load import COMPILER
 from rules.results import Observer, Result
+from rules.schedule import Schedule
 from rules.sources.contents import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cache.keys import Content
+    from graph.plan import Node
     from rules.files import FileDigests
     from rules.profiles import Profile
     from rules.project import Project
@@ -53,6 +55,7 @@ class Execution:
     files: FileDigests
     compiled: Mapping[str, CompiledRule]
     inputs: Mapping[str, tuple[str, ...]]
+    plan: Plan
     known: Known
     contents: dict[str, Content]
     forced: frozenset[str]
@@ -63,20 +66,20 @@ class Execution:
     results: dict[str, Result] = field(default_factory=dict)
     _corrupt: set[str] = field(default_factory=set)
     _any_failed: bool = False
+    _schedule: Schedule = field(init=False)
 
     def run(self, order: tuple[str, ...], broken: Mapping[str, UserError]) -> dict[str, Result]:
         """Settle the products in `order`; those in `broken` have failed before they began. Returns results in order."""
-        waiting = list(order)
+        self._schedule = Schedule(order, {name: self._dependencies(name) for name in order})
         running: dict[Future[Done], tuple[str, Judgement]] = {}
         pool = ThreadPoolExecutor(max_workers=self.profile.workers)
-        limit = self.profile.workers + 1
         try:
-            while waiting or running:
-                waiting = self._advance(waiting, running, pool, limit, broken)
-                if running:
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        self._collect(*running.pop(future), future)
+            self._advance(running, pool, broken)
+            while running:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._collect(*running.pop(future), future)
+                self._advance(running, pool, broken)
         except KeyboardInterrupt:
             # The user is waiting, and the process ends soon. An interrupt may have come while the pool held a lock.
             raise
@@ -88,46 +91,31 @@ class Execution:
 
     def _advance(
         self,
-        waiting: list[str],
         running: dict[Future[Done], tuple[str, Judgement]],
         pool: ThreadPoolExecutor,
-        limit: int,
         broken: Mapping[str, UserError],
-    ) -> list[str]:
-        """Settle or start whatever can be, in order; return what must still wait."""
-        still: list[str] = []
-        busy = {name for name, _ in running.values()}
-        for position, name in enumerate(waiting):
-            if len(running) >= limit:
-                return still + waiting[position:]
+    ) -> None:
+        """Settle or start whatever can be; one more than there are workers, so that none of them waits for us."""
+        while len(running) <= self.profile.workers and (name := self._schedule.take()) is not None:
             if name in broken:
                 self._settle(Result(name, "failed", broken[name].message, error=broken[name]))
             elif self._stopped():
                 self._settle(Result(name, "skipped", "not started, because another product failed (see --keep-going)"))
-            elif any(dependency in busy for dependency in self._dependencies(name)):
-                still.append(name)
-                busy.add(name)
             elif failed := self._failed_input(name):
                 self._settle(Result(name, "skipped", f"its input {failed} failed"))
             else:
-                first = self._decide(name, running, pool)
-                if first:
-                    # The object of an input proved corrupt: run its rule again, then come back to this product.
-                    return list(dict.fromkeys([*first, *still, *waiting[position:]]))
-                if name not in self.results:
-                    busy.add(name)
-        return still
+                self._decide(name, running, pool)
 
-    def _decide(
-        self, name: str, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor
-    ) -> list[str]:
-        """Judge a product whose inputs are settled; start it or settle it. Returns what must be decided first."""
+    def _decide(self, name: str, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
+        """Judge a product whose inputs are settled; start it or settle it, or put it back behind an input."""
         rule = self.compiled[name]
-        judgement = judge(rule.node, self.contents, self.known, forced=name in self.forced)
+        judgement = self._as_foreseen(rule.node) or judge(
+            rule.node, self.contents, self.known, forced=name in self.forced
+        )
         if name in self._corrupt:
             judgement = Judgement(name, "run", "its object in the store was corrupt", judgement.key)
         if judgement.verdict in {"clean", "restore"} and self._restore(judgement):
-            return []
+            return
         if judgement.verdict != "run":
             judgement = Judgement(name, "run", "its object in the store was corrupt", judgement.key)
         for dependency in rule.node.dependencies:
@@ -135,16 +123,25 @@ class Execution:
                 if dependency in self.results:
                     self._corrupt.add(dependency)
                     del self.results[dependency]
-                    return [dependency, name]
+                    self._schedule.reopen(dependency)
+                    self._schedule.put_back(name)
+                    return
                 try:
                     self._ingest_again(dependency)
+                    self._schedule.put_back(name)
                 except UserError as error:
                     self._settle(Result(name, "failed", error.message, error=error))
-                    return []
-                return [name]
+                return
         self.observer.started(name)
         running[pool.submit(self._work, name, judgement)] = (name, judgement)
-        return []
+
+    def _as_foreseen(self, node: Node) -> Judgement | None:
+        """Return the plan's judgement if the product was found clean and all inputs hold just what the plan took."""
+        planned, foreseen = self.plan.judgements[node.name], self.plan.foreseen
+        if planned.verdict != "clean" or any(self.contents[name] is not foreseen.get(name) for name in node.inputs):
+            return None
+        assert planned.artifact is not None
+        return planned if self.known.present(planned.artifact) else None
 
     def _ingest_again(self, name: str) -> None:
         """Make the object of an input that no rule of this run yields anew. Raises `UserError` if that cannot be."""
@@ -293,6 +290,7 @@ class Execution:
 
     def _settle(self, result: Result) -> None:
         self.results[result.name] = result
+        self._schedule.settle(result.name)
         self._any_failed |= result.status == "failed"
         self.observer.finished(result)
 

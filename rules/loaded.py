@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from cache.index import Index
 from graph.dag import Dag
 from rules import noop
 from rules.compiling import CompiledRule, compile_rules, make_dag
@@ -34,7 +33,7 @@ class Loaded:
     broken: dict[str, UserError]
     sources: Sources
     files: FileDigests
-    index: Index
+    store: Store
     trust_engine: bool = False
     lasting: bool = True
 
@@ -47,7 +46,7 @@ class Loaded:
         compiled = compile_rules(
             self.project,
             self.profile,
-            self.index,
+            self.store,
             self.rules,
             order,
             schemas,
@@ -62,8 +61,9 @@ class Loaded:
         """Remember that every rule is compiled, for who asks next."""
         memos = {name: rule.memo for name, rule in compiled.items()}
         state = noop.compiled_snapshot(self.project, self.files, self.sources, memos)
-        if self.index.snapshot("compiled") != state:
-            self.index.set_snapshot("compiled", state)
+        index = self.store.index
+        if index.snapshot("compiled") != state:
+            index.set_snapshot("compiled", state)
 
 
 def load(project: Project, profile: str, store: Store, *, trust_engine: bool = False) -> Loaded:
@@ -84,4 +84,4 @@ def load_at(project: Project, profile: str, store: Store, sources: Sources, file
     if unparsed:
         raise UserErrors(unparsed)
     dag, broken = make_dag(project, rules)
-    return Loaded(project, settings, rules, dag, broken, sources, files, store.index, lasting=False)
+    return Loaded(project, settings, rules, dag, broken, sources, files, store, lasting=False)

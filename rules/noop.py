@@ -8,7 +8,6 @@ leaves another: the same files, and where the compiled rules stand in the index.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 import time
@@ -16,21 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
 from cache.signatures import SEAL_NS, Signature, is_settled, signature
-from rules.roots import FILE
+from rules.roots import FILE, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from cache.index import Index
     from rules.files import FileDigests
+    from rules.output import Output
     from rules.profiles import Profile
     from rules.project import Project
     from rules.results import BuildReport
     from rules.sources.contents import Sources
     from rules.store import Store
 
-_FORMAT = 3
+_FORMAT = 4
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 
 
@@ -38,12 +37,13 @@ def built_snapshot(
     project: Project, profile: Profile, files: FileDigests, sources: Sources, report: BuildReport, store: Store
 ) -> dict[str, Any]:
     """Return the state that a complete build leaves."""
-    products = {name: [result.artifact, result.bytes] for name, result in report.results.items()}
+    root = str(store.objects.root)
     return {
         **_looked_at(project, files, sources),
         "profile": profile.name,
-        "products": products,
-        "store": str(store.objects.root),
+        # Without the time: whoever writes to an object breaks its seal.
+        "products": {name: _object(root, name)[:2] for name in report.results},
+        "store": root,
     }
 
 
@@ -60,17 +60,44 @@ def compiled_snapshot(
     }
 
 
-def up_to_date(root: Path, store: Path, index: Index, profile: str) -> int | None:
+def answered(root: str, profile: str, output: Output) -> bool:
+    """Recognise an unchanged project, and say so."""
+    store = store_of(root)
+    path = f"{store}/index.sqlite"
+    if not os.path.exists(path):
+        return False
+    from cache.index import Index
+
+    try:
+        with Index(path, existing=True) as index:
+            count = up_to_date(root, store, index, profile)
+            if count is None:
+                return False
+            if output.as_json:
+                from rules.report.runs import build_document
+                from rules.results import clean_report
+
+                output.document(build_document(clean_report(index)))
+            elif output.verbosity >= 0:
+                from rules.report.runs import nothing_to_do
+
+                output.result([nothing_to_do(count)])
+    except StoreError:
+        return False  # the long way meets the same trouble, and explains it
+    return True
+
+
+def up_to_date(root: str, store: str, index: Index, profile: str) -> int | None:
     """Return the number of products when nothing has changed since the last complete build, else None."""
     record = index.snapshot("built")
-    if record is None or record["format"] != _FORMAT or record["profile"] != profile or record["store"] != str(store):
+    if record is None or record["format"] != _FORMAT or record["profile"] != profile or record["store"] != store:
         return None
     if not _holds(root, record, index):
         return None
     return len(record["products"]) if _products_hold(store, record["products"]) else None
 
 
-def as_compiled(root: Path, index: Index) -> dict[str, Any] | None:
+def as_compiled(root: str, index: Index) -> dict[str, Any] | None:
     """Return the last compiled state when nothing has changed since, else None."""
     record = index.snapshot("compiled")
     current = record is not None and record["format"] == _FORMAT and _holds(root, record, index)
@@ -90,23 +117,24 @@ def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[s
     }
 
 
-def _holds(root: Path, record: dict[str, Any], index: Index) -> bool:
+def _holds(root: str, record: dict[str, Any], index: Index) -> bool:
     return record["tools"] == _tools() and _files_hold(root, record, index) and _listings_hold(root, record)
 
 
-def _files_hold(root: Path, record: dict[str, Any], index: Index) -> bool:
+def _files_hold(root: str, record: dict[str, Any], index: Index) -> bool:
     fresh: dict[str, Signature] = {}
     for path, *taken, digest in record["files"]:
         began = time.time_ns()
+        file = os.path.join(root, path)
         try:
-            now = signature(os.path.join(root, path))
+            now = signature(file)
         except OSError:
             return False
-        if list(now) == taken:
+        if [*now] == taken:
             continue
         from cache.filedigest import file_digest  # only a file that may have changed is read
 
-        if now.size != taken[0] or file_digest(os.path.join(root, path)) != digest:
+        if now.size != taken[0] or file_digest(file) != digest:
             return False
         if is_settled(now, began):
             fresh[path] = now
@@ -124,7 +152,7 @@ def _refresh(record: dict[str, Any], settled: dict[str, Signature], index: Index
         return  # read-only or busy: the next no-op reads these files again
 
 
-def _listings_hold(root: Path, record: dict[str, Any]) -> bool:
+def _listings_hold(root: str, record: dict[str, Any]) -> bool:
     """Whether no rule file and no source file has come or gone."""
     known = {path for path, *_ in record["files"]}
     found = 0
@@ -151,36 +179,35 @@ def _listings_hold(root: Path, record: dict[str, Any]) -> bool:
     return all(files == [path] for path, _, files in record["sources"]) or _source_listings_hold(root, record)
 
 
-def _source_listings_hold(root: Path, record: dict[str, Any]) -> bool:
+def _source_listings_hold(root: str, record: dict[str, Any]) -> bool:
+    from pathlib import Path
+
     from rules.sources.listing import list_files
 
     try:
-        return all(list(list_files(root, path, declared)) == files for path, declared, files in record["sources"])
+        return all(list(list_files(Path(root), path, declared)) == files for path, declared, files in record["sources"])
     except OSError:
         return False
 
 
-def _products_hold(store: Path, products: dict[str, list[Any]]) -> bool:
-    folder = os.path.join(store, "products")
-    for name, (artifact, size) in products.items():
-        link = f"{folder}/{name}.parquet"
-        try:
-            status = os.stat(link)
-            # An object's time stamp is its seal: whoever writes to it breaks it.
-            if status.st_size != size or status.st_mtime_ns != SEAL_NS:
-                return False
-            if os.readlink(link) != f"../objects/{artifact[:2]}/{artifact[2:]}.parquet":
-                return False
-        except OSError:
-            return False
-    return True
+def _products_hold(store: str, products: dict[str, list[int]]) -> bool:
+    return all(_object(store, name) == [*as_built, SEAL_NS] for name, as_built in products.items())
+
+
+def _object(store: str, name: str) -> list[int]:
+    """Return what tells the object that a product's link leads to, and when it was last written; [] for none."""
+    try:
+        status = os.stat(f"{store}/products/{name}.parquet")
+    except OSError:
+        return []
+    return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
 def _tools() -> list[list[Any]]:
     """What computed the results, known without importing it: where each package lies, and signatures of its files."""
     found: list[list[Any]] = [["python", sys.version]]
     for name in _TOOLS:
-        spec = importlib.util.find_spec(name)
+        spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, None))), None)
         if spec is None or spec.origin is None:
             continue
         taken = os.stat(spec.origin)

@@ -6,6 +6,8 @@ import os
 
 import msgspec
 
+from rules.roots import DEFAULT_PROFILE
+
 
 class Profile(msgspec.Struct, frozen=True):
     """Engine settings.
@@ -36,9 +38,8 @@ class Profile(msgspec.Struct, frozen=True):
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("prod_fast"),
+        Profile(DEFAULT_PROFILE),
         Profile("dev_debug", jobs=1, evidence=True),
         Profile("memory_tight", jobs=1, memory_limit_mb=512),
     )
 }
-DEFAULT = "prod_fast"

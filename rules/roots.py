@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rules.errors import UserError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 FILE = "rules.toml"
+DEFAULT_PROFILE = "prod_fast"
 
 
-def find_root(start: Path) -> Path:
+def find_root(start: str) -> Path:
     """Return the nearest folder at or above `start` that holds rules.toml. Raises `UserError`."""
-    if not start.is_dir():
-        raise UserError(f"there is no folder {start}", code="no-project")
-    for folder in (start, *start.parents):
-        if (folder / FILE).is_file():
-            return folder
-    raise UserError(f"no {FILE} in {start} or above", code="no-project", hint="rules init makes a project here")
+    from pathlib import Path
+
+    folder = os.path.realpath(start)
+    if not os.path.isdir(folder):
+        raise UserError(f"there is no folder {folder}", code="no-project")
+    found = root_above(folder)
+    if found is None:
+        raise UserError(f"no {FILE} in {folder} or above", code="no-project", hint="rules init makes a project here")
+    return Path(found)
+
+
+def root_above(folder: str) -> str | None:
+    """Return the nearest folder at or above `folder`, a path without links, that holds rules.toml."""
+    while not os.path.isfile(os.path.join(folder, FILE)):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+    return folder
+
+
+def store_of(root: str) -> str:
+    """Return where the store of a project is: `.rules`, or the folder that RULES_STORE names."""
+    elsewhere = os.environ.get("RULES_STORE")
+    return os.path.realpath(elsewhere) if elsewhere else os.path.join(root, ".rules")
 
 
 def store_root(root: Path) -> Path:
-    """Return where the store of a project is: `.rules`, or the folder that RULES_STORE names."""
-    elsewhere = os.environ.get("RULES_STORE")
-    return Path(elsewhere).resolve() if elsewhere else root / ".rules"
+    """Return the same as a path object."""
+    from pathlib import Path
+
+    return Path(store_of(str(root)))

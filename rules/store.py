@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cache.errors import DamagedIndexError, StoreError
@@ -17,20 +20,30 @@ from rules.roots import store_root
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cache.records import Artifact
+    from cache.records import Artifact, Product
 
 Say = Callable[[str], None]
 
 
 @dataclass
 class Store:
-    """An open store. `artifacts` keeps what has been asked of the index; `say` warns the user."""
+    """An open store. `say` warns the user."""
 
     objects: Objects
     index: Index
-    artifacts: dict[str, Artifact]
     say: Say
     _warned: set[str] = field(default_factory=set)
+    _contents: dict[str, Content] = field(default_factory=dict)
+
+    @cached_property
+    def products(self) -> Mapping[str, Product]:
+        """The products as they were when they were first asked for."""
+        return self.index.products()
+
+    @cached_property
+    def artifacts(self) -> dict[str, Artifact]:
+        """What has been asked of the index: those of the products in one go, for nobody asks for one alone."""
+        return self.index.artifacts({product.artifact for product in self.products.values()})
 
     def artifact(self, name: str) -> Artifact | None:
         """Return an artifact by digest, if the index knows it."""
@@ -50,11 +63,13 @@ class Store:
         return intact
 
     def content(self, name: str) -> Content:
-        """Return the content of a known artifact. Raises KeyError."""
-        artifact = self.artifact(name)
-        if artifact is None:
-            raise KeyError(name)
-        return Content(artifact.rows, artifact.columns)
+        """Return the content of a known artifact, the same object each time. Raises KeyError."""
+        if name not in self._contents:
+            artifact = self.artifact(name)
+            if artifact is None:
+                raise KeyError(name)
+            self._contents[name] = Content(artifact.rows, artifact.columns)
+        return self._contents[name]
 
 
 @contextlib.contextmanager
@@ -70,8 +85,7 @@ def open_store(root: Path, say: Say, *, building: bool) -> Iterator[Store]:
                 objects.clear_tmp()
             try:
                 with _open_index(objects, path, lock, say, locked=building) as index:
-                    known = index.artifacts({product.artifact for product in index.products().values()})
-                    yield Store(objects, index, known, say)
+                    yield Store(objects, index, say)
             except DamagedIndexError as error:  # its first page was sound, so it was found out only now
                 name = _set_aside(path, lock, error, locked=building)
                 message = f"{error.message}; it was set aside as {name}"
@@ -97,12 +111,10 @@ def _open_index(objects: Objects, path: Path, lock: Path, say: Say, *, locked: b
 
 def _set_aside(path: Path, lock: Path, error: DamagedIndexError, *, locked: bool) -> str:
     """Rename the index. What only looks must not take it away from a build that uses it."""
-    from filelock import FileLock, Timeout
-
     try:
-        with contextlib.nullcontext() if locked else FileLock(lock, timeout=0):
+        with contextlib.nullcontext() if locked else _locked(lock, wait=False):
             return set_aside(path)
-    except Timeout:
+    except BlockingIOError:
         message = f"{error.message}, and another build is using it"
         raise StoreError(message, hint="try again when that has finished") from error
     except OSError as failure:
@@ -111,20 +123,30 @@ def _set_aside(path: Path, lock: Path, error: DamagedIndexError, *, locked: bool
 
 @contextlib.contextmanager
 def _lock(path: Path, say: Say) -> Iterator[None]:
-    from filelock import FileLock, Timeout
+    with contextlib.ExitStack() as held:
+        try:
+            try:
+                held.enter_context(_locked(path, wait=False))
+            except BlockingIOError:
+                say("waiting for another build on this store to finish")
+                held.enter_context(_locked(path, wait=True))
+        except OSError as error:
+            message = f"cannot write the store at {path.parent}: {error.strerror or error}"
+            raise StoreError(
+                message, hint="the project folder must be writable, or set RULES_STORE to one that is"
+            ) from error
+        yield
 
-    lock = FileLock(path)
+
+@contextlib.contextmanager
+def _locked(path: Path, *, wait: bool) -> Iterator[None]:
+    """Hold a file's lock, which the system drops when the process ends in whatever way. Raises OSError.
+
+    `BlockingIOError` where another process holds it and `wait` is false.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say("waiting for another build on this store to finish")
-        lock.acquire()
-    except OSError as error:
-        message = f"cannot write the store at {path.parent}: {error.strerror or error}"
-        raise StoreError(
-            message, hint="the project folder must be writable, or set RULES_STORE to one that is"
-        ) from error
-    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
-        lock.release()
+        os.close(descriptor)

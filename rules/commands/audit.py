@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rules import progress
@@ -31,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Audit; 1 when a result differs."""
-    project = load_project(find_root(Path(options.project).resolve()))
+    project = load_project(find_root(options.project))
     request = Request(
         select=tuple(options.select),
         exclude=tuple(options.exclude),

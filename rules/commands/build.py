@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rules import noop
 from rules.arguments import TRUST_HELP, add_selection, positive, share
 from rules.errors import FAILED
-from rules.report.runs import nothing_to_do
-from rules.roots import find_root, store_root
+from rules.roots import DEFAULT_PROFILE, find_root
 
 if TYPE_CHECKING:
     import argparse
@@ -36,14 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run this share (5%%) of what was skipped again, and fail if a result differs",
     )
     parser.add_argument("--trust-engine-upgrade", action="store_true", help=TRUST_HELP)
-    parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
+    parser.add_argument(
+        "--profile", default=DEFAULT_PROFILE, metavar="NAME", help="engine settings (default: %(default)s)"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Build; 1 when a product failed."""
-    root = find_root(Path(options.project).resolve())
-    if not (options.select or options.exclude or options.force or options.audit) and _is_noop(
-        root, options.profile, output
+    root = find_root(options.project)
+    if not (options.select or options.exclude or options.force or options.audit) and noop.answered(
+        str(root), options.profile, output
     ):
         return 0
     from rules import progress
@@ -77,29 +78,3 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.verbosity >= 0:
         output.result(build_lines(report))
     return 0 if report.ok else FAILED
-
-
-def _is_noop(root: Path, profile: str, output: Output) -> bool:
-    """Recognise an unchanged project, and say so."""
-    store = store_root(root)
-    if not (store / "index.sqlite").exists():
-        return False
-    from cache.errors import StoreError
-    from cache.index import Index
-    from rules.noop import up_to_date
-
-    try:
-        with Index(store / "index.sqlite", existing=True) as index:
-            count = up_to_date(root, store, index, profile)
-            if count is None:
-                return False
-            if output.as_json:
-                from rules.report.runs import build_document
-                from rules.results import clean_report
-
-                output.document(build_document(clean_report(index)))
-            elif output.verbosity >= 0:
-                output.result([nothing_to_do(count)])
-    except StoreError:
-        return False  # the long way meets the same trouble, and explains it
-    return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rules.arguments import add_selection, not_negative
@@ -53,7 +52,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UserError("--build is about tables", code="usage", hint="rules diff --data --build BUILD")
     if options.build and options.against:
         raise UserError("--build and --against exclude each other", code="usage", hint="leave one of them out")
-    project = load_project(find_root(Path(options.project).resolve()))
+    project = load_project(find_root(options.project))
     request = Request(select=(*options.select, *options.names), exclude=tuple(options.exclude), profile=options.profile)
     with open_store(project.root, output.message, building=False) as store:
         differs = (_data if options.data else _rules)(project, request, store, options, output)
@@ -85,7 +84,7 @@ def _data(project: Project, request: Request, store: Store, options: argparse.Na
     from rules.report.diff import data_document, data_lines
 
     loaded = load(project, request.profile, store)
-    products = store.index.products()
+    products = store.products
     order, _ = choose(
         loaded.dag, loaded.rules, request, lambda: changed_rules(loaded.compile(loaded.dag.order), products)
     )
@@ -119,5 +118,5 @@ def _states(loaded: Loaded, store: Store, names: list[str], options: argparse.Na
     if options.build:
         build = resolve_build(store.index, options.build)
         return {name: after_build(store.index, name, build) for name in names}
-    products = store.index.products()
+    products = store.products
     return {name: before_last_change(store.index, name, products[name].artifact) for name in names}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rules.look.explaining import explain
@@ -26,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the explanation."""
-    project = load_project(find_root(Path(options.project).resolve()))
+    project = load_project(find_root(options.project))
     with open_store(project.root, output.message, building=False) as store:
         found = explain(project, options.name, options.profile, store)
     if output.as_json:

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the lineage of a column, of every column of a product or source, or of the project as a drawing."""
     form = _format(options, output)
-    root = find_root(Path(options.project).resolve())
+    root = find_root(options.project)
     traced = trace(root, output.message)
     table, names = _names(traced, options.name, root)
     if traced.broken and not options.upstream:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rules.arguments import positive
@@ -29,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """List builds, newest first, or the products of one."""
-    root = find_root(Path(options.project).resolve())
+    root = find_root(options.project)
     with open_store(root, output.message, building=False) as store:
         if options.build:
             build = resolve_build(store.index, options.build)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rules import progress
@@ -26,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """List products in build order."""
-    project = load_project(find_root(Path(options.project).resolve()))
+    project = load_project(find_root(options.project))
     observer = progress.observer(output)
     rules, dag, order = survey(project, Request(select=tuple(options.select), exclude=tuple(options.exclude)), observer)
     if output.as_json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graph.impact import Edit
@@ -14,7 +13,7 @@ from rules.errors import FAILED
 from rules.project import load_project
 from rules.report.causes import cause_lines, causes_fields
 from rules.report.runs import plan_document, plan_lines
-from rules.roots import find_root
+from rules.roots import DEFAULT_PROFILE, find_root
 
 if TYPE_CHECKING:
     import argparse
@@ -33,12 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--explain", action="store_true", help="follow each verdict to the edits or sources it is due to"
     )
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 when anything is not clean")
-    parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
+    parser.add_argument(
+        "--profile", default=DEFAULT_PROFILE, metavar="NAME", help="engine settings (default: %(default)s)"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan; with --exit-code, 1 when a build would do something."""
-    project = load_project(find_root(Path(options.project).resolve()))
+    project = load_project(find_root(options.project))
     request = Request(
         select=tuple(options.select),
         exclude=tuple(options.exclude),

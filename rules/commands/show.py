@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print rows of the product."""
     _refuse_unprintable(options, output)
-    root = find_root(Path(options.project).resolve())
+    root = find_root(options.project)
     with open_store(root, output.message, building=False) as store:
-        products = store.index.products()
+        products = store.products
         if options.name not in products:
             raise _unknown(root, options.name, set(products), output)
         artifact = store.artifact(products[options.name].artifact)

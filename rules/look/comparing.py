@@ -55,7 +55,7 @@ def since_last_build(project: Project, request: Request, store: Store) -> Compar
     Raises `UserError`, or `UserErrors` for rules that do not compile.
     """
     loaded = load(project, request.profile, store)
-    products = store.index.products()
+    products = store.products
     chosen, gone = _chosen(loaded, request, store, products.keys() - loaded.rules.keys())
     compiled = _compile_with_readers(loaded, chosen)
     before = {
@@ -115,7 +115,7 @@ def _chosen(
         return (), gone
 
     def changed() -> list[str]:
-        return changed_rules(loaded.compile(loaded.dag.order), store.index.products())
+        return changed_rules(loaded.compile(loaded.dag.order), store.products)
 
     order, _ = choose(loaded.dag, loaded.rules, replace(request, select=rest), changed)
     return order, gone - set(request.exclude)

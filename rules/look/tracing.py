@@ -11,7 +11,7 @@ from cache.index import Index
 from compiler.edges import from_record
 from graph.lineage import Lineage
 from rules import noop
-from rules.roots import store_root
+from rules.roots import DEFAULT_PROFILE, store_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def _from_index(root: Path) -> Traced | None:
         return None
     try:
         with Index(path, existing=True) as index:
-            state = noop.as_compiled(root, index)
+            state = noop.as_compiled(str(root), index)
             if state is None:
                 return None
             return Traced(_lineage(index, state["products"], state["tables"]), {})
@@ -51,12 +51,11 @@ def _from_index(root: Path) -> Traced | None:
 def _compiled(root: Path, say: Say) -> Traced:
     """Compile what has changed."""
     from rules.loaded import load
-    from rules.profiles import DEFAULT
     from rules.project import load_project
     from rules.store import open_store
 
     with open_store(root, say, building=False) as store:
-        loaded = load(load_project(root), DEFAULT, store)
+        loaded = load(load_project(root), DEFAULT_PROFILE, store)
         compiled = loaded.compile(loaded.dag.order)
         loaded.files.save()
         tables = {name: loaded.sources.table(name).schema.names for name in loaded.sources.opened()}

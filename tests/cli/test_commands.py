@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rules.cli import COMMANDS, main
+from rules.cli import main
+from rules.parser import COMMANDS
 from support.projects import FIXTURES, RULES, SampleProject
 from support.terminal import run_on_terminal
 

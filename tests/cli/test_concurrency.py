@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
-from filelock import FileLock
 
 from support.projects import RULES, SampleProject
 
@@ -49,7 +49,8 @@ def end(process: subprocess.Popen[str]) -> tuple[str, str]:
 def store_locked(project: SampleProject) -> Iterator[None]:
     """Hold the store's lock as a build in progress does."""
     (project.root / ".rules").mkdir(exist_ok=True)
-    with FileLock(project.root / ".rules" / "lock"):
+    with (project.root / ".rules" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

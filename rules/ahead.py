@@ -1,0 +1,202 @@
+"""Compile many rules side by side, in processes of their own: a cold build has all of them to compile.
+
+What comes back is just what compiling here gives. What a helper cannot compile is left to be compiled here, which says
+what is wrong with it. A helper ends when its pipe does, so none outlives a build that is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any, Self
+
+from compiler.compile import Compiler, EngineIdentity, Options, Value
+from compiler.errors import SqlError
+from compiler.qualify import InputSchemas
+from compiler.schema import Schema
+from rules.compiling import LazyPlanner, Work, options_of, schema_of, to_records
+from rules.load import Rule
+from rules.profiles import Profile
+from rules.schedule import Schedule
+
+_BOOT = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = sys.argv[1:];"
+    "from rules.ahead import serve; serve()"
+)
+_MOST = 8
+"""Helpers: each holds a compiler and an engine, some 170 MB."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all rules of a project are compiled with."""
+
+    variables: Mapping[str, Value]
+    engine: EngineIdentity
+    profile: Profile
+
+
+@dataclass(frozen=True)
+class Job:
+    """A rule to compile. names: table as written → input; schemas: of the inputs, as the index has them."""
+
+    text: str
+    options: Options
+    names: Mapping[str, str]
+    schemas: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a compiled rule is remembered as: head, body and lineage. learned: schemas that the engine has planned."""
+
+    head: Any
+    body: bytes
+    lineage: Any
+    learned: Mapping[str, Schema]
+
+
+def compile_ahead(work: Work, rules: Sequence[Rule]) -> None:
+    """Compile the rules, inputs first, as far as they can be, and let `work` remember what that comes to."""
+    inputs = {rule.name: [work.resolve(table) or "" for table in rule.parsed.tables] for rule in rules}
+    by_name = {rule.name: rule for rule in rules}
+    schedule = Schedule(by_name, inputs)
+    running: dict[Future[Made | None], str] = {}
+    with _Helpers(Setting(work.project.variables, work.identity, work.profile)) as helpers:
+        while True:
+            while (name := schedule.take()) is not None:
+                job = _job(work, by_name[name], inputs[name])
+                if job is None:
+                    schedule.settle(name)
+                else:
+                    running[helpers.submit(job)] = name
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                name, made = running.pop(future), future.result()
+                if made is not None:
+                    _accept(work, by_name[name], made)
+                schedule.settle(name)
+
+
+def _job(work: Work, rule: Rule, inputs: Sequence[str]) -> Job | None:
+    """Return the job of compiling a rule; None where it needs none, or cannot be done ahead."""
+    if any(name not in work.known for name in inputs) or not rule.path.endswith(".sql"):
+        return None
+    head = work.head(work.memo(rule))
+    if head is not None:
+        work.known[rule.name] = head["schema"]
+        return None
+    names = dict(zip(rule.parsed.tables, inputs, strict=True))
+    return Job(rule.text(work.project), options_of(rule), names, {name: work.known[name] for name in inputs})
+
+
+def _accept(work: Work, rule: Rule, made: Made) -> None:
+    work.remember(work.memo(rule), made.head, made.body, made.lineage)
+    work.known[rule.name] = made.head["schema"]
+    for key, schema in made.learned.items():
+        work.learn(key, schema)
+
+
+def serve() -> None:
+    """Compile what is asked on the standard input, until it ends."""
+    asked, told = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints must not get between the answers
+    try:
+        setting: Setting = pickle.load(asked)  # noqa: S301 — from our own parent process
+        bench = _Bench(setting)
+        while True:
+            pickle.dump(bench.make(pickle.load(asked)), told)  # noqa: S301
+            told.flush()
+    except (EOFError, BrokenPipeError):  # the build has got what it wanted, or has been killed
+        os._exit(0)
+
+
+class _Bench:
+    """A compiler in a helper's process."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._schemas = InputSchemas()
+        self._known: dict[str, Schema] = {}
+        self._learned: dict[str, Schema] = {}
+        planner = LazyPlanner(setting.profile, self._learn)
+        self._compiler = Compiler(self._schemas, setting.variables, setting.engine, planner, self._known.get)
+
+    def make(self, job: Job) -> Made | None:
+        for name, record in job.schemas.items():
+            self._schemas.add(name, schema_of(record))
+        self._learned = {}
+        try:
+            compiled = self._compiler.compile_rule(job.text, job.options, job.names.get)
+        except SqlError:
+            return None
+        return Made(*to_records(compiled), self._learned)
+
+    def _learn(self, key: str, schema: Schema) -> None:
+        self._known[key] = self._learned[key] = schema
+
+
+@dataclass
+class _Helpers:
+    """Helper processes, started when first needed; a thread of ours waits for each."""
+
+    setting: Setting
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _idle: SimpleQueue[subprocess.Popen[bytes]] = field(default_factory=SimpleQueue)
+    _pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.kill()  # it holds nothing that could be lost
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        for process in self._processes:
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                assert pipe is not None
+                with contextlib.suppress(BrokenPipeError):  # of what nobody read
+                    pipe.close()
+
+    def submit(self, job: Job) -> Future[Made | None]:
+        """Have a rule compiled by the next helper that is free."""
+        if self._pool is None:
+            count = min(self.setting.profile.workers, _MOST)
+            for _ in range(count):
+                self._start()
+            self._pool = ThreadPoolExecutor(count)
+        return self._pool.submit(self._ask, job)
+
+    def _start(self) -> None:
+        command = [sys.executable, "-P", "-c", _BOOT, *sys.path]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 — ourselves
+        self._processes.append(process)
+        self._idle.put(process)
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # one that has died already tells so when it is asked
+            pickle.dump(self.setting, process.stdin)
+            process.stdin.flush()
+
+    def _ask(self, job: Job) -> Made | None:
+        """Have a rule compiled; None if it cannot be, or if the helper has died, of too little memory for example."""
+        process = self._idle.get()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            pickle.dump(job, process.stdin)
+            process.stdin.flush()
+            made: Made | None = pickle.load(process.stdout)  # noqa: S301 — from our own helper
+        except (EOFError, OSError, pickle.UnpicklingError):
+            return None
+        finally:
+            self._idle.put(process)
+        return made

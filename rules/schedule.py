@@ -1,0 +1,63 @@
+"""In what order products are settled: inputs first, and of those that could be next, what most others wait for."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Schedule:
+    """The products of a run that are not settled yet.
+
+    Of those whose inputs are settled the next one is that with the longest way of readers below it, so that a chain is
+    not left for the end, when nothing else could run beside it. Each step costs what hangs on it, never the whole.
+    """
+
+    def __init__(self, order: Iterable[str], dependencies: Mapping[str, Iterable[str]]) -> None:
+        """Take products, inputs first; dependencies of each that are no product of the run count as settled."""
+        position = {name: number for number, name in enumerate(order)}
+        self._readers: dict[str, list[str]] = {name: [] for name in position}
+        for name in position:
+            for dependency in set(dependencies[name]) & position.keys():
+                self._readers[dependency].append(name)
+        height: dict[str, int] = {}
+        for name in reversed(position):
+            height[name] = 1 + max((height[reader] for reader in self._readers[name]), default=0)
+        self._rank = {name: (-height[name], number, name) for name, number in position.items()}
+        self._missing = dict.fromkeys(position, 0)
+        for readers in self._readers.values():
+            for reader in readers:
+                self._missing[reader] += 1
+        self._open = set(position)
+        self._ready = [self._rank[name] for name, missing in self._missing.items() if not missing]
+        heapq.heapify(self._ready)
+
+    def take(self) -> str | None:
+        """Return a product whose inputs are settled, or None while there is none."""
+        while self._ready:
+            name = heapq.heappop(self._ready)[2]
+            if name in self._open and not self._missing[name]:  # else an input was reopened since
+                self._open.remove(name)
+                return name
+        return None
+
+    def settle(self, name: str) -> None:
+        """Say that a product that was taken is done, one way or another."""
+        for reader in self._readers[name]:
+            self._missing[reader] -= 1
+            if reader in self._open and not self._missing[reader]:
+                heapq.heappush(self._ready, self._rank[reader])
+
+    def put_back(self, name: str) -> None:
+        """Let a product that was taken be taken again."""
+        self._open.add(name)
+        heapq.heappush(self._ready, self._rank[name])
+
+    def reopen(self, name: str) -> None:
+        """Say that a settled product is not settled after all: it can be taken, and its readers wait for it again."""
+        for reader in self._readers[name]:
+            self._missing[reader] += 1
+        self.put_back(name)
