@@ -83,5 +83,5 @@ def _blank(model: E, parent: exp.Expr | None, key: str | None, index: int | None
     node = object.__new__(type(model))
     node.args = {}
     node.parent, node.arg_key, node.index = parent, key, index
-    node.comments = node._type = node._meta = node._hash = None  # noqa: SLF001 — all that a node has
+    node.comments = node._type = node._meta = node._hash = None
     return node
