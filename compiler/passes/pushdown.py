@@ -138,9 +138,7 @@ def _all_is_read(query: exp.Query, facts: Facts) -> bool:
     for reference in names.references:
         if id(reference.item) in bodies:
             read.setdefault(id(bodies[id(reference.item)]), set()).add(reference.column.name)
-    return all(
-        output.alias_or_name in read.get(id(body), ()) for body in bodies.values() for output in body.selects
-    )
+    return all(output.alias_or_name in read.get(id(body), ()) for body in bodies.values() for output in body.selects)
 
 
 def _are_one_literal(left: exp.Expr, right: exp.Expr) -> bool:
