@@ -6,7 +6,7 @@ For each size, scenario and run, one tool after the other edits a project of its
 seconds, processor seconds of all its processes, the memory of the largest of them, and how many models it executed,
 beside the ideal. After the last run of each scenario its tables are compared with what the engine computes anew.
 Every measurement is kept at once: the same command, started again, goes on where it was interrupted. At the end stand
-a table and plots in the folder, and the table on stdout.
+a table and plots in the folder, and the table on stdout; with --publish also in the documentation.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from pathlib import Path
 from benchmarks.generated import ROWS
 from benchmarks.versus.environments import PINS, programs
 from benchmarks.versus.peers import Dbt, Ninja, Sqlmesh
+from benchmarks.versus.publish import publish
 from benchmarks.versus.report import markdown
 from benchmarks.versus.results import Results, machine
 from benchmarks.versus.runner import Runner
 from benchmarks.versus.scenarios import SCENARIOS, Subject
-from benchmarks.versus.tools import EngineFloor, NoopFloor, Rules, Tool
+from benchmarks.versus.tools import ROOT, EngineFloor, NoopFloor, Rules, Tool
 
 OURS = (Rules, EngineFloor, NoopFloor)
 PEERS = (Dbt, Sqlmesh, Ninja)
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--tools", nargs="*", choices=TOOLS, default=list(TOOLS), metavar="TOOL", help=", ".join(TOOLS))
     found.add_argument("--scenarios", nargs="*", choices=SCENARIOS, default=list(SCENARIOS), metavar="SCENARIO")
     found.add_argument("--limit", type=int, default=3600, help="seconds for one command (%(default)s)")
+    found.add_argument("--publish", action="store_true", help="write docs/benchmarks.md and the table of the README")
     found.add_argument("--report", action="store_true", help="measure nothing, write the table and the plots again")
     return found
 
@@ -120,13 +122,20 @@ def main() -> None:
             compare(size, options, results)
     table = markdown(results)
     (options.folder / "table.md").write_text(table, encoding="utf-8")
+    plots = draw(results, options.folder)
+    if options.publish:
+        publish(results, plots, ROOT)
+    print(table)
+
+
+def draw(results: Results, folder: Path) -> list[Path]:
+    """Draw the plots, where there is a library to draw with."""
     try:
         from benchmarks.versus.plot import plot
     except ImportError as error:
-        print(f"no plot: {error}", file=sys.stderr)
-    else:
-        plot(results, options.folder)
-    print(table)
+        print(f"no plots: {error}", file=sys.stderr)
+        return []
+    return plot(results, folder)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from benchmarks.versus.report import COMPARED
+from benchmarks.versus.report import COMPARED, compared_sizes, tools_at
 from benchmarks.versus.results import Results
 from benchmarks.versus.scenarios import SCENARIOS
 from benchmarks.versus.tools import Rules
@@ -20,9 +20,8 @@ def plot(results: Results, folder: Path) -> list[Path]:
     sizes = sorted({size for size, *_ in results.found})
     made: list[Path] = []
     for size in sizes:
-        tools = [tool for tool in COMPARED if any(key[:2] == (size, tool) for key in results.found)]
-        if len(tools) > 1:
-            made += _save(_comparison(results, size, tools), folder / f"versus-{size}")
+        if size in compared_sizes(results):
+            made += _save(_comparison(results, size, tools_at(results, size)), folder / f"versus-{size}")
     if len(sizes) > 1:
         made += _save(_growth(results, sizes), folder / "growth")
     return made

@@ -14,12 +14,28 @@ _NOTED = (EngineFloor, NoopFloor, Dbt, Sqlmesh, Ninja)
 
 def markdown(results: Results) -> str:
     """Return the whole report."""
-    sizes = sorted({size for size, *_ in results.found})
     parts = [_about(results)]
-    for size in sizes:
-        parts += [f"### {size:,} models", _main_table(results, size), _full_table(results, size)]
+    for size in sorted({size for size, *_ in results.found}):
+        parts += [f"## {size:,} models", _main_table(results, size), _full_table(results, size)]
+    scenarios = "\n".join(f"* {scenario}: {change}." for scenario, change in SCENARIOS.items())
     notes = "\n".join(f"* {kind.name}: {kind.note}." for kind in _NOTED)
-    return "\n\n".join([*parts, "Notes:\n\n" + notes]) + "\n"
+    return "\n\n".join([*parts, f"## Scenarios\n\n{scenarios}", f"## Tools\n\n{notes}"]) + "\n"
+
+
+def short(results: Results, size: int) -> str:
+    """Return the main table of one size, and on what it was measured."""
+    return f"{_main_table(results, size)}\n\n{_about(results)}"
+
+
+def compared_sizes(results: Results) -> list[int]:
+    """Return the sizes at which several tools were measured."""
+    sizes = sorted({size for size, *_ in results.found})
+    return [size for size in sizes if len(tools_at(results, size)) > 1]
+
+
+def tools_at(results: Results, size: int) -> list[str]:
+    """Return the tools that were measured at a size, without the floors."""
+    return [tool for tool in COMPARED if any(key[:2] == (size, tool) for key in results.found)]
 
 
 def _about(results: Results) -> str:
@@ -32,7 +48,7 @@ def _about(results: Results) -> str:
 
 def _main_table(results: Results, size: int) -> str:
     """Return wall seconds with what was executed."""
-    tools = [tool for tool in COMPARED if any(key[:2] == (size, tool) for key in results.found)]
+    tools = tools_at(results, size)
     lines = [f"| scenario | ideal | {' | '.join(tools)} | floor |", "|---" * (len(tools) + 3) + "|"]
     for scenario in SCENARIOS:
         found = [results.summary(size, tool, scenario) for tool in tools]

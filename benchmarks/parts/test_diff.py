@@ -1,0 +1,36 @@
+"""Comparing two versions of a rule: in sentences, and by the columns that the edit reaches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from benchmarks.generated import queries
+from compiler.canonical import named_tree
+from compiler.diff import describe
+from graph.impact import classify
+from support.compiling import TestCompiler
+
+RULES = queries(200)
+JOIN = max(RULES.values(), key=len)
+EDITS = {
+    "literal": ("% 1000003", "% 1000033"),
+    "column": ("m.id, m.grp", "m.id, m.id + 1 AS next_id, m.grp"),
+    "window": ("ORDER BY m.val)", "ORDER BY m.val DESC)"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_describe(benchmark: Any, compiler: TestCompiler, edit: str) -> None:
+    """Say what was edited."""
+    before, after = compiler.compile(JOIN), compiler.compile(JOIN.replace(*EDITS[edit]))
+    trees = [named_tree(one.canonical, one.inputs) for one in (before, after)]
+    assert benchmark(describe, *trees)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_classify(benchmark: Any, compiler: TestCompiler, edit: str) -> None:
+    """Say what the edit reaches."""
+    before, after = compiler.compile(JOIN), compiler.compile(JOIN.replace(*EDITS[edit]))
+    assert benchmark(classify, before.shape, after.shape).reaches != "cosmetic"
