@@ -153,7 +153,7 @@ def canonical(
     """
     facts = Facts(schemas)
     tree = _apply(SPELLING_PASSES, bare_copy(query), facts)
-    if not repeats_a_list(tree):
+    if not repeats_a_list(tree, facts):
         tree = (
             _apply(NAMING_PASSES, tree, facts)
             if volatile

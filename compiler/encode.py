@@ -46,11 +46,14 @@ def dump(value: Any, replace: Callable[[exp.Expr], Any] | None = None) -> Any:
         other = replace(value) if replace is not None else None
         if other is not None:
             return other
-        arguments = {
-            key: dump(item, replace)
-            for key, item in value.args.items()
-            if not _absent(item) or (item is False and _tells(value, key))
-        }
+        arguments: dict[str, Any] = {}
+        for key, item in value.args.items():
+            if isinstance(item, exp.Expr):
+                arguments[key] = dump(item, replace)
+            elif type(item) is str or item is True:
+                arguments[key] = item
+            elif not _absent(item) or (item is False and _tells(value, key)):
+                arguments[key] = dump(item, replace)
         return [type(value).__name__, arguments]
     if isinstance(value, list):
         return [dump(item, replace) for item in value]

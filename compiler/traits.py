@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from compiler import functions
+from compiler.tree import find_all, nodes
 from compiler.types import Types
 
 _TIE_FREE_WINDOWS = {"rank", "dense_rank", "percent_rank", "cume_dist"}
@@ -43,28 +44,29 @@ def traits(query: exp.Query, types: Types) -> Traits:
 
 def volatile_calls(query: exp.Expr) -> tuple[str, ...]:
     """Return the names of the volatile functions that a query calls."""
-    names = (functions.function_name(node) or "" for node in query.find_all(exp.Func) if functions.is_volatile(node))
+    names = (functions.function_name(node) or "" for node in find_all(query, exp.Func) if functions.is_volatile(node))
     return tuple(dict.fromkeys(names))
 
 
 def is_order_dependent(query: exp.Query) -> bool:
     """Whether a query's rows or values can depend on the order of its inputs' rows."""
-    return any(_is_order_dependent(node) for node in query.walk())
+    return any(map(shows_row_order, nodes(query)))
 
 
 def depends_on_row_order(node: exp.Expr, types: Types) -> bool:
     """Whether the order of rows can show in what a part of a query yields: in its rows, values or their last bits."""
-    return _is_float_sensitive(node, types) or any(_is_order_dependent(inner) for inner in node.walk())
+    return _is_float_sensitive(node, types) or any(map(shows_row_order, nodes(node)))
 
 
 def _is_float_sensitive(node: exp.Expr, types: Types) -> bool:
     calls = (
-        call for call in node.find_all(exp.Func) if functions.is_float_sensitive(functions.function_name(call) or "")
+        call for call in find_all(node, exp.Func) if functions.is_float_sensitive(functions.function_name(call) or "")
     )
     return any(not isinstance(call, exp.Sum) or not types.is_integer(call.this) for call in calls)
 
 
-def _is_order_dependent(node: exp.Expr) -> bool:
+def shows_row_order(node: exp.Expr) -> bool:
+    """Whether what a node by itself does can depend on the order of its inputs' rows."""
     if isinstance(node, exp.Limit | exp.Offset | exp.Fetch):
         return True
     if isinstance(node, exp.Distinct):

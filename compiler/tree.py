@@ -15,6 +15,18 @@ _LEAVES = frozenset({exp.Identifier, exp.Literal, exp.Boolean, exp.Null})
 """Most of the nodes of a tree; none stands below them."""
 
 
+def children(node: exp.Expr) -> list[exp.Expr]:
+    """Return the nodes right below one, without the leaves that hold a mere name, value or word."""
+    found: list[exp.Expr] = []
+    for value in node.args.values():
+        if isinstance(value, exp.Expr):
+            if type(value) not in _LEAVES:
+                found.append(value)
+        elif type(value) is list:
+            found += [child for child in value if isinstance(child, exp.Expr) and type(child) not in _LEAVES]
+    return found
+
+
 def nodes(tree: exp.Expr) -> list[exp.Expr]:
     """Return every node of a tree, breadth first: what `walk` yields."""
     found = [tree]
@@ -79,9 +91,9 @@ def bare_copy(tree: E) -> E:
 
 
 def _blank(model: E, parent: exp.Expr | None, key: str | None, index: int | None) -> E:
-    """Return a node of the model's class without arguments, past the constructors, which cost by being general."""
+    """Return a node of the model's class without arguments, past the constructors, which are dear for being general."""
     node = object.__new__(type(model))
     node.args = {}
     node.parent, node.arg_key, node.index = parent, key, index
-    node.comments = node._type = node._meta = node._hash = None  # all that a node has
+    node.comments = node._type = node._meta = node._hash = None
     return node

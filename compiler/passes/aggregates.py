@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from compiler.types import Types
+from compiler.passes.facts import Facts
 
 
-def added_up_in_two_steps(query: exp.Query, types: Types) -> set[int]:
+def added_up_in_two_steps(query: exp.Query, facts: Facts) -> set[int]:
     """Return the SELECTs, by id, in which the engine may add sums up by the values of a DISTINCT, then once more.
 
     Whether it does depends on each of their aggregates, and shows in the rounding of floats and the type of decimals:
     so no aggregate of theirs may come, go, or be written with another DISTINCT or FILTER.
     """
+    if not facts.has(query, exp.Distinct):
+        return set()
+    types = facts.types(query)
     distinct: set[int] = set()
     inexact: set[int] = set()
-    for call in query.find_all(exp.AggFunc):
+    for call in facts.nodes(query, exp.AggFunc):
         select = id(call.find_ancestor(exp.Select))
         if isinstance(call.this, exp.Distinct):
             distinct.add(select)

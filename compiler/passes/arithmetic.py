@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from compiler.encode import blind_key, encode
 from compiler.passes.facts import Facts
+from compiler.tree import children, has
 from compiler.types import Types
 
 _NUMBERED = re.compile(rb'(?<=")_([tc])(\d+)(?=")')
@@ -68,12 +69,13 @@ def _roots(query: exp.Query, facts: Facts, kinds: tuple[type[exp.Expr], ...]) ->
     while pending:
         node, above = pending.pop()
         if id(node) in rigid:
-            above = _MOST_RUNS
+            continue
         if isinstance(node, kinds) and not isinstance(node.parent, kinds):
-            if above < _MOST_RUNS:
-                found.append(node)
+            if above == _MOST_RUNS:
+                continue
+            found.append(node)
             above += 1
-        pending += [(child, above) for child in node.iter_expressions()]
+        pending += [(child, above) for child in children(node)]
     return found[::-1]
 
 
@@ -83,7 +85,7 @@ def _is_rigid(select: exp.Select) -> bool:
         others = [value for key, value in group.args.items() if key != "expressions" and value]
         if others or not all(isinstance(key, exp.Column) for key in group.expressions):
             return True
-    return select.args.get("distinct") is not None and bool(select.find(exp.Order))
+    return select.args.get("distinct") is not None and has(select, exp.Order)
 
 
 def _rewrite_sum(root: exp.Expr, types: Types) -> None:

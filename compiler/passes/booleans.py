@@ -17,9 +17,11 @@ from compiler.passes.certain import (
     terms_of,
 )
 from compiler.passes.facts import Facts
+from compiler.tree import find_all
 from compiler.types import Types
 
 _STRICT = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+_QUANTIFIED = (exp.In, exp.Any, exp.All)
 _FLOATS = ("float32", "float64")
 
 
@@ -126,7 +128,7 @@ def _filter(condition: exp.Expr, types: Types) -> None:
 
 
 def _looks_into_query(node: exp.Expr) -> bool:
-    return any(test.args.get("query") for test in node.find_all(exp.In)) or node.find(exp.Any, exp.All) is not None
+    return any(isinstance(one, exp.Any | exp.All) or one.args.get("query") for one in find_all(node, *_QUANTIFIED))
 
 
 def _filter_leaf(node: exp.Expr, types: Types) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from compiler.passes.facts import Facts
+from compiler.tree import find_all, has
 
 MOST_COPIES = 400
 """Nodes that the copies of one CTE may add to the query."""
@@ -46,7 +47,7 @@ def inline_small_ctes(query: exp.Query, facts: Facts) -> exp.Query:
     for cte, tables in _references(query, facts):
         size = sum(1 for _ in cte.this.walk())
         # A body of CTEs, and a reference in one that has been copied by now, wait for the next round.
-        if cte.this.find(exp.With) is not None or size * (len(tables) - 1) > MOST_COPIES or len(tables) < _SEVERAL:
+        if has(cte.this, exp.With) or size * (len(tables) - 1) > MOST_COPIES or len(tables) < _SEVERAL:
             continue
         if all(_is_plain(table) and _is_in(table, query) for table in tables):
             for table in tables:
@@ -76,7 +77,7 @@ def order_ctes(query: exp.Query, facts: Facts) -> exp.Query:
         ordered: list[exp.Expr] = []
 
         def visit(node: exp.Expr, members: set[int] = members, ordered: list[exp.Expr] = ordered) -> None:
-            for table in node.find_all(exp.Table, bfs=False):
+            for table in find_all(node, exp.Table, depth_first=True):
                 cte = uses.get(id(table))
                 if cte is not None and id(cte) in members and all(cte is not seen for seen in ordered):
                     members.discard(id(cte))

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from compiler.lexical import Names, resolve_names
 from compiler.schema import Schema
-from compiler.traits import is_order_dependent
+from compiler.traits import shows_row_order
 from compiler.types import Types
 
 T = TypeVar("T")
@@ -114,8 +114,8 @@ def _names(query: exp.Query, _facts: Facts) -> Names:
     return resolve_names(query)
 
 
-def _is_order_dependent(query: exp.Query, _facts: Facts) -> bool:
-    return is_order_dependent(query)
+def _is_order_dependent(query: exp.Query, facts: Facts) -> bool:
+    return any(map(shows_row_order, facts.of(query, _nodes)))
 
 
 _NAMELESS = frozenset({_nodes, _places, _names})

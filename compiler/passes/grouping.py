@@ -10,6 +10,7 @@ from compiler.encode import encode
 from compiler.passes.aggregates import added_up_in_two_steps
 from compiler.passes.facts import Facts
 from compiler.passes.ordering import rows_may_move, sort_key
+from compiler.tree import find_all, has
 from compiler.types import Types
 
 _MOST_CUBE_KEYS = 4
@@ -33,7 +34,7 @@ def spell_aggregates(query: exp.Query, facts: Facts) -> exp.Query:
     if not facts.has(query, exp.AggFunc):
         return query
     types = facts.types(query)
-    split = added_up_in_two_steps(query, types)
+    split = added_up_in_two_steps(query, facts)
     for node in facts.nodes(query, exp.Min, exp.Max):
         inner = node.this
         if not isinstance(inner, exp.Distinct) or inner.args.get("on") or node.expressions:
@@ -63,7 +64,7 @@ def order_group_keys(query: exp.Query, facts: Facts) -> exp.Query:
         return query
     for group in facts.nodes(query, exp.Group):
         _write_out_all(group)
-        if group.find(*_SETS) is not None and _shows_order_of_groups(query, facts):
+        if has(group, *_SETS) and _shows_order_of_groups(query, facts):
             continue
         _write_out_sets(group)
         keys = group.expressions
@@ -72,7 +73,7 @@ def order_group_keys(query: exp.Query, facts: Facts) -> exp.Query:
                 _order_sets(keys[0])
             continue
         unique = {encode(key): key for key in keys if not _is_text(key)}
-        real = [key for key in unique.values() if key.find(exp.Column)]
+        real = [key for key in unique.values() if has(key, exp.Column)]
         ordered = sorted(unique.values(), key=sort_key)
         if real and [id(key) for key in ordered] != [id(key) for key in keys]:
             group.set("expressions", ordered)
@@ -93,7 +94,7 @@ def spell_distinct(query: exp.Query, facts: Facts) -> exp.Query:
             continue
         keys = {encode(key) for key in group.expressions}
         items = {encode(item.unalias()) for item in select.selects}
-        real = all(key.find(exp.Column) and not key.find(exp.AggFunc, exp.Query) for key in group.expressions)
+        real = all(has(key, exp.Column) and not has(key, exp.AggFunc, exp.Query) for key in group.expressions)
         if not real or not keys <= items:
             continue
         if select.args.get("distinct") is not None:
@@ -119,7 +120,7 @@ def drop_distinct_under_distinct(query: exp.Query, facts: Facts) -> exp.Query:
             continue
         if any(outer.args.get(key) is not None for key in ("group", "having", "qualify")):
             continue
-        if any(item.find(exp.AggFunc, exp.Window) for item in outer.selects):
+        if any(has(item, exp.AggFunc, exp.Window) for item in outer.selects):
             continue
         inner = source.this
         if not isinstance(inner, exp.Select) or not _is_simple(inner) or inner.args.get("distinct") is None:
@@ -194,7 +195,7 @@ def _case_to_filter(node: exp.Expr, types: Types) -> None:
         return
     branch = case.args["ifs"][0]
     condition, value = branch.this, branch.args["true"]
-    if types.of(condition) != "bool" or condition.find(exp.Query):
+    if types.of(condition) != "bool" or has(condition, exp.Query):
         return
     if isinstance(node, exp.Count):
         if not _is_value(value):
@@ -233,8 +234,8 @@ def _write_out_all(group: exp.Group) -> None:
     if any(value for key, value in group.args.items() if key not in {"all", "expressions"}):
         return
     values = [item.unalias() for item in select.selects]
-    free = [value for value in values if not value.find(exp.AggFunc, exp.Window, exp.Query)]
-    mixed = [value for value in values if value.find(exp.AggFunc, exp.Window, exp.Query)]
+    free = [value for value in values if not has(value, exp.AggFunc, exp.Window, exp.Query)]
+    mixed = [value for value in values if has(value, exp.AggFunc, exp.Window, exp.Query)]
     if not free or not all(isinstance(value, exp.Column) for value in free):
         return
     if not all(isinstance(value, exp.AggFunc) for value in mixed):
@@ -281,13 +282,13 @@ def _orders_names(select: exp.Select) -> bool:
 
 def _shows_order_of_groups(query: exp.Query, facts: Facts) -> bool:
     """Whether something reads the groups further, and may tell in which order: a sum of floats, or a set of them."""
-    if query.find(exp.Window) is None and sum(1 for _ in query.find_all(exp.Select)) == 1:
+    if not has(query, exp.Window) and len(find_all(query, exp.Select)) == 1:
         return False
-    if query.find(exp.SetOperation, exp.Distinct) is not None:
+    if has(query, exp.SetOperation, exp.Distinct):
         return True
     types = facts.types(query)
-    keys = [key for group in query.find_all(exp.Group) for key in group.find_all(exp.Column)]
-    for call in query.find_all(exp.AggFunc):
+    keys = [key for group in find_all(query, exp.Group) for key in find_all(group, exp.Column)]
+    for call in find_all(query, exp.AggFunc):
         if not isinstance(call, exp.Count | exp.Sum | exp.Min | exp.Max):
             return True
         keys += [] if isinstance(call, exp.Count) else [call.this]
@@ -301,7 +302,7 @@ def _is_simple(select: exp.Select) -> bool:
     distinct = select.args.get("distinct")
     if distinct is not None and distinct.args.get("on") is not None:
         return False
-    return not any(item.find(exp.Query, *exp.SET_RETURNING_FUNCTIONS) for item in select.selects)
+    return not any(has(item, exp.Query, *exp.SET_RETURNING_FUNCTIONS) for item in select.selects)
 
 
 def _only_source(select: exp.Select) -> exp.Subquery | None:

@@ -21,6 +21,7 @@ from compiler.passes.joins import (
     where_terms,
 )
 from compiler.resolve import INPUT_DB
+from compiler.tree import find_all
 
 MOST_ITEMS = 64
 """A SELECT of more tables keeps its order."""
@@ -128,7 +129,7 @@ def _take_one_key(select: exp.Select, owned: Owned, exact: Callable[[exp.Expr], 
         column
         for key in ("expressions", "group", "having", "order", "qualify")
         for node in _as_list(select.args.get(key))
-        for column in node.find_all(exp.Column)
+        for column in find_all(node, exp.Column)
         if id(column) in own
         and (id(own[id(column)]), column.name) in groups
         and not column.args.get("db")
@@ -195,7 +196,7 @@ def item_keys(
     uses: dict[int, list[str]] = {id(item): [] for item in items}
     for label, unit in _units(select):
         found: dict[int, set[int]] = {}
-        for column in unit.find_all(exp.Column):
+        for column in find_all(unit, exp.Column):
             if id(column) in own:
                 found.setdefault(id(own[id(column)]), set()).add(id(column))
         if len(found) > _MOST_TELLING:

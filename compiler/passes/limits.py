@@ -7,6 +7,7 @@ from sqlglot import exp
 from compiler.passes.facts import Facts
 from compiler.passes.merging import is_scalar
 from compiler.passes.ordering import rows_may_move
+from compiler.tree import has
 
 _MOST = 2**62
 """Sums of literals beyond this are left alone: int64 wraps."""
@@ -124,7 +125,7 @@ def _number(node: exp.Expr | None) -> int | None:
 
 def _is_total(select: exp.Select) -> bool:
     """Whether a SELECT without GROUP BY certainly aggregates: an output is an aggregate and nothing around it."""
-    if any(output.find(exp.UDTF, exp.Explode, exp.Anonymous) is not None for output in select.expressions):
+    if any(has(output, exp.UDTF, exp.Explode, exp.Anonymous) for output in select.expressions):
         return False
     return any(isinstance(output.this, exp.Count | exp.Sum | exp.Min | exp.Max | exp.Avg)
                for output in select.expressions if isinstance(output, exp.Alias))  # fmt: skip

@@ -16,6 +16,7 @@ from compiler.passes.certain import never_fails
 from compiler.passes.facts import Facts
 from compiler.passes.names import set_apart
 from compiler.passes.ordering import rows_may_move
+from compiler.tree import find_all, has
 from compiler.types import Types
 
 MOST_COPIES = 200
@@ -40,7 +41,7 @@ class Uses:
 
     def add(self, node: exp.Expr, distance: int) -> None:
         """Note the columns in `node`, which has come into the tree."""
-        for column in node.find_all(exp.Column):
+        for column in find_all(node, exp.Column):
             self.by_alias.setdefault(column.table, []).append((column, distance))
 
 
@@ -141,7 +142,7 @@ def is_scalar(node: exp.Expr) -> bool:
 
 def has_exact_equalities(condition: exp.Expr, types: Types) -> bool:
     """Whether no equality in a condition can be one of floats."""
-    for node in condition.find_all(exp.EQ, exp.NEQ, exp.In, exp.Case, exp.NullSafeEQ, exp.NullSafeNEQ):
+    for node in find_all(condition, exp.EQ, exp.NEQ, exp.In, exp.Case, exp.NullSafeEQ, exp.NullSafeNEQ):
         if isinstance(node, exp.In):
             operands = [node.this, *node.expressions]
         elif isinstance(node, exp.Case):
@@ -165,7 +166,7 @@ def add_condition(select: exp.Select, condition: exp.Expr) -> None:
 def substitute(columns: list[tuple[exp.Column, int]], outputs: Mapping[str, exp.Expr], uses: Uses) -> None:
     """Put copies of the outputs in the place of the columns that refer to them."""
     for output in outputs.values():
-        uses.dropped.update(id(column) for column in output.find_all(exp.Column))
+        uses.dropped.update(id(column) for column in find_all(output, exp.Column))
     for column, distance in columns:
         copy = outputs[column.name].copy()
         if isinstance(column.parent, exp.Select):
@@ -190,7 +191,7 @@ def may_substitute(columns: list[tuple[exp.Column, int]], outputs: Mapping[str, 
         counts[column.name] = counts.get(column.name, 0) + 1
         if distance:
             return False
-        constant = output.find(exp.Column) is None
+        constant = not has(output, exp.Column)
         exact = types.is_exact(output)
         if constant and (not exact or not _holds_a_constant(column, types.of(output), types)):
             return False

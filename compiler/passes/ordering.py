@@ -6,6 +6,7 @@ from sqlglot import exp
 
 from compiler.encode import blind_key, encode
 from compiler.passes.facts import Facts
+from compiler.tree import find_all, has
 
 _CUTS = ("limit", "offset", "fetch")
 
@@ -42,11 +43,11 @@ def order_by_outputs(query: exp.Query, facts: Facts) -> exp.Query:
         }
         outputs: dict[bytes, str] = {}
         for item in select.selects:
-            if names.count(item.alias) == 1 and not item.this.find(exp.Query, *exp.SET_RETURNING_FUNCTIONS):
+            if names.count(item.alias) == 1 and not has(item.this, exp.Query, *exp.SET_RETURNING_FUNCTIONS):
                 outputs.setdefault(encode(item.this), item.alias)
         for ordered in order.expressions:
             key = ordered.this
-            if _is_bare(key) or isinstance(key, exp.Literal) or key.find(exp.Query):
+            if _is_bare(key) or isinstance(key, exp.Literal) or has(key, exp.Query):
                 continue
             name = outputs.get(encode(_resolved(key, columns)))
             if name is not None:
@@ -131,7 +132,7 @@ def _resolved(key: exp.Expr, columns: dict[str, exp.Expr]) -> exp.Expr:
     In a larger expression only those: there an alias and a column of one name can mean two things.
     """
     copy = exp.Paren(this=key.copy())
-    for column in list(copy.find_all(exp.Column)):
+    for column in find_all(copy, exp.Column):
         if not column.table and column.name in columns:
             column.replace(columns[column.name].copy())
     found: exp.Expr = copy.this

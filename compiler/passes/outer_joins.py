@@ -19,6 +19,7 @@ from compiler.passes.joins import (
     where_terms,
 )
 from compiler.passes.merging import has_exact_equalities
+from compiler.tree import find_all, has
 from compiler.types import Types
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
@@ -187,8 +188,8 @@ def is_strict(node: exp.Expr, of: Test) -> bool:
 
 
 def _is_scalar(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Column | exp.Literal | exp.Boolean | exp.Neg | exp.Cast | exp.Binary) and not node.find(
-        exp.Query, exp.Any, exp.All, exp.Tuple, exp.Interval
+    return isinstance(node, exp.Column | exp.Literal | exp.Boolean | exp.Neg | exp.Cast | exp.Binary) and not has(
+        node, exp.Query, exp.Any, exp.All, exp.Tuple, exp.Interval
     )
 
 
@@ -197,7 +198,7 @@ def _required(select: exp.Select, owned: Owned, types: Types) -> set[int]:
     items = {id(column): id(item) for item in items_of(select) for column in owned.get(id(item), ())}
     required: set[int] = set()
     for term in where_terms(select):
-        mentioned = {items[id(column)] for column in term.find_all(exp.Column) if id(column) in items}
+        mentioned = {items[id(column)] for column in find_all(term, exp.Column) if id(column) in items}
         if len(mentioned) <= _MOST_TELLING:
             required |= {item for item in mentioned - required if rejects_null(term, _columns_of(item, items, types))}
     return required
@@ -242,7 +243,7 @@ def _starts_right(select: exp.Select) -> bool:
         return False
     first = select.args["from_"].this.alias_or_name
     filters = [select.args[key] for key in ("where", "qualify") if select.args.get(key)]
-    if any(column.table == first for node in filters for column in node.find_all(exp.Column)):
+    if any(column.table == first for node in filters for column in find_all(node, exp.Column)):
         return False
     return not _is_odd(select)
 
@@ -274,9 +275,9 @@ def _is_mergeable(join: exp.Join) -> bool:
     if any(value for key, value in table.args.items() if key not in {"this", "alias", "db"}):
         return False
     where = inner.args.get("where")
-    if where is not None and where.find(exp.Query) is not None:
+    if where is not None and has(where, exp.Query):
         return False
-    columns = [*(node.unalias() for node in inner.selects), *(where.find_all(exp.Column) if where is not None else ())]
+    columns = [*(node.unalias() for node in inner.selects), *(find_all(where, exp.Column) if where is not None else ())]
     return all(isinstance(column, exp.Column) and column.table == alias.name for column in columns)
 
 
@@ -289,7 +290,7 @@ def _merge(join: exp.Join, owned: Owned) -> None:
         column.set("this", outputs[column.name].copy())
     where = inner.args.get("where")
     if where is not None:
-        for column in where.find_all(exp.Column):
+        for column in find_all(where, exp.Column):
             column.set("table", name.copy())
         join.set("on", conjoined([*conjuncts(join.args["on"]), *conjuncts(where.this)]))
     table.set("alias", exp.TableAlias(this=name))

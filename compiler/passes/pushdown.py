@@ -26,6 +26,7 @@ from compiler.passes.merging import (
 from compiler.passes.names import set_apart
 from compiler.passes.numbers import has_plain_sources
 from compiler.qualify import blank_exists, pruned
+from compiler.tree import find_all, has
 from compiler.types import Types
 
 _MANY_ROWS = (exp.UDTF, exp.Explode, exp.Anonymous)
@@ -74,7 +75,7 @@ def absorb_projections(query: exp.Query, facts: Facts) -> exp.Query:
         alias = reference.item.args["alias"].this.name
         uses.by_alias.setdefault(alias, []).append((reference.column, reference.distance))
     types = facts.types(query)
-    split = added_up_in_two_steps(query, types)
+    split = added_up_in_two_steps(query, facts)
     for outer in reversed(facts.nodes(query, exp.Select)):
         if not _merely_projects(outer):
             continue
@@ -114,7 +115,7 @@ def prune_columns(query: exp.Query, facts: Facts) -> exp.Query:
     """
     if not facts.has(query, exp.Subquery, exp.CTE):
         return query
-    if facts.has(query, exp.Distinct) and added_up_in_two_steps(query, facts.types(query)):
+    if added_up_in_two_steps(query, facts):
         return query
     set_apart(query, facts)
     for exists in facts.nodes(query, exp.Exists):
@@ -168,7 +169,7 @@ def _keys(inner: exp.Select, types: Types) -> dict[str, exp.Expr]:
         return {}
     outputs = [output for output in inner.selects if isinstance(output, exp.Alias)]
     if len(outputs) < len(inner.selects) or any(
-        output.find(*_MANY_ROWS, exp.Window, exp.Query, exp.Subquery) for output in outputs
+        has(output, *_MANY_ROWS, exp.Window, exp.Query, exp.Subquery) for output in outputs
     ):
         return {}
     if group is not None:
@@ -177,13 +178,13 @@ def _keys(inner: exp.Select, types: Types) -> dict[str, exp.Expr]:
         grouped = {encode(key) for key in group.expressions}
         keys = [output for output in outputs if encode(output.this) in grouped]
     else:
-        if inner.args.get("having") is not None or any(output.find(exp.AggFunc) for output in outputs):
+        if inner.args.get("having") is not None or any(has(output, exp.AggFunc) for output in outputs):
             return {}
         keys = outputs
     return {
         output.alias: output.this
         for output in keys
-        if output.find(exp.Column) is not None and is_scalar(output) and types.is_exact(output.this)
+        if has(output, exp.Column) and is_scalar(output) and types.is_exact(output.this)
     }
 
 
@@ -193,7 +194,7 @@ def _sink(select: exp.Select, keys: dict[str, tuple[exp.Select, dict[str, exp.Ex
     _flatten(select.args["where"].this, terms)
     sunk: list[tuple[exp.Select, exp.Expr]] = []
     for term in terms:
-        columns = list(term.find_all(exp.Column))
+        columns = find_all(term, exp.Column)
         tables = {column.table for column in columns}
         found = keys.get(columns[0].table) if len(tables) == 1 else None
         if (
@@ -211,7 +212,7 @@ def _sink(select: exp.Select, keys: dict[str, tuple[exp.Select, dict[str, exp.Ex
     for inner, term in sunk:
         below = exp.Where(this=term.copy())
         outputs = {output.alias: output.this for output in inner.selects}
-        for column in list(below.find_all(exp.Column)):
+        for column in find_all(below, exp.Column):
             column.replace(outputs[column.name].copy())
         add_condition(inner, below.this)
     select.set("where", None)
@@ -241,11 +242,11 @@ def _may_absorb(outer: exp.Select, inner: exp.Query, columns: list[tuple[exp.Col
         return False
     if inner.args.get("from_") is None or not all(isinstance(output, exp.Alias) for output in inner.expressions):
         return False
-    if any(output.find(*_MANY_ROWS, exp.Query, exp.Subquery, exp.Star) is not None and not _is_count(output)
+    if any(has(output, *_MANY_ROWS, exp.Query, exp.Subquery, exp.Star) and not _is_count(output)
            for output in inner.expressions):  # fmt: skip
         return False
     # A name without a table means one of the outputs that are about to go.
-    if any(not column.table for column in inner.find_all(exp.Column)):
+    if any(not column.table for column in find_all(inner, exp.Column)):
         return False
     outputs = {output.alias: output.this for output in inner.selects}
     if len(outputs) < len(inner.selects) or any(column.name not in outputs for column, _ in columns):
@@ -254,7 +255,7 @@ def _may_absorb(outer: exp.Select, inner: exp.Query, columns: list[tuple[exp.Col
     if inner.args.get("distinct") is not None:
         bare = all(isinstance(output.this, exp.Column) for output in outer.expressions)
         return inner.args["distinct"].args.get("on") is None and bare and used == set(outputs)
-    total = inner.args.get("group") is None and inner.find(exp.AggFunc) is not None
+    total = inner.args.get("group") is None and has(inner, exp.AggFunc)
     if total and used != set(outputs):
         return False
     if inner.args.get("group") is None:  # to GROUP BY 1 a constant among the outputs is more than a value
@@ -270,6 +271,6 @@ def _is_bare_constant(outer: exp.Select, column: exp.Column, outputs: Mapping[st
 
 def _is_count(output: exp.Expr) -> bool:
     """Whether the only star in an output is that of COUNT(*)."""
-    return output.find(*_MANY_ROWS, exp.Query, exp.Subquery) is None and all(
-        isinstance(star.parent, exp.Count) for star in output.find_all(exp.Star)
+    return not has(output, *_MANY_ROWS, exp.Query, exp.Subquery) and all(
+        isinstance(star.parent, exp.Count) for star in find_all(output, exp.Star)
     )

@@ -13,6 +13,7 @@ from compiler.passes.aggregates import added_up_in_two_steps
 from compiler.passes.facts import Facts
 from compiler.passes.grouping import is_exact, is_plain_group
 from compiler.passes.merging import has_exact_equalities
+from compiler.tree import find_all, has
 
 _OUTER_PARTS = {"expressions", "from_", "where", "order"}
 _GROUPED_PARTS = {"expressions", "from_", "joins", "where", "group", "having"}
@@ -41,7 +42,7 @@ def merge_grouped(query: exp.Query, facts: Facts) -> exp.Query:
         where = outer.args.get("where")
         if where is not None and not has_exact_equalities(where, types):
             continue
-        if id(inner) in added_up_in_two_steps(query, types):
+        if id(inner) in added_up_in_two_steps(query, facts):
             continue
         if all(is_exact(types, key) and not isinstance(key, exp.Literal) for key in inner.args["group"].expressions):
             query = _merge(query, outer, inner, values, "having", exp.Having)
@@ -57,14 +58,14 @@ def merge_windowed(query: exp.Query, facts: Facts) -> exp.Query:
     for outer in facts.nodes(query, exp.Select):
         inner = _inner(outer, _WINDOWED_PARTS)
         where = outer.args.get("where")
-        if inner is None or where is None or outer.find(exp.Window) is None:
+        if inner is None or where is None or not has(outer, exp.Window):
             continue
         values = _values(inner, exp.Window)
         if values is None or not _may_take(outer, values):
             continue
-        if any(part.find(exp.Window, exp.AggFunc) for part in (*outer.selects, where)):
+        if any(has(part, exp.Window, exp.AggFunc) for part in (*outer.selects, where)):
             continue
-        if any(isinstance(values[column.name], exp.Window) for column in where.find_all(exp.Column)) and (
+        if any(isinstance(values[column.name], exp.Window) for column in find_all(where, exp.Column)) and (
             has_exact_equalities(where, facts.types(query))
         ):
             query = _merge(query, outer, inner, values, "qualify", exp.Qualify)
@@ -125,7 +126,7 @@ def _values(inner: exp.Select, kind: type[exp.Expr]) -> dict[str, exp.Expr] | No
     for item in inner.selects:
         value = item.unalias()
         core = value.this if isinstance(value, exp.Filter) else value
-        if not isinstance(item, exp.Alias) or item.alias in values or value.find(exp.Query):
+        if not isinstance(item, exp.Alias) or item.alias in values or has(value, exp.Query):
             return None
         if not isinstance(core, exp.Column | exp.Literal | kind):
             return None
@@ -145,9 +146,9 @@ def _may_take(outer: exp.Select, values: dict[str, exp.Expr]) -> bool:
     sizes = {name: sum(1 for _ in value.walk()) for name, value in values.items()}
     grown = 0
     for part in parts:
-        if part.find(exp.Query, exp.Filter, *exp.SET_RETURNING_FUNCTIONS):
+        if has(part, exp.Query, exp.Filter, *exp.SET_RETURNING_FUNCTIONS):
             return False
-        for column in part.find_all(exp.Column):
+        for column in find_all(part, exp.Column):
             if column.table != alias or column.name not in values:
                 return False
             grown += sizes[column.name]
@@ -156,9 +157,9 @@ def _may_take(outer: exp.Select, values: dict[str, exp.Expr]) -> bool:
 
 def _aggregates_are_windows(outer: exp.Select) -> bool:
     where = outer.args.get("where")
-    if where is not None and where.find(exp.AggFunc, exp.Window):
+    if where is not None and has(where, exp.AggFunc, exp.Window):
         return False
-    calls = [call for item in outer.selects for call in item.find_all(exp.AggFunc)]
+    calls = [call for item in outer.selects for call in find_all(item, exp.AggFunc)]
     return all(isinstance(call.parent, exp.Window) and call.arg_key == "this" for call in calls)
 
 
@@ -172,7 +173,7 @@ def _merge(
 ) -> exp.Query:
     where = outer.args.get("where")
     for part in [*outer.selects, *([where] if where is not None else [])]:
-        for column in list(part.find_all(exp.Column)):
+        for column in find_all(part, exp.Column):
             column.replace(values[column.name].copy())
     if where is not None:
         own = inner.args.get(key)

@@ -19,6 +19,7 @@ from compiler.passes.joins import (
     where_terms,
 )
 from compiler.passes.outer_joins import has_plain_nulls, rejects_null
+from compiler.tree import has
 
 _PLAIN = {"expressions", "from_", "joins", "where"}
 
@@ -80,17 +81,17 @@ def spell_semi_joins(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
-def repeats_a_list(query: exp.Query) -> bool:
+def repeats_a_list(query: exp.Query, facts: Facts) -> bool:
     """Whether one IN (SELECT …) may stand twice in a SELECT, not both times as a term of WHERE.
 
     (x NOT IN (SELECT b.y FROM b) AND p) OR (x NOT IN (SELECT b.y FROM b) AND q)
 
     Where the two are one text, aliases too, the engine makes a term of WHERE of them, in which a NULL among b.y counts.
     """
-    nodes = [node for node in query.find_all(exp.In) if node.args.get("query")]
+    nodes = [node for node in facts.nodes(query, exp.In) if node.args.get("query")]
     if len(nodes) < 2:  # noqa: PLR2004 — nothing to repeat
         return False
-    terms = {id(term) for select in query.find_all(exp.Select) for term in _tests(select)}
+    terms = {id(term) for select in facts.nodes(query, exp.Select) for term in _tests(select)}
     found: dict[tuple[object, ...], list[bool]] = {}
     for node in nodes:
         tables = sorted(table.name for table in node.args["query"].find_all(exp.Table))
@@ -122,7 +123,7 @@ def _is_plain(select: exp.Select, more: set[str] | frozenset[str] = frozenset())
     """Whether a SELECT has no clause but those of a filter and a projection, which neither aggregates nor unnests."""
     if any(value for key, value in select.args.items() if key not in _PLAIN | more) or not select.args.get("from_"):
         return False
-    return not any(item.find(exp.AggFunc, exp.Window, *exp.SET_RETURNING_FUNCTIONS) for item in select.selects)
+    return not any(has(item, exp.AggFunc, exp.Window, *exp.SET_RETURNING_FUNCTIONS) for item in select.selects)
 
 
 def _move_joins(select: exp.Select) -> None:

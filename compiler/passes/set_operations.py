@@ -18,6 +18,7 @@ from compiler.passes.grouping import is_exact
 from compiler.passes.merging import has_exact_equalities
 from compiler.passes.names import number_names
 from compiler.passes.ordering import is_bare_subquery, rows_may_move
+from compiler.tree import find_all, has
 from compiler.types import Types
 
 _BRANCH_PARTS = {"expressions", "from_", "joins", "where", "group", "having", "distinct", "qualify"}
@@ -152,7 +153,7 @@ def _is_branch(node: exp.Expr) -> bool:
     if not all(isinstance(item, exp.Alias) for item in node.selects):
         return False
     parts = (node.args.get(key) for key in ("group", "having", "qualify"))
-    return all(column.table for part in parts if part is not None for column in part.find_all(exp.Column))
+    return all(column.table for part in parts if part is not None for column in find_all(part, exp.Column))
 
 
 def _is_inner_union(node: exp.Expr) -> bool:
@@ -309,7 +310,7 @@ def _can_dissolve(outer: exp.Select, union: exp.Union, branches: _Branches, type
         return False
     if where is None:
         return True
-    if where.find(exp.Query) or not all(_is_of(column, alias, names) for column in where.find_all(exp.Column)):
+    if has(where, exp.Query) or not all(_is_of(column, alias, names) for column in find_all(where, exp.Column)):
         return False
     if not has_exact_equalities(where, types):
         return False
@@ -329,7 +330,7 @@ def _dissolve(query: exp.Query, outer: exp.Select, union: exp.Union, branches: _
         values = {name: item.this for name, item in zip(names, select.selects, strict=True)}
         if where is not None:
             condition = exp.Paren(this=where.this.copy())
-            for column in list(condition.find_all(exp.Column)):
+            for column in find_all(condition, exp.Column):
                 column.replace(values[column.name].copy())
             own = select.args.get("where")
             both = condition.this if own is None else exp.And(this=own.this, expression=condition.this)
