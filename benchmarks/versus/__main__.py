@@ -116,7 +116,10 @@ def main() -> None:
     options = parser().parse_args()
     path = options.folder / "results.json"
     about = {**machine(), "rows": str(options.rows), **{name: pins[0] for name, pins in PINS.items()}}
-    results = Results.load(path, {} if options.report else about)
+    try:
+        results = Results.load(path, {} if options.report else about)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
     if not options.report:
         for size in sorted({*options.sizes, *options.own_sizes}):
             compare(size, options, results)

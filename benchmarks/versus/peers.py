@@ -153,7 +153,7 @@ class Ninja(Tool):
     """ninja, with a process for each model."""
 
     name = "ninja"
-    note = "a process for each model; restat; the peak is that of the largest process"
+    note = "a process for each model, with restat, which prunes"
     is_peer = True
 
     def write(self, texts: Mapping[str, str]) -> None:

@@ -86,7 +86,8 @@ def _full_table(results: Results, size: int) -> str:
             memory = "" if one.peak is None else f"{one.peak:,.0f}"
             figures = f"{_seconds(one.wall)} | {_seconds(one.cpu)} | {memory} | {executed} | {one.ideal:,} | {same}"
             lines.append(f"| {scenario} | {tool} | {one.runs} | {figures} |")
-    return "<details><summary>All figures</summary>\n\n" + "\n".join(lines) + "\n\n</details>"
+    about = "Processor seconds are those of all processes, the peak is that of the largest one."
+    return f"<details><summary>All figures</summary>\n\n{about}\n\n" + "\n".join(lines) + "\n\n</details>"
 
 
 def _seconds(value: float | None) -> str:

@@ -63,7 +63,7 @@ class Results:
 
     @classmethod
     def load(cls, path: Path, about: Mapping[str, str]) -> Results:
-        """Read what there is. Raises ValueError if it was made otherwise."""
+        """Read what there is, but for runs that failed: they are tried again. Raises ValueError if made otherwise."""
         if not path.is_file():
             return cls(path, dict(about))
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ class Results:
             message = f"{path} was made with another {', '.join(differing)}; choose another folder, or remove it"
             raise ValueError(message)
         measured = [Measurement(**one) for one in record["measurements"]]
-        return cls(path, record["about"], {one.key: one for one in measured})
+        return cls(path, record["about"], {one.key: one for one in measured if not (about and one.error)})
 
     def add(self, measurement: Measurement) -> None:
         """Add a measurement, and write all."""

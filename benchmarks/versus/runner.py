@@ -45,13 +45,13 @@ class Runner:
 
     def measure(self, tool: Tool, scenario: str, run: int, done: Counter[str], *, check: bool) -> Measurement:
         """Run a scenario once more, after `done`, which says how often each has been run so far."""
-        if scenario != "cold" and not isinstance(tool, NoopFloor) and _state(tool) != dict(done):
-            self._restore(tool, done)
-        _set_state(tool, None)
-        self._edit(tool, scenario, done)
         size, ideal, load = self.subject.size, self.subject.ideal[scenario], round(os.getloadavg()[0], 1)
         measured = partial(Measurement, size, tool.name, scenario, run, ideal, load)
         try:
+            if scenario != "cold" and not isinstance(tool, NoopFloor) and _state(tool) != dict(done):
+                self._restore(tool, done)
+            _set_state(tool, None)
+            self._edit(tool, scenario, done)
             figures = self._run(tool, tool.commands(scenario))
             executed = tool.executed(figures.pop("output"))
             self._run(tool, tool.settle())
@@ -102,7 +102,9 @@ class Runner:
         environment = {**os.environ, "PYTHONPATH": "", **tool.environment}
         for command in commands:
             words = [sys.executable, "-I", "-S", HERE / "measure.py", said, str(self.limit), *command]
-            done = subprocess.run(words, cwd=tool.folder, env=environment, capture_output=True, text=True, check=True)
+            done = subprocess.run(words, cwd=tool.folder, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise ToolError(done.stderr[-300:])
             taken = json.loads(done.stdout)
             output = said.read_text(encoding="utf-8", errors="replace")
             if taken["code"]:
