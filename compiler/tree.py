@@ -79,7 +79,7 @@ def bare_copy(tree: E) -> E:
 
 
 def _blank(model: E, parent: exp.Expr | None, key: str | None, index: int | None) -> E:
-    """Return a node of the model's class without arguments, past its constructors, which cost more for their generality."""
+    """Return a node of the class of `model` without arguments, past its constructors, which cost for being general."""
     node = object.__new__(type(model))
     node.args = {}
     node.parent, node.arg_key, node.index = parent, key, index
