@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError
@@ -23,6 +24,7 @@ from compiler.encode import encode
 from compiler.errors import SqlError
 from compiler.explain import explained
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
+from compiler.functions import ScalarFunction
 from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
 from compiler.positions import located
@@ -45,10 +47,14 @@ Value = int | float | str | bool | datetime.date | datetime.datetime
 
 @dataclass(frozen=True)
 class Parsed:
-    """What the text alone tells: the tables a rule reads and the project variables it uses, as it writes them."""
+    """What the text alone tells: the tables a rule reads and the project variables it uses, as it writes them.
+
+    functions: those it calls that the engine does not have, in lower case.
+    """
 
     tables: tuple[str, ...]
     variables: tuple[str, ...]
+    functions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,16 @@ class Options:
     volatile: bool = False
     tier: int = 0
     key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OwnFunction:
+    """A scalar function of the project. parameters: their number; digest: of all that decides what it computes."""
+
+    name: str
+    parameters: int
+    volatility: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -103,7 +119,8 @@ def parse_rule(text: str) -> Parsed:
 
     def work() -> Parsed:
         query = parse(text)
-        return Parsed(tuple(table_names(query)), tuple(variable_names(query)))
+        called = {str(call.name).lower() for call in query.find_all(exp.Anonymous)}
+        return Parsed(tuple(table_names(query)), tuple(variable_names(query)), tuple(sorted(called)))
 
     return with_deep_stack(work)
 
@@ -117,23 +134,57 @@ class Compiler:
     engine: EngineIdentity
     planner: SchemaPlanner
     known_schema: Callable[[str], Schema | None]
+    own: Mapping[str, OwnFunction] = field(default_factory=dict)
 
-    def compile_rule(self, text: str, options: Options, resolve: Callable[[str], str | None]) -> Compiled:
-        """Compile one rule whose inputs' schemas are in `schemas`. Raises `SqlError`."""
+    def compile_rule(
+        self,
+        source: str | exp.Query,
+        options: Options,
+        resolve: Callable[[str], str | None],
+        executed: exp.Query | None = None,
+    ) -> Compiled:
+        """Compile one rule whose inputs' schemas are in `schemas`, from its text or as a freshly made tree.
+
+        executed: what to execute instead, another tree of the same meaning. Raises `SqlError`.
+        """
         try:
-            return with_deep_stack(lambda: self._compile(text, options, resolve))
+            with self._own_functions():
+                return with_deep_stack(lambda: self._compile(source, options, resolve, executed))
         except RecursionError:
             error = SqlError("nested too deeply", hint="compute a part of it in a CTE", code="too-deep")
-            error.line, error.column = _start(text)
+            error.line, error.column = _start(source)
             raise error from None
         except SqlglotError as refused:
             error = SqlError(f"cannot be compiled: {str(refused).splitlines()[0]}")
-            error.line, error.column = _start(text)
+            error.line, error.column = _start(source)
             raise error from refused
         except SqlError as error:
             if error.line is None:
-                error.line, error.column = _start(text)
+                error.line, error.column = _start(source)
             raise
+
+    def schema_of(self, query: exp.Query, resolve: Callable[[str], str | None]) -> Schema:
+        """Return the schema of a freshly made tree, a part of a rule; it is consumed. Raises `SqlError`."""
+
+        def work() -> Schema:
+            executed = pruned(qualified(self._bound(query, resolve), self.schemas))
+            scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
+            meaning = render(executed)
+            return self._schema(digest_of(meaning.encode()), (), scans, executed, meaning)
+
+        try:
+            with self._own_functions():
+                return with_deep_stack(work)
+        except (RecursionError, SqlglotError) as error:
+            raise SqlError(f"cannot be compiled: {str(error).splitlines()[0]}") from error
+
+    def _own_functions(self) -> AbstractContextManager[None]:
+        return functions.declared(
+            {
+                name: functions.Function(name, frozenset({"scalar"}), function.volatility)
+                for name, function in self.own.items()
+            }
+        )
 
     def query_digest(self, meaning: str) -> tuple[str, tuple[str, ...]]:
         """Return what this compiler makes of a rule that an earlier version of it compiled: `parts["query"]`, inputs.
@@ -142,23 +193,35 @@ class Compiler:
         """
 
         def work() -> tuple[str, tuple[str, ...]]:
-            executed = pruned(qualified(parse(meaning), self.schemas))
+            executed = pruned(qualified(_with_own_calls(parse(meaning), self.own), self.schemas))
             tree, inputs = canonical(executed, self.schemas.known)
             return digest_of(encode(tree)), inputs
 
         try:
-            return with_deep_stack(work)
+            with self._own_functions():
+                return with_deep_stack(work)
         except (RecursionError, SqlglotError, KeyError) as error:
             raise SqlError(f"cannot be compiled any more: {error}") from error
 
-    def _compile(self, text: str, options: Options, resolve: Callable[[str], str | None]) -> Compiled:
-        query = parse(text)
+    def _bound(self, query: exp.Query, resolve: Callable[[str], str | None]) -> exp.Query:
+        """Return a freshly parsed query with its inputs and variables bound, in place."""
         _require_depth(query)
         bind_tables(query, resolve, self.schemas.known)
         literals = {name: literal(value) for name, value in self.variables.items()}
         bound = bind_variables(query, literals)
         assert isinstance(bound, exp.Query)
+        bound = _with_own_calls(bound, self.own)
         _require_known_functions(bound)
+        return bound
+
+    def _compile(
+        self,
+        source: str | exp.Query,
+        options: Options,
+        resolve: Callable[[str], str | None],
+        instead: exp.Query | None,
+    ) -> Compiled:
+        bound = self._bound(parse(source) if isinstance(source, str) else source, resolve)
         volatile = bool(volatile_calls(bound))
         if volatile and not options.volatile:
             raise _volatile_error(bound)
@@ -176,9 +239,16 @@ class Compiler:
         )
         facts = traits(tree, types)
         encoded = encode(tree)
+        called = {call.name for call in executed.find_all(ScalarFunction)}
         parts = self._parts(encoded, names, options, facts)
+        used = {name: function.digest for name, function in sorted(self.own.items()) if name in called}
+        if used:
+            parts["functions"] = used
         print_ = fingerprint(parts)
         schema = self._schema(print_, inputs, scans, executed, meaning)
+        if instead is not None:
+            executed = pruned(qualified(self._bound(instead, resolve), self.schemas))
+            scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
         ordered = options.tier == 2 or _has_open_order(executed)  # noqa: PLR2004
         if ordered:
             executed = _in_canonical_order(executed, options.key, schema)
@@ -189,7 +259,7 @@ class Compiler:
             reads=reads,
             scans=scans,
             schema=schema,
-            sql=render(executed) if ordered or mirrored else meaning,
+            sql=render(executed) if ordered or mirrored or instead is not None else meaning,
             meaning=meaning,
             canonical=encoded,
             parts=parts,
@@ -257,6 +327,26 @@ def literal(value: Value) -> exp.Expr:
     return exp.cast(exp.Literal.string(value.isoformat()), "DATE")
 
 
+def _with_own_calls(query: exp.Query, own: Mapping[str, OwnFunction]) -> exp.Query:
+    """Make calls of the project's functions what calls of the engine's are. Raises `SqlError`."""
+
+    def own_call(node: exp.Expr) -> exp.Expr:
+        function = own.get(str(node.name).lower()) if isinstance(node, exp.Anonymous) else None
+        if function is None:
+            return node
+        if len(node.expressions) != function.parameters:
+            takes, given = function.parameters, len(node.expressions)
+            message = f"'{function.name}' takes {takes} argument{'' if takes == 1 else 's'}, not {given}"
+            raise located(node, message, code="arguments")
+        call = functions.ScalarFunction(this=function.name, expressions=node.expressions)
+        call.meta.update(node.meta)
+        return call
+
+    result = query.transform(own_call, copy=False) if own else query
+    assert isinstance(result, exp.Query)
+    return result
+
+
 def _require_known_functions(query: exp.Expr) -> None:
     for node in query.find_all(exp.Anonymous, exp.AnonymousAggFunc):
         name = functions.function_name(node) or ""
@@ -292,10 +382,12 @@ def _require_depth(query: exp.Query) -> None:
         pending += [(child, below) for child in node.iter_expressions()]
 
 
-def _start(text: str) -> tuple[int, int]:
+def _start(source: str | exp.Query) -> tuple[int | None, int | None]:
     """Return the place of the statement's first token, where errors stand that concern no particular place."""
+    if not isinstance(source, str):
+        return None, None
     try:
-        token = DIALECT().tokenize(text)[0]
+        token = DIALECT().tokenize(source)[0]
     except (TokenError, IndexError):
         return 1, 1
     return token.line, max(1, token.col - (token.end - token.start))

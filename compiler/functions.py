@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
@@ -75,6 +77,9 @@ _FLOAT_SENSITIVE = frozenset({
 })  # fmt: skip
 
 
+_declared: dict[str, Function] = {}
+
+
 @cache
 def functions() -> dict[str, Function]:
     """Return the catalogue: lower-case name → function."""
@@ -93,9 +98,22 @@ def _strength(volatility: str) -> int:
     return ("immutable", "stable", "volatile").index(volatility)
 
 
+@contextmanager
+def declared(own: Mapping[str, Function]) -> Iterator[None]:
+    """Let `lookup` find a project's own functions inside; compiling is done by one thread at a time."""
+    before = dict(_declared)
+    _declared.clear()
+    _declared.update(own)
+    try:
+        yield
+    finally:
+        _declared.clear()
+        _declared.update(before)
+
+
 def lookup(name: str) -> Function | None:
-    """Return the built-in function called `name`, in any case of letters, or None."""
-    return functions().get(name.lower())
+    """Return the function called `name`, in any case of letters: the engine's, or one that is declared, or None."""
+    return functions().get(name.lower()) or _declared.get(name.lower())
 
 
 def function_name(node: exp.Expr) -> str | None:

@@ -30,7 +30,7 @@ def fold(identifier: exp.Identifier) -> str:
 
 def table_names(query: exp.Expr) -> list[str]:
     """Return the names of the outside tables that a freshly parsed query reads, in order of appearance."""
-    return list(dict.fromkeys(fold(table.this) for table in _outside_tables(query)))
+    return list(dict.fromkeys(fold(table.this) for table in outside_tables(query)))
 
 
 def variable_names(query: exp.Expr) -> list[str]:
@@ -44,7 +44,7 @@ def bind_tables(query: exp.Expr, resolve: Callable[[str], str | None], known: It
     `resolve` maps a name as written to the project's name for it, or None. Raises `SqlError` at the first name that is
     no input, with a suggestion from `known`.
     """
-    for table in _outside_tables(query):
+    for table in outside_tables(query):
         written = fold(table.this)
         if table.args.get("db") or table.args.get("catalog"):
             raise located(
@@ -96,7 +96,8 @@ def suggestion(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean '{close[0]}'?" if close else None
 
 
-def _outside_tables(query: exp.Expr) -> list[exp.Table]:
+def outside_tables(query: exp.Expr) -> list[exp.Table]:
+    """Return the tables of a freshly parsed query that are none of its CTEs, in order of appearance."""
     found: list[exp.Table] = []
     _walk(query, frozenset(), found)
     return found

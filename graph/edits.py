@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 PARTS: Mapping[str, str] = {
     "execution": "a version of rules before this one could compute a wrong table",
     "query": "the query changed",
+    "functions": "a Python function that it calls changed",
     "columns": "the output columns changed",
     "tier": "the determinism tier changed",
     "key": "the key it is ordered by changed",

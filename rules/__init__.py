@@ -4,6 +4,25 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rules.api import Project
+    from rules.errors import UserError, UserErrors
+    from rules.python.declaring import rule, sql, var
+    from rules.python.functions import udf
+
+__all__ = ["Project", "UserError", "UserErrors", "rule", "sql", "udf", "var"]
+
+_HOMES = {
+    "Project": "rules.api",
+    "UserError": "rules.errors",
+    "UserErrors": "rules.errors",
+    "rule": "rules.python.declaring",
+    "sql": "rules.python.declaring",
+    "udf": "rules.python.functions",
+    "var": "rules.python.declaring",
+}
 
 _SIBLINGS = frozenset({"compiler", "cache", "graph"})
 _HERE = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
@@ -20,3 +39,12 @@ class _Siblings:
 
 if not any(finder is _Siblings for finder in sys.meta_path):
     sys.meta_path.insert(0, _Siblings)
+
+
+def __getattr__(name: str) -> Any:
+    """Load what a rule file asks for when it does: the no-op path has no use for it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rules' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

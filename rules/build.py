@@ -27,6 +27,7 @@ from rules.load import Rule, load_rules
 from rules.loaded import load
 from rules.profiles import Profile
 from rules.project import Project
+from rules.python.files import DeclaredFunction, PythonFiles
 from rules.results import AuditReport, BuildReport, Observer, Result
 from rules.roots import DEFAULT_PROFILE
 from rules.sources.contents import Sources
@@ -76,6 +77,8 @@ class Prepared:
     files: FileDigests
     profile: Profile
     artifacts: Mapping[str, Artifact]
+    python: PythonFiles
+    functions: Mapping[str, DeclaredFunction]
     causes: Mapping[str, list[Cause]] = field(default_factory=dict)
 
 
@@ -134,16 +137,22 @@ def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapp
         if asks_for_changed(request):
             prepared = prepare(project, request, store)
             return prepared.rules, prepared.dag, prepared.order
-        rules, unparsed = load_rules(project, store.index, FileDigests(project.root, store.index))
-        if unparsed:
-            raise UserErrors(unparsed)
-        dag, _ = make_dag(project, rules)
-        return rules, dag, choose(dag, rules, request, lambda: ())[0]
+        found = load_rules(project, store.index, FileDigests(project.root, store.index))
+        if found.unloaded:
+            raise UserErrors(list(dict.fromkeys(found.unloaded.values())))
+        dag, _ = make_dag(project, found.rules)
+        return found.rules, dag, choose(dag, found.rules, request, lambda: ())[0]
 
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
     """Steps 1 to 5: from files to a plan."""
-    loaded = load(project, request.profile, store, trust_engine=request.trust_engine_upgrade)
+    loaded = load(
+        project,
+        request.profile,
+        store,
+        trust_engine=request.trust_engine_upgrade,
+        keep_going=request.keep_going,
+    )
     project, rules, dag, sources = loaded.project, loaded.rules, loaded.dag, loaded.sources
     products = store.products
     known = Known(
@@ -179,6 +188,8 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         loaded.files,
         _profile(loaded.profile, request),
         store.artifacts,
+        loaded.python,
+        loaded.functions,
         found,
     )
 
@@ -232,7 +243,7 @@ def refuse_broken(prepared: Prepared, *, keep_going: bool) -> None:
         error for name, error in prepared.broken.items() if name in prepared.order or name not in prepared.compiled
     ]
     if errors and not keep_going:
-        raise UserErrors(errors)
+        raise UserErrors(list(dict.fromkeys(errors)))
 
 
 def _execution(
@@ -253,6 +264,8 @@ def _execution(
         build=build_id,
         observer=observer,
         keep_going=request.keep_going,
+        python=prepared.python,
+        functions=prepared.functions,
         artifacts=outside(prepared),
     )
 
@@ -261,10 +274,13 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
     """Record the build; when every product of the project is up to date now, also the state in which that is so."""
     index = store.index
     rows = [_row(result) for result in report.results.values()]
-    gone = set(prepared.known.products) - set(prepared.rules)
+    there = set(prepared.rules)
+    if any(name not in prepared.compiled and rule.in_python for name, rule in prepared.rules.items()):
+        there |= set(prepared.known.products)  # a file that cannot be imported does not say which rules it has
+    gone = set(prepared.known.products) - there
     complete = set(report.results) == set(prepared.rules) and report.ok
     volatile = any(rule.node.volatile for rule in prepared.compiled.values())
-    store.objects.unpublish(set(prepared.rules))  # before the snapshot: after it, nobody would look again
+    store.objects.unpublish(there)  # before the snapshot: after it, nobody would look again
     with index.transaction():
         index.add_results(report.build, rows)
         index.finish_build(report.build, report.seconds, "ok" if report.ok else "failed", report.summary)

@@ -15,7 +15,7 @@ from sqlglot.expressions import Query
 from cache.index import Index
 from cache.records import Product
 from compiler.canonical import named_tree
-from compiler.compile import Compiled, Compiler, EngineIdentity, Options
+from compiler.compile import Compiled, Compiler, EngineIdentity, Options, OwnFunction
 from compiler.edges import Edge, from_record, to_record
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
@@ -30,6 +30,7 @@ from rules.errors import FAILED, UserError, Where
 from rules.load import COMPILER, Rule, user_error
 from rules.profiles import Profile
 from rules.project import Project
+from rules.python.files import Declared, DeclaredFunction, PythonFiles
 
 if TYPE_CHECKING:
     from rules.store import Store
@@ -111,6 +112,8 @@ def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the st
     sources: Mapping[str, Schema],
     broken: dict[str, UserError],
     *,
+    python: PythonFiles,
+    functions: Mapping[str, DeclaredFunction],
     trust_engine: bool = False,
 ) -> dict[str, CompiledRule]:
     """Compile the rules named in `order`, inputs first.
@@ -118,7 +121,8 @@ def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the st
     `broken` holds what is wrong with rules already; errors found here are added to it. A rule that reads a broken rule
     is left out without an error of its own. trust_engine: what another version of the engine computed counts too.
     """
-    work = Work(project, profile, store, [*project.sources, *rules], trust_engine=trust_engine)
+    names = [*project.sources, *rules]
+    work = Work(project, profile, store, names, python=python, functions=functions, trust_engine=trust_engine)
     for name, schema in sources.items():
         work.known[name] = _schema_record(schema)
     _compile_ahead(work, [rules[name] for name in order if name not in broken])
@@ -180,13 +184,23 @@ class Work:
     """
 
     def __init__(
-        self, project: Project, profile: Profile, store: Store, names: list[str], *, trust_engine: bool
+        self,
+        project: Project,
+        profile: Profile,
+        store: Store,
+        names: list[str],
+        *,
+        python: PythonFiles,
+        functions: Mapping[str, DeclaredFunction],
+        trust_engine: bool,
     ) -> None:
         self.known: dict[str, Mapping[str, Any]] = {}
         self.resolve = make_resolver(names)
         self._may_differ = {"query", "engine"} if trust_engine else {"query"}
         self.project = project
         self.profile = profile
+        self._python = python
+        self._functions = functions
         self._index = store.index
         self._last = store.products
         self._heads = store.index.compiled_heads({product.memo for product in self._last.values()})
@@ -203,7 +217,7 @@ class Work:
         memo = self.memo(rule)
         head = self.head(memo)
         if head is None:
-            head = self._compile(rule, memo)
+            rule, memo, head = self._compile(rule, memo)
         compiled = _from_head(
             rule,
             memo,
@@ -239,7 +253,19 @@ class Work:
             assert name is not None
             inputs.append([table, name, self.known[name]["columns"]])
         variables = {name: repr(self.project.variables.get(name)) for name in rule.parsed.variables}
-        return fingerprint({"text": rule.digest, "context": self._context, "inputs": inputs, "vars": variables})
+        # What a rule in Python calls is known only when it is called: any function may matter.
+        called = self._functions if rule.in_python else rule.parsed.functions
+        own = {name: self._functions[name].digest for name in called if name in self._functions}
+        return fingerprint(
+            {
+                "text": rule.digest,
+                "context": self._context,
+                "inputs": inputs,
+                "vars": variables,
+                **({"functions": own} if own else {}),
+                **({} if self.profile.fuse_selects or not rule.in_python else {"fuse": False}),
+            }
+        )
 
     def _was_upgraded(self, node: Node, last: Product) -> bool:
         """Whether a rule is what it was, and has another fingerprint only by an upgrade of rules (or of the engine).
@@ -274,23 +300,53 @@ class Work:
                 self._schemas,
                 self.project.variables,
                 self.identity,
-                LazyPlanner(self.profile, self.learn),
+                LazyPlanner(self.profile, self.learn, {name: one.types for name, one in self._functions.items()}),
                 self._known,
+                {
+                    name: OwnFunction(name, len(one.types) - 1, one.volatility, one.digest)
+                    for name, one in self._functions.items()
+                },
             )
         return self._compiler
 
-    def _compile(self, rule: Rule, memo: str) -> Any:
+    def _compile(self, rule: Rule, memo: str) -> tuple[Rule, str, Any]:
+        """Return what compiling a rule gives, with the rule and memo under which it is remembered."""
         inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
         try:
             compiler = self._compiler_of(inputs)
-            result = compiler.compile_rule(rule.text(self.project), options_of(rule), self.resolve)
+            if rule.in_python:
+                rule, meant, executed = self._call(rule, compiler)
+                memo = self.memo(rule)
+                result = compiler.compile_rule(meant, options_of(rule), self.resolve, executed)
+            else:
+                result = compiler.compile_rule(rule.text(self.project), options_of(rule), self.resolve)
         except SqlError as error:
-            located = user_error(error, rule.path)
-            if error.code in {"unknown-key", "missing-key"}:  # the compiler sees no front matter
-                located.where = option_where(rule.text(self.project), rule.path, "key", "tier")
-            raise located from error
+            raise self._located(error, rule) from error
         self.remember(memo, *to_records(result))
-        return self._heads[memo]
+        return rule, memo, self._heads[memo]
+
+    def _call(self, rule: Rule, compiler: Compiler) -> tuple[Rule, Query, Query | None]:
+        """Call a rule in Python; return it as it is known now, its query, and what to execute if not that."""
+
+        def call(*, fuse: bool) -> tuple[Query, Declared]:
+            return self._python.call(rule.path, rule.name, inputs, schema_of_part, fuse=fuse)
+
+        def schema_of_part(query: Query) -> Schema:
+            return compiler.schema_of(query, self.resolve)
+
+        inputs = {table: schema_of(self.known[self.resolve(table) or ""]) for table in rule.parsed.tables}
+        meant, declared = call(fuse=True)
+        executed = None if self.profile.fuse_selects else call(fuse=False)[0]
+        return replace(rule, digest=declared.digest, line=declared.line), meant, executed
+
+    def _located(self, error: SqlError, rule: Rule) -> UserError:
+        located = user_error(error, rule.path)
+        if rule.in_python:
+            located.where = Where(rule.path, rule.line)
+            located.facts.setdefault("rule", rule.name)
+        elif error.code in {"unknown-key", "missing-key"}:  # the compiler sees no front matter
+            located.where = option_where(rule.text(self.project), rule.path, "key", "tier")
+        return located
 
     def remember(self, memo: str, head: Any, body: bytes, lineage: Any) -> None:
         """Keep what compiling a rule came to."""
@@ -310,9 +366,16 @@ class Work:
 class LazyPlanner:
     """Starts the engine when the first schema has to be planned, which a cosmetic edit never asks for."""
 
-    def __init__(self, profile: Profile, remember: Callable[[str, Schema], None]) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        remember: Callable[[str, Schema], None],
+        functions: Mapping[str, Sequence[Any]] | None = None,
+    ) -> None:
+        """functions: of the project, as the types of their parameters and last of their result."""
         self.profile = profile
         self._remember = remember
+        self._functions = functions
         self._planner: Any = None
 
     def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
@@ -320,7 +383,7 @@ class LazyPlanner:
         if self._planner is None:
             from rules.engine.planner import EnginePlanner
 
-            self._planner = EnginePlanner(self.profile, self._remember)
+            self._planner = EnginePlanner(self.profile, self._remember, self._functions)
         schema: Schema = self._planner.plan_schema(sql, inputs, key)
         return schema
 
@@ -333,6 +396,12 @@ def _identity(profile: Profile) -> EngineIdentity:
 
 def _unknown_input(project: Project, rule: Rule, known: list[str]) -> UserError:
     """Find where a rule names an unknown input: only now is its text parsed again."""
+    if rule.in_python:
+        resolve = make_resolver(known)
+        table = next(table for table in rule.parsed.tables if resolve(table) is None)
+        message = f"unknown input '{table}', a parameter of '{rule.name}'"
+        hint = suggestion(table, known) or "an input is a source of rules.toml or another rule"
+        return UserError(message, code="unknown-input", where=Where(rule.path, rule.line), hint=hint, exit_code=FAILED)
     from compiler.dialect import parse
     from compiler.resolve import bind_tables
 
@@ -348,6 +417,8 @@ def _unknown_input(project: Project, rule: Rule, known: list[str]) -> UserError:
 
 def _where_read(project: Project, rule: Rule, resolve: Callable[[str], str | None]) -> Where:
     """Return where a rule names the table for which `resolve` has no answer."""
+    if rule.in_python:
+        return Where(rule.path, rule.line)
     from compiler.dialect import parse
     from compiler.resolve import bind_tables
 

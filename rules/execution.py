@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rules.files import FileDigests
     from rules.profiles import Profile
     from rules.project import Project
+    from rules.python.files import DeclaredFunction, PythonFiles
     from rules.store import Store
 
 
@@ -62,6 +63,8 @@ class Execution:
     build: str
     observer: Observer
     keep_going: bool
+    python: PythonFiles
+    functions: Mapping[str, DeclaredFunction]
     artifacts: dict[str, str] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     _corrupt: set[str] = field(default_factory=set)
@@ -176,7 +179,7 @@ class Execution:
                 return Done(old, None, "the rows it reads only stand in another order")
         target = objects.temporary()
         try:
-            runner = Runner(self.compiled, self.store, self.profile, self.build)
+            runner = Runner(self.compiled, self.store, self.profile, self.build, self.python, self.functions)
             executed = runner.run(rule, self.sources, self.artifacts, target)
             if last is not None and cutoff.may_be_permuted(self.store, node, last, executed):
                 written = bag_of_file(target, tuple(executed.columns))

@@ -20,7 +20,8 @@ class FileDigests:
     """Digests of files by path relative to the project, known from the index where the signature still holds.
 
     A file written just before it was read could be written again without a new time stamp. Its signature proves
-    nothing, now or later, so it is not remembered, and `unchanged` compares the bytes.
+    nothing, now or later, so it is not remembered, and `unchanged` compares the bytes. `absent` holds the paths that
+    were looked for and must not come to be, `rule_files` the rule files that there are.
     """
 
     def __init__(self, root: Path, index: Index) -> None:
@@ -30,6 +31,8 @@ class FileDigests:
         self._fresh: list[tuple[str, Signature, str]] = []
         self._unsettled: set[str] = set()
         self.seen: dict[str, tuple[Signature, str]] = {}
+        self.absent: set[str] = set()
+        self.rule_files: list[str] = []
 
     def digest(self, path: str) -> str:
         """Return a file's digest, reading it only if it may have changed. Raises OSError."""

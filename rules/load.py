@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +24,43 @@ from rules.authoring import RuleOptions, read_options
 from rules.errors import FAILED, UserError, Where
 from rules.files import FileDigests
 from rules.project import NAME, Project, config_where, read_text
+from rules.python.files import DeclaredFunction, PythonFiles
+from rules.roots import is_rule_file
 
 
 def _compiler_identity() -> str:
     """Return what parses, compiles and plans: versions of SQLGlot and of the function catalogue, and our own source."""
-    folders = (Path(compiler.__file__).parent, Path(__file__).parent / "engine")
+    own = Path(__file__).parent
+    folders = (Path(compiler.__file__).parent, own / "engine", own / "python")
     sources = sorted(path for folder in folders for path in folder.rglob("*.py"))
     digests = " ".join(file_digest(path) for path in sources)
-    return digest_of(f"{FORMAT} {sqlglot_version} {ENGINE} {digests}".encode())
+    return digest_of(f"{FORMAT} {sqlglot_version} {version('ibis-framework')} {ENGINE} {digests}".encode())
 
 
 COMPILER = _compiler_identity()
 """Part of every memo key. Only memos depend on it: fingerprints carry the format version, which changes seldom."""
+_UNLOADED: Mapping[str, Any] = {"tables": (), "variables": (), "functions": (), "options": {}}
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule as its file says it. path: relative to the project, "/" between folders; digest: of the file's bytes."""
+    """A rule as its file says it.
+
+    path: relative to the project, "/" between folders. digest: of the file's bytes; of a rule in Python, also of all
+    that the file imports from the project. line: where the function of a rule in Python stands.
+    """
 
     name: str
     path: str
     digest: str
     options: RuleOptions
     parsed: Parsed
+    line: int | None = None
+
+    @property
+    def in_python(self) -> bool:
+        """Whether the rule is a function."""
+        return self.path.endswith(".py")
 
     def text(self, project: Project) -> str:
         """Read the rule's text. Raises `UserError` if it is no longer the one that was digested."""
@@ -53,7 +68,7 @@ class Rule:
 
 
 def rule_files(root: Path, folders: Iterable[str]) -> list[str]:
-    """Return the paths, relative to the project, of all SQL rule files, sorted. Raises `UserError`."""
+    """Return the paths, relative to the project, of all rule files, sorted. Raises `UserError`."""
     found: list[str] = []
     for number, folder in enumerate(folders):
         try:
@@ -68,32 +83,74 @@ def rule_files(root: Path, folders: Iterable[str]) -> list[str]:
     return sorted(set(found))
 
 
-def load_rules(project: Project, index: Index, files: FileDigests) -> tuple[dict[str, Rule], list[UserError]]:
-    """Return the project's rules by name, and what is wrong with those that cannot be parsed.
+@dataclass(frozen=True)
+class RuleSet:
+    """The rules of a project, by name.
+
+    unloaded: what is wrong with rules that cannot be parsed or imported. They are in `rules` by name alone, so that who
+    reads them is told apart from who reads what does not exist.
+    """
+
+    rules: dict[str, Rule]
+    unloaded: dict[str, UserError]
+    python: PythonFiles
+    functions: dict[str, DeclaredFunction]
+
+
+def load_rules(project: Project, index: Index, files: FileDigests) -> RuleSet:
+    """Return the project's rules, and what is wrong with those that cannot be loaded.
 
     Raises `UserError` for what concerns no single rule: two of one name, a name that is no name.
     """
-    paths = rule_files(project.root, project.rule_folders)
-    names = _names(project, paths)
+    paths = files.rule_files = rule_files(project.root, project.rule_folders)
+    found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
     digests = {path: _digest(files, path) for path in paths}
-    memos = {path: f"{digest} {COMPILER}" for path, digest in digests.items()}
+    queries = [path for path in paths if path.endswith(".sql")]
+    memos = {path: f"{digests[path]} {COMPILER}" for path in queries}
     known = index.memo("parsed", memos.values())
-    rules: dict[str, Rule] = {}
-    errors: list[UserError] = []
     fresh: dict[str, Any] = {}
-    for path in paths:
+    names = _Names(project)
+    for path in queries:
+        name = names.take(path.rsplit("/", 1)[-1].removesuffix(".sql"), Where(path), "rename the file")
         record = known.get(memos[path])
         if record is None:
             try:
                 record = fresh[memos[path]] = _parse(project, path, digests[path])
             except UserError as error:
-                errors.append(error)
-                continue
+                found.unloaded[name] = error
+                record = _UNLOADED
         options = msgspec.convert(record["options"], RuleOptions)
-        parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]))
-        rules[names[path]] = Rule(names[path], path, digests[path], options, parsed)
+        parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
+        found.rules[name] = Rule(name, path, digests[path], options, parsed)
     index.remember("parsed", fresh)
-    return rules, errors
+    for path in paths:
+        if path.endswith(".py"):
+            _load_python(project, found, path, digests[path], names)
+    return found
+
+
+def _load_python(project: Project, found: RuleSet, path: str, digest: str, names: _Names) -> None:
+    """Add the rules of a Python file."""
+    try:
+        declared, functions = found.python.declared(path)
+    except UserError as error:
+        for name in found.python.known_names(path) or [path]:
+            found.unloaded[name] = error
+            found.rules[name] = Rule(name, path, digest, RuleOptions(), Parsed((), ()))
+        return
+    for function in functions:
+        other = found.functions.setdefault(function.name, function)
+        if (other.file, other.line) != (function.file, function.line):
+            message = f"two functions are named '{function.name}'"
+            facts = {"here": f"{function.file}:{function.line}", "there": f"{other.file}:{other.line}"}
+            where = Where(function.file, function.line)
+            hint = "rules in SQL call functions by their names; give one another"
+            raise UserError(message, code="duplicate-name", where=where, facts=facts, hint=hint, exit_code=FAILED)
+    for one in declared:
+        name = names.take(one.name, Where(path, one.line), "give it another: @rule(name=…)")
+        # Which variables it asks for is known only when it is called: any of them may matter.
+        parsed = Parsed(one.inputs, tuple(sorted(project.variables)))
+        found.rules[name] = Rule(name, path, one.digest, one.options, parsed, one.line)
 
 
 def user_error(error: SqlError, path: str) -> UserError:
@@ -118,7 +175,12 @@ def _parse(project: Project, path: str, digest: str) -> Mapping[str, Any]:
         parsed = parse_rule(text)
     except SqlError as error:
         raise user_error(error, path) from error
-    return {"tables": parsed.tables, "variables": parsed.variables, "options": msgspec.to_builtins(options)}
+    return {
+        "tables": parsed.tables,
+        "variables": parsed.variables,
+        "functions": parsed.functions,
+        "options": msgspec.to_builtins(options),
+    }
 
 
 def _digest(files: FileDigests, path: str) -> str:
@@ -128,23 +190,25 @@ def _digest(files: FileDigests, path: str) -> str:
         raise UserError(f"cannot read {path}: {error.strerror}", code="unreadable", where=Where(path)) from error
 
 
-def _names(project: Project, paths: list[str]) -> dict[str, str]:
-    names: dict[str, str] = {}
-    owners: dict[str, str] = {name.lower(): f"[sources.{name}] of rules.toml" for name in project.sources}
-    for path in paths:
-        name = path.rsplit("/", 1)[-1].removesuffix(".sql")
+class _Names:
+    """The names that are taken in a project."""
+
+    def __init__(self, project: Project) -> None:
+        self._owners = {name.lower(): f"[sources.{name}] of rules.toml" for name in project.sources}
+
+    def take(self, name: str, where: Where, hint: str) -> str:
+        """Return `name`, which is a product's from now on. Raises `UserError` if it is no name, or taken."""
         if not NAME.match(name):
             message = f"'{name}' is not a usable product name: letters, digits and _ only, no digit first"
-            raise UserError(message, code="rule-name", where=Where(path), hint="rename the file", exit_code=FAILED)
-        other = owners.get(name.lower())
+            raise UserError(message, code="rule-name", where=where, hint=hint, exit_code=FAILED)
+        other = self._owners.get(name.lower())
         if other is not None:
-            facts = {"here": path, "there": other}
+            facts = {"here": str(where), "there": other}
             message = f"two tables are named '{name}'"
-            hint = "the product of a rule is called after its file; rename one"
-            raise UserError(message, code="duplicate-name", where=Where(path), facts=facts, hint=hint, exit_code=FAILED)
-        owners[name.lower()] = path
-        names[path] = name
-    return names
+            hint = "the product of a rule is called after its file or function; rename one"
+            raise UserError(message, code="duplicate-name", where=where, facts=facts, hint=hint, exit_code=FAILED)
+        self._owners[name.lower()] = str(where)
+        return name
 
 
 def _scan(folder: str, shown: str, found: list[str]) -> None:
@@ -155,5 +219,5 @@ def _scan(folder: str, shown: str, found: list[str]) -> None:
             path = f"{shown}/{entry.name}"
             if entry.is_dir():
                 _scan(entry.path, path, found)
-            elif entry.name.endswith(".sql"):
+            elif is_rule_file(entry.name):
                 found.append(path)

@@ -13,6 +13,7 @@ from rules.files import FileDigests
 from rules.load import Rule, load_rules
 from rules.profiles import Profile
 from rules.project import Project, load_project
+from rules.python.files import DeclaredFunction, PythonFiles
 from rules.roots import FILE
 from rules.sources.contents import Sources
 from rules.store import Store
@@ -34,6 +35,8 @@ class Loaded:
     sources: Sources
     files: FileDigests
     store: Store
+    python: PythonFiles
+    functions: Mapping[str, DeclaredFunction]
     trust_engine: bool = False
     lasting: bool = True
 
@@ -51,6 +54,8 @@ class Loaded:
             order,
             schemas,
             self.broken,
+            python=self.python,
+            functions=self.functions,
             trust_engine=self.trust_engine,
         )
         if self.lasting and len(compiled) == len(self.rules):
@@ -66,22 +71,41 @@ class Loaded:
             index.set_snapshot("compiled", state)
 
 
-def load(project: Project, profile: str, store: Store, *, trust_engine: bool = False) -> Loaded:
-    """Load the rules of the project as it is now. Raises `UserError`, or `UserErrors` for rules that do not parse."""
+def load(
+    project: Project, profile: str, store: Store, *, trust_engine: bool = False, keep_going: bool = False
+) -> Loaded:
+    """Load the rules of the project as it is now.
+
+    Raises `UserError`, or `UserErrors` for rules that cannot be loaded; to keep going, these count as broken.
+    """
     files = FileDigests(project.root, store.index)
     # Digested, then read again now that the store is ours: an edit from here on shows in the next no-op check.
     files.digest(FILE)
     project = load_project(project.root)
     sources = Sources(project, store.index, store.objects, files)
-    loaded = load_at(project, profile, store, sources, files)
+    loaded = load_at(project, profile, store, sources, files, keep_going=keep_going)
     return replace(loaded, trust_engine=trust_engine, lasting=True)
 
 
-def load_at(project: Project, profile: str, store: Store, sources: Sources, files: FileDigests) -> Loaded:
+def load_at(
+    project: Project, profile: str, store: Store, sources: Sources, files: FileDigests, *, keep_going: bool = False
+) -> Loaded:
     """Load the rules of a project that reads `sources`. files: digests of its rule files. Raises as `load` does."""
     settings = project.profile(profile)
-    rules, unparsed = load_rules(project, store.index, files)
-    if unparsed:
-        raise UserErrors(unparsed)
-    dag, broken = make_dag(project, rules)
-    return Loaded(project, settings, rules, dag, broken, sources, files, store, lasting=False)
+    found = load_rules(project, store.index, files)
+    if found.unloaded and not keep_going:
+        raise UserErrors(list(dict.fromkeys(found.unloaded.values())))
+    dag, broken = make_dag(project, found.rules)
+    return Loaded(
+        project,
+        settings,
+        found.rules,
+        dag,
+        broken | found.unloaded,
+        sources,
+        files,
+        store,
+        found.python,
+        found.functions,
+        lasting=False,
+    )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
 from cache.signatures import SEAL_NS, Signature, is_settled, signature
-from rules.roots import FILE, store_of
+from rules.roots import FILE, is_rule_file, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,6 +114,8 @@ def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[s
         # As they were found: a file that has come since is not in the results.
         "sources": [[source.path, source.format, list(found)] for source, found in sources.listings()],
         "files": [[path, *taken, digest] for path, taken, digest in files.records()],
+        "rule_files": len(files.rule_files),
+        "absent": sorted(files.absent),
     }
 
 
@@ -153,7 +155,9 @@ def _refresh(record: dict[str, Any], settled: dict[str, Signature], index: Index
 
 
 def _listings_hold(root: str, record: dict[str, Any]) -> bool:
-    """Whether no rule file and no source file has come or gone."""
+    """Whether no rule file and no source file has come or gone, and nothing that a Python file would have imported."""
+    if any(os.path.exists(os.path.join(root, path)) for path in record["absent"]):
+        return False
     known = {path for path, *_ in record["files"]}
     found = 0
     pending = [(os.path.join(root, folder), folder.rstrip("/")) for folder in record["folders"]]
@@ -170,11 +174,11 @@ def _listings_hold(root: str, record: dict[str, Any]) -> bool:
                 path = f"{shown}/{entry.name}"
                 if entry.is_dir():
                     pending.append((entry.path, path))
-                elif entry.name.endswith(".sql"):
+                elif is_rule_file(entry.name):
                     if path not in known:
                         return False
                     found += 1
-    if found != len(record["products"]):
+    if found != record["rule_files"]:
         return False
     return all(files == [path] for path, _, files in record["sources"]) or _source_listings_hold(root, record)
 
@@ -213,7 +217,16 @@ def _tools() -> list[list[Any]]:
         taken = os.stat(spec.origin)
         found.append([name, spec.origin, taken.st_size, taken.st_mtime_ns])
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for package in ("rules", "rules/commands", "rules/engine", "compiler", "compiler/passes", "cache", "graph"):
+    for package in (
+        "rules",
+        "rules/commands",
+        "rules/engine",
+        "rules/python",
+        "compiler",
+        "compiler/passes",
+        "cache",
+        "graph",
+    ):
         with os.scandir(os.path.join(root, package)) as entries:
             files = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith((".py", ".sql"))]
         found += [

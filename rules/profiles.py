@@ -14,7 +14,8 @@ class Profile(msgspec.Struct, frozen=True):
 
     jobs: products executed at once (0: one for each core). partitions: of each product's execution. batch_size: rows.
     memory_limit_mb: pool for one product's execution, in MiB; None for no limit. evidence: keep SQL, plans and
-    settings of every executed product, not only of failed ones.
+    settings of every executed product, not only of failed ones. fuse_selects: whether the operations of an Ibis
+    expression become as few SELECTs as can be, or one each, which reads like the expression.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Profile(msgspec.Struct, frozen=True):
     batch_size: int = 8192
     memory_limit_mb: int | None = None
     evidence: bool = False
+    fuse_selects: bool = True
 
     @property
     def workers(self) -> int:
@@ -39,7 +41,7 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile(DEFAULT_PROFILE),
-        Profile("dev_debug", jobs=1, evidence=True),
+        Profile("dev_debug", jobs=1, evidence=True, fuse_selects=False),
         Profile("memory_tight", jobs=1, memory_limit_mb=512),
     )
 }

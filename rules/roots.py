@@ -1,4 +1,4 @@
-"""Where things are: the project's root, its store. Light, because the no-op path needs it."""
+"""Where things are: the project's root, its store, its rule files. Light, because the no-op path needs it."""
 
 from __future__ import annotations
 
@@ -48,3 +48,8 @@ def store_root(root: Path) -> Path:
     from pathlib import Path
 
     return Path(store_of(str(root)))
+
+
+def is_rule_file(name: str) -> bool:
+    """Whether a file of a rule folder is a rule file, by its name; _helpers.py is there to be imported only."""
+    return name.endswith(".sql") or (name.endswith(".py") and not name.startswith("_"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rules import evidence
 from rules.compiling import CompiledRule, load_body
-from rules.engine.execute import EngineInput, Executed, execute
+from rules.engine.execute import EngineFunction, EngineInput, Executed, execute
 from rules.engine.session import EngineError
 from rules.errors import FAILED, UserError, Where
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import pyarrow as pa
+
     from rules.profiles import Profile
+    from rules.python.files import DeclaredFunction, PythonFiles
     from rules.sources.contents import Sources
     from rules.store import Store
 
@@ -28,6 +31,8 @@ class Runner:
     store: Store
     profile: Profile
     build: str
+    python: PythonFiles
+    functions: Mapping[str, DeclaredFunction]
 
     def run(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str], target: Path) -> Executed:
         """Execute a rule and write its table to `target`.
@@ -44,9 +49,11 @@ class Runner:
             for entry, columns in rule.scans.items()
         ]
         folder = self.store.objects.root
+        faults: list[UserError] = []
+        functions = [self._function(name, faults) for name in self.called(rule)]
         try:
             _require_unchanged(sources, outside)
-            executed = execute(sql, inputs, rule.schema, target, self.profile)
+            executed = execute(sql, inputs, rule.schema, target, self.profile, functions)
             _require_unchanged(sources, outside)
             if self.profile.evidence:
                 evidence.keep(folder, self.build, name, sql, self.profile, inputs)
@@ -58,9 +65,32 @@ class Runner:
                 kept = evidence.keep(folder, self.build, name, sql, self.profile, inputs, error=str(error))
             except OSError as failure:  # a full disk, which may be why the engine failed
                 kept = f"could not be kept: {failure.strerror}"
-            where, facts = Where(rule.rule.path), {"executed SQL": kept}
+            if faults:
+                faults[0].facts.setdefault("executed SQL", kept)
+                raise faults[0] from error
+            where, facts = Where(rule.rule.path, rule.rule.line), {"executed SQL": kept}
             raise UserError(str(error), code="execution", where=where, facts=facts, exit_code=FAILED) from error
         return executed
+
+    @staticmethod
+    def called(rule: CompiledRule) -> list[str]:
+        """Return the functions of the project that a rule calls."""
+        found = rule.node.parts.get("functions", {})
+        return sorted(found) if isinstance(found, dict) else []
+
+    def _function(self, name: str, faults: list[UserError]) -> EngineFunction:
+        """Return a function of the project for the engine; what it raises is noted, located, in `faults`."""
+        declared = self.functions[name]
+        function = self.python.function(declared)
+
+        def call(*arrays: pa.Array) -> pa.Array:
+            try:
+                return function.over_arrays(*arrays)
+            except Exception as error:
+                faults.append(self.python.located(error, declared.file, declared.line))
+                raise
+
+        return EngineFunction(name, function.inputs, function.output, function.volatility, call)
 
 
 def _require_unchanged(sources: Sources, names: list[str]) -> None:

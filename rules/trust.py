@@ -61,7 +61,9 @@ def audited(
         for name, artifact in skipped.items()
         if all(entry in artifacts or entry not in prepared.rules for entry in prepared.compiled[name].node.dependencies)
     }
-    auditor = Auditor(Runner(prepared.compiled, store, prepared.profile, build), prepared.sources)
+    auditor = Auditor(
+        Runner(prepared.compiled, store, prepared.profile, build, prepared.python, prepared.functions), prepared.sources
+    )
     return auditor.check(runnable, artifacts, share)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graph.lineage import Lineage, Name
 from rules.arguments import positive
-from rules.errors import UserError, UserErrors
-from rules.look.tracing import Traced, trace
+from rules.errors import UserError
+from rules.look.tracing import find_columns, trace
 from rules.report.lineage import (
     Question,
     answer,
@@ -53,7 +52,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     form = _format(options, output)
     root = find_root(options.project)
     traced = trace(root, output.message)
-    table, names = _names(traced, options.name, root)
+    table, names = find_columns(traced, options.name, root)
     if traced.broken and not options.upstream:
         output.message(f"warning: what does not compile is left out: {', '.join(sorted(traced.broken))}")
     both = options.upstream == options.downstream
@@ -89,41 +88,6 @@ def _format(options: argparse.Namespace, output: Output) -> str:
     if form == "html" and sys.stdout.isatty():
         raise UserError("a page is not for terminals", code="usage", hint="redirect it: > lineage.html")
     return form
-
-
-def _names(traced: Traced, text: str | None, root: Path) -> tuple[str, list[Name]]:
-    """Return the table and the columns that are meant; every column of the project for None."""
-    columns = traced.lineage.columns
-    if text is None:
-        return "", [Name(table, column) for table, names in columns.items() for column in names]
-    table, dot, column = text.partition(".")
-    if table in traced.broken:
-        errors = traced.broken[table]
-        raise errors[0] if len(errors) == 1 else UserErrors(list(errors))
-    if table not in columns:
-        raise _unknown_table(traced, table, root)
-    if not dot:
-        return table, [Name(table, name) for name in columns[table]]
-    if column not in columns[table]:
-        from difflib import get_close_matches
-
-        close = get_close_matches(column, columns[table], n=1, cutoff=0.5)
-        hint = f"did you mean '{table}.{close[0]}'?" if close else f"its columns: {', '.join(columns[table])}"
-        raise UserError(f"unknown column '{column}' of {table}", code="unknown-column", hint=hint)
-    return table, [Name(table, column)]
-
-
-def _unknown_table(traced: Traced, table: str, root: Path) -> UserError:
-    from difflib import get_close_matches
-
-    from rules.project import load_project
-
-    if table in load_project(root).sources:
-        hint = "its columns are known once a rule reads it"
-        return UserError(f"no rule reads the source '{table}'", code="unread-source", hint=hint)
-    close = get_close_matches(table, [*traced.lineage.columns, *traced.broken], n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
-    return UserError(f"unknown product or source '{table}'", code="unknown-product", hint=hint)
 
 
 def _print_drawing(

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datafusion import DataFrame, ParquetWriterOptions, SessionContext, col
+from datafusion import DataFrame, ParquetWriterOptions, SessionContext, col, udf
 
 from cache.bags import bag_digest
 from cache.digests import TableDigest, TableDigester
@@ -39,6 +39,17 @@ class EngineInput:
 
 
 @dataclass(frozen=True)
+class EngineFunction:
+    """A function of the project as the engine calls it: with an array for each parameter, for an array."""
+
+    name: str
+    inputs: tuple[pa.DataType, ...]
+    output: pa.DataType
+    volatility: str
+    call: Callable[..., pa.Array]
+
+
+@dataclass(frozen=True)
 class Executed:
     """What an execution yielded: the digest of its table, name → (type, digest) of its columns, and seconds it took."""
 
@@ -47,11 +58,18 @@ class Executed:
     seconds: float
 
 
-def execute(sql: str, inputs: Iterable[EngineInput], schema: Schema, target: Path, profile: Profile) -> Executed:
+def execute(
+    sql: str,
+    inputs: Iterable[EngineInput],
+    schema: Schema,
+    target: Path,
+    profile: Profile,
+    functions: Iterable[EngineFunction] = (),
+) -> Executed:
     """Run `sql` and write its result, which must have `schema`, to `target`. Raises `EngineError`."""
     started = time.perf_counter()
     try:
-        frame = open_frame(sql, inputs, target.parent, profile)
+        frame = open_frame(sql, inputs, target.parent, profile, functions)
         _write(frame, target)
     except EngineError:
         raise
@@ -63,9 +81,17 @@ def execute(sql: str, inputs: Iterable[EngineInput], schema: Schema, target: Pat
     return Executed(digest, columns, time.perf_counter() - started)
 
 
-def open_frame(sql: str, inputs: Iterable[EngineInput], scratch: Path, profile: Profile) -> DataFrame:
+def open_frame(
+    sql: str,
+    inputs: Iterable[EngineInput],
+    scratch: Path,
+    profile: Profile,
+    functions: Iterable[EngineFunction] = (),
+) -> DataFrame:
     """Plan `sql` in a session of its own. `scratch`: a folder for links. Raises what the engine raises."""
     session = make_session(profile)
+    for one in functions:
+        session.register_udf(udf(one.call, list(one.inputs), one.output, one.volatility, one.name))
     for entry in inputs:
         _register(session, entry, scratch)
     return session.sql(sql)

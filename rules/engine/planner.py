@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
+from datafusion import udf
 
 from cache.levels import UnsupportedTypeError
 from compiler.errors import SqlError
@@ -17,8 +18,17 @@ from rules.profiles import Profile
 class EnginePlanner:
     """`compiler.schema.SchemaPlanner` on one session; `remember` is told every schema with its memo key."""
 
-    def __init__(self, profile: Profile, remember: Callable[[str, Schema], None]) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        remember: Callable[[str, Schema], None],
+        functions: Mapping[str, Sequence[pa.DataType]] | None = None,
+    ) -> None:
+        """functions: of the project, as the types of their parameters and last of their result."""
         self._session = make_session(profile)
+        for name, types in (functions or {}).items():
+            # Volatile, so that planning never calls it.
+            self._session.register_udf(udf(_not_called, list(types[:-1]), types[-1], "volatile", name))
         self._remember = remember
 
     def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
@@ -46,6 +56,10 @@ class EnginePlanner:
                 self._session.deregister_table(qualified_name(name))
         self._remember(key, schema)
         return schema
+
+
+def _not_called(*_: pa.Array) -> pa.Array:
+    raise AssertionError("planning calls no function")
 
 
 def _rest(error: UnsupportedTypeError) -> str:

@@ -19,7 +19,6 @@ from rules.errors import UserError, UserErrors
 from rules.project import Project, load_project
 from rules.roots import FILE
 
-_RULE_FILES = (".sql", ".py")
 _HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 """Set while git runs a hook, for the hook's own folder."""
 _LINK, _FILES = "120000", ("100644", "100755")
@@ -49,7 +48,9 @@ def checked_out(root: Path, ref: str) -> Iterator[Revision]:
         inside.mkdir(parents=True, exist_ok=True)
         (inside / FILE).write_bytes(configuration)
         project = load_project(inside)
-        git.write(commit, [posixpath.normpath(posixpath.join(prefix, rules)) for rules in project.rule_folders], top)
+        folders = [posixpath.normpath(posixpath.join(prefix, rules)) for rules in project.rule_folders]
+        # Rule files in Python import others, from anywhere in the project.
+        git.write(commit, folders, posixpath.normpath(prefix), top)
         for rules in project.rule_folders:
             if (inside / rules).resolve().is_relative_to(top):
                 (inside / rules).mkdir(parents=True, exist_ok=True)  # git keeps no empty folders
@@ -97,9 +98,10 @@ class _Git:
         found = self._run("cat-file", "blob", name)
         return found.stdout if found.returncode == 0 else None
 
-    def write(self, commit: str, paths: Iterable[str], target: Path) -> None:
-        """Write the rule files below some paths of a commit into a folder."""
-        inside = [path for path in paths if not path.startswith(("../", "/"))]
+    def write(self, commit: str, paths: Iterable[str], project: str, target: Path) -> None:
+        """Write the rule files below some paths of a commit, and the Python files of the project, into a folder."""
+        rules = [path for path in paths if not path.startswith(("../", "/"))]
+        inside = [*rules, project]
         if not inside:
             return
         listed = self._checked(
@@ -110,7 +112,8 @@ class _Git:
             facts, _, name = entry.partition(b"\t")
             mode, _, blob = os.fsdecode(facts).split(" ")
             path = os.fsdecode(name)
-            if mode == _LINK or (mode in _FILES and path.endswith(_RULE_FILES)):
+            wanted_text = path.endswith(".sql") and any(folder == "." or _is_below(path, folder) for folder in rules)
+            if mode == _LINK or (mode in _FILES and (wanted_text or path.endswith(".py"))):
                 wanted.append((path, blob if mode in _FILES else f"link {blob}"))
         for (path, blob), data in zip(wanted, self._blobs([blob.split(" ")[-1] for _, blob in wanted]), strict=True):
             file = target / path
@@ -148,6 +151,10 @@ class _Git:
             )
         except OSError as error:
             raise UserError(f"git cannot be run: {error.strerror}", code="no-git", hint="install git") from error
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(f"{folder}/")
 
 
 def _stays_inside(path: str, link: str) -> bool:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from cache.errors import StoreError
 from cache.index import Index
 from compiler.edges import from_record
-from graph.lineage import Lineage
+from graph.lineage import Lineage, Name
 from rules import noop
+from rules.errors import UserError, UserErrors
 from rules.roots import DEFAULT_PROFILE, store_root
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rules.errors import UserError
     from rules.store import Say
 
 
@@ -31,6 +31,44 @@ class Traced:
 def trace(root: Path, say: Say) -> Traced:
     """Return the lineage of the project at `root`. Executes nothing. Raises `UserError`, or `UserErrors`."""
     return _from_index(root) or _compiled(root, say)
+
+
+def find_columns(traced: Traced, text: str | None, root: Path) -> tuple[str, list[Name]]:
+    """Return the table and the columns that are meant; every column of the project for None.
+
+    Raises `UserError`, or `UserErrors` for what does not compile.
+    """
+    columns = traced.lineage.columns
+    if text is None:
+        return "", [Name(table, column) for table, names in columns.items() for column in names]
+    table, dot, column = text.partition(".")
+    if table in traced.broken:
+        errors = traced.broken[table]
+        raise errors[0] if len(errors) == 1 else UserErrors(list(errors))
+    if table not in columns:
+        raise _unknown_table(traced, table, root)
+    if not dot:
+        return table, [Name(table, name) for name in columns[table]]
+    if column not in columns[table]:
+        from difflib import get_close_matches
+
+        close = get_close_matches(column, columns[table], n=1, cutoff=0.5)
+        hint = f"did you mean '{table}.{close[0]}'?" if close else f"its columns: {', '.join(columns[table])}"
+        raise UserError(f"unknown column '{column}' of {table}", code="unknown-column", hint=hint)
+    return table, [Name(table, column)]
+
+
+def _unknown_table(traced: Traced, table: str, root: Path) -> UserError:
+    from difflib import get_close_matches
+
+    from rules.project import load_project
+
+    if table in load_project(root).sources:
+        hint = "its columns are known once a rule reads it"
+        return UserError(f"no rule reads the source '{table}'", code="unread-source", hint=hint)
+    close = get_close_matches(table, [*traced.lineage.columns, *traced.broken], n=1, cutoff=0.5)
+    hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
+    return UserError(f"unknown product or source '{table}'", code="unknown-product", hint=hint)
 
 
 def _from_index(root: Path) -> Traced | None:

@@ -1,0 +1,358 @@
+"""The Python API: a project, opened from a program or a notebook.
+
+    from rules import Project
+
+    project = Project.open("flights")
+    project.build("+carrier_delay")
+    for batch in project.read("carrier_delay"):
+        ...
+    project.table("carrier_delay").order_by("mean_delay").limit(3).to_pyarrow()
+
+What is returned is plain data with a text and an HTML form. Whatever is the user's to put right is raised as
+`UserError` (or `UserErrors`), as the command line tells it.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rules.errors import FAILED, UserError, UserErrors
+from rules.roots import DEFAULT_PROFILE, find_root
+
+if TYPE_CHECKING:
+    import ibis
+    import pyarrow as pa
+
+    from graph.plan import Judgement
+    from rules.build import Request
+    from rules.look.comparing import Comparison
+    from rules.report.lineage import Answer
+    from rules.results import BuildReport, Result
+
+__all__ = ["Build", "Diff", "Lineage", "Plan", "Project"]
+
+
+class _Shown:
+    """A result with a text and an HTML form, for consoles and notebooks."""
+
+    def lines(self) -> list[str]:
+        """Return what the command line would print."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+class _Listed(_Shown):
+    """A result with one row for each product."""
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the header, then a row for each product."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        header, *rows = self.rows()
+        cells = [f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows]
+        names = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+        return f"<table><thead><tr>{names}</tr></thead><tbody>{''.join(cells)}</tbody></table>"
+
+
+@dataclass(frozen=True, repr=False)
+class Build(_Listed):
+    """A finished build. results: by product."""
+
+    report: BuildReport
+
+    @property
+    def ok(self) -> bool:
+        """Whether every selected product is up to date now."""
+        return self.report.ok
+
+    @property
+    def results(self) -> Mapping[str, Result]:
+        """What became of each product; a failed one carries its `error`."""
+        return self.report.results
+
+    @property
+    def summary(self) -> Mapping[str, int]:
+        """Number of products by status."""
+        return self.report.summary
+
+    def lines(self) -> list[str]:
+        """Return the lines of `rules build`."""
+        from rules.report.runs import build_lines, error_lines
+
+        errors = [result.error for result in self.results.values() if result.error is not None]
+        return [*(line for error in errors for line in error_lines(error)), *build_lines(self.report)]
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return product, status, rows and reason."""
+        found = [(one.name, one.status, _number(one.rows), one.reason) for one in self.results.values()]
+        return [("product", "status", "rows", "reason"), *found]
+
+
+@dataclass(frozen=True, repr=False)
+class Plan(_Listed):
+    """What a build would do. judgements: by product, with verdict and reason."""
+
+    judgements: Mapping[str, Judgement]
+    _lines: Sequence[str]
+
+    @property
+    def dirty(self) -> list[str]:
+        """The products that are not clean."""
+        return [name for name, one in self.judgements.items() if one.verdict != "clean"]
+
+    def lines(self) -> list[str]:
+        """Return the lines of `rules plan`."""
+        return list(self._lines)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return product, verdict and reason."""
+        found = [(name, one.verdict, one.reason) for name, one in self.judgements.items()]
+        return [("product", "verdict", "reason"), *found]
+
+
+@dataclass(frozen=True, repr=False)
+class Lineage(_Shown):
+    """What columns are made of, and what is made of them. answers: one for each column."""
+
+    answers: Sequence[Answer]
+
+    @property
+    def sources(self) -> list[str]:
+        """The columns of sources that take part, as TABLE.COLUMN."""
+        return list(dict.fromkeys(str(name) for one in self.answers for name in one.sources))
+
+    def lines(self) -> list[str]:
+        """Return the lines of `rules lineage`."""
+        from rules.report.lineage import column_tree
+
+        return [line for one in self.answers for line in column_tree(one, None)]
+
+
+@dataclass(frozen=True, repr=False)
+class Diff(_Shown):
+    """How rules differ from their last build, or from those of a commit."""
+
+    comparison: Comparison
+    against: str
+
+    def __bool__(self) -> bool:
+        """Whether some rule means something else."""
+        return any(not one.edit.means_the_same for one in self.comparison.differences)
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """The rules that differ, and how far each edit reaches: cosmetic, additive, column, row, new or removed."""
+        return {one.edit.name: one.edit.reaches for one in self.comparison.differences}
+
+    def lines(self) -> list[str]:
+        """Return the lines of `rules diff`."""
+        from rules.report.diff import comparison_lines
+
+        return comparison_lines(self.comparison, self.against, None)
+
+
+class Project:
+    """A project on disk. Every method looks at the files as they are now, and holds nothing open."""
+
+    def __init__(self, path: str | Path = ".", *, profile: str = DEFAULT_PROFILE) -> None:
+        """Find the project at `path` or above. Raises `UserError`."""
+        with _told():
+            self.root = find_root(str(path))
+        self.profile = profile
+        self._backend: Any = None
+
+    @classmethod
+    def open(cls, path: str | Path = ".", *, profile: str = DEFAULT_PROFILE) -> Project:
+        """Open the project at `path` or above. profile: the engine settings to build with. Raises `UserError`."""
+        return cls(path, profile=profile)
+
+    def build(
+        self,
+        *select: str,
+        exclude: Sequence[str] = (),
+        force: Sequence[str] = (),
+        jobs: int | None = None,
+        keep_going: bool = False,
+    ) -> Build:
+        """Bring products up to date, all or those that `select` names as `rules build -s` does.
+
+        A product that fails is in the result. Raises `UserError`, or `UserErrors` for rules that do not compile.
+        """
+        from rules.build import build
+
+        request = self._request(select, exclude, force, jobs=jobs, keep_going=keep_going)
+        with _told():
+            return Build(build(self._project(), request, _Quiet()))
+
+    def plan(self, *select: str, exclude: Sequence[str] = (), force: Sequence[str] = ()) -> Plan:
+        """Say what `build` would do, and why, without doing it. Raises as `build` does."""
+        from rules.build import plan
+        from rules.report.runs import plan_lines
+
+        with _told():
+            found = plan(self._project(), self._request(select, exclude, force), _Quiet()).plan
+        return Plan(found.judgements, plan_lines(found, {}, verbose=True))
+
+    def lineage(self, column: str) -> Lineage:
+        """Tell what TABLE.COLUMN is made of and what is made of it, or each column of TABLE. Raises as `build`."""
+        from rules.look.tracing import find_columns, trace
+        from rules.report.lineage import Question, answer
+
+        with _told():
+            traced = trace(self.root, _Quiet().say)
+            _, names = find_columns(traced, column, self.root)
+        return Lineage([answer(traced.lineage, name, Question()) for name in names])
+
+    def diff(self, *select: str, against: str | None = None) -> Diff:
+        """Tell how the rules differ from their last build, or from the commit `against`. Raises as `build` does."""
+        from rules.look.comparing import since_commit, since_last_build
+        from rules.store import open_store
+
+        project, request = self._project(), self._request(select)
+        with _told(), open_store(self.root, _Quiet().say, building=False) as store:
+            if against is None:
+                return Diff(since_last_build(project, request, store), "last build")
+            return Diff(since_commit(project, request, store, against), against)
+
+    def products(self) -> list[str]:
+        """Return the names of the products that have been built. Raises `UserError`."""
+        from rules.store import open_store
+
+        with _told(), open_store(self.root, _Quiet().say, building=False) as store:
+            return sorted(store.index.products())
+
+    def read(self, name: str, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
+        """Return a product's rows as last committed, batch by batch. Raises `UserError`."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        file = pq.ParquetFile(self.path(name))
+        wanted = file.schema_arrow.names if columns is None else list(columns)
+        missing = [column for column in wanted if column not in file.schema_arrow.names]
+        if missing:
+            file.close()
+            hint = f"its columns: {', '.join(file.schema_arrow.names)}"
+            raise UserError(f"unknown column '{missing[0]}' of {name}", code="unknown-column", hint=hint)
+        schema = pa.schema([file.schema_arrow.field(column) for column in wanted])
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            with file:
+                for batch in file.iter_batches(columns=wanted, use_threads=False):
+                    yield batch.select(wanted)
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+    def table(self, name: str) -> ibis.Table:
+        """Return a product as an Ibis table, for expressions that run on our engine. Raises `UserError`."""
+        from rules.python.backend import ProjectBackend
+
+        if self._backend is None:
+            self._backend = ProjectBackend(self.path, self.products)
+        return self._backend.table(name)
+
+    def path(self, name: str) -> Path:
+        """Return where a product's table is, as last committed: an immutable Parquet file. Raises `UserError`."""
+        from compiler.resolve import suggestion
+        from rules.store import open_store
+
+        with _told(), open_store(self.root, _Quiet().say, building=False) as store:
+            products = store.index.products()
+            if name not in products:
+                hint = suggestion(name, products) or f"rules build -s +{name}"
+                raise UserError(f"there is no product '{name}' that has been built", code="not-built", hint=hint)
+            artifact = products[name].artifact
+            if not store.present(artifact):
+                message = f"the artifact of {name} is missing from the store"
+                raise UserError(message, code="missing-object", hint="build makes it again", exit_code=FAILED)
+            return store.objects.path(artifact)
+
+    def __repr__(self) -> str:
+        return f"<project {self.root.name}>"
+
+    def _project(self) -> Any:
+        from rules.project import load_project
+
+        with _told():
+            return load_project(self.root)
+
+    def _request(
+        self,
+        select: Sequence[str],
+        exclude: Sequence[str] = (),
+        force: Sequence[str] = (),
+        *,
+        jobs: int | None = None,
+        keep_going: bool = False,
+    ) -> Request:
+        from rules.build import Request
+
+        return Request(
+            select=tuple(select),
+            exclude=_tuple(exclude),
+            force=_tuple(force),
+            profile=self.profile,
+            jobs=jobs,
+            keep_going=keep_going,
+        )
+
+
+class _Quiet:
+    """An observer who tells nobody; the result tells."""
+
+    def planned(self, total: int, ahead: Sequence[str]) -> None:
+        """Say nothing."""
+
+    def started(self, name: str) -> None:
+        """Say nothing."""
+
+    def finished(self, result: Result) -> None:
+        """Say nothing."""
+
+    def say(self, message: str) -> None:
+        """Warn, as Python programs do."""
+        import warnings
+
+        warnings.warn(message.removeprefix("warning: "), stacklevel=2)
+
+    def close(self) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Let an error tell where it is and what to do, where a traceback is all that is seen of it."""
+    from rules.report.runs import error_lines
+
+    try:
+        yield
+    except UserError as error:
+        _note(error, error_lines(error)[1:])
+        raise
+    except UserErrors as several:
+        _note(several, [line for error in several.errors for line in error_lines(error)])
+        raise
+
+
+def _note(error: BaseException, lines: list[str]) -> None:
+    text = "\n".join(lines)
+    if text and text not in getattr(error, "__notes__", ()):
+        error.add_note(text)
+
+
+def _tuple(words: Sequence[str]) -> tuple[str, ...]:
+    return (words,) if isinstance(words, str) else tuple(words)
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"

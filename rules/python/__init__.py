@@ -1,0 +1,1 @@
+"""Rules in Python: how they are declared, imported, remembered and turned into queries."""

@@ -1,0 +1,144 @@
+"""Ibis tables over a project's products, which execute on a session of our own.
+
+Ibis's DataFusion connection does not work with the engine's version, and would give a product other types than rules
+see. Every execution reads the products as last committed, and only those that the expression names.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.operations as ops
+import ibis.expr.schema as sch
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ibis.backends.sql import SQLBackend
+from ibis.expr.types import Scalar, Table
+from sqlglot import exp
+
+from compiler.dialect import parse, render
+from compiler.errors import SqlError
+from compiler.ibis_compiler import ENGINE_COMPILER, engine_tree
+from compiler.resolve import INPUT_DB
+from compiler.schema import Schema
+from rules.engine.execute import EngineInput, open_frame
+from rules.engine.session import clean_message
+from rules.engine.types import to_schema
+from rules.errors import FAILED, UserError
+from rules.profiles import PROFILES
+from rules.python.schemas import ibis_schema
+from rules.roots import DEFAULT_PROFILE
+
+
+class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
+    """The backend of the tables of one project."""
+
+    name = "rules"
+    compiler = ENGINE_COMPILER
+    supports_python_udfs = False
+
+    def __init__(self, path: Callable[[str], Path], products: Callable[[], list[str]]) -> None:
+        """path: gives the file of a product. Raises `UserError`. products: gives their names."""
+        super().__init__()
+        self._path = path
+        self._products = products
+
+    @property
+    def version(self) -> str:
+        """The engine's version."""
+        from importlib.metadata import version
+
+        return version("datafusion")
+
+    def do_connect(self) -> None:
+        """There is nothing to connect to."""
+
+    def list_tables(self, *, like: str | None = None, database: Any = None) -> list[str]:
+        """Return the names of the products that have been built."""
+        del database
+        return list(self._filter_with_like(self._products(), like))
+
+    def table(self, name: str, /, *, database: Any = None) -> Any:
+        """Return a product. Raises `UserError`."""
+        del database
+        return ops.DatabaseTable(name, schema=self.get_schema(name), source=self).to_expr()
+
+    def get_schema(self, table_name: str, *, catalog: Any = None, database: Any = None) -> sch.Schema:
+        """Return the schema of a product. Raises `UserError`."""
+        del catalog, database
+        return ibis_schema(pq.read_schema(self._path(table_name)))
+
+    def create_table(self, *arguments: Any, **named: Any) -> Any:
+        """Refuse: products are made by rules."""
+        del arguments, named
+        raise UserError("products are made by rules alone", code="read-only", hint="write a rule")
+
+    def to_pyarrow_batches(self, expr: Any, /, *, params: Any = None, limit: Any = None, **_: Any) -> Any:
+        """Execute, streaming. Raises `UserError`."""
+        query = engine_tree(_limited(expr, limit), params=params)
+        return self._stream(query)
+
+    def to_pyarrow(self, expr: Any, /, *, params: Any = None, limit: Any = None, **_: Any) -> Any:
+        """Execute; return a table, an array or a scalar, as the expression is one. Raises `UserError`."""
+        table = self.to_pyarrow_batches(expr, params=params, limit=limit).read_all()
+        if isinstance(expr, Table):
+            return table
+        column = table.column(0)
+        return column[0] if isinstance(expr, Scalar) else column
+
+    def execute(self, expr: Any, /, *, params: Any = None, limit: Any = None, **_: Any) -> Any:
+        """Execute; return a pandas object (which takes pandas), or a Python value for a scalar. Raises `UserError`."""
+        found = self.to_pyarrow(expr, params=params, limit=limit)
+        return found.as_py() if isinstance(found, pa.Scalar) else found.to_pandas()
+
+    def _get_schema_using_query(self, query: str) -> sch.Schema:
+        return ibis_schema(self._stream(parse(query)).schema)
+
+    def _register_in_memory_table(self, op: Any) -> None:
+        del op
+        raise UserError(
+            "tables in memory cannot be joined with products", code="unsupported", hint="join them in pyarrow"
+        )
+
+    def _finalize_memtable(self, name: str) -> None:
+        """There are none."""
+
+    def _stream(self, query: exp.Query) -> pa.RecordBatchReader:
+        """Run a query over products, named as they are. Raises `UserError`."""
+        inputs: dict[str, EngineInput] = {}
+        for table in query.find_all(exp.Table):
+            if table.args.get("db") or not isinstance(table.this, exp.Identifier):
+                continue
+            inputs[table.name] = self._input(table.name)
+            table.set("db", exp.Identifier(this=INPUT_DB, quoted=True))
+        try:
+            frame = open_frame(render(query), inputs.values(), Path(tempfile.gettempdir()), PROFILES[DEFAULT_PROFILE])
+            stream = frame.execute_stream()
+        except SqlError as error:
+            raise UserError(error.message, code=error.code, hint=error.hint, exit_code=FAILED) from error
+        except Exception as error:  # the engine raises ValueError, plain Exception and more
+            raise UserError(clean_message(error), code="execution", exit_code=FAILED) from error
+        # What the engine announces and what it hands over differ in which columns it takes for never NULL.
+        schema = pa.schema([field.with_nullable(nullable=True) for field in frame.schema()])
+        return pa.RecordBatchReader.from_batches(schema, _batches(stream, schema))
+
+    def _input(self, name: str) -> EngineInput:
+        path = self._path(name)
+        schema: Schema = to_schema(pq.read_schema(path))
+        return EngineInput(name, (path,), schema, schema.names)
+
+
+def _batches(stream: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    try:
+        for batch in stream:
+            yield batch.to_pyarrow().cast(schema)
+    except Exception as error:  # the engine raises plain Exception for whatever goes wrong at run time
+        raise UserError(clean_message(error), code="execution", exit_code=FAILED) from error
+
+
+def _limited(expr: Any, limit: Any) -> Any:
+    table = expr.as_table()
+    return table.limit(limit) if isinstance(limit, int) else table

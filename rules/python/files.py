@@ -1,0 +1,296 @@
+"""Python rule files: what they declare, remembered by the digests of the files that say so, and their rules, called.
+
+A file is imported only if it, or a file of the project that it imports, is not the one that is remembered; a rule is
+called only if its compiled form is not remembered either. So unchanged rules cost neither Ibis nor the user's imports.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from cache.filedigest import file_digest
+from compiler.fingerprint import digest_of, fingerprint
+from rules.authoring import RuleOptions
+from rules.errors import FAILED, UserError, Where
+from rules.python.faults import Misuse, located, shown_path
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+    from cache.index import Index
+    from compiler.schema import Schema
+    from rules.files import FileDigests
+    from rules.project import Project, Value
+    from rules.python.declaring import PythonRule, Recording
+    from rules.python.functions import RegisteredFunction
+    from rules.python.importing import ProjectModules
+
+SchemaOf = Callable[["exp.Query"], "Schema"]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A rule as its file declares it. digest: of all that calling it may depend on, but its inputs."""
+
+    name: str
+    line: int
+    inputs: tuple[str, ...]
+    options: RuleOptions
+    digest: str
+
+
+@dataclass(frozen=True)
+class DeclaredFunction:
+    """A function of the project that the engine can call, as its file declares it.
+
+    file: where its code is. signature: parameters, then the result, as a serialised Arrow schema. digest: of all that
+    decides what it computes.
+    """
+
+    name: str
+    path: str
+    file: str
+    line: int
+    signature: bytes
+    volatility: str
+    digest: str
+
+    @property
+    def types(self) -> list[Any]:
+        """The Arrow types of its parameters, and last that of its result."""
+        import pyarrow as pa
+
+        return list(pa.ipc.read_schema(pa.py_buffer(self.signature)).types)
+
+
+class PythonFiles:
+    """The Python rule files of one project, imported at most once each."""
+
+    def __init__(self, project: Project, files: FileDigests, index: Index, compiler: str) -> None:
+        """Import nothing yet. compiler: identity of what compiles, part of every memo."""
+        self._project = project
+        self._root = os.fspath(project.root)
+        self._files = files
+        self._index = index
+        self._compiler = compiler
+        self._lock = threading.RLock()
+        self._modules: ProjectModules | None = None
+        self._rules: dict[str, dict[str, PythonRule]] = {}
+        self._recordings: dict[str, Recording] = {}
+        self._variables: dict[str, dict[str, str]] = {}
+
+    def declared(self, path: str) -> tuple[list[Declared], list[DeclaredFunction]]:
+        """Return the rules of a file, and the functions that it declares or imports. Raises `UserError`."""
+        memo = self._memo(path)
+        record = self._index.memo("parsed", [memo]).get(memo)
+        if record is None or not self._holds(record):
+            self._import(path)
+            record = self._remember(path)
+        functions = [
+            DeclaredFunction(name, path, file, line, base64.b64decode(signature), volatility, digest)
+            for name, file, line, signature, volatility, digest in record["functions"]
+        ]
+        return _declared(record), functions
+
+    def function(self, declared: DeclaredFunction) -> RegisteredFunction:
+        """Return a function itself, imported if it has not been. Raises `UserError`."""
+        with self._lock:
+            if declared.path not in self._rules:
+                self._import(declared.path)
+            found: RegisteredFunction = next(
+                one for one in self._recordings[declared.file].functions if one.name == declared.name
+            )
+            return found
+
+    def located(self, error: BaseException, path: str, line: int | None = None) -> UserError:
+        """Return what code of the project raised, as an error that says where."""
+        return located(error, self._root, path, line)
+
+    def known_names(self, path: str) -> list[str]:
+        """Return the names of the rules that a file declared when it last could be imported."""
+        record = self._index.memo("parsed", [f"python names {path}"]).get(f"python names {path}")
+        return list(record["names"]) if record is not None else []
+
+    def call(
+        self, path: str, name: str, inputs: Mapping[str, Schema], schema_of: SchemaOf, *, fuse: bool
+    ) -> tuple[exp.Query, Declared]:
+        """Call a rule; return its query, and the rule as it is declared now that all that it imports is known.
+
+        inputs: schemas, by parameter. schema_of: tells the schema of a query over the inputs. Raises `UserError`.
+        """
+        from rules.python.calling import RuleCall
+
+        if path not in self._rules:
+            self._import(path)
+        rule = self._rules[path][name]
+        assert self._modules is not None
+        call = RuleCall(rule, inputs, schema_of, lambda wanted: self._variable(None, wanted))
+        try:
+            with self._modules.visible(path):
+                query = call.query(fuse=fuse)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise located(error, self._root, path, rule.line) from error
+        return query, next(one for one in _declared(self._remember(path)) if one.name == name)
+
+    def _import(self, path: str) -> None:
+        """Import a file. Raises `UserError`."""
+        from rules.python.importing import ProjectModules
+
+        if self._modules is None:
+            self._modules = ProjectModules(self._root, self._read, self._running)
+        try:
+            self._modules.module(path)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit too: a rule file cannot end the program
+            raise located(error, self._root, path) from error
+        rules: dict[str, PythonRule] = {}
+        for rule in self._recordings[path].rules:
+            if rule.name in rules:
+                message = f"two rules of this file are named '{rule.name}'"
+                hint = "give one another name: @rule(name=…)"
+                where = Where(path, rule.line)
+                raise UserError(message, code="duplicate-name", where=where, hint=hint, exit_code=FAILED)
+            rules[rule.name] = rule
+        self._rules[path] = rules
+
+    @contextlib.contextmanager
+    def _running(self, path: str) -> Iterator[None]:
+        """Collect what the code of a file declares and asks for while it runs."""
+        from rules.python.declaring import calling, recording
+
+        with recording() as declared, calling(_Importing(lambda name: self._variable(path, name))):
+            self._recordings[path] = declared
+            yield
+
+    def _read(self, path: str) -> bytes:
+        """Read a file, which must be the one whose digest is remembered. Raises `UserError`."""
+        digest = self._digest(path)
+        with open(os.path.join(self._root, path), "rb") as file:
+            data = file.read()
+        if digest_of(data) != digest or file_digest(os.path.join(self._root, path)) != digest:
+            message = f"{path} changed while it was read"
+            hint = "run the command again"
+            raise UserError(message, code="rule-changed", where=Where(path), hint=hint, exit_code=FAILED)
+        return data
+
+    def _digest(self, path: str) -> str:
+        try:
+            return self._files.digest(path)
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}", code="unreadable", where=Where(path)) from error
+
+    def _remember(self, path: str) -> dict[str, Any]:
+        """Remember what a file declares and imports."""
+        assert self._modules is not None
+        traced = self._modules.traced(path)
+        self._files.absent |= traced.absent
+        record: dict[str, Any] = {
+            "digest": self._digest(path),
+            "imports": {one: self._digest(one) for one in sorted(traced.files - {path})},
+            "absent": sorted(traced.absent),
+            "variables": {
+                name: value
+                for one in sorted(traced.files)
+                for name, value in sorted(self._variables.get(one, {}).items())
+            },
+            "rules": [
+                [rule.name, rule.line, list(rule.inputs), msgspec.to_builtins(rule.options)]
+                for rule in self._rules[path].values()
+            ],
+        }
+        record["functions"] = [
+            [one.name, file, one.line, *self._described(one, file)]
+            for file in sorted(traced.files)
+            if file in self._recordings
+            for one in self._recordings[file].functions
+        ]
+        names = {"names": [rule.name for rule in self._rules[path].values()]}
+        self._index.remember("parsed", {self._memo(path): record, f"python names {path}": names})
+        return record
+
+    def _described(self, function: RegisteredFunction, file: str) -> tuple[str, str, str]:
+        """Return the signature, volatility and digest of a function. Raises `UserError`."""
+        import pyarrow as pa
+
+        from rules.python.meaning import digest_of_function
+
+        types = [*function.inputs, function.output]
+        signature = pa.schema([pa.field(str(number), kind) for number, kind in enumerate(types)])
+        try:
+            code = digest_of_function(function.function, self._is_ours)
+        except Misuse as error:
+            raise located(error, self._root, file, function.line) from error
+        facts = {"code": code, "kind": function.kind, "types": [str(kind) for kind in types]}
+        if function.kind != "python":
+            facts["pyarrow"] = pa.__version__
+        digest = fingerprint({**facts, "volatility": function.volatility})
+        return base64.b64encode(signature.serialize().to_pybytes()).decode(), function.volatility, digest
+
+    def _is_ours(self, file: str) -> bool:
+        return shown_path(file, self._root) is not None
+
+    def _memo(self, path: str) -> str:
+        return f"python {path} {self._digest(path)} {self._compiler}"
+
+    def _holds(self, record: Mapping[str, Any]) -> bool:
+        """Whether importing a file would do what it did when it was remembered."""
+        if any(os.path.exists(os.path.join(self._root, path)) for path in record["absent"]):
+            return False
+        variables = {name: repr(self._project.variables.get(name)) for name in record["variables"]}
+        if variables != record["variables"]:
+            return False
+        try:
+            found = {path: self._files.digest(path) for path in record["imports"]}
+        except OSError:
+            return False
+        self._files.absent |= set(record["absent"])
+        return bool(found == record["imports"])
+
+    def _variable(self, path: str | None, name: str) -> Value:
+        """Return a project variable, and note that importing `path` depends on it."""
+        variables = self._project.variables
+        if name not in variables:
+            from compiler.resolve import suggestion
+
+            hint = suggestion(name, variables) or "declare it in rules.toml under [vars]"
+            raise Misuse(f"unknown variable '{name}'", hint)
+        if path is not None:
+            self._variables.setdefault(path, {})[name] = repr(variables[name])
+        return variables[name]
+
+
+class _Importing:
+    """What `sql` and `var` find while a file is imported."""
+
+    def __init__(self, variable: Callable[[str], Value]) -> None:
+        self.var = variable
+
+    def sql(self, text: str, tables: dict[str, Any]) -> Any:
+        """Refuse: there are no inputs yet. Raises `Misuse`."""
+        del text, tables
+        raise Misuse("rules.sql is for the inside of a rule", "call it in the function, not beside it")
+
+
+def _declared(record: Mapping[str, Any]) -> list[Declared]:
+    source = fingerprint({"file": record["digest"], "imports": record["imports"], "variables": record["variables"]})
+    return [
+        Declared(
+            name,
+            line,
+            tuple(inputs),
+            msgspec.convert(options, RuleOptions),
+            fingerprint({"file": source, "rule": name}),
+        )
+        for name, line, inputs, options in record["rules"]
+    ]

@@ -1,0 +1,224 @@
+"""Python functions that rules call: from Ibis and by name from SQL, and which edits of them execute which rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.inprocess import build, run
+from support.projects import SampleProject
+
+FUNCTIONS = '''"""Functions and a rule that calls one."""
+
+import datetime
+import math
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+import weights
+from rules import rule, udf
+from weights import scaled
+
+LIMIT = 20.0
+NAMES = {"EU": "Europe", "US": "America"}
+
+
+def make(name, step):
+    @udf.python(name=name)
+    def added(value: int) -> int:
+        return None if value is None else value + step
+
+    return added
+
+
+add_one, add_two = make("add_one", 1), make("add_two", 2)
+
+
+@udf.pyarrow
+def grade(amount: float) -> str:
+    """A word for an amount."""
+    words = pc.if_else(pc.greater(amount, LIMIT), "high", "low")
+    return words
+
+
+@udf.pyarrow
+def weighted(amount: float) -> float:
+    return scaled(amount)
+
+
+@udf.python
+def place(region: str | None) -> str | None:
+    return NAMES.get(region, "elsewhere")
+
+
+@udf.python(inputs=[pa.int64(), pa.list_(pa.int64())], output=pa.int64())
+def at(index, values):
+    return values[index]
+
+
+@udf.builtin
+def gcd(left: int, right: int) -> int: ...
+
+
+@rule
+def graded(orders):
+    return orders.select("id", grade=grade(orders.amount), divisor=gcd(orders.id, 6), more=add_one(orders.id))
+'''
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SampleProject:
+    sample = SampleProject(tmp_path / "project", sources=["orders"])
+    sample.parquet(
+        "orders", {"id": [1, 2, 3, 4], "region": ["EU", "US", "EU", None], "amount": [10.5, 20.0, 30.0, None]}
+    )
+    sample.write("rules/functions.py", FUNCTIONS)
+    sample.write(
+        "weights.py",
+        "import pyarrow.compute as pc\n\nFACTOR = 2\n\n\ndef scaled(x):\n    return pc.multiply(x, FACTOR)\n",
+    )
+    sample.sql("places", "SELECT o.id, place(o.region) AS place FROM orders AS o")
+    sample.sql(
+        "weights", "SELECT o.id, weighted(o.amount + 1) AS weight FROM orders AS o WHERE GRADE(o.amount) = 'low'"
+    )
+    sample.sql("plain", "SELECT o.id FROM orders AS o")
+    sample.sql("added", "SELECT add_two(o.id) AS x FROM orders AS o")
+    return sample
+
+
+def executed(project: SampleProject) -> set[str]:
+    found = build(project).executed
+    assert run(project, "build").stdout.startswith("nothing to do")
+    return found
+
+
+def test_functions_are_called_from_both_languages(project: SampleProject) -> None:
+    assert executed(project) == {"graded", "places", "weights", "plain", "added"}
+    assert project.product("graded").to_pydict() == {
+        "id": [1, 2, 3, 4],
+        "grade": ["low", "low", "high", None],
+        "divisor": [1, 2, 3, 2],
+        "more": [2, 3, 4, 5],
+    }
+    assert project.product("places")["place"].to_pylist() == ["Europe", "America", "Europe", "elsewhere"]
+    assert project.product("weights")["weight"].to_pylist() == [23.0, 42.0]
+    assert project.product("added")["x"].to_pylist() == [3, 4, 5, 6]
+
+
+EDITS: dict[str, tuple[str, str, str, set[str]]] = {
+    "comment": ("rules/functions.py", '    """A word', '    # in words\n    """A word', set()),
+    "docstring": ("rules/functions.py", "A word for", "The word for", set()),
+    "local variable": ("rules/functions.py", "words", "found", set()),
+    "layout": ("weights.py", "pc.multiply(x, FACTOR)", "pc.multiply(\n        x,\n        FACTOR,\n    )", set()),
+    "helper's parameter": ("weights.py", "(x):\n    return pc.multiply(x,", "(y):\n    return pc.multiply(y,", set()),
+    "another function": ("weights.py", "FACTOR = 2", "FACTOR = 2\n\n\ndef unused():\n    return 1", set()),
+    "body": ("rules/functions.py", '"high", "low"', '"high", "small"', {"graded", "weights"}),
+    "constant": ("rules/functions.py", "LIMIT = 20.0", "LIMIT = 10.0", {"graded", "weights"}),
+    "captured dict": ("rules/functions.py", '"Europe"', '"Old World"', {"places"}),
+    "captured value, said otherwise": ("rules/functions.py", '"add_two", 2', '"add_two", 1 + 1', set()),
+    "captured value": ("rules/functions.py", '"add_two", 2', '"add_two", 3', {"added"}),
+    "helper's body": ("weights.py", "pc.multiply(", "pc.add(", {"weights"}),
+    "helper's constant": ("weights.py", "FACTOR = 2", "FACTOR = 3", {"weights"}),
+    "signature": (
+        "rules/functions.py",
+        "def place(region: str | None)",
+        "def place(region: str | None, /)",
+        {"places"},
+    ),
+    "body of a closure": ("rules/functions.py", "value + step", "value + step + 0", {"added", "graded"}),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_executes_exactly_the_callers(project: SampleProject, edit: str) -> None:
+    build(project)
+    path, old, new, callers = EDITS[edit]
+    project.edit(path, old, new)
+    assert executed(project) == callers
+
+
+def test_a_plan_says_that_a_function_changed(project: SampleProject) -> None:
+    build(project)
+    project.edit("rules/functions.py", "LIMIT = 20.0", "LIMIT = 10.0")
+    reasons = {one["name"]: one["reason"] for one in run(project, "plan", "--json").document["products"]}
+    assert reasons["graded"] == "a Python function that it calls changed"
+
+
+def test_fingerprints_are_equal_across_hash_seeds(project: SampleProject) -> None:
+    project.edit(
+        "rules/functions.py", 'NAMES = {"EU": "Europe", "US": "America"}', 'NAMES = {"a", "b", "c", "EU", "US"}'
+    )
+    project.edit("rules/functions.py", 'NAMES.get(region, "elsewhere")', "str(region in NAMES)")
+    found = []
+    for seed in ("1", "2"):
+        store = str(project.root / f"store{seed}")
+        document = project.build(env={"PYTHONHASHSEED": seed, "RULES_STORE": store})
+        found.append({one["name"]: one["fingerprint"] for one in document["products"]})
+    assert found[0] == found[1]
+
+
+def test_a_volatile_function_makes_its_callers_volatile(project: SampleProject) -> None:
+    project.write(
+        "rules/now.py",
+        "from rules import udf\n\n@udf.python(volatility='volatile')\ndef tick(x: int) -> int:\n    return x\n",
+    )
+    project.sql("ticks", "SELECT tick(o.id) AS t FROM orders AS o")
+    error = build(project, expect=1).document["error"]
+    assert (error["message"], error["where"]) == (
+        "'tick' is volatile: its result changes from run to run",
+        "rules/ticks.sql:1:8",
+    )
+
+
+def test_an_error_in_a_function_is_located(project: SampleProject) -> None:
+    project.edit("rules/functions.py", 'NAMES.get(region, "elsewhere")', "NAMES[region]")
+    ran = build(project, "-k", expect=1)
+    failed = {one["name"]: one for one in ran.document["products"] if one["status"] == "failed"}
+    assert set(failed) == {"places"}
+    assert failed["places"]["error"]["message"] == "KeyError: None"
+    assert failed["places"]["error"]["where"] == "rules/functions.py:42"
+
+
+REFUSED = {
+    "arity": (
+        "SELECT grade(o.amount, 1) AS g FROM orders AS o",
+        "'grade' takes 1 argument, not 2",
+        "rules/bad.sql:1:8",
+    ),
+    "unknown": ("SELECT grad(o.amount) AS g FROM orders AS o", "unknown function 'grad'", "rules/bad.sql:1:8"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_wrong_calls_are_refused(project: SampleProject, name: str) -> None:
+    sql, message, where = REFUSED[name]
+    project.sql("bad", sql)
+    error = build(project, expect=1).document["error"]
+    assert (error["message"], error["where"]) == (message, where)
+
+
+WRONG = {
+    "untyped": ("@udf.pyarrow\ndef f(x) -> int: ...", "'f' does not say of what type the parameter 'x' is"),
+    "engine's": ("@udf.pyarrow\ndef upper(x: str) -> str: ...", "the engine has a function 'upper' already"),
+    "not the engine's": ("@udf.builtin\ndef f(x: str) -> str: ...", "the engine has no function 'f'"),
+    "no parameters": (
+        "@udf.python\ndef f() -> int: ...",
+        "'f' has no parameters, and so would not know how many rows there are",
+    ),
+    "capital": ("@udf.python\ndef F(x: int) -> int: ...", "'F' is no usable name of a function"),
+    "captures": (
+        "state = object()\n@udf.python\ndef f(x: int) -> int:\n    return state",
+        "a function uses a value of type object, whose content cannot be compared",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_declarations_are_refused(project: SampleProject, name: str) -> None:
+    text, message = WRONG[name]
+    project.write("rules/wrong.py", f"from rules import udf\n\n{text}\n")
+    error = build(project, expect=1).document["error"]
+    assert error["message"] == message
+    assert error["where"].startswith("rules/wrong.py:")
