@@ -34,6 +34,7 @@ from compiler.resolve import bind_tables, bind_variables, suggestion, table_name
 from compiler.schema import Schema, SchemaPlanner
 from compiler.shape import Shape, shape
 from compiler.traits import Traits, traits, volatile_calls
+from compiler.tree import find_all, has
 from compiler.types import Types
 
 MAX_DEPTH = 1500
@@ -348,7 +349,7 @@ def _with_own_calls(query: exp.Query, own: Mapping[str, OwnFunction]) -> exp.Que
 
 
 def _require_known_functions(query: exp.Expr) -> None:
-    for node in query.find_all(exp.Anonymous, exp.AnonymousAggFunc):
+    for node in find_all(query, exp.Anonymous, exp.AnonymousAggFunc):
         name = functions.function_name(node) or ""
         if functions.lookup(name) is None:
             hint = functions.suggest(name)
@@ -410,7 +411,7 @@ def _has_open_order(query: exp.Query) -> bool:
     It runs the branches of a UNION side by side, even with one partition, and takes rows as they come. Its readers'
     keys would then differ between two machines that computed the same table.
     """
-    return query.args.get("order") is None and query.find(exp.Union) is not None
+    return query.args.get("order") is None and has(query, exp.Union)
 
 
 def _mirror_right_joins(query: exp.Query) -> bool:
@@ -422,7 +423,7 @@ def _mirror_right_joins(query: exp.Query) -> bool:
     filter choose row groups of b. The mirrored join is not affected.
     """
     found = False
-    for select in query.find_all(exp.Select):
+    for select in find_all(query, exp.Select):
         joins, source = select.args.get("joins"), select.args.get("from_")
         if not joins or source is None:
             continue

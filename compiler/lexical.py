@@ -14,6 +14,10 @@ from sqlglot import exp
 
 from compiler.positions import located
 from compiler.resolve import fold
+from compiler.tree import LEAVES
+
+_ONLY_WITH = frozenset({"with_"})
+_SOURCES = frozenset({"with_", "from_", "joins"})
 
 CTEs = Mapping[str, exp.CTE]
 Scope = Mapping[str, exp.Expr]
@@ -72,7 +76,7 @@ def _visit(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) 
         _column(node, scopes, names)
         return
     ctes = _with(node, scopes, ctes, names)
-    done = {"with_"}
+    done = _ONLY_WITH
     if isinstance(node, exp.Select):
         items, joins = from_items(node)
         everything = _scope(items)
@@ -88,7 +92,7 @@ def _visit(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) 
             _visit_arguments(join, {"this", "using"}, (seen, *scopes), ctes, names)
             _require_own_segment(join, items, names.references[before:])
         names.items += items
-        scopes, done = inner, {"with_", "from_", "joins"}
+        scopes, done = inner, _SOURCES
     _visit_arguments(node, done, scopes, ctes, names)
 
 
@@ -98,7 +102,7 @@ def _visit_arguments(
     for key, value in node.args.items():
         if key not in done:
             for child in value if isinstance(value, list) else (value,):
-                if isinstance(child, exp.Expr):
+                if isinstance(child, exp.Expr) and type(child) not in LEAVES:
                     _visit(child, scopes, ctes, names)
 
 

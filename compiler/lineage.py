@@ -21,6 +21,7 @@ from compiler.edges import Edge, Kind
 from compiler.lexical import Names, from_items, resolve_names
 from compiler.readset import input_columns
 from compiler.resolve import INPUT_DB, fold
+from compiler.tree import bare_copy, find_all, has
 
 Leaf = tuple[str, str]
 """An input and one of its columns."""
@@ -34,7 +35,7 @@ _MOST_STEPS = 4
 
 def column_edges(query: exp.Query) -> tuple[Edge, ...]:
     """Return the edges of an executed form. Together they name just the columns of its read sets."""
-    query = query.copy()  # `brief` may change it
+    query = bare_copy(query)  # `brief` may change it
     names = resolve_names(query)
     relation = _Walk(names).relation(query)
     edges: list[Edge] = []
@@ -133,7 +134,7 @@ class _Walk:
         self._add_clause(relation, "HAVING", _terms(select.args.get("having")))
         self._add_clause(relation, "QUALIFY", _terms(select.args.get("qualify")))
         for item in select.selects:
-            for call in item.find_all(*exp.SET_RETURNING_FUNCTIONS):  # as many rows as it holds values
+            for call in find_all(item, *exp.SET_RETURNING_FUNCTIONS):  # as many rows as it holds values
                 if call.parent_select is select:
                     self._add_clause(relation, "", [call])
         self._add_distinct(relation, select.args.get("distinct"))
@@ -305,7 +306,7 @@ def _group_keys(select: exp.Select) -> Iterator[exp.Expr]:
         return
     yield from group.iter_expressions()
     if group.args.get("all"):
-        yield from (item.unalias() for item in select.selects if item.find(exp.AggFunc) is None)
+        yield from (item.unalias() for item in select.selects if not has(item, exp.AggFunc))
 
 
 def _renamed(relation: _Relation, item: exp.Expr) -> _Relation:

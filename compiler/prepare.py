@@ -12,6 +12,7 @@ from sqlglot import exp
 from compiler.lexical import Names, is_semi_joined, item_name, resolve_names
 from compiler.positions import located
 from compiler.resolve import fold
+from compiler.tree import find_all, has
 
 MARK = "~"
 """Stands between an alias as written and the number that sets it apart."""
@@ -38,7 +39,7 @@ def drop_recursive_columns(query: exp.Query) -> None:
     `qualify` has named the outputs of the static term by then, which is where the engine takes the names from. A list
     of names beside them would have to be renamed along with them.
     """
-    for cte in query.find_all(exp.CTE):
+    for cte in find_all(query, exp.CTE):
         columns = cte.args["alias"].columns
         if columns and [column.name for column in columns] == cte.this.named_selects:
             cte.args["alias"].set("columns", None)
@@ -52,7 +53,7 @@ def _wrap_renamed_tables(query: exp.Query) -> None:
     `qualify` makes aliases of the names of a derived table's columns, but leaves those of a table, which then are names
     that nothing in the query's tree explains.
     """
-    for table in list(query.find_all(exp.Table)):
+    for table in find_all(query, exp.Table):
         alias = table.args.get("alias")
         if not isinstance(table.this, exp.Identifier) or not alias or not alias.columns:
             continue
@@ -69,13 +70,13 @@ def _wrap_renamed_orders(query: exp.Query) -> None:
     `qualify` gives a renamed query's outputs their new names, and its ORDER BY, HAVING or QUALIFY would look for the
     old ones, or find another column under them.
     """
-    for node in list(query.find_all(exp.CTE, exp.Subquery)):
+    for node in find_all(query, exp.CTE, exp.Subquery):
         alias, body = node.args.get("alias"), node.this
         if not isinstance(alias, exp.TableAlias) or not alias.columns or not isinstance(body, exp.Query):
             continue
         if isinstance(node, exp.CTE) and isinstance(node.parent, exp.With) and node.parent.recursive:
             continue
-        if body.find(exp.Order, exp.Having, exp.Qualify, exp.Distinct):
+        if has(body, exp.Order, exp.Having, exp.Qualify, exp.Distinct):
             inner = exp.Subquery(alias=exp.TableAlias(this=alias.this.copy()))
             body.replace(exp.select(exp.Star()).from_(inner, copy=False))
             inner.set("this", body)  # the same node, as it can hold others of the list
@@ -84,7 +85,7 @@ def _wrap_renamed_orders(query: exp.Query) -> None:
 def _set_apart_names(query: exp.Query, columns: set[str]) -> None:
     """Rename the CTEs and aliases that SQLGlot's scopes would mix up with others, and all that refers to them."""
     names = resolve_names(query)
-    ctes = list(query.find_all(exp.CTE))
+    ctes = find_all(query, exp.CTE)
     ordering = _ordering_names(query)
     renamed = _apart_ctes(ctes, ordering)
     renamed |= _apart_items(query, names, columns, ordering)
@@ -127,9 +128,9 @@ def _apart_items(query: exp.Query, names: Names, columns: set[str], ordering: se
     * An alias that is also the name of a column, where it is the right side of a semi-join or is used two queries
       further in: there SQLGlot reads alias.column as a field of that column.
     """
-    columns = columns | {alias.alias for alias in query.find_all(exp.Alias)}
-    columns |= {fold(name) for alias in query.find_all(exp.TableAlias) for name in alias.columns}
-    ctes = {fold(cte.args["alias"].this) for cte in query.find_all(exp.CTE)}
+    columns = columns | {alias.alias for alias in find_all(query, exp.Alias)}
+    columns |= {fold(name) for alias in find_all(query, exp.TableAlias) for name in alias.columns}
+    ctes = {fold(cte.args["alias"].this) for cte in find_all(query, exp.CTE)}
     targets = {id(table): fold(cte.args["alias"].this) for table, cte in names.tables}
     distant = {id(reference.item) for reference in names.references if reference.distance > 1}
     counts = Counter(item_name(item) for item in names.items)
@@ -152,8 +153,8 @@ def _ordering_names(query: exp.Query) -> set[str]:
     """Return the names without a table in ORDER BY and DISTINCT ON."""
     return {
         fold(column.this)
-        for order in query.find_all(exp.Order, exp.Distinct)
-        for column in order.find_all(exp.Column)
+        for order in find_all(query, exp.Order, exp.Distinct)
+        for column in find_all(order, exp.Column)
         if not column.table and isinstance(column.this, exp.Identifier)
     }
 

@@ -22,6 +22,7 @@ from compiler.positions import located
 from compiler.prepare import as_written, drop_recursive_columns, prepare
 from compiler.resolve import INPUT_DB, suggestion
 from compiler.schema import Schema
+from compiler.tree import bare_copy, find_all, has
 
 
 class InputSchemas:
@@ -53,7 +54,7 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     Raises `SqlError` for unknown, ambiguous, unnamed and doubled columns.
     """
     _require_output_names(query)
-    authored = query.copy()
+    authored = bare_copy(query, positions=True)
     prepare(query, {column for schema in _schemas_of(query, schemas) for column in schema.names})
     try:
         result = qualify(query, dialect=DIALECT, schema=schemas.mapping, validate_qualify_columns=False, identify=True)
@@ -74,7 +75,7 @@ def _settle_positions(query: exp.Query) -> None:
     `qualify` leaves the position of a constant, which would mean another item once items are moved or dropped. Which
     constant is grouped by tells nothing, and a text is never a position.
     """
-    for group in query.find_all(exp.Group):
+    for group in find_all(query, exp.Group):
         select = group.parent
         if not isinstance(select, exp.Select):
             continue
@@ -90,7 +91,7 @@ def _settle_positions(query: exp.Query) -> None:
 
 
 def _schemas_of(query: exp.Query, schemas: InputSchemas) -> list[Schema]:
-    names = {table.name for table in query.find_all(exp.Table) if table.db == INPUT_DB}
+    names = {table.name for table in find_all(query, exp.Table) if table.db == INPUT_DB}
     return [schemas.known[name] for name in names]
 
 
@@ -99,9 +100,9 @@ def pruned(query: exp.Query) -> exp.Query:
 
     SELECT q.a FROM (SELECT t.a, t.b FROM t) AS q → SELECT q.a FROM (SELECT t.a FROM t) AS q
     """
-    for exists in query.find_all(exp.Exists):
+    for exists in find_all(query, exp.Exists):
         blank_exists(exists)
-    whole = [select for select in query.find_all(exp.Select) if _adds_up_in_two_steps(select)]
+    whole = [select for select in find_all(query, exp.Select) if _adds_up_in_two_steps(select)]
     for select in whole:
         select.set("distinct", exp.Distinct())  # whose columns are all needed
     pruned_query = pushdown_projections(query)
@@ -117,7 +118,7 @@ def _adds_up_in_two_steps(select: exp.Select) -> bool:
     """
     if select.args.get("distinct") is not None:
         return False
-    calls = [call for item in select.selects for call in item.find_all(exp.AggFunc) if call.parent_select is select]
+    calls = [call for item in select.selects for call in find_all(item, exp.AggFunc) if call.parent_select is select]
     sums = any(not isinstance(call, exp.Count | exp.Min | exp.Max) for call in calls)
     return sums and any(isinstance(call.this, exp.Distinct) for call in calls)
 
@@ -127,7 +128,7 @@ def blank_exists(exists: exp.Exists) -> None:
     select = exists.this
     if not isinstance(select, exp.Select) or select.args.get("distinct") or select.args.get("group"):
         return
-    aggregates = any(item.find(exp.AggFunc, exp.Window, *exp.SET_RETURNING_FUNCTIONS) for item in select.selects)
+    aggregates = any(has(item, exp.AggFunc, exp.Window, *exp.SET_RETURNING_FUNCTIONS) for item in select.selects)
     by_position = select.args.get("order") or select.args.get("having") or select.args.get("qualify")
     if aggregates or by_position:
         return
@@ -192,7 +193,7 @@ def _star_of(item: exp.Expr, authored: exp.Query) -> exp.Expr | None:
 
 
 def _require_equal_widths(query: exp.Query) -> None:
-    for operation in query.find_all(exp.SetOperation):
+    for operation in find_all(query, exp.SetOperation):
         if operation.args.get("by_name"):
             continue
         left, right = len(operation.left.selects), len(operation.right.selects)

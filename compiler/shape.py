@@ -20,6 +20,7 @@ from compiler.fingerprint import digest_of
 from compiler.lexical import from_items, resolve_names
 from compiler.resolve import INPUT_DB
 from compiler.traits import depends_on_row_order
+from compiler.tree import find_all, has
 from compiler.types import Types
 
 
@@ -65,7 +66,7 @@ def _is_in_order(tree: exp.Expr) -> bool:
 
 def _may_move_rows(node: exp.Expr | None) -> bool:
     kinds = (exp.Query, exp.Window, exp.AggFunc, *_ROWS_OF_A_SET)
-    return node is not None and node.find(*kinds) is not None
+    return node is not None and has(node, *kinds)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class _Shapes:
     def _opaque(self, node: exp.Expr) -> _Relation:
         """What is not looked into: any change of it is one of its rows."""
         rows = _digest(dump(node, self._replaced_outside))
-        read = [self._cte(self._ctes[id(table)]) for table in node.find_all(exp.Table) if id(table) in self._ctes]
+        read = [self._cte(self._ctes[id(table)]) for table in find_all(node, exp.Table) if id(table) in self._ctes]
         is_open = depends_on_row_order(node, self._types) or any(cte.open or _any_open(cte) for cte in read)
         return _Relation(rows, (), is_open, lambda column: _digest([rows, column]))
 
@@ -257,11 +258,11 @@ class _Shapes:
     def _is_open(self, node: exp.Expr) -> bool:
         if depends_on_row_order(node, self._types):
             return True
-        for column in node.find_all(exp.Column):
+        for column in find_all(node, exp.Column):
             item = self._items.get(id(column))
             if item is not None and id(item) in self._known and self.of(item).column(column.parts[1].name)[1]:
                 return True
-        return any(self.of(query).open for query in node.find_all(exp.Select) if query is not node)
+        return any(self.of(query).open for query in find_all(node, exp.Select) if query is not node)
 
     def _rows_are_open(self, select: exp.Select) -> bool:
         deciding = [value for key, value in select.args.items() if key not in {"expressions", "with_", "from_"}]

@@ -11,7 +11,7 @@ from sqlglot import exp
 
 E = TypeVar("E", bound=exp.Expr)
 
-_LEAVES = frozenset({exp.Identifier, exp.Literal, exp.Boolean, exp.Null})
+LEAVES = frozenset({exp.Identifier, exp.Literal, exp.Boolean, exp.Null})
 """Most of the nodes of a tree; none stands below them."""
 
 
@@ -20,10 +20,10 @@ def children(node: exp.Expr) -> list[exp.Expr]:
     found: list[exp.Expr] = []
     for value in node.args.values():
         if isinstance(value, exp.Expr):
-            if type(value) not in _LEAVES:
+            if type(value) not in LEAVES:
                 found.append(value)
         elif type(value) is list:
-            found += [child for child in value if isinstance(child, exp.Expr) and type(child) not in _LEAVES]
+            found += [child for child in value if isinstance(child, exp.Expr) and type(child) not in LEAVES]
     return found
 
 
@@ -31,7 +31,7 @@ def nodes(tree: exp.Expr) -> list[exp.Expr]:
     """Return every node of a tree, breadth first: what `walk` yields."""
     found = [tree]
     for node in found:
-        if type(node) not in _LEAVES:
+        if type(node) not in LEAVES:
             for value in node.args.values():
                 if isinstance(value, exp.Expr):
                     found.append(value)
@@ -47,7 +47,7 @@ def nodes_in_order(tree: exp.Expr) -> list[exp.Expr]:
     while pending:
         node = pending.pop()
         found.append(node)
-        if type(node) not in _LEAVES:
+        if type(node) not in LEAVES:
             for value in reversed(node.args.values()):
                 if isinstance(value, exp.Expr):
                     pending.append(value)
@@ -66,12 +66,14 @@ def has(tree: exp.Expr, *kinds: type[exp.Expr]) -> bool:
     return any(isinstance(node, kinds) for node in nodes(tree))
 
 
-def bare_copy(tree: E) -> E:
-    """Return a copy of a tree without comments, positions and types."""
+def bare_copy(tree: E, *, positions: bool = False) -> E:
+    """Return a copy of a tree without comments and types, and without positions unless they are asked for."""
     root = _blank(tree, None, None, None)
     pending: list[tuple[exp.Expr, exp.Expr]] = [(tree, root)]
     for node, copy in pending:
         arguments = copy.args
+        if positions and node._meta is not None:  # noqa: SLF001 — `meta` would make one for each node
+            copy.meta.update(node._meta)  # noqa: SLF001
         for key, value in node.args.items():
             if isinstance(value, exp.Expr):
                 child = arguments[key] = _blank(value, copy, key, None)

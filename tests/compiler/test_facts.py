@@ -12,7 +12,9 @@ from compiler.canonical import PASSES
 from compiler.deep import with_deep_stack
 from compiler.dialect import parse
 from compiler.encode import encode
+from compiler.lexical import resolve_names
 from compiler.passes.facts import Facts
+from compiler.passes.names import number_names, set_apart
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.resolve import bind_tables
 from rules.engine.types import to_schema
@@ -80,6 +82,23 @@ def encoded(query: exp.Query, _facts: Facts) -> bytes:
     return encode(query)
 
 
+def test_nodes_and_what_their_names_mean_are_kept_while_names_change() -> None:
+    query = parse("SELECT q.a AS a FROM (SELECT 1 AS a) AS q")
+    facts = Facts({})
+    found, names = asked(facts, query), facts.names(query)
+    types = facts.types(query)
+    set_apart(query, facts)
+    assert query.sql() == 'SELECT "~0".a AS a FROM (SELECT 1 AS a) AS "~0"'
+    assert asked(facts, query) == found
+    assert facts.names(query) is names
+    assert facts.types(query) is types, "no column has another name"
+    number_names(query, facts)
+    assert query.sql() == 'SELECT "_t0"."_c0" AS a FROM (SELECT 1 AS "_c0") AS "_t0"'
+    assert facts.names(query) is names
+    assert facts.types(query) is not types
+    assert facts.types(query).of(query.selects[0]) == "int64"
+
+
 def test_no_pass_changes_a_tree_unnoticed() -> None:
     """The trees of all pairs, pass by pass: after each, what the facts say without being told is what is there."""
     schemas = InputSchemas()
@@ -99,6 +118,7 @@ def test_no_pass_changes_a_tree_unnoticed() -> None:
             query = rewrite(query, facts)
             assert asked(facts, query) == nodes(query), rewrite.__name__
             assert facts.of(query, encoded) == encode(query), rewrite.__name__
+            assert facts.names(query) == resolve_names(query), rewrite.__name__
             kept += facts.of(query, encoded) is told
 
     for pair in load_pairs("unequal")[::4]:
