@@ -79,9 +79,7 @@ def compare(size: int, options: argparse.Namespace, results: Results) -> None:
     folder = options.folder / f"{size}x{options.rows}"
     folder.mkdir(parents=True, exist_ok=True)
     tools = tools_of(size, options, folder)
-    environments = options.environments or options.folder / "environments"
-    duckdb = programs(environments, "ninja") / "python"
-    runner = Runner(Subject(size), duckdb, options.limit, options.rows)
+    runner = Runner(Subject(size), options.limit, options.rows)
     done = {tool.name: Counter[str]() for tool in tools}
     for scenario in SCENARIOS:
         for tool, run, last in _turns(tools, scenario, size, options):

@@ -190,4 +190,4 @@ class Ninja(Tool):
 
     def tables(self) -> tuple[Path | None, str]:
         """Models are Parquet files."""
-        return None, f"'{self.folder}/out/{{}}.parquet'"
+        return None, f"{self.folder}/out/{{}}.parquet"

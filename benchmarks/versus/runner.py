@@ -35,11 +35,10 @@ class ToolError(Exception):
 class Runner:
     """What all runs share.
 
-    duckdb: the python that sums up tables in files. limit: seconds, for each command. rows: of each source.
+    limit: seconds, for each command. rows: of each source.
     """
 
     subject: Subject
-    duckdb: Path
     limit: int
     rows: int = ROWS
 
@@ -119,7 +118,7 @@ class Runner:
     def _agrees(self, tool: Tool, done: Counter[str]) -> bool:
         """Are the tables of the sample those that the engine computes from nothing?"""
         database, form = tool.tables()
-        python = tool.programs / "python" if database else self.duckdb
+        python = tool.programs / "python" if database else Path(sys.executable)
         return self._facts(python, database, form) == self._expected(tool, done)
 
     def _expected(self, tool: Tool, done: Counter[str]) -> Mapping[str, Any]:
@@ -142,7 +141,7 @@ class Runner:
             data.symlink_to((tool.folder / "data").resolve())
             command: Command = [sys.executable, HERE / "floor.py", folder, tables, *self.subject.sample]
             subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
-            facts = self._facts(self.duckdb, None, f"'{tables}/{{}}.parquet'")
+            facts = self._facts(Path(sys.executable), None, f"{tables}/{{}}.parquet")
             remembered.write_text(json.dumps(facts), encoding="utf-8")
         found: dict[str, Any] = json.loads(remembered.read_text(encoding="utf-8"))
         return found

@@ -55,7 +55,7 @@ class Tool(ABC):
 
     @abstractmethod
     def tables(self) -> tuple[Path | None, str]:
-        """Return the database, if there is one, and where a model's table is; {} stands for the model."""
+        """Return the database and what a model's table is called there, or None and its file; {} is the model."""
 
     def prepare(self) -> list[Command]:
         """Return what has to be run before a cold build, unmeasured."""
@@ -119,7 +119,7 @@ class Rules(Tool):
 
     def tables(self) -> tuple[Path | None, str]:
         """Products are Parquet files."""
-        return None, f"'{self.folder}/.rules/products/{{}}.parquet'"
+        return None, f"{self.folder}/.rules/products/{{}}.parquet"
 
 
 class EngineFloor(Rules):
@@ -146,7 +146,7 @@ class EngineFloor(Rules):
 
     def tables(self) -> tuple[Path | None, str]:
         """Return its output."""
-        return None, f"'{self.folder}/out/{{}}.parquet'"
+        return None, f"{self.folder}/out/{{}}.parquet"
 
 
 class NoopFloor(Rules):
