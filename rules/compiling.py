@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 _MANY = 60
 """Rules that are worth the second it takes to start helpers."""
 
+_BATCH = 50
+"""Compiled rules that are recorded at once."""
+
 
 @dataclass(frozen=True)
 class CompiledRule:
@@ -235,6 +238,7 @@ class Work:
         with self._index.transaction():
             self._index.remember("schemas", self._fresh_schemas)
             self._index.remember_compiled(self._fresh)
+        self._fresh, self._fresh_schemas = [], {}
 
     def is_new(self, rule: Rule) -> bool:
         """Whether the last state of a rule's product was made of another text, or by another compiler."""
@@ -349,9 +353,11 @@ class Work:
         return located
 
     def remember(self, memo: str, head: Any, body: bytes, lineage: Any) -> None:
-        """Keep what compiling a rule came to."""
+        """Keep what compiling a rule came to, and record it now and then: an interrupt costs little."""
         self._heads[memo] = head
         self._fresh.append((memo, head, body, lineage))
+        if len(self._fresh) == _BATCH:
+            self.save()
 
     def learn(self, key: str, schema: Schema) -> None:
         """Keep a schema that the engine has planned."""
