@@ -19,6 +19,7 @@ from compiler.compile import Compiled, Compiler, Options, OwnFunction
 from compiler.errors import SqlError
 from compiler.functions import ScalarFunction
 from compiler.schema import Schema
+from rules.arrow import plain_type
 from rules.engine.types import storable_schema, to_schema
 from rules.python.faults import Misuse
 
@@ -98,7 +99,8 @@ def _query(stream: Stream, inputs: Mapping[str, Schema]) -> exp.Query:
 
 def _reader(entry: EngineInput) -> pa.RecordBatchReader:
     first = pq.read_schema(entry.files[0])
-    schema = pa.schema([first.field(name) for name in entry.columns])
+    fields = [first.field(name) for name in entry.columns]
+    schema = pa.schema([field.with_type(plain_type(field.type)) for field in fields])
 
     def batches() -> Iterator[pa.RecordBatch]:
         for path in entry.files:

@@ -61,6 +61,15 @@ def test_the_engine_gives_the_same_rows(name: str) -> None:
     assert engine.to_pylist() == explode(batch, "l").to_pylist()
 
 
+def test_views_become_plain() -> None:
+    tags = pa.array([["a", None], []], pa.list_(pa.string_view()))
+    names = pa.array(["x", "y"], pa.string_view())
+    batch = pa.RecordBatch.from_arrays([names, tags], ["name", "tag"])
+    exploded = explode(batch, "tag")
+    assert exploded.to_pylist() == [{"name": "x", "tag": "a"}, {"name": "x", "tag": None}]
+    assert exploded.schema.types == [pa.string(), pa.string()]
+
+
 def test_wrong_columns_are_refused() -> None:
     batch = _batch(CASES["list"])
     with pytest.raises(KeyError, match="the batch has no column 'x'"):
