@@ -7,17 +7,19 @@ from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rules import arrow
     from rules.api import Project
     from rules.errors import UserError, UserErrors
     from rules.python.declaring import rule, sql, var
     from rules.python.functions import udf
 
-__all__ = ["Project", "UserError", "UserErrors", "rule", "sql", "udf", "var"]
+__all__ = ["Project", "UserError", "UserErrors", "arrow", "rule", "sql", "udf", "var"]
 
 _HOMES = {
     "Project": "rules.api",
     "UserError": "rules.errors",
     "UserErrors": "rules.errors",
+    "arrow": "rules.arrow",
     "rule": "rules.python.declaring",
     "sql": "rules.python.declaring",
     "udf": "rules.python.functions",
@@ -47,4 +49,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'rules' has no attribute '{name}'")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    home = import_module(_HOMES[name])
+    return home if _HOMES[name] == f"rules.{name}" else getattr(home, name)

@@ -237,6 +237,8 @@ class Project:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        from rules.arrow import plain_type
+
         file = pq.ParquetFile(self.path(name))
         wanted = file.schema_arrow.names if columns is None else list(columns)
         missing = [column for column in wanted if column not in file.schema_arrow.names]
@@ -244,12 +246,13 @@ class Project:
             file.close()
             hint = f"its columns: {', '.join(file.schema_arrow.names)}"
             raise UserError(f"unknown column '{missing[0]}' of {name}", code="unknown-column", hint=hint)
-        schema = pa.schema([file.schema_arrow.field(column) for column in wanted])
+        fields = [file.schema_arrow.field(column) for column in wanted]
+        schema = pa.schema([field.with_type(plain_type(field.type)) for field in fields])
 
         def batches() -> Iterator[pa.RecordBatch]:
             with file:
                 for batch in file.iter_batches(columns=wanted, use_threads=False):
-                    yield batch.select(wanted)
+                    yield batch.select(wanted).cast(schema)
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 

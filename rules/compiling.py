@@ -30,7 +30,7 @@ from rules.errors import FAILED, UserError, Where
 from rules.load import COMPILER, Rule, user_error
 from rules.profiles import Profile
 from rules.project import Project
-from rules.python.files import Declared, DeclaredFunction, PythonFiles
+from rules.python.files import Declared, DeclaredFunction, PythonFiles, stream_of
 
 if TYPE_CHECKING:
     from rules.store import Store
@@ -318,7 +318,12 @@ class Work:
         inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
         try:
             compiler = self._compiler_of(inputs)
-            if rule.in_python:
+            if rule.streams is not None:
+                from rules.python.streaming import compile_stream
+
+                known = {table: schema_of(self.known[self.resolve(table) or ""]) for table in rule.parsed.tables}
+                result = compile_stream(compiler, stream_of(rule.streams), known, options_of(rule), self.resolve)
+            elif rule.in_python:
                 rule, meant, executed = self._call(rule, compiler)
                 memo = self.memo(rule)
                 result = compiler.compile_rule(meant, options_of(rule), self.resolve, executed)

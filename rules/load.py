@@ -47,7 +47,8 @@ class Rule:
     """A rule as its file says it.
 
     path: relative to the project, "/" between folders. digest: of the file's bytes; of a rule in Python, also of all
-    that the file imports from the project. line: where the function of a rule in Python stands.
+    that the file imports from the project. line: where the function of a rule in Python stands. streams: what it
+    declares if it runs over streams.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Rule:
     options: RuleOptions
     parsed: Parsed
     line: int | None = None
+    streams: Mapping[str, Any] | None = None
 
     @property
     def in_python(self) -> bool:
@@ -150,7 +152,7 @@ def _load_python(project: Project, found: RuleSet, path: str, digest: str, names
         name = names.take(one.name, Where(path, one.line), "give it another: @rule(name=…)")
         # Which variables it asks for is known only when it is called: any of them may matter.
         parsed = Parsed(one.inputs, tuple(sorted(project.variables)))
-        found.rules[name] = Rule(name, path, one.digest, one.options, parsed, one.line)
+        found.rules[name] = Rule(name, path, one.digest, one.options, parsed, one.line, one.streams)
 
 
 def user_error(error: SqlError, path: str) -> UserError:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rules import evidence
-from rules.compiling import CompiledRule, load_body
+from rules.compiling import CompiledRule, load_body, make_resolver
 from rules.engine.execute import EngineFunction, EngineInput, Executed, execute
 from rules.engine.session import EngineError
 from rules.errors import FAILED, UserError, Where
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -53,7 +54,10 @@ class Runner:
         functions = [self._function(name, faults) for name in self.called(rule)]
         try:
             _require_unchanged(sources, outside)
-            executed = execute(sql, inputs, rule.schema, target, self.profile, functions)
+            if rule.rule.streams is not None:
+                executed = self._run_stream(rule, inputs, target)
+            else:
+                executed = execute(sql, inputs, rule.schema, target, self.profile, functions)
             _require_unchanged(sources, outside)
             if self.profile.evidence:
                 evidence.keep(folder, self.build, name, sql, self.profile, inputs)
@@ -76,7 +80,26 @@ class Runner:
     def called(rule: CompiledRule) -> list[str]:
         """Return the functions of the project that a rule calls."""
         found = rule.node.parts.get("functions", {})
-        return sorted(found) if isinstance(found, dict) else []
+        return sorted(found) if isinstance(found, dict) and rule.rule.streams is None else []
+
+    def _run_stream(self, rule: CompiledRule, inputs: Sequence[EngineInput], target: Path) -> Executed:
+        """Run a rule over streams. Raises `UserError`."""
+        from rules.engine.execute import executed_file
+        from rules.python.files import stream_of
+        from rules.python.streaming import run_stream
+
+        one = rule.rule
+        assert one.streams is not None
+        function = self.python.rule(one.path, one.name).function
+        by_name = {entry.name: entry for entry in inputs}
+        resolve = make_resolver(by_name)
+        started = time.perf_counter()
+        try:
+            given = {table: by_name[resolve(table) or ""] for table in one.parsed.tables}
+            run_stream(function, stream_of(one.streams), given, target)
+        except Exception as error:
+            raise self.python.located(error, one.path, one.line) from error
+        return executed_file(target, rule.schema, started)
 
     def _function(self, name: str, faults: list[UserError]) -> EngineFunction:
         """Return a function of the project for the engine; what it raises is noted, located, in `faults`."""

@@ -75,6 +75,11 @@ def execute(
         raise
     except Exception as error:  # the engine raises plain Exception for whatever goes wrong at run time
         raise EngineError(clean_message(error)) from error
+    return executed_file(target, schema, started)
+
+
+def executed_file(target: Path, schema: Schema, started: float) -> Executed:
+    """Digest what has been written; started: when that was begun. Raises `EngineError`."""
     digest = digest_file(target, schema)
     types = {column.name: column.type for column in schema.columns}
     columns = {name: (types[name], value) for name, value in digest.columns.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import CellType, CodeType, FunctionType
@@ -16,11 +16,20 @@ _recordings: list[Recording] = []
 _calls: list[Call] = []
 
 
+@dataclass(frozen=True)
+class Streams:
+    """What a rule with engine="arrow" declares: names and Arrow types of what it yields, what it reads of inputs."""
+
+    output: tuple[tuple[str, Any], ...]
+    reads: Mapping[str, tuple[str, ...]]
+
+
 class PythonRule:
     """A function that is a rule. Called, it is the function."""
 
-    def __init__(self, function: Callable[..., Any], name: str, options: RuleOptions) -> None:
+    def __init__(self, function: FunctionType, name: str, options: RuleOptions, streams: Streams | None = None) -> None:
         self.function = function
+        self.streams = streams
         self.name = name
         self.options = options
         self.inputs = _inputs(function, name)
@@ -103,8 +112,11 @@ def rule(
     key: Sequence[str] = (),
     volatile: bool = False,
     tier: Literal[0, 1, 2] = 0,
+    engine: Literal["ibis", "arrow"] = "ibis",
+    output: Any = None,
+    reads: Mapping[str, Sequence[str]] | None = None,
 ) -> Callable[[Callable[..., Any]], PythonRule]: ...
-def rule(
+def rule(  # noqa: PLR0913 — the options of a rule
     function: Callable[..., Any] | None = None,
     /,
     *,
@@ -114,20 +126,27 @@ def rule(
     key: Sequence[str] = (),
     volatile: bool = False,
     tier: Literal[0, 1, 2] = 0,
+    engine: Literal["ibis", "arrow"] = "ibis",
+    output: Any = None,
+    reads: Mapping[str, Sequence[str]] | None = None,
 ) -> Any:
     """Make a function a rule: its parameters are its inputs, as Ibis tables, and its result is an Ibis expression.
 
     A parameter with a default is no input. A function that yields other rules declares those, and is none itself.
+
+    With engine="arrow", the inputs come as `pyarrow.RecordBatchReader`s and the function yields batches. output: their
+    schema, a `pyarrow.Schema` or a dict of Arrow types. reads: by input, the columns that it reads, else all.
     """
 
     def declare(function: Callable[..., Any]) -> Any:
         if not isinstance(function, FunctionType):
             raise Misuse(f"@rule stands before a function, not {type(function).__name__}")
-        if inspect.isgeneratorfunction(function):
+        streams = _streams(engine, output, reads)
+        if inspect.isgeneratorfunction(function) and streams is None:
             return _generate(function)
         told = description if description is not None else _first_sentence(function.__doc__)
         options = RuleOptions(told, _texts("tags", tags), _texts("key", key), _flag(volatile), _tier(tier))
-        made = PythonRule(_closed(function), name if name is not None else function.__name__, options)
+        made = PythonRule(_closed(function), name if name is not None else function.__name__, options, streams)
         if _recordings:
             _recordings[-1].add(made)
         return made
@@ -167,7 +186,26 @@ def _generate(function: FunctionType) -> list[PythonRule]:
     return made
 
 
-def _inputs(function: Callable[..., Any], name: str) -> tuple[str, ...]:
+def _streams(engine: str, output: Any, reads: Mapping[str, Sequence[str]] | None) -> Streams | None:
+    if engine not in {"ibis", "arrow"}:
+        raise Misuse("'engine' must be 'ibis' or 'arrow'")
+    if engine == "ibis":
+        if output is not None or reads is not None:
+            raise Misuse("'output' and 'reads' are for rules over streams", "add engine='arrow', or leave them out")
+        return None
+    import pyarrow as pa
+
+    try:
+        schema = output if isinstance(output, pa.Schema) else pa.schema(list((output or {}).items()))
+    except (TypeError, AttributeError, pa.ArrowInvalid) as error:
+        raise Misuse(f"'output' is no schema: {error}", 'write output={"id": pa.int64(), …}') from error
+    if not schema.names:
+        raise Misuse("a rule over streams declares what it yields", 'add output={"id": pa.int64(), …}')
+    read = {name: _texts("reads", columns) for name, columns in (reads or {}).items()}
+    return Streams(tuple((field.name, field.type) for field in schema), read)
+
+
+def _inputs(function: FunctionType, name: str) -> tuple[str, ...]:
     parameters = inspect.signature(function).parameters.values()
     for parameter in parameters:
         if parameter.kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:

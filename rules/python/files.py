@@ -32,19 +32,24 @@ if TYPE_CHECKING:
     from rules.python.declaring import PythonRule, Recording
     from rules.python.functions import RegisteredFunction
     from rules.python.importing import ProjectModules
+    from rules.python.streaming import Stream
 
 SchemaOf = Callable[["exp.Query"], "Schema"]
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A rule as its file declares it. digest: of all that calling it may depend on, but its inputs."""
+    """A rule as its file declares it.
+
+    digest: of all that calling it may depend on, but its inputs. streams: of a rule over streams, see `stream_of`.
+    """
 
     name: str
     line: int
     inputs: tuple[str, ...]
     options: RuleOptions
     digest: str
+    streams: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -205,7 +210,7 @@ class PythonFiles:
                 for name, value in sorted(self._variables.get(one, {}).items())
             },
             "rules": [
-                [rule.name, rule.line, list(rule.inputs), msgspec.to_builtins(rule.options)]
+                [rule.name, rule.line, list(rule.inputs), msgspec.to_builtins(rule.options), self._streams(rule, path)]
                 for rule in self._rules[path].values()
             ],
         }
@@ -218,6 +223,34 @@ class PythonFiles:
         names = {"names": [rule.name for rule in self._rules[path].values()]}
         self._index.remember("parsed", {self._memo(path): record, f"python names {path}": names})
         return record
+
+    def _streams(self, rule: PythonRule, path: str) -> dict[str, Any] | None:
+        """Return what a rule over streams declares, and the digest of its code. Raises `UserError`."""
+        if rule.streams is None:
+            return None
+        import pyarrow as pa
+
+        from rules.python.meaning import digest_of_function
+
+        schema = pa.schema(list(rule.streams.output))
+        try:
+            code = digest_of_function(rule.function, self._is_ours)
+        except Misuse as error:
+            raise located(error, self._root, path, rule.line) from error
+        return {
+            "output": base64.b64encode(schema.serialize().to_pybytes()).decode(),
+            "reads": {name: list(columns) for name, columns in rule.streams.reads.items()},
+            "digest": fingerprint(
+                {"code": code, "output": [str(kind) for _, kind in rule.streams.output], "pyarrow": pa.__version__}
+            ),
+        }
+
+    def rule(self, path: str, name: str) -> PythonRule:
+        """Return a rule itself, imported if it has not been. Raises `UserError`."""
+        with self._lock:
+            if path not in self._rules:
+                self._import(path)
+            return self._rules[path][name]
 
     def _described(self, function: RegisteredFunction, file: str) -> tuple[str, str, str]:
         """Return the signature, volatility and digest of a function. Raises `UserError`."""
@@ -282,6 +315,16 @@ class _Importing:
         raise Misuse("rules.sql is for the inside of a rule", "call it in the function, not beside it")
 
 
+def stream_of(record: Mapping[str, Any]) -> Stream:
+    """Return what a rule over streams declares."""
+    import pyarrow as pa
+
+    from rules.python.streaming import Stream
+
+    output = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(record["output"])))
+    return Stream(output, record["reads"], record["digest"])
+
+
 def _declared(record: Mapping[str, Any]) -> list[Declared]:
     source = fingerprint({"file": record["digest"], "imports": record["imports"], "variables": record["variables"]})
     return [
@@ -291,6 +334,7 @@ def _declared(record: Mapping[str, Any]) -> list[Declared]:
             tuple(inputs),
             msgspec.convert(options, RuleOptions),
             fingerprint({"file": source, "rule": name}),
+            streams,
         )
-        for name, line, inputs, options in record["rules"]
+        for name, line, inputs, options, streams in record["rules"]
     ]

@@ -52,17 +52,33 @@ class _Meaning:
         scope = symtable.symtable("".join(lines), function.__code__.co_filename, "exec")
         local = _local_names(scope, node)
         tree = _Tree(local - _fixed_names(node))
+        self._refuse_inner_imports(node, function)
         captured = {
             name: cell.cell_contents
             for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
         }
         reached = []
-        for path in dict.fromkeys(_paths(node, local - captured.keys())):
+        for path in dict.fromkeys(_paths(_undecorated(node), local - captured.keys())):
             value = self._resolve(path, captured, function.__globals__)
             reached.append([".".join(path), value])
         defaults = [self._of_value(value) for value in function.__defaults__ or ()]
         named = {key: self._of_value(value) for key, value in (function.__kwdefaults__ or {}).items()}
-        return ["function", tree.dump(node), reached, defaults, named]
+        return ["function", tree.dump(_undecorated(node)), reached, defaults, named]
+
+    def _refuse_inner_imports(self, node: ast.AST, function: types.FunctionType) -> None:
+        """Refuse project modules that are imported when the function runs: nobody would know what they held then."""
+        space = function.__globals__.get("__builtins__")
+        imports = space["__import__"] if isinstance(space, dict) else builtins.__import__
+        for inner in ast.walk(node):
+            if not isinstance(inner, ast.Import | ast.ImportFrom):
+                continue
+            relative = isinstance(inner, ast.ImportFrom) and inner.level > 0
+            named = [inner.module or ""] if isinstance(inner, ast.ImportFrom) else [one.name for one in inner.names]
+            for name in named:
+                ours = relative or self._is_ours(getattr(imports(name, function.__globals__), "__file__", "") or "")
+                if ours:
+                    message = f"a function imports '{name or '.'}' of the project when it is called"
+                    raise Misuse(message, "import it at the top of the file")
 
     def _resolve(self, path: tuple[str, ...], captured: dict[str, Any], known: dict[str, Any]) -> Any:
         """Return the meaning of a dotted name: modules are followed to what is taken from them."""
@@ -147,7 +163,7 @@ class _Tree:
             fields = {
                 name: self.dump(self._named(node, name, value))
                 for name, value in ast.iter_fields(node)
-                if name not in {"annotation", "returns", "type_comment", "decorator_list", "ctx", "kind", "type_params"}
+                if name not in {"annotation", "returns", "type_comment", "ctx", "kind", "type_params"}
                 and value is not None
                 and value != []
             }
@@ -176,6 +192,15 @@ def _definition(code: types.CodeType) -> tuple[ast.AST, list[str]]:
         if isinstance(node, ast.Lambda) and code.co_name == "<lambda>" and node.lineno == code.co_firstlineno:
             return node, lines
     raise Misuse(f"the source of '{code.co_name}' cannot be found", "define it with def in a file of the project")
+
+
+def _undecorated(node: ast.AST) -> ast.AST:
+    """Return a function's node without its own decorators, which made of it what it is called by."""
+    if isinstance(node, ast.Lambda):
+        return node
+    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    fields = dict(ast.iter_fields(node)) | {"decorator_list": []}
+    return type(node)(**fields)
 
 
 def _local_names(module: symtable.SymbolTable, node: ast.AST) -> set[str]:
@@ -223,7 +248,7 @@ def _paths(node: ast.AST, local: set[str]) -> Iterator[tuple[str, ...]]:
     if isinstance(node, ast.Name) and node.id not in local:
         yield (node.id,)
     for name, value in ast.iter_fields(node):
-        if name in {"annotation", "returns", "decorator_list"}:
+        if name in {"annotation", "returns"}:
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):

@@ -208,6 +208,10 @@ WRONG = {
         "'f' has no parameters, and so would not know how many rows there are",
     ),
     "capital": ("@udf.python\ndef F(x: int) -> int: ...", "'F' is no usable name of a function"),
+    "imports late": (
+        "@udf.python\ndef f(x: int) -> int:\n    import weights\n    return weights.FACTOR",
+        "a function imports 'weights' of the project when it is called",
+    ),
     "captures": (
         "state = object()\n@udf.python\ndef f(x: int) -> int:\n    return state",
         "a function uses a value of type object, whose content cannot be compared",

@@ -1,0 +1,136 @@
+"""Rules over Arrow streams: what SQL cannot say, batch by batch, in bounded memory.
+
+For keys, lineage and edits such a rule is a query that nothing runs: every output, and which rows there are, depends on
+every column that it reads. Its code is in the fingerprint as that of a function is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlglot import exp
+
+from compiler.compile import Compiled, Compiler, Options, OwnFunction
+from compiler.errors import SqlError
+from compiler.functions import ScalarFunction
+from compiler.schema import Schema
+from rules.arrow import plain_type
+from rules.engine.types import storable_schema, to_schema
+from rules.python.faults import Misuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rules.engine.execute import EngineInput
+
+CALL = "python_rule"
+"""What the code of such a rule is called in its query."""
+_BATCH = 1 << 16
+_ROW_GROUP = 1 << 18
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A rule over streams as its file declares it: the schema that it yields, the columns it reads, its code's digest.
+
+    reads: by parameter; one that is not here is read whole.
+    """
+
+    output: pa.Schema
+    reads: Mapping[str, Sequence[str]]
+    digest: str
+
+
+def compile_stream(
+    compiler: Compiler, stream: Stream, inputs: Mapping[str, Schema], options: Options, resolve: Callable[..., Any]
+) -> Compiled:
+    """Compile a rule over streams. inputs: schemas, by parameter. Raises `SqlError`."""
+    if options.tier == 2:  # noqa: PLR2004
+        raise SqlError("a rule over streams is not put in order", hint="leave tier out, or order it in a rule above")
+    unknown = next((name for name in stream.reads if name not in inputs), None)
+    if unknown is not None:
+        raise SqlError(f"'reads' names '{unknown}', which is no input", hint=f"inputs: {', '.join(inputs)}")
+    schema = to_schema(storable_schema(stream.output))
+    own = {**compiler.own, CALL: OwnFunction(CALL, 0, "immutable", stream.digest)}
+    planned = replace(compiler, own=own, known_schema=lambda _key: schema)
+    result = planned.compile_rule(_query(stream, inputs), options, resolve)
+    return replace(
+        result,
+        traits=replace(result.traits, order_dependent=True),
+        shape=replace(result.shape, in_order=False),
+    )
+
+
+def run_stream(function: Any, stream: Stream, inputs: Mapping[str, EngineInput], target: Path) -> None:
+    """Run a rule over streams, and write what it yields. Raises `Misuse`, and what its code raises."""
+    schema = storable_schema(stream.output)
+    readers = {name: _reader(entry) for name, entry in inputs.items()}
+    with pq.ParquetWriter(target, schema, compression="zstd", compression_level=3) as writer:
+        pending: list[pa.RecordBatch] = []
+        for batch in _batches(function(**readers)):
+            pending.append(_checked(batch, schema))
+            if sum(one.num_rows for one in pending) >= _ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(pending, schema))
+                pending = []
+        if pending:
+            writer.write_table(pa.Table.from_batches(pending, schema))
+
+
+def _query(stream: Stream, inputs: Mapping[str, Schema]) -> exp.Query:
+    """SELECT python_rule(1, a.x, b.y) AS first, … FROM a CROSS JOIN b WHERE python_rule(0, a.x, b.y)."""
+    columns = [(name, column) for name, schema in inputs.items() for column in stream.reads.get(name, schema.names)]
+
+    def call(number: int) -> exp.Expr:
+        read = [exp.column(column, table=name, quoted=True) for name, column in columns]
+        return ScalarFunction(this=CALL, expressions=[exp.Literal.number(number), *read])
+
+    outputs = [exp.alias_(call(number), name, quoted=True) for number, name in enumerate(stream.output.names, 1)]
+    query = exp.select(*outputs)
+    for number, name in enumerate(inputs):
+        table = exp.Table(this=exp.to_identifier(name, quoted=True))
+        query = query.from_(table) if number == 0 else query.join(table, join_type="cross")
+    return query.where(call(0))
+
+
+def _reader(entry: EngineInput) -> pa.RecordBatchReader:
+    first = pq.read_schema(entry.files[0])
+    fields = [first.field(name) for name in entry.columns]
+    schema = pa.schema([field.with_type(plain_type(field.type)) for field in fields])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for path in entry.files:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(_BATCH, columns=list(entry.columns), use_threads=False):
+                    yield batch.select(schema.names).cast(schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _batches(found: Any) -> Iterator[Any]:
+    if isinstance(found, pa.RecordBatch | pa.Table):
+        found = [found]
+    if found is None or isinstance(found, str | bytes) or not hasattr(found, "__iter__"):
+        kind = "nothing" if found is None else type(found).__name__
+        raise Misuse(f"the rule returns {kind}, not batches", "yield pyarrow.RecordBatch, one after the other")
+    for item in found:
+        if isinstance(item, pa.Table):
+            yield from item.to_batches(_BATCH)
+        else:
+            yield item
+
+
+def _checked(batch: Any, schema: pa.Schema) -> pa.RecordBatch:
+    if not isinstance(batch, pa.RecordBatch):
+        raise Misuse(f"the rule yields {type(batch).__name__}, not pyarrow.RecordBatch")
+    if sorted(batch.schema.names) != sorted(schema.names):
+        told = {"declared": ", ".join(schema.names), "yielded": ", ".join(batch.schema.names)}
+        raise Misuse("the rule yields other columns than it declares", "see output=… of @rule", told)
+    try:
+        return batch.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise Misuse(f"what the rule yields is not of the declared types: {error}", "see output=… of @rule") from error
