@@ -22,7 +22,7 @@ from benchmarks.versus.environments import PINS, programs
 from benchmarks.versus.peers import Dbt, Ninja, Sqlmesh
 from benchmarks.versus.publish import publish
 from benchmarks.versus.report import markdown
-from benchmarks.versus.results import Results, machine
+from benchmarks.versus.results import Results, code, machine
 from benchmarks.versus.runner import Runner
 from benchmarks.versus.scenarios import SCENARIOS, Subject
 from benchmarks.versus.tools import ROOT, EngineFloor, NoopFloor, Rules, Tool
@@ -30,6 +30,8 @@ from benchmarks.versus.tools import ROOT, EngineFloor, NoopFloor, Rules, Tool
 OURS = (Rules, EngineFloor, NoopFloor)
 PEERS = (Dbt, Sqlmesh, Ninja)
 TOOLS = {kind.name: kind for kind in (*OURS, *PEERS)}
+
+PACKAGES = ("rules", "compiler", "cache", "graph")
 
 _COLD_MODELS = {False: 3000, True: 1000}  # a cold build is repeated up to so many models, by is_peer
 
@@ -113,7 +115,12 @@ def main() -> None:
     """Run the command line."""
     options = parser().parse_args()
     path = options.folder / "results.json"
-    about = {**machine(), "rows": str(options.rows), **{name: pins[0] for name, pins in PINS.items()}}
+    about = {
+        **machine(),
+        "rules": code(ROOT, PACKAGES),
+        "rows": str(options.rows),
+        **{name: pins[0] for name, pins in PINS.items()},
+    }
     try:
         results = Results.load(path, {} if options.report else about)
     except ValueError as error:
