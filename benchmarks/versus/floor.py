@@ -9,6 +9,7 @@ what they read are computed: what other tools have computed is compared with tha
 from __future__ import annotations
 
 import sys
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -31,24 +32,33 @@ def compute(sql: str, inputs: Mapping[str, Path], target: Path) -> None:
 def compute_all(project: Path, target: Path, rules: Mapping[str, str], wanted: Iterable[str]) -> None:
     """Run queries, inputs first, two at a time."""
     chosen = set(wanted)
-    waiting = {name: {one for one in inputs_of(sql) if one in chosen} for name, sql in rules.items() if name in chosen}
-    running: dict[Future[None], str] = {}
     target.mkdir(parents=True, exist_ok=True)
+    missing = {name: {one for one in inputs_of(sql) if one in chosen} for name, sql in rules.items() if name in chosen}
+    readers = defaultdict[str, list[str]](list)
+    for name, inputs in missing.items():
+        for one in inputs:
+            readers[one].append(name)
+    running: dict[Future[None], str] = {}
 
     def place(name: str) -> Path:
         return target / f"{name}.parquet" if name in rules else project / "data" / f"{name}.parquet"
 
+    def start(name: str) -> None:
+        inputs = {one: place(one) for one in inputs_of(rules[name])}
+        running[pool.submit(compute, rules[name], inputs, place(name))] = name
+
     with ThreadPoolExecutor(_THREADS) as pool:
-        while waiting or running:
-            for name in [name for name, inputs in waiting.items() if not inputs]:
-                del waiting[name]
-                files = {one: place(one) for one in inputs_of(rules[name])}
-                running[pool.submit(compute, rules[name], files, place(name))] = name
+        ready = deque(name for name, inputs in missing.items() if not inputs)
+        while ready or running:
+            while ready and len(running) < _THREADS:
+                start(ready.popleft())
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 future.result()
                 done = running.pop(future)
-                for inputs in waiting.values():
-                    inputs.discard(done)
+                for reader in readers[done]:
+                    missing[reader].discard(done)
+                    if not missing[reader]:
+                        ready.append(reader)
 
 
 def main() -> None:
