@@ -68,6 +68,16 @@ def with_tables(sql: str, named: Mapping[str, str]) -> str:
     return _TABLE.sub(lambda found: found[0].replace(f" {found[1]} ", f" {named[found[1]]} "), sql)
 
 
+def reach(rules: Mapping[str, str]) -> dict[str, int]:
+    """Return for each rule how many others read it, directly or not."""
+    below = dict.fromkeys(rules, 0)  # a bit for each rule
+    for number, name in reversed(list(enumerate(rules))):
+        for one in inputs_of(rules[name]):
+            if one in below:
+                below[one] |= below[name] | 1 << number
+    return {name: bits.bit_count() for name, bits in below.items()}
+
+
 def readers(rules: Mapping[str, str], changed: str) -> set[str]:
     """Return all that reads a source or a rule, directly or not."""
     found = {changed}
@@ -80,9 +90,9 @@ def readers(rules: Mapping[str, str], changed: str) -> set[str]:
 def ancestors(rules: Mapping[str, str], wanted: set[str]) -> set[str]:
     """Return the rules that have to be computed for some of them, those included."""
     found = set(wanted)
-    for name, sql in reversed(list(rules.items())):
+    for name in reversed(list(rules)):
         if name in found:
-            found.update(one for one in inputs_of(sql) if one in rules)
+            found.update(one for one in inputs_of(rules[name]) if one in rules)
     return found
 
 

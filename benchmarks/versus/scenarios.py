@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from benchmarks.generated import ancestors, inputs_of, queries, readers
+from benchmarks.generated import ancestors, inputs_of, queries, reach, readers
 
 SCENARIOS = {
     "cold": "everything, from nothing",
@@ -43,7 +43,8 @@ class Subject:
     def root(self) -> str:
         """The staging model that most depends on; none of those that show a source's note."""
         staging = [name for name, sql in self.rules.items() if name.startswith("stg_") and "note" not in sql]
-        return max(staging, key=lambda name: len(readers(self.rules, name)))
+        reached = reach(self.rules)
+        return max(staging, key=reached.__getitem__)
 
     @cached_property
     def leaf(self) -> str:
@@ -60,11 +61,11 @@ class Subject:
     @cached_property
     def sample(self) -> tuple[str, ...]:
         """Models in which to compare what tools have computed: all that is edited, and some with what they read."""
-        cost = {name: len(ancestors(self.rules, {name})) for name in self.rules}
-        below = sorted(readers(self.rules, self.root), key=lambda name: (cost[name], name))
-        deepest = max(cost, key=cost.__getitem__) if self.size <= 100 else below[len(below) // 2]  # noqa: PLR2004
+        below = readers(self.rules, self.root)
+        cost = {name: len(ancestors(self.rules, {name})) for name in below}
+        nearest = sorted(below, key=lambda name: (cost[name], name))
         showing = next(name for name, sql in self.rules.items() if "s.note" in sql)
-        wanted = [self.root, self.leaf, showing, deepest, *below]
+        wanted = [self.root, self.leaf, showing, nearest[-1], *nearest]
         return tuple(dict.fromkeys(wanted))[:_SAMPLE]
 
     def texts(self, done: Mapping[str, int]) -> dict[str, str]:
