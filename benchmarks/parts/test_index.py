@@ -11,7 +11,7 @@ from cache.index import Index
 
 def test_open(benchmark: Any, built: Built) -> None:
     """Open it and close it."""
-    benchmark(lambda: Index(built.store.index.path, existing=True).close())
+    benchmark(lambda: Index(built.root / ".rules" / "index.sqlite", existing=True).close())
 
 
 def test_products(benchmark: Any, built: Built) -> None:
