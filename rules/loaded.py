@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from graph.dag import Dag
 from rules import noop
 from rules.compiling import CompiledRule, compile_rules, make_dag
+from rules.contracts.loading import with_contracts
 from rules.errors import UserError, UserErrors
 from rules.files import FileDigests
 from rules.load import Rule, load_rules
@@ -93,15 +94,16 @@ def load_at(
     """Load the rules of a project that reads `sources`. files: digests of its rule files. Raises as `load` does."""
     settings = project.profile(profile)
     found = load_rules(project, store.index, files)
-    if found.unloaded and not keep_going:
-        raise UserErrors(list(dict.fromkeys(found.unloaded.values())))
-    dag, broken = make_dag(project, found.rules)
+    rules, wrong = with_contracts(project, store.index, found)
+    if wrong and not keep_going:
+        raise UserErrors(list(dict.fromkeys(wrong.values())))
+    dag, broken = make_dag(project, rules)
     return Loaded(
         project,
         settings,
-        found.rules,
+        rules,
         dag,
-        broken | found.unloaded,
+        broken | wrong,
         sources,
         files,
         store,

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
+from rules.contracts.tables import Contract, flaw
 from rules.errors import UserError, Where
 from rules.places import closest, key_places
 from rules.profiles import PROFILES, Profile
 from rules.roots import FILE
-from rules.toml_types import did_you_mean, kind_of, wrong_type
+from rules.toml_types import did_you_mean, kind_of, wrong_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
 Format = Literal["parquet", "csv", "json", "arrow"]
-TABLES = ("project", "sources", "vars", "policy", "profiles")
+TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -57,7 +58,7 @@ class ProfileTable(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Project:
-    """A project's configuration. `root` is absolute."""
+    """A project's configuration. `root` is absolute. contracts: those that rules.toml declares, by product."""
 
     root: Path
     name: str
@@ -65,6 +66,7 @@ class Project:
     sources: dict[str, Source]
     variables: dict[str, Value]
     profiles: dict[str, Profile] = field(default_factory=dict)
+    contracts: dict[str, Contract] = field(default_factory=dict)
 
     def profile(self, name: str) -> Profile:
         """Return the profile called `name`. Raises `UserError`."""
@@ -96,7 +98,8 @@ def load_project(root: Path) -> Project:
         raise UserError(f"unknown key '{key}' in [policy]", code="config", where=_where(text, "policy", key))
     variables = {name: _value(text, name, value) for name, value in raw.get("vars", {}).items()}
     folders = tuple(dict.fromkeys(os.path.normpath(folder) for folder in table.rules))
-    return Project(root, table.name, folders, sources, variables, PROFILES | overrides)
+    contracts = {name: _contract(text, name, value) for name, value in raw.get("contracts", {}).items()}
+    return Project(root, table.name, folders, sources, variables, PROFILES | overrides, contracts)
 
 
 def config_where(root: Path, *path: str) -> Where:
@@ -152,19 +155,9 @@ def _checked(text: str, value: Any, kind: type[T], path: tuple[str, ...]) -> T:
         raise UserError(
             message, code="config", where=_where(text, *path), hint=f"write [{dotted}] on a line of its own"
         )
-    known = [item.name for item in msgspec.structs.fields(kind)]
-    for key in value:
-        if key not in known:
-            message = f"unknown key '{key}' in [{dotted}]"
-            raise UserError(message, code="config", where=_where(text, *path, key), hint=did_you_mean(key, known))
-    for item in msgspec.structs.fields(kind):
-        if item.required and item.name not in value:
-            message = f"missing key '{item.name}' in [{dotted}]"
-            raise UserError(message, code="config", where=_where(text, *path), hint=f'add {item.name} = "…"')
-        if item.name in value:
-            wrong = wrong_type(value[item.name], item.type, (*path, item.name))
-            if wrong is not None:
-                raise UserError(wrong.message, code="config", where=_where(text, *wrong.path), hint=wrong.hint)
+    wrong = wrong_table(value, kind, path, "key")
+    if wrong is not None:
+        raise UserError(wrong.message, code="config", where=_where(text, *wrong.path), hint=wrong.hint)
     return msgspec.convert(value, kind)
 
 
@@ -176,6 +169,15 @@ def _source(text: str, name: str, value: Any) -> Source:
             "'delimiter' must be a single ASCII character", code="config", where=where, hint='for tabs: "\\t"'
         )
     return source
+
+
+def _contract(text: str, name: str, value: Any) -> Contract:
+    contract = _checked(text, value, Contract, ("contracts", name))
+    wrong = flaw(contract)
+    if wrong is not None:
+        where = _where(text, "contracts", name, *wrong.path)
+        raise UserError(wrong.message, code="config", where=where, hint=wrong.hint)
+    return contract
 
 
 def _require_distinct(text: str, sources: dict[str, Source]) -> None:

@@ -145,7 +145,13 @@ def rule(  # noqa: PLR0913 — the options of a rule
         if inspect.isgeneratorfunction(function) and streams is None:
             return _generate(function)
         told = description if description is not None else _first_sentence(function.__doc__)
-        options = RuleOptions(told, _texts("tags", tags), _texts("key", key), _flag(volatile), _tier(tier))
+        options = RuleOptions(
+            description=told,
+            tags=_texts("tags", tags),
+            key=_texts("key", key),
+            volatile=_flag(volatile),
+            tier=_tier(tier),
+        )
         made = PythonRule(_closed(function), name if name is not None else function.__name__, options, streams)
         if _recordings:
             _recordings[-1].add(made)
