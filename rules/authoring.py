@@ -79,6 +79,12 @@ def option_place(text: str, path: str, *keys: str) -> Where:
     return Where(path, 1, 1) if block is None else Where(path, *block.place(*closest(key_places(block.toml), keys)))
 
 
+def block_lines(text: str, path: str) -> tuple[int, int] | None:
+    """Return the 0-based lines that open and close the options block; None if there is none. Raises `UserError`."""
+    block = _block(text, path)
+    return None if block is None else (block.line - 2, block.line - 1 + len(block.margins))
+
+
 def _block(text: str, path: str) -> _Block | None:
     lines = text.split("\n")
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
