@@ -293,7 +293,7 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
         index.drop_products(gone)
         if report.audit.differing:
             index.forget_built()
-        elif complete and not volatile:
+        elif complete and not volatile and not project.given:
             built = noop.built_snapshot(project, prepared.profile, prepared.files, prepared.sources, report, store)
             index.set_snapshot("built", built)
 

@@ -25,7 +25,7 @@ class Loaded:
     """The loaded rules of a project.
 
     broken: what is wrong with rules, added to by compiling. trust_engine: see `compile_rules`. lasting: whether the
-    files are those of the work tree, and not of a commit.
+    files are those of the work tree, and not of a commit, and say all.
     """
 
     project: Project
@@ -82,10 +82,10 @@ def load(
     files = FileDigests(project.root, store.index)
     # Digested, then read again now that the store is ours: an edit from here on shows in the next no-op check.
     files.digest(FILE)
-    project = load_project(project.root)
+    project = load_project(project.root, project.given)
     sources = Sources(project, store.index, store.objects, files)
     loaded = load_at(project, profile, store, sources, files, keep_going=keep_going)
-    return replace(loaded, trust_engine=trust_engine, lasting=True)
+    return replace(loaded, trust_engine=trust_engine, lasting=not project.given)
 
 
 def load_at(

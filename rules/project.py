@@ -18,8 +18,10 @@ from rules.places import closest, key_places
 from rules.profiles import PROFILES, Profile
 from rules.roots import FILE
 from rules.toml_types import did_you_mean, kind_of, wrong_table
+from rules.variables import with_given
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -58,7 +60,11 @@ class ProfileTable(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Project:
-    """A project's configuration. `root` is absolute. contracts: those that rules.toml declares, by product."""
+    """A project's configuration. `root` is absolute.
+
+    contracts: those that rules.toml declares, by product. given: values of variables that are other than it declares,
+    as `--var` has them; what is done with them says nothing about the project as its files have it.
+    """
 
     root: Path
     name: str
@@ -67,6 +73,7 @@ class Project:
     variables: dict[str, Value]
     profiles: dict[str, Profile] = field(default_factory=dict)
     contracts: dict[str, Contract] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
 
     def profile(self, name: str) -> Profile:
         """Return the profile called `name`. Raises `UserError`."""
@@ -75,8 +82,8 @@ class Project:
         return self.profiles[name]
 
 
-def load_project(root: Path) -> Project:
-    """Read and validate rules.toml. Raises `UserError`."""
+def load_project(root: Path, given: Iterable[str] = ()) -> Project:
+    """Read and validate rules.toml; `given` ("name=value") sets variables otherwise. Raises `UserError`."""
     text = read_text(root / FILE, FILE)
     try:
         raw = tomllib.loads(text)
@@ -99,7 +106,9 @@ def load_project(root: Path) -> Project:
     variables = {name: _value(text, name, value) for name, value in raw.get("vars", {}).items()}
     folders = tuple(dict.fromkeys(os.path.normpath(folder) for folder in table.rules))
     contracts = {name: _contract(text, name, value) for name, value in raw.get("contracts", {}).items()}
-    return Project(root, table.name, folders, sources, variables, PROFILES | overrides, contracts)
+    texts = tuple(given)
+    variables = with_given(variables, texts)
+    return Project(root, table.name, folders, sources, variables, PROFILES | overrides, contracts, texts)
 
 
 def config_where(root: Path, *path: str) -> Where:

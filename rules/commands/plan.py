@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.impact import Edit
 from rules import progress
-from rules.arguments import TRUST_HELP, add_selection
+from rules.arguments import TRUST_HELP, add_selection, add_variables
 from rules.build import Prepared, Request, plan
 from rules.errors import FAILED
 from rules.project import load_project
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     add_selection(parser, "plan")
+    add_variables(parser)
     parser.add_argument(
         "--force", action="append", default=[], metavar="SELECTOR", help="plan to run these in any case"
     )
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan; with --exit-code, 1 when a build would do something."""
-    project = load_project(find_root(options.project))
+    project = load_project(find_root(options.project), options.var)
     request = Request(
         select=tuple(options.select),
         exclude=tuple(options.exclude),
