@@ -104,12 +104,14 @@ def make_dag(project: Project, rules: Mapping[str, Rule]) -> tuple[Dag, dict[str
     """
     resolve = make_resolver([*project.sources, *rules])
     inputs: dict[str, tuple[str, ...]] = {}
+    for_checks: dict[str, frozenset[str]] = {}
     errors: dict[str, UserError] = {}
     for name, rule in rules.items():
         found = [resolve(table) for table in rule.parsed.tables]
         missing = [table for table, known in zip(rule.parsed.tables, found, strict=True) if known is None]
         if missing:
             errors[name] = _unknown_input(project, rule, [*project.sources, *rules])
+        own = set(found)
         for check in rule.checks:
             there = [resolve(table) for table in check.rule.parsed.tables]
             if None in there and name not in errors:
@@ -117,7 +119,8 @@ def make_dag(project: Project, rules: Mapping[str, Rule]) -> tuple[Dag, dict[str
                 errors[name] = _unknown_in_check(project, rule, check, unknown, [*project.sources, *rules])
             found += [table for table in there if table != name]
         inputs[name] = tuple(dict.fromkeys(table for table in found if table is not None))
-    dag = Dag(inputs)
+        for_checks[name] = frozenset(inputs[name]) - own
+    dag = Dag(inputs, for_checks)
     try:
         dag.order  # noqa: B018 — asking for the order finds cycles
     except CycleError as error:

@@ -197,6 +197,10 @@ def test_plan_tells_what_checks_are_known_to_come_to(project: SampleProject) -> 
 
 def test_checks_are_no_products(project: SampleProject) -> None:
     assert run(project, "ls", "-q").stdout.split() == ["customers", "orders", "totals"]
+    listed = {product.pop("name"): product for product in run(project, "ls", "--json").document["products"]}
+    assert listed["orders"]["inputs"] == ["raw"]
+    assert set(listed["orders"]["checks"]) == CHECKS
+    assert run(project, "explain", "customers", "--json").document["readers"] == []
     names = sorted(path.name for path in (project.root / ".rules" / "products").iterdir())
     assert names == ["customers.parquet", "orders.parquet", "totals.parquet"]
     rows(project, id=[1, 1, 3])
