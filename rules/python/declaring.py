@@ -138,8 +138,9 @@ def rule(  # noqa: PLR0913 — the options of a rule
     A parameter with a default is no input. A function that yields other rules declares those, and is none itself.
 
     With engine="arrow", the inputs come as `pyarrow.RecordBatchReader`s and the function yields batches. output: their
-    schema, a `pyarrow.Schema` or a dict of Arrow types. reads: by input, the columns that it reads, else all. schema: an
-    `ibis.Schema` that the result must have, its columns of types like `!string` never being NULL.
+    schema, a `pyarrow.Schema` or a dict of Arrow types. reads: by input, the columns that it reads, else all.
+
+    schema: an `ibis.Schema` that the result must have, its columns of types like `!string` never being NULL.
     """
 
     def declare(function: Callable[..., Any]) -> Any:
