@@ -169,23 +169,32 @@ class Index:
 
     def products(self) -> dict[str, Product]:
         """Return the last committed state of every product."""
+        return self._states("instr(name, '.') = 0")
+
+    def checks(self) -> dict[str, Product]:
+        """Return the last state of every check, by names such as "orders.key": what it yields are the failing rows."""
+        return self._states("instr(name, '.') > 0")
+
+    def _states(self, which: str) -> dict[str, Product]:
         from cache.records import Product
 
-        rows = self._rows("SELECT name, artifact, key, fingerprint, memo, seconds, build, record FROM products")
+        rows = self._rows(
+            f"SELECT name, artifact, key, fingerprint, memo, seconds, build, record FROM products WHERE {which}"
+        )
         return {
             name: Product(name, artifact, key, fingerprint, memo, json.loads(record), seconds, build)
             for name, artifact, key, fingerprint, memo, seconds, build, record in rows
         }
 
     def set_product(self, product: Product) -> None:
-        """Move a product's pointer. What was known to be up to date no longer is."""
+        """Move a product's, or a check's, pointer. What was known to be up to date no longer is."""
         row = (product.name, product.artifact, product.key, product.fingerprint, product.memo, _json(product.record))
         with self.transaction():
             self._many("REPLACE INTO products VALUES (?,?,?,?,?,?,?,?)", [(*row, product.seconds, product.build)])
             self.forget_built()
 
     def drop_products(self, names: Iterable[str]) -> None:
-        """Forget products that the project no longer has."""
+        """Forget products, or checks, that the project no longer has."""
         self._many("DELETE FROM products WHERE name = ?", [(name,) for name in names])
 
     def bag(self, artifact: str, columns: str) -> str | None:

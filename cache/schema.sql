@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS artifacts (
 CREATE TABLE IF NOT EXISTS actions (          -- action key → artifact
     key TEXT PRIMARY KEY, artifact TEXT NOT NULL, seconds REAL NOT NULL, build TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS products (         -- the last committed state of each product
+CREATE TABLE IF NOT EXISTS products (         -- the last committed state of each product and check
     name TEXT PRIMARY KEY, artifact TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL, memo TEXT NOT NULL,
     record TEXT NOT NULL, seconds REAL NOT NULL, build TEXT NOT NULL
 ) WITHOUT ROWID;

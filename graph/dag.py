@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError as GraphlibCycleError
 from graphlib import TopologicalSorter
@@ -23,9 +23,17 @@ class CycleError(Exception):
 
 @dataclass(frozen=True)
 class Dag:
-    """inputs: for each product the names it reads, sources included; sources have no entry."""
+    """inputs: for each product what it comes after, the names it reads, sources included; sources have no entry.
+
+    for_checks: those of them that only checks of the product read.
+    """
 
     inputs: Mapping[str, tuple[str, ...]]
+    for_checks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def reads(self, name: str) -> tuple[str, ...]:
+        """Return what the rule of a product reads."""
+        return tuple(one for one in self.inputs[name] if one not in self.for_checks.get(name, ()))
 
     @cached_property
     def order(self) -> tuple[str, ...]:

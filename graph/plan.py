@@ -8,7 +8,7 @@ product, when they are known.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from cache.keys import Content, action_key
@@ -86,12 +86,13 @@ class Plan:
     """Judgements by product, in the order in which they can be built.
 
     foreseen: what each input and product holds in the end, as far as that is known before anything ran. movable: the
-    products whose rows may then stand in another order.
+    products whose rows may then stand in another order. checks: judgements of the products' checks, by their names.
     """
 
     judgements: Mapping[str, Judgement]
     foreseen: Mapping[str, Content]
     movable: frozenset[str]
+    checks: Mapping[str, Judgement] = field(default_factory=dict)
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -117,8 +118,9 @@ def make_plan(
     known: Known,
     content_of: Callable[[str], Content],
     forced: frozenset[str],
+    checks: Mapping[str, Node] | None = None,
 ) -> Plan:
-    """Judge `nodes` (in order).
+    """Judge `nodes` (in order), then `checks`, which nobody reads.
 
     `contents` holds what is known of inputs outside the plan: sources, and products that are not selected.
 
@@ -140,7 +142,10 @@ def make_plan(
             remaining = _remaining(node, judgement, settled, known, content_of)
             if remaining is not None:
                 settled[name] = remaining
-    return Plan(judgements, settled, frozenset(movable))
+    of_checks = {
+        name: _foresee(node, settled, running, movable, known, forced=False) for name, node in (checks or {}).items()
+    }
+    return Plan(judgements, settled, frozenset(movable), of_checks)
 
 
 def _foresee(

@@ -88,7 +88,7 @@ def compile_ahead(work: Work, rules: Sequence[Rule]) -> None:
 
 def _job(work: Work, rule: Rule, inputs: Sequence[str]) -> Job | None:
     """Return the job of compiling a rule; None where it needs none, or cannot be done ahead."""
-    if any(name not in work.known for name in inputs) or not rule.path.endswith(".sql"):
+    if any(name not in work.known for name in inputs) or rule.in_python:
         return None
     head = work.head(work.memo(rule))
     if head is not None:

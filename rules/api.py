@@ -91,7 +91,8 @@ class Build(_Listed):
         from rules.report.runs import build_lines, error_lines
 
         errors = [result.error for result in self.results.values() if result.error is not None]
-        return [*(line for error in errors for line in error_lines(error)), *build_lines(self.report)]
+        warnings = [one.warning for one in self.report.failing if one.severity == "warn"]
+        return [*warnings, *(line for error in errors for line in error_lines(error)), *build_lines(self.report)]
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return product, status, rows and reason."""

@@ -27,6 +27,17 @@ def add_selection(parser: argparse.ArgumentParser, verb: str) -> None:
     parser.add_argument("--exclude", action="append", default=[], metavar="SELECTOR", help="leave these products out")
 
 
+def add_variables(parser: argparse.ArgumentParser) -> None:
+    """Declare --var."""
+    parser.add_argument(
+        "--var",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another value of a variable of rules.toml, read by the type of the declared one",
+    )
+
+
 def positive(text: str) -> int:
     """Return a whole number of at least 1. Raises `argparse.ArgumentTypeError`."""
     return _at_least(1, text)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from rules.contracts.tables import Contract, flaw
 from rules.errors import FAILED, UserError, Where
 from rules.places import closest, key_places
 from rules.toml_types import Wrong, did_you_mean, wrong_type
@@ -26,12 +27,11 @@ _CLOSE = re.compile(r"--\s*///\s*\Z")
 _LIKE_OPEN = re.compile(r"--\s*///")
 
 
-class RuleOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Options of one rule. `tier` is the determinism tier; 2 orders the product by `key`."""
+class RuleOptions(Contract, forbid_unknown_fields=True, frozen=True):
+    """Options of one rule, its contract among them. `tier` is the determinism tier; 2 orders the product by `key`."""
 
     description: str = ""
     tags: tuple[str, ...] = ()
-    key: tuple[str, ...] = ()
     volatile: bool = False
     tier: Literal[0, 1, 2] = 0
 
@@ -69,8 +69,20 @@ def option_where(text: str, path: str, *names: str) -> Where:
     """Return where the first of these options stands in a file whose options could be read."""
     block = _block(text, path)
     places = key_places(block.toml) if block is not None else {}
-    found = next((places[name,] for name in names if (name,) in places), None)
-    return Where(path, *block.place(*found)) if block is not None and found is not None else Where(path, 1, 1)
+    found = next((name for name in names if (name,) in places), None)
+    return option_place(text, path, found) if found is not None else Where(path, 1, 1)
+
+
+def option_place(text: str, path: str, *keys: str) -> Where:
+    """Return where an option, or the nearest thing around it, stands; keys: from table to key."""
+    block = _block(text, path)
+    return Where(path, 1, 1) if block is None else Where(path, *block.place(*closest(key_places(block.toml), keys)))
+
+
+def block_lines(text: str, path: str) -> tuple[int, int] | None:
+    """Return the 0-based lines that open and close the options block; None if there is none. Raises `UserError`."""
+    block = _block(text, path)
+    return None if block is None else (block.line - 2, block.line - 1 + len(block.margins))
 
 
 def _block(text: str, path: str) -> _Block | None:
@@ -124,7 +136,11 @@ def _decode(block: _Block, path: str) -> RuleOptions:
         wrong = _wrong(value, fields[key].type, (key,))
         if wrong is not None:
             raise _error(wrong.message, path, *block.place(*closest(places, wrong.path)), wrong.hint)
-    return msgspec.convert(raw, RuleOptions)
+    options = msgspec.convert(raw, RuleOptions)
+    wrong = flaw(options)
+    if wrong is not None:
+        raise _error(wrong.message, path, *block.place(*closest(places, wrong.path)), wrong.hint)
+    return options
 
 
 def _wrong(value: Any, kind: Any, path: tuple[str, ...]) -> Wrong | None:

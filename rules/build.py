@@ -19,7 +19,8 @@ from graph.dag import Dag
 from graph.plan import Known, Plan, make_plan
 from rules import noop
 from rules.choosing import asks_for_changed, changed_rules, choose
-from rules.compiling import CompiledRule, describe_edit, last_shape, make_dag
+from rules.compiling import CompiledRule, describe_edit, last_shape, make_dag, nodes_of_checks
+from rules.contracts.loading import with_contracts
 from rules.errors import UserError, UserErrors
 from rules.execution import Execution
 from rules.files import FileDigests
@@ -138,10 +139,11 @@ def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapp
             prepared = prepare(project, request, store)
             return prepared.rules, prepared.dag, prepared.order
         found = load_rules(project, store.index, FileDigests(project.root, store.index))
-        if found.unloaded:
-            raise UserErrors(list(dict.fromkeys(found.unloaded.values())))
-        dag, _ = make_dag(project, found.rules)
-        return found.rules, dag, choose(dag, found.rules, request, lambda: ())[0]
+        rules, wrong = with_contracts(project, store.index, found)
+        if wrong:
+            raise UserErrors(list(dict.fromkeys(wrong.values())))
+        dag, _ = make_dag(project, rules)
+        return rules, dag, choose(dag, rules, request, lambda: ())[0]
 
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
@@ -154,13 +156,13 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         keep_going=request.keep_going,
     )
     project, rules, dag, sources = loaded.project, loaded.rules, loaded.dag, loaded.sources
-    products = store.products
+    products = store.states
     known = Known(
         products,
         action=lambda key: store.index.actions([key]).get(key),
         present=store.present,
         shape=lambda last: last_shape(store.index, last),
-        describe=lambda node, last: describe_edit(store.index, compiled[node.name], last),
+        describe=lambda node, last: describe_edit(store.index, memos[node.name], node.inputs, last),
     )
 
     def changed() -> list[str]:
@@ -170,7 +172,9 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     compiled = loaded.compile(order)
     contents = contents_of(store, project, sources, compiled, order, known.products)
     selected = {name: compiled[name].node for name in order if name in compiled}
-    verdicts = make_plan(selected, contents, known, store.content, forced)
+    checks = nodes_of_checks(compiled, order)
+    memos = {one.node.name: one.memo for rule in compiled.values() for one in rule.all}
+    verdicts = make_plan(selected, contents, known, store.content, forced, checks)
     found = causes(verdicts, selected, known, forced) if request.explain else {}
     loaded.files.save()
     return Prepared(
@@ -220,17 +224,19 @@ def contents_of(
     for name in order:
         if name not in compiled:
             continue
-        node = compiled[name].node
-        for source, reads in zip(node.inputs, node.reads, strict=True):
-            wanted.setdefault(source, set()).update(reads)
-        outside |= {other for other in node.dependencies if other not in selected and other not in project.sources}
+        for node in (one.node for one in compiled[name].all):
+            for source, reads in zip(node.inputs, node.reads, strict=True):
+                wanted.setdefault(source, set()).update(reads)
+            outside |= {other for other in node.dependencies if other not in selected and other not in project.sources}
     contents = {
         name: sources.content(name, sorted(columns)) for name, columns in wanted.items() if name in project.sources
     }
     for name in sorted(outside):
         last = products.get(name)
         if last is None or not store.present(last.artifact):
-            reader = next(one for one in order if one in compiled and name in compiled[one].node.dependencies)
+            built = (compiled[one] for one in order if one in compiled)
+            readers = (one.node for rule in built for one in rule.all)
+            reader = next(node.name for node in readers if name in node.dependencies)
             message = f"{reader} reads {name}, which is not selected and has never been built"
             raise UserError(message, code="selection", hint=f"select +{reader} to build what it reads too")
         contents[name] = store.content(last.artifact)
@@ -274,12 +280,12 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
     """Record the build; when every product of the project is up to date now, also the state in which that is so."""
     index = store.index
     rows = [_row(result) for result in report.results.values()]
-    there = set(prepared.rules)
+    there = {one.name for rule in prepared.rules.values() for one in rule.all}
     if any(name not in prepared.compiled and rule.in_python for name, rule in prepared.rules.items()):
         there |= set(prepared.known.products)  # a file that cannot be imported does not say which rules it has
     gone = set(prepared.known.products) - there
     complete = set(report.results) == set(prepared.rules) and report.ok
-    volatile = any(rule.node.volatile for rule in prepared.compiled.values())
+    volatile = any(one.node.volatile for rule in prepared.compiled.values() for one in rule.all)
     store.objects.unpublish(there)  # before the snapshot: after it, nobody would look again
     with index.transaction():
         index.add_results(report.build, rows)
@@ -287,7 +293,7 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
         index.drop_products(gone)
         if report.audit.differing:
             index.forget_built()
-        elif complete and not volatile:
+        elif complete and not volatile and not project.given:
             built = noop.built_snapshot(project, prepared.profile, prepared.files, prepared.sources, report, store)
             index.set_snapshot("built", built)
 

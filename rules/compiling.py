@@ -26,8 +26,10 @@ from compiler.shape import Shape
 from graph.dag import CycleError, Dag
 from graph.plan import Node
 from rules.authoring import option_where
+from rules.contracts.loading import check_error, contract_where
+from rules.contracts.verifying import require_promised
 from rules.errors import FAILED, UserError, Where
-from rules.load import COMPILER, Rule, user_error
+from rules.load import COMPILER, Check, Rule, user_error
 from rules.profiles import Profile
 from rules.project import Project
 from rules.python.files import Declared, DeclaredFunction, PythonFiles, stream_of
@@ -46,7 +48,7 @@ _BATCH = 50
 class CompiledRule:
     """A compiled rule as the rest of the pipeline needs it; its SQL and canonical AST stay in the index (`body`).
 
-    table: its schema as the index has it.
+    table: its schema as the index has it. checks: of its product.
     """
 
     rule: Rule
@@ -54,11 +56,31 @@ class CompiledRule:
     scans: Mapping[str, tuple[str, ...]]
     table: Mapping[str, Any]
     memo: str
+    checks: tuple[CompiledCheck, ...] = ()
+
+    @property
+    def all(self) -> tuple[CompiledRule, ...]:
+        """The rule and its checks."""
+        return self, *(one.compiled for one in self.checks)
 
     @cached_property
     def schema(self) -> Schema:
         """The schema of the rule's product."""
         return schema_of(self.table)
+
+
+@dataclass(frozen=True)
+class CompiledCheck:
+    """A compiled check: a rule whose product are the failing rows."""
+
+    check: Check
+    compiled: CompiledRule
+
+
+def nodes_of_checks(compiled: Mapping[str, CompiledRule], names: Iterable[str]) -> dict[str, Node]:
+    """Return the nodes of all checks of some products, by the names of the checks."""
+    found = (one.compiled.node for name in names if name in compiled for one in compiled[name].checks)
+    return {node.name: node for node in found}
 
 
 @dataclass(frozen=True)
@@ -76,22 +98,35 @@ class Body:
 def make_dag(project: Project, rules: Mapping[str, Rule]) -> tuple[Dag, dict[str, UserError]]:
     """Return the DAG of all rules, and an error for each rule that reads what does not exist.
 
+    A product comes after all that it and its checks read: it is published when they have passed.
+
     Raises `UserError` on cycles.
     """
     resolve = make_resolver([*project.sources, *rules])
     inputs: dict[str, tuple[str, ...]] = {}
+    for_checks: dict[str, frozenset[str]] = {}
     errors: dict[str, UserError] = {}
     for name, rule in rules.items():
         found = [resolve(table) for table in rule.parsed.tables]
-        inputs[name] = tuple(dict.fromkeys(table for table in found if table is not None))
         missing = [table for table, known in zip(rule.parsed.tables, found, strict=True) if known is None]
         if missing:
             errors[name] = _unknown_input(project, rule, [*project.sources, *rules])
-    dag = Dag(inputs)
+        own = set(found)
+        for check in rule.checks:
+            there = [resolve(table) for table in check.rule.parsed.tables]
+            if None in there and name not in errors:
+                unknown = check.rule.parsed.tables[there.index(None)]
+                errors[name] = _unknown_in_check(project, rule, check, unknown, [*project.sources, *rules])
+            found += [table for table in there if table != name]
+        inputs[name] = tuple(dict.fromkeys(table for table in found if table is not None))
+        for_checks[name] = frozenset(inputs[name]) - own
+    dag = Dag(inputs, for_checks)
     try:
         dag.order  # noqa: B018 — asking for the order finds cycles
     except CycleError as error:
         first, read = rules[error.path[0]], error.path[1]
+        if read not in {resolve(table) for table in first.parsed.tables}:
+            raise _circle_of_check(project, first, read, str(error), resolve) from None
         where = _where_read(project, first, lambda table: None if resolve(table) == read else table)
         hint = "a rule cannot read its own product, directly or through others"
         message = f"rules read one another in a circle: {error}"
@@ -128,18 +163,20 @@ def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the st
     work = Work(project, profile, store, names, python=python, functions=functions, trust_engine=trust_engine)
     for name, schema in sources.items():
         work.known[name] = _schema_record(schema)
-    _compile_ahead(work, [rules[name] for name in order if name not in broken])
+    _compile_ahead(work, [one for name in order if name not in broken for one in rules[name].all])
     compiled: dict[str, CompiledRule] = {}
     for name in order:
         rule = rules[name]
-        if name in broken or any(work.resolve(table) not in work.known for table in rule.parsed.tables):
+        tables = [*rule.parsed.tables, *(table for check in rule.checks for table in check.rule.parsed.tables)]
+        read = {work.resolve(table) for table in tables} - ({name} if rule.checks else set())
+        if name in broken or not read <= work.known.keys():
+            work.known.pop(name, None)
             continue
         try:
-            compiled[name] = work.compile(rule)
+            compiled[name] = work.compile_promised(rule)
         except UserError as error:
             broken[name] = error
-            continue
-        work.known[name] = compiled[name].table
+            work.known.pop(name, None)
     work.save()
     return compiled
 
@@ -169,15 +206,15 @@ def canonical_tree(index: Index, memo: str, inputs: Sequence[str]) -> Query:
     return named_tree(load_body(index, memo).canonical, inputs)
 
 
-def describe_edit(index: Index, rule: CompiledRule, last: Product) -> tuple[str, ...]:
-    """Say in sentences how a rule's query was edited since a product's last state; () where that cannot be told."""
+def describe_edit(index: Index, memo: str, inputs: Sequence[str], last: Product) -> tuple[str, ...]:
+    """Say in sentences how a compiled rule's query was edited since a product's last state; () if it cannot be told."""
     from compiler.diff import describe
 
     heads = index.compiled_heads([last.memo])
     if last.memo not in heads:
         return ()
     before = canonical_tree(index, last.memo, heads[last.memo]["inputs"])
-    return describe(before, canonical_tree(index, rule.memo, rule.node.inputs))
+    return describe(before, canonical_tree(index, memo, inputs))
 
 
 class Work:
@@ -205,7 +242,7 @@ class Work:
         self._python = python
         self._functions = functions
         self._index = store.index
-        self._last = store.products
+        self._last = store.states
         self._heads = store.index.compiled_heads({product.memo for product in self._last.values()})
         self._fresh: list[tuple[str, Any, bytes, Any]] = []
         self._fresh_schemas: dict[str, Any] = {}
@@ -232,6 +269,13 @@ class Work:
         if last is None or not self._was_upgraded(compiled.node, last):
             return compiled
         return replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
+
+    def compile_promised(self, rule: Rule) -> CompiledRule:
+        """Compile a rule, hold it to its contract, and compile its checks. Raises `UserError`."""
+        found = self.compile(rule)
+        require_promised(self.project, rule, found.table, self.known)
+        self.known[rule.name] = found.table
+        return replace(found, checks=tuple(self._compile_check(rule, check) for check in rule.checks))
 
     def save(self) -> None:
         """Record in the index what was new."""
@@ -266,6 +310,8 @@ class Work:
                 "context": self._context,
                 "inputs": inputs,
                 "vars": variables,
+                # Not all of them stand in the text: rules.toml may declare the key.
+                "options": [rule.options.volatile, rule.options.tier, rule.options.key],
                 **({"functions": own} if own else {}),
                 **({} if self.profile.fuse_selects or not rule.in_python else {"fuse": False}),
             }
@@ -354,7 +400,10 @@ class Work:
             located.where = Where(rule.path, rule.line)
             located.facts.setdefault("rule", rule.name)
         elif error.code in {"unknown-key", "missing-key"}:  # the compiler sees no front matter
-            located.where = option_where(rule.text(self.project), rule.path, "key", "tier")
+            missing = error.code == "missing-key"
+            text = rule.text(self.project)
+            where = option_where(text, rule.path, "tier") if missing else contract_where(self.project, rule, "key")
+            located.where = where
         return located
 
     def remember(self, memo: str, head: Any, body: bytes, lineage: Any) -> None:
@@ -363,6 +412,13 @@ class Work:
         self._fresh.append((memo, head, body, lineage))
         if len(self._fresh) == _BATCH:
             self.save()
+
+    def _compile_check(self, rule: Rule, check: Check) -> CompiledCheck:
+        """Compile a check of a product whose schema is known. Raises `UserError` at its declaration."""
+        try:
+            return CompiledCheck(check, self.compile(check.rule))
+        except UserError as error:
+            raise check_error(self.project, rule, check.draft, error) from error
 
     def learn(self, key: str, schema: Schema) -> None:
         """Keep a schema that the engine has planned."""
@@ -424,6 +480,21 @@ def _unknown_input(project: Project, rule: Rule, known: list[str]) -> UserError:
     return UserError(
         f"unknown input '{table}'", code="unknown-input", where=Where(rule.path), hint=suggestion(table, known)
     )
+
+
+def _unknown_in_check(project: Project, rule: Rule, check: Check, table: str, known: list[str]) -> UserError:
+    hint = suggestion(table, known) or "a check reads products and sources"
+    error = UserError(f"unknown input '{table}'", code="unknown-input", hint=hint)
+    return check_error(project, rule, check.draft, error)
+
+
+def _circle_of_check(
+    project: Project, rule: Rule, read: str, path: str, resolve: Callable[[str], str | None]
+) -> UserError:
+    check = next(one for one in rule.checks if read in {resolve(table) for table in one.rule.parsed.tables})
+    message = f"it reads {read}, which is made of {rule.name} itself: {path}"
+    hint = f"{rule.name} is published when its checks have passed; declare this one at {read}, as [[checks]]"
+    return check_error(project, rule, check.draft, UserError(message, code="cycle", hint=hint))
 
 
 def _where_read(project: Project, rule: Rule, resolve: Callable[[str], str | None]) -> Where:

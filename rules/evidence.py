@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
@@ -22,7 +23,7 @@ def keep(
     error: str | None = None,
 ) -> str:
     """Write evidence/BUILD/NAME/ (query.sql, settings.json, error.txt); return the path of the query."""
-    folder = store / "evidence" / build / name
+    folder = store / "evidence" / build / quote(name, safe="")  # a check is called after a column, whatever that is
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "query.sql").write_text(sql + "\n", encoding="utf-8")
     settings = {

@@ -7,22 +7,24 @@ reads is settled, so early cutoff needs no step of its own: equal content gives 
 from __future__ import annotations
 
 import contextlib
+import functools
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cache.errors import ObjectError
-from cache.records import Artifact, Product
+from cache.records import Artifact
 from graph.plan import Judgement, Known, Plan, judge
+from rules.committing import State, move_pointer, record_result
 from rules.compiling import CompiledRule
+from rules.contracts.gating import Candidate, Checked, Checker, refusal
 from rules.errors import FAILED, UserError, Where
-from rules.load import COMPILER
 from rules.results import Observer, Result
 from rules.schedule import Schedule
 from rules.sources.contents import Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cache.keys import Content
     from graph.plan import Node
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from rules.profiles import Profile
     from rules.project import Project
     from rules.python.files import DeclaredFunction, PythonFiles
+    from rules.running import Runner
     from rules.store import Store
 
 
@@ -68,6 +71,7 @@ class Execution:
     artifacts: dict[str, str] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     _corrupt: set[str] = field(default_factory=set)
+    _checking: dict[Future[list[Checked]], Candidate] = field(default_factory=dict)
     _any_failed: bool = False
     _schedule: Schedule = field(init=False)
 
@@ -78,10 +82,14 @@ class Execution:
         pool = ThreadPoolExecutor(max_workers=self.profile.workers)
         try:
             self._advance(running, pool, broken)
-            while running:
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
+            while running or self._checking:
+                ahead: list[Future[Any]] = [*running, *self._checking]
+                done, _ = wait(ahead, return_when=FIRST_COMPLETED)
                 for future in done:
-                    self._collect(*running.pop(future), future)
+                    if future in self._checking:
+                        self._conclude(self._checking.pop(future), future.result)
+                    else:
+                        self._collect(*running.pop(future), future, pool)
                 self._advance(running, pool, broken)
         except KeyboardInterrupt:
             # The user is waiting, and the process ends soon. An interrupt may have come while the pool held a lock.
@@ -99,7 +107,8 @@ class Execution:
         broken: Mapping[str, UserError],
     ) -> None:
         """Settle or start whatever can be; one more than there are workers, so that none of them waits for us."""
-        while len(running) <= self.profile.workers and (name := self._schedule.take()) is not None:
+        most = self.profile.workers
+        while len(running) + len(self._checking) <= most and (name := self._schedule.take()) is not None:
             if name in broken:
                 self._settle(Result(name, "failed", broken[name].message, error=broken[name]))
             elif self._stopped():
@@ -112,12 +121,10 @@ class Execution:
     def _decide(self, name: str, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
         """Judge a product whose inputs are settled; start it or settle it, or put it back behind an input."""
         rule = self.compiled[name]
-        judgement = self._as_foreseen(rule.node) or judge(
-            rule.node, self.contents, self.known, forced=name in self.forced
-        )
+        judgement = self._judge(rule.node, self.plan.judgements, self.contents)
         if name in self._corrupt:
             judgement = Judgement(name, "run", "its object in the store was corrupt", judgement.key)
-        if judgement.verdict in {"clean", "restore"} and self._restore(judgement):
+        if judgement.verdict in {"clean", "restore"} and self._restore(judgement, pool):
             return
         if judgement.verdict != "run":
             judgement = Judgement(name, "run", "its object in the store was corrupt", judgement.key)
@@ -138,13 +145,14 @@ class Execution:
         self.observer.started(name)
         running[pool.submit(self._work, name, judgement)] = (name, judgement)
 
-    def _as_foreseen(self, node: Node) -> Judgement | None:
-        """Return the plan's judgement if the product was found clean and all inputs hold just what the plan took."""
-        planned, foreseen = self.plan.judgements[node.name], self.plan.foreseen
-        if planned.verdict != "clean" or any(self.contents[name] is not foreseen.get(name) for name in node.inputs):
-            return None
-        assert planned.artifact is not None
-        return planned if self.known.present(planned.artifact) else None
+    def _judge(self, node: Node, planned: Mapping[str, Judgement], contents: Mapping[str, Content]) -> Judgement:
+        """Judge a product or check whose inputs are settled; what was planned stands if all is as foreseen."""
+        foreseen, plan = self.plan.foreseen, planned[node.name]
+        if plan.verdict == "clean" and all(contents[name] is foreseen.get(name) for name in node.inputs):
+            assert plan.artifact is not None
+            if self.known.present(plan.artifact):
+                return plan
+        return judge(node, contents, self.known, forced=node.name in self.forced)
 
     def _ingest_again(self, name: str) -> None:
         """Make the object of an input that no rule of this run yields anew. Raises `UserError` if that cannot be."""
@@ -167,7 +175,7 @@ class Execution:
         """Run in a worker: execute one product and put its object in place. Raises `UserError`."""
         from rules import cutoff
         from rules.engine.execute import bag_of_file
-        from rules.running import Runner
+        from rules.running import adopted
 
         rule, node, last = self.compiled[name], self.compiled[name].node, self.known.products.get(name)
         objects = self.store.objects
@@ -179,17 +187,14 @@ class Execution:
                 return Done(old, None, "the rows it reads only stand in another order")
         target = objects.temporary()
         try:
-            runner = Runner(self.compiled, self.store, self.profile, self.build, self.python, self.functions)
-            executed = runner.run(rule, self.sources, self.artifacts, target)
+            executed = self._runner().run(rule, self.sources, self.artifacts, target)
             if last is not None and cutoff.may_be_permuted(self.store, node, last, executed):
                 written = bag_of_file(target, tuple(executed.columns))
                 old = cutoff.only_permuted(self.store, node, last, executed, written)
                 if old is not None:
                     target.unlink()
                     return Done(old, executed.seconds, f"{judgement.reason}; its rows only came in another order")
-            recorded = self.store.index.artifacts([executed.digest.table]).get(executed.digest.table)
-            before = None if recorded is None else (recorded.bytes, recorded.file_digest)
-            size, digest = objects.adopt(target, executed.digest.table, before)
+            return Done(adopted(self.store, executed, target), executed.seconds, judgement.reason)
         except (OSError, ObjectError) as error:
             raise UserError(
                 f"cannot store the product: {error}", code="store", where=Where(rule.rule.path), exit_code=FAILED
@@ -197,10 +202,8 @@ class Execution:
         finally:
             with contextlib.suppress(OSError):  # whatever is left goes with the folder
                 target.unlink(missing_ok=True)
-        artifact = Artifact(executed.digest.table, executed.digest.rows, size, digest, executed.columns)
-        return Done(artifact, executed.seconds, judgement.reason)
 
-    def _collect(self, name: str, judgement: Judgement, future: Future[Done]) -> None:
+    def _collect(self, name: str, judgement: Judgement, future: Future[Done], pool: ThreadPoolExecutor) -> None:
         self._corrupt.discard(name)
         try:
             done = future.result()
@@ -214,9 +217,9 @@ class Execution:
         result = self._result(
             name, done.artifact, done.reason, judgement.key, seconds, "executed" if executed else "clean"
         )
-        self._commit(result, done.artifact, changed=changed and executed)
+        self._check(self._candidate(result, done.artifact, changed=changed and executed), pool)
 
-    def _restore(self, judgement: Judgement) -> bool:
+    def _restore(self, judgement: Judgement, pool: ThreadPoolExecutor) -> bool:
         """Point a product at an artifact that exists. Returns False if the object proves to be corrupt."""
         assert judgement.artifact is not None
         artifact = self.store.artifact(judgement.artifact)
@@ -232,40 +235,76 @@ class Execution:
         status = "clean" if judgement.verdict == "clean" else "restored"
         seconds = last.seconds if last is not None else 0.0
         result = self._result(judgement.name, artifact, judgement.reason, judgement.key, seconds, status)
-        rule = self.compiled[judgement.name]
-        now = (judgement.key, rule.node.fingerprint, rule.memo, artifact.artifact)
-        same = last is not None and (last.key, last.fingerprint, last.memo, last.artifact) == now
-        if same:
-            self._publish(judgement.name, artifact.artifact)
-            self._settle(result)
-        else:
-            self._commit(result, artifact, changed=last is None or last.artifact != artifact.artifact)
+        changed = last is None or last.artifact != artifact.artifact
+        self._check(self._candidate(result, artifact, changed=changed), pool)
         return True
 
-    def _commit(self, result: Result, artifact: Artifact, *, changed: bool) -> None:
-        """Record artifact, action and product pointer in one transaction, then publish the product."""
+    def _candidate(self, result: Result, artifact: Artifact, *, changed: bool) -> Candidate:
         rule = self.compiled[result.name]
+        return Candidate(result, State(rule, artifact, result.key, result.seconds or 0.0, {}), changed)
+
+    def _runner(self) -> Runner:
+        from rules.running import Runner  # with the engine
+
+        return Runner(self.compiled, self.store, self.profile, self.build, self.python, self.functions)
+
+    def _check(self, candidate: Candidate, pool: ThreadPoolExecutor) -> None:
+        """Settle the checks of a product, in a worker if one of them has to run, then the product."""
+        name, artifact = candidate.name, candidate.artifact
         self.store.artifacts[artifact.artifact] = artifact
-        seconds = result.seconds or 0.0
-        key = result.key or ""
-        index = self.store.index
-        record = {
-            "parts": rule.node.parts,
-            "inputs": self._inputs_record(rule),
-            "compiler": COMPILER,
-            "text": rule.rule.digest,
-        }
-        with index.transaction():
-            index.add_artifact(artifact, self.build)
-            if not rule.node.volatile and key:
-                index.add_action(key, artifact.artifact, seconds, self.build)
-            index.set_product(
-                Product(
-                    result.name, artifact.artifact, key, rule.node.fingerprint, rule.memo, record, seconds, self.build
-                )
-            )
-        self._publish(result.name, artifact.artifact)
-        self._settle(Result(**{**result.__dict__, "changed": changed}))
+        if not self.compiled[name].checks:
+            self._conclude(candidate, list)
+            return
+        read = {entry for one in self.compiled[name].checks for entry in one.compiled.node.dependencies}
+        artifacts = {entry: self.artifacts[entry] for entry in read if entry in self.artifacts}
+        artifacts[name] = artifact.artifact
+        contents = {**self.contents, name: self.store.content(artifact.artifact)}
+        checker = Checker(self.project, self.store, self.known, self.compiled, self._runner)
+        nodes = [one.compiled.node for one in self.compiled[name].checks]
+        judgements = [self._judge(node, self.plan.checks, contents) for node in nodes]
+        work = functools.partial(checker.settle, name, judgements, contents, artifacts, self.sources)
+        if all(one.verdict in {"clean", "restore"} for one in judgements):
+            self._conclude(candidate, work)
+        else:
+            self._checking[pool.submit(work)] = candidate
+
+    def _conclude(self, candidate: Candidate, outcome: Callable[[], list[Checked]]) -> None:
+        """Publish a product whose checks are settled, unless one of them keeps it back."""
+        name, artifact = candidate.name, candidate.artifact
+        last = self.known.products.get(name)
+        checked: list[Checked] = []
+        try:
+            checked = outcome()
+            error = refusal(self.project, self.compiled[name].rule, checked, published=last is not None)
+        except UserError as failure:
+            error = failure
+        results = tuple(one.result for one in checked)
+        self._commit(candidate, checked, publish=error is None)
+        if error is None:
+            self._publish(name, artifact.artifact)
+            self._settle(replace(candidate.result, changed=candidate.changed, checks=results))
+            for one in results:
+                if not one.passed:
+                    self.observer.say(one.warning)
+        else:
+            self._settle(Result(name, "failed", error.message, error=error, checks=results))
+
+    def _commit(self, candidate: Candidate, checked: list[Checked], *, publish: bool) -> None:
+        """Record artifact, action, product pointer and the states of its checks in one transaction.
+
+        What is not to be published is recorded but for the pointer: it need not run again once the check is put right.
+        """
+        name, products = candidate.name, self.known.products
+        contents = {**self.contents, name: self.store.content(candidate.artifact.artifact)}
+        artifacts = {**self.artifacts, name: candidate.artifact.artifact}
+        told = [(candidate.state, candidate.result.status), *((one.state, one.result.status) for one in checked)]
+        with self.store.index.transaction():
+            for state, status in told:
+                if status != "executed" and state.is_that_of(products.get(state.rule.node.name)):
+                    continue
+                record_result(self.store, state, self.build)
+                if publish or state is not candidate.state:
+                    move_pointer(self.store, state, self.build, contents, artifacts)
 
     def _publish(self, name: str, artifact: str) -> None:
         try:
@@ -302,7 +341,10 @@ class Execution:
 
     def _dependencies(self, name: str) -> tuple[str, ...]:
         rule = self.compiled.get(name)
-        return rule.node.dependencies if rule is not None else self.inputs[name]
+        if rule is None:
+            return self.inputs[name]
+        found = (entry for one in rule.all for entry in one.node.dependencies)
+        return tuple(entry for entry in dict.fromkeys(found) if entry != name)
 
     def _failed_input(self, name: str) -> str | None:
         if name not in self.compiled:  # a rule is left out of compilation only because an input was
@@ -324,12 +366,3 @@ class Execution:
             self.store.objects.discard(artifact.artifact)
             return False
         return True
-
-    def _inputs_record(self, rule: CompiledRule) -> list[Any]:
-        """What each input was when it was read: name, rows, the read set's types and digests, artifact."""
-        record = []
-        for name, reads in zip(rule.node.inputs, rule.node.reads, strict=True):
-            content = self.contents[name].restricted(reads)
-            columns = {column: list(facts) for column, facts in content.columns.items()}
-            record.append([name, content.rows, columns, self.artifacts.get(name)])
-        return record

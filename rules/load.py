@@ -21,6 +21,7 @@ from compiler.compile import Parsed, parse_rule
 from compiler.errors import SqlError
 from compiler.fingerprint import FORMAT, digest_of
 from rules.authoring import RuleOptions, read_options
+from rules.contracts.drafts import Draft
 from rules.errors import FAILED, UserError, Where
 from rules.files import FileDigests
 from rules.project import NAME, Project, config_where, read_text
@@ -44,11 +45,11 @@ _UNLOADED: Mapping[str, Any] = {"tables": (), "variables": (), "functions": (), 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule as its file says it.
+    """A rule as its file says it, its contract as rules.toml says it too.
 
     path: relative to the project, "/" between folders. digest: of the file's bytes; of a rule in Python, also of all
     that the file imports from the project. line: where the function of a rule in Python stands. streams: what it
-    declares if it runs over streams.
+    declares if it runs over streams. sql: of a check, which has no file of its own.
     """
 
     name: str
@@ -58,15 +59,35 @@ class Rule:
     parsed: Parsed
     line: int | None = None
     streams: Mapping[str, Any] | None = None
+    checks: tuple[Check, ...] = ()
+    sql: str | None = None
 
     @property
     def in_python(self) -> bool:
         """Whether the rule is a function."""
-        return self.path.endswith(".py")
+        return self.sql is None and self.path.endswith(".py")
+
+    @property
+    def all(self) -> tuple[Rule, ...]:
+        """The rule and its checks."""
+        return self, *(check.rule for check in self.checks)
 
     def text(self, project: Project) -> str:
         """Read the rule's text. Raises `UserError` if it is no longer the one that was digested."""
-        return _text(project, self.path, self.digest)
+        return _text(project, self.path, self.digest) if self.sql is None else self.sql
+
+
+@dataclass(frozen=True)
+class Check:
+    """A data check of a product: a rule, called "product.title", that yields the failing rows."""
+
+    rule: Rule
+    draft: Draft
+
+    @property
+    def gates(self) -> bool:
+        """Whether the product is not published while the check fails."""
+        return self.draft.severity == "error"
 
 
 def rule_files(root: Path, folders: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from graph.dag import Dag
 from rules import noop
 from rules.compiling import CompiledRule, compile_rules, make_dag
+from rules.contracts.loading import with_contracts
 from rules.errors import UserError, UserErrors
 from rules.files import FileDigests
 from rules.load import Rule, load_rules
@@ -24,7 +25,7 @@ class Loaded:
     """The loaded rules of a project.
 
     broken: what is wrong with rules, added to by compiling. trust_engine: see `compile_rules`. lasting: whether the
-    files are those of the work tree, and not of a commit.
+    files are those of the work tree, and not of a commit, and say all.
     """
 
     project: Project
@@ -81,10 +82,10 @@ def load(
     files = FileDigests(project.root, store.index)
     # Digested, then read again now that the store is ours: an edit from here on shows in the next no-op check.
     files.digest(FILE)
-    project = load_project(project.root)
+    project = load_project(project.root, project.given)
     sources = Sources(project, store.index, store.objects, files)
     loaded = load_at(project, profile, store, sources, files, keep_going=keep_going)
-    return replace(loaded, trust_engine=trust_engine, lasting=True)
+    return replace(loaded, trust_engine=trust_engine, lasting=not project.given)
 
 
 def load_at(
@@ -93,15 +94,16 @@ def load_at(
     """Load the rules of a project that reads `sources`. files: digests of its rule files. Raises as `load` does."""
     settings = project.profile(profile)
     found = load_rules(project, store.index, files)
-    if found.unloaded and not keep_going:
-        raise UserErrors(list(dict.fromkeys(found.unloaded.values())))
-    dag, broken = make_dag(project, found.rules)
+    rules, wrong = with_contracts(project, store.index, found)
+    if wrong and not keep_going:
+        raise UserErrors(list(dict.fromkeys(wrong.values())))
+    dag, broken = make_dag(project, rules)
     return Loaded(
         project,
         settings,
-        found.rules,
+        rules,
         dag,
-        broken | found.unloaded,
+        broken | wrong,
         sources,
         files,
         store,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rules.sources.contents import Sources
     from rules.store import Store
 
-_FORMAT = 4
+_FORMAT = 5
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 
 
@@ -44,6 +44,11 @@ def built_snapshot(
         # Without the time: whoever writes to an object breaks its seal.
         "products": {name: _object(root, name)[:2] for name in report.results},
         "store": root,
+        # Of checks that failed and kept nothing back: a no-op says so again.
+        "failing": {
+            check.name: {"message": check.message, "rows": list(check.rows), "warning": check.warning}
+            for check in report.failing
+        },
     }
 
 
@@ -70,31 +75,33 @@ def answered(root: str, profile: str, output: Output) -> bool:
 
     try:
         with Index(path, existing=True) as index:
-            count = up_to_date(root, store, index, profile)
-            if count is None:
+            state = up_to_date(root, store, index, profile)
+            if state is None:
                 return False
+            for told in state["failing"].values():
+                output.message(told["warning"])
             if output.as_json:
                 from rules.report.runs import build_document
                 from rules.results import clean_report
 
-                output.document(build_document(clean_report(index)))
+                output.document(build_document(clean_report(index, state["failing"])))
             elif output.verbosity >= 0:
                 from rules.report.runs import nothing_to_do
 
-                output.result([nothing_to_do(count)])
+                output.result([nothing_to_do(len(state["products"]))])
     except StoreError:
         return False  # the long way meets the same trouble, and explains it
     return True
 
 
-def up_to_date(root: str, store: str, index: Index, profile: str) -> int | None:
-    """Return the number of products when nothing has changed since the last complete build, else None."""
+def up_to_date(root: str, store: str, index: Index, profile: str) -> dict[str, Any] | None:
+    """Return the state that the last complete build left when nothing has changed since, else None."""
     record = index.snapshot("built")
     if record is None or record["format"] != _FORMAT or record["profile"] != profile or record["store"] != store:
         return None
     if not _holds(root, record, index):
         return None
-    return len(record["products"]) if _products_hold(store, record["products"]) else None
+    return record if _products_hold(store, record["products"]) else None
 
 
 def as_compiled(root: str, index: Index) -> dict[str, Any] | None:
@@ -220,6 +227,7 @@ def _tools() -> list[list[Any]]:
     for package in (
         "rules",
         "rules/commands",
+        "rules/contracts",
         "rules/engine",
         "rules/python",
         "compiler",

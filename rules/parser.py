@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": "tell why a product is in its state, and everything that this was decided from",
     "audit": "run what a build would skip once more, and compare",
     "lineage": "tell what a column is made of, and what is made of it",
+    "contract": "print what a product promises, as DDL, or write it into its rule",
     "ls": "list products",
     "show": "print a product's rows",
     "log": "list past builds",
@@ -33,7 +34,7 @@ _ELSEWHERE = {
     "add": "init", "new": "init", "make": "build", "run": "build", "compile": "plan", "status": "plan",
     "dry-run": "plan", "list": "ls", "cat": "show", "head": "show", "preview": "show", "query": "show",
     "verify": "audit", "trace": "lineage", "columns": "lineage", "compare": "diff", "changes": "diff",
-    "why": "explain", "describe": "explain", "history": "log", "clean": "gc",
+    "why": "explain", "describe": "explain", "history": "log", "schema": "contract", "ddl": "contract", "clean": "gc",
 }  # fmt: skip
 _DESCRIPTION = "A compiler for data rules: a rebuild does the least work that is provably correct."
 _COLOR_HELP = "colour the output: auto, always or never (default: auto)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 Place = tuple[int, int]
 """1-based line and column."""
+Keys = tuple[str, ...]
+"""From a table down to one of its keys: ("columns", "status", "accepted"); items of lists are numbered."""
 
 _TOKEN = re.compile(
     r"""(?P<skip>[ \t\r]+|\#[^\n]*)
@@ -26,6 +29,7 @@ def key_places(text: str) -> dict[tuple[str, ...], Place]:
     """Return the place of every table, key and array item of a valid TOML text, by its path of keys.
 
     [sources.orders]⏎path = "x" → ("sources",), ("sources", "orders") and ("sources", "orders", "path")
+    [[checks]]⏎name = "x" → ("checks",), ("checks", "0") and ("checks", "0", "name")
     """
     return _Scanner(text).scan()
 
@@ -46,6 +50,7 @@ class _Scanner:
         self._tokens = [token for token in self._tokens if token[0] != "skip"]
         self._next = 0
         self._places: dict[tuple[str, ...], Place] = {}
+        self._items: Counter[tuple[str, ...]] = Counter()
 
     def scan(self) -> dict[tuple[str, ...], Place]:
         table: tuple[str, ...] = ()
@@ -53,8 +58,13 @@ class _Scanner:
             if self._take("\n"):
                 continue
             if self._take("["):
-                self._take("[")
+                is_item = self._take("[")
+                start = self._tokens[self._next][2]
                 table = self._key(())
+                if is_item:
+                    table = (*table, str(self._items[table]))
+                    self._items[table[:-1]] += 1
+                    self._places[table] = self._place(start)
                 while self._take("]"):
                     pass
             else:

@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
+from rules.contracts.tables import Contract, flaw
 from rules.errors import UserError, Where
 from rules.places import closest, key_places
 from rules.profiles import PROFILES, Profile
 from rules.roots import FILE
-from rules.toml_types import did_you_mean, kind_of, wrong_type
+from rules.toml_types import did_you_mean, kind_of, wrong_table
+from rules.variables import with_given
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
 Format = Literal["parquet", "csv", "json", "arrow"]
-TABLES = ("project", "sources", "vars", "policy", "profiles")
+TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -57,7 +60,11 @@ class ProfileTable(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Project:
-    """A project's configuration. `root` is absolute."""
+    """A project's configuration. `root` is absolute.
+
+    contracts: those that rules.toml declares, by product. given: values of variables that are other than it declares,
+    as `--var` has them; what is done with them says nothing about the project as its files have it.
+    """
 
     root: Path
     name: str
@@ -65,6 +72,8 @@ class Project:
     sources: dict[str, Source]
     variables: dict[str, Value]
     profiles: dict[str, Profile] = field(default_factory=dict)
+    contracts: dict[str, Contract] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
 
     def profile(self, name: str) -> Profile:
         """Return the profile called `name`. Raises `UserError`."""
@@ -73,8 +82,8 @@ class Project:
         return self.profiles[name]
 
 
-def load_project(root: Path) -> Project:
-    """Read and validate rules.toml. Raises `UserError`."""
+def load_project(root: Path, given: Iterable[str] = ()) -> Project:
+    """Read and validate rules.toml; `given` ("name=value") sets variables otherwise. Raises `UserError`."""
     text = read_text(root / FILE, FILE)
     try:
         raw = tomllib.loads(text)
@@ -96,7 +105,10 @@ def load_project(root: Path) -> Project:
         raise UserError(f"unknown key '{key}' in [policy]", code="config", where=_where(text, "policy", key))
     variables = {name: _value(text, name, value) for name, value in raw.get("vars", {}).items()}
     folders = tuple(dict.fromkeys(os.path.normpath(folder) for folder in table.rules))
-    return Project(root, table.name, folders, sources, variables, PROFILES | overrides)
+    contracts = {name: _contract(text, name, value) for name, value in raw.get("contracts", {}).items()}
+    texts = tuple(given)
+    variables = with_given(variables, texts)
+    return Project(root, table.name, folders, sources, variables, PROFILES | overrides, contracts, texts)
 
 
 def config_where(root: Path, *path: str) -> Where:
@@ -152,19 +164,9 @@ def _checked(text: str, value: Any, kind: type[T], path: tuple[str, ...]) -> T:
         raise UserError(
             message, code="config", where=_where(text, *path), hint=f"write [{dotted}] on a line of its own"
         )
-    known = [item.name for item in msgspec.structs.fields(kind)]
-    for key in value:
-        if key not in known:
-            message = f"unknown key '{key}' in [{dotted}]"
-            raise UserError(message, code="config", where=_where(text, *path, key), hint=did_you_mean(key, known))
-    for item in msgspec.structs.fields(kind):
-        if item.required and item.name not in value:
-            message = f"missing key '{item.name}' in [{dotted}]"
-            raise UserError(message, code="config", where=_where(text, *path), hint=f'add {item.name} = "…"')
-        if item.name in value:
-            wrong = wrong_type(value[item.name], item.type, (*path, item.name))
-            if wrong is not None:
-                raise UserError(wrong.message, code="config", where=_where(text, *wrong.path), hint=wrong.hint)
+    wrong = wrong_table(value, kind, path, "key")
+    if wrong is not None:
+        raise UserError(wrong.message, code="config", where=_where(text, *wrong.path), hint=wrong.hint)
     return msgspec.convert(value, kind)
 
 
@@ -176,6 +178,15 @@ def _source(text: str, name: str, value: Any) -> Source:
             "'delimiter' must be a single ASCII character", code="config", where=where, hint='for tabs: "\\t"'
         )
     return source
+
+
+def _contract(text: str, name: str, value: Any) -> Contract:
+    contract = _checked(text, value, Contract, ("contracts", name))
+    wrong = flaw(contract)
+    if wrong is not None:
+        where = _where(text, "contracts", name, *wrong.path)
+        raise UserError(wrong.message, code="config", where=where, hint=wrong.hint)
+    return contract
 
 
 def _require_distinct(text: str, sources: dict[str, Source]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -12,7 +12,43 @@ if TYPE_CHECKING:
     from rules.errors import UserError
 
 Status = Literal["clean", "restored", "executed", "failed", "skipped"]
+_UNCHANGED = "the rule and everything it reads are unchanged"
 STATUSES: tuple[Status, ...] = ("clean", "restored", "executed", "failed", "skipped")
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check of a product in one build. failing: how many rows it yields; rows: the first of them.
+
+    message: what is wrong, "" where nothing is. seconds: as for a product.
+    """
+
+    name: str
+    severity: str
+    status: Status
+    reason: str
+    failing: int
+    message: str
+    rows: tuple[Mapping[str, Any], ...]
+    seconds: float
+    artifact: str
+    fingerprint: str
+    key: str | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether no row failed."""
+        return not self.failing
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, with the check's name without that of its product."""
+        return f"check {self.name.partition('.')[2]} failed: {self.message}"
+
+    @property
+    def warning(self) -> str:
+        """The sentence with the product that it is about."""
+        return f"warning: {self.name.partition('.')[0]}: {self.sentence}"
 
 
 @dataclass(frozen=True)
@@ -30,6 +66,7 @@ class Result:
     fingerprint: str | None = None
     key: str | None = None
     error: UserError | None = None
+    checks: tuple[CheckResult, ...] = ()
 
     @property
     def was_skipped(self) -> bool:
@@ -69,6 +106,11 @@ class BuildReport:
         return not failed and not self.audit.differing
 
     @property
+    def failing(self) -> list[CheckResult]:
+        """Checks that failed, whatever their severity."""
+        return [check for result in self.results.values() for check in result.checks if not check.passed]
+
+    @property
     def saved_seconds(self) -> float:
         """Seconds that the products which did not have to run took when they last ran."""
         return sum(result.seconds or 0.0 for result in self.results.values() if result.was_skipped)
@@ -93,21 +135,43 @@ class Observer(Protocol):
         """The build has ended, well or not."""
 
 
-def clean_report(index: Index) -> BuildReport:
-    """Return the report of a build that had nothing to do, from the index alone."""
-    products = index.products()
-    artifacts = index.artifacts({product.artifact for product in products.values()})
+def clean_report(index: Index, failing: Mapping[str, Mapping[str, Any]]) -> BuildReport:
+    """Return the report of a build that had nothing to do, from the index alone.
+
+    failing: what was told of the checks that failed and kept nothing back.
+    """
+    products, states = index.products(), index.checks()
+    artifacts = index.artifacts({state.artifact for state in (*products.values(), *states.values())})
+    checks: dict[str, list[CheckResult]] = {name: [] for name in products}
+    for name, state in sorted(states.items()):
+        told = failing.get(name, {})
+        checks[name.partition(".")[0]].append(
+            CheckResult(
+                name=name,
+                severity=state.record["severity"],
+                status="clean",
+                reason=_UNCHANGED,
+                failing=artifacts[state.artifact].rows,
+                message=told.get("message", ""),
+                rows=tuple(told.get("rows", ())),
+                seconds=state.seconds,
+                artifact=state.artifact,
+                fingerprint=state.fingerprint,
+                key=state.key,
+            )
+        )
     results = {
         name: Result(
             name=name,
             status="clean",
-            reason="the rule and everything it reads are unchanged",
+            reason=_UNCHANGED,
             rows=artifacts[product.artifact].rows,
             bytes=artifacts[product.artifact].bytes,
             seconds=product.seconds,
             artifact=product.artifact,
             fingerprint=product.fingerprint,
             key=product.key,
+            checks=tuple(checks[name]),
         )
         for name, product in sorted(products.items())
     }

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cache.records import Artifact
 from rules import evidence
 from rules.compiling import CompiledRule, load_body, make_resolver
 from rules.engine.execute import EngineFunction, EngineInput, Executed, execute
@@ -114,6 +115,15 @@ class Runner:
                 raise
 
         return EngineFunction(name, function.inputs, function.output, function.volatility, call)
+
+
+def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
+    """Put an executed table's file in place as the object of its artifact. Raises `ObjectError` and OSError."""
+    name = executed.digest.table
+    recorded = store.index.artifacts([name]).get(name)
+    before = None if recorded is None else (recorded.bytes, recorded.file_digest)
+    size, digest = store.objects.adopt(target, name, before)
+    return Artifact(name, executed.digest.rows, size, digest, executed.columns)
 
 
 def _require_unchanged(sources: Sources, names: list[str]) -> None:

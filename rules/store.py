@@ -41,9 +41,14 @@ class Store:
         return self.index.products()
 
     @cached_property
+    def states(self) -> Mapping[str, Product]:
+        """The products and the checks, as they were when they were first asked for."""
+        return {**self.products, **self.index.checks()}
+
+    @cached_property
     def artifacts(self) -> dict[str, Artifact]:
-        """What has been asked of the index: those of the products in one go, for nobody asks for one alone."""
-        return self.index.artifacts({product.artifact for product in self.products.values()})
+        """What has been asked of the index: all that is pointed at in one go, for nobody asks for one alone."""
+        return self.index.artifacts({state.artifact for state in self.states.values()})
 
     def artifact(self, name: str) -> Artifact | None:
         """Return an artifact by digest, if the index knows it."""

@@ -6,8 +6,10 @@ import difflib
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin
 
+import msgspec
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _KINDS: dict[type, str] = {
     str: "a string", bool: "true or false", int: "an integer", float: "a float", tuple: "a list", list: "a list",
@@ -23,9 +25,30 @@ class Wrong(NamedTuple):
     hint: str | None
 
 
+def wrong_table(value: Mapping[str, Any], kind: type[msgspec.Struct], path: tuple[str, ...], what: str) -> Wrong | None:
+    """Return the first key of a table that is unknown, missing or of a wrong type; `what`: a key is called here."""
+    fields = {item.encode_name: item for item in msgspec.structs.fields(kind)}
+    for key in value:
+        if key not in fields:
+            inside = f" in [{'.'.join(path)}]" if path else ""
+            return Wrong((*path, key), f"unknown {what} '{key}'{inside}", did_you_mean(key, fields))
+    for name, item in fields.items():
+        if item.required and name not in value:
+            return Wrong(path, f"missing {what} '{name}' in [{'.'.join(path)}]", f'add {name} = "…"')
+        if name in value:
+            wrong = wrong_type(value[name], item.type, (*path, name))
+            if wrong is not None:
+                return wrong
+    return None
+
+
 def wrong_type(value: Any, kind: Any, path: tuple[str, ...]) -> Wrong | None:
     """Return what is wrong with a value for a field of type `kind`, None if nothing is. `path` ends with its key."""
     inner = get_args(kind)
+    if kind is Any:
+        return None
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
+        return wrong_table(value, kind, path, "key")
     if get_origin(kind) is tuple and isinstance(value, list):
         found = (wrong_type(item, inner[0], (*path, str(number))) for number, item in enumerate(value))
         return next((wrong for wrong in found if wrong is not None), None)
@@ -39,6 +62,8 @@ def wrong_type(value: Any, kind: Any, path: tuple[str, ...]) -> Wrong | None:
         known = get_args(kind)
         return None if value in known else Wrong(path, f"'{name}' cannot be '{value}'", did_you_mean(value, known))
     plain = str if get_origin(kind) is Literal else get_origin(kind) or kind
+    if issubclass(plain, msgspec.Struct):
+        plain = dict
     if isinstance(value, plain) and not (plain is int and isinstance(value, bool)):
         return None
     return Wrong(path, f"'{name}' must be {_KINDS[plain]}, not {kind_of(value)}", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rules import progress
-from rules.arguments import add_selection, positive, share
+from rules.arguments import add_selection, add_variables, positive, share
 from rules.build import Request, audit
 from rules.errors import FAILED
 from rules.project import load_project
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     add_selection(parser, "audit")
+    add_variables(parser)
     parser.add_argument("--sample", type=share, default=1.0, metavar="SHARE", help="run only a share, as in 5%%")
     parser.add_argument(
         "-j", "--jobs", type=positive, metavar="N", help="products executed at once (default: one a core)"
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Audit; 1 when a result differs."""
-    project = load_project(find_root(options.project))
+    project = load_project(find_root(options.project), options.var)
     request = Request(
         select=tuple(options.select),
         exclude=tuple(options.exclude),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rules import noop
-from rules.arguments import TRUST_HELP, add_selection, positive, share
+from rules.arguments import TRUST_HELP, add_selection, add_variables, positive, share
 from rules.errors import FAILED
 from rules.roots import DEFAULT_PROFILE, find_root
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     add_selection(parser, "build")
+    add_variables(parser)
     parser.add_argument(
         "--force", action="append", default=[], metavar="SELECTOR", help="run these even if nothing changed"
     )
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Build; 1 when a product failed."""
     root = find_root(options.project)
-    if not (options.select or options.exclude or options.force or options.audit) and noop.answered(
+    if not (options.select or options.exclude or options.force or options.audit or options.var) and noop.answered(
         str(root), options.profile, output
     ):
         return 0
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     )
     observer = progress.observer(output)
     try:
-        report = build(load_project(root), request, observer)
+        report = build(load_project(root, options.var), request, observer)
     finally:
         observer.close()
     if output.as_json:

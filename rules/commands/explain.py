@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from rules.arguments import add_variables
 from rules.look.explaining import explain
 from rules.project import load_project
 from rules.report.explain import explain_document, explain_lines
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     parser.add_argument("name", metavar="NAME", help="the product")
+    add_variables(parser)
     parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the explanation."""
-    project = load_project(find_root(options.project))
+    project = load_project(find_root(options.project), options.var)
     with open_store(project.root, output.message, building=False) as store:
         found = explain(project, options.name, options.profile, store)
     if output.as_json:

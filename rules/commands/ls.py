@@ -36,7 +36,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
                 "description": rules[name].options.description,
                 "tags": list(rules[name].options.tags),
                 "key": list(rules[name].options.key),
-                "inputs": list(dag.inputs[name]),
+                "inputs": list(dag.reads(name)),
+                "checks": [check.rule.name for check in rules[name].checks],
             }
             for name in order
         ]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from graph.impact import Edit
 from rules import progress
-from rules.arguments import TRUST_HELP, add_selection
+from rules.arguments import TRUST_HELP, add_selection, add_variables
 from rules.build import Prepared, Request, plan
 from rules.errors import FAILED
 from rules.project import load_project
 from rules.report.causes import cause_lines, causes_fields
-from rules.report.runs import plan_document, plan_lines
+from rules.report.runs import check_lines, plan_document, plan_lines
 from rules.roots import DEFAULT_PROFILE, find_root
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     add_selection(parser, "plan")
+    add_variables(parser)
     parser.add_argument(
         "--force", action="append", default=[], metavar="SELECTOR", help="plan to run these in any case"
     )
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan; with --exit-code, 1 when a build would do something."""
-    project = load_project(find_root(options.project))
+    project = load_project(find_root(options.project), options.var)
     request = Request(
         select=tuple(options.select),
         exclude=tuple(options.exclude),
@@ -50,17 +51,48 @@ def run(options: argparse.Namespace, output: Output) -> int:
     )
     observer = progress.observer(output)
     prepared = plan(project, request, observer)
-    dirty = [name for name, one in prepared.plan.judgements.items() if one.verdict != "clean"]
+    checks = {name: _checks(prepared, name) for name in prepared.plan.judgements}
+    ahead = {name for name, of_it in checks.items() if any(_is_ahead(one) for one in of_it)}
+    failing = {name for name, of_it in checks.items() if any(one["failing"] for one in of_it)}
+    dirty = [name for name, one in prepared.plan.judgements.items() if one.verdict != "clean" or name in ahead]
     if output.as_json:
-        details = {name: _details(prepared, name) for name in prepared.plan.judgements}
+        details = {name: {**_details(prepared, name), "checks": checks[name]} for name in prepared.plan.judgements}
         output.document(plan_document(prepared.plan, details))
     elif output.verbosity < 0:
         output.result(dirty)
     else:
+        verbose = output.verbosity > 0
         told = {name: cause_lines(name, found, prepared) for name, found in prepared.causes.items()}
-        lines = plan_lines(prepared.plan, told, verbose=output.verbosity > 0, width=output.width(sys.stdout))
+        for name, one in prepared.plan.judgements.items():
+            every = verbose or one.verdict == "clean"
+            told[name] = [*told.get(name, ()), *check_lines(checks[name], verbose=every)]
+        lines = plan_lines(prepared.plan, told, ahead | failing, verbose=verbose, width=output.width(sys.stdout))
         output.result(lines, painted=True)
     return FAILED if options.exit_code and dirty else 0
+
+
+def _checks(prepared: Prepared, product: str) -> list[dict[str, Any]]:
+    """Return what a plan says of a product's checks. failing: how many rows, None where a run decides."""
+    found = []
+    for one in prepared.compiled[product].checks:
+        judgement = prepared.plan.checks[one.compiled.node.name]
+        artifact = prepared.artifacts.get(judgement.artifact) if judgement.artifact is not None else None
+        found.append(
+            {
+                "name": judgement.name,
+                "severity": one.check.draft.severity,
+                "verdict": judgement.verdict,
+                "reason": judgement.reason,
+                "failing": artifact.rows if artifact is not None else None,
+                "key": judgement.key,
+            }
+        )
+    return found
+
+
+def _is_ahead(check: dict[str, Any]) -> bool:
+    """Whether a build has something to do about a check: settle it, or fail for it again."""
+    return check["verdict"] != "clean" or (bool(check["failing"]) and check["severity"] == "error")
 
 
 def _details(prepared: Prepared, name: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ IPC stream. A table on a terminal is cut to its width, elsewhere nothing is ever
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     parser.epilog = _EPILOG
-    parser.add_argument("name", metavar="NAME", help="the product")
+    parser.add_argument("name", metavar="NAME", help="the product, or a check (orders.key) for its failing rows")
     parser.add_argument(
         "-n", "--limit", type=not_negative, metavar="N", help="rows to print (default: 20 in a table, else all)"
     )
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     _refuse_unprintable(options, output)
     root = find_root(options.project)
     with open_store(root, output.message, building=False) as store:
-        products = store.products
+        products = store.states
         if options.name not in products:
             raise _unknown(root, options.name, set(products), output)
         artifact = store.artifact(products[options.name].artifact)

@@ -97,3 +97,15 @@ def parse_type(text: str) -> pa.DataType:
         return pa.type_for_alias(word)
     except ValueError:
         raise ValueError(f"unknown type '{text}'") from None
+
+
+def declared_names(text: str) -> set[str]:
+    """Return what a product's column may be called that is declared as `text`. Raises ValueError for no type.
+
+    A timestamp without a unit is of any unit: rules do not choose it, functions do.
+    """
+    dtype = storable_type(stored_type(parse_type(text)))
+    if text.strip().lower() in {"timestamp", "timestamptz"}:
+        zones = (None,) if dtype.tz is None else ("UTC", "+00:00")
+        return {type_name(pa.timestamp(unit, zone)) for unit in ("ms", "us", "ns") for zone in zones}
+    return {type_name(dtype)}

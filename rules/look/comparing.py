@@ -61,9 +61,12 @@ def since_last_build(project: Project, request: Request, store: Store) -> Compar
     before = {
         name: _of_product(store, last) for name, last in products.items() if name in chosen or name not in loaded.rules
     }
-    return _compare(
-        loaded, before, compiled, chosen, gone, lambda name: describe_edit(store.index, compiled[name], products[name])
-    )
+
+    def described(name: str) -> tuple[str, ...]:
+        rule = compiled[name]
+        return describe_edit(store.index, rule.memo, rule.node.inputs, products[name])
+
+    return _compare(loaded, before, compiled, chosen, gone, described)
 
 
 def since_commit(project: Project, request: Request, store: Store, ref: str) -> Comparison:

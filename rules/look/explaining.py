@@ -108,6 +108,8 @@ def _inputs(prepared: Prepared, rule: CompiledRule) -> list[Input]:
 def _readers(prepared: Prepared, name: str) -> dict[str, tuple[str, ...] | None]:
     readers: dict[str, tuple[str, ...] | None] = {}
     for reader in prepared.dag.readers.get(name, ()):
+        if name not in prepared.dag.reads(reader):
+            continue
         last = prepared.known.products.get(reader)
         reads = [tuple(columns) for entry, _, columns, *_ in last.record["inputs"] if entry == name] if last else []
         readers[reader] = reads[0] if reads else None

@@ -10,6 +10,7 @@ from types import CellType, CodeType, FunctionType
 from typing import Any, Literal, Protocol, overload
 
 from rules.authoring import RuleOptions
+from rules.contracts.tables import ColumnContract
 from rules.python.faults import Misuse
 
 _recordings: list[Recording] = []
@@ -115,6 +116,7 @@ def rule(
     engine: Literal["ibis", "arrow"] = "ibis",
     output: Any = None,
     reads: Mapping[str, Sequence[str]] | None = None,
+    schema: Any = None,
 ) -> Callable[[Callable[..., Any]], PythonRule]: ...
 def rule(  # noqa: PLR0913 — the options of a rule
     function: Callable[..., Any] | None = None,
@@ -129,6 +131,7 @@ def rule(  # noqa: PLR0913 — the options of a rule
     engine: Literal["ibis", "arrow"] = "ibis",
     output: Any = None,
     reads: Mapping[str, Sequence[str]] | None = None,
+    schema: Any = None,
 ) -> Any:
     """Make a function a rule: its parameters are its inputs, as Ibis tables, and its result is an Ibis expression.
 
@@ -136,6 +139,8 @@ def rule(  # noqa: PLR0913 — the options of a rule
 
     With engine="arrow", the inputs come as `pyarrow.RecordBatchReader`s and the function yields batches. output: their
     schema, a `pyarrow.Schema` or a dict of Arrow types. reads: by input, the columns that it reads, else all.
+
+    schema: an `ibis.Schema` that the result must have, its columns of types like `!string` never being NULL.
     """
 
     def declare(function: Callable[..., Any]) -> Any:
@@ -145,7 +150,15 @@ def rule(  # noqa: PLR0913 — the options of a rule
         if inspect.isgeneratorfunction(function) and streams is None:
             return _generate(function)
         told = description if description is not None else _first_sentence(function.__doc__)
-        options = RuleOptions(told, _texts("tags", tags), _texts("key", key), _flag(volatile), _tier(tier))
+        options = RuleOptions(
+            description=told,
+            tags=_texts("tags", tags),
+            key=_texts("key", key),
+            volatile=_flag(volatile),
+            tier=_tier(tier),
+            columns=_columns(schema),
+            exact=schema is not None,
+        )
         made = PythonRule(_closed(function), name if name is not None else function.__name__, options, streams)
         if _recordings:
             _recordings[-1].add(made)
@@ -166,6 +179,25 @@ def var(name: str) -> Any:
     if not _calls:
         raise Misuse("rules.var is for rule files, which the command line imports")
     return _calls[-1].var(name)
+
+
+def _columns(schema: Any) -> dict[str, ColumnContract]:
+    """Return what an Ibis schema declares."""
+    if schema is None:
+        return {}
+    from ibis.expr.schema import Schema  # whoever has one has imported it
+
+    from rules.python.schemas import spelled_type
+
+    if not isinstance(schema, Schema):
+        raise Misuse(f"schema must be an ibis.Schema, not {type(schema).__name__}")
+    columns = {}
+    for name, kind in schema.items():
+        spelling = spelled_type(kind)
+        if spelling is None:
+            raise Misuse(f"column '{name}' of the schema is of a type that no product has: {kind}")
+        columns[name] = ColumnContract(type=spelling, not_null=not kind.nullable)
+    return columns
 
 
 def _generate(function: FunctionType) -> list[PythonRule]:

@@ -8,6 +8,9 @@ import ibis.expr.datatypes as dt
 import pyarrow as pa
 from ibis.expr.schema import Schema as IbisSchema
 
+from cache.levels import type_name
+from rules.contracts.tables import spelled
+
 _SCALES = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _PLAIN: dict[pa.DataType, Any] = {
     pa.null(): dt.null,
@@ -58,3 +61,32 @@ def ibis_type(kind: pa.DataType) -> Any:
     if pa.types.is_dictionary(kind):
         return ibis_type(kind.value_type)
     return dt.unknown
+
+
+def spelled_type(kind: Any) -> str | None:
+    """Return an Ibis type as a contract declares it; None for what no product's column is.
+
+    A timestamp of no scale is of any unit.
+    """
+    if kind.is_timestamp() and kind.scale is None:
+        return "timestamp" if kind.timezone is None else "timestamptz"
+    dtype = _arrow_type(kind)
+    return None if dtype is None else spelled(type_name(dtype))
+
+
+def _arrow_type(kind: Any) -> pa.DataType | None:
+    if kind.is_decimal() and kind.precision is not None:
+        return pa.decimal128(kind.precision, kind.scale)
+    if kind.is_timestamp():
+        unit = next((unit for unit, scale in _SCALES.items() if scale == (kind.scale or 6)), None)
+        return None if unit is None else pa.timestamp(unit, kind.timezone)
+    if kind.is_array():
+        item = _arrow_type(kind.value_type)
+        return None if item is None else pa.list_(item)
+    if kind.is_struct():
+        fields = {name: _arrow_type(field) for name, field in kind.items()}
+        return None if None in fields.values() else pa.struct(list(fields.items()))
+    if kind.is_map():
+        key, value = _arrow_type(kind.key_type), _arrow_type(kind.value_type)
+        return None if key is None or value is None else pa.map_(key, value)
+    return next((dtype for dtype, plain in _PLAIN.items() if plain == kind(nullable=True)), None)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from graph.plan import Plan
     from rules.errors import UserError
-    from rules.results import AuditReport, BuildReport, Result
+    from rules.results import AuditReport, BuildReport, CheckResult, Result
 
 FORMAT = 1
 _ORDER = ("executed", "run", "maybe", "restored", "restore", "clean", "failed", "skipped")
@@ -148,19 +148,40 @@ def plan_document(plan: Plan, details: Mapping[str, Mapping[str, Any]]) -> dict[
     return document("plan", status="ok", summary=plan.summary, products=products)
 
 
-def plan_lines(plan: Plan, causes: Mapping[str, list[str]], *, verbose: bool, width: int | None = None) -> list[str]:
+def check_lines(checks: Iterable[Mapping[str, Any]], *, verbose: bool) -> list[str]:
+    """Return lines about a product's checks, to stand below its own: those known to fail, or all of them."""
+    lines = []
+    for one in checks:
+        title = one["name"].partition(".")[2]
+        if one["failing"]:
+            lines.append(f"check {title} fails: {plural(one['failing'], 'row')} (rules show {one['name']})")
+        elif verbose:
+            why = "" if one["verdict"] == "clean" else f", {one['reason']}"
+            lines.append(f"check {title}: {one['verdict']}{why}")
+    return lines
+
+
+def plan_lines(
+    plan: Plan,
+    below: Mapping[str, list[str]],
+    restless: Collection[str] = (),
+    *,
+    verbose: bool,
+    width: int | None = None,
+) -> list[str]:
     """Return the plan as text: a line for each product that is not clean (all when verbose), then the counts.
 
-    causes: lines to stand below the reason. width: of a terminal, on which a long reason continues below itself.
+    below: lines to stand below the reason. restless: products with checks that are not settled. width: of a terminal,
+    on which a long reason continues below itself.
     """
-    shown = [one for one in plan.judgements.values() if verbose or one.verdict != "clean"]
+    shown = [one for one in plan.judgements.values() if verbose or one.verdict != "clean" or one.name in restless]
     if not plan.judgements:
         return ["nothing to do (no product is selected)"]
-    if plan.summary["clean"] == len(plan.judgements) and not verbose:
+    if not shown:
         return [nothing_to_do(len(plan.judgements))]
     rows: list[list[str]] = []
     for one in shown:
-        rows += [[one.verdict, one.name, one.reason], *(["", "", line] for line in causes.get(one.name, ()))]
+        rows += [[one.verdict, one.name, one.reason], *(["", "", line] for line in below.get(one.name, ()))]
     return [*wrapped_lines(rows, width), "", counts(plan.summary)]
 
 
@@ -255,4 +276,22 @@ def _result_fields(result: Result) -> dict[str, Any]:
     }
     if result.error is not None:
         fields["error"] = error_fields(result.error)
-    return fields
+    return {**fields, "checks": [check_fields(check) for check in result.checks]}
+
+
+def check_fields(check: CheckResult) -> dict[str, Any]:
+    """Return a check as plain data; `rows` are the first of the failing ones."""
+    return {
+        "name": check.name,
+        "severity": check.severity,
+        "status": check.status,
+        "passed": check.passed,
+        "reason": check.reason,
+        "failing": check.failing,
+        "message": check.message,
+        "rows": list(check.rows),
+        "seconds": round(check.seconds, 6),
+        "artifact": check.artifact,
+        "fingerprint": check.fingerprint,
+        "key": check.key,
+    }

@@ -314,6 +314,7 @@ def test_ls(rules: Run, project: SampleProject) -> None:
         "tags": ["daily"],
         "key": [],
         "inputs": ["raw"],
+        "checks": [],
     }
 
 

@@ -288,6 +288,7 @@ def test_repeated_keys_null_nan_and_nested(project: SampleProject) -> None:
     schema = pa.schema([("id", pa.int64()), ("x", pa.float64()), ("l", pa.list_(pa.string()))])
     project.edit("rules/staging/cleaned.sql", CLEANED.splitlines()[3], "SELECT o.id, o.x, o.l FROM odd AS o")
     project.edit("rules.toml", "[sources.orders]", '[sources.odd]\npath = "data/odd.parquet"\n\n[sources.orders]')
+    project.edit("rules/staging/cleaned.sql", '-- key = ["id"]', '-- key = ["id"]\n-- severity = "warn"')
     project.write("rules/totals.sql", "SELECT o.status, o.amount AS total FROM orders AS o")
 
     def write(rows: list[tuple[Any, ...]]) -> None:

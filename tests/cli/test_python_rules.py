@@ -23,7 +23,7 @@ from rules import rule
 from money import cents
 
 
-@rule(tags=["ops"], key=["region"])
+@rule(tags=["ops"])
 def totals(large):
     """Revenue of each region."""
     return large.group_by("region").agg(revenue=large.amount.sum(), orders=large.count())

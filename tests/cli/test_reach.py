@@ -114,7 +114,10 @@ def test_new_rows_reach_everything(project: SampleProject) -> None:
 
 
 def test_an_engine_setting_is_a_row_edit(project: SampleProject) -> None:
-    project.sql("by_status", '-- /// rule\n-- tier = 2\n-- key = ["status"]\n-- ///\n' + RULES["by_status"])
+    project.sql(
+        "by_status",
+        '-- /// rule\n-- tier = 2\n-- key = ["status"]\n-- severity = "warn"\n-- ///\n' + RULES["by_status"],
+    )
     assert changed_rule(project, "by_status")[0] == "row"
     assert reached(project) == ({"by_status"}, {"shares"})
 

@@ -1,0 +1,228 @@
+"""Steps 6 and 7 of 7 for checks: run those of one product that must run, on the table that is to be published.
+
+A check is judged as a product is: what it reads of that table, and of others, makes its key. So one whose columns did
+not change is not run again, whether it passed or failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cache.errors import ObjectError
+from cache.records import Artifact
+from graph.plan import Judgement, Known
+from rules.committing import State
+from rules.contracts.loading import check_error, contract_where
+from rules.errors import FAILED, UserError
+from rules.report.runs import plural
+from rules.results import CheckResult, Result
+
+if TYPE_CHECKING:
+    from cache.keys import Content
+    from rules.compiling import CompiledCheck, CompiledRule
+    from rules.contracts.drafts import Draft
+    from rules.load import Check, Rule
+    from rules.project import Project
+    from rules.running import Runner
+    from rules.sources.contents import Sources
+    from rules.store import Store
+
+_SHOWN = 5
+"""Failing rows that a report shows; all of them are kept."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A product's table that its checks decide about. changed: it is another than the last published one."""
+
+    result: Result
+    state: State
+    changed: bool
+
+    @property
+    def artifact(self) -> Artifact:
+        """The table."""
+        return self.state.artifact
+
+    @property
+    def name(self) -> str:
+        """The product's name."""
+        return self.result.name
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A check that was settled: where its failing rows are, and what is told of it."""
+
+    check: Check
+    state: State
+    result: CheckResult
+
+    @property
+    def keeps_back(self) -> bool:
+        """Whether the product is not to be published."""
+        return not self.result.passed and self.check.gates
+
+
+@dataclass(frozen=True)
+class Checker:
+    """Settles the checks of products in one build. Worker threads share it. runner: asked for only where one runs."""
+
+    project: Project
+    store: Store
+    known: Known
+    compiled: Mapping[str, CompiledRule]
+    runner: Callable[[], Runner]
+
+    def settle(
+        self,
+        name: str,
+        judgements: Sequence[Judgement],
+        contents: Mapping[str, Content],
+        artifacts: Mapping[str, str],
+        sources: Sources,
+    ) -> list[Checked]:
+        """Run or look up every check of a product. Raises `UserError` for a query that cannot be run."""
+        rule = self.compiled[name]
+        return [
+            self._known(check, judgement)
+            or self._permuted(check, judgement, contents, artifacts)
+            or self._run(rule.rule, check, judgement, artifacts, sources)
+            for check, judgement in zip(rule.checks, judgements, strict=True)
+        ]
+
+    def _known(self, check: CompiledCheck, judgement: Judgement) -> Checked | None:
+        """Return what is known of a check, unless the object of its failing rows proves to be corrupt."""
+        artifact = self.store.artifact(judgement.artifact) if judgement.artifact is not None else None
+        if judgement.verdict not in {"clean", "restore"} or artifact is None:
+            return None
+        try:
+            self.store.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+        except ObjectError as error:
+            self.store.say(f"warning: {error}; {judgement.name} is run again")
+            self.store.objects.discard(artifact.artifact)
+            return None
+        status = "clean" if judgement.verdict == "clean" else "restored"
+        return self._checked(check, judgement, artifact, status, judgement.reason)
+
+    def _permuted(
+        self,
+        check: CompiledCheck,
+        judgement: Judgement,
+        contents: Mapping[str, Content],
+        artifacts: Mapping[str, str],
+    ) -> Checked | None:
+        """Keep the last result where the rows that are read only stand in another order."""
+        from rules import cutoff
+
+        node = check.compiled.node
+        last = self.known.products.get(node.name)
+        if last is None or node.volatile or not cutoff.reads_same_rows(self.store, node, last, artifacts, contents):
+            return None
+        old = self.store.artifact(last.artifact)
+        if old is None or not self.store.present(old.artifact):
+            return None
+        return self._checked(check, judgement, old, "clean", "the rows it reads only stand in another order")
+
+    def _run(
+        self,
+        rule: Rule,
+        check: CompiledCheck,
+        judgement: Judgement,
+        artifacts: Mapping[str, str],
+        sources: Sources,
+    ) -> Checked:
+        from rules.running import adopted
+
+        compiled, draft = check.compiled, check.check.draft
+        target = self.store.objects.temporary()
+        try:
+            self._require_sound(compiled, artifacts)
+            executed = self.runner().run(compiled, sources, artifacts, target)
+            artifact = adopted(self.store, executed, target)
+        except UserError as error:
+            raise check_error(self.project, rule, draft, error) from error
+        except (OSError, ObjectError) as error:
+            failure = UserError(f"cannot store its failing rows: {error}", code="store")
+            raise check_error(self.project, rule, draft, failure) from error
+        finally:
+            with contextlib.suppress(OSError):
+                target.unlink(missing_ok=True)
+        return self._checked(check, judgement, artifact, "executed", judgement.reason, executed.seconds)
+
+    def _require_sound(self, compiled: CompiledRule, artifacts: Mapping[str, str]) -> None:
+        for name in compiled.scans:
+            artifact = self.store.artifact(artifacts[name]) if name in artifacts else None
+            if artifact is None:
+                continue
+            try:
+                self.store.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+            except ObjectError as error:
+                self.store.objects.discard(artifact.artifact)
+                message = f"the stored object of its input {name} is corrupt"
+                hint = "rules build makes it again"
+                raise UserError(message, code="corrupt-object", hint=hint, exit_code=FAILED) from error
+
+    def _checked(
+        self,
+        check: CompiledCheck,
+        judgement: Judgement,
+        artifact: Artifact,
+        status: Any,
+        reason: str,
+        seconds: float | None = None,
+    ) -> Checked:
+        last = self.known.products.get(judgement.name)
+        rows = tuple(_first_rows(self.store, artifact)) if artifact.rows else ()
+        result = CheckResult(
+            name=judgement.name,
+            severity=check.check.draft.severity,
+            status=status,
+            reason=reason,
+            failing=artifact.rows,
+            message=_message(check.check.draft, artifact.rows, rows),
+            rows=rows,
+            seconds=seconds if seconds is not None else last.seconds if last is not None else 0.0,
+            artifact=artifact.artifact,
+            fingerprint=check.compiled.node.fingerprint,
+            key=judgement.key,
+        )
+        more = {"severity": result.severity}
+        return Checked(check.check, State(check.compiled, artifact, judgement.key, result.seconds, more), result)
+
+
+def refusal(project: Project, rule: Rule, checked: Sequence[Checked], *, published: bool) -> UserError | None:
+    """Return why a product is not to be published; None where nothing keeps it back."""
+    failed = [one for one in checked if one.keeps_back]
+    if not failed:
+        return None
+    told = "; ".join(one.result.sentence for one in failed)
+    where = contract_where(project, rule, *failed[0].check.draft.declared)
+    facts = {"failing rows": ", ".join(f"rules show {one.result.name}" for one in failed)}
+    hint = "its last good table stays published" if published else "it is published when its checks pass"
+    return UserError(told, code="check", where=where, facts=facts, hint=hint, exit_code=FAILED)
+
+
+def _message(draft: Draft, failing: int, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return "2 values of id are repeated or NULL, for example id = 7, rows = 3"."""
+    if not failing:
+        return ""
+    noun, wrong = draft.failing
+    counted = plural(failing, noun.partition(" ")[0])
+    rest = noun.partition(" ")[1] + noun.partition(" ")[2]
+    example = ", ".join(f"{name} = {_shown(value)}" for name, value in itertools.islice(rows[0].items(), _SHOWN))
+    return f"{counted}{rest} {'is' if failing == 1 else 'are'} {wrong}, for example {example}"
+
+
+def _shown(value: Any) -> str:
+    return "NULL" if value is None else f"'{value}'" if isinstance(value, str) else str(value)
+
+
+def _first_rows(store: Store, artifact: Artifact) -> list[dict[str, Any]]:
+    from rules.report.rows import records
+
+    return list(records(store.objects.path(artifact.artifact), _SHOWN))

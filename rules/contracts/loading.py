@@ -1,0 +1,115 @@
+"""Step 1 of 7, load, for contracts: what front matter and rules.toml declare of a product, and its checks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from cache.index import Index
+from compiler.compile import Parsed, parse_rule
+from compiler.errors import SqlError
+from compiler.fingerprint import digest_of
+from rules.authoring import RuleOptions, option_place
+from rules.contracts.drafts import Draft, drafts
+from rules.contracts.tables import Contract, flaw, twice
+from rules.errors import FAILED, UserError, Where
+from rules.load import COMPILER, Check, Rule, RuleSet, user_error
+from rules.project import Project, config_where
+from rules.toml_types import did_you_mean
+
+_VOLATILE = "add volatile = true beside sql (the check then runs in every build), or pass the value as a $var"
+
+
+def with_contracts(project: Project, index: Index, loaded: RuleSet) -> tuple[dict[str, Rule], dict[str, UserError]]:
+    """Give each rule the contract that rules.toml adds and the checks it comes to.
+
+    Also returns what is wrong, by product: with rules that cannot be loaded, and with contracts. Raises `UserError` for
+    a contract of what is no product.
+    """
+    rules = loaded.rules
+    for name in project.contracts if not loaded.unloaded else ():
+        if name not in rules:
+            what = "a source; contracts are of products" if name in project.sources else "no product"
+            hint = did_you_mean(name, rules) if rules else None
+            where = config_where(project.root, "contracts", name)
+            raise UserError(f"[contracts.{name}] is of what is {what}", code="config", where=where, hint=hint)
+    found = dict(rules)
+    wrong = dict(loaded.unloaded)
+    fresh: dict[str, Any] = {}
+    for name, rule in rules.items():
+        try:
+            found[name] = _with_contract(project, rule, index, fresh)
+        except UserError as error:
+            wrong[name] = error
+    index.remember("parsed", fresh)
+    return found, wrong
+
+
+def contract_where(project: Project, rule: Rule, *keys: str) -> Where:
+    """Return where something of a rule's contract is declared: in its front matter, its decorator or rules.toml."""
+    table = project.contracts.get(rule.name, Contract())
+    there = keys
+    if keys[0] == "checks":
+        number = int(keys[1]) - len(rule.options.checks) + len(table.checks)  # after those of the rule itself
+        in_table = number >= 0
+        there = ("checks", str(number), *keys[2:])
+    else:
+        in_table = keys[1] in table.columns if keys[0] == "columns" else bool(getattr(table, keys[0]))
+    if in_table:
+        return config_where(project.root, "contracts", rule.name, *there)
+    return Where(rule.path, rule.line) if rule.in_python else option_place(rule.text(project), rule.path, *keys)
+
+
+def check_error(project: Project, rule: Rule, draft: Draft, error: UserError) -> UserError:
+    """Return an error about a check's query as one about its declaration."""
+    where = contract_where(project, rule, *draft.declared)
+    place = f"line {error.where.line} of its query: " if error.where is not None and "\n" in draft.sql else ""
+    message = f"check {draft.title} of {rule.name}: {place}{error.message}"
+    hint = _VOLATILE if error.code == "undeclared-volatile" else error.hint
+    return UserError(message, code=error.code, where=where, facts=error.facts, hint=hint, exit_code=FAILED)
+
+
+def _with_contract(project: Project, rule: Rule, index: Index, fresh: dict[str, Any]) -> Rule:
+    """Add what rules.toml declares of a product, and the checks that all of it comes to. Raises `UserError`."""
+    options, table = rule.options, project.contracts.get(rule.name)
+    if table is not None:
+        again = twice(options, table)
+        if again is not None:
+            where = config_where(project.root, "contracts", rule.name, *again)
+            message = f"{rule.path} declares this too"
+            raise UserError(message, code="config", where=where, hint="declare it in one of the two places")
+        options = msgspec.structs.replace(
+            options,
+            key=options.key or table.key,
+            columns={**options.columns, **table.columns},
+            checks=(*options.checks, *table.checks),
+            severity=options.severity or table.severity,
+            exact=options.exact or table.exact,
+        )
+        wrong = flaw(options)
+        if wrong is not None:  # each of the two is sound, but not what they come to together
+            where = config_where(project.root, "contracts", rule.name)
+            raise UserError(wrong.message, code="config", where=where, hint=wrong.hint)
+    checks = []
+    for draft in drafts(rule.name, options):
+        digest = digest_of(draft.sql.encode())
+        parsed = Parsed(draft.tables, ()) if draft.tables is not None else None
+        if parsed is None:
+            parsed = _parsed_check(project, rule, draft, f"{digest} {COMPILER}", index, fresh)
+        of_check = RuleOptions(volatile=draft.volatile)
+        name = f"{rule.name}.{draft.title}"
+        checks.append(Check(Rule(name, rule.path, digest, of_check, parsed, rule.line, sql=draft.sql), draft))
+    return replace(rule, options=options, checks=tuple(checks))
+
+
+def _parsed_check(project: Project, rule: Rule, draft: Draft, memo: str, index: Index, fresh: dict[str, Any]) -> Parsed:
+    record = fresh.get(memo) or index.memo("parsed", [memo]).get(memo)
+    if record is None:
+        try:
+            parsed = parse_rule(draft.sql)
+        except SqlError as error:
+            raise check_error(project, rule, draft, user_error(error, rule.path)) from error
+        record = fresh[memo] = {"tables": parsed.tables, "variables": parsed.variables, "functions": parsed.functions}
+    return Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))

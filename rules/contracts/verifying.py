@@ -1,0 +1,96 @@
+"""Step 2 of 7, compile, for contracts: whether a rule's columns are those it promises, told without any data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from compiler.resolve import suggestion
+from rules.contracts.loading import contract_where
+from rules.contracts.tables import Contract, spelled
+from rules.errors import FAILED, UserError
+from rules.toml_types import Wrong
+
+if TYPE_CHECKING:
+    from rules.load import Rule
+    from rules.project import Project
+
+Tables = Mapping[str, Mapping[str, Any]]
+"""Schemas by the names of their tables, as the index has them."""
+
+_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+_FLOATS = {"float", "double", "halffloat", "float16", "float32", "float64"}
+_TYPES = "examples: string, int64, double, decimal(10, 2), date, timestamp, or a type as rules contract prints it"
+
+
+def require_promised(project: Project, rule: Rule, table: Mapping[str, Any], known: Tables) -> None:
+    """Raise `UserError`, at the declaration, unless a product's columns are what its contract says.
+
+    table: the product's schema as the index has it; known: those of the inputs that its checks refer to.
+    """
+    types = dict(table["columns"])
+    wrong = next(_broken(rule.name, rule.options, types, known), None)
+    if wrong is not None:
+        where = contract_where(project, rule, *wrong.path)
+        raise UserError(wrong.message, code="contract", where=where, hint=wrong.hint, exit_code=FAILED)
+
+
+def _broken(product: str, contract: Contract, types: Mapping[str, str], known: Tables) -> Iterator[Wrong]:
+    listed = f"its columns: {', '.join(types)}"
+    for name, column in contract.columns.items():
+        path = ("columns", name)
+        if name not in types:
+            message = f"{product} yields no column '{name}', which its contract declares"
+            yield Wrong(path, message, suggestion(name, types) or listed)
+            continue
+        yield from _wrong_type(product, name, column.type, types[name])
+        for number, value in enumerate(column.accepted):
+            if not _may_equal(value, types[name]):
+                message = f"{value!r} cannot be a value of {product}.{name}, which is {spelled(types[name])}"
+                hint = "write strings in quotes, numbers and booleans without"
+                yield Wrong((*path, "accepted", str(number)), message, hint)
+        yield from _wrong_reference(product, name, column.references, types, known)
+    for name in types if contract.exact else ():
+        if name not in contract.columns:
+            message = f"{product} yields the column '{name}', which its exact contract does not declare"
+            yield Wrong(("exact",), message, f"add [columns.{name}], or leave out exact = true")
+
+
+def _wrong_type(product: str, name: str, declared: str, inferred: str) -> Iterator[Wrong]:
+    if not declared or declared == inferred:
+        return
+    from rules.engine.types import declared_names  # with pyarrow, which a contract without types does not need
+
+    path = ("columns", name, "type")
+    try:
+        names = declared_names(declared)
+    except ValueError as error:
+        yield Wrong(path, str(error), _TYPES)
+        return
+    if inferred not in names:
+        message = f"{product}.{name} is declared as {declared}, and the rule yields {spelled(inferred)}"
+        yield Wrong(path, message, f'cast it in the rule, or declare type = "{spelled(inferred)}"')
+
+
+def _wrong_reference(
+    product: str, name: str, reference: str, types: Mapping[str, str], known: Tables
+) -> Iterator[Wrong]:
+    table, _, column = reference.partition(".")
+    if not reference or (table != product and table not in known):
+        return
+    there = list(types) if table == product else [entry for entry, _ in known[table]["columns"]]
+    if column not in there:
+        message = f"{table} has no column '{column}', which {product}.{name} refers to"
+        hint = suggestion(column, there) or f"its columns: {', '.join(there)}"
+        yield Wrong(("columns", name, "references"), message, hint)
+
+
+def _may_equal(value: Any, dtype: str) -> bool:
+    """Whether a value of TOML can equal one of a column type without any conversion of kind."""
+    if isinstance(value, bool):
+        return dtype == "bool"
+    if isinstance(value, int):
+        return dtype in _INTEGERS | _FLOATS or dtype.startswith("decimal")
+    if isinstance(value, float):
+        return dtype in _FLOATS or dtype.startswith("decimal")
+    return dtype == "string"

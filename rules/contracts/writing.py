@@ -1,0 +1,60 @@
+"""Write the inferred types of a product's columns into its rule's front matter; everything else stays as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from rules.authoring import block_lines, option_place, read_options
+from rules.errors import FAILED, UserError, Where
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
+
+
+def with_types(text: str, path: str, types: Mapping[str, str]) -> str:
+    """Return a SQL file's text whose front matter declares `types` of columns that have none there yet.
+
+    Raises `UserError` where the front matter is written in a way that this cannot add to.
+    """
+    before = read_options(text, path)
+    missing = {
+        name: dtype for name, dtype in types.items() if name not in before.columns or not before.columns[name].type
+    }
+    if not missing:
+        return text
+    lines = text.split("\n")
+    ending = "\r" if lines[0].endswith("\r") else ""
+    block = block_lines(text, path)
+    if block is None:
+        lines[:0] = [f"-- /// rule{ending}", f"-- ///{ending}"]
+        block = 0, 1
+    added: dict[int, list[str]] = {}
+    for name, dtype in missing.items():
+        declared = f"-- type = {json.dumps(dtype)}{ending}"
+        if name in before.columns:
+            header = option_place(text, path, "columns", name).line or 1
+            added.setdefault(header, []).append(declared)
+        else:
+            added.setdefault(block[1], []).extend([f"-- [columns.{_key(name)}]{ending}", declared])
+    for position in sorted(added, reverse=True):
+        lines[position:position] = added[position]
+    written = "\n".join(lines)
+    _require_declared(written, path, types)
+    return written
+
+
+def _require_declared(text: str, path: str, types: Mapping[str, str]) -> None:
+    try:
+        columns = read_options(text, path).columns
+    except UserError:
+        columns = {}
+    if any(name not in columns or not columns[name].type for name in types):
+        message = "the contract cannot be added to front matter that is written like this"
+        hint = "give each column a table of its own: [columns.NAME]"
+        where = Where(path, 1, 1)
+        raise UserError(message, code="front-matter", where=where, hint=hint, exit_code=FAILED)
+
+
+def _key(name: str) -> str:
+    return name if _BARE.match(name) else json.dumps(name, ensure_ascii=False)

@@ -1,0 +1,186 @@
+"""Contracts that are wrong, or that a rule does not keep: told without any data, at the declaration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.projects import SampleProject
+from support.refusals import MARK, orders_project, place_of_mark, refused, refused_rule, run_here
+
+QUERY = "SELECT o.order_id, o.status, o.amount, o.placed_on FROM orders AS o"
+COLUMNS = "its columns: order_id, status, amount, placed_on"
+
+BROKEN = {
+    "column missing": (
+        "[columns.«statos]\nnot_null = true",
+        "bad yields no column 'statos', which its contract declares",
+        "did you mean 'status'?",
+    ),
+    "another type": (
+        '[columns.amount]\n«type = "decimal(10, 2)"',
+        "bad.amount is declared as decimal(10, 2), and the rule yields double",
+        'cast it in the rule, or declare type = "double"',
+    ),
+    "no type": (
+        '[columns.amount]\n«type = "strin"',
+        "unknown type 'strin'",
+        "examples: string, int64, double, decimal(10, 2), date, timestamp, or a type as rules contract prints it",
+    ),
+    "value of another type": (
+        '[columns.order_id]\naccepted = [1, «"2"]',
+        "'2' cannot be a value of bad.order_id, which is int64",
+        "write strings in quotes, numbers and booleans without",
+    ),
+    "reference to no column": (
+        '[columns.order_id]\n«references = "customers.id"',
+        "customers has no column 'id', which bad.order_id refers to",
+        "its columns: customer_id, name",
+    ),
+    "not all declared": (
+        "«exact = true\n[columns.order_id]",
+        "bad yields the column 'status', which its exact contract does not declare",
+        "add [columns.status], or leave out exact = true",
+    ),
+    "key": ('«key = ["ordr_id"]', "key column 'ordr_id' is not an output column", "did you mean 'order_id'?"),
+    "reference to nothing": (
+        '[columns.order_id]\n«references = "customer.id"',
+        "check references.order_id of bad: unknown input 'customer'",
+        "did you mean 'customers'?",
+    ),
+    "reference without a column": (
+        '[columns.order_id]\n«references = "customers"',
+        "'references' must name a product and its column, not 'customers'",
+        'write references = "customers.id"',
+    ),
+    "accepted date": (
+        "[columns.placed_on]\naccepted = [«2024-01-01]",
+        "'accepted' lists strings, numbers and booleans",
+        'compare anything else in a query: [[checks]] name = "…" sql = "…"',
+    ),
+    "unknown key of a column": (
+        "[columns.status]\n«notnull = true",
+        "unknown key 'notnull' in [columns.status]",
+        "did you mean 'not_null'?",
+    ),
+    "key of a wrong type": (
+        "[columns.status]\n«not_null = 1",
+        "'not_null' must be true or false, not an integer",
+        None,
+    ),
+    "unknown severity": (
+        '[columns.status]\n«severity = "warning"',
+        "'severity' cannot be 'warning'",
+        "did you mean 'warn'?",
+    ),
+    "unknown key of a check": (
+        '[[checks]]\nname = "a"\nsql = "SELECT 1 AS x"\n[[checks]]\nname = "b"\n«query = "SELECT 1 AS x"',
+        "unknown key 'query' in [checks.1]",
+        "known: description, name, severity, sql, volatile",
+    ),
+    "check without a query": ('«[[checks]]\nname = "a"', "missing key 'sql' in [checks.0]", 'add sql = "…"'),
+    "two checks of one name": (
+        '[[checks]]\nname = "b"\nsql = "SELECT 1 AS x"\n[[checks]]\n«name = "b"\nsql = "SELECT 2 AS x"',
+        "two checks are named 'b'",
+        "rename one",
+    ),
+    "name of a check": (
+        '[[checks]]\n«name = "a b"\nsql = "SELECT 1 AS x"',
+        "'a b' is not a usable name of a check: letters, digits and _ only, no digit first",
+        None,
+    ),
+    "check that does not parse": (
+        '[[checks]]\nname = "a"\n«sql = "SELECT FROM bad"',
+        "check a of bad: a query without a SELECT list is not supported",
+        None,
+    ),
+    "check of an unknown column": (
+        '[[checks]]\nname = "a"\n«sql = "SELECT b.amout FROM bad AS b"',
+        "check a of bad: unknown column 'amout'",
+        "did you mean 'amount'?",
+    ),
+    "check that is volatile": (
+        '[[checks]]\nname = "a"\n«sql = "SELECT b.amount FROM bad AS b WHERE random() > b.amount"',
+        "check a of bad: 'random' is volatile: its result changes from run to run",
+        "add volatile = true beside sql (the check then runs in every build), or pass the value as a $var",
+    ),
+    "check of what is made of it": (
+        '[[checks]]\nname = "a"\n«sql = "SELECT r.order_id FROM reader AS r"',
+        "check a of bad: it reads reader, which is made of bad itself: bad → reader → bad",
+        "bad is published when its checks have passed; declare this one at reader, as [[checks]]",
+    ),
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SampleProject:
+    return orders_project(tmp_path / "orders")
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_contract_in_front_matter(project: SampleProject, case: str) -> None:
+    declared, message, hint = BROKEN[case]
+    project.sql("reader", "SELECT b.order_id FROM bad AS b")
+    block = "".join(f"-- {line}\n" for line in declared.split("\n"))
+    if f"-- {MARK}[[checks]]" in block:  # an item stands where its name does
+        block = block.replace(f"{MARK}[[checks]]", f"[[{MARK}checks]]")
+    refusal = refused_rule(project, f"-- /// rule\n{block}-- ///\n{QUERY}")
+    assert (refusal.exit_code, refusal.message, refusal.hint) == (1, message, hint)
+
+
+IN_TOML = {
+    "of nothing": (
+        "[contracts.«fin]\nexact = true",
+        "[contracts.fin] is of what is no product",
+        "did you mean 'fine'?",
+    ),
+    "of a source": (
+        "[contracts.«orders]\nexact = true",
+        "[contracts.orders] is of what is a source; contracts are of products",
+        "known: fine",
+    ),
+    "unknown key": (
+        "[contracts.fine]\n«keys = []",
+        "unknown key 'keys' in [contracts.fine]",
+        "did you mean 'key'?",
+    ),
+    "type": (
+        '[contracts.fine.columns.order_id]\n«type = "string"',
+        "fine.order_id is declared as string, and the rule yields int64",
+        'cast it in the rule, or declare type = "int64"',
+    ),
+    "check": (
+        '[[contracts.fine.checks]]\nname = "a"\n«sql = "SELECT x FROM fine"',
+        "check a of fine: unknown column 'x'",
+        "known columns: order_id",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", IN_TOML)
+def test_contract_in_rules_toml(project: SampleProject, case: str) -> None:
+    declared, message, hint = IN_TOML[case]
+    text = f"{project.read('rules.toml')}\n{declared}\n"
+    line, column = place_of_mark(text)
+    project.write("rules.toml", text.replace(MARK, ""))
+    refusal = refused(project, "build")
+    assert (refusal.message, refusal.where) == (message, f"rules.toml:{line}:{column}")
+    assert refusal.hint is not None
+    assert refusal.hint.startswith(hint)
+
+
+def test_nothing_is_declared_twice(project: SampleProject) -> None:
+    project.sql("fine", '-- /// rule\n-- key = ["order_id"]\n-- ///\nSELECT o.order_id FROM orders AS o')
+    project.write("rules.toml", f'{project.read("rules.toml")}\n[contracts.fine]\nkey = ["order_id"]\n')
+    refusal = refused(project, "build")
+    assert refusal.message == "rules/fine.sql declares this too"
+    assert refusal.where is not None
+    assert refusal.where.startswith("rules.toml:")
+
+
+def test_a_broken_contract_of_one_product_leaves_the_others_alone(project: SampleProject) -> None:
+    project.sql("bad", f'-- /// rule\n-- [columns.status]\n-- type = "int64"\n-- ///\n{QUERY}')
+    project.sql("other", "SELECT o.status FROM orders AS o")
+    assert run_here(project, "build", "-s", "other").code == 0
+    assert refused(project, "build", "-s", "+bad").code == "contract"
