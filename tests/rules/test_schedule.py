@@ -1,0 +1,47 @@
+"""In what order products are settled, also when one that was settled has to be made again."""
+
+from __future__ import annotations
+
+from rules.schedule import Schedule
+
+CHAIN = {"lone": [], "a": ["source"], "b": ["a"], "c": ["b"], "d": ["a"]}
+
+
+def drained(schedule: Schedule) -> list[str]:
+    order = []
+    while (name := schedule.take()) is not None:
+        order.append(name)
+        schedule.settle(name)
+    return order
+
+
+def test_what_most_others_wait_for_comes_first() -> None:
+    assert drained(Schedule(CHAIN, CHAIN)) == ["a", "b", "lone", "c", "d"]
+
+
+def test_a_reader_waits_for_all_that_it_reads() -> None:
+    schedule = Schedule(["a", "b", "c"], {"a": [], "b": [], "c": ["a", "b", "a"]})
+    assert [schedule.take(), schedule.take(), schedule.take()] == ["a", "b", None]
+    schedule.settle("a")
+    assert schedule.take() is None
+    schedule.settle("b")
+    assert schedule.take() == "c"
+
+
+def test_readers_of_a_reopened_product_wait_again() -> None:
+    schedule = Schedule(CHAIN, CHAIN)
+    assert schedule.take() == "a"
+    schedule.settle("a")
+    assert schedule.take() == "b"
+    schedule.reopen("a")
+    schedule.put_back("b")
+    assert drained(schedule) == ["a", "b", "lone", "c", "d"]
+
+
+def test_a_reader_that_is_done_is_not_made_again() -> None:
+    schedule = Schedule(CHAIN, CHAIN)
+    for name in ("a", "b"):
+        assert schedule.take() == name
+        schedule.settle(name)
+    schedule.reopen("a")
+    assert drained(schedule) == ["a", "lone", "c", "d"]
