@@ -104,7 +104,7 @@ def open_frame(
 
 def digest_file(path: Path, schema: Schema) -> TableDigest:
     """Read a product's file and digest it. Raises `EngineError` if its columns are not those of `schema`."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:  # else pyarrow reads the whole file ahead
         found = stored_schema(file.schema_arrow)
         names = [(field.name, type_name(field.type)) for field in found]
         planned = [(column.name, column.type) for column in schema.columns]

@@ -32,6 +32,7 @@ CALL = "python_rule"
 """What the code of such a rule is called in its query."""
 _BATCH = 1 << 16
 _ROW_GROUP = 1 << 18
+_BUFFER = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _reader(entry: EngineInput) -> pa.RecordBatchReader:
 
     def batches() -> Iterator[pa.RecordBatch]:
         for path in entry.files:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
                 for batch in file.iter_batches(_BATCH, columns=list(entry.columns), use_threads=False):
                     yield batch.select(schema.names).cast(schema)
 
