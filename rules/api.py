@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from graph.plan import Judgement
-    from rules.build import Request
     from rules.look.comparing import Comparison
+    from rules.prepared import Request
     from rules.report.lineage import Answer
     from rules.results import BuildReport, Result
 
@@ -299,7 +299,7 @@ class Project:
         jobs: int | None = None,
         keep_going: bool = False,
     ) -> Request:
-        from rules.build import Request
+        from rules.prepared import Request
 
         return Request(
             select=tuple(select),

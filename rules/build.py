@@ -10,13 +10,13 @@ import datetime
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from cache.keys import Content
-from cache.records import Artifact, Product
-from graph.causes import Cause, causes
+from cache.records import Product
+from graph.causes import causes
 from graph.dag import Dag
-from graph.plan import Known, Plan, make_plan
+from graph.plan import Known, make_plan
 from rules import noop
 from rules.choosing import asks_for_changed, changed_rules, choose
 from rules.compiling import CompiledRule, describe_edit, last_shape, make_dag, nodes_of_checks
@@ -26,61 +26,13 @@ from rules.execution import Execution
 from rules.files import FileDigests
 from rules.load import Rule, load_rules
 from rules.loaded import load
+from rules.prepared import Prepared, Request
 from rules.profiles import Profile
 from rules.project import Project
-from rules.python.files import DeclaredFunction, PythonFiles
 from rules.results import AuditReport, BuildReport, Observer, Result
-from rules.roots import DEFAULT_PROFILE
 from rules.sources.contents import Sources
 from rules.store import Store, open_store
 from rules.trust import audited, engine_proves_same, outside
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked for: which products, under which profile, and how failures are met.
-
-    audit: the share of skipped products to run again, 0 to 1. trust_engine_upgrade: keep what another version of the
-    engine computed, if a sample of it proves the same. explain: find out the causes of the verdicts of a plan.
-    """
-
-    select: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    force: tuple[str, ...] = ()
-    profile: str = DEFAULT_PROFILE
-    jobs: int | None = None
-    keep_going: bool = False
-    audit: float = 0.0
-    trust_engine_upgrade: bool = False
-    explain: bool = False
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything that is known before anything is executed.
-
-    order: the selected products, inputs first. broken: what is wrong with rules that cannot be built. contents: what is
-    known of inputs that are not part of this run. artifacts: those met while planning, by digest. causes: by product,
-    if they were asked for.
-    """
-
-    project: Project
-    dag: Dag
-    rules: Mapping[str, Rule]
-    compiled: Mapping[str, CompiledRule]
-    broken: Mapping[str, UserError]
-    order: tuple[str, ...]
-    forced: frozenset[str]
-    plan: Plan
-    known: Known
-    contents: dict[str, Content]
-    sources: Sources
-    files: FileDigests
-    profile: Profile
-    artifacts: Mapping[str, Artifact]
-    python: PythonFiles
-    functions: Mapping[str, DeclaredFunction]
-    causes: Mapping[str, list[Cause]] = field(default_factory=dict)
 
 
 def plan(project: Project, request: Request, observer: Observer) -> Prepared:

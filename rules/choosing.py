@@ -13,8 +13,8 @@ from rules.errors import UserError
 from rules.load import Rule
 
 if TYPE_CHECKING:
-    from rules.build import Request
     from rules.compiling import CompiledRule
+    from rules.prepared import Request
 
 
 def choose(

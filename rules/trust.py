@@ -9,7 +9,7 @@ from rules.results import AuditReport, Observer
 from rules.store import Store
 
 if TYPE_CHECKING:
-    from rules.build import Prepared
+    from rules.prepared import Prepared
 
 _TRUST_SHARE, _TRUST_LEAST = 0.05, 3
 """How much of what another version of the engine computed is run again before the rest is trusted."""

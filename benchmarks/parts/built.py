@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rules.build import Prepared
+from rules.prepared import Prepared
 from rules.store import Store
 
 RULES = 200

@@ -13,7 +13,8 @@ import pytest
 from benchmarks import generated
 from benchmarks.parts.built import RULES, Built
 from benchmarks.versus.scenarios import Subject
-from rules.build import Request, prepare
+from rules.build import prepare
+from rules.prepared import Request
 from rules.project import load_project
 from rules.store import open_store
 from support.compiling import TestCompiler

@@ -7,7 +7,8 @@ from typing import Any
 from benchmarks.parts.built import Built
 from graph.dag import Dag
 from graph.plan import Plan, make_plan
-from rules.build import Request, prepare
+from rules.build import prepare
+from rules.prepared import Request
 from rules.project import load_project
 
 

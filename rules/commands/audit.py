@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from rules import progress
 from rules.arguments import add_selection, add_variables, positive, share
-from rules.build import Request, audit
+from rules.build import audit
 from rules.errors import FAILED
+from rules.prepared import Request
 from rules.project import load_project
 from rules.report.runs import audit_errors, audit_fields, audit_lines, document, error_lines
 from rules.roots import find_root

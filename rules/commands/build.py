@@ -49,7 +49,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     ):
         return 0
     from rules import progress
-    from rules.build import Request, build
+    from rules.build import build
+    from rules.prepared import Request
     from rules.project import load_project
     from rules.report.runs import audit_errors, build_document, build_lines, error_lines
 

@@ -6,13 +6,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from rules.arguments import add_selection, not_negative
-from rules.build import Request
 from rules.choosing import changed_rules, choose
 from rules.errors import FAILED, UserError
 from rules.loaded import Loaded, load
 from rules.look.comparing import loaded_at, since_commit, since_last_build
 from rules.look.history import State, after_build, at_commit, before_last_change, changed_last, resolve_build
 from rules.look.revision import at_ref
+from rules.prepared import Request
 from rules.project import load_project
 from rules.roots import find_root
 from rules.store import open_store

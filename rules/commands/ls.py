@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from rules import progress
 from rules.arguments import add_selection
-from rules.build import Request, survey
+from rules.build import survey
+from rules.prepared import Request
 from rules.project import load_project
 from rules.report.runs import document, table_lines
 from rules.roots import find_root

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from graph.impact import Edit
 from rules import progress
 from rules.arguments import TRUST_HELP, add_selection, add_variables
-from rules.build import Prepared, Request, plan
+from rules.build import plan
 from rules.errors import FAILED
+from rules.prepared import Prepared, Request
 from rules.project import load_project
 from rules.report.causes import cause_lines, causes_fields
 from rules.report.runs import check_lines, plan_document, plan_lines

@@ -80,7 +80,8 @@ def _unknown(root: Path, name: str, built: set[str], output: Output) -> UserErro
     """Tell a product that was never built from one that does not exist."""
     import difflib
 
-    from rules.build import Request, survey
+    from rules.build import survey
+    from rules.prepared import Request
     from rules.project import load_project
 
     try:

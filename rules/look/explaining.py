@@ -13,10 +13,11 @@ from compiler.canonical import rendered
 from compiler.dialect import parse, render
 from compiler.errors import SqlError
 from graph.plan import Judgement
-from rules.build import Prepared, Request, prepare, refuse_broken
+from rules.build import prepare, refuse_broken
 from rules.compiling import CompiledRule, canonical_tree, load_body
 from rules.errors import UserError
 from rules.loaded import load
+from rules.prepared import Prepared, Request
 
 if TYPE_CHECKING:
     from rules.project import Project

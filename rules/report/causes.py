@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from graph.causes import Cause, Step
-    from rules.build import Prepared
+    from rules.prepared import Prepared
 
 _MOST = 8
 
