@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from graph.plan import Known, Node, Plan, edits_of, listing
+from graph.node import Node
+from graph.plan import Known, Plan, edits_of, listing
 
 if TYPE_CHECKING:
     from cache.records import Product

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cache.records import Product
     from compiler.edges import Edge
     from compiler.shape import Shape
-    from graph.plan import Node
+    from graph.node import Node
 
 Class = Literal["cosmetic", "additive", "column", "row"]
 

@@ -7,48 +7,20 @@ product, when they are known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from cache.keys import Content, action_key
 from cache.records import Product
 from graph.edits import edit_between, sentences
 from graph.impact import Edit, input_changes, stable_columns
+from graph.node import Node
 
 if TYPE_CHECKING:
-    from compiler.edges import Edge
     from compiler.shape import Shape
 
 Verdict = Literal["clean", "restore", "run", "maybe"]
-
-
-@dataclass(frozen=True)
-class Node:
-    """What planning needs of a compiled rule; see `compiler.compile.Compiled`.
-
-    keeps_order: whether a run hands its rows over in the order of its input. edges: its column lineage, asked for only
-    where a run is ahead. formerly: the fingerprint of its last state, where that is another only because rules or the
-    engine was upgraded.
-    """
-
-    name: str
-    fingerprint: str
-    inputs: tuple[str, ...]
-    reads: tuple[tuple[str, ...], ...]
-    dependencies: tuple[str, ...]
-    parts: Mapping[str, Any]
-    volatile: bool
-    order_dependent: bool
-    ordered: bool
-    keeps_order: bool
-    shape: Shape
-    edges: Callable[[], Iterable[Edge]]
-    formerly: str = ""
-
-    def is_rule_of(self, last: Product) -> bool:
-        """Whether a product was last computed by this very rule."""
-        return last.fingerprint in (self.fingerprint, self.formerly)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from compiler.resolve import suggestion
 from compiler.schema import Column, Schema
 from compiler.shape import Shape
 from graph.dag import CycleError, Dag
-from graph.plan import Node
+from graph.node import Node
 from rules.authoring import option_where
 from rules.contracts.loading import check_error, contract_where
 from rules.contracts.verifying import require_promised

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cache.keys import Content
     from cache.records import Artifact, Product
-    from graph.plan import Node
+    from graph.node import Node
     from rules.store import Store
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cache.keys import Content
-    from graph.plan import Node
+    from graph.node import Node
     from rules.files import FileDigests
     from rules.profiles import Profile
     from rules.project import Project

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from compiler.diff import describe
 from graph.edits import RuleEdit, Version, compare
 from graph.impact import InputChange, reached
-from graph.plan import Node
+from graph.node import Node
 from rules.choosing import changed_rules, choose
 from rules.compiling import CompiledRule, canonical_tree, describe_edit, last_shape
 from rules.errors import UserErrors

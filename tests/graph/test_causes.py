@@ -10,7 +10,8 @@ from cache.records import Product
 from compiler.edges import Edge
 from compiler.shape import Shape
 from graph.causes import Cause, Step, causes
-from graph.plan import Known, Node, Plan, make_plan
+from graph.node import Node
+from graph.plan import Known, Plan, make_plan
 
 
 @dataclass

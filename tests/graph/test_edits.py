@@ -8,7 +8,7 @@ from compiler.edges import Edge
 from compiler.shape import Shape
 from graph.edits import RuleEdit, Version, compare
 from graph.impact import InputChange, reached
-from graph.plan import Node
+from graph.node import Node
 
 
 def version(
