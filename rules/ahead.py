@@ -88,11 +88,12 @@ def compile_ahead(work: Work, rules: Sequence[Rule]) -> None:
 
 def _job(work: Work, rule: Rule, inputs: Sequence[str]) -> Job | None:
     """Return the job of compiling a rule; None where it needs none, or cannot be done ahead."""
-    if any(name not in work.known for name in inputs) or rule.in_python:
+    if any(name not in work.known for name in inputs):
         return None
     head = work.head(work.memo(rule))
     if head is not None:
         work.known[rule.name] = head["schema"]
+    if head is not None or rule.in_python:  # whose functions are called in our own process
         return None
     names = dict(zip(rule.parsed.tables, inputs, strict=True))
     return Job(rule.text(work.project), options_of(rule), names, {name: work.known[name] for name in inputs})
