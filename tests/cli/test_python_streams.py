@@ -27,7 +27,6 @@ LEAST = 1
     engine="arrow",
     output={"id": pa.int64(), "tag": pa.string()},
     reads={"orders": ["id", "tags"]},
-    key=["id"],
 )
 def tags(orders):
     """A row for each tag."""
