@@ -206,7 +206,7 @@ class Compiler:
 
     def _bound(self, query: exp.Query, resolve: Callable[[str], str | None]) -> exp.Query:
         """Return a freshly parsed query with its inputs and variables bound, in place."""
-        _require_depth(query)
+        require_depth(query)
         bind_tables(query, resolve, self.schemas.known)
         literals = {name: literal(value) for name, value in self.variables.items()}
         bound = bind_variables(query, literals)
@@ -372,7 +372,7 @@ def _volatile_error(query: exp.Expr) -> SqlError:
     )
 
 
-def _require_depth(query: exp.Query) -> None:
+def require_depth(query: exp.Query) -> None:
     """Refuse what would exhaust the engine's stack, which ends the process; parentheses cost the engine nothing."""
     pending: list[tuple[exp.Expr, int]] = [(query, 0)]
     while pending:

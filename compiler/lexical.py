@@ -37,12 +37,14 @@ class Reference:
 class Names:
     """What the names of one query mean.
 
-    references: of columns with a table. free: columns whose first part is no alias in sight. items: every FROM item.
-    ctes: every CTE. tables: those that refer to a CTE, with it.
+    references: of columns with a table. free: columns whose first part is no alias in sight. bare: columns without a
+    table, each with the aliases in sight, innermost query first. items: every FROM item. ctes: every CTE. tables: those
+    that refer to a CTE, with it.
     """
 
     references: list[Reference] = field(default_factory=list)
     free: list[exp.Column] = field(default_factory=list)
+    bare: list[tuple[exp.Column, tuple[Scope, ...]]] = field(default_factory=list)
     items: list[exp.Expr] = field(default_factory=list)
     ctes: list[exp.CTE] = field(default_factory=list)
     tables: list[tuple[exp.Table, exp.CTE]] = field(default_factory=list)
@@ -204,7 +206,10 @@ def _with(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) -
 
 def _column(column: exp.Column, scopes: tuple[Scope, ...], names: Names) -> None:
     root = column.parts[0]
-    if root is column.this or not isinstance(root, exp.Identifier):
+    if not isinstance(root, exp.Identifier):
+        return
+    if root is column.this:
+        names.bare.append((column, scopes))
         return
     name = fold(root)
     for distance, scope in enumerate(scopes):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import Any
 
 from sqlglot import exp
 from sqlglot.errors import OptimizeError
@@ -40,7 +41,8 @@ class InputSchemas:
         if self.known.get(name) == schema:
             return
         table = exp.table_(name, db=INPUT_DB, quoted=True)
-        columns = dict.fromkeys(schema.names, "UNKNOWN")
+        # As identifiers: a text would be parsed, and "Order By" is no name then.
+        columns: dict[Any, str] = {exp.to_identifier(column, quoted=True): "UNKNOWN" for column in schema.names}
         self.mapping.add_table(table, columns, dialect=DIALECT, normalize=False, match_depth=False)
         self.known[name] = schema
 
@@ -153,11 +155,11 @@ def _require_output_names(query: exp.Query) -> None:
     if select is None:
         raise located(query, "a rule is one SELECT query", hint="wrap it: SELECT … FROM (…) AS q")
     for index, item in enumerate(select.selects, 1):
-        if not _is_named(item):
+        if not is_named(item):
             raise located(item, f"output column {index} has no name", hint="add AS name", code="unnamed-column")
 
 
-def _is_named(item: exp.Expr) -> bool:
+def is_named(item: exp.Expr) -> bool:
     """Whether an output column has a name: a column or an alias. SQLGlot would also name it after a literal."""
     inner = item
     while isinstance(inner, exp.Paren | exp.Cast):

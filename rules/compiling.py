@@ -127,11 +127,17 @@ def make_dag(project: Project, rules: Mapping[str, Rule]) -> tuple[Dag, dict[str
         first, read = rules[error.path[0]], error.path[1]
         if read not in {resolve(table) for table in first.parsed.tables}:
             raise _circle_of_check(project, first, read, str(error), resolve) from None
-        where = _where_read(project, first, lambda table: None if resolve(table) == read else table)
-        hint = "a rule cannot read its own product, directly or through others"
-        message = f"rules read one another in a circle: {error}"
-        raise UserError(message, code="cycle", where=where, hint=hint, exit_code=FAILED) from None
+        raise cycle_error(project, first, resolve, error) from None
     return dag, errors
+
+
+def cycle_error(project: Project, first: Rule, resolve: Callable[[str], str | None], error: CycleError) -> UserError:
+    """Return the error for a cycle that goes through the rule `first`."""
+    read = error.path[1]
+    where = _where_read(project, first, lambda table: None if resolve(table) == read else table)
+    hint = "a rule cannot read its own product, directly or through others"
+    message = f"rules read one another in a circle: {error}"
+    return UserError(message, code="cycle", where=where, hint=hint, exit_code=FAILED)
 
 
 def make_resolver(names: Iterable[str]) -> Callable[[str], str | None]:

@@ -120,10 +120,13 @@ class RuleSet:
     functions: dict[str, DeclaredFunction]
 
 
-def load_rules(project: Project, index: Index, files: FileDigests) -> RuleSet:
+def load_rules(
+    project: Project, index: Index, files: FileDigests, *, misnamed: list[UserError] | None = None
+) -> RuleSet:
     """Return the project's rules, and what is wrong with those that cannot be loaded.
 
-    Raises `UserError` for what concerns no single rule: two of one name, a name that is no name.
+    misnamed: takes what is wrong with the names of files, which are left out then. Raises `UserError` for what concerns
+    no single rule: two of one name, a name that is no name.
     """
     paths = files.rule_files = rule_files(project.root, project.rule_folders)
     found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
@@ -134,7 +137,13 @@ def load_rules(project: Project, index: Index, files: FileDigests) -> RuleSet:
     fresh: dict[str, Any] = {}
     names = _Names(project)
     for path in queries:
-        name = names.take(path.rsplit("/", 1)[-1].removesuffix(".sql"), Where(path), "rename the file")
+        try:
+            name = names.take(path.rsplit("/", 1)[-1].removesuffix(".sql"), Where(path), "rename the file")
+        except UserError as error:
+            if misnamed is None:
+                raise
+            misnamed.append(error)
+            continue
         record = known.get(memos[path])
         if record is None:
             try:

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from rules.store import Store
 
 _FORMAT = 5
+_CHECKED = "checked"
+_PACKAGES = (
+    "rules", "rules/commands", "rules/contracts", "rules/engine", "rules/python", "compiler", "compiler/lint",
+    "compiler/passes", "cache", "graph",
+)  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 
 
@@ -111,6 +116,33 @@ def as_compiled(root: str, index: Index) -> dict[str, Any] | None:
     return record if current else None
 
 
+def remember_checked(
+    project: Project,
+    files: FileDigests,
+    sources: Sources,
+    closed: list[list[Any]],
+    found: Mapping[str, Any],
+    index: Index,
+) -> None:
+    """Record the state in which every rule file is checked, and what was found in each.
+
+    closed: path, format and files of the sources that could not be opened.
+    """
+    state = _looked_at(project, files, sources)
+    state |= {"sources": [*state["sources"], *closed], "found": dict(found)}
+    state["products"] = [path for path in found if path != FILE]
+    index.remember("parsed", {_CHECKED: state})
+
+
+def as_checked(root: str, index: Index) -> dict[str, Any] | None:
+    """Return what was last found when nothing has changed since, else None."""
+    record = index.memo("parsed", [_CHECKED]).get(_CHECKED)
+    if record is None or record["format"] != _FORMAT or not _holds(root, record, index):
+        return None
+    found: dict[str, Any] = record["found"]
+    return found
+
+
 def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[str, Any]:
     """Return every file that was looked at, as it was then."""
     files.digest(FILE)
@@ -156,7 +188,10 @@ def _refresh(record: dict[str, Any], settled: dict[str, Signature], index: Index
     """Remember the signatures of files that were read and found unchanged, so that they need not be read again."""
     files = [[path, *settled.get(path, taken), digest] for path, *taken, digest in record["files"]]
     try:
-        index.refresh_snapshot(record, {**record, "files": files})
+        if "found" in record:
+            index.remember("parsed", {_CHECKED: {**record, "files": files}})
+        else:
+            index.refresh_snapshot(record, {**record, "files": files})
     except StoreError:
         return  # read-only or busy: the next no-op reads these files again
 
@@ -224,17 +259,7 @@ def _tools() -> list[list[Any]]:
         taken = os.stat(spec.origin)
         found.append([name, spec.origin, taken.st_size, taken.st_mtime_ns])
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for package in (
-        "rules",
-        "rules/commands",
-        "rules/contracts",
-        "rules/engine",
-        "rules/python",
-        "compiler",
-        "compiler/passes",
-        "cache",
-        "graph",
-    ):
+    for package in _PACKAGES:
         with os.scandir(os.path.join(root, package)) as entries:
             files = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith((".py", ".sql"))]
         found += [

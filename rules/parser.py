@@ -21,6 +21,7 @@ COMMANDS = {
     "build": "bring products up to date, running only what must run",
     "plan": "say what a build would do and why, without doing it",
     "diff": "tell how rules differ from their last build or a commit, or how their tables do",
+    "check": "find what is wrong with rules or doubtful, without running anything",
     "explain": "tell why a product is in its state, and everything that this was decided from",
     "audit": "run what a build would skip once more, and compare",
     "lineage": "tell what a column is made of, and what is made of it",

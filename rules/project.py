@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
+from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.contracts.tables import Contract, flaw
 from rules.errors import UserError, Where
 from rules.places import closest, key_places
@@ -58,6 +59,16 @@ class ProfileTable(msgspec.Struct, forbid_unknown_fields=True):
     memory_limit_mb: int | None = None
 
 
+class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[policy]: what `rules check` reports. select, ignore, per_file_ignores: codes, names, DEFAULT or ALL."""
+
+    select: tuple[str, ...] = (DEFAULT,)
+    ignore: tuple[str, ...] = ()
+    per_file_ignores: dict[str, tuple[str, ...]] = {}
+    qualify: Literal["always", "joins"] = "always"
+    star: Literal["never", "local"] = "never"
+
+
 @dataclass(frozen=True)
 class Project:
     """A project's configuration. `root` is absolute.
@@ -74,6 +85,7 @@ class Project:
     profiles: dict[str, Profile] = field(default_factory=dict)
     contracts: dict[str, Contract] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    policy: Policy = field(default_factory=Policy)
 
     def profile(self, name: str) -> Profile:
         """Return the profile called `name`. Raises `UserError`."""
@@ -101,14 +113,13 @@ def load_project(root: Path, given: Iterable[str] = ()) -> Project:
             if not NAME.match(name):
                 message = f"'{name}' is not a usable name in [{kind}]: letters, digits and _ only, no digit first"
                 raise UserError(message, code="config", where=_where(text, kind, name))
-    for key in raw.get("policy", {}):
-        raise UserError(f"unknown key '{key}' in [policy]", code="config", where=_where(text, "policy", key))
+    policy = _policy(text, raw.get("policy", {}))
     variables = {name: _value(text, name, value) for name, value in raw.get("vars", {}).items()}
     folders = tuple(dict.fromkeys(os.path.normpath(folder) for folder in table.rules))
     contracts = {name: _contract(text, name, value) for name, value in raw.get("contracts", {}).items()}
     texts = tuple(given)
     variables = with_given(variables, texts)
-    return Project(root, table.name, folders, sources, variables, PROFILES | overrides, contracts, texts)
+    return Project(root, table.name, folders, sources, variables, PROFILES | overrides, contracts, texts, policy)
 
 
 def config_where(root: Path, *path: str) -> Where:
@@ -197,6 +208,18 @@ def _require_distinct(text: str, sources: dict[str, Source]) -> None:
             message = f"two tables are named '{name}'"
             hint = f"names do not differ by case alone, and there is a source '{other}'; rename one"
             raise UserError(message, code="duplicate-name", where=_where(text, "sources", name), hint=hint)
+
+
+def _policy(text: str, value: Any) -> Policy:
+    policy = _checked(text, value, Policy, ("policy",))
+    lists: dict[tuple[str, ...], tuple[str, ...]] = {("select",): policy.select, ("ignore",): policy.ignore}
+    lists |= {("per_file_ignores", name): codes for name, codes in policy.per_file_ignores.items()}
+    for path, words in lists.items():
+        for number, word in enumerate(words):
+            if word.upper() not in (ALL, DEFAULT) and lookup(word) is None:
+                where = _where(text, "policy", *path, str(number))
+                raise UserError(f"there is no code '{word}'", code="config", where=where, hint=suggest(word))
+    return policy
 
 
 def _override(text: str, name: str, value: Any) -> Profile:

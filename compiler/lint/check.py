@@ -1,0 +1,213 @@
+"""Check one rule: its text, its options, and what is known of its inputs, in; findings and output columns out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from compiler.compile import Value, literal, require_depth
+from compiler.deep import with_deep_stack
+from compiler.dialect import parse, variable_name
+from compiler.errors import SqlError
+from compiler.lexical import resolve_names
+from compiler.lint.codes import OF_ERRORS
+from compiler.lint.columns import bare_columns, qualified_columns
+from compiler.lint.findings import Found, Lines
+from compiler.lint.joins import implicit_cross_joins, misread_joins
+from compiler.lint.ordering import order_dependence
+from compiler.lint.sight import Sight
+from compiler.lint.stars import stars, unnamed_columns
+from compiler.lint.subject import Check, Subject
+from compiler.lint.unused import unused_ctes
+from compiler.lint.values import calls, misread_operators, not_in_nullable, typed
+from compiler.qualify import InputSchemas, output_leaf, qualified
+from compiler.resolve import bind_tables, bind_variables, fold, outside_tables, suggestion
+from compiler.schema import Column
+from compiler.types import Types
+
+CHECKS: tuple[Check, ...] = (
+    bare_columns,
+    qualified_columns,
+    stars,
+    unnamed_columns,
+    calls,
+    order_dependence,
+    not_in_nullable,
+    implicit_cross_joins,
+    misread_joins,
+    misread_operators,
+    unused_ctes,
+    typed,
+)
+
+UNKNOWN = "unknown"
+"""The type of a column that only the engine could tell."""
+
+
+MAX_COLUMNS = 3000
+"""Beyond that many column names `qualify` takes minutes, and a check does without it."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What a rule is checked against.
+
+    schemas: of the inputs whose columns are known. resolve: from a table's name as written to the project's name; None
+    outside of a project, where every name may be a table. names: of all inputs, for suggestions. variables: None
+    outside of a project. keys: of the inputs that declare one. functions: names of the project's own.
+    """
+
+    schemas: InputSchemas = field(default_factory=InputSchemas)
+    resolve: Callable[[str], str | None] | None = None
+    names: tuple[str, ...] = ()
+    variables: Mapping[str, Value] | None = None
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    functions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is found in a rule, and its output columns; None where they cannot be told."""
+
+    found: tuple[Found, ...]
+    columns: tuple[Column, ...] | None
+
+
+def check_rule(text: str, world: World, *, volatile: bool = False) -> Checked:
+    """Check a rule. What cannot be read is a finding too; nothing is raised for any text."""
+    try:
+        return with_deep_stack(lambda: _check(text, world, volatile=volatile))
+    except RecursionError:
+        error = SqlError("nested too deeply", hint="compute a part of it in a CTE", code="too-deep")
+        return Checked((of_error(error, Lines(text)),), None)
+
+
+def is_huge(query: exp.Query) -> bool:
+    """Whether a query is too large to be qualified in good time."""
+    return sum(1 for _ in query.find_all(exp.Column, exp.SetOperation)) > MAX_COLUMNS
+
+
+def of_error(error: SqlError, lines: Lines) -> Found:
+    """Return an error of the compiler as a finding; one without a place stands at the start of the text."""
+    start = lines.offset(error.line or 1, error.column or 1)
+    end = start
+    while end < len(lines.text) and (lines.text[end].isalnum() or lines.text[end] == "_"):
+        end += 1
+    return Found(OF_ERRORS.get(error.code, "R902"), start, max(end, start + 1), error.message, error.hint)
+
+
+def _check(text: str, world: World, *, volatile: bool) -> Checked:
+    lines = Lines(text)
+    try:
+        query = parse(text)
+        require_depth(query)
+    except SqlError as error:
+        return Checked((of_error(error, lines),), None)
+    found = [*_unknown_tables(query, world), *_unknown_variables(query, world)]
+    try:
+        names = resolve_names(query)
+    except SqlError as error:
+        return Checked((*_located(found), of_error(error, lines)), None)
+    executed, types, problem = _executed(query, world)
+    subject = Subject(
+        text=text,
+        query=query,
+        names=names,
+        sight=(sight := Sight(names, world.schemas.known)),
+        meanings={id(column): sight.meaning(column, scopes) for column, scopes in names.bare},
+        owners={id(one.column): one.item for one in names.references if one.distance == 0},
+        executed=executed,
+        types=types,
+        volatile=volatile,
+        keys=world.keys,
+        functions=world.functions,
+    )
+    for check in CHECKS:
+        found += check(subject)
+    if problem is not None:
+        found += _unsaid(of_error(problem, lines), found)
+    return Checked(_located(found), _columns(subject))
+
+
+def _located(found: list[Found]) -> tuple[Found, ...]:
+    """Sort findings by place, each once: `qualify` copies expressions to where their aliases are used."""
+    unique = {(one.start, one.code, one.message): one for one in found}
+    return tuple(unique[key] for key in sorted(unique))
+
+
+def _unsaid(problem: Found, found: list[Found]) -> list[Found]:
+    """Return the reason why a query cannot be qualified, unless a check has said it: at its place, or elsewhere."""
+    said = any(one.code == problem.code or (one.start == problem.start and one.code in _BREAKING) for one in found)
+    return [] if said else [problem]
+
+
+_BREAKING = frozenset({"R002", "R003", "R004", "R011"})
+
+
+def _unknown_tables(query: exp.Query, world: World) -> list[Found]:
+    """Bind every table that is known, in place, and report the others."""
+    if world.resolve is None:
+        return []
+    found: list[Found] = []
+    for table in outside_tables(query):
+        written = fold(table.this)
+        name = world.resolve(written)
+        if name is not None and not table.args.get("db"):
+            continue
+        message = f"unknown input '{written}'" if name is None else f"'{table.sql()}' has a schema"
+        hint = suggestion(written, world.names) or "an input is a source of rules.toml or another rule"
+        place = table.this.meta
+        found.append(Found("R004", place["start"], place["end"] + 1, message, hint))
+    known = {one for one in world.names if world.resolve(one)}
+    if not found:
+        bind_tables(query, world.resolve, known)
+    return found
+
+
+def _unknown_variables(query: exp.Query, world: World) -> list[Found]:
+    if world.variables is None:
+        return []
+    found: list[Found] = []
+    for node in query.find_all(exp.Parameter):
+        name = variable_name(node) or ""
+        if name not in world.variables:
+            hint = suggestion(name, world.variables) or "declare it in rules.toml under [vars]"
+            start = node.meta["start"] - 1  # SQLGlot knows where the name is, right behind the $
+            found.append(Found("R020", start, start + 1 + len(name), f"unknown variable '${name}'", hint))
+    return found
+
+
+def _executed(query: exp.Query, world: World) -> tuple[exp.Query | None, Types | None, SqlError | None]:
+    """Return the qualified query and its types, or None and what is wrong with it, or neither: too little is known."""
+    outside = outside_tables(query)
+    if is_huge(query):
+        return None, None, None
+    if world.resolve is None or any(not table.db or table.name not in world.schemas.known for table in outside):
+        return None, None, None
+    try:
+        literals = {name: literal(value) for name, value in (world.variables or {}).items()}
+        bound = bind_variables(query.copy(), literals)
+        assert isinstance(bound, exp.Query)
+        executed = qualified(bound, world.schemas)
+        return executed, Types(resolve_names(executed), world.schemas.known), None
+    except SqlError as error:
+        return None, None, error
+    except (SqlglotError, RecursionError) as error:
+        return None, None, SqlError(f"cannot be compiled: {(str(error) or 'nested too deeply').splitlines()[0]}")
+
+
+def _columns(subject: Subject) -> tuple[Column, ...] | None:
+    """Return the output columns, with their types where those are certain."""
+    if subject.executed is not None and subject.types is not None:
+        leaf = output_leaf(subject.executed)
+        assert leaf is not None
+        alone = leaf is subject.executed
+        return tuple(
+            Column(item.alias_or_name, (subject.types.of(item) if alone else None) or UNKNOWN) for item in leaf.selects
+        )
+    names = subject.sight.outputs(subject.query)
+    unnamed = unnamed_columns(subject)
+    return tuple(Column(name, UNKNOWN) for name in names) if names is not None and not unnamed else None

@@ -1,0 +1,127 @@
+"""R001 to R003: columns without a table, ambiguous columns, columns and aliases that there are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlglot import exp
+
+from compiler.lexical import from_items, item_name
+from compiler.lint.findings import Edit, Fix, Found, token_span
+from compiler.lint.sight import Meaning
+from compiler.lint.subject import Subject, in_sql, shown
+from compiler.resolve import fold, suggestion
+
+_SHOWN = 8
+
+
+def bare_columns(subject: Subject) -> list[Found]:
+    """SELECT amount FROM orders AS o → R001; → R002 where two tables have an amount, R003 where none has."""
+    tables = _resolved_tables(subject)
+    hints = _Hints()
+    found: list[Found] = []
+    for column, _ in subject.names.bare:
+        meaning = subject.meanings[id(column)]
+        name = fold(column.this)
+        if meaning.kind == "ambiguous":
+            holders = [subject.alias_text(item) or shown(item) for item in meaning.holders]
+            hint = "write " + " or ".join(f"{holder}.{in_sql(name)}" for holder in holders[:_SHOWN])
+            found.append(subject.found("R002", column.this, f"column '{name}' is ambiguous", hint))
+        elif meaning.kind == "unknown":
+            found.append(subject.found("R003", column.this, f"unknown column '{name}'", _near(name, meaning, hints)))
+        elif meaning.kind in ("column", "unsure"):
+            found.append(_unqualified(subject, column, meaning, tables))
+    return found
+
+
+def qualified_columns(subject: Subject) -> list[Found]:
+    """SELECT o.amuont FROM orders AS o → R003; SELECT x.amount FROM orders AS o → R004."""
+    found: list[Found] = []
+    hints = _Hints()
+    for reference in subject.names.references:
+        columns = subject.sight.columns(reference.item)
+        identifier = reference.column.parts[1]
+        if columns is None or not isinstance(identifier, exp.Identifier) or fold(identifier) in columns:
+            continue
+        name = fold(identifier)
+        hint = hints.near(name, columns) or f"columns of {shown(reference.item)}: {_listed(columns)}"
+        found.append(subject.found("R003", identifier, f"unknown column '{name}'", hint))
+    for column in subject.names.free:
+        root = column.parts[0]
+        select = column.find_ancestor(exp.Select)
+        scope = [shown(one) for one in from_items(select)[0]] if isinstance(select, exp.Select) else []
+        if not isinstance(root, exp.Identifier) or _may_be_struct(subject, column, fold(root)):
+            continue
+        name = fold(root)
+        hint = hints.near(name, scope) or f"in scope: {', '.join(sorted(scope)) or 'no table'}"
+        found.append(subject.found("R004", root, f"unknown table or alias '{name}'", hint))
+    return found
+
+
+class _Hints:
+    """Suggestions, as long as there are few to make: each costs a look at every known name."""
+
+    def __init__(self) -> None:
+        self._left = 50
+
+    def near(self, name: str, known: Iterable[str]) -> str | None:
+        self._left -= 1
+        return suggestion(name, known) if self._left >= 0 else None
+
+
+def _may_be_struct(subject: Subject, column: exp.Column, name: str) -> bool:
+    """Whether `name.b` can be the field b of a column of any table in sight."""
+    select = column.find_ancestor(exp.Select)
+    while isinstance(select, exp.Select):
+        for item in from_items(select)[0]:
+            columns = subject.sight.columns(item)
+            if columns is None or name in columns:
+                return True
+        select = select.find_ancestor(exp.Select)
+    return False
+
+
+def _unqualified(subject: Subject, column: exp.Column, meaning: Meaning, tables: dict[int, str] | None) -> Found:
+    name = fold(column.this)
+    message = f"column '{name}' has no table before it"
+    select = column.find_ancestor(exp.Select)
+    items = from_items(select)[0] if isinstance(select, exp.Select) else []
+    case = "single" if len(items) == 1 and meaning.distance == 0 else ""
+    item = meaning.holders[0] if meaning.kind == "column" else None
+    alias = subject.alias_text(item) if item is not None else None
+    if item is None:
+        known = [subject.alias_text(one) or shown(one) for one in meaning.holders]
+        hint = f"put the table's alias before it: {' or '.join(known[:_SHOWN])}"
+        return subject.found("R001", column.this, message, hint, case=case)
+    if alias is None:
+        hint = "give the table it comes from an alias, and put that before it"
+        return subject.found("R001", column.this, message, hint, case=case)
+    place = token_span(column.this)
+    assert place is not None
+    start, end = place
+    written = f"{alias}.{subject.text[start:end]}"
+    agreed = tables is None or tables.get(start) == item_name(item)
+    fix = Fix(f"write {written}", (Edit(start, start, f"{alias}."),)) if agreed else None
+    return subject.found("R001", column.this, message, f"write {written}", fix, case)
+
+
+def _resolved_tables(subject: Subject) -> dict[int, str] | None:
+    """Return the table that the build takes each column for, by where the column's name stands."""
+    from compiler.prepare import as_written
+
+    if subject.executed is None:
+        return None
+    found: dict[int, str] = {}
+    for column in subject.executed.find_all(exp.Column):
+        place = token_span(column.this) if isinstance(column.this, exp.Identifier) else None
+        if place is not None and column.table:
+            found[place[0]] = as_written(column.table)
+    return found
+
+
+def _near(name: str, meaning: Meaning, hints: _Hints) -> str | None:
+    return hints.near(name, meaning.known) or (f"known columns: {_listed(meaning.known)}" if meaning.known else None)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

@@ -1,0 +1,105 @@
+"""Fixes: edits put into a text, and the proof that the rule means what it meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from compiler.canonical import canonical
+from compiler.compile import literal
+from compiler.deep import with_deep_stack
+from compiler.dialect import parse
+from compiler.encode import encode
+from compiler.errors import SqlError
+from compiler.fingerprint import digest_of
+from compiler.lint.check import World, is_huge
+from compiler.lint.findings import Edit, Found
+from compiler.qualify import pruned, qualified
+from compiler.resolve import bind_tables, bind_variables, outside_tables
+
+
+def apply(text: str, edits: Iterable[Edit]) -> str:
+    """Return the text with its edits made; of two that overlap the first one."""
+    parts: list[str] = []
+    position = 0
+    for edit in sorted(set(edits), key=lambda one: (one.start, one.end)):
+        if edit.start >= position:
+            parts += [text[position : edit.start], edit.text]
+            position = edit.end
+    return "".join([*parts, text[position:]])
+
+
+def fixed(text: str, found: Iterable[Found], world: World) -> tuple[str, list[Found]]:
+    """Return the text with the fixes of these findings, and those that were left out because they change its meaning.
+
+    Each fix is meant to change nothing; that is not taken on trust. Where all of them together do, they are tried code
+    by code, then one by one.
+    """
+    fixes = [one for one in found if one.fix is not None]
+    before = _meaning(text, world)
+    current, refused = text, []
+    if before is not None and fixes and _meaning(_with(text, fixes), world) == before:
+        return _with(text, fixes), []
+    kept: list[Found] = []
+    for code in dict.fromkeys(one.code for one in fixes):
+        group = [one for one in fixes if one.code == code]
+        if before is not None and _meaning(_with(text, [*kept, *group]), world) == before:
+            kept += group
+            continue
+        for one in group if len(group) <= _ONE_BY_ONE else []:
+            if before is not None and _meaning(_with(text, [*kept, one]), world) == before:
+                kept.append(one)
+    refused = [one for one in fixes if one not in kept]
+    current = _with(text, kept)
+    return current, refused
+
+
+_ONE_BY_ONE = 50
+
+
+def _with(text: str, found: Iterable[Found]) -> str:
+    return apply(text, [edit for one in found if one.fix is not None for edit in one.fix.edits])
+
+
+def _meaning(text: str, world: World) -> str | None:
+    """Return what is equal for texts that mean the same; None for a text that has no meaning."""
+
+    def work() -> str:
+        query = parse(text)
+        outside = outside_tables(query)
+        names = [world.resolve(table.name) if world.resolve is not None else None for table in outside]
+        if is_huge(query) or any(name is None or name not in world.schemas.known for name in names):
+            return _unqualified(query)
+        assert world.resolve is not None
+        bind_tables(query, world.resolve, ())
+        bound = bind_variables(query, {name: literal(value) for name, value in (world.variables or {}).items()})
+        assert isinstance(bound, exp.Query)
+        executed = pruned(qualified(bound, world.schemas))
+        outputs = executed.named_selects
+        tree, inputs = canonical(executed, world.schemas.known)
+        return f"{digest_of(encode(tree))} {inputs} {outputs}"
+
+    try:
+        return with_deep_stack(work)
+    except SqlError as error:
+        # It does not compile, before or after: then the same text but for qualifiers means the same.
+        return _as_tree(text) if error.code in _RESOLUTION else None
+    except (SqlglotError, RecursionError, KeyError):
+        return None
+
+
+_RESOLUTION = frozenset({"unknown-column", "ambiguous-column", "unknown-table", "unnamed-column", "duplicate-column"})
+
+
+def _as_tree(text: str) -> str:
+    return with_deep_stack(lambda: _unqualified(parse(text)))
+
+
+def _unqualified(query: exp.Query) -> str:
+    """Return the query without what stands before its columns: as much as can be compared where schemas are missing."""
+    for column in list(query.find_all(exp.Column)):
+        for part in ("table", "db", "catalog"):
+            column.set(part, None)
+    return query.sql(normalize=False, comments=False)

@@ -1,0 +1,232 @@
+"""`rules check`, the looking: every rule file of a project → what is found in it, by code, suppressed or not.
+
+Nothing is executed and the engine is never loaded. What is found in a rule is remembered by everything it was found
+from, and the whole of it with the files' signatures, so that an unchanged project is answered without reading a rule.
+The policy is applied afterwards (`rules.policy`): it changes what is reported, never what is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cache.index import Index
+from compiler.errors import SqlError
+from compiler.fingerprint import fingerprint
+from compiler.lint.check import World, check_rule, of_error
+from compiler.lint.comments import suppressions
+from compiler.lint.findings import Found, Lines
+from compiler.resolve import suggestion
+from compiler.schema import Column, Schema
+from graph.dag import CycleError, Dag
+from rules import noop
+from rules.authoring import option_where
+from rules.compiling import cycle_error, make_resolver
+from rules.errors import UserError
+from rules.files import FileDigests
+from rules.load import COMPILER, Rule, load_rules, rule_files
+from rules.places import closest, key_places
+from rules.project import Project, read_text
+from rules.roots import FILE
+from rules.sources.contents import Sources
+from rules.sources.known import KnownSchemas
+from rules.store import Store
+
+Record = dict[str, Any]
+"""What is found in one file, as JSON holds it: `found` (see `Finding.to_record`) and `marks` (suppressions)."""
+
+
+@dataclass
+class Checking:
+    """A project while it is checked. records: by path; worlds: what each parsed rule was checked against, by path."""
+
+    project: Project
+    index: Index
+    files: FileDigests
+    sources: Sources
+    known: KnownSchemas
+    records: dict[str, Record] = field(default_factory=dict)
+    worlds: dict[str, tuple[Rule, World]] = field(default_factory=dict)
+    fresh: dict[str, Any] = field(default_factory=dict)
+    functions: frozenset[str] = frozenset()
+
+
+def check_project(project: Project, store: Store, say: Callable[[str], None]) -> Checking:
+    """Check every rule file of a project, and rules.toml. Raises `UserError` for what is wrong with rules.toml."""
+    files = FileDigests(project.root, store.index)
+    files.digest(FILE)
+    sources = Sources(project, store.index, store.objects, files)
+    work = Checking(project, store.index, files, sources, KnownSchemas(project, store.index, sources, files))
+    paths = rule_files(project.root, project.rule_folders)
+    work.records = {path: {"found": [], "marks": []} for path in paths}
+    misnamed: list[UserError] = []
+    loaded = load_rules(project, store.index, files, misnamed=misnamed)
+    rules = {name: rule for name, rule in loaded.rules.items() if name not in loaded.unloaded}
+    for error in (*misnamed, *dict.fromkeys(loaded.unloaded.values())):
+        _record_error(work, error)
+    work.functions = frozenset(loaded.functions)
+    names = (*project.sources, *loaded.rules)
+    resolve = make_resolver(names)
+    dag, circular = _dag(work, rules, resolve)
+    _open_sources(work, dag, say)
+    for name in dag.order:
+        _check(work, rules[name], resolve, names, rules)
+    work.records[FILE] = _configuration(project, rules.values(), dag, complete=not misnamed and not loaded.unloaded)
+    store.index.remember("parsed", work.fresh)
+    files.save()
+    if not circular:
+        noop.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
+    return work
+
+
+def _open_sources(work: Checking, dag: Dag, say: Callable[[str], None]) -> None:
+    read = {table for inputs in dag.inputs.values() for table in inputs if table in work.project.sources}
+    for name in sorted(read):
+        problem = work.known.add_source(name)
+        if problem is not None:
+            say(f"warning: what reads {name} is checked without its columns: {problem}")
+
+
+def _dag(work: Checking, rules: Mapping[str, Rule], resolve: Callable[[str], str | None]) -> tuple[Dag, bool]:
+    """Return the DAG of the rules that could be read; what reads itself in a circle is reported and cut."""
+    inputs = {
+        name: tuple(dict.fromkeys(found for table in rule.parsed.tables if (found := resolve(table)) is not None))
+        for name, rule in rules.items()
+    }
+    circular = False
+    while True:
+        dag = Dag(inputs)
+        try:
+            dag.order  # noqa: B018 — asking for the order finds cycles
+        except CycleError as error:
+            circular = True
+            first = error.path[0]
+            _record_error(work, cycle_error(work.project, rules[first], resolve, error))
+            inputs[first] = tuple(name for name in inputs[first] if name != error.path[1])
+            continue
+        return dag, circular
+
+
+def _check(
+    work: Checking,
+    rule: Rule,
+    resolve: Callable[[str], str | None],
+    names: tuple[str, ...],
+    rules: Mapping[str, Rule],
+) -> None:
+    if rule.in_python:  # what it yields only its compilation tells
+        return
+    schemas = work.known.schemas
+    inputs = {table: resolve(table) for table in rule.parsed.tables}
+    keys = {name: rules[name].options.key for name in inputs.values() if name is not None and name in rules}
+    world = World(schemas, resolve, names, work.project.variables, keys, work.functions)
+    work.worlds[rule.path] = (rule, world)
+    memo = _memo(work, rule, inputs, keys, names)
+    record = work.index.memo("parsed", [memo]).get(memo)
+    if record is None:
+        record = work.fresh[memo] = _look(work.project, rule, world)
+    kept = work.records[rule.path]
+    work.records[rule.path] = {"found": [*kept["found"], *record["found"]], "marks": record["marks"]}
+    if record["columns"] is not None:
+        schemas.add(rule.name, Schema(tuple(Column(*column) for column in record["columns"]), b""))
+
+
+def _memo(
+    work: Checking,
+    rule: Rule,
+    inputs: Mapping[str, str | None],
+    keys: Mapping[str, tuple[str, ...]],
+    names: tuple[str, ...],
+) -> str:
+    """Return the key of what is found in a rule: all that it is found from."""
+    known = work.known.schemas.known
+    shown = [
+        [table, name, [[one.name, one.type] for one in known[name].columns] if name in known else None]
+        for table, name in inputs.items()
+    ]
+    variables = {name: repr(work.project.variables.get(name)) for name in rule.parsed.variables}
+    # Suggestions come from all names, so those count where one is asked for.
+    lost = [sorted(names)] if None in inputs.values() else []
+    lost += [sorted(work.project.variables)] if not work.project.variables.keys() >= variables.keys() else []
+    parts = {"text": rule.digest, "compiler": COMPILER, "inputs": shown, "vars": variables, "lost": lost}
+    parts["functions"] = sorted(work.functions)
+    return "check " + fingerprint({**parts, "keys": {name: list(key) for name, key in keys.items()}})
+
+
+def _look(project: Project, rule: Rule, world: World) -> Record:
+    text = rule.text(project)
+    lines = Lines(text)
+    checked = check_rule(text, world, volatile=rule.options.volatile)
+    found = [*checked.found, *_wrong_options(text, rule, checked.columns, lines)]
+    return {
+        "found": [lines.finding(rule.path, one).to_record() for one in found],
+        "marks": [mark.to_record() for mark in suppressions(text)],
+        "columns": checked.columns and [[column.name, column.type] for column in checked.columns],
+    }
+
+
+def _wrong_options(text: str, rule: Rule, columns: tuple[Column, ...] | None, lines: Lines) -> list[Found]:
+    """Return what is wrong with options that only the query's outputs can tell."""
+    where = option_where(text, rule.path, "key", "tier")
+    names = [column.name for column in columns or ()]
+    errors: list[SqlError] = []
+    if columns is not None:
+        errors += [
+            SqlError(
+                f"key column '{name}' is not an output column",
+                hint=suggestion(name, names) or f"output columns: {', '.join(names)}",
+                code="unknown-key",
+            )
+            for name in rule.options.key
+            if name not in names
+        ]
+    if rule.options.tier == 2 and not rule.options.key:  # noqa: PLR2004
+        message = "tier 2 orders the product by its key, and no key is declared"
+        errors.append(SqlError(message, hint='add key = ["…"]', code="missing-key"))
+    for error in errors:
+        error.line, error.column = where.line, where.column
+    return [of_error(error, lines) for error in errors]
+
+
+def _record_error(work: Checking, error: UserError) -> None:
+    """Record what is wrong with a file as a finding in it."""
+    assert error.where is not None
+    path = error.where.path
+    try:
+        text = read_text(work.project.root / path, path)
+    except UserError:  # not text, which is what the error says
+        text = ""
+    lines = Lines(text)
+    line, column = error.where.line or 1, error.where.column or 1
+    said = SqlError(error.message, line=line, column=column, hint=error.hint, code=error.code)
+    found = of_error(said, lines)
+    record = lines.finding(path, found).to_record()
+    if not text:
+        record["place"] = [line, column, line, column + 1]
+    work.records[path]["found"].append(record)
+    work.records[path]["marks"] = [mark.to_record() for mark in suppressions(text)]
+
+
+def _configuration(project: Project, rules: Iterable[Rule], dag: Dag, *, complete: bool) -> Record:
+    """Check rules.toml: variables that no rule uses, sources that none reads. A rule that is unreadable may do both."""
+    text = read_text(project.root / FILE, FILE)
+    lines = Lines(text)
+    places = key_places(text)
+    used = {name for rule in rules for name in rule.parsed.variables}
+    read = {name for inputs in dag.inputs.values() for name in inputs}
+    resolve = make_resolver(project.sources)
+    for_checks = (check.rule for rule in rules for check in rule.checks)
+    read |= {resolve(table) or "" for check in for_checks for table in check.parsed.tables}
+    found: list[Found] = []
+    for table, code, names, message in (
+        ("vars", "R014", sorted(set(project.variables) - used), "no rule uses the variable '{}'"),
+        ("sources", "R015", sorted(set(project.sources) - read), "no rule reads the source '{}'"),
+    ):
+        for name in names if complete else ():
+            start = lines.offset(*closest(places, (table, name)))
+            found.append(Found(code, start, start + len(name), message.format(name), "remove it"))
+    return {
+        "found": [lines.finding(FILE, one).to_record() for one in found],
+        "marks": [mark.to_record() for mark in suppressions(text, toml=True)],
+    }

@@ -1,0 +1,88 @@
+"""What is known of sources' columns without the engine: from their files, an earlier look, or as declared."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from compiler.qualify import InputSchemas
+from compiler.schema import Column, Schema
+from rules.errors import UserError
+from rules.sources.listing import list_files
+
+if TYPE_CHECKING:
+    from cache.index import Index
+    from rules.files import FileDigests
+    from rules.project import Project
+    from rules.sources.contents import Sources
+
+# As the compiler spells what rules.toml may say; any other spelling is passed on, and nothing is concluded from it.
+_SPELLINGS = {
+    "boolean": "bool", "integer": "int32", "int": "int32", "smallint": "int16", "tinyint": "int8", "bigint": "int64",
+    "real": "float32", "float": "float64", "double": "float64", "text": "string", "varchar": "string",
+    "date": "date32",
+}  # fmt: skip
+
+
+class KnownSchemas:
+    """Schemas by name, in the form that the compiler wants; `closed`: the sources whose files could not be read."""
+
+    def __init__(self, project: Project, index: Index, sources: Sources, files: FileDigests) -> None:
+        self.schemas = InputSchemas()
+        self.closed: list[list[Any]] = []
+        self._project = project
+        self._index = index
+        self._sources = sources
+        self._files = files
+
+    def add_source(self, name: str) -> str | None:
+        """Make the columns of a source known; return why they are not, where nothing tells them."""
+        memo = f"source {name}"
+        try:
+            schema = self._sources.open([name])[name].schema
+        except UserError as error:
+            found = self._remembered(name, memo) or self._declared(name)
+            self._close(name)
+            if found is None:
+                return error.message
+            self.schemas.add(name, found)
+            return None
+        record = [[column.name, column.type] for column in schema.columns]
+        if self._index.memo("schemas", [memo]).get(memo) != record:
+            self._index.remember("schemas", {memo: record})
+        self.schemas.add(name, Schema(schema.columns, b""))
+        return None
+
+    def _remembered(self, name: str, memo: str) -> Schema | None:
+        """Return the columns that the source last had, if rules.toml declares no others by now."""
+        record = self._index.memo("schemas", [memo]).get(memo)
+        if record is None:
+            compiled = self._index.snapshot("compiled") or {"tables": {}}
+            record = [[column, "unknown"] for column in compiled["tables"].get(name, [])]
+        columns = tuple(Column(*column) for column in record)
+        declared = set(self._project.sources[name].columns)
+        return Schema(columns, b"") if columns and declared <= {column.name for column in columns} else None
+
+    def _declared(self, name: str) -> Schema | None:
+        declared = self._project.sources[name].columns
+        columns = tuple(Column(column, spelled(kind)) for column, kind in declared.items())
+        return Schema(columns, b"") if columns else None
+
+    def _close(self, name: str) -> None:
+        source = self._project.sources[name]
+        try:
+            found = list(list_files(self._project.root, source.path, source.format))
+        except OSError:
+            found = []
+        self.closed.append([source.path, source.format, found])
+        for file in found:
+            try:
+                self._files.digest(file)  # so that a change of it is noticed
+            except OSError:
+                continue
+
+
+def spelled(text: str) -> str:
+    """Return a type of rules.toml as the compiler spells it."""
+    word = re.sub(r"\s", "", text.lower())
+    return _SPELLINGS.get(word, word)
