@@ -21,8 +21,9 @@ from compiler.compile import Compiler, EngineIdentity, Options, Value
 from compiler.errors import SqlError
 from compiler.qualify import InputSchemas
 from compiler.schema import Schema
-from rules.compiling import LazyPlanner, Work, options_of, schema_of, to_records
+from rules.compiling import LazyPlanner, Work, options_of
 from rules.load import Rule
+from rules.memos import schema_of, to_records
 from rules.profiles import Profile
 from rules.schedule import Schedule
 

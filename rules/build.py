@@ -19,13 +19,13 @@ from graph.dag import Dag
 from graph.plan import Known, make_plan
 from rules import noop
 from rules.choosing import asks_for_changed, changed_rules, choose
-from rules.compiling import CompiledRule, describe_edit, last_shape, make_dag, nodes_of_checks
 from rules.contracts.loading import with_contracts
 from rules.errors import UserError, UserErrors
 from rules.execution import Execution
 from rules.files import FileDigests
 from rules.load import Rule, load_rules
 from rules.loaded import load
+from rules.memos import CompiledRule, describe_edit, last_shape, nodes_of_checks
 from rules.prepared import Prepared, Request
 from rules.profiles import Profile
 from rules.project import Project
@@ -33,6 +33,7 @@ from rules.results import AuditReport, BuildReport, Observer, Result
 from rules.sources.contents import Sources
 from rules.store import Store, open_store
 from rules.trust import audited, engine_proves_same, outside
+from rules.wiring import make_dag
 
 
 def plan(project: Project, request: Request, observer: Observer) -> Prepared:

@@ -22,7 +22,6 @@ from compiler.schema import Column, Schema
 from graph.dag import CycleError, Dag
 from rules import noop
 from rules.authoring import option_where
-from rules.compiling import cycle_error, make_resolver
 from rules.errors import UserError
 from rules.files import FileDigests
 from rules.load import COMPILER, Rule, load_rules, rule_files
@@ -32,6 +31,7 @@ from rules.roots import FILE
 from rules.sources.contents import Sources
 from rules.sources.known import KnownSchemas
 from rules.store import Store
+from rules.wiring import cycle_error, make_resolver
 
 Record = dict[str, Any]
 """What is found in one file, as JSON holds it: `found` (see `Finding.to_record`) and `marks` (suppressions)."""

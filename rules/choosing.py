@@ -13,7 +13,7 @@ from rules.errors import UserError
 from rules.load import Rule
 
 if TYPE_CHECKING:
-    from rules.compiling import CompiledRule
+    from rules.memos import CompiledRule
     from rules.prepared import Request
 
 

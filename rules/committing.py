@@ -11,7 +11,7 @@ from rules.load import COMPILER
 
 if TYPE_CHECKING:
     from cache.keys import Content
-    from rules.compiling import CompiledRule
+    from rules.memos import CompiledRule
     from rules.store import Store
 
 

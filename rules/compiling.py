@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlglot.expressions import Query
 
-from cache.index import Index
 from cache.records import Product
-from compiler.canonical import named_tree
-from compiler.compile import Compiled, Compiler, EngineIdentity, Options, OwnFunction
-from compiler.edges import Edge, from_record, to_record
+from compiler.compile import Compiler, EngineIdentity, Options, OwnFunction
+from compiler.edges import from_record
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
 from compiler.qualify import InputSchemas
-from compiler.resolve import suggestion
-from compiler.schema import Column, Schema
-from compiler.shape import Shape
-from graph.dag import CycleError, Dag
+from compiler.schema import Schema
 from graph.node import Node
 from rules.authoring import option_where
 from rules.contracts.loading import check_error, contract_where
 from rules.contracts.verifying import require_promised
-from rules.errors import FAILED, UserError, Where
+from rules.errors import UserError, Where
 from rules.load import COMPILER, Check, Rule, user_error
+from rules.memos import CompiledCheck, CompiledRule, from_head, schema_record, load_body, schema_of, to_records
 from rules.profiles import Profile
 from rules.project import Project
 from rules.python.files import Declared, DeclaredFunction, PythonFiles, stream_of
+from rules.wiring import make_resolver
 
 if TYPE_CHECKING:
     from rules.store import Store
@@ -42,109 +35,6 @@ _MANY = 60
 
 _BATCH = 50
 """Compiled rules that are recorded at once."""
-
-
-@dataclass(frozen=True)
-class CompiledRule:
-    """A compiled rule as the rest of the pipeline needs it; its SQL and canonical AST stay in the index (`body`).
-
-    table: its schema as the index has it. checks: of its product.
-    """
-
-    rule: Rule
-    node: Node
-    scans: Mapping[str, tuple[str, ...]]
-    table: Mapping[str, Any]
-    memo: str
-    checks: tuple[CompiledCheck, ...] = ()
-
-    @property
-    def all(self) -> tuple[CompiledRule, ...]:
-        """The rule and its checks."""
-        return self, *(one.compiled for one in self.checks)
-
-    @cached_property
-    def schema(self) -> Schema:
-        """The schema of the rule's product."""
-        return schema_of(self.table)
-
-
-@dataclass(frozen=True)
-class CompiledCheck:
-    """A compiled check: a rule whose product are the failing rows."""
-
-    check: Check
-    compiled: CompiledRule
-
-
-def nodes_of_checks(compiled: Mapping[str, CompiledRule], names: Iterable[str]) -> dict[str, Node]:
-    """Return the nodes of all checks of some products, by the names of the checks."""
-    found = (one.compiled.node for name in names if name in compiled for one in compiled[name].checks)
-    return {node.name: node for node in found}
-
-
-@dataclass(frozen=True)
-class Body:
-    """The large facts of a compiled rule: the SQL that is executed, its meaning, the encoded canonical AST.
-
-    See `compiler.compile.Compiled`.
-    """
-
-    sql: str
-    meaning: str
-    canonical: bytes
-
-
-def make_dag(project: Project, rules: Mapping[str, Rule]) -> tuple[Dag, dict[str, UserError]]:
-    """Return the DAG of all rules, and an error for each rule that reads what does not exist.
-
-    A product comes after all that it and its checks read: it is published when they have passed.
-
-    Raises `UserError` on cycles.
-    """
-    resolve = make_resolver([*project.sources, *rules])
-    inputs: dict[str, tuple[str, ...]] = {}
-    for_checks: dict[str, frozenset[str]] = {}
-    errors: dict[str, UserError] = {}
-    for name, rule in rules.items():
-        found = [resolve(table) for table in rule.parsed.tables]
-        missing = [table for table, known in zip(rule.parsed.tables, found, strict=True) if known is None]
-        if missing:
-            errors[name] = _unknown_input(project, rule, [*project.sources, *rules])
-        own = set(found)
-        for check in rule.checks:
-            there = [resolve(table) for table in check.rule.parsed.tables]
-            if None in there and name not in errors:
-                unknown = check.rule.parsed.tables[there.index(None)]
-                errors[name] = _unknown_in_check(project, rule, check, unknown, [*project.sources, *rules])
-            found += [table for table in there if table != name]
-        inputs[name] = tuple(dict.fromkeys(table for table in found if table is not None))
-        for_checks[name] = frozenset(inputs[name]) - own
-    dag = Dag(inputs, for_checks)
-    try:
-        dag.order  # noqa: B018 — asking for the order finds cycles
-    except CycleError as error:
-        first, read = rules[error.path[0]], error.path[1]
-        if read not in {resolve(table) for table in first.parsed.tables}:
-            raise _circle_of_check(project, first, read, str(error), resolve) from None
-        raise cycle_error(project, first, resolve, error) from None
-    return dag, errors
-
-
-def cycle_error(project: Project, first: Rule, resolve: Callable[[str], str | None], error: CycleError) -> UserError:
-    """Return the error for a cycle that goes through the rule `first`."""
-    read = error.path[1]
-    where = _where_read(project, first, lambda table: None if resolve(table) == read else table)
-    hint = "a rule cannot read its own product, directly or through others"
-    message = f"rules read one another in a circle: {error}"
-    return UserError(message, code="cycle", where=where, hint=hint, exit_code=FAILED)
-
-
-def make_resolver(names: Iterable[str]) -> Callable[[str], str | None]:
-    """Return the function from a table's name as written (unquoted names come in lower case) to the project's name."""
-    exact = {name: name for name in names}
-    folded = {name.lower(): name for name in exact}
-    return lambda written: exact.get(written) or folded.get(written)
 
 
 def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the steps before it gave
@@ -168,7 +58,7 @@ def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the st
     names = [*project.sources, *rules]
     work = Work(project, profile, store, names, python=python, functions=functions, trust_engine=trust_engine)
     for name, schema in sources.items():
-        work.known[name] = _schema_record(schema)
+        work.known[name] = schema_record(schema)
     _compile_ahead(work, [one for name in order if name not in broken for one in rules[name].all])
     compiled: dict[str, CompiledRule] = {}
     for name in order:
@@ -193,34 +83,6 @@ def _compile_ahead(work: Work, rules: Sequence[Rule]) -> None:
         from rules.ahead import compile_ahead
 
         compile_ahead(work, rules)
-
-
-def load_body(index: Index, memo: str) -> Body:
-    """Return the large facts of a compiled rule."""
-    record = json.loads(zlib.decompress(index.compiled_body(memo)))
-    return Body(record["sql"], record["meaning"], record["canonical"].encode())
-
-
-def last_shape(index: Index, last: Product) -> Shape | None:
-    """Return the shape of the rule in a product's last state; None where another version of the compiler made it."""
-    head = index.compiled_heads([last.memo]).get(last.memo) if last.record["compiler"] == COMPILER else None
-    return _shape(head["shape"]) if head is not None else None
-
-
-def canonical_tree(index: Index, memo: str, inputs: Sequence[str]) -> Query:
-    """Return the canonical AST of a compiled rule, with the names of its inputs."""
-    return named_tree(load_body(index, memo).canonical, inputs)
-
-
-def describe_edit(index: Index, memo: str, inputs: Sequence[str], last: Product) -> tuple[str, ...]:
-    """Say in sentences how a compiled rule's query was edited since a product's last state; () if it cannot be told."""
-    from compiler.diff import describe
-
-    heads = index.compiled_heads([last.memo])
-    if last.memo not in heads:
-        return ()
-    before = canonical_tree(index, last.memo, heads[last.memo]["inputs"])
-    return describe(before, canonical_tree(index, memo, inputs))
 
 
 class Work:
@@ -264,7 +126,7 @@ class Work:
         head = self.head(memo)
         if head is None:
             rule, memo, head = self._compile(rule, memo)
-        compiled = _from_head(
+        compiled = from_head(
             rule,
             memo,
             head,
@@ -428,7 +290,7 @@ class Work:
 
     def learn(self, key: str, schema: Schema) -> None:
         """Keep a schema that the engine has planned."""
-        self._fresh_schemas[f"{key} {COMPILER}"] = _schema_record(schema)
+        self._fresh_schemas[f"{key} {COMPILER}"] = schema_record(schema)
 
     def _known(self, key: str) -> Schema | None:
         memo = f"{key} {COMPILER}"
@@ -467,126 +329,6 @@ def _identity(profile: Profile) -> EngineIdentity:
     return identity(profile)
 
 
-def _unknown_input(project: Project, rule: Rule, known: list[str]) -> UserError:
-    """Find where a rule names an unknown input: only now is its text parsed again."""
-    if rule.in_python:
-        resolve = make_resolver(known)
-        table = next(table for table in rule.parsed.tables if resolve(table) is None)
-        message = f"unknown input '{table}', a parameter of '{rule.name}'"
-        hint = suggestion(table, known) or "an input is a source of rules.toml or another rule"
-        return UserError(message, code="unknown-input", where=Where(rule.path, rule.line), hint=hint, exit_code=FAILED)
-    from compiler.dialect import parse
-    from compiler.resolve import bind_tables
-
-    try:
-        bind_tables(parse(rule.text(project)), make_resolver(known), known)
-    except SqlError as error:
-        return user_error(error, rule.path)
-    table = rule.parsed.tables[0]
-    return UserError(
-        f"unknown input '{table}'", code="unknown-input", where=Where(rule.path), hint=suggestion(table, known)
-    )
-
-
-def _unknown_in_check(project: Project, rule: Rule, check: Check, table: str, known: list[str]) -> UserError:
-    hint = suggestion(table, known) or "a check reads products and sources"
-    error = UserError(f"unknown input '{table}'", code="unknown-input", hint=hint)
-    return check_error(project, rule, check.draft, error)
-
-
-def _circle_of_check(
-    project: Project, rule: Rule, read: str, path: str, resolve: Callable[[str], str | None]
-) -> UserError:
-    check = next(one for one in rule.checks if read in {resolve(table) for table in one.rule.parsed.tables})
-    message = f"it reads {read}, which is made of {rule.name} itself: {path}"
-    hint = f"{rule.name} is published when its checks have passed; declare this one at {read}, as [[checks]]"
-    return check_error(project, rule, check.draft, UserError(message, code="cycle", hint=hint))
-
-
-def _where_read(project: Project, rule: Rule, resolve: Callable[[str], str | None]) -> Where:
-    """Return where a rule names the table for which `resolve` has no answer."""
-    if rule.in_python:
-        return Where(rule.path, rule.line)
-    from compiler.dialect import parse
-    from compiler.resolve import bind_tables
-
-    try:
-        bind_tables(parse(rule.text(project)), resolve, ())
-    except SqlError as error:
-        return Where(rule.path, error.line, error.column)
-    return Where(rule.path)
-
-
 def options_of(rule: Rule) -> Options:
     """Return the options of a rule that can change its result."""
     return Options(rule.options.volatile, rule.options.tier, rule.options.key)
-
-
-def to_records(compiled: Compiled) -> tuple[Any, bytes, Any]:
-    """Return what the index remembers of a compiled rule: head, body and lineage."""
-    large = {"sql": compiled.sql, "meaning": compiled.meaning, "canonical": compiled.canonical.decode()}
-    body = json.dumps(large, ensure_ascii=False)
-    lineage = {"columns": compiled.schema.names, **to_record(compiled.lineage)}
-    return _to_head(compiled), zlib.compress(body.encode()), lineage
-
-
-def _to_head(compiled: Compiled) -> dict[str, Any]:
-    return {
-        "fingerprint": compiled.fingerprint,
-        "inputs": compiled.inputs,
-        "reads": compiled.reads,
-        "scans": compiled.scans,
-        "parts": compiled.parts,
-        "volatile": bool(compiled.traits.volatile) or bool(compiled.parts["volatile"]),
-        "order_dependent": compiled.traits.order_dependent or compiled.traits.float_sensitive,
-        "ordered": compiled.traits.ordered or compiled.parts["tier"] == 2,  # noqa: PLR2004
-        "schema": _schema_record(compiled.schema),
-        "shape": {
-            "rows": compiled.shape.rows,
-            "columns": compiled.shape.columns,
-            "open": sorted(compiled.shape.open),
-            "open_rows": compiled.shape.open_rows,
-            "in_order": compiled.shape.in_order,
-        },
-    }
-
-
-def _from_head(
-    rule: Rule, memo: str, head: Mapping[str, Any], edges: Callable[[], tuple[Edge, ...]], *, one_partition: bool
-) -> CompiledRule:
-    scans = {name: tuple(columns) for name, columns in head["scans"].items()}
-    node = Node(
-        name=rule.name,
-        fingerprint=head["fingerprint"],
-        inputs=tuple(head["inputs"]),
-        reads=tuple(tuple(columns) for columns in head["reads"]),
-        dependencies=tuple(scans),
-        parts=head["parts"],
-        volatile=head["volatile"],
-        order_dependent=head["order_dependent"],
-        ordered=head["ordered"],
-        keeps_order=one_partition and head["shape"]["in_order"] and head["parts"]["tier"] != 2,  # noqa: PLR2004
-        shape=_shape(head["shape"]),
-        edges=edges,
-    )
-    return CompiledRule(rule, node, scans, head["schema"], memo)
-
-
-def _shape(record: Mapping[str, Any]) -> Shape:
-    return Shape(
-        rows=record["rows"],
-        columns=record["columns"],
-        open=frozenset(record["open"]),
-        open_rows=record["open_rows"],
-        in_order=record["in_order"],
-    )
-
-
-def _schema_record(schema: Schema) -> dict[str, Any]:
-    columns = [[column.name, column.type] for column in schema.columns]
-    return {"columns": columns, "arrow": base64.b64encode(schema.arrow).decode()}
-
-
-def schema_of(record: Mapping[str, Any]) -> Schema:
-    """Return a schema that the index has."""
-    return Schema(tuple(Column(*column) for column in record["columns"]), base64.b64decode(record["arrow"]))

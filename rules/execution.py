@@ -16,9 +16,9 @@ from cache.errors import ObjectError
 from cache.records import Artifact
 from graph.plan import Judgement, Known, Plan, judge
 from rules.committing import State, move_pointer, record_result
-from rules.compiling import CompiledRule
 from rules.contracts.gating import Candidate, Checked, Checker, refusal
 from rules.errors import FAILED, UserError, Where
+from rules.memos import CompiledRule
 from rules.results import Observer, Result
 from rules.schedule import Schedule
 from rules.sources.contents import Sources

@@ -7,17 +7,19 @@ from dataclasses import dataclass, replace
 
 from graph.dag import Dag
 from rules import noop
-from rules.compiling import CompiledRule, compile_rules, make_dag
+from rules.compiling import compile_rules
 from rules.contracts.loading import with_contracts
 from rules.errors import UserError, UserErrors
 from rules.files import FileDigests
 from rules.load import Rule, load_rules
+from rules.memos import CompiledRule
 from rules.profiles import Profile
 from rules.project import Project, load_project
 from rules.python.files import DeclaredFunction, PythonFiles
 from rules.roots import FILE
 from rules.sources.contents import Sources
 from rules.store import Store
+from rules.wiring import make_dag
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from cache.records import Artifact
 from graph.causes import Cause
 from graph.dag import Dag
 from graph.plan import Known, Plan
-from rules.compiling import CompiledRule
 from rules.errors import UserError
 from rules.files import FileDigests
 from rules.load import Rule
+from rules.memos import CompiledRule
 from rules.profiles import Profile
 from rules.project import Project
 from rules.python.files import DeclaredFunction, PythonFiles

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from cache.records import Artifact
 from rules import evidence
-from rules.compiling import CompiledRule, load_body, make_resolver
 from rules.engine.execute import EngineFunction, EngineInput, Executed, execute
 from rules.engine.session import EngineError
 from rules.errors import FAILED, UserError, Where
+from rules.memos import CompiledRule, load_body
+from rules.wiring import make_resolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

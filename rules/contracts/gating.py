@@ -23,9 +23,9 @@ from rules.results import CheckResult, Result
 
 if TYPE_CHECKING:
     from cache.keys import Content
-    from rules.compiling import CompiledCheck, CompiledRule
     from rules.contracts.drafts import Draft
     from rules.load import Check, Rule
+    from rules.memos import CompiledCheck, CompiledRule
     from rules.project import Project
     from rules.running import Runner
     from rules.sources.contents import Sources

@@ -15,11 +15,11 @@ from graph.edits import RuleEdit, Version, compare
 from graph.impact import InputChange, reached
 from graph.node import Node
 from rules.choosing import changed_rules, choose
-from rules.compiling import CompiledRule, canonical_tree, describe_edit, last_shape
 from rules.errors import UserErrors
 from rules.files import FileDigests
 from rules.loaded import Loaded, load, load_at
 from rules.look.revision import at_ref, checked_out
+from rules.memos import CompiledRule, canonical_tree, describe_edit, last_shape
 from rules.prepared import Request
 from rules.sources.contents import Sources
 

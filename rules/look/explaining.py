@@ -14,9 +14,9 @@ from compiler.dialect import parse, render
 from compiler.errors import SqlError
 from graph.plan import Judgement
 from rules.build import prepare, refuse_broken
-from rules.compiling import CompiledRule, canonical_tree, load_body
 from rules.errors import UserError
 from rules.loaded import load
+from rules.memos import CompiledRule, canonical_tree, load_body
 from rules.prepared import Prepared, Request
 
 if TYPE_CHECKING:
