@@ -21,7 +21,7 @@ from rules.contracts.loading import check_error, contract_where
 from rules.contracts.verifying import require_promised
 from rules.errors import UserError, Where
 from rules.load import COMPILER, Check, Rule, user_error
-from rules.memos import CompiledCheck, CompiledRule, from_head, schema_record, load_body, schema_of, to_records
+from rules.memos import CompiledCheck, CompiledRule, from_head, load_body, schema_of, schema_record, to_records
 from rules.profiles import Profile
 from rules.project import Project
 from rules.python.files import Declared, DeclaredFunction, PythonFiles, stream_of

@@ -137,6 +137,7 @@ def _to_head(compiled: Compiled) -> dict[str, Any]:
 def from_head(
     rule: Rule, memo: str, head: Mapping[str, Any], edges: Callable[[], tuple[Edge, ...]], *, one_partition: bool
 ) -> CompiledRule:
+    """Return a compiled rule as its head tells; edges: its column lineage, read when it is asked for."""
     scans = {name: tuple(columns) for name, columns in head["scans"].items()}
     node = Node(
         name=rule.name,
@@ -166,6 +167,7 @@ def _shape(record: Mapping[str, Any]) -> Shape:
 
 
 def schema_record(schema: Schema) -> dict[str, Any]:
+    """Return a schema as plain data; `schema_of` reads it."""
     columns = [[column.name, column.type] for column in schema.columns]
     return {"columns": columns, "arrow": base64.b64encode(schema.arrow).decode()}
 
