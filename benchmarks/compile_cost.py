@@ -10,6 +10,7 @@ remembered between runs: this is what a cold build pays.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.util
 import statistics
 import sys
@@ -23,6 +24,7 @@ import pyarrow as pa
 
 from compiler import canonical as canonical_form
 from compiler import compile as compiling
+from rules.cli import GARBAGE
 from rules.engine.planner import EnginePlanner
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -138,6 +140,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=0, metavar="N", help="also show the N dearest passes")
     parser.add_argument("--queries", action="store_true", help="also show each query's total")
     options = parser.parse_args()
+    gc.set_threshold(GARBAGE)  # as the command line does
     suites = {
         "TPC-DS": (_texts(ROOT / "fixtures" / "tpcds" / "rules"), _tpcds_schemas()),
         "TPC-H": (_texts(ROOT / "fixtures" / "tpch" / "rules"), _tpch_schemas()),

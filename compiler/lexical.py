@@ -38,13 +38,14 @@ class Names:
     """What the names of one query mean.
 
     references: of columns with a table. free: columns whose first part is no alias in sight. bare: columns without a
-    table, each with the aliases in sight, innermost query first. items: every FROM item. ctes: every CTE. tables: those
-    that refer to a CTE, with it.
+    table, each with the aliases in sight, innermost query first: for a query as it was written, as these do not follow when
+    aliases change, and so take no part in comparisons. items: every FROM item. ctes: every CTE. tables: those that refer
+    to a CTE, with it.
     """
 
     references: list[Reference] = field(default_factory=list)
     free: list[exp.Column] = field(default_factory=list)
-    bare: list[tuple[exp.Column, tuple[Scope, ...]]] = field(default_factory=list)
+    bare: list[tuple[exp.Column, tuple[Scope, ...]]] = field(default_factory=list, compare=False)
     items: list[exp.Expr] = field(default_factory=list)
     ctes: list[exp.CTE] = field(default_factory=list)
     tables: list[tuple[exp.Table, exp.CTE]] = field(default_factory=list)

@@ -17,14 +17,14 @@ from rules.output import Output, abandon
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_GARBAGE = 100_000
+GARBAGE = 100_000
 """New objects between two looks for garbage, 700 by default: what a command makes it mostly needs to its end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    gc.set_threshold(_GARBAGE)
+    gc.set_threshold(GARBAGE)
     _print_any_text()
     try:
         try:
