@@ -38,9 +38,8 @@ class Names:
     """What the names of one query mean.
 
     references: of columns with a table. free: columns whose first part is no alias in sight. bare: columns without a
-    table, each with the aliases in sight, innermost query first: for a query as it was written, as these do not follow when
-    aliases change, and so take no part in comparisons. items: every FROM item. ctes: every CTE. tables: those that refer
-    to a CTE, with it.
+    table, each with the aliases in sight, innermost query first; these do not follow when aliases change, so they take
+    no part in comparisons. items: every FROM item. ctes: every CTE. tables: those that refer to a CTE, with it.
     """
 
     references: list[Reference] = field(default_factory=list)
