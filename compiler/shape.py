@@ -19,7 +19,7 @@ from compiler.encode import dump
 from compiler.fingerprint import digest_of
 from compiler.lexical import from_items, resolve_names
 from compiler.resolve import INPUT_DB
-from compiler.traits import depends_on_row_order
+from compiler.traits import depends_on_row_order, shows_row_order
 from compiler.tree import find_all, has
 from compiler.types import Types
 
@@ -110,6 +110,7 @@ class _Shapes:
             id(cte) for cte in names.ctes if isinstance(cte.parent, exp.With) and cte.parent.args.get("recursive")
         }
         self._known: dict[int, _Relation] = {}
+        self._open: dict[int, bool] = {}
         self._labels: dict[int, str] = {}
 
     def of(self, node: exp.Expr) -> _Relation:
@@ -256,6 +257,10 @@ class _Shapes:
         return None
 
     def _is_open(self, node: exp.Expr) -> bool:
+        if isinstance(node, exp.SetOperation):  # by its parts, once each, as hundreds may stand in one another
+            if id(node) not in self._open:
+                self._open[id(node)] = shows_row_order(node) or any(map(self._is_open_within, node.iter_expressions()))
+            return self._open[id(node)]
         if depends_on_row_order(node, self._types):
             return True
         for column in find_all(node, exp.Column):
@@ -263,6 +268,9 @@ class _Shapes:
             if item is not None and id(item) in self._known and self.of(item).column(column.parts[1].name)[1]:
                 return True
         return any(self.of(query).open for query in find_all(node, exp.Select) if query is not node)
+
+    def _is_open_within(self, node: exp.Expr) -> bool:
+        return self._is_open(node) or (isinstance(node, exp.Select) and self.of(node).open)
 
     def _rows_are_open(self, select: exp.Select) -> bool:
         deciding = [value for key, value in select.args.items() if key not in {"expressions", "with_", "from_"}]
