@@ -77,6 +77,10 @@ class Oracle:
         """See, before a build, which artifacts are at hand."""
         self.present = {path.parent.name + path.stem for path in self.objects.glob("*/*")}
 
+    def forget(self, rules: Collection[str]) -> None:
+        """Forget the last state of products whose rule is not among these, as a build does."""
+        self.last = {name: state for name, state in self.last.items() if name in rules}
+
     def learn(
         self, products: list[dict[str, Any]], bases: Mapping[str, Basis], forced: str, what: str, *, deleted: bool
     ) -> None:

@@ -98,6 +98,7 @@ def planned_build(world: World, oracle: Oracle, what: str, *options: str, forced
 
     products = ran.document["products"]
     bases = {one["name"]: basis(world.rules[one["name"]], rows, FILES) for one in products}
+    oracle.forget(world.rules)
     oracle.learn(products, bases, forced, what=what, deleted=world.deleted > 0)
     return ran
 
