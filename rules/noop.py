@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _FORMAT = 5
 _CHECKED = "checked"
 _PACKAGES = (
-    "rules", "rules/commands", "rules/contracts", "rules/engine", "rules/python", "compiler", "compiler/lint",
-    "compiler/passes", "cache", "graph",
+    "rules", "rules/commands", "rules/contracts", "rules/engine", "rules/look", "rules/python", "rules/report",
+    "rules/sources", "compiler", "compiler/lint", "compiler/passes", "cache", "graph",
 )  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 

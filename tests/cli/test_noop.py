@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rules import noop
 from support.projects import SampleProject
 
 HEAVY = ("sqlglot", "ibis", "datafusion", "pyarrow", "networkx", "numpy")
@@ -113,3 +114,12 @@ def test_a_reader_of_a_rule_that_does_not_compile_names_it(project: SampleProjec
     assert results["total"] == ("skipped", "its input large failed")
     alone = project.build("-k", "-s", "total", expect=1)["products"]
     assert [(product["name"], product["reason"]) for product in alone] == [("total", "its input large failed")]
+
+
+def test_an_upgrade_of_any_package_of_ours_is_looked_at() -> None:
+    root = Path(noop.__file__).parents[1]
+    packages = {
+        str(path.parent.relative_to(root)) for top in ("rules", "compiler", "cache", "graph")
+        for path in (root / top).rglob("__init__.py")
+    }  # fmt: skip
+    assert packages == set(noop._PACKAGES)  # noqa: SLF001 — a folder left out is an upgrade that goes unnoticed
