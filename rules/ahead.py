@@ -172,7 +172,7 @@ class _Helpers:
     def submit(self, job: Job) -> Future[Made | None]:
         """Have a rule compiled by the next helper that is free."""
         if self._pool is None:
-            count = min(self.setting.profile.workers, _MOST)
+            count = min(self.setting.profile.cores, _MOST)
             for _ in range(count):
                 self._start()
             self._pool = ThreadPoolExecutor(count)

@@ -79,7 +79,7 @@ def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the st
 
 def _compile_ahead(work: Work, rules: Sequence[Rule]) -> None:
     """Compile rules side by side, where they are many that were never compiled as they are now."""
-    if sum(map(work.is_new, rules)) >= _MANY and work.profile.workers > 1:
+    if sum(map(work.is_new, rules)) >= _MANY and work.profile.cores > 1:
         from rules.ahead import compile_ahead
 
         compile_ahead(work, rules)

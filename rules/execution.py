@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections import ChainMap
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cache.keys import Content
+    from cache.records import Product
     from graph.node import Node
     from rules.files import FileDigests
     from rules.profiles import Profile
@@ -257,8 +259,9 @@ class Execution:
             return
         read = {entry for one in self.compiled[name].checks for entry in one.compiled.node.dependencies}
         artifacts = {entry: self.artifacts[entry] for entry in read if entry in self.artifacts}
+        contents = {entry: self.contents[entry] for entry in read if entry in self.contents}
         artifacts[name] = artifact.artifact
-        contents = {**self.contents, name: self.store.content(artifact.artifact)}
+        contents[name] = self.store.content(artifact.artifact)
         checker = Checker(self.project, self.store, self.known, self.compiled, self._runner)
         nodes = [one.compiled.node for one in self.compiled[name].checks]
         judgements = [self._judge(node, self.plan.checks, contents) for node in nodes]
@@ -294,17 +297,21 @@ class Execution:
 
         What is not to be published is recorded but for the pointer: it need not run again once the check is put right.
         """
-        name, products = candidate.name, self.known.products
-        contents = {**self.contents, name: self.store.content(candidate.artifact.artifact)}
-        artifacts = {**self.artifacts, name: candidate.artifact.artifact}
         told = [(candidate.state, candidate.result.status), *((one.state, one.result.status) for one in checked)]
+        fresh = [state for state, status in told if status == "executed" or not state.is_that_of(self._last(state))]
+        if not fresh:
+            return
+        name, artifact = candidate.name, candidate.artifact.artifact
+        contents = ChainMap({name: self.store.content(artifact)}, self.contents)  # a copy would cost a whole DAG's size
+        artifacts = ChainMap({name: artifact}, self.artifacts)
         with self.store.index.transaction():
-            for state, status in told:
-                if status != "executed" and state.is_that_of(products.get(state.rule.node.name)):
-                    continue
+            for state in fresh:
                 record_result(self.store, state, self.build)
                 if publish or state is not candidate.state:
                     move_pointer(self.store, state, self.build, contents, artifacts)
+
+    def _last(self, state: State) -> Product | None:
+        return self.known.products.get(state.rule.node.name)
 
     def _publish(self, name: str, artifact: str) -> None:
         try:

@@ -12,7 +12,8 @@ from rules.roots import DEFAULT_PROFILE
 class Profile(msgspec.Struct, frozen=True):
     """Engine settings.
 
-    jobs: products executed at once (0: one for each core). partitions: of each product's execution. batch_size: rows.
+    jobs: products executed at once (0: one more than there are cores, so that none is idle while one product waits for
+    the disk). partitions: of each product's execution. batch_size: rows.
     memory_limit_mb: pool for one product's execution, in MiB; None for no limit. evidence: keep SQL, plans and
     settings of every executed product, not only of failed ones. fuse_selects: whether the operations of an Ibis
     expression become as few SELECTs as can be, or one each, which reads like the expression.
@@ -29,6 +30,11 @@ class Profile(msgspec.Struct, frozen=True):
     @property
     def workers(self) -> int:
         """Number of products executed at once."""
+        return self.jobs or self.cores + 1
+
+    @property
+    def cores(self) -> int:
+        """Number of cores that may be busy."""
         return self.jobs or os.cpu_count() or 1
 
     @property

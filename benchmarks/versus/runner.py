@@ -98,7 +98,9 @@ class Runner:
         """Run commands in the project's folder; return what they took together, and what they said."""
         total: dict[str, Any] = {"wall": 0.0, "cpu": 0.0, "peak": 0.0, "output": ""}
         said = tool.folder.with_suffix(".out").resolve()
-        environment = {**os.environ, "PYTHONPATH": "", **tool.environment}
+        # Installed programs have their byte code; ours stands in a work tree, where it is written only if it may be.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment = {**inherited, "PYTHONPATH": "", **tool.environment}
         for command in commands:
             words = [sys.executable, "-I", "-S", HERE / "measure.py", said, str(self.limit), *command]
             done = subprocess.run(words, cwd=tool.folder, env=environment, capture_output=True, text=True, check=False)

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_variables(parser)
     parser.add_argument("--sample", type=share, default=1.0, metavar="SHARE", help="run only a share, as in 5%%")
     parser.add_argument(
-        "-j", "--jobs", type=positive, metavar="N", help="products executed at once (default: one a core)"
+        "-j", "--jobs", type=positive, metavar="N", help="products executed at once (default: cores + 1)"
     )
     parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
 

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--force", action="append", default=[], metavar="SELECTOR", help="run these even if nothing changed"
     )
     parser.add_argument(
-        "-j", "--jobs", type=positive, metavar="N", help="products executed at once (default: one a core)"
+        "-j", "--jobs", type=positive, metavar="N", help="products executed at once (default: cores + 1)"
     )
     parser.add_argument(
         "-k", "--keep-going", action="store_true", help="after a failure, go on with what does not need it"

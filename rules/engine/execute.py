@@ -27,6 +27,13 @@ from rules.profiles import Profile
 
 _READ_ROWS = 1 << 16
 
+_WRITER = ParquetWriterOptions(
+    compression="zstd(3)",
+    # By default a column of up to a million distinct bytes is stored as a dictionary, which takes twice the time and
+    # space of plain values where few of them repeat.
+    dictionary_page_size_limit=1 << 16,
+)
+
 
 @dataclass(frozen=True)
 class EngineInput:
@@ -157,4 +164,4 @@ def _write(frame: DataFrame, target: Path) -> None:
         frame = frame.select(
             *(column.cast(field.type).alias(field.name) for column, field in zip(columns, written, strict=True))
         )
-    frame.write_parquet(target.as_uri(), ParquetWriterOptions(compression="zstd(3)"))
+    frame.write_parquet(target.as_uri(), _WRITER)
