@@ -11,11 +11,12 @@ import os
 import pickle
 import subprocess
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, Self
+from typing import Any
 
 from compiler.compile import Compiler, EngineIdentity, Options, Value
 from compiler.errors import SqlError
@@ -64,27 +65,27 @@ class Made:
     learned: Mapping[str, Schema]
 
 
-def compile_ahead(work: Work, rules: Sequence[Rule]) -> None:
+def compile_ahead(work: Work, rules: Sequence[Rule], helpers: Helpers) -> None:
     """Compile the rules, inputs first, as far as they can be, and let `work` remember what that comes to."""
     inputs = {rule.name: [work.resolve(table) or "" for table in rule.parsed.tables] for rule in rules}
     by_name = {rule.name: rule for rule in rules}
     schedule = Schedule(by_name, inputs)
     running: dict[Future[Made | None], str] = {}
-    with _Helpers(Setting(work.project.variables, work.identity, work.profile)) as helpers:
-        while True:
-            while (name := schedule.take()) is not None:
-                job = _job(work, by_name[name], inputs[name])
-                if job is None:
-                    schedule.settle(name)
-                else:
-                    running[helpers.submit(job)] = name
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                name, made = running.pop(future), future.result()
-                if made is not None:
-                    _accept(work, by_name[name], made)
+    setting = Setting(work.project.variables, work.identity, work.profile)
+    while True:
+        while (name := schedule.take()) is not None:
+            job = _job(work, by_name[name], inputs[name])
+            if job is None:
                 schedule.settle(name)
+            else:
+                running[helpers.submit(job, setting)] = name
+        if not running:
+            return
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            name, made = running.pop(future), future.result()
+            if made is not None:
+                _accept(work, by_name[name], made)
+            schedule.settle(name)
 
 
 def _job(work: Work, rule: Rule, inputs: Sequence[str]) -> Job | None:
@@ -111,6 +112,8 @@ def serve() -> None:
     """Compile what is asked on the standard input, until it ends."""
     asked, told = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not get between the answers
+    import rules.engine.planner  # noqa: F401 — who asks is still loading the project
+
     try:
         setting: Setting = pickle.load(asked)  # noqa: S301 — from our own parent process
         bench = _Bench(setting)
@@ -145,48 +148,46 @@ class _Bench:
         self._known[key] = self._learned[key] = schema
 
 
-@dataclass
-class _Helpers:
-    """Helper processes, started when first needed; a thread of ours waits for each."""
+class Helpers:
+    """Helper processes; a thread of ours waits for each. They end with `close`, or when nobody holds this any more."""
 
-    setting: Setting
-    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    _idle: SimpleQueue[subprocess.Popen[bytes]] = field(default_factory=SimpleQueue)
-    _pool: ThreadPoolExecutor | None = None
+    def __init__(self, count: int) -> None:
+        self._count = min(count, _MOST)
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
+        self._pool: ThreadPoolExecutor | None = None
 
-    def __enter__(self) -> Self:
-        return self
+    def start(self) -> None:
+        """Start the processes, unless they run. It takes them a second to be ready."""
+        if self._processes:
+            return
+        weakref.finalize(self, _end, self._processes)
+        command = [sys.executable, "-P", "-c", _BOOT, *sys.path]
+        for _ in range(self._count):
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 — ourselves
+            self._processes.append(process)
 
-    def __exit__(self, *_: object) -> None:
-        for process in self._processes:
-            process.kill()  # it holds nothing that could be lost
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-        for process in self._processes:
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                assert pipe is not None
-                with contextlib.suppress(BrokenPipeError):  # of what nobody read
-                    pipe.close()
-
-    def submit(self, job: Job) -> Future[Made | None]:
-        """Have a rule compiled by the next helper that is free."""
+    def submit(self, job: Job, setting: Setting) -> Future[Made | None]:
+        """Have a rule compiled by the next helper that is free. The setting is that of all jobs."""
         if self._pool is None:
-            count = min(self.setting.profile.cores, _MOST)
-            for _ in range(count):
-                self._start()
-            self._pool = ThreadPoolExecutor(count)
+            self.start()
+            for process in self._processes:
+                assert process.stdin is not None
+                with contextlib.suppress(BrokenPipeError):  # one that has died already tells so when it is asked
+                    pickle.dump(setting, process.stdin)
+                    process.stdin.flush()
+                self._idle.put(process)
+            self._pool = ThreadPoolExecutor(self._count)
         return self._pool.submit(self._ask, job)
 
-    def _start(self) -> None:
-        command = [sys.executable, "-P", "-c", _BOOT, *sys.path]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 — ourselves
-        self._processes.append(process)
-        self._idle.put(process)
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # one that has died already tells so when it is asked
-            pickle.dump(self.setting, process.stdin)
-            process.stdin.flush()
+    def close(self) -> None:
+        """End the processes, whatever they do. They hold nothing that could be lost."""
+        for process in self._processes:
+            process.kill()  # so that none of our threads waits for it
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        _end(self._processes)
+        self._idle, self._pool = SimpleQueue(), None
 
     def _ask(self, job: Job) -> Made | None:
         """Have a rule compiled; None if it cannot be, or if the helper has died, of too little memory for example."""
@@ -202,3 +203,14 @@ class _Helpers:
         finally:
             self._idle.put(process)
         return made
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    while processes:
+        process = processes.pop()
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):  # of what nobody read
+                pipe.close()

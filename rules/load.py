@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -40,6 +40,9 @@ def _compiler_identity() -> str:
 
 COMPILER = _compiler_identity()
 """Part of every memo key. Only memos depend on it: fingerprints carry the format version, which changes seldom."""
+MANY = 60
+"""New rules that are worth the second it takes to start helpers which compile them."""
+
 _UNLOADED: Mapping[str, Any] = {"tables": (), "variables": (), "functions": (), "options": {}}
 
 
@@ -121,11 +124,17 @@ class RuleSet:
 
 
 def load_rules(
-    project: Project, index: Index, files: FileDigests, *, misnamed: list[UserError] | None = None
+    project: Project,
+    index: Index,
+    files: FileDigests,
+    *,
+    misnamed: list[UserError] | None = None,
+    expect_many: Callable[[], None] = lambda: None,
 ) -> RuleSet:
     """Return the project's rules, and what is wrong with those that cannot be loaded.
 
-    misnamed: takes what is wrong with the names of files, which are left out then. Raises `UserError` for what concerns
+    misnamed: takes what is wrong with the names of files, which are left out then. expect_many: called before many
+    rules are parsed for the first time, which takes a while. Raises `UserError` for what concerns
     no single rule: two of one name, a name that is no name.
     """
     paths = files.rule_files = rule_files(project.root, project.rule_folders)
@@ -136,6 +145,8 @@ def load_rules(
     known = index.memo("parsed", memos.values())
     fresh: dict[str, Any] = {}
     names = _Names(project)
+    if sum(memo not in known for memo in memos.values()) >= MANY:
+        expect_many()
     for path in queries:
         try:
             name = names.take(path.rsplit("/", 1)[-1].removesuffix(".sql"), Where(path), "rename the file")

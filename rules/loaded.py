@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from graph.dag import Dag
 from rules import noop
@@ -21,13 +22,16 @@ from rules.sources.contents import Sources
 from rules.store import Store
 from rules.wiring import make_dag
 
+if TYPE_CHECKING:
+    from rules.ahead import Helpers
+
 
 @dataclass(frozen=True)
 class Loaded:
     """The loaded rules of a project.
 
     broken: what is wrong with rules, added to by compiling. trust_engine: see `compile_rules`. lasting: whether the
-    files are those of the work tree, and not of a commit, and say all.
+    files are those of the work tree, and not of a commit, and say all. helpers: if many rules are to be compiled.
     """
 
     project: Project
@@ -40,6 +44,7 @@ class Loaded:
     store: Store
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
+    helpers: Helpers | None = None
     trust_engine: bool = False
     lasting: bool = True
 
@@ -60,6 +65,7 @@ class Loaded:
             python=self.python,
             functions=self.functions,
             trust_engine=self.trust_engine,
+            helpers=self.helpers,
         )
         if self.lasting and len(compiled) == len(self.rules):
             self._remember(compiled)
@@ -95,7 +101,17 @@ def load_at(
 ) -> Loaded:
     """Load the rules of a project that reads `sources`. files: digests of its rule files. Raises as `load` does."""
     settings = project.profile(profile)
-    found = load_rules(project, store.index, files)
+    helpers: Helpers | None = None
+
+    def start_helpers() -> None:
+        nonlocal helpers
+        if settings.cores > 1:
+            from rules.ahead import Helpers
+
+            helpers = Helpers(settings.cores)
+            helpers.start()
+
+    found = load_rules(project, store.index, files, expect_many=start_helpers)
     rules, wrong = with_contracts(project, store.index, found)
     if wrong and not keep_going:
         raise UserErrors(list(dict.fromkeys(wrong.values())))
@@ -111,5 +127,6 @@ def load_at(
         store,
         found.python,
         found.functions,
+        helpers,
         lasting=False,
     )
