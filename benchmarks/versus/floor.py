@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from datafusion import SessionConfig, SessionContext
+from datafusion import ParquetWriterOptions, SessionConfig, SessionContext
 
 from benchmarks.generated import ancestors, inputs_of
 
 _THREADS = 2
+_WRITER = ParquetWriterOptions(compression="zstd(3)", dictionary_page_size_limit=1 << 16)
 
 
 def compute(sql: str, inputs: Mapping[str, Path], target: Path) -> None:
@@ -26,7 +27,7 @@ def compute(sql: str, inputs: Mapping[str, Path], target: Path) -> None:
     context = SessionContext(SessionConfig().with_target_partitions(1))
     for name, path in inputs.items():
         context.register_parquet(name, str(path))
-    context.sql(sql).write_parquet(str(target), compression="zstd", compression_level=3)
+    context.sql(sql).write_parquet(str(target), _WRITER)
 
 
 def compute_all(project: Path, target: Path, rules: Mapping[str, str], wanted: Iterable[str]) -> None:
