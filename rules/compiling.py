@@ -20,7 +20,7 @@ from rules.authoring import option_where
 from rules.contracts.loading import check_error, contract_where
 from rules.contracts.verifying import require_promised
 from rules.errors import UserError, Where
-from rules.load import COMPILER, MANY, Check, Rule, user_error
+from rules.load import COMPILER, Check, Rule, user_error
 from rules.memos import CompiledCheck, CompiledRule, from_head, load_body, schema_of, schema_record, to_records
 from rules.profiles import Profile
 from rules.project import Project
@@ -28,38 +28,20 @@ from rules.python.files import Declared, DeclaredFunction, PythonFiles, stream_o
 from rules.wiring import make_resolver
 
 if TYPE_CHECKING:
-    from rules.ahead import Helpers
     from rules.store import Store
 
 _BATCH = 50
 """Compiled rules that are recorded at once."""
 
 
-def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the steps before it gave
-    project: Project,
-    profile: Profile,
-    store: Store,
-    rules: Mapping[str, Rule],
-    order: Iterable[str],
-    sources: Mapping[str, Schema],
-    broken: dict[str, UserError],
-    *,
-    python: PythonFiles,
-    functions: Mapping[str, DeclaredFunction],
-    trust_engine: bool = False,
-    helpers: Helpers | None = None,
+def compile_rules(
+    work: Work, rules: Mapping[str, Rule], order: Iterable[str], broken: dict[str, UserError]
 ) -> dict[str, CompiledRule]:
     """Compile the rules named in `order`, inputs first.
 
     `broken` holds what is wrong with rules already; errors found here are added to it. A rule that reads a broken rule
-    is left out without an error of its own. trust_engine: what another version of the engine computed counts too.
-    helpers: if started already; they are closed.
+    is left out without an error of its own.
     """
-    names = [*project.sources, *rules]
-    work = Work(project, profile, store, names, python=python, functions=functions, trust_engine=trust_engine)
-    for name, schema in sources.items():
-        work.known[name] = schema_record(schema)
-    _compile_ahead(work, [one for name in order if name not in broken for one in rules[name].all], helpers)
     compiled: dict[str, CompiledRule] = {}
     for name in order:
         rule = rules[name]
@@ -77,23 +59,11 @@ def compile_rules(  # noqa: PLR0913 — a step of the pipeline takes what the st
     return compiled
 
 
-def _compile_ahead(work: Work, rules: Sequence[Rule], helpers: Helpers | None) -> None:
-    """Compile rules side by side, where they are many that were never compiled as they are now."""
-    try:
-        if sum(map(work.is_new, rules)) >= MANY and work.profile.cores > 1:
-            from rules.ahead import Helpers, compile_ahead
-
-            helpers = helpers or Helpers(work.profile.cores)
-            compile_ahead(work, rules, helpers)
-    finally:
-        if helpers is not None:
-            helpers.close()
-
-
 class Work:
     """One run of the compiler over one project, and what it has to remember.
 
-    known: the schemas of the inputs so far, as the index has them. Only what is compiled needs more of them.
+    names: of all inputs that there are. trust_engine: what another version of the engine computed counts too. known:
+    the schemas of the inputs so far, as the index has them. Only what is compiled needs more of them.
     """
 
     def __init__(

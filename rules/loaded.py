@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from graph.dag import Dag
 from rules import noop
-from rules.compiling import compile_rules
+from rules.compiling import Work, compile_rules
 from rules.contracts.loading import with_contracts
 from rules.errors import UserError, UserErrors
 from rules.files import FileDigests
-from rules.load import Rule, load_rules
-from rules.memos import CompiledRule
+from rules.load import MANY, Rule, load_rules
+from rules.memos import CompiledRule, schema_record
 from rules.profiles import Profile
 from rules.project import Project, load_project
 from rules.python.files import DeclaredFunction, PythonFiles
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class Loaded:
     """The loaded rules of a project.
 
-    broken: what is wrong with rules, added to by compiling. trust_engine: see `compile_rules`. lasting: whether the
-    files are those of the work tree, and not of a commit, and say all. helpers: if many rules are to be compiled.
+    broken: what is wrong with rules, added to by compiling. helpers: started already, where many rules are new.
+    trust_engine: see `Work`. lasting: whether the files are those of the work tree, and not of a commit, and say all.
     """
 
     project: Project
@@ -53,23 +53,35 @@ class Loaded:
         needed = self.dag.closure(wanted)
         order = [name for name in self.dag.order if name in needed]
         read = {source for name in order for source in self.dag.inputs[name] if source in self.project.sources}
-        schemas = {name: table.schema for name, table in self.sources.open(sorted(read)).items()}
-        compiled = compile_rules(
+        sources = self.sources.open(sorted(read))
+        work = Work(
             self.project,
             self.profile,
             self.store,
-            self.rules,
-            order,
-            schemas,
-            self.broken,
+            [*self.project.sources, *self.rules],
             python=self.python,
             functions=self.functions,
             trust_engine=self.trust_engine,
-            helpers=self.helpers,
         )
+        work.known |= {name: schema_record(table.schema) for name, table in sources.items()}
+        self._compile_ahead(work, [one for name in order if name not in self.broken for one in self.rules[name].all])
+        compiled = compile_rules(work, self.rules, order, self.broken)
         if self.lasting and len(compiled) == len(self.rules):
             self._remember(compiled)
         return compiled
+
+    def _compile_ahead(self, work: Work, rules: Sequence[Rule]) -> None:
+        """Compile rules side by side, where they are many that were never compiled as they are now."""
+        helpers = self.helpers
+        try:
+            if sum(map(work.is_new, rules)) >= MANY and self.profile.cores > 1:
+                from rules.ahead import Helpers, compile_ahead
+
+                helpers = helpers or Helpers(self.profile.cores)
+                compile_ahead(work, rules, helpers)
+        finally:
+            if helpers is not None:
+                helpers.close()
 
     def _remember(self, compiled: Mapping[str, CompiledRule]) -> None:
         """Remember that every rule is compiled, for who asks next."""
