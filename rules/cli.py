@@ -42,7 +42,7 @@ def _run(words: list[str]) -> int:
     output = Output(as_json=_wants_json(words))
     command = None
     try:
-        if words == ["build"] and _nothing_to_do(output):
+        if words in (["build"], ["plan"]) and _nothing_to_do(words[0], output):
             return 0
         from rules.parser import parse, split
 
@@ -63,13 +63,13 @@ def _run(words: list[str]) -> int:
         return _internal(output, command, error)
 
 
-def _nothing_to_do(output: Output) -> bool:
-    """Whether a plain `rules build` is a no-op, which is then said. It is most often typed, and needs no parser."""
+def _nothing_to_do(command: str, output: Output) -> bool:
+    """Whether a plain `rules build` or `rules plan` is a no-op, which is then said. They need no parser."""
     from rules import noop
     from rules.roots import DEFAULT_PROFILE, root_above
 
     root = root_above(os.path.realpath(os.getcwd()))
-    return root is not None and noop.answered(root, DEFAULT_PROFILE, output)
+    return root is not None and noop.answered(root, DEFAULT_PROFILE, output, planning=command == "plan")
 
 
 def _wants_json(words: list[str]) -> bool:

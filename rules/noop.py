@@ -70,8 +70,8 @@ def compiled_snapshot(
     }
 
 
-def answered(root: str, profile: str, output: Output) -> bool:
-    """Recognise an unchanged project, and say so."""
+def answered(root: str, profile: str, output: Output, *, planning: bool = False) -> bool:
+    """Recognise an unchanged project, and say so. A plan has more to say of checks that fail, and is not answered."""
     store = store_of(root)
     path = f"{store}/index.sqlite"
     if not os.path.exists(path):
@@ -81,7 +81,7 @@ def answered(root: str, profile: str, output: Output) -> bool:
     try:
         with Index(path, existing=True) as index:
             state = up_to_date(root, store, index, profile)
-            if state is None:
+            if state is None or (planning and state["failing"]):
                 return False
             for told in state["failing"].values():
                 output.message(told["warning"])

@@ -31,6 +31,12 @@ def test_says_so_and_exits_with_0(project: SampleProject) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "nothing to do (2 products up to date)\n", "")
 
 
+def test_a_plan_says_the_same_and_notices_an_edit(project: SampleProject) -> None:
+    assert project.cli("plan").stdout == "nothing to do (2 products up to date)\n"
+    project.edit("rules/large.sql", "> 10", "> 20")
+    assert project.cli("plan").stdout.startswith("run    large  WHERE: orders.amount > 10 → orders.amount > 20")
+
+
 def test_json_lists_every_product_as_clean(project: SampleProject) -> None:
     first = project.build()
     assert first["summary"] == {"clean": 2, "restored": 0, "executed": 0, "failed": 0, "skipped": 0}
@@ -38,7 +44,7 @@ def test_json_lists_every_product_as_clean(project: SampleProject) -> None:
     assert all(product["artifact"] and product["key"] and product["fingerprint"] for product in first["products"])
 
 
-@pytest.mark.parametrize("arguments", [["build"], ["build", "--json"]])
+@pytest.mark.parametrize("arguments", [["build"], ["build", "--json"], ["plan"]])
 def test_imports_nothing_heavy(project: SampleProject, arguments: list[str]) -> None:
     script = (
         "import json, sys; from rules.cli import main; code = main(sys.argv[1:]);"
