@@ -21,6 +21,7 @@ from compiler.deep import with_deep_stack
 from compiler.dialect import DIALECT, parse, render
 from compiler.edges import Edge
 from compiler.encode import encode
+from compiler.engine_form import has_open_order, in_canonical_order, mirror_right_joins
 from compiler.errors import SqlError
 from compiler.explain import explained
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
@@ -34,7 +35,7 @@ from compiler.resolve import bind_tables, bind_variables, suggestion, table_name
 from compiler.schema import Schema, SchemaPlanner
 from compiler.shape import Shape, shape
 from compiler.traits import Traits, traits, volatile_calls
-from compiler.tree import find_all, has
+from compiler.tree import find_all
 from compiler.types import Types
 
 MAX_DEPTH = 1500
@@ -250,10 +251,10 @@ class Compiler:
         if instead is not None:
             executed = pruned(qualified(self._bound(instead, resolve), self.schemas))
             scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
-        ordered = options.tier == 2 or _has_open_order(executed)  # noqa: PLR2004
+        ordered = options.tier == 2 or has_open_order(executed)  # noqa: PLR2004
         if ordered:
-            executed = _in_canonical_order(executed, options.key, schema)
-        mirrored = _mirror_right_joins(executed)
+            executed = in_canonical_order(executed, options.key, schema)
+        mirrored = mirror_right_joins(executed)
         return Compiled(
             fingerprint=print_,
             inputs=inputs,
@@ -403,52 +404,3 @@ def _require_key(options: Options, names: list[str]) -> None:
     if options.tier == 2 and not options.key:  # noqa: PLR2004
         message = "tier 2 orders the product by its key, and no key is declared"
         raise SqlError(message, hint='add key = ["…"]', code="missing-key")
-
-
-def _has_open_order(query: exp.Query) -> bool:
-    """Whether the engine hands the rows over in an order that differs from run to run, although SQL allows any.
-
-    It runs the branches of a UNION side by side, even with one partition, and takes rows as they come. Its readers'
-    keys would then differ between two machines that computed the same table.
-    """
-    return query.args.get("order") is None and has(query, exp.Union)
-
-
-def _mirror_right_joins(query: exp.Query) -> bool:
-    """FROM a RIGHT JOIN b ON p → FROM b LEFT JOIN a ON p, in place, where it is a query's first join.
-
-    Returns whether there was any.
-
-    DataFusion 55 loses rows of `a RIGHT JOIN b … WHERE a.x IS NULL` over Parquet when b has a column x too: it lets the
-    filter choose row groups of b. The mirrored join is not affected.
-    """
-    found = False
-    for select in find_all(query, exp.Select):
-        joins, source = select.args.get("joins"), select.args.get("from_")
-        if not joins or source is None:
-            continue
-        join, first = joins[0], source.this
-        plain = (exp.Table, exp.Subquery)
-        if join.side != "RIGHT" or join.kind not in {"", "OUTER"} or join.method or not join.args.get("on"):
-            continue
-        if isinstance(first, plain) and isinstance(join.this, plain) and not first.args.get("joins"):
-            second = join.this
-            source.set("this", second)
-            join.set("this", first)
-            join.set("side", "LEFT")
-            found = True
-    return found
-
-
-def _in_canonical_order(query: exp.Query, key: tuple[str, ...], schema: Schema) -> exp.Query:
-    """Order the product by its key, then by every other column, so that even a key with duplicates leaves one order."""
-    columns = [exp.column(column.name, table="product", quoted=True) for column in schema.columns]
-    sortable = [column.name for column in schema.columns if not column.type.startswith("map<")]
-    order = [*key, *(name for name in sortable if name not in key)]
-    wrapped = exp.select(*columns).from_(query.copy().subquery("product"))
-    return wrapped.order_by(
-        *(
-            exp.Ordered(this=exp.column(name, table="product", quoted=True), desc=False, nulls_first=False)
-            for name in order
-        )
-    )
