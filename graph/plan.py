@@ -69,11 +69,12 @@ class Plan:
     @property
     def skipped(self) -> dict[str, str]:
         """Products that need no run, and the artifact that stands for each."""
-        return {
-            name: one.artifact
-            for name, one in self.judgements.items()
-            if one.verdict in {"clean", "restore"} and one.artifact is not None
-        }
+        return _skipped(self.judgements)
+
+    @property
+    def skipped_checks(self) -> dict[str, str]:
+        """Checks that need no run, and the artifact that stands for each."""
+        return _skipped(self.checks)
 
     @property
     def summary(self) -> dict[str, int]:
@@ -84,6 +85,14 @@ class Plan:
         return counts
 
 
+def _skipped(judgements: Mapping[str, Judgement]) -> dict[str, str]:
+    return {
+        name: one.artifact
+        for name, one in judgements.items()
+        if one.verdict in {"clean", "restore"} and one.artifact is not None
+    }
+
+
 def make_plan(
     nodes: Mapping[str, Node],
     contents: Mapping[str, Content],
@@ -92,7 +101,7 @@ def make_plan(
     forced: frozenset[str],
     checks: Mapping[str, Node] | None = None,
 ) -> Plan:
-    """Judge `nodes` (in order), then `checks`, which nobody reads.
+    """Judge `nodes` (in order), then `checks`, which nobody reads. To force a product forces its checks too.
 
     `contents` holds what is known of inputs outside the plan: sources, and products that are not selected.
 
@@ -115,9 +124,15 @@ def make_plan(
             if remaining is not None:
                 settled[name] = remaining
     of_checks = {
-        name: _foresee(node, settled, running, movable, known, forced=False) for name, node in (checks or {}).items()
+        name: _foresee(node, settled, running, movable, known, forced=product_of(name) in forced)
+        for name, node in (checks or {}).items()
     }
     return Plan(judgements, settled, frozenset(movable), of_checks)
+
+
+def product_of(name: str) -> str:
+    """Return the product that a check, "product.title", is of; a product's own name stays."""
+    return name.partition(".")[0]
 
 
 def _foresee(

@@ -18,6 +18,7 @@ import xxhash
 from rules import cutoff
 from rules.engine.execute import bag_of_file
 from rules.errors import UserError
+from rules.report.runs import plural
 from rules.results import AuditReport
 from rules.running import Runner
 
@@ -26,22 +27,24 @@ if TYPE_CHECKING:
 
     from cache.records import Artifact
     from rules.engine.execute import Executed
+    from rules.memos import CompiledRule
     from rules.sources.contents import Sources
 
 
 @dataclass(frozen=True)
 class Auditor:
-    """Runs products again without recording anything."""
+    """Runs products and checks again without recording anything. rules: those of all of them, by name."""
 
     runner: Runner
     sources: Sources
+    rules: Mapping[str, CompiledRule]
 
     def check(self, skipped: Mapping[str, str], artifacts: Mapping[str, str], share: float) -> AuditReport:
-        """Run a share (0 to 1) of the products in `skipped` (name → artifact), several at once.
+        """Run a share (0 to 1) of what is in `skipped` (name → artifact), several at once.
 
         artifacts: of all that they read.
         """
-        lasting = [name for name in skipped if not self.runner.compiled[name].node.volatile]
+        lasting = [name for name in skipped if not self.rules[name].node.volatile]
         expected = {name: skipped[name] for name in sample(lasting, share, self.runner.build)}
         with ThreadPoolExecutor(max_workers=self.runner.profile.workers) as pool:
             found = pool.map(lambda name: self._recheck(name, expected[name], artifacts), expected)
@@ -49,7 +52,7 @@ class Auditor:
         return AuditReport(tuple(expected), differing)
 
     def _recheck(self, name: str, artifact: str, artifacts: Mapping[str, str]) -> str | None:
-        rule, target = self.runner.compiled[name], self.runner.store.objects.temporary()
+        rule, target = self.rules[name], self.runner.store.objects.temporary()
         old = self.runner.store.artifact(artifact)
         assert old is not None
         try:
@@ -83,6 +86,6 @@ def sample(names: Iterable[str], fraction: float, seed: str) -> list[str]:
 
 def _difference(old: Artifact, rows: int, columns: Mapping[str, tuple[str, str]]) -> str:
     if rows != old.rows:
-        return f"{rows:,} rows instead of {old.rows:,}"
+        return f"{plural(rows, 'row')} instead of {old.rows:,}"
     changed = [name for name, facts in columns.items() if old.columns.get(name) != facts]
     return f"other values in {', '.join(changed)}"

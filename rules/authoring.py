@@ -19,7 +19,7 @@ import msgspec
 
 from rules.contracts.tables import Contract, flaw
 from rules.errors import FAILED, UserError, Where
-from rules.places import closest, key_places
+from rules.places import closest, key_places, string_places
 from rules.toml_types import Wrong, did_you_mean, wrong_type
 
 _OPEN = re.compile(r"--\s*///\s*rule\s*\Z")
@@ -77,6 +77,18 @@ def option_place(text: str, path: str, *keys: str) -> Where:
     """Return where an option, or the nearest thing around it, stands; keys: from table to key."""
     block = _block(text, path)
     return Where(path, 1, 1) if block is None else Where(path, *block.place(*closest(key_places(block.toml), keys)))
+
+
+def option_string(text: str, path: str, *keys: str) -> list[int] | None:
+    """Return where in a file each character of an option that is a string stands, and its end; see `string_places`."""
+    from compiler.lint.findings import Lines  # which only `rules check` needs
+
+    block = _block(text, path)
+    places = string_places(block.toml, keys) if block is not None else None
+    if block is None or places is None:
+        return None
+    toml, lines = Lines(block.toml), Lines(text)
+    return [lines.offset(*block.place(*toml.place(one))) for one in places]
 
 
 def block_lines(text: str, path: str) -> tuple[int, int] | None:

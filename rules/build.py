@@ -60,10 +60,7 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
         try:
             execution = _execution(prepared.project, store, prepared, build_id, observer, request)
             results = execution.run(prepared.order, prepared.broken)
-            skipped = {
-                name: result.artifact for name, result in results.items() if result.artifact and result.was_skipped
-            }
-            rechecked = audited(store, prepared, build_id, skipped, execution.artifacts, request.audit)
+            rechecked = audited(store, prepared, build_id, _skipped(results), execution.artifacts, request.audit)
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
             index.finish_build(build_id, time.perf_counter() - started, status, {})
@@ -81,8 +78,9 @@ def audit(project: Project, request: Request, observer: Observer) -> AuditReport
     with open_store(project.root, observer.say, building=True) as store:
         prepared = prepare(project, request, store)
         refuse_broken(prepared, keep_going=request.keep_going)
-        skipped = prepared.plan.skipped
-        return audited(store, prepared, _new_build_id(), skipped, outside(prepared) | skipped, request.audit)
+        products = prepared.plan.skipped
+        skipped = products | prepared.plan.skipped_checks
+        return audited(store, prepared, _new_build_id(), skipped, outside(prepared) | products, request.audit)
 
 
 def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapping[str, Rule], Dag, tuple[str, ...]]:
@@ -227,6 +225,13 @@ def _execution(
         functions=prepared.functions,
         artifacts=outside(prepared),
     )
+
+
+def _skipped(results: Mapping[str, Result]) -> dict[str, str]:
+    """Return what did not run, products and then their checks, with the artifact that stands for each."""
+    settled = [result for result in results.values() if result.status not in {"failed", "skipped"}]
+    products = {one.name: one.artifact for one in settled if one.artifact and one.was_skipped}
+    return products | {check.name: check.artifact for one in settled for check in one.checks if check.was_skipped}
 
 
 def _record(store: Store, project: Project, prepared: Prepared, report: BuildReport) -> None:

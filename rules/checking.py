@@ -8,7 +8,7 @@ The policy is applied afterwards (`rules.policy`): it changes what is reported, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cache.index import Index
@@ -16,15 +16,17 @@ from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
 from compiler.lint.check import World, check_rule, of_error
 from compiler.lint.comments import suppressions
-from compiler.lint.findings import Found, Lines
+from compiler.lint.findings import Finding, Found, Lines
 from compiler.resolve import suggestion
 from compiler.schema import Column, Schema
 from graph.dag import CycleError, Dag
 from rules import noop
 from rules.authoring import option_where
+from rules.contracts.loading import query_places, with_contracts
 from rules.errors import UserError
 from rules.files import FileDigests
-from rules.load import COMPILER, Rule, load_rules, rule_files
+from rules.load import COMPILER, Rule, RuleSet, load_rules, rule_files
+from rules.load import Check as DataCheck
 from rules.places import closest, key_places
 from rules.project import Project, read_text
 from rules.roots import FILE
@@ -62,8 +64,9 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     work.records = {path: {"found": [], "marks": []} for path in paths}
     misnamed: list[UserError] = []
     loaded = load_rules(project, store.index, files, misnamed=misnamed)
-    rules = {name: rule for name, rule in loaded.rules.items() if name not in loaded.unloaded}
-    for error in (*misnamed, *dict.fromkeys(loaded.unloaded.values())):
+    work.records[FILE] = {"found": [], "marks": []}
+    rules, wrong = _with_contracts(work, loaded)
+    for error in (*misnamed, *dict.fromkeys(wrong)):
         _record_error(work, error)
     work.functions = frozenset(loaded.functions)
     names = (*project.sources, *loaded.rules)
@@ -72,12 +75,25 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     _open_sources(work, dag, say)
     for name in dag.order:
         _check(work, rules[name], resolve, names, rules)
-    work.records[FILE] = _configuration(project, rules.values(), dag, complete=not misnamed and not loaded.unloaded)
+    for name in dag.order:
+        for check in rules[name].checks:
+            if check.draft.is_authored:
+                _check_query(work, rules[name], check, resolve, names, rules)
+    _add(work, FILE, _configuration(project, rules.values(), dag, complete=not misnamed and not wrong))
     store.index.remember("parsed", work.fresh)
     files.save()
     if not circular:
         noop.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
     return work
+
+
+def _with_contracts(work: Checking, loaded: RuleSet) -> tuple[dict[str, Rule], list[UserError]]:
+    """Return the rules that could be loaded, with their data checks, and what is wrong with others and contracts."""
+    try:
+        rules, wrong = with_contracts(work.project, work.index, loaded)
+    except UserError as error:
+        rules, wrong = loaded.rules, {**loaded.unloaded, "": error}
+    return {name: rule for name, rule in rules.items() if name not in loaded.unloaded}, list(wrong.values())
 
 
 def _open_sources(work: Checking, dag: Dag, say: Callable[[str], None]) -> None:
@@ -117,19 +133,54 @@ def _check(
 ) -> None:
     if rule.in_python:  # what it yields only its compilation tells
         return
-    schemas = work.known.schemas
+    record, world = _looked_at(work, rule, resolve, names, rules)
+    work.worlds[rule.path] = (rule, world)
+    _add(work, rule.path, record)
+    if record["columns"] is not None:
+        work.known.schemas.add(rule.name, Schema(tuple(Column(*column) for column in record["columns"]), b""))
+
+
+def _check_query(
+    work: Checking,
+    rule: Rule,
+    check: DataCheck,
+    resolve: Callable[[str], str | None],
+    names: tuple[str, ...],
+    rules: Mapping[str, Rule],
+) -> None:
+    """Check the query of a data check; what is found stands where the query does, and has no fix."""
+    record, _ = _looked_at(work, check.rule, resolve, names, rules)
+    if not record["found"]:
+        return
+    path, text, places = query_places(work.project, rule, check.draft)
+    lines = Lines(text)
+    for found in (Finding.from_record(path, one).found for one in record["found"]):
+        start, end = places[found.start], places[max(found.start, found.end - 1)] + 1
+        moved = replace(found, start=start, end=end, fix=None)
+        work.records[path]["found"].append(lines.finding(path, moved).to_record())
+
+
+def _looked_at(
+    work: Checking,
+    rule: Rule,
+    resolve: Callable[[str], str | None],
+    names: tuple[str, ...],
+    rules: Mapping[str, Rule],
+) -> tuple[Record, World]:
+    """Return what is found in a rule, remembered or afresh, and what it is checked against."""
     inputs = {table: resolve(table) for table in rule.parsed.tables}
     keys = {name: rules[name].options.key for name in inputs.values() if name is not None and name in rules}
-    world = World(schemas, resolve, names, work.project.variables, keys, work.functions)
-    work.worlds[rule.path] = (rule, world)
+    world = World(work.known.schemas, resolve, names, work.project.variables, keys, work.functions)
     memo = _memo(work, rule, inputs, keys, names)
     record = work.index.memo("parsed", [memo]).get(memo)
     if record is None:
         record = work.fresh[memo] = _look(work.project, rule, world)
-    kept = work.records[rule.path]
-    work.records[rule.path] = {"found": [*kept["found"], *record["found"]], "marks": record["marks"]}
-    if record["columns"] is not None:
-        schemas.add(rule.name, Schema(tuple(Column(*column) for column in record["columns"]), b""))
+    return record, world
+
+
+def _add(work: Checking, path: str, record: Record) -> None:
+    kept = work.records[path]
+    work.records[path] = {"found": [*kept["found"], *record["found"]], "marks": record["marks"]}
 
 
 def _memo(
@@ -205,7 +256,7 @@ def _record_error(work: Checking, error: UserError) -> None:
     if not text:
         record["place"] = [line, column, line, column + 1]
     work.records[path]["found"].append(record)
-    work.records[path]["marks"] = [mark.to_record() for mark in suppressions(text)]
+    work.records[path]["marks"] = [mark.to_record() for mark in suppressions(text, toml=path == FILE)]
 
 
 def _configuration(project: Project, rules: Iterable[Rule], dag: Dag, *, complete: bool) -> Record:
@@ -213,7 +264,7 @@ def _configuration(project: Project, rules: Iterable[Rule], dag: Dag, *, complet
     text = read_text(project.root / FILE, FILE)
     lines = Lines(text)
     places = key_places(text)
-    used = {name for rule in rules for name in rule.parsed.variables}
+    used = {name for rule in rules for one in rule.all for name in one.parsed.variables}
     read = {name for inputs in dag.inputs.values() for name in inputs}
     resolve = make_resolver(project.sources)
     for_checks = (check.rule for rule in rules for check in rule.checks)

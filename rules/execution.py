@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import ObjectError
 from cache.records import Artifact
-from graph.plan import Judgement, Known, Plan, judge
+from graph.plan import Judgement, Known, Plan, judge, product_of
 from rules.committing import State, move_pointer, record_result
 from rules.contracts.gating import Candidate, Checked, Checker, refusal
 from rules.errors import FAILED, UserError, Where
@@ -154,7 +154,7 @@ class Execution:
             assert plan.artifact is not None
             if self.known.present(plan.artifact):
                 return plan
-        return judge(node, contents, self.known, forced=node.name in self.forced)
+        return judge(node, contents, self.known, forced=product_of(node.name) in self.forced)
 
     def _ingest_again(self, name: str) -> None:
         """Make the object of an input that no rule of this run yields anew. Raises `UserError` if that cannot be."""
@@ -265,7 +265,8 @@ class Execution:
         checker = Checker(self.project, self.store, self.known, self.compiled, self._runner)
         nodes = [one.compiled.node for one in self.compiled[name].checks]
         judgements = [self._judge(node, self.plan.checks, contents) for node in nodes]
-        work = functools.partial(checker.settle, name, judgements, contents, artifacts, self.sources)
+        forced = name in self.forced
+        work = functools.partial(checker.settle, name, judgements, contents, artifacts, self.sources, forced=forced)
         if all(one.verdict in {"clean", "restore"} for one in judgements):
             self._conclude(candidate, work)
         else:

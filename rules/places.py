@@ -1,4 +1,4 @@
-"""Where each key of a TOML text stands: tomllib keeps no positions."""
+"""Where each key of a TOML text stands, and each character of a string in it: tomllib keeps no positions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 Place = tuple[int, int]
 """1-based line and column."""
@@ -41,6 +41,38 @@ def closest(places: Mapping[tuple[str, ...], Place], path: tuple[str, ...]) -> P
     return places.get(path, (1, 1))
 
 
+def string_places(text: str, path: Keys) -> list[int] | None:
+    """Return at which offset of a valid TOML text each character of the string at `path` stands, and where it ends.
+
+    One written as an escape stands where that begins. None if there is no string.
+    """
+    scanner = _Scanner(text)
+    scanner.scan()
+    token = scanner.strings.get(path)
+    return None if token is None else list(_characters(*token))
+
+
+_ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[ \t]*\r?\n[ \t\r\n]*|.)", re.DOTALL)
+
+
+def _characters(token: str, start: int) -> Iterator[int]:
+    quotes = 3 if token[:3] in {'"""', "'''"} else 1
+    position, end = quotes, len(token) - quotes
+    if quotes > 1:  # a line end right behind the opening is no part of the string
+        position += 2 if token.startswith("\r\n", 3) else token.startswith("\n", 3)
+    while position < end:
+        escape = _ESCAPE.match(token, position) if token[0] == '"' else None
+        if escape is None:
+            if not token.startswith("\r\n", position):  # which is one character, its second
+                yield start + position
+            position += 1
+            continue
+        if "\n" not in escape[0]:  # an escaped line end is none at all
+            yield start + position
+        position = escape.end()
+    yield start + end
+
+
 class _Scanner:
     """Reads the tokens of a text that tomllib has accepted, so nothing is checked again."""
 
@@ -50,6 +82,8 @@ class _Scanner:
         self._tokens = [token for token in self._tokens if token[0] != "skip"]
         self._next = 0
         self._places: dict[tuple[str, ...], Place] = {}
+        self.strings: dict[Keys, tuple[str, int]] = {}
+        """The values that are strings: each with its quotes, and its offset."""
         self._items: Counter[tuple[str, ...]] = Counter()
 
     def scan(self) -> dict[tuple[str, ...], Place]:
@@ -102,6 +136,8 @@ class _Scanner:
                     self._value((*path, str(item)))
                     item += 1
         else:  # a string, or the words and dots of a number or date
+            if self._kind() == "string":
+                self.strings[path] = self._tokens[self._next][1:]
             while self._kind() in {"word", "string"} or self._at("."):
                 self._next += 1
 

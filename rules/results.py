@@ -36,6 +36,11 @@ class CheckResult:
     key: str | None
 
     @property
+    def was_skipped(self) -> bool:
+        """Whether an earlier result stands for the check."""
+        return self.status in {"clean", "restored"}
+
+    @property
     def passed(self) -> bool:
         """Whether no row failed."""
         return not self.failing
@@ -76,7 +81,10 @@ class Result:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What an audit came to. checked: the products that ran again; differing: product → what is wrong, in a clause."""
+    """What an audit came to.
+
+    checked: products and checks that ran again; differing: which of them → what is wrong, in a clause.
+    """
 
     checked: tuple[str, ...] = ()
     differing: Mapping[str, str] = field(default_factory=dict)

@@ -50,20 +50,20 @@ def audited(
     artifacts: Mapping[str, str],
     share: float,
 ) -> AuditReport:
-    """Run a share of the products that were skipped again, on `artifacts`, and compare."""
+    """Run a share of the products and checks that were skipped again, on `artifacts`, and compare."""
     if not share:
         return AuditReport()
     from rules.audit import Auditor  # with the engine, which a build that runs nothing does not start
     from rules.running import Runner
 
+    rules = {one.node.name: one for rule in prepared.compiled.values() for one in rule.all}
     runnable = {
         name: artifact
         for name, artifact in skipped.items()
-        if all(entry in artifacts or entry not in prepared.rules for entry in prepared.compiled[name].node.dependencies)
+        if all(entry in artifacts or entry not in prepared.rules for entry in rules[name].node.dependencies)
     }
-    auditor = Auditor(
-        Runner(prepared.compiled, store, prepared.profile, build, prepared.python, prepared.functions), prepared.sources
-    )
+    runner = Runner(prepared.compiled, store, prepared.profile, build, prepared.python, prepared.functions)
+    auditor = Auditor(runner, prepared.sources, rules)
     return auditor.check(runnable, artifacts, share)
 
 

@@ -7,8 +7,8 @@ from ibis.common.exceptions import UnsupportedBackendType
 from ibis.expr.schema import Schema as IbisSchema
 from sqlglot import exp
 
-from compiler.compile import literal
 from compiler.schema import Schema
+from rules.contracts.drafts import accepted_literal
 from rules.contracts.tables import Contract, spelled
 from rules.engine.types import to_arrow
 from rules.errors import UserError
@@ -54,7 +54,7 @@ def _definition(name: str, dtype: object, shown: str, dialect: str) -> exp.Expr:
 def _constraints(name: str, accepted: tuple[object, ...], references: str) -> list[exp.Expr]:
     found: list[exp.Expr] = []
     if accepted:
-        values = [literal(value) for value in accepted if isinstance(value, str | int | float | bool)]
+        values = [accepted_literal(value) for value in accepted]
         test = exp.In(this=exp.column(name, quoted=True), expressions=values)
         found.append(exp.CheckColumnConstraint(this=test))
     if references:

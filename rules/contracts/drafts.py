@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
+from sqlglot import exp
+
 from compiler.compile import literal
 from compiler.dialect import render
 from rules.contracts.tables import CheckTable, ColumnContract, Contract, Severity
@@ -29,6 +32,11 @@ class Draft:
     failing: tuple[str, str]
     tables: tuple[str, ...] | None = None
     volatile: bool = False
+
+    @property
+    def is_authored(self) -> bool:
+        """Whether its query stands in the contract as it is."""
+        return self.declared[0] == "checks"
 
 
 def drafts(product: str, contract: Contract) -> tuple[Draft, ...]:
@@ -72,7 +80,7 @@ def _of_column(
         sql = f"{select} {tested} IS NULL"
         yield Draft(f"not_null.{name}", sql, severity, declared, (noun, "NULL"), (product,))
     if column.accepted:
-        values = ", ".join(render(literal(value)) for value in column.accepted)
+        values = ", ".join(render(accepted_literal(value)) for value in column.accepted)
         declared = ("columns", name, "accepted")
         sql = f"{select} {tested} NOT IN ({values})"
         yield Draft(f"accepted.{name}", sql, severity, declared, (noun, f"none of {values}"), (product,))
@@ -89,6 +97,13 @@ def _authored(check: CheckTable, number: int, severity: Severity) -> Draft:
     wrong = f"returned: {check.description}" if check.description else "returned"
     declared = ("checks", str(number), "sql")
     return Draft(check.name, check.sql, severity, declared, ("row", wrong), volatile=check.volatile)
+
+
+def accepted_literal(value: object) -> exp.Expr:
+    """Return an accepted value as an SQL literal; dates and timestamps as text, as what is remembered has them."""
+    plain = msgspec.to_builtins(value)
+    assert isinstance(plain, str | int | float | bool)
+    return literal(plain)
 
 
 def quoted(name: str) -> str:

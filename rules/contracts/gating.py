@@ -85,12 +85,17 @@ class Checker:
         contents: Mapping[str, Content],
         artifacts: Mapping[str, str],
         sources: Sources,
+        *,
+        forced: bool,
     ) -> list[Checked]:
-        """Run or look up every check of a product. Raises `UserError` for a query that cannot be run."""
+        """Run or look up every check of a product. forced: what is known is run again too.
+
+        Raises `UserError` for a query that cannot be run.
+        """
         rule = self.compiled[name]
         return [
             self._known(check, judgement)
-            or self._permuted(check, judgement, contents, artifacts)
+            or (None if forced else self._permuted(check, judgement, contents, artifacts))
             or self._run(rule.rule, check, judgement, artifacts, sources)
             for check, judgement in zip(rule.checks, judgements, strict=True)
         ]

@@ -11,12 +11,14 @@ from cache.index import Index
 from compiler.compile import Parsed, parse_rule
 from compiler.errors import SqlError
 from compiler.fingerprint import digest_of
-from rules.authoring import RuleOptions, option_place
+from rules.authoring import RuleOptions, option_place, option_string
 from rules.contracts.drafts import Draft, drafts
 from rules.contracts.tables import Contract, flaw, twice
 from rules.errors import FAILED, UserError, Where
 from rules.load import COMPILER, Check, Rule, RuleSet, user_error
-from rules.project import Project, config_where
+from rules.places import Keys, string_places
+from rules.project import Project, config_where, read_text
+from rules.roots import FILE
 from rules.toml_types import did_you_mean
 
 _VOLATILE = "add volatile = true beside sql (the check then runs in every build), or pass the value as a $var"
@@ -49,17 +51,33 @@ def with_contracts(project: Project, index: Index, loaded: RuleSet) -> tuple[dic
 
 def contract_where(project: Project, rule: Rule, *keys: str) -> Where:
     """Return where something of a rule's contract is declared: in its front matter, its decorator or rules.toml."""
+    there = _in_table(project, rule, keys)
+    if there is not None:
+        return config_where(project.root, *there)
+    return Where(rule.path, rule.line) if rule.in_python else option_place(rule.text(project), rule.path, *keys)
+
+
+def query_places(project: Project, rule: Rule, draft: Draft) -> tuple[str, str, list[int]]:
+    """Return the file of an authored check's query, its text, and where in it each character of the query stands."""
+    there = _in_table(project, rule, draft.declared)
+    path = FILE if there is not None else rule.path
+    text = read_text(project.root / path, path)
+    places = string_places(text, there) if there is not None else option_string(text, path, *draft.declared)
+    assert places is not None
+    return path, text, places
+
+
+def _in_table(project: Project, rule: Rule, keys: Keys) -> Keys | None:
+    """Return the keys of what rules.toml declares of a rule's contract; None for what it does not."""
     table = project.contracts.get(rule.name, Contract())
     there = keys
     if keys[0] == "checks":
         number = int(keys[1]) - len(rule.options.checks) + len(table.checks)  # after those of the rule itself
-        in_table = number >= 0
+        declared = number >= 0
         there = ("checks", str(number), *keys[2:])
     else:
-        in_table = keys[1] in table.columns if keys[0] == "columns" else bool(getattr(table, keys[0]))
-    if in_table:
-        return config_where(project.root, "contracts", rule.name, *there)
-    return Where(rule.path, rule.line) if rule.in_python else option_place(rule.text(project), rule.path, *keys)
+        declared = keys[1] in table.columns if keys[0] == "columns" else bool(getattr(table, keys[0]))
+    return ("contracts", rule.name, *there) if declared else None
 
 
 def check_error(project: Project, rule: Rule, draft: Draft, error: UserError) -> UserError:

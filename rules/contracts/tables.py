@@ -6,6 +6,7 @@ promise, compiled, keyed and kept like any rule, whose result must be empty.
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -20,7 +21,10 @@ Severity = Literal["error", "warn"]
 
 
 class ColumnContract(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """[columns.NAME]. references: "product.column" that holds every value; NULL passes there and in `accepted`."""
+    """[columns.NAME]. references: "product.column" that holds every value; NULL passes there and in `accepted`.
+
+    A date or timestamp that is accepted is the same as its text: the engine reads either as the column's type.
+    """
 
     type: str = ""
     not_null: bool = False
@@ -62,8 +66,8 @@ def flaw(contract: Contract) -> Wrong | None:
 def _flaws(contract: Contract) -> Iterator[Wrong]:
     for name, column in contract.columns.items():
         for number, value in enumerate(column.accepted):
-            if not isinstance(value, str | int | float | bool):
-                message = "'accepted' lists strings, numbers and booleans"
+            if not isinstance(value, str | int | float | bool | datetime.date):
+                message = "'accepted' lists strings, numbers, booleans, dates and timestamps"
                 hint = 'compare anything else in a query: [[checks]] name = "…" sql = "…"'
                 yield Wrong(("columns", name, "accepted", str(number)), message, hint)
         table, dot, other = column.references.partition(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 _INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 _FLOATS = {"float", "double", "halffloat", "float16", "float32", "float64"}
+_ZONED = '"'
+"""Stands in the name of a timestamp's type only around its zone."""
 _TYPES = "examples: string, int64, double, decimal(10, 2), date, timestamp, or a type as rules contract prints it"
 
 
@@ -46,8 +49,9 @@ def _broken(product: str, contract: Contract, types: Mapping[str, str], known: T
         yield from _wrong_type(product, name, column.type, types[name])
         for number, value in enumerate(column.accepted):
             if not _may_equal(value, types[name]):
-                message = f"{value!r} cannot be a value of {product}.{name}, which is {spelled(types[name])}"
-                hint = "write strings in quotes, numbers and booleans without"
+                shown = value if isinstance(value, datetime.date) else repr(value)
+                message = f"{shown} cannot be a value of {product}.{name}, which is {spelled(types[name])}"
+                hint = _hint(types[name])
                 yield Wrong((*path, "accepted", str(number)), message, hint)
         yield from _wrong_reference(product, name, column.references, types, known)
     for name in types if contract.exact else ():
@@ -93,4 +97,25 @@ def _may_equal(value: Any, dtype: str) -> bool:
         return dtype in _INTEGERS | _FLOATS or dtype.startswith("decimal")
     if isinstance(value, float):
         return dtype in _FLOATS or dtype.startswith("decimal")
+    moment = _moment(value)
+    if dtype.startswith("timestamp"):
+        return moment is not None and (moment.tzinfo is not None) == (_ZONED in dtype)
+    if dtype.startswith("date"):
+        return moment is not None and moment == datetime.datetime.combine(moment.date(), datetime.time.min)
     return dtype == "string"
+
+
+def _moment(value: object) -> datetime.datetime | None:
+    """Return the time that a value of TOML, or its text, stands for; a date is its first moment."""
+    try:
+        return datetime.datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+def _hint(dtype: str) -> str:
+    if dtype.startswith("date"):
+        return "write dates as 2024-01-31"
+    if dtype.startswith("timestamp"):
+        return f"write timestamps as 2024-01-31T10:30:00{'Z' if _ZONED in dtype else ''}"
+    return "write strings in quotes, numbers and booleans without"

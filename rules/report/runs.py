@@ -69,14 +69,15 @@ def audit_fields(audit: AuditReport) -> dict[str, Any]:
 
 
 def audit_errors(audit: AuditReport) -> list[UserError]:
-    """Return an error for each product whose result proved to be another."""
+    """Return an error for each product or check whose result proved to be another."""
+    from graph.plan import product_of
     from rules.errors import FAILED, UserError
 
     return [
         UserError(
-            f"the result of {name} is not what its rule yields: {wrong}",
+            f"the result of {name} is not what its {'check' if '.' in name else 'rule'} yields: {wrong}",
             code="audit",
-            hint=f"rules build --force {name} makes it again; please report this",
+            hint=f"rules build --force {product_of(name)} makes it again; please report this",
             exit_code=FAILED,
         )
         for name, wrong in audit.differing.items()
@@ -89,7 +90,12 @@ def audit_lines(audit: AuditReport) -> list[str]:
         return ["audit: nothing was skipped that could be run again"]
     wrong = len(audit.differing)
     outcome = f"{plural(wrong, 'result')} differ{'s' if wrong == 1 else ''}" if wrong else "every result is the same"
-    return [f"audit: {plural(len(audit.checked), 'skipped product')} run again; {outcome}"]
+    checks = sum("." in name for name in audit.checked)
+    products = len(audit.checked) - checks
+    counted = [
+        plural(number, f"skipped {what}") for number, what in ((products, "product"), (checks, "check")) if number
+    ]
+    return [f"audit: {' and '.join(counted)} run again; {outcome}"]
 
 
 def nothing_to_do(count: int) -> str:

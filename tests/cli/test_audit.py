@@ -12,6 +12,7 @@ import pytest
 
 from cache.digests import TableDigester
 from cache.filedigest import file_digest
+from support.checked import CHECKS, checked_project, failing, rows
 from support.inprocess import build, run
 from support.projects import SampleProject
 
@@ -95,3 +96,36 @@ def test_a_stale_product_is_found(project: SampleProject) -> None:
 def test_a_share_is_checked(project: SampleProject, share: str) -> None:
     done = run(project, "audit", f"--sample={share}", expect=2)
     assert "must be a share such as 5%" in done.stderr
+
+
+def test_skipped_checks_are_run_again_too(tmp_path: Path) -> None:
+    project = checked_project(tmp_path / "checked")
+    build(project)
+    assert set(project.json("audit")["checked"]) == {"customers", "orders", "totals", *CHECKS}
+    told = run(project, "audit").stdout.strip()
+    assert told == "audit: 3 skipped products and 5 skipped checks run again; every result is the same"
+    forget_failure(project, "orders.small")
+    assert run(project, "build").stdout.startswith("nothing to do")
+    for command in (["audit"], ["build", "--audit", "100%"]):
+        done = run(project, *command, expect=1)
+        assert (
+            "the result of orders.small is not what its check yields: run again it has 1 row instead of 0"
+            in done.stderr
+        )
+        assert "rules build --force orders " in done.stderr
+    assert failing(build(project, "--force", "orders")) == {"orders.small"}
+    assert project.json("audit")["differing"] == []
+
+
+def forget_failure(project: SampleProject, check: str) -> None:
+    """Let a check fail, and its stored result say that it did not."""
+    rows(project, amount=[10, 20, 300])
+    assert failing(build(project)) == {check}
+    with sqlite3.connect(project.root / ".rules" / "index.sqlite") as index:
+        (failed,) = index.execute("SELECT artifact FROM products WHERE name = ?", (check,)).fetchone()
+        (columns,) = index.execute("SELECT columns FROM artifacts WHERE artifact = ?", (failed,)).fetchone()
+        none = "SELECT artifact FROM artifacts WHERE rows = 0 AND json_array_length(columns) IS json_array_length(?)"
+        (passed,) = index.execute(none + " AND columns LIKE '%amount%'", (columns,)).fetchone()
+        for table in ("products", "actions"):
+            index.execute(f"UPDATE {table} SET artifact = ? WHERE artifact = ?", (passed, failed))
+        index.execute("DELETE FROM snapshots")

@@ -54,9 +54,9 @@ BROKEN = {
         "'references' must name a product and its column, not 'customers'",
         'write references = "customers.id"',
     ),
-    "accepted date": (
-        "[columns.placed_on]\naccepted = [«2024-01-01]",
-        "'accepted' lists strings, numbers and booleans",
+    "accepted time": (
+        "[columns.placed_on]\naccepted = [«10:30:00]",
+        "'accepted' lists strings, numbers, booleans, dates and timestamps",
         'compare anything else in a query: [[checks]] name = "…" sql = "…"',
     ),
     "unknown key of a column": (

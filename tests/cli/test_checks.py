@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from support.checked import CHECKS, CONTRACT, checked_project, checks, failing, ran_checks, rows
@@ -70,6 +73,55 @@ def test_a_failing_check_keeps_the_last_good_product(project: SampleProject, cas
     assert project.product("orders").equals(before)
     kept = run(project, "show", name, "--json").document
     assert kept["data"] == checks(ran)[name]["rows"]
+
+
+ACCEPTED: dict[str, tuple[pa.Array, str, str]] = {
+    "dates": (
+        pa.array([dt.date(2024, 1, 1), dt.date(2024, 2, 1), None]),
+        "2024-01-01, 2024-02-01",
+        "2024-01-01, 2024-03-01",
+    ),
+    "dates as text": (
+        pa.array([dt.date(2024, 1, 1), dt.date(2024, 2, 1), None]),
+        '"2024-01-01", "2024-02-01"',
+        '"2024-01-01", "2024-03-01"',
+    ),
+    "timestamps": (
+        pa.array([dt.datetime(2024, 1, 1, 10, 30), dt.datetime(2024, 1, 2), None], pa.timestamp("us")),
+        "2024-01-01T10:30:00, 2024-01-02T00:00:00",
+        "2024-01-01T10:30:01, 2024-01-02T00:00:00",
+    ),
+    "timestamps of a zone": (
+        pa.array([dt.datetime(2024, 1, 1, 10, 30, tzinfo=dt.UTC), None], pa.timestamp("us", "UTC")),
+        "2024-01-01T11:30:00+01:00",
+        "2024-01-01T11:30:00Z",
+    ),
+    "decimals": (pa.array([Decimal("0.10"), Decimal("2.50"), None]), "0.1, 2.5", "0.1, 2.51"),
+    "booleans": (pa.array([True, None]), "true", "false"),
+    "integers": (pa.array([1, 2, None]), "1, 2", "1, 3"),
+}
+
+
+@pytest.mark.parametrize("place", ["front matter", "rules.toml"])
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_values_of_every_type_can_be_accepted(tmp_path: Path, case: str, place: str) -> None:
+    values, good, bad = ACCEPTED[case]
+    project = SampleProject(tmp_path / "accepted", sources=["raw"])
+    project.parquet("raw", {"x": values})
+    configuration = project.read("rules.toml")
+
+    def accept(listed: str) -> None:
+        contract = f"[{'contracts.one.' * (place == 'rules.toml')}columns.x]\naccepted = [{listed}]\n"
+        if place == "rules.toml":
+            (project.root / "rules.toml").write_text(configuration + contract)
+            contract = ""
+        block = "".join(f"-- {line}\n" for line in contract.splitlines())
+        project.sql("one", f"-- /// rule\n{block}-- ///\nSELECT r.x FROM raw AS r")
+
+    accept(good)
+    assert failing(build(project)) == set()
+    accept(bad)
+    assert failing(build(project, expect=1)) == {"one.accepted.x"}
 
 
 def test_null_is_accepted_and_refers_to_nothing(project: SampleProject) -> None:
