@@ -7,7 +7,7 @@ from pathlib import Path
 
 from support.checked import checked_project, rows
 from support.inprocess import build
-from support.killing import Forks
+from support.forks import Forks
 
 
 def test_killed_around_a_failing_check(tmp_path: Path) -> None:

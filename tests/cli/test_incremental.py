@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -166,7 +167,8 @@ def test_a_folder_with_modules_named_like_ours_builds(tmp_path: Path) -> None:
     project.sql("ids", "SELECT o.id FROM orders AS o")
     for module in ("graph.py", "compiler.py", "rules/__init__.py", "cache/__init__.py", "sqlglot.py", "json.py"):
         project.write(module, "raise RuntimeError('a module of the user was imported')\n")
-    assert SampleProject.executed(project.build()) == {"ids"}
+    done = project.started("build", "--json")
+    assert SampleProject.executed(json.loads(done.stdout)) == {"ids"}, done.stderr
 
 
 @pytest.mark.parametrize("start", ["python -m", "PYTHONPATH"])
