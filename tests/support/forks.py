@@ -18,10 +18,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,7 @@ class Forks:
         self._folder = folder
         self._turn = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
-        # As the installed program finds its modules: neither the folder of this file nor the working folder is searched.
+        # As the installed program finds its modules: neither in the folder of this file nor in the working folder.
         command = [sys.executable, "-P", __file__]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -79,11 +80,18 @@ class Forks:
         assert self._process.wait(timeout=30) == 0
 
     def run(
-        self, root: Path, *arguments: str, kill_at: int | None = None, env: Mapping[str, str] | None = None
+        self,
+        root: Path,
+        *arguments: str,
+        kill_at: int | None = None,
+        env: Mapping[str, str] | None = None,
+        terminal: str | None = None,
+        split: bool = False,
     ) -> Ended:
         """Run `rules ARGUMENTS` in `root`; if `kill_at` is given, count steps and kill it at that one (-1: at none).
 
         env: the environment, this process's if None. What Python reads only when it starts has no effect.
+        terminal: the path of a terminal on which to run it; with `split` stdout is not that, but kept as ever.
         """
         wanted = {
             "root": str(root),
@@ -91,6 +99,8 @@ class Forks:
             "kill_at": kill_at,
             "folder": str(self._folder),
             "env": dict(os.environ if env is None else env),
+            "terminal": terminal,
+            "split": split,
         }
         with self._turn:
             try:
@@ -104,7 +114,8 @@ class Forks:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         steps = self._folder / "steps"
-        steps.write_text("")
+        for name in ("steps", "stdout", "stderr"):
+            (self._folder / name).write_bytes(b"")
         self._process.stdin.write(json.dumps(wanted) + "\n")
         self._process.stdin.flush()
         code = int(self._process.stdout.readline())
@@ -145,14 +156,29 @@ def _serve() -> None:
         sys.stdout.flush()
 
 
-def _work(wanted: dict[str, Any]) -> None:
+def _work(wanted: dict[str, Any]) -> NoReturn:
     """The forked process: run the command and end."""
+    code = 70
+    try:
+        code = _run(wanted)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:  # noqa: BLE001 — what is not caught here would end in the loop of `_serve`
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _run(wanted: dict[str, Any]) -> int:
     from rules.cli import main
 
     folder = Path(wanted["folder"])
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+    _attach(0, wanted["terminal"] or os.devnull)
+    _attach(1, folder / "stdout" if wanted["split"] else wanted["terminal"] or folder / "stdout")
+    _attach(2, wanted["terminal"] or folder / "stderr")
+    # Made anew, as at a start: a stream learns of its file only then whether that is a terminal, and can be sought.
+    sys.stdout = open(1, "w", encoding="utf-8", buffering=1 if os.isatty(1) else -1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
     os.environ.clear()
     os.environ.update(wanted["env"])
     os.chdir(wanted["root"])
@@ -162,13 +188,14 @@ def _work(wanted: dict[str, Any]) -> None:
         from support.killing import arm
 
         arm(wanted["kill_at"], folder / "steps")
-    code = 1
-    try:
-        code = main(wanted["arguments"])
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    return main(wanted["arguments"])
+
+
+def _attach(number: int, path: str | Path) -> None:
+    """Let a standard stream be a file, emptied, or a terminal."""
+    file = os.open(path, (os.O_WRONLY | os.O_CREAT | os.O_TRUNC if number else os.O_RDONLY) | os.O_NOCTTY, 0o600)
+    os.dup2(file, number)
+    os.close(file)
 
 
 if __name__ == "__main__":

@@ -69,10 +69,10 @@ class SampleProject:
         return target
 
     def cli(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run `rules` in the project's folder, in a process of its own; in one that is `started` if `env` is given."""
-        if env is not None:
+        """Run `rules` in the project's folder, in a process of its own; in one that is `started` if `env` needs it."""
+        if any(name.startswith(("PYTHON", "LC_")) for name in env or {}):
             return self.started(*arguments, env=env)
-        done = shared().run(self.root, *arguments)
+        done = shared().run(self.root, *arguments, env={**os.environ, **(env or {})})
         return subprocess.CompletedProcess(arguments, done.code, done.stdout, done.stderr)
 
     def started(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
