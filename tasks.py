@@ -110,7 +110,8 @@ def prepare(name: str, lock: Path, project: Iterable[Path], install: Callable[[P
     """
     env = environment(name)
     stamp = env / "tasks-stamp.json"
-    wanted = {"lock": digest([lock], sys.executable, sys.version), "project": digest(project)}
+    # With the place of this clone: RULES_ENV_DIR may name what another one made, and an editable installation is its.
+    wanted = {"lock": digest([lock], sys.executable, sys.version), "project": digest(project, str(ROOT))}
     found = json.loads(stamp.read_text()) if stamp.is_file() else {}
     if found == wanted:
         return env / "bin"

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 from support.checked import checked_project, rows
+from support.forks import Forks
 from support.inprocess import build
-from support.killing import Forks
 
 
 def test_killed_around_a_failing_check(tmp_path: Path) -> None:

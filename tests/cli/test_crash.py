@@ -16,7 +16,7 @@ import pytest
 from cache.digests import TableDigester
 from cache.index import Index
 from rules.sources.ingest import table_digest
-from support.killing import Ended, Forks
+from support.forks import Ended, Forks
 from support.projects import RULES, SampleProject
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def kill_at_random(forks: Forks, project: SampleProject, work: Path, times: int,
         time.sleep(generator.uniform(0, 0.6))
         process.kill()
         killed += process.wait() == -signal.SIGKILL
-        _check_after_kill(forks, root, Ended(-signal.SIGKILL, "", "", (f"kill {number}",)), {}, expected)
+        _check_after_kill(forks, root, Ended(-signal.SIGKILL, steps=(f"kill {number}",)), {}, expected)
         shutil.rmtree(root)
     return killed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 import subprocess
 from pathlib import Path
 
@@ -10,23 +10,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from support.flights import built_flights
 from support.projects import FIXTURES, SampleProject
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
-    project = SampleProject.copy_of(FIXTURES / "flights", tmp_path_factory.mktemp("built") / "flights")
-    project.build()
-    return project
-
-
 @pytest.fixture
-def project(built: SampleProject, tmp_path: Path) -> SampleProject:
+def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> SampleProject:
     """A built copy, store and all, to be edited."""
-    copied = SampleProject.__new__(SampleProject)
-    copied.root = tmp_path / "flights"
-    shutil.copytree(built.root, copied.root, symlinks=True)
-    return copied
+    return built_flights(tmp_path_factory, tmp_path / "flights")[0]
 
 
 def executed(project: SampleProject) -> set[str]:
@@ -149,12 +140,12 @@ def test_a_branch_switch_and_back_executes_nothing_the_second_time(project: Samp
     assert executed(project) == set()
 
 
-def test_fingerprints_and_keys_are_the_same_anywhere(built: SampleProject, tmp_path: Path) -> None:
+def test_fingerprints_and_keys_are_the_same_anywhere(project: SampleProject, tmp_path: Path) -> None:
     """Another folder, hash seed, number of products at once and of CPU threads, time zone and locale."""
     there = SampleProject.copy_of(FIXTURES / "flights", tmp_path / "elsewhere" / "copied project")
     env = {"PYTHONHASHSEED": "4711", "TZ": "Asia/Kathmandu", "LC_ALL": "C", "TOKIO_WORKER_THREADS": "5"}
     document = there.build("-j", "5", env=env)
-    here = {product["name"]: product for product in built.build()["products"]}
+    here = {product["name"]: product for product in project.build()["products"]}
     for product in document["products"]:
         assert product["fingerprint"] == here[product["name"]]["fingerprint"]
         assert product["key"] == here[product["name"]]["key"], product["name"]
@@ -166,7 +157,8 @@ def test_a_folder_with_modules_named_like_ours_builds(tmp_path: Path) -> None:
     project.sql("ids", "SELECT o.id FROM orders AS o")
     for module in ("graph.py", "compiler.py", "rules/__init__.py", "cache/__init__.py", "sqlglot.py", "json.py"):
         project.write(module, "raise RuntimeError('a module of the user was imported')\n")
-    assert SampleProject.executed(project.build()) == {"ids"}
+    done = project.started("build", "--json")
+    assert SampleProject.executed(json.loads(done.stdout)) == {"ids"}, done.stderr
 
 
 @pytest.mark.parametrize("start", ["python -m", "PYTHONPATH"])

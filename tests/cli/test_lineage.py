@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from support.direct import run
-from support.projects import FIXTURES, SampleProject
+from support.flights import built_flights
+from support.projects import SampleProject
 
 HEAVY = ("sqlglot", "ibis", "datafusion", "pyarrow", "networkx", "numpy", "msgspec")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -36,9 +37,7 @@ def project(tmp_path: Path) -> SampleProject:
 
 @pytest.fixture(scope="module")
 def flights(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
-    sample = SampleProject.copy_of(FIXTURES / "flights", tmp_path_factory.mktemp("lineage") / "flights")
-    run(sample.root, "plan")
-    return sample
+    return built_flights(tmp_path_factory, tmp_path_factory.mktemp("lineage") / "flights")[0]
 
 
 def test_document_of_a_column(project: SampleProject) -> None:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import subprocess
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +14,8 @@ import pytest
 
 from rules.cli import main
 from rules.report import rows
-from support.projects import RULES, SampleProject
+from support.forks import shared
+from support.projects import SampleProject
 from support.terminal import run_on_terminal
 
 AWKWARD = ['comma, quote " and\nnewline', "", None, "NULL", " padded ", "tab\tü€ 日本"]
@@ -61,9 +61,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
 
 def raw(project: SampleProject, *words: str) -> bytes:
     """The bytes that `rules show` writes."""
-    done = subprocess.run([RULES, "show", *words], cwd=project.root, capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (0, b"")
-    return done.stdout
+    done = shared().run(project.root, "show", *words)
+    assert (done.code, done.err) == (0, b"")
+    return done.out
 
 
 def test_arrow_is_the_product(project: SampleProject) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -45,8 +47,14 @@ TEXTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("against", [world(), World()], ids=["schemas", "none"])
-@pytest.mark.parametrize("name", TEXTS)
+def _cases() -> Iterator[Any]:
+    """Every text with schemas and, if it is quickly done, also without; the long ones without are for the soak."""
+    for name, text in TEXTS.items():
+        yield pytest.param(name, world(), id=f"{name}-schemas")
+        yield pytest.param(name, World(), id=f"{name}-none", marks=[pytest.mark.soak] * (len(text) > 100_000))
+
+
+@pytest.mark.parametrize(("name", "against"), list(_cases()))
 def test_a_text_gets_findings_with_places_in_it_in_good_time(name: str, against: World) -> None:
     text = TEXTS[name]
     began = time.process_time()

@@ -291,9 +291,20 @@ def _parenthesised(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(text=st.one_of(_condition(), _arithmetic()))
 def test_operators_group_as_the_engine_groups_them(engine: Engine, text: str) -> None:
+    require_grouping(engine, text)
+
+
+@pytest.mark.soak
+@settings(max_examples=5000, deadline=None)
+@given(text=st.one_of(_condition(), _arithmetic()))
+def test_operators_group_as_the_engine_groups_them_in_many_terms(engine: Engine, text: str) -> None:
+    require_grouping(engine, text)
+
+
+def require_grouping(engine: Engine, text: str) -> None:
     sql = f"SELECT {text} AS v FROM t CROSS JOIN u ORDER BY id, w"
     try:
         authored = engine.run(sql)

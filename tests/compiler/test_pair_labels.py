@@ -15,7 +15,8 @@ EQUAL = load_pairs("equal")
 UNEQUAL = load_pairs("unequal")
 
 _SIZES = (6, 12, 0, 3, 20, 40, 1, 25, 9, 2)
-_EQUAL_RUNS = 25
+_EQUAL_RUNS = 8
+_SOAK_RUNS = 100
 _MOST_FAILURES = 8  # both sides may overflow or divide by zero on a wild database
 _UNEQUAL_TRIES = 400
 
@@ -38,6 +39,16 @@ def outcome(context: SessionContext, sql: str) -> pa.Table | str:
 
 @pytest.mark.parametrize("pair", EQUAL, ids=lambda pair: f"{pair.theme}-{pair.name}")
 def test_equal_pair_gives_one_table_on_every_database(pair: Pair) -> None:
+    require_equal(pair, _EQUAL_RUNS)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("pair", EQUAL, ids=lambda pair: f"{pair.theme}-{pair.name}")
+def test_equal_pair_gives_one_table_on_very_many_databases(pair: Pair) -> None:
+    require_equal(pair, _SOAK_RUNS)
+
+
+def require_equal(pair: Pair, runs: int) -> None:
     ordered = is_ordered(pair.first)
     assert ordered == is_ordered(pair.second), f"{pair.name}: only one side orders its rows"
     proofs = 0
@@ -49,9 +60,9 @@ def test_equal_pair_gives_one_table_on_every_database(pair: Pair) -> None:
         else:
             proofs += 1
             assert same_table(first, second, ordered=ordered), f"{pair.name}: differs on seed {seed}"
-        if proofs == _EQUAL_RUNS:
+        if proofs == runs:
             break
-        assert seed - proofs < _MOST_FAILURES, f"{pair.name}: both sides fail too often: {first}"
+        assert seed - proofs < max(_MOST_FAILURES, proofs), f"{pair.name}: both sides fail too often: {first}"
 
 
 @pytest.mark.parametrize("pair", UNEQUAL, ids=lambda pair: f"{pair.theme}-{pair.name}")

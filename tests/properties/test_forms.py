@@ -52,7 +52,7 @@ ENGINE_LIMITS = (
     "Physical input schema should be the same as the one converted from logical input schema",
 )
 """What the engine says when it cannot plan a query with its predicates in another order, or of other internal names."""
-SUITE_QUERIES = 100
+SUITE_QUERIES = 60
 SUITE_QUERIES_OF_A_KIND = 30
 SOAK_QUERIES = 5000
 
@@ -243,9 +243,9 @@ def check_random(seeds: range, databases: list[StoredDatabase], query: Callable[
     assert ran > len(seeds) * 0.7, "too few of the random queries run to prove anything"
 
 
-@pytest.mark.parametrize("start", range(0, SUITE_QUERIES, 50))
+@pytest.mark.parametrize("start", range(0, SUITE_QUERIES, 30))
 def test_random_queries(databases: list[StoredDatabase], start: int) -> None:
-    check_random(range(start, start + 50), databases)
+    check_random(range(start, start + 30), databases)
 
 
 @pytest.mark.parametrize("query", [shaped_query, patterned_query, targeted_query])

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
 from support.databases import same_table
-from support.projects import FIXTURES, SampleProject
+from support.flights import built_flights
+from support.projects import SampleProject
 from support.reference import execute_reference
 from support.tpcds import make_project as make_tpcds
 from support.tpch import make_project
-
-
-@pytest.fixture(scope="module")
-def flights(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
-    return SampleProject.copy_of(FIXTURES / "flights", tmp_path_factory.mktemp("flights") / "project")
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +30,8 @@ def tpcds(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
     return project
 
 
-def test_flights(flights: SampleProject) -> None:
-    document = flights.build()
+def test_flights(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    flights, document = built_flights(tmp_path_factory, tmp_path / "flights")
     assert len(document["products"]) >= 25
     assert document["summary"]["executed"] == len(document["products"])
     _compare(flights)

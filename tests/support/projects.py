@@ -14,6 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from support.forks import shared
+
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 RULES = Path(sys.executable).parent / "rules"
 
@@ -67,12 +69,18 @@ class SampleProject:
         return target
 
     def cli(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run `rules` in the project's folder, in a process of its own."""
-        environment = {**os.environ, **(env or {})}
+        """Run `rules` in the project's folder, in a process of its own; in one that is `started` if `env` needs it."""
+        if any(name.startswith(("PYTHON", "LC_")) for name in env or {}):
+            return self.started(*arguments, env=env)
+        done = shared().run(self.root, *arguments, env={**os.environ, **(env or {})})
+        return subprocess.CompletedProcess(arguments, done.code, done.stdout, done.stderr)
+
+    def started(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run `rules` as from a shell: what only matters when Python starts and imports shows here alone."""
         return subprocess.run(
-            [str(RULES), *arguments],
+            [RULES, *arguments],
             cwd=self.root,
-            env=environment,
+            env={**os.environ, **(env or {})},
             capture_output=True,
             text=True,
             timeout=240,

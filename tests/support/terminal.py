@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
 import re
 import struct
-import subprocess
-import sys
 import termios
+import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from support.forks import shared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-RULES = Path(sys.executable).parent / "rules"
 _TOKEN = re.compile(r"\x1b\[(?P<args>[?0-9;]*)(?P<final>[A-Za-z])|(?P<control>[\r\n])|(?P<text>[^\x1b\r\n]+)")
 
 
@@ -49,28 +50,23 @@ def run_on_terminal(
         name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}
     }
     environment |= {"TERM": "xterm-256color", **(env or {})}
-    stdout = subprocess.DEVNULL if split else follower
-    process = subprocess.Popen(
-        [str(RULES), *arguments],
-        cwd=root,
-        env=environment,
-        stdin=follower,
-        stdout=stdout,
-        stderr=follower,
-        close_fds=True,
-    )
-    os.close(follower)
-    written = b""
-    while True:
-        try:
-            data = os.read(leader, 65536)
-        except OSError:  # Linux says so when the last writer has gone
-            break
-        if not data:
-            break
-        written += data
-    os.close(leader)
-    return Seen(process.wait(timeout=60), written.decode())
+    written: list[bytes] = []
+    reader = threading.Thread(target=_read, args=(leader, written))
+    reader.start()
+    try:
+        done = shared().run(root, *arguments, env=environment, terminal=os.ttyname(follower), split=split)
+    finally:
+        os.close(follower)
+        reader.join()
+        os.close(leader)
+    return Seen(done.code, b"".join(written).decode())
+
+
+def _read(leader: int, written: list[bytes]) -> None:
+    """Read to the end, which Linux tells by an error when the last writer has gone."""
+    with contextlib.suppress(OSError):
+        while data := os.read(leader, 65536):
+            written.append(data)
 
 
 def replay(raw: str) -> tuple[list[str], list[list[str]]]:

@@ -1,0 +1,25 @@
+"""Refuse to test the code of another clone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Many tests run `rules` in processes of their own, which import what is installed, not what stands here."""
+    if hasattr(session.config, "workerinput"):
+        return
+    code = "import importlib.util; print(importlib.util.find_spec('rules').origin)"
+    found = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False, cwd="/")
+    installed = found.stdout.strip()
+    if Path(installed).parent != ROOT / "rules":
+        raise pytest.UsageError(
+            f"{sys.executable} has {installed or 'no rules'} installed, not {ROOT / 'rules'}\n"
+            "hint: run the tests by python3 tasks.py test, which installs this clone in an environment of its own"
+        )

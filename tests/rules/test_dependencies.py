@@ -1,0 +1,51 @@
+"""What our packages import is what they declare: an environment without development tools has it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("rules", "compiler", "cache", "graph")
+
+
+def imported(package: str) -> set[str]:
+    """Return the top names of all modules that are imported anywhere in a package, also late."""
+    found: set[str] = set()
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Import):
+                found |= {name.name.partition(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                found.add(node.module.partition(".")[0])
+    return found - set(PACKAGES) - sys.stdlib_module_names - {"_typeshed"}  # which type checkers alone know
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {normal(re.split(r"[^\w.-]", one)[0]) for one in project["dependencies"]}
+
+
+def locked() -> set[str]:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    return {normal(name) for name in re.findall(r"(?m)^([\w.-]+)==", text)}
+
+
+def test_what_is_imported_is_declared() -> None:
+    distributions = packages_distributions()
+    names = {name for package in PACKAGES for name in imported(package)}
+    assert {"datafusion", "ibis", "sqlglot"} <= names
+    missing = {name for name in names if not {normal(one) for one in distributions.get(name, ())} & declared()}
+    assert missing == set()
+
+
+def test_what_is_declared_is_locked() -> None:
+    assert declared() <= locked()
