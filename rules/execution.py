@@ -229,10 +229,9 @@ class Execution:
         last = self.known.products.get(judgement.name)
         if judgement.verdict == "restore":
             try:
-                self.store.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+                self.store.verify(artifact)
             except ObjectError as error:
                 self.observer.say(f"warning: {error}; {judgement.name} is built again")
-                self.store.objects.discard(artifact.artifact)
                 return False
         status = "clean" if judgement.verdict == "clean" else "restored"
         seconds = last.seconds if last is not None else 0.0
@@ -368,9 +367,8 @@ class Execution:
         artifact = self.store.artifact(self.artifacts[name])
         assert artifact is not None
         try:
-            self.store.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+            self.store.verify(artifact)
         except ObjectError as error:
             self.observer.say(f"warning: the object of {name} is not sound: {error}")
-            self.store.objects.discard(artifact.artifact)
             return False
         return True

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cache.errors import DamagedIndexError, StoreError
+from cache.errors import DamagedIndexError, ObjectError, StoreError
 from cache.index import Index, set_aside
 from cache.keys import Content
 from cache.objects import Objects
@@ -66,6 +66,14 @@ class Store:
             self._warned.add(name)
             self.say(f"warning: object {name} is corrupt: its bytes are not those that were written")
         return intact
+
+    def verify(self, artifact: Artifact) -> None:
+        """Compare an object's bytes before it is used again. Raises `ObjectError`; what is corrupt is removed then."""
+        try:
+            self.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+        except ObjectError:
+            self.objects.discard(artifact.artifact)
+            raise
 
     def content(self, name: str) -> Content:
         """Return the content of a known artifact, the same object each time. Raises KeyError."""

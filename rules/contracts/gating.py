@@ -106,10 +106,9 @@ class Checker:
         if judgement.verdict not in {"clean", "restore"} or artifact is None:
             return None
         try:
-            self.store.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+            self.store.verify(artifact)
         except ObjectError as error:
             self.store.say(f"warning: {error}; {judgement.name} is run again")
-            self.store.objects.discard(artifact.artifact)
             return None
         status = "clean" if judgement.verdict == "clean" else "restored"
         return self._checked(check, judgement, artifact, status, judgement.reason)
@@ -165,9 +164,8 @@ class Checker:
             if artifact is None:
                 continue
             try:
-                self.store.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+                self.store.verify(artifact)
             except ObjectError as error:
-                self.store.objects.discard(artifact.artifact)
                 message = f"the stored object of its input {name} is corrupt"
                 hint = "rules build makes it again"
                 raise UserError(message, code="corrupt-object", hint=hint, exit_code=FAILED) from error
