@@ -16,31 +16,27 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError
 
 from compiler import functions
+from compiler.calls import OwnFunction, require_known_functions, volatile_error, with_own_calls
 from compiler.canonical import canonical
 from compiler.deep import with_deep_stack
+from compiler.depth import require_depth
 from compiler.dialect import DIALECT, parse, render
 from compiler.edges import Edge
 from compiler.encode import encode
 from compiler.errors import SqlError
+from compiler.executed import has_open_order, in_canonical_order, mirror_right_joins
 from compiler.explain import explained
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
 from compiler.functions import ScalarFunction
 from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
-from compiler.positions import located
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
 from compiler.schema import Schema, SchemaPlanner
 from compiler.shape import Shape, shape
 from compiler.traits import Traits, traits, volatile_calls
-from compiler.tree import find_all, has
 from compiler.types import Types
-
-MAX_DEPTH = 1500
-"""Of a query's tree. The engine planned 2,000 operators in a row and 200 queries in one another, and crashed the
-process at 3,000 and 400."""
-_WEIGHTS: Mapping[type[exp.Expr], int] = {exp.Paren: 0, exp.Select: 4}
 
 Value = int | float | str | bool | datetime.date | datetime.datetime
 """The value of a project variable, as TOML types it."""
@@ -65,16 +61,6 @@ class Options:
     volatile: bool = False
     tier: int = 0
     key: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class OwnFunction:
-    """A scalar function of the project. parameters: their number; digest: of all that decides what it computes."""
-
-    name: str
-    parameters: int
-    volatility: str
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -194,7 +180,7 @@ class Compiler:
         """
 
         def work() -> tuple[str, tuple[str, ...]]:
-            executed = pruned(qualified(_with_own_calls(parse(meaning), self.own), self.schemas))
+            executed = pruned(qualified(with_own_calls(parse(meaning), self.own), self.schemas))
             tree, inputs = canonical(executed, self.schemas.known)
             return digest_of(encode(tree)), inputs
 
@@ -211,8 +197,8 @@ class Compiler:
         literals = {name: literal(value) for name, value in self.variables.items()}
         bound = bind_variables(query, literals)
         assert isinstance(bound, exp.Query)
-        bound = _with_own_calls(bound, self.own)
-        _require_known_functions(bound)
+        bound = with_own_calls(bound, self.own)
+        require_known_functions(bound)
         return bound
 
     def _compile(
@@ -225,7 +211,7 @@ class Compiler:
         bound = self._bound(parse(source) if isinstance(source, str) else source, resolve)
         volatile = bool(volatile_calls(bound))
         if volatile and not options.volatile:
-            raise _volatile_error(bound)
+            raise volatile_error(bound)
         executed = pruned(qualified(bound, self.schemas))
         scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
         lineage = column_edges(executed)
@@ -250,10 +236,10 @@ class Compiler:
         if instead is not None:
             executed = pruned(qualified(self._bound(instead, resolve), self.schemas))
             scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
-        ordered = options.tier == 2 or _has_open_order(executed)  # noqa: PLR2004
+        ordered = options.tier == 2 or has_open_order(executed)  # noqa: PLR2004
         if ordered:
-            executed = _in_canonical_order(executed, options.key, schema)
-        mirrored = _mirror_right_joins(executed)
+            executed = in_canonical_order(executed, options.key, schema)
+        mirrored = mirror_right_joins(executed)
         return Compiled(
             fingerprint=print_,
             inputs=inputs,
@@ -328,61 +314,6 @@ def literal(value: Value) -> exp.Expr:
     return exp.cast(exp.Literal.string(value.isoformat()), "DATE")
 
 
-def _with_own_calls(query: exp.Query, own: Mapping[str, OwnFunction]) -> exp.Query:
-    """Make calls of the project's functions what calls of the engine's are. Raises `SqlError`."""
-
-    def own_call(node: exp.Expr) -> exp.Expr:
-        function = own.get(str(node.name).lower()) if isinstance(node, exp.Anonymous) else None
-        if function is None:
-            return node
-        if len(node.expressions) != function.parameters:
-            takes, given = function.parameters, len(node.expressions)
-            message = f"'{function.name}' takes {takes} argument{'' if takes == 1 else 's'}, not {given}"
-            raise located(node, message, code="arguments")
-        call = functions.ScalarFunction(this=function.name, expressions=node.expressions)
-        call.meta.update(node.meta)
-        return call
-
-    result = query.transform(own_call, copy=False) if own else query
-    assert isinstance(result, exp.Query)
-    return result
-
-
-def _require_known_functions(query: exp.Expr) -> None:
-    for node in find_all(query, exp.Anonymous, exp.AnonymousAggFunc):
-        name = functions.function_name(node) or ""
-        if functions.lookup(name) is None:
-            hint = functions.suggest(name)
-            raise located(
-                node,
-                f"unknown function '{name}'",
-                hint=f"did you mean '{hint}'?" if hint else None,
-                code="unknown-function",
-            )
-
-
-def _volatile_error(query: exp.Expr) -> SqlError:
-    node = next(node for node in query.find_all(exp.Func) if functions.is_volatile(node))
-    name = functions.function_name(node) or node.sql()
-    return located(
-        node,
-        f"'{name}' is volatile: its result changes from run to run",
-        hint="declare volatile = true in the rule's options (it then runs in every build), or pass the value as a $var",
-        code="undeclared-volatile",
-    )
-
-
-def require_depth(query: exp.Query) -> None:
-    """Refuse what would exhaust the engine's stack, which ends the process; parentheses cost the engine nothing."""
-    pending: list[tuple[exp.Expr, int]] = [(query, 0)]
-    while pending:
-        node, depth = pending.pop()
-        if depth > MAX_DEPTH:
-            raise located(node, "nested too deeply", hint="compute a part of it in a CTE", code="too-deep")
-        below = depth + _WEIGHTS.get(type(node), 1)
-        pending += [(child, below) for child in node.iter_expressions()]
-
-
 def _start(source: str | exp.Query) -> tuple[int | None, int | None]:
     """Return the place of the statement's first token, where errors stand that concern no particular place."""
     if not isinstance(source, str):
@@ -403,52 +334,3 @@ def _require_key(options: Options, names: list[str]) -> None:
     if options.tier == 2 and not options.key:  # noqa: PLR2004
         message = "tier 2 orders the product by its key, and no key is declared"
         raise SqlError(message, hint='add key = ["…"]', code="missing-key")
-
-
-def _has_open_order(query: exp.Query) -> bool:
-    """Whether the engine hands the rows over in an order that differs from run to run, although SQL allows any.
-
-    It runs the branches of a UNION side by side, even with one partition, and takes rows as they come. Its readers'
-    keys would then differ between two machines that computed the same table.
-    """
-    return query.args.get("order") is None and has(query, exp.Union)
-
-
-def _mirror_right_joins(query: exp.Query) -> bool:
-    """FROM a RIGHT JOIN b ON p → FROM b LEFT JOIN a ON p, in place, where it is a query's first join.
-
-    Returns whether there was any.
-
-    DataFusion 55 loses rows of `a RIGHT JOIN b … WHERE a.x IS NULL` over Parquet when b has a column x too: it lets the
-    filter choose row groups of b. The mirrored join is not affected.
-    """
-    found = False
-    for select in find_all(query, exp.Select):
-        joins, source = select.args.get("joins"), select.args.get("from_")
-        if not joins or source is None:
-            continue
-        join, first = joins[0], source.this
-        plain = (exp.Table, exp.Subquery)
-        if join.side != "RIGHT" or join.kind not in {"", "OUTER"} or join.method or not join.args.get("on"):
-            continue
-        if isinstance(first, plain) and isinstance(join.this, plain) and not first.args.get("joins"):
-            second = join.this
-            source.set("this", second)
-            join.set("this", first)
-            join.set("side", "LEFT")
-            found = True
-    return found
-
-
-def _in_canonical_order(query: exp.Query, key: tuple[str, ...], schema: Schema) -> exp.Query:
-    """Order the product by its key, then by every other column, so that even a key with duplicates leaves one order."""
-    columns = [exp.column(column.name, table="product", quoted=True) for column in schema.columns]
-    sortable = [column.name for column in schema.columns if not column.type.startswith("map<")]
-    order = [*key, *(name for name in sortable if name not in key)]
-    wrapped = exp.select(*columns).from_(query.copy().subquery("product"))
-    return wrapped.order_by(
-        *(
-            exp.Ordered(this=exp.column(name, table="product", quoted=True), desc=False, nulls_first=False)
-            for name in order
-        )
-    )
