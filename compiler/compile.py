@@ -16,32 +16,27 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError
 
 from compiler import functions
+from compiler.calls import OwnFunction, require_known_functions, volatile_error, with_own_calls
 from compiler.canonical import canonical
 from compiler.deep import with_deep_stack
+from compiler.depth import require_depth
 from compiler.dialect import DIALECT, parse, render
 from compiler.edges import Edge
 from compiler.encode import encode
-from compiler.engine_form import has_open_order, in_canonical_order, mirror_right_joins
 from compiler.errors import SqlError
+from compiler.executed import has_open_order, in_canonical_order, mirror_right_joins
 from compiler.explain import explained
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
 from compiler.functions import ScalarFunction
 from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
-from compiler.positions import located
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
 from compiler.schema import Schema, SchemaPlanner
 from compiler.shape import Shape, shape
 from compiler.traits import Traits, traits, volatile_calls
-from compiler.tree import find_all
 from compiler.types import Types
-
-MAX_DEPTH = 1500
-"""Of a query's tree. The engine planned 2,000 operators in a row and 200 queries in one another, and crashed the
-process at 3,000 and 400."""
-_WEIGHTS: Mapping[type[exp.Expr], int] = {exp.Paren: 0, exp.Select: 4}
 
 Value = int | float | str | bool | datetime.date | datetime.datetime
 """The value of a project variable, as TOML types it."""
@@ -66,16 +61,6 @@ class Options:
     volatile: bool = False
     tier: int = 0
     key: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class OwnFunction:
-    """A scalar function of the project. parameters: their number; digest: of all that decides what it computes."""
-
-    name: str
-    parameters: int
-    volatility: str
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -195,7 +180,7 @@ class Compiler:
         """
 
         def work() -> tuple[str, tuple[str, ...]]:
-            executed = pruned(qualified(_with_own_calls(parse(meaning), self.own), self.schemas))
+            executed = pruned(qualified(with_own_calls(parse(meaning), self.own), self.schemas))
             tree, inputs = canonical(executed, self.schemas.known)
             return digest_of(encode(tree)), inputs
 
@@ -212,8 +197,8 @@ class Compiler:
         literals = {name: literal(value) for name, value in self.variables.items()}
         bound = bind_variables(query, literals)
         assert isinstance(bound, exp.Query)
-        bound = _with_own_calls(bound, self.own)
-        _require_known_functions(bound)
+        bound = with_own_calls(bound, self.own)
+        require_known_functions(bound)
         return bound
 
     def _compile(
@@ -226,7 +211,7 @@ class Compiler:
         bound = self._bound(parse(source) if isinstance(source, str) else source, resolve)
         volatile = bool(volatile_calls(bound))
         if volatile and not options.volatile:
-            raise _volatile_error(bound)
+            raise volatile_error(bound)
         executed = pruned(qualified(bound, self.schemas))
         scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
         lineage = column_edges(executed)
@@ -327,61 +312,6 @@ def literal(value: Value) -> exp.Expr:
         kind = "TIMESTAMP" if value.tzinfo is None else "TIMESTAMPTZ"
         return exp.cast(exp.Literal.string(value.isoformat(sep=" ")), kind)
     return exp.cast(exp.Literal.string(value.isoformat()), "DATE")
-
-
-def _with_own_calls(query: exp.Query, own: Mapping[str, OwnFunction]) -> exp.Query:
-    """Make calls of the project's functions what calls of the engine's are. Raises `SqlError`."""
-
-    def own_call(node: exp.Expr) -> exp.Expr:
-        function = own.get(str(node.name).lower()) if isinstance(node, exp.Anonymous) else None
-        if function is None:
-            return node
-        if len(node.expressions) != function.parameters:
-            takes, given = function.parameters, len(node.expressions)
-            message = f"'{function.name}' takes {takes} argument{'' if takes == 1 else 's'}, not {given}"
-            raise located(node, message, code="arguments")
-        call = functions.ScalarFunction(this=function.name, expressions=node.expressions)
-        call.meta.update(node.meta)
-        return call
-
-    result = query.transform(own_call, copy=False) if own else query
-    assert isinstance(result, exp.Query)
-    return result
-
-
-def _require_known_functions(query: exp.Expr) -> None:
-    for node in find_all(query, exp.Anonymous, exp.AnonymousAggFunc):
-        name = functions.function_name(node) or ""
-        if functions.lookup(name) is None:
-            hint = functions.suggest(name)
-            raise located(
-                node,
-                f"unknown function '{name}'",
-                hint=f"did you mean '{hint}'?" if hint else None,
-                code="unknown-function",
-            )
-
-
-def _volatile_error(query: exp.Expr) -> SqlError:
-    node = next(node for node in query.find_all(exp.Func) if functions.is_volatile(node))
-    name = functions.function_name(node) or node.sql()
-    return located(
-        node,
-        f"'{name}' is volatile: its result changes from run to run",
-        hint="declare volatile = true in the rule's options (it then runs in every build), or pass the value as a $var",
-        code="undeclared-volatile",
-    )
-
-
-def require_depth(query: exp.Query) -> None:
-    """Refuse what would exhaust the engine's stack, which ends the process; parentheses cost the engine nothing."""
-    pending: list[tuple[exp.Expr, int]] = [(query, 0)]
-    while pending:
-        node, depth = pending.pop()
-        if depth > MAX_DEPTH:
-            raise located(node, "nested too deeply", hint="compute a part of it in a CTE", code="too-deep")
-        below = depth + _WEIGHTS.get(type(node), 1)
-        pending += [(child, below) for child in node.iter_expressions()]
 
 
 def _start(source: str | exp.Query) -> tuple[int | None, int | None]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlglot.expressions import Query
 
 from cache.records import Product
-from compiler.compile import Compiler, EngineIdentity, Options, OwnFunction
+from compiler.calls import OwnFunction
+from compiler.compile import Compiler, EngineIdentity, Options
 from compiler.edges import from_record
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from compiler.compile import Value, literal, require_depth
+from compiler.compile import Value, literal
 from compiler.deep import with_deep_stack
+from compiler.depth import require_depth
 from compiler.dialect import parse, variable_name
 from compiler.errors import SqlError
 from compiler.lexical import resolve_names

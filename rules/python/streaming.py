@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from compiler.compile import Compiled, Compiler, Options, OwnFunction
+from compiler.calls import OwnFunction
+from compiler.compile import Compiled, Compiler, Options
 from compiler.errors import SqlError
 from compiler.functions import ScalarFunction
 from compiler.schema import Schema

@@ -183,8 +183,8 @@ BROKEN = {
         "rules/bad.py:4",
     ),
     "unknown option": (
-        "from rules import rule\n\n\n@rule(tag=['ops'])\ndef x(orders): ...\n",
-        "TypeError: rule() got an unexpected keyword argument 'tag'",
+        "from rules import rule\n\n\n@rule(whatever=['ops'])\ndef x(orders): ...\n",
+        "TypeError: rule() got an unexpected keyword argument 'whatever'",
         "rules/bad.py:4",
     ),
     "twice": (

@@ -77,6 +77,8 @@ def test_a_write_while_the_file_is_digested_is_not_taken_for_settled(
 def test_an_unsettled_file_is_compared_by_its_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "f"
     target.write_bytes(b"first")
+    soon = time.time() + 60
+    os.utime(target, (soon, soon))  # or a slow machine would let it settle meanwhile
     from rules import files
 
     taken = files.signature(target)

@@ -1,7 +1,4 @@
-"""What is done to a rule's executed form for the engine's sake: orders that make runs alike, and a join it gets wrong.
-
-None of it changes what the rule means, so none of it reaches the canonical form.
-"""
+"""Write the executed form so that the engine gives the right rows, and the same ones in the same order anywhere."""
 
 from __future__ import annotations
 
