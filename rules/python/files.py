@@ -254,6 +254,8 @@ class PythonFiles:
 
     def _described(self, function: RegisteredFunction, file: str) -> tuple[str, str, str]:
         """Return the signature, volatility and digest of a function. Raises `UserError`."""
+        from importlib.metadata import version
+
         import pyarrow as pa
 
         from rules.python.meaning import digest_of_function
@@ -267,6 +269,8 @@ class PythonFiles:
         facts = {"code": code, "kind": function.kind, "types": [str(kind) for kind in types]}
         if function.kind != "python":
             facts["pyarrow"] = pa.__version__
+        if function.kind == "pandas":
+            facts["pandas"] = version("pandas")
         digest = fingerprint({**facts, "volatility": function.volatility})
         return base64.b64encode(signature.serialize().to_pybytes()).decode(), function.volatility, digest
 

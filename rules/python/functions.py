@@ -11,7 +11,6 @@ A function is called like any other from Ibis expressions, and by its name from 
 from __future__ import annotations
 
 import datetime
-import importlib.util
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ import pyarrow as pa
 from compiler import functions as engine_functions
 from rules.python.declaring import current_recording
 from rules.python.faults import Misuse
+from rules.python.series import over_series, require_pandas
 
 Kind = Literal["builtin", "pyarrow", "pandas", "python"]
 Volatility = Literal["immutable", "volatile"]
@@ -76,8 +76,7 @@ class RegisteredFunction:
             rows = zip(*(array.to_pylist() for array in arrays), strict=True)
             return pa.array([self.function(*row) for row in rows], type=self.output)
         if self.kind == "pandas":
-            found = self.function(*(array.to_pandas() for array in arrays))
-            return pa.Array.from_pandas(found, type=self.output)
+            return self._checked(over_series(self.function, self.name, arrays, self.output), len(arrays[0]))
         return self._checked(self.function(*arrays), len(arrays[0]))
 
     def _checked(self, found: Any, rows: int) -> pa.Array:
@@ -116,9 +115,8 @@ class Ladder:
         return _declare("pyarrow", function, **options)
 
     def pandas(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-        """Register a function over pandas Series. pandas must be installed."""
-        if importlib.util.find_spec("pandas") is None:
-            raise Misuse("pandas is not installed", "install it, or write the function over arrays: @udf.pyarrow")
+        """Register a function over pandas Series of Arrow types, which returns one. pandas must be installed."""
+        require_pandas("write the function over arrays: @udf.pyarrow")
         return _declare("pandas", function, **options)
 
     def python(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
