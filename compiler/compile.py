@@ -24,9 +24,9 @@ from compiler.encode import encode
 from compiler.errors import SqlError
 from compiler.explain import explained
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
-from compiler.functions import ScalarFunction
 from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
+from compiler.own import CALLS, OwnFunction, with_own_calls
 from compiler.positions import located
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
@@ -65,16 +65,6 @@ class Options:
     volatile: bool = False
     tier: int = 0
     key: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class OwnFunction:
-    """A scalar function of the project. parameters: their number; digest: of all that decides what it computes."""
-
-    name: str
-    parameters: int
-    volatility: str
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -182,8 +172,8 @@ class Compiler:
     def _own_functions(self) -> AbstractContextManager[None]:
         return functions.declared(
             {
-                name: functions.Function(name, frozenset({"scalar"}), function.volatility)
-                for name, function in self.own.items()
+                name: functions.Function(name, frozenset({one.shape}), one.volatility, one.any_order)
+                for name, one in self.own.items()
             }
         )
 
@@ -194,7 +184,7 @@ class Compiler:
         """
 
         def work() -> tuple[str, tuple[str, ...]]:
-            executed = pruned(qualified(_with_own_calls(parse(meaning), self.own), self.schemas))
+            executed = pruned(qualified(with_own_calls(parse(meaning), self.own), self.schemas))
             tree, inputs = canonical(executed, self.schemas.known)
             return digest_of(encode(tree)), inputs
 
@@ -211,7 +201,7 @@ class Compiler:
         literals = {name: literal(value) for name, value in self.variables.items()}
         bound = bind_variables(query, literals)
         assert isinstance(bound, exp.Query)
-        bound = _with_own_calls(bound, self.own)
+        bound = with_own_calls(bound, self.own)
         _require_known_functions(bound)
         return bound
 
@@ -240,7 +230,7 @@ class Compiler:
         )
         facts = traits(tree, types)
         encoded = encode(tree)
-        called = {call.name for call in executed.find_all(ScalarFunction)}
+        called = {call.name for call in executed.find_all(*CALLS.values())}
         parts = self._parts(encoded, names, options, facts)
         used = {name: function.digest for name, function in sorted(self.own.items()) if name in called}
         if used:
@@ -326,26 +316,6 @@ def literal(value: Value) -> exp.Expr:
         kind = "TIMESTAMP" if value.tzinfo is None else "TIMESTAMPTZ"
         return exp.cast(exp.Literal.string(value.isoformat(sep=" ")), kind)
     return exp.cast(exp.Literal.string(value.isoformat()), "DATE")
-
-
-def _with_own_calls(query: exp.Query, own: Mapping[str, OwnFunction]) -> exp.Query:
-    """Make calls of the project's functions what calls of the engine's are. Raises `SqlError`."""
-
-    def own_call(node: exp.Expr) -> exp.Expr:
-        function = own.get(str(node.name).lower()) if isinstance(node, exp.Anonymous) else None
-        if function is None:
-            return node
-        if len(node.expressions) != function.parameters:
-            takes, given = function.parameters, len(node.expressions)
-            message = f"'{function.name}' takes {takes} argument{'' if takes == 1 else 's'}, not {given}"
-            raise located(node, message, code="arguments")
-        call = functions.ScalarFunction(this=function.name, expressions=node.expressions)
-        call.meta.update(node.meta)
-        return call
-
-    result = query.transform(own_call, copy=False) if own else query
-    assert isinstance(result, exp.Query)
-    return result
 
 
 def _require_known_functions(query: exp.Expr) -> None:

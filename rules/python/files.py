@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from cache.index import Index
+    from compiler.own import Shape
     from compiler.schema import Schema
+    from rules.engine.own import EngineFunction
     from rules.files import FileDigests
     from rules.project import Project, Value
     from rules.python.declaring import PythonRule, Recording
@@ -56,24 +58,30 @@ class Declared:
 class DeclaredFunction:
     """A function of the project that the engine can call, as its file declares it.
 
-    file: where its code is. signature: parameters, then the result, as a serialised Arrow schema. digest: of all that
-    decides what it computes.
+    file: where its code is. signature: parameters, the result, then an aggregate's state, as a serialised Arrow schema.
+    digest: of all that decides what it computes. any_order: see `RegisteredFunction`.
     """
 
     name: str
     path: str
     file: str
     line: int
+    shape: Shape
+    parameters: int
     signature: bytes
     volatility: str
+    any_order: bool
     digest: str
 
-    @property
-    def types(self) -> list[Any]:
-        """The Arrow types of its parameters, and last that of its result."""
+    def for_engine(self, call: Callable[..., Any] | None = None) -> EngineFunction:
+        """Return it as the engine is given it. call: left out where it is only planned with."""
         import pyarrow as pa
 
-        return list(pa.ipc.read_schema(pa.py_buffer(self.signature)).types)
+        from rules.engine.own import EngineFunction, planned_only
+
+        types = tuple(pa.ipc.read_schema(pa.py_buffer(self.signature)).types)
+        inputs, output, state = types[: self.parameters], types[self.parameters], types[self.parameters + 1 :]
+        return EngineFunction(self.name, self.shape, inputs, output, self.volatility, call or planned_only, state)
 
 
 class PythonFiles:
@@ -100,8 +108,8 @@ class PythonFiles:
             self._import(path)
             record = self._remember(path)
         functions = [
-            DeclaredFunction(name, path, file, line, base64.b64decode(signature), volatility, digest)
-            for name, file, line, signature, volatility, digest in record["functions"]
+            DeclaredFunction(**{**one, "signature": base64.b64decode(one["signature"])}, path=path)
+            for one in record["functions"]
         ]
         return _declared(record), functions
 
@@ -215,7 +223,7 @@ class PythonFiles:
             ],
         }
         record["functions"] = [
-            [one.name, file, one.line, *self._described(one, file)]
+            self._described(one, file)
             for file in sorted(traced.files)
             if file in self._recordings
             for one in self._recordings[file].functions
@@ -252,27 +260,39 @@ class PythonFiles:
                 self._import(path)
             return self._rules[path][name]
 
-    def _described(self, function: RegisteredFunction, file: str) -> tuple[str, str, str]:
-        """Return the signature, volatility and digest of a function. Raises `UserError`."""
+    def _described(self, function: RegisteredFunction, file: str) -> dict[str, Any]:
+        """Return what is remembered of a function. Raises `UserError`."""
         from importlib.metadata import version
 
         import pyarrow as pa
 
         from rules.python.meaning import digest_of_function
 
-        types = [*function.inputs, function.output]
+        types = [*function.inputs, function.output, *function.state]
         signature = pa.schema([pa.field(str(number), kind) for number, kind in enumerate(types)])
         try:
             code = digest_of_function(function.function, self._is_ours)
         except Misuse as error:
             raise located(error, self._root, file, function.line) from error
-        facts = {"code": code, "kind": function.kind, "types": [str(kind) for kind in types]}
+        facts: dict[str, Any] = {"code": code, "kind": function.kind, "types": [str(kind) for kind in types]}
         if function.kind != "python":
             facts["pyarrow"] = pa.__version__
         if function.kind == "pandas":
             facts["pandas"] = version("pandas")
-        digest = fingerprint({**facts, "volatility": function.volatility})
-        return base64.b64encode(signature.serialize().to_pybytes()).decode(), function.volatility, digest
+        if function.shape == "aggregate":
+            facts["state"] = len(function.state)
+            facts["any_order"] = function.any_order
+        return {
+            "name": function.name,
+            "file": file,
+            "line": function.line,
+            "shape": function.shape,
+            "parameters": len(function.inputs),
+            "signature": base64.b64encode(signature.serialize().to_pybytes()).decode(),
+            "volatility": function.volatility,
+            "any_order": function.any_order,
+            "digest": fingerprint({**facts, "volatility": function.volatility}),
+        }
 
     def _is_ours(self, file: str) -> bool:
         return shown_path(file, self._root) is not None

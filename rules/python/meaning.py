@@ -32,9 +32,11 @@ _PLAIN = (
 )
 
 
-def digest_of_function(function: types.FunctionType, is_ours: Callable[[str], bool]) -> str:
-    """Return the digest of a function. is_ours: whether a file is the project's. Raises `Misuse`."""
-    return fingerprint({"function": _Meaning(is_ours).of_function(function)})
+def digest_of_function(function: types.FunctionType | type, is_ours: Callable[[str], bool]) -> str:
+    """Return the digest of a function or class. is_ours: whether a file is the project's. Raises `Misuse`."""
+    meaning = _Meaning(is_ours)
+    found = meaning.of_class(function) if isinstance(function, type) else meaning.of_function(function)
+    return fingerprint({"function": found})
 
 
 class _Meaning:
@@ -64,6 +66,17 @@ class _Meaning:
         defaults = [self._of_value(value) for value in function.__defaults__ or ()]
         named = {key: self._of_value(value) for key, value in (function.__kwdefaults__ or {}).items()}
         return ["function", tree.dump(_undecorated(node)), reached, defaults, named]
+
+    def of_class(self, value: type) -> list[Any]:
+        """Return the meaning of a class without its name. Methods may stand in any order, other members may not."""
+        bases = [self._of_value(base) for base in value.__bases__ if base is not object]
+        members = [(name, item) for name, item in vars(value).items() if _counts(name, item)]
+        methods = sorted(
+            (one for one in members if isinstance(_bare(one[1]), types.FunctionType)), key=lambda one: one[0]
+        )
+        others = [one for one in members if one not in methods]
+        parts = [[name, type(item).__name__, self._of_value(_bare(item))] for name, item in (*others, *methods)]
+        return ["class", bases, parts]
 
     def _refuse_inner_imports(self, node: ast.AST, function: types.FunctionType) -> None:
         """Refuse project modules that are imported when the function runs: nobody would know what they held then."""
@@ -133,9 +146,7 @@ class _Meaning:
         if isinstance(value, types.FunctionType) and self._is_ours(value.__code__.co_filename):
             return self.of_function(value)
         if isinstance(value, type) and self._is_ours(_file_of(value)):
-            bases = [self._of_value(base) for base in value.__bases__ if base is not object]
-            members = [[name, self._of_value(_bare(item))] for name, item in vars(value).items() if _counts(name, item)]
-            return ["class", value.__qualname__, bases, members]
+            return [value.__qualname__, *self.of_class(value)]
         module, name = (
             getattr(value, "__module__", None),
             getattr(value, "__qualname__", getattr(value, "__name__", None)),
