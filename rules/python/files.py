@@ -206,6 +206,16 @@ class PythonFiles:
     def _remember(self, path: str) -> dict[str, Any]:
         """Remember what a file declares and imports."""
         assert self._modules is not None
+        # Telling what a function means imports what it will import.
+        rules = [
+            [rule.name, rule.line, list(rule.inputs), msgspec.to_builtins(rule.options), self._streams(rule, path)]
+            for rule in self._rules[path].values()
+        ]
+        functions: dict[str, list[dict[str, Any]]] = {}
+        while missing := sorted(self._modules.traced(path).files & self._recordings.keys() - functions.keys()):
+            functions |= {
+                file: [self._described(one, file) for one in self._recordings[file].functions] for file in missing
+            }
         traced = self._modules.traced(path)
         self._files.absent |= traced.absent
         record: dict[str, Any] = {
@@ -217,17 +227,9 @@ class PythonFiles:
                 for one in sorted(traced.files)
                 for name, value in sorted(self._variables.get(one, {}).items())
             },
-            "rules": [
-                [rule.name, rule.line, list(rule.inputs), msgspec.to_builtins(rule.options), self._streams(rule, path)]
-                for rule in self._rules[path].values()
-            ],
+            "rules": rules,
+            "functions": [one for _, described in sorted(functions.items()) for one in described],
         }
-        record["functions"] = [
-            self._described(one, file)
-            for file in sorted(traced.files)
-            if file in self._recordings
-            for one in self._recordings[file].functions
-        ]
         names = {"names": [rule.name for rule in self._rules[path].values()]}
         self._index.remember("parsed", {self._memo(path): record, f"python names {path}": names})
         return record
@@ -243,7 +245,7 @@ class PythonFiles:
         schema = pa.schema(list(rule.streams.output))
         try:
             code = digest_of_function(rule.function, self._is_ours)
-        except Misuse as error:
+        except Exception as error:
             raise located(error, self._root, path, rule.line) from error
         return {
             "output": base64.b64encode(schema.serialize().to_pybytes()).decode(),
@@ -272,7 +274,7 @@ class PythonFiles:
         signature = pa.schema([pa.field(str(number), kind) for number, kind in enumerate(types)])
         try:
             code = digest_of_function(function.function, self._is_ours)
-        except Misuse as error:
+        except Exception as error:
             raise located(error, self._root, file, function.line) from error
         facts: dict[str, Any] = {"code": code, "kind": function.kind, "types": [str(kind) for kind in types]}
         if function.kind != "python":

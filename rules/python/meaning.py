@@ -12,6 +12,7 @@ import builtins
 import datetime
 import decimal
 import enum
+import importlib
 import linecache
 import re
 import symtable
@@ -25,6 +26,7 @@ from compiler.fingerprint import fingerprint
 from rules.python.declaring import PythonRule
 from rules.python.faults import Misuse
 from rules.python.functions import RegisteredFunction
+from rules.python.importing import PREFIX
 
 _PLAIN = (
     *(bool, int, float, complex, str, bytes, type(None), type(...), range, decimal.Decimal),
@@ -54,11 +56,13 @@ class _Meaning:
         scope = symtable.symtable("".join(lines), function.__code__.co_filename, "exec")
         local = _local_names(scope, node)
         tree = _Tree(local - _fixed_names(node))
-        self._refuse_inner_imports(node, function)
         captured = {
             name: cell.cell_contents
             for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
         }
+        inner = self._inner_imports(node, function)
+        captured |= inner
+        local -= inner.keys()
         reached = []
         for path in dict.fromkeys(_paths(_undecorated(node), local - captured.keys())):
             value = self._resolve(path, captured, function.__globals__)
@@ -78,20 +82,47 @@ class _Meaning:
         parts = [[name, type(item).__name__, self._of_value(_bare(item))] for name, item in (*others, *methods)]
         return ["class", bases, parts]
 
-    def _refuse_inner_imports(self, node: ast.AST, function: types.FunctionType) -> None:
-        """Refuse project modules that are imported when the function runs: nobody would know what they held then."""
+    def _inner_imports(self, node: ast.AST, function: types.FunctionType) -> dict[str, Any]:
+        """Return what import statements inside a function bind to modules of the project, or to what is in them.
+
+        They are imported now, so that whoever remembers this knows their files.
+        """
         space = function.__globals__.get("__builtins__")
         imports = space["__import__"] if isinstance(space, dict) else builtins.__import__
+        found: dict[str, Any] = {}
         for inner in ast.walk(node):
             if not isinstance(inner, ast.Import | ast.ImportFrom):
                 continue
-            relative = isinstance(inner, ast.ImportFrom) and inner.level > 0
-            named = [inner.module or ""] if isinstance(inner, ast.ImportFrom) else [one.name for one in inner.names]
-            for name in named:
-                ours = relative or self._is_ours(getattr(imports(name, function.__globals__), "__file__", "") or "")
-                if ours:
-                    message = f"a function imports '{name or '.'}' of the project when it is called"
-                    raise Misuse(message, "import it at the top of the file")
+            names = [one.name for one in inner.names]
+            given = (function.__globals__, None, tuple(names))
+            try:
+                if isinstance(inner, ast.ImportFrom):
+                    module = imports(inner.module or "", *given, inner.level)
+                    bound = {one.asname or one.name: getattr(module, one.name, None) for one in inner.names}
+                    if not self._is_our_module(module):
+                        bound = {name: _plainly_installed(name, value) for name, value in bound.items()}
+                        bound = {name: value for name, value in bound.items() if self._is_our_module(value)}
+                else:
+                    bound = {}
+                    for one in inner.names:
+                        leaf = imports(one.name, function.__globals__, None, ("__name__",) if one.asname else ())
+                        bound[one.asname or one.name.partition(".")[0]] = _plainly_installed(one.name, leaf)
+                    bound = {name: value for name, value in bound.items() if self._is_our_module(value)}
+            except ImportError:  # the function may do without
+                continue
+            found |= bound
+        again = _assigned(node) & found.keys()
+        if again:
+            name = min(again)
+            raise Misuse(f"a function both imports and assigns '{name}'", "give one of the two another name")
+        return found
+
+    def _is_our_module(self, value: Any) -> bool:
+        """Whether a value is a module of the project; a folder without __init__.py is one without a file."""
+        if not isinstance(value, types.ModuleType):
+            return False
+        file = getattr(value, "__file__", None)
+        return self._is_ours(file) if file else value.__name__.startswith(PREFIX)
 
     def _resolve(self, path: tuple[str, ...], captured: dict[str, Any], known: dict[str, Any]) -> Any:
         """Return the meaning of a dotted name: modules are followed to what is taken from them."""
@@ -101,21 +132,20 @@ class _Meaning:
         elif name in known:
             value = known[name]
         elif hasattr(builtins, name):
-            return ["builtin", name]
+            return ["builtin", _plainly_installed(name, getattr(builtins, name)) and name]
         else:
             return ["unknown", name]  # fails when it runs, or is assigned by then
-        while (
-            attributes and isinstance(value, types.ModuleType) and self._is_ours(getattr(value, "__file__", "") or "")
-        ):
+        while attributes and (self._is_our_module(value) or value is importlib):
             attribute = attributes.pop(0)
             if not hasattr(value, attribute):
                 return ["unknown", ".".join(path)]
             value = getattr(value, attribute)
-        if isinstance(value, types.ModuleType) and self._is_ours(getattr(value, "__file__", "") or ""):
+        if self._is_our_module(value):
             raise Misuse(f"a function uses the module '{name}' as a value", f"name what it takes from it: {name}.…")
         return self._of_value(value)
 
     def _of_value(self, value: Any) -> Any:
+        _plainly_installed("", value)
         if isinstance(value, enum.Enum):
             return ["enum", type(value).__qualname__, value.name, repr(value.value)]
         if isinstance(value, _PLAIN):
@@ -155,6 +185,25 @@ class _Meaning:
             return ["installed", module, name, _version(str(module))]
         message = f"a function uses a value of type {type(value).__name__}, whose content cannot be compared"
         raise Misuse(message, "make it of plain values (numbers, texts, lists, dicts), or make it inside the function")
+
+
+_IMPORTERS = (importlib.import_module, importlib.reload, importlib.__import__, builtins.__import__)
+
+
+def _plainly_installed(name: str, value: Any) -> Any:
+    """Return a value, unless it is one by which a function would import what nobody can see. Raises `Misuse`."""
+    if any(value is one for one in _IMPORTERS) or (value is importlib and name == "importlib"):
+        message = "a function imports modules by names that are known only when it is called"
+        raise Misuse(message, "write an import statement, at the top of the file or in the function")
+    return value
+
+
+def _assigned(node: ast.AST) -> set[str]:
+    """Return the names that are bound otherwise than by import in a function or inside it."""
+    found = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    found |= {one.arg for one in ast.walk(node) if isinstance(one, ast.arg)}
+    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return found | {one.name for one in ast.walk(node) if isinstance(one, definitions) and one is not node}
 
 
 _RENAMED = ((ast.Name, "id"), (ast.arg, "arg"), (ast.FunctionDef, "name"), (ast.AsyncFunctionDef, "name"))
