@@ -59,7 +59,8 @@ class DeclaredFunction:
     """A function of the project that the engine can call, as its file declares it.
 
     file: where its code is. signature: parameters, the result, then an aggregate's state, as a serialised Arrow schema.
-    digest: of all that decides what it computes. any_order: see `RegisteredFunction`.
+    digest: of all that decides what it computes. any_order: see `RegisteredFunction`. advice: what it
+    could be instead, and what to do.
     """
 
     name: str
@@ -72,6 +73,7 @@ class DeclaredFunction:
     volatility: str
     any_order: bool
     digest: str
+    advice: tuple[str, str] | None
 
     def for_engine(self, call: Callable[..., Any] | None = None) -> EngineFunction:
         """Return it as the engine is given it. call: left out where it is only planned with."""
@@ -268,6 +270,7 @@ class PythonFiles:
 
         import pyarrow as pa
 
+        from rules.python.advising import advice
         from rules.python.meaning import digest_of_function
 
         types = [*function.inputs, function.output, *function.state]
@@ -293,6 +296,7 @@ class PythonFiles:
             "signature": base64.b64encode(signature.serialize().to_pybytes()).decode(),
             "volatility": function.volatility,
             "any_order": function.any_order,
+            "advice": advice(function),
             "digest": fingerprint({**facts, "volatility": function.volatility}),
         }
 

@@ -52,7 +52,7 @@ class _Meaning:
         if id(function) in self._met:
             return ["met", self._met[id(function)]]
         self._met[id(function)] = len(self._met)
-        node, lines = _definition(function.__code__)
+        node, lines = definition(function.__code__)
         scope = symtable.symtable("".join(lines), function.__code__.co_filename, "exec")
         local = _local_names(scope, node)
         tree = _Tree(local - _fixed_names(node))
@@ -240,7 +240,7 @@ class _Tree:
         return value
 
 
-def _definition(code: types.CodeType) -> tuple[ast.AST, list[str]]:
+def definition(code: types.CodeType) -> tuple[ast.AST, list[str]]:
     """Return the node that a function was made of, and the lines of its file."""
     linecache.checkcache(code.co_filename)
     lines = linecache.getlines(code.co_filename)
