@@ -16,6 +16,7 @@ import importlib
 import linecache
 import re
 import symtable
+import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -182,7 +183,7 @@ class _Meaning:
             getattr(value, "__qualname__", getattr(value, "__name__", None)),
         )
         if module is not None and name is not None and not self._is_ours(_file_of(value)):
-            return ["installed", module, name, _version(str(module))]
+            return ["installed", _public(str(module)), name, _version(str(module))]
         message = f"a function uses a value of type {type(value).__name__}, whose content cannot be compared"
         raise Misuse(message, "make it of plain values (numbers, texts, lists, dicts), or make it inside the function")
 
@@ -316,8 +317,6 @@ def _paths(node: ast.AST, local: set[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _file_of(value: Any) -> str:
-    import sys
-
     module = sys.modules.get(str(getattr(value, "__module__", "")))
     return str(getattr(module, "__file__", "") or "")
 
@@ -339,8 +338,13 @@ def _counts(name: str, item: Any) -> bool:
     return name not in skipped and not isinstance(item, types.GetSetDescriptorType | types.MemberDescriptorType)
 
 
-def _version(module: str) -> str:
-    import sys
+def _public(module: str) -> str:
+    """Return the name of a module of the standard library without its private parts, which differ between Pythons."""
+    first, *parts = module.split(".")
+    kept = parts if first not in sys.stdlib_module_names else [part for part in parts if not part.startswith("_")]
+    return ".".join([first, *kept])
 
+
+def _version(module: str) -> str:
     found = sys.modules.get(module.partition(".")[0])
     return str(getattr(found, "__version__", ""))
