@@ -160,6 +160,22 @@ class _Compiler(DataFusionCompiler):  # type: ignore[misc] # Ibis ships no types
         """array_min(x)."""
         return self.f.array_min(arg)
 
+    def visit_ArrayIndex(self, op: Any, *, arg: Any, index: Any) -> Any:  # noqa: N802
+        """X[3], where Ibis computes the 3."""
+        if _is_natural(op.index):
+            return exp.Bracket(this=arg, expressions=[exp.Literal.number(op.index.value + 1)])
+        return super().visit_ArrayIndex(op, arg=arg, index=index)
+
+    def visit_Substring(self, op: Any, *, arg: Any, start: Any, length: Any) -> Any:  # noqa: N802
+        """substr(x, 3, 2), where Ibis asks whether the 3 is negative."""
+        if _is_natural(op.start):
+            return self.f.anon.substr(arg, op.start.value + 1, *([] if length is None else [length]))
+        return super().visit_Substring(op, arg=arg, start=start, length=length)
+
+
+def _is_natural(op: Any) -> bool:
+    return isinstance(op, ops.Literal) and op.value is not None and op.value >= 0
+
 
 def _enclosed(operand: exp.Expr) -> exp.Expr:
     return exp.Paren(this=operand) if isinstance(operand, exp.Binary) else operand
