@@ -36,7 +36,7 @@ def advice(function: RegisteredFunction) -> tuple[str, str] | None:
     node, _ = definition(function.function.__code__)
     if not isinstance(node, ast.FunctionDef):
         return None
-    names = [one.arg for one in node.args.args]
+    names = [one.arg for one in (*node.args.posonlyargs, *node.args.args)]
     types = dict(zip(names, function.inputs, strict=True))
     value = _value(node, names)
     hidden = {*names, *function.function.__globals__}
