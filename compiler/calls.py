@@ -1,9 +1,6 @@
-"""Look at the functions that a rule calls: those of the project become the engine's, unknown ones are refused."""
+"""Refuse calls of functions that nobody has, or that give another value in each run."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sqlglot import exp
 
@@ -11,36 +8,6 @@ from compiler import functions
 from compiler.errors import SqlError
 from compiler.positions import located
 from compiler.tree import find_all
-
-
-@dataclass(frozen=True)
-class OwnFunction:
-    """A scalar function of the project. parameters: their number; digest: of all that decides what it computes."""
-
-    name: str
-    parameters: int
-    volatility: str
-    digest: str
-
-
-def with_own_calls(query: exp.Query, own: Mapping[str, OwnFunction]) -> exp.Query:
-    """Make calls of the project's functions what calls of the engine's are. Raises `SqlError`."""
-
-    def own_call(node: exp.Expr) -> exp.Expr:
-        function = own.get(str(node.name).lower()) if isinstance(node, exp.Anonymous) else None
-        if function is None:
-            return node
-        if len(node.expressions) != function.parameters:
-            takes, given = function.parameters, len(node.expressions)
-            message = f"'{function.name}' takes {takes} argument{'' if takes == 1 else 's'}, not {given}"
-            raise located(node, message, code="arguments")
-        call = functions.ScalarFunction(this=function.name, expressions=node.expressions)
-        call.meta.update(node.meta)
-        return call
-
-    result = query.transform(own_call, copy=False) if own else query
-    assert isinstance(result, exp.Query)
-    return result
 
 
 def require_known_functions(query: exp.Expr) -> None:

@@ -16,7 +16,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError
 
 from compiler import functions
-from compiler.calls import OwnFunction, require_known_functions, volatile_error, with_own_calls
+from compiler.calls import require_known_functions, volatile_error
 from compiler.canonical import canonical
 from compiler.deep import with_deep_stack
 from compiler.depth import require_depth
@@ -27,9 +27,9 @@ from compiler.errors import SqlError
 from compiler.executed import has_open_order, in_canonical_order, mirror_right_joins
 from compiler.explain import explained
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
-from compiler.functions import ScalarFunction
 from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
+from compiler.own import CALLS, OwnFunction, with_own_calls
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
@@ -168,8 +168,8 @@ class Compiler:
     def _own_functions(self) -> AbstractContextManager[None]:
         return functions.declared(
             {
-                name: functions.Function(name, frozenset({"scalar"}), function.volatility)
-                for name, function in self.own.items()
+                name: functions.Function(name, frozenset({one.shape}), one.volatility, one.any_order)
+                for name, one in self.own.items()
             }
         )
 
@@ -226,7 +226,7 @@ class Compiler:
         )
         facts = traits(tree, types)
         encoded = encode(tree)
-        called = {call.name for call in executed.find_all(ScalarFunction)}
+        called = {call.name for call in executed.find_all(*CALLS.values())}
         parts = self._parts(encoded, names, options, facts)
         used = {name: function.digest for name, function in sorted(self.own.items()) if name in called}
         if used:

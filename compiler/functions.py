@@ -37,12 +37,13 @@ class Function:
     """A function of the engine.
 
     kinds: any of scalar, aggregate, window, table. volatility: immutable; stable (one value within a query, another in
-    the next run); volatile.
+    the next run); volatile. any_order: of an aggregate of the project, whether the order of rows shows in no value.
     """
 
     name: str
     kinds: frozenset[str]
     volatility: str
+    any_order: bool = True
 
 
 # Typed nodes that the dialect makes, because SQLGlot's own passes make them too. Everything else keeps its name.
@@ -153,7 +154,7 @@ def is_order_dependent(node: exp.Expr) -> bool:
         return False
     if isinstance(node, exp.AggFunc):
         known = lookup(name)
-        if known is not None and name not in _ORDER_DEPENDENT_AGGREGATES:
+        if known is not None and known.any_order and name not in _ORDER_DEPENDENT_AGGREGATES:
             return False
         return not _orders_by_its_arguments(node)
     return name in _ORDER_DEPENDENT_WINDOWS

@@ -29,8 +29,8 @@ _BOUNDS = ("kind", "start", "end", "start_side", "end_side")
 
 
 def adopted(tree: exp.Expr) -> exp.Query:
-    """Return Ibis's tree in the nodes of our dialect; `tree` is consumed. Raises `SqlError`."""
-    return check(_adopt(tree))
+    """Return Ibis's tree in the nodes of our dialect. Raises `SqlError`."""
+    return check(_adopt(tree.copy()))  # Ibis lets one node stand in several places
 
 
 def _adopt(node: exp.Expr) -> exp.Expr:

@@ -29,6 +29,7 @@ from rules.load import COMPILER, Rule, RuleSet, load_rules, rule_files
 from rules.load import Check as DataCheck
 from rules.places import closest, key_places
 from rules.project import Project, read_text
+from rules.python.files import DeclaredFunction
 from rules.roots import FILE
 from rules.sources.contents import Sources
 from rules.sources.known import KnownSchemas
@@ -69,6 +70,8 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     for error in (*misnamed, *dict.fromkeys(wrong)):
         _record_error(work, error)
     work.functions = frozenset(loaded.functions)
+    for function in loaded.functions.values():
+        _advise(work, function)
     names = (*project.sources, *loaded.rules)
     resolve = make_resolver(names)
     dag, circular = _dag(work, rules, resolve)
@@ -238,6 +241,19 @@ def _wrong_options(text: str, rule: Rule, columns: tuple[Column, ...] | None, li
     for error in errors:
         error.line, error.column = where.line, where.column
     return [of_error(error, lines) for error in errors]
+
+
+def _advise(work: Checking, function: DeclaredFunction) -> None:
+    """Report a function that could be a faster one; one that is declared in no rule file is nobody's to check."""
+    if function.advice is None or function.file not in work.records:
+        return
+    text = read_text(work.project.root / function.file, function.file)
+    lines = Lines(text)
+    start = lines.offset(function.line, 1)
+    message, hint = function.advice
+    found = Found("R022", start, start + len(lines.line(function.line)), message, hint)
+    work.records[function.file]["found"].append(lines.finding(function.file, found).to_record())
+    work.records[function.file]["marks"] = [mark.to_record() for mark in suppressions(text, toml=True)]
 
 
 def _record_error(work: Checking, error: UserError) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlglot.expressions import Query
 
 from cache.records import Product
-from compiler.calls import OwnFunction
 from compiler.compile import Compiler, EngineIdentity, Options
 from compiler.edges import from_record
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
+from compiler.own import OwnFunction
 from compiler.qualify import InputSchemas
 from compiler.schema import Schema
 from graph.node import Node
@@ -194,10 +194,10 @@ class Work:
                 self._schemas,
                 self.project.variables,
                 self.identity,
-                LazyPlanner(self.profile, self.learn, {name: one.types for name, one in self._functions.items()}),
+                LazyPlanner(self.profile, self.learn, self._functions.values()),
                 self._known,
                 {
-                    name: OwnFunction(name, len(one.types) - 1, one.volatility, one.digest)
+                    name: OwnFunction(name, one.parameters, one.volatility, one.digest, one.shape, one.any_order)
                     for name, one in self._functions.items()
                 },
             )
@@ -281,9 +281,9 @@ class LazyPlanner:
         self,
         profile: Profile,
         remember: Callable[[str, Schema], None],
-        functions: Mapping[str, Sequence[Any]] | None = None,
+        functions: Iterable[DeclaredFunction] = (),
     ) -> None:
-        """functions: of the project, as the types of their parameters and last of their result."""
+        """functions: of the project."""
         self.profile = profile
         self._remember = remember
         self._functions = functions
@@ -294,7 +294,8 @@ class LazyPlanner:
         if self._planner is None:
             from rules.engine.planner import EnginePlanner
 
-            self._planner = EnginePlanner(self.profile, self._remember, self._functions)
+            planned = [one.for_engine() for one in self._functions]
+            self._planner = EnginePlanner(self.profile, self._remember, planned)
         schema: Schema = self._planner.plan_schema(sql, inputs, key)
         return schema
 

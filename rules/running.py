@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from cache.records import Artifact
 from rules import evidence
-from rules.engine.execute import EngineFunction, EngineInput, Executed, execute
+from rules.engine.execute import EngineInput, Executed, execute
+from rules.engine.own import EngineFunction
 from rules.engine.session import EngineError
 from rules.errors import FAILED, UserError, Where
 from rules.memos import CompiledRule, load_body
 from rules.wiring import make_resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-
-    import pyarrow as pa
+    from typing import Any
 
     from rules.profiles import Profile
     from rules.python.files import DeclaredFunction, PythonFiles
@@ -108,14 +108,17 @@ class Runner:
         declared = self.functions[name]
         function = self.python.function(declared)
 
-        def call(*arrays: pa.Array) -> pa.Array:
-            try:
-                return function.over_arrays(*arrays)
-            except Exception as error:
-                faults.append(self.python.located(error, declared.file, declared.line))
-                raise
+        def noting(work: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any) -> Any:
+                try:
+                    return work(*arguments)
+                except Exception as error:
+                    faults.append(self.python.located(error, declared.file, declared.line))
+                    raise
 
-        return EngineFunction(name, function.inputs, function.output, function.volatility, call)
+            return call
+
+        return declared.for_engine(function.for_engine(noting))
 
 
 def adopted(store: Store, executed: Executed, target: Path) -> Artifact:

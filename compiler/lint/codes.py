@@ -46,6 +46,7 @@ CODES: tuple[Code, ...] = (
     Code("R019", "unused-suppression", "a suppression comment that suppresses nothing", fixable=True),
     Code("R020", "unknown-variable", "a $variable that rules.toml does not declare", always=True),
     Code("R021", "unknown-function", "a function that the engine does not have", always=True),
+    Code("R022", "slow-function", "a function in Python that the engine has faster"),
     Code("R900", "syntax-error", "text that is not one readable query", always=True),
     Code("R901", "unsupported", "SQL that the engine cannot run, or would misread", always=True),
     Code("R902", "invalid-rule", "a rule that cannot be compiled for another reason", always=True),

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datafusion import DataFrame, ParquetWriterOptions, SessionContext, col, udf
+from datafusion import DataFrame, ParquetWriterOptions, SessionContext, col
 
 from cache.bags import bag_digest
 from cache.digests import TableDigest, TableDigester
 from cache.levels import type_name
 from compiler.schema import Schema
+from rules.engine.own import EngineFunction, register
 from rules.engine.session import EngineError, clean_message, make_session, qualified_name
 from rules.engine.types import storable_schema, stored_schema, to_arrow
 from rules.profiles import Profile
@@ -43,17 +44,6 @@ class EngineInput:
     files: tuple[Path, ...]
     schema: Schema
     columns: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class EngineFunction:
-    """A function of the project as the engine calls it: with an array for each parameter, for an array."""
-
-    name: str
-    inputs: tuple[pa.DataType, ...]
-    output: pa.DataType
-    volatility: str
-    call: Callable[..., pa.Array]
 
 
 @dataclass(frozen=True)
@@ -102,8 +92,7 @@ def open_frame(
 ) -> DataFrame:
     """Plan `sql` in a session of its own. `scratch`: a folder for links. Raises what the engine raises."""
     session = make_session(profile)
-    for one in functions:
-        session.register_udf(udf(one.call, list(one.inputs), one.output, one.volatility, one.name))
+    register(session, functions)
     for entry in inputs:
         _register(session, entry, scratch)
     return session.sql(sql)

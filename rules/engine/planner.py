@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pyarrow as pa
-from datafusion import udf
 
 from cache.levels import UnsupportedTypeError
 from compiler.errors import SqlError
 from compiler.schema import Schema
+from rules.engine.own import EngineFunction, register
 from rules.engine.session import clean_message, make_session, qualified_name
 from rules.engine.types import storable_schema, to_arrow, to_schema
 from rules.profiles import Profile
@@ -22,13 +23,12 @@ class EnginePlanner:
         self,
         profile: Profile,
         remember: Callable[[str, Schema], None],
-        functions: Mapping[str, Sequence[pa.DataType]] | None = None,
+        functions: Iterable[EngineFunction] = (),
     ) -> None:
-        """functions: of the project, as the types of their parameters and last of their result."""
+        """functions: of the project."""
         self._session = make_session(profile)
-        for name, types in (functions or {}).items():
-            # Volatile, so that planning never calls it.
-            self._session.register_udf(udf(_not_called, list(types[:-1]), types[-1], "volatile", name))
+        # Volatile, so that planning never calls them.
+        register(self._session, [replace(one, volatility="volatile") for one in functions])
         self._remember = remember
 
     def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
@@ -56,10 +56,6 @@ class EnginePlanner:
                 self._session.deregister_table(qualified_name(name))
         self._remember(key, schema)
         return schema
-
-
-def _not_called(*_: pa.Array) -> pa.Array:
-    raise AssertionError("planning calls no function")
 
 
 def _rest(error: UnsupportedTypeError) -> str:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.sql import SQLBackend
 from ibis.expr.types import Scalar, Table
+from pyarrow import csv
 from sqlglot import exp
 
 from compiler.dialect import parse, render
@@ -24,12 +25,15 @@ from compiler.errors import SqlError
 from compiler.ibis_compiler import ENGINE_COMPILER, engine_tree
 from compiler.resolve import INPUT_DB
 from compiler.schema import Schema
+from rules.arrow import plain_type
 from rules.engine.execute import EngineInput, open_frame
 from rules.engine.session import clean_message
 from rules.engine.types import to_schema
 from rules.errors import FAILED, UserError
 from rules.profiles import PROFILES
+from rules.python.faults import Misuse
 from rules.python.schemas import ibis_schema
+from rules.python.series import require_pandas
 from rules.roots import DEFAULT_PROFILE
 
 
@@ -91,8 +95,30 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
 
     def execute(self, expr: Any, /, *, params: Any = None, limit: Any = None, **_: Any) -> Any:
         """Execute; return a pandas object (which takes pandas), or a Python value for a scalar. Raises `UserError`."""
+        if not isinstance(expr, Scalar):
+            _require_pandas()
         found = self.to_pyarrow(expr, params=params, limit=limit)
         return found.as_py() if isinstance(found, pa.Scalar) else found.to_pandas()
+
+    def to_pandas_batches(self, expr: Any, /, *, params: Any = None, limit: Any = None, **_: Any) -> Iterator[Any]:
+        """Execute; yield a pandas DataFrame for each batch. Raises `UserError`."""
+        _require_pandas()
+        for batch in self.to_pyarrow_batches(expr, params=params, limit=limit):
+            yield batch.to_pandas()
+
+    def to_parquet(self, expr: Any, /, path: str | Path, *, params: Any = None, **options: Any) -> None:
+        """Execute, writing to a Parquet file. options: of `pyarrow.parquet.ParquetWriter`. Raises `UserError`."""
+        batches = self.to_pyarrow_batches(expr, params=params)
+        with pq.ParquetWriter(path, batches.schema, **options) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+
+    def to_csv(self, expr: Any, /, path: str | Path, *, params: Any = None, **options: Any) -> None:
+        """Execute, writing to a CSV file. options: of `pyarrow.csv.WriteOptions`. Raises `UserError`."""
+        batches = self.to_pyarrow_batches(expr, params=params)
+        with csv.CSVWriter(path, batches.schema, write_options=csv.WriteOptions(**options)) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
 
     def _get_schema_using_query(self, query: str) -> sch.Schema:
         return ibis_schema(self._stream(parse(query)).schema)
@@ -122,7 +148,7 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
         except Exception as error:  # the engine raises ValueError, plain Exception and more
             raise UserError(clean_message(error), code="execution", exit_code=FAILED) from error
         # What the engine announces and what it hands over differ in which columns it takes for never NULL.
-        schema = pa.schema([field.with_nullable(nullable=True) for field in frame.schema()])
+        schema = pa.schema([pa.field(field.name, plain_type(field.type)) for field in frame.schema()])
         return pa.RecordBatchReader.from_batches(schema, _batches(stream, schema))
 
     def _input(self, name: str) -> EngineInput:
@@ -137,6 +163,13 @@ def _batches(stream: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
             yield batch.to_pyarrow().cast(schema)
     except Exception as error:  # the engine raises plain Exception for whatever goes wrong at run time
         raise UserError(clean_message(error), code="execution", exit_code=FAILED) from error
+
+
+def _require_pandas() -> None:
+    try:
+        require_pandas("ask for Arrow: .to_pyarrow()")
+    except Misuse as error:
+        raise UserError(error.message, code="pandas", hint=error.hint) from None
 
 
 def _limited(expr: Any, limit: Any) -> Any:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from cache.index import Index
+    from compiler.own import Shape
     from compiler.schema import Schema
+    from rules.engine.own import EngineFunction
     from rules.files import FileDigests
     from rules.project import Project, Value
     from rules.python.declaring import PythonRule, Recording
@@ -56,24 +58,32 @@ class Declared:
 class DeclaredFunction:
     """A function of the project that the engine can call, as its file declares it.
 
-    file: where its code is. signature: parameters, then the result, as a serialised Arrow schema. digest: of all that
-    decides what it computes.
+    file: where its code is. signature: parameters, the result, then an aggregate's state, as a serialised Arrow schema.
+    digest: of all that decides what it computes. any_order: see `RegisteredFunction`. advice: what it
+    could be instead, and what to do.
     """
 
     name: str
     path: str
     file: str
     line: int
+    shape: Shape
+    parameters: int
     signature: bytes
     volatility: str
+    any_order: bool
     digest: str
+    advice: tuple[str, str] | None
 
-    @property
-    def types(self) -> list[Any]:
-        """The Arrow types of its parameters, and last that of its result."""
+    def for_engine(self, call: Callable[..., Any] | None = None) -> EngineFunction:
+        """Return it as the engine is given it. call: left out where it is only planned with."""
         import pyarrow as pa
 
-        return list(pa.ipc.read_schema(pa.py_buffer(self.signature)).types)
+        from rules.engine.own import EngineFunction, planned_only
+
+        types = tuple(pa.ipc.read_schema(pa.py_buffer(self.signature)).types)
+        inputs, output, state = types[: self.parameters], types[self.parameters], types[self.parameters + 1 :]
+        return EngineFunction(self.name, self.shape, inputs, output, self.volatility, call or planned_only, state)
 
 
 class PythonFiles:
@@ -100,8 +110,8 @@ class PythonFiles:
             self._import(path)
             record = self._remember(path)
         functions = [
-            DeclaredFunction(name, path, file, line, base64.b64decode(signature), volatility, digest)
-            for name, file, line, signature, volatility, digest in record["functions"]
+            DeclaredFunction(**{**one, "signature": base64.b64decode(one["signature"])}, path=path)
+            for one in record["functions"]
         ]
         return _declared(record), functions
 
@@ -198,6 +208,16 @@ class PythonFiles:
     def _remember(self, path: str) -> dict[str, Any]:
         """Remember what a file declares and imports."""
         assert self._modules is not None
+        # Telling what a function means imports what it will import.
+        rules = [
+            [rule.name, rule.line, list(rule.inputs), msgspec.to_builtins(rule.options), self._streams(rule, path)]
+            for rule in self._rules[path].values()
+        ]
+        functions: dict[str, list[dict[str, Any]]] = {}
+        while missing := sorted(self._modules.traced(path).files & self._recordings.keys() - functions.keys()):
+            functions |= {
+                file: [self._described(one, file) for one in self._recordings[file].functions] for file in missing
+            }
         traced = self._modules.traced(path)
         self._files.absent |= traced.absent
         record: dict[str, Any] = {
@@ -209,17 +229,9 @@ class PythonFiles:
                 for one in sorted(traced.files)
                 for name, value in sorted(self._variables.get(one, {}).items())
             },
-            "rules": [
-                [rule.name, rule.line, list(rule.inputs), msgspec.to_builtins(rule.options), self._streams(rule, path)]
-                for rule in self._rules[path].values()
-            ],
+            "rules": rules,
+            "functions": [one for _, described in sorted(functions.items()) for one in described],
         }
-        record["functions"] = [
-            [one.name, file, one.line, *self._described(one, file)]
-            for file in sorted(traced.files)
-            if file in self._recordings
-            for one in self._recordings[file].functions
-        ]
         names = {"names": [rule.name for rule in self._rules[path].values()]}
         self._index.remember("parsed", {self._memo(path): record, f"python names {path}": names})
         return record
@@ -235,7 +247,7 @@ class PythonFiles:
         schema = pa.schema(list(rule.streams.output))
         try:
             code = digest_of_function(rule.function, self._is_ours)
-        except Misuse as error:
+        except Exception as error:
             raise located(error, self._root, path, rule.line) from error
         return {
             "output": base64.b64encode(schema.serialize().to_pybytes()).decode(),
@@ -252,23 +264,41 @@ class PythonFiles:
                 self._import(path)
             return self._rules[path][name]
 
-    def _described(self, function: RegisteredFunction, file: str) -> tuple[str, str, str]:
-        """Return the signature, volatility and digest of a function. Raises `UserError`."""
+    def _described(self, function: RegisteredFunction, file: str) -> dict[str, Any]:
+        """Return what is remembered of a function. Raises `UserError`."""
+        from importlib.metadata import version
+
         import pyarrow as pa
 
+        from rules.python.advising import advice
         from rules.python.meaning import digest_of_function
 
-        types = [*function.inputs, function.output]
+        types = [*function.inputs, function.output, *function.state]
         signature = pa.schema([pa.field(str(number), kind) for number, kind in enumerate(types)])
         try:
             code = digest_of_function(function.function, self._is_ours)
-        except Misuse as error:
+        except Exception as error:
             raise located(error, self._root, file, function.line) from error
-        facts = {"code": code, "kind": function.kind, "types": [str(kind) for kind in types]}
+        facts: dict[str, Any] = {"code": code, "kind": function.kind, "types": [str(kind) for kind in types]}
         if function.kind != "python":
             facts["pyarrow"] = pa.__version__
-        digest = fingerprint({**facts, "volatility": function.volatility})
-        return base64.b64encode(signature.serialize().to_pybytes()).decode(), function.volatility, digest
+        if function.kind == "pandas":
+            facts["pandas"] = version("pandas")
+        if function.shape == "aggregate":
+            facts["state"] = len(function.state)
+            facts["any_order"] = function.any_order
+        return {
+            "name": function.name,
+            "file": file,
+            "line": function.line,
+            "shape": function.shape,
+            "parameters": len(function.inputs),
+            "signature": base64.b64encode(signature.serialize().to_pybytes()).decode(),
+            "volatility": function.volatility,
+            "any_order": function.any_order,
+            "advice": advice(function),
+            "digest": fingerprint({**facts, "volatility": function.volatility}),
+        }
 
     def _is_ours(self, file: str) -> bool:
         return shown_path(file, self._root) is not None

@@ -11,19 +11,22 @@ A function is called like any other from Ibis expressions, and by its name from 
 from __future__ import annotations
 
 import datetime
-import importlib.util
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from compiler import functions as engine_functions
+from rules.python.aggregates import Accumulating, Noting, require_methods
 from rules.python.declaring import current_recording
 from rules.python.faults import Misuse
+from rules.python.series import over_series, require_pandas
 
-Kind = Literal["builtin", "pyarrow", "pandas", "python"]
+Kind = Literal["builtin", "pyarrow", "pandas", "python", "agg", "window"]
+Shape = Literal["scalar", "aggregate", "window"]
 Volatility = Literal["immutable", "volatile"]
 _TYPES: dict[Any, pa.DataType] = {
     bool: pa.bool_(),
@@ -36,39 +39,60 @@ _TYPES: dict[Any, pa.DataType] = {
 }
 
 
+@dataclass(frozen=True)
+class Signature:
+    """Arrow types: of the parameters, of the result, of an aggregate's state."""
+
+    inputs: tuple[pa.DataType, ...]
+    output: pa.DataType
+    state: tuple[pa.DataType, ...] = ()
+
+
 class RegisteredFunction:
-    """A Python function that the engine can call. Called with Ibis values it is an expression, else the function."""
+    """A Python function that the engine can call. Called with Ibis values it is an expression, else the function.
+
+    any_order: of an aggregate, whether the order in which rows come never shows in its value.
+    """
 
     def __init__(
         self,
-        function: types.FunctionType,
+        function: types.FunctionType | type,
         kind: Kind,
+        shape: Shape,
         name: str,
-        inputs: Sequence[pa.DataType],
-        output: pa.DataType,
+        signature: Signature,
         volatility: Volatility,
+        *,
+        any_order: bool,
     ) -> None:
         self.function = function
         self.kind: Kind = kind
+        self.shape: Shape = shape
         self.name = name
-        self.inputs = tuple(inputs)
-        self.output = output
+        self.inputs, self.output, self.state = signature.inputs, signature.output, signature.state
         self.volatility: Volatility = volatility
-        self.line = function.__code__.co_firstlineno
+        self.any_order = any_order
+        self.line = _first_line(function)
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
         self._ibis: Any = None
 
-    def __call__(self, *arguments: Any) -> Any:
-        """Return an Ibis expression, or the function's value."""
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Return an Ibis expression, or the function's value. named: `where`, of an aggregate in Ibis."""
         import ibis
 
         if any(isinstance(one, ibis.expr.types.Value | ibis.Deferred) for one in arguments):
-            return self._expression()(*arguments)
-        return self.function(*arguments)
+            return self._expression()(*arguments, **named)
+        return self.function(*arguments, **named)
 
     def __repr__(self) -> str:
         return f"<{self.kind} function {self.name}({', '.join(map(str, self.inputs))}) -> {self.output}>"
+
+    def for_engine(self, noting: Noting) -> Callable[..., Any]:
+        """Return what the engine calls, see `rules.engine.own`. noting: is put around what runs the project's code."""
+        if self.shape == "aggregate":
+            return lambda: Accumulating(self, noting)
+        return noting(self.over_arrays)
 
     def over_arrays(self, *arrays: pa.Array) -> pa.Array:
         """Return what the engine asks for: one array for those of a batch."""
@@ -76,8 +100,7 @@ class RegisteredFunction:
             rows = zip(*(array.to_pylist() for array in arrays), strict=True)
             return pa.array([self.function(*row) for row in rows], type=self.output)
         if self.kind == "pandas":
-            found = self.function(*(array.to_pandas() for array in arrays))
-            return pa.Array.from_pandas(found, type=self.output)
+            return self._checked(over_series(self.function, self.name, arrays, self.output), len(arrays[0]))
         return self._checked(self.function(*arrays), len(arrays[0]))
 
     def _checked(self, found: Any, rows: int) -> pa.Array:
@@ -100,30 +123,53 @@ class RegisteredFunction:
             signature = (tuple(ibis_type(kind) for kind in self.inputs), ibis_type(self.output))
             # To Ibis it is a function that the engine has, and so it will be.
             stub = _with_parameters(self.name, len(self.inputs))
-            self._ibis = ibis.udf.scalar.builtin(stub, name=self.name, signature=signature)
+            made = ibis.udf.scalar if self.shape == "scalar" else ibis.udf.agg
+            self._ibis = made.builtin(stub, name=self.name, signature=signature)
         return self._ibis
 
 
+class Aggregates:
+    """The decorators of functions of many rows. Called, it is that of a class which accumulates."""
+
+    def __call__(self, accumulator: type | None = None, /, **options: Any) -> Any:
+        """Register an aggregate, see `rules.python.aggregates`.
+
+        state: the types of its state, else those of `state`'s annotation. any_order: whether its value is the same, to
+        the last bit, in whatever order rows come and states are merged; if it is not said, the order of an input's rows
+        is content to the rules that call it.
+        """
+        return _declare("agg", "aggregate", accumulator, **options)
+
+    def builtin(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Name an aggregate of the engine that Ibis lacks; the body is never run."""
+        return _declare("builtin", "aggregate", function, **options)
+
+
 class Ladder:
-    """The decorators, one for each rung."""
+    """The decorators, one for each rung; and those of functions of many rows."""
+
+    agg = Aggregates()
 
     def builtin(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Name a function of the engine that Ibis lacks; the body is never run."""
-        return _declare("builtin", function, **options)
+        return _declare("builtin", "scalar", function, **options)
 
     def pyarrow(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Register a function over `pyarrow.Array`s, one for each parameter, that returns one."""
-        return _declare("pyarrow", function, **options)
+        return _declare("pyarrow", "scalar", function, **options)
 
     def pandas(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-        """Register a function over pandas Series. pandas must be installed."""
-        if importlib.util.find_spec("pandas") is None:
-            raise Misuse("pandas is not installed", "install it, or write the function over arrays: @udf.pyarrow")
-        return _declare("pandas", function, **options)
+        """Register a function over pandas Series of Arrow types, which returns one. pandas must be installed."""
+        require_pandas("write the function over arrays: @udf.pyarrow")
+        return _declare("pandas", "scalar", function, **options)
 
     def python(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Register a function over single values, None for NULL: the slowest rung."""
-        return _declare("python", function, **options)
+        return _declare("python", "scalar", function, **options)
+
+    def window(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Register a function over the arrays of a whole partition, in the order of its OVER, that returns one."""
+        return _declare("window", "window", function, **options)
 
 
 udf = Ladder()
@@ -131,30 +177,41 @@ udf = Ladder()
 
 def _declare(
     kind: Kind,
+    shape: Shape,
     function: Callable[..., Any] | None,
     *,
     name: str | None = None,
     inputs: Sequence[pa.DataType] | None = None,
     output: pa.DataType | None = None,
     volatility: Volatility = "immutable",
+    **more: Any,
 ) -> Any:
     def declare(function: Callable[..., Any]) -> RegisteredFunction:
-        if not isinstance(function, types.FunctionType):
-            raise Misuse(f"@udf.{kind} stands before a function, not {type(function).__name__}")
+        wanted = type if kind == "agg" else types.FunctionType
+        written = f"@udf.{'agg.' if shape == 'aggregate' and kind == 'builtin' else ''}{kind}"
+        if not isinstance(function, wanted):
+            raise Misuse(f"{written} stands before a {_WORDS[wanted]}, not {type(function).__name__}")
+        unknown = sorted(more.keys() - ({"state", "any_order"} if kind == "agg" else set()))
+        if unknown:
+            raise Misuse(f"{written} has no option '{unknown[0]}'")
         called = name if name is not None else function.__name__
         if called != called.lower() or not called.isidentifier():
             raise Misuse(f"'{called}' is no usable name of a function", "the engine takes names in lower case")
         known = engine_functions.lookup(called)
-        if kind == "builtin" and (known is None or "scalar" not in known.kinds):
-            raise Misuse(f"the engine has no function '{called}'", "give it a body: @udf.pyarrow")
+        if kind == "builtin" and (known is None or shape not in known.kinds):
+            raise Misuse(
+                f"the engine has no {'aggregate' if shape == 'aggregate' else 'function'} '{called}'",
+                f"give it a body: @udf.{'agg' if shape == 'aggregate' else 'pyarrow'}",
+            )
         if kind != "builtin" and known is not None:
             raise Misuse(f"the engine has a function '{called}' already", "give yours another name")
         if volatility not in {"immutable", "volatile"}:
             raise Misuse("'volatility' must be 'immutable' or 'volatile'")
-        given, returned = _signature(function, inputs, output)
-        if kind != "builtin" and not given:
+        signature = _signature(function, inputs, output, more.get("state"))
+        if kind != "builtin" and not signature.inputs:
             raise Misuse(f"'{called}' has no parameters, and so would not know how many rows there are")
-        made = RegisteredFunction(function, kind, called, given, returned, volatility)
+        any_order = bool(more.get("any_order", False))
+        made = RegisteredFunction(function, kind, shape, called, signature, volatility, any_order=any_order)
         recording = current_recording()
         if recording is not None and kind != "builtin":
             recording.functions.append(made)
@@ -163,22 +220,51 @@ def _declare(
     return declare if function is None else declare(function)
 
 
+_WORDS: dict[type, str] = {type: "class", types.FunctionType: "function"}
+
+
 def _signature(
-    function: types.FunctionType, inputs: Sequence[pa.DataType] | None, output: pa.DataType | None
-) -> tuple[list[pa.DataType], pa.DataType]:
-    """Return the types of parameters and result: those given, else those of the annotations. Raises `Misuse`."""
-    names = function.__code__.co_varnames[: function.__code__.co_argcount]
+    function: types.FunctionType | type,
+    inputs: Sequence[pa.DataType] | None,
+    output: pa.DataType | None,
+    state: Sequence[pa.DataType] | None,
+) -> Signature:
+    """Return the types that are given, else those of the annotations. Raises `Misuse`."""
+    if isinstance(function, types.FunctionType):
+        given, returned = _types(function, 0, inputs), output or _type(function, "return", _hints(function))
+        return Signature(given, returned)
+    require_methods(function)
+    update, evaluate, kept = (getattr(function, name) for name in ("update", "evaluate", "state"))
+    given, returned = _types(update, 1, inputs), output or _type(evaluate, "return", _hints(evaluate))
+    if state is not None:
+        return Signature(given, returned, tuple(state))
+    parts = typing.get_args(_hints(kept).get("return"))
+    if not parts or ... in parts:
+        hint = "annotate it: def state(self) -> tuple[float, int], or give state=[…] as Arrow types"
+        raise Misuse(f"'{function.__name__}' does not say of what types its state is", hint)
+    return Signature(given, returned, tuple(_type(kept, "return", {"return": part}) for part in parts))
+
+
+def _types(function: types.FunctionType, skipped: int, given: Sequence[pa.DataType] | None) -> tuple[pa.DataType, ...]:
+    """Return the types of the parameters but the first `skipped`. Raises `Misuse`."""
+    names = function.__code__.co_varnames[skipped : function.__code__.co_argcount]
+    if given is None:
+        hints = _hints(function)
+        return tuple(_type(function, name, hints) for name in names)
+    if len(given) != len(names):
+        raise Misuse(f"'{function.__name__}' has {len(names)} parameters, and {len(given)} types are given")
+    return tuple(given)
+
+
+def _hints(function: types.FunctionType) -> dict[str, Any]:
     try:
-        hints = typing.get_type_hints(function)
+        return typing.get_type_hints(function)
     except NameError as error:
         raise Misuse(f"the annotations of '{function.__name__}' cannot be read: {error}") from error
-    found = list(inputs) if inputs is not None else [_type(function, name, hints.get(name)) for name in names]
-    if len(found) != len(names):
-        raise Misuse(f"'{function.__name__}' has {len(names)} parameters, and {len(found)} types are given")
-    return found, output if output is not None else _type(function, "return", hints.get("return"))
 
 
-def _type(function: types.FunctionType, name: str, hint: Any) -> pa.DataType:
+def _type(function: types.FunctionType, name: str, hints: Mapping[str, Any]) -> pa.DataType:
+    hint = hints.get(name)
     options = [one for one in typing.get_args(hint) if one is not type(None)]
     if isinstance(hint, types.UnionType) and len(options) == 1:
         hint = options[0]
@@ -190,6 +276,13 @@ def _type(function: types.FunctionType, name: str, hint: Any) -> pa.DataType:
         hint_text = f"annotate it ({known}), or give inputs=[…] and output=… as Arrow types"
         raise Misuse(f"'{function.__name__}' does not say of what type {of} is", hint_text)
     return _TYPES[hint]
+
+
+def _first_line(function: types.FunctionType | type) -> int:
+    if isinstance(function, types.FunctionType):
+        return function.__code__.co_firstlineno
+    methods = [one for one in vars(function).values() if isinstance(one, types.FunctionType)]
+    return min((one.__code__.co_firstlineno for one in methods), default=1)
 
 
 def _with_parameters(name: str, count: int) -> types.FunctionType:

@@ -27,6 +27,8 @@ import rules
 from rules.python.ordering import HELPER, compile_ordered, ordered
 
 Running = Callable[[str], contextlib.AbstractContextManager[object]]
+PREFIX = "_rules_project_"
+"""How the names of all modules of projects begin."""
 _numbers = itertools.count(1)
 _OURS = frozenset({"rules", "compiler", "cache", "graph"})
 
@@ -48,7 +50,7 @@ class ProjectModules:
         read: gives the bytes of a file, by path relative to the project. running: entered while a file's code runs.
         Both are methods of who holds this.
         """
-        self._importer = _Importer(root, f"_rules_project_{next(_numbers)}", read, running)
+        self._importer = _Importer(root, f"{PREFIX}{next(_numbers)}", read, running)
         weakref.finalize(self, _forget, self._importer.prefix)
 
     def module(self, path: str) -> ModuleType:
@@ -188,7 +190,7 @@ class _Importer:
                 self._absent.setdefault(importer, set()).add(path)
         for place in dict.fromkeys([*beside, ""]):
             path = f"{place}/{top}" if place else top
-            if os.path.isdir(os.path.join(self.root, path)) and (top in _OURS or not _is_installed(top)):
+            if os.path.isdir(os.path.join(self.root, path)) and (top in _OURS or not _is_installed(top, self.root)):
                 return f"{self._package_name(place)}.{name}"
         return None
 
@@ -288,11 +290,15 @@ def _shown(part: str) -> str:
     return part.replace("\u2024", ".").replace("\u2215", "")
 
 
-def _is_installed(top: str) -> bool:
+def _is_installed(top: str, root: str) -> bool:
+    """Whether a name is that of something installed; the project stands on the path while its code runs."""
     try:
-        return importlib.util.find_spec(top) is not None
+        spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         return False
+    if spec is None or spec.origin is not None:
+        return spec is not None
+    return any(os.path.dirname(place) != root for place in spec.submodule_search_locations or ())
 
 
 def _forget(prefix: str) -> None:

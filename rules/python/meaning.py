@@ -12,9 +12,11 @@ import builtins
 import datetime
 import decimal
 import enum
+import importlib
 import linecache
 import re
 import symtable
+import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,6 +27,7 @@ from compiler.fingerprint import fingerprint
 from rules.python.declaring import PythonRule
 from rules.python.faults import Misuse
 from rules.python.functions import RegisteredFunction
+from rules.python.importing import PREFIX
 
 _PLAIN = (
     *(bool, int, float, complex, str, bytes, type(None), type(...), range, decimal.Decimal),
@@ -32,9 +35,11 @@ _PLAIN = (
 )
 
 
-def digest_of_function(function: types.FunctionType, is_ours: Callable[[str], bool]) -> str:
-    """Return the digest of a function. is_ours: whether a file is the project's. Raises `Misuse`."""
-    return fingerprint({"function": _Meaning(is_ours).of_function(function)})
+def digest_of_function(function: types.FunctionType | type, is_ours: Callable[[str], bool]) -> str:
+    """Return the digest of a function or class. is_ours: whether a file is the project's. Raises `Misuse`."""
+    meaning = _Meaning(is_ours)
+    found = meaning.of_class(function) if isinstance(function, type) else meaning.of_function(function)
+    return fingerprint({"function": found})
 
 
 class _Meaning:
@@ -48,15 +53,17 @@ class _Meaning:
         if id(function) in self._met:
             return ["met", self._met[id(function)]]
         self._met[id(function)] = len(self._met)
-        node, lines = _definition(function.__code__)
+        node, lines = definition(function.__code__)
         scope = symtable.symtable("".join(lines), function.__code__.co_filename, "exec")
         local = _local_names(scope, node)
         tree = _Tree(local - _fixed_names(node))
-        self._refuse_inner_imports(node, function)
         captured = {
             name: cell.cell_contents
             for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
         }
+        inner = self._inner_imports(node, function)
+        captured |= inner
+        local -= inner.keys()
         reached = []
         for path in dict.fromkeys(_paths(_undecorated(node), local - captured.keys())):
             value = self._resolve(path, captured, function.__globals__)
@@ -65,20 +72,58 @@ class _Meaning:
         named = {key: self._of_value(value) for key, value in (function.__kwdefaults__ or {}).items()}
         return ["function", tree.dump(_undecorated(node)), reached, defaults, named]
 
-    def _refuse_inner_imports(self, node: ast.AST, function: types.FunctionType) -> None:
-        """Refuse project modules that are imported when the function runs: nobody would know what they held then."""
+    def of_class(self, value: type) -> list[Any]:
+        """Return the meaning of a class without its name. Methods may stand in any order, other members may not."""
+        bases = [self._of_value(base) for base in value.__bases__ if base is not object]
+        members = [(name, item) for name, item in vars(value).items() if _counts(name, item)]
+        methods = sorted(
+            (one for one in members if isinstance(_bare(one[1]), types.FunctionType)), key=lambda one: one[0]
+        )
+        others = [one for one in members if one not in methods]
+        parts = [[name, type(item).__name__, self._of_value(_bare(item))] for name, item in (*others, *methods)]
+        return ["class", bases, parts]
+
+    def _inner_imports(self, node: ast.AST, function: types.FunctionType) -> dict[str, Any]:
+        """Return what import statements inside a function bind to modules of the project, or to what is in them.
+
+        They are imported now, so that whoever remembers this knows their files.
+        """
         space = function.__globals__.get("__builtins__")
         imports = space["__import__"] if isinstance(space, dict) else builtins.__import__
+        found: dict[str, Any] = {}
         for inner in ast.walk(node):
             if not isinstance(inner, ast.Import | ast.ImportFrom):
                 continue
-            relative = isinstance(inner, ast.ImportFrom) and inner.level > 0
-            named = [inner.module or ""] if isinstance(inner, ast.ImportFrom) else [one.name for one in inner.names]
-            for name in named:
-                ours = relative or self._is_ours(getattr(imports(name, function.__globals__), "__file__", "") or "")
-                if ours:
-                    message = f"a function imports '{name or '.'}' of the project when it is called"
-                    raise Misuse(message, "import it at the top of the file")
+            names = [one.name for one in inner.names]
+            given = (function.__globals__, None, tuple(names))
+            try:
+                if isinstance(inner, ast.ImportFrom):
+                    module = imports(inner.module or "", *given, inner.level)
+                    bound = {one.asname or one.name: getattr(module, one.name, None) for one in inner.names}
+                    if not self._is_our_module(module):
+                        bound = {name: _plainly_installed(name, value) for name, value in bound.items()}
+                        bound = {name: value for name, value in bound.items() if self._is_our_module(value)}
+                else:
+                    bound = {}
+                    for one in inner.names:
+                        leaf = imports(one.name, function.__globals__, None, ("__name__",) if one.asname else ())
+                        bound[one.asname or one.name.partition(".")[0]] = _plainly_installed(one.name, leaf)
+                    bound = {name: value for name, value in bound.items() if self._is_our_module(value)}
+            except ImportError:  # the function may do without
+                continue
+            found |= bound
+        again = _assigned(node) & found.keys()
+        if again:
+            name = min(again)
+            raise Misuse(f"a function both imports and assigns '{name}'", "give one of the two another name")
+        return found
+
+    def _is_our_module(self, value: Any) -> bool:
+        """Whether a value is a module of the project; a folder without __init__.py is one without a file."""
+        if not isinstance(value, types.ModuleType):
+            return False
+        file = getattr(value, "__file__", None)
+        return self._is_ours(file) if file else value.__name__.startswith(PREFIX)
 
     def _resolve(self, path: tuple[str, ...], captured: dict[str, Any], known: dict[str, Any]) -> Any:
         """Return the meaning of a dotted name: modules are followed to what is taken from them."""
@@ -88,21 +133,20 @@ class _Meaning:
         elif name in known:
             value = known[name]
         elif hasattr(builtins, name):
-            return ["builtin", name]
+            return ["builtin", _plainly_installed(name, getattr(builtins, name)) and name]
         else:
             return ["unknown", name]  # fails when it runs, or is assigned by then
-        while (
-            attributes and isinstance(value, types.ModuleType) and self._is_ours(getattr(value, "__file__", "") or "")
-        ):
+        while attributes and (self._is_our_module(value) or value is importlib):
             attribute = attributes.pop(0)
             if not hasattr(value, attribute):
                 return ["unknown", ".".join(path)]
             value = getattr(value, attribute)
-        if isinstance(value, types.ModuleType) and self._is_ours(getattr(value, "__file__", "") or ""):
+        if self._is_our_module(value):
             raise Misuse(f"a function uses the module '{name}' as a value", f"name what it takes from it: {name}.…")
         return self._of_value(value)
 
     def _of_value(self, value: Any) -> Any:
+        _plainly_installed("", value)
         if isinstance(value, enum.Enum):
             return ["enum", type(value).__qualname__, value.name, repr(value.value)]
         if isinstance(value, _PLAIN):
@@ -133,17 +177,34 @@ class _Meaning:
         if isinstance(value, types.FunctionType) and self._is_ours(value.__code__.co_filename):
             return self.of_function(value)
         if isinstance(value, type) and self._is_ours(_file_of(value)):
-            bases = [self._of_value(base) for base in value.__bases__ if base is not object]
-            members = [[name, self._of_value(_bare(item))] for name, item in vars(value).items() if _counts(name, item)]
-            return ["class", value.__qualname__, bases, members]
+            return [value.__qualname__, *self.of_class(value)]
         module, name = (
             getattr(value, "__module__", None),
             getattr(value, "__qualname__", getattr(value, "__name__", None)),
         )
         if module is not None and name is not None and not self._is_ours(_file_of(value)):
-            return ["installed", module, name, _version(str(module))]
+            return ["installed", _public(str(module)), name, _version(str(module))]
         message = f"a function uses a value of type {type(value).__name__}, whose content cannot be compared"
         raise Misuse(message, "make it of plain values (numbers, texts, lists, dicts), or make it inside the function")
+
+
+_IMPORTERS = (importlib.import_module, importlib.reload, importlib.__import__, builtins.__import__)
+
+
+def _plainly_installed(name: str, value: Any) -> Any:
+    """Return a value, unless it is one by which a function would import what nobody can see. Raises `Misuse`."""
+    if any(value is one for one in _IMPORTERS) or (value is importlib and name == "importlib"):
+        message = "a function imports modules by names that are known only when it is called"
+        raise Misuse(message, "write an import statement, at the top of the file or in the function")
+    return value
+
+
+def _assigned(node: ast.AST) -> set[str]:
+    """Return the names that are bound otherwise than by import in a function or inside it."""
+    found = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    found |= {one.arg for one in ast.walk(node) if isinstance(one, ast.arg)}
+    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return found | {one.name for one in ast.walk(node) if isinstance(one, definitions) and one is not node}
 
 
 _RENAMED = ((ast.Name, "id"), (ast.arg, "arg"), (ast.FunctionDef, "name"), (ast.AsyncFunctionDef, "name"))
@@ -180,7 +241,7 @@ class _Tree:
         return value
 
 
-def _definition(code: types.CodeType) -> tuple[ast.AST, list[str]]:
+def definition(code: types.CodeType) -> tuple[ast.AST, list[str]]:
     """Return the node that a function was made of, and the lines of its file."""
     linecache.checkcache(code.co_filename)
     lines = linecache.getlines(code.co_filename)
@@ -256,8 +317,6 @@ def _paths(node: ast.AST, local: set[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _file_of(value: Any) -> str:
-    import sys
-
     module = sys.modules.get(str(getattr(value, "__module__", "")))
     return str(getattr(module, "__file__", "") or "")
 
@@ -279,8 +338,13 @@ def _counts(name: str, item: Any) -> bool:
     return name not in skipped and not isinstance(item, types.GetSetDescriptorType | types.MemberDescriptorType)
 
 
-def _version(module: str) -> str:
-    import sys
+def _public(module: str) -> str:
+    """Return the name of a module of the standard library without its private parts, which differ between Pythons."""
+    first, *parts = module.split(".")
+    kept = parts if first not in sys.stdlib_module_names else [part for part in parts if not part.startswith("_")]
+    return ".".join([first, *kept])
 
+
+def _version(module: str) -> str:
     found = sys.modules.get(module.partition(".")[0])
     return str(getattr(found, "__version__", ""))

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from compiler.calls import OwnFunction
 from compiler.compile import Compiled, Compiler, Options
 from compiler.errors import SqlError
 from compiler.functions import ScalarFunction
+from compiler.own import OwnFunction
 from compiler.schema import Schema
 from rules.arrow import plain_type
 from rules.engine.types import storable_schema, to_schema

@@ -208,9 +208,29 @@ WRONG = {
         "'f' has no parameters, and so would not know how many rows there are",
     ),
     "capital": ("@udf.python\ndef F(x: int) -> int: ...", "'F' is no usable name of a function"),
-    "imports late": (
-        "@udf.python\ndef f(x: int) -> int:\n    import weights\n    return weights.FACTOR",
-        "a function imports 'weights' of the project when it is called",
+    "imports by name": (
+        "import importlib as i\n\n@udf.python\ndef f(x: int) -> int:\n    return i.import_module('weights').FACTOR",
+        "a function imports modules by names that are known only when it is called",
+    ),
+    "imports what imports by name": (
+        "@udf.python\ndef f(x: int) -> int:\n    from importlib import import_module as i\n    return i('weights')",
+        "a function imports modules by names that are known only when it is called",
+    ),
+    "imports importlib": (
+        "@udf.python\ndef f(x: int) -> int:\n    import importlib as i\n    return i.import_module('weights').FACTOR",
+        "a function imports modules by names that are known only when it is called",
+    ),
+    "imports by a built-in": (
+        "@udf.python\ndef f(x: int) -> int:\n    return __import__('weights').FACTOR",
+        "a function imports modules by names that are known only when it is called",
+    ),
+    "imports and assigns": (
+        "@udf.python\ndef f(x: int) -> int:\n    import weights\n    weights = 1\n    return weights",
+        "a function both imports and assigns 'weights'",
+    ),
+    "imports what raises": (
+        "@udf.python\ndef f(x: int) -> int:\n    import raising\n    return x",
+        "ZeroDivisionError: division by zero",
     ),
     "captures": (
         "state = object()\n@udf.python\ndef f(x: int) -> int:\n    return state",
@@ -222,7 +242,59 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_declarations_are_refused(project: SampleProject, name: str) -> None:
     text, message = WRONG[name]
+    project.write("raising.py", "1 / 0\n")
     project.write("rules/wrong.py", f"from rules import udf\n\n{text}\n")
     error = build(project, expect=1).document["error"]
     assert error["message"] == message
-    assert error["where"].startswith("rules/wrong.py:")
+    assert error["where"].startswith("raising.py:1" if name == "imports what raises" else "rules/wrong.py:")
+
+
+LATE = {
+    "a module": "import late\n    return late.scaled(x)",
+    "a name": "from late import scaled\n    return scaled(x)",
+    "another name": "from late import scaled as s\n    return s(x)",
+    "a module in a package": "import inner.more\n    return inner.more.scaled(x)",
+    "a module in a package, named": "import inner.more as m\n    return m.scaled(x)",
+    "from a package": "from inner import more\n    return more.scaled(x)",
+    "relative": "from .beside import scaled\n    return scaled(x)",
+    "in a helper": "return helper(x)",
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_module_that_a_function_imports_when_it_is_called_is_followed(project: SampleProject, name: str) -> None:
+    base = "from rules import udf\n\n\ndef helper(x):\n    import late\n\n    return late.scaled(x)\n\n\n"
+    project.write("rules/lazy.py", f"{base}@udf.python\ndef lazy(x: int) -> int:\n    {LATE[name]}\n")
+    for path in ("late.py", "inner/more.py", "rules/beside.py"):
+        project.write(path, "FACTOR = 2\n\n\ndef scaled(x):\n    return x * FACTOR\n\n\ndef other(x):\n    return x\n")
+    project.sql("lazily", "SELECT lazy(o.id) AS x FROM orders AS o")
+    assert "lazily" in executed(project)
+    assert project.product("lazily")["x"].to_pylist() == [2, 4, 6, 8]
+    for path in ("late.py", "inner/more.py", "rules/beside.py"):
+        project.edit(path, "return x\n", "return x + 1\n")
+    assert executed(project) == set()
+    for path in ("late.py", "inner/more.py", "rules/beside.py"):
+        project.edit(path, "FACTOR = 2", "FACTOR = 3")
+    assert executed(project) == {"lazily"}
+    assert project.product("lazily")["x"].to_pylist() == [3, 6, 9, 12]
+
+
+def test_a_module_in_a_folder_is_followed(project: SampleProject) -> None:
+    """A folder without __init__.py is a module without a file."""
+    project.write("inner/more.py", "FACTOR = 2\n")
+    text = "import inner.more\nfrom rules import udf\n\n\n@udf.python\ndef eager(x: int) -> int:\n"
+    project.write("rules/eager.py", f"{text}    return x * inner.more.FACTOR\n")
+    project.sql("eagerly", "SELECT eager(o.id) AS x FROM orders AS o")
+    build(project)
+    project.edit("inner/more.py", "2", "3")
+    assert executed(project) == {"eagerly"}
+
+
+def test_a_module_that_is_missing_may_come(project: SampleProject) -> None:
+    body = "    try:\n        import late\n    except ImportError:\n        return x\n    return late.FACTOR\n"
+    project.write("rules/lazy.py", f"from rules import udf\n\n\n@udf.python\ndef lazy(x: int) -> int:\n{body}")
+    project.sql("lazily", "SELECT lazy(o.id) AS x FROM orders AS o")
+    build(project)
+    project.write("late.py", "FACTOR = 2\n")
+    assert executed(project) == {"lazily"}
+    assert project.product("lazily")["x"].to_pylist() == [2, 2, 2, 2]

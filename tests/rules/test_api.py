@@ -9,11 +9,12 @@ from pathlib import Path
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rules import Project, UserError, UserErrors
 from support.memory import PEAK
-from support.projects import SampleProject
+from support.projects import WITHOUT_PANDAS, SampleProject
 
 
 @pytest.fixture
@@ -49,6 +50,38 @@ def test_tables_run_on_our_engine(sample: SampleProject) -> None:
     assert large.amount.max().to_pyarrow().as_py() == 30.0
     assert sorted(large.region.to_pyarrow().to_pylist()) == ["EU", "EU", "US"]
     assert [batch.num_rows for batch in large.limit(2).to_pyarrow_batches()] == [2]
+
+
+def test_tables_become_pandas_objects_and_files(sample: SampleProject) -> None:
+    project = Project(sample.root)
+    project.build()
+    large = project.table("large")
+    assert large.order_by("id").to_pandas()["amount"].tolist() == [10.5, 20.0, 30.0]
+    assert large.amount.max().execute() == 30.0
+    assert [len(frame) for frame in large.to_pandas_batches()] == [3]
+    assert large.to_pyarrow().schema.field("region").type == pa.string()
+    large.to_parquet(sample.root / "large.parquet")
+    assert pq.read_table(sample.root / "large.parquet").num_rows == 3
+    large.order_by("id").select("id", "region").to_csv(sample.root / "large.csv")
+    assert sample.read("large.csv") == '"id","region"\n1,"EU"\n2,"US"\n3,"EU"\n'
+
+
+def test_without_pandas_tables_say_what_to_install(sample: SampleProject) -> None:
+    script = f"""{WITHOUT_PANDAS}
+from rules import Project, UserError
+project = Project()
+project.build()
+print(project.table("large").amount.max().execute(), project.table("large").to_pyarrow().num_rows)
+try:
+    project.table("large").to_pandas()
+except UserError as error:
+    print(error.message, "|", error.hint)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=sample.root, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "30.0 3",
+        "pandas is not installed | pip install 'leastwork-rules[pandas]', or ask for Arrow: .to_pyarrow()",
+    ]
 
 
 def test_lineage_and_diff(sample: SampleProject) -> None:

@@ -263,6 +263,124 @@ CASES = (
         "date_part('minute',placed) AS m FROM orders",
     ),
     Case(
+        "moving",
+        'orders.select("id", r=orders.amount.sum().over(ibis.window(group_by="region", '
+        'order_by="placed", preceding=2, following=0)))',
+        "SELECT id, SUM(amount) OVER (PARTITION BY region ORDER BY placed ROWS BETWEEN 2 PRECEDING "
+        "AND CURRENT ROW) AS r FROM orders",
+    ),
+    Case(
+        "share",
+        'orders.group_by("region").mutate(share=_.quantity/_.quantity.sum()).select("id","share")',
+        "SELECT id, CAST(quantity AS DOUBLE)/SUM(quantity) OVER (PARTITION BY region) AS share FROM orders",
+    ),
+    Case(
+        "first_over",
+        'orders.select("id", r=orders.amount.first().over(group_by="region", order_by="placed"))',
+        "SELECT id, first_value(amount) OVER (PARTITION BY region ORDER BY placed ROWS BETWEEN "
+        "UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS r FROM orders",
+    ),
+    Case(
+        "unpivot",
+        'orders.select("id","amount",quantity=orders.quantity.cast("float64")).pivot_longer(["amount","quantity"])',
+        "SELECT id, 'amount' AS name, amount AS value FROM orders UNION ALL SELECT id, 'quantity' "
+        "AS name, CAST(quantity AS DOUBLE) AS value FROM orders",
+        why="Ibis unpivots through a list of structs",
+    ),
+    Case(
+        "union_by_hand",
+        'orders.select("id",name=ibis.literal("amount"),value="amount").union(orders.select("id",na'
+        'me=ibis.literal("quantity"),value=orders.quantity.cast("float64")))',
+        "SELECT id, 'amount' AS name, amount AS value FROM orders UNION ALL SELECT id, 'quantity' "
+        "AS name, CAST(quantity AS DOUBLE) AS value FROM orders",
+    ),
+    Case(
+        "intersect",
+        'orders.select("id").intersect(customers.select("id"))',
+        "SELECT id FROM orders INTERSECT SELECT id FROM customers",
+    ),
+    Case(
+        "difference",
+        'orders.select("id").difference(customers.select("id"))',
+        "SELECT id FROM orders EXCEPT SELECT id FROM customers",
+    ),
+    Case(
+        "struct_field",
+        'places.select("id", town=places.home.town)',
+        "SELECT id, home['town'] AS town FROM places",
+    ),
+    Case(
+        "list_item",
+        'places.select("id", first=places.tags[0])',
+        "SELECT id, tags[1] AS first FROM places",
+    ),
+    Case(
+        "unnested",
+        'places.select("id", tag=places.tags.unnest())',
+        "SELECT id, UNNEST(tags) AS tag FROM places",
+    ),
+    Case(
+        "listlen",
+        'places.select("id", n=places.tags.length())',
+        "SELECT id, array_length(tags) AS n FROM places",
+    ),
+    Case(
+        "simple_case",
+        'orders.select("id", s=orders.region.cases(("EU","Europe"),("US","America"),else_="?"))',
+        "SELECT id, CASE region WHEN 'EU' THEN 'Europe' WHEN 'US' THEN 'America' ELSE '?' END AS s FROM orders",
+    ),
+    Case(
+        "date_parts",
+        "orders.select(y=orders.day.year(), q=orders.day.quarter(), d=orders.day.day(), n=orders.day.day_of_year())",
+        "SELECT date_part('year',day) AS y, date_part('quarter',day) AS q, date_part('day',day) AS "
+        "d, date_part('doy',day) AS n FROM orders",
+    ),
+    Case(
+        "dow",
+        "orders.select(w=orders.day.day_of_week.index())",
+        "SELECT (date_part('dow',day)+6)%7 AS w FROM orders",
+    ),
+    Case(
+        "nullif",
+        'orders.select(x=orders.region.nullif("EU"))',
+        "SELECT NULLIF(region,'EU') AS x FROM orders",
+    ),
+    Case(
+        "cross_join",
+        'orders.select("id").cross_join(customers.select("name"))',
+        "SELECT o.id, c.name FROM orders o CROSS JOIN customers c",
+    ),
+    Case(
+        "full_join",
+        "orders.outer_join(customers, orders.customer==customers.id).select(orders.amount, customers.name)",
+        "SELECT o.amount, c.name FROM orders o FULL JOIN customers c ON o.customer=c.id",
+    ),
+    Case(
+        "in_table",
+        'orders.filter(orders.customer.isin(customers.id)).select("id")',
+        "SELECT id FROM orders WHERE customer IN (SELECT id FROM customers)",
+    ),
+    Case(
+        "scalar",
+        'orders.filter(orders.customer==customers.id.max().as_scalar()).select("id")',
+        "SELECT id FROM orders WHERE customer = (SELECT MAX(id) FROM customers)",
+    ),
+    Case(
+        "texts",
+        "orders.select(u=orders.region.upper(), n=orders.region.length(), s=orders.region.substr(0,1))",
+        "SELECT upper(region) AS u, length(region) AS n, substr(region,1,1) AS s FROM orders",
+    ),
+    Case(
+        "plus_day",
+        "orders.select(d=orders.placed+ibis.interval(days=1))",
+        "SELECT placed + INTERVAL '1 day' AS d FROM orders",
+    ),
+    Case(
+        "spread",
+        'orders.group_by("region").agg(s=_.amount.std(), v=_.amount.var(how="pop"))',
+        "SELECT region, stddev(amount) AS s, var_pop(amount) AS v FROM orders GROUP BY region",
+    ),
+    Case(
         "tuned",
         'orders.filter(orders.amount>10).filter(orders.quantity>1).select("id","region").filter(_.region=="EU")',
         "SELECT id, region FROM orders WHERE amount>10 AND quantity>1 AND region='EU'",
@@ -271,7 +389,7 @@ CASES = (
 
 
 def _project(root: Path) -> SampleProject:
-    project = SampleProject(root, sources=["orders", "customers"])
+    project = SampleProject(root, sources=["orders", "customers", "places"])
     days = [datetime.date(2023, 12, 30) + datetime.timedelta(days=number) for number in range(8)]
     project.parquet(
         "orders",
@@ -286,6 +404,8 @@ def _project(root: Path) -> SampleProject:
         },
     )
     project.parquet("customers", {"id": [1, 2, 3], "name": ["Ada", "Bob", None], "country": ["DE", "FR", "DE"]})
+    homes = [{"town": "Ulm"}, None, {"town": None}]
+    project.parquet("places", {"id": [1, 2, 3], "home": homes, "tags": [["a", "b"], [], None]})
     return project
 
 
@@ -306,7 +426,7 @@ def _in_python(root: Path) -> SampleProject:
 
 
 def _inputs(case: Case) -> list[str]:
-    return [name for name in ("orders", "customers") if f"{name}." in case.ibis or f"({name}" in case.ibis]
+    return [name for name in ("orders", "customers", "places") if f"{name}." in case.ibis or f"({name}" in case.ibis]
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +439,8 @@ def test_both_ways(in_sql: SampleProject, fingerprints: dict[str, str], tmp_path
     """The profile decides whether Ibis fuses its SELECTs, which no fingerprint shows."""
     in_python = _in_python(tmp_path / "project")
     built = in_python.build("--profile", profile)
-    assert {product["status"] for product in built["products"]} == {"executed"}
+    # Two of the cases may mean the same, and then one is restored from the other.
+    assert {product["status"] for product in built["products"]} <= {"executed", "restored"}
     found = {product["name"]: product["fingerprint"] for product in built["products"]}
     differ = {case.name for case in CASES if found[case.name] != fingerprints[case.name]}
     assert differ == {case.name for case in CASES if case.why}

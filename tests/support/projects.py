@@ -19,6 +19,13 @@ from support.forks import shared
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 RULES = Path(sys.executable).parent / "rules"
 
+WITHOUT_PANDAS = """
+from importlib.machinery import PathFinder
+found = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *rest: None if name == "pandas" else found(name, *rest)
+"""
+"""Code after which an interpreter is one without pandas."""
+
 
 class SampleProject:
     """A project in a folder of its own."""
