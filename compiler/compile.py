@@ -106,6 +106,7 @@ def parse_rule(text: str) -> Parsed:
 
     def work() -> Parsed:
         query = parse(text)
+        require_depth(query)
         called = {str(call.name).lower() for call in query.find_all(exp.Anonymous)}
         return Parsed(tuple(table_names(query)), tuple(variable_names(query)), tuple(sorted(called)))
 

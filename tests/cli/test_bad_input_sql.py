@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from support.projects import SampleProject
@@ -250,17 +252,23 @@ def test_parentheses_nested_too_deeply_are_an_error(project: SampleProject) -> N
 CRASHED = {
     "queries": f"SELECT q.a FROM {'(SELECT q.a FROM ' * 400}(SELECT 1 AS a) AS q{') AS q' * 400}",
     "operators": f"SELECT o.amount{' + 1' * 3000} AS a FROM orders AS o",
+    "many operators": f"SELECT o.amount{' + 1' * 150_000} AS a FROM orders AS o",
 }
-"""These ended the process, as the engine exhausted its stack."""
+"""These ended the process, as the engine exhausted its stack, or Python its own."""
 
 
-@pytest.mark.parametrize("case", CRASHED)
+@pytest.mark.parametrize(
+    "case", [pytest.param(one, marks=[pytest.mark.soak] * (len(text) > 100_000)) for one, text in CRASHED.items()]
+)
 def test_what_exhausts_the_engine_is_an_error_and_not_a_crash(project: SampleProject, case: str) -> None:
     project.sql("bad", CRASHED[case])
-    refusal = refused(project, "build")
-    assert (refusal.code, refusal.message) == ("too-deep", "nested too deeply")
-    assert refusal.where is not None
-    assert refusal.where.startswith("rules/bad.sql:1:")
+    for command in ("build", "plan"):
+        refusal = refused(project, command)
+        assert (refusal.code, refusal.message) == ("too-deep", "nested too deeply")
+        assert refusal.where is not None
+        assert refusal.where.startswith("rules/bad.sql:1:")
+    document = json.loads(project.cli("check", "--format", "json").stdout)
+    assert [one["message"] for one in document["findings"] if one["path"] == "rules/bad.sql"] == ["nested too deeply"]
 
 
 def test_plan_refuses_like_build(project: SampleProject) -> None:
