@@ -72,7 +72,7 @@ def tools_of(size: int, options: argparse.Namespace, folder: Path) -> list[Tool]
         if kind in PEERS and size not in options.sizes:
             continue
         place = folder / (Rules.name if kind is NoopFloor else name.lower().replace(": ", "-"))
-        found.append(kind(place.resolve(), programs(environments, name) if name in PINS else own))
+        found.append(kind(place.resolve(), programs(environments, name, PINS[name]) if name in PINS else own))
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 PINS = {
@@ -18,11 +19,11 @@ PINS = {
 }
 
 
-def programs(folder: Path, tool: str) -> Path:
-    """Return the folder of a peer's programs, installed if it is not there with these versions yet."""
+def programs(folder: Path, tool: str, pins: Sequence[str]) -> Path:
+    """Return the folder of a tool's programs, installed if it is not there with these versions yet."""
     environment = folder.resolve() / f"{tool.lower()}-{sys.version_info.major}.{sys.version_info.minor}"
     stamp = environment / "pins.json"
-    pins = list(PINS[tool])
+    pins = list(pins)
     if not stamp.is_file() or json.loads(stamp.read_text(encoding="utf-8")) != pins:
         print(f"installing {', '.join(pins)}", file=sys.stderr, flush=True)
         python = environment / "bin" / "python"
