@@ -27,6 +27,7 @@ from compiler.lint.values import calls, misread_operators, not_in_nullable, type
 from compiler.qualify import InputSchemas, output_leaf, qualified
 from compiler.resolve import bind_tables, bind_variables, fold, outside_tables, suggestion
 from compiler.schema import Column
+from compiler.tree import bare_copy, find_all
 from compiler.types import Types
 
 CHECKS: tuple[Check, ...] = (
@@ -88,7 +89,7 @@ def check_rule(text: str, world: World, *, volatile: bool = False) -> Checked:
 
 def is_huge(query: exp.Query) -> bool:
     """Whether a query is too large to be qualified in good time."""
-    return sum(1 for _ in query.find_all(exp.Column, exp.SetOperation)) > MAX_COLUMNS
+    return len(find_all(query, exp.Column, exp.SetOperation)) > MAX_COLUMNS
 
 
 def of_error(error: SqlError, lines: Lines) -> Found:
@@ -172,7 +173,7 @@ def _unknown_variables(query: exp.Query, world: World) -> list[Found]:
     if world.variables is None:
         return []
     found: list[Found] = []
-    for node in query.find_all(exp.Parameter):
+    for node in find_all(query, exp.Parameter):
         name = variable_name(node) or ""
         if name not in world.variables:
             hint = suggestion(name, world.variables) or "declare it in rules.toml under [vars]"
@@ -190,7 +191,7 @@ def _executed(query: exp.Query, world: World) -> tuple[exp.Query | None, Types |
         return None, None, None
     try:
         literals = {name: literal(value) for name, value in (world.variables or {}).items()}
-        bound = bind_variables(query.copy(), literals)
+        bound = bind_variables(bare_copy(query, positions=True), literals)
         assert isinstance(bound, exp.Query)
         executed = qualified(bound, world.schemas)
         return executed, Types(resolve_names(executed), world.schemas.known), None

@@ -11,6 +11,7 @@ from compiler.lint.findings import Edit, Fix, Found, token_span
 from compiler.lint.sight import Meaning
 from compiler.lint.subject import Subject, in_sql, shown
 from compiler.resolve import fold, suggestion
+from compiler.tree import find_all
 
 _SHOWN = 8
 
@@ -112,7 +113,7 @@ def _resolved_tables(subject: Subject) -> dict[int, str] | None:
     if subject.executed is None:
         return None
     found: dict[int, str] = {}
-    for column in subject.executed.find_all(exp.Column):
+    for column in find_all(subject.executed, exp.Column):
         place = token_span(column.this) if isinstance(column.this, exp.Identifier) else None
         if place is not None and column.table:
             found[place[0]] = as_written(column.table)

@@ -18,6 +18,7 @@ from compiler.lint.check import World, is_huge
 from compiler.lint.findings import Edit, Found
 from compiler.qualify import pruned, qualified
 from compiler.resolve import bind_tables, bind_variables, outside_tables
+from compiler.tree import find_all
 
 
 def apply(text: str, edits: Iterable[Edit]) -> str:
@@ -99,7 +100,7 @@ def _as_tree(text: str) -> str:
 
 def _unqualified(query: exp.Query) -> str:
     """Return the query without what stands before its columns: as much as can be compared where schemas are missing."""
-    for column in list(query.find_all(exp.Column)):
+    for column in find_all(query, exp.Column):
         for part in ("table", "db", "catalog"):
             column.set(part, None)
     return query.sql(normalize=False, comments=False)

@@ -14,7 +14,7 @@ _OF_NO_TABLE = (exp.Unnest, exp.Values, exp.Lateral)
 def implicit_cross_joins(subject: Subject) -> list[Found]:
     """FROM orders AS o, customers AS c → R010, unless WHERE or ON compares a column of each."""
     found: list[Found] = []
-    for select in subject.query.find_all(exp.Select):
+    for select in subject.every(exp.Select):
         items, joins = from_items(select)
         bare = [join for join in joins if _has_no_condition(join) and _may_multiply(join.this)]
         if not bare or _has_unsure_columns(subject, select):
@@ -32,7 +32,7 @@ def implicit_cross_joins(subject: Subject) -> list[Found]:
 def misread_joins(subject: Subject) -> list[Found]:
     """FROM a JOIN b ON … RIGHT JOIN c ON … → R018: the engine can lose rows of it."""
     found: list[Found] = []
-    for select in subject.query.find_all(exp.Select):
+    for select in subject.every(exp.Select):
         for join in (select.args.get("joins") or [])[1:]:
             if join.side == "RIGHT":
                 message = "the engine can lose rows of a RIGHT JOIN that is not a query's first join"

@@ -24,7 +24,7 @@ def order_dependence(subject: Subject) -> list[Found]:
 
 
 def _limits(subject: Subject) -> Iterator[Found]:
-    for limit in subject.query.find_all(exp.Limit, exp.Offset, exp.Fetch):
+    for limit in subject.every(exp.Limit, exp.Offset, exp.Fetch):
         query = limit.parent
         if not isinstance(query, exp.Query) or isinstance(query.parent, exp.Exists) or _yields_one_row(query):
             continue
@@ -37,7 +37,7 @@ def _limits(subject: Subject) -> Iterator[Found]:
             yield subject.found("R007", limit, f"{word} without ORDER BY keeps any rows", hint)
         elif not (isinstance(query, exp.Select) and _is_total(subject, query, _keys(order), of_groups=True)):
             yield subject.found("R008", limit, f"{word} after an order that may leave ties", _TIES)
-    for distinct in subject.query.find_all(exp.Distinct):
+    for distinct in subject.every(exp.Distinct):
         query = distinct.parent
         if distinct.args.get("on") is not None and isinstance(query, exp.Select) and not query.args.get("order"):
             hint = "add ORDER BY with columns that tell all rows apart"
@@ -45,7 +45,7 @@ def _limits(subject: Subject) -> Iterator[Found]:
 
 
 def _windows(subject: Subject) -> Iterator[Found]:
-    for window in subject.query.find_all(exp.Window):
+    for window in subject.every(exp.Window):
         name = functions.function_name(window) or ""
         select = window.parent_select
         if name not in _WINDOWS or window.arg_key == "windows" or not isinstance(select, exp.Select):
@@ -64,7 +64,7 @@ def _windows(subject: Subject) -> Iterator[Found]:
 
 
 def _aggregates(subject: Subject) -> Iterator[Found]:
-    for call in subject.query.find_all(exp.AggFunc):
+    for call in subject.every(exp.AggFunc):
         name = functions.function_name(call) or ""
         if name not in _AGGREGATES or not functions.is_order_dependent(call) or _has_window(call):
             continue

@@ -18,7 +18,7 @@ _HINT = "list the columns, so that a new one upstream changes nothing here"
 def stars(subject: Subject) -> list[Found]:
     """SELECT * FROM orders AS o → R005, but for EXISTS (SELECT * …), where it means nothing."""
     found: list[Found] = []
-    for select in subject.query.find_all(exp.Select):
+    for select in subject.every(exp.Select):
         if isinstance(select.parent, exp.Exists):
             continue
         for item in select.selects:

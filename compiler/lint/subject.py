@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 from sqlglot import exp
 
 from compiler.lexical import Names, item_name
 from compiler.lint.findings import Fix, Found, span, token_span
 from compiler.lint.sight import Meaning, Sight
+from compiler.tree import LEAVES, nodes
 from compiler.types import Types
+
+E = TypeVar("E", bound=exp.Expr)
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
@@ -37,6 +42,15 @@ class Subject:
     volatile: bool
     keys: Mapping[str, tuple[str, ...]]
     functions: frozenset[str]
+
+    def every(self, *kinds: type[E]) -> list[E]:
+        """Return the nodes of the query that are of some kinds, none of them leaves, breadth first."""
+        return [node for node in self._nodes if isinstance(node, kinds)]
+
+    @cached_property
+    def _nodes(self) -> list[exp.Expr]:
+        """Walked once: each check asks for some, and a list of values may have a hundred thousand leaves."""
+        return [node for node in nodes(self.query) if type(node) not in LEAVES]
 
     def found(
         self,

@@ -9,6 +9,7 @@ from compiler.lint.findings import Found
 from compiler.lint.joins import conjuncts
 from compiler.lint.subject import Subject
 from compiler.resolve import fold
+from compiler.tree import find_all
 
 _FLOATS = frozenset({"float", "double", "halffloat", "float16", "float32", "float64"})
 _NEVER_NULL = (exp.Count, exp.Literal, exp.Boolean)
@@ -17,7 +18,7 @@ _NEVER_NULL = (exp.Count, exp.Literal, exp.Boolean)
 def calls(subject: Subject) -> list[Found]:
     """random() → R006 unless the rule declares volatile = true; an unknown function → R021."""
     found: list[Found] = []
-    for call in subject.query.find_all(exp.Func):
+    for call in subject.every(exp.Func):
         name = functions.function_name(call)
         if name is not None and name.lower() in subject.functions:
             continue
@@ -35,7 +36,7 @@ def calls(subject: Subject) -> list[Found]:
 def not_in_nullable(subject: Subject) -> list[Found]:
     """WHERE o.id NOT IN (SELECT r.id FROM refunds AS r) → R009: one NULL among them, and no row is left."""
     found: list[Found] = []
-    for test in subject.query.find_all(exp.In):
+    for test in subject.every(exp.In):
         query = test.args.get("query")
         select = query.this if isinstance(query, exp.Subquery) else query
         if not isinstance(select, exp.Select) or not _is_negated(test) or len(select.selects) != 1:
@@ -53,7 +54,7 @@ def typed(subject: Subject) -> list[Found]:
         return []
     types = subject.types
     found: list[Found] = []
-    for node in subject.executed.find_all(exp.EQ, exp.NEQ, exp.Div, exp.Sum):
+    for node in find_all(subject.executed, exp.EQ, exp.NEQ, exp.Div, exp.Sum):
         if isinstance(node, exp.EQ | exp.NEQ):
             sides = (node.this, node.expression)
             if any(types.of(side) in _FLOATS for side in sides) and not any(_is_whole(side) for side in sides):
@@ -73,7 +74,7 @@ def misread_operators(subject: Subject) -> list[Found]:
     """SELECT a ^ 2 → R018: a power elsewhere, to the engine the exclusive or of bits."""
     return [
         subject.found("R018", node, "^ is the exclusive or of bits here, not a power", "write power(a, b)")
-        for node in subject.query.find_all(exp.BitwiseXor)
+        for node in subject.every(exp.BitwiseXor)
     ]
 
 

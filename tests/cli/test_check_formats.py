@@ -35,6 +35,16 @@ def test_github_shows_annotations_at_the_right_line(project: SampleProject) -> N
     ]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "BOM"])
+def test_github_counts_lines_and_characters_as_an_editor_does(project: SampleProject, end: str, mark: str) -> None:
+    lines = ["-- größer: 表", "SELECT", "    'é表' AS word, amount", "FROM orders AS o", ""]
+    (project.root / "rules" / "one.sql").write_bytes((mark + end.join(lines)).encode())
+    (line,) = run(project, "check", "--format", "github", expect=1).stdout.splitlines()
+    assert "line=3,endLine=3,col=19,endColumn=24::" in line
+    assert lines[2][18:24] == "amount"
+
+
 def test_github_escapes_what_would_end_a_command(project: SampleProject) -> None:
     project.sql("one", 'SELECT "a,b:c%\n\nd" AS x FROM orders AS o')
     (line,) = run(project, "check", "--format", "github", expect=1).stdout.splitlines()
