@@ -69,3 +69,12 @@ def test_fixing_grows_with_the_rule_and_not_with_its_square(project: SampleProje
 
     work(10)  # what only the first run does
     assert work(800) < MOST_GROWTH * work(400)
+
+
+def test_a_very_large_rule_is_checked_and_not_fixed(project: SampleProject) -> None:
+    text = f"SELECT o.id FROM orders AS o WHERE id IN ({', '.join(map(str, range(60_000)))})"
+    project.sql("one", text)
+    ran = run(project, "check", "--fix", expect=1)
+    assert "rules/one.sql:1:36: R001" in ran.stdout
+    assert "can be fixed" not in ran.stdout
+    assert text in project.read("rules/one.sql")
