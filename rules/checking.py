@@ -22,6 +22,7 @@ from compiler.schema import Column, Schema
 from graph.dag import CycleError, Dag
 from rules import noop
 from rules.authoring import option_where
+from rules.contracts.foretelling import foretold, referred
 from rules.errors import UserError
 from rules.files import FileDigests
 from rules.load import COMPILER, Rule, load_rules, rule_files
@@ -69,20 +70,24 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     names = (*project.sources, *loaded.rules)
     resolve = make_resolver(names)
     dag, circular = _dag(work, rules, resolve)
-    _open_sources(work, dag, say)
+    _open_sources(work, dag, rules, say)
     for name in dag.order:
         _check(work, rules[name], resolve, names, rules)
     work.records[FILE] = _configuration(project, rules.values(), dag, complete=not misnamed and not loaded.unloaded)
     store.index.remember("parsed", work.fresh)
     files.save()
+    for name in dag.order:
+        for error in foretold(project, rules[name], work.known.schemas.known, resolve, names):
+            _record_error(work, error)
     if not circular:
         noop.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
     return work
 
 
-def _open_sources(work: Checking, dag: Dag, say: Callable[[str], None]) -> None:
-    read = {table for inputs in dag.inputs.values() for table in inputs if table in work.project.sources}
-    for name in sorted(read):
+def _open_sources(work: Checking, dag: Dag, rules: Mapping[str, Rule], say: Callable[[str], None]) -> None:
+    read = {table for inputs in dag.inputs.values() for table in inputs}
+    read |= {table for rule in rules.values() for table in referred(rule).values()}
+    for name in sorted(read & work.project.sources.keys()):
         problem = work.known.add_source(name)
         if problem is not None:
             say(f"warning: what reads {name} is checked without its columns: {problem}")
