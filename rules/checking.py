@@ -17,11 +17,9 @@ from compiler.fingerprint import fingerprint
 from compiler.lint.check import World, check_rule, of_error
 from compiler.lint.comments import suppressions
 from compiler.lint.findings import Found, Lines
-from compiler.resolve import suggestion
 from compiler.schema import Column, Schema
 from graph.dag import CycleError, Dag
 from rules import noop
-from rules.authoring import option_where
 from rules.contracts.foretelling import foretold, referred
 from rules.errors import UserError
 from rules.files import FileDigests
@@ -163,35 +161,11 @@ def _look(project: Project, rule: Rule, world: World) -> Record:
     text = rule.text(project)
     lines = Lines(text)
     checked = check_rule(text, world, volatile=rule.options.volatile)
-    found = [*checked.found, *_wrong_options(text, rule, checked.columns, lines)]
     return {
-        "found": [lines.finding(rule.path, one).to_record() for one in found],
+        "found": [lines.finding(rule.path, one).to_record() for one in checked.found],
         "marks": [mark.to_record() for mark in suppressions(text)],
         "columns": checked.columns and [[column.name, column.type] for column in checked.columns],
     }
-
-
-def _wrong_options(text: str, rule: Rule, columns: tuple[Column, ...] | None, lines: Lines) -> list[Found]:
-    """Return what is wrong with options that only the query's outputs can tell."""
-    where = option_where(text, rule.path, "key", "tier")
-    names = [column.name for column in columns or ()]
-    errors: list[SqlError] = []
-    if columns is not None:
-        errors += [
-            SqlError(
-                f"key column '{name}' is not an output column",
-                hint=suggestion(name, names) or f"output columns: {', '.join(names)}",
-                code="unknown-key",
-            )
-            for name in rule.options.key
-            if name not in names
-        ]
-    if rule.options.tier == 2 and not rule.options.key:  # noqa: PLR2004
-        message = "tier 2 orders the product by its key, and no key is declared"
-        errors.append(SqlError(message, hint='add key = ["…"]', code="missing-key"))
-    for error in errors:
-        error.line, error.column = where.line, where.column
-    return [of_error(error, lines) for error in errors]
 
 
 def _record_error(work: Checking, error: UserError) -> None:

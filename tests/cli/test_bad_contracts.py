@@ -153,6 +153,13 @@ def test_a_check_finds_what_a_build_would_refuse(project: SampleProject, case: s
     assert expected in [{name: one[name] for name in expected} for one in found]
 
 
+def test_a_check_finds_an_order_without_a_key(project: SampleProject) -> None:
+    project.sql("bad", f'-- /// rule\n-- tags = ["a"]\n-- tier = 2\n-- ///\n{QUERY}')
+    (found,) = findings_in(project, "rules/bad.sql")
+    assert (found["line"], found["column"], found["code"]) == (3, 4, "R902")
+    assert found["message"] == "tier 2 orders the product by its key, and no key is declared"
+
+
 def test_a_check_says_nothing_of_types_that_only_the_engine_can_tell(project: SampleProject) -> None:
     project.sql("fine", "SELECT o.order_id, md5(o.status) AS code, o.amount / 3 AS third FROM orders AS o")
     assert run_here(project, "build").code == 0
