@@ -17,11 +17,10 @@ from compiler.fingerprint import fingerprint
 from compiler.lint.check import World, check_rule, of_error
 from compiler.lint.comments import suppressions
 from compiler.lint.findings import Finding, Found, Lines
-from compiler.resolve import suggestion
 from compiler.schema import Column, Schema
 from graph.dag import CycleError, Dag
 from rules import noop
-from rules.authoring import option_where
+from rules.contracts.foretelling import foretold, referred
 from rules.contracts.loading import query_places, with_contracts
 from rules.errors import UserError
 from rules.files import FileDigests
@@ -75,7 +74,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     names = (*project.sources, *loaded.rules)
     resolve = make_resolver(names)
     dag, circular = _dag(work, rules, resolve)
-    _open_sources(work, dag, say)
+    _open_sources(work, dag, rules, say)
     for name in dag.order:
         _check(work, rules[name], resolve, names, rules)
     for name in dag.order:
@@ -85,6 +84,9 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     _add(work, FILE, _configuration(project, rules.values(), dag, complete=not misnamed and not wrong))
     store.index.remember("parsed", work.fresh)
     files.save()
+    for name in dag.order:
+        for error in foretold(project, rules[name], work.known.schemas.known, resolve, names):
+            _record_error(work, error)
     if not circular:
         noop.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
     return work
@@ -99,9 +101,11 @@ def _with_contracts(work: Checking, loaded: RuleSet) -> tuple[dict[str, Rule], l
     return {name: rule for name, rule in rules.items() if name not in loaded.unloaded}, list(wrong.values())
 
 
-def _open_sources(work: Checking, dag: Dag, say: Callable[[str], None]) -> None:
-    read = {table for inputs in dag.inputs.values() for table in inputs if table in work.project.sources}
-    for name in sorted(read):
+def _open_sources(work: Checking, dag: Dag, rules: Mapping[str, Rule], say: Callable[[str], None]) -> None:
+    read = {table for inputs in dag.inputs.values() for table in inputs}
+    read |= {table for rule in rules.values() for table in referred(rule).values()}
+    read |= {table for rule in rules.values() for check in rule.checks for table in check.rule.parsed.tables}
+    for name in sorted(read & work.project.sources.keys()):
         problem = work.known.add_source(name)
         if problem is not None:
             say(f"warning: what reads {name} is checked without its columns: {problem}")
@@ -212,35 +216,11 @@ def _look(project: Project, rule: Rule, world: World) -> Record:
     text = rule.text(project)
     lines = Lines(text)
     checked = check_rule(text, world, volatile=rule.options.volatile)
-    found = [*checked.found, *_wrong_options(text, rule, checked.columns, lines)]
     return {
-        "found": [lines.finding(rule.path, one).to_record() for one in found],
+        "found": [lines.finding(rule.path, one).to_record() for one in checked.found],
         "marks": [mark.to_record() for mark in suppressions(text)],
         "columns": checked.columns and [[column.name, column.type] for column in checked.columns],
     }
-
-
-def _wrong_options(text: str, rule: Rule, columns: tuple[Column, ...] | None, lines: Lines) -> list[Found]:
-    """Return what is wrong with options that only the query's outputs can tell."""
-    where = option_where(text, rule.path, "key", "tier")
-    names = [column.name for column in columns or ()]
-    errors: list[SqlError] = []
-    if columns is not None:
-        errors += [
-            SqlError(
-                f"key column '{name}' is not an output column",
-                hint=suggestion(name, names) or f"output columns: {', '.join(names)}",
-                code="unknown-key",
-            )
-            for name in rule.options.key
-            if name not in names
-        ]
-    if rule.options.tier == 2 and not rule.options.key:  # noqa: PLR2004
-        message = "tier 2 orders the product by its key, and no key is declared"
-        errors.append(SqlError(message, hint='add key = ["…"]', code="missing-key"))
-    for error in errors:
-        error.line, error.column = where.line, where.column
-    return [of_error(error, lines) for error in errors]
 
 
 def _advise(work: Checking, function: DeclaredFunction) -> None:

@@ -222,6 +222,8 @@ def _message(draft: Draft, failing: int, rows: Sequence[Mapping[str, Any]]) -> s
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return "NULL" if value is None else f"'{value}'" if isinstance(value, str) else str(value)
 
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 Tables = Mapping[str, Mapping[str, Any]]
 """Schemas by the names of their tables, as the index has them."""
 
+UNTOLD = ""
+"""A type that only the engine can tell."""
+
+_KINDS = {"number", "moment", "string", "bool"}
+"""Kinds of values no two of which can be compared."""
+
 _INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 _FLOATS = {"float", "double", "halffloat", "float16", "float32", "float64"}
 _ZONED = '"'
@@ -31,11 +37,19 @@ def require_promised(project: Project, rule: Rule, table: Mapping[str, Any], kno
 
     table: the product's schema as the index has it; known: those of the inputs that its checks refer to.
     """
-    types = dict(table["columns"])
-    wrong = next(_broken(rule.name, rule.options, types, known), None)
-    if wrong is not None:
+    error = next(broken_promises(project, rule, dict(table["columns"]), known), None)
+    if error is not None:
+        raise error
+
+
+def broken_promises(project: Project, rule: Rule, types: Mapping[str, str], known: Tables) -> Iterator[UserError]:
+    """Return all in which a product's columns are not what its contract says, as errors at the declarations.
+
+    types: by column, `UNTOLD` where only the engine can tell; nothing is said of such a column's type.
+    """
+    for wrong in _broken(rule.name, rule.options, types, known):
         where = contract_where(project, rule, *wrong.path)
-        raise UserError(wrong.message, code="contract", where=where, hint=wrong.hint, exit_code=FAILED)
+        yield UserError(wrong.message, code="contract", where=where, hint=wrong.hint, exit_code=FAILED)
 
 
 def _broken(product: str, contract: Contract, types: Mapping[str, str], known: Tables) -> Iterator[Wrong]:
@@ -61,7 +75,7 @@ def _broken(product: str, contract: Contract, types: Mapping[str, str], known: T
 
 
 def _wrong_type(product: str, name: str, declared: str, inferred: str) -> Iterator[Wrong]:
-    if not declared or declared == inferred:
+    if declared in {"", inferred} or inferred == UNTOLD:
         return
     from rules.engine.types import declared_names  # with pyarrow, which a contract without types does not need
 
@@ -82,15 +96,27 @@ def _wrong_reference(
     table, _, column = reference.partition(".")
     if not reference or (table != product and table not in known):
         return
-    there = list(types) if table == product else [entry for entry, _ in known[table]["columns"]]
+    path = ("columns", name, "references")
+    there = types if table == product else dict(known[table]["columns"])
     if column not in there:
         message = f"{table} has no column '{column}', which {product}.{name} refers to"
-        hint = suggestion(column, there) or f"its columns: {', '.join(there)}"
-        yield Wrong(("columns", name, "references"), message, hint)
+        yield Wrong(path, message, suggestion(column, there) or f"its columns: {', '.join(there)}")
+    elif len(kinds := {_kind(types[name]), _kind(there[column])}) > 1 and kinds <= _KINDS:
+        message = f"{product}.{name} is {spelled(types[name])}, and {reference} is {spelled(there[column])}"
+        yield Wrong(path, message, "cast one of the two in its rule")
+
+
+def _kind(dtype: str) -> str:
+    """Return what values of a type are, as far as comparing them goes; the type itself where it is alone."""
+    if dtype in _INTEGERS | _FLOATS or dtype.startswith("decimal"):
+        return "number"
+    return "moment" if dtype.startswith(("date", "timestamp")) else dtype
 
 
 def _may_equal(value: Any, dtype: str) -> bool:
     """Whether a value of TOML can equal one of a column type without any conversion of kind."""
+    if dtype == UNTOLD:
+        return True
     if isinstance(value, bool):
         return dtype == "bool"
     if isinstance(value, int):

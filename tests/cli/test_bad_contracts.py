@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +39,11 @@ BROKEN = {
         '[columns.order_id]\n«references = "customers.id"',
         "customers has no column 'id', which bad.order_id refers to",
         "its columns: customer_id, name",
+    ),
+    "reference to another kind of value": (
+        '[columns.order_id]\n«references = "customers.name"',
+        "bad.order_id is int64, and customers.name is string",
+        "cast one of the two in its rule",
     ),
     "not all declared": (
         "«exact = true\n[columns.order_id]",
@@ -127,6 +134,43 @@ def test_contract_in_front_matter(project: SampleProject, case: str) -> None:
         block = block.replace(f"{MARK}[[checks]]", f"[[{MARK}checks]]")
     refusal = refused_rule(project, f"-- /// rule\n{block}-- ///\n{QUERY}")
     assert (refusal.exit_code, refusal.message, refusal.hint) == (1, message, hint)
+
+
+WITHOUT_THE_ENGINE = (
+    "column missing", "another type", "no type", "value of another type", "reference to no column",
+    "reference to another kind of value", "not all declared", "key", "reference to nothing",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WITHOUT_THE_ENGINE)
+def test_a_check_finds_what_a_build_would_refuse(project: SampleProject, case: str) -> None:
+    declared, message, hint = BROKEN[case]
+    text = f"-- /// rule\n{''.join(f'-- {line}{chr(10)}' for line in declared.split(chr(10)))}-- ///\n{QUERY}"
+    line, column = place_of_mark(text)
+    project.sql("bad", text.replace(MARK, ""))
+    found = findings_in(project, "rules/bad.sql")
+    expected = {"path": "rules/bad.sql", "line": line, "column": column, "message": message, "hint": hint}
+    assert expected in [{name: one[name] for name in expected} for one in found]
+
+
+def test_a_check_finds_an_order_without_a_key(project: SampleProject) -> None:
+    project.sql("bad", f'-- /// rule\n-- tags = ["a"]\n-- tier = 2\n-- ///\n{QUERY}')
+    (found,) = findings_in(project, "rules/bad.sql")
+    assert (found["line"], found["column"], found["code"]) == (3, 4, "R902")
+    assert found["message"] == "tier 2 orders the product by its key, and no key is declared"
+
+
+def test_a_check_says_nothing_of_types_that_only_the_engine_can_tell(project: SampleProject) -> None:
+    project.sql("fine", "SELECT o.order_id, md5(o.status) AS code, o.amount / 3 AS third FROM orders AS o")
+    assert run_here(project, "build").code == 0
+    assert run_here(project, "contract", "fine", "--write").code == 0
+    assert "[columns.third]" in project.read("rules/fine.sql")
+    assert findings_in(project, "rules/fine.sql") == []
+
+
+def findings_in(project: SampleProject, path: str) -> list[dict[str, Any]]:
+    found = json.loads(run_here(project, "check", "--json").out)["findings"]
+    return [one for one in found if one["path"] == path]
 
 
 IN_TOML = {

