@@ -143,25 +143,32 @@ def test(*arguments: str) -> None:
     run(tools() / "pytest", "-n", "2", *arguments)
 
 
-def measuring() -> Path:
-    """The `bin` folder of the environment for benchmarks: that of the tests, and what only benchmarks need."""
+def measuring(name: str, lock: Path) -> Path:
+    """The `bin` folder of an environment for benchmarks: a lock, and what only benchmarks need."""
     group = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]["bench"]
 
     def install(env: Path) -> None:
         install_editable(env)
         pip_install(env, *group)
 
-    return prepare("bench", DEV_LOCK, [ROOT / "pyproject.toml"], install)
+    return prepare(name, lock, [ROOT / "pyproject.toml"], install)
 
 
 def bench(*arguments: str) -> None:
-    """Compare with other tools."""
-    run(measuring() / "python", "-m", "benchmarks.versus", *arguments)
+    """Compare with other tools, in what users have: pandas, which tests need, is imported by whatever uses pyarrow."""
+    run(measuring("bench", RUNTIME_LOCK) / "python", "-m", "benchmarks.versus", *arguments)
 
 
 def bench_parts(*arguments: str) -> None:
     """Measure the single steps."""
-    run(measuring() / "pytest", "-p", "no:xdist", "--benchmark-only", "benchmarks/parts", *arguments)
+    run(
+        measuring("bench-parts", DEV_LOCK) / "pytest",
+        "-p",
+        "no:xdist",
+        "--benchmark-only",
+        "benchmarks/parts",
+        *arguments,
+    )
 
 
 def lint() -> None:

@@ -55,8 +55,9 @@ def main(size: int = 1000, runs: int = 3) -> None:
         root = Path(folder)
         write_project(root, size, rows=ROWS)
         taken: dict[str, list[tuple[float, float]]] = {}
+        commands = cases(root, Subject(size))
         for run in range(1, runs + 1):
-            for name, (command, prepare) in cases(root, Subject(size)).items():
+            for name, (command, prepare) in commands.items():
                 prepare(run)
                 time.sleep(_PAUSE)
                 taken.setdefault(name, []).append(measure(command, root, failing=True))

@@ -81,12 +81,21 @@ def _in_table(project: Project, rule: Rule, keys: Keys) -> Keys | None:
 
 
 def check_error(project: Project, rule: Rule, draft: Draft, error: UserError) -> UserError:
-    """Return an error about a check's query as one about its declaration."""
-    where = contract_where(project, rule, *draft.declared)
-    place = f"line {error.where.line} of its query: " if error.where is not None and "\n" in draft.sql else ""
-    message = f"check {draft.title} of {rule.name}: {place}{error.message}"
+    """Return an error about a check's query as one at its place in the query's file, or at the check's declaration."""
+    where = _place(project, rule, draft, error)
+    message = f"check {draft.title} of {rule.name}: {error.message}"
     hint = _VOLATILE if error.code == "undeclared-volatile" else error.hint
     return UserError(message, code=error.code, where=where, facts=error.facts, hint=hint, exit_code=FAILED)
+
+
+def _place(project: Project, rule: Rule, draft: Draft, error: UserError) -> Where:
+    if not draft.is_authored or error.where is None or error.where.line is None or error.where.column is None:
+        return contract_where(project, rule, *draft.declared)
+    from compiler.lint.findings import Lines  # whose places are those of errors, too
+
+    path, text, places = query_places(project, rule, draft)
+    offset = Lines(draft.sql).offset(error.where.line, error.where.column)
+    return Where(path, *Lines(text).place(places[offset]))
 
 
 def _with_contract(project: Project, rule: Rule, index: Index, fresh: dict[str, Any]) -> Rule:

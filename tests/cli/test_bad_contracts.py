@@ -98,17 +98,17 @@ BROKEN = {
         None,
     ),
     "check that does not parse": (
-        '[[checks]]\nname = "a"\n«sql = "SELECT FROM bad"',
+        '[[checks]]\nname = "a"\nsql = "SELECT FROM «bad"',
         "check a of bad: a query without a SELECT list is not supported",
         None,
     ),
     "check of an unknown column": (
-        '[[checks]]\nname = "a"\n«sql = "SELECT b.amout FROM bad AS b"',
+        '[[checks]]\nname = "a"\nsql = "SELECT b.«amout FROM bad AS b"',
         "check a of bad: unknown column 'amout'",
         "did you mean 'amount'?",
     ),
     "check that is volatile": (
-        '[[checks]]\nname = "a"\n«sql = "SELECT b.amount FROM bad AS b WHERE random() > b.amount"',
+        '[[checks]]\nname = "a"\nsql = "SELECT b.amount FROM bad AS b WHERE «random() > b.amount"',
         "check a of bad: 'random' is volatile: its result changes from run to run",
         "add volatile = true beside sql (the check then runs in every build), or pass the value as a $var",
     ),
@@ -195,7 +195,7 @@ IN_TOML = {
         'cast it in the rule, or declare type = "int64"',
     ),
     "check": (
-        '[[contracts.fine.checks]]\nname = "a"\n«sql = "SELECT x FROM fine"',
+        '[[contracts.fine.checks]]\nname = "a"\nsql = "SELECT «x FROM fine"',
         "check a of fine: unknown column 'x'",
         "known columns: order_id",
     ),

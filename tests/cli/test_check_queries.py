@@ -103,7 +103,7 @@ def test_suppressions_and_policy_hold_there_too(project: SampleProject) -> None:
 
 def test_a_broken_contract_is_a_finding(project: SampleProject) -> None:
     project.edit("rules/orders.sql", QUERY, "SELECT o.id FROM orders AS o WHERE (o.amount > 1")
-    assert [one.split(" ")[0] for one in found(project)] == ["rules/orders.sql:10:4"]
+    assert [one.split(" ")[0] for one in found(project)] == ["rules/orders.sql:10:58"]
     project.edit("rules/orders.sql", "(o.amount", "o.amount")
     (project.root / "rules.toml").write_text(f"{project.read('rules.toml')}\n[contracts.nothing]\nkey = ['id']\n")
     assert "rules.toml" in found(project)[0]
@@ -122,3 +122,12 @@ def test_what_is_known_of_a_query_is_not_found_again(project: SampleProject, mon
     found(project)
     assert [text for text in looked if "most" in text] == []
     assert any("people" in text for text in looked)
+
+
+def test_a_key_of_rules_toml_is_looked_at_afresh(project: SampleProject) -> None:
+    before = project.read("rules.toml")
+    (project.root / "rules.toml").write_text(f'{before}\n[contracts.totals]\nkey = ["custmer"]\n')
+    line = len(before.splitlines()) + 3
+    assert [one.rpartition(":")[0] for one in found(project)] == [f"rules.toml:{line}"]
+    project.edit("rules.toml", "custmer", "customer")
+    assert found(project) == []
