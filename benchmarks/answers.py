@@ -21,7 +21,7 @@ from benchmarks.generated import write_project
 from benchmarks.versus.scenarios import Subject
 
 ROWS = 1000
-_PAUSE = 0.3  # files that are younger are read again, whatever their signature
+PAUSE = 0.3  # files that are younger are read again, whatever their signature
 
 
 def commands(root: Path, subject: Subject) -> dict[str, tuple[list[str], Callable[[int], None]]]:
@@ -81,7 +81,7 @@ def main(size: int = 1000, runs: int = 5) -> None:
             taken = []
             for run in range(1, runs + 2):
                 prepare(run)
-                time.sleep(_PAUSE)
+                time.sleep(PAUSE)
                 taken.append(measure([program, *words], root))
             wall, cpu = (statistics.median(figures) for figures in zip(*taken[1:], strict=True))
             print(f"{name:24} {wall:8.3f} {cpu:8.3f}", flush=True)

@@ -16,13 +16,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.answers import ROWS, measure
+from benchmarks.answers import PAUSE, ROWS, measure
 from benchmarks.generated import write_project
 from benchmarks.versus.environments import programs
 from benchmarks.versus.scenarios import Subject
 
 ENVIRONMENTS = Path("benchmarks/results/environments")
-_PAUSE = 0.3  # files that are younger are read again, whatever their signature
 
 
 def cases(root: Path, subject: Subject) -> dict[str, tuple[list[str], Callable[[int], None]]]:
@@ -59,7 +58,7 @@ def main(size: int = 1000, runs: int = 3) -> None:
         for run in range(1, runs + 1):
             for name, (command, prepare) in commands.items():
                 prepare(run)
-                time.sleep(_PAUSE)
+                time.sleep(PAUSE)
                 taken.setdefault(name, []).append(measure(command, root, failing=True))
         print(f"{size:,} rules, medians of {runs}\n\n{'command':28} {'wall s':>8} {'cpu s':>8}")
         for name, figures in taken.items():

@@ -81,7 +81,7 @@ def option_place(text: str, path: str, *keys: str) -> Where:
 
 def option_string(text: str, path: str, *keys: str) -> list[int] | None:
     """Return where in a file each character of an option that is a string stands, and its end; see `string_places`."""
-    from compiler.lint.findings import Lines  # which only `rules check` needs
+    from compiler.lint.findings import Lines  # which only findings and errors need
 
     block = _block(text, path)
     places = string_places(block.toml, keys) if block is not None else None

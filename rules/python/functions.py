@@ -20,13 +20,13 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from compiler import functions as engine_functions
+from compiler.own import Shape
 from rules.python.aggregates import Accumulating, Noting, require_methods
 from rules.python.declaring import current_recording
 from rules.python.faults import Misuse
 from rules.python.series import over_series, require_pandas
 
 Kind = Literal["builtin", "pyarrow", "pandas", "python", "agg", "window"]
-Shape = Literal["scalar", "aggregate", "window"]
 Volatility = Literal["immutable", "volatile"]
 _TYPES: dict[Any, pa.DataType] = {
     bool: pa.bool_(),
