@@ -19,7 +19,7 @@ from datafusion import ParquetWriterOptions, SessionConfig, SessionContext
 from benchmarks.generated import ancestors, inputs_of
 
 _THREADS = 2
-_WRITER = ParquetWriterOptions(compression="zstd(3)", dictionary_page_size_limit=1 << 16)
+_WRITER = ParquetWriterOptions(compression="zstd(1)", dictionary_page_size_limit=1 << 16)
 
 
 def compute(sql: str, inputs: Mapping[str, Path], target: Path) -> None:

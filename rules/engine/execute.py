@@ -29,7 +29,8 @@ from rules.profiles import Profile
 _READ_ROWS = 1 << 16
 
 _WRITER = ParquetWriterOptions(
-    compression="zstd(3)",
+    # zstd(3) takes a tenth longer to execute most rules, for files that are 6 % smaller at best.
+    compression="zstd(1)",
     # By default a column of up to a million distinct bytes is stored as a dictionary, which takes twice the time and
     # space of plain values where few of them repeat.
     dictionary_page_size_limit=1 << 16,

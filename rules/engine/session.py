@@ -25,6 +25,8 @@ def make_session(profile: Profile) -> SessionContext:
     for key, value in RESULT_SETTINGS.items():
         config = config.set(key, value)
     config = config.set("datafusion.sql_parser.recursion_limit", _NESTING)
+    if profile.sorted_at_once is not None:
+        config = config.set("datafusion.execution.sort_in_place_threshold_bytes", str(profile.sorted_at_once))
     runtime = RuntimeEnvBuilder()
     if profile.memory_limit_mb is not None:
         runtime = runtime.with_disk_manager_os().with_fair_spill_pool(profile.memory_limit_mb * 1024 * 1024)

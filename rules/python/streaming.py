@@ -72,7 +72,7 @@ def run_stream(function: Any, stream: Stream, inputs: Mapping[str, EngineInput],
     """Run a rule over streams, and write what it yields. Raises `Misuse`, and what its code raises."""
     schema = storable_schema(stream.output)
     readers = {name: _reader(entry) for name, entry in inputs.items()}
-    with pq.ParquetWriter(target, schema, compression="zstd", compression_level=3) as writer:
+    with pq.ParquetWriter(target, schema, compression="zstd", compression_level=1) as writer:
         pending: list[pa.RecordBatch] = []
         for batch in _batches(function(**readers)):
             pending.append(_checked(batch, schema))
