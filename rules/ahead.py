@@ -7,13 +7,14 @@ what is wrong with it. A helper ends when its pipe does, so none outlives a buil
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pickle
 import subprocess
 import sys
 import weakref
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
@@ -70,7 +71,8 @@ def compile_ahead(work: Work, rules: Sequence[Rule], helpers: Helpers) -> None:
     inputs = {rule.name: [work.resolve(table) or "" for table in rule.parsed.tables] for rule in rules}
     by_name = {rule.name: rule for rule in rules}
     schedule = Schedule(by_name, inputs)
-    running: dict[Future[Made | None], str] = {}
+    done: SimpleQueue[tuple[str, Future[Made | None]]] = SimpleQueue()  # waiting for all would look at each, every time
+    running = 0
     setting = Setting(work.project.variables, work.identity, work.profile)
     while True:
         while (name := schedule.take()) is not None:
@@ -78,14 +80,19 @@ def compile_ahead(work: Work, rules: Sequence[Rule], helpers: Helpers) -> None:
             if job is None:
                 schedule.settle(name)
             else:
-                running[helpers.submit(job, setting)] = name
+                running += 1
+                helpers.submit(job, setting).add_done_callback(functools.partial(_note, done, name))
         if not running:
             return
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            name, made = running.pop(future), future.result()
-            if made is not None:
-                _accept(work, by_name[name], made)
-            schedule.settle(name)
+        name, future = done.get()
+        running -= 1
+        if (made := future.result()) is not None:
+            _accept(work, by_name[name], made)
+        schedule.settle(name)
+
+
+def _note(done: SimpleQueue[tuple[str, Future[Made | None]]], name: str, future: Future[Made | None]) -> None:
+    done.put((name, future))
 
 
 def _job(work: Work, rule: Rule, inputs: Sequence[str]) -> Job | None:
