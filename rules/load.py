@@ -18,6 +18,7 @@ from cache.filedigest import file_digest
 from cache.index import Index
 from compiler.catalogue import ENGINE
 from compiler.compile import Parsed, parse_rule
+from compiler.deep import with_deep_stack
 from compiler.errors import SqlError
 from compiler.fingerprint import FORMAT, digest_of
 from rules.authoring import RuleOptions, read_options
@@ -147,24 +148,28 @@ def load_rules(
     names = _Names(project)
     if sum(memo not in known for memo in memos.values()) >= MANY:
         expect_many()
-    for path in queries:
-        try:
-            name = names.take(path.rsplit("/", 1)[-1].removesuffix(".sql"), Where(path), "rename the file")
-        except UserError as error:
-            if misnamed is None:
-                raise
-            misnamed.append(error)
-            continue
-        record = known.get(memos[path])
-        if record is None:
+
+    def load_queries() -> None:
+        for path in queries:
             try:
-                record = fresh[memos[path]] = _parse(project, path, digests[path])
+                name = names.take(path.rsplit("/", 1)[-1].removesuffix(".sql"), Where(path), "rename the file")
             except UserError as error:
-                found.unloaded[name] = error
-                record = _UNLOADED
-        options = msgspec.convert(record["options"], RuleOptions)
-        parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
-        found.rules[name] = Rule(name, path, digests[path], options, parsed)
+                if misnamed is None:
+                    raise
+                misnamed.append(error)
+                continue
+            record = known.get(memos[path])
+            if record is None:
+                try:
+                    record = fresh[memos[path]] = _parse(project, path, digests[path])
+                except UserError as error:
+                    found.unloaded[name] = error
+                    record = _UNLOADED
+            options = msgspec.convert(record["options"], RuleOptions)
+            parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
+            found.rules[name] = Rule(name, path, digests[path], options, parsed)
+
+    with_deep_stack(load_queries)  # once for all: making such a stack takes half as long as parsing a rule
     index.remember("parsed", fresh)
     for path in paths:
         if path.endswith(".py"):
