@@ -53,6 +53,11 @@ class TableDigester:
             state.update(level_of(batch.column(index)))
         self._rows += batch.num_rows
 
+    @property
+    def bytes(self) -> int:
+        """Size of what has been digested: one number for equal rows, however they are laid out."""
+        return sum(state.bytes for state in self._states)
+
     def finish(self) -> TableDigest:
         """Return the digest of all rows so far."""
         columns = {
@@ -65,10 +70,11 @@ class TableDigester:
 class _LevelState:
     """The running hashes of one level and of its children."""
 
-    __slots__ = ("children", "lengths", "nulls", "rows", "values")
+    __slots__ = ("children", "lengths", "nulls", "rows", "size", "values")
 
     def __init__(self) -> None:
         self.rows = 0
+        self.size = 0
         self.values = xxhash.xxh3_128()
         self.lengths = xxhash.xxh3_128()
         self.nulls = xxhash.xxh3_128()
@@ -78,8 +84,10 @@ class _LevelState:
         if level.rows == 0:
             return
         self.values.update(level.values.data)
+        self.size += level.values.nbytes
         if level.lengths is not None:
             self.lengths.update(level.lengths.data)
+            self.size += level.lengths.nbytes
         if level.nulls is not None:
             self.nulls.update((level.nulls + self.rows).data)
         self.rows += level.rows
@@ -87,6 +95,10 @@ class _LevelState:
             self.children = [_LevelState() for _ in level.children]
         for state, child in zip(self.children, level.children, strict=True):
             state.update(child)
+
+    @property
+    def bytes(self) -> int:
+        return self.size + sum(child.bytes for child in self.children)
 
     def summary(self) -> list[object]:
         # Children exist only once their parent had rows, so a level without rows must not mention them.

@@ -86,7 +86,7 @@ class Runner:
 
     def _run_stream(self, rule: CompiledRule, inputs: Sequence[EngineInput], target: Path) -> Executed:
         """Run a rule over streams. Raises `UserError`."""
-        from rules.engine.execute import executed_file
+        from rules.engine.execute import executed
         from rules.python.files import stream_of
         from rules.python.streaming import run_stream
 
@@ -98,10 +98,10 @@ class Runner:
         started = time.perf_counter()
         try:
             given = {table: by_name[resolve(table) or ""] for table in one.parsed.tables}
-            run_stream(function, stream_of(one.streams), given, target)
+            digest = run_stream(function, stream_of(one.streams), given, target)
         except Exception as error:
             raise self.python.located(error, one.path, one.line) from error
-        return executed_file(target, rule.schema, started)
+        return executed(digest, rule.schema, started)
 
     def _function(self, name: str, faults: list[UserError]) -> EngineFunction:
         """Return a function of the project for the engine; what it raises is noted, located, in `faults`."""

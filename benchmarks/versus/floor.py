@@ -1,4 +1,4 @@
-"""The floor of a cold build: run the same SQL with the same engine, write the same Parquet, and nothing else.
+"""The floor of a cold build: run the same SQL with the same engine, have it write Parquet, compressed as ours, no more.
 
 Usage: python -m benchmarks.versus.floor PROJECT TARGET [MODEL…]
 

@@ -1,8 +1,7 @@
-"""Step 6 of 7, execute, for one product: run its SQL on exactly the columns it may read, write the result, digest it.
+"""Step 6 of 7, execute, for one product: run its SQL on exactly the columns it may read; write and digest the result.
 
-The engine writes the Parquet file itself. The file is then read back once: that proves it can be read, and what is
-digested is what readers will see. Nothing but the query's inputs is registered, each with the columns of its scan set
-alone, so a rule cannot depend on anything its action key does not cover.
+Nothing but the query's inputs is registered, each with the columns of its scan set alone, so a rule cannot depend on
+anything its action key does not cover.
 """
 
 from __future__ import annotations
@@ -15,26 +14,18 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datafusion import DataFrame, ParquetWriterOptions, SessionContext, col
+from datafusion import DataFrame, SessionContext
 
 from cache.bags import bag_digest
-from cache.digests import TableDigest, TableDigester
-from cache.levels import type_name
+from cache.digests import TableDigest
 from compiler.schema import Schema
 from rules.engine.own import EngineFunction, register
 from rules.engine.session import EngineError, clean_message, make_session, qualified_name
-from rules.engine.types import storable_schema, stored_schema, to_arrow
+from rules.engine.types import to_arrow
+from rules.engine.writing import ProductWriter
 from rules.profiles import Profile
 
 _READ_ROWS = 1 << 16
-
-_WRITER = ParquetWriterOptions(
-    # zstd(3) takes a tenth longer to execute most rules, for files that are 6 % smaller at best.
-    compression="zstd(1)",
-    # By default a column of up to a million distinct bytes is stored as a dictionary, which takes twice the time and
-    # space of plain values where few of them repeat.
-    dictionary_page_size_limit=1 << 16,
-)
 
 
 @dataclass(frozen=True)
@@ -68,17 +59,19 @@ def execute(
     started = time.perf_counter()
     try:
         frame = open_frame(sql, inputs, target.parent, profile, functions)
-        _write(frame, target)
+        with ProductWriter(target, schema) as writer:
+            for batch in frame.execute_stream():
+                writer.write(batch.to_pyarrow())
+            digest = writer.finish()
     except EngineError:
         raise
     except Exception as error:  # the engine raises plain Exception for whatever goes wrong at run time
         raise EngineError(clean_message(error)) from error
-    return executed_file(target, schema, started)
+    return executed(digest, schema, started)
 
 
-def executed_file(target: Path, schema: Schema, started: float) -> Executed:
-    """Digest what has been written; started: when that was begun. Raises `EngineError`."""
-    digest = digest_file(target, schema)
+def executed(digest: TableDigest, schema: Schema, started: float) -> Executed:
+    """Return what an execution comes to that has written a table of `schema`; started: when it was begun."""
     types = {column.name: column.type for column in schema.columns}
     columns = {name: (types[name], value) for name, value in digest.columns.items()}
     return Executed(digest, columns, time.perf_counter() - started)
@@ -97,20 +90,6 @@ def open_frame(
     for entry in inputs:
         _register(session, entry, scratch)
     return session.sql(sql)
-
-
-def digest_file(path: Path, schema: Schema) -> TableDigest:
-    """Read a product's file and digest it. Raises `EngineError` if its columns are not those of `schema`."""
-    with pq.ParquetFile(path, pre_buffer=False) as file:  # else pyarrow reads the whole file ahead
-        found = stored_schema(file.schema_arrow)
-        names = [(field.name, type_name(field.type)) for field in found]
-        planned = [(column.name, column.type) for column in schema.columns]
-        if names != planned:
-            raise EngineError(f"the engine wrote the columns {names} where it had planned {planned}")
-        digester = TableDigester(file.schema_arrow)
-        for batch in file.iter_batches(batch_size=_READ_ROWS, use_threads=False):
-            digester.update(batch)
-    return digester.finish()
 
 
 def bag_of_file(path: Path, columns: Sequence[str]) -> str:
@@ -144,14 +123,3 @@ def _location(entry: EngineInput, scratch: Path) -> str:
     for number, file in enumerate(entry.files):
         (folder / f"{number:08d}.parquet").symlink_to(file)
     return f"{folder.as_uri()}/"
-
-
-def _write(frame: DataFrame, target: Path) -> None:
-    planned = frame.schema()
-    written = storable_schema(planned)
-    if written != planned:
-        columns = [col(f'"{name.replace(chr(34), chr(34) * 2)}"') for name in planned.names]
-        frame = frame.select(
-            *(column.cast(field.type).alias(field.name) for column, field in zip(columns, written, strict=True))
-        )
-    frame.write_parquet(target.as_uri(), _WRITER)

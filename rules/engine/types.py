@@ -50,16 +50,45 @@ def storable_type(dtype: pa.DataType) -> pa.DataType:
         return pa.time32("ms")
     if pa.types.is_date64(dtype):
         return pa.date32()
+    return _with_items(dtype, storable_type)
+
+
+def _with_items(dtype: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """Return the type with what it holds changed: the items of lists and maps, the fields of structs."""
+    if pa.types.is_dictionary(dtype) or pa.types.is_run_end_encoded(dtype):
+        return change(dtype.value_type)
     if pa.types.is_struct(dtype):
-        return pa.struct([field.with_type(storable_type(field.type)) for field in dtype])
+        return pa.struct([pa.field(field.name, change(field.type)) for field in dtype])
+    if pa.types.is_fixed_size_list(dtype):
+        return pa.list_(change(dtype.value_type), dtype.list_size)
     if pa.types.is_list(dtype) or pa.types.is_large_list(dtype):
-        return pa.list_(dtype.value_field.with_type(storable_type(dtype.value_type)))
+        return pa.list_(change(dtype.value_type))
+    if pa.types.is_map(dtype):
+        return pa.map_(change(dtype.key_type), change(dtype.item_type))
     return dtype
 
 
 def storable_schema(schema: pa.Schema) -> pa.Schema:
     """Return the schema with which a table is written. Raises `UnsupportedTypeError`, naming the column."""
     return pa.schema([field.with_type(_of_column(field, storable_type)) for field in schema])
+
+
+def written_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of a product's file: strings with long offsets, whatever their layout, and all of it nullable.
+
+    Raises `UnsupportedTypeError`, naming the column.
+    """
+    storable = storable_schema(schema)
+    return pa.schema([pa.field(field.name, _written_type(field.type)) for field in storable])
+
+
+def _written_type(dtype: pa.DataType) -> pa.DataType:
+    plain = stored_type(dtype)
+    if pa.types.is_string_view(plain):
+        return pa.large_string()
+    if pa.types.is_binary_view(plain):
+        return pa.large_binary()
+    return _with_items(plain, _written_type)
 
 
 def to_schema(schema: pa.Schema) -> Schema:

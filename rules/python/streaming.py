@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlglot import exp
 
+from cache.digests import TableDigest
 from compiler.compile import Compiled, Compiler, Options
 from compiler.errors import SqlError
 from compiler.functions import ScalarFunction
@@ -22,6 +23,7 @@ from compiler.own import OwnFunction
 from compiler.schema import Schema
 from rules.arrow import plain_type
 from rules.engine.types import storable_schema, to_schema
+from rules.engine.writing import ProductWriter
 from rules.python.faults import Misuse
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 CALL = "python_rule"
 """What the code of such a rule is called in its query."""
 _BATCH = 1 << 16
-_ROW_GROUP = 1 << 18
 _BUFFER = 1 << 20
 
 
@@ -68,19 +69,14 @@ def compile_stream(
     )
 
 
-def run_stream(function: Any, stream: Stream, inputs: Mapping[str, EngineInput], target: Path) -> None:
-    """Run a rule over streams, and write what it yields. Raises `Misuse`, and what its code raises."""
+def run_stream(function: Any, stream: Stream, inputs: Mapping[str, EngineInput], target: Path) -> TableDigest:
+    """Run a rule over streams, write what it yields, and digest it. Raises `Misuse`, and what its code raises."""
     schema = storable_schema(stream.output)
     readers = {name: _reader(entry) for name, entry in inputs.items()}
-    with pq.ParquetWriter(target, schema, compression="zstd", compression_level=1) as writer:
-        pending: list[pa.RecordBatch] = []
+    with ProductWriter(target, to_schema(schema)) as writer:
         for batch in _batches(function(**readers)):
-            pending.append(_checked(batch, schema))
-            if sum(one.num_rows for one in pending) >= _ROW_GROUP:
-                writer.write_table(pa.Table.from_batches(pending, schema))
-                pending = []
-        if pending:
-            writer.write_table(pa.Table.from_batches(pending, schema))
+            writer.write(_checked(batch, schema))
+        return writer.finish()
 
 
 def _query(stream: Stream, inputs: Mapping[str, Schema]) -> exp.Query:

@@ -16,17 +16,11 @@ from hypothesis import strategies as st
 
 from cache.bags import bag_digest
 from cache.levels import UnsupportedTypeError
+from support.arrays import TYPES, batches_of, cells, columns, schema_of
 
-# The random tables and layouts are those of the column digests' tests.
+# Tables whose digests are written down are those of the column digests' tests.
 tables = importlib.import_module("tests.cache.test_digests")
-KNOWN, ROOT, TYPES = tables.KNOWN, tables.ROOT, tables.TYPES
-batches_of, cells, columns, same, schema_of = (
-    tables.batches_of,
-    tables.cells,
-    tables.columns,
-    tables.same,
-    tables.schema_of,
-)
+KNOWN, ROOT, same = tables.KNOWN, tables.ROOT, tables.same
 
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -118,7 +118,8 @@ def test_inferred_types(tmp_path: Path) -> None:
     build(tmp_path)
     table = project.product("p")
     assert [str(column.type) for column in table.columns] == [
-        "int64", "double", "bool", "date32[day]", "timestamp[us]", "timestamp[us, tz=UTC]", "time64[us]", "string_view",
+        "int64", "double", "bool", "date32[day]", "timestamp[us]", "timestamp[us, tz=UTC]", "time64[us]",
+        "large_string",
     ]  # fmt: skip
 
 
@@ -164,7 +165,7 @@ def test_columns_without_values_are_strings(tmp_path: Path) -> None:
     build(tmp_path)
     table = project.product("p")
     assert table.column("a").null_count == 2
-    assert pa.types.is_string_view(table.schema.field("a").type)
+    assert pa.types.is_large_string(table.schema.field("a").type)
 
 
 def test_names_with_spaces_capitals_dots_and_letters_of_any_script(tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""Write a product's table as Parquet, and digest it on the way: what is digested is what is written.
+
+Equal tables give files of equal row groups, however they came in batches: an engine that reads them adds up their
+floats in the same order.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cache.digests import TableDigest, TableDigester
+from cache.levels import type_name
+from compiler.schema import Schema
+from rules.engine.session import EngineError
+from rules.engine.types import storable_type, to_arrow, written_schema
+
+_PIECE = 1 << 16
+"""Rows after which a row group may end."""
+_GROUP_ROWS = 1 << 20
+_GROUP_BYTES = 16 << 20
+"""Of a row group, as it is digested. One is held in memory while it is filled, and the one before it is written."""
+
+
+class ProductWriter:
+    """Takes a product's batches in order. A context manager, which leaves the file complete or fails.
+
+    From the second row group on, a thread encodes one while the caller makes the next.
+    """
+
+    def __init__(self, target: Path, schema: Schema) -> None:
+        """Write to `target` a table with `schema`."""
+        self._types = [(column.name, column.type) for column in schema.columns]
+        self._written = written_schema(to_arrow(schema))
+        self._digester = TableDigester(self._written)
+        self._file = pq.ParquetWriter(
+            target,
+            self._written,
+            # zstd 3 takes a tenth longer to execute most rules, for files that are 6 % smaller at best.
+            compression="zstd",
+            compression_level=1,
+            # By default a column of up to a million distinct bytes is stored as a dictionary, which takes twice the
+            # time and space of plain values where few of them repeat.
+            dictionary_pagesize_limit=1 << 16,
+        )
+        self._seen: pa.Schema | None = None
+        self._group: list[pa.RecordBatch] = []
+        self._group_rows = 0
+        self._before = 0  # bytes digested before this group
+        self._encoding: Future[None] | None = None
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if self._pool is not None:
+                self._pool.shutdown()
+        finally:
+            self._file.close()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add rows. Raises `EngineError` unless they are of the product's schema, in whatever layout, and OSError."""
+        if self._seen is None or not batch.schema.equals(self._seen):
+            self._require_planned(batch.schema)
+            self._seen = batch.schema
+        columns = [
+            column if column.type.equals(field.type) else column.cast(field.type)
+            for column, field in zip(batch.columns, self._written, strict=True)
+        ]
+        batch = pa.RecordBatch.from_arrays(columns, schema=self._written)
+        while batch.num_rows:
+            piece = batch.slice(0, _PIECE - self._group_rows % _PIECE)
+            batch = batch.slice(piece.num_rows)
+            self._digester.update(piece)
+            self._group.append(piece)
+            self._group_rows += piece.num_rows
+            if self._group_rows % _PIECE == 0 and self._is_full():
+                self._end_group()
+
+    def finish(self) -> TableDigest:
+        """Write what is left, and return the digest of all rows."""
+        if self._pool is None:
+            self._encode(self._group)
+        else:
+            self._end_group()
+        if self._encoding is not None:
+            self._encoding.result()
+        return self._digester.finish()
+
+    def _require_planned(self, schema: pa.Schema) -> None:
+        found = [(field.name, type_name(storable_type(field.type))) for field in schema]
+        if found != self._types:
+            raise EngineError(f"the engine yields the columns {found} where it had planned {self._types}")
+
+    def _is_full(self) -> bool:
+        return self._group_rows >= _GROUP_ROWS or self._digester.bytes - self._before >= _GROUP_BYTES
+
+    def _end_group(self) -> None:
+        if self._encoding is not None:
+            self._encoding.result()
+        self._pool = self._pool or ThreadPoolExecutor(1)
+        self._encoding = self._pool.submit(self._encode, self._group)
+        self._group, self._group_rows, self._before = [], 0, self._digester.bytes
+
+    def _encode(self, group: list[pa.RecordBatch]) -> None:
+        if group:
+            self._file.write_table(pa.Table.from_batches(group, self._written), row_group_size=_GROUP_ROWS)

@@ -1,0 +1,132 @@
+"""A product's digest is taken from what is being written: it must be that of what both of its readers find there."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
+
+from cache.digests import TableDigest
+from cache.levels import UnsupportedTypeError
+from rules.engine.execute import EngineInput, open_frame
+from rules.engine.session import EngineError
+from rules.engine.types import storable_schema, to_arrow, to_schema
+from rules.engine.writing import ProductWriter
+from rules.profiles import PROFILES
+from rules.roots import DEFAULT_PROFILE
+from support.arrays import batches_of, columns, digest, schema_of
+
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def written(target: Path, schema: pa.Schema, batches: list[pa.RecordBatch]) -> TableDigest:
+    with ProductWriter(target, to_schema(storable_schema(schema))) as writer:
+        for batch in batches:
+            writer.write(batch)
+        return writer.finish()
+
+
+def read_by_arrow(path: Path) -> TableDigest:
+    with pq.ParquetFile(path) as file:
+        return digest(file.schema_arrow, list(file.iter_batches(batch_size=5)))
+
+
+def read_by_engine(path: Path, schema: pa.Schema) -> TableDigest:
+    known = to_schema(storable_schema(schema))
+    given = EngineInput("product", (path,), known, tuple(known.names))
+    names = ", ".join(f'"{name}"' for name in known.names)
+    frame = open_frame(f"SELECT {names} FROM input.product", [given], path.parent, PROFILES[DEFAULT_PROFILE])
+    return digest(to_arrow(known), [batch.to_pyarrow() for batch in frame.execute_stream()])
+
+
+@QUICK
+@given(st.data())
+def test_both_readers_find_what_was_digested(data: st.DataObject) -> None:
+    rows = data.draw(st.integers(0, 12))
+    table = {name: data.draw(columns(rows)) for name in ("x", "y")}
+    schema = schema_of(table)
+    try:
+        storable_schema(schema)
+    except UnsupportedTypeError:
+        reject()
+    batches = batches_of(data.draw, table, rows, exotic=False)
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "product.parquet"
+        told = written(target, schema, batches)
+        assert read_by_arrow(target) == told
+        assert read_by_engine(target, schema) == told
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        (pa.timestamp("s"), pa.timestamp("ms")),
+        (pa.timestamp("s", "Asia/Tokyo"), pa.timestamp("ms", "Asia/Tokyo")),
+        (pa.time32("s"), pa.time32("ms")),
+        (pa.date64(), pa.date32()),
+        (pa.list_(pa.timestamp("s")), pa.list_(pa.timestamp("ms"))),
+    ],
+    ids=str,
+)
+def test_what_parquet_lacks_is_stored_as_what_it_has(tmp_path: Path, given: pa.DataType, stored: pa.DataType) -> None:
+    array = pa.nulls(1, given) if pa.types.is_list(given) else pa.array([None, 0], given)
+    told = written(tmp_path / "product.parquet", pa.schema([("x", given)]), [pa.record_batch([array], ["x"])])
+    assert told == digest(pa.schema([("x", stored)]), [pa.record_batch([array.cast(stored)], ["x"])])
+    assert read_by_arrow(tmp_path / "product.parquet") == told
+
+
+def groups(path: Path) -> list[int]:
+    metadata = pq.read_metadata(path)
+    return [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+
+
+def test_row_groups_do_not_depend_on_batches(tmp_path: Path) -> None:
+    """Who reads the product adds up floats by row group: what it finds must not depend on how the product was made."""
+    rows = 400_000
+    random = np.random.default_rng(1)
+    words = pa.array(random.integers(0, 10**12, rows)).cast(pa.string())
+    table = pa.table({"x": random.random(rows), "s": words, "l": [[1]] * rows})
+    found = []
+    for size, layout in [(1 << 20, pa.string()), (8192, pa.string_view()), (77_777, pa.large_string())]:
+        laid_out = table.set_column(1, "s", table["s"].cast(layout)).combine_chunks()
+        target = tmp_path / f"{size}.parquet"
+        found.append((written(target, table.schema, laid_out.to_batches(size)), groups(target)))
+    assert found == [found[0]] * 3
+    assert len(found[0][1]) > 1
+    assert sum(found[0][1]) == rows
+    assert read_by_engine(tmp_path / "8192.parquet", table.schema) == found[0][0]
+
+
+def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:
+    schema = pa.schema([("x", pa.int64()), ("s", pa.string())])
+    for batches in ([], [pa.RecordBatch.from_pylist([], schema)]):
+        told = written(tmp_path / "product.parquet", schema, batches)
+        assert told.rows == 0
+        assert (
+            read_by_arrow(tmp_path / "product.parquet") == told == read_by_engine(tmp_path / "product.parquet", schema)
+        )
+
+
+@pytest.mark.parametrize(
+    "found", [{"x": [1.5]}, {"y": [1]}, {"x": [1], "y": [1]}], ids=["other type", "other name", "one more"]
+)
+def test_columns_that_were_not_planned_are_refused(tmp_path: Path, found: dict[str, list[Any]]) -> None:
+    schema = pa.schema([("x", pa.int64())])
+    with pytest.raises(EngineError, match="where it had planned"):
+        written(tmp_path / "product.parquet", schema, [pa.RecordBatch.from_pydict(found)])
+
+
+def test_a_disk_that_is_full_is_told_of(tmp_path: Path) -> None:
+    """Also by the thread that encodes a row group while the next is made."""
+    random = np.random.default_rng(1)
+    table = pa.table({"x": random.integers(0, 1 << 60, 3_000_000)})
+    (tmp_path / "full").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        written(tmp_path / "full", table.schema, table.to_batches(65_536))
