@@ -126,7 +126,7 @@ class EngineFloor(Rules):
     """The floor of a cold build."""
 
     name = "floor: engine"
-    note = "runs the same SQL on the same engine, two at a time; the engine writes Parquet, compressed as ours; no build tool"
+    note = "the same SQL on the same engine, two at a time; Parquet by the engine, compressed as ours; no build tool"
     scenarios = ("cold",)
     environment = {"PYTHONPATH": str(ROOT)}  # noqa: RUF012
 
