@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 
 from sqlglot import exp
 
-from compiler.encode import blind_key, encode
-from compiler.lexical import Reference
 from compiler.passes.facts import Facts
+from compiler.passes.item_keys import Owned, as_list, columns_of_items, item_keys
 from compiler.passes.joins import (
-    conjuncts,
     is_inner,
     is_left_deep,
     items_of,
@@ -22,17 +18,10 @@ from compiler.passes.joins import (
 )
 from compiler.resolve import INPUT_DB
 from compiler.tree import find_all
+from compiler.types import Types
 
 MOST_ITEMS = 64
 """A SELECT of more tables keeps its order."""
-_MOST_TELLING = 8
-"""A term of more tables is the same for each of them."""
-_INTERNAL = re.compile(r"_[tc]\d+")
-_SYMMETRIC = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
-_FLIPPED: Mapping[type[exp.Expr], str] = {exp.GT: "LT", exp.GTE: "LTE"}
-
-Owned = Mapping[int, list[exp.Column]]
-"""The columns of each FROM item, by the node's id."""
 
 
 def order_inner_joins(query: exp.Query, facts: Facts) -> exp.Query:
@@ -45,17 +34,17 @@ def order_inner_joins(query: exp.Query, facts: Facts) -> exp.Query:
     selects = [select for select in facts.of(query, joined_selects) if _is_sortable(select)]
     if not selects or not facts.of(query, row_order_is_open):
         return query
-    owned = facts.of(query, columns_of_items)
+    owned, types = facts.of(query, columns_of_items), facts.types(query)
     for select in selects:
         joins: list[exp.Join] = select.args["joins"]
         crossed = [select.args["from_"].this, *(join.this for join in joins if is_inner(join))]
         others = [join for join in joins if not is_inner(join)]
         if len(crossed) > 1:
-            keys = item_keys(select, crossed, owned)
+            keys = item_keys(select, crossed, owned, types)
             crossed.sort(key=lambda item: keys[id(item)])
             if select.args["from_"].this is not crossed[0]:
                 select.args["from_"].set("this", crossed[0])
-        others = _ordered(select, others, owned)
+        others = _ordered(select, others, owned, types)
         items = [*crossed[1:], *(join.this for join in others)]
         if [id(join.this) for join in joins] != [id(item) for item in items] or any(
             join.kind != "CROSS" for join in joins if is_inner(join)
@@ -75,7 +64,7 @@ def order_full_join(query: exp.Query, facts: Facts) -> exp.Query:
         left, right = from_.this, join.this
         if any(is_confused(query, select, [one], other, owned, facts) for one, other in ((left, right), (right, left))):
             continue
-        keys = item_keys(select, [left, right], owned)
+        keys = item_keys(select, [left, right], owned, facts.types(query))
         if keys[id(right)] < keys[id(left)]:
             from_.set("this", right)
             join.set("this", left)
@@ -115,20 +104,20 @@ def take_one_key(query: exp.Query, facts: Facts) -> exp.Query:
     types = facts.types(query)
     owned = facts.of(query, columns_of_items)
     for select in selects:
-        _take_one_key(select, owned, lambda column: types.of(column) if types.is_exact(column) else None)
+        _take_one_key(select, owned, types)
     return query
 
 
-def _take_one_key(select: exp.Select, owned: Owned, exact: Callable[[exp.Expr], str | None]) -> None:
+def _take_one_key(select: exp.Select, owned: Owned, types: Types) -> None:
     items = list(items_of(select))
     own = {id(column): item for item in items for column in owned.get(id(item), ())}
-    groups = _equal_columns(select, own, exact)
+    groups = _equal_columns(select, own, types)
     if not groups:
         return
     free = [
         column
         for key in ("expressions", "group", "having", "order", "qualify")
-        for node in _as_list(select.args.get(key))
+        for node in as_list(select.args.get(key))
         for column in find_all(node, exp.Column)
         if id(column) in own
         and (id(own[id(column)]), column.name) in groups
@@ -137,7 +126,7 @@ def _take_one_key(select: exp.Select, owned: Owned, exact: Callable[[exp.Expr], 
     ]
     if not free:
         return
-    keys = item_keys(select, items, owned, ignored={id(column) for column in free})
+    keys = item_keys(select, items, owned, types, ignored={id(column) for column in free})
     aliases = {id(item): item.args["alias"].this for item in items}
     for column in free:
         ranked = sorted(groups[id(own[id(column)]), column.name], key=lambda member: (keys[member[0]], member[1]))
@@ -154,59 +143,21 @@ _Name = tuple[int, str]
 """A FROM item, by the node's id, and a column of it."""
 
 
-def _equal_columns(
-    select: exp.Select, own: Mapping[int, exp.Expr], exact: Callable[[exp.Expr], str | None]
-) -> dict[_Name, set[_Name]]:
+def _equal_columns(select: exp.Select, own: Mapping[int, exp.Expr], types: Types) -> dict[_Name, set[_Name]]:
     """Return what WHERE makes equal: each column with those that have its value, itself too."""
     groups: dict[_Name, set[_Name]] = {}
     for term in where_terms(select):
         sides = (term.this, term.expression) if isinstance(term, exp.EQ) else ()
         if not sides or not all(isinstance(side, exp.Column) and id(side) in own for side in sides):
             continue
-        kind = exact(sides[0])
-        if kind is None or kind != exact(sides[1]) or any(side.args.get("db") for side in sides):
+        if not types.is_exact(sides[0]) or types.of(sides[0]) != types.of(sides[1]):
+            continue
+        if any(side.args.get("db") for side in sides):
             continue
         first, second = ((id(own[id(side)]), side.name) for side in sides)
         merged = groups.get(first, {first}) | groups.get(second, {second})
         groups |= dict.fromkeys(merged, merged)
     return groups
-
-
-def columns_of_items(query: exp.Query, facts: Facts) -> Owned:
-    """The columns of every FROM item of a query, subqueries' references to it included."""
-    owned: dict[int, list[exp.Column]] = {}
-    references: list[Reference] = facts.names(query).references
-    for reference in references:
-        owned.setdefault(id(reference.item), []).append(reference.column)
-    return owned
-
-
-def item_keys(
-    select: exp.Select, items: list[exp.Expr], owned: Owned, ignored: AbstractSet[int] = frozenset()
-) -> dict[int, tuple[str, ...]]:
-    """Return a sort key of each FROM item, made of all places that use its columns; names take no part in it."""
-    own = {id(column): item for item in items for column in owned.get(id(item), ()) if id(column) not in ignored}
-    outputs = {id(item): _output_positions(item) for item in items}
-    labels = {
-        column: outputs[id(item)].get(name, name)
-        for item in items
-        for node in owned.get(id(item), ())
-        for column, name in ((id(node), node.name),)
-    }
-    uses: dict[int, list[str]] = {id(item): [] for item in items}
-    for label, unit in _units(select):
-        found: dict[int, set[int]] = {}
-        for column in find_all(unit, exp.Column):
-            if id(column) in own:
-                found.setdefault(id(own[id(column)]), set()).add(id(column))
-        if len(found) > _MOST_TELLING:
-            shared = label + _told(unit, frozenset(), labels, ignored)
-            for item in found:
-                uses[item].append(shared)
-        else:
-            for item, columns in found.items():
-                uses[item].append(label + _told(unit, columns, labels, ignored))
-    return {id(item): (_body(item), *sorted(uses[id(item)])) for item in items}
 
 
 def _is_sortable(select: exp.Select) -> bool:
@@ -245,12 +196,12 @@ def _is_comma(join: exp.Join) -> bool:
     return not any(join.args.get(key) for key in ("kind", "side", "method", "on", "using"))
 
 
-def _ordered(select: exp.Select, joins: list[exp.Join], owned: Owned) -> list[exp.Join]:
+def _ordered(select: exp.Select, joins: list[exp.Join], owned: Owned, types: Types) -> list[exp.Join]:
     """Order LEFT joins, each after those whose columns it joins by. Semi-joins keep everything where it is."""
     if len(joins) < 2 or any(join.kind for join in joins):  # noqa: PLR2004 — nothing to order
         return joins
     owners = {id(column): id(join) for join in joins for column in owned.get(id(join.this), ())}
-    keys = item_keys(select, [join.this for join in joins], owned)
+    keys = item_keys(select, [join.this for join in joins], owned, types)
     needs = {
         id(join): {owners[id(column)] for column in join.args["on"].find_all(exp.Column) if id(column) in owners}
         - {id(join)}
@@ -265,82 +216,3 @@ def _ordered(select: exp.Select, joins: list[exp.Join], owned: Owned) -> list[ex
         ordered.append(ready)
         done.add(id(ready))
     return ordered
-
-
-def _units(select: exp.Select) -> Iterator[tuple[str, exp.Expr]]:
-    """The parts of a SELECT that can be told apart without a name, each with a label of its place."""
-    for index, item in enumerate(select.expressions):
-        yield f"s{index:06}", item
-    for term in where_terms(select):
-        yield "w", term
-    for join in select.args.get("joins") or []:
-        if join.args.get("on") is not None:
-            for term in conjuncts(join.args["on"]):
-                yield "j", term
-    for key in ("group", "having", "order", "qualify", "distinct"):
-        for node in _as_list(select.args.get(key)):
-            yield key, node
-
-
-def _as_list(value: object) -> list[exp.Expr]:
-    values = value if isinstance(value, list) else [value]
-    return [node for node in values if isinstance(node, exp.Expr)]
-
-
-def _body(item: exp.Expr) -> str:
-    return blind_key(item.this) if isinstance(item, exp.Subquery) else ""
-
-
-def _output_positions(item: exp.Expr) -> dict[str, str]:
-    if isinstance(item, exp.Subquery) and isinstance(item.this, exp.Query):
-        return {name: f"#{index}" for index, name in enumerate(item.this.named_selects)}
-    return {}
-
-
-def _told(node: exp.Expr, own: AbstractSet[int], labels: Mapping[int, str], ignored: AbstractSet[int]) -> str:
-    """Describe a tree: the columns in `own` are marked, the sides of symmetric operators are in one order."""
-    if isinstance(node, exp.Column):
-        if id(node) in ignored:
-            return "?"
-        name = labels.get(id(node), node.name)
-        return ("!" if id(node) in own else "") + _INTERNAL.sub("", name)
-    if isinstance(node, exp.Table | exp.TableAlias):
-        return type(node).__name__
-    if isinstance(node, exp.Identifier):
-        return _INTERNAL.sub("", node.name)
-    if isinstance(node, exp.Alias):
-        return _told(node.this, own, labels, ignored)
-    if not any(True for _ in node.iter_expressions()):
-        return encode(node).decode()
-    if isinstance(node, exp.And | exp.Or):
-        terms = sorted(_told(term, own, labels, ignored) for term in _terms(node))
-        return f"{type(node).__name__}({','.join(terms)})"
-    if isinstance(node, _SYMMETRIC):
-        sides = sorted(_told(side, own, labels, ignored) for side in (node.this, node.expression))
-        return f"{type(node).__name__}({sides[0]},{sides[1]})"
-    if type(node) in _FLIPPED:
-        left, right = (_told(side, own, labels, ignored) for side in (node.expression, node.this))
-        return f"{_FLIPPED[type(node)]}({left},{right})"
-    if isinstance(node, exp.LT | exp.LTE):
-        left, right = (_told(side, own, labels, ignored) for side in (node.this, node.expression))
-        return f"{type(node).__name__}({left},{right})"
-    parts = [
-        f"{key}="
-        + ",".join(
-            _told(child, own, labels, ignored) if isinstance(child, exp.Expr) else str(child)
-            for child in (value if isinstance(value, list) else [value])
-        )
-        for key, value in sorted(node.args.items())
-        if value is not None and value is not False and value != []
-    ]
-    return f"{type(node).__name__}({';'.join(parts)})"
-
-
-def _terms(root: exp.Expr) -> Iterator[exp.Expr]:
-    pending = [root]
-    while pending:
-        node = pending.pop()
-        if type(node) is type(root):
-            pending += [node.expression, node.this]
-        else:
-            yield node

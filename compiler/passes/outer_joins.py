@@ -7,7 +7,8 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from compiler.passes.facts import Facts
-from compiler.passes.join_order import Owned, columns_of_items, is_confused
+from compiler.passes.item_keys import Owned, columns_of_items
+from compiler.passes.join_order import is_confused
 from compiler.passes.joins import (
     conjoined,
     conjuncts,

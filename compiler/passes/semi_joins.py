@@ -8,7 +8,7 @@ from compiler.encode import blind_key, encode
 from compiler.lexical import item_name
 from compiler.passes.certain import looks_up_bits
 from compiler.passes.facts import Facts
-from compiler.passes.join_order import columns_of_items
+from compiler.passes.item_keys import columns_of_items
 from compiler.passes.joins import (
     conjuncts,
     is_left_deep,

@@ -213,9 +213,7 @@ def _rebuild(query: exp.Query, union: exp.Union, branches: _Branches) -> exp.Que
     for select in full:
         if distinct:
             select.set("distinct", None)
-        for item, name in zip(select.selects, names, strict=True):
-            item.set("alias", name.copy())
-        own = number_names(select.copy(), Facts({}))
+        own = number_names(_named(select.copy(), names), Facts({}))
         # Numbered apart, a name of an outer query could look like one of its own.
         if distinct and not resolve_names(select).free:
             key = encode(own)
@@ -225,6 +223,7 @@ def _rebuild(query: exp.Query, union: exp.Union, branches: _Branches) -> exp.Que
         keyed.append((blind_key(own), select))
     # A tie is broken by nothing: which input comes first is told by the names of inputs alone, and may not count.
     ordered = [select for _, select in sorted(keyed, key=lambda one: one[0])]
+    _named(ordered[0], names)  # the others' names are internal, and stay what number_names makes of them
     if len(ordered) == 1:
         only = ordered[0]
         if distinct:
@@ -238,6 +237,13 @@ def _rebuild(query: exp.Query, union: exp.Union, branches: _Branches) -> exp.Que
     union.set("this", tree)
     union.set("expression", ordered[-1])
     return query
+
+
+def _named(select: exp.Select, names: list[exp.Expr]) -> exp.Select:
+    """Give the columns of a branch these names."""
+    for item, name in zip(select.selects, names, strict=True):
+        item.set("alias", name.copy())
+    return select
 
 
 def _replaced(query: exp.Query, old: exp.Expr, new: exp.Query) -> exp.Query:

@@ -13,12 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from compiler.canonical import PASSES, canonical, rendered
 from compiler.compile import Compiled
+from compiler.dialect import parse
+from compiler.encode import encode
 from compiler.errors import SqlError
+from compiler.passes.facts import Facts
+from compiler.passes.semi_joins import repeats_a_list
+from compiler.qualify import InputSchemas, pruned, qualified
 from properties.patterns import patterned_query
 from properties.queries import random_query
 from properties.shapes import shaped_query
 from properties.targets import targeted_query
+from rules.engine.types import to_schema
 from support.compiling import TestCompiler
 from support.databases import TABLES, random_database
 from support.forms import StoredDatabase, again, canonical_sql, difference, scrambled
@@ -99,6 +106,9 @@ def _is_engine_limit(error: BaseException | None) -> bool:
 
 
 def check_idempotence(compiled: Compiled, tables: dict[str, pa.Schema]) -> None:
+    """Assert that the canonical form is that of itself, and that no pass of it changes it any more."""
+    if not compiled.traits.volatile:
+        check_fixed_point(compiled, tables)
     try:
         second = again(compiled, tables)
     except SqlError as error:
@@ -108,6 +118,20 @@ def check_idempotence(compiled: Compiled, tables: dict[str, pa.Schema]) -> None:
     assert second.canonical == compiled.canonical
     assert second.inputs == tuple(str(number) for number in range(len(compiled.inputs)))
     assert second.reads == compiled.reads
+
+
+def check_fixed_point(compiled: Compiled, tables: dict[str, pa.Schema]) -> None:
+    schemas = InputSchemas()
+    for name, schema in tables.items():
+        schemas.add(name, to_schema(schema))
+    tree, inputs = canonical(pruned(qualified(parse(compiled.meaning), schemas)), schemas.known)
+    assert encode(tree) == compiled.canonical
+    if repeats_a_list(tree, Facts({})):  # most passes are not for these
+        return
+    facts = Facts({str(number): schemas.known[name] for number, name in enumerate(inputs)})
+    for rewrite in PASSES:
+        tree = rewrite(tree, facts)
+        assert encode(tree) == compiled.canonical, f"{rewrite.__name__} makes of it: {rendered(tree)}"
 
 
 def check_reads(sql: str, compiled: Compiled, database: StoredDatabase, seed: int) -> None:
