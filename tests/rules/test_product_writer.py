@@ -21,7 +21,7 @@ from rules.engine.types import storable_schema, to_arrow, to_schema
 from rules.engine.writing import ProductWriter
 from rules.profiles import PROFILES
 from rules.roots import DEFAULT_PROFILE
-from support.arrays import batches_of, columns, digest, schema_of
+from support.arrays import LEAVES, batches_of, columns, digest, schema_of
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -102,6 +102,46 @@ def test_row_groups_do_not_depend_on_batches(tmp_path: Path) -> None:
     assert len(found[0][1]) > 1
     assert sum(found[0][1]) == rows
     assert read_by_engine(tmp_path / "8192.parquet", table.schema) == found[0][0]
+
+
+WHOLE = [
+    dtype
+    for dtype, _ in LEAVES
+    if (pa.types.is_integer(dtype) or pa.types.is_temporal(dtype)) and not pa.types.is_interval(dtype)
+]
+
+
+@pytest.mark.parametrize("dtype", [dtype for dtype in WHOLE if dtype.bit_width > 8], ids=str)  # 256 values repeat
+def test_differences_of_any_size_are_read_back(tmp_path: Path, dtype: pa.DataType) -> None:
+    """Integers are stored as their differences, which wrap around: between the least and the largest, for example."""
+    dtype = storable_schema(pa.schema([("x", dtype)])).field(0).type
+    bits = dtype.bit_width
+    random = np.random.default_rng(1)
+    raw = random.integers(0, 256, 3000 * bits // 8, dtype=np.uint8)
+    raw[: 6 * bits // 8].view(f"<u{bits // 8}")[:] = [0, 2**bits - 1, 2 ** (bits - 1), 2 ** (bits - 1) - 1, 0, 1]
+    if pa.types.is_time(dtype):  # of a day
+        day = 86_400 * {"ms": 10**3, "us": 10**6, "ns": 10**9}[dtype.unit]
+        raw = (raw.view(f"<u{bits // 8}") % day).astype(f"<u{bits // 8}")
+    array = pa.Array.from_buffers(dtype, 3000, [None, pa.py_buffer(raw)])
+    schema = pa.schema([("x", dtype)])
+    told = written(tmp_path / "product.parquet", schema, [pa.record_batch([array], schema)])
+    assert "DELTA_BINARY_PACKED" in pq.read_metadata(tmp_path / "product.parquet").row_group(0).column(0).encodings
+    assert told == digest(schema, [pa.record_batch([array], schema)])
+    assert read_by_arrow(tmp_path / "product.parquet") == told
+    assert read_by_engine(tmp_path / "product.parquet", schema) == told
+
+
+def test_few_values_far_apart_are_stored_as_a_dictionary(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    days = random.integers(0, 365, 100_000) * 86_400_000_000
+    schema = pa.schema([("day", pa.timestamp("us")), ("l", pa.list_(pa.string())), ("n", pa.int64())])
+    table = pa.table([days, [["a"]] * 100_000, random.integers(0, 10**6, 100_000)], schema=schema)
+    written(tmp_path / "product.parquet", schema, table.to_batches())
+    metadata = pq.read_metadata(tmp_path / "product.parquet").row_group(0)
+    kinds = {metadata.column(at).path_in_schema: set(metadata.column(at).encodings) for at in range(3)}
+    assert "RLE_DICTIONARY" in kinds["day"] & kinds["l.list.element"]
+    assert kinds["n"] == {"DELTA_BINARY_PACKED", "RLE"}
+    assert metadata.column(0).total_compressed_size < 130_000  # 9 bits a row
 
 
 def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:

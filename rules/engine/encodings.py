@@ -1,0 +1,69 @@
+"""How a product's columns are encoded in its file: integers as differences, or as a dictionary where few values repeat.
+
+Parquet's writers try a dictionary first and fall back to plain values, which is right for strings. Integers, dates and
+times that hardly repeat take half as long to write and to read as differences, and up to a third less space; of few
+values far apart, such as days as timestamps in any order, a dictionary is several times smaller.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+_SAMPLE = 4096
+"""Rows by which a column is judged."""
+_DICTIONARY_BYTES = 1 << 16
+_RUN = 32
+"""Differences that are stored in the bits of the largest of them: a miniblock of Parquet."""
+
+
+def encodings(table: pa.Table) -> dict[str, Any]:
+    """Return the options of `pyarrow.parquet.ParquetWriter` for a file that begins with these rows."""
+    differences = [field.name for field in table.schema if _is_integral(field.type) and _fits(table[field.name])]
+    if not differences:
+        return {}
+    rest = [path for path in _leaves(table.schema) if path not in differences]
+    return {"column_encoding": dict.fromkeys(differences, "DELTA_BINARY_PACKED"), "use_dictionary": rest}
+
+
+def _is_integral(dtype: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(dtype) or pa.types.is_temporal(dtype))
+
+
+def _fits(column: pa.ChunkedArray) -> bool:
+    """Whether a dictionary of all values is too large, or takes no less room than their differences."""
+    spread = column.take(np.linspace(0, len(column) - 1, min(len(column), _SAMPLE)).astype(np.int64)).drop_null()
+    first = _whole(column.slice(0, _SAMPLE).combine_chunks().drop_null())
+    if len(first) <= _RUN:
+        return False
+    entries = 8 * _DICTIONARY_BYTES // column.type.bit_width
+    distinct = pc.count_distinct(spread).as_py()
+    # So many of the sample would be distinct if each were one of as many values as a dictionary takes.
+    if distinct > entries * -math.expm1(-len(spread) / entries):
+        return True
+    steps = np.diff(first)
+    runs = steps[: len(steps) // _RUN * _RUN].reshape(-1, _RUN)
+    bits = np.log2(np.ptp(runs, axis=1).astype(np.float64) + 1)
+    return float(np.ceil(bits).mean()) <= math.log2(max(distinct, 2))
+
+
+def _whole(column: pa.Array) -> npt.NDArray[np.int64]:
+    """Return what stands in the buffer of a column of integers, dates or times."""
+    view = {32: pa.int32(), 64: pa.int64()}.get(column.type.bit_width, column.type)
+    return column.view(view).to_numpy().astype(np.int64)  # type: ignore[no-any-return]
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Return the paths by which Parquet knows the columns, those within lists and structs too."""
+    if not any(pa.types.is_nested(field.type) for field in schema):
+        return list(schema.names)
+    sink = pa.BufferOutputStream()
+    pq.write_metadata(schema, sink)
+    columns = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
+    return [columns.column(number).path for number in range(len(columns))]
