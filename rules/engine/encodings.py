@@ -38,7 +38,10 @@ def _is_integral(dtype: pa.DataType) -> bool:
 
 def _fits(column: pa.ChunkedArray) -> bool:
     """Whether a dictionary of all values is too large, or takes no less room than their differences."""
-    spread = column.take(np.linspace(0, len(column) - 1, min(len(column), _SAMPLE)).astype(np.int64)).drop_null()
+    if len(column) <= _RUN:
+        return False
+    stride = max(1, len(column) // _SAMPLE)
+    spread = pa.concat_arrays([chunk.take(np.arange(0, len(chunk), stride)) for chunk in column.chunks]).drop_null()
     first = _whole(column.slice(0, _SAMPLE).combine_chunks().drop_null())
     if len(first) <= _RUN:
         return False

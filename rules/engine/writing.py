@@ -24,7 +24,7 @@ from rules.engine.types import storable_type, to_arrow, written_schema
 _PIECE = 1 << 16
 """Rows after which a row group may end."""
 _GROUP_ROWS = 1 << 20
-_GROUP_BYTES = 16 << 20
+_GROUP_BYTES = 8 << 20
 """Of a row group, as it is digested. One is held in memory while it is filled, and the one before it is written."""
 
 
