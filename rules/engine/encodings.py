@@ -52,7 +52,7 @@ def _fits(column: pa.ChunkedArray) -> bool:
         return True
     steps = np.diff(first)
     runs = steps[: len(steps) // _RUN * _RUN].reshape(-1, _RUN)
-    bits = np.log2(np.ptp(runs, axis=1).astype(np.float64) + 1)
+    bits = np.log2(np.ptp(runs, axis=1).astype(np.uint64).astype(np.float64) + 1)  # wraps around, as differences do
     return float(np.ceil(bits).mean()) <= math.log2(max(distinct, 2))
 
 

@@ -131,6 +131,14 @@ def test_differences_of_any_size_are_read_back(tmp_path: Path, dtype: pa.DataTyp
     assert read_by_engine(tmp_path / "product.parquet", schema) == told
 
 
+def test_extremes_that_repeat_are_stored_as_a_dictionary(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).choice([-(2**63), 2**63 - 1, 0], 1000)
+    schema = pa.schema([("n", pa.int64())])
+    told = written(tmp_path / "product.parquet", schema, [pa.record_batch([values], schema=schema)])
+    assert "RLE_DICTIONARY" in pq.read_metadata(tmp_path / "product.parquet").row_group(0).column(0).encodings
+    assert read_by_engine(tmp_path / "product.parquet", schema) == told
+
+
 def test_few_values_far_apart_are_stored_as_a_dictionary(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     days = random.integers(0, 365, 100_000) * 86_400_000_000
