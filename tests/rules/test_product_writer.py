@@ -122,7 +122,8 @@ def test_differences_of_any_size_are_read_back(tmp_path: Path, dtype: pa.DataTyp
     if pa.types.is_time(dtype):  # of a day
         day = 86_400 * {"ms": 10**3, "us": 10**6, "ns": 10**9}[dtype.unit]
         raw = (raw.view(f"<u{bits // 8}") % day).astype(f"<u{bits // 8}")
-    array = pa.Array.from_buffers(dtype, 3000, [None, pa.py_buffer(raw)])
+    present = random.integers(0, 256, 3000 // 8, dtype=np.uint8) | 0x3F  # some rows are null
+    array = pa.Array.from_buffers(dtype, 3000, [pa.py_buffer(present), pa.py_buffer(raw)])
     schema = pa.schema([("x", dtype)])
     told = written(tmp_path / "product.parquet", schema, [pa.record_batch([array], schema)])
     assert "DELTA_BINARY_PACKED" in pq.read_metadata(tmp_path / "product.parquet").row_group(0).column(0).encodings
