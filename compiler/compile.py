@@ -24,7 +24,7 @@ from compiler.dialect import DIALECT, parse, render
 from compiler.edges import Edge
 from compiler.encode import encode
 from compiler.errors import SqlError
-from compiler.executed import has_open_order, in_canonical_order, mirror_right_joins
+from compiler.executed import has_open_order, in_canonical_order, mirror_right_joins, name_branches_alike
 from compiler.explain import explained
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
 from compiler.lexical import resolve_names
@@ -157,6 +157,7 @@ class Compiler:
         def work() -> Schema:
             executed = pruned(qualified(self._bound(query, resolve), self.schemas))
             scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
+            name_branches_alike(executed)
             meaning = render(executed)
             return self._schema(digest_of(meaning.encode()), (), scans, executed, meaning)
 
@@ -233,9 +234,11 @@ class Compiler:
         if used:
             parts["functions"] = used
         print_ = fingerprint(parts)
-        schema = self._schema(print_, inputs, scans, executed, meaning)
+        sql = render(executed) if name_branches_alike(executed) else meaning
+        schema = self._schema(print_, inputs, scans, executed, sql)
         if instead is not None:
             executed = pruned(qualified(self._bound(instead, resolve), self.schemas))
+            name_branches_alike(executed)
             scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
         ordered = options.tier == 2 or has_open_order(executed)  # noqa: PLR2004
         if ordered:
@@ -247,7 +250,7 @@ class Compiler:
             reads=reads,
             scans=scans,
             schema=schema,
-            sql=render(executed) if ordered or mirrored or instead is not None else meaning,
+            sql=render(executed) if ordered or mirrored or instead is not None else sql,
             meaning=meaning,
             canonical=encoded,
             parts=parts,

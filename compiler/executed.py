@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlglot import exp
 
+from compiler.qualify import output_leaf
 from compiler.schema import Schema
 from compiler.tree import find_all, has
 
@@ -15,6 +18,44 @@ def has_open_order(query: exp.Query) -> bool:
     keys would then differ between two machines that computed the same table.
     """
     return query.args.get("order") is None and has(query, exp.Union)
+
+
+def name_branches_alike(query: exp.Query) -> bool:
+    """SELECT a AS x … UNION SELECT b AS y … → SELECT a AS x … UNION SELECT b AS x …, in place: the first names all.
+
+    Returns whether there was anything to name.
+
+    DataFusion 55 drops a branch that it knows to be empty. Where that is the first, the columns get the names of the
+    next, and the query fails or yields columns of other names.
+    """
+    found = False
+    for operation in find_all(query, exp.SetOperation):  # outer ones first: the left branch of the right side is named
+        branch = operation.right
+        first, leaf = output_leaf(operation.left), output_leaf(branch)
+        if operation.args.get("by_name") or first is None or leaf is None:
+            continue
+        names = first.named_selects
+        if leaf.named_selects == names:
+            continue
+        found = True
+        if leaf is branch.unnest() and not _sees_outputs(leaf):
+            leaf.set("expressions", _named(leaf.selects, names))
+        else:
+            columns = [exp.column(name, table="branch", quoted=True) for name in leaf.named_selects]
+            wrapped = exp.select(*_named(columns, names)).from_(branch.copy().subquery("branch"))
+            operation.set("expression", wrapped)
+    return found
+
+
+def _sees_outputs(select: exp.Select) -> bool:
+    """Whether a clause of a SELECT stands where a name can be that of an output."""
+    distinct = select.args.get("distinct")
+    on = isinstance(distinct, exp.Distinct) and distinct.args.get("on") is not None
+    return on or any(select.args.get(part) is not None for part in ("order", "having", "qualify"))
+
+
+def _named(items: Iterable[exp.Expr], names: list[str]) -> list[exp.Expr]:
+    return [exp.alias_(item.unalias(), name, quoted=True) for item, name in zip(items, names, strict=True)]
 
 
 def mirror_right_joins(query: exp.Query) -> bool:

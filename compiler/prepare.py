@@ -12,20 +12,26 @@ from sqlglot import exp
 from compiler.lexical import Names, is_semi_joined, item_name, resolve_names
 from compiler.positions import located
 from compiler.resolve import fold
-from compiler.tree import find_all, has
+from compiler.tree import find_all, has, is_bare_subquery
 
 MARK = "~"
 """Stands between an alias as written and the number that sets it apart."""
 
 
-def prepare(query: exp.Query, columns: set[str]) -> None:
-    """Rewrite `query` in place; `columns` are the names of all columns of its inputs.
+_CLAUSES = ("with_", "order", "limit", "offset")
+"""What can stand before and after the parentheses around a query."""
+
+
+def prepare(query: exp.Query, columns: set[str]) -> exp.Query:
+    """Return the rewritten `query`, which is consumed; `columns` are the names of all columns of its inputs.
 
     Raises `SqlError` where one alias stands for two tables.
     """
+    query = _without_parentheses(query)
     _wrap_renamed_tables(query)
     _wrap_renamed_orders(query)
     _set_apart_names(query, columns)
+    return query
 
 
 def as_written(name: str) -> str:
@@ -45,6 +51,32 @@ def drop_recursive_columns(query: exp.Query) -> None:
             cte.args["alias"].set("columns", None)
         elif columns:
             raise located(cte, f"'{cte.alias}' has other columns than it names", hint="name them in its first SELECT")
+
+
+def _without_parentheses(query: exp.Query) -> exp.Query:
+    """(SELECT a AS x FROM t) ORDER BY x LIMIT 1 → SELECT a AS x FROM t ORDER BY x LIMIT 1, in place.
+
+    A query that has such clauses of its own becomes a derived table. To SQLGlot's scopes parentheses are no query, so
+    nothing explains the names in clauses around them.
+    """
+    for around in find_all(query, exp.Subquery):
+        body = around.this
+        clauses = {key: around.args[key] for key in _CLAUSES if around.args.get(key)}
+        if not clauses or not isinstance(body, exp.Query):
+            continue
+        for key in clauses:
+            around.set(key, None)
+        if any(body.args.get(key) for key in _CLAUSES):
+            body = exp.select(exp.Star()).from_(body.subquery("parentheses", copy=False), copy=False)
+            around.set("this", body)
+        for key, clause in clauses.items():
+            body.set(key, clause)
+    for holder in find_all(query, exp.Subquery, exp.CTE):
+        while is_bare_subquery(holder.this) and isinstance(holder.this.this, exp.Query):
+            holder.set("this", holder.this.this)
+    while isinstance(query, exp.Subquery) and isinstance(query.this, exp.Query):
+        query = query.this.pop()
+    return query
 
 
 def _wrap_renamed_tables(query: exp.Query) -> None:

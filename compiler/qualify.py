@@ -57,7 +57,7 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     """
     _require_output_names(query)
     authored = bare_copy(query, positions=True)
-    prepare(query, {column for schema in _schemas_of(query, schemas) for column in schema.names})
+    query = prepare(query, {column for schema in _schemas_of(query, schemas) for column in schema.names})
     try:
         result = qualify(query, dialect=DIALECT, schema=schemas.mapping, validate_qualify_columns=False, identify=True)
     except OptimizeError as error:

@@ -23,8 +23,9 @@ def read_sets(query: exp.Query) -> dict[str, frozenset[str]]:
     set that misses a column would make stale results. A column without a table names an output of its own query.
     """
     names = resolve_names(query)
-    if names.free:
-        column = names.free[0]
+    untraced = [*names.free, *(column for column, _ in names.bare if not _is_output(column))]
+    if untraced:
+        column = untraced[0]
         raise located(column, f"cannot tell where column '{column.sql()}' comes from", code="untraced-column")
     reads: dict[str, set[str]] = {item.name: set() for item in names.items if _is_input(item)}
     for _, (table, read) in input_columns(names):
@@ -37,6 +38,11 @@ def input_columns(names: Names) -> Iterator[tuple[exp.Column, tuple[str, str]]]:
     for reference in names.references:
         if _is_input(reference.item):
             yield reference.column, (reference.item.name, reference.column.name)
+
+
+def _is_output(column: exp.Column) -> bool:
+    query = column.find_ancestor(exp.Select, exp.SetOperation)
+    return query is not None and column.name in query.named_selects
 
 
 def _is_input(item: exp.Expr) -> bool:

@@ -66,6 +66,11 @@ def has(tree: exp.Expr, *kinds: type[exp.Expr]) -> bool:
     return any(isinstance(node, kinds) for node in nodes(tree))
 
 
+def is_bare_subquery(node: exp.Expr) -> bool:
+    """Whether a node is nothing but parentheses around a query."""
+    return isinstance(node, exp.Subquery) and all(not value for key, value in node.args.items() if key != "this")
+
+
 def bare_copy(tree: E, *, positions: bool = False) -> E:
     """Return a copy of a tree without comments and types, and without positions unless they are asked for."""
     root = _blank(tree, None, None, None)

@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from compiler.encode import blind_key, encode
 from compiler.passes.facts import Facts
-from compiler.tree import find_all, has
+from compiler.tree import find_all, has, is_bare_subquery
 
 _CUTS = ("limit", "offset", "fetch")
 
@@ -115,11 +115,6 @@ def rows_may_move(query: exp.Query, facts: Facts) -> bool:
 def sort_key(node: exp.Expr) -> tuple[str, bytes]:
     """Return a key that internal names decide only between nodes that differ in nothing else."""
     return blind_key(node), encode(node)
-
-
-def is_bare_subquery(node: exp.Expr) -> bool:
-    """Whether a subquery is nothing but parentheses around a query."""
-    return isinstance(node, exp.Subquery) and all(not value for key, value in node.args.items() if key != "this")
 
 
 def _is_bare(key: exp.Expr) -> bool:

@@ -17,8 +17,8 @@ from compiler.passes.facts import Facts
 from compiler.passes.grouping import is_exact
 from compiler.passes.merging import has_exact_equalities
 from compiler.passes.names import number_names
-from compiler.passes.ordering import is_bare_subquery, rows_may_move
-from compiler.tree import find_all, has
+from compiler.passes.ordering import rows_may_move
+from compiler.tree import find_all, has, is_bare_subquery
 from compiler.types import Types
 
 _BRANCH_PARTS = {"expressions", "from_", "joins", "where", "group", "having", "distinct", "qualify"}

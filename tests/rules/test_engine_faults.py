@@ -20,3 +20,45 @@ def test_a_right_join_keeps_the_rows_without_a_match(tmp_path: Path, words: str)
     )
     project.build()
     assert project.product("unmatched").to_pydict() == {"s": [2, 4], "ax": [None, None], "bx": [8, 9]}
+
+
+EMPTY_FIRST_BRANCHES = {
+    "distinct": "SELECT a.k AS id FROM a WHERE FALSE UNION ALL SELECT DISTINCT b.s FROM b",
+    "two left": "SELECT a.k AS id FROM a WHERE FALSE UNION ALL SELECT DISTINCT b.s FROM b UNION ALL SELECT a.x FROM a",
+    "except": (
+        "SELECT a.k AS id FROM a WHERE FALSE EXCEPT SELECT a.x FROM a UNION SELECT b.s FROM b UNION SELECT b.x FROM b"
+    ),
+    "intersect": "SELECT a.k AS id FROM a WHERE FALSE UNION ALL SELECT b.s AS t FROM b INTERSECT SELECT b.s FROM b",
+    "nested": "SELECT a.k AS id FROM a WHERE FALSE UNION ALL (SELECT b.s FROM b UNION ALL SELECT DISTINCT b.x FROM b)",
+    "ordered": (
+        "SELECT a.k AS x FROM a WHERE FALSE UNION ALL (SELECT DISTINCT b.s AS y FROM b ORDER BY y LIMIT 2)"
+        " UNION ALL (SELECT b.s AS t FROM b ORDER BY b.x LIMIT 1)"
+    ),
+    "ordered union": (
+        "SELECT a.k AS id FROM a WHERE FALSE"
+        " UNION ALL (SELECT DISTINCT b.s AS t FROM b UNION ALL SELECT b.s FROM b ORDER BY t LIMIT 4)"
+    ),
+    "by name within": (
+        "SELECT a.k AS id, a.x AS w FROM a WHERE FALSE"
+        " UNION ALL (SELECT DISTINCT b.s AS t, b.x AS u FROM b UNION ALL BY NAME SELECT b.x AS u, b.s AS t FROM b)"
+    ),
+    "having": "SELECT a.k AS id FROM a WHERE FALSE UNION ALL SELECT b.s AS t FROM b GROUP BY b.s HAVING t > 1",
+    "joined to itself": (
+        "WITH q AS (SELECT a.k AS id FROM a WHERE FALSE UNION ALL SELECT b.s FROM b UNION ALL SELECT b.x FROM b)"
+        " SELECT r.id FROM q AS r JOIN q AS p ON r.id = p.id"
+    ),
+}
+
+
+@pytest.mark.parametrize("sql", EMPTY_FIRST_BRANCHES.values(), ids=EMPTY_FIRST_BRANCHES)
+def test_the_first_branch_names_the_columns_also_where_it_is_empty(tmp_path: Path, sql: str) -> None:
+    project = SampleProject(tmp_path, sources=["a", "b"])
+    project.parquet("a", {"k": [1, 2, 3], "x": [10, None, 30]})
+    project.parquet("b", {"s": [1, 2, 4], "x": [7, 8, 9]})
+    project.sql("product", sql)
+    project.sql("same", sql.replace("WHERE FALSE", "WHERE a.k > 5"))  # which the engine does not know to be empty
+    project.build()
+    product, same = project.product("product"), project.product("same")
+    assert product.schema.names == same.schema.names
+    assert sorted(product.to_pylist(), key=repr) == sorted(same.to_pylist(), key=repr)
+    assert product.num_rows > 0

@@ -17,6 +17,7 @@ from sqlglot import exp
 from compiler.canonical import rendered
 from compiler.compile import Compiled
 from compiler.encode import decode
+from compiler.executed import name_branches_alike
 from compiler.schema import Schema
 from rules.engine.execute import EngineInput, open_frame
 from rules.engine.session import make_session
@@ -109,9 +110,10 @@ def again(compiled: Compiled, tables: Mapping[str, pa.Schema]) -> Compiled:
 
 
 def canonical_sql(compiled: Compiled) -> str:
-    """Return the canonical form as SQL text."""
+    """Return the canonical form as SQL text that the engine can run."""
     tree = decode(compiled.canonical)
     assert isinstance(tree, exp.Query)
+    name_branches_alike(tree)
     return rendered(tree)
 
 
