@@ -179,6 +179,7 @@ def _until_stable(passes: tuple[Pass, ...], tree: exp.Query, facts: Facts) -> ex
     for rewrite in passes * MOST_ROUNDS:
         before = hash(tree)
         tree = rewrite(tree, facts)
+        facts.notice(tree)
         idle = idle + 1 if hash(tree) == before else 0
         if idle == len(passes):
             break

@@ -79,6 +79,11 @@ class Facts:
                 if isinstance(question, tuple) or question in _NAMELESS or (question is _types and not columns)
             }
 
+    def notice(self, query: exp.Query) -> None:
+        """Forget what is known if a pass has changed the tree, be it that nodes were replaced by their like."""
+        if query._hash is None:  # noqa: SLF001 — see `_current`
+            self._query = None
+
     def _current(self, query: exp.Query) -> dict[object, Any]:
         # SQLGlot drops a node's remembered hash, and that of all nodes above it, whenever `set`, `append`, `replace` or
         # `pop` changes it. So a root that still has its own has not been changed.

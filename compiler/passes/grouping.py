@@ -264,14 +264,18 @@ def _write_out_sets(group: exp.Group) -> None:
 
 
 def _order_sets(sets: exp.GroupingSets) -> None:
-    """GROUPING SETS (b, (b, a), ()) → GROUPING SETS ((), (a, b), (b)): a set may come twice, and then counts twice."""
+    """GROUPING SETS ((b), (b, a), ()) → GROUPING SETS ((), (a, b), b): a set may come twice, and then counts twice."""
     members: list[exp.Expr] = []
     for one in sets.expressions:
-        inner = one.expressions if isinstance(one, exp.Tuple) else [one]
-        if not all(isinstance(key, exp.Column) for key in inner):
+        keys = one.expressions if isinstance(one, exp.Tuple) else [one]
+        if not all(isinstance(key, exp.Column) for key in keys):
             return
-        members.append(exp.Tuple(expressions=sorted((key.copy() for key in inner), key=sort_key)))
-    sets.set("expressions", sorted(members, key=sort_key))
+        ordered = sorted(keys, key=sort_key)
+        same = isinstance(one, exp.Tuple) and len(keys) != 1 and list(map(id, ordered)) == list(map(id, keys))
+        members.append(one if same else ordered[0] if len(ordered) == 1 else exp.Tuple(expressions=ordered))
+    members.sort(key=sort_key)
+    if list(map(id, members)) != list(map(id, sets.expressions)):
+        sets.set("expressions", members)
 
 
 def _orders_names(select: exp.Select) -> bool:

@@ -116,6 +116,8 @@ def test_no_pass_changes_a_tree_unnoticed() -> None:
         for rewrite in PASSES * 2:
             told = facts.of(query, encoded)
             query = rewrite(query, facts)
+            facts.notice(query)
+            hash(query)
             assert asked(facts, query) == nodes(query), rewrite.__name__
             assert facts.of(query, encoded) == encode(query), rewrite.__name__
             assert facts.names(query) == resolve_names(query), rewrite.__name__

@@ -37,3 +37,5 @@ WITH total AS (SELECT status, item_id, quantity FROM orders) SELECT t.status AS 
 SELECT q.n, q.b FROM (SELECT 1 AS a, o.status AS b, COUNT(o.amount) AS n FROM orders AS o GROUP BY 1, 2) AS q;
 -- case: position_of_a_constant_that_moves
 SELECT q.n, q.a FROM (SELECT 'x' AS a, COUNT(o.amount) AS n FROM orders AS o GROUP BY 1) AS q;
+-- case: one_cte_with_grouping_sets_read_twice
+WITH c AS (SELECT q.a AS a, q.b AS b FROM (SELECT o.status AS a, o.placed_on AS b FROM orders AS o GROUP BY ROLLUP (o.status, o.placed_on)) AS q WHERE q.a = 'open' OR q.a = '' OR (q.a LIKE '%n%' AND 1 = NULL)) SELECT c.a, c.b FROM c CROSS JOIN (SELECT MAX(d.a) AS m FROM c AS d) AS e;
