@@ -12,6 +12,7 @@ from sqlglot import exp
 from compiler.encode import blind_key, encode
 from compiler.lexical import Reference
 from compiler.passes.facts import Facts
+from compiler.passes.grouping import is_plain_group
 from compiler.passes.joins import conjuncts, where_terms
 from compiler.tree import find_all
 from compiler.types import Types
@@ -81,7 +82,11 @@ def _units(select: exp.Select) -> Iterator[tuple[str, exp.Expr]]:
         if join.args.get("on") is not None:
             for term in conjuncts(join.args["on"]):
                 yield "j", term
-    for key in ("group", "having", "order", "qualify", "distinct"):
+    for node in as_list(select.args.get("group")):
+        # Another pass orders the keys by the names of the tables, which follow from the order these get.
+        for one in node.expressions if is_plain_group(node) else [node]:
+            yield "group", one
+    for key in ("having", "order", "qualify", "distinct"):
         for node in as_list(select.args.get(key)):
             yield key, node
 
@@ -127,6 +132,8 @@ class _Telling:
             return self.of(node.this)
         if not any(True for _ in node.iter_expressions()):
             return encode(node).decode()
+        if kind is exp.GroupingSets or (kind is exp.Tuple and isinstance(node.parent, exp.GroupingSets)):
+            return self._unordered(kind.__name__, node.expressions)
         return self._arithmetic(node) or self._comparison(node) or self._call(node)
 
     def _arithmetic(self, node: exp.Expr) -> str | None:
