@@ -66,9 +66,6 @@ Pass = Callable[[exp.Query, Facts], exp.Query]
 SPELLING_PASSES: tuple[Pass, ...] = (drop_parens, spell_fields)
 """What may be done where the result depends on what aliases are called."""
 
-NAMING_PASSES: tuple[Pass, ...] = (*SPELLING_PASSES, number_names)
-"""What may be done even to a rule with volatile calls: nothing is moved, merged or dropped."""
-
 PASSES: tuple[Pass, ...] = (
     drop_parens,
     spell_fields,
@@ -152,25 +149,19 @@ def canonical(
     inputs, by name. `passes`: fewer of them give a weaker form that is as sound, to find out which one does what.
     """
     facts = Facts(schemas)
-    tree = _apply(SPELLING_PASSES, bare_copy(query), facts)
+    tree = bare_copy(query)
+    for spell in SPELLING_PASSES:
+        tree = spell(tree, facts)
     if not repeats_a_list(tree, facts):
-        tree = (
-            _apply(NAMING_PASSES, tree, facts)
-            if volatile
-            else _until_stable(PASSES if passes is None else passes, tree, facts)
-        )
+        tree = number_names(tree, facts)  # first of all, as passes put things in order by names too
+        if not volatile:
+            tree = _until_stable(PASSES if passes is None else passes, tree, facts)
     positions: dict[str, str] = {}
     for table in find_all(tree, exp.Table, depth_first=True):
         if table.db == INPUT_DB:
             number = positions.setdefault(table.name, str(len(positions)))
             table.set("this", exp.Identifier(this=number, quoted=True))
     return tree, tuple(positions)
-
-
-def _apply(passes: tuple[Pass, ...], tree: exp.Query, facts: Facts) -> exp.Query:
-    for rewrite in passes:
-        tree = rewrite(tree, facts)
-    return tree
 
 
 def _until_stable(passes: tuple[Pass, ...], tree: exp.Query, facts: Facts) -> exp.Query:

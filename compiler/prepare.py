@@ -59,7 +59,8 @@ def _without_parentheses(query: exp.Query) -> exp.Query:
     A query that has such clauses of its own becomes a derived table. To SQLGlot's scopes parentheses are no query, so
     nothing explains the names in clauses around them.
     """
-    for around in find_all(query, exp.Subquery):
+    holders = find_all(query, exp.Subquery, exp.CTE)
+    for around in holders:
         body = around.this
         clauses = {key: around.args[key] for key in _CLAUSES if around.args.get(key)}
         if not clauses or not isinstance(body, exp.Query):
@@ -67,11 +68,13 @@ def _without_parentheses(query: exp.Query) -> exp.Query:
         for key in clauses:
             around.set(key, None)
         if any(body.args.get(key) for key in _CLAUSES):
-            body = exp.select(exp.Star()).from_(body.subquery("parentheses", copy=False), copy=False)
+            derived = body.subquery("parentheses", copy=False)
+            holders.append(derived)
+            body = exp.select(exp.Star()).from_(derived, copy=False)
             around.set("this", body)
         for key, clause in clauses.items():
             body.set(key, clause)
-    for holder in find_all(query, exp.Subquery, exp.CTE):
+    for holder in holders:
         while is_bare_subquery(holder.this) and isinstance(holder.this.this, exp.Query):
             holder.set("this", holder.this.this)
     while isinstance(query, exp.Subquery) and isinstance(query.this, exp.Query):

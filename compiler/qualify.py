@@ -102,15 +102,31 @@ def pruned(query: exp.Query) -> exp.Query:
 
     SELECT q.a FROM (SELECT t.a, t.b FROM t) AS q → SELECT q.a FROM (SELECT t.a FROM t) AS q
     """
-    for exists in find_all(query, exp.Exists):
-        blank_exists(exists)
-    whole = [select for select in find_all(query, exp.Select) if _adds_up_in_two_steps(select)]
+    found = find_all(query, exp.Exists, exp.Select)
+    for exists in found:
+        if isinstance(exists, exp.Exists):
+            blank_exists(exists)
+    selects = [select for select in found if isinstance(select, exp.Select)]
+    whole = [select for select in selects if _adds_up_in_two_steps(select)]
     for select in whole:
         select.set("distinct", exp.Distinct())  # whose columns are all needed
+    names = [select.selects[0].alias if _is_blank(select) else None for select in selects]
     pruned_query = pushdown_projections(query)
     for select in whole:
         select.set("distinct", None)
+    for select, name in zip(selects, names, strict=True):
+        if _is_blank(select):  # SQLGlot puts one there under a name of its own, even where there was one
+            select.selects[0].set("alias", exp.Identifier(this=name or "_", quoted=True))
     return pruned_query
+
+
+def _is_blank(select: exp.Select) -> bool:
+    """Whether a SELECT has no column that means anything, as dropping leaves it: SELECT 1 AS x, or MAX(1)."""
+    if len(select.selects) != 1 or not isinstance(select.selects[0], exp.Alias):
+        return False
+    value = select.selects[0].this
+    value = value.this if isinstance(value, exp.Max) else value
+    return isinstance(value, exp.Literal) and not value.is_string and value.name == "1"
 
 
 def _adds_up_in_two_steps(select: exp.Select) -> bool:

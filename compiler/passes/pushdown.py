@@ -115,27 +115,12 @@ def prune_columns(query: exp.Query, facts: Facts) -> exp.Query:
     """
     if not facts.has(query, exp.Subquery, exp.CTE):
         return query
-    if added_up_in_two_steps(query, facts):
-        return query
     set_apart(query, facts)
     for exists in facts.nodes(query, exp.Exists):
         blank_exists(exists)
     if facts.of(query, _all_is_read):
         return query
-    blank = [(select, select.selects[0].alias) for select in facts.nodes(query, exp.Select) if _is_blank(select)]
-    query = pruned(query)
-    for select, name in blank:  # is not read, so SQLGlot puts there what it always does, under a name of its own
-        if _is_blank(select):
-            select.selects[0].set("alias", exp.Identifier(this=name, quoted=True))
-    return query
-
-
-def _is_blank(select: exp.Select) -> bool:
-    """Whether a SELECT has no column that means anything, as dropping leaves it: SELECT 1 AS _c0, or MAX(1)."""
-    if len(select.selects) != 1 or not isinstance(select.selects[0], exp.Alias):
-        return False
-    value = select.selects[0].this
-    return _are_one_literal(value.this if isinstance(value, exp.Max) else value, exp.Literal.number(1))
+    return pruned(query)
 
 
 def _all_is_read(query: exp.Query, facts: Facts) -> bool:

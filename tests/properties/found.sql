@@ -39,3 +39,11 @@ SELECT q.n, q.b FROM (SELECT 1 AS a, o.status AS b, COUNT(o.amount) AS n FROM or
 SELECT q.n, q.a FROM (SELECT 'x' AS a, COUNT(o.amount) AS n FROM orders AS o GROUP BY 1) AS q;
 -- case: one_cte_with_grouping_sets_read_twice
 WITH c AS (SELECT q.a AS a, q.b AS b FROM (SELECT o.status AS a, o.placed_on AS b FROM orders AS o GROUP BY ROLLUP (o.status, o.placed_on)) AS q WHERE q.a = 'open' OR q.a = '' OR (q.a LIKE '%n%' AND 1 = NULL)) SELECT c.a, c.b FROM c CROSS JOIN (SELECT MAX(d.a) AS m FROM c AS d) AS e;
+-- case: one_table_twice_grouped_by_both
+SELECT '' AS a, t.ok AS b, u.ok AS c FROM readings AS t JOIN (SELECT * FROM readings AS r WHERE r.counter BETWEEN 3 AND 3) AS u ON t.sensor_id = u.sensor_id WHERE u.x > 1.5 GROUP BY 1, t.ok, u.ok, 1;
+-- case: parentheses_with_clauses_around_them
+WITH q AS ((SELECT o.status, o.order_id FROM orders AS o) ORDER BY order_id LIMIT 3) SELECT q.status, q.order_id FROM q UNION ALL ((SELECT c.name AS status, c.customer_id AS k FROM customers AS c) ORDER BY k, status LIMIT 2);
+-- case: column_that_a_moved_filter_leaves_unread_beside_a_sum_in_two_steps
+SELECT t.a FROM (SELECT o.status AS a, o.item_id AS b, COUNT(*) AS n FROM orders AS o GROUP BY o.status, o.item_id) AS t CROSS JOIN (SELECT COUNT(DISTINCT counter) AS m, SUM(x) AS s FROM readings) AS u WHERE t.b = 3 AND t.n > 0 AND u.s > 1;
+-- case: names_of_outputs_that_nobody_reads
+WITH orders("A") AS (SELECT _0.status || '-' || status AS status FROM orders AS _0 JOIN readings AS r ON _0.paid = r.ok WHERE _0.order_id IN (SELECT DISTINCT z.sensor_id AS _c2 FROM readings AS z LEFT SEMI JOIN readings AS _t2 ON z.sensor_id = _t2.counter)) SELECT 1.5 AS a, 0.01 AS b FROM orders, orders AS "a b" WHERE ("a b"."A" IS DISTINCT FROM 'north');
