@@ -38,12 +38,14 @@ def name_branches_alike(query: exp.Query) -> bool:
         if leaf.named_selects == names:
             continue
         found = True
-        if leaf is branch.unnest() and not _sees_outputs(leaf):
+        inner = branch.unnest()
+        assert isinstance(inner, exp.Query)
+        if leaf is inner and not _sees_outputs(leaf):
             leaf.set("expressions", _named(leaf.selects, names))
         else:
             columns = [exp.column(name, table="branch", quoted=True) for name in leaf.named_selects]
-            wrapped = exp.select(*_named(columns, names)).from_(branch.copy().subquery("branch"))
-            operation.set("expression", wrapped)
+            derived = inner.subquery("branch", copy=False)  # which still holds the operations that are to come
+            operation.set("expression", exp.select(*_named(columns, names)).from_(derived, copy=False))
     return found
 
 

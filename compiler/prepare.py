@@ -16,8 +16,6 @@ from compiler.tree import find_all, has, is_bare_subquery
 
 MARK = "~"
 """Stands between an alias as written and the number that sets it apart."""
-
-
 _CLAUSES = ("with_", "order", "limit", "offset")
 """What can stand before and after the parentheses around a query."""
 

@@ -23,7 +23,7 @@ def read_sets(query: exp.Query) -> dict[str, frozenset[str]]:
     set that misses a column would make stale results. A column without a table names an output of its own query.
     """
     names = resolve_names(query)
-    untraced = [*names.free, *(column for column, _ in names.bare if not _is_output(column))]
+    untraced = [*names.free, *_not_outputs(names)]
     if untraced:
         column = untraced[0]
         raise located(column, f"cannot tell where column '{column.sql()}' comes from", code="untraced-column")
@@ -40,9 +40,15 @@ def input_columns(names: Names) -> Iterator[tuple[exp.Column, tuple[str, str]]]:
             yield reference.column, (reference.item.name, reference.column.name)
 
 
-def _is_output(column: exp.Column) -> bool:
-    query = column.find_ancestor(exp.Select, exp.SetOperation)
-    return query is not None and column.name in query.named_selects
+def _not_outputs(names: Names) -> Iterator[exp.Column]:
+    """Yield the columns without a table that their query does not yield either."""
+    outputs: dict[int, set[str]] = {}
+    for column, _ in names.bare:
+        query = column.find_ancestor(exp.Select, exp.SetOperation)
+        if query is not None and id(query) not in outputs:
+            outputs[id(query)] = set(query.named_selects)
+        if query is None or column.name not in outputs[id(query)]:
+            yield column
 
 
 def _is_input(item: exp.Expr) -> bool:

@@ -38,6 +38,11 @@ EMPTY_FIRST_BRANCHES = {
         "SELECT a.k AS id FROM a WHERE FALSE"
         " UNION ALL (SELECT DISTINCT b.s AS t FROM b UNION ALL SELECT b.s FROM b ORDER BY t LIMIT 4)"
     ),
+    "grouped": "SELECT a.k AS id FROM a WHERE FALSE UNION ALL SELECT b.s + 1 AS t FROM b GROUP BY t",
+    "empty within": (
+        "SELECT a.k AS id FROM a WHERE FALSE"
+        " UNION ALL (SELECT a.x AS t FROM a WHERE FALSE UNION ALL SELECT DISTINCT b.s FROM b ORDER BY t LIMIT 4)"
+    ),
     "by name within": (
         "SELECT a.k AS id, a.x AS w FROM a WHERE FALSE"
         " UNION ALL (SELECT DISTINCT b.s AS t, b.x AS u FROM b UNION ALL BY NAME SELECT b.x AS u, b.s AS t FROM b)"
