@@ -237,8 +237,41 @@ def order_in_derived(draft: Draft) -> None:
         draft.changed = True
 
 
+def clauses_outside(draft: Draft) -> None:
+    """SELECT … ORDER BY x LIMIT 3 → (SELECT …) ORDER BY x LIMIT 3, in a derived table, a CTE or a branch too."""
+    places = [node for node in draft.tree.find_all(exp.Select, exp.SetOperation) if _may_stand_in_parentheses(node)]
+    query = draft.pick(places)
+    if query is not None:
+        clauses = {key: query.args[key] for key in ("order", "limit", "offset") if query.args.get(key)}
+        around = exp.Subquery()
+        query.replace(around)
+        for key in clauses:
+            query.set(key, None)
+        around.set("this", query)
+        for key, clause in clauses.items():
+            around.set(key, clause)
+        if isinstance(around.parent, exp.SetOperation):
+            around.replace(exp.Subquery(this=around.copy()))
+        draft.changed = True
+
+
+def _may_stand_in_parentheses(query: exp.Expr) -> bool:
+    """Whether a query has clauses that mean the same around it, and stands where the engine reads them there."""
+    if not any(query.args.get(key) for key in ("order", "limit", "offset")) or query.args.get("with_"):
+        return False
+    order = query.args.get("order")
+    if order is not None and any(column.table for column in order.find_all(exp.Column)):
+        return False
+    holder = query.parent
+    while isinstance(holder, exp.Subquery) and isinstance(holder.parent, exp.Subquery | exp.SetOperation):
+        holder = holder.parent
+    if isinstance(holder, exp.Subquery):
+        return holder.parent is None or isinstance(holder.parent, exp.From | exp.Join)
+    return isinstance(holder, exp.SetOperation | exp.CTE)
+
+
 REWRITES: tuple[Callable[[Draft], None], ...] = (
     rename_alias, rename_cte, rename_inner_column, column_list, derived_to_cte, table_to_cte, table_to_derived,
     cte_to_derived, reorder_ctes, unused_cte, unused_column, wrap_in_star, wrap_in_list, wrap_in_cte,
-    order_in_derived,
+    order_in_derived, clauses_outside,
 )  # fmt: skip
