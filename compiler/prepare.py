@@ -25,7 +25,7 @@ def prepare(query: exp.Query, columns: set[str]) -> exp.Query:
 
     Raises `SqlError` where one alias stands for two tables.
     """
-    query = _without_parentheses(query)
+    query = without_parentheses(query)
     _wrap_renamed_tables(query)
     _wrap_renamed_orders(query)
     _set_apart_names(query, columns)
@@ -51,11 +51,11 @@ def drop_recursive_columns(query: exp.Query) -> None:
             raise located(cte, f"'{cte.alias}' has other columns than it names", hint="name them in its first SELECT")
 
 
-def _without_parentheses(query: exp.Query) -> exp.Query:
+def without_parentheses(query: exp.Query, *, derive: bool = True) -> exp.Query:
     """(SELECT a AS x FROM t) ORDER BY x LIMIT 1 → SELECT a AS x FROM t ORDER BY x LIMIT 1, in place.
 
-    A query that has such clauses of its own becomes a derived table. To SQLGlot's scopes parentheses are no query, so
-    nothing explains the names in clauses around them.
+    A query that has such clauses of its own becomes a derived table, or stays as it is if not `derive`. To SQLGlot's
+    scopes parentheses are no query, so nothing explains the names in clauses around them.
     """
     holders = find_all(query, exp.Subquery, exp.CTE)
     for around in holders:
@@ -63,9 +63,12 @@ def _without_parentheses(query: exp.Query) -> exp.Query:
         clauses = {key: around.args[key] for key in _CLAUSES if around.args.get(key)}
         if not clauses or not isinstance(body, exp.Query):
             continue
+        taken = any(body.args.get(key) for key in _CLAUSES)
+        if taken and not derive:
+            continue
         for key in clauses:
             around.set(key, None)
-        if any(body.args.get(key) for key in _CLAUSES):
+        if taken:
             derived = body.subquery("parentheses", copy=False)
             holders.append(derived)
             body = exp.select(exp.Star()).from_(derived, copy=False)
@@ -75,7 +78,7 @@ def _without_parentheses(query: exp.Query) -> exp.Query:
     for holder in holders:
         while is_bare_subquery(holder.this) and isinstance(holder.this.this, exp.Query):
             holder.set("this", holder.this.this)
-    while isinstance(query, exp.Subquery) and isinstance(query.this, exp.Query):
+    while is_bare_subquery(query) and isinstance(query.this, exp.Query):
         query = query.this.pop()
     return query
 

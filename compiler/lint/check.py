@@ -24,6 +24,7 @@ from compiler.lint.stars import stars, unnamed_columns
 from compiler.lint.subject import Check, Subject
 from compiler.lint.unused import unused_ctes
 from compiler.lint.values import calls, misread_operators, not_in_nullable, typed
+from compiler.prepare import without_parentheses
 from compiler.qualify import InputSchemas, output_leaf, qualified
 from compiler.resolve import bind_tables, bind_variables, fold, outside_tables, suggestion
 from compiler.schema import Column
@@ -110,7 +111,7 @@ def of_error(error: SqlError, lines: Lines) -> Found:
 def _check(text: str, world: World, *, volatile: bool) -> Checked:
     lines = Lines(text)
     try:
-        query = parse(text)
+        query = without_parentheses(parse(text), derive=False)
         require_depth(query)
     except SqlError as error:
         return Checked((of_error(error, lines),), None)

@@ -197,9 +197,11 @@ def _merged(items: list[exp.Expr], sight: Sight) -> set[str]:
 
 
 def _clause(column: exp.Expr) -> tuple[exp.Expr, str]:
-    """Return the query that a column belongs to, and the clause of it."""
+    """Return the query that a column belongs to, and its clause; one around parentheses is of the query within."""
     node = column
-    while node.parent is not None and not isinstance(node.parent, exp.Select | exp.SetOperation):
-        node = node.parent
-    assert node.parent is not None
-    return node.parent, node.arg_key or ""
+    while (holder := node.parent) is not None and not isinstance(holder, exp.Select | exp.SetOperation):
+        if isinstance(holder, exp.Subquery) and node.arg_key in {"order", "limit", "offset"}:
+            return holder.unnest(), node.arg_key
+        node = holder
+    assert holder is not None
+    return holder, node.arg_key or ""
