@@ -17,6 +17,7 @@ from compiler.brief import brief
 from compiler.canonical import parenthesised
 from compiler.dialect import DIALECT
 from compiler.lexical import Names, from_items, resolve_names
+from compiler.qualify import output_leaf
 from compiler.resolve import INPUT_DB
 
 _MOST_NODES = 300
@@ -41,6 +42,7 @@ def _readable(query: exp.Query) -> exp.Query:
     query = query.copy()
     names = resolve_names(query)
     _name_tables(names)
+    _name_ordering(query, names)
     for node in list(query.find_all(*_FLIPPED)):
         if isinstance(node.this, exp.Literal) and not isinstance(node.expression, exp.Literal):
             flipped = _FLIPPED[type(node)]
@@ -77,6 +79,17 @@ def _name_tables(names: Names) -> None:
             column.set("this", made.unalias().copy())
         else:
             column.set("table" if len(column.parts) == 2 else "db", label)  # noqa: PLR2004
+
+
+def _name_ordering(query: exp.Query, names: Names) -> None:
+    """Order queries within others by what their outputs are, as nobody knows the names that these have now."""
+    for column, _ in names.bare:
+        owner = column.find_ancestor(exp.Select, exp.SetOperation)
+        leaf = output_leaf(owner) if owner is not None and owner is not query else None
+        outputs = leaf.selects if leaf is not None else []
+        made = next((one for one in outputs if one.alias_or_name == column.name), None)
+        if made is not None:
+            column.replace(made.unalias().copy())
 
 
 def _query(before: exp.Query, after: exp.Query) -> Iterator[str]:

@@ -191,6 +191,21 @@ def test_a_commit_further_back_and_a_build_between(project: SampleProject) -> No
     assert run(project, "build").stdout.startswith("nothing to do"), "comparing has changed nothing in the store"
 
 
+LATEST = "WITH t AS (SELECT o.status, MAX(o.id) AS last, COUNT(*) AS n FROM orders AS o GROUP BY 1{}) SELECT t.n FROM t"
+
+
+@pytest.mark.parametrize("branch", ["", " UNION SELECT c.status, c.id, c.amount FROM cleaned AS c"])
+def test_an_output_of_a_subquery_is_told_by_what_it_is(project: SampleProject, branch: str) -> None:
+    project.sql("lonely", LATEST.format(f"{branch} ORDER BY last LIMIT 2"))
+    build(project)
+    project.sql("lonely", LATEST.format(f"{branch} ORDER BY n DESC LIMIT 2"))
+    (rule,) = diff(project)["rules"]
+    assert rule["edits"] == [
+        "in a subquery: ORDER BY: COUNT(*) DESC added",
+        "in a subquery: ORDER BY: MAX(orders.id) removed",
+    ]
+
+
 def test_sources_are_those_of_the_work_tree(project: SampleProject) -> None:
     project.parquet("orders", {**ORDERS, "extra": [1, 2, 3, 4]})
     project.edit("rules.toml", "[sources.orders]", '[sources.more]\npath = "data/orders.parquet"\n\n[sources.orders]')
