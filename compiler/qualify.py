@@ -116,7 +116,8 @@ def pruned(query: exp.Query) -> exp.Query:
         select.set("distinct", None)
     for select, name in zip(selects, names, strict=True):
         if _is_blank(select):  # SQLGlot puts one there under a name of its own, even where there was one
-            select.selects[0].set("alias", exp.Identifier(this=name or "_", quoted=True))
+            kept = exp.Identifier(this=name or select.selects[0].alias, quoted=True)
+            select.selects[0].set("alias", kept)
     return pruned_query
 
 

@@ -19,13 +19,12 @@ from compiler.resolve import INPUT_DB
 def read_sets(query: exp.Query) -> dict[str, frozenset[str]]:
     """Return input name → columns, for every input of the tree.
 
-    `query` is qualified and pruned, its inputs bound. A column that cannot be traced to a FROM item is an error: a read
-    set that misses a column would make stale results. A column without a table names an output of its own query.
+    `query` is qualified and pruned, its inputs bound. A column that cannot be traced to a FROM item which yields it is
+    an error: a read set that misses a column would make stale results, and so would a canonical form that has lost what
+    a name stands for. A column without a table names an output of its own query.
     """
     names = resolve_names(query)
-    untraced = [*names.free, *_not_outputs(names)]
-    if untraced:
-        column = untraced[0]
+    for column in (*names.free, *_not_outputs(names), *_not_made(names)):
         raise located(column, f"cannot tell where column '{column.sql()}' comes from", code="untraced-column")
     reads: dict[str, set[str]] = {item.name: set() for item in names.items if _is_input(item)}
     for _, (table, read) in input_columns(names):
@@ -49,6 +48,31 @@ def _not_outputs(names: Names) -> Iterator[exp.Column]:
             outputs[id(query)] = set(query.named_selects)
         if query is None or column.name not in outputs[id(query)]:
             yield column
+
+
+def _not_made(names: Names) -> Iterator[exp.Column]:
+    """Yield the columns of derived tables and CTEs that these do not yield."""
+    ctes = {id(table): cte for table, cte in names.tables}
+    outputs: dict[int, set[str] | None] = {}
+    for reference in names.references:
+        item = ctes.get(id(reference.item), reference.item)
+        if id(item) not in outputs:
+            outputs[id(item)] = _outputs(item)
+        made = outputs[id(item)]
+        if made is not None and reference.column.parts[1].name not in made:
+            yield reference.column
+
+
+def _outputs(item: exp.Expr) -> set[str] | None:
+    """Return the names that a derived table or CTE gives to its columns; None for others, and where they are merged."""
+    if not isinstance(item, exp.Subquery | exp.CTE) or item.args["alias"].columns:
+        return None
+    query = item.this
+    while not isinstance(query, exp.Select):
+        if not isinstance(query, exp.SetOperation | exp.Subquery) or query.args.get("by_name"):
+            return None
+        query = query.this
+    return set(query.named_selects)
 
 
 def _is_input(item: exp.Expr) -> bool:
