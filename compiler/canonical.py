@@ -154,7 +154,7 @@ def canonical(
         tree = spell(tree, facts)
     if not repeats_a_list(tree, facts):
         tree = number_names(tree, facts)  # first of all, as passes put things in order by names too
-        if not volatile:
+        if not volatile:  # whose calls may not be moved, merged or dropped
             tree = _until_stable(PASSES if passes is None else passes, tree, facts)
     positions: dict[str, str] = {}
     for table in find_all(tree, exp.Table, depth_first=True):

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
-from compiler.qualify import output_leaf
 from compiler.schema import Schema
 from compiler.tree import find_all, has
 
@@ -30,20 +29,19 @@ def name_branches_alike(query: exp.Query) -> bool:
     """
     found = False
     for operation in find_all(query, exp.SetOperation):  # outer ones first: the left branch of the right side is named
-        branch = operation.right
-        first, leaf = output_leaf(operation.left), output_leaf(branch)
-        if operation.args.get("by_name") or first is None or leaf is None:
+        if operation.args.get("by_name"):
             continue
-        names = first.named_selects
-        if leaf.named_selects == names:
+        names, branch = operation.left.named_selects, operation.right
+        own = branch.named_selects
+        if own == names or len(own) != len(names):
             continue
         found = True
         inner = branch.unnest()
         assert isinstance(inner, exp.Query)
-        if leaf is inner and not _sees_outputs(leaf):
-            leaf.set("expressions", _named(leaf.selects, names))
+        if isinstance(inner, exp.Select) and not _sees_outputs(inner):
+            inner.set("expressions", _named(inner.selects, names))
         else:
-            columns = [exp.column(name, table="branch", quoted=True) for name in leaf.named_selects]
+            columns = [exp.column(name, table="branch", quoted=True) for name in own]
             derived = inner.subquery("branch", copy=False)  # which still holds the operations that are to come
             operation.set("expression", exp.select(*_named(columns, names)).from_(derived, copy=False))
     return found

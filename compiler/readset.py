@@ -64,15 +64,10 @@ def _not_made(names: Names) -> Iterator[exp.Column]:
 
 
 def _outputs(item: exp.Expr) -> set[str] | None:
-    """Return the names that a derived table or CTE gives to its columns; None for others, and where they are merged."""
-    if not isinstance(item, exp.Subquery | exp.CTE) or item.args["alias"].columns:
+    """Return the names that a derived table or CTE gives to its columns; None for other FROM items."""
+    if not isinstance(item, exp.Subquery | exp.CTE) or not isinstance(item.this, exp.Query):
         return None
-    query = item.this
-    while not isinstance(query, exp.Select):
-        if not isinstance(query, exp.SetOperation | exp.Subquery) or query.args.get("by_name"):
-            return None
-        query = query.this
-    return set(query.named_selects)
+    return {column.name for column in item.args["alias"].columns} or set(item.this.named_selects)
 
 
 def _is_input(item: exp.Expr) -> bool:

@@ -119,9 +119,10 @@ def _is_misread(canonical: str) -> bool:
 
     Of -(a | b) it makes (-a) & (-b); and NOT x = x holds where x is the NULL of a grouping set, x <> x does not.
     """
-    if re.search(r"-\(\(.*[&|]", canonical):
+    if re.search(r"-\(\(.* [&|] ", canonical):
         return True
-    return "GROUP BY" in canonical and re.search(r'("\w+"\."\w+") <> \1', canonical) is not None
+    sets = re.search(r"GROUP BY (GROUPING SETS|CUBE|ROLLUP)", canonical)
+    return sets is not None and re.search(r'("\w+"\."\w+") <> \1', canonical) is not None
 
 
 def _is_engine_limit(error: BaseException | None) -> bool:
