@@ -1,0 +1,89 @@
+"""What the tests of both judges ask: random queries, whole builds, pair files, and whether what is listed still shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compiler.errors import SqlError
+from properties.disagreements import KNOWN_FAULTS, LEGAL, RUNTIME, Legal
+from properties.outside_judges import JudgeError, normal, rows_of
+from properties.portable_tables import TABLES, portable_database
+from properties.second_judge import DIFFERS, EQUAL, FAILED, UNJUDGED, SecondJudge, Tally, explained
+from support.inprocess import build
+from support.projects import SampleProject
+
+UNJUDGED_AT_MOST = 0.02
+REFUSED_AT_MOST = 0.10
+"""Of queries with a correlated subquery."""
+
+
+def check_random(judge: SecondJudge, seeds: range) -> Tally:
+    """Assert that each random query that is not refused yields what the judge answers, or shows a listed fault."""
+    tally = judge.run(seeds)
+    assert not tally.unexplained, str(tally)
+    assert tally.share(UNJUDGED) <= UNJUDGED_AT_MOST, str(tally)
+    return tally
+
+
+def check_builds(judge: SecondJudge, folder: Path, seeds: range) -> int:
+    """Assert that one build of many random queries, from files, yields what the judge answers; return how many did."""
+    project = SampleProject(folder, sources=TABLES)
+    number = seeds.start % len(judge.databases)
+    for name, table in portable_database(number, wild_floats=judge.judge.features.nan).items():
+        project.parquet(name, table)
+    answers = {}
+    for seed in seeds:
+        query = judge.query(seed)
+        if judge.judged(query.sql, [number], ordered=query.ordered).outcome != EQUAL:
+            continue  # which test_random_queries tells of
+        project.sql(f"q{seed}", query.sql)
+        answers[f"q{seed}"] = query, judge.judge.answer(number, query.sql)
+    built = build(project)
+    assert set(built.statuses) == set(answers)
+    booleans = judge.judge.knows_booleans
+    for name, (query, answer) in answers.items():
+        ours = normal(rows_of(project.product(name)), booleans=booleans)
+        theirs = normal(answer, booleans=booleans)
+        if not query.ordered:
+            ours, theirs = sorted(ours, key=repr), sorted(theirs, key=repr)
+        assert ours == theirs, query.sql
+    return len(answers)
+
+
+def faults_that_show(judge: SecondJudge) -> dict[str, bool]:
+    """Return, for each listed fault that this judge shows, whether its example still does."""
+    shown = {}
+    for fault in KNOWN_FAULTS:
+        if fault.judge == judge.judge.name:
+            found = judge.judged(fault.example, [fault.database], ordered=False)
+            shown[fault.name] = found.outcome == (FAILED if fault.fails else DIFFERS)
+            if shown[fault.name]:
+                assert judge.fault(fault.example, found) is not None, f"{fault.name}: its own pattern misses it"
+    return shown
+
+
+def legal_values(judge: SecondJudge, legal: Legal) -> tuple[object, object]:
+    """Return what a build yields for the one value of a legal difference, and what the judge answers."""
+    ours: object = RUNTIME
+    theirs: object = RUNTIME
+    try:
+        table = judge.databases[0].executed(judge.compiler.compile(legal.sql))
+    except SqlError:
+        raise
+    except Exception:  # noqa: BLE001, S110 — the engine raises plain Exception at run time, which is what is listed
+        pass
+    else:
+        ours = rows_of(table)[0][0]
+    try:
+        theirs = judge.judge.answer(0, legal.sql)[0][0]
+    except JudgeError:
+        pass
+    return ours, theirs
+
+
+def legal_differences(name: str) -> list[Legal]:
+    """Return the legal differences that a judge shows."""
+    return [legal for legal in LEGAL if legal.judge == name]
+
+
+__all__ = ["REFUSED_AT_MOST", "check_builds", "check_random", "explained", "faults_that_show", "legal_differences", "legal_values"]
