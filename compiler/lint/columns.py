@@ -8,8 +8,8 @@ from sqlglot import exp
 
 from compiler.lexical import from_items, item_name
 from compiler.lint.findings import Edit, Fix, Found, token_span
-from compiler.lint.sight import Meaning
 from compiler.lint.subject import Subject, in_sql, shown
+from compiler.name_meaning import Meaning
 from compiler.resolve import fold, suggestion
 from compiler.tree import find_all
 

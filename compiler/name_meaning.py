@@ -13,9 +13,9 @@ from typing import Literal
 from sqlglot import exp
 
 from compiler.lexical import Names, Scope, from_items, item_name
-from compiler.qualify import output_leaf
 from compiler.resolve import INPUT_DB, fold
 from compiler.schema import Schema
+from compiler.tree import output_leaf
 
 Kind = Literal["column", "output", "merged", "ambiguous", "unknown", "unsure"]
 Columns = tuple[str, ...] | None
