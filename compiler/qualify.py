@@ -21,6 +21,7 @@ from compiler.dialect import DIALECT
 from compiler.errors import SqlError
 from compiler.positions import located
 from compiler.prepare import as_written, drop_recursive_columns, prepare
+from compiler.repeated_names import set_repeated_names_apart
 from compiler.resolve import INPUT_DB, suggestion
 from compiler.schema import Schema
 from compiler.tree import bare_copy, find_all, has, output_leaf
@@ -58,6 +59,7 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     _require_output_names(query)
     authored = bare_copy(query, positions=True)
     query = prepare(query, {column for schema in _schemas_of(query, schemas) for column in schema.names})
+    set_repeated_names_apart(query, schemas.known)
     try:
         result = qualify(query, dialect=DIALECT, schema=schemas.mapping, validate_qualify_columns=False, identify=True)
     except OptimizeError as error:

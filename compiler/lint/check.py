@@ -15,7 +15,7 @@ from compiler.dialect import parse, variable_name
 from compiler.errors import SqlError
 from compiler.lexical import resolve_names
 from compiler.lint.codes import OF_ERRORS
-from compiler.lint.columns import bare_columns, qualified_columns
+from compiler.lint.columns import bare_columns, qualified_columns, repeated_names
 from compiler.lint.findings import Found, Lines
 from compiler.lint.joins import implicit_cross_joins, misread_joins
 from compiler.lint.ordering import order_dependence
@@ -34,6 +34,7 @@ from compiler.types import Types
 CHECKS: tuple[Check, ...] = (
     bare_columns,
     qualified_columns,
+    repeated_names,
     stars,
     unnamed_columns,
     calls,
