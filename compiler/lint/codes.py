@@ -29,7 +29,7 @@ CODES: tuple[Code, ...] = (
     Code(
         "R002",
         "ambiguous-column",
-        "a column that several tables in sight have, or one derived table twice",
+        "a column that several tables in sight have, or one has twice",
         always=True,
     ),
     Code("R003", "unknown-column", "a column that no table in sight has", always=True),
