@@ -18,18 +18,20 @@ from sqlglot.errors import SqlglotError, TokenError
 from compiler import functions
 from compiler.calls import require_known_functions, volatile_error
 from compiler.canonical import canonical
+from compiler.corrections import corrections
 from compiler.deep import with_deep_stack
 from compiler.depth import require_depth
 from compiler.dialect import DIALECT, parse, render
 from compiler.edges import Edge
 from compiler.encode import encode
+from compiler.engine_sql import for_engine
 from compiler.errors import SqlError
-from compiler.executed import has_open_order, in_canonical_order, mirror_right_joins, name_branches_alike
 from compiler.explain import explained
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
 from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
 from compiler.own import CALLS, OwnFunction, with_own_calls
+from compiler.passes.facts import Facts
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
@@ -37,6 +39,7 @@ from compiler.schema import Schema, SchemaPlanner
 from compiler.shape import Shape, shape
 from compiler.traits import Traits, traits, volatile_calls
 from compiler.types import Types
+from compiler.workarounds.row_order import has_open_order, in_canonical_order
 
 Value = int | float | str | bool | datetime.date | datetime.datetime
 """The value of a project variable, as TOML types it."""
@@ -157,7 +160,7 @@ class Compiler:
         def work() -> Schema:
             executed = pruned(qualified(self._bound(query, resolve), self.schemas))
             scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
-            name_branches_alike(executed)
+            executed, _ = for_engine(executed, self.schemas.known)
             meaning = render(executed)
             return self._schema(digest_of(meaning.encode()), (), scans, executed, meaning)
 
@@ -223,38 +226,40 @@ class Compiler:
         names, meaning = executed.named_selects, render(executed)
         _require_key(options, names)
         # Of the canonical tree: what it cannot depend on, the authored query cannot either.
-        types = Types(
-            resolve_names(tree), {str(number): self.schemas.known[name] for number, name in enumerate(inputs)}
-        )
-        facts = traits(tree, types)
+        facts = Facts({str(number): self.schemas.known[name] for number, name in enumerate(inputs)})
+        types = Types(resolve_names(tree), facts.schemas)
+        found = traits(tree, types)
         encoded = encode(tree)
         called = {call.name for call in executed.find_all(*CALLS.values())}
-        parts = self._parts(encoded, names, options, facts)
+        parts = self._parts(encoded, names, options, found)
+        corrected = corrections(tree, facts)
+        if corrected:
+            parts["execution"] = [EXECUTION, *corrected]
         used = {name: function.digest for name, function in sorted(self.own.items()) if name in called}
         if used:
             parts["functions"] = used
         print_ = fingerprint(parts)
-        sql = render(executed) if name_branches_alike(executed) else meaning
+        executed, rewritten = for_engine(executed, self.schemas.known)
+        sql = render(executed) if rewritten else meaning
         schema = self._schema(print_, inputs, scans, executed, sql)
         if instead is not None:
             executed = pruned(qualified(self._bound(instead, resolve), self.schemas))
-            name_branches_alike(executed)
             scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
+            executed, _ = for_engine(executed, self.schemas.known)
         ordered = options.tier == 2 or has_open_order(executed)  # noqa: PLR2004
         if ordered:
             executed = in_canonical_order(executed, options.key, schema)
-        mirrored = mirror_right_joins(executed)
         return Compiled(
             fingerprint=print_,
             inputs=inputs,
             reads=reads,
             scans=scans,
             schema=schema,
-            sql=render(executed) if ordered or mirrored or instead is not None else sql,
+            sql=render(executed) if ordered or instead is not None else sql,
             meaning=meaning,
             canonical=encoded,
             parts=parts,
-            traits=facts,
+            traits=found,
             shape=shape(tree, inputs, types, volatile=volatile or options.volatile),
             lineage=lineage,
         )

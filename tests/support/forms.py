@@ -16,9 +16,14 @@ from sqlglot import exp
 
 from compiler.canonical import rendered
 from compiler.compile import Compiled
+from compiler.dialect import parse, render
 from compiler.encode import decode
-from compiler.executed import name_branches_alike
+from compiler.engine_sql import for_engine
+from compiler.passes.facts import Facts
+from compiler.qualify import InputSchemas, pruned, qualified
+from compiler.resolve import bind_tables
 from compiler.schema import Schema
+from compiler.workarounds.set_operations import name_branches_alike
 from rules.engine.execute import EngineInput, open_frame
 from rules.engine.session import make_session
 from rules.engine.types import stored_schema, to_schema
@@ -62,7 +67,9 @@ class StoredDatabase:
     def canonical(self, compiled: Compiled) -> pa.Table:
         """Run the canonical form: inputs are named by position and show the columns of their read sets alone."""
         return self._run(
-            canonical_sql(compiled), dict(zip(compiled.inputs, compiled.reads, strict=True)), compiled.inputs
+            canonical_sql(compiled, self.schemas),
+            dict(zip(compiled.inputs, compiled.reads, strict=True)),
+            compiled.inputs,
         )
 
     def _run(self, sql: str, columns: Mapping[str, Collection[str]], positions: tuple[str, ...] = ()) -> pa.Table:
@@ -109,12 +116,25 @@ def again(compiled: Compiled, tables: Mapping[str, pa.Schema]) -> Compiled:
     return compiler.compile(rendered(tree))
 
 
-def canonical_sql(compiled: Compiled) -> str:
-    """Return the canonical form as SQL text that the engine can run."""
+def canonical_sql(compiled: Compiled, schemas: Mapping[str, Schema] | None = None) -> str:
+    """Return the canonical form as SQL text that the engine can run; schemas: of the inputs, by name."""
     tree = decode(compiled.canonical)
     assert isinstance(tree, exp.Query)
-    name_branches_alike(tree)
-    return rendered(tree)
+    numbered = {str(number): schemas[name] for number, name in enumerate(compiled.inputs)} if schemas else {}
+    return rendered(for_engine(tree, numbered)[0])
+
+
+def corrected(sql: str, schemas: Mapping[str, Schema]) -> str | None:
+    """Return a query as the engine has to be given it to do what it says; None if that is how it is written."""
+    known = InputSchemas()
+    for name, schema in schemas.items():
+        known.add(name, schema)
+    query = parse(sql)
+    bind_tables(query, lambda name: name if name in schemas else None, known.known)
+    query = pruned(qualified(query, known))
+    before = render(name_branches_alike(query, Facts(known.known)))
+    after = render(for_engine(query, known.known)[0])
+    return after if after != before else None
 
 
 def collected(frame: object) -> pa.Table:
