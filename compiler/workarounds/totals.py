@@ -101,13 +101,14 @@ def _terms(condition: exp.Expr) -> list[exp.Expr]:
 
 
 def _guard_having(select: exp.Select) -> None:
-    """Make each condition of HAVING that has no aggregate depend on one."""
+    """Make each condition of HAVING that has no aggregate depend on one. A constant alone the engine reads rightly."""
     having = select.args.get("having")
-    for term in _terms(having.this) if having is not None else ():
+    terms = _terms(having.this) if having is not None else []
+    for term in terms:
         nodes = list(_within(term))
         if any(isinstance(node, exp.AggFunc | exp.Column | exp.Exists) or _is_in_query(node) for node in nodes):
             continue
-        if any(isinstance(node, exp.Func | exp.Query) for node in nodes):  # all else is computed while planning
+        if len(terms) > 1 or any(isinstance(node, exp.Func | exp.Query) for node in nodes):
             counted = exp.GTE(this=exp.Count(this=exp.Star(), big_int=True), expression=exp.Literal.number(0))
             branch = exp.If(this=counted)
             term.replace(exp.Case(ifs=[branch]))

@@ -14,6 +14,10 @@ TABLES = {
 }
 
 CORRECTED: dict[str, tuple[str, ...]] = {
+    "distinct-counts-of-null": (
+        "SELECT COUNT(*) AS n, COUNT(DISTINCT m.x) AS d FROM (SELECT NULL AS x FROM t) AS m",
+        "SELECT COUNT(*) AS n, COUNT(DISTINCT u.i) AS d FROM t LEFT JOIN u ON t.i = u.i",
+    ),
     "filters-above-totals": (
         "SELECT m.n FROM (SELECT 3 AS k, COUNT(*) AS n FROM t) AS m WHERE m.k <= 1",
         "SELECT m.n FROM (SELECT MAX(t.i) AS n FROM t) AS m WHERE (SELECT COUNT(*) FROM u) > 5",
@@ -27,6 +31,8 @@ UNMOVED = (
     "SELECT COUNT(*) AS n FROM t HAVING COUNT(*) > 1",
     "SELECT m.n FROM (SELECT COUNT(*) AS n FROM t) AS m WHERE m.n > 1",
     "SELECT t.i FROM t CROSS JOIN (SELECT MAX(u.i) AS m FROM u) AS q WHERE t.i = q.m AND t.s = 'a'",
+    "SELECT COUNT(*) AS n, COUNT(DISTINCT t.s) AS d FROM t JOIN u ON t.i = u.i",
+    "SELECT t.s, COUNT(*) AS n, COUNT(DISTINCT u.s) AS d FROM t LEFT JOIN u ON t.i = u.i GROUP BY t.s",
     "SELECT t.s, COUNT(*) AS n FROM t GROUP BY t.s HAVING COUNT(*) > 1",
     "SELECT t.i FROM t JOIN u ON t.i = u.i WHERE u.s IS NULL",
 )
