@@ -107,8 +107,8 @@ LEGAL: tuple[Legal, ...] = (
         "names seen ahead",
         "SQLite lets a CTE read one that comes after it; by the standard the name is the table's",
         SQLITE,
-        "WITH d AS (SELECT COUNT(*) AS n FROM w), w(k) AS (VALUES (1), (2), (3), (4), (5), (6), (7)) SELECT n > 6 AS c FROM d",
-        False,
-        1,
+        "WITH d AS (SELECT COUNT(*) AS n FROM t), t AS (SELECT 1 FROM v WHERE FALSE) SELECT n > 0 AS c FROM d",
+        True,  # noqa: FBT003 — the value it yields
+        0,
     ),
 )

@@ -1,12 +1,16 @@
-"""What the tests of both judges ask: random queries, whole builds, pair files, and whether what is listed still shows."""
+"""What the tests of both judges ask: random queries, builds, pair files, and whether what is listed still shows."""
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from compiler.errors import SqlError
 from properties.disagreements import KNOWN_FAULTS, LEGAL, RUNTIME, Legal
-from properties.outside_judges import JudgeError, normal, rows_of
+from properties.judged_pairs import LEGAL_PAIRS, PAIR_FAULTS, pair_databases, pair_queries
+from properties.outside_judges import Judge, JudgeError, rows_of
 from properties.portable_tables import TABLES, portable_database
 from properties.second_judge import DIFFERS, EQUAL, FAILED, UNJUDGED, SecondJudge, Tally, explained
 from support.inprocess import build
@@ -40,14 +44,33 @@ def check_builds(judge: SecondJudge, folder: Path, seeds: range) -> int:
         answers[f"q{seed}"] = query, judge.judge.answer(number, query.sql)
     built = build(project)
     assert set(built.statuses) == set(answers)
-    booleans = judge.judge.knows_booleans
     for name, (query, answer) in answers.items():
-        ours = normal(rows_of(project.product(name)), booleans=booleans)
-        theirs = normal(answer, booleans=booleans)
+        ours, theirs = judge.normal(rows_of(project.product(name))), judge.normal(answer)
         if not query.ordered:
             ours, theirs = sorted(ours, key=repr), sorted(theirs, key=repr)
         assert ours == theirs, query.sql
     return len(answers)
+
+
+def check_pairs(judge: SecondJudge, names: Collection[str]) -> Counter[str]:
+    """Assert that these sides of pairs yield what the judge answers, or are listed; return how they ended."""
+    listed = {**LEGAL_PAIRS[judge.judge.name], **PAIR_FAULTS}
+    found: Counter[str] = Counter()
+    wrong = []
+    for query in pair_queries(judge.judge):
+        if query.name in names:
+            judged = judge.judged(query.sql, range(len(judge.databases)), ordered=query.ordered, asked=query.asked)
+            found[judged.outcome] += 1
+            if judged.outcome in (EQUAL, DIFFERS, FAILED) and (judged.outcome == EQUAL) == (query.name in listed):
+                said = listed.get(query.name, "is not listed")
+                wrong.append(f"{query.name}: {said}\n    {query.sql}\n    {explained(judged)}")
+    assert not wrong, "\n".join(wrong)
+    return found
+
+
+def pair_judge(judge: Judge, folder: Path) -> SecondJudge:
+    """Return the judge of pairs, over the databases for which they are written."""
+    return SecondJudge(judge, folder, pair_databases(all_types=judge.features.nan), loose=True)
 
 
 def faults_that_show(judge: SecondJudge) -> dict[str, bool]:
@@ -74,16 +97,11 @@ def legal_values(judge: SecondJudge, legal: Legal) -> tuple[object, object]:
         pass
     else:
         ours = rows_of(table)[0][0]
-    try:
+    with contextlib.suppress(JudgeError):
         theirs = judge.judge.answer(0, legal.sql)[0][0]
-    except JudgeError:
-        pass
     return ours, theirs
 
 
 def legal_differences(name: str) -> list[Legal]:
     """Return the legal differences that a judge shows."""
     return [legal for legal in LEGAL if legal.judge == name]
-
-
-__all__ = ["REFUSED_AT_MOST", "check_builds", "check_random", "explained", "faults_that_show", "legal_differences", "legal_values"]

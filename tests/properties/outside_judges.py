@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +14,11 @@ import pyarrow as pa
 from properties.portable_values import Features
 
 Row = tuple[object, ...]
-_SQLITE_TYPES = {"int64": "INTEGER", "string": "TEXT", "double": "REAL", "bool": "INTEGER"}
-_POSTGRESQL_TYPES = {"int64": "bigint", "string": "text", "double": "double precision", "bool": "boolean"}
+_SQLITE_TYPES = {"int64": "INTEGER", "int32": "INTEGER", "string": "TEXT", "double": "REAL", "bool": "INTEGER"}
+_POSTGRESQL_TYPES = {
+    "int64": "bigint", "int32": "integer", "string": "text", "double": "double precision", "bool": "boolean",
+    "float": "real", "date32[day]": "date", "timestamp[us]": "timestamp", "timestamp[us, tz=UTC]": "timestamptz",
+}  # fmt: skip
 
 
 class JudgeError(Exception):
@@ -75,25 +79,28 @@ class SqliteJudge:
 
 
 class PostgresqlJudge:
-    """PostgreSQL, reached at an address; each database is a schema."""
+    """PostgreSQL, reached at an address; each database is a schema, whose name begins with `prefix`."""
 
     name = "PostgreSQL"
     features = Features()
     knows_booleans = True
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, prefix: str = "d") -> None:
         import psycopg  # who judges with SQLite alone need not have it
 
         self._error = psycopg.Error
+        self._prefix = prefix
         self._connection = psycopg.connect(address, autocommit=True, prepare_threshold=None)
-        self._connection.execute("SET statement_timeout = '10s'")
+        self._connection.execute("SET statement_timeout = '10s'; SET timezone = 'UTC'")
         self._shown: int | None = None
 
     def add(self, number: int, tables: Mapping[str, pa.Table]) -> None:
-        self._connection.execute(f"CREATE SCHEMA d{number}")
+        self._connection.execute(
+            f"DROP SCHEMA IF EXISTS {self._prefix}{number} CASCADE; CREATE SCHEMA {self._prefix}{number}"
+        )
         self._show(number)
         for name, table in tables.items():
-            columns = ", ".join(f'"{field.name}" {_POSTGRESQL_TYPES[str(field.type)]}' for field in table.schema)
+            columns = ", ".join(f'"{field.name}" {_postgresql_type(field.type)}' for field in table.schema)
             self._connection.execute(f'CREATE TABLE "{name}" ({columns})')
             marks = ", ".join(["%s"] * table.num_columns)
             with self._connection.cursor() as cursor:
@@ -111,8 +118,14 @@ class PostgresqlJudge:
 
     def _show(self, number: int) -> None:
         if self._shown != number:
-            self._connection.execute(f"SET search_path = d{number}")
+            self._connection.execute(f"SET search_path = {self._prefix}{number}")
             self._shown = number
+
+
+def _postgresql_type(kind: pa.DataType) -> str:
+    if pa.types.is_decimal(kind):
+        return f"numeric({kind.precision}, {kind.scale})"
+    return _POSTGRESQL_TYPES[str(kind)]
 
 
 def _rows(table: pa.Table) -> Iterable[Row]:
@@ -124,16 +137,18 @@ def rows_of(table: pa.Table) -> list[Row]:
     return list(_rows(table)) if table.num_columns else [()] * table.num_rows
 
 
-def normal(rows: Iterable[Sequence[Any]], *, booleans: bool) -> list[Row]:
+def normal(rows: Iterable[Sequence[Any]], *, booleans: bool, loose: bool = False) -> list[Row]:
     """Return rows in a form in which equal ones are equal in Python too.
 
     NaN equals itself, 0.0 equals -0.0, and an integer is none of the floats. booleans: whether both sides know them;
-    else they are 0 and 1.
+    else they are 0 and 1. loose: how a number is stored does not matter, nor its digits after the sixth; a date is its
+    midnight, an instant is in UTC.
     """
-    return [tuple(_normal(value, booleans=booleans) for value in row) for row in rows]
+    change = _loose if loose else _normal
+    return [tuple(change(value, booleans) for value in row) for row in rows]
 
 
-def _normal(value: Any, *, booleans: bool) -> object:
+def _normal(value: Any, booleans: bool) -> object:
     if value is None:
         return ("", "NULL")
     if isinstance(value, bool):
@@ -143,4 +158,15 @@ def _normal(value: Any, *, booleans: bool) -> object:
     if isinstance(value, float | Decimal):
         number = float(value)
         return ("float", "NaN" if math.isnan(number) else number + 0.0)
-    return (type(value).__name__, value)
+    return (type(value).__name__, repr(value) if isinstance(value, list | dict) else value)
+
+
+def _loose(value: Any, booleans: bool) -> object:
+    if isinstance(value, datetime.datetime):
+        moment = value if value.tzinfo is None else value.astimezone(datetime.UTC).replace(tzinfo=None)
+        return ("moment", str(moment.replace(microsecond=moment.microsecond)))
+    if isinstance(value, datetime.date):
+        return ("moment", f"{value} 00:00:00")
+    if isinstance(value, int | float | Decimal) and not (booleans and isinstance(value, bool)):
+        return ("number", f"{float(value) + 0.0:.6g}")
+    return _normal(value, booleans)

@@ -149,7 +149,9 @@ class Queries(Values):
         distinct = "DISTINCT " if roll > 0.85 else ""
         items_view = replace(view, windows=not distinct and bool(view.columns) and self.chance(0.3))
         items = [f"{self.value(kind, items_view, depth)} AS {name}" for name, kind in columns.items()]
-        key = "" if distinct else self.value(self.pick((INT, STR)), replace(_qualified(sources), outer=view.outer), depth)
+        key = (
+            "" if distinct else self.value(self.pick((INT, STR)), replace(_qualified(sources), outer=view.outer), depth)
+        )
         # A constant there would be the number of a column, or is refused.
         return _Table(f"SELECT {distinct}{', '.join(items)}{from_}{where}", columns), key if "." in key else ""
 

@@ -20,9 +20,6 @@ TABLES: dict[str, dict[str, str]] = {
     "w": {"k": INT, "c": INT, "z": FLOAT},
 }
 """Table → column → kind. Some names are shared, as by keys, so that USING and names read from outside find a place."""
-SCHEMAS = {
-    name: pa.schema([(column, TYPES[kind]) for column, kind in columns.items()]) for name, columns in TABLES.items()
-}
 _VALUES: dict[str, tuple[object, ...]] = {
     INT: (0, 1, 2, 3, -1, 5),
     STR: ("a", "b", "A", "", "ab", "a%", "b "),
@@ -57,8 +54,5 @@ def _table(rng: random.Random, columns: dict[str, str], *, wild: bool) -> pa.Tab
             rows[target] = rows[rng.randrange(target)]
     cells = list(zip(*rows, strict=True)) if rows else [() for _ in columns]
     return pa.table(
-        {
-            name: pa.array(list(cell), TYPES[kind])
-            for (name, kind), cell in zip(columns.items(), cells, strict=True)
-        }
+        {name: pa.array(list(cell), TYPES[kind]) for (name, kind), cell in zip(columns.items(), cells, strict=True)}
     )

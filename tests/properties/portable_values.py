@@ -29,8 +29,8 @@ class Features:
     outer_joins: RIGHT and FULL JOIN. quantified: op ANY and op ALL. bags: EXCEPT ALL and INTERSECT ALL. nan: NaN and
     infinities. sets: ROLLUP, CUBE and GROUPING SETS. default_nulls: NULLS LAST is what ORDER BY does by itself.
     distinct_from: IS DISTINCT FROM. alias_lists: derived tables may rename their columns. shadowing: names are found as
-    the standard says where a CTE is called like a table or another CTE, or a column like an output of a subquery. inner_offsets: OFFSET is heeded in
-    subqueries (in EXISTS, SQLite forgets a DISTINCT before it).
+    the standard says where a CTE is called like a table or another CTE, or a column like an output of a subquery.
+    inner_offsets: OFFSET is heeded in subqueries (in EXISTS, SQLite forgets a DISTINCT before it).
     """
 
     outer_joins: bool = True
@@ -258,7 +258,8 @@ class Values(ABC):
                                      ("COUNT(*)", some), ("COUNT(*)", "")))  # fmt: skip
             return f"{call} OVER ({' '.join(filter(None, (partition, order)))})"
         one = self.pick(of) if of else self.literal(kind)
-        frame = self.pick(("ROWS BETWEEN 1 PRECEDING AND CURRENT ROW", "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING",
+        frame = self.pick(("ROWS BETWEEN 1 PRECEDING AND CURRENT ROW",
+                           "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING",
                            "ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING", "ROWS UNBOUNDED PRECEDING"))  # fmt: skip
         calls = (f"SUM({one})", f"MIN({one})", f"MAX({one})", f"COUNT({one})" if kind == INT else f"MAX({one})")
         options = (

@@ -4,6 +4,7 @@ are in, constants and columns in place of values."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import ClassVar
 
 import sqlglot
@@ -11,6 +12,7 @@ from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.generators.postgres import PostgresGenerator
 
+Change = Callable[[exp.Expr], None]
 _OPTIONAL = ("with_", "where", "having", "group", "order", "limit", "offset", "distinct", "joins")
 
 
@@ -82,61 +84,72 @@ def _changed(tree: exp.Expr, at: int) -> Iterator[exp.Expr]:
         yield copy
 
 
-def _changes(node: exp.Expr) -> Iterator[Callable[[exp.Expr], object]]:
-    """Return what can be done to a node, as functions of the same node in a copy."""
+def _changes(node: exp.Expr) -> Iterator[Change]:
+    """Yield what can be done to a node, as functions of the same node in a copy."""
     if isinstance(node, exp.Query) and not isinstance(node, exp.Subquery):
         yield from _query_changes(node)
-    elif isinstance(node, exp.With):
-        yield from _item_changes(node, "expressions")
-    elif isinstance(node, exp.Group | exp.Order):
+    elif isinstance(node, exp.With | exp.Group | exp.Order):
         yield from _item_changes(node, "expressions")
     elif isinstance(node, exp.Window):
-        for key in ("partition_by", "order", "spec"):
-            if node.args.get(key):
-                yield lambda one, key=key: one.set(key, None)
+        yield from [_Without(key) for key in ("partition_by", "order", "spec") if node.args.get(key)]
     elif isinstance(node, exp.Join):
         if node.args.get("side"):
-            yield lambda one: one.set("side", None)
-    elif isinstance(node, exp.Subquery | exp.Table) and isinstance(node.parent, exp.From | exp.Join):
-        pass
+            yield _Without("side")
     elif isinstance(node, exp.Condition) and not isinstance(
-        node, exp.Column | exp.Literal | exp.Null | exp.Boolean | exp.If
+        node, exp.Column | exp.Literal | exp.Null | exp.Boolean | exp.If | exp.Subquery
     ):
         yield from _operand_changes(node)
     if isinstance(node, exp.In) and len(node.expressions) > 1:
         yield from _item_changes(node, "expressions")
 
 
-def _query_changes(query: exp.Expr) -> Iterator[Callable[[exp.Expr], object]]:
+def _query_changes(query: exp.Expr) -> Iterator[Change]:
     if isinstance(query, exp.SetOperation) and query.parent is not None:
-        yield lambda one: one.replace(one.this.copy())
-        yield lambda one: one.replace(one.expression.copy())
-    for key in _OPTIONAL:
-        if query.args.get(key):
-            yield lambda one, key=key: one.set(key, None)
-    if query.args.get("joins") and len(query.args["joins"]) > 1:
+        yield _Replaced(query.this)
+        yield _Replaced(query.expression)
+    yield from [_Without(key) for key in _OPTIONAL if query.args.get(key)]
+    if isinstance(query, exp.Select):
         yield from _item_changes(query, "joins")
-    if isinstance(query, exp.Select) and len(query.expressions) > 1:
         yield from _item_changes(query, "expressions")
 
 
-def _item_changes(node: exp.Expr, key: str) -> Iterator[Callable[[exp.Expr], object]]:
-    items = node.args[key]
-    if len(items) < 2:
-        return
-    for at in range(len(items)):
-        yield lambda one, at=at: one.set(key, [item.copy() for n, item in enumerate(one.args[key]) if n != at])
+def _item_changes(node: exp.Expr, key: str) -> Iterator[Change]:
+    """Yield what takes away one of several items."""
+    items = node.args.get(key) or []
+    if len(items) > 1:
+        yield from [_Without(key, at) for at in range(len(items))]
 
 
-def _operand_changes(node: exp.Expr) -> Iterator[Callable[[exp.Expr], object]]:
+def _operand_changes(node: exp.Expr) -> Iterator[Change]:
     if isinstance(node.parent, exp.Ordered | exp.Identifier | exp.TableAlias):
         return
-    operands = [part for part in node.iter_expressions() if isinstance(part, exp.Condition)]
-    for number in range(len(operands)):
-        yield lambda one, number=number: one.replace(
-            [part for part in one.iter_expressions() if isinstance(part, exp.Condition)][number].copy()
+    yield from [_Replaced(part) for part in node.iter_expressions() if isinstance(part, exp.Condition)]
+    yield from [_Replaced(one) for one in (exp.true(), exp.false(), exp.null())]
+    yield from [_Replaced(one) for one in (exp.Literal.number(1), exp.Literal.string("a"))]
+    yield from [_Replaced(one) for one in {one.sql(): one for one in node.find_all(exp.Column)}.values()]
+
+
+@dataclass(frozen=True)
+class _Without:
+    """Takes an argument away from a node, or one of the items in it."""
+
+    key: str
+    at: int | None = None
+
+    def __call__(self, node: exp.Expr) -> None:
+        left = (
+            [item for number, item in enumerate(node.args[self.key]) if number != self.at]
+            if self.at is not None
+            else None
         )
-    for constant in (exp.true(), exp.false(), exp.Literal.number(1), exp.Literal.string("a"), exp.null()):
-        yield lambda one, constant=constant: one.replace(constant.copy())
-    for column in {one.sql(): one for one in node.find_all(exp.Column)}.values():
-        yield lambda one, column=column: one.replace(column.copy())
+        node.set(self.key, left)
+
+
+@dataclass(frozen=True)
+class _Replaced:
+    """Puts something else in the place of a node."""
+
+    by: exp.Expr
+
+    def __call__(self, node: exp.Expr) -> None:
+        node.replace(self.by.copy())

@@ -13,18 +13,19 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
+
+import pyarrow as pa
 
 from compiler.compile import Compiled
 from compiler.errors import SqlError
 from properties.disagreements import KNOWN_FAULTS, Fault
 from properties.outside_judges import Judge, JudgeError, PostgresqlJudge, Row, SqliteJudge, normal, rows_of
 from properties.portable_queries import PortableQuery, portable_query
-from properties.portable_tables import SCHEMAS, portable_database
+from properties.portable_tables import portable_database
 from properties.reducing import reduced
 from support.compiling import TestCompiler
 from support.forms import StoredDatabase
@@ -47,7 +48,7 @@ class Judged:
 
 @dataclass
 class Tally:
-    """What became of many queries: counts, kinds of refusals, classes of disagreements with seeds and one small text."""
+    """What became of many queries: counts, kinds of refusals, classes of disagreements with their seeds."""
 
     judge: str
     counts: Counter[str] = field(default_factory=Counter)
@@ -82,30 +83,33 @@ class Tally:
             self.seeds.setdefault(name, []).extend(seeds)
 
     def __str__(self) -> str:
-        lines = [f"judged by {self.judge}", f"{'':24}{'queries':>9}{'equal':>9}{'refused':>9}{'failed':>9}"
-                 f"{'differs':>9}{'unjudged':>9}"]  # fmt: skip
+        titles = "".join(f"{title:>9}" for title in ("queries", *OUTCOMES))
+        lines = [f"judged by {self.judge}", f"{'':24}{titles}"]
         for name, prefix in (("all", ""), ("with correlation", "correlated ")):
             cells = [self.counts[prefix + outcome] for outcome in ("queries", *OUTCOMES)]
             lines.append(f"  {name:22}{''.join(f'{cell:9}' for cell in cells)}")
         lines += [f"  {count:7} {outcome}: {kind}" for (outcome, kind), count in self.kinds.most_common(40)]
-        lines += [f"  {len(seeds):7} {name}: seeds {', '.join(map(str, seeds[:12]))}" for name, seeds in self.seeds.items()]
+        lines += [
+            f"  {len(seeds):7} {name}: seeds {', '.join(map(str, seeds[:12]))}" for name, seeds in self.seeds.items()
+        ]
         return "\n".join([*lines, *(f"  {text}" for text in self.unexplained[:40])])
 
 
 class SecondJudge:
-    """Our compiler and engine beside a judge, over the same databases."""
+    """Our compiler and engine beside a judge, over the same databases: those of `portable_tables` unless given."""
 
-    def __init__(self, judge: Judge, folder: Path, databases: int = DATABASES) -> None:
+    def __init__(
+        self, judge: Judge, folder: Path, databases: Sequence[Mapping[str, pa.Table]] = (), *, loose: bool = False
+    ) -> None:
+        """loose: see `outside_judges.normal`."""
         self.judge = judge
+        self.loose = loose
         self.databases: list[StoredDatabase] = []
-        for number in range(databases):
-            tables = portable_database(number, wild_floats=judge.features.nan)
+        made = databases or [portable_database(number, wild_floats=judge.features.nan) for number in range(DATABASES)]
+        self.compiler = TestCompiler({name: table.schema for name, table in made[0].items()})
+        for number, tables in enumerate(made):
             self.databases.append(StoredDatabase(tables, folder / str(number)))
             judge.add(number, tables)
-
-    @cached_property
-    def compiler(self) -> TestCompiler:
-        return TestCompiler(SCHEMAS)
 
     def query(self, seed: int) -> PortableQuery:
         return portable_query(seed, self.judge.features)
@@ -115,11 +119,13 @@ class SecondJudge:
         count = len(self.databases)
         return seed % count, (seed // count + seed + 1) % count
 
-    def judged(self, sql: str, numbers: Iterable[int], *, ordered: bool) -> Judged:
-        """Judge one query on some databases; return the first result that is not equal, else the last."""
-        answers = []
+    def judged(self, sql: str, numbers: Iterable[int], *, ordered: bool, asked: str = "") -> Judged:
+        """Judge one query on some databases; return the first result that is not equal, else the last.
+
+        asked: how the judge is asked, if not with the same text.
+        """
         try:
-            answers = [(number, self.judge.answer(number, sql)) for number in numbers]
+            answers = [(number, self.judge.answer(number, asked or sql)) for number in numbers]
         except JudgeError as error:
             return Judged(UNJUDGED, kind_of(str(error)))
         try:
@@ -130,13 +136,16 @@ class SecondJudge:
         found = [self._compared(compiled, number, answer, ordered=ordered) for number, answer in answers]
         return next((one for one in found if one.outcome != EQUAL), found[-1])
 
+    def normal(self, rows: Iterable[Row]) -> list[Row]:
+        """Return rows as they are compared."""
+        return normal(rows, booleans=self.judge.knows_booleans, loose=self.loose)
+
     def _compared(self, compiled: Compiled, number: int, answer: list[Row], *, ordered: bool) -> Judged:
         try:
             table = self.databases[number].executed(compiled)
         except Exception as error:  # noqa: BLE001 — the engine raises plain Exception at run time
             return Judged(FAILED, kind_of(str(error)), number, compiled=compiled)
-        booleans = self.judge.knows_booleans
-        ours, theirs = normal(rows_of(table), booleans=booleans), normal(answer, booleans=booleans)
+        ours, theirs = self.normal(rows_of(table)), self.normal(answer)
         same = ours == theirs if ordered else Counter(ours) == Counter(theirs)
         return Judged(EQUAL if same else DIFFERS, "", number, tuple(ours), tuple(theirs), compiled)
 
@@ -158,7 +167,14 @@ class SecondJudge:
         query = self.query(seed)
         judged = self.judged(query.sql, self.numbers(seed), ordered=query.ordered)
         lines = ["-- authored", query.sql, "-- executed", judged.compiled.sql if judged.compiled else ""]
-        lines += ["-- outcome", explained(judged), "-- ours", *map(str, judged.ours), "-- judge", *map(str, judged.theirs)]
+        lines += [
+            "-- outcome",
+            explained(judged),
+            "-- ours",
+            *map(str, judged.ours),
+            "-- judge",
+            *map(str, judged.theirs),
+        ]
         if judged.outcome in (DIFFERS, FAILED):
             lines += ["-- shrunk", self.reduce(seed)[0]]
         return "\n".join([*lines, ""])
@@ -176,13 +192,14 @@ class SecondJudge:
             query = self.query(seed)
             judged = self.judged(query.sql, self.numbers(seed), ordered=query.ordered)
             tally.add(query, judged)
-            if judged.outcome in (DIFFERS, FAILED):
-                fault = self.fault("", judged) if judged.outcome == FAILED else None
-                small = query.sql
-                if fault is None:
-                    small, found = self.reduce(seed)
-                    fault = self.fault(small, found)
-                tally.classify(seed, fault, f"{small}\n    {explained(judged)}")
+            if judged.outcome == DIFFERS:
+                small, found = self.reduce(seed)
+                tally.classify(seed, self.fault(small, found), f"{small}\n    {explained(found)}")
+            elif judged.outcome == FAILED:
+                fault = self.fault("", judged)
+                first = fault is None and tally.kinds[FAILED, judged.kind] == 1
+                text = self.reduce(seed)[0] if first else query.sql
+                tally.classify(seed, fault, f"{text}\n    {explained(judged)}")
         return tally
 
 

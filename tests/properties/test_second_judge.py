@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from properties.disagreements import SQLITE, Legal
+from properties.disagreements import POSTGRESQL, SQLITE, Legal
+from properties.judged_pairs import LEGAL_PAIRS, PAIR_FAULTS, pair_queries
 from properties.judging import (
     REFUSED_AT_MOST,
     check_builds,
+    check_pairs,
     check_random,
     faults_that_show,
     legal_differences,
     legal_values,
+    pair_judge,
 )
 from properties.outside_judges import SqliteJudge
 from properties.portable_queries import portable_query
@@ -24,6 +28,12 @@ from properties.second_judge import EQUAL, REFUSED, SecondJudge, Tally
 SUITE_QUERIES = 150
 SOAK_QUERIES = 100_000
 CHUNK = 1_000
+SUITE_PAIRS = 12
+"""One pair in so many is for the suite, the others for the soak."""
+
+
+def _parts(count: int) -> list[Any]:
+    return [pytest.param(part, marks=[pytest.mark.soak] * (part > 0)) for part in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +59,19 @@ def test_builds(judge: SecondJudge, tmp_path: Path) -> None:
     assert check_builds(judge, tmp_path, range(5_000, 5_030)) > 15
 
 
+@pytest.mark.parametrize("part", _parts(SUITE_PAIRS))
+def test_pair_queries(tmp_path: Path, part: int) -> None:
+    judge = SqliteJudge()
+    names = [query.name for query in pair_queries(judge)][part::SUITE_PAIRS]
+    found = check_pairs(pair_judge(judge, tmp_path / "pairs"), names)
+    assert found[EQUAL] > len(names) * 0.7, found
+
+
+def test_listed_pairs_are_there() -> None:
+    names = {query.name for query in pair_queries(SqliteJudge())}
+    assert names >= {*LEGAL_PAIRS[SQLITE], *LEGAL_PAIRS[POSTGRESQL], *PAIR_FAULTS}
+
+
 def test_listed_faults_still_show(judge: SecondJudge) -> None:
     gone = [name for name, shows in faults_that_show(judge).items() if not shows]
     assert not gone, "mended: take them out of KNOWN_FAULTS"
@@ -62,7 +85,9 @@ def test_legal_differences_still_show(judge: SecondJudge, legal: Legal) -> None:
 
 def test_queries_depend_on_their_seed_alone(judge: SecondJudge) -> None:
     features = judge.judge.features
-    assert [portable_query(seed, features) for seed in range(40)] == [portable_query(seed, features) for seed in range(40)]
+    assert [portable_query(seed, features) for seed in range(40)] == [
+        portable_query(seed, features) for seed in range(40)
+    ]
 
 
 def test_a_query_is_shrunk_to_what_matters() -> None:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from properties.disagreements import POSTGRESQL, Legal
-from properties.judging import check_builds, check_random, faults_that_show, legal_differences, legal_values
+from properties.judged_pairs import pair_queries
+from properties.judging import (
+    check_builds,
+    check_pairs,
+    check_random,
+    faults_that_show,
+    legal_differences,
+    legal_values,
+    pair_judge,
+)
 from properties.outside_judges import PostgresqlJudge
 from properties.second_judge import EQUAL, SecondJudge, Tally
 from support.postgresql import binaries, postgresql
@@ -20,14 +30,32 @@ pytestmark = [
 QUERIES = 300
 SOAK_QUERIES = 100_000
 CHUNK = 1_000
+PAIRS = 8
+"""One pair in so many is for each run, the others for the soak."""
+
+
+def _parts(count: int) -> list[Any]:
+    return [pytest.param(part, marks=[pytest.mark.soak] * (part > 0)) for part in range(count)]
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondJudge]:
-    with postgresql() as address:
-        server = PostgresqlJudge(address)
-        yield SecondJudge(server, tmp_path_factory.mktemp("judged") / "databases")
-        server.close()
+def address() -> Iterator[str]:
+    with postgresql() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def judge(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondJudge]:
+    server = PostgresqlJudge(address)
+    yield SecondJudge(server, tmp_path_factory.mktemp("judged") / "databases")
+    server.close()
+
+
+@pytest.fixture
+def pairs(address: str, tmp_path: Path) -> Iterator[SecondJudge]:
+    server = PostgresqlJudge(address, "pairs")
+    yield pair_judge(server, tmp_path / "pairs")
+    server.close()
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +73,13 @@ def test_random_queries(judge: SecondJudge) -> None:
 
 def test_builds(judge: SecondJudge, tmp_path: Path) -> None:
     assert check_builds(judge, tmp_path, range(5_000, 5_060)) > 30
+
+
+@pytest.mark.parametrize("part", _parts(PAIRS))
+def test_pair_queries(pairs: SecondJudge, part: int) -> None:
+    names = [query.name for query in pair_queries(pairs.judge)][part::PAIRS]
+    found = check_pairs(pairs, names)
+    assert found[EQUAL] > len(names) * 0.7, found
 
 
 def test_listed_faults_still_show(judge: SecondJudge) -> None:
