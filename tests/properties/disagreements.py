@@ -19,7 +19,8 @@ class Fault:
     """A fault that still shows. example: over the portable database of this number, by a judge that shows it.
 
     pattern: what the shrunk text of such a query, or the message of a failure, holds. fails: it is no wrong answer,
-    but an error at run time that compiling did not foresee.
+    but an error at run time that compiling did not foresee. zeros: it is gone once the tables hold no -0.0. ordered:
+    the rows of the example come in another order.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Fault:
     database: int
     judge: str = SQLITE
     fails: bool = False
+    zeros: bool = False
+    ordered: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,95 @@ class Legal:
     theirs: object
 
 
-KNOWN_FAULTS: tuple[Fault, ...] = ()
+KNOWN_FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "signed zeros in order",
+        ENGINE,
+        "ORDER BY puts -0.0 before 0.0, where they are equal and the next key decides",
+        re.compile(r"\bORDER BY\b"),
+        "SELECT u.y AS c0, u.k AS c1 FROM u ORDER BY 1 NULLS LAST, 2 NULLS LAST LIMIT 1",
+        7,
+        zeros=True,
+    ),
+    Fault(
+        "NULL in IN (SELECT …)",
+        ENGINE,
+        "a NULL on either side of IN and NOT IN is taken for no match",
+        re.compile(r"\bIN \((SELECT|WITH)\b"),
+        "SELECT w.k AS c1 FROM w WHERE NOT 'A' IN (SELECT v.s AS c0 FROM u AS v)",
+        20,
+    ),
+    Fault(
+        "EXISTS over a total",
+        ENGINE,
+        "an aggregate without GROUP BY yields a row for no rows, and the engine forgets it in a correlated subquery",
+        re.compile(r"\bEXISTS ?\("),
+        "SELECT t.s AS c FROM t JOIN v ON TRUE WHERE EXISTS(SELECT SUM(1) AS c0 FROM w AS q WHERE q.k = v.a)",
+        22,
+        POSTGRESQL,
+    ),
+    Fault(
+        "HAVING that is NULL",
+        ENGINE,
+        "a total is kept where HAVING is always NULL",
+        re.compile(r"\bHAVING\b(?!.*\(SELECT)"),
+        "SELECT SUM(1) AS r FROM v AS p HAVING CAST(NULL AS DOUBLE PRECISION) = 0.0",
+        14,
+    ),
+    Fault(
+        "value of a subquery",
+        ENGINE,
+        "the value of a subquery is taken for one that is never NULL where its rows hold none",
+        re.compile(r"\((SELECT|WITH)\b"),
+        "SELECT q.a AS c1 FROM t AS q WHERE (SELECT TRUE AS a FROM w AS p) IS NULL",
+        0,
+    ),
+    Fault(
+        "multiplicities",
+        ENGINE,
+        "EXCEPT ALL and INTERSECT ALL ignore how often a row is there",
+        re.compile(r"\b(EXCEPT|INTERSECT) ALL\b"),
+        "SELECT v.a AS c0 FROM v INTERSECT ALL SELECT v.b AS c0 FROM v",
+        19,
+        POSTGRESQL,
+    ),
+    Fault(
+        "statistics without NaN",
+        ENGINE,
+        "the statistics of a Parquet file leave NaN out, and the engine believes them",
+        re.compile(r"\b[xyz]\b"),
+        "SELECT q.x AS c0 FROM t AS q",
+        13,
+        POSTGRESQL,
+    ),
+    Fault(
+        "subqueries without a plan",
+        ENGINE,
+        "a subquery that the engine cannot plan is found out only when it is executed",
+        re.compile(r"Physical plan does not support logical expression"),
+        "SELECT EXISTS(SELECT u.k AS c0 FROM u) AS c1 FROM v",
+        3,
+        fails=True,
+    ),
+    Fault(
+        "NULL where none was announced",
+        ENGINE,
+        "the value of a subquery without rows is NULL in a column that the plan says has none",
+        re.compile(r"declared as non-nullable but contains null"),
+        "SELECT (SELECT 1.0 AS c0 FROM w AS v JOIN v AS q ON FALSE) AS c0 FROM w AS v",
+        5,
+        fails=True,
+    ),
+    Fault(
+        "other schema of a plan",
+        ENGINE,
+        "branches of a set operation with and without NULL make a plan that the engine refuses to run",
+        re.compile(r"Physical input schema should be the same"),
+        "SELECT (q.z = q.z) IS FALSE AS c0, q.k AS c1, 1 AS c2 FROM w AS q EXCEPT SELECT TRUE, 1, NULL FROM t AS p",
+        17,
+        fails=True,
+    ),
+)
 
 LEGAL: tuple[Legal, ...] = (
     Legal(

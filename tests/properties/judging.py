@@ -57,9 +57,11 @@ def check_pairs(judge: SecondJudge, names: Collection[str]) -> Counter[str]:
     listed = {**LEGAL_PAIRS[judge.judge.name], **PAIR_FAULTS}
     found: Counter[str] = Counter()
     wrong = []
-    for query in pair_queries(judge.judge):
+    for query in pair_queries():
         if query.name in names:
-            judged = judge.judged(query.sql, range(len(judge.databases)), ordered=query.ordered, asked=query.asked)
+            judged = judge.judged(
+                query.sql, range(len(judge.databases)), ordered=query.ordered, asked=query.asked(judge.judge)
+            )
             found[judged.outcome] += 1
             if judged.outcome in (EQUAL, DIFFERS, FAILED) and (judged.outcome == EQUAL) == (query.name in listed):
                 said = listed.get(query.name, "is not listed")
@@ -78,7 +80,7 @@ def faults_that_show(judge: SecondJudge) -> dict[str, bool]:
     shown = {}
     for fault in KNOWN_FAULTS:
         if fault.judge == judge.judge.name:
-            found = judge.judged(fault.example, [fault.database], ordered=False)
+            found = judge.judged(fault.example, [fault.database], ordered=fault.ordered)
             shown[fault.name] = found.outcome == (FAILED if fault.fails else DIFFERS)
             if shown[fault.name]:
                 assert judge.fault(fault.example, found) is not None, f"{fault.name}: its own pattern misses it"

@@ -10,6 +10,7 @@ import math
 import random
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 INT, STR, FLOAT, BOOL = "int", "str", "float", "bool"
 TYPES = {INT: pa.int64(), STR: pa.string(), FLOAT: pa.float64()}
@@ -56,3 +57,9 @@ def _table(rng: random.Random, columns: dict[str, str], *, wild: bool) -> pa.Tab
     return pa.table(
         {name: pa.array(list(cell), TYPES[kind]) for (name, kind), cell in zip(columns.items(), cells, strict=True)}
     )
+
+
+def without_signed_zeros(table: pa.Table) -> pa.Table:
+    """Return a table with 0.0 in place of each -0.0."""
+    columns = [pc.add(column, 0.0) if pa.types.is_floating(column.type) else column for column in table.columns]
+    return pa.Table.from_arrays(columns, schema=table.schema)

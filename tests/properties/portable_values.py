@@ -106,7 +106,7 @@ class Values(ABC):
         if kind == FLOAT:
             text = self.pick(LITERALS[FLOAT])
             if self.features.nan and self.chance(0.15):
-                return f"CAST('{self.pick(('NaN', 'Infinity', '-0.0'))}' AS DOUBLE PRECISION)"
+                return f"CAST('{self.pick(('NaN', 'Infinity'))}' AS DOUBLE PRECISION)"
             return f"CAST({text} AS DOUBLE PRECISION)" if typed else text
         return self.pick(LITERALS[kind])
 
@@ -143,7 +143,8 @@ class Values(ABC):
             options += [f"({one} + {other})", f"({one} - {other})", f"({one} * {self.pick(('2', '-1', '0'))})",
                         f"(-{_bracketed(one)})", f"abs({one})", f"({one} % 3)"]  # fmt: skip
         elif kind == FLOAT:
-            options += [f"({one} + {other})", f"({one} * 2)", f"(-{_bracketed(one)})", f"({one} - 0.5)",
+            # No minus in front, which would make -0.0: those of the tables can be taken away to see what they do.
+            options += [f"({one} + {other})", f"({one} * 2)", f"(0.0 - {one})", f"({one} - 0.5)",
                         f"CAST({self.atom(INT, scope)} AS DOUBLE PRECISION)"]  # fmt: skip
         elif kind == STR:
             options += [f"({one} || {other})", f"upper({one})", f"substr({one}, 1, 1)", f"lower({one})"]

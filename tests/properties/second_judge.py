@@ -25,7 +25,7 @@ from compiler.errors import SqlError
 from properties.disagreements import KNOWN_FAULTS, Fault
 from properties.outside_judges import Judge, JudgeError, PostgresqlJudge, Row, SqliteJudge, normal, rows_of
 from properties.portable_queries import PortableQuery, portable_query
-from properties.portable_tables import portable_database
+from properties.portable_tables import portable_database, without_signed_zeros
 from properties.reducing import reduced
 from support.compiling import TestCompiler
 from support.forms import StoredDatabase
@@ -36,7 +36,10 @@ DATABASES = 24
 
 @dataclass(frozen=True)
 class Judged:
-    """What became of a query. kind: of a refusal or failure, its message without the names in it."""
+    """What became of a query. kind: of a refusal or failure, its message without the names in it.
+
+    zeros: whether it is equal once the tables hold no -0.0.
+    """
 
     outcome: str
     kind: str = ""
@@ -44,6 +47,7 @@ class Judged:
     ours: tuple[Row, ...] = ()
     theirs: tuple[Row, ...] = ()
     compiled: Compiled | None = None
+    zeros: bool = False
 
 
 @dataclass
@@ -105,6 +109,7 @@ class SecondJudge:
         self.judge = judge
         self.loose = loose
         self.databases: list[StoredDatabase] = []
+        self._plain_databases: dict[int, StoredDatabase] = {}
         made = databases or [portable_database(number, wild_floats=judge.features.nan) for number in range(DATABASES)]
         self.compiler = TestCompiler({name: table.schema for name, table in made[0].items()})
         for number, tables in enumerate(made):
@@ -146,8 +151,22 @@ class SecondJudge:
         except Exception as error:  # noqa: BLE001 — the engine raises plain Exception at run time
             return Judged(FAILED, kind_of(str(error)), number, compiled=compiled)
         ours, theirs = self.normal(rows_of(table)), self.normal(answer)
-        same = ours == theirs if ordered else Counter(ours) == Counter(theirs)
-        return Judged(EQUAL if same else DIFFERS, "", number, tuple(ours), tuple(theirs), compiled)
+
+        def same(rows: list[Row]) -> bool:
+            return rows == theirs if ordered else Counter(rows) == Counter(theirs)
+
+        if same(ours):
+            return Judged(EQUAL, "", number, tuple(ours), tuple(theirs), compiled)
+        plain = self.normal(rows_of(self._plain(number).executed(compiled)))
+        return Judged(DIFFERS, "", number, tuple(ours), tuple(theirs), compiled, zeros=same(plain))
+
+    def _plain(self, number: int) -> StoredDatabase:
+        """Return a database with 0.0 in place of each -0.0, which no judge tells apart."""
+        if number not in self._plain_databases:
+            stored = self.databases[number]
+            tables = {name: without_signed_zeros(table) for name, table in stored.tables.items()}
+            self._plain_databases[number] = StoredDatabase(tables, stored.folder / "plain")
+        return self._plain_databases[number]
 
     def reduce(self, seed: int) -> tuple[str, Judged]:
         """Return a small query that ends as that of a seed does, and its end."""
@@ -155,12 +174,15 @@ class SecondJudge:
         first = self.judged(query.sql, self.numbers(seed), ordered=query.ordered)
         numbers = (first.number,) if first.number is not None else self.numbers(seed)
 
+        # Shrunk, a text may lose what puts it in order; that of a bag cannot be the fault of its order.
+        ordered = query.ordered and Counter(first.ours) == Counter(first.theirs)
+
         def holds(sql: str) -> bool:
-            found = self.judged(sql, numbers, ordered=False)
-            return found.outcome == first.outcome and found.kind == first.kind
+            found = self.judged(sql, numbers, ordered=ordered)
+            return (found.outcome, found.kind, found.zeros) == (first.outcome, first.kind, first.zeros)
 
         small = reduced(query.sql, holds)
-        return small, self.judged(small, numbers, ordered=False)
+        return small, self.judged(small, numbers, ordered=ordered)
 
     def shown(self, seed: int) -> str:
         """Return all there is to say of one seed: texts, results, and the small text of what is not equal."""
@@ -183,7 +205,14 @@ class SecondJudge:
         """Return the known fault that a shrunk query shows."""
         fails = judged.outcome == FAILED
         text = judged.kind if fails else small
-        return next((one for one in KNOWN_FAULTS if one.fails == fails and one.pattern.search(text)), None)
+        return next(
+            (
+                one
+                for one in KNOWN_FAULTS
+                if one.fails == fails and one.zeros <= judged.zeros and one.pattern.search(text)
+            ),
+            None,
+        )
 
     def run(self, seeds: Iterable[int]) -> Tally:
         """Judge the queries of these seeds, and say of each disagreement and failure what it is."""

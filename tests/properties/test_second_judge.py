@@ -25,10 +25,10 @@ from properties.portable_queries import portable_query
 from properties.reducing import reduced
 from properties.second_judge import EQUAL, REFUSED, SecondJudge, Tally
 
-SUITE_QUERIES = 150
+SUITE_QUERIES = 120
 SOAK_QUERIES = 100_000
 CHUNK = 1_000
-SUITE_PAIRS = 12
+SUITE_PAIRS = 30
 """One pair in so many is for the suite, the others for the soak."""
 
 
@@ -49,26 +49,25 @@ def total() -> Iterator[Tally]:
     print(f"\n{tally}")  # noqa: T201
 
 
-@pytest.mark.parametrize("start", range(0, SUITE_QUERIES, 75))
+@pytest.mark.parametrize("start", range(0, SUITE_QUERIES, 60))
 def test_random_queries(judge: SecondJudge, start: int) -> None:
-    tally = check_random(judge, range(start, start + 75))
+    tally = check_random(judge, range(start, start + 60))
     assert tally.share(EQUAL) > 0.6, str(tally)
 
 
 def test_builds(judge: SecondJudge, tmp_path: Path) -> None:
-    assert check_builds(judge, tmp_path, range(5_000, 5_030)) > 15
+    assert check_builds(judge, tmp_path, range(5_000, 5_024)) > 12
 
 
 @pytest.mark.parametrize("part", _parts(SUITE_PAIRS))
 def test_pair_queries(tmp_path: Path, part: int) -> None:
-    judge = SqliteJudge()
-    names = [query.name for query in pair_queries(judge)][part::SUITE_PAIRS]
-    found = check_pairs(pair_judge(judge, tmp_path / "pairs"), names)
+    names = [query.name for query in pair_queries()][part::SUITE_PAIRS]
+    found = check_pairs(pair_judge(SqliteJudge(), tmp_path / "pairs"), names)
     assert found[EQUAL] > len(names) * 0.7, found
 
 
 def test_listed_pairs_are_there() -> None:
-    names = {query.name for query in pair_queries(SqliteJudge())}
+    names = {query.name for query in pair_queries()}
     assert names >= {*LEGAL_PAIRS[SQLITE], *LEGAL_PAIRS[POSTGRESQL], *PAIR_FAULTS}
 
 
@@ -91,7 +90,8 @@ def test_queries_depend_on_their_seed_alone(judge: SecondJudge) -> None:
 
 
 def test_a_query_is_shrunk_to_what_matters() -> None:
-    sql = "SELECT a.k AS x, 2 AS y FROM (SELECT k, c + 1 AS d FROM w WHERE c > 2) AS a JOIN u ON a.k = u.k WHERE a.d IN (1, 2)"
+    inner = "SELECT k, c + 1 AS d FROM w WHERE c > 2"
+    sql = f"SELECT a.k AS x, 2 AS y FROM ({inner}) AS a JOIN u ON a.k = u.k WHERE a.d IN (1, 2)"
     assert reduced(sql, lambda text: "c > 2" in text) == "SELECT c AS d FROM w WHERE c > 2"
 
 

@@ -77,7 +77,7 @@ def test_builds(judge: SecondJudge, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", _parts(PAIRS))
 def test_pair_queries(pairs: SecondJudge, part: int) -> None:
-    names = [query.name for query in pair_queries(pairs.judge)][part::PAIRS]
+    names = [query.name for query in pair_queries()][part::PAIRS]
     found = check_pairs(pairs, names)
     assert found[EQUAL] > len(names) * 0.7, found
 
