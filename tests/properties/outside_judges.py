@@ -58,6 +58,7 @@ class SqliteJudge:
             alias_lists=False,
             shadowing=False,
             inner_offsets=False,
+            later_outer_joins=False,
         )
         self._open: dict[int, sqlite3.Connection] = {}
 

@@ -26,11 +26,12 @@ COMPARISONS = ("=", "=", "=", "<>", "<", "<=", ">", ">=")
 class Features:
     """What a judge understands beyond the common subset.
 
-    outer_joins: RIGHT and FULL JOIN. quantified: op ANY and op ALL. bags: EXCEPT ALL and INTERSECT ALL. nan: NaN and
-    infinities. sets: ROLLUP, CUBE and GROUPING SETS. default_nulls: NULLS LAST is what ORDER BY does by itself.
-    distinct_from: IS DISTINCT FROM. alias_lists: derived tables may rename their columns. shadowing: names are found as
-    the standard says where a CTE is called like a table or another CTE, or a column like an output of a subquery.
-    inner_offsets: OFFSET is heeded in subqueries (in EXISTS, SQLite forgets a DISTINCT before it).
+    outer_joins: RIGHT and FULL JOIN; later_outer_joins: after other joins too. quantified: op ANY and op ALL. bags:
+    EXCEPT ALL and INTERSECT ALL. nan: NaN and infinities. sets: ROLLUP, CUBE and GROUPING SETS. default_nulls: NULLS
+    LAST is what ORDER BY does by itself. distinct_from: IS DISTINCT FROM. alias_lists: derived tables may rename their
+    columns. shadowing: names are found as the standard says where a CTE is called like a table or another CTE, or a
+    column like an output of a subquery. inner_offsets: OFFSET is heeded in subqueries (in EXISTS, SQLite forgets a
+    DISTINCT before it).
     """
 
     outer_joins: bool = True
@@ -43,6 +44,7 @@ class Features:
     alias_lists: bool = True
     shadowing: bool = True
     inner_offsets: bool = True
+    later_outer_joins: bool = True
 
 
 @dataclass(frozen=True)
