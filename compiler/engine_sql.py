@@ -12,14 +12,22 @@ from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.schema import Schema
+from compiler.workarounds.join_conditions import join_on_false, key_null_safe_joins, put_columns_first
+from compiler.workarounds.join_names import set_apart_joined_names
 from compiler.workarounds.joins import mirror_right_joins
+from compiler.workarounds.multisets import count_copies
 from compiler.workarounds.set_operations import name_branches_alike
 
 Workaround = Callable[[exp.Query, Facts], exp.Query]
 
 WORKAROUNDS: tuple[Workaround, ...] = (
+    count_copies,
     name_branches_alike,
+    put_columns_first,
+    join_on_false,
+    key_null_safe_joins,
     mirror_right_joins,
+    set_apart_joined_names,
 )
 
 

@@ -1,0 +1,147 @@
+"""Faults of the engine in the ON of a join: comparisons it does not orient, NULL-safe keys beside others, NULL alone."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from compiler.passes.facts import Facts
+from compiler.passes.joins import conjuncts
+from compiler.tree import find_all, has
+
+_SWAPPED: dict[type[exp.Expr], type[exp.Binary]] = {
+    exp.EQ: exp.EQ,
+    exp.NEQ: exp.NEQ,
+    exp.LT: exp.GT,
+    exp.GT: exp.LT,
+    exp.LTE: exp.GTE,
+    exp.GTE: exp.LTE,
+    exp.NullSafeEQ: exp.NullSafeEQ,
+    exp.NullSafeNEQ: exp.NullSafeNEQ,
+}
+_VOLATILE = (exp.Anonymous, exp.Rand, exp.Query)
+"""What may yield another value, or cost much, when it is evaluated twice."""
+_DEFAULTS = {"string": "''", "bool": "FALSE", "date32": "CAST('1970-01-01' AS DATE)"}
+
+
+def put_columns_first(query: exp.Query, facts: Facts) -> exp.Query:
+    """a LEFT JOIN b ON a.k = b.k AND 2 = a.k → a LEFT JOIN b ON a.k = b.k AND a.k = 2, in place.
+
+    Also 2 < a.k → a.k > 2, 2 IN (a.k) → a.k = 2, 2 BETWEEN a.k AND b.k → a.k <= 2 AND b.k >= 2. DataFusion 55 puts the
+    column first in filters, but not in ON, nor where the other side becomes a literal later, as in 1 + 1 = a.k. A
+    predicate then meets itself spelled otherwise, be it one that was inferred for the other table: k = 2 AND 2 = k is
+    a contradiction to it, and k >= 2 AND 2 < k the same as k >= 2.
+    """
+    for node in facts.nodes(query, exp.In, exp.Between, *_SWAPPED)[::-1]:
+        if (rewritten := _oriented(node)) is not None:
+            node.replace(rewritten)
+    return query
+
+
+def _oriented(node: exp.Expr) -> exp.Expr | None:
+    """Return a comparison with its column on the left, in parentheses, or None if that is how it is."""
+    if isinstance(node, exp.In):
+        items = node.expressions
+        single = len(items) == 1 and not node.args.get("query") and not node.args.get("unnest")
+        if single and not _is_column(node.this) and _is_column(items[0]):
+            return exp.paren(exp.EQ(this=items[0].copy(), expression=node.this.copy()), copy=False)
+        return None
+    if isinstance(node, exp.Between):
+        subject, low, high = node.this, node.args["low"], node.args["high"]
+        if _is_column(subject) or has(subject, *_VOLATILE) or not (_is_column(low) or _is_column(high)):
+            return None
+        sides = (
+            _swapped(exp.GTE(this=subject.copy(), expression=low.copy())),
+            _swapped(exp.LTE(this=subject.copy(), expression=high.copy())),
+        )
+        return exp.paren(exp.And(this=sides[0], expression=sides[1]), copy=False)
+    if type(node) in _SWAPPED and not _is_column(node.this) and _is_column(node.expression):
+        return _swapped(node.copy())
+    return None
+
+
+def _swapped(node: exp.Expr) -> exp.Expr:
+    if _is_column(node.this) or not _is_column(node.expression):
+        return node
+    return _SWAPPED[type(node)](this=node.expression, expression=node.this)
+
+
+def _is_column(node: exp.Expr) -> bool:
+    """Whether an operand is a column, be it in parentheses or cast, which the engine can take away again."""
+    while isinstance(node, exp.Paren | exp.Cast):
+        node = node.this
+    return isinstance(node, exp.Column | exp.Dot)
+
+
+def join_on_false(query: exp.Query, facts: Facts) -> exp.Query:
+    """a JOIN b ON NULL → a JOIN b ON FALSE, in place: DataFusion 55 takes a bare NULL for TRUE."""
+    for join in facts.nodes(query, exp.Join):
+        on = join.args.get("on")
+        if isinstance(on, exp.Expr) and isinstance(on.unnest(), exp.Null):
+            join.set("on", exp.false())
+    return query
+
+
+def key_null_safe_joins(query: exp.Query, facts: Facts) -> exp.Query:
+    """a JOIN b ON a.k IS NOT DISTINCT FROM b.k WHERE a.x = b.x → … ON a.k IS NOT DISTINCT FROM b.k AND key WHERE …
+
+    The key is COALESCE(a.k, 0) = COALESCE(b.k, 0), or (a.k IS NULL) = (b.k IS NULL) where there is no such value.
+    DataFusion 55 joins by IS NOT DISTINCT FROM where ON has no equality, and then takes those of WHERE for NULL-safe
+    too. Beside an equality in ON it is a filter.
+    """
+    found = [join for join in facts.nodes(query, exp.Join) if isinstance(join.args.get("on"), exp.Expr)]
+    found = [join for join in found if any(_is_null_safe(term) for term in _terms(join))]
+    if not found:
+        return query
+    joined = {id(term) for join in found for term in _terms(join)}
+    others = [node for node in facts.nodes(query, exp.EQ, exp.In, exp.Any) if id(node) not in joined]
+    if not any(has(node, exp.Column) for node in others):
+        return query
+    owners = _owners(query, facts)
+    types = facts.types(query)
+    for join in found:
+        select = join.find_ancestor(exp.Select)
+        terms = _terms(join)
+        if select is None or any(isinstance(term, exp.EQ) and _joins(term, join, owners) for term in terms):
+            continue
+        keys = [_comparison(term) for term in terms if _is_null_safe(term) and _joins(term, join, owners)]
+        if not keys:
+            continue
+        left, right = (side.copy() for side in (keys[0].this, keys[0].expression))
+        kinds = {types.of(keys[0].this), types.of(keys[0].expression)}
+        kind = kinds.pop() if len(kinds) == 1 else None
+        default = "0" if kind is not None and types.is_integer(keys[0].this) else _DEFAULTS.get(kind or "")
+        if default is not None:
+            value = exp.maybe_parse(default)
+            key = exp.EQ(this=exp.func("COALESCE", left, value), expression=exp.func("COALESCE", right, value.copy()))
+        else:
+            key = exp.EQ(
+                this=exp.paren(exp.Is(this=left, expression=exp.null())),
+                expression=exp.paren(exp.Is(this=right, expression=exp.null())),
+            )
+        join.set("on", exp.and_(key, join.args["on"], copy=False))
+    return query
+
+
+def _terms(join: exp.Join) -> list[exp.Expr]:
+    return [part.unnest() for term in conjuncts(join.args["on"].unnest()) for part in conjuncts(term.unnest())]
+
+
+def _is_null_safe(term: exp.Expr) -> bool:
+    return isinstance(term, exp.NullSafeEQ) or (isinstance(term, exp.Not) and isinstance(term.this.unnest(), exp.NullSafeNEQ))
+
+
+def _comparison(term: exp.Expr) -> exp.Expr:
+    return term.this.unnest() if isinstance(term, exp.Not) else term
+
+
+def _owners(query: exp.Query, facts: Facts) -> dict[int, int]:
+    """The FROM item of each column, by ids."""
+    return {id(reference.column): id(reference.item) for reference in facts.names(query).references}
+
+
+def _joins(term: exp.Expr, join: exp.Join, owners: dict[int, int]) -> bool:
+    """Whether one side of a comparison reads the joined table alone, and the other reads others alone."""
+    node = _comparison(term)
+    own = id(join.this)
+    sides = [{owners.get(id(column)) for column in find_all(side, exp.Column)} for side in (node.this, node.expression)]
+    return all(sides) and any(one == {own} and own not in other for one, other in (sides, sides[::-1]))
