@@ -17,6 +17,7 @@ from compiler.workarounds.join_names import set_apart_joined_names
 from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.multisets import count_copies
 from compiler.workarounds.set_operations import name_branches_alike
+from compiler.workarounds.simplified import hide_bitwise_operands, keep_lists_apart
 
 Workaround = Callable[[exp.Query, Facts], exp.Query]
 
@@ -28,6 +29,8 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     key_null_safe_joins,
     mirror_right_joins,
     set_apart_joined_names,
+    hide_bitwise_operands,
+    keep_lists_apart,
 )
 
 
