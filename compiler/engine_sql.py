@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.schema import Schema
+from compiler.workarounds.aggregates import filter_totals_last
 from compiler.workarounds.join_conditions import join_on_false, key_null_safe_joins, put_columns_first
 from compiler.workarounds.join_names import set_apart_joined_names
 from compiler.workarounds.joins import mirror_right_joins
@@ -31,6 +32,7 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     set_apart_joined_names,
     hide_bitwise_operands,
     keep_lists_apart,
+    filter_totals_last,
 )
 
 
