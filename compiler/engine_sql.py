@@ -12,13 +12,14 @@ from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.schema import Schema
-from compiler.workarounds.aggregates import filter_totals_last
+from compiler.workarounds.distinct_counts import count_values_that_are_not_null
 from compiler.workarounds.join_conditions import join_on_false, key_null_safe_joins, put_columns_first
 from compiler.workarounds.join_names import set_apart_joined_names
 from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.multisets import count_copies
 from compiler.workarounds.set_operations import name_branches_alike
-from compiler.workarounds.simplified import hide_bitwise_operands, keep_lists_apart
+from compiler.workarounds.simplified import hide_bitwise_operands, hide_equal_operands, keep_lists_apart
+from compiler.workarounds.totals import keep_filters_above_totals
 
 Workaround = Callable[[exp.Query, Facts], exp.Query]
 
@@ -29,10 +30,12 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     join_on_false,
     key_null_safe_joins,
     mirror_right_joins,
-    set_apart_joined_names,
     hide_bitwise_operands,
     keep_lists_apart,
-    filter_totals_last,
+    hide_equal_operands,
+    keep_filters_above_totals,
+    count_values_that_are_not_null,
+    set_apart_joined_names,  # last, as it puts a query around tables
 )
 
 

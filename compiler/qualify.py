@@ -21,9 +21,10 @@ from compiler.dialect import DIALECT
 from compiler.errors import SqlError
 from compiler.positions import located
 from compiler.prepare import as_written, drop_recursive_columns, prepare
+from compiler.repeated_names import set_repeated_names_apart
 from compiler.resolve import INPUT_DB, suggestion
 from compiler.schema import Schema
-from compiler.tree import bare_copy, find_all, has
+from compiler.tree import bare_copy, find_all, has, output_leaf
 
 
 class InputSchemas:
@@ -58,6 +59,7 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     _require_output_names(query)
     authored = bare_copy(query, positions=True)
     query = prepare(query, {column for schema in _schemas_of(query, schemas) for column in schema.names})
+    set_repeated_names_apart(query, schemas.known)
     try:
         result = qualify(query, dialect=DIALECT, schema=schemas.mapping, validate_qualify_columns=False, identify=True)
     except OptimizeError as error:
@@ -155,16 +157,6 @@ def blank_exists(exists: exp.Exists) -> None:
     first = select.selects[0] if len(select.selects) == 1 else None
     if not (isinstance(first, exp.Literal) and not first.is_string and first.name == "1"):
         select.set("expressions", [exp.Literal.number(1)])
-
-
-def output_leaf(query: exp.Expr) -> exp.Select | None:
-    """Return the SELECT that names the query's outputs: the left-most branch of set operations."""
-    node: exp.Expr = query
-    while not isinstance(node, exp.Select):
-        if not isinstance(node, exp.SetOperation | exp.Subquery):
-            return None
-        node = node.this
-    return node
 
 
 def _require_output_names(query: exp.Query) -> None:

@@ -71,6 +71,16 @@ def is_bare_subquery(node: exp.Expr) -> bool:
     return isinstance(node, exp.Subquery) and all(not value for key, value in node.args.items() if key != "this")
 
 
+def output_leaf(query: exp.Expr) -> exp.Select | None:
+    """Return the SELECT that names the query's outputs: the left-most branch of set operations."""
+    node: exp.Expr = query
+    while not isinstance(node, exp.Select):
+        if not isinstance(node, exp.SetOperation | exp.Subquery):
+            return None
+        node = node.this
+    return node
+
+
 def bare_copy(tree: E, *, positions: bool = False) -> E:
     """Return a copy of a tree without comments and types, and without positions unless they are asked for."""
     root = _blank(tree, None, None, None)

@@ -6,8 +6,9 @@ from sqlglot import exp
 
 from compiler.encode import encode
 from compiler.passes.facts import Facts
-from compiler.tree import has
+from compiler.tree import find_all, has
 from compiler.workarounds.origins import Origin, Origins
+from compiler.workarounds.totals import is_total
 
 _BITWISE = (exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor)
 
@@ -90,3 +91,22 @@ def _equalities(root: exp.Expr) -> list[list[exp.Expr]]:
         elif isinstance(node, exp.EQ) and not has(node, exp.Query, exp.Any, exp.All):
             subjects.setdefault(encode(node.this), []).append(node)
     return [comparisons for comparisons in subjects.values() if len(comparisons) > 1]
+
+
+def hide_equal_operands(query: exp.Query, facts: Facts) -> exp.Query:
+    """… GROUP BY ROLLUP (k) HAVING NOT k = k → … HAVING NOT k = GREATEST(k), in place.
+
+    DataFusion 55 makes k IS NULL AND NULL of NOT k = k. The NULL, which reads no column, it takes for a filter of what
+    is aggregated: the row of the grand total is there all the same. See `compiler.workarounds.totals`.
+    """
+    for having in facts.nodes(query, exp.Having):
+        if isinstance(having.parent, exp.Select) and is_total(having.parent):
+            for node in repeated_operands(having):
+                _hide(node.expression)
+    return query
+
+
+def repeated_operands(condition: exp.Expr) -> list[exp.Expr]:
+    """Return the comparisons in a condition that compare something with itself."""
+    found = find_all(condition, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+    return [node for node in found if encode(node.this) == encode(node.expression)]
