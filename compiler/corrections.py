@@ -13,13 +13,33 @@ from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.workarounds.distinct_counts import may_have_counted_null
+from compiler.workarounds.join_conditions import (
+    may_have_joined_null_safe,
+    may_have_joined_on_null,
+    may_have_met_swapped,
+)
+from compiler.workarounds.join_names import may_have_confused_names
+from compiler.workarounds.multisets import ignored_copies
+from compiler.workarounds.simplified import (
+    may_have_been_simplified,
+    may_have_compared_totals,
+    may_have_merged_lists,
+)
 from compiler.workarounds.totals import may_have_passed_totals
 
 Correction = Callable[[exp.Query, Facts], bool]
 
 CORRECTIONS: Mapping[str, Correction] = {
+    "bitwise-operators": may_have_been_simplified,
+    "constants-first": may_have_met_swapped,
+    "copies": ignored_copies,
     "distinct-counts-of-null": may_have_counted_null,
     "filters-above-totals": may_have_passed_totals,
+    "itself-above-totals": may_have_compared_totals,
+    "joins-by-name": may_have_confused_names,
+    "joins-on-null": may_have_joined_on_null,
+    "null-safe-joins": may_have_joined_null_safe,
+    "several-lists": may_have_merged_lists,
 }
 """Names of faults that have been mended, and whether a rule with a canonical tree could have met them."""
 

@@ -7,6 +7,7 @@ from sqlglot import exp
 from compiler.passes.facts import Facts
 from compiler.passes.joins import conjuncts
 from compiler.tree import find_all, has
+from compiler.workarounds.origins import Origins
 
 _SWAPPED: dict[type[exp.Expr], type[exp.Binary]] = {
     exp.EQ: exp.EQ,
@@ -145,3 +146,62 @@ def _joins(term: exp.Expr, join: exp.Join, owners: dict[int, int]) -> bool:
     own = id(join.this)
     sides = [{owners.get(id(column)) for column in find_all(side, exp.Column)} for side in (node.this, node.expression)]
     return all(sides) and any(one == {own} and own not in other for one, other in (sides, sides[::-1]))
+
+
+def may_have_met_swapped(tree: exp.Query, facts: Facts) -> bool:
+    """Whether a predicate may have met one that the engine took for another, see `put_columns_first`.
+
+    Two equalities with a constant, or two bounds on one side, of one value; or such an equality of a column that another
+    table is joined by. The canonical form does not tell on which side the author wrote the constant.
+    """
+    terms = [term for condition in conditions(tree, facts) for term in conjuncts(condition)]
+    joined = facts.has(tree, exp.Join)
+    compared = [one for term in terms for one in _constant_comparisons(term)]
+    # A literal the engine puts on the right itself, but not in ON; and not what becomes one later.
+    if not compared or not (joined or any(not isinstance(constant, exp.Literal) for _, _, constant in compared)):
+        return False
+    origins = Origins(tree, facts)
+    for place, (kind, side, _) in enumerate(compared):
+        here = origins.of(side)
+        if kind == "=" and joined and len(here) > 1:
+            return True
+        if any(kind == other and here & origins.of(one) for other, one, _ in compared[:place]):
+            return True
+    return False
+
+
+def conditions(tree: exp.Query, facts: Facts) -> list[exp.Expr]:
+    """Return all that filters rows: WHERE, HAVING, QUALIFY and ON."""
+    found = [node.this for node in facts.nodes(tree, exp.Where, exp.Having, exp.Qualify)]
+    return found + [join.args["on"] for join in facts.nodes(tree, exp.Join) if isinstance(join.args.get("on"), exp.Expr)]
+
+
+def _constant_comparisons(term: exp.Expr) -> list[tuple[str, exp.Expr, exp.Expr]]:
+    """Return a term's comparisons with a constant: their kind, what is compared, the constant."""
+    if isinstance(term, exp.Between):
+        return [(">", term.this, term.args["low"]), ("<", term.this, term.args["high"])]
+    kind = {exp.EQ: "=", exp.LT: "<", exp.LTE: "<", exp.GT: ">", exp.GTE: ">"}.get(type(term))
+    if kind is None:
+        return []
+    left, right = term.this, term.expression
+    if has(left, exp.Column) and not has(right, exp.Column):
+        return [(kind, left, right)]
+    if has(right, exp.Column) and not has(left, exp.Column):
+        return [({"<": ">", ">": "<"}.get(kind, kind), right, left)]
+    return []
+
+
+def may_have_joined_null_safe(tree: exp.Query, facts: Facts) -> bool:
+    """Whether two tables are joined by IS NOT DISTINCT FROM and by an equality, see `key_null_safe_joins`."""
+    null_safe = facts.nodes(tree, exp.NullSafeEQ, exp.NullSafeNEQ)
+    if not any(has(node.this, exp.Column) and has(node.expression, exp.Column) for node in null_safe):
+        return False
+    return facts.has(tree, exp.Join) and facts.has(tree, exp.EQ, exp.In, exp.Any)
+
+
+def may_have_joined_on_null(tree: exp.Query, facts: Facts) -> bool:
+    """Whether ON, or what has become of it, is a bare NULL or FALSE; see `join_on_false`."""
+    if not facts.has(tree, exp.Join):
+        return False
+    terms = [term for condition in conditions(tree, facts) for term in conjuncts(condition)]
+    return any(isinstance(term, exp.Null) or (isinstance(term, exp.Boolean) and not term.this) for term in terms)

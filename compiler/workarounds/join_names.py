@@ -24,7 +24,7 @@ def set_apart_joined_names(query: exp.Query, facts: Facts) -> exp.Query:
     JOIN, and what it learns while it joins or keeps the first rows (dynamic filters), reach another table's column of
     that name, and choose its row groups. It is the same with the columns of subqueries, which it joins, too.
     """
-    if not names_meet(query, facts):
+    if not _is_exposed(query, facts):
         return query
     owned = facts.of(query, columns_of_items)
     recursive = _recursive_references(query, facts)
@@ -45,16 +45,20 @@ def set_apart_joined_names(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
-def names_meet(query: exp.Query, facts: Facts) -> bool:
-    """Whether two joined tables have a column of one name that is read, and a filter may pass the join of the two."""
+def may_have_confused_names(tree: exp.Query, facts: Facts) -> bool:
+    """Whether a filter may have reached another column of its name, whatever the author's names were."""
+    return _is_exposed(tree, facts) and any(True for _ in _joined_items(tree, facts))
+
+
+def _is_exposed(query: exp.Query, facts: Facts) -> bool:
+    """Whether a filter may pass a join on its way to a file."""
+    if facts.has(query, exp.Limit, exp.Fetch) or any(
+        join.side in {"RIGHT", "FULL"} for join in facts.nodes(query, exp.Join)
+    ):
+        return True
     selects = facts.nodes(query, exp.Select)
     leaves = sum(not isinstance(item, exp.Subquery) for select in selects for item in from_items(select)[0])
-    exposed = leaves > _MOST_LEAVES or facts.has(query, exp.Limit, exp.Fetch)
-    exposed = exposed or any(join.side in {"RIGHT", "FULL"} for join in facts.nodes(query, exp.Join))
-    if not exposed:
-        return False
-    owned = facts.of(query, columns_of_items)
-    return any(_clashing(items, owned) for items in _joined_items(query, facts))
+    return leaves > _MOST_LEAVES
 
 
 def _joined_items(query: exp.Query, facts: Facts) -> Iterator[list[exp.Expr]]:

@@ -93,3 +93,8 @@ def _are_typed_alike(operation: exp.SetOperation, types: Types) -> bool:
             return False
     columns = zip(*([types.of(item) for item in branch.selects] for branch in branches), strict=True)
     return all(len(set(kinds)) == 1 and None not in kinds for kinds in columns)
+
+
+def ignored_copies(tree: exp.Query, facts: Facts) -> bool:
+    """Whether EXCEPT ALL or INTERSECT ALL counts copies; see `compiler.corrections`."""
+    return any(one.args.get("distinct") is False for one in facts.nodes(tree, exp.Except, exp.Intersect))

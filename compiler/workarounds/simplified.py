@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from compiler.encode import encode
+from compiler.passes.certain import is_constant
 from compiler.passes.facts import Facts
 from compiler.tree import find_all, has
 from compiler.workarounds.origins import Origin, Origins
@@ -68,16 +69,37 @@ def repeated_lists(query: exp.Query, facts: Facts) -> list[list[list[exp.Expr]]]
     if len(found) < 2:  # noqa: PLR2004 — one has nothing to be merged with
         return []
     origins = Origins(query, facts)
-    groups: list[tuple[set[Origin], list[list[exp.Expr]]]] = []
+    return [lists for lists in _that_meet(found, origins) if len(lists) > 1]
+
+
+def _that_meet(found: list[list[exp.Expr]], origins: Origins) -> list[list[list[exp.Expr]]]:
+    """Return lists in groups: of one value, as far as can be told, in one condition."""
+    groups: list[tuple[int, set[Origin], list[list[exp.Expr]]]] = []
     for comparisons in found:
+        condition = _condition(comparisons[0])
         here = set(origins.of(comparisons[0].this))
         lists = [comparisons]
-        for other in [group for group in groups if group[0] & here]:
+        for other in [group for group in groups if group[0] == condition and group[1] & here]:
             groups.remove(other)
-            here |= other[0]
-            lists = other[1] + lists
-        groups.append((here, lists))
-    return [lists for _, lists in groups if len(lists) > 1]
+            here |= other[1]
+            lists = other[2] + lists
+        groups.append((condition, here, lists))
+    return [lists for _, _, lists in groups]
+
+
+def _condition(node: exp.Expr) -> int:
+    """Return what tells apart conditions that the engine does not merge: all that filters is one, and outputs with it."""
+    parent = node.parent
+    while parent is not None:
+        if isinstance(parent, exp.If | exp.Case):
+            case = parent if isinstance(parent, exp.Case) else parent.parent
+            values = [branch.args.get("true") for branch in case.args.get("ifs", [])] if case is not None else []
+            if not any(isinstance(value, exp.Predicate | exp.Connector | exp.Boolean | exp.Not) for value in values):
+                return id(node)
+        elif not isinstance(parent, exp.Connector | exp.Not | exp.Paren | exp.Is | exp.Predicate | exp.Coalesce):
+            break
+        node, parent = parent, parent.parent
+    return 0 if isinstance(parent, exp.Where | exp.Having | exp.Qualify | exp.Join | exp.Alias) else id(node)
 
 
 def _equalities(root: exp.Expr) -> list[list[exp.Expr]]:
@@ -110,3 +132,29 @@ def repeated_operands(condition: exp.Expr) -> list[exp.Expr]:
     """Return the comparisons in a condition that compare something with itself."""
     found = find_all(condition, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
     return [node for node in found if encode(node.this) == encode(node.expression)]
+
+
+def may_have_been_simplified(tree: exp.Query, facts: Facts) -> bool:
+    """Whether the engine could take a minus for a bitwise NOT, or x ^ x for 0; see `compiler.corrections`."""
+    signed = facts.has(tree, exp.Neg, exp.Sub)
+    return facts.has(tree, exp.BitwiseXor) or (signed and facts.has(tree, *_BITWISE))
+
+
+def may_have_merged_lists(tree: exp.Query, facts: Facts) -> bool:
+    """Whether one value is looked up in several lists in one condition, a list of one being an equality."""
+    singles = [node for node in facts.nodes(tree, exp.EQ, exp.NEQ) if is_constant(node.this) != is_constant(node.expression)]
+    for node in singles:
+        if is_constant(node.this):
+            return True  # not as the canonical form has it, so nothing is known of it
+    found = [[node] for node in facts.nodes(tree, exp.In) if node.expressions] + [[node] for node in singles]
+    if len(found) < 2:  # noqa: PLR2004 — one has nothing to be merged with
+        return False
+    return any(len(lists) > 1 for lists in _that_meet(found, Origins(tree, facts)))
+
+
+def may_have_compared_totals(tree: exp.Query, facts: Facts) -> bool:
+    """Whether HAVING compares something with itself where a row of totals may be; see `hide_equal_operands`."""
+    return any(
+        isinstance(having.parent, exp.Select) and is_total(having.parent) and repeated_operands(having)
+        for having in facts.nodes(tree, exp.Having)
+    )
