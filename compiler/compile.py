@@ -36,6 +36,7 @@ from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
 from compiler.schema import Schema, SchemaPlanner
+from compiler.set_types import require_like_types
 from compiler.shape import Shape, shape
 from compiler.traits import Traits, traits, volatile_calls
 from compiler.types import Types
@@ -218,6 +219,7 @@ class Compiler:
         if volatile and not options.volatile:
             raise volatile_error(bound)
         executed = pruned(qualified(bound, self.schemas))
+        require_like_types(executed, Facts(self.schemas.known))
         scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
         lineage = column_edges(executed)
         tree, inputs = canonical(executed, self.schemas.known, volatile=volatile)
