@@ -15,7 +15,6 @@ from compiler.passes.facts import Facts
 from compiler.workarounds.distinct_counts import may_have_counted_null
 from compiler.workarounds.join_conditions import (
     may_have_joined_null_safe,
-    may_have_joined_on_null,
     may_have_met_swapped,
 )
 from compiler.workarounds.join_names import may_have_confused_names
@@ -37,7 +36,6 @@ CORRECTIONS: Mapping[str, Correction] = {
     "filters-above-totals": may_have_passed_totals,
     "itself-above-totals": may_have_compared_totals,
     "joins-by-name": may_have_confused_names,
-    "joins-on-null": may_have_joined_on_null,
     "null-safe-joins": may_have_joined_null_safe,
     "several-lists": may_have_merged_lists,
 }

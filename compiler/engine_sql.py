@@ -13,7 +13,7 @@ from sqlglot import exp
 from compiler.passes.facts import Facts
 from compiler.schema import Schema
 from compiler.workarounds.distinct_counts import count_values_that_are_not_null
-from compiler.workarounds.join_conditions import join_on_false, key_null_safe_joins, put_columns_first
+from compiler.workarounds.join_conditions import key_null_safe_joins, put_columns_first
 from compiler.workarounds.join_names import set_apart_joined_names
 from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.multisets import count_copies
@@ -27,7 +27,6 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     count_copies,
     name_branches_alike,
     put_columns_first,
-    join_on_false,
     key_null_safe_joins,
     mirror_right_joins,
     hide_bitwise_operands,

@@ -1,4 +1,4 @@
-"""Faults of the engine in the ON of a join: comparisons it does not orient, NULL-safe keys beside others, NULL alone."""
+"""Faults of the engine in the ON of a join: comparisons it does not orient, NULL-safe keys beside others."""
 
 from __future__ import annotations
 
@@ -71,15 +71,6 @@ def _is_column(node: exp.Expr) -> bool:
     while isinstance(node, exp.Paren | exp.Cast):
         node = node.this
     return isinstance(node, exp.Column | exp.Dot)
-
-
-def join_on_false(query: exp.Query, facts: Facts) -> exp.Query:
-    """a JOIN b ON NULL → a JOIN b ON FALSE, in place: DataFusion 55 takes a bare NULL for TRUE."""
-    for join in facts.nodes(query, exp.Join):
-        on = join.args.get("on")
-        if isinstance(on, exp.Expr) and isinstance(on.unnest(), exp.Null):
-            join.set("on", exp.false())
-    return query
 
 
 def key_null_safe_joins(query: exp.Query, facts: Facts) -> exp.Query:
@@ -197,11 +188,3 @@ def may_have_joined_null_safe(tree: exp.Query, facts: Facts) -> bool:
     if not any(has(node.this, exp.Column) and has(node.expression, exp.Column) for node in null_safe):
         return False
     return facts.has(tree, exp.Join) and facts.has(tree, exp.EQ, exp.In, exp.Any)
-
-
-def may_have_joined_on_null(tree: exp.Query, facts: Facts) -> bool:
-    """Whether ON, or what has become of it, is a bare NULL or FALSE; see `join_on_false`."""
-    if not facts.has(tree, exp.Join):
-        return False
-    terms = [term for condition in conditions(tree, facts) for term in conjuncts(condition)]
-    return any(isinstance(term, exp.Null) or (isinstance(term, exp.Boolean) and not term.this) for term in terms)
