@@ -15,7 +15,7 @@ _WORDS = {"text": "text", "number": "a number", "time": "a date or time"}
 
 
 def require_like_types(query: exp.Query, facts: Facts) -> None:
-    """Refuse SELECT t.s UNION SELECT t.day, where the engine casts one of both while it runs, and fails on the first text.
+    """Refuse SELECT t.s UNION SELECT t.day, where the engine casts the text while it runs, and may fail.
 
     Also a number beside a date, which is a count of days to it, and a number beside text in EXCEPT and INTERSECT. Only
     where the types are certain. Raises `SqlError` at the output of the right side.

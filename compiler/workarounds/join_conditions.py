@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.passes.joins import conjuncts
 from compiler.tree import find_all, has
+from compiler.types import INTEGERS
 from compiler.workarounds.origins import Origins
 
 _SWAPPED: dict[type[exp.Expr], type[exp.Binary]] = {
@@ -21,11 +24,18 @@ _SWAPPED: dict[type[exp.Expr], type[exp.Binary]] = {
 }
 _VOLATILE = (exp.Anonymous, exp.Rand, exp.Query)
 """What may yield another value, or cost much, when it is evaluated twice."""
-_DEFAULTS = {"string": "''", "bool": "FALSE", "date32": "CAST('1970-01-01' AS DATE)"}
+_DEFAULTS: Mapping[str | None, exp.Expr] = {
+    "integer": exp.Literal.number(0),
+    "string": exp.Literal.string(""),
+    "bool": exp.false(),
+}
+"""A value of each type to compare in the place of NULL."""
 
 
 def put_columns_first(query: exp.Query, facts: Facts) -> exp.Query:
-    """a LEFT JOIN b ON a.k = b.k AND 2 = a.k → a LEFT JOIN b ON a.k = b.k AND a.k = 2, in place.
+    """Put the column on the left of a comparison, in place.
+
+    a LEFT JOIN b ON a.k = b.k AND 2 = a.k → a LEFT JOIN b ON a.k = b.k AND a.k = 2
 
     Also 2 < a.k → a.k > 2, 2 IN (a.k) → a.k = 2, 2 BETWEEN a.k AND b.k → a.k <= 2 AND b.k >= 2. DataFusion 55 puts the
     column first in filters, but not in ON, nor where the other side becomes a literal later, as in 1 + 1 = a.k. A
@@ -74,7 +84,10 @@ def _is_column(node: exp.Expr) -> bool:
 
 
 def key_null_safe_joins(query: exp.Query, facts: Facts) -> exp.Query:
-    """a JOIN b ON a.k IS NOT DISTINCT FROM b.k WHERE a.x = b.x → … ON a.k IS NOT DISTINCT FROM b.k AND key WHERE …
+    """Put an equality beside IS NOT DISTINCT FROM in ON, in place.
+
+    a JOIN b ON a.k IS NOT DISTINCT FROM b.k WHERE a.x = b.x
+    → a JOIN b ON key AND a.k IS NOT DISTINCT FROM b.k WHERE a.x = b.x
 
     The key is COALESCE(a.k, 0) = COALESCE(b.k, 0), or (a.k IS NULL) = (b.k IS NULL) where there is no such value.
     DataFusion 55 joins by IS NOT DISTINCT FROM where ON has no equality, and then takes those of WHERE for NULL-safe
@@ -101,10 +114,12 @@ def key_null_safe_joins(query: exp.Query, facts: Facts) -> exp.Query:
         left, right = (side.copy() for side in (keys[0].this, keys[0].expression))
         kinds = {types.of(keys[0].this), types.of(keys[0].expression)}
         kind = kinds.pop() if len(kinds) == 1 else None
-        default = "0" if kind is not None and types.is_integer(keys[0].this) else _DEFAULTS.get(kind or "")
-        if default is not None:
-            value = exp.maybe_parse(default)
-            key = exp.EQ(this=exp.func("COALESCE", left, value), expression=exp.func("COALESCE", right, value.copy()))
+        default = "integer" if kind in INTEGERS else kind
+        if default in _DEFAULTS:
+            key = exp.EQ(
+                this=exp.Coalesce(this=left, expressions=[_DEFAULTS[default].copy()]),
+                expression=exp.Coalesce(this=right, expressions=[_DEFAULTS[default].copy()]),
+            )
         else:
             key = exp.EQ(
                 this=exp.paren(exp.Is(this=left, expression=exp.null())),
@@ -119,7 +134,9 @@ def _terms(join: exp.Join) -> list[exp.Expr]:
 
 
 def _is_null_safe(term: exp.Expr) -> bool:
-    return isinstance(term, exp.NullSafeEQ) or (isinstance(term, exp.Not) and isinstance(term.this.unnest(), exp.NullSafeNEQ))
+    return isinstance(term, exp.NullSafeEQ) or (
+        isinstance(term, exp.Not) and isinstance(term.this.unnest(), exp.NullSafeNEQ)
+    )
 
 
 def _comparison(term: exp.Expr) -> exp.Expr:
@@ -142,8 +159,8 @@ def _joins(term: exp.Expr, join: exp.Join, owners: dict[int, int]) -> bool:
 def may_have_met_swapped(tree: exp.Query, facts: Facts) -> bool:
     """Whether a predicate may have met one that the engine took for another, see `put_columns_first`.
 
-    Two equalities with a constant, or two bounds on one side, of one value; or such an equality of a column that another
-    table is joined by. The canonical form does not tell on which side the author wrote the constant.
+    Two equalities with a constant, or two bounds on one side, of one value; or an equality with one of a column that
+    another table is joined by. The canonical form does not tell on which side the author wrote the constant.
     """
     terms = [term for condition in conditions(tree, facts) for term in conjuncts(condition)]
     joined = facts.has(tree, exp.Join)
@@ -164,16 +181,18 @@ def may_have_met_swapped(tree: exp.Query, facts: Facts) -> bool:
 def conditions(tree: exp.Query, facts: Facts) -> list[exp.Expr]:
     """Return all that filters rows: WHERE, HAVING, QUALIFY and ON."""
     found = [node.this for node in facts.nodes(tree, exp.Where, exp.Having, exp.Qualify)]
-    return found + [join.args["on"] for join in facts.nodes(tree, exp.Join) if isinstance(join.args.get("on"), exp.Expr)]
+    return found + [
+        join.args["on"] for join in facts.nodes(tree, exp.Join) if isinstance(join.args.get("on"), exp.Expr)
+    ]
 
 
 def _constant_comparisons(term: exp.Expr) -> list[tuple[str, exp.Expr, exp.Expr]]:
     """Return a term's comparisons with a constant: their kind, what is compared, the constant."""
     if isinstance(term, exp.Between):
         return [(">", term.this, term.args["low"]), ("<", term.this, term.args["high"])]
-    kind = {exp.EQ: "=", exp.LT: "<", exp.LTE: "<", exp.GT: ">", exp.GTE: ">"}.get(type(term))
-    if kind is None:
+    if not isinstance(term, exp.EQ | exp.LT | exp.LTE | exp.GT | exp.GTE):
         return []
+    kind = "=" if isinstance(term, exp.EQ) else "<" if isinstance(term, exp.LT | exp.LTE) else ">"
     left, right = term.this, term.expression
     if has(left, exp.Column) and not has(right, exp.Column):
         return [(kind, left, right)]

@@ -9,9 +9,8 @@ from sqlglot import exp
 
 from compiler.lexical import from_items, item_name
 from compiler.passes.facts import Facts
-from compiler.passes.item_keys import columns_of_items
+from compiler.passes.item_keys import Owned, columns_of_items
 from compiler.prepare import MARK
-from compiler.tree import find_all
 
 _MOST_LEAVES = 2
 """Of one inner join the engine keeps the columns apart; beyond it a filter passes through a table that has both."""
@@ -76,8 +75,9 @@ def _joined_items(query: exp.Query, facts: Facts) -> Iterator[list[exp.Expr]]:
 
 
 def _enclosing(select: exp.Select) -> exp.Select | None:
-    """Return the SELECT in one of whose expressions a subquery stands; None for derived tables, CTEs and the outermost."""
-    node, parent = select, select.parent
+    """Return the SELECT that has a subquery in an expression; None for derived tables, CTEs and the outermost."""
+    node: exp.Expr = select
+    parent = select.parent
     while isinstance(parent, exp.SetOperation | exp.Subquery):
         node, parent = parent, parent.parent
     if parent is None or isinstance(parent, exp.CTE | exp.From | exp.Join | exp.Lateral | exp.Union):
@@ -85,7 +85,7 @@ def _enclosing(select: exp.Select) -> exp.Select | None:
     return node.find_ancestor(exp.Select)
 
 
-def _clashing(items: list[exp.Expr], owned: dict[int, list[exp.Column]]) -> set[str]:
+def _clashing(items: list[exp.Expr], owned: Owned) -> set[str]:
     """Return the names of columns that are read of several of the FROM items."""
     counts = Counter(name for item in items for name in {_name(column) for column in owned.get(id(item), [])})
     return {name for name, count in counts.items() if count > 1}

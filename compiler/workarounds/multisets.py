@@ -24,7 +24,9 @@ WHERE numbered.{_SIDE} = 1 AND numbered.{_PLACE} {{comparison}} 2 * numbered.{_C
 
 
 def count_copies(query: exp.Query, facts: Facts) -> exp.Query:
-    """a EXCEPT ALL b → SELECT … FROM (SELECT …, ROW_NUMBER() … FROM (a UNION ALL b)) WHERE …, in place.
+    """Number the copies of each row of both sides, and choose by number, in place.
+
+    a EXCEPT ALL b → SELECT … FROM (SELECT …, ROW_NUMBER() … FROM (a UNION ALL b)) WHERE …
 
     DataFusion 55 keeps every copy of a row of a that has none in b, and none of the others. Among equal rows of both,
     those of b are numbered first, 1 to n; then m rows of a follow, n + 1 to n + m. EXCEPT ALL keeps the m - n last,

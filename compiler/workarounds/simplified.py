@@ -43,7 +43,9 @@ def _hide(node: exp.Expr, times: int = 1) -> None:
 
 
 def keep_lists_apart(query: exp.Query, facts: Facts) -> exp.Query:
-    """x IN (1, 2) AND x NOT IN (1, 2, NULL) → x IN (1, 2) AND GREATEST(x) NOT IN (1, 2, NULL), in place.
+    """Hide from the engine that several lists are for one value, in place.
+
+    x IN (1, 2) AND x NOT IN (1, 2, NULL) → x IN (1, 2) AND GREATEST(x) NOT IN (1, 2, NULL)
 
     Of two lists that one value is looked up in DataFusion 55 makes one: their union, intersection or difference. It is
     FALSE (or TRUE, under OR and NOT) where nothing is left, though x be NULL, and a NULL in a list is a value like any
@@ -88,7 +90,7 @@ def _that_meet(found: list[list[exp.Expr]], origins: Origins) -> list[list[list[
 
 
 def _condition(node: exp.Expr) -> int:
-    """Return what tells apart conditions that the engine does not merge: all that filters is one, and outputs with it."""
+    """Return what tells apart conditions that the engine does not merge: all filters are one, with the outputs."""
     parent = node.parent
     while parent is not None:
         if isinstance(parent, exp.If | exp.Case):
@@ -142,11 +144,14 @@ def may_have_been_simplified(tree: exp.Query, facts: Facts) -> bool:
 
 def may_have_merged_lists(tree: exp.Query, facts: Facts) -> bool:
     """Whether one value is looked up in several lists in one condition, a list of one being an equality."""
-    singles = [node for node in facts.nodes(tree, exp.EQ, exp.NEQ) if is_constant(node.this) != is_constant(node.expression)]
+    singles = [
+        node for node in facts.nodes(tree, exp.EQ, exp.NEQ) if is_constant(node.this) != is_constant(node.expression)
+    ]
     for node in singles:
         if is_constant(node.this):
             return True  # not as the canonical form has it, so nothing is known of it
-    found = [[node] for node in facts.nodes(tree, exp.In) if node.expressions] + [[node] for node in singles]
+    found: list[list[exp.Expr]] = [[node] for node in facts.nodes(tree, exp.In) if node.expressions]
+    found += [[node] for node in singles]
     if len(found) < 2:  # noqa: PLR2004 — one has nothing to be merged with
         return False
     return any(len(lists) > 1 for lists in _that_meet(found, Origins(tree, facts)))
