@@ -21,7 +21,6 @@ from compiler.workarounds.join_names import may_have_confused_names
 from compiler.workarounds.multisets import ignored_copies
 from compiler.workarounds.simplified import (
     may_have_been_simplified,
-    may_have_compared_totals,
     may_have_merged_lists,
 )
 from compiler.workarounds.totals import may_have_passed_totals
@@ -34,7 +33,6 @@ CORRECTIONS: Mapping[str, Correction] = {
     "copies": ignored_copies,
     "distinct-counts-of-null": may_have_counted_null,
     "filters-above-totals": may_have_passed_totals,
-    "itself-above-totals": may_have_compared_totals,
     "joins-by-name": may_have_confused_names,
     "null-safe-joins": may_have_joined_null_safe,
     "several-lists": may_have_merged_lists,

@@ -18,7 +18,7 @@ from compiler.workarounds.join_names import set_apart_joined_names
 from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.multisets import count_copies
 from compiler.workarounds.set_operations import name_branches_alike
-from compiler.workarounds.simplified import hide_bitwise_operands, hide_equal_operands, keep_lists_apart
+from compiler.workarounds.simplified import hide_bitwise_operands, keep_lists_apart
 from compiler.workarounds.totals import keep_filters_above_totals
 
 Workaround = Callable[[exp.Query, Facts], exp.Query]
@@ -31,7 +31,6 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     mirror_right_joins,
     hide_bitwise_operands,
     keep_lists_apart,
-    hide_equal_operands,
     keep_filters_above_totals,
     count_values_that_are_not_null,
     set_apart_joined_names,  # last, as it puts a query around tables

@@ -7,9 +7,8 @@ from sqlglot import exp
 from compiler.encode import encode
 from compiler.passes.certain import is_constant
 from compiler.passes.facts import Facts
-from compiler.tree import find_all, has
+from compiler.tree import has
 from compiler.workarounds.origins import Origin, Origins
-from compiler.workarounds.totals import is_total
 
 _BITWISE = (exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor)
 
@@ -117,25 +116,6 @@ def _equalities(root: exp.Expr) -> list[list[exp.Expr]]:
     return [comparisons for comparisons in subjects.values() if len(comparisons) > 1]
 
 
-def hide_equal_operands(query: exp.Query, facts: Facts) -> exp.Query:
-    """… GROUP BY ROLLUP (k) HAVING NOT k = k → … HAVING NOT k = GREATEST(k), in place.
-
-    DataFusion 55 makes k IS NULL AND NULL of NOT k = k. The NULL, which reads no column, it takes for a filter of what
-    is aggregated: the row of the grand total is there all the same. See `compiler.workarounds.totals`.
-    """
-    for having in facts.nodes(query, exp.Having):
-        if isinstance(having.parent, exp.Select) and is_total(having.parent):
-            for node in repeated_operands(having):
-                _hide(node.expression)
-    return query
-
-
-def repeated_operands(condition: exp.Expr) -> list[exp.Expr]:
-    """Return the comparisons in a condition that compare something with itself."""
-    found = find_all(condition, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
-    return [node for node in found if encode(node.this) == encode(node.expression)]
-
-
 def may_have_been_simplified(tree: exp.Query, facts: Facts) -> bool:
     """Whether the engine could take a minus for a bitwise NOT, or x ^ x for 0; see `compiler.corrections`."""
     signed = facts.has(tree, exp.Neg, exp.Sub)
@@ -155,11 +135,3 @@ def may_have_merged_lists(tree: exp.Query, facts: Facts) -> bool:
     if len(found) < 2:  # noqa: PLR2004 — one has nothing to be merged with
         return False
     return any(len(lists) > 1 for lists in _that_meet(found, Origins(tree, facts)))
-
-
-def may_have_compared_totals(tree: exp.Query, facts: Facts) -> bool:
-    """Whether HAVING compares something with itself where a row of totals may be; see `hide_equal_operands`."""
-    return any(
-        isinstance(having.parent, exp.Select) and is_total(having.parent) and repeated_operands(having)
-        for having in facts.nodes(tree, exp.Having)
-    )
