@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError
 
-from compiler import functions
+from compiler import functions, timestamps
 from compiler.calls import require_known_functions, volatile_error
 from compiler.canonical import canonical
 from compiler.deep import with_deep_stack
@@ -200,6 +200,7 @@ class Compiler:
         bound = bind_variables(query, literals)
         assert isinstance(bound, exp.Query)
         bound = with_own_calls(bound, self.own)
+        timestamps.widen_literals(bound)
         require_known_functions(bound)
         return bound
 
@@ -230,14 +231,18 @@ class Compiler:
         encoded = encode(tree)
         called = {call.name for call in executed.find_all(*CALLS.values())}
         parts = self._parts(encoded, names, options, facts)
+        if once_otherwise := timestamps.differs_now(tree, types):
+            parts["execution"] = [EXECUTION, *once_otherwise]
         used = {name: function.digest for name, function in sorted(self.own.items()) if name in called}
         if used:
             parts["functions"] = used
         print_ = fingerprint(parts)
-        sql = render(executed) if name_branches_alike(executed) else meaning
+        rewritten = timestamps.stay_in_range(executed, self.schemas.known)
+        sql = render(executed) if name_branches_alike(executed) or rewritten else meaning
         schema = self._schema(print_, inputs, scans, executed, sql)
         if instead is not None:
             executed = pruned(qualified(self._bound(instead, resolve), self.schemas))
+            timestamps.stay_in_range(executed, self.schemas.known)
             name_branches_alike(executed)
             scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
         ordered = options.tier == 2 or has_open_order(executed)  # noqa: PLR2004
@@ -293,7 +298,8 @@ class Compiler:
         try:
             schema = self.planner.plan_schema(sql, shown, key)
         except SqlError as error:
-            raise explained(error, executed) from error
+            beyond = timestamps.overflow(error.message, executed, self.schemas.known, executed)
+            raise beyond or explained(error, executed) from error
         if list(schema.names) != executed.named_selects:
             columns = ", ".join(schema.names)
             message = f"the query yields other columns than it names: {columns}"
