@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from rules.files import FileDigests
     from rules.project import Project, Source
 
-_READING = 1
-"""Version of how bytes become tables. Raise it when the same file would be read as another table."""
+_READING = {"csv": 2, "json": 2}
+"""Version of how bytes of a format become tables, 1 for others. Raise it when the same file would be read as another
+table."""
 
 
 @dataclass
@@ -141,7 +142,11 @@ class Sources:
         source, files = self._project.sources[name], self._listed[name]
         kind = format_of(name, source, files)
         digests = self._files.digests(files)
-        parts: dict[str, Any] = {"reading": _READING, "format": kind, "columns": list(source.columns.items())}
+        parts: dict[str, Any] = {
+            "reading": _READING.get(kind, 1),
+            "format": kind,
+            "columns": list(source.columns.items()),
+        }
         if kind == "csv":
             parts |= {"header": source.header, "nulls": source.nulls}
         parts["files"] = [

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from cache.digests import TableDigester, hash_json
 from rules.sources import text
 from rules.sources.contract import IngestError, checked, difference, first_line, require_declared, storable
+from rules.sources.text_file import TextFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ def to_parquet(
 
     Returns schema, row count, and name → (type, digest). Raises `IngestError`.
     """
-    files = [text.TextFile(path, number, delimiters[number]) for number, path in enumerate(paths)]
+    files = [TextFile(path, number, delimiters[number]) for number, path in enumerate(paths)]
     arrow = kind == "arrow"
     found = _arrow_schema(paths[0]) if arrow else text.infer(kind, files, source)
     schema = storable(found)

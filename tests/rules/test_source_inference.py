@@ -1,0 +1,181 @@
+"""What CSV and JSON without declared types are read as: nothing is lost, over all files, however they are cut."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+
+from rules.sources import text
+from support.direct import build, executed
+from support.projects import SampleProject
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def table(root: Path, files: dict[str, str], options: str = "") -> pa.Table:
+    project = SampleProject(root, toml=f'\n[sources.s]\npath = "data"\n{options}\n')
+    for name, content in files.items():
+        target = root / "data" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content, encoding="utf-8", newline="")
+    project.sql("p", "SELECT * FROM s")
+    build(root)
+    return project.product("p")
+
+
+def error(root: Path, files: dict[str, str], options: str = "") -> dict[str, Any]:
+    project = SampleProject(root, toml=f'\n[sources.s]\npath = "data"\n{options}\n')
+    for name, content in files.items():
+        project.write(f"data/{name}", content)
+    project.sql("p", "SELECT * FROM s")
+    found: dict[str, Any] = build(root, expect=1)["error"]
+    return found
+
+
+# Texts of one column, and the type it has.
+CSV = [
+    ("01234 99", "text"), ("+4930 1", "text"), (" 12| 13", "text"), ("1e5 2e5", "text"), ("1_000", "text"),
+    ("0x10 0x1F", "text"), ("12E4", "text"), ("1.1 1.10", "text"), ("1.9 1.10", "text"), ("1 1.0", "text"),
+    ("nan NaN", "text"), ("true TRUE", "text"), ("1 true", "text"), ("T F", "text"), ("1. 2.", "text"),
+    (".5 0.5", "text"), ("1e400", "text"), ("1e-05 0.00001", "text"), ("12:00 12:00:00", "text"),
+    ("2024-1-5", "text"), ("2024-02-30", "text"), ("9007199254740993 0.5", "text"), ("0.12345678901234567891", "text"),
+    ("0.1 0.10000000000000001", "text"), (f"{'1' * 39}", "text"), ("0", "int64"), ("-12 7", "int64"),
+    ("12.50 9.99 3", "double"), ("1.0 2.5", "double"), ("12.5 3", "double"), (".5 .25", "double"),
+    ("0.1234567890123456", "double"), ("0.10000000000000001 0.29999999999999999", "double"), ("1e-05 0.5", "double"),
+    ("1.0E10 2.0", "double"), ("nan 1.5 -inf", "double"), ("-0.0", "double"), ("true false", "bool"),
+    ("TRUE FALSE", "bool"), ("9223372036854775808 -1", "decimal128(38, 0)"), (f"{'9' * 38}", "decimal128(38, 0)"),
+    ("0001-01-01 9999-12-31", "date32[day]"), ("12:00 13:30", "time64[us]"), ("12:00:00", "time64[us]"),
+    ("2024-01-01T00:00:00|2024-01-01 00:00:00", "text"), ("2024-01-01|2024-01-01 00:00:00", "text"),
+    ("2024-01-01 00:00:00|9999-12-31 23:59:59", "timestamp[us]"),
+    ("2024-01-01 00:00:00.5|2024-01-01 00:00:00", "timestamp[ns]"),
+    ("2024-01-01 00:00:00.50|2024-01-01 00:00:00.5", "text"), ("9999-12-31 00:00:00.5|0001-01-01 00:00:00", "timestamp[us]"),
+    ("9999-12-31 00:00:00.123456789|9999-12-31 00:00:00.123456789", "text"), ("2024-01-01 00:00:00.123456789|2024-01-01 00:00:00.123456780", "timestamp[ns]"),
+    ("2024-01-01 00:00:00Z|9999-12-31 00:00:00Z", "timestamp[us, tz=UTC]"),
+    ("2024-01-01 00:00:00Z|2024-01-01 02:00:00+02:00", "text"), ("2024-01-01 00:00:00Z|2024-01-01 00:00:00", "text"),
+    ("2024-01-01 02:00:00+02:00|2024-01-01 03:00:00+02:00", "timestamp[us, tz=UTC]"), ("2024-01-01 00:00:00.1234567891|2024-01-01 00:00:00.1234567891", "text"),
+    ("2024-01-01 24:00:00|2024-01-01 24:00:00", "text"), ("25:00", "text"),
+]  # fmt: skip
+
+
+def values_of(written: str) -> list[str]:
+    return written.split("|") if "|" in written else written.split(" ")
+
+
+def test_types_of_csv_columns(tmp_path: Path) -> None:
+    files = {}
+    width = max(len(values_of(written)) for written, _ in CSV)
+    names = [f"c{number}" for number in range(len(CSV))]
+    columns = [(values_of(written) * width)[:width] for written, _ in CSV]
+    files["all.csv"] = "".join(",".join(row) + "\n" for row in [names, *zip(*columns, strict=True)])
+    found = table(tmp_path, files)
+    types = {written: str(field.type) for (written, _), field in zip(CSV, found.schema, strict=True)}
+    assert types == {written: "large_string" if kind == "text" else kind for written, kind in CSV}
+    for column, written, (_, kind) in zip(found.columns, columns, CSV, strict=True):
+        if kind == "text":
+            assert column.to_pylist() == written
+
+
+@pytest.mark.parametrize("block", [40, 97, 1 << 20])
+def test_types_depend_on_all_files_and_not_on_how_they_are_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(text, "_CSV_BLOCK", block)
+    columns = list(itertools.islice(itertools.cycle(["7", "12"]), 40))
+    files = {f"{number}.csv": "id,code,price\n" + "".join(f"{v},{v},{v}.50\n" for v in columns) for number in range(3)}
+    files["3.csv"] = "id,code,price\n1,007,1.25\n"
+    found = table(tmp_path, files)
+    assert [str(column.type) for column in found.columns] == ["int64", "large_string", "double"]
+    assert found.column("code").to_pylist() == [*columns * 3, "007"]
+
+
+def test_a_late_value_widens_the_column_and_a_removed_one_narrows_it(tmp_path: Path) -> None:
+    first = table(tmp_path, {"1.csv": "a,b\n1,x\n"})
+    assert str(first.schema.field("a").type) == "int64"
+    second = table(tmp_path, {"2.csv": "a,b\n01,y\n"})
+    assert second.column("a").to_pylist() == ["1", "01"]
+    (tmp_path / "data" / "2.csv").unlink()
+    assert executed(build(tmp_path)) == set()  # computed before
+
+
+# Lines of JSON, each the value of a field a, and what the field is read as.
+JSON: list[tuple[list[str], str, list[Any]]] = [
+    (["9223372036854775808", "9223372036854775809", "1"], "decimal128(38, 0)", [2**63, 2**63 + 1, 1]),
+    (["1", "1.5"], "double", [1.0, 1.5]),
+    (["1.10", "1.1"], "double", [1.1, 1.1]),
+    (["9007199254740993", "0.5"], "large_string", ["9007199254740993", "0.5"]),
+    (["0.12345678901234567891"], "large_string", ["0.12345678901234567891"]),
+    (["0.10000000000000001", "0.1"], "double", [0.1, 0.1]),
+    (["1" * 39, "2"], "large_string", ["1" * 39, "2"]),
+    (["[1, 12345678901234567890]", "[]"], "list<element: decimal128(38, 0)>", [[1, 12345678901234567890], []]),
+    (['{"b": 9007199254740993, "c": "x"}', '{"b": 0.5}'], "", [{"b": "9007199254740993", "c": "x"}, {"b": "0.5", "c": None}]),
+    (['"01234"', '"1"'], "large_string", ["01234", "1"]),
+    (['"2024-01-01"', '"2024-01-01 00:00:00"'], "large_string", ["2024-01-01", "2024-01-01 00:00:00"]),
+    (['"2024-01-01T00:00:00Z"', '"2024-01-01T02:00:00+02:00"'], "large_string", None),
+    (['"2024-01-01T00:00:00Z"'], "timestamp[us, tz=UTC]", None),
+    (['"9999-12-31T00:00:00"', '"0001-01-01T00:00:00"'], "timestamp[us]", None),
+    (['"2024-01-01T00:00:00"', '"2024-01-01T00:00:00.5"'], "large_string", None),
+    (['"2024-01-01T00:00:00"', '"x"', '"2024-01-01T00:00:00"'], "large_string", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("block", [1, 1 << 20])
+def test_types_of_json_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(text, "_JSON_BLOCK", block)
+    for number, (lines, kind, values) in enumerate(JSON):
+        content = "".join(f'{{"a": {line}, "i": {place}}}\n' for place, line in enumerate(lines))
+        found = table(tmp_path / str(number), {"t.jsonl": content}).sort_by("i").column("a")
+        if kind:
+            assert str(found.type) == kind, lines
+        if values is not None:
+            assert found.to_pylist() == [
+                Decimal(one) if "decimal" in kind and isinstance(one, int) else one for one in values
+            ]
+        elif kind == "large_string":
+            assert found.to_pylist() == [json.loads(line) for line in lines]
+
+
+def test_a_number_that_is_declared_a_string_keeps_its_spelling(tmp_path: Path) -> None:
+    content = '{"a": 1.10, "b": 1.10}\n{"a": "x", "b": 7}\n'
+    found = table(tmp_path, {"t.jsonl": content}, 'columns = { a = "string" }')
+    assert found.to_pydict() == {"a": ["1.10", "x"], "b": [1.1, 7.0]}
+
+
+ONE_COLUMN = [
+    ("a\n1\n\n2\n", [1, None, 2]), ("a\nx\n\n", ["x", None]), ('a\n""\n\nx\n', ["", None, "x"]),
+    ("a\r\n\r\nx\r\n", [None, "x"]), ("\n\na\n\nx\n", [None, "x"]), ("a\n", []), ("a\n\n\n", [None, None]),
+    ('a\n"x\n\ny"\n\n', ["x\n\ny", None]), ("a\nx", ["x"]),
+]  # fmt: skip
+
+
+def test_an_empty_line_of_one_column_is_a_null(tmp_path: Path) -> None:
+    for number, (content, values) in enumerate(ONE_COLUMN):
+        assert table(tmp_path / str(number), {"t.csv": content}).column("a").to_pylist() == values, content
+    assert table(tmp_path / "n", {"t.csv": "a\nNA\n\n"}, 'nulls = ["NA"]').column("a").to_pylist() == [None, ""]
+    assert table(tmp_path / "h", {"t.csv": "\nx\n"}, "header = false").column("f0").to_pylist() == [None, "x"]
+    found = error(tmp_path / "e", {"t.csv": "\na\n1\n\nx\n"}, 'columns = { a = "int64" }')
+    assert found["where"] == "data/t.csv:5"
+    assert table(tmp_path / "2", {"t.csv": "a,b\n1,2\n\n3,4\n"}).num_rows == 2
+
+
+DECLARED = [
+    ("t.csv", "a,b\n1,0.5\n9007199254740993,1\n", "double", 3), ("t.csv", "a,b\n1e400,1\n", "double", 2),
+    ("t.csv", "a,b\n16777217,1\n", "float32", 2), ("t.csv", "a,b\n1,1\n1.255,1\n", "decimal(10,2)", 3),
+    ("t.csv", "a,b\n2024-01-01 00:00:00.1234567,1\n", "timestamp", 2), ("t.csv", "a,b\n2024-01-01 00:00:00Z,1\n", "timestamp", 2),
+    ("t.csv", "a,b\n9999-12-31,1\n", "timestamp[ns]", 2), ("t.jsonl", '{"a":1}\n{"a":9007199254740993}\n', "double", 2),
+    ("t.jsonl", '{"a":"2024-01-01"}\n\n{"a":"2024-02-30"}\n', "date", 3),
+    ("t.jsonl", '{"a":"2024-01-01T00:00:00"}\n{"a":"2024-01-01T00:00:00+02:00"}\n', "timestamp", 2),
+    ("t.jsonl", '{"a":70000}\n', "int16", 1), ("t.jsonl", '{"a":1.255}\n', "decimal(10,2)", 1),
+]  # fmt: skip
+
+
+def test_a_declared_type_is_read_exactly_or_not_at_all(tmp_path: Path) -> None:
+    for number, (file, content, kind, line) in enumerate(DECLARED):
+        found = error(tmp_path / str(number), {file: content}, f'columns = {{ a = "{kind}" }}')
+        assert found["where"] == f"data/{file}:{line}", (content, found)
+        assert "column 'a'" in found["message"], found
