@@ -16,6 +16,7 @@ from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
 from rules.roots import FILE
+from rules.sources.known import spelled_as_declared
 from rules.sources.listing import COMPRESSED, format_by_name, list_files
 
 if TYPE_CHECKING:
@@ -99,6 +100,20 @@ class Sources:
     def table(self, name: str) -> SourceTable:
         """Return an opened source."""
         return self._tables[name]
+
+    def inferred(self) -> list[dict[str, Any]]:
+        """Return the opened text sources, each with the columns whose types rules.toml does not declare.
+
+        "source", "path", "columns": names and types, these as rules.toml would spell them.
+        """
+        found = []
+        for name in self.opened():
+            source, table = self._project.sources[name], self._tables[name]
+            columns = [one for one in table.schema.columns if one.name not in source.columns]
+            if columns and format_of(name, source, table.files) in {"csv", "json"}:
+                listed = [{"name": one.name, "type": spelled_as_declared(one.type)} for one in columns]
+                found.append({"source": name, "path": source.path, "columns": listed})
+        return found
 
     def opened(self) -> list[str]:
         """Return the names of the sources that were opened."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import json
 from decimal import Decimal
@@ -179,3 +180,79 @@ def test_a_declared_type_is_read_exactly_or_not_at_all(tmp_path: Path) -> None:
         found = error(tmp_path / str(number), {file: content}, f'columns = {{ a = "{kind}" }}')
         assert found["where"] == f"data/{file}:{line}", (content, found)
         assert "column 'a'" in found["message"], found
+
+
+def test_check_says_what_was_inferred(tmp_path: Path) -> None:
+    toml = '\n[sources.s]\npath = "data/s.csv"\n[sources.t]\npath = "data/t.jsonl"\ncolumns = { n = "bigint", at = "timestamp" }\n'
+    project = SampleProject(tmp_path, toml=toml, sources=["parquet"])
+    project.parquet("parquet", {"a": [1]})
+    project.write("data/s.csv", "code,price,day,big,at\n01,1.50,2024-01-01,9223372036854775808,2024-01-01 00:00:00Z\n")
+    project.write("data/t.jsonl", '{"n": 1, "at": "2024-01-01T00:00:00"}\n')
+    for name in ("s", "t", "parquet"):
+        project.sql(f"r_{name}", f"SELECT COUNT(*) AS n FROM {name} AS q")
+    line = (
+        "note: types of s (data/s.csv) are inferred: code string, price double, day date, big decimal(38, 0),"
+        " at timestamptz\n"
+    )
+    for _ in range(2):  # looked at, then remembered
+        checked = project.cli("check")
+        assert (checked.returncode, checked.stderr) == (0, line)
+        assert project.cli("check", "-q").stderr == ""
+        document = json.loads(project.cli("check", "--json").stdout)
+        (found,) = document["inferred"]
+        assert (found["source"], found["columns"][0]) == ("s", {"name": "code", "type": "string"})
+        assert document["findings"] == []
+    declared = ", ".join(f'{one["name"]} = "{one["type"]}"' for one in found["columns"])
+    project.edit("rules.toml", 'path = "data/s.csv"', f'path = "data/s.csv"\ncolumns = {{ {declared} }}')
+    assert project.cli("check").stderr == ""
+
+
+STAMPS = [dt.datetime(2024, 1, 1, 0, 0, 0, 500000), None, dt.datetime(9999, 12, 31, 23, 59, 59)]
+ROUND_TRIP: dict[str, tuple[str, pa.DataType, list[Any]]] = {
+    "int": ("int64", pa.int64(), [1, None, -(2**63)]),
+    "float": ("double", pa.float64(), [0.1, None, -0.0]),
+    "odd": ("double", pa.float64(), [float("nan"), None, float("inf")]),
+    "flag": ("boolean", pa.bool_(), [True, None, False]),
+    "text": ("string", pa.large_string(), ["", None, 'a "q",\r\n\n b']),
+    "code": ("string", pa.large_string(), ["01", None, "1"]),
+    "day": ("date", pa.date32(), [dt.date(1, 1, 1), None, dt.date(9999, 12, 31)]),
+    "at": ("timestamp", pa.timestamp("us"), STAMPS),
+    "zoned": ("timestamptz", pa.timestamp("us", "UTC"), [one and one.replace(tzinfo=dt.UTC) for one in STAMPS]),
+    "time": ("time", pa.time64("us"), [dt.time(12, 34, 56, 5), None, dt.time(0)]),
+    "wide": ("decimal(38,0)", pa.decimal128(38, 0), [Decimal(2**70), None, Decimal(-1)]),
+    "price": ("decimal(10,2)", pa.decimal128(10, 2), [Decimal("1.50"), None, Decimal("0.10")]),
+}
+
+
+@pytest.mark.parametrize("rows", [3, 0])
+def test_what_show_writes_as_csv_is_read_back(tmp_path: Path, rows: int) -> None:
+    project = SampleProject(tmp_path, sources=["s"])
+    columns = {name: pa.array(values[:rows], dtype) for name, (_, dtype, values) in ROUND_TRIP.items()}
+    project.parquet("s", columns)
+    project.sql("all", "SELECT * FROM s")
+    alone = ["int", "flag", "text", "day"]
+    for name in alone:
+        project.sql(f"only_{name}", f'SELECT s."{name}" FROM s')
+    build(tmp_path)
+    toml = ""
+    again = SampleProject(tmp_path / "again")
+    for product in ("all", *(f"only_{name}" for name in alone)):
+        names = project.product(product).column_names
+        again.write(f"data/{product}.csv", project.cli("show", product, "--format", "csv").stdout)
+        declared = ", ".join(f'"{name}" = "{ROUND_TRIP[name][0]}"' for name in names)
+        toml += f'\n[sources.{product}_declared]\npath = "data/{product}.csv"\ncolumns = {{ {declared} }}\n'
+        toml += f'\n[sources.{product}_inferred]\npath = "data/{product}.csv"\n'
+        for kind in ("declared", "inferred"):
+            again.sql(f"{product}_{kind}_again", f"SELECT * FROM {product}_{kind}")
+    again.write("rules.toml", again.read("rules.toml") + toml)
+    build(again.root)
+    exactly = {"int", "float", "odd", "flag", "text", "code", "day", "wide"}  # of which the type too can be told
+    for product in ("all", *(f"only_{name}" for name in alone)):
+        there, here = project.product(product), again.product(f"{product}_declared_again")
+        assert here.schema == there.schema
+        assert str(here.to_pydict()) == str(there.to_pydict())
+        inferred = again.product(f"{product}_inferred_again")
+        assert inferred.num_rows == there.num_rows
+        for name in exactly & set(there.column_names) if rows else ():
+            assert inferred.schema.field(name).type == there.schema.field(name).type
+            assert str(inferred.column(name).to_pylist()) == str(there.column(name).to_pylist())
