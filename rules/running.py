@@ -51,7 +51,7 @@ class Runner:
         sql = body.sql
         outside = [entry for entry in rule.scans if entry not in self.compiled]
         inputs = [
-            EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns)
+            EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns, sources.constants(entry))
             if entry in outside
             else EngineInput(entry, (self.store.objects.path(artifacts[entry]),), self.compiled[entry].schema, columns)
             for entry, columns in rule.scans.items()
