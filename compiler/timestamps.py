@@ -38,6 +38,7 @@ _TEXT = re.compile(
 )
 _FIRST, _LAST = "1677-09-21 00:12:44", "2262-04-11 23:47:16"
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+_MIXING = (exp.Binary, exp.Between, exp.In, exp.Case, exp.Func)
 _TOUCHES_NANOSECONDS = ("date_trunc", "datetrunc", "date_bin", "to_unixtime", "to_char", "date_format", *_DIGITS)
 _OVERFLOWS = (
     r"Overflow converting (?P<text>.+?) to Nanosecond",
@@ -84,7 +85,7 @@ def stay_in_range(query: exp.Query, schemas: Mapping[str, Schema]) -> bool:
     an error is raised instead. Returns whether anything was written.
     """
     types = Types(resolve_names(query), schemas)
-    changed = any([_meet(sides, types) for sides in list(_comparisons(query))])  # each of them, not up to the first
+    changed = sum(_meet(sides, types) for sides in list(_comparisons(query))) > 0
     for call in [
         call for call in find_all(query, ScalarFunction) if function_name(call) in {"date_bin", "to_timestamp"}
     ]:
@@ -131,7 +132,9 @@ def explained_overflow(message: str, meaning: str, schemas: Mapping[str, Schema]
 
     def work() -> SqlError | None:
         query = parse(meaning)
-        return overflow(message, query, schemas, query if text is None else parse(text))
+        authored = query if text is None else parse(text)
+        widen_literals(authored)
+        return overflow(message, query, schemas, authored)
 
     return with_deep_stack(work)
 
@@ -139,18 +142,26 @@ def explained_overflow(message: str, meaning: str, schemas: Mapping[str, Schema]
 def _suspect(query: exp.Query, schemas: Mapping[str, Schema], authored: exp.Query) -> exp.Expr | None:
     """Return the part of the author's text that most probably left the range of nanoseconds."""
     types = Types(resolve_names(query), schemas)
-    for sides in _comparisons(query):
-        kinds = {kind for side in sides if (kind := types.of(side)) is not None}
-        if any(kind.startswith("timestamp<ns") for kind in kinds) and any(map(_is_coarse, kinds)):
-            names = [column.name for side in sides for column in find_all(side, exp.Column)]
-            for column in find_all(authored, exp.Column):
-                if column.name in names and isinstance(column.parent, (*_COMPARISONS, exp.Between, exp.In)):
-                    return column
+    kinds: dict[str, set[str]] = {}
+    for column in find_all(query, exp.Column):
+        if (kind := types.of(column)) is not None:
+            kinds.setdefault(column.name, set()).add(kind)
+    mixed = [node for node in find_all(authored, exp.Expr) if isinstance(node, _MIXING) and _mixes(node, kinds)]
+    if mixed:
+        return min(mixed, key=lambda node: sum(1 for _ in node.walk()))
     for node in find_all(authored, exp.Expr):
         is_cast = isinstance(node, exp.Cast) and node.to.this in _KINDS and not node.to.expressions
         if (is_cast or function_name(node) in _TOUCHES_NANOSECONDS) and position(node)[0] is not None:
             return node
     return next((node for node in find_all(authored, exp.Interval) if position(node)[0] is not None), None)
+
+
+def _mixes(node: exp.Expr, kinds: Mapping[str, set[str]]) -> bool:
+    """Whether a part of the author's text holds timestamps in nanoseconds and others, or dates."""
+    held = {kind for column in find_all(node, exp.Column) for kind in kinds.get(column.name, ())}
+    held |= {"timestamp<us>" for cast in find_all(node, exp.Cast) if cast.to.this in _KINDS and cast.to.expressions}
+    in_nanoseconds = any(kind.startswith("timestamp<ns") for kind in held)
+    return in_nanoseconds and any(_is_coarse(kind) or kind == "date32" for kind in held)
 
 
 def _comparisons(query: exp.Query) -> Iterator[list[exp.Expr]]:
@@ -205,9 +216,13 @@ def _or_fail(call: ScalarFunction, arguments: list[exp.Expr]) -> exp.Expr:
     """date_bin(i, t) → the same, but an error where it is NULL and neither i nor t is."""
     given = [exp.Not(this=exp.Is(this=_enclosed(one), expression=exp.Null())) for one in arguments]
     lost = exp.and_(exp.Is(this=call.copy(), expression=exp.Null()), *given, copy=False)
-    said = exp.DPipe(
+    said: exp.Expr = exp.DPipe(
         this=exp.cast(_enclosed(arguments[1]), "VARCHAR"), expression=exp.Literal.string(" is beyond date_bin")
     )
+    if not any(one.find(exp.Column) for one in arguments):  # the engine would compute what fails when it plans
+        chance = exp.cast(ScalarFunction(this="random", expressions=[]), "VARCHAR")
+        nothing = ScalarFunction(this="left", expressions=[chance, exp.Literal.number(0)])
+        said = exp.DPipe(this=said, expression=nothing)
     failing = exp.Is(this=exp.cast(exp.Paren(this=said), "BIGINT"), expression=exp.Null())
     raised = exp.Case(ifs=[exp.If(this=failing, true=exp.Null())], default=call.copy())
     return exp.Case(ifs=[exp.If(this=lost, true=raised)], default=call.copy())

@@ -45,9 +45,9 @@ def _zoneless() -> tuple[ScalarUDF, ...]:
     """Return the functions that must not know the session's time zone, as a session without one has them.
 
     With `execution.time_zone` set, they promise timestamps of that zone and yield some without it: they fail on every
-    column of text. That setting must stay: TIMESTAMPTZ has the zone by it, and it is in every fingerprint. Rules that
-    call these functions, and no others, have ZONELESS in their fingerprints. Nothing may be SET in a session afterwards:
-    the engine would make these functions anew.
+    column of text. That setting must stay: TIMESTAMPTZ has its zone by it, and it is in every fingerprint. Only rules
+    that call these functions have another fingerprint than before (see `compiler.timestamps.differs_now`). Nothing may
+    be SET in a session afterwards: the engine would make the functions anew.
     """
     plain = SessionContext()
     return tuple(plain.udf(name) for name in ZONELESS)

@@ -1,4 +1,4 @@
-"""Timestamps that Spark and Impala once wrote as INT96: in nanoseconds, unless one of them is beyond what these hold."""
+"""Timestamps that Spark and Impala wrote as INT96: in nanoseconds, unless one of them is beyond what these hold."""
 
 from __future__ import annotations
 
@@ -27,8 +27,22 @@ def columns_of(file: pq.ParquetFile, owners: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(name for name, kind in zip(names, types, strict=True) if kind == "INT96"))
 
 
-def are_beyond(path: Path, column: str, number: int) -> bool:
+def are_beyond(paths: Sequence[Path], column: str) -> bool:
     """Whether nanoseconds cannot hold all INT96 of a column. Raises `IngestError` if microseconds cannot either."""
+    beyond = finer = None
+    for number, path in enumerate(paths):
+        is_beyond, is_finer = _extent(path, column)
+        beyond = number if is_beyond and beyond is None else beyond
+        finer = number if is_finer and finer is None else finer
+    if beyond is not None and finer is not None:
+        message = f"has column '{column}' (INT96) with both nanoseconds and dates beyond the years 1677 to 2262"
+        hint = "write it as timestamps of microseconds, or of nanoseconds"
+        raise IngestError(message, file=max(beyond, finer), hint=hint)
+    return beyond is not None
+
+
+def _extent(path: Path, column: str) -> tuple[bool, bool]:
+    """Return whether a column holds what nanoseconds cannot, and whether it holds what microseconds cannot."""
     beyond = finer = False
     with pq.ParquetFile(path, coerce_int96_timestamp_unit="us") as coarse, pq.ParquetFile(path) as fine:
         batches = (file.iter_batches(_READ_ROWS, columns=[column], use_threads=False) for file in (coarse, fine))
@@ -37,10 +51,7 @@ def are_beyond(path: Path, column: str, number: int) -> bool:
             for micros, nanos in leaves:
                 beyond = beyond or bool(((micros > _LAST) | (micros < -_LAST)).any())
                 finer = finer or bool((nanos != micros * 1000).any())  # both wrap around alike
-    if beyond and finer:
-        message = f"has column '{column}' (INT96) with both nanoseconds and dates beyond the years 1677 to 2262"
-        raise IngestError(message, file=number, hint="write it as timestamps of microseconds, or of nanoseconds")
-    return beyond
+    return beyond, finer
 
 
 def in_microseconds(dtype: pa.DataType) -> pa.DataType:

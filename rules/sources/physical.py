@@ -50,7 +50,7 @@ def describe(paths: Sequence[Path], source: Source, partitions: Partitions | Non
         schema = found
     assert schema is not None
     for column in old:
-        if any([int96.are_beyond(path, column, number) for number, path in enumerate(paths)]):  # errors of each
+        if int96.are_beyond(paths, column):
             place = schema.get_field_index(column)
             schema = schema.set(place, schema.field(place).with_type(int96.in_microseconds(schema.field(place).type)))
     if partitions is not None:

@@ -39,9 +39,7 @@ class Column:
     """The values of one column so far."""
 
     def __init__(self, *, of_timestamps: bool = False) -> None:
-        """of_timestamps: whether only timestamps of whole seconds are looked for, dates among them, as Arrow's JSON
-        reader does.
-        """
+        """of_timestamps: whether only timestamps of whole seconds are looked for, and dates are some, as in JSON."""
         self._kinds: list[Kind] = [Integers(), Booleans(), Dates(), Times(), Moments(), Floats()]
         if of_timestamps:
             self._kinds = [Dates(dated=False), Moments(whole_seconds=True)]
@@ -225,8 +223,8 @@ class Moments:
 class Floats:
     """`12.50`, `1.5e-07`, `nan`: numbers that a double keeps to the last digit, spelled as one program writes them.
 
-    shortest, seventeen: whether all are as short as doubles can be told apart by, or of 17 digits. least, most: sizes of
-    numbers without an exponent, which the others must lie outside of.
+    shortest, seventeen: whether all are as short as tells doubles apart, or of 17 digits. least, most: sizes of numbers
+    without an exponent; tiny, huge: of those with one, which must lie outside.
     """
 
     fractions: Fractions = field(default_factory=Fractions)
@@ -263,7 +261,7 @@ class Floats:
         return pa.float64()
 
     def _take_small_integers(self, texts: pa.Array) -> bool:
-        """Take integers that any double keeps, if all values are such: without looking at how they are spelled twice."""
+        """Take integers that any double keeps, if all values are such; the quick way for most columns."""
         try:
             values = texts.cast(pa.int64())
         except pa.ArrowInvalid:
@@ -294,7 +292,7 @@ class Floats:
             return False
         values = texts.cast(pa.float64())
         digits = pc.add(pc.binary_length(whole), pc.binary_length(fraction))
-        if not self._keep(texts, values, pc.add(pc.binary_length(whole), pc.binary_length(fraction)), fraction):
+        if not self._keep(texts, values, digits, fraction):
             return False
         self._span(values)
         return self._are_apart()

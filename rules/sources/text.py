@@ -1,8 +1,8 @@
 """Reading text files, CSV and JSON lines, as typed record batches. Streams.
 
-Types that rules.toml does not declare are inferred from all values of all files (see `spelling`), so that they depend on
-no block of text and on no order. A CSV file without a header has the columns f0, f1, …; in one with a header every row
-must have as many fields. Quoted fields are never NULL.
+Types that rules.toml does not declare are inferred from all values of all files (see `spelling`), so that they depend
+on no block of text and on no order. A CSV file without a header has the columns f0, f1, …; in one with a header every
+row must have as many fields. Quoted fields are never NULL.
 """
 
 from __future__ import annotations
