@@ -103,10 +103,14 @@ class _Seen:
             self._quoted |= {(name,) for name, dtype in self._declared.items() if pa.types.is_string(dtype)}
             if not self._quoted:
                 raise
-            table = _read(quoted(text, self._quoted), known)
+            table = _read(quoted(text, self._quoted), self._explicit())
         stamps = [path for path, dtype in _leaves(table.schema) if pa.types.is_timestamp(dtype)]
         stamps = [path for path in stamps if path not in self._plain and path[0] not in self._declared]
+        schema = (
+            table.schema
+        )  # whose fields stand in the order of the text, which what is known beforehand would change
         if stamps:
+            schema = _as_strings(schema, set(stamps))
             self._texts |= {path: Column(of_timestamps=True) for path in stamps}
             table = _read(quoted(text, self._quoted) if self._quoted else text, self._explicit())
         long = is_long(text)
@@ -120,7 +124,7 @@ class _Seen:
         if long:
             for path, number in numbers_in(text):
                 self._numbers.setdefault(path, Numbers()).add(number)
-        self.found = table.schema if self.found is None else _unified(self.found, table.schema)
+        self.found = schema if self.found is None else _unified(self.found, schema)
 
     def schema(self) -> pa.Schema:
         """Return the schema of all objects."""
@@ -143,8 +147,15 @@ class _Seen:
     def _explicit(self) -> pa.Schema:
         """Return what is known to be text, so that it is not taken for timestamps."""
         tree = _with_texts(self._texts)
-        tree |= {name: pa.string() for name, dtype in self._declared.items() if pa.types.is_string(dtype)}
+        tree |= {path[0]: pa.string() for path in self._quoted}
         return pa.schema(list(tree.items()))
+
+
+def _as_strings(schema: pa.Schema, paths: set[Path]) -> pa.Schema:
+    def change(path: Path, dtype: pa.DataType) -> pa.DataType:
+        return pa.string() if path in paths else dtype
+
+    return pa.schema([(field.name, _mapped((field.name,), field.type, change)) for field in schema])
 
 
 def _with_texts(texts: Iterable[Path]) -> dict[str, pa.DataType]:

@@ -223,15 +223,12 @@ class Moments:
 class Floats:
     """`12.50`, `1.5e-07`, `nan`: numbers that a double keeps to the last digit, spelled as one program writes them.
 
-    shortest, seventeen: whether all are as short as tells doubles apart, or of 17 digits. least, most: sizes of numbers
-    without an exponent; tiny, huge: of those with one, which must lie outside.
+    least, most: sizes of numbers without an exponent; tiny, huge: of those with one, which must lie outside.
     """
 
     fractions: Fractions = field(default_factory=Fractions)
     leading: set[bool] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
-    shortest: bool = True
-    seventeen: bool = True
     style: dict[str, set[str]] = field(default_factory=dict)
     least: float = float("inf")
     most: float = 0.0
@@ -292,30 +289,12 @@ class Floats:
             return False
         values = texts.cast(pa.float64())
         digits = pc.add(pc.binary_length(whole), pc.binary_length(fraction))
-        if not self._keep(texts, values, digits, fraction):
+        # What is short any double keeps; of what is long, most is written again just so.
+        close = pc.and_(pc.greater(digits, _EXACT_DIGITS), pc.not_equal(values.cast(pa.string()), texts))
+        if not all(map(_is_kept, texts.filter(close).to_pylist(), values.filter(close).to_pylist())):
             return False
         self._span(values)
         return self._are_apart()
-
-    def _keep(self, texts: pa.Array, values: pa.Array, digits: pa.Array, fractions: pa.Array) -> bool:
-        """Note whether doubles keep all digits of texts without an exponent; see `_keeps`.
-
-        What is short and has no point any double keeps either way; what is short and has one, as the shortest.
-        """
-        long = pc.greater(digits, _EXACT_DIGITS)
-        if self.shortest:
-            other = pc.and_(long, pc.not_equal(values.cast(pa.string()), texts))
-            self.shortest = all(map(_is_shortest, texts.filter(other).to_pylist(), values.filter(other).to_pylist()))
-        if self.seventeen:
-            close = pc.or_(long, pc.not_equal(fractions, ""))
-            self.seventeen = all(map(_is_of_17, texts.filter(close).to_pylist(), values.filter(close).to_pylist()))
-        return self.shortest or self.seventeen
-
-    def _keeps(self, text: str, value: float) -> bool:
-        """Note whether a double keeps all digits of a text: as the shortest that stands for it, or as 17."""
-        self.shortest = self.shortest and _is_shortest(text, value)
-        self.seventeen = self.seventeen and _is_of_17(text, value)
-        return self.shortest or self.seventeen
 
     def _take_others(self, texts: pa.Array) -> bool:
         """Take numbers with an exponent, and words."""
@@ -353,19 +332,16 @@ class Floats:
             self.tiny = max(self.tiny, abs(value))
         else:
             self.huge = min(self.huge, abs(value))
-        return all(len(given) == 1 for given in self.style.values()) and self._keeps(text, value) and self._are_apart()
+        return all(len(given) == 1 for given in self.style.values()) and _is_kept(text, value) and self._are_apart()
 
     def _are_apart(self) -> bool:
         """Whether no number stands there both with an exponent and without."""
         return self.tiny < self.least and self.most < self.huge
 
 
-def _is_shortest(text: str, value: float) -> bool:
-    return Decimal(text) == Decimal(repr(value))
-
-
-def _is_of_17(text: str, value: float) -> bool:
-    return Decimal(text) == Decimal(f"{value:.17g}")
+def _is_kept(text: str, value: float) -> bool:
+    """Whether a number is what programs write for a double: the shortest that tells it from others, or of 17 digits."""
+    return Decimal(text) in {Decimal(repr(value)), Decimal(f"{value:.17g}")}
 
 
 def _same(values: pa.Array, texts: pa.Array) -> bool:

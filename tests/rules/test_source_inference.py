@@ -41,27 +41,67 @@ def error(root: Path, files: dict[str, str], options: str = "") -> dict[str, Any
 
 # Texts of one column, and the type it has.
 CSV = [
-    ("01234 99", "text"), ("+4930 1", "text"), (" 12| 13", "text"), ("1e5 2e5", "text"), ("1_000", "text"),
-    ("0x10 0x1F", "text"), ("12E4", "text"), ("1.1 1.10", "text"), ("1.9 1.10", "text"), ("1 1.0", "text"),
-    ("nan NaN", "text"), ("true TRUE", "text"), ("1 true", "text"), ("T F", "text"), ("1. 2.", "text"),
-    (".5 0.5", "text"), ("1e400", "text"), ("1e-05 0.00001", "text"), ("12:00 12:00:00", "text"),
-    ("2024-1-5", "text"), ("2024-02-30", "text"), ("9007199254740993 0.5", "text"), ("0.12345678901234567891", "text"),
-    ("0.1 0.10000000000000001", "text"), (f"{'1' * 39}", "text"), ("0", "int64"), ("-12 7", "int64"),
-    ("12.50 9.99 3", "double"), ("1.0 2.5", "double"), ("12.5 3", "double"), (".5 .25", "double"),
-    ("0.1234567890123456", "double"), ("0.10000000000000001 0.29999999999999999", "double"), ("1e-05 0.5", "double"),
-    ("1.0E10 2.0", "double"), ("nan 1.5 -inf", "double"), ("-0.0", "double"), ("true false", "bool"),
-    ("TRUE FALSE", "bool"), ("9223372036854775808 -1", "decimal128(38, 0)"), (f"{'9' * 38}", "decimal128(38, 0)"),
-    ("0001-01-01 9999-12-31", "date32[day]"), ("12:00 13:30", "time64[us]"), ("12:00:00", "time64[us]"),
-    ("2024-01-01T00:00:00|2024-01-01 00:00:00", "text"), ("2024-01-01|2024-01-01 00:00:00", "text"),
+    ("01234 99", "text"),
+    ("+4930 1", "text"),
+    (" 12| 13", "text"),
+    ("1e5 2e5", "text"),
+    ("1_000", "text"),
+    ("0x10 0x1F", "text"),
+    ("12E4", "text"),
+    ("1.1 1.10", "text"),
+    ("1.9 1.10", "text"),
+    ("1 1.0", "text"),
+    ("nan NaN", "text"),
+    ("true TRUE", "text"),
+    ("1 true", "text"),
+    ("T F", "text"),
+    ("1. 2.", "text"),
+    (".5 0.5", "text"),
+    ("1e400", "text"),
+    ("1e-05 0.00001", "text"),
+    ("12:00 12:00:00", "text"),
+    ("2024-1-5", "text"),
+    ("2024-02-30", "text"),
+    ("9007199254740993 0.5", "text"),
+    ("0.12345678901234567891", "text"),
+    ("0.1 0.10000000000000001", "double"),
+    ("41.1304722 -72.886806000000007 54.013333333333335", "double"),
+    (f"{'1' * 39}", "text"),
+    ("0", "int64"),
+    ("-12 7", "int64"),
+    ("12.50 9.99 3", "double"),
+    ("1.0 2.5", "double"),
+    ("12.5 3", "double"),
+    (".5 .25", "double"),
+    ("0.1234567890123456", "double"),
+    ("0.10000000000000001 0.29999999999999999", "double"),
+    ("1e-05 0.5", "double"),
+    ("1.0E10 2.0", "double"),
+    ("nan 1.5 -inf", "double"),
+    ("-0.0", "double"),
+    ("true false", "bool"),
+    ("TRUE FALSE", "bool"),
+    ("9223372036854775808 -1", "decimal128(38, 0)"),
+    (f"{'9' * 38}", "decimal128(38, 0)"),
+    ("0001-01-01 9999-12-31", "date32[day]"),
+    ("12:00 13:30", "time64[us]"),
+    ("12:00:00", "time64[us]"),
+    ("2024-01-01T00:00:00|2024-01-01 00:00:00", "text"),
+    ("2024-01-01|2024-01-01 00:00:00", "text"),
     ("2024-01-01 00:00:00|9999-12-31 23:59:59", "timestamp[us]"),
     ("2024-01-01 00:00:00.5|2024-01-01 00:00:00", "timestamp[ns]"),
-    ("2024-01-01 00:00:00.50|2024-01-01 00:00:00.5", "text"), ("9999-12-31 00:00:00.5|0001-01-01 00:00:00", "timestamp[us]"),
-    ("9999-12-31 00:00:00.123456789|9999-12-31 00:00:00.123456789", "text"), ("2024-01-01 00:00:00.123456789|2024-01-01 00:00:00.123456780", "timestamp[ns]"),
+    ("2024-01-01 00:00:00.50|2024-01-01 00:00:00.5", "text"),
+    ("9999-12-31 00:00:00.5|0001-01-01 00:00:00", "timestamp[us]"),
+    ("9999-12-31 00:00:00.123456789|9999-12-31 00:00:00.123456789", "text"),
+    ("2024-01-01 00:00:00.123456789|2024-01-01 00:00:00.123456780", "timestamp[ns]"),
     ("2024-01-01 00:00:00Z|9999-12-31 00:00:00Z", "timestamp[us, tz=UTC]"),
-    ("2024-01-01 00:00:00Z|2024-01-01 02:00:00+02:00", "text"), ("2024-01-01 00:00:00Z|2024-01-01 00:00:00", "text"),
-    ("2024-01-01 02:00:00+02:00|2024-01-01 03:00:00+02:00", "timestamp[us, tz=UTC]"), ("2024-01-01 00:00:00.1234567891|2024-01-01 00:00:00.1234567891", "text"),
-    ("2024-01-01 24:00:00|2024-01-01 24:00:00", "text"), ("25:00", "text"),
-]  # fmt: skip
+    ("2024-01-01 00:00:00Z|2024-01-01 02:00:00+02:00", "text"),
+    ("2024-01-01 00:00:00Z|2024-01-01 00:00:00", "text"),
+    ("2024-01-01 02:00:00+02:00|2024-01-01 03:00:00+02:00", "timestamp[us, tz=UTC]"),
+    ("2024-01-01 00:00:00.1234567891|2024-01-01 00:00:00.1234567891", "text"),
+    ("2024-01-01 24:00:00|2024-01-01 24:00:00", "text"),
+    ("25:00", "text"),
+]
 
 
 def values_of(written: str) -> list[str]:
@@ -105,7 +145,7 @@ def test_a_late_value_widens_the_column_and_a_removed_one_narrows_it(tmp_path: P
 
 
 # Lines of JSON, each the value of a field a, and what the field is read as.
-JSON: list[tuple[list[str], str, list[Any]]] = [
+JSON: list[tuple[list[str], str, list[Any] | None]] = [
     (["9223372036854775808", "9223372036854775809", "1"], "decimal128(38, 0)", [2**63, 2**63 + 1, 1]),
     (["1", "1.5"], "double", [1.0, 1.5]),
     (["1.10", "1.1"], "double", [1.1, 1.1]),
@@ -114,7 +154,11 @@ JSON: list[tuple[list[str], str, list[Any]]] = [
     (["0.10000000000000001", "0.1"], "double", [0.1, 0.1]),
     (["1" * 39, "2"], "large_string", ["1" * 39, "2"]),
     (["[1, 12345678901234567890]", "[]"], "list<element: decimal128(38, 0)>", [[1, 12345678901234567890], []]),
-    (['{"b": 9007199254740993, "c": "x"}', '{"b": 0.5}'], "", [{"b": "9007199254740993", "c": "x"}, {"b": "0.5", "c": None}]),
+    (
+        ['{"b": 9007199254740993, "c": "x"}', '{"b": 0.5}'],
+        "",
+        [{"b": "9007199254740993", "c": "x"}, {"b": "0.5", "c": None}],
+    ),
     (['"01234"', '"1"'], "large_string", ["01234", "1"]),
     (['"2024-01-01"', '"2024-01-01 00:00:00"'], "large_string", ["2024-01-01", "2024-01-01 00:00:00"]),
     (['"2024-01-01T00:00:00Z"', '"2024-01-01T02:00:00+02:00"'], "large_string", None),
@@ -122,7 +166,7 @@ JSON: list[tuple[list[str], str, list[Any]]] = [
     (['"9999-12-31T00:00:00"', '"0001-01-01T00:00:00"'], "timestamp[us]", None),
     (['"2024-01-01T00:00:00"', '"2024-01-01T00:00:00.5"'], "large_string", None),
     (['"2024-01-01T00:00:00"', '"x"', '"2024-01-01T00:00:00"'], "large_string", None),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("block", [1, 1 << 20])
@@ -148,10 +192,16 @@ def test_a_number_that_is_declared_a_string_keeps_its_spelling(tmp_path: Path) -
 
 
 ONE_COLUMN = [
-    ("a\n1\n\n2\n", [1, None, 2]), ("a\nx\n\n", ["x", None]), ('a\n""\n\nx\n', ["", None, "x"]),
-    ("a\r\n\r\nx\r\n", [None, "x"]), ("\n\na\n\nx\n", [None, "x"]), ("a\n", []), ("a\n\n\n", [None, None]),
-    ('a\n"x\n\ny"\n\n', ["x\n\ny", None]), ("a\nx", ["x"]),
-]  # fmt: skip
+    ("a\n1\n\n2\n", [1, None, 2]),
+    ("a\nx\n\n", ["x", None]),
+    ('a\n""\n\nx\n', ["", None, "x"]),
+    ("a\r\n\r\nx\r\n", [None, "x"]),
+    ("\n\na\n\nx\n", [None, "x"]),
+    ("a\n", []),
+    ("a\n\n\n", [None, None]),
+    ('a\n"x\n\ny"\n\n', ["x\n\ny", None]),
+    ("a\nx", ["x"]),
+]
 
 
 def test_an_empty_line_of_one_column_is_a_null(tmp_path: Path) -> None:
@@ -165,14 +215,19 @@ def test_an_empty_line_of_one_column_is_a_null(tmp_path: Path) -> None:
 
 
 DECLARED = [
-    ("t.csv", "a,b\n1,0.5\n9007199254740993,1\n", "double", 3), ("t.csv", "a,b\n1e400,1\n", "double", 2),
-    ("t.csv", "a,b\n16777217,1\n", "float32", 2), ("t.csv", "a,b\n1,1\n1.255,1\n", "decimal(10,2)", 3),
-    ("t.csv", "a,b\n2024-01-01 00:00:00.1234567,1\n", "timestamp", 2), ("t.csv", "a,b\n2024-01-01 00:00:00Z,1\n", "timestamp", 2),
-    ("t.csv", "a,b\n9999-12-31,1\n", "timestamp[ns]", 2), ("t.jsonl", '{"a":1}\n{"a":9007199254740993}\n', "double", 2),
+    ("t.csv", "a,b\n1,0.5\n9007199254740993,1\n", "double", 3),
+    ("t.csv", "a,b\n1e400,1\n", "double", 2),
+    ("t.csv", "a,b\n16777217,1\n", "float32", 2),
+    ("t.csv", "a,b\n1,1\n1.255,1\n", "decimal(10,2)", 3),
+    ("t.csv", "a,b\n2024-01-01 00:00:00.1234567,1\n", "timestamp", 2),
+    ("t.csv", "a,b\n2024-01-01 00:00:00Z,1\n", "timestamp", 2),
+    ("t.csv", "a,b\n9999-12-31,1\n", "timestamp[ns]", 2),
+    ("t.jsonl", '{"a":1}\n{"a":9007199254740993}\n', "double", 2),
     ("t.jsonl", '{"a":"2024-01-01"}\n\n{"a":"2024-02-30"}\n', "date", 3),
     ("t.jsonl", '{"a":"2024-01-01T00:00:00"}\n{"a":"2024-01-01T00:00:00+02:00"}\n', "timestamp", 2),
-    ("t.jsonl", '{"a":70000}\n', "int16", 1), ("t.jsonl", '{"a":1.255}\n', "decimal(10,2)", 1),
-]  # fmt: skip
+    ("t.jsonl", '{"a":70000}\n', "int16", 1),
+    ("t.jsonl", '{"a":1.255}\n', "decimal(10,2)", 1),
+]
 
 
 def test_a_declared_type_is_read_exactly_or_not_at_all(tmp_path: Path) -> None:
@@ -183,7 +238,8 @@ def test_a_declared_type_is_read_exactly_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_check_says_what_was_inferred(tmp_path: Path) -> None:
-    toml = '\n[sources.s]\npath = "data/s.csv"\n[sources.t]\npath = "data/t.jsonl"\ncolumns = { n = "bigint", at = "timestamp" }\n'
+    toml = '\n[sources.s]\npath = "data/s.csv"\n[sources.t]\npath = "data/t.jsonl"\n'
+    toml += 'columns = { n = "bigint", at = "timestamp" }\n'
     project = SampleProject(tmp_path, toml=toml, sources=["parquet"])
     project.parquet("parquet", {"a": [1]})
     project.write("data/s.csv", "code,price,day,big,at\n01,1.50,2024-01-01,9223372036854775808,2024-01-01 00:00:00Z\n")
@@ -256,3 +312,41 @@ def test_what_show_writes_as_csv_is_read_back(tmp_path: Path, rows: int) -> None
         for name in exactly & set(there.column_names) if rows else ():
             assert inferred.schema.field(name).type == there.schema.field(name).type
             assert str(inferred.column(name).to_pylist()) == str(there.column(name).to_pylist())
+
+
+GOLDEN = {
+    "r_c": "ca54a8148dff4feb4a86f6199999971f",
+    "r_d": "dfb399b278598dfb782c7c4640cbfd05",
+    "r_j": "96fe0666257af7670c8e03cdacba38d4",
+    "r_p": "6a06a11d2c4691f124904bc3b3461982",
+}
+"""Artifacts as they were when types were inferred from the beginnings of files."""
+
+
+def test_what_lost_nothing_is_read_as_it_was_before(tmp_path: Path) -> None:
+    toml = (
+        '\n[sources.c]\npath = "data/c.csv"\n[sources.j]\npath = "data/j.jsonl"\n[sources.p]\npath = "data/*.parquet"\n'
+    )
+    toml += '[sources.d]\npath = "data/d.csv"\ncolumns = { a = "int32", b = "decimal(10,2)", c = "timestamp" }\n'
+    project = SampleProject(tmp_path, toml=toml)
+    project.write(
+        "data/c.csv",
+        "i,f,b,d,t,z,h,s,n,w\n"
+        "1,1.5,true,2024-01-01,2024-01-01 00:00:00,2024-01-01T00:00:00Z,12:00:00,x,,12345678901234567890\n"
+        "-2,12.25,false,1969-12-31,2024-01-01 00:00:01,2024-01-01T00:00:01Z,12:30:00,007,,1\n",
+    )
+    project.write(
+        "data/j.jsonl",
+        '{"i":1,"f":1.10,"b":true,"s":"x","t":"2024-01-01T00:00:00","l":[1,2],"o":{"x":"y"}}\n'
+        '{"i":2,"f":0.25,"b":null,"s":"y","t":"2024-01-02T00:00:00","l":[],"o":null}\n',
+    )
+    project.write("data/d.csv", "a,b,c\n1,1.50,2024-01-01\n")
+    noon = dt.datetime(2024, 2, 29, 12)
+    for number, rows in ((1, [noon, None]), (2, [noon])):
+        zoned = pa.array([one and one.replace(tzinfo=dt.UTC) for one in rows], pa.timestamp("ns", "UTC"))
+        ids, texts = ([1, 2], ["x", None]) if number == 1 else ([3], ["y"])
+        at = pa.array(rows, pa.timestamp("us"))
+        project.parquet(str(number), {"i": ids, "at": at, "z": zoned, "s": texts})
+    for name in "cjdp":
+        project.sql(f"r_{name}", f"SELECT * FROM {name}")
+    assert {one["name"]: one["artifact"] for one in build(tmp_path)["products"]} == GOLDEN

@@ -66,7 +66,7 @@ def test_keys_are_columns_after_those_of_the_file(tmp_path: Path, form: str) -> 
     assert executed(build(tmp_path)) == set()
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", ["parquet", "csv"])
 @pytest.mark.parametrize(
     "path", ["data/**/*.FORM", "data/k=*/*.FORM", "data/*/part.FORM", "data/k=1/part.FORM", "data/k=1"]
 )
@@ -174,7 +174,8 @@ def test_a_stream_reads_keys_too(tmp_path: Path) -> None:
     project.write(
         "rules/streamed.py",
         "import pyarrow as pa\nfrom rules import rule\n\n"
-        "@rule(engine='arrow', output=pa.schema([('k', pa.string()), ('a', pa.int64())]))\ndef streamed(s):\n    for batch in s:\n"
+        "@rule(engine='arrow', output=pa.schema([('k', pa.string()), ('a', pa.int64())]))\n"
+        "def streamed(s):\n    for batch in s:\n"
         "        yield batch.select(['k', 'a'])\n",
     )
     build(tmp_path)
