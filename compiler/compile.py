@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError
 
-from compiler import functions
+from compiler import functions, timestamps
 from compiler.calls import require_known_functions, volatile_error
 from compiler.canonical import canonical
 from compiler.corrections import corrections
@@ -204,6 +204,7 @@ class Compiler:
         bound = bind_variables(query, literals)
         assert isinstance(bound, exp.Query)
         bound = with_own_calls(bound, self.own)
+        timestamps.widen_literals(bound)
         require_known_functions(bound)
         return bound
 
@@ -300,7 +301,8 @@ class Compiler:
         try:
             schema = self.planner.plan_schema(sql, shown, key)
         except SqlError as error:
-            raise explained(error, executed) from error
+            beyond = timestamps.overflow(error.message, executed, self.schemas.known, executed)
+            raise beyond or explained(error, executed) from error
         if list(schema.names) != executed.named_selects:
             columns = ", ".join(schema.names)
             message = f"the query yields other columns than it names: {columns}"

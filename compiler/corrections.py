@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from compiler.passes.facts import Facts
+from compiler.timestamps import had_session_zone, may_have_binned_to_null
 from compiler.workarounds.distinct_counts import may_have_counted_null
 from compiler.workarounds.join_conditions import (
     may_have_joined_null_safe,
@@ -31,11 +32,13 @@ CORRECTIONS: Mapping[str, Correction] = {
     "bitwise-operators": may_have_been_simplified,
     "constants-first": may_have_met_swapped,
     "copies": ignored_copies,
+    "date-bin": may_have_binned_to_null,
     "distinct-counts-of-null": may_have_counted_null,
     "filters-above-totals": may_have_passed_totals,
     "joins-by-name": may_have_confused_names,
     "null-safe-joins": may_have_joined_null_safe,
     "several-lists": may_have_merged_lists,
+    "to-timestamp": had_session_zone,
 }
 """Names of faults that have been mended, and whether a rule with a canonical tree could have met them."""
 

@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.schema import Schema
+from compiler.timestamps import stay_in_range
 from compiler.workarounds.distinct_counts import count_values_that_are_not_null
 from compiler.workarounds.join_conditions import key_null_safe_joins, put_columns_first
 from compiler.workarounds.join_names import set_apart_joined_names
@@ -24,6 +25,7 @@ from compiler.workarounds.totals import keep_filters_above_totals
 Workaround = Callable[[exp.Query, Facts], exp.Query]
 
 WORKAROUNDS: tuple[Workaround, ...] = (
+    stay_in_range,
     count_copies,
     name_branches_alike,
     put_columns_first,

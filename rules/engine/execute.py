@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from cache.bags import bag_digest
 from cache.digests import TableDigest
 from compiler.schema import Schema
 from rules.engine.own import EngineFunction, register
+from rules.engine.partitioned import register_partitioned
 from rules.engine.session import EngineError, clean_message, make_session, qualified_name
 from rules.engine.types import to_arrow
 from rules.engine.writing import ProductWriter
@@ -30,12 +31,16 @@ _READ_ROWS = 1 << 16
 
 @dataclass(frozen=True)
 class EngineInput:
-    """An input as the engine is shown it: its Parquet files in row order, and the only columns that exist for it."""
+    """An input as the engine is shown it: its Parquet files in row order, and the only columns that exist for it.
+
+    constants: columns that are not in the files: of each, an array with one value for each file.
+    """
 
     name: str
     files: tuple[Path, ...]
     schema: Schema
     columns: tuple[str, ...]
+    constants: Mapping[str, pa.Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,9 @@ def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> Non
             raise EngineError(f"the file {file.name} of input '{entry.name}' has vanished")
     visible = set(entry.columns)
     schema = pa.schema([field for field in to_arrow(entry.schema) if field.name in visible])
+    if visible & entry.constants.keys():
+        register_partitioned(session, entry.name, entry.files, schema, entry.constants, scratch)
+        return
     session.register_parquet(qualified_name(entry.name), _location(entry, scratch), schema=schema, file_extension="")
 
 
