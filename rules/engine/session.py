@@ -35,9 +35,9 @@ def make_session(profile: Profile) -> SessionContext:
     return session
 
 
-def qualified_name(name: str) -> str:
+def qualified_name(name: str, db: str = INPUT_DB) -> str:
     """Return how the engine's registration calls spell an input's name."""
-    return f'{INPUT_DB}."{name}"'
+    return f'{db}."{name}"'
 
 
 def clean_message(error: BaseException) -> str:

@@ -1,0 +1,114 @@
+"""Show the engine its inputs: exactly the columns it may read, and no statistics of floats.
+
+Parquet leaves NaN out of a column's least and greatest value, and many writers do not tell -0.0 from 0.0 there. The
+engine believes both: DataFusion 55 skips row groups whose NaNs satisfy `x > 2`, and takes `1.5, NaN, 1.5` for three
+times 1.5. So it reads each column of floats through a view, `nanvl(x, x)`, that is x to the last bit and of which it
+knows nothing; statistics of all other columns go on sparing it row groups.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datafusion import SessionContext
+from datafusion.catalog import Schema as CatalogSchema
+
+from compiler.resolve import INPUT_DB
+from compiler.schema import Schema
+from rules.engine.session import EngineError, qualified_name
+from rules.engine.types import to_arrow
+
+_STORED_DB = "stored"
+"""The engine's schema for what the views read; a query that is executed names tables of INPUT_DB alone."""
+_COLLECT = "datafusion.execution.collect_statistics"
+
+
+@dataclass(frozen=True)
+class EngineInput:
+    """An input as the engine is shown it: its Parquet files in row order, and the only columns that exist for it."""
+
+    name: str
+    files: tuple[Path, ...]
+    schema: Schema
+    columns: tuple[str, ...]
+
+
+def register_inputs(session: SessionContext, inputs: Iterable[EngineInput], scratch: Path) -> None:
+    """Let queries read the inputs. scratch: a folder for links. Raises `EngineError`, and what the engine raises."""
+    for entry in inputs:
+        _register(session, entry, scratch)
+
+
+def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> None:
+    for file in entry.files:
+        if not file.is_file():  # the engine would read a missing file as an empty table
+            raise EngineError(f"the file {file.name} of input '{entry.name}' has vanished")
+    visible = set(entry.columns)
+    schema = pa.schema([field for field in to_arrow(entry.schema) if field.name in visible])
+    location = _location(entry, scratch)
+    floats = [field.name for field in schema if pa.types.is_floating(field.type)]
+    if not floats:
+        session.register_parquet(qualified_name(entry.name), location, schema=schema, file_extension="")
+        return
+    catalog = session.catalog()
+    if _STORED_DB not in catalog.names():
+        catalog.register_schema(_STORED_DB, CatalogSchema.memory_schema())
+    stored = qualified_name(entry.name, _STORED_DB)
+    believed = not _may_seem_constant(entry.files, floats)
+    if not believed:  # not even a view keeps the engine from putting a constant in a column's place
+        session.sql(f"SET {_COLLECT} = false")
+    session.register_parquet(stored, location, schema=schema, file_extension="")
+    if not believed:
+        session.sql(f"SET {_COLLECT} = true")
+    columns = ", ".join(_read(field.name, hidden=field.name in floats) for field in schema)
+    session.register_view(qualified_name(entry.name), session.sql(f"SELECT {columns} FROM {stored}"))
+
+
+def _read(name: str, *, hidden: bool) -> str:
+    quoted = '"' + name.replace('"', '""') + '"'
+    return f"nanvl({quoted}, {quoted}) AS {quoted}" if hidden else quoted
+
+
+def _may_seem_constant(files: Sequence[Path], floats: Iterable[str]) -> bool:
+    """Whether a file's statistics allow that some column of floats holds one value only, which the engine would trust.
+
+    It looks at the row groups that have a least and a greatest value. One of them in which these differ is enough to
+    tell that the column is not constant; none with statistics, that nothing is believed.
+    """
+    wanted = frozenset(floats)
+    for file in files:
+        footer = pq.read_metadata(file)
+        for place in range(footer.num_columns):
+            if footer.schema.column(place).path in wanted and _has_no_two_values(footer, place):
+                return True
+    return False
+
+
+def _has_no_two_values(footer: pq.FileMetaData, place: int) -> bool:
+    found = False
+    for group in range(footer.num_row_groups):
+        statistics = footer.row_group(group).column(place).statistics
+        if statistics is not None:
+            found = True
+            if statistics.has_min_max and statistics.min < statistics.max:
+                return False
+    return found
+
+
+def _location(entry: EngineInput, scratch: Path) -> str:
+    """Return a URL: of the one file, or of a folder of links to several, whose names keep them in order.
+
+    The engine takes a path that holds `*`, `?` or `[` as a glob, and what a glob does not find as an empty table.
+    """
+    if len(entry.files) == 1:
+        return entry.files[0].as_uri()
+    folder = scratch / f"{os.urandom(8).hex()}.files"
+    folder.mkdir()
+    for number, file in enumerate(entry.files):
+        (folder / f"{number:08d}.parquet").symlink_to(file)
+    return f"{folder.as_uri()}/"
