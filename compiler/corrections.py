@@ -12,13 +12,33 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from compiler.passes.facts import Facts
+from compiler.readset import read_sets
+from compiler.workarounds.extremes import float_extremes
+from compiler.workarounds.unions import shows_union_order
 
 Correction = Callable[[exp.Query, Facts], bool]
 
-CORRECTIONS: Mapping[str, Correction] = {}
+CORRECTIONS: Mapping[str, Correction] = {
+    "float-extremes": lambda tree, facts: bool(float_extremes(tree, facts)),
+    "float-statistics": lambda tree, facts: reads_floats(tree, facts),
+    "union-order": lambda tree, facts: shows_union_order(tree, facts),
+}
 """Names of faults that have been mended, and whether a rule with a canonical tree could have met them."""
 
 
 def corrections(tree: exp.Query, facts: Facts) -> list[str]:
     """Return the names of the corrections that concern a canonical tree, sorted."""
     return [name for name, concerns in sorted(CORRECTIONS.items()) if concerns(tree, facts)]
+
+
+def reads_floats(tree: exp.Query, facts: Facts) -> bool:
+    """Whether a query reads a column of floats of an input, whose statistics the engine once believed."""
+    floats = {
+        (name, column.name)
+        for name, schema in facts.schemas.items()
+        for column in schema.columns
+        if column.type.startswith("float")
+    }
+    if not floats:
+        return False
+    return any((name, column) in floats for name, columns in read_sets(tree).items() for column in columns)

@@ -12,14 +12,18 @@ from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.schema import Schema
+from compiler.workarounds.extremes import order_float_extremes
 from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.set_operations import name_branches_alike
+from compiler.workarounds.unions import read_unions_in_order
 
 Workaround = Callable[[exp.Query, Facts], exp.Query]
 
 WORKAROUNDS: tuple[Workaround, ...] = (
     name_branches_alike,
     mirror_right_joins,
+    order_float_extremes,
+    read_unions_in_order,
 )
 
 
