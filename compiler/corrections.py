@@ -18,18 +18,6 @@ from compiler.workarounds.unions import shows_union_order
 
 Correction = Callable[[exp.Query, Facts], bool]
 
-CORRECTIONS: Mapping[str, Correction] = {
-    "float-extremes": lambda tree, facts: bool(float_extremes(tree, facts)),
-    "float-statistics": lambda tree, facts: reads_floats(tree, facts),
-    "union-order": lambda tree, facts: shows_union_order(tree, facts),
-}
-"""Names of faults that have been mended, and whether a rule with a canonical tree could have met them."""
-
-
-def corrections(tree: exp.Query, facts: Facts) -> list[str]:
-    """Return the names of the corrections that concern a canonical tree, sorted."""
-    return [name for name, concerns in sorted(CORRECTIONS.items()) if concerns(tree, facts)]
-
 
 def reads_floats(tree: exp.Query, facts: Facts) -> bool:
     """Whether a query reads a column of floats of an input, whose statistics the engine once believed."""
@@ -42,3 +30,16 @@ def reads_floats(tree: exp.Query, facts: Facts) -> bool:
     if not floats:
         return False
     return any((name, column) in floats for name, columns in read_sets(tree).items() for column in columns)
+
+
+CORRECTIONS: Mapping[str, Correction] = {
+    "float-extremes": lambda tree, facts: bool(float_extremes(tree, facts)),
+    "float-statistics": reads_floats,
+    "union-order": shows_union_order,
+}
+"""Names of faults that have been mended, and whether a rule with a canonical tree could have met them."""
+
+
+def corrections(tree: exp.Query, facts: Facts) -> list[str]:
+    """Return the names of the corrections that concern a canonical tree, sorted."""
+    return [name for name, concerns in sorted(CORRECTIONS.items()) if concerns(tree, facts)]

@@ -25,7 +25,7 @@ def order_float_extremes(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
-def float_extremes(query: exp.Query, facts: Facts) -> list[exp.Min | exp.Max]:
+def float_extremes(query: exp.Query, facts: Facts) -> list[exp.AggFunc]:
     """Return the calls of MIN and MAX as aggregates of what may be floats, those within others last."""
     calls = [call for call in facts.nodes(query, exp.Min, exp.Max) if not _has_window(call)]
     if not calls:
@@ -35,7 +35,7 @@ def float_extremes(query: exp.Query, facts: Facts) -> list[exp.Min | exp.Max]:
 
 
 def _has_window(call: exp.Expr) -> bool:
-    parent, child = call.parent, call
-    while isinstance(parent, exp.Filter | exp.IgnoreNulls | exp.RespectNulls) and parent.this is child:
-        parent, child = parent.parent, parent
-    return isinstance(parent, exp.Window) and parent.this is child
+    child = call
+    while isinstance(child.parent, exp.Filter | exp.IgnoreNulls | exp.RespectNulls) and child.parent.this is child:
+        child = child.parent
+    return isinstance(child.parent, exp.Window) and child.parent.this is child

@@ -14,7 +14,7 @@ _OUTER = ("with_", "order", "limit", "offset", "fetch")
 
 
 def read_unions_in_order(query: exp.Query, facts: Facts) -> exp.Query:
-    """a UNION ALL b → the rows of a, then those of b, by the number of the branch and of the row in it.
+    """A UNION ALL b → the rows of a, then those of b, by the number of the branch and of the row in it.
 
         SELECT k FROM (SELECT k, ROW_NUMBER() OVER (ORDER BY branch, row) AS place
                        FROM (SELECT k, 0 AS branch, ROW_NUMBER() OVER () AS row FROM a UNION ALL …)) WHERE place > 0
@@ -138,7 +138,7 @@ def _in_order(union: exp.Union) -> exp.Select:
     union.replace(stand_in)
     leaves, operations = _numbered(union)
     for operation in operations:
-        operation.set("distinct", False)
+        operation.set("distinct", value=False)
     for part in last:
         union.set(part, None)
     for number, leaf in enumerate(leaves):
@@ -149,7 +149,9 @@ def _in_order(union: exp.Union) -> exp.Select:
             exp.alias_(_row_number(), row, quoted=True),
         )
         leaf.replace(numbered)
-        numbered.from_(leaf.unnest().subquery("part", copy=False), copy=False)
+        body = leaf if any(leaf.args.get(part) for part in _OUTER) else leaf.unnest()
+        assert isinstance(body, exp.Query)
+        numbered.from_(body.subquery("part", copy=False), copy=False)
     order = [exp.Ordered(this=exp.column(name, table="parts", quoted=True)) for name in (branch, row)]
     placed = exp.select(
         *_columns(columns, "parts"), exp.alias_(_row_number(exp.Order(expressions=order)), place, quoted=True)

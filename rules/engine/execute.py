@@ -88,4 +88,3 @@ def bag_of_file(path: Path, columns: Sequence[str]) -> str:
             return bag_digest(schema, [], columns)
         batches = file.iter_batches(batch_size=_READ_ROWS, columns=list(columns), use_threads=False)
         return bag_digest(schema, batches, list(columns))
-

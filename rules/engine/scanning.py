@@ -8,6 +8,7 @@ knows nothing; statistics of all other columns go on sparing it row groups.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,14 +19,12 @@ import pyarrow.parquet as pq
 from datafusion import SessionContext
 from datafusion.catalog import Schema as CatalogSchema
 
-from compiler.resolve import INPUT_DB
 from compiler.schema import Schema
 from rules.engine.session import EngineError, qualified_name
 from rules.engine.types import to_arrow
 
 _STORED_DB = "stored"
 """The engine's schema for what the views read; a query that is executed names tables of INPUT_DB alone."""
-_COLLECT = "datafusion.execution.collect_statistics"
 
 
 @dataclass(frozen=True)
@@ -59,12 +58,11 @@ def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> Non
     if _STORED_DB not in catalog.names():
         catalog.register_schema(_STORED_DB, CatalogSchema.memory_schema())
     stored = qualified_name(entry.name, _STORED_DB)
-    believed = not _may_seem_constant(entry.files, floats)
-    if not believed:  # not even a view keeps the engine from putting a constant in a column's place
-        session.sql(f"SET {_COLLECT} = false")
+    if _may_seem_constant(entry.files, floats):
+        # Not even a view keeps the engine from putting a constant in a column's place. There is no setting for one
+        # table, so this query's joins are ordered without knowing how many rows there are.
+        session.sql("SET datafusion.execution.collect_statistics = false").collect()
     session.register_parquet(stored, location, schema=schema, file_extension="")
-    if not believed:
-        session.sql(f"SET {_COLLECT} = true")
     columns = ", ".join(_read(field.name, hidden=field.name in floats) for field in schema)
     session.register_view(qualified_name(entry.name), session.sql(f"SELECT {columns} FROM {stored}"))
 
@@ -77,8 +75,8 @@ def _read(name: str, *, hidden: bool) -> str:
 def _may_seem_constant(files: Sequence[Path], floats: Iterable[str]) -> bool:
     """Whether a file's statistics allow that some column of floats holds one value only, which the engine would trust.
 
-    It looks at the row groups that have a least and a greatest value. One of them in which these differ is enough to
-    tell that the column is not constant; none with statistics, that nothing is believed.
+    It takes a least and a greatest value of the same bits for that value, and looks at no row group that lacks them. So
+    one row group in which they differ is enough to tell that it sees no constant, and so is a lack of statistics.
     """
     wanted = frozenset(floats)
     for file in files:
@@ -95,9 +93,13 @@ def _has_no_two_values(footer: pq.FileMetaData, place: int) -> bool:
         statistics = footer.row_group(group).column(place).statistics
         if statistics is not None:
             found = True
-            if statistics.has_min_max and statistics.min < statistics.max:
+            if statistics.has_min_max and _is_below(statistics.min, statistics.max):
                 return False
     return found
+
+
+def _is_below(least: float, most: float) -> bool:
+    return least < most or (least == most == 0 and math.copysign(1, least) < math.copysign(1, most))
 
 
 def _location(entry: EngineInput, scratch: Path) -> str:

@@ -37,9 +37,7 @@ def to_parquet(
         require_declared(schema, source.columns)
     digester = TableDigester(schema)
     try:
-        with pq.ParquetWriter(
-            target, schema, compression="zstd", write_statistics=statistics(schema)
-        ) as writer:
+        with pq.ParquetWriter(target, schema, compression="zstd", write_statistics=statistics(schema)) as writer:
             for file in files:
                 batches = _arrow_batches(file.path, file.number) if arrow else text.batches(kind, file, source, found)
                 for batch in batches:
