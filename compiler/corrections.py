@@ -32,9 +32,18 @@ def reads_floats(tree: exp.Query, facts: Facts) -> bool:
     return any((name, column) in floats for name, columns in read_sets(tree).items() for column in columns)
 
 
+def takes_any_rows(tree: exp.Query, facts: Facts) -> bool:
+    """Whether a LIMIT without ORDER BY takes rows, which of an input of several files once were those of any file."""
+    return any(
+        limit.parent is not None and limit.parent.args.get("order") is None
+        for limit in facts.nodes(tree, exp.Limit, exp.Offset, exp.Fetch)
+    )
+
+
 CORRECTIONS: Mapping[str, Correction] = {
     "float-extremes": lambda tree, facts: bool(float_extremes(tree, facts)),
     "float-statistics": reads_floats,
+    "limit-order": takes_any_rows,
     "union-order": shows_union_order,
 }
 """Names of faults that have been mended, and whether a rule with a canonical tree could have met them."""
