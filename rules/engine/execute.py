@@ -19,7 +19,7 @@ from cache.bags import bag_digest
 from cache.digests import TableDigest
 from compiler.schema import Schema
 from rules.engine.own import EngineFunction, register
-from rules.engine.scanning import EngineInput, register_inputs
+from rules.engine.scanning import EngineInput, ignore_statistics, register_inputs, takes_first_files
 from rules.engine.session import EngineError, clean_message, make_session
 from rules.engine.writing import ProductWriter
 from rules.profiles import Profile
@@ -74,10 +74,14 @@ def open_frame(
     functions: Iterable[EngineFunction] = (),
 ) -> DataFrame:
     """Plan `sql` in a session of its own. `scratch`: a folder for links. Raises what the engine raises."""
-    session = make_session(profile)
+    session, given = make_session(profile), list(inputs)
     register(session, functions)
-    register_inputs(session, inputs, scratch)
-    return session.sql(sql)
+    register_inputs(session, given, scratch)
+    frame = session.sql(sql)
+    if any(len(entry.files) > 1 for entry in given) and takes_first_files(frame):
+        ignore_statistics(session)
+        frame = session.sql(sql)
+    return frame
 
 
 def bag_of_file(path: Path, columns: Sequence[str]) -> str:

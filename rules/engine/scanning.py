@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datafusion import SessionContext
+from datafusion import DataFrame, SessionContext
 from datafusion.catalog import Schema as CatalogSchema
 
 from compiler.schema import Schema
@@ -43,6 +44,23 @@ def register_inputs(session: SessionContext, inputs: Iterable[EngineInput], scra
         _register(session, entry, scratch)
 
 
+def ignore_statistics(session: SessionContext) -> None:
+    """Let the queries to come know nothing of their inputs' files as a whole: which columns are constant, how many rows.
+
+    Row groups are still chosen by their own statistics. There is no such setting for one table, so joins are ordered
+    without knowing which side is small.
+    """
+    session.sql("SET datafusion.execution.collect_statistics = false").collect()
+
+
+def takes_first_files(frame: DataFrame) -> bool:
+    """Whether a LIMIT reaches a scan: of several files, the engine then takes those that a folder happens to list first.
+
+    It takes as many as have enough rows by their statistics. Without these it reads them by name until it has enough.
+    """
+    return re.search(r"TableScan: .*fetch=\d", frame.optimized_logical_plan().display_indent()) is not None
+
+
 def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> None:
     for file in entry.files:
         if not file.is_file():  # the engine would read a missing file as an empty table
@@ -59,9 +77,7 @@ def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> Non
         catalog.register_schema(_STORED_DB, CatalogSchema.memory_schema())
     stored = qualified_name(entry.name, _STORED_DB)
     if _may_seem_constant(entry.files, floats):
-        # Not even a view keeps the engine from putting a constant in a column's place. There is no setting for one
-        # table, so this query's joins are ordered without knowing how many rows there are.
-        session.sql("SET datafusion.execution.collect_statistics = false").collect()
+        ignore_statistics(session)  # not even a view keeps the engine from putting a constant in a column's place
     session.register_parquet(stored, location, schema=schema, file_extension="")
     columns = ", ".join(_read(field.name, hidden=field.name in floats) for field in schema)
     session.register_view(qualified_name(entry.name), session.sql(f"SELECT {columns} FROM {stored}"))

@@ -25,8 +25,6 @@ def make_session(profile: Profile) -> SessionContext:
     for key, value in RESULT_SETTINGS.items():
         config = config.set(key, value)
     config = config.set("datafusion.sql_parser.recursion_limit", _NESTING)
-    # Of an input of several files, LIMIT takes those whose footers it has read first; so they are read one by one.
-    config = config.set("datafusion.execution.meta_fetch_concurrency", "1")
     if profile.sorted_at_once is not None:
         config = config.set("datafusion.execution.sort_in_place_threshold_bytes", str(profile.sorted_at_once))
     runtime = RuntimeEnvBuilder()
