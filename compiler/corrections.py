@@ -15,6 +15,7 @@ from compiler.passes.facts import Facts
 from compiler.readset import read_sets
 from compiler.workarounds.extremes import float_extremes
 from compiler.workarounds.unions import shows_union_order
+from compiler.workarounds.zeros import zero_comparisons
 
 Correction = Callable[[exp.Query, Facts], bool]
 
@@ -43,6 +44,7 @@ def takes_any_rows(tree: exp.Query, facts: Facts) -> bool:
 CORRECTIONS: Mapping[str, Correction] = {
     "float-extremes": lambda tree, facts: bool(float_extremes(tree, facts)),
     "float-statistics": reads_floats,
+    "float-zeros": lambda tree, facts: bool(zero_comparisons(tree, facts)),
     "limit-order": takes_any_rows,
     "union-order": shows_union_order,
 }

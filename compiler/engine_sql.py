@@ -16,6 +16,7 @@ from compiler.workarounds.extremes import order_float_extremes
 from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.set_operations import name_branches_alike
 from compiler.workarounds.unions import read_unions_in_order
+from compiler.workarounds.zeros import equate_zeros
 
 Workaround = Callable[[exp.Query, Facts], exp.Query]
 
@@ -23,6 +24,7 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     name_branches_alike,
     mirror_right_joins,
     order_float_extremes,
+    equate_zeros,
     read_unions_in_order,
 )
 

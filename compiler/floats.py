@@ -14,7 +14,7 @@ from compiler.functions import function_name
 from compiler.lexical import Names
 from compiler.resolve import INPUT_DB
 from compiler.schema import Schema
-from compiler.types import Types
+from compiler.types import INTEGERS, Types
 
 _OTHER_CASTS = frozenset({
     exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT, exp.DType.UTINYINT, exp.DType.USMALLINT,
@@ -75,6 +75,28 @@ class Floats(Types):
         if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select) and len(node.this.selects) == 1:
             return self.may_be(node.this.selects[0])
         return self._operation_may_be(node)
+
+    def is_float(self, node: exp.Expr) -> bool:
+        """Whether an expression certainly is of a type of floats."""
+        if (self.of(node) or "").startswith("float"):
+            return True
+        if isinstance(node, exp.Literal):
+            return not node.is_string and not node.is_int
+        if isinstance(node, exp.Paren | exp.Alias | exp.Neg | exp.Min | exp.Max | exp.Filter | exp.Window):
+            return self.is_float(node.this)
+        if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
+            sides = (node.this, node.expression)
+            return any(map(self.is_float, sides)) and all(map(self.is_number, sides))
+        return False
+
+    def is_number(self, node: exp.Expr) -> bool:
+        """Whether an expression certainly is a number or NULL."""
+        kind = self.of(node) or ""
+        if kind in INTEGERS or kind.startswith("decimal") or isinstance(node, exp.Null) or self.is_float(node):
+            return True
+        if isinstance(node, exp.Paren | exp.Neg | exp.Sum | exp.Avg):
+            return self.is_number(node.this)
+        return isinstance(node, exp.Literal) and not node.is_string
 
     def _operation_may_be(self, node: exp.Expr) -> bool:
         if isinstance(node, exp.Case):

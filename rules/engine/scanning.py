@@ -45,7 +45,7 @@ def register_inputs(session: SessionContext, inputs: Iterable[EngineInput], scra
 
 
 def ignore_statistics(session: SessionContext) -> None:
-    """Let the queries to come know nothing of their inputs' files as a whole: which columns are constant, how many rows.
+    """Let the queries to come know nothing of whole files: neither which columns are constant nor how many rows.
 
     Row groups are still chosen by their own statistics. There is no such setting for one table, so joins are ordered
     without knowing which side is small.
@@ -54,7 +54,7 @@ def ignore_statistics(session: SessionContext) -> None:
 
 
 def takes_first_files(frame: DataFrame) -> bool:
-    """Whether a LIMIT reaches a scan: of several files, the engine then takes those that a folder happens to list first.
+    """Whether a LIMIT reaches a scan: of several files the engine then takes those that the folder lists first.
 
     It takes as many as have enough rows by their statistics. Without these it reads them by name until it has enough.
     """

@@ -46,7 +46,7 @@ COLUMNS: dict[str, tuple[pa.DataType, list[Any]]] = {
     "y": (pa.binary(), [b"a", b"", b"\xff", None]),
     "b": (pa.bool_(), [True, False, None]),
     "t": (pa.date32(), [datetime.date(2020, 1, 1), datetime.date(1, 1, 1), datetime.date(9999, 12, 31), None]),
-    "w": (pa.timestamp("us"), [datetime.datetime(2020, 1, 1), datetime.datetime(2021, 5, 1, 3), None]),  # noqa: DTZ001
+    "w": (pa.timestamp("us"), [datetime.datetime(2020, 1, 1), datetime.datetime(2021, 5, 1, 3), None]),
     "l": (pa.list_(pa.float64()), [[0.0], [-0.0], [float("nan")], [], [1.0, None], None]),
     "o": (pa.struct([("p", pa.float64()), ("q", pa.int32())]), [{"p": 0.0, "q": 1}, {"p": -0.0, "q": 1}, None]),
     "g": (pa.int32(), [1, 2]),
@@ -68,8 +68,10 @@ SHAPES = [
     "SELECT p.g, (SELECT {call} AS v FROM tab WHERE tab.g = p.g) AS v FROM (SELECT DISTINCT tab.g FROM tab) AS p",
     "SELECT tab.g, {call} OVER (PARTITION BY tab.g) AS v FROM tab",
     "SELECT tab.f, {call} OVER (ORDER BY tab.f) AS v FROM tab",
-    "SELECT tab.m, {call} OVER (PARTITION BY tab.g ORDER BY tab.m RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) AS v"
-    " FROM tab",
+    (
+        "SELECT tab.m, {call} OVER (PARTITION BY tab.g ORDER BY tab.m RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) AS v"
+        " FROM tab"
+    ),
 ]
 CONSTRUCTS = [
     "SELECT DISTINCT tab.{c} FROM tab",
@@ -79,10 +81,14 @@ CONSTRUCTS = [
     "SELECT tab.{c} FROM tab INTERSECT SELECT tab.{c} FROM tab WHERE tab.g = 1",
     "SELECT tab.{c} FROM tab EXCEPT SELECT tab.{c} FROM tab WHERE tab.g = 1",
     "SELECT p.m, q.{c} FROM tab AS p JOIN tab AS q ON p.{c} = q.{c}",
-    "SELECT p.m, q.{c} FROM tab AS p LEFT JOIN (SELECT DISTINCT t.{c} FROM tab AS t WHERE t.g = 1) AS q"
-    " ON p.{c} = q.{c}",
-    "SELECT p.{c} FROM tab AS p FULL JOIN (SELECT t.{c}, t.g FROM tab AS t WHERE t.g = 1) AS q"
-    " ON p.{c} = q.{c} AND p.g = q.g",
+    (
+        "SELECT p.m, q.{c} FROM tab AS p LEFT JOIN (SELECT DISTINCT t.{c} FROM tab AS t WHERE t.g = 1) AS q"
+        " ON p.{c} = q.{c}"
+    ),
+    (
+        "SELECT p.{c} FROM tab AS p FULL JOIN (SELECT t.{c}, t.g FROM tab AS t WHERE t.g = 1) AS q"
+        " ON p.{c} = q.{c} AND p.g = q.g"
+    ),
     "SELECT tab.m, tab.{c} FROM tab WHERE tab.{c} IN (SELECT q.{c} FROM tab AS q WHERE q.g = 1)",
     "SELECT tab.{c}, rank() OVER (ORDER BY tab.{c}) AS v FROM tab",
     "SELECT tab.{c}, dense_rank() OVER (PARTITION BY tab.{c} ORDER BY tab.g) AS v FROM tab",
@@ -91,8 +97,10 @@ CONSTRUCTS = [
     "SELECT COUNT(DISTINCT tab.{c}) AS n FROM tab",
     "SELECT struct(tab.{c}, tab.g) AS v FROM tab GROUP BY struct(tab.{c}, tab.g)",
     "SELECT make_array(tab.{c}) AS v FROM tab GROUP BY make_array(tab.{c})",
-    "SELECT lower(CAST(tab.{c} AS VARCHAR)) AS v, MIN(tab.{c}) AS a, MAX(tab.{c}) AS z FROM tab"
-    " GROUP BY lower(CAST(tab.{c} AS VARCHAR))",
+    (
+        "SELECT lower(CAST(tab.{c} AS VARCHAR)) AS v, MIN(tab.{c}) AS a, MAX(tab.{c}) AS z FROM tab"
+        " GROUP BY lower(CAST(tab.{c} AS VARCHAR))"
+    ),
 ]
 
 
@@ -193,8 +201,8 @@ def differing(folder: Path, chance: random.Random, compiled: list[tuple[str, Com
 
 
 def test_no_order_of_rows_shows_where_none_should(tmp_path: Path) -> None:
-    chance = random.Random(55)  # noqa: S311 — reproducible, not secret
-    some = chance.sample(queries(), 150) + ["SELECT tab.g, MAX(tab.f) AS v FROM tab GROUP BY tab.g"]
+    chance = random.Random(55)
+    some = [*chance.sample(queries(), 150), "SELECT tab.g, MAX(tab.f) AS v FROM tab GROUP BY tab.g"]
     compiled = [(sql, one) for sql in some if (one := independent(sql)) is not None]
     assert len(compiled) > 40
     for number in range(2):
@@ -205,7 +213,7 @@ def test_no_order_of_rows_shows_where_none_should(tmp_path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(8))
 def test_no_order_of_rows_shows_in_any_function(tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 — reproducible, not secret
+    chance = random.Random(seed)
     compiled = [(sql, one) for sql in queries() if (one := independent(sql)) is not None]
     print(f"{len(compiled)} of {len(queries())} queries are held to depend on no order of rows")  # noqa: T201
     assert len(compiled) > 400

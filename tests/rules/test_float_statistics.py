@@ -67,7 +67,7 @@ def without_statistics(tables: dict[str, pa.Table], sql: str) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_reads_a_source_as_if_it_had_no_statistics(tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 — reproducible, not secret
+    chance = random.Random(seed)
     tables = {"t": random_table(chance), "u": random_table(chance)}
     inputs = []
     for name, table in tables.items():
