@@ -42,6 +42,13 @@ RULES = {
     " FROM (SELECT DISTINCT a.k FROM a) AS p",
 }
 
+SORTED = {
+    "as_it_is": "SELECT a.k % 5 AS k, a.x FROM a UNION ALL SELECT b.k, b.x FROM b",
+    "maps": "SELECT map(make_array('k'), make_array(a.n)) AS m FROM a UNION ALL"
+    " SELECT map(make_array('k'), make_array(b.n)) FROM b",
+}
+"""What no order shows in: these products are put in order."""
+
 
 def project_at(folder: Path) -> SampleProject:
     project = SampleProject(folder, sources=["a", "b"])
@@ -56,7 +63,7 @@ def project_at(folder: Path) -> SampleProject:
                 "n": np.arange(rows) + place * rows,
             },
         )
-    for name, sql in RULES.items():
+    for name, sql in {**RULES, **SORTED}.items():
         project.sql(name, sql)
     return project
 
