@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from compiler.passes.facts import Facts
-from compiler.readset import read_sets
+from compiler.readset import input_columns
 from compiler.workarounds.extremes import float_extremes
 from compiler.workarounds.unions import shows_union_order
 from compiler.workarounds.zeros import zero_comparisons
@@ -28,9 +28,7 @@ def reads_floats(tree: exp.Query, facts: Facts) -> bool:
         for column in schema.columns
         if column.type.startswith("float")
     }
-    if not floats:
-        return False
-    return any((name, column) in floats for name, columns in read_sets(tree).items() for column in columns)
+    return bool(floats) and any(read in floats for _, read in input_columns(facts.names(tree)))
 
 
 def takes_any_rows(tree: exp.Query, facts: Facts) -> bool:

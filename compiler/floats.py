@@ -29,6 +29,9 @@ _PASSING = frozenset({
 })  # fmt: skip
 """Functions whose value is a float only if an argument is."""
 
+_OF_FLOATS = frozenset({"abs", "cbrt", "ceil", "floor", "round", "signum", "sqrt", "sum", "trunc"})
+"""Functions that yield a float of a float."""
+
 _OTHER_FUNCTIONS = frozenset({
     "array_agg", "arrow_typeof", "ascii", "bit_and", "bit_length", "bit_or", "bit_xor", "bool_and", "bool_or", "btrim",
     "cardinality", "char_length", "character_length", "chr", "concat", "concat_ws", "contains", "count",
@@ -87,7 +90,12 @@ class Floats(Types):
         if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
             sides = (node.this, node.expression)
             return any(map(self.is_float, sides)) and all(map(self.is_number, sides))
-        return False
+        if isinstance(node, exp.Avg):
+            return self.is_float(node.this) or self.is_integer(node.this)
+        if isinstance(node, exp.Coalesce):
+            values = (node.this, *node.expressions)
+            return any(map(self.is_float, values)) and all(map(self.is_number, values))
+        return function_name(node) in _OF_FLOATS and self.is_float(_first(node))
 
     def is_number(self, node: exp.Expr) -> bool:
         """Whether an expression certainly is a number or NULL."""
@@ -169,3 +177,10 @@ class Floats(Types):
             if place >= len(select.selects) or self.may_be(select.selects[place]):
                 return True
         return False
+
+
+def _first(call: exp.Expr) -> exp.Expr:
+    """Return the first argument of a call, whichever way its node holds it."""
+    found = call.this if isinstance(call.this, exp.Expr) else next(iter(call.expressions), exp.Null())
+    assert isinstance(found, exp.Expr)
+    return found

@@ -14,7 +14,7 @@ _OUTER = ("with_", "order", "limit", "offset", "fetch")
 
 
 def read_unions_in_order(query: exp.Query, facts: Facts) -> exp.Query:
-    """A UNION ALL b → the rows of a, then those of b, by the number of the branch and of the row in it.
+    """`a UNION ALL b` → the rows of a, then those of b, by the number of the branch and of the row in it.
 
         SELECT k FROM (SELECT k, ROW_NUMBER() OVER (ORDER BY branch, row) AS place
                        FROM (SELECT k, 0 AS branch, ROW_NUMBER() OVER () AS row FROM a UNION ALL …)) WHERE place > 0

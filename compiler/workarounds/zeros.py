@@ -13,7 +13,7 @@ from compiler.tree import nodes
 
 
 def equate_zeros(query: exp.Query, facts: Facts) -> exp.Query:
-    """X IN (0.0, y), CASE x WHEN y, PARTITION BY x → the same of x + 0.0 and y + 0.0, in place, where x is a float.
+    """`x IN (0.0, y)`, `CASE x WHEN y`, `PARTITION BY x` → the same of x + 0.0 and y + 0.0, in place, if x is a float.
 
         x = 0.0 OR x = 1.0 …  → x + 0.0 = 0.0 OR …, as the engine makes an IN of it
         NULLIF(x, y)          → CASE WHEN x = y THEN NULL ELSE x END
@@ -28,7 +28,7 @@ def equate_zeros(query: exp.Query, facts: Facts) -> exp.Query:
             equal = exp.EQ(this=_operand(value.copy()), expression=_operand(other))
             node.replace(exp.Case(ifs=[exp.If(this=equal, true=exp.Null())], default=value))
             continue
-        for value in _compared(node):
+        for value in list(_compared(node)):
             if not _is_plain(value):
                 _normalise(value, floats)
     return query
@@ -48,10 +48,10 @@ def _concerns(node: exp.Expr, floats: Floats) -> bool:
     values = list(_compared(node))
     if isinstance(node, exp.Window):
         return any(floats.is_float(value) for value in values)
-    if not any(floats.is_float(value) for value in values) or not all(floats.is_number(value) for value in values):
+    # Neither a decimal nor a literal without a sign is ever -0.0.
+    signed = any(floats.is_float(value) and not isinstance(value, exp.Literal) for value in values)
+    if not signed or not all(floats.is_number(value) for value in values):
         return False
-    if isinstance(node, exp.EQ | exp.NEQ):  # of two columns they are equal
-        return any(_is_constant(value) and not _is_plain(value) for value in values)
     return sum(not _is_plain(value) for value in values) > 1
 
 
@@ -61,8 +61,10 @@ def _compared(node: exp.Expr) -> Iterator[exp.Expr]:
         if node.expressions and node.args.get("query") is None:
             yield node.this
             yield from node.expressions
-    elif isinstance(node, exp.EQ | exp.NEQ):
-        yield from (node.this, node.expression)
+    elif isinstance(node, exp.EQ | exp.NEQ):  # of two columns, the engine compares them as it should
+        sides = (node.this, node.expression)
+        if any(_is_constant(side) and not _is_plain(side) for side in sides):
+            yield from sides
     elif isinstance(node, exp.Case):
         if node.this is not None:
             yield node.this
@@ -74,11 +76,11 @@ def _compared(node: exp.Expr) -> Iterator[exp.Expr]:
 
 
 def _is_plain(value: exp.Expr) -> bool:
-    """Whether a value is a number that certainly is no zero, or NULL."""
+    """Whether a value certainly is no zero: a number, a text or NULL."""
     inner = value.this if isinstance(value, exp.Neg) else value
     if isinstance(inner, exp.Null):
         return True
-    return isinstance(inner, exp.Literal) and not inner.is_string and float(inner.name) != 0
+    return isinstance(inner, exp.Literal) and (inner.is_string or float(inner.name) != 0)
 
 
 def _is_constant(value: exp.Expr) -> bool:
