@@ -86,7 +86,7 @@ def test_the_order_of_rows_shows_in_no_extreme(tmp_path: Path) -> None:
         assert project.executed(again) == {"base"}  # the readers stay clean, which is right only if order is nothing
     shutil.rmtree(project.root / ".rules")
     clean = project.build()
-    assert project.executed(clean) == {"base", *RULES}
+    assert set(project.statuses(clean).values()) <= {"executed", "restored"}  # two rules mean the same
     same = {p["name"]: p["artifact"] for p in clean["products"] if p["name"] in RULES}
     for name in RULES:  # groups may come in another order: then the tables are compared as bags
         before = artifacts[name] == same[name]
