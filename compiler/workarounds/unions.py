@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from compiler.functions import WindowFunction
+from compiler.floats import Floats
+from compiler.functions import WindowFunction, function_name, functions, is_float_sensitive
 from compiler.passes.facts import Facts
-from compiler.traits import depends_on_row_order
+from compiler.traits import shows_row_order
 from compiler.tree import nodes
 
 _OUTER = ("with_", "order", "limit", "offset", "fetch")
@@ -26,7 +27,9 @@ def read_unions_in_order(query: exp.Query, facts: Facts) -> exp.Query:
     """
     if not shows_union_order(query, facts):
         return query
-    if not depends_on_row_order(query, facts.types(query)) and _sorts_by_all_outputs(query, facts):
+    if query.args.get("order") is not None and not _values_show_order(query, facts) and _all_sort(query, facts):
+        for place in range(1, len(query.named_selects) + 1):
+            query.args["order"].append("expressions", exp.Ordered(this=exp.Literal.number(place), nulls_first=False))
         return query
     references = [(id(reference.column), id(reference.item)) for reference in facts.names(query).references]
     recursive = {
@@ -52,34 +55,27 @@ def shows_union_order(query: exp.Query, facts: Facts) -> bool:
     """Whether the order in which the engine takes the branches of a UNION can show in values, or is the product's."""
     if not facts.has(query, exp.Union):
         return False
-    return query.args.get("order") is not None or depends_on_row_order(query, facts.types(query))
+    return query.args.get("order") is not None or _values_show_order(query, facts)
 
 
-def _sorts_by_all_outputs(query: exp.Query, facts: Facts) -> bool:
-    """Add every output to ORDER BY, in place, unless one may be of a type that is not sorted."""
-    types = facts.types(query)
-    selects = [leaf.unnest() for leaf in branches(query)]
-    items = [item for select in selects if isinstance(select, exp.Select) for item in select.selects]
-    kinds = [types.of(item) for item in items]
-    if len(items) != len(selects) * len(query.named_selects) or any(kind is None or "map" in kind for kind in kinds):
+def _values_show_order(query: exp.Query, facts: Facts) -> bool:
+    """Whether the order of rows can show otherwise than by ORDER BY, and what LIMIT takes by it, at the end."""
+    last = [query.args.get(part) for part in ("limit", "offset", "fetch")] if query.args.get("order") else []
+    if any(shows_row_order(node) and not any(node is part for part in last) for node in nodes(query)):
+        return True
+    calls = [call for call in facts.nodes(query, exp.Func) if is_float_sensitive(function_name(call) or "")]
+    if not calls:
         return False
-    for place in range(1, len(query.named_selects) + 1):
-        query.args["order"].append("expressions", exp.Ordered(this=exp.Literal.number(place), nulls_first=False))
-    return True
+    floats = Floats(facts.names(query), facts.schemas)
+    return any(not isinstance(call, exp.Sum | exp.Avg) or floats.may_be(call) for call in calls)
 
 
-def branches(query: exp.Query) -> list[exp.Query]:
-    """Return the branches of a chain of set operations, from left to right: the query itself if it is none."""
-    found: list[exp.Query] = []
-    pending: list[exp.Expr] = [query]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, exp.SetOperation):
-            pending += [node.expression, node.this]
-        else:
-            assert isinstance(node, exp.Query)
-            found.append(node)
-    return found
+def _all_sort(query: exp.Query, facts: Facts) -> bool:
+    """Whether every output certainly is of a type that can be sorted: whether there is no map anywhere."""
+    if any("map<" in column.type for schema in facts.schemas.values() for column in schema.columns):
+        return False
+    called = {function_name(call) for call in facts.nodes(query, exp.Func)} - {None}
+    return all(name in functions() and "map" not in name for name in called if name is not None)
 
 
 def _is_numbered_with_another(union: exp.Union) -> bool:
