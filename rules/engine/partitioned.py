@@ -29,8 +29,12 @@ def register_partitioned(
     schema: pa.Schema,
     constants: Mapping[str, pa.Array],
     scratch: Path,
+    read: Callable[[str], str],
 ) -> None:
-    """Register files as the input `name` with the columns of `schema`, those in `constants` with one value a file."""
+    """Register files as the input `name` with the columns of `schema`, those in `constants` with one value a file.
+
+    read: how a column of the files is selected.
+    """
     shown = [column for column in constants if column in schema.names]
     numbers = {column: constants[column].dictionary_encode() for column in shown}
     number = "number"  # of a file, or with a digit of a value among those of a column
@@ -56,7 +60,7 @@ def register_partitioned(
     for field in schema:
         quoted = _quoted(field.name)
         if field.name not in shown:
-            items.append(quoted)
+            items.append(read(field.name))
             continue
         function = f"partition_{name}_{shown.index(field.name)}".lower()
         session.register_udf(

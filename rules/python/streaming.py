@@ -29,7 +29,7 @@ from rules.python.faults import Misuse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rules.engine.execute import EngineInput
+    from rules.engine.scanning import EngineInput
 
 CALL = "python_rule"
 """What the code of such a rule is called in its query."""

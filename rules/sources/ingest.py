@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cache.digests import TableDigester, hash_json
+from rules.engine.encodings import statistics
 from rules.sources import text
 from rules.sources.contract import IngestError, checked, difference, first_line, require_declared, storable
 from rules.sources.text_file import TextFile
@@ -52,7 +53,7 @@ def to_parquet(
     described = checked(schema)
     digester = TableDigester(schema)
     try:
-        with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(target, schema, compression="zstd", write_statistics=statistics(schema)) as writer:
             for file in files:
                 batches = _arrow_batches(file.path, file.number) if arrow else text.batches(kind, file, source, found)
                 for batch in batches:
