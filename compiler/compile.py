@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError
 
-from compiler import functions
+from compiler import functions, timestamps
 from compiler.calls import require_known_functions, volatile_error
 from compiler.canonical import canonical
 from compiler.corrections import corrections
@@ -36,6 +36,7 @@ from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
 from compiler.schema import Schema, SchemaPlanner
+from compiler.set_types import require_like_types
 from compiler.shape import Shape, shape
 from compiler.traits import Traits, traits, volatile_calls
 from compiler.types import Types
@@ -203,6 +204,7 @@ class Compiler:
         bound = bind_variables(query, literals)
         assert isinstance(bound, exp.Query)
         bound = with_own_calls(bound, self.own)
+        timestamps.widen_literals(bound)
         require_known_functions(bound)
         return bound
 
@@ -218,6 +220,7 @@ class Compiler:
         if volatile and not options.volatile:
             raise volatile_error(bound)
         executed = pruned(qualified(bound, self.schemas))
+        require_like_types(executed, Facts(self.schemas.known))
         scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
         lineage = column_edges(executed)
         tree, inputs = canonical(executed, self.schemas.known, volatile=volatile)
@@ -298,7 +301,8 @@ class Compiler:
         try:
             schema = self.planner.plan_schema(sql, shown, key)
         except SqlError as error:
-            raise explained(error, executed) from error
+            beyond = timestamps.overflow(error.message, executed, self.schemas.known, executed)
+            raise beyond or explained(error, executed) from error
         if list(schema.names) != executed.named_selects:
             columns = ", ".join(schema.names)
             message = f"the query yields other columns than it names: {columns}"

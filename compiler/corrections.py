@@ -12,14 +12,56 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from compiler.passes.facts import Facts
+from compiler.readset import input_columns
+from compiler.timestamps import had_session_zone, may_have_binned_to_null
 from compiler.workarounds.distinct_counts import may_have_counted_null
+from compiler.workarounds.extremes import float_extremes
+from compiler.workarounds.join_conditions import may_have_joined_null_safe, may_have_met_swapped
+from compiler.workarounds.join_names import may_have_confused_names
+from compiler.workarounds.multisets import ignored_copies
+from compiler.workarounds.simplified import may_have_been_simplified, may_have_merged_lists
 from compiler.workarounds.totals import may_have_passed_totals
+from compiler.workarounds.unions import shows_union_order
+from compiler.workarounds.zeros import zero_comparisons
 
 Correction = Callable[[exp.Query, Facts], bool]
 
+
+def reads_floats(tree: exp.Query, facts: Facts) -> bool:
+    """Whether a query reads a column of floats of an input, whose statistics the engine once believed."""
+    floats = {
+        (name, column.name)
+        for name, schema in facts.schemas.items()
+        for column in schema.columns
+        if column.type.startswith("float")
+    }
+    return bool(floats) and any(read in floats for _, read in input_columns(facts.names(tree)))
+
+
+def takes_any_rows(tree: exp.Query, facts: Facts) -> bool:
+    """Whether a LIMIT without ORDER BY takes rows, which of an input of several files once were those of any file."""
+    return any(
+        limit.parent is not None and limit.parent.args.get("order") is None
+        for limit in facts.nodes(tree, exp.Limit, exp.Offset, exp.Fetch)
+    )
+
+
 CORRECTIONS: Mapping[str, Correction] = {
+    "bitwise-operators": may_have_been_simplified,
+    "constants-first": may_have_met_swapped,
+    "copies": ignored_copies,
+    "date-bin": may_have_binned_to_null,
     "distinct-counts-of-null": may_have_counted_null,
     "filters-above-totals": may_have_passed_totals,
+    "float-extremes": lambda tree, facts: bool(float_extremes(tree, facts)),
+    "float-statistics": reads_floats,
+    "float-zeros": lambda tree, facts: bool(zero_comparisons(tree, facts)),
+    "joins-by-name": may_have_confused_names,
+    "limit-order": takes_any_rows,
+    "null-safe-joins": may_have_joined_null_safe,
+    "several-lists": may_have_merged_lists,
+    "to-timestamp": had_session_zone,
+    "union-order": shows_union_order,
 }
 """Names of faults that have been mended, and whether a rule with a canonical tree could have met them."""
 

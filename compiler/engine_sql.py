@@ -12,18 +12,36 @@ from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.schema import Schema
+from compiler.timestamps import stay_in_range
 from compiler.workarounds.distinct_counts import count_values_that_are_not_null
+from compiler.workarounds.extremes import order_float_extremes
+from compiler.workarounds.join_conditions import key_null_safe_joins, put_columns_first
+from compiler.workarounds.join_names import set_apart_joined_names
 from compiler.workarounds.joins import mirror_right_joins
+from compiler.workarounds.multisets import count_copies
 from compiler.workarounds.set_operations import name_branches_alike
+from compiler.workarounds.simplified import hide_bitwise_operands, keep_lists_apart
 from compiler.workarounds.totals import keep_filters_above_totals
+from compiler.workarounds.unions import read_unions_in_order
+from compiler.workarounds.zeros import equate_zeros
 
 Workaround = Callable[[exp.Query, Facts], exp.Query]
 
 WORKAROUNDS: tuple[Workaround, ...] = (
+    stay_in_range,
+    count_copies,
     name_branches_alike,
+    put_columns_first,
+    key_null_safe_joins,
     mirror_right_joins,
-    keep_filters_above_totals,
+    hide_bitwise_operands,
+    keep_lists_apart,
+    order_float_extremes,
+    equate_zeros,
+    read_unions_in_order,
     count_values_that_are_not_null,
+    set_apart_joined_names,  # puts a query around tables, which those before it look at
+    keep_filters_above_totals,  # puts limits, which show no order of rows, though others would think so
 )
 
 

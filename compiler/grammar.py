@@ -213,6 +213,19 @@ class Grammar(OperatorParser):
                 return self._parse_column_ops(called)
         return super()._parse_type(parse_interval, fallback_to_identifier)
 
+    def _parse_column_reference(self) -> exp.Expr | None:
+        """Parse a name, which VALUES is unless a row follows."""
+        following = [token.text.upper() for token in self._tokens[self._index : self._index + 3]]
+        if self._curr.token_type == TokenType.VALUES and following == ["VALUES", "ROW", "("]:
+            return None
+        return super()._parse_column_reference()
+
+    def _parse_value(self, values: bool = True) -> exp.Tuple | None:  # noqa: FBT001, FBT002 — SQLGlot's signature
+        """Parse a row of VALUES: (1, 2), which may be written ROW(1, 2)."""
+        if self._curr.text.upper() == "ROW" and self._next.token_type == TokenType.L_PAREN:
+            self._advance()
+        return super()._parse_value(values)
+
     def _parse_window(self, this: exp.Expr | None, alias: bool = False) -> exp.Expr | None:  # noqa: FBT001, FBT002 — SQLGlot's signature
         """As SQLGlot, which would move a nested function's IGNORE NULLS to this one."""
         if isinstance(this, exp.AggFunc):

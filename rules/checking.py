@@ -36,7 +36,10 @@ from rules.store import Store
 from rules.wiring import cycle_error, make_resolver
 
 Record = dict[str, Any]
-"""What is found in one file, as JSON holds it: `found` (see `Finding.to_record`) and `marks` (suppressions)."""
+"""What is found in one file, as JSON holds it: `found` (see `Finding.to_record`) and `marks` (suppressions).
+
+That of rules.toml also has `inferred`: see `Sources.inferred`.
+"""
 
 
 @dataclass
@@ -82,6 +85,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
             if check.draft.is_authored:
                 _check_query(work, rules[name], check, resolve, names, rules)
     _add(work, FILE, _configuration(project, rules.values(), dag, complete=not misnamed and not wrong))
+    work.records[FILE]["inferred"] = sources.inferred()
     store.index.remember("parsed", work.fresh)
     files.save()
     for name in dag.order:

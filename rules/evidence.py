@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from rules.engine.execute import EngineInput
+from rules.engine.scanning import EngineInput
 from rules.profiles import Profile
 
 

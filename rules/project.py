@@ -40,7 +40,10 @@ class ProjectTable(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Source(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """[sources.NAME]: where a table comes from. `columns` types text formats and is a contract for the others."""
+    """[sources.NAME]: where a table comes from. `columns` types text formats and is a contract for the others.
+
+    partitions: whether folders that are called key=value are columns.
+    """
 
     path: str
     format: Format | None = None
@@ -48,6 +51,7 @@ class Source(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     delimiter: str = ","
     header: bool = True
     nulls: tuple[str, ...] = ("",)
+    partitions: bool = True
 
 
 class ProfileTable(msgspec.Struct, forbid_unknown_fields=True):

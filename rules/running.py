@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cache.records import Artifact
+from compiler.timestamps import explained_overflow
 from rules import evidence
-from rules.engine.execute import EngineInput, Executed, execute
+from rules.engine.execute import Executed, execute
 from rules.engine.own import EngineFunction
+from rules.engine.scanning import EngineInput
 from rules.engine.session import EngineError
 from rules.errors import FAILED, UserError, Where
 from rules.memos import CompiledRule, load_body
+from rules.project import read_text
 from rules.wiring import make_resolver
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from rules.load import Rule
     from rules.profiles import Profile
     from rules.python.files import DeclaredFunction, PythonFiles
     from rules.sources.contents import Sources
@@ -36,6 +40,7 @@ class Runner:
     build: str
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
+    root: Path
 
     def run(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str], target: Path) -> Executed:
         """Execute a rule and write its table to `target`.
@@ -43,10 +48,11 @@ class Runner:
         artifacts: of the products it reads. Raises `UserError`, with the SQL kept as evidence, when the engine fails or
         a source has changed since it was digested.
         """
-        name, sql = rule.node.name, load_body(self.store.index, rule.memo).sql
+        name, body = rule.node.name, load_body(self.store.index, rule.memo)
+        sql = body.sql
         outside = [entry for entry in rule.scans if entry not in self.compiled]
         inputs = [
-            EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns)
+            EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns, sources.constants(entry))
             if entry in outside
             else EngineInput(entry, (self.store.objects.path(artifacts[entry]),), self.compiled[entry].schema, columns)
             for entry, columns in rule.scans.items()
@@ -74,9 +80,23 @@ class Runner:
             if faults:
                 faults[0].facts.setdefault("executed SQL", kept)
                 raise faults[0] from error
-            where, facts = Where(rule.rule.path, rule.rule.line), {"executed SQL": kept}
-            raise UserError(str(error), code="execution", where=where, facts=facts, exit_code=FAILED) from error
+            told = self._told(str(error), rule.rule, body.meaning, inputs)
+            told.facts["executed SQL"] = kept
+            raise told from error
         return executed
+
+    def _told(self, message: str, rule: Rule, meaning: str, inputs: Sequence[EngineInput]) -> UserError:
+        """Return what the engine said when it failed, as precisely as can be told where in the rule."""
+        where = Where(rule.path, rule.line)
+        if rule.streams is None:
+            schemas = {entry.name: entry.schema for entry in inputs}
+            authored = rule.sql is None and not rule.in_python
+            text = read_text(self.root / rule.path, rule.path) if authored else None
+            found = explained_overflow(message, meaning, schemas, text)
+            if found is not None:
+                where = Where(rule.path, found.line, found.column) if authored else where
+                return UserError(found.message, code="execution", where=where, hint=found.hint, exit_code=FAILED)
+        return UserError(message, code="execution", where=where, exit_code=FAILED)
 
     @staticmethod
     def called(rule: CompiledRule) -> list[str]:

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rules.engine.execute import EngineInput, execute
+from rules.engine.execute import execute
 from rules.engine.planner import EnginePlanner
+from rules.engine.scanning import EngineInput
 from rules.engine.types import to_schema
 from rules.profiles import Profile
 

@@ -17,7 +17,7 @@ from compiler.lexical import resolve_names
 from compiler.lint.codes import OF_ERRORS
 from compiler.lint.columns import bare_columns, qualified_columns, repeated_names
 from compiler.lint.findings import Found, Lines
-from compiler.lint.joins import implicit_cross_joins, misread_joins
+from compiler.lint.joins import implicit_cross_joins
 from compiler.lint.ordering import order_dependence
 from compiler.lint.stars import stars, unnamed_columns
 from compiler.lint.subject import Check, Subject
@@ -41,7 +41,6 @@ CHECKS: tuple[Check, ...] = (
     order_dependence,
     not_in_nullable,
     implicit_cross_joins,
-    misread_joins,
     misread_operators,
     unused_ctes,
     typed,

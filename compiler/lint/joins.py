@@ -1,4 +1,4 @@
-"""R010 and R018: tables that no condition joins, and joins that the engine gets wrong."""
+"""R010: tables that no condition joins."""
 
 from __future__ import annotations
 
@@ -26,17 +26,6 @@ def implicit_cross_joins(subject: Subject) -> list[Found]:
                 hint = "join it ON a condition, or write CROSS JOIN if every pair is meant"
                 message = f"no condition joins {shown(join.this)} to the other tables"
                 found.append(subject.found("R010", join.this, message, hint))
-    return found
-
-
-def misread_joins(subject: Subject) -> list[Found]:
-    """FROM a JOIN b ON … RIGHT JOIN c ON … → R018: the engine can lose rows of it."""
-    found: list[Found] = []
-    for select in subject.every(exp.Select):
-        for join in (select.args.get("joins") or [])[1:]:
-            if join.side == "RIGHT":
-                message = "the engine can lose rows of a RIGHT JOIN that is not a query's first join"
-                found.append(subject.found("R018", join.this, message, "write it as a LEFT JOIN"))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from compiler.functions import ScalarFunction
 from compiler.schema import Schema
 from compiler.tree import has
 
@@ -19,13 +20,14 @@ def has_open_order(query: exp.Query) -> bool:
 
 def in_canonical_order(query: exp.Query, key: tuple[str, ...], schema: Schema) -> exp.Query:
     """Order the product by its key, then by every other column, so that even a key with duplicates leaves one order."""
-    columns = [exp.column(column.name, table="product", quoted=True) for column in schema.columns]
-    sortable = [column.name for column in schema.columns if not column.type.startswith("map<")]
-    order = [*key, *(name for name in sortable if name not in key)]
-    wrapped = exp.select(*columns).from_(query.copy().subquery("product"))
-    return wrapped.order_by(
-        *(
-            exp.Ordered(this=exp.column(name, table="product", quoted=True), desc=False, nulls_first=False)
-            for name in order
-        )
-    )
+    columns = {column.name: exp.column(column.name, table="product", quoted=True) for column in schema.columns}
+    # Maps cannot be compared, but their entries can.
+    values = {
+        column.name: ScalarFunction(this="map_entries", expressions=[columns[column.name].copy()])
+        if column.type.startswith("map<")
+        else columns[column.name].copy()
+        for column in schema.columns
+    }
+    order = [*key, *(name for name in columns if name not in key)]
+    wrapped = exp.select(*columns.values()).from_(query.copy().subquery("product"))
+    return wrapped.order_by(*(exp.Ordered(this=values[name], desc=False, nulls_first=False) for name in order))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
+from compiler.encode import encode
 from compiler.lexical import Names
 from compiler.passes.facts import Facts
 from compiler.tree import children, find_all
@@ -24,8 +25,8 @@ def keep_filters_above_totals(query: exp.Query, facts: Facts) -> exp.Query:
     SELECT m.n FROM (SELECT COUNT(*) AS n FROM t) AS m WHERE (SELECT COUNT(*) FROM u) > 5
     → SELECT m.n FROM (SELECT COUNT(*) AS n FROM t LIMIT 9223372036854775807) AS m WHERE (SELECT COUNT(*) FROM u) > 5
 
-    SELECT COUNT(*) AS n FROM t HAVING $yes
-    → SELECT COUNT(*) AS n FROM t HAVING CASE WHEN COUNT(*) >= 0 THEN $yes END
+    SELECT COUNT(*) AS n FROM t HAVING (SELECT COUNT(*) FROM u) > 5
+    → SELECT COUNT(*) AS n FROM t HAVING CASE WHEN COUNT(*) >= 0 THEN COALESCE((SELECT …) > 5, FALSE) END
     """
     totals = [select for select in facts.nodes(query, exp.Select) if is_total(select)]
     outside = _with_outside_columns(query, facts) if totals else set()
@@ -48,6 +49,8 @@ def may_have_passed_totals(tree: exp.Query, facts: Facts) -> bool:
     totals = [select for select in facts.nodes(tree, exp.Select) if is_total(select)]
     if not totals or (totals == [tree] and tree.args.get("having") is None):
         return False
+    if any(may_be_null_everywhere(node.this) for node in facts.nodes(tree, exp.Having)):
+        return True
     constants = _Constants(facts.names(tree))
     filters = [node.this for node in facts.nodes(tree, exp.Where, exp.Having)]
     filters += [join.args["on"] for join in facts.nodes(tree, exp.Join) if join.args.get("on") is not None]
@@ -101,18 +104,31 @@ def _terms(condition: exp.Expr) -> list[exp.Expr]:
 
 
 def _guard_having(select: exp.Select) -> None:
-    """Make each condition of HAVING that has no aggregate depend on one. A constant alone the engine reads rightly."""
+    """Make each condition of HAVING depend on an aggregate, if the engine could find that it reads no column.
+
+    Of NOT k = k it makes k IS NULL AND NULL. A constant alone it reads rightly, unless that is NULL.
+    """
     having = select.args.get("having")
     terms = _terms(having.this) if having is not None else []
     for term in terms:
         nodes = list(_within(term))
-        if any(isinstance(node, exp.AggFunc | exp.Column | exp.Exists) or _is_in_query(node) for node in nodes):
+        if any(isinstance(node, exp.Exists) or _is_in_query(node) for node in nodes):
             continue
-        if len(terms) > 1 or any(isinstance(node, exp.Func | exp.Query) for node in nodes):
+        constant = not any(isinstance(node, exp.AggFunc | exp.Column) for node in nodes)
+        computed = len(terms) > 1 or any(isinstance(node, exp.Func | exp.Query) for node in nodes)
+        if (constant and computed) or may_be_null_everywhere(term):
             counted = exp.GTE(this=exp.Count(this=exp.Star(), big_int=True), expression=exp.Literal.number(0))
             branch = exp.If(this=counted)
             term.replace(exp.Case(ifs=[branch]))
-            branch.set("true", term)
+            branch.set("true", exp.Coalesce(this=term, expressions=[exp.false()]))
+
+
+def may_be_null_everywhere(condition: exp.Expr) -> bool:
+    """Whether a part of a condition may be NULL in all rows: where NULL is written, or a thing compared with itself."""
+    compared = find_all(condition, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+    return any(not isinstance(null.parent, exp.Is) for null in find_all(condition, exp.Null)) or any(
+        encode(node.this) == encode(node.expression) for node in compared
+    )
 
 
 def _is_in_query(node: exp.Expr) -> bool:

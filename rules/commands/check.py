@@ -17,6 +17,7 @@ from rules.report.findings import (
     check_document,
     concise_lines,
     github_lines,
+    inferred_line,
     statistics_lines,
     summary_line,
     text_lines,
@@ -71,6 +72,12 @@ class _Looked:
             return read_text(self.root / path, path)
         except UserError:
             return ""
+
+    @property
+    def inferred(self) -> list[dict[str, Any]]:
+        """Return the types that text sources were found to have, if rules.toml was asked for."""
+        found: list[dict[str, Any]] = self.records.get(FILE, {}).get("inferred", []) if self.wanted(FILE) else []
+        return found
 
     @property
     def checked(self) -> int:
@@ -202,8 +209,10 @@ def _print(
     looked: _Looked, findings: list[Finding], options: argparse.Namespace, output: Output, more: dict[str, Any]
 ) -> None:
     if output.as_json:
-        output.document(check_document(findings, checked=looked.checked, **more))
+        output.document(check_document(findings, checked=looked.checked, inferred=looked.inferred, **more))
         return
+    for line in map(inferred_line, looked.inferred):
+        output.message(line)
     if options.format == "sarif":
         from rules.report.sarif import sarif
 

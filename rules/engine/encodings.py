@@ -1,4 +1,6 @@
-"""How a product's columns are encoded in its file: integers as differences, or as a dictionary where few values repeat.
+"""How a product's columns are encoded in its file, and which of them have statistics there.
+
+Integers are stored as differences, or as a dictionary where few values repeat.
 
 Parquet's writers try a dictionary first and fall back to plain values, which is right for strings. Integers, dates and
 times that hardly repeat take half as long to write and to read as differences, and up to a third less space; of few
@@ -62,11 +64,29 @@ def _whole(column: pa.Array) -> npt.NDArray[np.int64]:
     return column.view(view).to_numpy().astype(np.int64)  # type: ignore[no-any-return]
 
 
+def statistics(schema: pa.Schema) -> bool | list[str]:
+    """Return the option `write_statistics` of `pyarrow.parquet.ParquetWriter`: for all columns but floats.
+
+    The least and greatest value leave NaN out, and every reader that skips row groups by them loses rows.
+    """
+    leaves = _columns(schema)
+    whole = [leaf.path for leaf in leaves if not _is_floating(leaf)]
+    return len(whole) == len(leaves) or whole
+
+
+def _is_floating(leaf: pq.ColumnSchema) -> bool:
+    return leaf.physical_type in {"FLOAT", "DOUBLE"} or leaf.logical_type.type == "FLOAT16"
+
+
 def _leaves(schema: pa.Schema) -> list[str]:
     """Return the paths by which Parquet knows the columns, those within lists and structs too."""
     if not any(pa.types.is_nested(field.type) for field in schema):
         return list(schema.names)
+    return [leaf.path for leaf in _columns(schema)]
+
+
+def _columns(schema: pa.Schema) -> list[pq.ColumnSchema]:
     sink = pa.BufferOutputStream()
     pq.write_metadata(schema, sink)
     columns = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
-    return [columns.column(number).path for number in range(len(columns))]
+    return [columns.column(number) for number in range(len(columns))]

@@ -6,7 +6,6 @@ anything its action key does not cover.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,28 +13,18 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datafusion import DataFrame, SessionContext
+from datafusion import DataFrame
 
 from cache.bags import bag_digest
 from cache.digests import TableDigest
 from compiler.schema import Schema
 from rules.engine.own import EngineFunction, register
-from rules.engine.session import EngineError, clean_message, make_session, qualified_name
-from rules.engine.types import to_arrow
+from rules.engine.scanning import EngineInput, register_inputs, takes_first_files
+from rules.engine.session import EngineError, clean_message, ignore_statistics, make_session
 from rules.engine.writing import ProductWriter
 from rules.profiles import Profile
 
 _READ_ROWS = 1 << 16
-
-
-@dataclass(frozen=True)
-class EngineInput:
-    """An input as the engine is shown it: its Parquet files in row order, and the only columns that exist for it."""
-
-    name: str
-    files: tuple[Path, ...]
-    schema: Schema
-    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -85,11 +74,14 @@ def open_frame(
     functions: Iterable[EngineFunction] = (),
 ) -> DataFrame:
     """Plan `sql` in a session of its own. `scratch`: a folder for links. Raises what the engine raises."""
-    session = make_session(profile)
+    session, given = make_session(profile), list(inputs)
     register(session, functions)
-    for entry in inputs:
-        _register(session, entry, scratch)
-    return session.sql(sql)
+    register_inputs(session, given, scratch)
+    frame = session.sql(sql)
+    if any(len(entry.files) > 1 for entry in given) and takes_first_files(frame):
+        ignore_statistics(session)
+        frame = session.sql(sql)
+    return frame
 
 
 def bag_of_file(path: Path, columns: Sequence[str]) -> str:
@@ -100,26 +92,3 @@ def bag_of_file(path: Path, columns: Sequence[str]) -> str:
             return bag_digest(schema, [], columns)
         batches = file.iter_batches(batch_size=_READ_ROWS, columns=list(columns), use_threads=False)
         return bag_digest(schema, batches, list(columns))
-
-
-def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> None:
-    for file in entry.files:
-        if not file.is_file():  # the engine would read a missing file as an empty table
-            raise EngineError(f"the file {file.name} of input '{entry.name}' has vanished")
-    visible = set(entry.columns)
-    schema = pa.schema([field for field in to_arrow(entry.schema) if field.name in visible])
-    session.register_parquet(qualified_name(entry.name), _location(entry, scratch), schema=schema, file_extension="")
-
-
-def _location(entry: EngineInput, scratch: Path) -> str:
-    """Return a URL: of the one file, or of a folder of links to several, whose names keep them in order.
-
-    The engine takes a path that holds `*`, `?` or `[` as a glob, and what a glob does not find as an empty table.
-    """
-    if len(entry.files) == 1:
-        return entry.files[0].as_uri()
-    folder = scratch / f"{os.urandom(8).hex()}.files"
-    folder.mkdir()
-    for number, file in enumerate(entry.files):
-        (folder / f"{number:08d}.parquet").symlink_to(file)
-    return f"{folder.as_uri()}/"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 from datafusion.catalog import Schema as CatalogSchema
+from datafusion.user_defined import ScalarUDF
 
+from compiler.functions import ZONELESS
 from compiler.resolve import INPUT_DB
 from rules.engine.settings import RESULT_SETTINGS
 from rules.profiles import Profile
@@ -32,12 +35,41 @@ def make_session(profile: Profile) -> SessionContext:
         runtime = runtime.with_disk_manager_os().with_fair_spill_pool(profile.memory_limit_mb * 1024 * 1024)
     session = SessionContext(config, runtime)
     session.catalog().register_schema(INPUT_DB, CatalogSchema.memory_schema())
+    _register_zoneless(session)
     return session
 
 
-def qualified_name(name: str) -> str:
+def ignore_statistics(session: SessionContext) -> None:
+    """Let the queries to come know nothing of whole files: neither which columns are constant nor how many rows.
+
+    Row groups are still chosen by their own statistics. There is no such setting for one table, so joins are ordered
+    without knowing which side is small.
+    """
+    session.sql("SET datafusion.execution.collect_statistics = false").collect()
+    _register_zoneless(session)
+
+
+def _register_zoneless(session: SessionContext) -> None:
+    for function in _zoneless():
+        session.register_udf(function)
+
+
+@functools.cache
+def _zoneless() -> tuple[ScalarUDF, ...]:
+    """Return the functions that must not know the session's time zone, as a session without one has them.
+
+    With `execution.time_zone` set, they promise timestamps of that zone and yield some without it: they fail on every
+    column of text. That setting must stay: TIMESTAMPTZ has its zone by it, and it is in every fingerprint. Only rules
+    that call these functions have another fingerprint than before (see `compiler.corrections`). Whenever
+    something is SET in a session, the engine makes its own functions anew, and these have to be registered again.
+    """
+    plain = SessionContext()
+    return tuple(plain.udf(name) for name in ZONELESS)
+
+
+def qualified_name(name: str, db: str = INPUT_DB) -> str:
     """Return how the engine's registration calls spell an input's name."""
-    return f'{INPUT_DB}."{name}"'
+    return f'{db}."{name}"'
 
 
 def clean_message(error: BaseException) -> str:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from cache.digests import TableDigest, TableDigester
 from cache.levels import type_name
 from compiler.schema import Schema
-from rules.engine.encodings import encodings
+from rules.engine.encodings import encodings, statistics
 from rules.engine.session import EngineError
 from rules.engine.types import storable_type, to_arrow, written_schema
 
@@ -114,6 +114,7 @@ class ProductWriter:
             # By default a column of up to a million distinct bytes is stored as a dictionary, which takes twice the
             # time and space of plain values where few of them repeat.
             dictionary_pagesize_limit=1 << 16,
+            write_statistics=statistics(self._written),
             **encodings(table),
         )
         if group:

@@ -26,7 +26,8 @@ from compiler.ibis_compiler import ENGINE_COMPILER, engine_tree
 from compiler.resolve import INPUT_DB
 from compiler.schema import Schema
 from rules.arrow import plain_type
-from rules.engine.execute import EngineInput, open_frame
+from rules.engine.execute import open_frame
+from rules.engine.scanning import EngineInput
 from rules.engine.session import clean_message
 from rules.engine.types import to_schema
 from rules.errors import FAILED, UserError

@@ -22,14 +22,14 @@ from compiler.functions import ScalarFunction
 from compiler.own import OwnFunction
 from compiler.schema import Schema
 from rules.arrow import plain_type
-from rules.engine.types import storable_schema, to_schema
+from rules.engine.types import storable_schema, to_arrow, to_schema
 from rules.engine.writing import ProductWriter
 from rules.python.faults import Misuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rules.engine.execute import EngineInput
+    from rules.engine.scanning import EngineInput
 
 CALL = "python_rule"
 """What the code of such a rule is called in its query."""
@@ -97,14 +97,26 @@ def _query(stream: Stream, inputs: Mapping[str, Schema]) -> exp.Query:
 
 def _reader(entry: EngineInput) -> pa.RecordBatchReader:
     first = pq.read_schema(entry.files[0])
-    fields = [first.field(name) for name in entry.columns]
+    types = {field.name: field.type for field in to_arrow(entry.schema)}
+    inside = [name for name in entry.columns if name not in entry.constants]
+    fields = [
+        # A type in microseconds of what is INT96 in the file is the source's alone.
+        first.field(name) if name in inside and not pa.types.is_timestamp(types[name]) else pa.field(name, types[name])
+        for name in entry.columns
+    ]
     schema = pa.schema([field.with_type(plain_type(field.type)) for field in fields])
+    coarse = any(types[name] != first.field(name).type and pa.types.is_timestamp(types[name]) for name in inside)
+    unit = {"coerce_int96_timestamp_unit": "us"} if coarse else {}
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for path in entry.files:
-            with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
-                for batch in file.iter_batches(_BATCH, columns=list(entry.columns), use_threads=False):
-                    yield batch.select(schema.names).cast(schema)
+        for place, path in enumerate(entry.files):
+            with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, **unit) as file:
+                for batch in file.iter_batches(_BATCH, columns=inside, use_threads=False):
+                    whole = batch
+                    for name, values in entry.constants.items():
+                        if name in schema.names:
+                            whole = whole.append_column(name, pa.repeat(values[place], batch.num_rows))
+                    yield whole.select(schema.names).cast(schema)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 

@@ -12,6 +12,8 @@ from rules.report.runs import cell_width, document, plural
 if TYPE_CHECKING:
     from compiler.lint.findings import Finding
 
+_COLUMNS = 20
+"""Columns of a source that a line lists."""
 _WINDOW = 100
 _TAB = "    "
 
@@ -67,6 +69,14 @@ def github_lines(findings: Iterable[Finding], shown: Callable[[str], str]) -> li
         hint = f" ({one.found.hint})" if one.found.hint else ""
         lines.append(f"::{severity(one)} {properties}::{_data(one.found.message + hint)}")
     return lines
+
+
+def inferred_line(source: dict[str, Any]) -> str:
+    """Return a line that says which types the columns of a text source were found to have."""
+    columns = [f"{printable(one['name'])} {one['type']}" for one in source["columns"]]
+    more = f" and {len(columns) - _COLUMNS:,} more (--json has all)" if len(columns) > _COLUMNS else ""
+    said = ", ".join(columns[:_COLUMNS])
+    return f"note: types of {source['source']} ({printable(source['path'])}) are inferred: {said}{more}"
 
 
 def severity(finding: Finding) -> str:

@@ -16,6 +16,7 @@ from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
 from rules.roots import FILE
+from rules.sources.known import spelled_as_declared
 from rules.sources.listing import COMPRESSED, format_by_name, list_files
 
 if TYPE_CHECKING:
@@ -26,14 +27,20 @@ if TYPE_CHECKING:
     from cache.objects import Objects
     from rules.files import FileDigests
     from rules.project import Project, Source
+    from rules.sources.partitions import Partitions
 
-_READING = 1
-"""Version of how bytes become tables. Raise it when the same file would be read as another table."""
+_READING = {"csv": 2, "json": 2}
+"""Version of how bytes of a format become tables, 1 for others. Raise it when the same file would be read as another
+table."""
 
 
 @dataclass
 class SourceTable:
-    """A source whose content is known. files: relative to the project where inside; artifact: of an ingested source."""
+    """A source whose content is known.
+
+    files: relative to the project where inside. artifact: of an ingested source. partitions: columns that stand in the
+    names of the folders of files that are read where they lie.
+    """
 
     name: str
     files: tuple[str, ...]
@@ -41,6 +48,7 @@ class SourceTable:
     schema: Schema
     rows: int
     artifact: Artifact | None
+    partitions: Partitions | None = None
 
 
 class Sources:
@@ -99,6 +107,20 @@ class Sources:
         """Return an opened source."""
         return self._tables[name]
 
+    def inferred(self) -> list[dict[str, Any]]:
+        """Return the opened text sources, each with the columns whose types rules.toml does not declare.
+
+        "source", "path", "columns": names and types, these as rules.toml would spell them.
+        """
+        found = []
+        for name in self.opened():
+            source, table = self._project.sources[name], self._tables[name]
+            columns = [one for one in table.schema.columns if one.name not in source.columns]
+            if columns and format_of(name, source, table.files) in {"csv", "json"}:
+                listed = [{"name": one.name, "type": spelled_as_declared(one.type)} for one in columns]
+                found.append({"source": name, "path": source.path, "columns": listed})
+        return found
+
     def opened(self) -> list[str]:
         """Return the names of the sources that were opened."""
         return sorted(self._tables)
@@ -141,9 +163,16 @@ class Sources:
         source, files = self._project.sources[name], self._listed[name]
         kind = format_of(name, source, files)
         digests = self._files.digests(files)
-        parts: dict[str, Any] = {"reading": _READING, "format": kind, "columns": list(source.columns.items())}
+        parts: dict[str, Any] = {
+            "reading": _READING.get(kind, 1),
+            "format": kind,
+            "columns": list(source.columns.items()),
+        }
         if kind == "csv":
             parts |= {"header": source.header, "nulls": source.nulls}
+        partitions = self._partitions(name)
+        if partitions is not None:
+            parts["partitions"] = [partitions.names, partitions.values]
         parts["files"] = [
             [
                 digests[file],
@@ -153,6 +182,23 @@ class Sources:
             for file in files
         ]
         return files, fingerprint({"source": parts})
+
+    def _partitions(self, name: str) -> Partitions | None:
+        """Return the columns in the names of a source's folders. Raises `UserError`."""
+        files = self._listed[name]
+        if not self._project.sources[name].partitions or not any("=" in file for file in files):
+            return None
+        from rules.sources import contract, partitions  # these load pyarrow, which other sources do without
+
+        try:
+            return partitions.partitions_of(files)
+        except contract.IngestError as error:
+            raise _source_error(name, error.message, files[error.file], error.hint) from error
+
+    def constants(self, name: str) -> dict[str, Any]:
+        """Return the columns of an opened source that its folders' names hold: arrays with one value for each file."""
+        partitions = self._tables[name].partitions
+        return {} if partitions is None else partitions.typed(self._project.sources[name].columns)
 
     def _read(self, name: str, files: tuple[str, ...]) -> dict[str, Any]:
         from rules.sources import contract, ingest, physical  # these load pyarrow, which known contents do without
@@ -166,11 +212,13 @@ class Sources:
                 if path.stat().st_size == 0:
                     raise _source_error(name, "is empty (0 bytes)", file)
             if kind == "parquet":
-                schema, rows = physical.describe(paths, source)
+                schema, rows = physical.describe(paths, source, self._partitions(name))
                 artifact = None
             else:
                 delimiters = [delimiter_of(file, source) for file in files]
-                schema, rows, columns = ingest.to_parquet(kind, paths, delimiters, source, target)
+                schema, rows, columns = ingest.to_parquet(
+                    kind, paths, delimiters, source, target, self._partitions(name)
+                )
                 digest = ingest.table_digest(rows, columns)
                 size, file_digest = self._objects.adopt(target, digest, None)
                 artifact = Artifact(digest, rows, size, file_digest, columns)
@@ -194,17 +242,21 @@ class Sources:
         columns = tuple(Column(*column) for column in record["columns"])
         artifact = self._index.artifacts([record["artifact"]])[record["artifact"]] if record["artifact"] else None
         schema = Schema(columns, base64.b64decode(record["arrow"]))
-        return SourceTable(name, files, content, schema, record["rows"], artifact)
+        partitions = self._partitions(name) if artifact is None else None
+        return SourceTable(name, files, content, schema, record["rows"], artifact, partitions)
 
     def _digest_columns(self, table: SourceTable, columns: list[str]) -> dict[str, str]:
         from rules.sources import contract, physical
 
         paths = [self._project.root / file for file in table.files]
+        constants = {one: values for one, values in self.constants(table.name).items() if one in columns}
+        columns = [column for column in columns if column not in constants]
         try:
             chunks = physical.chunk_digests(paths, columns, table.schema)
             known = self._index.chunk_digests(chunks.values())
             digests = {column: known[chunk] for column, chunk in chunks.items() if chunk in known}
-            digests |= physical.column_digests(paths, [column for column in columns if column not in digests])
+            digests |= physical.column_digests(paths, [one for one in columns if one not in digests], table.schema)
+            digests |= physical.partition_digests(paths, constants) if constants else {}
         except contract.IngestError as error:
             raise _source_error(table.name, error.message, table.files[error.file], error.hint) from error
         self.require_unchanged(table.name)

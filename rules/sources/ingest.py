@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cache.digests import TableDigester, hash_json
+from rules.engine.encodings import statistics
 from rules.sources import text
 from rules.sources.contract import IngestError, checked, difference, first_line, require_declared, storable
+from rules.sources.text_file import TextFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,30 +21,44 @@ if TYPE_CHECKING:
 
     from compiler.schema import Schema
     from rules.project import Source
+    from rules.sources.partitions import Partitions
 
 
 def to_parquet(
-    kind: str, paths: Sequence[Path], delimiters: Sequence[str], source: Source, target: Path
+    kind: str,
+    paths: Sequence[Path],
+    delimiters: Sequence[str],
+    source: Source,
+    target: Path,
+    partitions: Partitions | None = None,
 ) -> tuple[Schema, int, dict[str, tuple[str, str]]]:
-    """Write text or Arrow files as one Parquet file.
+    """Write text or Arrow files as one Parquet file, the columns in their folders' names last.
 
     Returns schema, row count, and name → (type, digest). Raises `IngestError`.
     """
-    files = [text.TextFile(path, number, delimiters[number]) for number, path in enumerate(paths)]
+    files = [TextFile(path, number, delimiters[number]) for number, path in enumerate(paths)]
     arrow = kind == "arrow"
+    constants = partitions.typed(source.columns) if partitions is not None else {}
+    inside = {name: declared for name, declared in source.columns.items() if name not in constants}
+    source = msgspec.structs.replace(source, columns=inside)
     found = _arrow_schema(paths[0]) if arrow else text.infer(kind, files, source)
-    schema = storable(found)
-    described = checked(schema)
+    if partitions is not None:
+        partitions.require_apart(found.names, 0)
     if arrow:
-        require_declared(schema, source.columns)
+        require_declared(storable(found), source.columns)
+    whole = found
+    for name, values in constants.items():
+        whole = whole.append(pa.field(name, values.type))
+    schema = storable(whole)
+    described = checked(schema)
     digester = TableDigester(schema)
     try:
-        with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(target, schema, compression="zstd", write_statistics=statistics(schema)) as writer:
             for file in files:
                 batches = _arrow_batches(file.path, file.number) if arrow else text.batches(kind, file, source, found)
                 for batch in batches:
                     if batch.num_rows:
-                        typed = _conform(batch, schema, file.number)
+                        typed = _conform(_with_constants(batch, constants, file.number), schema, file.number)
                         writer.write_batch(typed)
                         digester.update(typed)
     except pa.ArrowNotImplementedError as error:
@@ -49,6 +66,12 @@ def to_parquet(
     digest = digester.finish()
     types = {column.name: column.type for column in described.columns}
     return described, digest.rows, {name: (types[name], value) for name, value in digest.columns.items()}
+
+
+def _with_constants(batch: pa.RecordBatch, constants: Mapping[str, pa.Array], number: int) -> pa.RecordBatch:
+    for name, values in constants.items():
+        batch = batch.append_column(name, pa.repeat(values[number], batch.num_rows))
+    return batch
 
 
 def table_digest(rows: int, columns: Mapping[str, tuple[str, str]]) -> str:

@@ -11,15 +11,17 @@ import pyarrow.parquet as pq
 import xxhash
 
 from cache.digests import TableDigester
-from rules.engine.types import stored_schema
+from rules.engine.types import stored_schema, stored_type, to_arrow
+from rules.sources import int96
 from rules.sources.contract import IngestError, checked, difference, first_line, require_declared
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from compiler.schema import Schema
     from rules.project import Source
+    from rules.sources.partitions import Partitions
 
 _READ_ROWS = 1 << 16
 _HASH_BYTES = 1 << 20
@@ -27,21 +29,34 @@ _HASH_BYTES = 1 << 20
 Hashers: TypeAlias = dict[str, xxhash.xxh3_128]
 
 
-def describe(paths: Sequence[Path], source: Source) -> tuple[Schema, int]:
-    """Return the common schema and the row count of Parquet files. Raises `IngestError` where they disagree."""
+def describe(paths: Sequence[Path], source: Source, partitions: Partitions | None = None) -> tuple[Schema, int]:
+    """Return the common schema and the row count of Parquet files, the columns in their folders' names last.
+
+    Raises `IngestError` where they disagree.
+    """
     schema: pa.Schema | None = None
     rows = 0
+    old: dict[str, None] = {}
     for number, path in enumerate(paths):
         try:
             with pq.ParquetFile(path) as file:
                 found = stored_schema(file.schema_arrow)
                 rows += file.metadata.num_rows
+                old |= dict.fromkeys(int96.columns_of(file, _owners(file)))
         except (pa.ArrowException, OSError) as error:
             raise IngestError(f"is not a readable Parquet file: {first_line(error)}", file=number) from error
         if schema is not None and found != schema:
             raise IngestError(f"has files of different schemas: {difference(schema, found)}", file=number)
         schema = found
     assert schema is not None
+    for column in old:
+        if int96.are_beyond(paths, column):
+            place = schema.get_field_index(column)
+            schema = schema.set(place, schema.field(place).with_type(int96.in_microseconds(schema.field(place).type)))
+    if partitions is not None:
+        partitions.require_apart(schema.names, 0)
+        for name, values in partitions.typed(source.columns).items():
+            schema = schema.append(pa.field(name, stored_type(values.type)))
     require_declared(schema, source.columns)
     return checked(schema), rows
 
@@ -69,17 +84,33 @@ def chunk_digests(paths: Sequence[Path], columns: Sequence[str], schema: Schema)
     return {column: hasher.hexdigest() for column, hasher in hashers.items()}
 
 
-def column_digests(paths: Sequence[Path], columns: Sequence[str]) -> dict[str, str]:
+def column_digests(paths: Sequence[Path], columns: Sequence[str], schema: Schema) -> dict[str, str]:
     """Return the digests of the values of some columns of Parquet files, read in order as one table."""
+    types = {field.name: field.type for field in to_arrow(schema)}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return dict(zip(columns, pool.map(lambda column: _column_digest(paths, column), columns), strict=True))
+        found = pool.map(lambda column: _column_digest(paths, column, types[column]), columns)
+        return dict(zip(columns, found, strict=True))
 
 
-def _column_digest(paths: Sequence[Path], column: str) -> str:
+def partition_digests(paths: Sequence[Path], columns: Mapping[str, pa.Array]) -> dict[str, str]:
+    """Return the digests of columns that have one value for each file."""
+    rows = [pq.read_metadata(path).num_rows for path in paths]
+    digests = {}
+    for name, values in columns.items():
+        digester = TableDigester(pa.schema([pa.field(name, values.type)]))
+        for value, count in zip(values, rows, strict=True):
+            for start in range(0, count, _READ_ROWS):
+                repeated = pa.repeat(value, min(_READ_ROWS, count - start))
+                digester.update(pa.RecordBatch.from_arrays([repeated], names=[name]))
+        digests[name] = digester.finish().columns[name]
+    return digests
+
+
+def _column_digest(paths: Sequence[Path], column: str, dtype: pa.DataType) -> str:
     digester: TableDigester | None = None
     for number, path in enumerate(paths):
         try:
-            with pq.ParquetFile(path, pre_buffer=False) as file:
+            with int96.open_as(path, column, dtype, pre_buffer=False) as file:
                 digester = digester or TableDigester(pa.schema([file.schema_arrow.field(column)]))
                 for batch in file.iter_batches(_READ_ROWS, columns=[column], use_threads=False):
                     digester.update(batch.select([column]))

@@ -14,6 +14,32 @@ TABLES = {
 }
 
 CORRECTED: dict[str, tuple[str, ...]] = {
+    "bitwise-operators": (
+        "SELECT -(t.i | 1) AS v FROM t",
+        "WITH c AS (SELECT t.i & 3 AS v FROM t) SELECT 5 - -c.v AS v FROM c",
+        "SELECT t.i ^ t.i AS v FROM t",
+    ),
+    "constants-first": (
+        "SELECT t.i, u.s FROM t LEFT JOIN u ON t.i = u.i AND 2 = t.i",
+        "SELECT t.i, u.s FROM t LEFT JOIN u ON t.i = u.i AND t.i = 2",  # of one canonical form
+        "SELECT t.i, u.s FROM t JOIN u ON t.s = u.s AND 2 < t.i WHERE t.i >= 2",
+        "SELECT t.i FROM t WHERE CAST('2' AS BIGINT) < t.i AND t.i >= 2",
+    ),
+    "copies": (
+        "SELECT t.i FROM t EXCEPT ALL SELECT u.i FROM u",
+        "WITH c AS (SELECT t.i FROM t INTERSECT ALL SELECT u.i FROM u) SELECT c.i FROM c WHERE c.i > 1",
+    ),
+    "joins-by-name": (
+        "SELECT t.i FROM t RIGHT JOIN u ON t.i = u.i WHERE t.s IS NULL",
+        "SELECT t.i FROM u JOIN t ON t.i = u.i JOIN u AS v ON u.s = v.s",
+        "SELECT t.i FROM t JOIN u ON t.i = u.i ORDER BY u.s LIMIT 1",
+    ),
+    "null-safe-joins": ("SELECT t.i FROM t JOIN u ON t.i IS NOT DISTINCT FROM u.i WHERE t.s = u.s",),
+    "several-lists": (
+        "SELECT t.i FROM t WHERE t.i IN (1, 2) AND t.i NOT IN (1, NULL)",
+        "SELECT t.i FROM t WHERE t.i NOT IN (1) OR t.i NOT IN (2)",
+        "SELECT m.i FROM (SELECT t.i FROM t WHERE t.i IN (1, 2)) AS m WHERE m.i NOT IN (3, NULL)",
+    ),
     "distinct-counts-of-null": (
         "SELECT COUNT(*) AS n, COUNT(DISTINCT m.x) AS d FROM (SELECT NULL AS x FROM t) AS m",
         "SELECT COUNT(*) AS n, COUNT(DISTINCT u.i) AS d FROM t LEFT JOIN u ON t.i = u.i",
@@ -22,10 +48,23 @@ CORRECTED: dict[str, tuple[str, ...]] = {
         "SELECT m.n FROM (SELECT 3 AS k, COUNT(*) AS n FROM t) AS m WHERE m.k <= 1",
         "SELECT m.n FROM (SELECT MAX(t.i) AS n FROM t) AS m WHERE (SELECT COUNT(*) FROM u) > 5",
         "SELECT COUNT(*) AS n FROM t HAVING (SELECT COUNT(*) FROM u) > 5",
+        "SELECT t.i, COUNT(*) AS n FROM t GROUP BY ROLLUP (t.i) HAVING NOT t.i = t.i",
+        "SELECT COUNT(*) AS n FROM t HAVING CAST(NULL AS BIGINT) = 0",
         "SELECT m.n FROM (SELECT 1 AS c, t.i, COUNT(*) AS n FROM t GROUP BY ROLLUP (t.i)) AS m WHERE m.c > 1",
     ),
 }
 UNMOVED = (
+    "SELECT t.i, u.s FROM t LEFT JOIN u ON NULL",
+    "SELECT t.i & 1 AS v FROM t WHERE t.i | 2 = 3",
+    "SELECT -t.i AS v FROM t",
+    "SELECT t.i, u.s FROM t LEFT JOIN u ON t.i = u.i",
+    "SELECT t.i, u.s FROM t LEFT JOIN u ON t.i = u.i AND u.s = 'a' WHERE t.i > 1",
+    "SELECT t.i FROM t WHERE t.i >= 2 AND t.i < 5 AND t.s = 'a'",
+    "SELECT t.i FROM t EXCEPT SELECT u.i FROM u",
+    "SELECT t.i FROM t WHERE t.i IN (1, 2) AND t.s IN ('a', 'b')",
+    "SELECT SUM(CASE WHEN t.s IN ('a', 'b') THEN 1 END) AS a, SUM(CASE WHEN t.s = 'c' THEN 1 END) AS c FROM t",
+    "SELECT t.i, COUNT(*) AS n FROM t GROUP BY ROLLUP (t.i) HAVING t.i > 1",
+    "SELECT t.i FROM t JOIN u ON t.i IS NOT DISTINCT FROM u.i",
     "SELECT t.i FROM t WHERE t.i > 1",
     "SELECT COUNT(*) AS n FROM t",
     "SELECT COUNT(*) AS n FROM t HAVING COUNT(*) > 1",

@@ -243,16 +243,11 @@ def test_files_that_cannot_be_read(
     assert found["where"] == f"data/{file}" + (f":{line}" if line else "")
 
 
-def test_a_late_value_that_does_not_fit_names_line_column_and_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_late_value_of_another_kind_makes_the_column_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "_CSV_BLOCK", 4096)
     content = "id,the code\n" + "".join(f"{number},{number}\n" for number in range(5000)) + "5000,A7\n"
-    found = error(tmp_path, "t.csv", content)
-    assert found["where"] == "data/t.csv:5002"
-    assert "'A7' is not int64" in found["message"]
-    assert 'columns = { "the code" = "string" }' in found["hint"]
-    assert rows(tmp_path, "t.csv", content, 'columns = { "the code" = "string" }')[-1] == {"id": 5000, "the code": "A7"}
+    found = rows(tmp_path, "t.csv", content)
+    assert (found[7], found[-1]) == ({"id": 7, "the code": "7"}, {"id": 5000, "the code": "A7"})
 
 
 def test_a_value_that_does_not_fit_its_declared_type(tmp_path: Path) -> None:
@@ -262,22 +257,20 @@ def test_a_value_that_does_not_fit_its_declared_type(tmp_path: Path) -> None:
     assert "declares 'a' as int64" in found["hint"]
 
 
-LATE_JSON = [
-    ('{"a":"x"}', "a", '"x" is not int64'),
-    ('{"a":1.5}', "a", "1.5 is not int64"),
-    ('{"a":1,"late":2}', "late", "field 'late'"),
-]
-
-
-@pytest.mark.parametrize(("late", "column", "words"), LATE_JSON, ids=["string", "fraction", "field"])
-def test_late_json_that_does_not_fit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: str, column: str, words: str
-) -> None:
+def test_a_late_json_value_of_another_kind_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "_JSON_BLOCK", 4096)
-    found = error(tmp_path, "t.jsonl", '{"a":1}\n' * 3000 + late + "\n")
+    content = '{"a":1}\n' * 3000 + '{"a":"x"}\n'
+    found = error(tmp_path, "t.jsonl", content)
     assert found["where"] == "data/t.jsonl:3001"
-    assert words in found["message"]
-    assert f'columns = {{ {column} = "string" }}' in found["hint"]
+    assert '"x" is not int64' in found["message"]
+    assert 'columns = { a = "string" }' in found["hint"]
+    assert rows(tmp_path, "t.jsonl", content, 'columns = { a = "string" }')[2999:] == [{"a": "1"}, {"a": "x"}]
+
+
+def test_late_json_fractions_and_fields_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_JSON_BLOCK", 4096)
+    found = rows(tmp_path, "t.jsonl", '{"a":1}\n' * 3000 + '{"a":1.5,"late":2}\n')
+    assert (found[0], found[-1]) == ({"a": 1.0, "late": None}, {"a": 1.5, "late": 2})
 
 
 @pytest.mark.parametrize(

@@ -72,10 +72,10 @@ def test_many_files_keep_their_order(tmp_path: Path) -> None:
     assert values(project) == list(range(120))
 
 
-def test_hive_style_folders_are_just_folders(tmp_path: Path) -> None:
+def test_hive_style_folders_are_just_folders_where_rules_toml_says_so(tmp_path: Path) -> None:
     for year in (2024, 2023):
         put(tmp_path / "data" / f"year={year}" / f"_key={year}" / "f.parquet", [year])
-    project = make(tmp_path, "data")
+    project = make(tmp_path, "data", "partitions = false")
     build(tmp_path)
     assert project.product("p").column_names == ["a"]
     assert values(project) == [2023, 2024]

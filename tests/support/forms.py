@@ -24,7 +24,8 @@ from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.resolve import bind_tables
 from compiler.schema import Schema
 from compiler.workarounds.set_operations import name_branches_alike
-from rules.engine.execute import EngineInput, open_frame
+from rules.engine.execute import open_frame
+from rules.engine.scanning import EngineInput
 from rules.engine.session import make_session
 from rules.engine.types import stored_schema, to_schema
 from rules.profiles import PROFILES

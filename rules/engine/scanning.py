@@ -1,0 +1,132 @@
+"""Show the engine its inputs: exactly the columns it may read, and no statistics of floats.
+
+Parquet leaves NaN out of a column's least and greatest value, and many writers do not tell -0.0 from 0.0 there. The
+engine believes both: DataFusion 55 skips row groups whose NaNs satisfy `x > 2`, and takes `1.5, NaN, 1.5` for three
+times 1.5. So it reads each column of floats through a view, `nanvl(x, x)`, that is x to the last bit and of which it
+knows nothing; statistics of all other columns go on sparing it row groups.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datafusion import DataFrame, SessionContext
+from datafusion.catalog import Schema as CatalogSchema
+
+from compiler.schema import Schema
+from rules.engine.partitioned import register_partitioned
+from rules.engine.session import EngineError, ignore_statistics, qualified_name
+from rules.engine.types import to_arrow
+
+_STORED_DB = "stored"
+"""The engine's schema for what the views read; a query that is executed names tables of INPUT_DB alone."""
+
+
+@dataclass(frozen=True)
+class EngineInput:
+    """An input as the engine is shown it: its Parquet files in row order, and the only columns that exist for it.
+
+    constants: columns that are not in the files: of each, an array with one value for each file.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    schema: Schema
+    columns: tuple[str, ...]
+    constants: Mapping[str, pa.Array] = field(default_factory=dict)
+
+
+def register_inputs(session: SessionContext, inputs: Iterable[EngineInput], scratch: Path) -> None:
+    """Let queries read the inputs. scratch: a folder for links. Raises `EngineError`, and what the engine raises."""
+    for entry in inputs:
+        _register(session, entry, scratch)
+
+
+def takes_first_files(frame: DataFrame) -> bool:
+    """Whether a LIMIT reaches a scan: of several files the engine then takes those that the folder lists first.
+
+    It takes as many as have enough rows by their statistics. Without these it reads them by name until it has enough.
+    """
+    return re.search(r"TableScan: .*fetch=\d", frame.optimized_logical_plan().display_indent()) is not None
+
+
+def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> None:
+    for file in entry.files:
+        if not file.is_file():  # the engine would read a missing file as an empty table
+            raise EngineError(f"the file {file.name} of input '{entry.name}' has vanished")
+    visible = set(entry.columns)
+    schema = pa.schema([field for field in to_arrow(entry.schema) if field.name in visible])
+    added = visible & entry.constants.keys()
+    floats = [field.name for field in schema if pa.types.is_floating(field.type) and field.name not in added]
+    if floats and _may_seem_constant(entry.files, floats):
+        ignore_statistics(session)  # not even a view keeps the engine from putting a constant in a column's place
+
+    def read(name: str) -> str:
+        quoted = '"' + name.replace('"', '""') + '"'
+        return f"nanvl({quoted}, {quoted}) AS {quoted}" if name in floats else quoted
+
+    if added:
+        register_partitioned(session, entry.name, entry.files, schema, entry.constants, scratch, read)
+        return
+    location = _location(entry, scratch)
+    if not floats:
+        session.register_parquet(qualified_name(entry.name), location, schema=schema, file_extension="")
+        return
+    catalog = session.catalog()
+    if _STORED_DB not in catalog.names():
+        catalog.register_schema(_STORED_DB, CatalogSchema.memory_schema())
+    stored = qualified_name(entry.name, _STORED_DB)
+    session.register_parquet(stored, location, schema=schema, file_extension="")
+    columns = ", ".join(read(field.name) for field in schema)
+    session.register_view(qualified_name(entry.name), session.sql(f"SELECT {columns} FROM {stored}"))
+
+
+def _may_seem_constant(files: Sequence[Path], floats: Iterable[str]) -> bool:
+    """Whether a file's statistics allow that some column of floats holds one value only, which the engine would trust.
+
+    It takes a least and a greatest value of the same bits for that value, and looks at no row group that lacks them. So
+    one row group in which they differ is enough to tell that it sees no constant, and so is a lack of statistics.
+    """
+    wanted = frozenset(floats)
+    for file in files:
+        footer = pq.read_metadata(file)
+        for place in range(footer.num_columns):
+            if footer.schema.column(place).path in wanted and _has_no_two_values(footer, place):
+                return True
+    return False
+
+
+def _has_no_two_values(footer: pq.FileMetaData, place: int) -> bool:
+    found = False
+    for group in range(footer.num_row_groups):
+        statistics = footer.row_group(group).column(place).statistics
+        if statistics is not None:
+            found = True
+            if statistics.has_min_max and _is_below(statistics.min, statistics.max):
+                return False
+    return found
+
+
+def _is_below(least: float, most: float) -> bool:
+    return least < most or (least == most == 0 and math.copysign(1, least) < math.copysign(1, most))
+
+
+def _location(entry: EngineInput, scratch: Path) -> str:
+    """Return a URL: of the one file, or of a folder of links to several, whose names keep them in order.
+
+    The engine takes a path that holds `*`, `?` or `[` as a glob, and what a glob does not find as an empty table.
+    """
+    if len(entry.files) == 1:
+        return entry.files[0].as_uri()
+    folder = scratch / f"{os.urandom(8).hex()}.files"
+    folder.mkdir()
+    for number, file in enumerate(entry.files):
+        (folder / f"{number:08d}.parquet").symlink_to(file)
+    return f"{folder.as_uri()}/"

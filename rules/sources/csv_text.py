@@ -1,0 +1,250 @@
+"""CSV files as typed record batches, and the types of their columns. Streams.
+
+In a file of one column an empty line is a row, whose value is NULL or, if nulls says so, the empty text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from rules.sources.contract import IngestError, first_line, require_distinct
+from rules.sources.spelling import Column
+from rules.sources.text_file import hint, open_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from rules.project import Source
+    from rules.sources.text_file import TextFile
+
+_ROW = re.compile(r"Row #(\d+): ")
+_COLUMN = re.compile(r"In CSV column #(\d+): ")
+_FIELDS = re.compile(r"Expected (\d+) columns, got (\d+)")
+_VALUE = re.compile(r"invalid value '(.*?)'?$", re.DOTALL)
+
+
+def infer(files: Sequence[TextFile], source: Source, declared: Mapping[str, pa.DataType], block: int) -> pa.Schema:
+    """Return the schema of CSV files read as one table. Raises `IngestError`."""
+    names: list[str] = []
+    columns: dict[str, Column] = {}
+    for file in files:
+        with _located(file, source, None, single=False):
+            found = _names(file, source, block)
+        if file is files[0]:
+            names = found
+            require_distinct(names)
+            columns = {name: Column() for name in names if name not in declared}
+        elif found != names:
+            known = ", ".join(names)
+            raise IngestError(
+                "has files of different columns", file=file.number, hint=f"columns of the first file: {known}"
+            )
+        floats = {name: dtype for name, dtype in declared.items() if pa.types.is_floating(dtype) and name in names}
+        wanted = [name for name, column in columns.items() if not column.is_settled] + list(floats)
+        if not wanted:
+            continue
+        with _located(file, source, None, single=len(names) == 1), open_text(file.path) as stream:
+            rows = 0
+            types = dict.fromkeys(wanted, pa.string())
+            for batch in _reader(stream, file, source, types, block, len(names), wanted):
+                for name in wanted:
+                    if name in floats:
+                        row = _unkept(batch.column(name), floats[name])
+                        if row is not None:
+                            raise _rounded(batch.column(name)[row].as_py(), name, file, source, rows + row + 1, names)
+                    else:
+                        columns[name].add(batch.column(name))
+                rows += batch.num_rows
+    return pa.schema([(name, columns[name].dtype() if name in columns else declared[name]) for name in names])
+
+
+def batches(file: TextFile, source: Source, schema: pa.Schema, block: int) -> Iterator[pa.RecordBatch]:
+    """Yield a CSV file's rows with the columns and types of `schema`. Raises `IngestError`."""
+    rows = 0
+    last: pa.RecordBatch | None = None
+    single = len(schema) == 1
+    with _located(file, source, schema, single=single), open_text(file.path) as stream:
+        types = {field.name: field.type for field in schema}
+        for batch in _reader(stream, file, source, types, block, len(schema)):
+            rows += batch.num_rows
+            last = batch if batch.num_rows else last
+            yield batch
+        if last is not None and pa.types.is_string(schema.types[-1]):
+            value = last.column(last.num_columns - 1)[-1].as_py()
+            # A quote that is never closed swallows the rest of the file, line ends and all, into the last field.
+            if value is not None and "\n" in value and not _tail(file.path).rstrip(b"\r\n").endswith(b'"'):
+                line = _line_of_row(file, rows + _before_rows(file, source, single=single), single=single)
+                raise IngestError("has a quoted field that is never closed", file=file.number, line=line)
+
+
+def _reader(
+    stream: Any,
+    file: TextFile,
+    source: Source,
+    types: Mapping[str, pa.DataType],
+    block: int,
+    width: int,
+    wanted: Sequence[str] | None = None,
+) -> Any:
+    """Open a file of `width` columns. wanted: the only columns to read."""
+    single = width == 1
+    return pa_csv.open_csv(
+        stream,
+        # On one thread errors have row numbers, and it is hardly slower.
+        pa_csv.ReadOptions(
+            use_threads=False,
+            block_size=block,
+            autogenerate_column_names=not source.header,
+            skip_rows=_blank_lines(file.path) if single and source.header else 0,
+        ),
+        pa_csv.ParseOptions(delimiter=file.delimiter, newlines_in_values=True, ignore_empty_lines=not single),
+        pa_csv.ConvertOptions(
+            column_types=types,
+            include_columns=wanted,
+            null_values=list(source.nulls),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+
+
+def _names(file: TextFile, source: Source, block: int) -> list[str]:
+    with open_text(file.path) as stream:
+        names: list[str] = _reader(stream, file, source, {}, block, 0).schema.names
+        return names
+
+
+def _blank_lines(path: Path) -> int:
+    """Return how many empty lines a file begins with."""
+    count = 0
+    with open_text(path) as stream, io.BufferedReader(stream) as lines:
+        for line in lines:
+            if line.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n"):
+                break
+            count += 1
+    return count
+
+
+def _unkept(texts: pa.Array, dtype: pa.DataType) -> int | None:
+    """Return the row of the first whole number that a float type would round, or number that it has no room for."""
+    if not _may_be_rounded(texts, dtype):
+        return None
+    return next(
+        (row for row, text in enumerate(texts.to_pylist()) if text is not None and not keeps(text, dtype)), None
+    )
+
+
+def _rounded(text: str, name: str, file: TextFile, source: Source, row: int, names: Sequence[str]) -> IngestError:
+    single = len(names) == 1
+    line = _line_of_row(file, row + _before_rows(file, source, single=single), single=single)
+    problem = f"does not fit in column '{name}': {source.columns[name]} does not hold {text} exactly"
+    return IngestError(problem, file=file.number, line=line, hint=hint(source, name))
+
+
+def _before_rows(file: TextFile, source: Source, *, single: bool) -> int:
+    """Return how many rows, as `_line_of_row` counts, come before the first one of values."""
+    return source.header + (_blank_lines(file.path) if single and source.header else 0)
+
+
+def _may_be_rounded(texts: pa.Array, dtype: pa.DataType) -> bool:
+    """Whether any value is so large that floats have gaps there."""
+    try:
+        sizes = pc.abs(texts.cast(dtype))
+    except pa.ArrowInvalid:
+        return True
+    largest = pc.max(sizes).as_py()
+    return largest is not None and largest >= (2**24 if pa.types.is_float32(dtype) else 2**53)
+
+
+def keeps(text: str, dtype: pa.DataType) -> bool:
+    """Whether a float type has room for a number, and keeps it if it is whole."""
+    if not re.fullmatch(r"\s*[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?\s*", text):
+        return True  # a word, or what the type's own reader rejects
+    value = pa.scalar(text.strip().removeprefix("+")).cast(dtype).as_py()
+    whole = re.fullmatch(r"\s*[+-]?([0-9]+)(?:\.0*)?\s*", text)
+    return value not in {float("inf"), float("-inf")} and (whole is None or abs(int(value)) == int(whole[1]))
+
+
+def _tail(path: Path) -> bytes:
+    tail = b""
+    with open_text(path) as stream:
+        while block := stream.read(1 << 20):
+            tail = (tail + block)[-1024:]
+    return tail
+
+
+def _line_of_row(file: TextFile, row: int, *, single: bool) -> int | None:
+    """Return the line on which a row begins; rows may span lines, and blank lines are no rows of several columns."""
+    with (
+        open_text(file.path) as stream,
+        io.TextIOWrapper(io.BufferedReader(stream), "utf-8", "replace", newline="") as text,
+    ):
+        reader = csv.reader(text, delimiter=file.delimiter)
+        line, count = 1, 0
+        with contextlib.suppress(csv.Error):  # a field too long for Python's reader
+            for fields in reader:
+                is_row = bool(fields) or single
+                count += is_row
+                if count == row and is_row:
+                    return line
+                line = reader.line_num + 1
+    return None
+
+
+@contextlib.contextmanager
+def _located(file: TextFile, source: Source, schema: pa.Schema | None, *, single: bool) -> Iterator[None]:
+    """Turn what Arrow says of a CSV file into an error that names line, column and remedy."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise _error(file, source, schema, first_line(error), single=single) from error
+
+
+def _error(file: TextFile, source: Source, schema: pa.Schema | None, message: str, *, single: bool) -> IngestError:
+    row = _ROW.search(message)
+    line = _line_of_row(file, int(row[1]), single=single) if row else None
+    fields = _FIELDS.search(message)
+    if fields:
+        found = f"has a row of {_plural(int(fields[2]))}, where the first has {_plural(int(fields[1]))}"
+        return IngestError(
+            found, file=file.number, line=line, hint="quote fields that hold the delimiter or a line end"
+        )
+    column = _COLUMN.search(message)
+    if column is None:
+        return IngestError(f"is not readable as CSV: {_ROW.sub('', message)}", file=file.number, line=line)
+    name = _name_of(file, source, schema, int(column[1]))
+    problem = _ROW.sub("", _COLUMN.sub("", message))
+    value = _VALUE.search(problem)
+    dtype = schema.field(name).type if schema is not None and name in schema.names else source.columns.get(name, "text")
+    if value:
+        problem = f"'{value[1]}' is not {dtype}"
+    elif "UTF8" in problem:
+        problem = "the text is not UTF-8"
+    return IngestError(
+        f"does not fit in column '{name}': {problem}", file=file.number, line=line, hint=hint(source, name)
+    )
+
+
+def _name_of(file: TextFile, source: Source, schema: pa.Schema | None, number: int) -> str:
+    if schema is not None:
+        return str(schema.names[number])
+    if not source.header:
+        return f"f{number}"
+    with (
+        open_text(file.path) as stream,
+        io.TextIOWrapper(io.BufferedReader(stream), "utf-8-sig", "replace", newline="") as text,
+    ):
+        return next(fields for fields in csv.reader(text, delimiter=file.delimiter) if fields)[number]
+
+
+def _plural(count: int) -> str:
+    return f"{count} field{'' if count == 1 else 's'}"
