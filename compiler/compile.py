@@ -298,7 +298,14 @@ class Compiler:
         try:
             schema = self.planner.plan_schema(sql, shown, key)
         except SqlError as error:
-            raise explained(error, executed) from error
+
+            def probe(part: exp.Query) -> str | None:
+                try:
+                    return self.planner.problem(render(part), shown)
+                except SqlError:  # a part that cannot be written alone
+                    return None
+
+            raise explained(error, executed, probe) from error
         if list(schema.names) != executed.named_selects:
             columns = ", ".join(schema.names)
             message = f"the query yields other columns than it names: {columns}"

@@ -291,13 +291,21 @@ class LazyPlanner:
 
     def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
         """See `compiler.schema.SchemaPlanner`."""
+        schema: Schema = self._started().plan_schema(sql, inputs, key)
+        return schema
+
+    def problem(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
+        """See `compiler.schema.SchemaPlanner`."""
+        said: str | None = self._started().problem(sql, inputs)
+        return said
+
+    def _started(self) -> Any:
         if self._planner is None:
             from rules.engine.planner import EnginePlanner
 
             planned = [one.for_engine() for one in self._functions]
             self._planner = EnginePlanner(self.profile, self._remember, planned)
-        schema: Schema = self._planner.plan_schema(sql, inputs, key)
-        return schema
+        return self._planner
 
 
 def _identity(profile: Profile) -> EngineIdentity:
