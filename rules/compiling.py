@@ -114,6 +114,14 @@ class Work:
             return compiled
         return replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
 
+    def foresee(self, rule: Rule) -> Schema | None:
+        """Return the columns of a rule in SQL, which is planned and not compiled any further. Raises `SqlError`.
+
+        None where it is too large to be planned in good time. Its inputs must be known.
+        """
+        inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
+        return self._compiler_of(inputs).foresee(rule.text(self.project), options_of(rule), self.resolve)
+
     def compile_promised(self, rule: Rule) -> CompiledRule:
         """Compile a rule, hold it to its contract, and compile its checks. Raises `UserError`."""
         found = self.compile(rule)

@@ -14,7 +14,8 @@ from compiler.dialect import parse
 from compiler.encode import encode
 from compiler.errors import SqlError
 from compiler.fingerprint import digest_of
-from compiler.lint.check import World, is_huge
+from compiler.depth import is_huge
+from compiler.lint.check import World
 from compiler.lint.findings import Edit, Found
 from compiler.qualify import pruned, qualified
 from compiler.resolve import bind_tables, bind_variables, outside_tables
