@@ -144,6 +144,19 @@ def _positive_ntile(_: re.Match[str], said: Said) -> Told:
     return Told("'ntile' needs a positive number", None, nodes)
 
 
+def _qualify(_: re.Match[str], said: Said) -> Told:
+    """Of a name that is a column and an output, the engine means the column, as in WHERE."""
+    for clause in said.query.find_all(exp.Qualify):
+        select = clause.parent
+        windows = {item.alias for item in select.selects if item.find(exp.Window)} if isinstance(select, exp.Select) else ()
+        for column in clause.find_all(exp.Column):
+            if column.name in windows:
+                message = f"'{column.name}' in QUALIFY is the column {column.table}.{column.name}, not the output"
+                return Told(message, "give the output another name, or write the window function itself", (column,))
+    nodes = tuple(said.query.find_all(exp.Qualify))
+    return Told("QUALIFY filters by window functions, and there is none", "filter rows with WHERE, groups with HAVING", nodes[:1])
+
+
 # Subqueries
 
 
@@ -417,7 +430,6 @@ def _unnest_type(match: re.Match[str], said: Said) -> Told:
     return Told("unnest takes an array or a struct", "make_array(…) makes an array", found)
 
 
-_TUPLES = "write out the columns: a = 1 AND b = 2"
 CLAUSE_TELLERS: tuple[tuple[str, Teller], ...] = (
     (r"Aggregate functions are not allowed in the WHERE clause", _in_where),
     (r"Aggregate function calls cannot be nested", _nested),
@@ -428,7 +440,7 @@ CLAUSE_TELLERS: tuple[tuple[str, Teller], ...] = (
     (r"Argument (?P<column>\S+) to grouping function is not in grouping columns", _grouping),
     (r"For SELECT DISTINCT, ORDER BY expressions", _distinct_order),
     (r"SELECT DISTINCT ON expressions must match initial ORDER BY", _plain("DISTINCT ON must be ordered by its own expressions first", "begin ORDER BY with them", exp.Distinct)),
-    (r"QUALIFY clause requires window functions", _plain("QUALIFY filters by window functions, and there is none", "filter rows with WHERE, groups with HAVING", exp.Qualify)),
+    (r"QUALIFY clause requires window functions", _qualify),
     (r"Invalid function '(?P<name>\w+)'", _misused),
     (r"Invalid window frame: (?P<why>.*)", _frame),
     (r"RANGE requires exactly one ORDER BY column", _plain("a frame in RANGE needs exactly one ORDER BY column", "write ROWS BETWEEN, or order by one column", exp.WindowSpec, exp.Window)),
