@@ -33,11 +33,13 @@ from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
 from compiler.own import CALLS, OwnFunction, with_own_calls
 from compiler.passes.facts import Facts
+from compiler.positions import located
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
 from compiler.schema import Schema, SchemaPlanner
 from compiler.shape import Shape, shape
+from compiler.trial import is_of_itself, needs_trial
 from compiler.traits import Traits, traits, volatile_calls
 from compiler.types import Types
 from compiler.workarounds.row_order import has_open_order, in_canonical_order
@@ -174,7 +176,7 @@ class Compiler:
             executed, scans, _ = self._executed(query, options, resolve)
             executed, _ = for_engine(executed, self.schemas.known)
             sql = render(executed)
-            return self._schema(f"foreseen {digest_of(sql.encode())}", (), scans, executed, sql)
+            return self._schema(scans, executed, sql)
 
         return self._located(text, work)
 
@@ -186,7 +188,7 @@ class Compiler:
             scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
             executed, _ = for_engine(executed, self.schemas.known)
             meaning = render(executed)
-            return self._schema(digest_of(meaning.encode()), (), scans, executed, meaning)
+            return self._schema(scans, executed, meaning)
 
         try:
             with self._own_functions():
@@ -261,7 +263,7 @@ class Compiler:
         print_ = fingerprint(parts)
         executed, rewritten = for_engine(executed, self.schemas.known)
         sql = render(executed) if rewritten else meaning
-        schema = self._schema(print_, inputs, scans, executed, sql)
+        schema = self._schema(scans, executed, sql)
         if instead is not None:
             executed = pruned(qualified(self._bound(instead, resolve), self.schemas))
             scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
@@ -308,40 +310,61 @@ class Compiler:
             "settings": {**self.engine.settings, **(self.engine.float_settings if sensitive else {})},
         }
 
-    def _schema(
-        self,
-        print_: str,
-        inputs: tuple[str, ...],
-        scans: Mapping[str, tuple[str, ...]],
-        executed: exp.Query,
-        sql: str,
-    ) -> Schema:
-        """Return the product's schema: remembered for this fingerprint and these input types, else planned."""
-        types = [
-            [(column.name, column.type) for column in self.schemas.known[name].columns if column.name in scans[name]]
-            for name in (*inputs, *sorted(set(scans) - set(inputs)))
-        ]
-        key = fingerprint({"fingerprint": print_, "types": types})
-        known = self.known_schema(key)
-        if known is not None:
-            return known
-        shown = {name: (self.schemas.known[name], frozenset(columns)) for name, columns in scans.items()}
-        try:
-            schema = self.planner.plan_schema(sql, shown, key)
-        except SqlError as error:
+    def _schema(self, scans: Mapping[str, tuple[str, ...]], executed: exp.Query, sql: str) -> Schema:
+        """Return the product's schema: remembered for this SQL and these input types, else planned.
 
-            def probe(part: exp.Query) -> str | None:
-                try:
-                    return self.planner.problem(render(part), shown)
-                except SqlError:  # a part that cannot be written alone
-                    return None
-
-            raise explained(error, executed, probe) from error
+        Of two forms of one fingerprint the engine may be able to plan one alone, so that it does not tell.
+        """
+        types = {
+            name: [(column.name, column.type) for column in self.schemas.known[name].columns if column.name in scans[name]]
+            for name in sorted(scans)
+        }
+        called = {call.name for call in executed.find_all(*CALLS.values())}
+        key = fingerprint(
+            {
+                "sql": digest_of(sql.encode()),
+                "types": types,
+                "engine": [self.engine.version, self.engine.settings],
+                "functions": {name: one.digest for name, one in sorted(self.own.items()) if name in called},
+            }
+        )
+        schema = self.known_schema(key)
+        if schema is None:
+            schema = self._planned(sql, scans, executed, key)
         if list(schema.names) != executed.named_selects:
             columns = ", ".join(schema.names)
             message = f"the query yields other columns than it names: {columns}"
-            raise SqlError(message, hint="unnest of a struct ignores its alias; select the fields one by one")
+            hint = "unnest of a struct ignores its alias; select the fields one by one"
+            unnested = executed.find(exp.Explode, exp.Unnest)
+            raise located(unnested, message, hint=hint) if unnested is not None else SqlError(message, hint=hint)
         return schema
+
+    def _planned(
+        self, sql: str, scans: Mapping[str, tuple[str, ...]], executed: exp.Query, key: str
+    ) -> Schema:
+        """Have the engine plan; what it refuses is explained to the author."""
+        shown = {name: (self.schemas.known[name], frozenset(columns)) for name, columns in scans.items()}
+
+        def probe(part: exp.Query) -> str | None:
+            try:
+                return self.planner.problem(render(part), shown)
+            except SqlError:  # a part that cannot be written alone
+                return None
+
+        def try_part(part: exp.Query) -> str | None:
+            try:
+                return self.planner.trial(render(part), shown)
+            except SqlError:
+                return None
+
+        if needs_trial(executed):
+            said = self.planner.trial(sql, shown)
+            if said is not None and is_of_itself(said):
+                raise explained(SqlError(said, code="engine"), executed, try_part)
+        try:
+            return self.planner.plan_schema(sql, shown, key)
+        except SqlError as error:
+            raise explained(error, executed, probe) from error
 
 
 def literal(value: Value) -> exp.Expr:

@@ -373,6 +373,29 @@ def _element(match: re.Match[str], said: Said) -> Told:
                 (*brackets, *called))  # fmt: skip
 
 
+def _late_constant(match: re.Match[str], said: Said) -> Told:
+    name = match["name"].lower()
+    return Told(f"'{name}' needs a constant as an argument", "write the value itself, or a $variable", calls(said.query, name))
+
+
+def _percentile(match: re.Match[str], said: Said) -> Told:
+    nodes = tuple(one for one in _of(said.query, exp.Literal) if not one.is_string and one.find_ancestor(exp.AggFunc))
+    at = tuple(one for one in nodes if float(one.name) == abs(float(match["value"])))
+    return Told(f"a percentile lies between 0 and 1, not at {match['value']}", None, at or nodes)
+
+
+def _part(match: re.Match[str], said: Said) -> Told:
+    known = match.groupdict().get("known")
+    what = match.groupdict().get("what") or "part of a date"
+    hint = f"there are: {known}" if known and len(known) <= _LONGEST else "such as year, month, day, hour, minute, second"
+    return Told(f"there is no {what} '{match['value']}'", hint, _literals(said.query, match["value"]))
+
+
+def _zone(match: re.Match[str], said: Said) -> Told:
+    hint = "write a zone such as 'Europe/Berlin' or '+01:00'"
+    return Told(f"there is no time zone '{match['value']}'", hint, _literals(said.query, match["value"]))
+
+
 _CALL = r"(?:The )?[Ff]unction '(?P<name>\w+)' "
 TYPE_TELLERS: tuple[tuple[str, Teller], ...] = (
     (r"array_element does not support type (?P<type>.+?)\.?$", _element),
@@ -422,6 +445,16 @@ TYPE_TELLERS: tuple[tuple[str, Teller], ...] = (
     (r"Cannot access field at argument 1: type (?P<type>.+) is not Struct", _no_struct),
     (r"Cannot automatically convert (?P<source>.+) to (?P<target>.+)$", _convert),
     (r"Unsupported data type (?P<type>.+) for function (?P<name>\w+)", _unsupported),
+    (r"(?P<name>\w+) function unsupported data type at index \d+: (?P<type>.+)$", _unsupported),
+    (r"(?P<name>\w+) not supported for n: ", _late_constant),
+    (r"(?P<name>\w+) delimiter must be a string literal", _late_constant),
+    (r"Percentile value for '(?P<name>\w+)' must be a literal", _late_constant),
+    (r"(?P<name>\w+) only supports literal values", _late_constant),
+    (r"Percentile value must be between 0\.0 and 1\.0 inclusive, (?P<value>\S+) is invalid", _percentile),
+    (r"Unsupported date_trunc granularity: '(?P<value>.*?)'\. Supported values are: (?P<known>.*)$", _part),
+    (r"Date part '(?P<value>.*?)' not supported", _part),
+    (r"no built-in (?P<what>.+?) named '(?P<value>.*?)', currently supported \w+ are: (?P<known>.*)$", _part),
+    (r'Invalid timezone "(?P<value>.*?)"', _zone),
     (r"\[return_type\] (?P<name>\w+) not supported for (?P<type>\w+)", _unsupported),
     (r"(?:Cannot find a common type|Failed to unify argument types|Fail to find the coerced type|Expect to get struct|Unsupported argument types|For function '\w+' .* is not comparable|Expected a Map type|Unavailable default cast)(?P<name>)", _generic_call),
 )  # fmt: skip

@@ -307,6 +307,11 @@ class LazyPlanner:
         said: str | None = self._started().problem(sql, inputs)
         return said
 
+    def trial(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
+        """See `compiler.schema.SchemaPlanner`."""
+        said: str | None = self._started().trial(sql, inputs)
+        return said
+
     def _started(self) -> Any:
         if self._planner is None:
             from rules.engine.planner import EnginePlanner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +32,7 @@ class EnginePlanner:
         # Volatile, so that planning never calls them.
         register(self._session, [replace(one, volatility="volatile") for one in functions])
         self._remember = remember
+        self._nowhere = f"file:///no-such-file-{os.urandom(8).hex()}"
 
     def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
         """Return the schema of `sql`. Raises `SqlError` with the engine's message, without a position."""
@@ -53,6 +55,23 @@ class EnginePlanner:
             return clean_message(error)
         return None
 
+    def trial(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
+        """See `compiler.schema.SchemaPlanner`. The inputs are tables in memory, of one batch each, which has no row."""
+        names = []
+        try:
+            for name, (schema, visible) in inputs.items():
+                fields = [field for field in to_arrow(schema) if field.name in visible]
+                empty = pa.RecordBatch.from_pylist([], pa.schema(fields))
+                self._session.register_record_batches(qualified_name(name), [[empty]])
+                names.append(name)
+            self._session.sql(sql).collect()
+        except Exception as error:  # noqa: BLE001 — as above; what it says is the answer
+            return clean_message(error)
+        finally:
+            for name in names:
+                self._session.deregister_table(qualified_name(name))
+        return None
+
     def _planned(self, sql: str) -> pa.Schema:
         """Return the schema of what the engine would execute, which is planned to the end but not executed."""
         frame = self._session.sql(sql)
@@ -67,15 +86,18 @@ class EnginePlanner:
 
     @contextmanager
     def _registered(self, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> Iterator[None]:
-        """Let the session have the inputs, empty, while a query is planned."""
+        """Let the session have the inputs, empty, while a query is planned.
+
+        They are Parquet, as when a product is executed: over tables in memory other queries can be planned. The file
+        does not exist, which the engine takes for a table without rows.
+        """
         names = []
         try:
             for name, (schema, visible) in inputs.items():
                 fields = [field for field in to_arrow(schema) if field.name in visible]
-                empty = pa.schema(fields).empty_table().to_batches() or [
-                    pa.RecordBatch.from_pylist([], pa.schema(fields))
-                ]
-                self._session.register_record_batches(qualified_name(name), [empty])
+                self._session.register_parquet(
+                    qualified_name(name), self._nowhere, schema=pa.schema(fields), file_extension=""
+                )
                 names.append(name)
             yield
         finally:
