@@ -52,13 +52,13 @@ def explained(error: SqlError, query: exp.Query, probe: Probe = lambda _: None) 
         return error
     if error.code == "type":
         return _unstorable(error, query)
-    said = _said(error.message, query)
-    told = next(_told(said), None) or Told(_readable(said.text), error.hint)
+    said = take_apart(error.message, query)
+    told = next(_told(said), None) or Told(readable(said), error.hint)
     nodes = told.nodes or tuple(query.find_all(*_EXPRESSIONS))
 
     def asked(part: exp.Query) -> str | None:
         answer = probe(part)
-        return None if answer is None else _said(answer, query).text
+        return None if answer is None else take_apart(answer, query).text
 
     at = guilty(query, nodes, said.text, asked)
     if at is None and told.nodes:
@@ -87,7 +87,7 @@ def _told(said: Said) -> Iterator[Told]:
             yield teller(match, said)
 
 
-def _said(message: str, query: exp.Query) -> Said:
+def take_apart(message: str, query: exp.Query) -> Said:
     """Take apart what the engine says."""
     text = re.sub(r"\s+", " ", message).strip()
     text = _BUG.sub("", text)
@@ -131,10 +131,11 @@ def _as_written(message: str, hint: str | None, at: exp.Expr | None) -> tuple[st
     return f"'{name}'{message[quoted.end() :]}", hint
 
 
-def _readable(text: str) -> str:
-    """Return what no teller knows, without names of the engine's own things; nothing of it is lost in the evidence."""
-    text = re.sub(r"ParserError\(\"(.*?)(?: at Line: \d+, Column: \d+)?\"\)", r"the engine cannot read this: \1", text)
-    return text
+def readable(said: Said) -> str:
+    """Return what the engine says, as far as SQL's terms go; it may hold what no message may (`INTERNALS`)."""
+    text = re.sub(r"ParserError\(\"(.*?)(?: at Line: \d+, Column: \d+)?\"\)", r"the engine cannot read this: \1", said.text)
+    text = re.sub(r"\s+", " ", in_sql(text)).strip().rstrip(".")
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
 def _clean(text: str) -> str:

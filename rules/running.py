@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rules.profiles import Profile
+    from rules.project import Project
     from rules.python.files import DeclaredFunction, PythonFiles
     from rules.sources.contents import Sources
     from rules.store import Store
@@ -36,6 +37,7 @@ class Runner:
     build: str
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
+    project: Project
 
     def run(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str], target: Path) -> Executed:
         """Execute a rule and write its table to `target`.
@@ -74,9 +76,23 @@ class Runner:
             if faults:
                 faults[0].facts.setdefault("executed SQL", kept)
                 raise faults[0] from error
-            where, facts = Where(rule.rule.path, rule.rule.line), {"executed SQL": kept}
-            raise UserError(str(error), code="execution", where=where, facts=facts, exit_code=FAILED) from error
+            raise self._failed(str(error), rule, kept) from error
         return executed
+
+    def _failed(self, message: str, rule: CompiledRule, kept: str) -> UserError:
+        """Return the error of a rule that failed on its data; kept: where its SQL is."""
+        from compiler.explain_run import failed
+
+        one = rule.rule
+        try:
+            text = None if one.in_python else one.text(self.project)
+        except UserError:  # edited since
+            text = None
+        told = failed(message, text)
+        where = Where(one.path, one.line) if one.in_python or one.sql is not None else None
+        where = where or Where(one.path, told.line, told.column)
+        facts = {"executed SQL": kept}
+        return UserError(told.message, code="execution", where=where, facts=facts, hint=told.hint, exit_code=FAILED)
 
     @staticmethod
     def called(rule: CompiledRule) -> list[str]:

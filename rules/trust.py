@@ -62,7 +62,9 @@ def audited(
         for name, artifact in skipped.items()
         if all(entry in artifacts or entry not in prepared.rules for entry in rules[name].node.dependencies)
     }
-    runner = Runner(prepared.compiled, store, prepared.profile, build, prepared.python, prepared.functions)
+    runner = Runner(
+        prepared.compiled, store, prepared.profile, build, prepared.python, prepared.functions, prepared.project
+    )
     auditor = Auditor(runner, prepared.sources, rules)
     return auditor.check(runnable, artifacts, share)
 
