@@ -39,8 +39,8 @@ from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
 from compiler.schema import Schema, SchemaPlanner
 from compiler.shape import Shape, shape
-from compiler.trial import is_of_itself, needs_trial
 from compiler.traits import Traits, traits, volatile_calls
+from compiler.trial import is_of_itself, needs_trial
 from compiler.types import Types
 from compiler.workarounds.row_order import has_open_order, in_canonical_order
 
@@ -316,7 +316,9 @@ class Compiler:
         Of two forms of one fingerprint the engine may be able to plan one alone, so that it does not tell.
         """
         types = {
-            name: [(column.name, column.type) for column in self.schemas.known[name].columns if column.name in scans[name]]
+            name: [
+                (column.name, column.type) for column in self.schemas.known[name].columns if column.name in scans[name]
+            ]
             for name in sorted(scans)
         }
         called = {call.name for call in executed.find_all(*CALLS.values())}
@@ -339,9 +341,7 @@ class Compiler:
             raise located(unnested, message, hint=hint) if unnested is not None else SqlError(message, hint=hint)
         return schema
 
-    def _planned(
-        self, sql: str, scans: Mapping[str, tuple[str, ...]], executed: exp.Query, key: str
-    ) -> Schema:
+    def _planned(self, sql: str, scans: Mapping[str, tuple[str, ...]], executed: exp.Query, key: str) -> Schema:
         """Have the engine plan; what it refuses is explained to the author."""
         shown = {name: (self.schemas.known[name], frozenset(columns)) for name, columns in scans.items()}
 

@@ -15,12 +15,13 @@ from sqlglot import exp
 from compiler import functions
 from compiler.engine_types import in_sql
 from compiler.errors import SqlError
-from compiler.explain_clauses import CLAUSE_TELLERS
-from compiler.explain_types import TYPE_TELLERS, Said, Told
+from compiler.explaining import calls, groups, operators, subqueries, tables, values
+from compiler.explaining.told import Said, Told
 from compiler.guilty import Probe, guilty, in_order
 from compiler.positions import position
 
-TELLERS = tuple((re.compile(pattern, re.DOTALL), teller) for pattern, teller in (*CLAUSE_TELLERS, *TYPE_TELLERS))
+_KINDS = (groups, subqueries, tables, values, operators, calls)
+TELLERS = tuple((re.compile(pattern, re.DOTALL), teller) for kind in _KINDS for pattern, teller in kind.TELLERS)
 
 _BEFORE = re.compile(
     r"^(?:DataFusion error|Error during planning|Internal error|Schema error|Arrow error|Execution error|External error"
@@ -133,7 +134,9 @@ def _as_written(message: str, hint: str | None, at: exp.Expr | None) -> tuple[st
 
 def readable(said: Said) -> str:
     """Return what the engine says, as far as SQL's terms go; it may hold what no message may (`INTERNALS`)."""
-    text = re.sub(r"ParserError\(\"(.*?)(?: at Line: \d+, Column: \d+)?\"\)", r"the engine cannot read this: \1", said.text)
+    text = re.sub(
+        r"ParserError\(\"(.*?)(?: at Line: \d+, Column: \d+)?\"\)", r"the engine cannot read this: \1", said.text
+    )
     text = re.sub(r"\s+", " ", in_sql(text)).strip().rstrip(".")
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 

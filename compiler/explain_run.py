@@ -43,17 +43,17 @@ def failed(message: str, text: str | None) -> SqlError:
     for pattern in _VALUES:
         match = re.search(pattern, said.text, re.DOTALL)
         if match is not None:
-            return _at(query, *_value(match, query))
+            return _at(*_value(match, query))
     if "Divide by zero" in said.text:
         hint = "NULLIF(…, 0) as the divisor gives NULL for it"
-        return _at(query, "a division by zero", hint, _find(query, exp.Div, exp.Mod))
+        return _at("a division by zero", hint, _find(query, exp.Div, exp.Mod))
     if "Scalar subquery returned more than one row" in said.text:
         found = [one for one in _find(query, exp.Subquery) if not isinstance(one.parent, exp.From | exp.Join)]
-        return _at(query, "a subquery for a value yields several rows", "aggregate in it: MIN(…), MAX(…)", found)
+        return _at("a subquery for a value yields several rows", "aggregate in it: MIN(…), MAX(…)", found)
     told = readable(said)
     if INTERNALS.search(told):
-        return _at(query, "the engine cannot run this query", None, [])
-    return _at(query, told, None, [])
+        return _at("the engine cannot run this query", None, [])
+    return _at(told, None, [])
 
 
 def _value(match: re.Match[str], query: exp.Query | None) -> tuple[str, str, list[exp.Expr]]:
@@ -63,7 +63,8 @@ def _value(match: re.Match[str], query: exp.Query | None) -> tuple[str, str, lis
     casts = [
         one
         for one in _find(query, exp.Cast)
-        if not isinstance(one, exp.TryCast) and not (isinstance(one.this, exp.Literal) and one.this.name != match["value"])
+        if not isinstance(one, exp.TryCast)
+        and not (isinstance(one.this, exp.Literal) and one.this.name != match["value"])
     ]
     alike = [one for one in casts if _KINDS.get(one.args["to"].this.name) == base]
     parsers = [one for one in _find(query, exp.Func) if (function_name(one) or "").startswith(_PARSERS)]
@@ -74,7 +75,7 @@ def _value(match: re.Match[str], query: exp.Query | None) -> tuple[str, str, lis
     return message, f"where types differ, one side is cast; TRY_CAST(… AS {kind}) gives NULL for what cannot be", []
 
 
-def _at(query: exp.Query | None, message: str, hint: str | None, nodes: list[exp.Expr]) -> SqlError:
+def _at(message: str, hint: str | None, nodes: list[exp.Expr]) -> SqlError:
     error = SqlError(message, hint=hint, code="execution")
     if len(nodes) == 1:
         error.line, error.column = position(nodes[0])

@@ -1,9 +1,10 @@
 """`rules check`, the looking: every rule file of a project → what is found in it, by code, suppressed or not.
 
-Nothing is executed. What the lint finds nothing against is planned on empty tables (`rules.foreseeing`), so that what
-`plan` and `build` would refuse is found here, in the same words. What is found in a rule is remembered by everything it
-was found from, and the whole of it with the files' signatures, so that an unchanged project is answered without reading
-a rule, and the engine is loaded for what is new alone. The policy is applied afterwards (`rules.policy`): it changes what is reported, never what is found.
+Nothing is executed. A rule is also planned on empty tables (`rules.foreseeing`), so that what `plan` and `build` would
+refuse is found here, in the same words. What is found in a rule is remembered by everything it was found from, and the
+whole of it with the files' signatures, so that an unchanged project is answered without reading a rule, and the engine
+is loaded for what is new alone. The policy is applied afterwards (`rules.policy`): it changes what is reported, never
+what is found.
 """
 
 from __future__ import annotations
@@ -239,7 +240,13 @@ def _memo(
     # Suggestions come from all names, so those count where one is asked for.
     lost = [sorted(names)] if None in inputs.values() else []
     lost += [sorted(work.project.variables)] if not work.project.variables.keys() >= variables.keys() else []
-    parts = {"text": rule.digest, "compiler": COMPILER, "inputs": shown, "vars": variables, "lost": lost}
+    parts: dict[str, object] = {
+        "text": rule.digest,
+        "compiler": COMPILER,
+        "inputs": shown,
+        "vars": variables,
+        "lost": lost,
+    }
     parts["functions"] = sorted(work.functions)
     parts["planned"] = work.foresight.context if plannable else None
     parts["options"] = [rule.options.volatile, rule.options.tier, rule.options.key]

@@ -1,4 +1,4 @@
-"""`rules check`, the planning: what `plan` and `build` would refuse of a rule, found out by planning it on empty tables.
+"""`rules check`, the planning: what `plan` and `build` would refuse of a rule, found by planning it on empty tables.
 
 No row is read and nothing is executed; the engine is started when the first rule has to be planned whose outcome nobody
 remembers. A rule can be planned when the columns of all that it reads are known with their types.

@@ -53,6 +53,7 @@ UNKNOWN = "unknown"
 MOST_FIXED = 1 << 18
 """Characters of a rule that is fixed. To prove that a fix changes nothing takes several times as long as to check."""
 
+
 @dataclass(frozen=True)
 class World:
     """What a rule is checked against.
@@ -139,7 +140,7 @@ def _located(found: list[Found]) -> tuple[Found, ...]:
 
 
 def unsaid(problem: Found, found: Iterable[Found]) -> list[Found]:
-    """Return the reason why a query cannot be qualified or planned, unless a check has said it: at its place, or elsewhere."""
+    """Return why a query cannot be qualified or planned, unless a check has said it: at its place, or elsewhere."""
     said = any(one.code == problem.code or (one.start == problem.start and one.code in _BREAKING) for one in found)
     return [] if said else [problem]
 

@@ -44,7 +44,11 @@ RUNTIME = {
         "where types differ, one side is cast",
     ),
     "timestamp": ("SELECT CAST(«o.code AS TIMESTAMP) AS n FROM orders AS o", "is not a value of TIMESTAMP", "TRY_CAST"),
-    "too large": ("SELECT CAST(«o.order_id * 1000 AS TINYINT) AS n FROM orders AS o", "'1000' is not a value of TINYINT", "TRY_CAST"),
+    "too large": (
+        "SELECT CAST(«o.order_id * 1000 AS TINYINT) AS n FROM orders AS o",
+        "'1000' is not a value of TINYINT",
+        "TRY_CAST",
+    ),
     "division": ("SELECT «o.order_id / (o.order_id - 1) AS n FROM orders AS o", "a division by zero", "NULLIF"),
     "several rows": (
         "SELECT (SELECT «o.order_id FROM orders AS o) AS n FROM customers AS c",

@@ -23,15 +23,60 @@ TABLES = {
 }  # fmt: skip
 """What the queries read: a column of each type, and a second table."""
 
-COLUMNS = ("t.i", "t.f", "t.s", "t.d", "t.ts", "t.h", "t.o", "t.n", "t.a", "t.st", "t.bin", "NULL", "'x'", "INTERVAL '1 day'")
-_OPERATORS = ("+", "-", "*", "/", "%", "||", "&", "|", "<<", "=", "<", "AND", "LIKE", "~", "SIMILAR TO", "IS DISTINCT FROM", "@>")
+COLUMNS = (
+    "t.i",
+    "t.f",
+    "t.s",
+    "t.d",
+    "t.ts",
+    "t.h",
+    "t.o",
+    "t.n",
+    "t.a",
+    "t.st",
+    "t.bin",
+    "NULL",
+    "'x'",
+    "INTERVAL '1 day'",
+)
+_OPERATORS = (
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "||",
+    "&",
+    "|",
+    "<<",
+    "=",
+    "<",
+    "AND",
+    "LIKE",
+    "~",
+    "SIMILAR TO",
+    "IS DISTINCT FROM",
+    "@>",
+)
 _UNARY = ("NOT {}", "-{}", "{} IS TRUE", "CASE WHEN {} THEN 1 END", "CASE 1 WHEN {} THEN 1 END", "{}[1]", "{}['x']")
 _PAIRS = (
     "CASE WHEN t.o THEN {} ELSE {} END", "COALESCE({}, {})", "{} IN ({}, {})", "{} BETWEEN {} AND {}",
     "nullif({}, {})", "greatest({}, {})", "[{}, {}]", "{} IN (SELECT {} FROM u AS t2)", "{} = (SELECT {} FROM u)",
     "NVL({}, {})",
 )  # fmt: skip
-_TYPES = ("INT", "DOUBLE", "DATE", "TIMESTAMP", "TIME", "BOOLEAN", "DECIMAL(10, 2)", "BYTEA", "INTERVAL", "INT[]", "TEXT")
+_TYPES = (
+    "INT",
+    "DOUBLE",
+    "DATE",
+    "TIMESTAMP",
+    "TIME",
+    "BOOLEAN",
+    "DECIMAL(10, 2)",
+    "BYTEA",
+    "INTERVAL",
+    "INT[]",
+    "TEXT",
+)
 
 
 def calls(kinds: frozenset[str] = frozenset({"scalar", "aggregate", "window"})) -> Iterator[str]:
@@ -62,7 +107,8 @@ def operators() -> Iterator[str]:
             holes = pair.count("{}")
             yield f"SELECT {pair.format(*(first, second, second)[:holes])} AS x FROM t"
         yield f"SELECT {first} AS x FROM t UNION ALL SELECT {second} FROM t"
-        yield f"SELECT v.x FROM (VALUES ({first.removeprefix('t.') if '.' not in first else 1}), ({second if '.' not in second else 1})) AS v(x)"
+        if "." not in first + second:
+            yield f"SELECT v.x FROM (VALUES ({first}), ({second})) AS v(x)"
         yield f"SELECT t.i FROM t JOIN t AS r ON {first} = {second.replace('t.', 'r.')}"
     for column in COLUMNS:
         for unary in _UNARY:
@@ -88,9 +134,32 @@ def operators() -> Iterator[str]:
 
 def casts() -> Iterator[str]:
     """Yield casts of literals that cannot be cast."""
-    literals = ("'x'", "'2024-13-01'", "'25:00'", "''", "'1e999'", "'99999999999999999999'", "-1", "1.5e300", "TRUE", "X'00'")
+    literals = (
+        "'x'",
+        "'2024-13-01'",
+        "'25:00'",
+        "''",
+        "'1e999'",
+        "'99999999999999999999'",
+        "-1",
+        "1.5e300",
+        "TRUE",
+        "X'00'",
+    )
     for literal in literals:
-        for kind in (*_TYPES, "SMALLINT", "REAL", "DECIMAL(3, 1)", "TIMESTAMPTZ", "nonsense", "DECIMAL(80, 2)", "DECIMAL(3, 9)", "UUID", "JSON", "XML"):
+        for kind in (
+            *_TYPES,
+            "SMALLINT",
+            "REAL",
+            "DECIMAL(3, 1)",
+            "TIMESTAMPTZ",
+            "nonsense",
+            "DECIMAL(80, 2)",
+            "DECIMAL(3, 9)",
+            "UUID",
+            "JSON",
+            "XML",
+        ):
             yield f"SELECT CAST({literal} AS {kind}) AS x FROM t"
             yield f"SELECT t.i FROM t WHERE CAST({literal} AS {kind}) IS NULL"
     for word in ("x", "2024-13-01", "25:00", ""):
@@ -221,9 +290,8 @@ SELECT t.i FROM t JOIN u ON t.i IN (SELECT v.i FROM u AS v WHERE v.k = u.k)
 SELECT t.i FROM t JOIN u ON EXISTS (SELECT 1 FROM u AS v WHERE v.k = u.k)
 SELECT t.i FROM t LEFT JOIN u ON t.i = (SELECT MAX(v.i) FROM u AS v WHERE v.k = u.k)
 SELECT t.i FROM t LEFT JOIN u ON t.i IN (SELECT v.i FROM u AS v)
-SELECT q.i FROM (SELECT t.i FROM t UNION ALL SELECT u.i FROM u) AS q JOIN u ON q.i IN (SELECT v.i FROM u AS v WHERE v.k = u.k)
-SELECT q.i FROM (SELECT t.i FROM t UNION ALL SELECT u.i FROM u) AS q JOIN u ON u.i IN (SELECT v.i FROM u AS v WHERE v.k = q.i)
-WITH q AS (SELECT t.i, MAX(t.k) AS m FROM t GROUP BY t.i UNION ALL SELECT u.i, u.k FROM u WHERE false) SELECT q.i FROM q WHERE q.i IN (SELECT u.i FROM u WHERE u.k = q.m)
+SELECT q.i FROM (SELECT i FROM t UNION ALL SELECT i FROM u) AS q JOIN u ON q.i IN (SELECT v.i FROM u v WHERE v.k = u.k)
+SELECT q.i FROM (SELECT i FROM t UNION ALL SELECT i FROM u) AS q JOIN u ON u.i IN (SELECT v.i FROM u v WHERE v.k = q.i)
 SELECT t.i, l.k FROM t, LATERAL (SELECT u.k FROM u WHERE u.i = t.i) AS l
 SELECT t.i, l.k FROM t, LATERAL (SELECT u.k FROM u WHERE u.i = t.i LIMIT 1) AS l
 SELECT t.i, l.k FROM t, LATERAL (SELECT u.k FROM u WHERE u.i = t.i ORDER BY u.k LIMIT 1) AS l
@@ -453,4 +521,8 @@ SELECT t.i AS x FROM t WHERE x > 1
 SELECT SUM(t.i) AS x FROM t WHERE x > 1
 SELECT SUM(t.i) AS x, x + 1 AS y FROM t
 """.strip().splitlines()
+SHAPES.append(
+    "WITH q AS (SELECT t.i, MAX(t.k) AS m FROM t GROUP BY t.i UNION ALL SELECT u.i, u.k FROM u WHERE false)"
+    " SELECT q.i FROM q WHERE q.i IN (SELECT u.i FROM u WHERE u.k = q.m)"
+)
 """Clauses, subqueries, recursion, windows: one query a line."""
