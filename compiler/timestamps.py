@@ -93,15 +93,20 @@ def stay_in_range(query: exp.Query, schemas: Mapping[str, Schema]) -> bool:
         if guarded is not None:
             call.replace(guarded)
             changed = True
+    for cast in find_all(query, exp.TryCast):
+        if _wraps(cast, types):
+            cast.set("this", exp.cast(_enclosed(cast.this), "DATE"))
+            changed = True
     return changed
 
 
 def differs_now(query: exp.Query, types: Types) -> list[str]:
     """Name what an earlier version could have computed otherwise in a query: part of fingerprints where there is any.
 
-    to_timestamp: it had the session's time zone. date_bin: it yielded NULL for what is beyond nanoseconds.
+    to_timestamp: it had the session's time zone. date_bin: it yielded NULL for what is beyond nanoseconds. try_cast: of
+    dates in milliseconds it yielded another year.
     """
-    found = set()
+    found = {"try_cast" for cast in find_all(query, exp.TryCast) if _wraps(cast, types)}
     for call in find_all(query, ScalarFunction):
         name = function_name(call) or ""
         if name in functions.ZONELESS:
@@ -208,7 +213,7 @@ def _guarded(call: ScalarFunction, types: Types) -> exp.Expr | None:
     if name == "date_bin" and len(arguments) > 1 and not _is_nanoseconds(call, types):
         return _or_fail(call, arguments)
     if name == "to_timestamp" and len(arguments) == 1 and types.of(arguments[0]) in {None, "float32", "float64"}:
-        return _or_overflow(call)
+        return _or_overflow(call, is_float=types.of(arguments[0]) is not None)
     return None
 
 
@@ -228,15 +233,27 @@ def _or_fail(call: ScalarFunction, arguments: list[exp.Expr]) -> exp.Expr:
     return exp.Case(ifs=[exp.If(this=lost, true=raised)], default=call.copy())
 
 
-def _or_overflow(call: ScalarFunction) -> exp.Expr:
-    """to_timestamp(x) → the same, but an error where it is the first or last moment there is: floats end there."""
+def _or_overflow(call: ScalarFunction, *, is_float: bool) -> exp.Expr:
+    """to_timestamp(x) → the same, but an error where it is the first or last moment there is: floats end there.
+
+    NaN is an error too, where x is known to be a float: the engine makes 1970 of it.
+    """
     day = exp.Interval(this=exp.Literal.string("1 day"))
     last, first = (_nanoseconds(end) for end in ("9223372036854775807", "-9223372036854775807"))
     later = exp.If(this=exp.EQ(this=call.copy(), expression=last), true=exp.Add(this=call.copy(), expression=day))
     earlier = exp.If(
         this=exp.LTE(this=call.copy(), expression=first), true=exp.Sub(this=call.copy(), expression=day.copy())
     )
-    return exp.Case(ifs=[later, earlier], default=call.copy())
+    ifs = [later, earlier]
+    if is_float:
+        never = exp.Add(this=call.copy(), expression=exp.Interval(this=exp.Literal.string("300 years")))
+        ifs.append(exp.If(this=ScalarFunction(this="isnan", expressions=[call.expressions[0].copy()]), true=never))
+    return exp.Case(ifs=ifs, default=call.copy())
+
+
+def _wraps(cast: exp.Expr, types: Types) -> bool:
+    """Whether the engine's TRY_CAST of dates in milliseconds to nanoseconds wraps around."""
+    return cast.to.this in _KINDS and not cast.to.expressions and types.of(cast.this) == "date64"
 
 
 def _nanoseconds(count: str) -> exp.Expr:
