@@ -251,7 +251,7 @@ def _or_overflow(call: ScalarFunction, *, is_float: bool) -> exp.Expr:
     return exp.Case(ifs=ifs, default=call.copy())
 
 
-def _wraps(cast: exp.Expr, types: Types) -> bool:
+def _wraps(cast: exp.Cast, types: Types) -> bool:
     """Whether the engine's TRY_CAST of dates in milliseconds to nanoseconds wraps around."""
     return cast.to.this in _KINDS and not cast.to.expressions and types.of(cast.this) == "date64"
 
