@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.readset import input_columns
-from compiler.timestamps import had_session_zone, may_have_binned_to_null
+from compiler.timestamps import had_session_zone, may_have_binned_to_null, may_have_wrapped_dates
 from compiler.workarounds.distinct_counts import may_have_counted_null
 from compiler.workarounds.extremes import float_extremes
 from compiler.workarounds.join_conditions import may_have_joined_null_safe, may_have_met_swapped
@@ -61,6 +61,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "null-safe-joins": may_have_joined_null_safe,
     "several-lists": may_have_merged_lists,
     "to-timestamp": had_session_zone,
+    "try-cast": may_have_wrapped_dates,
     "union-order": shows_union_order,
 }
 """Names of faults that have been mended, and whether a rule with a canonical tree could have met them."""
