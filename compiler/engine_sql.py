@@ -14,10 +14,12 @@ from compiler.passes.facts import Facts
 from compiler.schema import Schema
 from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.set_operations import name_branches_alike
+from compiler.workarounds.subqueries.unnesting import unnest_subqueries
 
 Workaround = Callable[[exp.Query, Facts], exp.Query]
 
 WORKAROUNDS: tuple[Workaround, ...] = (
+    unnest_subqueries,
     name_branches_alike,
     mirror_right_joins,
 )

@@ -1,0 +1,76 @@
+"""Turn the subqueries that the engine would answer wrongly, or cannot plan, into joins, outermost first."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from compiler.passes.facts import Facts
+from compiler.tree import find_all
+from compiler.workarounds.subqueries.grouped import part
+from compiler.workarounds.subqueries.joined import flatten_lateral, move_out_of_on
+from compiler.workarounds.subqueries.marks import mark
+from compiler.workarounds.subqueries.naming import Fresh
+from compiler.workarounds.subqueries.places import Place, Reading, places, tested
+from compiler.workarounds.subqueries.planned import is_lateral_planned, is_planned_rightly
+
+
+def unnest_subqueries(query: exp.Query, facts: Facts) -> exp.Query:
+    """Join what subqueries ask for, in place, where DataFusion 55 does not answer them as the standard does.
+
+    SELECT t.k FROM t WHERE t.a IN (SELECT u.b FROM u) IS NULL
+    → SELECT t.k FROM t
+      LEFT JOIN (SELECT DISTINCT r.b AS v FROM (SELECT u.b FROM u) AS r WHERE NOT r.b IS NULL) AS m ON m.v = t.a
+      CROSS JOIN (SELECT COUNT(*) AS n, COUNT(r.b) AS f FROM (SELECT u.b FROM u) AS r) AS c
+      WHERE CASE WHEN NOT m.v IS NULL THEN TRUE WHEN c.n > 0 AND (t.a IS NULL OR c.f < c.n) THEN NULL ELSE FALSE END IS NULL
+
+    Its faults: it takes NULL for FALSE in NOT IN with a constant, or within an expression; finds no row where a subquery
+    aggregates and no row is read; captures outer columns in ANY and ALL; and cannot plan subqueries in SELECT lists, in
+    ON and in arguments of aggregates, nor correlation two levels deep, by inequality, in derived tables, over UNION or
+    LIMIT. Raises `SqlError` where it cannot be mended either.
+    """
+    if not facts.has(query, exp.In, exp.Exists, exp.Any, exp.All, exp.Lateral, exp.Subquery):
+        return query
+    fresh = None
+    while _step(query, facts, fresh := fresh or Fresh(query)):
+        pass
+    return query
+
+
+def _step(query: exp.Query, facts: Facts, fresh: Fresh) -> bool:
+    """Rewrite one subquery; return whether there was one to rewrite."""
+    found, laterals = places(query), find_all(query, exp.Lateral)
+    if not found and not laterals:
+        return False
+    reading = Reading(query, facts.schemas)
+    for lateral in laterals:
+        select = lateral.find_ancestor(exp.Select)
+        if select is not None and not is_lateral_planned(lateral, reading):
+            flatten_lateral(lateral, select, reading, fresh)
+            return True
+    wrong = [place for place in found if not is_planned_rightly(place, reading)]
+    if not wrong:
+        return False
+    _rewrite(_first(wrong), reading, fresh)
+    return True
+
+
+def _first(wrong: list[Place]) -> Place:
+    """Return what has to be rewritten first: of one of the outermost SELECTs ON before the rest, then what is compared."""
+    select = wrong[0].select
+    own = [place for place in wrong if place.select is select]
+    first = next((place for place in own if place.clause == "joins"), own[0])
+    inner = True
+    while inner:
+        within = {id(node) for value in tested(first.node) for node in find_all(value, exp.Expr)}
+        inner = next((place for place in own if id(place.node) in within), None)
+        first = inner or first
+    return first
+
+
+def _rewrite(place: Place, reading: Reading, fresh: Fresh) -> None:
+    if place.clause == "joins":
+        move_out_of_on(place, reading, fresh)
+    elif place.after_grouping:
+        part(place.select, reading, fresh)
+    else:
+        mark(place, reading, fresh)
