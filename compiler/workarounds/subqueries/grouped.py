@@ -6,8 +6,8 @@ from sqlglot import exp
 
 from compiler.encode import encode
 from compiler.positions import located
-from compiler.tree import find_all, nodes
-from compiler.workarounds.subqueries.naming import CODE, Fresh, column
+from compiler.tree import find_all, has, nodes
+from compiler.workarounds.subqueries.naming import CODE, Fresh, aliased, column
 from compiler.workarounds.subqueries.places import Reading, body_of, is_subquery
 from compiler.workarounds.subqueries.sources import derived
 from compiler.workarounds.subqueries.spreading import totals, wrapped_call
@@ -22,7 +22,7 @@ def part(select: exp.Select, reading: Reading, fresh: Fresh) -> None:
     → SELECT g.a AS s, g.b AS n FROM (SELECT t.s AS a, COUNT(*) AS b FROM t GROUP BY t.s) AS g WHERE EXISTS (…)
     """
     _refuse_outer_aggregates(select, reading)
-    _settle_outputs(select)
+    _alias_outputs(select)
     grouped = fresh.name()
     passed: dict[bytes, tuple[exp.Expr, str]] = {}
     group = select.args.get("group")
@@ -45,13 +45,15 @@ def part(select: exp.Select, reading: Reading, fresh: Fresh) -> None:
             hint = "group by it, or aggregate it"
             raise located(one, f"column '{one.name}' is read for each group, and not grouped by", hint=hint, code=CODE)
     inner = exp.Select(
-        expressions=[exp.alias_(value, name, quoted=True) for value, name in passed.values()]
-        or [exp.alias_(exp.Literal.number(1), fresh.name(), quoted=True)]
+        expressions=[aliased(value, name) for value, name in passed.values()]
+        or [aliased(exp.Count(this=exp.Star(), big_int=True), fresh.name())]
     )
     for clause in ("from_", "joins", "where", "group"):
         inner.set(clause, select.args.get(clause))
         select.set(clause, None)
     having = select.args.get("having")
+    if having is not None:
+        _spell_out_outputs(select, having)
     select.set("having", None)
     select.set("from_", exp.From(this=derived(inner, grouped)))
     if having is not None:
@@ -59,17 +61,18 @@ def part(select: exp.Select, reading: Reading, fresh: Fresh) -> None:
 
 
 def _keys(group: exp.Group) -> list[exp.Expr]:
-    found = list(group.expressions)
-    for kind in ("rollup", "cube", "grouping_sets"):
-        for sets in group.args.get(kind) or []:
-            pending = [sets]
-            while pending:
-                node = pending.pop()
-                if isinstance(node, exp.Rollup | exp.Cube | exp.GroupingSets | exp.Tuple | exp.Paren):
-                    pending += node.expressions or ([node.this] if isinstance(node, exp.Paren) else [])
-                else:
-                    found.append(node)
-    return [key for key in found if key.find(exp.Column) is not None or isinstance(key, exp.Func | exp.Query)]
+    """Return what is grouped by, constants aside."""
+    found: list[exp.Expr] = []
+    pending = [part for value in group.args.values() for part in (value if isinstance(value, list) else [])]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, exp.Paren):
+            pending.append(node.this)
+        elif isinstance(node, exp.Rollup | exp.Cube | exp.GroupingSets | exp.Tuple):
+            pending += node.expressions
+        elif has(node, exp.Column, exp.Func, exp.Query):
+            found.append(node)
+    return found
 
 
 def _is_value(node: exp.Expr) -> bool:
@@ -82,20 +85,21 @@ def _trees(select: exp.Select, clause: str) -> list[exp.Expr]:
     return [part for part in parts if isinstance(part, exp.Expr)]
 
 
-def _settle_outputs(select: exp.Select) -> None:
-    """SELECT t.a … HAVING n > 1 → SELECT t.a AS a … HAVING COUNT(*) > 1, in place, n being an output."""
+def _alias_outputs(select: exp.Select) -> None:
+    """SELECT t.a … → SELECT t.a AS a …, in place: what becomes of t.a has another name."""
+    for item in select.selects:
+        if not isinstance(item, exp.Alias) and item.alias_or_name:
+            holder = aliased(exp.Null(), item.alias_or_name)
+            item.replace(holder)
+            if isinstance(item, exp.Subquery):
+                item.set("alias", None)
+            holder.set("this", item)
+
+
+def _spell_out_outputs(select: exp.Select, condition: exp.Expr) -> None:
+    """SELECT COUNT(*) AS n … HAVING n > 1 → … HAVING COUNT(*) > 1, in place."""
     items = {item.alias_or_name: item.unalias() for item in select.selects}
-    select.set(
-        "expressions",
-        [
-            item if isinstance(item, exp.Alias) else exp.alias_(item, item.output_name, quoted=True)
-            if item.output_name
-            else item
-            for item in select.selects
-        ],
-    )
-    having = select.args.get("having")
-    for one in find_all(having, exp.Column) if having is not None else ():
+    for one in find_all(condition, exp.Column):
         if not one.table and one.name in items and one.find_ancestor(exp.Select) is select:
             one.replace(exp.Paren(this=items[one.name].copy()))
 

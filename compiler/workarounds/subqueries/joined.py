@@ -10,6 +10,7 @@ from compiler.tree import find_all
 from compiler.workarounds.subqueries.naming import (
     CODE,
     Fresh,
+    aliased,
     column,
     conjunction,
     conjuncts,
@@ -66,7 +67,7 @@ def _compute_beside(place: Place, join: exp.Join, reading: Reading, fresh: Fresh
         target(one)[1] for one in find_all(reading.query, exp.Column) if reading.owners.get(id(one)) is item
     )
     inner_alias, mark = fresh.names(2)
-    query = exp.Select(expressions=[exp.alias_(column(inner_alias, name), name, quoted=True) for name in wanted])
+    query = exp.Select(expressions=[aliased(column(inner_alias, name), name) for name in wanted])
     inner_item = item.copy()
     inner_item.set("alias", exp.TableAlias(this=exp.to_identifier(inner_alias, quoted=True), columns=_columns(item)))
     query.set("from_", exp.From(this=inner_item))
@@ -77,14 +78,13 @@ def _compute_beside(place: Place, join: exp.Join, reading: Reading, fresh: Fresh
         passed.setdefault(target(one), fresh.name())
     if passed:
         cross_commas(select)
-        source = copied_sources(_before(select, join), {source for source, _ in passed}, [])
-        require_repeatable(source, node)
-        named = [exp.alias_(column(*source), name, quoted=True) for source, name in passed.items()]
-        source.set("expressions", named)
-        source.set("distinct", exp.Distinct())
-        query.set("joins", [exp.Join(this=derived(source, domain), kind="CROSS")])
+        values = copied_sources(_before(select, join), {source for source, _ in passed}, [])
+        require_repeatable(values, node)
+        values.set("expressions", [aliased(column(*source), name) for source, name in passed.items()])
+        values.set("distinct", exp.Distinct())
+        query.set("joins", [exp.Join(this=derived(values, domain), kind="CROSS")])
         for name in passed.values():
-            query.append("expressions", exp.alias_(column(domain, name), name, quoted=True))
+            query.append("expressions", aliased(column(domain, name), name))
         terms = not_distinct((column(*source), column(alias, name)) for source, name in passed.items())
     own_ids = {id(one): target(one) for one in before}
     for one in own:
@@ -93,7 +93,7 @@ def _compute_beside(place: Place, join: exp.Join, reading: Reading, fresh: Fresh
         else:
             point(one, inner_alias, target(one)[1])
     node.replace(column(alias, mark))
-    query.append("expressions", exp.alias_(node, mark, quoted=True))
+    query.append("expressions", aliased(node, mark))
     join.set("this", derived(query, alias))
     join.set("on", conjunction([*conjuncts(join.args["on"]), *terms]))
 
@@ -118,7 +118,7 @@ def flatten_lateral(lateral: exp.Lateral, select: exp.Select, reading: Reading, 
         passed.setdefault(source, fresh.name())
     query = copied_sources(_before(select, join), {source for source, _ in passed}, [])
     require_repeatable(query, lateral)
-    query.set("expressions", [exp.alias_(column(*source), name, quoted=True) for source, name in passed.items()])
+    query.set("expressions", [aliased(column(*source), name) for source, name in passed.items()])
     query.set("distinct", exp.Distinct())
     for one, source in zip(own, sources, strict=True):
         point(one, outer, passed[source])

@@ -16,6 +16,7 @@ from compiler.tree import find_all, has
 from compiler.workarounds.subqueries.naming import (
     CODE,
     Fresh,
+    aliased,
     column,
     conjunction,
     conjuncts,
@@ -44,7 +45,9 @@ def mark(place: Place, reading: Reading, fresh: Fresh) -> None:
         found = _scalar(place, reading, fresh)
     else:
         found = _comparison(place, reading, fresh)
-    node.replace(exp.Paren(this=found) if isinstance(found, exp.Binary | exp.Not | exp.Is) else found)
+    if isinstance(node, exp.Subquery) and node.alias:
+        found = aliased(found, node.alias)
+    node.replace(exp.Paren(this=found) if isinstance(found, exp.Binary | exp.Not) else found)
 
 
 def _require_stable(node: exp.Expr) -> None:
@@ -92,8 +95,8 @@ class _Answers:
         if aliases:  # what is constant needs no rows
             query = copied_sources(select, aliases, self._filters)
             require_repeatable(query, self._place.node)
-        named = zip(values, names, strict=True)
-        query.set("expressions", [exp.alias_(value.copy(), name, quoted=True) for value, name in named])
+        pairs = zip(values, names, strict=True)
+        query.set("expressions", [aliased(value.copy(), name) for value, name in pairs])
         query.set("distinct", exp.Distinct())
         return query
 
@@ -107,7 +110,7 @@ class _Answers:
         alias, select = self._fresh.name(), self._place.select
         cross_commas(select)
         if select.args.get("from_") is None:
-            one = exp.Select(expressions=[exp.alias_(exp.Literal.number(1), self._fresh.name(), quoted=True)])
+            one = exp.Select(expressions=[aliased(exp.Literal.number(1), self._fresh.name())])
             select.set("from_", exp.From(this=derived(one, self._fresh.name())))
         terms = not_distinct((value.copy(), column(alias, name)) for value, name in keys)
         terms += [exp.EQ(this=column(alias, name), expression=value.copy()) for value, name in further]
@@ -125,7 +128,7 @@ class _Answers:
         """Return SELECT keys, items FROM query AS rows, with GROUP BY keys if grouped, else DISTINCT."""
         keys: list[exp.Expr] = [column(rows, key) for key in self.keys]
         query = exp.Select(
-            expressions=[*(exp.alias_(key, key.name, quoted=True) for key in keys), *items],
+            expressions=[*(aliased(key, key.name) for key in keys), *items],
             from_=exp.From(this=derived(self.query.copy(), rows)),
         )
         if not grouped:
@@ -156,10 +159,10 @@ def _exists(place: Place, reading: Reading, fresh: Fresh) -> exp.Expr:
     answers = _Answers(place, reading, fresh)
     rows, name = fresh.names(2)
     if answers.keys:
-        query = answers.select([exp.alias_(exp.true(), name, quoted=True)], rows, grouped=False)
+        query = answers.select([aliased(exp.true(), name)], rows, grouped=False)
         return _is_not_null(column(answers.join(query, answers.own_keys()), name))
     first = exp.Select(
-        expressions=[exp.alias_(exp.Literal.number(1), name, quoted=True)],
+        expressions=[aliased(exp.Literal.number(1), name)],
         from_=exp.From(this=derived(answers.query, rows)),
         limit=exp.Limit(expression=exp.Literal.number(1)),
     )
@@ -174,11 +177,11 @@ def _scalar(place: Place, reading: Reading, fresh: Fresh) -> exp.Expr:
     rows, count, name = fresh.names(3)
     (value,) = answers.outputs
     if single and answers.keys:
-        whole = answers.select([exp.alias_(column(rows, value), name, quoted=True)], rows, grouped=True)
+        whole = answers.select([aliased(column(rows, value), name)], rows, grouped=True)
         whole.set("group", None)
         return column(answers.join(whole, answers.own_keys()), name)
     first = exp.AnonymousAggFunc(this="first_value", expressions=[column(rows, value)])
-    query = answers.select([_count(exp.Star(), count), exp.alias_(first, name, quoted=True)], rows, grouped=True)
+    query = answers.select([_count(exp.Star(), count), aliased(first, name)], rows, grouped=True)
     alias = answers.join(query, answers.own_keys())
     text = _case([(exp.GT(this=column(alias, count), expression=exp.Literal.number(1)), exp.Literal.string(_TOO_MANY))],
                  exp.Literal.string("1"))  # fmt: skip
@@ -218,7 +221,7 @@ def _member(
     rows, name, around = fresh.names(3)
     if exact:
         (output,) = answers.outputs
-        query = answers.select([exp.alias_(column(rows, output), name, quoted=True)], rows, grouped=False)
+        query = answers.select([aliased(column(rows, output), name)], rows, grouped=False)
         query.set("where", exp.Where(this=_is_not_null(column(rows, output))))
         hit = column(answers.join(query, answers.own_keys(), [(values[0], name)]), name)
     else:
@@ -229,7 +232,7 @@ def _member(
         pairs = zip(names, answers.outputs, strict=True)
         terms += [exp.EQ(this=column(around, one), expression=column(rows, other)) for one, other in pairs]
         query = exp.Select(
-            expressions=[*_named(around, keys), exp.alias_(exp.true(), name, quoted=True)],
+            expressions=[*_named(around, keys), aliased(exp.true(), name)],
             from_=exp.From(this=derived(domain, around)),
             joins=[exp.Join(this=derived(answers.query.copy(), rows), on=conjunction(terms))],
             distinct=exp.Distinct(),
@@ -258,8 +261,8 @@ def _bounded(value: exp.Expr, operator: type[exp.Expr], answers: _Answers, fresh
         [
             _count(exp.Star(), total),
             _count(column(rows, output), filled),
-            exp.alias_(exp.Min(this=column(rows, output)), least, quoted=True),
-            exp.alias_(exp.Max(this=column(rows, output)), greatest, quoted=True),
+            aliased(exp.Min(this=column(rows, output)), least),
+            aliased(exp.Max(this=column(rows, output)), greatest),
         ],
         rows,
         grouped=True,
@@ -296,7 +299,7 @@ def _compared(
             *_named(around, keys),
             _count(exp.Star(), total),
             _count(test.copy(), known),
-            exp.alias_(call, met, quoted=True),
+            aliased(call, met),
         ],
         from_=exp.From(this=derived(domain, around)),
         joins=[join],
@@ -339,11 +342,11 @@ def _is_exact(one: str | None, other: str | None) -> bool:
 
 
 def _named(table: str, names: Sequence[str]) -> list[exp.Expr]:
-    return [exp.alias_(column(table, name), name, quoted=True) for name in names]
+    return [aliased(column(table, name), name) for name in names]
 
 
 def _count(value: exp.Expr, name: str) -> exp.Expr:
-    return exp.alias_(exp.Count(this=value, big_int=True), name, quoted=True)
+    return aliased(exp.Count(this=value, big_int=True), name)
 
 
 def _coalesced(count: exp.Expr) -> exp.Expr:

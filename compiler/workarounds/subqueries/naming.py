@@ -40,6 +40,13 @@ def column(table: str, name: str) -> exp.Column:
     return exp.column(name, table=table, quoted=True)
 
 
+def aliased(value: exp.Expr, name: str) -> exp.Alias:
+    """Return a value as an item of a SELECT list; SQLGlot notes the name of a scalar subquery on the subquery."""
+    if isinstance(value, exp.Subquery):
+        value.set("alias", None)
+    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
+
+
 def owners(names: Names) -> dict[int, exp.Expr]:
     """Return the FROM item of each column, by the column's id."""
     return {id(reference.column): reference.item for reference in names.references}

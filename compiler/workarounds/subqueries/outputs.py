@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from compiler.tree import find_all
+from compiler.workarounds.subqueries.naming import aliased
 
 _SEEING_OUTPUTS = ("order", "having", "qualify", "distinct")
 """Clauses in which a column without a table is an output."""
@@ -26,8 +27,7 @@ def name_outputs(query: exp.Query, names: Sequence[str]) -> None:
         return
     assert isinstance(query, exp.Select)
     _rename(query, {item.alias_or_name: name for item, name in zip(query.selects, names, strict=False)})
-    query.set("expressions", [exp.alias_(item.unalias(), name, quoted=True) for item, name in zip(
-        query.selects, names, strict=True)])
+    query.set("expressions", [aliased(item.unalias(), name) for item, name in zip(query.selects, names, strict=True)])
 
 
 def _rename(query: exp.Query, names: dict[str, str]) -> None:

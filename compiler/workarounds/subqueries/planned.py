@@ -76,7 +76,7 @@ def _is_filtered(body: exp.Query, outer: list[exp.Column], _reading: Reading) ->
     if any(body.args.get(key) is not None for key in (*_ROW_CLAUSES, "with_")) or _has_windows(body):
         return False
     group, distinct = body.args.get("group"), body.args.get("distinct")
-    if group is not None and any(group.args.get(kind) for kind in ("rollup", "cube", "grouping_sets", "all")):
+    if group is not None and (group.args.get("all") or has(group, exp.Rollup, exp.Cube, exp.GroupingSets)):
         return False
     if distinct is not None and distinct.args.get("on") is not None:
         return False

@@ -109,12 +109,13 @@ def _is_settled(node: exp.Expr) -> bool:
         return False
     order = query.args.get("order")
     keys = {encode(ordered.this) for ordered in order.expressions} if order is not None else set()
-    names = {key.this.name for key in order.expressions if isinstance(key.this, exp.Column) and not key.this.table} if (
-        order is not None
-    ) else set()
+    written = [ordered.this for ordered in order.expressions] if order is not None else []
+    names = {key.name for key in written if isinstance(key, exp.Literal) or not (isinstance(key, exp.Column) and key.table)}
     return all(
-        item.alias_or_name in names or encode(item.unalias()) in keys or isinstance(item.unalias(), exp.Literal)
-        for item in query.selects
+        names & {str(number), item.alias_or_name}
+        or encode(item.unalias()) in keys
+        or isinstance(item.unalias(), exp.Literal)
+        for number, item in enumerate(query.selects, 1)
     )
 
 

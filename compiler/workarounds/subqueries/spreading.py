@@ -15,10 +15,11 @@ from compiler.encode import encode
 from compiler.functions import WindowFunction
 from compiler.lexical import from_items, resolve_names
 from compiler.positions import located
-from compiler.tree import find_all
+from compiler.tree import find_all, has
 from compiler.workarounds.subqueries.naming import (
     CODE,
     Fresh,
+    aliased,
     column,
     conjunction,
     mentions,
@@ -43,10 +44,13 @@ class Domain:
         """Return the domain as a FROM item."""
         return derived(self.query.copy(), alias)
 
-    def columns(self, alias: str, *, named: bool = False) -> list[exp.Expr]:
-        """Return the keys as columns of a FROM item, with their names as aliases if asked for."""
-        found: list[exp.Expr] = [column(alias, key) for key in self.keys]
-        return [exp.alias_(one, key, quoted=True) for one, key in zip(found, self.keys, strict=True)] if named else found
+    def columns(self, alias: str) -> list[exp.Expr]:
+        """Return the keys as columns of a FROM item."""
+        return [column(alias, key) for key in self.keys]
+
+    def selected(self, alias: str) -> list[exp.Expr]:
+        """Return the keys as what a SELECT list has of a FROM item."""
+        return [aliased(column(alias, key), key) for key in self.keys]
 
     def matching(self, left: str, right: str) -> exp.Expr:
         """Return the condition that two FROM items have the same keys."""
@@ -116,7 +120,7 @@ class Spreader:
         keys = self._domain.columns(alias)
         group, distinct = select.args.get("group"), select.args.get("distinct")
         if group is not None and not group.args.get("all"):
-            if any(group.args.get(kind) for kind in ("rollup", "cube", "grouping_sets")):
+            if has(group, exp.Rollup, exp.Cube, exp.GroupingSets):
                 raise _refused(group, "a subquery with grouping sets that reads the query around it", "use UNION ALL")
             group.set("expressions", [*keys, *group.expressions])
         ordered = False
@@ -130,7 +134,7 @@ class Spreader:
         else:
             select.set("order", None)
         self._partition(select, keys)
-        select.set("expressions", [*self._domain.columns(alias, named=True), *select.selects])
+        select.set("expressions", [*self._domain.selected(alias), *select.selects])
         return select
 
     def _partition(self, select: exp.Select, keys: list[exp.Expr]) -> None:
@@ -208,8 +212,8 @@ class Spreader:
             point(one, rows, name)
         inner = exp.Select(
             expressions=[
-                *(exp.alias_(column(*source), name, quoted=True) for source, name in passed.items()),
-                exp.alias_(exp.true(), found, quoted=True),
+                *(aliased(column(*source), name) for source, name in passed.items()),
+                aliased(exp.true(), found),
             ]
         )
         for key in ("from_", "joins", "where"):
@@ -226,7 +230,7 @@ class Spreader:
         select.set("joins", [exp.Join(this=derived(inner, rows), side="LEFT", on=self._domain.matching(domain, rows))])
         select.set("group", exp.Group(expressions=[key.copy() for key in keys]))
         select.set("order", None)
-        select.set("expressions", [*self._domain.columns(domain, named=True), *select.selects])
+        select.set("expressions", [*self._domain.selected(domain), *select.selects])
         return select
 
     def _limited(self, query: exp.Query) -> exp.Select:
@@ -270,8 +274,8 @@ class Spreader:
         shown = [*self._domain.keys, *outputs]
         numbered = exp.Select(
             expressions=[
-                *(exp.alias_(column(rows, name), name, quoted=True) for name in shown),
-                exp.alias_(window, place, quoted=True),
+                *(aliased(column(rows, name), name) for name in shown),
+                aliased(window, place),
             ],
             from_=exp.From(this=derived(inner, rows)),
         )
@@ -283,7 +287,7 @@ class Spreader:
             last = exp.Literal.number(int(first.name) + int(count.name))
             terms.append(exp.LTE(this=column(ranked, place), expression=last))
         return exp.Select(
-            expressions=[exp.alias_(column(ranked, name), name, quoted=True) for name in shown],
+            expressions=[aliased(column(ranked, name), name) for name in shown],
             from_=exp.From(this=derived(numbered, ranked)),
             where=exp.Where(this=conjunction(terms)) if terms else None,
         )
@@ -301,7 +305,7 @@ class Spreader:
                     return name, ordered
             if query.args.get("distinct") is None:
                 name = self._fresh.name()
-                query.append("expressions", exp.alias_(value.copy(), name, quoted=True))
+                query.append("expressions", aliased(value.copy(), name))
                 return name, ordered
         raise _refused(query, "LIMIT in a subquery that reads the query around it", "order it by its outputs")
 
@@ -310,7 +314,8 @@ def is_total(select: exp.Select) -> bool:
     """Whether a SELECT aggregates without GROUP BY, and so yields one row whatever it reads, save for HAVING."""
     group = select.args.get("group")
     if group is not None:
-        return not any(value for value in group.args.values())
+        keys = [part for value in group.args.values() for part in (value if isinstance(value, list) else [value])]
+        return all(not key or (isinstance(key, exp.Tuple) and not key.expressions) for key in keys)
     return select.args.get("having") is not None or bool(totals(select))
 
 
