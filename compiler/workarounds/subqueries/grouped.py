@@ -36,7 +36,7 @@ def part(select: exp.Select, reading: Reading, fresh: Fresh) -> None:
         for tree in _trees(select, clause):
             for node in nodes(tree):
                 key = encode(node) if isinstance(node, exp.Condition) else b""
-                if key in keys and all(id(one) in own for one in find_all(node, exp.Column)) and _is_value(node):
+                if key in keys and _is_value(node) and _means_the_key(node, select, own):
                     _, name = passed.setdefault(key, (keys[key].copy(), fresh.name()))
                     node.replace(column(grouped, name))
     left = [one for clause in _LATER for tree in _trees(select, clause) for one in find_all(tree, exp.Column)]
@@ -73,6 +73,11 @@ def _keys(group: exp.Group) -> list[exp.Expr]:
         elif has(node, exp.Column, exp.Func, exp.Query):
             found.append(node)
     return found
+
+
+def _means_the_key(node: exp.Expr, select: exp.Select, own: set[int]) -> bool:
+    """Whether an expression that is written as a key of GROUP BY is, be it in a subquery, made of the same columns."""
+    return node.find_ancestor(exp.Select) is select or all(id(one) in own for one in find_all(node, exp.Column))
 
 
 def _is_value(node: exp.Expr) -> bool:

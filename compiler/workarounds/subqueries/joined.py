@@ -19,7 +19,13 @@ from compiler.workarounds.subqueries.naming import (
     target,
 )
 from compiler.workarounds.subqueries.places import Place, Reading
-from compiler.workarounds.subqueries.sources import copied_sources, cross_commas, derived, require_repeatable
+from compiler.workarounds.subqueries.sources import (
+    copied_sources,
+    cross_commas,
+    derived,
+    mirror_right_joins,
+    require_repeatable,
+)
 from compiler.workarounds.subqueries.spreading import Domain, Spreader
 
 
@@ -39,6 +45,8 @@ def move_out_of_on(place: Place, reading: Reading, fresh: Fresh) -> None:
     number = next((number for number, one in enumerate(joins) if one is join), None)
     if number is None:
         raise _refused(place.node, "a subquery in ON within parentheses", "join without parentheses")
+    if join.side == "RIGHT" and number == 0:
+        mirror_right_joins(select)
     later = joins[number + 1 :]
     if join.side == "" and join.kind in {"", "INNER"} and not any(one.side in {"RIGHT", "FULL"} for one in later):
         terms = conjuncts(join.args["on"])

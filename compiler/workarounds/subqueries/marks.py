@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from compiler import functions
+from compiler.encode import encode
 from compiler.positions import located
 from compiler.tree import find_all, has
 from compiler.workarounds.subqueries.naming import (
@@ -39,6 +40,7 @@ def mark(place: Place, reading: Reading, fresh: Fresh) -> None:
     """Put an expression in the place of a subquery, and join what it reads, in place. Raises `SqlError`."""
     node = place.node
     _require_stable(node)
+    twins = _twins(place) if place.clause == "group" else []
     if isinstance(node, exp.Exists):
         found = _exists(place, reading, fresh)
     elif isinstance(node, exp.Subquery):
@@ -47,7 +49,22 @@ def mark(place: Place, reading: Reading, fresh: Fresh) -> None:
         found = _comparison(place, reading, fresh)
     if isinstance(node, exp.Subquery) and node.alias:
         found = aliased(found, node.alias)
-    node.replace(exp.Paren(this=found) if isinstance(found, exp.Binary | exp.Not) else found)
+    if isinstance(found, exp.Binary | exp.Not):
+        found = exp.Paren(this=found)
+    for twin in twins:
+        twin.replace(found.copy())
+    node.replace(found)
+
+
+def _twins(place: Place) -> list[exp.Expr]:
+    """Return the other mentions of a subquery by which a SELECT groups: they have to go on being what it groups by."""
+    key = encode(place.node)
+    found = find_all(place.select, type(place.node))
+    return [
+        node
+        for node in found
+        if node is not place.node and node.find_ancestor(exp.Select) is place.select and encode(node) == key
+    ]
 
 
 def _require_stable(node: exp.Expr) -> None:

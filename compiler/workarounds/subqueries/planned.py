@@ -22,7 +22,9 @@ def is_planned_rightly(place: Place, reading: Reading) -> bool:
     body = body_of(node)
     outer = reading.outer_columns(body)
     if isinstance(node, exp.Exists):
-        return place.clause in _FILTERS and not _is_certain(body) and (not outer or _is_filtered(body, outer, reading))
+        if place.clause not in _FILTERS or _is_certain(body) or (outer and not _is_filtered(body, outer, reading)):
+            return False
+        return _is_term(place) or _only_filters(body)
     if isinstance(node, exp.In):
         return _is_in_planned(place, body, outer, reading)
     if isinstance(node, exp.Subquery):
@@ -62,11 +64,23 @@ def _is_in_planned(place: Place, body: exp.Query, outer: list[exp.Column], readi
     if outer and isinstance(body, exp.Select) and is_total(body):
         return False
     if is_filtering(place):
-        return True
-    negated = len(place.path) >= 1 and isinstance(place.path[-1], exp.Not)
-    others = (exp.And, exp.Paren, exp.Where, exp.Having)
-    is_term = place.clause in _FILTERS and all(isinstance(one, others) for one in place.path[:-1])
-    return negated and is_term and not outer and has(values[0], exp.Column)
+        return _is_term(place) or _only_filters(body)
+    negated = bool(place.path) and isinstance(place.path[-1], exp.Not)
+    return negated and _is_term(place) and not outer and has(values[0], exp.Column)
+
+
+def _is_term(place: Place) -> bool:
+    """Whether a subquery, or NOT before it, is a term of a filter."""
+    around = (exp.And, exp.Paren, exp.Where, exp.Having)
+    path = place.path[:-1] if place.path and isinstance(place.path[-1], exp.Not) else place.path
+    return place.clause in _FILTERS and all(isinstance(one, around) for one in path)
+
+
+def _only_filters(body: exp.Query) -> bool:
+    """Whether a query is a plain SELECT; of others the engine makes one name twice where it joins them with a mark."""
+    clauses = ("distinct", "order", "group", *_ROW_CLAUSES)
+    plain = isinstance(body, exp.Select) and not is_total(body) and not _has_windows(body)
+    return plain and all(body.args.get(key) is None for key in clauses)
 
 
 def _is_filtered(body: exp.Query, outer: list[exp.Column], _reading: Reading) -> bool:

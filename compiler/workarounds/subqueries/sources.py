@@ -36,6 +36,27 @@ def cross_commas(select: exp.Select) -> None:
     select.set("joins", kept)
 
 
+def mirror_right_joins(select: exp.Select) -> None:
+    """FROM a JOIN b ON p RIGHT JOIN c ON q → FROM c LEFT JOIN (a JOIN b ON p) ON q, in place; no comma is left.
+
+    Only the last of them: those before it then stand in parentheses, where they do what they did.
+    """
+    cross_commas(select)
+    joins: list[exp.Join] = list(select.args.get("joins") or [])
+    number = max((number for number, join in enumerate(joins) if join.side == "RIGHT"), default=None)
+    if number is None or isinstance(joins[number].this, exp.Lateral):
+        return
+    from_, join, before = select.args["from_"], joins[number], joins[:number]
+    left = from_.this
+    from_.set("this", join.this)
+    if before:
+        left.set("joins", [*(left.args.get("joins") or []), *before])
+        left = exp.Subquery(this=left)
+    join.set("this", left)
+    join.set("side", "LEFT")
+    select.set("joins", joins[number:])
+
+
 def is_comma(join: exp.Join) -> bool:
     """Whether a join is written as a comma."""
     constrained = join.args.get("on") is not None or join.args.get("using")

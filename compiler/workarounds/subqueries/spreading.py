@@ -29,7 +29,7 @@ from compiler.workarounds.subqueries.naming import (
     redirect,
     target,
 )
-from compiler.workarounds.subqueries.sources import cross_commas, derived
+from compiler.workarounds.subqueries.sources import cross_commas, derived, mirror_right_joins
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,8 @@ class Spreader:
         elif not self._is_spread(from_) and not any(map(self._is_spread, joins)):
             select.set("joins", [*joins, exp.Join(this=item, kind="CROSS")])
         else:
+            mirror_right_joins(select)
+            joins = select.args.get("joins") or []
             first = exp.Join(this=from_.this, kind="CROSS")
             from_.set("this", item)
             for join in (first, *joins):

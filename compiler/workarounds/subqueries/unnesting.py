@@ -5,13 +5,20 @@ from __future__ import annotations
 from sqlglot import exp
 
 from compiler.passes.facts import Facts
+from compiler.positions import located
 from compiler.tree import find_all
 from compiler.workarounds.subqueries.grouped import part
 from compiler.workarounds.subqueries.joined import flatten_lateral, move_out_of_on
 from compiler.workarounds.subqueries.marks import mark
-from compiler.workarounds.subqueries.naming import Fresh
+from compiler.workarounds.subqueries.naming import CODE, Fresh
 from compiler.workarounds.subqueries.places import Place, Reading, places, tested
 from compiler.workarounds.subqueries.planned import is_lateral_planned, is_planned_rightly
+
+
+_ORDER = {"joins": 0, "group": 1}
+"""The clauses whose subqueries are rewritten first: what is grouped by, and joined, is there for the others to read."""
+_STEPS = 50
+"""So many for each subquery: one is moved, parted and spread, and copied with what it is joined to."""
 
 
 def unnest_subqueries(query: exp.Query, facts: Facts) -> exp.Query:
@@ -30,9 +37,15 @@ def unnest_subqueries(query: exp.Query, facts: Facts) -> exp.Query:
     """
     if not facts.has(query, exp.In, exp.Exists, exp.Any, exp.All, exp.Lateral, exp.Subquery):
         return query
-    fresh = None
-    while _step(query, facts, fresh := fresh or Fresh(query)):
-        pass
+    found = places(query)
+    steps = (len(found) + len(find_all(query, exp.Lateral))) * _STEPS
+    fresh = Fresh(query) if steps else None
+    while fresh is not None and _step(query, facts, fresh):
+        steps -= 1
+        if not steps:
+            at = found[0].node if found else query
+            hint = "compute a part of them in a CTE that is joined"
+            raise located(at, "these subqueries are nested too deeply to be joined", hint=hint, code=CODE)
     return query
 
 
@@ -55,10 +68,10 @@ def _step(query: exp.Query, facts: Facts, fresh: Fresh) -> bool:
 
 
 def _first(wrong: list[Place]) -> Place:
-    """Return what has to be rewritten first: of one of the outermost SELECTs ON before the rest, then what is compared."""
+    """Return what has to be rewritten first: of one of the outermost SELECTs ON and GROUP BY, then what is compared."""
     select = wrong[0].select
     own = [place for place in wrong if place.select is select]
-    first = next((place for place in own if place.clause == "joins"), own[0])
+    first = min(own, key=lambda place: _ORDER.get(place.clause, len(_ORDER)))
     inner = True
     while inner:
         within = {id(node) for value in tested(first.node) for node in find_all(value, exp.Expr)}
