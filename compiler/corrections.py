@@ -12,10 +12,13 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from compiler.passes.facts import Facts
+from compiler.workarounds.subqueries.misread import may_have_misread_subqueries
 
 Correction = Callable[[exp.Query, Facts], bool]
 
-CORRECTIONS: Mapping[str, Correction] = {}
+CORRECTIONS: Mapping[str, Correction] = {
+    "subqueries": may_have_misread_subqueries,
+}
 """Names of faults that have been mended, and whether a rule with a canonical tree could have met them."""
 
 

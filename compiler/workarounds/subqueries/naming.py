@@ -11,8 +11,8 @@ from compiler.tree import find_all
 
 PREFIX = "~"
 """How names begin that `Fresh` hands out."""
-CODE = "unplannable-subquery"
-"""Of errors about subqueries that cannot be executed."""
+CODE = "unsupported"
+"""Of errors about subqueries that the engine cannot run in any form."""
 
 
 class Fresh:
