@@ -18,7 +18,6 @@ from datafusion import SessionContext
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "fixtures" / "sql" / "semantics"
 DOCUMENT = ROOT / "docs" / "semantics.md"
-# (__file__).resolve().parents[2] / "fixtures" / "sql" / "semantics"
 LISTS = ("rewritten", "refused", "deviating", "relative")
 _FIELDS = {"case", "list", "engine", "here", "rows", "error", "engine rows", "engine error"}
 

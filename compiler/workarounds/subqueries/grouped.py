@@ -110,7 +110,7 @@ def _spell_out_outputs(select: exp.Select, condition: exp.Expr) -> None:
 
 
 def _refuse_outer_aggregates(select: exp.Select, reading: Reading) -> None:
-    """Refuse … HAVING EXISTS (SELECT 1 FROM u WHERE u.b = SUM(t.a)): the standard and the engine read it differently."""
+    """Refuse … HAVING EXISTS (SELECT 1 FROM u WHERE u.b = SUM(t.a)): the standard and the engine differ on it."""
     own = {id(one) for one in reading.own_columns(select, select)}
     for clause in _LATER:
         for tree in _trees(select, clause):

@@ -55,7 +55,9 @@ def move_out_of_on(place: Place, reading: Reading, fresh: Fresh) -> None:
         cross_commas(select)
         join.set("on", conjunction(kept) or exp.true())
         where = select.args.get("where")
-        select.set("where", exp.Where(this=conjunction([*conjuncts(where.this if where is not None else None), *moved])))
+        select.set(
+            "where", exp.Where(this=conjunction([*conjuncts(where.this if where is not None else None), *moved]))
+        )
         return
     _compute_beside(place, join, reading, fresh)
 
@@ -69,7 +71,9 @@ def _compute_beside(place: Place, join: exp.Join, reading: Reading, fresh: Fresh
     before = [one for one in own if reading.owners[id(one)] is not item]
     if before and join.side in {"RIGHT", "FULL"}:
         raise _refused(
-            node, f"a subquery in ON of a {join.side} JOIN that reads its left side", "compute it in a CTE that is joined"
+            node,
+            f"a subquery in ON of a {join.side} JOIN that reads its left side",
+            "compute it in a CTE that is joined",
         )
     wanted = dict.fromkeys(
         target(one)[1] for one in find_all(reading.query, exp.Column) if reading.owners.get(id(one)) is item
@@ -114,7 +118,9 @@ def flatten_lateral(lateral: exp.Lateral, select: exp.Select, reading: Reading, 
     join = lateral.parent
     joins = select.args.get("joins") or []
     if not isinstance(join, exp.Join) or not any(one is join for one in joins) or join.side in {"RIGHT", "FULL"}:
-        raise _refused(lateral, "LATERAL here", "write it behind the tables that it reads, as CROSS or LEFT JOIN LATERAL")
+        raise _refused(
+            lateral, "LATERAL here", "write it behind the tables that it reads, as CROSS or LEFT JOIN LATERAL"
+        )
     cross_commas(select)
     body = lateral.this
     alias = lateral.args["alias"]
@@ -156,5 +162,3 @@ def _columns(item: exp.Expr) -> list[exp.Expr]:
 
 def _refused(at: exp.Expr, what: str, hint: str) -> Exception:
     return located(at, f"the engine cannot run {what}", hint=hint, code=CODE)
-
-

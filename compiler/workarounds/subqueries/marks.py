@@ -231,10 +231,8 @@ def _comparison(place: Place, reading: Reading, fresh: Fresh) -> exp.Expr:
     return exp.Not(this=found) if negated else found
 
 
-def _member(
-    values: list[exp.Expr], answers: _Answers, fresh: Fresh, *, exact: bool, filtering: bool
-) -> exp.Expr:
-    """x IN (SELECT u.b …): TRUE where a row equals x; NULL where none does, but x or a row is NULL; else FALSE."""
+def _member(values: list[exp.Expr], answers: _Answers, fresh: Fresh, *, exact: bool, filtering: bool) -> exp.Expr:
+    """X IN (SELECT u.b …) is TRUE where a row equals X; NULL where none does, but X or a row is NULL; else FALSE."""
     rows, name, around = fresh.names(3)
     if exact:
         (output,) = answers.outputs
@@ -259,19 +257,18 @@ def _member(
         return _is_not_null(hit)
     rows, total, filled = fresh.names(3)
     (output,) = answers.outputs
-    query = answers.select(
-        [_count(exp.Star(), total), _count(column(rows, output), filled)], rows, grouped=True
-    )
+    query = answers.select([_count(exp.Star(), total), _count(column(rows, output), filled)], rows, grouped=True)
     alias = answers.join(query, answers.own_keys())
     some = exp.GT(this=column(alias, total), expression=exp.Literal.number(0))
-    unknown = exp.Or(this=_is_null(values[0].copy()), expression=exp.LT(
-        this=column(alias, filled), expression=column(alias, total)))
+    unknown = exp.Or(
+        this=_is_null(values[0].copy()), expression=exp.LT(this=column(alias, filled), expression=column(alias, total))
+    )
     doubt = exp.And(this=some, expression=exp.Paren(this=unknown))
     return _case([(_is_not_null(hit), exp.true()), (doubt, _no_truth())], exp.false())
 
 
 def _bounded(value: exp.Expr, operator: type[exp.Expr], answers: _Answers, fresh: Fresh, *, every: bool) -> exp.Expr:
-    """x > ANY (SELECT u.b …) → x > m.least, as far as neither is NULL; and so on by least and greatest."""
+    """X > ANY (SELECT u.b …) → X > m.least, as far as neither is NULL; and so on by least and greatest."""
     rows, total, filled, least, greatest = fresh.names(5)
     (output,) = answers.outputs
     query = answers.select(
@@ -299,7 +296,7 @@ def _bounded(value: exp.Expr, operator: type[exp.Expr], answers: _Answers, fresh
 def _compared(
     values: list[exp.Expr], operator: type[exp.Expr], answers: _Answers, fresh: Fresh, *, every: bool
 ) -> exp.Expr:
-    """x > ANY (SELECT u.y …), where least and greatest need not decide: each value of x is compared with each row."""
+    """X > ANY (SELECT u.y …), where least and greatest need not decide: each value of X is compared with each row."""
     rows, around, total, known, met = fresh.names(5)
     names = fresh.names(len(values))
     keys = [*answers.keys, *names]
@@ -327,15 +324,15 @@ def _compared(
     return _quantified(column(alias, met), lacking, column(alias, total), every=every, absent=exp.false())
 
 
-def _quantified(
-    holds: exp.Expr, lacking: exp.Expr, total: exp.Expr, *, every: bool, absent: exp.Expr
-) -> exp.Expr:
+def _quantified(holds: exp.Expr, lacking: exp.Expr, total: exp.Expr, *, every: bool, absent: exp.Expr) -> exp.Expr:
     """Decide op ANY or op ALL. holds: for the known rows; lacking, absent: whether a row or the value is NULL."""
     empty = exp.EQ(this=_coalesced(total), expression=exp.Literal.number(0))
     decided: exp.Expr = exp.Not(this=exp.Paren(this=holds)) if every else exp.Paren(this=holds)
-    branches = [(empty, exp.true() if every else exp.false())]
-    branches.append((decided, exp.false() if every else exp.true()))
-    branches.append((exp.Or(this=absent, expression=lacking), _no_truth()))
+    branches: list[tuple[exp.Expr, exp.Expr]] = [
+        (empty, exp.true() if every else exp.false()),
+        (decided, exp.false() if every else exp.true()),
+        (exp.Or(this=absent, expression=lacking), _no_truth()),
+    ]
     return _case(branches, exp.true() if every else exp.false())
 
 
@@ -385,5 +382,3 @@ def _no_truth() -> exp.Expr:
 
 def _case(branches: Sequence[tuple[exp.Expr, exp.Expr]], default: exp.Expr | None) -> exp.Case:
     return exp.Case(ifs=[exp.If(this=test, true=value) for test, value in branches], default=default)
-
-

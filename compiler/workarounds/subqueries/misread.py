@@ -13,11 +13,11 @@ from compiler.workarounds.subqueries.spreading import is_total
 
 
 def may_have_misread_subqueries(tree: exp.Query, facts: Facts) -> bool:
-    """Whether a subquery of a rule may have been answered wrongly; what failed left no table behind.
+    """Whether a subquery may have been answered wrongly; what failed left no table behind.
 
-    Wrong were: ANY and ALL; IN where NULL is not FALSE; EXISTS and IN over an aggregate; a scalar subquery whose missing
-    row was not NULL. `t.k = ANY (SELECT t.k FROM u AS t)` too, which shared its fingerprint with an IN and with an
-    EXISTS of columns of one name: their tables may be its.
+    Wrong were: ANY and ALL; IN where NULL is not FALSE; EXISTS and IN over an aggregate; a scalar subquery whose
+    missing row was not NULL. `t.k = ANY (SELECT t.k FROM u AS t)` too, which shared its fingerprint with an IN and with
+    an EXISTS of columns of one name: their tables may be its.
     """
     if not facts.has(tree, exp.In, exp.Exists, exp.Any, exp.All, exp.Subquery):
         return False
@@ -42,7 +42,7 @@ def _may_be_wrong(place: Place, reading: Reading) -> bool:
 def _may_capture(place: Place, reading: Reading) -> bool:
     """Whether a subquery may have been = ANY over a column that has the name of the one before it."""
     body = body_of(place.node)
-    if not isinstance(body, exp.Select):
+    if not isinstance(body, exp.Select) or not isinstance(place.node, exp.In | exp.Exists):
         return False
     if isinstance(place.node, exp.In):
         values, items = tested(place.node), [item.unalias() for item in body.selects]

@@ -63,7 +63,7 @@ def point(reference: exp.Column, table: str, name: str) -> None:
     parts = reference.parts
     for part, text in zip(parts, (table, name), strict=False):
         part.set("this", text)
-        part.set("quoted", True)
+        part.args["quoted"] = True
 
 
 def mentions(tree: exp.Expr, table: str) -> bool:

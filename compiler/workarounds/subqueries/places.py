@@ -15,7 +15,18 @@ from compiler.workarounds.subqueries.naming import owners
 from compiler.workarounds.subqueries.spreading import is_total, wrapped_call
 
 QUANTIFIED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
-_NO_VALUE = (exp.From, exp.Join, exp.In, exp.Any, exp.All, exp.SetOperation, exp.Lateral, exp.CTE, exp.Subquery, exp.Exists)
+_NO_VALUE = (
+    exp.From,
+    exp.Join,
+    exp.In,
+    exp.Any,
+    exp.All,
+    exp.SetOperation,
+    exp.Lateral,
+    exp.CTE,
+    exp.Subquery,
+    exp.Exists,
+)
 _OUTER_CLAUSES = ("expressions", "having", "qualify", "order", "distinct", "windows")
 """What a grouped SELECT evaluates once for each group."""
 
@@ -51,6 +62,7 @@ class Reading:
         self.names: Names = resolve_names(query)
         self.types = Types(self.names, schemas)
         self.owners = owners(self.names)
+        self.ctes = {id(table): cte for table, cte in self.names.tables}
 
     def outer_columns(self, body: exp.Expr) -> list[exp.Column]:
         """Return the columns in a subquery that belong to a query around it."""
@@ -69,11 +81,8 @@ class Reading:
 
 def places(query: exp.Query) -> list[Place]:
     """Return the places of all subqueries that stand in expressions, the outermost first."""
-    found = []
-    for node in find_all(query, exp.In, exp.Exists, exp.Subquery, *QUANTIFIED):
-        if is_subquery(node) and (place := _place(node)) is not None:
-            found.append(place)
-    return found
+    nodes = find_all(query, exp.In, exp.Exists, exp.Subquery, *QUANTIFIED)
+    return [place for node in nodes if is_subquery(node) and (place := _place(node)) is not None]
 
 
 def is_subquery(node: exp.Expr) -> bool:

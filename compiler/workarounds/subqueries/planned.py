@@ -22,15 +22,15 @@ def is_planned_rightly(place: Place, reading: Reading) -> bool:
     body = body_of(node)
     outer = reading.outer_columns(body)
     if isinstance(node, exp.Exists):
-        if place.clause not in _FILTERS or _is_certain(body) or (outer and not _is_filtered(body, outer, reading)):
+        if place.clause not in _FILTERS or _is_certain(body) or (outer and not _is_filtered(body, outer)):
             return False
         return _is_term(place) or _only_filters(body)
     if isinstance(node, exp.In):
-        return _is_in_planned(place, body, outer, reading)
+        return _is_in_planned(place, body, outer)
     if isinstance(node, exp.Subquery):
         if not outer:
             return _has_one_row(body) or _may_be_null(body, reading)
-        return _is_plain_total(body, outer, reading) and _is_list_or_filter(place)
+        return _is_plain_total(body, outer) and _is_list_or_filter(place)
     return False  # ANY and ALL: it finds columns of the outer query in the inner one when they have one name
 
 
@@ -45,8 +45,8 @@ def is_lateral_planned(lateral: exp.Lateral, reading: Reading) -> bool:
     if not outer:
         return True
     if isinstance(body, exp.Select) and is_total(body):
-        return _is_plain_total(body, outer, reading)
-    return _is_filtered(body, outer, reading)
+        return _is_plain_total(body, outer)
+    return _is_filtered(body, outer)
 
 
 def is_filtering(place: Place) -> bool:
@@ -55,11 +55,11 @@ def is_filtering(place: Place) -> bool:
     return place.clause in _FILTERS and all(isinstance(one, connectives) for one in place.path)
 
 
-def _is_in_planned(place: Place, body: exp.Query, outer: list[exp.Column], reading: Reading) -> bool:
+def _is_in_planned(place: Place, body: exp.Query, outer: list[exp.Column]) -> bool:
     values = tested(place.node)
     if len(values) != 1 or any(is_subquery(one) for one in find_all(values[0], exp.Expr)):
         return False
-    if outer and not _is_filtered(body, outer, reading):
+    if outer and not _is_filtered(body, outer):
         return False
     if outer and isinstance(body, exp.Select) and is_total(body):
         return False
@@ -83,7 +83,7 @@ def _only_filters(body: exp.Query) -> bool:
     return plain and all(body.args.get(key) is None for key in clauses)
 
 
-def _is_filtered(body: exp.Query, outer: list[exp.Column], _reading: Reading) -> bool:
+def _is_filtered(body: exp.Query, outer: list[exp.Column]) -> bool:
     """Whether a query reads what is around it in terms of its WHERE alone, and these only filter rows."""
     if not isinstance(body, exp.Select) or is_total(body):
         return False
@@ -104,7 +104,7 @@ def _are_in_terms(body: exp.Select, outer: list[exp.Column]) -> bool:
     return all(id(one) in inside for one in outer)
 
 
-def _is_plain_total(body: exp.Query, outer: list[exp.Column], reading: Reading) -> bool:
+def _is_plain_total(body: exp.Query, outer: list[exp.Column]) -> bool:
     """Whether a query is aggregates over the rows that columns around it equal, without HAVING."""
     if not isinstance(body, exp.Select) or not is_total(body) or not body.args.get("from_"):
         return False
@@ -150,12 +150,32 @@ def _has_one_row(body: exp.Query) -> bool:
     )
 
 
-def _may_be_null(body: exp.Query, reading: Reading) -> bool:
-    """Whether the engine knows that the one output of a query can be NULL; it fails where a query without rows is not."""
-    item = body.selects[0].unalias() if isinstance(body, exp.Select) and body.selects else None
-    if isinstance(item, exp.Column):
-        owner = reading.owners.get(id(item))
-        return isinstance(owner, exp.Table) and bool(owner.db)
-    return isinstance(item, exp.Min | exp.Max | exp.Sum | exp.Avg)
+def _may_be_null(body: exp.Expr, reading: Reading, place: int = 0) -> bool:
+    """Whether the engine knows that what a query yields can be NULL; if it does not, a query without rows fails."""
+    while isinstance(body, exp.Subquery):
+        body = body.this
+    if isinstance(body, exp.SetOperation):
+        return not body.args.get("by_name") and _may_be_null(body.this, reading, place)
+    return (
+        isinstance(body, exp.Select)
+        and place < len(body.selects)
+        and _is_nullable(body.selects[place].unalias(), reading)
+    )
 
 
+def _is_nullable(value: exp.Expr, reading: Reading) -> bool:
+    if isinstance(value, exp.Min | exp.Max | exp.Sum | exp.Avg):
+        return True
+    if isinstance(value, exp.Add | exp.Sub | exp.Mul | exp.Div):
+        return _is_nullable(value.this, reading) or _is_nullable(value.expression, reading)
+    if isinstance(value, exp.Paren | exp.Neg | exp.Cast):
+        return _is_nullable(value.this, reading)
+    owner = reading.owners.get(id(value)) if isinstance(value, exp.Column) and not value.args.get("db") else None
+    if isinstance(owner, exp.Table) and owner.db:
+        return True
+    source = reading.ctes.get(id(owner), owner)
+    if not isinstance(source, exp.Subquery | exp.CTE) or not isinstance(source.this, exp.Query):
+        return False
+    names = source.this.named_selects
+    renamed = isinstance(source.args.get("alias"), exp.TableAlias) and source.args["alias"].columns
+    return not renamed and value.name in names and _may_be_null(source.this, reading, names.index(value.name))

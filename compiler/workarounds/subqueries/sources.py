@@ -14,9 +14,9 @@ from compiler.workarounds.subqueries.naming import CODE, PREFIX, conjunction
 
 
 def cross_commas(select: exp.Select) -> None:
-    """FROM a, b LEFT JOIN c ON p → FROM a CROSS JOIN b LEFT JOIN c ON p, in place, so that ON sees all that is before it.
+    """FROM a, b LEFT JOIN c ON p → FROM a CROSS JOIN b LEFT JOIN c ON p, in place: ON then sees all that is before it.
 
-    A comma binds more loosely: what a RIGHT or FULL JOIN after it joins is put in parentheses.
+    A comma binds more loosely, so b gets parentheses with what a RIGHT or FULL JOIN joins to it.
     """
     joins = list(select.args.get("joins") or [])
     starts = [number for number, join in enumerate(joins) if is_comma(join)]
@@ -82,7 +82,9 @@ def copied_sources(select: exp.Select, aliases: set[str], terms: list[exp.Expr])
             needed |= {one.parts[0].name for one in term.find_all(exp.Column)}
         kept: list[exp.Join] = []
         for join in reversed(joins):
-            idle = join.side == "LEFT" and join.alias_or_name.startswith(PREFIX) and not isinstance(join.this, exp.Lateral)
+            idle = (
+                join.side == "LEFT" and join.alias_or_name.startswith(PREFIX) and not isinstance(join.this, exp.Lateral)
+            )
             if idle and join.alias_or_name not in needed:
                 continue
             on = join.args.get("on")
@@ -102,10 +104,11 @@ def _lone_item(select: exp.Select, joins: list[exp.Join], aliases: set[str]) -> 
     """Return the one FROM item that yields all values of an alias, NULLs for rows without a match aside."""
     if any(join.side in {"RIGHT", "FULL"} for join in joins):
         return None
-    first = select.args["from_"].this
+    first: exp.Expr = select.args["from_"].this
     for item in (first, *(join.this for join in joins if join.side != "LEFT" and join.kind not in {"SEMI", "ANTI"})):
-        whole = isinstance(item, exp.Table | exp.Subquery) and not item.args.get("joins")
-        if whole and isinstance(item.this, exp.Query | exp.Identifier) and item.alias_or_name in aliases:
+        if not isinstance(item, exp.Table | exp.Subquery) or item.args.get("joins"):
+            continue
+        if isinstance(item.this, exp.Query | exp.Identifier) and item.alias_or_name in aliases:
             return item
     return None
 
@@ -131,7 +134,9 @@ def _is_settled(node: exp.Expr) -> bool:
     order = query.args.get("order")
     keys = {encode(ordered.this) for ordered in order.expressions} if order is not None else set()
     written = [ordered.this for ordered in order.expressions] if order is not None else []
-    names = {key.name for key in written if isinstance(key, exp.Literal) or not (isinstance(key, exp.Column) and key.table)}
+    names = {
+        key.name for key in written if isinstance(key, exp.Literal) or not (isinstance(key, exp.Column) and key.table)
+    }
     return all(
         names & {str(number), item.alias_or_name}
         or encode(item.unalias()) in keys

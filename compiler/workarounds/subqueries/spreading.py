@@ -72,18 +72,16 @@ class Spreader:
     def spread(self, query: exp.Expr) -> exp.Query:
         """Return the query with the keys before its outputs. Raises `SqlError` where that cannot be done.
 
-        SELECT u.b AS b FROM u WHERE u.k < ~.k → SELECT d.k AS k, u.b AS b FROM u CROSS JOIN (domain) AS d WHERE u.k < d.k
+        SELECT u.b AS b FROM u WHERE u.k < ~.k
+        → SELECT d.k AS k, u.b AS b FROM u CROSS JOIN (domain) AS d WHERE u.k < d.k
         """
         if isinstance(query, exp.Subquery):
             return self.spread(query.this)
+        if not isinstance(query, exp.Query):
+            raise _refused(query, "such a subquery that reads the query around it", "write it as a join")
         with_ = query.args.get("with_")
-        for cte in with_.expressions if with_ is not None else ():
-            if self._is_spread(cte.this):
-                if with_.recursive and any(table.name == cte.alias for table in find_all(cte.this, exp.Table)):
-                    raise _refused(cte, "a recursive CTE that reads the query around it", "compute it in a rule")
-                cte.set("this", self.spread(cte.this))
-                self._name_keys(cte)
-                self._ctes.add(cte.alias)
+        if isinstance(with_, exp.With):
+            self._spread_ctes(with_)
         if query.args.get("limit") is not None or query.args.get("offset") is not None:
             return self._limited(query)
         if isinstance(query, exp.SetOperation):
@@ -91,11 +89,20 @@ class Spreader:
             query.set("this", self._branch(query.this))
             query.set("expression", self._branch(query.expression))
             return query
-        if not isinstance(query, exp.Select):
-            raise _refused(query, "such a subquery that reads the query around it", "write it as a join")
+        assert isinstance(query, exp.Select)
         if is_total(query):
             return self._total(query)
         return self._select(query)
+
+    def _spread_ctes(self, with_: exp.With) -> None:
+        for cte in with_.expressions:
+            if not self._is_spread(cte.this):
+                continue
+            if with_.recursive and any(table.name == cte.alias for table in find_all(cte.this, exp.Table)):
+                raise _refused(cte, "a recursive CTE that reads the query around it", "compute it in a rule")
+            cte.set("this", self.spread(cte.this))
+            self._name_keys(cte)
+            self._ctes.add(cte.alias)
 
     def _branch(self, query: exp.Expr) -> exp.Query:
         spread = self.spread(query)

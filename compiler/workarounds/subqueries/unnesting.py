@@ -14,7 +14,6 @@ from compiler.workarounds.subqueries.naming import CODE, Fresh
 from compiler.workarounds.subqueries.places import Place, Reading, places, tested
 from compiler.workarounds.subqueries.planned import is_lateral_planned, is_planned_rightly
 
-
 _ORDER = {"joins": 0, "group": 1}
 """The clauses whose subqueries are rewritten first: what is grouped by, and joined, is there for the others to read."""
 _STEPS = 50
@@ -28,12 +27,13 @@ def unnest_subqueries(query: exp.Query, facts: Facts) -> exp.Query:
     → SELECT t.k FROM t
       LEFT JOIN (SELECT DISTINCT r.b AS v FROM (SELECT u.b FROM u) AS r WHERE NOT r.b IS NULL) AS m ON m.v = t.a
       CROSS JOIN (SELECT COUNT(*) AS n, COUNT(r.b) AS f FROM (SELECT u.b FROM u) AS r) AS c
-      WHERE CASE WHEN NOT m.v IS NULL THEN TRUE WHEN c.n > 0 AND (t.a IS NULL OR c.f < c.n) THEN NULL ELSE FALSE END IS NULL
+      WHERE CASE WHEN NOT m.v IS NULL THEN TRUE WHEN c.n > 0 AND (t.a IS NULL OR c.f < c.n) THEN NULL
+        ELSE FALSE END IS NULL
 
-    Its faults: it takes NULL for FALSE in NOT IN with a constant, or within an expression; finds no row where a subquery
-    aggregates and no row is read; captures outer columns in ANY and ALL; and cannot plan subqueries in SELECT lists, in
-    ON and in arguments of aggregates, nor correlation two levels deep, by inequality, in derived tables, over UNION or
-    LIMIT. Raises `SqlError` where it cannot be mended either.
+    The engine takes NULL for FALSE in NOT IN with a constant, and in IN within an expression; finds no row where a
+    subquery aggregates and reads none; takes inner columns for outer ones in ANY and ALL. It cannot plan subqueries in
+    SELECT lists, in ON and in arguments of aggregates, nor such as read what is around them by an inequality, two
+    levels further out, in derived tables, under UNION or LIMIT. Raises `SqlError` where this cannot mend it either.
     """
     if not facts.has(query, exp.In, exp.Exists, exp.Any, exp.All, exp.Lateral, exp.Subquery):
         return query
@@ -72,12 +72,12 @@ def _first(wrong: list[Place]) -> Place:
     select = wrong[0].select
     own = [place for place in wrong if place.select is select]
     first = min(own, key=lambda place: _ORDER.get(place.clause, len(_ORDER)))
-    inner = True
-    while inner:
+    while True:
         within = {id(node) for value in tested(first.node) for node in find_all(value, exp.Expr)}
-        inner = next((place for place in own if id(place.node) in within), None)
-        first = inner or first
-    return first
+        compared = next((place for place in own if id(place.node) in within), None)
+        if compared is None:
+            return first
+        first = compared
 
 
 def _rewrite(place: Place, reading: Reading, fresh: Fresh) -> None:
