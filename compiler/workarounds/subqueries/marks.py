@@ -16,6 +16,7 @@ from compiler.positions import located
 from compiler.tree import find_all, has
 from compiler.workarounds.subqueries.naming import (
     CODE,
+    PREFIX,
     Fresh,
     aliased,
     column,
@@ -164,7 +165,9 @@ def _filters(place: Place, reading: Reading) -> list[exp.Expr]:
         for term in conjuncts(where.this if where is not None else None)
         if not has(term, exp.Query)
         and not any(functions.is_volatile(call) for call in find_all(term, exp.Func))
-        and all(id(one) in own for one in find_all(term, exp.Column))
+        and all(
+            id(one) in own and not one.parts[0].name.startswith(PREFIX) for one in find_all(term, exp.Column)
+        )  # else each domain would hold those of the subqueries before
     ]
 
 
