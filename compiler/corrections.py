@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from compiler.passes.facts import Facts
+from compiler.workarounds.casts import may_have_lost_casts
 from compiler.workarounds.distinct_counts import may_have_counted_null
 from compiler.workarounds.join_conditions import (
     may_have_joined_null_safe,
@@ -34,6 +35,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "distinct-counts-of-null": may_have_counted_null,
     "filters-above-totals": may_have_passed_totals,
     "joins-by-name": may_have_confused_names,
+    "lossy-casts": may_have_lost_casts,
     "null-safe-joins": may_have_joined_null_safe,
     "several-lists": may_have_merged_lists,
 }

@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.schema import Schema
+from compiler.workarounds.casts import keep_lossy_casts
 from compiler.workarounds.distinct_counts import count_values_that_are_not_null
 from compiler.workarounds.join_conditions import key_null_safe_joins, put_columns_first
 from compiler.workarounds.join_names import set_apart_joined_names
@@ -31,6 +32,7 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     mirror_right_joins,
     hide_bitwise_operands,
     keep_lists_apart,
+    keep_lossy_casts,
     keep_filters_above_totals,
     count_values_that_are_not_null,
     set_apart_joined_names,  # last, as it puts a query around tables
