@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +17,9 @@ from support.forms import StoredDatabase
 COLUMNS = ("id", "k", "x")
 SCHEMA = pa.schema([(name, pa.int64()) for name in COLUMNS])
 TABLES = dict.fromkeys("abc", SCHEMA)
-SUITE_QUERIES = 60
+FAULTY = (90, 112, 139, 281, 290, 365, 382, 524, 527, 593, 610, 630, 728, 830, 845, 855, 881, 907, 910, 930, 935, 1003)
+"""Seeds of queries that the engine answers wrongly without the workarounds for joins, lists and operators."""
+SUITE_QUERIES = 40
 SOAK_QUERIES = 4000
 
 
@@ -113,11 +116,15 @@ def query(seed: int) -> str:
     return f"SELECT {', '.join(outputs)} FROM {text}{where}{tail}"
 
 
-def check(seeds: range, databases: list[Judged]) -> None:
+def check(seeds: Iterable[int], databases: list[Judged]) -> None:
     for seed in seeds:
         sql = query(seed)
         database = databases[seed % len(databases)]
         assert database.found(sql) == database.expected(sql), sql
+
+
+def test_joins_that_the_engine_gets_wrong(databases: list[Judged]) -> None:
+    check(FAULTY, databases)
 
 
 def test_random_joins(databases: list[Judged]) -> None:
