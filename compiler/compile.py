@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError
@@ -20,7 +21,7 @@ from compiler.calls import require_known_functions, volatile_error
 from compiler.canonical import canonical
 from compiler.corrections import corrections
 from compiler.deep import with_deep_stack
-from compiler.depth import require_depth
+from compiler.depth import is_huge, require_depth
 from compiler.dialect import DIALECT, parse, render
 from compiler.edges import Edge
 from compiler.encode import encode
@@ -32,6 +33,7 @@ from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
 from compiler.own import CALLS, OwnFunction, with_own_calls
 from compiler.passes.facts import Facts
+from compiler.positions import located
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
@@ -39,8 +41,11 @@ from compiler.schema import Schema, SchemaPlanner
 from compiler.set_types import require_like_types
 from compiler.shape import Shape, shape
 from compiler.traits import Traits, traits, volatile_calls
+from compiler.trial import is_of_itself, needs_trial
 from compiler.types import Types
 from compiler.workarounds.row_order import has_open_order, in_canonical_order
+
+T = TypeVar("T")
 
 Value = int | float | str | bool | datetime.date | datetime.datetime
 """The value of a project variable, as TOML types it."""
@@ -139,9 +144,13 @@ class Compiler:
 
         executed: what to execute instead, another tree of the same meaning. Raises `SqlError`.
         """
+        return self._located(source, lambda: self._compile(source, options, resolve, executed))
+
+    def _located(self, source: str | exp.Query, work: Callable[[], T]) -> T:
+        """Return `work()`; what it raises becomes a `SqlError` with a place, at least that of the statement."""
         try:
             with self._own_functions():
-                return with_deep_stack(lambda: self._compile(source, options, resolve, executed))
+                return with_deep_stack(work)
         except RecursionError:
             error = SqlError("nested too deeply", hint="compute a part of it in a CTE", code="too-deep")
             error.line, error.column = _start(source)
@@ -155,6 +164,23 @@ class Compiler:
                 error.line, error.column = _start(source)
             raise
 
+    def foresee(self, text: str, options: Options, resolve: Callable[[str], str | None]) -> Schema | None:
+        """Return the schema of a rule; None where it is too large to be planned in good time.
+
+        Raises the `SqlError` that `compile_rule` would, in a third of its time.
+        """
+
+        def work() -> Schema | None:
+            query = parse(text)
+            if is_huge(query):
+                return None
+            executed, scans, _ = self._executed(query, options, resolve)
+            executed, _ = for_engine(executed, self.schemas.known)
+            sql = render(executed)
+            return self._schema(scans, executed, sql)
+
+        return self._located(text, work)
+
     def schema_of(self, query: exp.Query, resolve: Callable[[str], str | None]) -> Schema:
         """Return the schema of a freshly made tree, a part of a rule; it is consumed. Raises `SqlError`."""
 
@@ -163,7 +189,7 @@ class Compiler:
             scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
             executed, _ = for_engine(executed, self.schemas.known)
             meaning = render(executed)
-            return self._schema(digest_of(meaning.encode()), (), scans, executed, meaning)
+            return self._schema(scans, executed, meaning)
 
         try:
             with self._own_functions():
@@ -215,13 +241,8 @@ class Compiler:
         resolve: Callable[[str], str | None],
         instead: exp.Query | None,
     ) -> Compiled:
-        bound = self._bound(parse(source) if isinstance(source, str) else source, resolve)
-        volatile = bool(volatile_calls(bound))
-        if volatile and not options.volatile:
-            raise volatile_error(bound)
-        executed = pruned(qualified(bound, self.schemas))
-        require_like_types(executed, Facts(self.schemas.known))
-        scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
+        query = parse(source) if isinstance(source, str) else source
+        executed, scans, volatile = self._executed(query, options, resolve)
         lineage = column_edges(executed)
         tree, inputs = canonical(executed, self.schemas.known, volatile=volatile)
         narrow = read_sets(tree)
@@ -244,7 +265,7 @@ class Compiler:
         print_ = fingerprint(parts)
         executed, rewritten = for_engine(executed, self.schemas.known)
         sql = render(executed) if rewritten else meaning
-        schema = self._schema(print_, inputs, scans, executed, sql)
+        schema = self._schema(scans, executed, sql)
         if instead is not None:
             executed = pruned(qualified(self._bound(instead, resolve), self.schemas))
             scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
@@ -267,6 +288,18 @@ class Compiler:
             lineage=lineage,
         )
 
+    def _executed(
+        self, query: exp.Query, options: Options, resolve: Callable[[str], str | None]
+    ) -> tuple[exp.Query, dict[str, tuple[str, ...]], bool]:
+        """Return the executed form of a freshly parsed query, the columns that it scans, and whether it is volatile."""
+        bound = self._bound(query, resolve)
+        volatile = bool(volatile_calls(bound))
+        if volatile and not options.volatile:
+            raise volatile_error(bound)
+        executed = pruned(qualified(bound, self.schemas))
+        require_like_types(executed, Facts(self.schemas.known))
+        return executed, {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}, volatile
+
     def _parts(self, encoded: bytes, names: list[str], options: Options, facts: Traits) -> dict[str, object]:
         sensitive = facts.float_sensitive or facts.order_dependent
         return {
@@ -280,34 +313,65 @@ class Compiler:
             "settings": {**self.engine.settings, **(self.engine.float_settings if sensitive else {})},
         }
 
-    def _schema(
-        self,
-        print_: str,
-        inputs: tuple[str, ...],
-        scans: Mapping[str, tuple[str, ...]],
-        executed: exp.Query,
-        sql: str,
-    ) -> Schema:
-        """Return the product's schema: remembered for this fingerprint and these input types, else planned."""
-        types = [
-            [(column.name, column.type) for column in self.schemas.known[name].columns if column.name in scans[name]]
-            for name in (*inputs, *sorted(set(scans) - set(inputs)))
-        ]
-        key = fingerprint({"fingerprint": print_, "types": types})
-        known = self.known_schema(key)
-        if known is not None:
-            return known
-        shown = {name: (self.schemas.known[name], frozenset(columns)) for name, columns in scans.items()}
-        try:
-            schema = self.planner.plan_schema(sql, shown, key)
-        except SqlError as error:
-            beyond = timestamps.overflow(error.message, executed, self.schemas.known, executed)
-            raise beyond or explained(error, executed) from error
+    def _schema(self, scans: Mapping[str, tuple[str, ...]], executed: exp.Query, sql: str) -> Schema:
+        """Return the product's schema: remembered for this SQL and these input types, else planned.
+
+        Of two forms of one fingerprint the engine may be able to plan one alone, so that it does not tell.
+        """
+        types = {
+            name: [
+                (column.name, column.type) for column in self.schemas.known[name].columns if column.name in scans[name]
+            ]
+            for name in sorted(scans)
+        }
+        called = {call.name for call in executed.find_all(*CALLS.values())}
+        key = fingerprint(
+            {
+                "sql": digest_of(sql.encode()),
+                "types": types,
+                "engine": [self.engine.version, self.engine.settings],
+                "functions": {name: one.digest for name, one in sorted(self.own.items()) if name in called},
+            }
+        )
+        schema = self.known_schema(key)
+        if schema is None:
+            schema = self._planned(sql, scans, executed, key)
         if list(schema.names) != executed.named_selects:
             columns = ", ".join(schema.names)
             message = f"the query yields other columns than it names: {columns}"
-            raise SqlError(message, hint="unnest of a struct ignores its alias; select the fields one by one")
+            hint = "unnest of a struct ignores its alias; select the fields one by one"
+            unnested = executed.find(exp.Explode, exp.Unnest)
+            raise located(unnested, message, hint=hint) if unnested is not None else SqlError(message, hint=hint)
         return schema
+
+    def _planned(self, sql: str, scans: Mapping[str, tuple[str, ...]], executed: exp.Query, key: str) -> Schema:
+        """Have the engine plan; what it refuses is explained to the author."""
+        shown = {name: (self.schemas.known[name], frozenset(columns)) for name, columns in scans.items()}
+
+        def probe(part: exp.Query) -> str | None:
+            try:
+                return self.planner.problem(render(part), shown)
+            except SqlError:  # a part that cannot be written alone
+                return None
+
+        def try_part(part: exp.Query) -> str | None:
+            try:
+                return self.planner.trial(render(part), shown)
+            except SqlError:
+                return None
+
+        if needs_trial(executed):
+            said = self.planner.trial(sql, shown)
+            if said is not None and is_of_itself(said):
+                raise self._explained(SqlError(said, code="engine"), executed, try_part)
+        try:
+            return self.planner.plan_schema(sql, shown, key)
+        except SqlError as error:
+            raise self._explained(error, executed, probe) from error
+
+    def _explained(self, error: SqlError, executed: exp.Query, probe: Callable[[exp.Query], str | None]) -> SqlError:
+        beyond = timestamps.overflow(error.message, executed, self.schemas.known, executed)
+        return beyond or explained(error, executed, probe)
 
 
 def literal(value: Value) -> exp.Expr:

@@ -13,13 +13,14 @@ from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.readset import input_columns
-from compiler.timestamps import had_session_zone, may_have_binned_to_null
+from compiler.timestamps import had_session_zone, may_have_binned_to_null, may_have_wrapped_dates
 from compiler.workarounds.distinct_counts import may_have_counted_null
 from compiler.workarounds.extremes import float_extremes
 from compiler.workarounds.join_conditions import may_have_joined_null_safe, may_have_met_swapped
 from compiler.workarounds.join_names import may_have_confused_names
 from compiler.workarounds.multisets import ignored_copies
 from compiler.workarounds.simplified import may_have_been_simplified, may_have_merged_lists
+from compiler.workarounds.subqueries.misread import may_have_misread_subqueries
 from compiler.workarounds.totals import may_have_passed_totals
 from compiler.workarounds.unions import shows_union_order
 from compiler.workarounds.zeros import zero_comparisons
@@ -60,7 +61,9 @@ CORRECTIONS: Mapping[str, Correction] = {
     "limit-order": takes_any_rows,
     "null-safe-joins": may_have_joined_null_safe,
     "several-lists": may_have_merged_lists,
+    "subqueries": may_have_misread_subqueries,
     "to-timestamp": had_session_zone,
+    "try-cast": may_have_wrapped_dates,
     "union-order": shows_union_order,
 }
 """Names of faults that have been mended, and whether a rule with a canonical tree could have met them."""

@@ -1,4 +1,4 @@
-"""Refuse queries that are nested too deeply for the engine."""
+"""Recognise queries that are too large: nested too deeply for the engine, or too wide to be qualified in good time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from compiler.positions import located
+from compiler.tree import find_all
 
 MAX_DEPTH = 1500
 """Of a query's tree. The engine planned 2,000 operators in a row and 200 queries in one another, and crashed the
 process at 3,000 and 400."""
 _WEIGHTS: Mapping[type[exp.Expr], int] = {exp.Paren: 0, exp.Select: 4}
+MAX_COLUMNS = 3000
+"""Beyond that many column names `qualify` takes minutes, and a check does without it."""
+
+
+def is_huge(query: exp.Query) -> bool:
+    """Whether a query is too large to be qualified in good time."""
+    return len(find_all(query, exp.Column, exp.SetOperation)) > MAX_COLUMNS
 
 
 def require_depth(query: exp.Query) -> None:

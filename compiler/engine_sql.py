@@ -21,6 +21,7 @@ from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.multisets import count_copies
 from compiler.workarounds.set_operations import name_branches_alike
 from compiler.workarounds.simplified import hide_bitwise_operands, keep_lists_apart
+from compiler.workarounds.subqueries.unnesting import unnest_subqueries
 from compiler.workarounds.totals import keep_filters_above_totals
 from compiler.workarounds.unions import read_unions_in_order
 from compiler.workarounds.zeros import equate_zeros
@@ -28,6 +29,7 @@ from compiler.workarounds.zeros import equate_zeros
 Workaround = Callable[[exp.Query, Facts], exp.Query]
 
 WORKAROUNDS: tuple[Workaround, ...] = (
+    unnest_subqueries,
     stay_in_range,
     count_copies,
     name_branches_alike,

@@ -1,129 +1,148 @@
 """The engine's planning errors in the rule's own terms: which part of the SQL they are about, in a readable sentence.
 
-The engine knows no places in its input, and not the author's text, so a place is taken from the names in its message
-where they leave no doubt. Otherwise the error stands at the statement.
+The engine knows neither places nor the author's text, and speaks of its own insides. What it says is taken apart by
+`TELLERS`, each of which knows one kind of error: the sentence, the hint, and the nodes that may be meant. Of several,
+planning them one by one finds the one (`compiler.guilty`).
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from sqlglot import exp
 
 from compiler import functions
+from compiler.engine_types import in_sql
 from compiler.errors import SqlError
+from compiler.explaining import calls, groups, operators, subqueries, tables, values
+from compiler.explaining.told import Said, Told
+from compiler.guilty import Probe, guilty, in_order
 from compiler.positions import position
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+_KINDS = (groups, subqueries, tables, values, operators, calls)
+TELLERS = tuple((re.compile(pattern, re.DOTALL), teller) for kind in _KINDS for pattern, teller in kind.TELLERS)
 
-_NOISE = (
-    r"^(?:Internal error: |type_coercion |caused by |Error during planning: |Optimizer rule '\w+' failed )+",
-    r" ?This issue was likely caused by a bug in DataFusion's code\..*?/issues\.?",
-    r" No function matches the given name and argument types '.*?'\.",
-    r" You might need to add explicit type casts\.",
-    r"While expanding wildcard, ",
-    r"(?<=is not valid )Substring \{.*\}",
+_BEFORE = re.compile(
+    r"^(?:DataFusion error|Error during planning|Internal error|Schema error|Arrow error|Execution error|External error"
+    r"|Parquet error|This feature is not implemented|Context|SQL error|Optimizer rule '\w+' failed|type_coercion"
+    r"|Invalid \(non-executable\) plan after \w+|resolve_grouping_function|caused by|Cast error|Parser error"
+    r"|Invalid argument error|Compute error|Column in [A-Z ]+ must be in GROUP BY or an aggregate function"
+    r"|While expanding wildcard|While casting struct field '[^']*'|Invalid regex|errors)[:,]? ?"
 )
-_TYPES = (
-    (r"\b(?:Large)?Utf8(?:View)?\b", "string"),
-    (r"\bDate32\b", "date"),
-    (r"\bBoolean\b", "boolean"),
-    (r"\b(U?Int(?:8|16|32|64)|Float(?:32|64)|Decimal128|Timestamp)\b", lambda match: match[0].lower()),
+_CALL = re.compile(r"No function matches the given name and argument types '(\w+)\((.*?)\)'\.")
+_OWNER = re.compile(r"^(?:Execution error: )?Function '(\w+)' user-defined coercion failed with: ")
+_CANDIDATES = re.compile(r" ?(?:You might need to add explicit type casts\. ?)?Candidate functions: (.*)$")
+_BUG = re.compile(r" ?This (?:issue )?was likely caused by a bug in DataFusion's code\..*$")
+INTERNALS = re.compile(
+    r"Expr::|LogicalPlan|ExecutionPlan|[Pp]hysical plan|\w+ ?\{|likely caused by a bug|DataFusion|datafusion|sqltorel"
+    r"|\b_c\d+\b|__\w+_sq_\d+|__\w+|Optimizer rule|type_coercion|\bSome\(|\b(?:Large)?Utf8(?:View)?\b"
+    r"|\bU?Int(?:8|16|32|64)\b|\bFloat(?:16|32|64)\b|\bDate(?:32|64)\b|\bTime(?:32|64)\b|\bDecimal(?:128|256)\b"
+    r"|\bBinaryView\b|MonthDayNano|Exact\(|Signature|UserDefined|OneOf|Coercible|Span\(|ParserError|non-executable"
 )
+"""What no message may hold: names of the engine's own things."""
+_EXPRESSIONS = (exp.Func, exp.Binary, exp.Unary, exp.Case, exp.Cast, exp.Between, exp.In, exp.Bracket, exp.Interval)
 
 
-def explained(error: SqlError, query: exp.Query) -> SqlError:
-    """Return the engine's error about `query` (the executed form) as the author is told it."""
-    if error.line is not None or error.code != "engine":
+def explained(error: SqlError, query: exp.Query, probe: Probe = lambda _: None) -> SqlError:
+    """Return the engine's error about `query` (the executed form) as the author is told it.
+
+    probe: what the engine says against another query over the same inputs.
+    """
+    if error.line is not None or error.code not in {"engine", "type"}:
         return error
-    message = error.message
-    hint = error.hint
-    at: exp.Expr | None = None
-    if "Aggregate functions are not allowed in the WHERE clause" in message:
-        message, hint = "an aggregate cannot stand in WHERE", "filter groups with HAVING"
-        at = _only(_own_aggregates(query))
-    elif "Aggregate function calls cannot be nested" in message:
-        message, hint = "an aggregate cannot stand inside another", "compute the inner one in a CTE"
-        at = _only(node for node in query.find_all(exp.AggFunc) if _stands_in(node, exp.AggFunc))
-    elif ungrouped := re.search(r'column "(?:([^".]+)\.)?([^".]+)" must appear in the GROUP BY', message):
-        message = f"column '{ungrouped[2]}' must stand in GROUP BY or inside an aggregate"
-        at = _ungrouped(query, ungrouped[1] or "", ungrouped[2])
-    elif filtered := re.search(r"non-boolean predicate '(.*)' returning (\w+)", message):
-        message = f"WHERE and HAVING need a condition, and this is of type {filtered[2]}"
-        at = _only(clause.this for clause in query.find_all(exp.Where, exp.Having))
-    elif misused := re.search(r"Invalid function '(\w+)'", message):
-        at = _only(_calls(query, misused[1]))
-        known = functions.lookup(misused[1])
-        if known is not None and known.kinds == {"window"}:
-            message, hint = f"'{misused[1]}' is a window function", f"write {misused[1]}(…) OVER (…)"
-    else:
-        message, hint, at = _argument_error(message, hint, query)
-    told = SqlError(_readable(message), hint=hint and _readable(hint), code=error.code)
+    if error.code == "type":
+        return _unstorable(error, query)
+    said = take_apart(error.message, query)
+    told = next(_told(said), None) or Told(readable(said), error.hint)
+    nodes = told.nodes or tuple(query.find_all(*_EXPRESSIONS))
+
+    def asked(part: exp.Query) -> str | None:
+        answer = probe(part)
+        return None if answer is None else take_apart(answer, query).text
+
+    at = guilty(query, nodes, said.text, asked)
+    if at is None and told.nodes:
+        at = _around(query, told.nodes)
+    message, hint = _as_written(told.message, told.hint, at)
+    found = SqlError(_clean(message), hint=hint and _clean(hint), code=error.code)
     if at is not None:
-        told.line, told.column = position(at)
-    return told
+        found.line, found.column = position(at)
+    return found
 
 
-def _argument_error(message: str, hint: str | None, query: exp.Query) -> tuple[str, str | None, exp.Expr | None]:
-    """Take apart what the engine says of a call with arguments that it does not take."""
-    candidates = re.search(r"Candidate functions: (.*)$", message)
-    count = re.search(r"Function '(\w+)' expects (\d+) arguments? but received (\d+)", message)
-    none = re.search(r"'(\w+)' does not support zero arguments", message)
-    named = re.search(r"Function '(\w+)'", message) or re.search(r"argument types '(\w+)\(", message)
-    if candidates:
-        hint = f"it can be called as {candidates[1].strip()}"
-        message = message[: candidates.start()].rstrip()
-    if count:
-        message = f"'{count[1]}' takes {count[2]} argument{'' if count[2] == '1' else 's'}, not {count[3]}"
-    elif none:
-        message = f"'{none[1]}' needs an argument"
-    found = count or none or named
-    return message, hint, _only(_calls(query, found[1])) if found else None
+def _unstorable(error: SqlError, query: exp.Query) -> SqlError:
+    """Return at its column what says that an output cannot be stored."""
+    named = re.match(r"output column '(.*)' of type (\S+)", error.message)
+    item = next((one for one in query.selects if named and one.alias_or_name == named[1]), None)
+    kind = "an INTERVAL" if named and "interval" in named[2] else f"of type {named[2]}" if named else ""
+    message = f"output column '{named[1]}' is {kind}, which cannot be stored" if named else error.message
+    line, column = position(item) if item is not None else (None, None)
+    return SqlError(message, hint="cast it: CAST(… AS TEXT)", code=error.code, line=line, column=column)
 
 
-def _only(nodes: Iterable[exp.Expr]) -> exp.Expr | None:
-    """Return the one node there is: with several, which of them the engine means cannot be told."""
-    found = list(nodes)
-    return found[0] if len(found) == 1 else None
+def _told(said: Said) -> Iterator[Told]:
+    for pattern, teller in TELLERS:
+        match = pattern.search(said.text)
+        if match is not None:
+            yield teller(match, said)
 
 
-def _calls(query: exp.Query, name: str) -> list[exp.Expr]:
-    return [
-        node
-        for node in query.find_all(exp.Func)
-        if functions.function_name(node) == name.lower() and not isinstance(node, exp.Window)
-    ]
+def take_apart(message: str, query: exp.Query) -> Said:
+    """Take apart what the engine says."""
+    text = re.sub(r"\s+", " ", message).strip()
+    text = _BUG.sub("", text)
+    candidates = _CANDIDATES.search(text)
+    text = _CANDIDATES.sub("", text)
+    call = _CALL.search(text)
+    text = _CALL.sub("", text).strip()
+    function = call[1] if call else None
+    before = None
+    while before != text:
+        before = text
+        owner = _OWNER.match(text)
+        function = owner[1] if owner else function
+        text = _BEFORE.sub("", _OWNER.sub("", text)).strip()
+    text = text.rstrip(".")
+    return Said(text, query, function, call[2] if call else None, candidates[1] if candidates else None)
 
 
-def _own_aggregates(query: exp.Query) -> list[exp.Expr]:
-    """Return the aggregates that stand in a WHERE and in no query inside it."""
-    return [node for node in query.find_all(exp.AggFunc) if _stands_in(node, exp.Where)]
+def _around(query: exp.Query, nodes: tuple[exp.Expr, ...]) -> exp.Expr:
+    """Return the smallest part of the query that holds all of the nodes."""
+    found = in_order(query, nodes) or [query]
+    paths = [_path(node) for node in found]
+    shared = [one for one in paths[0] if all(any(one is other for other in path) for path in paths)]
+    return shared[0] if shared else query
 
 
-def _stands_in(node: exp.Expr, kind: type[exp.Expr]) -> bool:
-    """Whether a node of that kind is around `node` and within its own query."""
-    return isinstance(node.find_ancestor(kind, exp.Select), kind)
+def _path(node: exp.Expr) -> list[exp.Expr]:
+    path = [node]
+    while path[-1].parent is not None:
+        path.append(path[-1].parent)
+    return path
 
 
-def _ungrouped(query: exp.Query, table: str, name: str) -> exp.Expr | None:
-    """Return the first use of a column in the outputs of a grouped query, outside its aggregates."""
-    for select in query.find_all(exp.Select):
-        if not (select.args.get("group") or any(item.find(exp.AggFunc) for item in select.selects)):
-            continue
-        for item in select.selects:
-            for column in item.find_all(exp.Column):
-                outside = column.find_ancestor(exp.AggFunc, exp.Select) is select
-                if outside and column.name == name and table in {"", column.table}:
-                    return column
-    return None
+def _as_written(message: str, hint: str | None, at: exp.Expr | None) -> tuple[str, str | None]:
+    """Call a function as the author does: the engine knows several names of some, and uses one."""
+    name = functions.function_name(at) if at is not None else None
+    quoted = re.match(r"'(\w+)'", message)
+    if name is None or quoted is None or functions.lookup(quoted[1]) is None:
+        return message, hint
+    hint = hint and re.sub(rf"\b{quoted[1]}\(", f"{name}(", hint)
+    return f"'{name}'{message[quoted.end() :]}", hint
 
 
-def _readable(message: str) -> str:
-    for pattern in _NOISE:
-        message = re.sub(pattern, "", message)
-    for pattern, word in _TYPES:
-        message = re.sub(pattern, word, message)
-    message = re.sub(r"\s+", " ", message).strip()
-    return message[:1].lower() + message[1:] if message[1:2].islower() else message
+def readable(said: Said) -> str:
+    """Return what the engine says, as far as SQL's terms go; it may hold what no message may (`INTERNALS`)."""
+    text = re.sub(
+        r"ParserError\(\"(.*?)(?: at Line: \d+, Column: \d+)?\"\)", r"the engine cannot read this: \1", said.text
+    )
+    text = re.sub(r"\s+", " ", in_sql(text)).strip().rstrip(".")
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
+
+
+def _clean(text: str) -> str:
+    text = re.sub(r"\s+", " ", in_sql(text)).strip().rstrip(".")
+    if INTERNALS.search(text):
+        return "the engine cannot run this part of the query"
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text

@@ -35,7 +35,9 @@ def _own(node: exp.Expr) -> tuple[int, int] | None:
     """Return where the node's own token starts; SQLGlot counts columns to its last character."""
     meta = node.meta if node._meta else {}  # noqa: SLF001 — `.meta` would create a dict on every node
     line, last, start, end = (meta.get(key) for key in ("line", "col", "start", "end"))
-    if line is None or last is None:
-        return None
+    if line is None or last is None or start == 0:
+        return (
+            None  # a query begins with a keyword, which is no node: what starts there is from a text of SQLGlot's own
+        )
     width = end - start if start is not None and end is not None else 0
     return line, max(1, last - width)

@@ -18,6 +18,8 @@ MARK = "~"
 """Stands between an alias as written and the number that sets it apart."""
 _CLAUSES = ("with_", "order", "limit", "offset")
 """What can stand before and after the parentheses around a query."""
+_FURTHER_GROUPS = ("grouping_sets", "rollup", "cube", "all")
+"""What can stand in GROUP BY besides expressions."""
 
 
 def prepare(query: exp.Query, columns: set[str]) -> exp.Query:
@@ -26,6 +28,7 @@ def prepare(query: exp.Query, columns: set[str]) -> exp.Query:
     Raises `SqlError` where one alias stands for two tables.
     """
     query = without_parentheses(query)
+    _drop_empty_groups(query)
     _wrap_renamed_tables(query)
     _wrap_renamed_orders(query)
     _set_apart_names(query, columns)
@@ -81,6 +84,37 @@ def without_parentheses(query: exp.Query, *, derive: bool = True) -> exp.Query:
     while is_bare_subquery(query) and isinstance(query.this, exp.Query):
         query = query.this.pop()
     return query
+
+
+def _drop_empty_groups(query: exp.Query) -> None:
+    """GROUP BY (), t.a → GROUP BY t.a. Alone, GROUP BY () → nothing, with HAVING COUNT(*) >= 0 if nothing else groups.
+
+    The engine takes no (). It is one group of all rows, even of none, which an aggregate alone makes of a query.
+    """
+    for group in find_all(query, exp.Group):
+        select = group.parent
+        kept = [key for key in group.expressions if not isinstance(key, exp.Tuple) or key.expressions]
+        if len(kept) == len(group.expressions) or not isinstance(select, exp.Select):
+            continue
+        group.set("expressions", kept)
+        if kept or any(group.args.get(key) for key in _FURTHER_GROUPS):
+            continue
+        select.set("group", None)
+        if not _aggregates(select):
+            having = select.args.get("having")
+            counted = exp.GTE(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(0))
+            condition = exp.and_(counted, having.this, copy=False) if having is not None else counted
+            select.set("having", exp.Having(this=condition))
+
+
+def _aggregates(select: exp.Select) -> bool:
+    """Whether a query without GROUP BY holds an aggregate, and so is one group."""
+    clauses = [*select.selects, *(select.args[key] for key in ("having", "qualify", "order") if select.args.get(key))]
+    return any(
+        one.find_ancestor(exp.Window, exp.Select) is select
+        for clause in clauses
+        for one in find_all(clause, exp.AggFunc)
+    )
 
 
 def _wrap_renamed_tables(query: exp.Query) -> None:

@@ -22,7 +22,7 @@ from compiler.errors import SqlError
 from compiler.positions import located
 from compiler.prepare import as_written, drop_recursive_columns, prepare
 from compiler.repeated_names import set_repeated_names_apart
-from compiler.resolve import INPUT_DB, suggestion
+from compiler.resolve import INPUT_DB, fold, suggestion
 from compiler.schema import Schema
 from compiler.tree import bare_copy, find_all, has, output_leaf
 
@@ -284,6 +284,13 @@ def _explained(message: str, authored: exp.Query, schemas: InputSchemas) -> SqlE
         names = Counter(column for schema in schemas.known.values() for column in schema.names)
         hint = suggestion(name, _columns_near(at, authored, schemas) or names)
         return located(at, f"unknown column '{name}'", hint=hint, code="unknown-column")
+    joined = re.match(r"Cannot automatically join: (\S+)", message)
+    if joined:
+        using = (one for join in authored.find_all(exp.Join) for one in join.args.get("using") or ())
+        name = joined[1].strip('"')
+        place = next((one for one in using if fold(one) == name), authored)
+        hint = "USING names a column of the table on each side"
+        return located(place, f"unknown column '{name}' in USING", hint=hint, code="unknown-column")
     if "mbiguous" in message:
         return located(
             at, f"column '{name}' is ambiguous", hint="put the table's alias before it", code="ambiguous-column"

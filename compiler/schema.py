@@ -51,3 +51,14 @@ class SchemaPlanner(Protocol):
         exist for the planner, so a scan set that misses one fails here. Raises `SqlError` when the query is wrong.
         """
         ...
+
+    def problem(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
+        """Return what the engine says against `sql`, None if it can be planned. Inputs are as for `plan_schema`."""
+        ...
+
+    def trial(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
+        """Return what the engine says against `sql` when it is run on inputs without rows; None for what it can run.
+
+        Only for what `compiler.trial.needs_trial` allows.
+        """
+        ...

@@ -94,6 +94,9 @@ def stay_in_range(query: exp.Query, facts: Facts) -> exp.Query:
         guarded = _guarded(call, types)
         if guarded is not None:
             call.replace(guarded)
+    for cast in find_all(query, exp.TryCast):
+        if _wraps(cast, types):
+            cast.set("this", exp.cast(_enclosed(cast.this), "DATE"))
     return query
 
 
@@ -107,6 +110,12 @@ def may_have_binned_to_null(tree: exp.Query, facts: Facts) -> bool:
     types = facts.types(tree)
     calls = (call for call in find_all(tree, ScalarFunction) if function_name(call) == "date_bin")
     return any(not _is_nanoseconds(call, types) for call in calls)
+
+
+def may_have_wrapped_dates(tree: exp.Query, facts: Facts) -> bool:
+    """Whether TRY_CAST of dates in milliseconds could have yielded another year."""
+    types = facts.types(tree)
+    return any(_wraps(cast, types) for cast in facts.nodes(tree, exp.TryCast))
 
 
 def overflow(message: str, query: exp.Query, schemas: Mapping[str, Schema], authored: exp.Query) -> SqlError | None:
@@ -206,7 +215,7 @@ def _guarded(call: ScalarFunction, types: Types) -> exp.Expr | None:
     if name == "date_bin" and len(arguments) > 1 and not _is_nanoseconds(call, types):
         return _or_fail(call, arguments)
     if name == "to_timestamp" and len(arguments) == 1 and types.of(arguments[0]) in {None, "float32", "float64"}:
-        return _or_overflow(call)
+        return _or_overflow(call, is_float=types.of(arguments[0]) is not None)
     return None
 
 
@@ -226,15 +235,27 @@ def _or_fail(call: ScalarFunction, arguments: list[exp.Expr]) -> exp.Expr:
     return exp.Case(ifs=[exp.If(this=lost, true=raised)], default=call.copy())
 
 
-def _or_overflow(call: ScalarFunction) -> exp.Expr:
-    """to_timestamp(x) → the same, but an error where it is the first or last moment there is: floats end there."""
+def _or_overflow(call: ScalarFunction, *, is_float: bool) -> exp.Expr:
+    """to_timestamp(x) → the same, but an error where it is the first or last moment there is: floats end there.
+
+    NaN is an error too, where x is known to be a float: the engine makes 1970 of it.
+    """
     day = exp.Interval(this=exp.Literal.string("1 day"))
     last, first = (_nanoseconds(end) for end in ("9223372036854775807", "-9223372036854775807"))
     later = exp.If(this=exp.EQ(this=call.copy(), expression=last), true=exp.Add(this=call.copy(), expression=day))
     earlier = exp.If(
         this=exp.LTE(this=call.copy(), expression=first), true=exp.Sub(this=call.copy(), expression=day.copy())
     )
-    return exp.Case(ifs=[later, earlier], default=call.copy())
+    ifs = [later, earlier]
+    if is_float:
+        never = exp.Add(this=call.copy(), expression=exp.Interval(this=exp.Literal.string("300 years")))
+        ifs.append(exp.If(this=ScalarFunction(this="isnan", expressions=[call.expressions[0].copy()]), true=never))
+    return exp.Case(ifs=ifs, default=call.copy())
+
+
+def _wraps(cast: exp.Cast, types: Types) -> bool:
+    """Whether the engine's TRY_CAST of dates in milliseconds to nanoseconds wraps around."""
+    return cast.to.this in _KINDS and not cast.to.expressions and types.of(cast.this) == "date64"
 
 
 def _nanoseconds(count: str) -> exp.Expr:

@@ -1,8 +1,10 @@
 """`rules check`, the looking: every rule file of a project → what is found in it, by code, suppressed or not.
 
-Nothing is executed and the engine is never loaded. What is found in a rule is remembered by everything it was found
-from, and the whole of it with the files' signatures, so that an unchanged project is answered without reading a rule.
-The policy is applied afterwards (`rules.policy`): it changes what is reported, never what is found.
+Nothing is executed. A rule is also planned on empty tables (`rules.foreseeing`), so that what `plan` and `build` would
+refuse is found here, in the same words. What is found in a rule is remembered by everything it was found from, and the
+whole of it with the files' signatures, so that an unchanged project is answered without reading a rule, and the engine
+is loaded for what is new alone. The policy is applied afterwards (`rules.policy`): it changes what is reported, never
+what is found.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 from cache.index import Index
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
-from compiler.lint.check import World, check_rule, of_error
+from compiler.lint.check import World, check_rule, of_error, unsaid
 from compiler.lint.comments import suppressions
 from compiler.lint.findings import Finding, Found, Lines
 from compiler.schema import Column, Schema
@@ -24,8 +26,10 @@ from rules.contracts.foretelling import foretold, referred
 from rules.contracts.loading import query_places, with_contracts
 from rules.errors import UserError
 from rules.files import FileDigests
+from rules.foreseeing import Foresight, Table
 from rules.load import COMPILER, Rule, RuleSet, load_rules, rule_files
 from rules.load import Check as DataCheck
+from rules.memos import schema_of
 from rules.places import closest, key_places
 from rules.project import Project, read_text
 from rules.python.files import DeclaredFunction
@@ -51,6 +55,7 @@ class Checking:
     files: FileDigests
     sources: Sources
     known: KnownSchemas
+    foresight: Foresight
     records: dict[str, Record] = field(default_factory=dict)
     worlds: dict[str, tuple[Rule, World]] = field(default_factory=dict)
     fresh: dict[str, Any] = field(default_factory=dict)
@@ -62,20 +67,21 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     files = FileDigests(project.root, store.index)
     files.digest(FILE)
     sources = Sources(project, store.index, store.objects, files)
-    work = Checking(project, store.index, files, sources, KnownSchemas(project, store.index, sources, files))
     paths = rule_files(project.root, project.rule_folders)
-    work.records = {path: {"found": [], "marks": []} for path in paths}
     misnamed: list[UserError] = []
     loaded = load_rules(project, store.index, files, misnamed=misnamed)
-    work.records[FILE] = {"found": [], "marks": []}
+    names = (*project.sources, *loaded.rules)
+    resolve = make_resolver(names)
+    known = KnownSchemas(project, store.index, sources, files)
+    foresight = Foresight(project, store, loaded, names, resolve)
+    work = Checking(project, store.index, files, sources, known, foresight)
+    work.records = {path: {"found": [], "marks": []} for path in (*paths, FILE)}
     rules, wrong = _with_contracts(work, loaded)
     for error in (*misnamed, *dict.fromkeys(wrong)):
         _record_error(work, error)
     work.functions = frozenset(loaded.functions)
     for function in loaded.functions.values():
         _advise(work, function)
-    names = (*project.sources, *loaded.rules)
-    resolve = make_resolver(names)
     dag, circular = _dag(work, rules, resolve)
     _open_sources(work, dag, rules, say)
     for name in dag.order:
@@ -87,6 +93,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     _add(work, FILE, _configuration(project, rules.values(), dag, complete=not misnamed and not wrong))
     work.records[FILE]["inferred"] = sources.inferred()
     store.index.remember("parsed", work.fresh)
+    foresight.save()
     files.save()
     for name in dag.order:
         for error in foretold(project, rules[name], work.known.schemas.known, resolve, names):
@@ -113,6 +120,8 @@ def _open_sources(work: Checking, dag: Dag, rules: Mapping[str, Rule], say: Call
         problem = work.known.add_source(name)
         if problem is not None:
             say(f"warning: what reads {name} is checked without its columns: {problem}")
+        elif name in work.known.schemas.known:
+            work.foresight.know(name, work.known.schemas.known[name])
 
 
 def _dag(work: Checking, rules: Mapping[str, Rule], resolve: Callable[[str], str | None]) -> tuple[Dag, bool]:
@@ -142,13 +151,34 @@ def _check(
     names: tuple[str, ...],
     rules: Mapping[str, Rule],
 ) -> None:
-    if rule.in_python:  # what it yields only its compilation tells
+    if rule.in_python:
+        _compile(work, rule)
         return
     record, world = _looked_at(work, rule, resolve, names, rules)
     work.worlds[rule.path] = (rule, world)
     _add(work, rule.path, record)
-    if record["columns"] is not None:
+    if record["table"] is not None:
+        _know(work, rule, record["table"])
+    elif record["columns"] is not None:
         work.known.schemas.add(rule.name, Schema(tuple(Column(*column) for column in record["columns"]), b""))
+
+
+def _compile(work: Checking, rule: Rule) -> None:
+    """Compile a rule in Python, as only that tells what it yields."""
+    if not work.foresight.can_plan(rule):
+        return
+    try:
+        table = work.foresight.compile(rule)
+    except UserError as error:
+        _record_error(work, error)
+    else:
+        _know(work, rule, table)
+
+
+def _know(work: Checking, rule: Rule, table: Table) -> None:
+    """Let others read a rule whose columns the engine has told."""
+    work.foresight.tables[rule.name] = table
+    work.known.schemas.add(rule.name, schema_of(table))
 
 
 def _check_query(
@@ -182,10 +212,11 @@ def _looked_at(
     inputs = {table: resolve(table) for table in rule.parsed.tables}
     keys = {name: rules[name].options.key for name in inputs.values() if name is not None and name in rules}
     world = World(work.known.schemas, resolve, names, work.project.variables, keys, work.functions)
-    memo = _memo(work, rule, inputs, keys, names)
+    plannable = work.foresight.can_plan(rule)
+    memo = _memo(work, rule, inputs, keys, names, plannable=plannable)
     record = work.index.memo("parsed", [memo]).get(memo)
     if record is None:
-        record = work.fresh[memo] = _look(work.project, rule, world)
+        record = work.fresh[memo] = _look(work.project, rule, world, work.foresight if plannable else None)
     return record, world
 
 
@@ -200,6 +231,8 @@ def _memo(
     inputs: Mapping[str, str | None],
     keys: Mapping[str, tuple[str, ...]],
     names: tuple[str, ...],
+    *,
+    plannable: bool,
 ) -> str:
     """Return the key of what is found in a rule: all that it is found from."""
     known = work.known.schemas.known
@@ -211,19 +244,33 @@ def _memo(
     # Suggestions come from all names, so those count where one is asked for.
     lost = [sorted(names)] if None in inputs.values() else []
     lost += [sorted(work.project.variables)] if not work.project.variables.keys() >= variables.keys() else []
-    parts = {"text": rule.digest, "compiler": COMPILER, "inputs": shown, "vars": variables, "lost": lost}
+    parts: dict[str, object] = {
+        "text": rule.digest,
+        "compiler": COMPILER,
+        "inputs": shown,
+        "vars": variables,
+        "lost": lost,
+    }
     parts["functions"] = sorted(work.functions)
+    parts["planned"] = work.foresight.context if plannable else None
+    parts["options"] = [rule.options.volatile, rule.options.tier, rule.options.key]
     return "check " + fingerprint({**parts, "keys": {name: list(key) for name, key in keys.items()}})
 
 
-def _look(project: Project, rule: Rule, world: World) -> Record:
+def _look(project: Project, rule: Rule, world: World, foresight: Foresight | None) -> Record:
+    """Return what is found in a rule; foresight: to plan it, None where too little is known of what it reads."""
     text = rule.text(project)
     lines = Lines(text)
     checked = check_rule(text, world, volatile=rule.options.volatile)
+    found = list(checked.found)
+    table, error = foresight.plan(rule) if foresight is not None else (None, None)
+    if error is not None:
+        found += unsaid(of_error(error, lines), found)
     return {
-        "found": [lines.finding(rule.path, one).to_record() for one in checked.found],
+        "found": [lines.finding(rule.path, one).to_record() for one in found],
         "marks": [mark.to_record() for mark in suppressions(text)],
         "columns": checked.columns and [[column.name, column.type] for column in checked.columns],
+        "table": table,
     }
 
 

@@ -114,6 +114,14 @@ class Work:
             return compiled
         return replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
 
+    def foresee(self, rule: Rule) -> Schema | None:
+        """Return the columns of a rule in SQL, which is planned and not compiled any further. Raises `SqlError`.
+
+        None where it is too large to be planned in good time. Its inputs must be known.
+        """
+        inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
+        return self._compiler_of(inputs).foresee(rule.text(self.project), options_of(rule), self.resolve)
+
     def compile_promised(self, rule: Rule) -> CompiledRule:
         """Compile a rule, hold it to its contract, and compile its checks. Raises `UserError`."""
         found = self.compile(rule)
@@ -291,13 +299,26 @@ class LazyPlanner:
 
     def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
         """See `compiler.schema.SchemaPlanner`."""
+        schema: Schema = self._started().plan_schema(sql, inputs, key)
+        return schema
+
+    def problem(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
+        """See `compiler.schema.SchemaPlanner`."""
+        said: str | None = self._started().problem(sql, inputs)
+        return said
+
+    def trial(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
+        """See `compiler.schema.SchemaPlanner`."""
+        said: str | None = self._started().trial(sql, inputs)
+        return said
+
+    def _started(self) -> Any:
         if self._planner is None:
             from rules.engine.planner import EnginePlanner
 
             planned = [one.for_engine() for one in self._functions]
             self._planner = EnginePlanner(self.profile, self._remember, planned)
-        schema: Schema = self._planner.plan_schema(sql, inputs, key)
-        return schema
+        return self._planner
 
 
 def _identity(profile: Profile) -> EngineIdentity:

@@ -247,9 +247,7 @@ class Execution:
     def _runner(self) -> Runner:
         from rules.running import Runner  # with the engine
 
-        return Runner(
-            self.compiled, self.store, self.profile, self.build, self.python, self.functions, self.project.root
-        )
+        return Runner(self.compiled, self.store, self.profile, self.build, self.python, self.functions, self.project)
 
     def _check(self, candidate: Candidate, pool: ThreadPoolExecutor) -> None:
         """Settle the checks of a product, in a worker if one of them has to run, then the product."""

@@ -33,7 +33,8 @@ _FORMAT = 5
 _CHECKED = "checked"
 _PACKAGES = (
     "rules", "rules/commands", "rules/contracts", "rules/engine", "rules/look", "rules/python", "rules/report",
-    "rules/sources", "compiler", "compiler/lint", "compiler/passes", "cache", "graph",
+    "rules/sources", "compiler", "compiler/explaining", "compiler/lint", "compiler/passes", "compiler/workarounds",
+    "cache", "graph",
 )  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cache.records import Artifact
-from compiler.timestamps import explained_overflow
 from rules import evidence
 from rules.engine.execute import Executed, execute
 from rules.engine.own import EngineFunction
@@ -15,7 +14,6 @@ from rules.engine.scanning import EngineInput
 from rules.engine.session import EngineError
 from rules.errors import FAILED, UserError, Where
 from rules.memos import CompiledRule, load_body
-from rules.project import read_text
 from rules.wiring import make_resolver
 
 if TYPE_CHECKING:
@@ -23,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from rules.load import Rule
     from rules.profiles import Profile
+    from rules.project import Project
     from rules.python.files import DeclaredFunction, PythonFiles
     from rules.sources.contents import Sources
     from rules.store import Store
@@ -40,7 +38,7 @@ class Runner:
     build: str
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
-    root: Path
+    project: Project
 
     def run(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str], target: Path) -> Executed:
         """Execute a rule and write its table to `target`.
@@ -80,23 +78,35 @@ class Runner:
             if faults:
                 faults[0].facts.setdefault("executed SQL", kept)
                 raise faults[0] from error
-            told = self._told(str(error), rule.rule, body.meaning, inputs)
-            told.facts["executed SQL"] = kept
-            raise told from error
+            raise self._failed(str(error), rule, body.meaning, inputs, kept) from error
         return executed
 
-    def _told(self, message: str, rule: Rule, meaning: str, inputs: Sequence[EngineInput]) -> UserError:
-        """Return what the engine said when it failed, as precisely as can be told where in the rule."""
-        where = Where(rule.path, rule.line)
-        if rule.streams is None:
-            schemas = {entry.name: entry.schema for entry in inputs}
-            authored = rule.sql is None and not rule.in_python
-            text = read_text(self.root / rule.path, rule.path) if authored else None
-            found = explained_overflow(message, meaning, schemas, text)
-            if found is not None:
-                where = Where(rule.path, found.line, found.column) if authored else where
-                return UserError(found.message, code="execution", where=where, hint=found.hint, exit_code=FAILED)
-        return UserError(message, code="execution", where=where, exit_code=FAILED)
+    def _failed(
+        self, message: str, rule: CompiledRule, meaning: str, inputs: Sequence[EngineInput], kept: str
+    ) -> UserError:
+        """Return the error of a rule that failed on its data. meaning: as in `Compiled`; kept: where its SQL is."""
+        from compiler.explain_run import failed
+        from compiler.timestamps import explained_overflow
+
+        one = rule.rule
+        authored = one.sql is None and not one.in_python
+        try:
+            text = one.text(self.project) if authored else None
+        except UserError:  # edited since
+            text = None
+        schemas = {entry.name: entry.schema for entry in inputs}
+        told = explained_overflow(message, meaning, schemas, text) if one.streams is None else None
+        told = told or failed(message, text)
+        where = Where(one.path, told.line, told.column) if authored and told.line is not None else None
+        facts = {"executed SQL": kept}
+        return UserError(
+            told.message,
+            code="execution",
+            where=where or Where(one.path, one.line),
+            facts=facts,
+            hint=told.hint,
+            exit_code=FAILED,
+        )
 
     @staticmethod
     def called(rule: CompiledRule) -> list[str]:

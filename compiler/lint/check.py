@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -10,7 +10,7 @@ from sqlglot.errors import SqlglotError
 
 from compiler.compile import Value, literal
 from compiler.deep import with_deep_stack
-from compiler.depth import require_depth
+from compiler.depth import is_huge, require_depth
 from compiler.dialect import parse, variable_name
 from compiler.errors import SqlError
 from compiler.lexical import resolve_names
@@ -53,9 +53,6 @@ UNKNOWN = "unknown"
 MOST_FIXED = 1 << 18
 """Characters of a rule that is fixed. To prove that a fix changes nothing takes several times as long as to check."""
 
-MAX_COLUMNS = 3000
-"""Beyond that many column names `qualify` takes minutes, and a check does without it."""
-
 
 @dataclass(frozen=True)
 class World:
@@ -92,11 +89,6 @@ def check_rule(text: str, world: World, *, volatile: bool = False) -> Checked:
     if len(text) <= MOST_FIXED:
         return checked
     return replace(checked, found=tuple(replace(one, fix=None) for one in checked.found))
-
-
-def is_huge(query: exp.Query) -> bool:
-    """Whether a query is too large to be qualified in good time."""
-    return len(find_all(query, exp.Column, exp.SetOperation)) > MAX_COLUMNS
 
 
 def of_error(error: SqlError, lines: Lines) -> Found:
@@ -137,7 +129,7 @@ def _check(text: str, world: World, *, volatile: bool) -> Checked:
     for check in CHECKS:
         found += check(subject)
     if problem is not None:
-        found += _unsaid(of_error(problem, lines), found)
+        found += unsaid(of_error(problem, lines), found)
     return Checked(_located(found), _columns(subject))
 
 
@@ -147,8 +139,8 @@ def _located(found: list[Found]) -> tuple[Found, ...]:
     return tuple(unique[key] for key in sorted(unique))
 
 
-def _unsaid(problem: Found, found: list[Found]) -> list[Found]:
-    """Return the reason why a query cannot be qualified, unless a check has said it: at its place, or elsewhere."""
+def unsaid(problem: Found, found: Iterable[Found]) -> list[Found]:
+    """Return why a query cannot be qualified or planned, unless a check has said it: at its place, or elsewhere."""
     said = any(one.code == problem.code or (one.start == problem.start and one.code in _BREAKING) for one in found)
     return [] if said else [problem]
 

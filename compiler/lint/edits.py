@@ -10,11 +10,12 @@ from sqlglot.errors import SqlglotError
 from compiler.canonical import canonical
 from compiler.compile import literal
 from compiler.deep import with_deep_stack
+from compiler.depth import is_huge
 from compiler.dialect import parse
 from compiler.encode import encode
 from compiler.errors import SqlError
 from compiler.fingerprint import digest_of
-from compiler.lint.check import World, is_huge
+from compiler.lint.check import World
 from compiler.lint.findings import Edit, Found
 from compiler.qualify import pruned, qualified
 from compiler.resolve import bind_tables, bind_variables, outside_tables

@@ -209,7 +209,8 @@ def _print(
     looked: _Looked, findings: list[Finding], options: argparse.Namespace, output: Output, more: dict[str, Any]
 ) -> None:
     if output.as_json:
-        output.document(check_document(findings, checked=looked.checked, inferred=looked.inferred, **more))
+        more |= {"inferred": looked.inferred} if looked.inferred else {}
+        output.document(check_document(findings, checked=looked.checked, **more))
         return
     for line in map(inferred_line, looked.inferred):
         output.message(line)

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from compiler.qualify import InputSchemas
 from compiler.schema import Column, Schema
 from rules.errors import UserError
+from rules.memos import schema_of, schema_record
 from rules.sources.listing import list_files
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cache.index import Index
     from rules.files import FileDigests
     from rules.project import Project
@@ -42,7 +45,7 @@ class KnownSchemas:
 
     def add_source(self, name: str) -> str | None:
         """Make the columns of a source known; return why they are not, where nothing tells them."""
-        memo = f"source {name}"
+        memo = f"columns of {name}"
         try:
             schema = self._sources.open([name])[name].schema
         except UserError as error:
@@ -52,26 +55,26 @@ class KnownSchemas:
                 return error.message
             self.schemas.add(name, found)
             return None
-        record = [[column.name, column.type] for column in schema.columns]
+        record = schema_record(schema)
         if self._index.memo("schemas", [memo]).get(memo) != record:
             self._index.remember("schemas", {memo: record})
-        self.schemas.add(name, Schema(schema.columns, b""))
+        self.schemas.add(name, schema)
         return None
 
     def _remembered(self, name: str, memo: str) -> Schema | None:
         """Return the columns that the source last had, if rules.toml declares no others by now."""
         record = self._index.memo("schemas", [memo]).get(memo)
-        if record is None:
+        if record is not None:
+            found = schema_of(record)
+        else:
             compiled = self._index.snapshot("compiled") or {"tables": {}}
-            record = [[column, "unknown"] for column in compiled["tables"].get(name, [])]
-        columns = tuple(Column(*column) for column in record)
-        declared = set(self._project.sources[name].columns)
-        return Schema(columns, b"") if columns and declared <= {column.name for column in columns} else None
+            found = Schema(tuple(Column(column, "unknown") for column in compiled["tables"].get(name, [])), b"")
+        return found if found.columns and set(self._project.sources[name].columns) <= set(found.names) else None
 
     def _declared(self, name: str) -> Schema | None:
         declared = self._project.sources[name].columns
         columns = tuple(Column(column, spelled(kind)) for column, kind in declared.items())
-        return Schema(columns, b"") if columns else None
+        return _in_arrow(declared) or (Schema(columns, b"") if columns else None)
 
     def _close(self, name: str) -> None:
         source = self._project.sources[name]
@@ -85,6 +88,20 @@ class KnownSchemas:
                 self._files.digest(file)  # so that a change of it is noticed
             except OSError:
                 continue
+
+
+def _in_arrow(declared: Mapping[str, str]) -> Schema | None:
+    """Return declared columns as the engine has them when it reads a file that keeps to them; None for no columns."""
+    import pyarrow as pa
+
+    from cache.levels import UnsupportedTypeError
+    from rules.engine.types import parse_type, to_schema
+
+    try:
+        fields = [pa.field(name, parse_type(kind)) for name, kind in declared.items()]
+        return to_schema(pa.schema(fields)) if fields else None
+    except (ValueError, UnsupportedTypeError):
+        return None
 
 
 def spelled(text: str) -> str:

@@ -16,8 +16,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from compiler.explain import INTERNALS
 from support.projects import RULES, SampleProject
-from support.refusals import orders_project, refused, require_kept, run_here
+from support.refusals import MARK, orders_project, place_of_mark, refused, require_kept, run_here
 
 
 @pytest.fixture
@@ -26,15 +27,43 @@ def project(tmp_path: Path) -> SampleProject:
 
 
 RUNTIME = {
-    "cast": ("SELECT CAST(o.code AS INT) AS n FROM orders AS o", "Cannot cast string 'x' to value of Int32 type"),
-    "division": ("SELECT o.order_id / (o.order_id - 1) AS n FROM orders AS o", "Divide by zero error"),
-}
+    "cast": ("SELECT o.amount, CAST(«o.code AS INT) AS n FROM orders AS o", "'x' is not a value of INT", "TRY_CAST"),
+    "one of two casts": (
+        "SELECT CAST(o.order_id AS TEXT) AS t,\n  CAST(«o.code AS DATE) AS n FROM orders AS o",
+        "is not a value of DATE",
+        "TRY_CAST(… AS DATE)",
+    ),
+    "either of two casts": (
+        "SELECT CAST(o.code AS INT) AS n FROM orders AS o WHERE CAST(o.code AS INT) > 0",
+        "'x' is not a value of INT",
+        "TRY_CAST(… AS INT)",
+    ),
+    "a cast that nobody wrote": (
+        "SELECT o.order_id AS n FROM orders AS o WHERE o.code > 1",
+        "'x' is not a value of BIGINT",
+        "where types differ, one side is cast",
+    ),
+    "timestamp": ("SELECT CAST(«o.code AS TIMESTAMP) AS n FROM orders AS o", "is not a value of TIMESTAMP", "TRY_CAST"),
+    "too large": (
+        "SELECT CAST(«o.order_id * 1000 AS TINYINT) AS n FROM orders AS o",
+        "'1000' is not a value of TINYINT",
+        "TRY_CAST",
+    ),
+    "division": ("SELECT «o.order_id / (o.order_id - 1) AS n FROM orders AS o", "a division by zero", "NULLIF"),
+    "several rows": (
+        "SELECT (SELECT «o.order_id FROM orders AS o) AS n FROM customers AS c",
+        "a subquery for a value yields several rows",
+        "aggregate in it",
+    ),
+    "a function's own": ("SELECT substr(o.code, 1, -1) AS n FROM orders AS o", "negative count not allowed: -1", None),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", RUNTIME)
 def test_failed_product_stops_its_readers_alone(project: SampleProject, case: str) -> None:
-    sql, message = RUNTIME[case]
-    project.sql("failing", sql)
+    sql, message, hint = RUNTIME[case]
+    place = ":{}:{}".format(*place_of_mark(sql)) if MARK in sql else ""
+    project.sql("failing", sql.replace(MARK, ""))
     project.sql("reader", "SELECT f.n FROM failing AS f")
     project.sql("reader_of_reader", "SELECT r.n, r.n AS m FROM reader AS r")
     project.sql("other", "SELECT o.amount FROM orders AS o")
@@ -45,7 +74,9 @@ def test_failed_product_stops_its_readers_alone(project: SampleProject, case: st
     }  # fmt: skip
     results = {product["name"]: product for product in document["products"]}
     assert message in results["failing"]["error"]["message"]
-    assert results["failing"]["error"]["where"] == "rules/failing.sql"
+    assert results["failing"]["error"]["where"] == f"rules/failing.sql{place}"
+    assert (hint or "") in (results["failing"]["error"]["hint"] or "")
+    assert not INTERNALS.search(str(results["failing"]["error"]["message"]))
     assert "failing" in results["reader"]["reason"]
     assert "reader" in results["reader_of_reader"]["reason"]
     require_kept(project)

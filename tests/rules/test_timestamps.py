@@ -460,3 +460,17 @@ def test_date_bin_of_microseconds_groups_and_filters(tmp_path: Path) -> None:
         {"b": dt.datetime(1969, 7, 20, 20, 15), "v": 3}, {"b": dt.datetime(2024, 2, 29, 12, 30), "v": 3},
     ]  # fmt: skip
     assert project.product("q").column("s").to_pylist() == [3, 3, 3, 4]
+
+
+def test_nan_is_no_moment_and_dates_in_milliseconds_do_not_wrap(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path, sources=["x"])
+    project.parquet("x", {"d": BEYOND["d"].cast(pa.date64()), "id": [1, 2]})
+    project.edit("rules.toml", "[sources.x]", '[sources.y]\npath = "data/y.parquet"\n[sources.x]')
+    project.parquet("y", {"f": [1.5, float("nan"), 2.5]})
+    project.sql("p", "SELECT TRY_CAST(x.d AS TIMESTAMP) AS t, CAST(x.d AS TIMESTAMP(3)) AS u FROM x ORDER BY x.id")
+    project.sql("q", "SELECT\n  to_timestamp(y.f) AS t\nFROM y")
+    document = build(tmp_path, "--keep-going", expect=1)
+    assert project.product("p").column("t").to_pylist() == [None, None]
+    assert project.product("p").column("u").to_pylist() == [dt.datetime(9999, 12, 31), FIRST]
+    (failed,) = [one for one in document["products"] if one["name"] == "q"]
+    assert failed["error"]["where"] == "rules/q.sql:2:3"

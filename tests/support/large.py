@@ -195,3 +195,11 @@ class LargeCompiler:
             return self._engine.plan_schema(sql, inputs, key)
         finally:
             self.planning += time.process_time() - start
+
+    def problem(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
+        """Ask the engine."""
+        return self._engine.problem(sql, inputs) if self._planned else None
+
+    def trial(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
+        """Ask the engine."""
+        return self._engine.trial(sql, inputs) if self._planned else None

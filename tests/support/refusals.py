@@ -98,6 +98,29 @@ def refused_rule(project: SampleProject, text: str) -> Refusal:
     return refusal
 
 
+def assert_refused_alike(project: SampleProject, part: str = "") -> Refusal:
+    """Return the one error of a project: that of `build`, which `plan` gives too, and `check` as a finding.
+
+    part: of its message.
+    """
+    errors = [run_here(project, command, "--json") for command in ("build", "plan")]
+    told = [(ran.code, json.loads(ran.out)["error"]) for ran in errors]
+    assert told[0] == told[1]
+    code, error = told[0]
+    assert code == 1, error
+    assert part in error["message"], error
+    checked = run_here(project, "check", "--json")
+    findings = json.loads(checked.out)["findings"]
+    places = {
+        (f"{one['path']}:{one['line']}:{one['column']}", one["message"], one["hint"])
+        for one in findings
+        if one["severity"] == "error"
+    }
+    assert places == {(error["where"], error["message"], error["hint"])}, findings
+    assert checked.code == 1
+    return Refusal(code, error["code"], error["message"], error["where"], error["hint"])
+
+
 def place_of_mark(text: str) -> tuple[int, int]:
     """Return the 1-based line and column of the mark."""
     before = text[: text.index(MARK)]

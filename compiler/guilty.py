@@ -1,0 +1,113 @@
+"""Which part of a query the engine means, found by planning the parts: the engine itself knows no places.
+
+Of the parts that may be meant, each is planned alone over the FROM of its query: `SELECT part FROM …`. The innermost
+one of which the engine says the same is the one. A part costs under a millisecond, and only what fails is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from sqlglot import exp
+
+Probe = Callable[[exp.Query], str | None]
+"""From a query to what the engine says against it, None if it can be planned."""
+
+_MOST = 150
+"""Parts that are tried; a query of thousands is placed by its clause."""
+
+
+def guilty(query: exp.Query, candidates: Iterable[exp.Expr], said: str, probe: Probe) -> exp.Expr | None:
+    """Return the one of some nodes of `query` of which the engine says `said`, None where that cannot be told."""
+    found = in_order(query, candidates)
+    if len(found) == 1:
+        return found[0]
+    for node in found[:_MOST]:
+        alone = _alone(node)
+        if alone is not None and probe(alone) == said:
+            return node
+    return None
+
+
+def in_order(query: exp.Query, nodes: Iterable[exp.Expr]) -> list[exp.Expr]:
+    """Return nodes of a query: those of inner queries first, what stands in another before it, else as in the text."""
+    places = {id(node): place for place, node in enumerate(_postorder(query))}
+    known = [node for node in nodes if id(node) in places]
+    return sorted(known, key=lambda node: (-_depth(node), places[id(node)]))
+
+
+def _postorder(tree: exp.Expr) -> list[exp.Expr]:
+    found, pending = [], [tree]
+    while pending:
+        node = pending.pop()
+        found.append(node)
+        pending += node.iter_expressions()
+    return found[::-1]
+
+
+def _depth(node: exp.Expr) -> int:
+    """Return in how many queries a node stands."""
+    depth = 0
+    around = node.parent
+    while around is not None:
+        depth += isinstance(around, exp.Select)
+        around = around.parent
+    return depth
+
+
+def _alone(node: exp.Expr) -> exp.Query | None:
+    """Return the query that computes nothing but `node`."""
+    select = node.find_ancestor(exp.Select)
+    if select is None:
+        return None
+    alone = exp.Select(expressions=[exp.alias_(node.copy(), "x", quoted=True)])
+    tables = _tables(select)
+    around = select.find_ancestor(exp.Select)
+    while around is not None:  # what a correlated query refers to
+        known = {table.alias_or_name for table in tables}
+        if not _reads(around, select):
+            tables += [table for table in _tables(around) if table.alias_or_name not in known]
+        around = around.find_ancestor(exp.Select)
+    if tables:
+        alone.set("from_", exp.From(this=tables[0].copy()))
+        alone.set("joins", [exp.Join(this=table.copy(), kind="CROSS") for table in tables[1:]])
+    ctes = _ctes(select)
+    if ctes:
+        recursive = any(cte.parent is not None and cte.parent.args.get("recursive") for cte in ctes)
+        alone.set("with_", exp.With(expressions=[cte.copy() for cte in ctes], recursive=recursive))
+    return alone
+
+
+def _tables(select: exp.Select) -> list[exp.Expr]:
+    """Return what stands in FROM."""
+    first = select.args.get("from_")
+    joined = [join.this for join in select.args.get("joins") or ()]
+    return ([first.this] if first is not None else []) + joined + list(select.args.get("laterals") or ())
+
+
+def _reads(select: exp.Select, inner: exp.Select) -> bool:
+    """Whether `inner` stands in the FROM of `select`, or in its WITH, where it sees nothing of it."""
+    around: exp.Expr | None = inner
+    while around is not None and around.parent is not select:
+        around = around.parent
+    return around is not None and around.arg_key in {"from_", "joins", "laterals", "with_"}
+
+
+def _ctes(select: exp.Select) -> list[exp.CTE]:
+    """Return the CTEs that a query sees, without those that it stands in."""
+    found: list[exp.CTE] = []
+    inside: exp.Expr | None = select
+    around: exp.Expr | None = select
+    while around is not None:
+        with_ = around.args.get("with_") if isinstance(around, exp.Query) else None
+        if with_ is not None:
+            seen = []
+            for cte in with_.expressions:
+                if cte is inside:
+                    break
+                seen.append(cte)
+            found = [*seen, *found]
+        if isinstance(around, exp.CTE):
+            inside = around
+        around = around.parent
+    return found
