@@ -127,7 +127,6 @@ LEGAL_PAIRS: dict[str, dict[str, str]] = {
 """By judge: pairs on which it answers something else, and why that is nobody's fault."""
 _NULLS = "a NULL in IN (SELECT …) is taken for no match"
 _LISTS = "several lists of floats in one query are compared bit by bit"
-_COPIES = "EXCEPT ALL and INTERSECT ALL ignore how often a row is there"
 PAIR_FAULTS: dict[str, str] = {
     "unequal-exists_and_in-not_in_is_true_and_not_in-first": _NULLS,
     "unequal-exists_and_in-in_is_false_and_not_in-first": _NULLS,
@@ -137,11 +136,5 @@ PAIR_FAULTS: dict[str, str] = {
     "unequal-exists_and_in-alias_in_one_of_two_equal_lists-second": _NULLS,
     "unequal-exists_and_in-alias_in_one_of_two_lists_with_a_term_in_common-second": _NULLS,
     "unequal-comparisons-lists_of_floats_in_two_queries_and_in_one-second": _LISTS,
-    "unequal-comparisons-lists_of_floats_over_groups_and_in_having-second": _LISTS,
-    "unequal-set_operations-except_versus_except_all-second": _COPIES,
-    "unequal-set_operations-intersect_versus_intersect_all-second": _COPIES,
-    "unequal-set_operations-except_all_column_pruned-second": _COPIES,
-    "unequal-set_operations-distinct_left_of_except_all-second": _COPIES,
-    "unequal-joins-full_join_filtered_by_a_coalesce-first": "FULL JOIN filtered by COALESCE over names of both sides",
 }
 """Pairs that show a fault of the engine, and which; to be emptied as faults are mended."""
