@@ -19,6 +19,8 @@ from sqlglot.schema import MappingSchema
 
 from compiler.dialect import DIALECT
 from compiler.errors import SqlError
+from compiler.merged import note_merging_joins, spell_merged_columns
+from compiler.outputs import put_positions_back, require_equal_widths, set_positions_aside
 from compiler.positions import located
 from compiler.prepare import as_written, drop_recursive_columns, prepare
 from compiler.resolve import INPUT_DB, suggestion
@@ -58,13 +60,17 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     _require_output_names(query)
     authored = bare_copy(query, positions=True)
     query = prepare(query, {column for schema in _schemas_of(query, schemas) for column in schema.names})
+    note_merging_joins(query)
+    set_positions_aside(query)
     try:
         result = qualify(query, dialect=DIALECT, schema=schemas.mapping, validate_qualify_columns=False, identify=True)
     except OptimizeError as error:
         raise _explained(str(error), authored, schemas) from error
     assert isinstance(result, exp.Query)
+    spell_merged_columns(result, lambda source: _source_columns(source, schemas))
     _require_resolved(result, schemas)
-    _require_equal_widths(result)
+    require_equal_widths(result)
+    put_positions_back(result)
     _require_unique_outputs(result, authored)
     drop_recursive_columns(result)
     _settle_positions(result)
@@ -209,17 +215,6 @@ def _star_of(item: exp.Expr, authored: exp.Query) -> exp.Expr | None:
     stars = [star for star in select.selects if star.is_star]
     own = [star for star in stars if not isinstance(star, exp.Column) or star.table == column.table]
     return own[-1] if own else None
-
-
-def _require_equal_widths(query: exp.Query) -> None:
-    for operation in find_all(query, exp.SetOperation):
-        if operation.args.get("by_name"):
-            continue
-        left, right = len(operation.left.selects), len(operation.right.selects)
-        if left != right:
-            word = type(operation).__name__.upper()
-            message = f"the sides of {word} have {left} and {right} columns"
-            raise located(operation.right, message, hint="select the same columns on both sides", code="set-operation")
 
 
 def _require_resolved(query: exp.Query, schemas: InputSchemas) -> None:

@@ -13,6 +13,7 @@ from sqlglot import exp
 from compiler.errors import SqlError
 from compiler.functions import ScalarFunction, WindowFunction, lookup
 from compiler.positions import located, position
+from compiler.spelling import MADE, usual_spelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,8 +113,6 @@ _ALLOWED: dict[type[exp.Expr], frozenset[str]] = {
 }
 
 _HINTS = {
-    "RIGHT SEMI": "swap the tables and write LEFT SEMI JOIN",
-    "RIGHT ANTI": "swap the tables and write LEFT ANTI JOIN",
     "FETCH": "write LIMIT",
     "FOR UPDATE": "the engine ignores it; leave it out",
     "TABLESAMPLE": "the engine ignores it; filter with WHERE",
@@ -154,7 +153,8 @@ def check(tree: exp.Expr | None) -> exp.Query:
 
     VALUES (1), (2) → SELECT * FROM (VALUES (1), (2)) AS "values"(column1), so that every query has a SELECT.
     """
-    if not isinstance(tree, exp.Query | exp.Values):
+    tree = usual_spelling(tree) if tree is not None else None
+    if not isinstance(tree, exp.Query):
         raise SqlError("this is not a query", line=1, column=1, hint="start with SELECT or WITH", code="not-a-query")
     for node in list(tree.walk()):
         allowed = _ALLOWED.get(type(node))
@@ -169,7 +169,7 @@ def check(tree: exp.Expr | None) -> exp.Query:
         rule = _RULES.get(type(node))
         if rule is not None:
             rule(node)
-    return exp.select("*").from_(_named_values(tree)) if isinstance(tree, exp.Values) else tree
+    return tree
 
 
 def _unsupported(node: exp.Expr, what: str) -> SqlError:
@@ -194,7 +194,7 @@ def _check_select(node: exp.Select) -> None:
     star = node.expressions[0] if node.expressions else None
     # FROM t alone becomes SELECT * in SQLGlot, with a star at no place in the text; to the engine it has no columns.
     # It does the same, rightly, to the VALUES of a CTE.
-    invented = isinstance(star, exp.Star) and not star.meta.get("start")
+    invented = isinstance(star, exp.Star) and not star.meta.get("start") and not star.meta.get(MADE)
     if star is None or (invented and not isinstance(node.args["from_"].this, exp.Values)):
         raise _unsupported(node, "a query without a SELECT list")
 
@@ -219,10 +219,8 @@ def _check_values(node: exp.Values) -> None:
 
 
 def _check_join(node: exp.Join) -> None:
-    kind, side = node.kind, node.side
+    kind = node.kind
     if kind in {"SEMI", "ANTI"}:
-        if side == "RIGHT":
-            raise located(node, f"RIGHT {kind} JOIN is not supported", hint=_HINTS[f"RIGHT {kind}"], code="unsupported")
         node.set("side", "LEFT")
     elif kind not in {"", "INNER", "OUTER", "CROSS"}:
         raise located(node, f"{kind} JOIN is not supported", code="unsupported")

@@ -71,6 +71,11 @@ def is_bare_subquery(node: exp.Expr) -> bool:
     return isinstance(node, exp.Subquery) and all(not value for key, value in node.args.items() if key != "this")
 
 
+def is_comma(join: exp.Join) -> bool:
+    """Whether a join is written as a comma."""
+    return not any(join.args.get(key) for key in ("kind", "side", "method", "on", "using"))
+
+
 def bare_copy(tree: E, *, positions: bool = False) -> E:
     """Return a copy of a tree without comments and types, and without positions unless they are asked for."""
     root = _blank(tree, None, None, None)
