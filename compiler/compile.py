@@ -26,13 +26,13 @@ from compiler.edges import Edge
 from compiler.encode import encode
 from compiler.engine_sql import for_engine
 from compiler.errors import SqlError
-from compiler.explain import explained
+from compiler.explain import explained, struct_error
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
 from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
 from compiler.own import CALLS, OwnFunction, with_own_calls
 from compiler.passes.facts import Facts
-from compiler.qualify import InputSchemas, pruned, qualified
+from compiler.qualify import InputSchemas, output_leaf, pruned, qualified
 from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
 from compiler.schema import Schema, SchemaPlanner
@@ -300,9 +300,15 @@ class Compiler:
         except SqlError as error:
             raise explained(error, executed) from error
         if list(schema.names) != executed.named_selects:
+            leaf = output_leaf(executed)
+            gone = [item for item in leaf.selects if item.alias not in schema.names] if leaf is not None else []
+            unnested = [item.unalias() for item in gone if isinstance(item.unalias(), exp.Explode)]
+            if unnested:
+                fields = [name.rpartition(".")[2] for name in schema.names if name not in executed.named_selects]
+                raise struct_error(unnested[0], fields)
             columns = ", ".join(schema.names)
             message = f"the query yields other columns than it names: {columns}"
-            raise SqlError(message, hint="unnest of a struct ignores its alias; select the fields one by one")
+            raise SqlError(message)
         return schema
 
 

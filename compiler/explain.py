@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from compiler import functions
+from compiler.dialect import render
 from compiler.errors import SqlError
 from compiler.positions import position
+from compiler.qualify import output_leaf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,8 +38,13 @@ _TYPES = (
 
 def explained(error: SqlError, query: exp.Query) -> SqlError:
     """Return the engine's error about `query` (the executed form) as the author is told it."""
-    if error.line is not None or error.code != "engine":
+    if error.line is not None or error.code not in {"engine", "type"}:
         return error
+    if error.code == "type":
+        stored = re.search(r"output column '(.*)' of type", error.message)
+        leaf = output_leaf(query)
+        items = leaf.selects if leaf is not None else []
+        return _placed(error, _only(item for item in items if stored and item.alias_or_name == stored[1]))
     message = error.message
     hint = error.hint
     at: exp.Expr | None = None
@@ -58,12 +65,32 @@ def explained(error: SqlError, query: exp.Query) -> SqlError:
         known = functions.lookup(misused[1])
         if known is not None and known.kinds == {"window"}:
             message, hint = f"'{misused[1]}' is a window function", f"write {misused[1]}(…) OVER (…)"
+    elif missing := re.search(r"No field named (?:\S+\.)?\"?(\w+)\"?\.", message):
+        spread = _only(node.this for node in _spread_items(query) if node.alias == missing[1])
+        if spread is not None:
+            return struct_error(spread)
     else:
         message, hint, at = _argument_error(message, hint, query)
     told = SqlError(_readable(message), hint=hint and _readable(hint), code=error.code)
+    return _placed(told, at)
+
+
+def struct_error(unnest: exp.Expr, fields: Iterable[str] = ()) -> SqlError:
+    """Return the error for an unnest of a struct, whose fields would become columns with names of the engine's."""
+    value = render(unnest.this).replace('"', "")
+    written = ", ".join(f"{value}['{field}'] AS {field}" for field in fields) or f"{value}['field'] AS field"
+    message = "unnest of a struct yields a column for each field, and they cannot be named"
+    return _placed(SqlError(message, hint=f"select the fields one by one: {written}", code="unsupported"), unnest)
+
+
+def _placed(error: SqlError, at: exp.Expr | None) -> SqlError:
     if at is not None:
-        told.line, told.column = position(at)
-    return told
+        error.line, error.column = position(at)
+    return error
+
+
+def _spread_items(query: exp.Query) -> list[exp.Alias]:
+    return [node for node in query.find_all(exp.Alias) if isinstance(node.this, exp.Explode)]
 
 
 def _argument_error(message: str, hint: str | None, query: exp.Query) -> tuple[str, str | None, exp.Expr | None]:

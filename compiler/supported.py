@@ -199,6 +199,15 @@ def _check_select(node: exp.Select) -> None:
         raise _unsupported(node, "a query without a SELECT list")
 
 
+def _check_star(node: exp.Star) -> None:
+    """Refuse * EXCEPT (true), where SQLGlot sees no name and leaves nothing out."""
+    for item in node.args.get("except_") or []:
+        if not isinstance(item, exp.Identifier) and not (isinstance(item, exp.Column) and not item.table):
+            word = item.sql().lower()
+            hint = f'if it is a name, write "{word}"' if word.isidentifier() else None
+            raise located(node, f"* EXCEPT takes names of columns, not {word}", hint=hint, code="unsupported")
+
+
 def _check_column(node: exp.Column) -> None:
     if isinstance(node.this, exp.Star) and not isinstance(node.parent, exp.Select):
         message = f"{node.table}.* can only stand in a SELECT list"
@@ -293,6 +302,7 @@ def _check_limit(node: exp.Limit) -> None:
 _RULES: dict[type[exp.Expr], Callable[..., None]] = {
     exp.Select: _check_select,
     exp.Column: _check_column,
+    exp.Star: _check_star,
     exp.Rollup: _check_grouping,
     exp.Cube: _check_grouping,
     exp.Values: _check_values,

@@ -48,7 +48,7 @@ class EnginePlanner:
             planned = self._session.create_dataframe_from_logical_plan(optimised).schema()
             schema = to_schema(storable_schema(planned))
         except UnsupportedTypeError as error:
-            raise SqlError(f"output {_rest(error)} cannot be stored", hint="cast it", code="type") from error
+            raise SqlError(f"output {_rest(error)} cannot be stored", hint=_hint(error), code="type") from error
         except Exception as error:  # the engine raises ValueError, plain Exception and more
             raise SqlError(clean_message(error), code="engine") from error
         finally:
@@ -56,6 +56,12 @@ class EnginePlanner:
                 self._session.deregister_table(qualified_name(name))
         self._remember(key, schema)
         return schema
+
+
+def _hint(error: UnsupportedTypeError) -> str:
+    if pa.types.is_interval(error.dtype):
+        return "write CAST(… AS VARCHAR) for its text, or extract(epoch FROM …) for its seconds"
+    return "cast it"
 
 
 def _rest(error: UnsupportedTypeError) -> str:
