@@ -32,12 +32,13 @@ from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
 from compiler.own import CALLS, OwnFunction, with_own_calls
 from compiler.passes.facts import Facts
-from compiler.qualify import InputSchemas, output_leaf, pruned, qualified
+from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
 from compiler.schema import Schema, SchemaPlanner
 from compiler.shape import Shape, shape
 from compiler.traits import Traits, traits, volatile_calls
+from compiler.tree import output_leaf
 from compiler.types import Types
 from compiler.workarounds.row_order import has_open_order, in_canonical_order
 

@@ -12,10 +12,15 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from compiler.passes.facts import Facts
+from compiler.workarounds.distinct_counts import may_have_counted_null
+from compiler.workarounds.totals import may_have_passed_totals
 
 Correction = Callable[[exp.Query, Facts], bool]
 
-CORRECTIONS: Mapping[str, Correction] = {}
+CORRECTIONS: Mapping[str, Correction] = {
+    "distinct-counts-of-null": may_have_counted_null,
+    "filters-above-totals": may_have_passed_totals,
+}
 """Names of faults that have been mended, and whether a rule with a canonical tree could have met them."""
 
 

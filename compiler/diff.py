@@ -17,8 +17,8 @@ from compiler.brief import brief
 from compiler.canonical import parenthesised
 from compiler.dialect import DIALECT
 from compiler.lexical import Names, from_items, resolve_names
-from compiler.qualify import output_leaf
 from compiler.resolve import INPUT_DB
+from compiler.tree import output_leaf
 
 _MOST_NODES = 300
 """Of the terms of one clause that are still paired."""

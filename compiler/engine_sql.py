@@ -12,14 +12,18 @@ from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.schema import Schema
+from compiler.workarounds.distinct_counts import count_values_that_are_not_null
 from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.set_operations import name_branches_alike
+from compiler.workarounds.totals import keep_filters_above_totals
 
 Workaround = Callable[[exp.Query, Facts], exp.Query]
 
 WORKAROUNDS: tuple[Workaround, ...] = (
     name_branches_alike,
     mirror_right_joins,
+    keep_filters_above_totals,
+    count_values_that_are_not_null,
 )
 
 

@@ -15,7 +15,7 @@ from compiler import functions
 from compiler.dialect import render
 from compiler.errors import SqlError
 from compiler.positions import position
-from compiler.qualify import output_leaf
+from compiler.tree import output_leaf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -23,9 +23,10 @@ from compiler.merged import note_merging_joins, spell_merged_columns
 from compiler.outputs import put_positions_back, require_equal_widths, set_positions_aside
 from compiler.positions import located
 from compiler.prepare import as_written, drop_recursive_columns, prepare
+from compiler.repeated_names import set_repeated_names_apart
 from compiler.resolve import INPUT_DB, suggestion
 from compiler.schema import Schema
-from compiler.tree import bare_copy, find_all, has
+from compiler.tree import bare_copy, find_all, has, output_leaf
 
 
 class InputSchemas:
@@ -60,6 +61,7 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     _require_output_names(query)
     authored = bare_copy(query, positions=True)
     query = prepare(query, {column for schema in _schemas_of(query, schemas) for column in schema.names})
+    set_repeated_names_apart(query, schemas.known)
     note_merging_joins(query)
     set_positions_aside(query)
     try:
@@ -161,16 +163,6 @@ def blank_exists(exists: exp.Exists) -> None:
     first = select.selects[0] if len(select.selects) == 1 else None
     if not (isinstance(first, exp.Literal) and not first.is_string and first.name == "1"):
         select.set("expressions", [exp.Literal.number(1)])
-
-
-def output_leaf(query: exp.Expr) -> exp.Select | None:
-    """Return the SELECT that names the query's outputs: the left-most branch of set operations."""
-    node: exp.Expr = query
-    while not isinstance(node, exp.Select):
-        if not isinstance(node, exp.SetOperation | exp.Subquery):
-            return None
-        node = node.this
-    return node
 
 
 def _require_output_names(query: exp.Query) -> None:

@@ -76,6 +76,16 @@ def is_comma(join: exp.Join) -> bool:
     return not any(join.args.get(key) for key in ("kind", "side", "method", "on", "using"))
 
 
+def output_leaf(query: exp.Expr) -> exp.Select | None:
+    """Return the SELECT that names the query's outputs: the left-most branch of set operations."""
+    node: exp.Expr = query
+    while not isinstance(node, exp.Select):
+        if not isinstance(node, exp.SetOperation | exp.Subquery):
+            return None
+        node = node.this
+    return node
+
+
 def bare_copy(tree: E, *, positions: bool = False) -> E:
     """Return a copy of a tree without comments and types, and without positions unless they are asked for."""
     root = _blank(tree, None, None, None)

@@ -15,25 +15,26 @@ from compiler.dialect import parse, variable_name
 from compiler.errors import SqlError
 from compiler.lexical import resolve_names
 from compiler.lint.codes import OF_ERRORS
-from compiler.lint.columns import bare_columns, qualified_columns
+from compiler.lint.columns import bare_columns, qualified_columns, repeated_names
 from compiler.lint.findings import Found, Lines
 from compiler.lint.joins import implicit_cross_joins, misread_joins
 from compiler.lint.ordering import order_dependence
-from compiler.lint.sight import Sight
 from compiler.lint.stars import stars, unnamed_columns
 from compiler.lint.subject import Check, Subject
 from compiler.lint.unused import unused_ctes
 from compiler.lint.values import calls, misread_operators, not_in_nullable, typed
+from compiler.name_meaning import Sight
 from compiler.prepare import without_parentheses
-from compiler.qualify import InputSchemas, output_leaf, qualified
+from compiler.qualify import InputSchemas, qualified
 from compiler.resolve import bind_tables, bind_variables, fold, outside_tables, suggestion
 from compiler.schema import Column
-from compiler.tree import bare_copy, find_all
+from compiler.tree import bare_copy, find_all, output_leaf
 from compiler.types import Types
 
 CHECKS: tuple[Check, ...] = (
     bare_columns,
     qualified_columns,
+    repeated_names,
     stars,
     unnamed_columns,
     calls,

@@ -26,7 +26,12 @@ class Code(NamedTuple):
 
 CODES: tuple[Code, ...] = (
     Code("R001", "unqualified-column", "a column without its table before it", fixable=True),
-    Code("R002", "ambiguous-column", "a column that several tables in sight have", always=True),
+    Code(
+        "R002",
+        "ambiguous-column",
+        "a column that several tables in sight have, or one has twice",
+        always=True,
+    ),
     Code("R003", "unknown-column", "a column that no table in sight has", always=True),
     Code("R004", "unknown-table", "a table or alias that there is not", always=True),
     Code("R005", "select-star", "SELECT *", fixable=True),

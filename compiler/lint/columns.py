@@ -8,8 +8,9 @@ from sqlglot import exp
 
 from compiler.lexical import from_items, item_name
 from compiler.lint.findings import Edit, Fix, Found, token_span
-from compiler.lint.sight import Meaning
 from compiler.lint.subject import Subject, in_sql, shown
+from compiler.name_meaning import Meaning
+from compiler.repeated_names import repeated_reads
 from compiler.resolve import fold, suggestion
 from compiler.tree import find_all
 
@@ -33,6 +34,12 @@ def bare_columns(subject: Subject) -> list[Found]:
         elif meaning.kind in ("column", "unsure"):
             found.append(_unqualified(subject, column, meaning, tables))
     return found
+
+
+def repeated_names(subject: Subject) -> list[Found]:
+    """SELECT x.s FROM (SELECT t.s, u.s FROM …) AS x → R002."""
+    reads = repeated_reads(subject.query, subject.names, subject.sight)
+    return [subject.found("R002", read.node, read.message, read.hint) for read in reads]
 
 
 def qualified_columns(subject: Subject) -> list[Found]:

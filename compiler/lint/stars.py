@@ -9,7 +9,8 @@ from sqlglot import exp
 from compiler.lexical import from_items
 from compiler.lint.findings import Edit, Fix, Found, span
 from compiler.lint.subject import Subject, in_sql
-from compiler.qualify import is_named, output_leaf
+from compiler.qualify import is_named
+from compiler.tree import output_leaf
 
 _WIDEST = 100
 _HINT = "list the columns, so that a new one upstream changes nothing here"

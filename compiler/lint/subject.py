@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from compiler.lexical import Names, item_name
 from compiler.lint.findings import Fix, Found, span, token_span
-from compiler.lint.sight import Meaning, Sight
+from compiler.name_meaning import Meaning, Sight
 from compiler.tree import LEAVES, nodes
 from compiler.types import Types
 

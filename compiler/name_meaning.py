@@ -12,10 +12,10 @@ from typing import Literal
 
 from sqlglot import exp
 
-from compiler.lexical import Names, Scope, from_items, item_name
-from compiler.qualify import output_leaf
+from compiler.lexical import Names, Scope, from_items, is_semi_joined, item_name
 from compiler.resolve import INPUT_DB, fold
 from compiler.schema import Schema
+from compiler.tree import output_leaf
 
 Kind = Literal["column", "output", "merged", "ambiguous", "unknown", "unsure"]
 Columns = tuple[str, ...] | None
@@ -44,6 +44,22 @@ class _GivenNames:
     plain: set[str]
     unnamed: list[exp.Expr]
     has_star: bool
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output column of a SELECT.
+
+    name: None if it has none. item: the item of the SELECT list that yields it. source, number: where that is a star,
+    the FROM item and the place among its columns; no source where USING or NATURAL merged several. replaced: what
+    REPLACE puts there.
+    """
+
+    name: str | None
+    item: exp.Expr
+    source: exp.Expr | None = None
+    number: int = 0
+    replaced: exp.Expr | None = None
 
 
 class Sight:
@@ -85,22 +101,67 @@ class Sight:
     def outputs(self, query: exp.Expr) -> Columns:
         """Return the output columns of a query that have names."""
         leaf = output_leaf(query)
-        if leaf is None:
-            return None
-        names: list[str] = []
-        for item in leaf.selects:
+        found = self.select_outputs(leaf) if leaf is not None else None
+        return tuple(output.name for output in found if output.name is not None) if found is not None else None
+
+    def select_outputs(self, select: exp.Select) -> list[Output] | None:
+        """Return the output columns of a SELECT, its stars expanded; None where they are not known."""
+        found: list[Output] = []
+        for item in select.selects:
             if item.is_star:
-                expanded = self.star(leaf, item)
+                expanded = self._star_outputs(select, item)
                 if expanded is None:
                     return None
-                names += [name for _, columns in expanded for name in columns]
-            elif isinstance(item, exp.Alias):
-                names.append(fold(item.args["alias"]))
-            elif isinstance(item, exp.Column) and isinstance(item.this, exp.Identifier):
-                names.append(fold(item.this))
+                found += expanded
             elif isinstance(item, exp.Explode):
                 return None  # of a struct, it yields as many columns as that has fields
-        return tuple(names)
+            else:
+                found.append(Output(_output_name(item), item))
+        return found
+
+    def _star_outputs(self, select: exp.Select, item: exp.Expr) -> list[Output] | None:
+        star = item.this if isinstance(item, exp.Column) else item
+        items, joins = from_items(select)
+        seen = [one for one in items if not is_semi_joined(one)]
+        if isinstance(item, exp.Column):
+            covered = [one for one in seen if item_name(one) == fold(item.args["table"])]
+        else:
+            covered = seen
+        if not isinstance(star, exp.Star) or not covered or any(self.columns(one) is None for one in covered):
+            return None
+        if any(join.method == "NATURAL" and self.columns(join.this) is None for join in joins):
+            return None
+        replaced = {
+            fold(one.args["alias"]): one.this for one in star.args.get("replace") or [] if one.args.get("alias")
+        }
+        dropped = {name for one in star.args.get("except_") or [] if (name := _output_name(one)) is not None}
+        merged, emitted = self._merged_names(seen), set[str]()
+        found: list[Output] = []
+        for one in covered:
+            for number, name in enumerate(self.columns(one) or ()):
+                shared = name in merged and one in merged[name]
+                if name in dropped or (shared and name in emitted):
+                    continue
+                if shared:
+                    emitted.add(name)
+                found.append(Output(name, item, None if shared else one, number, replaced.get(name)))
+        return found
+
+    def _merged_names(self, items: list[exp.Expr]) -> dict[str, list[exp.Expr]]:
+        """Return the columns that USING or NATURAL made one, with the FROM items that share them."""
+        found: dict[str, list[exp.Expr]] = {}
+        for place, item in enumerate(items):
+            join = item.parent
+            if not isinstance(join, exp.Join) or join.this is not item:
+                continue
+            before = items[:place]
+            names = {fold(name) for name in join.args.get("using") or [] if isinstance(name, exp.Identifier)}
+            if join.method == "NATURAL":
+                names |= {name for name in self.columns(item) or () if any(self._has(one, name) for one in before)}
+            for name in names:
+                holders = found.setdefault(name, [one for one in before if self._has(one, name)])
+                holders.append(item)
+        return found
 
     def star(self, select: exp.Select, item: exp.Expr) -> list[tuple[exp.Expr, tuple[str, ...]]] | None:
         """Return the FROM items that a star stands for, with their columns; None where that is not known."""
@@ -178,8 +239,9 @@ class Sight:
         if isinstance(item, exp.Table):
             bound = item.db == INPUT_DB and item.name in self._schemas
             return self._schemas[item.name].names if bound else None
-        if isinstance(item, exp.Subquery) and isinstance(item.this, exp.Query):
-            return self.outputs(item.this)
+        body = item.this if isinstance(item, exp.Lateral) else item
+        if isinstance(body, exp.Subquery) and isinstance(body.this, exp.Query):
+            return self.outputs(body.this)
         return None
 
 
@@ -194,6 +256,15 @@ def _merged(items: list[exp.Expr], sight: Sight) -> set[str]:
         if join.method == "NATURAL":
             found |= set(sight.columns(item) or ())
     return found
+
+
+def _output_name(item: exp.Expr) -> str | None:
+    """Return the name that an item of a SELECT list gives to its output."""
+    if isinstance(item, exp.Alias):
+        return fold(item.args["alias"])
+    if isinstance(item, exp.Identifier):
+        return fold(item)
+    return fold(item.this) if isinstance(item, exp.Column) and isinstance(item.this, exp.Identifier) else None
 
 
 def _clause(column: exp.Expr) -> tuple[exp.Expr, str]:
