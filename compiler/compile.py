@@ -26,7 +26,7 @@ from compiler.edges import Edge
 from compiler.encode import encode
 from compiler.engine_sql import for_engine
 from compiler.errors import SqlError
-from compiler.explain import explained, struct_error
+from compiler.explain import explained, other_columns_error
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
 from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
@@ -38,7 +38,6 @@ from compiler.resolve import bind_tables, bind_variables, suggestion, table_name
 from compiler.schema import Schema, SchemaPlanner
 from compiler.shape import Shape, shape
 from compiler.traits import Traits, traits, volatile_calls
-from compiler.tree import output_leaf
 from compiler.types import Types
 from compiler.workarounds.row_order import has_open_order, in_canonical_order
 
@@ -292,24 +291,15 @@ class Compiler:
             for name in (*inputs, *sorted(set(scans) - set(inputs)))
         ]
         key = fingerprint({"fingerprint": print_, "types": types})
-        known = self.known_schema(key)
-        if known is not None:
-            return known
-        shown = {name: (self.schemas.known[name], frozenset(columns)) for name, columns in scans.items()}
-        try:
-            schema = self.planner.plan_schema(sql, shown, key)
-        except SqlError as error:
-            raise explained(error, executed) from error
+        schema = self.known_schema(key)
+        if schema is None:
+            shown = {name: (self.schemas.known[name], frozenset(columns)) for name, columns in scans.items()}
+            try:
+                schema = self.planner.plan_schema(sql, shown, key)
+            except SqlError as error:
+                raise explained(error, executed) from error
         if list(schema.names) != executed.named_selects:
-            leaf = output_leaf(executed)
-            gone = [item for item in leaf.selects if item.alias not in schema.names] if leaf is not None else []
-            unnested = [item.unalias() for item in gone if isinstance(item.unalias(), exp.Explode)]
-            if unnested:
-                fields = [name.rpartition(".")[2] for name in schema.names if name not in executed.named_selects]
-                raise struct_error(unnested[0], fields)
-            columns = ", ".join(schema.names)
-            message = f"the query yields other columns than it names: {columns}"
-            raise SqlError(message)
+            raise other_columns_error(executed, schema.names)
         return schema
 
 

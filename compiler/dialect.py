@@ -217,8 +217,8 @@ def _tokens(sql: str) -> list[Token]:
         raise _unreadable(sql, error) from error
     while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
         tokens.pop()
-    for token, behind in pairwise([*tokens, None]):
-        if token.token_type == TokenType.VALUES and (behind is None or behind.token_type != TokenType.L_PAREN):
+    for token, behind in pairwise([*tokens, *tokens[-1:]]):
+        if token.token_type == TokenType.VALUES and behind.token_type != TokenType.L_PAREN:
             token.token_type = TokenType.VAR  # FROM values: a table of that name
     return tokens
 

@@ -18,7 +18,7 @@ from compiler.positions import position
 from compiler.tree import output_leaf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _NOISE = (
     r"^(?:Internal error: |type_coercion |caused by |Error during planning: |Optimizer rule '\w+' failed )+",
@@ -73,6 +73,18 @@ def explained(error: SqlError, query: exp.Query) -> SqlError:
         message, hint, at = _argument_error(message, hint, query)
     told = SqlError(_readable(message), hint=hint and _readable(hint), code=error.code)
     return _placed(told, at)
+
+
+def other_columns_error(query: exp.Query, columns: Sequence[str]) -> SqlError:
+    """Return the error for a query (the executed form) that yields other columns than it names."""
+    leaf = output_leaf(query)
+    items = [item for item in leaf.selects if item.alias not in columns] if leaf is not None else []
+    unnested = [item.unalias() for item in items if isinstance(item.unalias(), exp.Explode)]
+    if unnested:
+        return struct_error(
+            unnested[0], [name.rpartition(".")[2] for name in columns if name not in query.named_selects]
+        )
+    return SqlError(f"the query yields other columns than it names: {', '.join(columns)}")
 
 
 def struct_error(unnest: exp.Expr, fields: Iterable[str] = ()) -> SqlError:

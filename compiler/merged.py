@@ -67,7 +67,7 @@ def _merge(select: exp.Select, scope: Scope, columns_of: Columns) -> dict[str, l
     """Return for each merged column the tables that have it, left to right, as `qualify` chains them.
 
     A further join's condition on what an outer join has merged gets its COALESCE, in place: where that one kept rows of
-    its right side alone, the left-most table's column is NULL. Raises `SqlError` for a name that the left side has twice.
+    its right side alone, the left-most table's column is NULL. Raises `SqlError` for a name that the left has twice.
     """
     holders: dict[str, list[str]] = {}
     first_with: dict[str, str] = {}

@@ -120,10 +120,10 @@ def _wrap_renamed_orders(query: exp.Query) -> None:
 
 
 def _open_static_terms(query: exp.Query) -> None:
-    """WITH RECURSIVE r AS ((WITH s AS (…) SELECT … FROM s) UNION ALL …) → WITH RECURSIVE s AS (…), r AS (SELECT … UNION ALL …).
+    """WITH RECURSIVE r AS ((WITH s AS (…) SELECT …) UNION ALL …) → WITH RECURSIVE s AS (…), r AS (… UNION ALL …).
 
-    In place, once all CTEs have names of their own. To SQLGlot a static term in parentheses is not that of its CTE: when
-    names are numbered, what refers to the CTE gets another number than the CTE.
+    In place, once all CTEs have names of their own. To SQLGlot a static term in parentheses is not that of its CTE:
+    when names are numbered, what refers to the CTE gets another number than the CTE.
     """
     for with_ in find_all(query, exp.With):
         if not with_.recursive:

@@ -19,12 +19,14 @@ from sqlglot.schema import MappingSchema
 
 from compiler.dialect import DIALECT
 from compiler.errors import SqlError
+from compiler.lexical import from_items, item_name, resolve_names
 from compiler.merged import note_merging_joins, spell_merged_columns
+from compiler.name_meaning import Sight
 from compiler.outputs import put_positions_back, require_equal_widths, set_positions_aside
 from compiler.positions import located
 from compiler.prepare import as_written, drop_recursive_columns, prepare
 from compiler.repeated_names import set_repeated_names_apart
-from compiler.resolve import INPUT_DB, suggestion
+from compiler.resolve import INPUT_DB, fold, suggestion
 from compiler.schema import Schema
 from compiler.tree import bare_copy, find_all, has, output_leaf
 
@@ -61,6 +63,7 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     _require_output_names(query)
     authored = bare_copy(query, positions=True)
     query = prepare(query, {column for schema in _schemas_of(query, schemas) for column in schema.names})
+    _require_left_out(query, schemas)
     set_repeated_names_apart(query, schemas.known)
     note_merging_joins(query)
     set_positions_aside(query)
@@ -77,6 +80,27 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     drop_recursive_columns(result)
     _settle_positions(result)
     return result
+
+
+def _require_left_out(query: exp.Query, schemas: InputSchemas) -> None:
+    """Refuse * EXCEPT (x) where no table has an x: `qualify` would leave nothing out."""
+    stars = [star for star in find_all(query, exp.Star) if star.args.get("except_")]
+    sight = Sight(resolve_names(query), schemas.known) if stars else None
+    for star in stars:
+        holder = star.parent if isinstance(star.parent, exp.Column) else star
+        select = holder.parent
+        if sight is None or not isinstance(select, exp.Select):
+            continue
+        items = from_items(select)[0]
+        if isinstance(holder, exp.Column):
+            items = [item for item in items if item_name(item) == fold(holder.args["table"])]
+        columns = [sight.columns(item) for item in items]
+        known = {name for names in columns for name in names or ()}
+        for left_out in star.args["except_"] if None not in columns else ():
+            name = fold(left_out if isinstance(left_out, exp.Identifier) else left_out.this)
+            if name not in known:
+                hint = suggestion(name, known) or f"known columns: {', '.join(sorted(known))}"
+                raise located(left_out, f"unknown column '{name}'", hint=hint, code="unknown-column")
 
 
 def _settle_positions(query: exp.Query) -> None:

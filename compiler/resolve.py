@@ -120,7 +120,9 @@ def _walk(node: exp.Expr, ctes: frozenset[str], found: list[exp.Table]) -> None:
 def _walk_ctes(node: exp.Expr, ctes: frozenset[str], found: list[exp.Table]) -> frozenset[str]:
     """Walk the CTEs of a query; return the names in sight after them."""
     with_ = node.args.get("with_")
-    for cte in with_.expressions if with_ is not None else ():
+    if with_ is None:
+        return ctes
+    for cte in with_.expressions:
         name = fold(cte.args["alias"].this)
         body = cte.this
         if with_.recursive and isinstance(body, exp.SetOperation):

@@ -27,7 +27,7 @@ def usual_spelling(tree: exp.Expr) -> exp.Expr:
 
 
 def _spell_values(tree: exp.Expr) -> exp.Expr:
-    """VALUES (1) ORDER BY column1 → SELECT * FROM (VALUES (1)) AS "values" ORDER BY column1, where a query can stand."""
+    """VALUES (1) ORDER BY column1 → SELECT * FROM (VALUES (1)) AS "values" ORDER BY column1, where a query stands."""
     for values in find_all(tree, exp.Values):
         parent = values.parent
         if parent is None:
@@ -66,7 +66,8 @@ def _lists_of_joins(tree: exp.Expr) -> Iterator[tuple[exp.Expr, exp.Expr]]:
 def _turn_right_semi_joins(holder: exp.Expr, first: exp.Expr) -> None:
     """FROM a RIGHT SEMI JOIN b ON p → FROM b LEFT SEMI JOIN a ON p, in place.
 
-    FROM a JOIN c ON q RIGHT SEMI JOIN b ON p → FROM (SELECT * FROM b WHERE EXISTS (SELECT 1 FROM a JOIN c ON q WHERE p)) AS b
+    FROM a JOIN c ON q RIGHT SEMI JOIN b ON p
+    → FROM (SELECT * FROM b WHERE EXISTS (SELECT 1 FROM a JOIN c ON q WHERE p)) AS b
     """
     joins: list[exp.Join] = holder.args.get("joins") or []
     if not any(_is_right_semi(join) for join in joins):
@@ -166,22 +167,24 @@ def _drop_parentheses(tree: exp.Expr) -> None:
         if not joins or isinstance(parent, exp.Subquery):
             item.set("joins", joins or None)
             around.replace(item)
-        elif isinstance(parent, exp.From) and _joins_by_names(parent.parent):
+        elif (
+            isinstance(parent, exp.From) and isinstance(select := parent.parent, exp.Select) and _joins_by_names(select)
+        ):
             item.set("joins", None)
             around.replace(item)
-            parent.parent.set("joins", [*joins, *parent.parent.args["joins"]])
+            select.set("joins", [*joins, *select.args["joins"]])
         elif isinstance(item, exp.Subquery) and isinstance(item.this, exp.Query):
             _name_as_cte(item)
 
 
-def _joins_by_names(select: exp.Expr | None) -> bool:
+def _joins_by_names(select: exp.Select) -> bool:
     """Whether a SELECT has a join for which SQLGlot asks what the first FROM item is called."""
-    joins = (select.args.get("joins") or []) if select is not None else []
+    joins = select.args.get("joins") or []
     return any(join.kind in _SEMI or join.method or join.args.get("using") for join in joins)
 
 
 def _name_as_cte(derived: exp.Subquery) -> None:
-    """FROM a LEFT JOIN ((SELECT …) AS q JOIN c ON p) ON r → WITH n AS (SELECT …) … LEFT JOIN (n AS q JOIN c ON p), in place."""
+    """FROM a LEFT JOIN ((SELECT …) AS q JOIN c ON p) ON r → WITH n AS (SELECT …) … (n AS q JOIN c ON p) …, in place."""
     select = derived.find_ancestor(exp.Select)
     if select is None:
         return

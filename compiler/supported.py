@@ -201,6 +201,8 @@ def _check_select(node: exp.Select) -> None:
 
 def _check_star(node: exp.Star) -> None:
     """Refuse * EXCEPT (true), where SQLGlot sees no name and leaves nothing out."""
+    if node.args.get("except_") == []:
+        raise located(node, "* EXCEPT takes names of columns", hint="write * EXCEPT (a, b)", code="unsupported")
     for item in node.args.get("except_") or []:
         if not isinstance(item, exp.Identifier) and not (isinstance(item, exp.Column) and not item.table):
             word = item.sql().lower()

@@ -1,7 +1,8 @@
 """Names that derived tables without an alias let through: SELECT t.a FROM (SELECT t.a FROM t).
 
-To the engine the columns of such a table still belong to the tables within it. By the standard they belong to none, so a
-name that stands for a FROM item of any query around it means that one, and only what would mean nothing is looked up here.
+To the engine the columns of such a table still belong to the tables within it. By the standard they belong to none: a
+name that stands for a FROM item of any query around it means that one, and only what would mean nothing is looked up
+here.
 """
 
 from __future__ import annotations
