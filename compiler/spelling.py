@@ -141,6 +141,10 @@ def _turned(join: exp.Join, head: exp.Expr, before: list[exp.Join]) -> tuple[exp
     return exp.Subquery(this=inner, alias=exp.TableAlias(this=name.copy())), []
 
 
+def _given(node: exp.Expr) -> list[str]:
+    return [key for key, value in node.args.items() if value]
+
+
 def _is_group(item: exp.Expr) -> bool:
     """Whether a FROM item is parentheses around other FROM items."""
     return isinstance(item, exp.Subquery) and not isinstance(item.this, exp.Query)
@@ -155,11 +159,12 @@ def _drop_parentheses(tree: exp.Expr) -> None:
         item, parent = around.this, around.parent
         if isinstance(item, exp.Query) and not isinstance(item, exp.Subquery):
             continue
-        if (
-            is_bare_subquery(item)
-            or around.args.get("alias")
-            or not isinstance(parent, exp.From | exp.Join | exp.Subquery)
-        ):
+        alias = around.args.get("alias")
+        if alias is not None and isinstance(item, exp.Table) and _given(item) == ["this"] and not alias.columns:
+            item.set("alias", alias)
+            around.set("alias", None)
+            alias = None
+        if is_bare_subquery(item) or alias is not None or not isinstance(parent, exp.From | exp.Join | exp.Subquery):
             continue
         if any(around.args.get(key) for key in _CLAUSES):
             continue

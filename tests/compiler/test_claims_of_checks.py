@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -58,9 +57,8 @@ CLAIMS = {
         [3 * 2**62 - 2**64],
     ),
     "R017: a decimal does not": (
-        "SELECT CAST(SUM(CAST(a.amount AS DECIMAL(38, 0))) AS VARCHAR) AS s FROM orders AS a CROSS JOIN customers AS c"
-        " WHERE a.id = 3",
-        [str(3 * 2**62)],
+        "SELECT CAST(SUM(CAST(a.amount AS DECIMAL(38, 0))) AS TEXT) AS s FROM orders AS a, refunds AS r WHERE a.id = 3",
+        [str(2**63)],
     ),
     "R018: ^ is no power": ("SELECT o.amount ^ 2 AS x FROM orders AS o WHERE o.id = 1", [5]),
     "R018: power": ("SELECT power(o.amount, 2) AS x FROM orders AS o WHERE o.id = 1", [49]),
@@ -84,15 +82,3 @@ def test_r009_says_so_in_its_message_and_in_the_document() -> None:
     section = document.split("## R009")[1].split("## R010")[0]
     assert "is true for no row" in section
     assert "constant" in section
-
-
-def test_r018_of_right_joins(tmp_path: Path) -> None:
-    """Rows are lost over Parquet, where the table on the right has a column of the filtered name, too."""
-    tables = {
-        "a": pa.table({"k": [1], "x": [5]}),
-        "b": pa.table({"k": [2, 3], "x": [1, 2]}),
-        "c": pa.table({"k": [9], "y": [1]}),
-    }
-    stored = StoredDatabase(tables, tmp_path / "db")
-    rows = stored.authored("SELECT b.k FROM c JOIN a ON c.k = a.k RIGHT JOIN b ON a.k = b.k WHERE a.x IS NULL")
-    assert rows.num_rows < 2  # both rows of b have no match

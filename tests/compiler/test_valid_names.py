@@ -145,8 +145,7 @@ def test_any_name_can_be_that_of_anything(tmp_path: Path, name: str) -> None:
     written = '"' + name.replace('"', '""') + '"'
     table = pa.table({name: [1, 2, 2, None], "b": [2, 3, None, 1]})
     database = StoredDatabase({name: table}, tmp_path / "db")
-    compiler = TestCompiler({name: table.schema})
-    compiler._names = {name: name}
+    compiler = TestCompiler({name: table.schema}, as_written=True)
     for place in PLACES:
         sql = place.format(written)
         compiled = compiler.compile(sql)
