@@ -122,7 +122,7 @@ def test_what_can_be_planned_can_be_run(project: SampleProject, step: int) -> No
 
 
 def test_the_query_of_a_data_check_is_planned(project: SampleProject) -> None:
-    project.sql("good", '-- /// rule\n-- [[checks]]\n-- name = "c"\n-- sql = "SELECT g.i FROM good AS g WHERE abs(g.s) > 1"\n'
+    project.sql("good", '-- /// rule\n-- [[checks]]\n-- name = "c"\n-- sql = "SELECT g.i FROM good AS g WHERE abs(g.s) > 1"\n'  # noqa: E501
                         "-- ///\nSELECT t.i, t.s FROM t")  # fmt: skip
     (found,) = errors(project)
     error = json.loads(run(project, "plan", "--json", expect=1).stdout)["error"]

@@ -19,14 +19,17 @@ class TestCompiler:
 
     __test__ = False
 
-    def __init__(self, tables: Mapping[str, pa.Schema], variables: Mapping[str, Value] | None = None) -> None:
+    def __init__(
+        self, tables: Mapping[str, pa.Schema], variables: Mapping[str, Value] | None = None, *, as_written: bool = False
+    ) -> None:
+        """as_written: tables are found by their names alone, in their case."""
         schemas = InputSchemas()
         for name, schema in tables.items():
             schemas.add(name, to_schema(schema))
         profile = PROFILES["prod_fast"]
         planner = EnginePlanner(profile, lambda _key, _schema: None)
         self._compiler = Compiler(schemas, variables or {}, identity(profile), planner, lambda _key: None)
-        self._names = {name.lower(): name for name in tables}
+        self._names = {name if as_written else name.lower(): name for name in tables}
 
     def compile(self, sql: str, options: Options = Options(volatile=True)) -> Compiled:  # noqa: B008 — immutable
         """Compile a query. Raises `SqlError`."""
