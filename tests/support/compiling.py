@@ -6,12 +6,25 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from compiler.canonical import named_tree
 from compiler.compile import Compiled, Compiler, Options, Value
+from compiler.edit_script import EditScript, edit_script
 from compiler.qualify import InputSchemas
+from graph.impact import Edit, classify
 from rules.engine.identity import identity
 from rules.engine.planner import EnginePlanner
 from rules.engine.types import to_schema
 from rules.profiles import PROFILES
+
+
+def script_between(before: Compiled, after: Compiled) -> EditScript:
+    """Return where a query was edited."""
+    return edit_script(named_tree(before.canonical, before.inputs), named_tree(after.canonical, after.inputs))
+
+
+def edit_between(before: Compiled, after: Compiled) -> Edit:
+    """Return what an edit reaches, as a plan takes it: from the edit script and from the digests."""
+    return classify(before.shape, after.shape, script_between(before, after))
 
 
 class TestCompiler:
