@@ -17,7 +17,7 @@ SCHEMAS = {
     "w": pa.schema({"k": INT, "c": INT}),
     "odd": pa.schema({"~1": INT, "~2": INT}),
 }
-ROWS = {
+ROWS: dict[str, list[tuple[object, ...]]] = {
     "t": [(1, 10, "a", 0.0), (1, 10, "a", -0.0), (2, None, "b", 1.5), (None, 30, "a", None), (3, 7, "c", float("nan"))],
     "u": [(1, 10, "a"), (1, None, "b"), (3, 30, "c"), (None, 7, "c")],
     "w": [(1, 10), (2, 20), (3, 10)],

@@ -13,24 +13,20 @@ from sqlglot import exp
 from compiler import functions
 from compiler.encode import encode
 from compiler.positions import located
-from compiler.tree import find_all, has
+from compiler.tree import find_all
+from compiler.workarounds.subqueries.answers import Answers
 from compiler.workarounds.subqueries.naming import (
     CODE,
-    PREFIX,
     Fresh,
     aliased,
     column,
     conjunction,
-    conjuncts,
     not_distinct,
-    point,
-    target,
 )
-from compiler.workarounds.subqueries.outputs import name_outputs
 from compiler.workarounds.subqueries.places import Place, Reading, body_of, tested
 from compiler.workarounds.subqueries.planned import is_filtering
-from compiler.workarounds.subqueries.sources import copied_sources, cross_commas, derived, require_repeatable
-from compiler.workarounds.subqueries.spreading import Domain, Spreader, is_total
+from compiler.workarounds.subqueries.sources import derived
+from compiler.workarounds.subqueries.spreading import is_total
 
 _INEXACT = ("float", "double", "half", "struct", "list", "large_list", "fixed_size_list", "map", "dictionary")
 """How the names of types begin of which equal values can differ in their bits."""
@@ -79,104 +75,12 @@ def _require_stable(node: exp.Expr) -> None:
             raise located(window, "the engine cannot look a window function up in a subquery", hint=hint, code=CODE)
 
 
-class _Answers:
-    """The answers of a subquery for all rows of the SELECT around it; the subquery is consumed.
-
-    query: yields `keys`, and `outputs` under these names. outer: what the keys equal, as the SELECT sees it.
-    """
-
-    def __init__(self, place: Place, reading: Reading, fresh: Fresh) -> None:
-        self._place = place
-        self._fresh = fresh
-        self._filters = _filters(place, reading)
-        body = body_of(place.node)
-        self.outputs = fresh.names(len(body.named_selects))
-        alias = fresh.name()
-        passed: dict[tuple[str, str], str] = {}
-        for one in reading.own_columns(body, place.select):
-            source = target(one)
-            point(one, alias, passed.setdefault(source, fresh.name()))
-        self.outer: list[exp.Expr] = [column(*source) for source in passed]
-        self.keys = list(passed.values())
-        query = exp.Subquery(this=body.pop()) if body.parent is not None else exp.Subquery(this=body)
-        name_outputs(query.this, self.outputs)
-        self.query: exp.Query = query.this
-        if self.keys:
-            domain = Domain(self.domain_of(self.outer, self.keys), tuple(self.keys), alias)
-            self.query = Spreader(domain, fresh).spread(self.query)
-
-    def domain_of(self, values: Sequence[exp.Expr], names: Sequence[str]) -> exp.Select:
-        """Return SELECT DISTINCT values AS names over the rows that the subquery is asked for."""
-        aliases = {one.parts[0].name for value in values for one in find_all(value, exp.Column)}
-        select = self._place.select
-        query = exp.Select()
-        if aliases:  # what is constant needs no rows
-            query = copied_sources(select, aliases, self._filters)
-            require_repeatable(query, self._place.node)
-        pairs = zip(values, names, strict=True)
-        query.set("expressions", [aliased(value.copy(), name) for value, name in pairs])
-        query.set("distinct", exp.Distinct())
-        return query
-
-    def join(
-        self, query: exp.Select, keys: Sequence[tuple[exp.Expr, str]], further: Sequence[tuple[exp.Expr, str]] = ()
-    ) -> str:
-        """Join a derived table to the SELECT where its columns are `keys`; return its alias.
-
-        keys: values and the columns that are not distinct from them; further: the same, that are equal.
-        """
-        alias, select = self._fresh.name(), self._place.select
-        cross_commas(select)
-        if select.args.get("from_") is None:
-            one = exp.Select(expressions=[aliased(exp.Literal.number(1), self._fresh.name())])
-            select.set("from_", exp.From(this=derived(one, self._fresh.name())))
-        terms = not_distinct((value.copy(), column(alias, name)) for value, name in keys)
-        terms += [exp.EQ(this=column(alias, name), expression=value.copy()) for value, name in further]
-        item = derived(query, alias)
-        if terms:
-            select.append("joins", exp.Join(this=item, side="LEFT", on=conjunction(terms)))
-        else:
-            select.append("joins", exp.Join(this=item, kind="CROSS"))
-        return alias
-
-    def own_keys(self) -> list[tuple[exp.Expr, str]]:
-        return list(zip(self.outer, self.keys, strict=True))
-
-    def select(self, items: Sequence[exp.Expr], rows: str, *, grouped: bool) -> exp.Select:
-        """Return SELECT keys, items FROM query AS rows, with GROUP BY keys if grouped, else DISTINCT."""
-        keys: list[exp.Expr] = [column(rows, key) for key in self.keys]
-        query = exp.Select(
-            expressions=[*(aliased(key, key.name) for key in keys), *items],
-            from_=exp.From(this=derived(self.query.copy(), rows)),
-        )
-        if not grouped:
-            query.set("distinct", exp.Distinct())
-        elif keys:
-            query.set("group", exp.Group(expressions=[key.copy() for key in keys]))
-        return query
-
-
-def _filters(place: Place, reading: Reading) -> list[exp.Expr]:
-    """Return the terms of WHERE without subqueries that read the SELECT's own columns alone."""
-    where = place.select.args.get("where")
-    own = {id(one) for one in reading.own_columns(where, place.select)} if where is not None else set()
-    return [
-        term
-        for term in conjuncts(where.this if where is not None else None)
-        if not has(term, exp.Query)
-        and not any(functions.is_volatile(call) for call in find_all(term, exp.Func))
-        and all(
-            id(one) in own and not one.parts[0].name.startswith(PREFIX) for one in find_all(term, exp.Column)
-        )  # else each domain would hold those of the subqueries before
-    ]
-
-
 def _exists(place: Place, reading: Reading, fresh: Fresh) -> exp.Expr:
     """EXISTS (SELECT …) → m.found IS NOT NULL; without outer references → m.rows > 0; over one total → TRUE."""
     body = body_of(place.node)
     if _yields_one_row(body):
         return exp.true()
-    answers = _Answers(place, reading, fresh)
+    answers = Answers(place, reading, fresh)
     rows, name = fresh.names(2)
     if answers.keys:
         query = answers.select([aliased(exp.true(), name)], rows, grouped=False)
@@ -193,7 +97,7 @@ def _exists(place: Place, reading: Reading, fresh: Fresh) -> exp.Expr:
 def _scalar(place: Place, reading: Reading, fresh: Fresh) -> exp.Expr:
     """(SELECT u.b …) → m.b, or an error where m.rows > 1."""
     single = _yields_one_row(body_of(place.node))
-    answers = _Answers(place, reading, fresh)
+    answers = Answers(place, reading, fresh)
     rows, count, name = fresh.names(3)
     (value,) = answers.outputs
     if single and answers.keys:
@@ -220,7 +124,7 @@ def _comparison(place: Place, reading: Reading, fresh: Fresh) -> exp.Expr:
     values = tested(node)
     kinds = _kinds(body_of(node), reading)
     exact = len(values) == len(kinds) == 1 and _is_exact(reading.types.of(values[0]), kinds[0])
-    answers = _Answers(place, reading, fresh)
+    answers = Answers(place, reading, fresh)
     if len(values) != len(answers.outputs):
         message = f"{len(values)} values are compared with a subquery of {len(answers.outputs)} columns"
         raise located(node, message, hint="select as many columns as stand before it", code="columns")
@@ -234,7 +138,7 @@ def _comparison(place: Place, reading: Reading, fresh: Fresh) -> exp.Expr:
     return exp.Not(this=found) if negated else found
 
 
-def _member(values: list[exp.Expr], answers: _Answers, fresh: Fresh, *, exact: bool, filtering: bool) -> exp.Expr:
+def _member(values: list[exp.Expr], answers: Answers, fresh: Fresh, *, exact: bool, filtering: bool) -> exp.Expr:
     """X IN (SELECT u.b …) is TRUE where a row equals X; NULL where none does, but X or a row is NULL; else FALSE."""
     rows, name, around = fresh.names(3)
     if exact:
@@ -270,7 +174,7 @@ def _member(values: list[exp.Expr], answers: _Answers, fresh: Fresh, *, exact: b
     return _case([(_is_not_null(hit), exp.true()), (doubt, _no_truth())], exp.false())
 
 
-def _bounded(value: exp.Expr, operator: type[exp.Expr], answers: _Answers, fresh: Fresh, *, every: bool) -> exp.Expr:
+def _bounded(value: exp.Expr, operator: type[exp.Expr], answers: Answers, fresh: Fresh, *, every: bool) -> exp.Expr:
     """X > ANY (SELECT u.b …) → X > m.least, as far as neither is NULL; and so on by least and greatest."""
     rows, total, filled, least, greatest = fresh.names(5)
     (output,) = answers.outputs
@@ -297,7 +201,7 @@ def _bounded(value: exp.Expr, operator: type[exp.Expr], answers: _Answers, fresh
 
 
 def _compared(
-    values: list[exp.Expr], operator: type[exp.Expr], answers: _Answers, fresh: Fresh, *, every: bool
+    values: list[exp.Expr], operator: type[exp.Expr], answers: Answers, fresh: Fresh, *, every: bool
 ) -> exp.Expr:
     """X > ANY (SELECT u.y …), where least and greatest need not decide: each value of X is compared with each row."""
     rows, around, total, known, met = fresh.names(5)
