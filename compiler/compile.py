@@ -27,13 +27,12 @@ from compiler.edges import Edge
 from compiler.encode import encode
 from compiler.engine_sql import for_engine
 from compiler.errors import SqlError
-from compiler.explain import explained
+from compiler.explain import explained, other_columns_error
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
 from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
 from compiler.own import CALLS, OwnFunction, with_own_calls
 from compiler.passes.facts import Facts
-from compiler.positions import located
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
@@ -337,11 +336,7 @@ class Compiler:
         if schema is None:
             schema = self._planned(sql, scans, executed, key)
         if list(schema.names) != executed.named_selects:
-            columns = ", ".join(schema.names)
-            message = f"the query yields other columns than it names: {columns}"
-            hint = "unnest of a struct ignores its alias; select the fields one by one"
-            unnested = executed.find(exp.Explode, exp.Unnest)
-            raise located(unnested, message, hint=hint) if unnested is not None else SqlError(message, hint=hint)
+            raise other_columns_error(executed, schema.names)
         return schema
 
     def _planned(self, sql: str, scans: Mapping[str, tuple[str, ...]], executed: exp.Query, key: str) -> Schema:

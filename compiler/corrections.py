@@ -14,6 +14,7 @@ from sqlglot import exp
 from compiler.passes.facts import Facts
 from compiler.readset import input_columns
 from compiler.timestamps import had_session_zone, may_have_binned_to_null, may_have_wrapped_dates
+from compiler.workarounds.casts import may_have_lost_casts
 from compiler.workarounds.distinct_counts import may_have_counted_null
 from compiler.workarounds.extremes import float_extremes
 from compiler.workarounds.join_conditions import may_have_joined_null_safe, may_have_met_swapped
@@ -59,6 +60,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "float-zeros": lambda tree, facts: bool(zero_comparisons(tree, facts)),
     "joins-by-name": may_have_confused_names,
     "limit-order": takes_any_rows,
+    "lossy-casts": may_have_lost_casts,
     "null-safe-joins": may_have_joined_null_safe,
     "several-lists": may_have_merged_lists,
     "subqueries": may_have_misread_subqueries,

@@ -155,6 +155,7 @@ DIALECT = DataFusionSQL
 _STARTS = (TokenType.SELECT, TokenType.WITH, TokenType.VALUES, TokenType.FROM)
 _INTERNALS = re.compile(r"Required keyword: .*")
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_IN_BRACKETS = re.compile(r"\[\s*[^\W\d]\w*(\s+\w+)*")
 _STRINGS = (TokenType.STRING, TokenType.BYTE_STRING)
 _OPENING = (TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE)
 _CLOSING = (TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE)
@@ -189,7 +190,7 @@ def parse(sql: str) -> exp.Query:
     uses what the engine would not read as the author meant it.
     """
     tokens = _tokens(sql)
-    _require_one_query(tokens)
+    _require_one_query(tokens, sql)
 
     def work() -> exp.Query:
         parser = DIALECT().parser(error_level=ErrorLevel.IMMEDIATE, error_message_context=len(sql))
@@ -216,10 +217,13 @@ def _tokens(sql: str) -> list[Token]:
         raise _unreadable(sql, error) from error
     while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
         tokens.pop()
+    for token, behind in pairwise([*tokens, *tokens[-1:]]):
+        if token.token_type == TokenType.VALUES and behind.token_type != TokenType.L_PAREN:
+            token.token_type = TokenType.VAR  # FROM values: a table of that name
     return tokens
 
 
-def _require_one_query(tokens: list[Token]) -> None:
+def _require_one_query(tokens: list[Token], sql: str) -> None:
     first = next((token for token in tokens if token.token_type != TokenType.L_PAREN), None)
     if first is None:
         raise SqlError("there is no query in this text", line=1, column=1, hint="a rule is one SELECT", code="empty")
@@ -230,6 +234,10 @@ def _require_one_query(tokens: list[Token]) -> None:
     if first.token_type not in _STARTS:
         message = f"a rule is one query, and {first.text.upper()} does not start one"
         raise _at(first, message, "start with SELECT or WITH", "not-a-query")
+    for token in tokens:
+        if sql[token.start] == "`":
+            name = sql[token.start + 1 :].partition("`")[0]
+            raise _at(token, "backticks do not quote names here", f"write {in_double_quotes(name)}", "syntax")
     for left, right in pairwise([*tokens, tokens[-1]]):
         if left.token_type in _STRINGS and right.token_type in _STRINGS and left is not right:
             raise _at(right, "adjacent string literals are not joined by the engine", "write || between them")
@@ -271,7 +279,26 @@ def _located(error: ParseError, sql: str) -> SqlError:
         description = _INTERNALS.sub("an expression is missing", description.partition(" but got <Token")[0])
         message = description[0].lower() + description[1:] if description[1:2].islower() else description
         message += f", near {near}" if near else ""
-    return SqlError(message, line=line, column=column, code="syntax")
+    hint = _how_to_quote(sql, near, len(facts.get("start_context") or ""))
+    return SqlError(message, line=line, column=column, hint=hint, code="syntax")
+
+
+def in_double_quotes(name: str) -> str:
+    """Return a name as SQL writes it in quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _how_to_quote(sql: str, near: str, offset: int) -> str | None:
+    """Return how to quote what may be meant as a name, where the parser stopped at it: a bracket or a reserved word."""
+    bracket = sql.rfind("[", 0, offset + 1)
+    after_name = bracket > 0 and (sql[bracket - 1].isalnum() or sql[bracket - 1] in '_)]"')
+    if near == "[" or (bracket >= 0 and not after_name and _IN_BRACKETS.fullmatch(sql[bracket : offset + len(near)])):
+        name = sql[max(bracket, 0) + 1 :].partition("]")[0]
+        return f"brackets do not quote names here; write {in_double_quotes(name.strip())}"
+    word = near.lower()
+    if word.isidentifier() and word != "from" and word.upper() in DataFusionSQL.Tokenizer.KEYWORDS:
+        return f"'{word}' is a reserved word; if it is a name, write {in_double_quotes(word)}"
+    return None
 
 
 def _unreadable(sql: str, error: TokenError) -> SqlError:

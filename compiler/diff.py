@@ -1,8 +1,8 @@
-"""Step 4 of 7, diff: how a rule's query was edited, in sentences; which columns that reaches, `compiler.shape` tells.
+"""Step 4 of 7, diff: how a rule's query was edited, in sentences; where, `compiler.edit_script` tells.
 
 Both canonical trees are taken apart by clause. What a clause lost and gained is paired by `sqlglot.diff` (Fluri et al.,
 "Change Distilling", 2007): a predicate that became another one is one edit. It is quadratic, so large clauses are not
-paired; nothing but the wording depends on it.
+paired; nothing but the wording depends on the sentences.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from compiler.canonical import parenthesised
 from compiler.dialect import DIALECT
 from compiler.lexical import Names, from_items, resolve_names
 from compiler.resolve import INPUT_DB
+from compiler.substitution import input_tables, substituted
 from compiler.tree import output_leaf
 
 _MOST_NODES = 300
@@ -34,7 +35,21 @@ def describe(before: exp.Query, after: exp.Query) -> tuple[str, ...]:
 
     WHERE: orders.status = 'open' → orders.status IN ('held', 'open')
     """
-    return tuple(dict.fromkeys(_query(_readable(before), _readable(after))))
+    before, told = _substituted(before, after)
+    return tuple(dict.fromkeys((*told, *_query(_readable(before), _readable(after)))))
+
+
+def _substituted(before: exp.Query, after: exp.Query) -> tuple[exp.Query, list[str]]:
+    """Say which inputs are read in place of which, and return a tree that reads these already."""
+    became = substituted(before, after)
+    if not became:
+        return before, []
+    before = before.copy()
+    tables = input_tables(before)
+    pairs = dict.fromkeys(f"{tables[number].name} → {name}" for number, name in sorted(became.items()))
+    for number, name in became.items():
+        tables[number].set("this", exp.Identifier(this=name, quoted=True))
+    return before, [f"FROM: {', '.join(pairs)}"]
 
 
 def _readable(query: exp.Query) -> exp.Query:

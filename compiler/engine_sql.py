@@ -13,6 +13,7 @@ from sqlglot import exp
 from compiler.passes.facts import Facts
 from compiler.schema import Schema
 from compiler.timestamps import stay_in_range
+from compiler.workarounds.casts import keep_lossy_casts
 from compiler.workarounds.distinct_counts import count_values_that_are_not_null
 from compiler.workarounds.extremes import order_float_extremes
 from compiler.workarounds.join_conditions import key_null_safe_joins, put_columns_first
@@ -38,6 +39,7 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     mirror_right_joins,
     hide_bitwise_operands,
     keep_lists_apart,
+    keep_lossy_casts,
     order_float_extremes,
     equate_zeros,
     read_unions_in_order,

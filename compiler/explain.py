@@ -8,17 +8,19 @@ planning them one by one finds the one (`compiler.guilty`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlglot import exp
 
 from compiler import functions
+from compiler.dialect import render
 from compiler.engine_types import in_sql
 from compiler.errors import SqlError
 from compiler.explaining import calls, groups, operators, subqueries, tables, values
 from compiler.explaining.told import Said, Told
 from compiler.guilty import Probe, guilty, in_order
-from compiler.positions import position
+from compiler.positions import located, position
+from compiler.tree import output_leaf
 
 _KINDS = (groups, subqueries, tables, values, operators, calls)
 TELLERS = tuple((re.compile(pattern, re.DOTALL), teller) for kind in _KINDS for pattern, teller in kind.TELLERS)
@@ -53,6 +55,9 @@ def explained(error: SqlError, query: exp.Query, probe: Probe = lambda _: None) 
         return error
     if error.code == "type":
         return _unstorable(error, query)
+    spread = _unnamed_field(error.message, query)
+    if spread is not None:
+        return struct_error(spread)
     said = take_apart(error.message, query)
     told = next(_told(said), None) or Told(readable(said), error.hint)
     nodes = told.nodes or tuple(query.find_all(*_EXPRESSIONS))
@@ -74,11 +79,41 @@ def explained(error: SqlError, query: exp.Query, probe: Probe = lambda _: None) 
 def _unstorable(error: SqlError, query: exp.Query) -> SqlError:
     """Return at its column what says that an output cannot be stored."""
     named = re.match(r"output column '(.*)' of type (\S+)", error.message)
-    item = next((one for one in query.selects if named and one.alias_or_name == named[1]), None)
+    leaf = output_leaf(query)
+    items = leaf.selects if leaf is not None else []
+    item = next((one for one in items if named and one.alias_or_name == named[1]), None)
     kind = "an INTERVAL" if named and "interval" in named[2] else f"of type {named[2]}" if named else ""
     message = f"output column '{named[1]}' is {kind}, which cannot be stored" if named else error.message
     line, column = position(item) if item is not None else (None, None)
     return SqlError(message, hint="cast it: CAST(… AS TEXT)", code=error.code, line=line, column=column)
+
+
+def other_columns_error(query: exp.Query, columns: Sequence[str]) -> SqlError:
+    """Return the error for a query (the executed form) that yields other columns than it names."""
+    leaf = output_leaf(query)
+    items = [item for item in leaf.selects if item.alias not in columns] if leaf is not None else []
+    unnested = [item.unalias() for item in items if isinstance(item.unalias(), exp.Explode)]
+    if unnested:
+        return struct_error(
+            unnested[0], [name.rpartition(".")[2] for name in columns if name not in query.named_selects]
+        )
+    return SqlError(f"the query yields other columns than it names: {', '.join(columns)}")
+
+
+def struct_error(unnest: exp.Expr, fields: Iterable[str] = ()) -> SqlError:
+    """Return the error for an unnest of a struct, whose fields would become columns with names of the engine's."""
+    value = render(unnest.this).replace('"', "")
+    written = ", ".join(f"{value}['{field}'] AS {field}" for field in fields) or f"{value}['field'] AS field"
+    message = "unnest of a struct yields a column for each field, and they cannot be named"
+    return located(unnest, message, hint=f"select the fields one by one: {written}", code="unsupported")
+
+
+def _unnamed_field(message: str, query: exp.Query) -> exp.Expr | None:
+    """Return the unnest of a struct whose alias the engine does not know."""
+    missing = re.search(r"No field named (?:\S+\.)?\"?(\w+)\"?\.", message)
+    spread = [node.this for node in query.find_all(exp.Alias) if isinstance(node.this, exp.Explode)]
+    found = [one for one in spread if missing and one.parent is not None and one.parent.alias == missing[1]]
+    return found[0] if len(found) == 1 else None
 
 
 def _told(said: Said) -> Iterator[Told]:

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from compiler.positions import located
 from compiler.resolve import fold
-from compiler.tree import LEAVES
+from compiler.tree import LEAVES, is_comma
 
 _ONLY_WITH = frozenset({"with_"})
 _SOURCES = frozenset({"with_", "from_", "joins"})
@@ -152,7 +152,7 @@ def _require_own_segment(join: exp.Join, items: list[exp.Expr], references: list
     """
     siblings = join.parent.args["joins"] if join.parent is not None else []
     position = next((index for index, sibling in enumerate(siblings) if sibling is join), 0)
-    commas = [index for index in range(position) if _is_comma(siblings[index])]
+    commas = [index for index in range(position) if is_comma(siblings[index])]
     if not commas:
         return
     segment = {id(node) for sibling in siblings[commas[-1] : position + 1] for node in sibling.walk()}
@@ -165,10 +165,6 @@ def _require_own_segment(join: exp.Join, items: list[exp.Expr], references: list
                 hint="write CROSS JOIN in place of the comma",
                 code="unknown-table",
             )
-
-
-def _is_comma(join: exp.Join) -> bool:
-    return not any(join.args.get(key) for key in ("kind", "side", "method", "on", "using"))
 
 
 def _item(item: exp.Expr, inner: tuple[Scope, ...], outer: tuple[Scope, ...], ctes: CTEs, names: Names) -> None:

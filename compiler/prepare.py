@@ -13,9 +13,8 @@ from compiler.lexical import Names, is_semi_joined, item_name, resolve_names
 from compiler.positions import located
 from compiler.resolve import fold
 from compiler.tree import find_all, has, is_bare_subquery
+from compiler.unnamed import MARK, name_derived_tables
 
-MARK = "~"
-"""Stands between an alias as written and the number that sets it apart."""
 _CLAUSES = ("with_", "order", "limit", "offset")
 """What can stand before and after the parentheses around a query."""
 _FURTHER_GROUPS = ("grouping_sets", "rollup", "cube", "all")
@@ -29,9 +28,11 @@ def prepare(query: exp.Query, columns: set[str]) -> exp.Query:
     """
     query = without_parentheses(query)
     _drop_empty_groups(query)
+    name_derived_tables(query)
     _wrap_renamed_tables(query)
     _wrap_renamed_orders(query)
     _set_apart_names(query, columns)
+    _open_static_terms(query)
     return query
 
 
@@ -150,6 +151,49 @@ def _wrap_renamed_orders(query: exp.Query) -> None:
             inner = exp.Subquery(alias=exp.TableAlias(this=alias.this.copy()))
             body.replace(exp.select(exp.Star()).from_(inner, copy=False))
             inner.set("this", body)  # the same node, as it can hold others of the list
+
+
+def _open_static_terms(query: exp.Query) -> None:
+    """WITH RECURSIVE r AS ((WITH s AS (…) SELECT …) UNION ALL …) → WITH RECURSIVE s AS (…), r AS (… UNION ALL …).
+
+    In place, once all CTEs have names of their own. To SQLGlot a static term in parentheses is not that of its CTE:
+    when names are numbered, what refers to the CTE gets another number than the CTE.
+    """
+    for with_ in find_all(query, exp.With):
+        if not with_.recursive:
+            continue
+        ctes: list[exp.Expr] = []
+        for cte in with_.expressions:
+            body = cte.this
+            if isinstance(body, exp.SetOperation):
+                ctes += _taken_ctes(body)
+                _open_static_term(body)
+            ctes.append(cte)
+        with_.set("expressions", ctes)
+
+
+def _taken_ctes(body: exp.SetOperation) -> list[exp.Expr]:
+    """Return the CTEs of a recursive CTE's static term, which no longer has them."""
+    taken: list[exp.Expr] = []
+    pending: list[exp.Expr] = [body]
+    for node in pending:
+        own = node.args.get("with_")
+        if own is not None:
+            taken += own.expressions
+            node.set("with_", None)
+        if isinstance(node, exp.SetOperation):
+            pending += [node.this] if node is body else [node.this, node.expression]
+        elif isinstance(node, exp.Subquery):
+            pending.append(node.this)
+    return taken
+
+
+def _open_static_term(body: exp.SetOperation) -> None:
+    inner = body.this.unnest() if is_bare_subquery(body.this) else body.this
+    if isinstance(inner, exp.SetOperation) or (inner is not body.this and any(inner.args.get(key) for key in _CLAUSES)):
+        body.set("this", exp.select(exp.Star()).from_(inner.subquery("parentheses", copy=False), copy=False))
+    else:
+        body.set("this", inner)
 
 
 def _set_apart_names(query: exp.Query, columns: set[str]) -> None:

@@ -19,6 +19,10 @@ from sqlglot.schema import MappingSchema
 
 from compiler.dialect import DIALECT
 from compiler.errors import SqlError
+from compiler.lexical import from_items, item_name, resolve_names
+from compiler.merged import note_merging_joins, spell_merged_columns
+from compiler.name_meaning import Sight
+from compiler.outputs import put_positions_back, require_equal_widths, set_positions_aside
 from compiler.positions import located
 from compiler.prepare import as_written, drop_recursive_columns, prepare
 from compiler.repeated_names import set_repeated_names_apart
@@ -59,18 +63,44 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     _require_output_names(query)
     authored = bare_copy(query, positions=True)
     query = prepare(query, {column for schema in _schemas_of(query, schemas) for column in schema.names})
+    _require_left_out(query, schemas)
     set_repeated_names_apart(query, schemas.known)
+    note_merging_joins(query)
+    set_positions_aside(query)
     try:
         result = qualify(query, dialect=DIALECT, schema=schemas.mapping, validate_qualify_columns=False, identify=True)
     except OptimizeError as error:
         raise _explained(str(error), authored, schemas) from error
     assert isinstance(result, exp.Query)
+    spell_merged_columns(result, lambda source: _source_columns(source, schemas))
     _require_resolved(result, schemas)
-    _require_equal_widths(result)
+    require_equal_widths(result)
+    put_positions_back(result)
     _require_unique_outputs(result, authored)
     drop_recursive_columns(result)
     _settle_positions(result)
     return result
+
+
+def _require_left_out(query: exp.Query, schemas: InputSchemas) -> None:
+    """Refuse * EXCEPT (x) where no table has an x: `qualify` would leave nothing out."""
+    stars = [star for star in find_all(query, exp.Star) if star.args.get("except_")]
+    sight = Sight(resolve_names(query), schemas.known) if stars else None
+    for star in stars:
+        holder = star.parent if isinstance(star.parent, exp.Column) else star
+        select = holder.parent
+        if sight is None or not isinstance(select, exp.Select):
+            continue
+        items = from_items(select)[0]
+        if isinstance(holder, exp.Column):
+            items = [item for item in items if item_name(item) == fold(holder.args["table"])]
+        columns = [sight.columns(item) for item in items]
+        known = {name for names in columns for name in names or ()}
+        for left_out in star.args["except_"] if None not in columns else ():
+            name = fold(left_out if isinstance(left_out, exp.Identifier) else left_out.this)
+            if name not in known:
+                hint = suggestion(name, known) or f"known columns: {', '.join(sorted(known))}"
+                raise located(left_out, f"unknown column '{name}'", hint=hint, code="unknown-column")
 
 
 def _settle_positions(query: exp.Query) -> None:
@@ -201,17 +231,6 @@ def _star_of(item: exp.Expr, authored: exp.Query) -> exp.Expr | None:
     stars = [star for star in select.selects if star.is_star]
     own = [star for star in stars if not isinstance(star, exp.Column) or star.table == column.table]
     return own[-1] if own else None
-
-
-def _require_equal_widths(query: exp.Query) -> None:
-    for operation in find_all(query, exp.SetOperation):
-        if operation.args.get("by_name"):
-            continue
-        left, right = len(operation.left.selects), len(operation.right.selects)
-        if left != right:
-            word = type(operation).__name__.upper()
-            message = f"the sides of {word} have {left} and {right} columns"
-            raise located(operation.right, message, hint="select the same columns on both sides", code="set-operation")
 
 
 def _require_resolved(query: exp.Query, schemas: InputSchemas) -> None:

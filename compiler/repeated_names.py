@@ -16,10 +16,11 @@ from compiler.errors import SqlError
 from compiler.lexical import Names, from_items, item_name, resolve_names
 from compiler.name_meaning import Output, Sight
 from compiler.positions import located, position
-from compiler.prepare import MARK, as_written
+from compiler.prepare import as_written
 from compiler.resolve import fold
 from compiler.schema import Schema
 from compiler.tree import find_all, output_leaf
+from compiler.unnamed import MARK
 
 
 @dataclass(frozen=True)

@@ -104,18 +104,7 @@ def outside_tables(query: exp.Expr) -> list[exp.Table]:
 
 
 def _walk(node: exp.Expr, ctes: frozenset[str], found: list[exp.Table]) -> None:
-    with_ = node.args.get("with_")
-    if with_ is not None:
-        for cte in with_.expressions:
-            name = fold(cte.args["alias"].this)
-            body = cte.this
-            if with_.recursive and isinstance(body, exp.SetOperation):
-                # The engine plans the static term before the CTE exists, the recursive term after.
-                _walk(body.this, ctes, found)
-                _walk(body.expression, ctes | {name}, found)
-            else:
-                _walk(body, ctes, found)
-            ctes |= {name}
+    ctes = _walk_ctes(node, ctes, found)
     if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
         qualified = node.args.get("db") or node.args.get("catalog")
         if qualified or fold(node.this) not in ctes:
@@ -126,6 +115,25 @@ def _walk(node: exp.Expr, ctes: frozenset[str], found: list[exp.Table]) -> None:
         for child in value if isinstance(value, list) else (value,):
             if isinstance(child, exp.Expr):
                 _walk(child, ctes, found)
+
+
+def _walk_ctes(node: exp.Expr, ctes: frozenset[str], found: list[exp.Table]) -> frozenset[str]:
+    """Walk the CTEs of a query; return the names in sight after them."""
+    with_ = node.args.get("with_")
+    if with_ is None:
+        return ctes
+    for cte in with_.expressions:
+        name = fold(cte.args["alias"].this)
+        body = cte.this
+        if with_.recursive and isinstance(body, exp.SetOperation):
+            # The engine plans the static term before the CTE exists, the recursive term after.
+            inner = _walk_ctes(body, ctes, found)
+            _walk(body.this, inner, found)
+            _walk(body.expression, inner | {name}, found)
+        else:
+            _walk(body, ctes, found)
+        ctes |= {name}
+    return ctes
 
 
 def _ascii_lower(name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from compiler.encode import dump
 from compiler.fingerprint import digest_of
 from compiler.lexical import from_items, resolve_names
 from compiler.resolve import INPUT_DB
+from compiler.selects import ROWS_OF_A_SET, is_aggregated, yields_rows
 from compiler.traits import depends_on_row_order, shows_row_order
 from compiler.tree import find_all, has
 from compiler.types import Types
@@ -65,7 +66,7 @@ def _is_in_order(tree: exp.Expr) -> bool:
 
 
 def _may_move_rows(node: exp.Expr | None) -> bool:
-    kinds = (exp.Query, exp.Window, exp.AggFunc, *_ROWS_OF_A_SET)
+    kinds = (exp.Query, exp.Window, exp.AggFunc, *ROWS_OF_A_SET)
     return node is not None and has(node, *kinds)
 
 
@@ -96,7 +97,6 @@ _ROW_BY_ROW = {"expressions", "from_", "where"}
 _HANDLED = {"expressions", "from_", "joins", "where", "distinct", "with_", "order"}
 _SYMMETRIC = (exp.And, exp.Or, exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
 """Whose sides the canonical form puts into an order in which aliases take part."""
-_ROWS_OF_A_SET = (exp.Explode, exp.Unnest, *exp.SET_RETURNING_FUNCTIONS)
 
 
 class _Shapes:
@@ -182,8 +182,7 @@ class _Shapes:
         where = select.args.get("where")
         parts["where"] = sorted(self._expression(term) for term in _terms(where.this)) if where is not None else []
         group = select.args.get("group")
-        calls = [call for item in (*select.selects, *_others(select)) for call in _own(item, exp.AggFunc)]
-        parts["aggregated"] = group is not None or not all(map(_has_over, calls))
+        parts["aggregated"] = is_aggregated(select)
         order = select.args.get("order")
         if order is not None:
             parts["order"] = [self._key(key, shown) for key in order.expressions]
@@ -196,9 +195,7 @@ class _Shapes:
         if group is not None and any(isinstance(key, exp.Literal) for key in group.expressions):
             parts["ordinals"] = list(shown.values())
         parts["sets"] = [
-            column.digest
-            for item, column in zip(select.selects, columns, strict=True)
-            if next(_own(item, *_ROWS_OF_A_SET), None) is not None
+            column.digest for item, column in zip(select.selects, columns, strict=True) if yields_rows(item)
         ]
         inner = [self.of(item) for item in from_items(select)[0]]
         is_open = any(item.open for item in inner) or self._rows_are_open(select)
@@ -302,26 +299,6 @@ def _renamed(relation: _Relation, item: exp.Expr) -> _Relation:
 
 def _terms(node: exp.Expr) -> list[exp.Expr]:
     return list(node.flatten()) if isinstance(node, exp.And) else [node]
-
-
-def _has_over(call: exp.Expr) -> bool:
-    node = call.parent
-    while isinstance(node, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup):
-        node = node.parent
-    return isinstance(node, exp.Window)
-
-
-def _others(select: exp.Select) -> Iterator[exp.Expr]:
-    for key in ("having", "order", "qualify"):
-        if isinstance(select.args.get(key), exp.Expr):
-            yield select.args[key]
-
-
-def _own(node: exp.Expr, *kinds: type[exp.Expr]) -> Iterator[exp.Expr]:
-    """The nodes of some kinds that belong to the query itself, not to one within it."""
-    for found in node.walk(prune=lambda inner: isinstance(inner, exp.Query)):
-        if isinstance(found, kinds):
-            yield found
 
 
 def _digest(data: Any) -> str:

@@ -13,6 +13,7 @@ from sqlglot import exp
 from compiler.errors import SqlError
 from compiler.functions import ScalarFunction, WindowFunction, lookup
 from compiler.positions import located, position
+from compiler.spelling import MADE, usual_spelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,8 +113,6 @@ _ALLOWED: dict[type[exp.Expr], frozenset[str]] = {
 }
 
 _HINTS = {
-    "RIGHT SEMI": "swap the tables and write LEFT SEMI JOIN",
-    "RIGHT ANTI": "swap the tables and write LEFT ANTI JOIN",
     "FETCH": "write LIMIT",
     "FOR UPDATE": "the engine ignores it; leave it out",
     "TABLESAMPLE": "the engine ignores it; filter with WHERE",
@@ -154,7 +153,8 @@ def check(tree: exp.Expr | None) -> exp.Query:
 
     VALUES (1), (2) → SELECT * FROM (VALUES (1), (2)) AS "values"(column1), so that every query has a SELECT.
     """
-    if not isinstance(tree, exp.Query | exp.Values):
+    tree = usual_spelling(tree) if tree is not None else None
+    if not isinstance(tree, exp.Query):
         raise SqlError("this is not a query", line=1, column=1, hint="start with SELECT or WITH", code="not-a-query")
     for node in list(tree.walk()):
         allowed = _ALLOWED.get(type(node))
@@ -169,7 +169,7 @@ def check(tree: exp.Expr | None) -> exp.Query:
         rule = _RULES.get(type(node))
         if rule is not None:
             rule(node)
-    return exp.select("*").from_(_named_values(tree)) if isinstance(tree, exp.Values) else tree
+    return tree
 
 
 def _unsupported(node: exp.Expr, what: str) -> SqlError:
@@ -194,9 +194,20 @@ def _check_select(node: exp.Select) -> None:
     star = node.expressions[0] if node.expressions else None
     # FROM t alone becomes SELECT * in SQLGlot, with a star at no place in the text; to the engine it has no columns.
     # It does the same, rightly, to the VALUES of a CTE.
-    invented = isinstance(star, exp.Star) and not star.meta.get("start")
+    invented = isinstance(star, exp.Star) and not star.meta.get("start") and not star.meta.get(MADE)
     if star is None or (invented and not isinstance(node.args["from_"].this, exp.Values)):
         raise _unsupported(node, "a query without a SELECT list")
+
+
+def _check_star(node: exp.Star) -> None:
+    """Refuse * EXCEPT (true), where SQLGlot sees no name and leaves nothing out."""
+    if node.args.get("except_") == []:
+        raise located(node, "* EXCEPT takes names of columns", hint="write * EXCEPT (a, b)", code="unsupported")
+    for item in node.args.get("except_") or []:
+        if not isinstance(item, exp.Identifier) and not (isinstance(item, exp.Column) and not item.table):
+            word = item.sql().lower()
+            hint = f'if it is a name, write "{word}"' if word.isidentifier() else None
+            raise located(node, f"* EXCEPT takes names of columns, not {word}", hint=hint, code="unsupported")
 
 
 def _check_column(node: exp.Column) -> None:
@@ -219,10 +230,8 @@ def _check_values(node: exp.Values) -> None:
 
 
 def _check_join(node: exp.Join) -> None:
-    kind, side = node.kind, node.side
+    kind = node.kind
     if kind in {"SEMI", "ANTI"}:
-        if side == "RIGHT":
-            raise located(node, f"RIGHT {kind} JOIN is not supported", hint=_HINTS[f"RIGHT {kind}"], code="unsupported")
         node.set("side", "LEFT")
     elif kind not in {"", "INNER", "OUTER", "CROSS"}:
         raise located(node, f"{kind} JOIN is not supported", code="unsupported")
@@ -295,6 +304,7 @@ def _check_limit(node: exp.Limit) -> None:
 _RULES: dict[type[exp.Expr], Callable[..., None]] = {
     exp.Select: _check_select,
     exp.Column: _check_column,
+    exp.Star: _check_star,
     exp.Rollup: _check_grouping,
     exp.Cube: _check_grouping,
     exp.Values: _check_values,

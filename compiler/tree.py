@@ -71,6 +71,11 @@ def is_bare_subquery(node: exp.Expr) -> bool:
     return isinstance(node, exp.Subquery) and all(not value for key, value in node.args.items() if key != "this")
 
 
+def is_comma(join: exp.Join) -> bool:
+    """Whether a join is written as a comma."""
+    return not any(join.args.get(key) for key in ("kind", "side", "method", "on", "using"))
+
+
 def output_leaf(query: exp.Expr) -> exp.Select | None:
     """Return the SELECT that names the query's outputs: the left-most branch of set operations."""
     node: exp.Expr = query

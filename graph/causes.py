@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from graph.node import Node
-from graph.plan import Known, Plan, edits_of, listing
+from graph.plan import Known, Plan, edits_of, is_edited, listing
 
 if TYPE_CHECKING:
     from cache.records import Product
@@ -99,7 +99,7 @@ class _Search:
         if last is None:
             own.append(("new", ("new rule",)))
             return own
-        if not node.is_rule_of(last):
+        if is_edited(node, last, self._known):
             own.append(("edit", edits_of(node, last, self._known)))
         if not self._known.present(last.artifact):
             own.append(("missing", ("its artifact is missing from the store",)))
@@ -134,9 +134,8 @@ class _Search:
 
     def _changes(self, node: Node, last: Product) -> Iterator[tuple[str, _Change]]:
         recorded = last.record["inputs"]
-        # By position where the rule is the same, for inputs may have been renamed.
-        names = node.inputs if node.is_rule_of(last) else [name for name, *_ in recorded]
-        before = {name: (rows, columns) for name, (_, rows, columns, *_) in zip(names, recorded, strict=False)}
+        renamed = self._known.renamed
+        before = {renamed.get(name, name): (rows, columns) for name, rows, columns, *_ in recorded}
         for entry, reads in zip(node.inputs, node.reads, strict=True):
             if entry not in before:  # then the rule was edited
                 continue

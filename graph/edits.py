@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from graph.impact import Class, Edit, classify
 
 if TYPE_CHECKING:
+    from cache.records import Product
+    from compiler.edit_script import EditScript
     from compiler.shape import Shape
 
 PARTS: Mapping[str, str] = {
@@ -41,11 +43,18 @@ class Version:
     formerly: str = ""
 
 
+def version_of(last: Product, shape: Shape | None = None) -> Version:
+    """Return the rule of a product's last state. shape: of it, where that is known."""
+    record = last.record
+    inputs = tuple(name for name, *_ in record["inputs"])
+    return Version(last.fingerprint, inputs, record["parts"], shape, record["text"])
+
+
 @dataclass(frozen=True)
 class RuleEdit:
     """How one rule differs between two versions: its class, the output columns that this changes, and sentences.
 
-    renamed: whether a new or removed rule is one that has another name now.
+    renamed: whether a new or removed rule is one that has another name now. edit: what its class was decided from.
     """
 
     name: str
@@ -53,6 +62,7 @@ class RuleEdit:
     columns: frozenset[str]
     sentences: tuple[str, ...]
     renamed: bool = False
+    edit: Edit | None = field(default=None, compare=False)
 
     @property
     def means_the_same(self) -> bool:
@@ -61,11 +71,17 @@ class RuleEdit:
 
 
 def sentences(
-    before: Mapping[str, Any], after: Mapping[str, Any], describe: Callable[[], Sequence[str]]
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    pairs: Sequence[tuple[str, str]],
+    describe: Callable[[], Sequence[str]],
 ) -> tuple[str, ...]:
-    """Say what differs between the parts of two fingerprints; `describe` is asked about queries."""
+    """Say what differs between the parts of two fingerprints; `describe` is asked about queries.
+
+    pairs: the inputs that the same query reads in place of others, see `rebound`.
+    """
     changed = [part for part in PARTS if before.get(part) != after.get(part)]
-    told: list[str] = []
+    told = [f"FROM: {', '.join(f'{was} → {now}' for was, now in pairs)}"] if pairs else []
     for part in changed:
         if part == "query":
             told += describe() or (PARTS[part],)
@@ -75,73 +91,118 @@ def sentences(
 
 
 def edit_between(
-    before: Mapping[str, Any], after: Mapping[str, Any], shape_before: Callable[[], Shape | None], shape: Shape
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    shape_before: Callable[[], Shape | None],
+    shape: Shape,
+    script: Callable[[], EditScript | None],
 ) -> Edit:
-    """Return what an edit reaches, from the parts of two fingerprints; more than the query reaches everything."""
-    options = (before.keys() | after.keys()) - {"query", "columns"}
-    same = all(before.get(part) == after.get(part) for part in options)
-    return classify(shape_before() if same else None, shape)
+    """Return what an edit reaches, from the parts of two fingerprints; more than the query reaches everything.
+
+    script: where the query was edited. Parts that are the same too are those of a rule that reads other inputs.
+    """
+    options = tuple(part for part in PARTS if part not in {"query", "columns"} and before.get(part) != after.get(part))
+    same_query = before.get("query") == after.get("query") and bool(options)
+    return classify(shape_before(), shape, None if same_query else script(), options)
+
+
+def rebound(before: Bound, after: Bound, renamed: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return which inputs one query reads in place of which, as its inputs are bound by their positions.
+
+    () for two queries that are not the same to the letter. renamed: the products that are called otherwise now, which
+    are no other tables.
+    """
+    if before.parts.get("query") != after.parts.get("query"):
+        return ()
+    pairs = zip(before.inputs, after.inputs, strict=True)
+    return tuple(dict.fromkeys((was, now) for was, now in pairs if renamed.get(was, was) != now))
+
+
+class Bound(Protocol):
+    """A query with its inputs: what a rule means, whatever its product is called."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs, by position."""
+
+    @property
+    def parts(self) -> Mapping[str, Any]:
+        """What the fingerprint covers."""
+
+    @property
+    def formerly(self) -> str:
+        """Another fingerprint that means the same, from before an upgrade; "" where there is none."""
 
 
 def compare(
     before: Mapping[str, Version],
     after: Mapping[str, Version],
-    describe: Callable[[str], Sequence[str]],
+    describe: Callable[[str, Mapping[str, str]], Sequence[str]],
+    script: Callable[[str, Mapping[str, str]], EditScript | None],
 ) -> list[RuleEdit]:
     """Return the rules that differ, in the order of `after` (inputs first), then those that it no longer has.
 
-    describe: how the query of a rule that both have was edited. A product that was renamed is new under one name and
-    removed under the other; those that read it still mean what they meant.
+    describe: how the query of a rule that both have was edited, script: where; both are given the names that products
+    had, with those that they have now. A product that was renamed is new under one name and removed under the other;
+    those that read it still mean what they meant.
     """
-    renamed = _renamed(before, after)
+    gone = {name: version for name, version in before.items() if name not in after}
+    renamed = renamed_rules(gone, {name: version for name, version in after.items() if name not in before})
     edits: list[RuleEdit] = []
     for name, now in after.items():
         old = before.get(name)
         if old is None:
             origin = next((was for was, is_now in renamed.items() if is_now == name), None)
-            told = f"new rule, which means what {origin} meant" if origin is not None else "new rule"
-            edits.append(RuleEdit(name, "new", _columns(now), (told,), renamed=origin is not None))
+            edits.append(RuleEdit(name, "new", _columns(now), (new_rule(origin),), renamed=origin is not None))
         else:
-            edit = _edit(name, old, now, renamed, describe)
+            edit = _edit(name, old, now, renamed, describe, script)
             if edit is not None:
                 edits.append(edit)
-    for name in sorted(before.keys() - after.keys()):
+    for name in sorted(gone):
         told = f"removed; it is called {renamed[name]} now" if name in renamed else "removed"
         edits.append(RuleEdit(name, "removed", _columns(before[name]), (told,), renamed=name in renamed))
     return edits
 
 
-def _edit(
-    name: str, old: Version, now: Version, renamed: Mapping[str, str], describe: Callable[[str], Sequence[str]]
-) -> RuleEdit | None:
-    if old.fingerprint in (now.fingerprint, now.formerly):
-        if tuple(renamed.get(entry, entry) for entry in old.inputs) == now.inputs:
-            return RuleEdit(name, "cosmetic", frozenset(), ()) if old.text != now.text else None
-        swapped = [
-            f"reads {is_now} in place of {was}"
-            for was, is_now in zip(old.inputs, now.inputs, strict=False)
-            if renamed.get(was, was) != is_now
-        ]
-        return RuleEdit(name, "row", _columns(now) | _columns(old), tuple(swapped))
-    assert now.shape is not None
-    edit = edit_between(old.parts, now.parts, lambda: old.shape, now.shape)
-    told = sentences(old.parts, now.parts, lambda: describe(name))
-    return RuleEdit(name, edit.reaches, edit.columns, told)
+def new_rule(origin: str | None) -> str:
+    """Say of a rule that its product was never built under this name. origin: what it was called before."""
+    return f"new rule, which means what {origin} meant" if origin is not None else "new rule"
 
 
-def _renamed(before: Mapping[str, Version], after: Mapping[str, Version]) -> dict[str, str]:
-    """Return old name → new name of the products that were given another name and nothing else."""
-    gone = {name: version for name, version in sorted(before.items()) if name not in after}
+def renamed_rules(gone: Mapping[str, Bound], come: Mapping[str, Bound]) -> dict[str, str]:
+    """Return old name → new name of the products that were given another name and nothing else.
+
+    gone: what is no longer there; come: what was not there before, inputs first.
+    """
     renamed: dict[str, str] = {}
-    for name, version in after.items():
-        if name in before:
-            continue
-        for old, was in gone.items():
+    for name, version in come.items():
+        for old, was in sorted(gone.items()):
             same_inputs = tuple(renamed.get(entry, entry) for entry in was.inputs) == version.inputs
             if old not in renamed and was.fingerprint in (version.fingerprint, version.formerly) and same_inputs:
                 renamed[old] = name
                 break
     return renamed
+
+
+def _edit(
+    name: str,
+    old: Version,
+    now: Version,
+    renamed: Mapping[str, str],
+    describe: Callable[[str, Mapping[str, str]], Sequence[str]],
+    script: Callable[[str, Mapping[str, str]], EditScript | None],
+) -> RuleEdit | None:
+    pairs = rebound(old, now, renamed)
+    if old.fingerprint in (now.fingerprint, now.formerly) and not pairs:
+        return RuleEdit(name, "cosmetic", frozenset(), ()) if old.text != now.text else None
+    told = sentences(old.parts, now.parts, pairs, lambda: describe(name, renamed))
+    assert now.shape is not None
+    edit = edit_between(old.parts, now.parts, lambda: old.shape, now.shape, lambda: script(name, renamed))
+    return RuleEdit(name, edit.reaches, edit.columns, told, edit=edit)
 
 
 def _columns(version: Version) -> frozenset[str]:

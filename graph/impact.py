@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from cache.keys import Content
     from cache.records import Product
     from compiler.edges import Edge
+    from compiler.edit_script import EditScript
     from compiler.shape import Shape
     from graph.node import Node
 
 Class = Literal["cosmetic", "additive", "column", "row"]
+_CLASSES: tuple[Class, ...] = ("cosmetic", "additive", "column", "row")
+"""From narrow to wide: each reaches all that the one before it does."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +28,38 @@ class Edit:
     """How a rule differs from its last state.
 
     reaches: what it does to readers (DESIGN.md, section 5). columns: the output columns that it changes, adds or
-    removes; every one where the rows may differ.
+    removes; every one where the rows may differ. script: where its query was edited; None where that is not known.
+    proved: the class that the digests of rows and columns prove by themselves. options: what else of it was edited.
     """
 
     reaches: Class
     columns: frozenset[str]
+    script: EditScript | None = None
+    proved: Class | None = None
+    options: tuple[str, ...] = ()
 
 
-def classify(before: Shape | None, after: Shape) -> Edit:
-    """Return how a rule was edited whose fingerprint is another now; what is not known reaches everything."""
+def classify(before: Shape | None, after: Shape, script: EditScript | None, options: tuple[str, ...] = ()) -> Edit:
+    """Return how a rule was edited that is not the same now; what is not known reaches everything.
+
+    script: where its query was edited, and so what it may reach. That holds only as far as the digests of rows and
+    columns prove it: where the two disagree, the wider class does, and the columns of both. options: edited ones; what
+    they do is not known.
+    """
+    proved = _proved(before, after)
+    claimed: Class = script.reaches if script is not None and not options else "row"
+    reaches = max(proved.reaches, claimed, key=_CLASSES.index)
+    columns = proved.columns | (script.columns if script is not None else frozenset())
+    if reaches == "row":
+        columns |= frozenset(after.columns) | frozenset(before.columns if before is not None else ())
+    known = before is not None and not options
+    return Edit(reaches, columns, script, proved.reaches if known else None, options)
+
+
+def _proved(before: Shape | None, after: Shape) -> Edit:
+    """Return the narrowest class that the digests of rows and columns allow."""
     if before is None or before.rows != after.rows:
-        return Edit("row", frozenset(after.columns) | frozenset(before.columns if before is not None else ()))
+        return Edit("row", frozenset())
     added = after.columns.keys() - before.columns.keys()
     changed = {name for name, digest in before.columns.items() if after.columns.get(name) != digest}
     return Edit("additive" if added and not changed else "column", frozenset(added | changed))
@@ -49,10 +73,14 @@ class InputChange:
     columns: frozenset[str]
 
 
-def input_changes(last: Product, contents: Mapping[str, Content]) -> dict[str, InputChange]:
-    """Compare the inputs that a product read last with `contents`; what is missing there may be anything."""
+def input_changes(last: Product, contents: Mapping[str, Content], renamed: Mapping[str, str]) -> dict[str, InputChange]:
+    """Compare the inputs that a product read last with `contents`; what is missing there may be anything.
+
+    renamed: what is called otherwise now.
+    """
     changes: dict[str, InputChange] = {}
-    for name, rows, columns, *_rest in last.record["inputs"]:
+    for was, rows, columns, *_rest in last.record["inputs"]:
+        name = renamed.get(was, was)
         now = contents.get(name)
         if now is None or now.rows != rows:
             changes[name] = InputChange(rows=True, columns=frozenset(columns))

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 from cache.keys import Content, action_key
 from cache.records import Product
-from graph.edits import edit_between, sentences
+from graph.edits import edit_between, new_rule, rebound, sentences, version_of
 from graph.impact import Edit, input_changes, stable_columns
 from graph.node import Node
 
 if TYPE_CHECKING:
+    from compiler.edit_script import EditScript
     from compiler.shape import Shape
 
 Verdict = Literal["clean", "restore", "run", "maybe"]
@@ -27,7 +28,7 @@ Verdict = Literal["clean", "restore", "run", "maybe"]
 class Judgement:
     """The verdict on one product: why in one sentence, its action key where known, the artifact to restore or keep.
 
-    edit: how the rule was edited since its last state, None where it is new or the same.
+    edit: how the rule was edited since its last state, None where it is new, or means the same of the same inputs.
     """
 
     name: str
@@ -43,7 +44,8 @@ class Known:
     """What has been computed before: last state of products, action key → artifact, and which artifacts are there.
 
     shape: of the rule in its last state, where this version of the compiler knows it. describe: how the query of a rule
-    was edited since, in sentences.
+    was edited since, in sentences; script: where, if that can be told. renamed: what products were called that are no
+    longer there → what they are called now.
     """
 
     products: Mapping[str, Product]
@@ -51,6 +53,8 @@ class Known:
     present: Callable[[str], bool]
     shape: Callable[[Product], Shape | None]
     describe: Callable[[Node, Product], Sequence[str]]
+    script: Callable[[Node, Product], EditScript | None]
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,8 +162,10 @@ def _foresee(
         return judgement
     last = known.products.get(node.name)
     if judgement.verdict == "clean" and last is not None and last.key == judgement.key:
-        reason = f"the rule is unchanged, and what it reads of {listing(ahead)} will be too"
-        return replace(judgement, reason=reason)
+        rule = f"{_named_otherwise(node, last, known)}the rule is unchanged, and what it reads"
+        if rebound_since(node, last, known):
+            rule = f"{_what_changed(node, last, known)}, but what it reads"
+        return replace(judgement, reason=f"{rule} of {listing(ahead)} will be too")
     # What stands under another key than the last state's would run if the rows came in another order.
     return replace(judgement, verdict="maybe", artifact=None)
 
@@ -175,7 +181,7 @@ def _remaining(
     last = known.products.get(node.name)
     if last is None or node.volatile or not known.present(last.artifact):
         return None
-    changes = input_changes(last, settled)
+    changes = input_changes(last, settled, known.renamed)
     columns = stable_columns(node.shape, judgement.edit, node.edges(), changes, node.inputs)
     if columns is None:
         return None
@@ -213,12 +219,12 @@ def judge(
     if not known.present(artifact):
         return Judgement(node.name, "run", "its artifact is missing from the store", key, edit=edit)
     if last is not None and last.artifact == artifact:
-        unchanged = "the rule and everything it reads are unchanged"
-        reason = (
-            unchanged
-            if last.key == key
-            else f"{_why(node, contents, last, known)}, but its result is known to be the same"
-        )
+        if last.key != key:
+            reason = f"{_why(node, contents, last, known)}, but its result is known to be the same"
+        elif rebound_since(node, last, known):
+            reason = f"{_what_changed(node, last, known)}, but what it reads there is what it read before"
+        else:
+            reason = f"{_named_otherwise(node, last, known)}the rule and everything it reads are unchanged"
         return Judgement(node.name, "clean", reason, key, artifact, edit)
     why = _why(node, contents, last, known)
     return Judgement(node.name, "restore", f"{why}; an earlier build computed just this", key, artifact, edit)
@@ -227,11 +233,16 @@ def judge(
 def _undecided(node: Node, last: Product | None, waiting: list[str], known: Known) -> Judgement:
     """Judge a product some of whose inputs will, or may, be executed first."""
     if last is None:
-        return Judgement(node.name, "run", "new rule")
+        return Judgement(node.name, "run", _new(node, known))
+    edit = _edit(node, last, known)
     if not node.is_rule_of(last):
-        return Judgement(node.name, "run", _what_changed(node, last, known), edit=_edit(node, last, known))
+        return Judgement(node.name, "run", _what_changed(node, last, known), edit=edit)
     names = listing([name for name in node.inputs if name in waiting])
-    return Judgement(node.name, "maybe", f"reads {names}, which may change; it runs if a column it reads does")
+    if edit is not None:
+        reason = f"{_what_changed(node, last, known)}; {names} may change, and it runs if a column it reads does"
+    else:
+        reason = f"reads {names}, which may change; it runs if a column it reads does"
+    return Judgement(node.name, "maybe", reason, edit=edit)
 
 
 def _key(node: Node, contents: Mapping[str, Content]) -> str:
@@ -254,8 +265,8 @@ def _reads_hold(last: Product, contents: Mapping[str, Content]) -> bool:
 def _why(node: Node, contents: Mapping[str, Content], last: Product | None, known: Known) -> str:
     """Say in one clause what differs from the last committed state."""
     if last is None:
-        return "new rule"
-    if not node.is_rule_of(last):
+        return _new(node, known)
+    if is_edited(node, last, known):
         return _what_changed(node, last, known)
     before = last.record["inputs"]
     changed: list[str] = []
@@ -272,15 +283,37 @@ def _why(node: Node, contents: Mapping[str, Content], last: Product | None, know
     return "its result is not in the store"
 
 
+def _new(node: Node, known: Known) -> str:
+    return new_rule(next((was for was, now in known.renamed.items() if now == node.name), None))
+
+
+def is_edited(node: Node, last: Product, known: Known) -> bool:
+    """Whether a rule means something else than in a product's last state, or the same of other inputs."""
+    return not node.is_rule_of(last) or bool(rebound_since(node, last, known))
+
+
+def rebound_since(node: Node, last: Product, known: Known) -> tuple[tuple[str, str], ...]:
+    """Return which inputs a rule reads in place of those that it read in a product's last state."""
+    return rebound(version_of(last), node, known.renamed)
+
+
+def _named_otherwise(node: Node, last: Product, known: Known) -> str:
+    """Say which of the inputs that a rule reads as before were called otherwise when it was built."""
+    told = [f"{now}, which was called {was}" for was, now in known.renamed.items() if now in node.inputs]
+    return f"reads {listing(told)}; " if told and version_of(last).inputs != node.inputs else ""
+
+
 def _edit(node: Node, last: Product | None, known: Known) -> Edit | None:
-    if last is None or node.is_rule_of(last):
+    if last is None or not is_edited(node, last, known):
         return None
-    return edit_between(last.record["parts"], node.parts, lambda: known.shape(last), node.shape)
+    before = last.record["parts"]
+    return edit_between(before, node.parts, lambda: known.shape(last), node.shape, lambda: known.script(node, last))
 
 
 def edits_of(node: Node, last: Product, known: Known) -> tuple[str, ...]:
     """Say in sentences how a rule differs from the one of a product's last state."""
-    return sentences(last.record["parts"], node.parts, lambda: known.describe(node, last))
+    pairs = rebound_since(node, last, known)
+    return sentences(last.record["parts"], node.parts, pairs, lambda: known.describe(node, last))
 
 
 def _what_changed(node: Node, last: Product, known: Known) -> str:

@@ -16,6 +16,7 @@ from cache.keys import Content
 from cache.records import Product
 from graph.causes import causes
 from graph.dag import Dag
+from graph.edits import renamed_rules, version_of
 from graph.plan import Known, make_plan
 from rules import noop
 from rules.choosing import asks_for_changed, changed_rules, choose
@@ -25,7 +26,7 @@ from rules.execution import Execution
 from rules.files import FileDigests
 from rules.load import Rule, load_rules
 from rules.loaded import load
-from rules.memos import CompiledRule, describe_edit, last_shape, nodes_of_checks
+from rules.memos import Comparer, CompiledRule, last_shape, nodes_of_checks
 from rules.prepared import Prepared, Request
 from rules.profiles import Profile
 from rules.project import Project
@@ -108,23 +109,16 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     )
     project, rules, dag, sources = loaded.project, loaded.rules, loaded.dag, loaded.sources
     products = store.states
-    known = Known(
-        products,
-        action=lambda key: store.index.actions([key]).get(key),
-        present=store.present,
-        shape=lambda last: last_shape(store.index, last),
-        describe=lambda node, last: describe_edit(store.index, memos[node.name], node.inputs, last),
-    )
 
     def changed() -> list[str]:
         return changed_rules(loaded.compile(dag.order), products)
 
     order, forced = choose(dag, rules, request, changed)
     compiled = loaded.compile(order)
-    contents = contents_of(store, project, sources, compiled, order, known.products)
+    contents = contents_of(store, project, sources, compiled, order, products)
     selected = {name: compiled[name].node for name in order if name in compiled}
     checks = nodes_of_checks(compiled, order)
-    memos = {one.node.name: one.memo for rule in compiled.values() for one in rule.all}
+    known = _known(store, rules, compiled)
     verdicts = make_plan(selected, contents, known, store.content, forced, checks)
     found = causes(verdicts, selected, known, forced) if request.explain else {}
     loaded.files.save()
@@ -146,6 +140,24 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         loaded.python,
         loaded.functions,
         found,
+    )
+
+
+def _known(store: Store, rules: Mapping[str, Rule], compiled: Mapping[str, CompiledRule]) -> Known:
+    """Return what was computed before, and how to compare with it."""
+    all_of_them = {one.node.name: one for rule in compiled.values() for one in rule.all}
+    comparer = Comparer(store.index)
+    gone = {name: version_of(last) for name, last in store.products.items() if name not in rules}
+    come = {name: rule.node for name, rule in compiled.items() if name not in store.products}
+    renamed = renamed_rules(gone, come) if gone and come else {}
+    return Known(
+        store.states,
+        action=lambda key: store.index.actions([key]).get(key),
+        present=store.present,
+        shape=lambda last: last_shape(store.index, last),
+        describe=lambda node, last: comparer.describe(all_of_them[node.name], last, renamed),
+        script=lambda node, last: comparer.script(all_of_them[node.name], last, renamed),
+        renamed=renamed,
     )
 
 

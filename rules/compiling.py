@@ -181,8 +181,8 @@ class Work:
         changed = {part for part in before.keys() | now.keys() if before.get(part) != now.get(part)}
         if not changed <= self._may_differ:
             return False
-        if "query" not in changed:
-            return True
+        if "query" not in changed:  # its inputs are bound by position, so the same query may read others now
+            return [name for name, *_ in last.record["inputs"]] == list(node.inputs)
         if last.record["compiler"] == COMPILER:
             return False
         try:

@@ -16,6 +16,7 @@ from cache.index import Index
 from cache.records import Product
 from compiler.canonical import named_tree
 from compiler.compile import Compiled
+from compiler.deep import with_deep_stack
 from compiler.edges import Edge, to_record
 from compiler.schema import Column, Schema
 from compiler.shape import Shape
@@ -23,7 +24,7 @@ from graph.node import Node
 from rules.load import COMPILER, Check, Rule
 
 if TYPE_CHECKING:
-    pass
+    from compiler.edit_script import EditScript
 
 
 @dataclass(frozen=True)
@@ -91,18 +92,51 @@ def last_shape(index: Index, last: Product) -> Shape | None:
 
 def canonical_tree(index: Index, memo: str, inputs: Sequence[str]) -> Query:
     """Return the canonical AST of a compiled rule, with the names of its inputs."""
-    return named_tree(load_body(index, memo).canonical, inputs)
+    return with_deep_stack(lambda: named_tree(load_body(index, memo).canonical, inputs))
 
 
-def describe_edit(index: Index, memo: str, inputs: Sequence[str], last: Product) -> tuple[str, ...]:
-    """Say in sentences how a compiled rule's query was edited since a product's last state; () if it cannot be told."""
-    from compiler.diff import describe
+class Comparer:
+    """How compiled rules' queries were edited since products' last states. Each is compared once."""
 
-    heads = index.compiled_heads([last.memo])
-    if last.memo not in heads:
-        return ()
-    before = canonical_tree(index, last.memo, heads[last.memo]["inputs"])
-    return describe(before, canonical_tree(index, memo, inputs))
+    def __init__(self, index: Index) -> None:
+        """index: where both are remembered."""
+        self._index = index
+        self._trees: dict[tuple[str, str, tuple[str, ...]], tuple[Query, Query] | None] = {}
+        self._scripts: dict[tuple[str, str, tuple[str, ...]], EditScript | None] = {}
+
+    def describe(self, rule: CompiledRule, last: Product, renamed: Mapping[str, str]) -> tuple[str, ...]:
+        """Say in sentences how a query was edited; () if it cannot be told.
+
+        renamed: the products that were called otherwise then.
+        """
+        from compiler.diff import describe
+
+        trees = self._compared(rule, last, renamed)
+        return with_deep_stack(lambda: describe(*trees)) if trees is not None else ()
+
+    def script(self, rule: CompiledRule, last: Product, renamed: Mapping[str, str]) -> EditScript | None:
+        """Return where a query was edited; None where another version of the compiler made what it was."""
+        from compiler.edit_script import edit_script
+
+        key = rule.memo, last.memo, _names_now(last, renamed)
+        if key not in self._scripts:
+            trees = self._compared(rule, last, renamed) if last.record["compiler"] == COMPILER else None
+            self._scripts[key] = with_deep_stack(lambda: edit_script(*trees)) if trees is not None else None
+        return self._scripts[key]
+
+    def _compared(self, rule: CompiledRule, last: Product, renamed: Mapping[str, str]) -> tuple[Query, Query] | None:
+        key = rule.memo, last.memo, _names_now(last, renamed)
+        if key not in self._trees:
+            head = self._index.compiled_heads([last.memo]).get(last.memo)
+            names = [renamed.get(name, name) for name in head["inputs"]] if head is not None else []
+            after = canonical_tree(self._index, rule.memo, rule.node.inputs)
+            known = head is not None
+            self._trees[key] = (canonical_tree(self._index, last.memo, names), after) if known else None
+        return self._trees[key]
+
+
+def _names_now(last: Product, renamed: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(renamed.get(name, name) for name, *_ in last.record["inputs"])
 
 
 def to_records(compiled: Compiled) -> tuple[Any, bytes, Any]:

@@ -8,11 +8,13 @@ from sqlglot import exp
 
 from compiler.lexical import from_items, item_name
 from compiler.lint.findings import Edit, Fix, Found, token_span
-from compiler.lint.subject import Subject, in_sql, shown
+from compiler.lint.quoting import as_prefix, in_sql
+from compiler.lint.subject import Subject, shown
 from compiler.name_meaning import Meaning
 from compiler.repeated_names import repeated_reads
 from compiler.resolve import fold, suggestion
 from compiler.tree import find_all
+from compiler.unnamed import home_of
 
 _SHOWN = 8
 
@@ -25,13 +27,13 @@ def bare_columns(subject: Subject) -> list[Found]:
     for column, _ in subject.names.bare:
         meaning = subject.meanings[id(column)]
         name = fold(column.this)
-        if meaning.kind == "ambiguous":
+        if meaning.kind == "ambiguous" and not _is_left_out(column):
             holders = [subject.alias_text(item) or shown(item) for item in meaning.holders]
             hint = "write " + " or ".join(f"{holder}.{in_sql(name)}" for holder in holders[:_SHOWN])
             found.append(subject.found("R002", column.this, f"column '{name}' is ambiguous", hint))
         elif meaning.kind == "unknown":
             found.append(subject.found("R003", column.this, f"unknown column '{name}'", _near(name, meaning, hints)))
-        elif meaning.kind in ("column", "unsure"):
+        elif meaning.kind in ("column", "unsure") and not _is_left_out(column):
             found.append(_unqualified(subject, column, meaning, tables))
     return found
 
@@ -58,6 +60,8 @@ def qualified_columns(subject: Subject) -> list[Found]:
         root = column.parts[0]
         select = column.find_ancestor(exp.Select)
         scope = [shown(one) for one in from_items(select)[0]] if isinstance(select, exp.Select) else []
+        if home_of(column) is not None:
+            continue
         if not isinstance(root, exp.Identifier) or _may_be_struct(subject, column, fold(root)):
             continue
         name = fold(root)
@@ -107,10 +111,17 @@ def _unqualified(subject: Subject, column: exp.Column, meaning: Meaning, tables:
     place = token_span(column.this)
     assert place is not None
     start, end = place
-    written = f"{alias}.{subject.text[start:end]}"
+    own = as_prefix(subject.text[start:end])
+    written = f"{alias}.{own}"
     agreed = tables is None or tables.get(start) == item_name(item)
-    fix = Fix(f"write {written}", (Edit(start, start, f"{alias}."),)) if agreed else None
+    edit = Edit(start, start, f"{alias}.") if own == subject.text[start:end] else Edit(start, end, written)
+    fix = Fix(f"write {written}", (edit,)) if agreed else None
     return subject.found("R001", column.this, message, f"write {written}", fix, case)
+
+
+def _is_left_out(column: exp.Column) -> bool:
+    """Whether a column stands in the list of * EXCEPT (…), which takes names alone."""
+    return isinstance(column.parent, exp.Star) and column.arg_key == "except_"
 
 
 def _resolved_tables(subject: Subject) -> dict[int, str] | None:

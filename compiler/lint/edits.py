@@ -18,7 +18,7 @@ from compiler.fingerprint import digest_of
 from compiler.lint.check import World
 from compiler.lint.findings import Edit, Found
 from compiler.qualify import pruned, qualified
-from compiler.resolve import bind_tables, bind_variables, outside_tables
+from compiler.resolve import bind_tables, bind_variables, fold, outside_tables
 from compiler.tree import find_all
 
 
@@ -71,7 +71,7 @@ def _meaning(text: str, world: World) -> str | None:
     def work() -> str:
         query = parse(text)
         outside = outside_tables(query)
-        names = [world.resolve(table.name) if world.resolve is not None else None for table in outside]
+        names = [world.resolve(fold(table.this)) if world.resolve is not None else None for table in outside]
         if is_huge(query) or any(name is None or name not in world.schemas.known for name in names):
             return _unqualified(query)
         assert world.resolve is not None

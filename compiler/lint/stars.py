@@ -8,7 +8,8 @@ from sqlglot import exp
 
 from compiler.lexical import from_items
 from compiler.lint.findings import Edit, Fix, Found, span
-from compiler.lint.subject import Subject, in_sql
+from compiler.lint.quoting import in_sql
+from compiler.lint.subject import Subject
 from compiler.qualify import is_named
 from compiler.tree import output_leaf
 

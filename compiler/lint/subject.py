@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +11,12 @@ from sqlglot import exp
 
 from compiler.lexical import Names, item_name
 from compiler.lint.findings import Fix, Found, span, token_span
+from compiler.lint.quoting import as_prefix
 from compiler.name_meaning import Meaning, Sight
 from compiler.tree import LEAVES, nodes
 from compiler.types import Types
 
 E = TypeVar("E", bound=exp.Expr)
-
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
 
 @dataclass(frozen=True)
@@ -76,21 +74,16 @@ class Subject:
         return self.owners.get(id(column))
 
     def alias_text(self, item: exp.Expr) -> str | None:
-        """Return how the query itself writes the name of a FROM item; None for one without a name."""
+        """Return how the query writes the name of a FROM item, quoted if it must be so; None for one without a name."""
         alias = item.args.get("alias")
         identifier = alias.this if isinstance(alias, exp.TableAlias) else None
         if identifier is None or token_span(identifier) is None:
             identifier = item.this if isinstance(item, exp.Table) else identifier
         place = token_span(identifier) if isinstance(identifier, exp.Identifier) else None
-        return self.text[slice(*place)] if place is not None else None
+        return as_prefix(self.text[slice(*place)]) if place is not None else None
 
 
 Check = Callable[[Subject], "list[Found]"]
-
-
-def in_sql(name: str) -> str:
-    """Return a column's name as SQL writes it."""
-    return name if _PLAIN.match(name) else '"' + name.replace('"', '""') + '"'
 
 
 def shown(item: exp.Expr) -> str:

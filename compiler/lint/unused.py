@@ -25,7 +25,9 @@ def unused_ctes(subject: Subject) -> list[Found]:
         name = cte.args["alias"].this
         place = token_span(name) or span(cte)
         message = f"nothing reads the CTE '{fold(name)}'"
-        found.append(Found("R013", *place, message, "remove it", _removal(subject, tokens, extents, cte)))
+        # That nothing changes can be shown only of a query that compiles.
+        fix = _removal(subject, tokens, extents, cte) if subject.executed is not None else None
+        found.append(Found("R013", *place, message, "remove it", fix))
     return found
 
 

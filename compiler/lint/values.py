@@ -43,7 +43,7 @@ def not_in_nullable(subject: Subject) -> list[Found]:
             continue
         if _may_be_null(subject, select.selects[0].unalias(), select):
             hint = "add WHERE … IS NOT NULL to the subquery, or write NOT EXISTS"
-            message = "NOT IN keeps no row once the subquery yields NULL"
+            message = "once the subquery yields NULL, NOT IN is true for no row"
             found.append(subject.found("R009", test.this, message, hint))
     return found
 

@@ -10,7 +10,7 @@ from sqlglot import exp
 from compiler.lexical import from_items, item_name
 from compiler.passes.facts import Facts
 from compiler.passes.item_keys import Owned, columns_of_items
-from compiler.prepare import MARK
+from compiler.unnamed import MARK
 
 _MOST_LEAVES = 2
 """Of one inner join the engine keeps the columns apart; beyond it a filter passes through a table that has both."""

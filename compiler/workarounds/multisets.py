@@ -6,9 +6,9 @@ from sqlglot import exp
 
 from compiler.dialect import parse
 from compiler.passes.facts import Facts
-from compiler.prepare import MARK
 from compiler.tree import bare_copy
 from compiler.types import Types
+from compiler.unnamed import MARK
 
 _OUTER = ("with_", "order", "limit", "offset")
 _SIDE, _PLACE, _COPIES = (f'"{word}{MARK}"' for word in ("side", "place", "copies"))

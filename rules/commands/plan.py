@@ -13,6 +13,7 @@ from rules.errors import FAILED
 from rules.prepared import Prepared, Request
 from rules.project import load_project
 from rules.report.causes import cause_lines, causes_fields
+from rules.report.diff import edit_fields
 from rules.report.runs import check_lines, plan_document, plan_lines
 from rules.roots import DEFAULT_PROFILE, find_root
 
@@ -105,6 +106,7 @@ def _details(prepared: Prepared, name: str) -> dict[str, Any]:
         edit = Edit("cosmetic", frozenset())
     return {
         **({"class": edit.reaches, "columns": sorted(edit.columns)} if edit is not None else {}),
+        **({"edit": edit_fields(edit)} if edit is not None else {}),
         "rows": artifact.rows if artifact is not None else None,
         "bytes": artifact.bytes if artifact is not None else None,
         "seconds": round(last.seconds, 6) if last is not None else None,

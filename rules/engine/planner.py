@@ -40,7 +40,7 @@ class EnginePlanner:
             with self._registered(inputs):
                 schema = to_schema(storable_schema(self._planned(sql)))
         except UnsupportedTypeError as error:
-            raise SqlError(f"output {_rest(error)} cannot be stored", hint="cast it", code="type") from error
+            raise SqlError(f"output {_rest(error)} cannot be stored", hint=_hint(error), code="type") from error
         except Exception as error:  # the engine raises ValueError, plain Exception and more
             raise SqlError(clean_message(error), code="engine") from error
         self._remember(key, schema)
@@ -103,6 +103,12 @@ class EnginePlanner:
         finally:
             for name in names:
                 self._session.deregister_table(qualified_name(name))
+
+
+def _hint(error: UnsupportedTypeError) -> str:
+    if pa.types.is_interval(error.dtype):
+        return "write CAST(… AS VARCHAR) for its text, or extract(epoch FROM …) for its seconds"
+    return "cast it"
 
 
 def _rest(error: UnsupportedTypeError) -> str:

@@ -10,8 +10,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sqlglot.expressions import Query
+
+from compiler.deep import with_deep_stack
 from compiler.diff import describe
-from graph.edits import RuleEdit, Version, compare
+from compiler.edit_script import EditScript, edit_script
+from graph.edits import RuleEdit, Version, compare, version_of
 from graph.impact import InputChange, reached
 from graph.node import Node
 from rules.choosing import changed_rules, choose
@@ -19,12 +23,11 @@ from rules.errors import UserErrors
 from rules.files import FileDigests
 from rules.loaded import Loaded, load, load_at
 from rules.look.revision import at_ref, checked_out
-from rules.memos import CompiledRule, canonical_tree, describe_edit, last_shape
+from rules.memos import Comparer, CompiledRule, canonical_tree, last_shape
 from rules.prepared import Request
 from rules.sources.contents import Sources
 
 if TYPE_CHECKING:
-    from cache.records import Product
     from rules.project import Project
     from rules.store import Store
 
@@ -59,14 +62,19 @@ def since_last_build(project: Project, request: Request, store: Store) -> Compar
     chosen, gone = _chosen(loaded, request, store, products.keys() - loaded.rules.keys())
     compiled = _compile_with_readers(loaded, chosen)
     before = {
-        name: _of_product(store, last) for name, last in products.items() if name in chosen or name not in loaded.rules
+        name: version_of(last, last_shape(store.index, last))
+        for name, last in products.items()
+        if name in chosen or name not in loaded.rules
     }
+    comparer = Comparer(store.index)
 
-    def described(name: str) -> tuple[str, ...]:
-        rule = compiled[name]
-        return describe_edit(store.index, rule.memo, rule.node.inputs, products[name])
+    def described(name: str, renamed: Mapping[str, str]) -> Sequence[str]:
+        return comparer.describe(compiled[name], products[name], renamed)
 
-    return _compare(loaded, before, compiled, chosen, gone, described)
+    def script(name: str, renamed: Mapping[str, str]) -> EditScript | None:
+        return comparer.script(compiled[name], products[name], renamed)
+
+    return _compare(loaded, before, compiled, chosen, gone, described, script)
 
 
 def since_commit(project: Project, request: Request, store: Store, ref: str) -> Comparison:
@@ -83,12 +91,20 @@ def since_commit(project: Project, request: Request, store: Store, ref: str) -> 
             _refuse_broken(old, wanted)
     compiled = _compile_with_readers(loaded, chosen)
 
-    def told(name: str) -> Sequence[str]:
-        trees = [canonical_tree(store.index, rule.memo, rule.node.inputs) for rule in (was[name], compiled[name])]
-        return describe(*trees)
+    def trees(name: str, renamed: Mapping[str, str]) -> tuple[Query, Query]:
+        old, new = was[name], compiled[name]
+        names = [renamed.get(entry, entry) for entry in old.node.inputs]
+        after = canonical_tree(store.index, new.memo, new.node.inputs)
+        return canonical_tree(store.index, old.memo, names), after
+
+    def described(name: str, renamed: Mapping[str, str]) -> Sequence[str]:
+        return with_deep_stack(lambda: describe(*trees(name, renamed)))
+
+    def script(name: str, renamed: Mapping[str, str]) -> EditScript:
+        return with_deep_stack(lambda: edit_script(*trees(name, renamed)))
 
     before = {name: _version(was[name]) for name in wanted}
-    return _compare(loaded, before, compiled, chosen, gone, told)
+    return _compare(loaded, before, compiled, chosen, gone, described, script)
 
 
 @contextlib.contextmanager
@@ -149,10 +165,11 @@ def _compare(
     compiled: Mapping[str, CompiledRule],
     chosen: Collection[str],
     gone: Collection[str],
-    told: Callable[[str], Sequence[str]],
+    described: Callable[[str, Mapping[str, str]], Sequence[str]],
+    script: Callable[[str, Mapping[str, str]], EditScript | None],
 ) -> Comparison:
     after = {name: _version(compiled[name]) for name in chosen}
-    edits = [edit for edit in compare(before, after, told) if edit.name in after or edit.name in gone]
+    edits = [edit for edit in compare(before, after, described, script) if edit.name in after or edit.name in gone]
     nodes = {name: compiled[name].node for name in loaded.dag.order if name in compiled}
     differences = tuple(Difference(edit, _impact(edit, nodes)) for edit in edits)
     touched = sum(1 for edit in edits if edit.name in after)
@@ -174,9 +191,3 @@ def _impact(edit: RuleEdit, nodes: Mapping[str, Node]) -> dict[str, frozenset[st
 def _version(rule: CompiledRule) -> Version:
     node = rule.node
     return Version(node.fingerprint, node.inputs, node.parts, node.shape, rule.rule.digest, node.formerly)
-
-
-def _of_product(store: Store, last: Product) -> Version:
-    record = last.record
-    inputs = tuple(entry[0] for entry in record["inputs"])
-    return Version(last.fingerprint, inputs, record["parts"], last_shape(store.index, last), record["text"])

@@ -90,6 +90,7 @@ def at_commit(old: Loaded, store: Store, ref: str, names: Iterable[str]) -> dict
         present=store.present,
         shape=lambda _: None,
         describe=lambda _node, _last: (),
+        script=lambda _node, _last: None,
     )
     nodes = {name: rule.node for name, rule in compiled.items()}
     plan = make_plan(nodes, contents, known, store.content, frozenset())

@@ -11,6 +11,7 @@ from rules.report.runs import document, plural, wrapped_lines
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from graph.impact import Edit
     from rules.look.comparing import Comparison, Difference
 
 _CLASSES = ("new", "removed", "row", "column", "additive", "cosmetic")
@@ -25,6 +26,7 @@ def comparison_document(found: Comparison, against: str) -> dict[str, Any]:
             "class": one.edit.reaches,
             "edits": list(one.edit.sentences),
             "columns": sorted(one.edit.columns),
+            **({"edit": edit_fields(one.edit.edit)} if one.edit.edit is not None else {}),
             "impact": [
                 {"product": product, "columns": sorted(columns) if columns is not None else None}
                 for product, columns in one.impact.items()
@@ -35,6 +37,25 @@ def comparison_document(found: Comparison, against: str) -> dict[str, Any]:
     counted: Counter[str] = Counter(one.edit.reaches for one in found.differences)
     summary = {kind: counted[kind] for kind in _CLASSES} | {"unchanged": found.unchanged}
     return document("diff", status="ok", against=against, rules=rules, summary=summary)
+
+
+def edit_fields(edit: Edit) -> dict[str, Any]:
+    """Return where a rule was edited, and what its class was decided from, as plain data.
+
+    script: the class that the edit script claims; proved: the narrowest one that digests allow; null where not known.
+    """
+    script = edit.script
+    return {
+        "clauses": list(script.clauses) if script is not None else [],
+        "columns": {
+            "added": sorted(script.added) if script is not None else [],
+            "changed": sorted(script.changed) if script is not None else [],
+            "removed": sorted(script.removed) if script is not None else [],
+        },
+        "options": list(edit.options),
+        "script": script.reaches if script is not None and script.known else None,
+        "proved": edit.proved,
+    }
 
 
 def comparison_lines(found: Comparison, against: str, width: int | None) -> list[str]:

@@ -119,3 +119,40 @@ def test_what_can_be_planned_can_be_run(project: SampleProject, step: int) -> No
     errors = {one["name"]: one["error"] for one in document["products"] if one["status"] == "failed"}
     failed = {SHAPES[int(name[1:])]: error["message"] for name, error in errors.items() if error["code"] == "execution"}
     assert failed == {}
+
+
+def test_the_query_of_a_data_check_is_planned(project: SampleProject) -> None:
+    project.sql("good", '-- /// rule\n-- [[checks]]\n-- name = "c"\n-- sql = "SELECT g.i FROM good AS g WHERE abs(g.s) > 1"\n'  # noqa: E501
+                        "-- ///\nSELECT t.i, t.s FROM t")  # fmt: skip
+    (found,) = errors(project)
+    error = json.loads(run(project, "plan", "--json", expect=1).stdout)["error"]
+    assert error["where"] == f"{found['path']}:{found['line']}:{found['column']}" == "rules/good.sql:4:43"
+    assert error["message"] == f"check c of good: {found['message']}"
+    assert found["message"] == "'abs' cannot be called with TEXT"
+
+
+def test_what_reads_a_rule_in_python_is_planned(project: SampleProject) -> None:
+    project.write("rules/made.py", "from rules import rule\n\n\n@rule()\ndef made(t):\n    return t.select('s')\n")
+    project.sql("bad", "SELECT abs(m.s) AS x FROM made AS m")
+    assert_refused_alike(project, "'abs' cannot be called with TEXT")
+    project.write("rules/made.py", "from rules import rule\n\n\n@rule()\ndef made(t):\n    return t.select('nope')\n")
+    assert {one["path"] for one in errors(project)} == {"rules/made.py"}, "its reader is not judged"
+
+
+def test_without_the_data_a_rule_is_planned_on_declared_columns(project: SampleProject) -> None:
+    project.sql("bad", "SELECT abs(n.s) AS x FROM nowhere AS n")
+    declared = '[sources.nowhere]\npath = "data/nowhere.parquet"\ncolumns = { s = "string" }\n'
+    project.write("rules.toml", project.read("rules.toml") + declared)
+    assert [one["message"] for one in errors(project)] == ["'abs' cannot be called with TEXT"]
+    project.edit("rules.toml", '"string"', '"double"')
+    assert errors(project) == []
+
+
+def test_an_edit_upstream_is_foreseen_downstream(project: SampleProject) -> None:
+    project.sql("first", "SELECT t.i AS x FROM t")
+    project.sql("second", "SELECT abs(f.x) AS x FROM first AS f")
+    assert errors(project) == []
+    project.sql("first", "SELECT t.s AS x FROM t")
+    assert [(one["path"], one["message"]) for one in errors(project)] == [
+        ("rules/second.sql", "'abs' cannot be called with TEXT")
+    ]

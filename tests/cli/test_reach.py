@@ -130,3 +130,41 @@ def test_a_reader_behind_its_input_is_not_called_clean(project: SampleProject) -
     assert found["clean"] == "run"
     assert {name for name, verdict in found.items() if verdict != "clean"} == {"clean", "doubled", "rich"}
     assert reached(project)[0] >= {"clean"}
+
+
+def test_a_long_rule_is_compared_like_any_other(project: SampleProject) -> None:
+    terms = " OR ".join(f"amount + {number} <> id" for number in range(600))
+    project.sql("rich", f"SELECT id FROM clean WHERE {terms}")
+    build(project)
+    project.sql("rich", f"SELECT id FROM clean WHERE {terms} OR amount > 77")
+    found = changed_rule(project, "rich")
+    assert found[0] == "row"
+    assert found[2].startswith("WHERE: ")
+    assert run(project, "diff", "--exit-code", expect=1).stdout.startswith("row ")
+
+
+def test_where_a_rule_was_edited_is_told(project: SampleProject) -> None:
+    project.sql("clean", RULES["clean"].replace("amount * 2", "amount * 3"))
+    nothing: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
+    column = {
+        "clauses": ["SELECT"],
+        "columns": {**nothing, "changed": ["twice"]},
+        "options": [],
+        "script": "column",
+        "proved": "column",
+    }
+    assert edit_of(project, "clean") == column
+    project.sql("clean", '-- /// rule\n-- tier = 2\n-- key = ["id"]\n-- severity = "warn"\n-- ///\n' + RULES["clean"])
+    assert edit_of(project, "clean") == {
+        "clauses": [], "columns": nothing, "options": ["tier", "key"], "script": None, "proved": None,
+    }  # fmt: skip
+    assert changed_rule(project, "clean")[0] == "row", "digests of the query prove nothing of its options"
+    project.sql("clean", RULES["clean"] + " -- a comment")
+    assert edit_of(project, "clean") == {
+        "clauses": [], "columns": nothing, "options": [], "script": None, "proved": None,
+    }  # fmt: skip
+
+
+def edit_of(project: SampleProject, name: str) -> dict[str, object]:
+    product = next(one for one in run(project, "plan", "--json").document["products"] if one["name"] == name)
+    return dict(product["edit"])

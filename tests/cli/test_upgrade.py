@@ -145,3 +145,20 @@ def test_an_engine_that_computed_another_table_is_not_trusted(project: SamplePro
     assert "warning" not in done.stderr
     build_with_now = project.json("audit")
     assert build_with_now["differing"] == []
+
+
+def test_another_input_under_a_trusted_engine_is_seen(tmp_path: Path, earlier: Path) -> None:
+    """The same query over another table is no query of before, whatever digests its old input has kept."""
+    project = SampleProject(tmp_path / "inputs", sources=["t", "u"])
+    project.parquet("t", {"k": [1, 2, 3]})
+    project.parquet("u", {"k": [7, 8]})
+    project.sql("moved", "SELECT x.k FROM t AS x WHERE x.k > 1")
+    for number in range(4):  # what is trusted without being run again needs others that are
+        project.sql(f"stays{number}", f"SELECT x.k + {number} AS k FROM t AS x")
+    under_an_older_engine(earlier)
+    build_with(earlier, project)
+    project.sql("moved", "SELECT x.k FROM u AS x WHERE x.k > 1")
+    verdicts = {one["name"]: one["verdict"] for one in project.plan("--trust-engine-upgrade")["products"]}
+    assert verdicts == {"moved": "run", **{f"stays{number}": "clean" for number in range(4)}}
+    assert SampleProject.executed(project.build("--trust-engine-upgrade")) == {"moved"}
+    assert project.product("moved")["k"].to_pylist() == [7, 8]

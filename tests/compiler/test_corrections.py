@@ -9,7 +9,7 @@ from compiler.fingerprint import EXECUTION
 from support.compiling import TestCompiler
 
 TABLES = {
-    "t": pa.schema({"i": pa.int64(), "s": pa.string(), "x": pa.float64()}),
+    "t": pa.schema({"i": pa.int64(), "s": pa.string(), "x": pa.float64(), "m": pa.decimal128(9, 2)}),
     "u": pa.schema({"i": pa.int64(), "s": pa.string(), "y": pa.float64()}),
 }
 
@@ -34,6 +34,12 @@ CORRECTED: dict[str, tuple[str, ...]] = {
         "SELECT t.i FROM u JOIN t ON t.i = u.i JOIN u AS v ON u.s = v.s",
         "SELECT t.i FROM t JOIN u ON t.i = u.i ORDER BY u.s LIMIT 1",
     ),
+    "lossy-casts": (
+        "SELECT t.i FROM t WHERE CAST(t.m AS INT) = 1",
+        "SELECT t.i FROM t WHERE CAST(t.m AS DECIMAL(9, 1)) IN (1.5, 2.0)",
+        "WITH c AS (SELECT t.i, CAST(t.m AS BIGINT) AS v FROM t) SELECT c.i FROM c WHERE c.v > 1",
+        "SELECT t.i FROM t WHERE CAST(t.i AS BOOLEAN) IS FALSE",
+    ),
     "null-safe-joins": ("SELECT t.i FROM t JOIN u ON t.i IS NOT DISTINCT FROM u.i WHERE t.s = u.s",),
     "several-lists": (
         "SELECT t.i FROM t WHERE t.i IN (1, 2) AND t.i NOT IN (1, NULL)",
@@ -54,6 +60,9 @@ CORRECTED: dict[str, tuple[str, ...]] = {
     ),
 }
 UNMOVED = (
+    "SELECT t.i FROM t WHERE CAST(t.m AS DECIMAL(38, 2)) = 1.5",
+    "SELECT t.i FROM t WHERE CAST(t.i AS DOUBLE) > 1.5 AND CAST(t.s AS INT) = 1",
+    "SELECT CAST(t.m AS INT) AS v FROM t WHERE t.m > 1",
     "SELECT t.i, u.s FROM t LEFT JOIN u ON NULL",
     "SELECT t.i & 1 AS v FROM t WHERE t.i | 2 = 3",
     "SELECT -t.i AS v FROM t",

@@ -202,7 +202,6 @@ REJECTED = {
     "SELECT E'\\x41'": (1, 8, "escape"),
     "SELECT a <=> 1": (1, 10, "IS NOT DISTINCT FROM"),
     "SELECT k ~~ 'a%' FROM t": (1, 10, "LIKE"),
-    "SELECT id FROM t RIGHT SEMI JOIN u ON t.k = u.k": (1, 34, "RIGHT SEMI"),
     "SELECT id FROM t GROUP BY id WITH ROLLUP": (1, 27, "WITH ROLLUP"),
     "SELECT count(t.*) FROM t": (1, 14, "SELECT list"),
     "SELECT max(first_value(id) IGNORE NULLS) OVER () FROM t": (1, 42, "nested"),

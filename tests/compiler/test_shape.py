@@ -9,10 +9,10 @@ from functools import cache
 import pyarrow as pa
 import pytest
 
-from compiler.compile import Compiled
+from compiler.compile import Compiled, Options
 from compiler.errors import SqlError
 from graph.impact import classify
-from support.compiling import TestCompiler
+from support.compiling import TestCompiler, edit_between, script_between
 from support.databases import TABLES, random_database, same_table
 from support.forms import StoredDatabase
 from support.pairs import Pair, load_pairs
@@ -103,18 +103,19 @@ EDITS = {
 
 @cache
 def compiled(sql: str) -> Compiled:
-    return TestCompiler(TABLES).compile(sql)
+    return TestCompiler(TABLES).compile(sql, Options())
 
 
 @pytest.mark.parametrize("name", EDITS)
 def test_the_class_of_an_edit(name: str) -> None:
     before, now, reaches, columns = EDITS[name]
-    edit = classify(compiled(before).shape, compiled(now).shape)
+    edit = edit_between(compiled(before), compiled(now))
     assert (edit.reaches, edit.columns) == (reaches, columns)
+    assert (edit.proved, script_between(compiled(before), compiled(now)).reaches) == (reaches, reaches), "both say so"
 
 
 def test_an_unknown_last_state_reaches_everything() -> None:
-    edit = classify(None, compiled(JOIN).shape)
+    edit = classify(None, compiled(JOIN).shape, None)
     assert (edit.reaches, edit.columns) == ("row", {"order_id", "name"})
 
 
@@ -130,7 +131,7 @@ def unchanged_columns(before: Compiled, now: Compiled) -> list[str]:
     """What both versions show and a reader is told to be the same."""
     if before.shape.rows != now.shape.rows or before.shape.open_rows or now.shape.open_rows:
         return []
-    edit = classify(before.shape, now.shape)
+    edit = edit_between(before, now)
     kept = (name for name in before.shape.columns if name in now.shape.columns)
     return [name for name in kept if name not in edit.columns | before.shape.open | now.shape.open]
 
@@ -152,7 +153,11 @@ def check_unchanged(first: str, second: str, databases: list[StoredDatabase]) ->
 
 @pytest.mark.parametrize("name", EDITS)
 def test_unchanged_columns_of_edits_are_unchanged(name: str, databases: list[StoredDatabase]) -> None:
-    check_unchanged(*EDITS[name][:2], databases)
+    first, second, reaches, columns = EDITS[name]
+    compared = check_unchanged(first, second, databases)
+    shape = compiled(first).shape
+    stays = set(shape.columns) - columns - shape.open
+    assert compared == (0 if reaches == "row" or shape.open_rows else len(stays))
 
 
 @pytest.mark.parametrize("pair", load_pairs("unequal")[::2], ids=lambda pair: f"{pair.theme}-{pair.name}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from cache.keys import Content, action_key
 from cache.records import Product
 from compiler.edges import Edge
+from compiler.edit_script import EditScript
 from compiler.shape import Shape
 from graph.causes import Cause, Step, causes
 from graph.node import Node
@@ -51,6 +53,7 @@ class World:
         pairs = [known[entry].restricted(wanted) for entry, wanted in zip(inputs, reads, strict=True)]
         record = {
             "parts": node.parts,
+            "text": "",
             "inputs": [
                 [entry, one.rows, {c: list(f) for c, f in one.columns.items()}, None]
                 for entry, one in zip(inputs, pairs, strict=True)
@@ -77,7 +80,13 @@ class World:
             }
         )
 
-    def causes(self, *, missing: Collection[str] = (), forced: Collection[str] = ()) -> dict[str, list[Cause]]:
+    def causes(
+        self,
+        *,
+        missing: Collection[str] = (),
+        forced: Collection[str] = (),
+        renamed: Mapping[str, str] = MappingProxyType({}),
+    ) -> dict[str, list[Cause]]:
         def shape(last: Product) -> Shape:
             columns = {column: column for column in self.nodes[last.name].shape.columns}
             return Shape("rows", columns, frozenset(), open_rows=False, in_order=True)
@@ -88,6 +97,8 @@ class World:
             present=lambda artifact: artifact not in missing,
             shape=shape,
             describe=lambda node, _: self.edits.get(node.name, ()),
+            script=lambda *_: EditScript(known=True),  # which claims little, so that the digests decide
+            renamed=renamed,
         )
         plan: Plan = make_plan(self.nodes, self.contents, known, self.content, frozenset(forced))
         return causes(plan, self.nodes, known, forced)
@@ -150,13 +161,16 @@ def test_a_run_may_change_what_is_open() -> None:
     assert world.causes()["report"] == [Cause((Step("totals", ("total",)),), "edit", ("edited days",))]
 
 
-def test_inputs_are_known_by_position_where_the_rule_is_the_same() -> None:
+def test_an_input_that_was_called_otherwise() -> None:
     world = chain()
     record = world.products["report"].record
     record["inputs"][0][0] = "as totals was called before"
     record["inputs"][0][2]["total"][1] = "another"
     world.products["report"] = Product("report", "report", "other key", "print of report", "", record, 0.0, "build-1")
-    assert [cause.kind for cause in world.causes()["report"]] == ["earlier"]
+    renamed = {"as totals was called before": "totals"}
+    assert [cause.kind for cause in world.causes(renamed=renamed)["report"]] == ["earlier"]
+    edited = ("FROM: as totals was called before → totals",)
+    assert world.causes()["report"] == [Cause((), "edit", edited)], "another table is no change of the data"
 
 
 def test_rows() -> None:

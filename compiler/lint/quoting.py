@@ -1,0 +1,52 @@
+"""How SQL writes a name: in quotes where it is not plain, or where the word alone would be something else."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from sqlglot import exp
+from sqlglot.generators.duckdb import DuckDBGenerator
+
+from compiler.dialect import in_double_quotes, parse
+from compiler.errors import SqlError
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
+_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def in_sql(name: str) -> str:
+    """Return a name as SQL writes it: order_id, "Order Id", "select".
+
+    Words that PostgreSQL and its kin reserve are quoted also where this dialect does without.
+    """
+    plain = _PLAIN.match(name) and name not in DuckDBGenerator.RESERVED_KEYWORDS and is_name(name)
+    return name if plain else in_double_quotes(name)
+
+
+def as_prefix(written: str) -> str:
+    """Return a table's name as written, or in quotes where it cannot stand before a dot: not each alias can."""
+    return written if not _BARE.match(written) or is_name(written.lower()) else in_double_quotes(written.lower())
+
+
+_PLACES = (
+    "SELECT {0}.{0}, {0}, 1 + {0} AS {0} FROM t AS {0} ORDER BY {0}",
+    "SELECT sum({0}.{0}) AS s, sum({0}) OVER (PARTITION BY {0}.{0}, {0}) AS w FROM t GROUP BY {0}.{0}, {0} HAVING {0}",
+    "SELECT CASE {0} WHEN {0} THEN {0} ELSE {0} END AS c FROM t WHERE NOT {0} AND a BETWEEN {0} AND {0} OR {0} IN (1)",
+)
+"""Where names of columns and tables stand that a fix may write."""
+
+
+@lru_cache(maxsize=1 << 14)
+def is_name(word: str) -> bool:
+    """Whether a word without quotes is read as a name wherever a column, a table or an alias can stand."""
+    for place in _PLACES:
+        try:
+            query = parse(place.format(word))
+        except SqlError:
+            return False
+        names = {name for column in query.find_all(exp.Column) for name in (column.name, column.table) if name}
+        found = sum(1 for _ in query.find_all(exp.Identifier))
+        if not names <= {word, "t", "a"} or found != sum(1 for _ in parse(place.format("x_")).find_all(exp.Identifier)):
+            return False
+    return True

@@ -1,0 +1,37 @@
+"""What a SELECT is by itself, whatever the queries within it are: whether it is grouped, which items yield rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+ROWS_OF_A_SET = (exp.Explode, exp.Unnest, *exp.SET_RETURNING_FUNCTIONS)
+"""Calls that make several rows of one, or none."""
+
+
+def own_nodes(node: exp.Expr, *kinds: type[exp.Expr]) -> Iterator[exp.Expr]:
+    """Yield the nodes of some kinds that belong to the query itself, not to one within it."""
+    for found in node.walk(prune=lambda inner: isinstance(inner, exp.Query)):
+        if isinstance(found, kinds):
+            yield found
+
+
+def is_aggregated(select: exp.Select) -> bool:
+    """Whether a SELECT has a row for each group, or one for all of its input."""
+    others = (select.args.get(key) for key in ("having", "order", "qualify"))
+    parts = [*select.selects, *(part for part in others if isinstance(part, exp.Expr))]
+    calls = (call for part in parts for call in own_nodes(part, exp.AggFunc))
+    return select.args.get("group") is not None or not all(map(_has_over, calls))
+
+
+def yields_rows(item: exp.Expr) -> bool:
+    """Whether a select item decides how many rows there are."""
+    return next(own_nodes(item, *ROWS_OF_A_SET), None) is not None
+
+
+def _has_over(call: exp.Expr) -> bool:
+    node = call.parent
+    while isinstance(node, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup):
+        node = node.parent
+    return isinstance(node, exp.Window)
