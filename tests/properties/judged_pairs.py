@@ -125,16 +125,8 @@ LEGAL_PAIRS: dict[str, dict[str, str]] = {
     },
 }
 """By judge: pairs on which it answers something else, and why that is nobody's fault."""
-_NULLS = "a NULL in IN (SELECT …) is taken for no match"
 _LISTS = "several lists of floats in one query are compared bit by bit"
 PAIR_FAULTS: dict[str, str] = {
-    "unequal-exists_and_in-not_in_is_true_and_not_in-first": _NULLS,
-    "unequal-exists_and_in-in_is_false_and_not_in-first": _NULLS,
-    "unequal-exists_and_in-case_of_not_in_and_not_in-first": _NULLS,
-    "unequal-exists_and_in-not_in_or_null_and_not_in-first": _NULLS,
-    "unequal-exists_and_in-any_and_in_asked_for_null-second": _NULLS,
-    "unequal-exists_and_in-alias_in_one_of_two_equal_lists-second": _NULLS,
-    "unequal-exists_and_in-alias_in_one_of_two_lists_with_a_term_in_common-second": _NULLS,
     "unequal-comparisons-lists_of_floats_in_two_queries_and_in_one-second": _LISTS,
 }
 """Pairs that show a fault of the engine, and which; to be emptied as faults are mended."""

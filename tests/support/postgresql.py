@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 import psycopg
 
 _STARTS_WITHIN = 30.0
+_UNTIL_CLOSED = '"$@" & server=$!; read -r _; kill -INT "$server"; wait "$server"'
+"""Runs a server until this process closes its input, or is killed; SIGINT ends sessions and stops it at once."""
 _SETTINGS = ("listen_addresses=", "fsync=off", "synchronous_commit=off", "autovacuum=off", "jit=off")
 
 
@@ -42,16 +43,16 @@ def postgresql() -> Iterator[str]:
         made = (folder / "initdb", "-D", data, "-U", "judge", "--auth=trust", "--locale=C", "--encoding=UTF8", "-N")
         subprocess.run(made, user=user, cwd=root, check=True, stdout=subprocess.DEVNULL)
         settings = [word for setting in (*_SETTINGS, f"unix_socket_directories={root}") for word in ("-c", setting)]
+        command = ("sh", "-c", _UNTIL_CLOSED, "sh", folder / "postgres", "-D", data, *settings)
         with (root / "log").open("w") as log:
-            server = subprocess.Popen(
-                [folder / "postgres", "-D", data, *settings], user=user, cwd=root, stdout=log, stderr=log
-            )
+            server = subprocess.Popen(command, user=user, cwd=root, stdin=subprocess.PIPE, stdout=log, stderr=log)
+            assert server.stdin is not None
             try:
                 address = f"host={root} user=judge dbname=postgres"
                 _wait_for(address, server, root / "log")
                 yield address
             finally:
-                server.send_signal(signal.SIGINT)  # "fast": it ends sessions and stops
+                server.stdin.close()
                 server.wait(30)
     finally:
         shutil.rmtree(root)
