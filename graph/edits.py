@@ -82,9 +82,12 @@ def sentences(
     """
     changed = [part for part in PARTS if before.get(part) != after.get(part)]
     told = [f"FROM: {', '.join(f'{was} → {now}' for was, now in pairs)}"] if pairs else []
+    edits = tuple(describe()) if "query" in changed else ()
     for part in changed:
         if part == "query":
-            told += describe() or (PARTS[part],)
+            told += edits or (PARTS[part],)
+        elif part == "execution":
+            told += [] if edits else [_corrected(before[part], after[part])]
         elif part != "columns" or "query" not in changed:
             told.append(PARTS[part])
     return tuple(told) or ("the compiler's canonical form changed",)
@@ -101,9 +104,20 @@ def edit_between(
 
     script: where the query was edited. Parts that are the same too are those of a rule that reads other inputs.
     """
-    options = tuple(part for part in PARTS if part not in {"query", "columns"} and before.get(part) != after.get(part))
-    same_query = before.get("query") == after.get("query") and bool(options)
-    return classify(shape_before(), shape, None if same_query else script(), options)
+    last = shape_before()
+    changed = {part for part in PARTS if before.get(part) != after.get(part)} - {"columns"}
+    if last is not None and "query" in changed:
+        changed.discard("execution")  # by this version, of which the edited query calls for other corrections
+    options = tuple(part for part in PARTS if part in changed - {"query"})
+    same_query = "query" not in changed and bool(options)
+    return classify(last, shape, None if same_query else script(), options)
+
+
+def _corrected(before: object, after: object) -> str:
+    """Say what is computed otherwise since an upgrade, by the names in `compiler.corrections`."""
+    known = before[1:] if isinstance(before, list) else []
+    names = [name.replace("-", " ") for name in after[1:] if name not in known] if isinstance(after, list) else []
+    return f"{PARTS['execution']} ({', '.join(names)})" if names else PARTS["execution"]
 
 
 def rebound(before: Bound, after: Bound, renamed: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

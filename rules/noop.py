@@ -34,7 +34,7 @@ _CHECKED = "checked"
 _PACKAGES = (
     "rules", "rules/commands", "rules/contracts", "rules/engine", "rules/look", "rules/python", "rules/report",
     "rules/sources", "compiler", "compiler/explaining", "compiler/lint", "compiler/passes", "compiler/workarounds",
-    "cache", "graph",
+    "compiler/workarounds/subqueries", "cache", "graph",
 )  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 
