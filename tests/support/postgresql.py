@@ -43,7 +43,7 @@ def postgresql() -> Iterator[str]:
         made = (folder / "initdb", "-D", data, "-U", "judge", "--auth=trust", "--locale=C", "--encoding=UTF8", "-N")
         subprocess.run(made, user=user, cwd=root, check=True, stdout=subprocess.DEVNULL)
         settings = [word for setting in (*_SETTINGS, f"unix_socket_directories={root}") for word in ("-c", setting)]
-        command = ("sh", "-c", _UNTIL_CLOSED, "sh", folder / "postgres", "-D", data, *settings)
+        command = ["sh", "-c", _UNTIL_CLOSED, "sh", str(folder / "postgres"), "-D", str(data), *settings]
         with (root / "log").open("w") as log:
             server = subprocess.Popen(command, user=user, cwd=root, stdin=subprocess.PIPE, stdout=log, stderr=log)
             assert server.stdin is not None
