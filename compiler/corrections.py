@@ -15,6 +15,7 @@ from compiler.passes.facts import Facts
 from compiler.readset import input_columns
 from compiler.timestamps import had_session_zone, may_have_binned_to_null, may_have_wrapped_dates
 from compiler.workarounds.casts import may_have_lost_casts
+from compiler.workarounds.constants import may_have_kept_constants
 from compiler.workarounds.distinct_counts import may_have_counted_null
 from compiler.workarounds.extremes import float_extremes
 from compiler.workarounds.join_conditions import may_have_joined_null_safe, may_have_met_swapped
@@ -50,6 +51,7 @@ def takes_any_rows(tree: exp.Query, facts: Facts) -> bool:
 
 CORRECTIONS: Mapping[str, Correction] = {
     "bitwise-operators": may_have_been_simplified,
+    "constants-below-nulls": may_have_kept_constants,
     "constants-first": may_have_met_swapped,
     "copies": ignored_copies,
     "date-bin": may_have_binned_to_null,

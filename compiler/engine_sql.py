@@ -14,6 +14,7 @@ from compiler.passes.facts import Facts
 from compiler.schema import Schema
 from compiler.timestamps import stay_in_range
 from compiler.workarounds.casts import keep_lossy_casts
+from compiler.workarounds.constants import forget_constants
 from compiler.workarounds.distinct_counts import count_values_that_are_not_null
 from compiler.workarounds.extremes import order_float_extremes
 from compiler.workarounds.join_conditions import key_null_safe_joins, put_columns_first
@@ -38,10 +39,11 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     key_null_safe_joins,
     mirror_right_joins,
     hide_bitwise_operands,
-    keep_lists_apart,
-    keep_lossy_casts,
     order_float_extremes,
     equate_zeros,
+    keep_lists_apart,
+    keep_lossy_casts,
+    forget_constants,
     read_unions_in_order,
     count_values_that_are_not_null,
     set_apart_joined_names,  # puts a query around tables, which those before it look at

@@ -46,6 +46,11 @@ CORRECTED: dict[str, tuple[str, ...]] = {
         "SELECT t.i FROM t WHERE t.i NOT IN (1) OR t.i NOT IN (2)",
         "SELECT m.i FROM (SELECT t.i FROM t WHERE t.i IN (1, 2)) AS m WHERE m.i NOT IN (3, NULL)",
     ),
+    "constants-below-nulls": (
+        "SELECT t.i, u.s FROM t LEFT JOIN (SELECT u.i, u.s FROM u WHERE u.s = 'a') AS u ON t.i = u.i ORDER BY u.s",
+        "SELECT t.i, COUNT(*) OVER (PARTITION BY u.s) AS n FROM t LEFT JOIN u ON t.i = u.i AND u.s = 'a'",
+        "SELECT t.i, t.s, COUNT(*) AS n FROM t WHERE t.s = 'a' GROUP BY ROLLUP (t.s, t.i) ORDER BY t.s, t.i",
+    ),
     "distinct-counts-of-null": (
         "SELECT COUNT(*) AS n, COUNT(DISTINCT m.x) AS d FROM (SELECT NULL AS x FROM t) AS m",
         "SELECT COUNT(*) AS n, COUNT(DISTINCT u.i) AS d FROM t LEFT JOIN u ON t.i = u.i",
@@ -60,6 +65,8 @@ CORRECTED: dict[str, tuple[str, ...]] = {
     ),
 }
 UNMOVED = (
+    "SELECT t.i, u.s FROM t LEFT JOIN u ON t.i = u.i ORDER BY u.s",
+    "SELECT t.i, u.s FROM t LEFT JOIN (SELECT u.i, u.s FROM u WHERE u.s = 'a') AS u ON t.i = u.i",
     "SELECT t.i FROM t WHERE CAST(t.m AS DECIMAL(38, 2)) = 1.5",
     "SELECT t.i FROM t WHERE CAST(t.i AS DOUBLE) > 1.5 AND CAST(t.s AS INT) = 1",
     "SELECT CAST(t.m AS INT) AS v FROM t WHERE t.m > 1",
