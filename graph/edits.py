@@ -75,19 +75,21 @@ def sentences(
     after: Mapping[str, Any],
     pairs: Sequence[tuple[str, str]],
     describe: Callable[[], Sequence[str]],
+    *,
+    upgraded: bool,
 ) -> tuple[str, ...]:
     """Say what differs between the parts of two fingerprints; `describe` is asked about queries.
 
-    pairs: the inputs that the same query reads in place of others, see `rebound`.
+    pairs: the inputs that the same query reads in place of others, see `rebound`. upgraded: whether another version of
+    the compiler made the parts before. If not, it is the edit that calls for other corrections.
     """
     changed = [part for part in PARTS if before.get(part) != after.get(part)]
     told = [f"FROM: {', '.join(f'{was} → {now}' for was, now in pairs)}"] if pairs else []
-    edits = tuple(describe()) if "query" in changed else ()
     for part in changed:
         if part == "query":
-            told += edits or (PARTS[part],)
+            told += describe() or (PARTS[part],)
         elif part == "execution":
-            told += [] if edits else [_corrected(before[part], after[part])]
+            told += [_corrected(before[part], after[part])] if upgraded or "query" not in changed else []
         elif part != "columns" or "query" not in changed:
             told.append(PARTS[part])
     return tuple(told) or ("the compiler's canonical form changed",)
@@ -213,7 +215,7 @@ def _edit(
     pairs = rebound(old, now, renamed)
     if old.fingerprint in (now.fingerprint, now.formerly) and not pairs:
         return RuleEdit(name, "cosmetic", frozenset(), ()) if old.text != now.text else None
-    told = sentences(old.parts, now.parts, pairs, lambda: describe(name, renamed))
+    told = sentences(old.parts, now.parts, pairs, lambda: describe(name, renamed), upgraded=old.shape is None)
     assert now.shape is not None
     edit = edit_between(old.parts, now.parts, lambda: old.shape, now.shape, lambda: script(name, renamed))
     return RuleEdit(name, edit.reaches, edit.columns, told, edit=edit)

@@ -313,7 +313,8 @@ def _edit(node: Node, last: Product | None, known: Known) -> Edit | None:
 def edits_of(node: Node, last: Product, known: Known) -> tuple[str, ...]:
     """Say in sentences how a rule differs from the one of a product's last state."""
     pairs = rebound_since(node, last, known)
-    return sentences(last.record["parts"], node.parts, pairs, lambda: known.describe(node, last))
+    upgraded = known.shape(last) is None
+    return sentences(last.record["parts"], node.parts, pairs, lambda: known.describe(node, last), upgraded=upgraded)
 
 
 def _what_changed(node: Node, last: Product, known: Known) -> str:

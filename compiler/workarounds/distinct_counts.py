@@ -29,7 +29,12 @@ def count_values_that_are_not_null(query: exp.Query, facts: Facts) -> exp.Query:
         values = call.this.expressions
         if not isinstance(select, exp.Select) or select.args.get("group") is not None or len(values) != 1:
             continue
-        if id(select) in two_steps or isinstance(call.parent, exp.Filter | exp.Window) or _is_stored(values[0], select):
+        if (
+            isinstance(values[0], exp.Star)
+            or id(select) in two_steps
+            or isinstance(call.parent, exp.Filter | exp.Window)
+            or _is_stored(values[0], select)
+        ):
             continue
         filtered = exp.Filter(
             expression=exp.Where(this=exp.Not(this=exp.Is(this=values[0].copy(), expression=exp.Null())))

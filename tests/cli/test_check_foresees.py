@@ -41,7 +41,7 @@ REFUSED = {
     ),
     "an interval as an output": (
         "SELECT t.i, INTERVAL «'1 day' AS x FROM t",
-        "output column 'x' is an INTERVAL, which cannot be stored",
+        "output column 'x' holds an INTERVAL, which cannot be stored",
     ),
     "in a CTE": (
         "WITH q AS (\n  SELECT abs(t.i) AS a, «abs(t.s) AS b FROM t\n)\nSELECT abs(q.a) AS x, q.b FROM q",

@@ -381,13 +381,13 @@ def test_a_failed_product_is_exit_code_1_with_what_where_and_why(rules: Run, pro
     assert any(re.fullmatch(r"failed    totals  .*\S.*", line) for line in lines)
     assert any(re.fullmatch(r"skipped   report  .*its input totals failed", line) for line in lines)
     assert sum(line.startswith("error: ") for line in lines) == 1
-    assert any(line.startswith("  where:") and line.endswith("rules/totals.sql") for line in lines)
+    assert any(line.startswith("  where:") and line.endswith("rules/totals.sql:1:13") for line in lines)
     assert re.fullmatch(r"2 executed, 1 failed, 1 skipped in .* s\n", ran.stdout)
     ran = rules(*at, "build", "--keep-going", "--json")
     built = document(ran)
     assert (ran.returncode, built["status"]) == (1, "failed")
     failed = next(product for product in built["products"] if product["status"] == "failed")
-    assert failed["error"]["where"] == "rules/totals.sql"
+    assert failed["error"]["where"] == "rules/totals.sql:1:13"
 
 
 def test_rules_that_do_not_compile_are_told_together(rules: Run, project: SampleProject) -> None:
