@@ -19,7 +19,7 @@ from compiler.positions import located, position
 from compiler.prepare import as_written
 from compiler.resolve import fold
 from compiler.schema import Schema
-from compiler.tree import find_all, output_leaf
+from compiler.tree import branches, find_all, output_leaf
 from compiler.unnamed import MARK
 
 
@@ -84,25 +84,12 @@ def _may_repeat(query: exp.Query) -> bool:
     for holder in find_all(query, exp.Subquery, exp.CTE, exp.SetOperation):
         alias = holder.args.get("alias")
         names = [column.name for column in alias.columns] if isinstance(alias, exp.TableAlias) else []
-        for select in _leaves(holder.this) if isinstance(holder.this, exp.Query) else ():
+        for select in branches(holder.this) if isinstance(holder.this, exp.Query) else ():
             names += [item.alias_or_name for item in select.selects]
             if len(set(names)) < len(names) or any(item.is_star for item in select.selects):
                 return True
             names = []
     return False
-
-
-def _leaves(query: exp.Expr) -> Iterator[exp.Select]:
-    """Yield the SELECTs that a query is made of by set operations, from left to right."""
-    pending: list[exp.Expr] = [query]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, exp.Select):
-            yield node
-        elif isinstance(node, exp.SetOperation):
-            pending += [node.expression, node.this]
-        elif isinstance(node, exp.Subquery):
-            pending.append(node.this)
 
 
 def _repeated(names: Sequence[str | None]) -> frozenset[str]:
@@ -220,7 +207,7 @@ class _Renaming:
         holders += [item.this for item in self._names.items if isinstance(item, exp.Lateral)]
         bodies = [holder.this for holder in holders if isinstance(holder.this, exp.Query)]
         bodies += [operation.expression for operation in find_all(query, exp.SetOperation)]
-        selects = {id(select): select for body in bodies for select in _leaves(body)}
+        selects = {id(select): select for body in bodies for select in branches(body)}
         # All is worked out before anything changes: what a star means depends on the names within.
         outputs = {key: self._sight.select_outputs(select) for key, select in selects.items()}
         lists = [

@@ -5,6 +5,7 @@ They hand out lists, so what is found stays found when the tree changes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 from sqlglot import exp
@@ -84,6 +85,19 @@ def output_leaf(query: exp.Expr) -> exp.Select | None:
             return None
         node = node.this
     return node
+
+
+def branches(query: exp.Expr) -> Iterator[exp.Select]:
+    """Yield the SELECTs that a query is made of by set operations, from left to right; of another node, none."""
+    pending = [query]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, exp.Select):
+            yield node
+        elif isinstance(node, exp.SetOperation):
+            pending += [node.expression, node.this]
+        elif isinstance(node, exp.Subquery):
+            pending.append(node.this)
 
 
 def bare_copy(tree: E, *, positions: bool = False) -> E:

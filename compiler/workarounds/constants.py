@@ -14,7 +14,7 @@ from compiler.functions import ScalarFunction
 from compiler.lexical import from_items
 from compiler.passes.facts import Facts
 from compiler.passes.joins import conjuncts
-from compiler.tree import children, has
+from compiler.tree import branches, children, has
 
 _COMPARISONS = (exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ)
 
@@ -78,7 +78,7 @@ def _below(query: exp.Query, facts: Facts) -> list[exp.Select]:
 
     def enter(item: exp.Expr) -> None:
         body = ctes[id(item)].this if id(item) in ctes else item.this if isinstance(item, exp.Subquery) else None
-        for select in _leaves(body) if body is not None else ():
+        for select in branches(body) if body is not None else ():
             if id(select) not in found:
                 found[id(select)] = select
                 for inner in from_items(select)[0]:
@@ -98,18 +98,6 @@ def _below(query: exp.Query, facts: Facts) -> list[exp.Select]:
             elif join.side == "LEFT" and join.kind not in {"SEMI", "ANTI"}:
                 enter(join.this)
     return list(found.values())
-
-
-def _leaves(query: exp.Expr) -> Iterator[exp.Select]:
-    pending = [query]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, exp.Select):
-            yield node
-        elif isinstance(node, exp.SetOperation):
-            pending += [node.expression, node.this]
-        elif isinstance(node, exp.Subquery):
-            pending.append(node.this)
 
 
 def _compared(conditions: Iterable[exp.Expr], *, every: bool) -> Iterator[exp.Expr]:
