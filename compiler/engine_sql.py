@@ -60,9 +60,9 @@ def for_engine(query: exp.Query, schemas: Mapping[str, Schema]) -> tuple[exp.Que
     changed = False
     for work_around in WORKAROUNDS:
         before = query
-        hash(before)  # SQLGlot forgets it when the tree changes
+        known = hash(before)  # SQLGlot forgets it when the tree changes; a question to `facts` brings in a new one
         query = work_around(query, facts)
-        if query is not before or query._hash is None:  # noqa: SLF001 — there is no other sign of a change
+        if query is not before or query._hash != known:  # noqa: SLF001 — there is no other sign of a change
             changed = True
         facts.notice(query)
     return query, changed
