@@ -23,6 +23,7 @@ from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.multisets import count_copies
 from compiler.workarounds.set_operations import name_branches_alike
 from compiler.workarounds.simplified import hide_bitwise_operands, keep_lists_apart
+from compiler.workarounds.statistics import add_up_constants
 from compiler.workarounds.subqueries.unnesting import unnest_subqueries
 from compiler.workarounds.totals import keep_filters_above_totals
 from compiler.workarounds.unions import read_unions_in_order
@@ -39,8 +40,9 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     key_null_safe_joins,
     mirror_right_joins,
     hide_bitwise_operands,
+    equate_zeros,  # knows the types of MIN and MAX, not of what they become
     order_float_extremes,
-    equate_zeros,
+    add_up_constants,
     keep_lists_apart,
     keep_lossy_casts,
     forget_constants,
