@@ -22,6 +22,7 @@ from compiler.workarounds.join_conditions import may_have_joined_null_safe, may_
 from compiler.workarounds.join_names import may_have_confused_names
 from compiler.workarounds.multisets import ignored_copies
 from compiler.workarounds.simplified import may_have_been_simplified, may_have_merged_lists
+from compiler.workarounds.statistics import may_have_added_constants
 from compiler.workarounds.subqueries.misread import may_have_misread_subqueries
 from compiler.workarounds.totals import may_have_passed_totals
 from compiler.workarounds.unions import shows_union_order
@@ -65,6 +66,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "lossy-casts": may_have_lost_casts,
     "null-safe-joins": may_have_joined_null_safe,
     "several-lists": may_have_merged_lists,
+    "sums-of-constants": may_have_added_constants,
     "subqueries": may_have_misread_subqueries,
     "to-timestamp": had_session_zone,
     "try-cast": may_have_wrapped_dates,

@@ -17,12 +17,15 @@ from compiler.workarounds.casts import keep_lossy_casts
 from compiler.workarounds.constants import forget_constants
 from compiler.workarounds.distinct_counts import count_values_that_are_not_null
 from compiler.workarounds.extremes import order_float_extremes
+from compiler.workarounds.hidden_columns import set_apart_hidden_columns
 from compiler.workarounds.join_conditions import key_null_safe_joins, put_columns_first
 from compiler.workarounds.join_names import set_apart_joined_names
 from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.multisets import count_copies
+from compiler.workarounds.nullability import hide_truth_tests
 from compiler.workarounds.set_operations import name_branches_alike
 from compiler.workarounds.simplified import hide_bitwise_operands, keep_lists_apart
+from compiler.workarounds.statistics import add_up_constants
 from compiler.workarounds.subqueries.unnesting import unnest_subqueries
 from compiler.workarounds.totals import keep_filters_above_totals
 from compiler.workarounds.unions import read_unions_in_order
@@ -39,14 +42,17 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     key_null_safe_joins,
     mirror_right_joins,
     hide_bitwise_operands,
+    equate_zeros,  # knows the types of MIN and MAX, not of what they become
     order_float_extremes,
-    equate_zeros,
+    add_up_constants,
     keep_lists_apart,
     keep_lossy_casts,
     forget_constants,
     read_unions_in_order,
     count_values_that_are_not_null,
+    hide_truth_tests,
     set_apart_joined_names,  # puts a query around tables, which those before it look at
+    set_apart_hidden_columns,
     keep_filters_above_totals,  # puts limits, which show no order of rows, though others would think so
 )
 
@@ -60,9 +66,9 @@ def for_engine(query: exp.Query, schemas: Mapping[str, Schema]) -> tuple[exp.Que
     changed = False
     for work_around in WORKAROUNDS:
         before = query
-        hash(before)  # SQLGlot forgets it when the tree changes
+        known = hash(before)  # SQLGlot forgets it when the tree changes; a question to `facts` brings in a new one
         query = work_around(query, facts)
-        if query is not before or query._hash is None:  # noqa: SLF001 — there is no other sign of a change
+        if query is not before or query._hash != known:  # noqa: SLF001 — there is no other sign of a change
             changed = True
         facts.notice(query)
     return query, changed

@@ -72,7 +72,7 @@ def _has_sets(query: exp.Query, facts: Facts) -> bool:
 
 
 def _below(query: exp.Query, facts: Facts) -> list[exp.Select]:
-    """Return the SELECTs whose rows an outer join may complete with NULLs, or grouping sets bring together."""
+    """Return the SELECTs below an outer join, on either side, or below grouping sets."""
     ctes = {id(table): cte for table, cte in facts.names(query).tables}
     found: dict[int, exp.Select] = {}
 
@@ -92,11 +92,9 @@ def _below(query: exp.Query, facts: Facts) -> list[exp.Select]:
             for item in items:
                 enter(item)
         for join in select.args.get("joins") or []:
-            if join.side in {"RIGHT", "FULL"}:
+            if join.side and join.kind not in {"SEMI", "ANTI"}:  # a plan may fail for one on the other side, too
                 for item in items:
                     enter(item)
-            elif join.side == "LEFT" and join.kind not in {"SEMI", "ANTI"}:
-                enter(join.this)
     return list(found.values())
 
 
@@ -125,8 +123,6 @@ def _is_constant(node: exp.Expr) -> bool:
     while pending:
         one = pending.pop()
         if isinstance(one, exp.Column | exp.Query | exp.AggFunc | exp.Window | exp.Star | exp.UDTF):
-            return False
-        if isinstance(one, exp.Func) and not isinstance(one, exp.Cast | exp.Case | exp.If | ScalarFunction):
             return False
         pending += children(one)
     return True

@@ -13,8 +13,9 @@ from compiler.tree import nodes
 
 
 def equate_zeros(query: exp.Query, facts: Facts) -> exp.Query:
-    """`x IN (0.0, y)`, `CASE x WHEN y`, `PARTITION BY x` → the same of x + 0.0 and y + 0.0, in place, if x is a float.
+    """`x IN (0.0, y)`, `CASE x WHEN y` → the same of x + 0.0 and y + 0.0, in place, if x is a float.
 
+        PARTITION BY x        → PARTITION BY x - -0.0
         x = 0.0 OR x = 1.0 …  → x + 0.0 = 0.0 OR …, as the engine makes an IN of it
         NULLIF(x, y)          → CASE WHEN x = y THEN NULL ELSE x END
 
@@ -88,8 +89,13 @@ def _is_constant(value: exp.Expr) -> bool:
 
 
 def _normalise(value: exp.Expr, floats: Floats) -> None:
-    """Put `value + 0.0` in the place of a value, of the same type if it is a float."""
-    if isinstance(value.parent, exp.Window) and not floats.is_float(value):
+    """Put `value + 0.0` in the place of a value, of the same type if it is a float.
+
+    For a window it is `value - -0.0`, which is the same: where x + 0.0 = 0.0 holds, the engine reads x + (x + 0.0) in
+    x + 0.0, and then fails to find the order that a window over it needs.
+    """
+    windowed = isinstance(value.parent, exp.Window)
+    if windowed and not floats.is_float(value):
         return
     zero: exp.Expr = exp.Literal.number("0.0")
     kind = floats.of(value)
@@ -97,7 +103,10 @@ def _normalise(value: exp.Expr, floats: Floats) -> None:
         zero = exp.cast(zero, "REAL")
     stand_in = exp.Placeholder()
     value.replace(stand_in)
-    stand_in.replace(exp.Add(this=_operand(value), expression=zero))
+    if windowed:
+        stand_in.replace(exp.Sub(this=_operand(value), expression=exp.Neg(this=zero)))
+    else:
+        stand_in.replace(exp.Add(this=_operand(value), expression=zero))
 
 
 def _operand(value: exp.Expr) -> exp.Expr:

@@ -63,8 +63,17 @@ CORRECTED: dict[str, tuple[str, ...]] = {
         "SELECT COUNT(*) AS n FROM t HAVING CAST(NULL AS BIGINT) = 0",
         "SELECT m.n FROM (SELECT 1 AS c, t.i, COUNT(*) AS n FROM t GROUP BY ROLLUP (t.i)) AS m WHERE m.c > 1",
     ),
+    "sums-of-constants": (
+        "SELECT SUM(q.c) AS n FROM t JOIN (SELECT u.i, 1 AS c FROM u) AS q ON q.i = t.i",
+        "SELECT SUM(1) AS n FROM t JOIN u ON u.i = t.i",  # of one canonical form
+        "SELECT SUM(q.c * 2) AS n FROM t JOIN (SELECT u.i, COALESCE(1, u.i) AS c FROM u) AS q ON q.i = t.i",
+        "SELECT MAX(q.c) AS n FROM (SELECT 1 AS c FROM t UNION ALL SELECT 2 FROM u) AS q",
+    ),
 }
 UNMOVED = (
+    "SELECT SUM(q.c) AS n FROM t JOIN (SELECT u.i, u.i + 1 AS c FROM u) AS q ON q.i = t.i",
+    "SELECT t.s, SUM(q.c) AS n FROM t JOIN (SELECT u.i, 1 AS c FROM u) AS q ON q.i = t.i GROUP BY t.s",
+    "SELECT SUM(t.i) AS n, MIN(t.s) AS s FROM t",
     "SELECT t.i, u.s FROM t LEFT JOIN u ON t.i = u.i ORDER BY u.s",
     "SELECT t.i, u.s FROM t LEFT JOIN (SELECT u.i, u.s FROM u WHERE u.s = 'a') AS u ON t.i = u.i",
     "SELECT t.i FROM t WHERE CAST(t.m AS DECIMAL(38, 2)) = 1.5",

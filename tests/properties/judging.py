@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from compiler.errors import SqlError
-from properties.disagreements import KNOWN_FAULTS, LEGAL, RUNTIME, Legal
+from properties.disagreements import KNOWN_FAULTS, LEGAL, LEGAL_CLASSES, RUNTIME, Legal
 from properties.judged_pairs import LEGAL_PAIRS, PAIR_FAULTS, pair_databases, pair_queries
 from properties.outside_judges import Judge, JudgeError, rows_of
 from properties.portable_tables import TABLES, portable_database
@@ -76,9 +76,9 @@ def pair_judge(judge: Judge, folder: Path) -> SecondJudge:
 
 
 def faults_that_show(judge: SecondJudge) -> dict[str, bool]:
-    """Return, for each listed fault that this judge shows, whether its example still does."""
+    """Return, for each listed fault or class that this judge shows, whether its example still does."""
     shown = {}
-    for fault in KNOWN_FAULTS:
+    for fault in (*KNOWN_FAULTS, *LEGAL_CLASSES):
         if fault.judge == judge.judge.name:
             found = judge.judged(fault.example, [fault.database], ordered=fault.ordered)
             shown[fault.name] = found.outcome == (FAILED if fault.fails else DIFFERS)

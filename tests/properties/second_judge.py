@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from compiler.compile import Compiled
 from compiler.errors import SqlError
-from properties.disagreements import KNOWN_FAULTS, Fault
+from properties.disagreements import KNOWN_FAULTS, LEGAL_CLASSES, Fault
 from properties.outside_judges import Judge, JudgeError, PostgresqlJudge, Row, SqliteJudge, normal, rows_of
 from properties.portable_queries import PortableQuery, portable_query
 from properties.portable_tables import portable_database, without_signed_zeros
@@ -52,20 +52,20 @@ class Judged:
 
 @dataclass
 class Tally:
-    """What became of many queries: counts, kinds of refusals, classes of disagreements with their seeds."""
+    """What became of many queries: counts; kinds of refusals and classes of disagreements, with their seeds."""
 
     judge: str
     counts: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    kinds: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     seeds: dict[str, list[int]] = field(default_factory=dict)
     unexplained: list[str] = field(default_factory=list)
 
-    def add(self, query: PortableQuery, judged: Judged) -> None:
+    def add(self, seed: int, query: PortableQuery, judged: Judged) -> None:
         for prefix in ("", "correlated ") if query.correlated else ("",):
             self.counts[f"{prefix}queries"] += 1
             self.counts[f"{prefix}{judged.outcome}"] += 1
         if judged.kind:
-            self.kinds[judged.outcome, judged.kind] += 1
+            self.kinds.setdefault((judged.outcome, judged.kind), []).append(seed)
 
     def classify(self, seed: int, fault: Fault | None, example: str) -> None:
         """Count a disagreement or failure as one of a class, or as unexplained."""
@@ -81,8 +81,9 @@ class Tally:
     def merge(self, other: Tally) -> None:
         """Take in another tally."""
         self.counts += other.counts
-        self.kinds += other.kinds
         self.unexplained += other.unexplained
+        for kind, seeds in other.kinds.items():
+            self.kinds.setdefault(kind, []).extend(seeds)
         for name, seeds in other.seeds.items():
             self.seeds.setdefault(name, []).extend(seeds)
 
@@ -92,11 +93,14 @@ class Tally:
         for name, prefix in (("all", ""), ("with correlation", "correlated ")):
             cells = [self.counts[prefix + outcome] for outcome in ("queries", *OUTCOMES)]
             lines.append(f"  {name:22}{''.join(f'{cell:9}' for cell in cells)}")
-        lines += [f"  {count:7} {outcome}: {kind}" for (outcome, kind), count in self.kinds.most_common(40)]
-        lines += [
-            f"  {len(seeds):7} {name}: seeds {', '.join(map(str, seeds[:12]))}" for name, seeds in self.seeds.items()
-        ]
+        kinds = sorted(self.kinds.items(), key=lambda kind: -len(kind[1]))[:40]
+        lines += [_line(f"{outcome}: {kind}", seeds) for (outcome, kind), seeds in kinds]
+        lines += [_line(name, seeds) for name, seeds in self.seeds.items()]
         return "\n".join([*lines, *(f"  {text}" for text in self.unexplained[:40])])
+
+
+def _line(name: str, seeds: Sequence[int]) -> str:
+    return f"  {len(seeds):7} {name}: seeds {', '.join(map(str, seeds[:12]))}"
 
 
 class SecondJudge:
@@ -202,13 +206,13 @@ class SecondJudge:
         return "\n".join([*lines, ""])
 
     def fault(self, small: str, judged: Judged) -> Fault | None:
-        """Return the known fault that a shrunk query shows."""
+        """Return the known fault, or class of legal differences, that a shrunk query shows."""
         fails = judged.outcome == FAILED
         text = judged.kind if fails else small
         return next(
             (
                 one
-                for one in KNOWN_FAULTS
+                for one in (*KNOWN_FAULTS, *LEGAL_CLASSES)
                 if one.fails == fails and one.zeros <= judged.zeros and one.pattern.search(text)
             ),
             None,
@@ -220,13 +224,13 @@ class SecondJudge:
         for seed in seeds:
             query = self.query(seed)
             judged = self.judged(query.sql, self.numbers(seed), ordered=query.ordered)
-            tally.add(query, judged)
+            tally.add(seed, query, judged)
             if judged.outcome == DIFFERS:
                 small, found = self.reduce(seed)
                 tally.classify(seed, self.fault(small, found), f"{small}\n    {explained(found)}")
             elif judged.outcome == FAILED:
                 fault = self.fault("", judged)
-                first = fault is None and tally.kinds[FAILED, judged.kind] == 1
+                first = fault is None and len(tally.kinds[FAILED, judged.kind]) == 1
                 text = self.reduce(seed)[0] if first else query.sql
                 tally.classify(seed, fault, f"{text}\n    {explained(judged)}")
         return tally
