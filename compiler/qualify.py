@@ -72,6 +72,7 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     except OptimizeError as error:
         raise _explained(str(error), authored, schemas) from error
     assert isinstance(result, exp.Query)
+    _require_columns(result)
     spell_merged_columns(result, lambda source: _source_columns(source, schemas))
     _require_resolved(result, schemas)
     require_equal_widths(result)
@@ -101,6 +102,15 @@ def _require_left_out(query: exp.Query, schemas: InputSchemas) -> None:
             if name not in known:
                 hint = suggestion(name, known) or f"known columns: {', '.join(sorted(known))}"
                 raise located(left_out, f"unknown column '{name}'", hint=hint, code="unknown-column")
+
+
+def _require_columns(query: exp.Query) -> None:
+    """Refuse SELECT * EXCEPT (every column), of which `qualify` leaves the star."""
+    for select in find_all(query, exp.Select):
+        star = next((item for item in select.selects if item.is_star), None)
+        if star is not None:
+            message = "the query selects no column: EXCEPT leaves out all that * stands for"
+            raise located(star, message, hint="leave one of them in, or select something beside *", code="no-column")
 
 
 def _settle_positions(query: exp.Query) -> None:

@@ -26,7 +26,7 @@ def set_apart_joined_names(query: exp.Query, facts: Facts) -> exp.Query:
     if not _is_exposed(query, facts):
         return query
     owned = facts.of(query, columns_of_items)
-    recursive = _recursive_references(query, facts)
+    recursive = recursive_references(query, facts)
     taken = {column.name for columns in owned.values() for column in columns}
     number = 0
     for items in _joined_items(query, facts):
@@ -37,9 +37,8 @@ def set_apart_joined_names(query: exp.Query, facts: Facts) -> exp.Query:
                 continue
             if not isinstance(item, exp.Table | exp.Subquery) or item_name(item) is None:
                 continue
-            while any(f"{name}{MARK}{number}" in taken for name in clashing):
-                number += 1
-            _rename(item, columns, clashing, number)
+            number = unused_number(clashing, taken, number)
+            rename_columns(item, columns, clashing, number)
             number += 1
     return query
 
@@ -96,7 +95,7 @@ def _name(column: exp.Column) -> str:
     return column.parts[1].name
 
 
-def _recursive_references(query: exp.Query, facts: Facts) -> set[int]:
+def recursive_references(query: exp.Query, facts: Facts) -> set[int]:
     """The FROM items in a recursive CTE that stand for itself, which the engine wants bare."""
     found = set()
     for table, cte in facts.names(query).tables:
@@ -108,7 +107,14 @@ def _recursive_references(query: exp.Query, facts: Facts) -> set[int]:
     return found
 
 
-def _rename(item: exp.Expr, columns: list[exp.Column], clashing: set[str], number: int) -> None:
+def unused_number(names: set[str], taken: set[str], number: int) -> int:
+    """Return the first number from `number` on with which none of the names is taken."""
+    while any(_new(name, names, number) in taken for name in names):
+        number += 1
+    return number
+
+
+def rename_columns(item: exp.Expr, columns: list[exp.Column], clashing: set[str], number: int) -> None:
     """Give a FROM item other names for some of its columns, and those columns to all that reads them."""
     name = item_name(item)
     assert name is not None
