@@ -85,7 +85,7 @@ def _unstorable(error: SqlError, query: exp.Query) -> SqlError:
     kind = "an INTERVAL" if named and "interval" in named[2] else f"of type {named[2]}" if named else ""
     message = f"output column '{named[1]}' is {kind}, which cannot be stored" if named else error.message
     line, column = position(item) if item is not None else (None, None)
-    return SqlError(message, hint="cast it: CAST(… AS TEXT)", code=error.code, line=line, column=column)
+    return SqlError(message, hint=error.hint, code=error.code, line=line, column=column)
 
 
 def other_columns_error(query: exp.Query, columns: Sequence[str]) -> SqlError:

@@ -203,7 +203,10 @@ TELLERS: tuple[tuple[str, Teller], ...] = (
     (r"Argument (?P<column>\S+) to grouping function is not in grouping columns", _grouping),
     (r"For SELECT DISTINCT, ORDER BY expressions", _distinct_order),
     (
-        r"qualified field name (?P<table>\"[^\"]+\"|\w+)\.(?P<column>\"[^\"]+\"|\w+) and unqualified .* would be ambiguous",
+        (
+            r"qualified field name (?P<table>\"[^\"]+\"|\w+)\.(?P<column>\"[^\"]+\"|\w+) and unqualified "
+            r".* would be ambiguous"
+        ),
         _hidden_order,
     ),
     (

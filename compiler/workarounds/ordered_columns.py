@@ -46,7 +46,11 @@ def _renamed(query: exp.Query, facts: Facts, owned: Owned, clashes: list[tuple[e
     taken = {column.name for columns in owned.values() for column in columns}
     number = 0
     for item, names in clashes:
-        if id(item) in recursive or not isinstance(item, exp.Table | exp.Subquery | exp.Values) or item_name(item) is None:
+        if (
+            id(item) in recursive
+            or not isinstance(item, exp.Table | exp.Subquery | exp.Values)
+            or item_name(item) is None
+        ):
             continue
         number = unused_number(names, taken, number)
         rename_columns(item, owned[id(item)], names, number)
