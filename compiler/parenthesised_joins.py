@@ -10,6 +10,7 @@ from compiler.lexical import from_items, is_parenthesised, is_semi_join, is_semi
 from compiler.positions import located
 from compiler.resolve import fold
 from compiler.tree import find_all
+from compiler.unnamed import MARK
 
 
 def derive_parenthesised_joins(query: exp.Query) -> None:
@@ -52,8 +53,10 @@ def require_no_filter_read(query: exp.Query) -> None:
         select = column.find_ancestor(exp.Select)
         while select is not None:
             if any(is_semi_joined(item) and item_name(item) == name for item in from_items(select)[0]):
-                read = ".".join(part.name for part in column.parts)
-                message = f"'{read}' cannot be read here: '{name}' only filters, in a SEMI or ANTI JOIN"
+                # What goes through a derived table without an alias is called "table~column" there.
+                read = column.name if MARK in column.name else f"{name}.{column.name}"
+                table, _, of_it = read.replace(MARK, ".", 1).partition(".")
+                message = f"'{table}.{of_it}' cannot be read here: '{table}' only filters, in a SEMI or ANTI JOIN"
                 hint = "read it in the ON of that join, or write JOIN"
                 raise located(column, message, hint=hint, code="unknown-table")
             select = select.find_ancestor(exp.Select)
