@@ -35,6 +35,7 @@ from compiler.own import CALLS, OwnFunction, with_own_calls
 from compiler.passes.facts import Facts
 from compiler.qualify import InputSchemas, pruned, qualified
 from compiler.readset import read_sets
+from compiler.recursion import require_flat_recursion
 from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
 from compiler.schema import Schema, SchemaPlanner
 from compiler.set_types import require_like_types
@@ -297,7 +298,14 @@ class Compiler:
             raise volatile_error(bound)
         executed = pruned(qualified(bound, self.schemas))
         require_like_types(executed, Facts(self.schemas.known))
-        return executed, {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}, volatile
+        scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
+        require_flat_recursion(executed, resolve_names, lambda part: self._schema_of_part(scans, part))
+        return executed, scans, volatile
+
+    def _schema_of_part(self, scans: Mapping[str, tuple[str, ...]], part: exp.Query) -> Schema:
+        """Return the schema of a part of an executed form, which is consumed. Raises `SqlError`."""
+        part, _ = for_engine(part, self.schemas.known)
+        return self._schema(scans, part, render(part))
 
     def _parts(self, encoded: bytes, names: list[str], options: Options, facts: Traits) -> dict[str, object]:
         sensitive = facts.float_sensitive or facts.order_dependent

@@ -17,17 +17,17 @@ from compiler.workarounds.casts import keep_lossy_casts
 from compiler.workarounds.constants import forget_constants
 from compiler.workarounds.distinct_counts import count_values_that_are_not_null
 from compiler.workarounds.extremes import order_float_extremes
-from compiler.workarounds.hidden_columns import set_apart_hidden_columns
 from compiler.workarounds.join_conditions import key_null_safe_joins, put_columns_first
 from compiler.workarounds.join_names import set_apart_joined_names
 from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.multisets import count_copies
-from compiler.workarounds.nullability import hide_truth_tests
+from compiler.workarounds.ordered_columns import set_apart_ordered_columns
 from compiler.workarounds.set_operations import name_branches_alike
 from compiler.workarounds.simplified import hide_bitwise_operands, keep_lists_apart
 from compiler.workarounds.statistics import add_up_constants
 from compiler.workarounds.subqueries.unnesting import unnest_subqueries
 from compiler.workarounds.totals import keep_filters_above_totals
+from compiler.workarounds.truth_tests import compare_with_truth
 from compiler.workarounds.unions import read_unions_in_order
 from compiler.workarounds.zeros import equate_zeros
 
@@ -36,6 +36,7 @@ Workaround = Callable[[exp.Query, Facts], exp.Query]
 WORKAROUNDS: tuple[Workaround, ...] = (
     unnest_subqueries,
     stay_in_range,
+    compare_with_truth,
     count_copies,
     name_branches_alike,
     put_columns_first,
@@ -50,9 +51,8 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     forget_constants,
     read_unions_in_order,
     count_values_that_are_not_null,
-    hide_truth_tests,
     set_apart_joined_names,  # puts a query around tables, which those before it look at
-    set_apart_hidden_columns,
+    set_apart_ordered_columns,
     keep_filters_above_totals,  # puts limits, which show no order of rows, though others would think so
 )
 

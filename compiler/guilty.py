@@ -71,7 +71,7 @@ def _alone(node: exp.Expr) -> exp.Query | None:
     if tables:
         alone.set("from_", exp.From(this=tables[0].copy()))
         alone.set("joins", [exp.Join(this=table.copy(), kind="CROSS") for table in tables[1:]])
-    ctes = _ctes(select)
+    ctes = ctes_in_sight(select)
     if ctes:
         recursive = any(cte.parent is not None and cte.parent.args.get("recursive") for cte in ctes)
         alone.set("with_", exp.With(expressions=[cte.copy() for cte in ctes], recursive=recursive))
@@ -93,7 +93,7 @@ def _reads(select: exp.Select, inner: exp.Select) -> bool:
     return around is not None and around.arg_key in {"from_", "joins", "laterals", "with_"}
 
 
-def _ctes(select: exp.Select) -> list[exp.CTE]:
+def ctes_in_sight(select: exp.Select) -> list[exp.CTE]:
     """Return the CTEs that a query sees, without those that it stands in."""
     found: list[exp.CTE] = []
     inside: exp.Expr | None = select

@@ -67,9 +67,32 @@ def item_name(item: exp.Expr) -> str | None:
 
 
 def is_semi_joined(item: exp.Expr) -> bool:
-    """Whether a FROM item is the right side of a semi- or anti-join, whose columns the query does not have."""
-    join = item.parent
-    return isinstance(join, exp.Join) and join.kind in {"SEMI", "ANTI"}
+    """Whether a FROM item is on the right side of a semi- or anti-join, whose columns the query does not have.
+
+    t SEMI JOIN (u JOIN v ON …) ON …: both u and v are.
+    """
+    node: exp.Expr = item
+    while (around := node.parent) is not None:
+        if isinstance(around, exp.Join):
+            if is_semi_join(around):
+                return True
+            around = around.parent  # what stands to the left of the join
+        if around is None or not (isinstance(around, exp.Join) or is_parenthesised(around) or around.args.get("joins")):
+            return False
+        if isinstance(around, exp.Query) and not is_parenthesised(around):
+            return False
+        node = around
+    return False
+
+
+def is_semi_join(join: exp.Join) -> bool:
+    """Whether a join only filters the rows of its left side."""
+    return join.kind in {"SEMI", "ANTI"}
+
+
+def is_parenthesised(item: exp.Expr) -> bool:
+    """Whether a FROM item is one in parentheses, or several that are joined in them."""
+    return isinstance(item, exp.Paren) or (isinstance(item, exp.Subquery) and not isinstance(item.this, exp.Query))
 
 
 def _visit(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) -> None:
@@ -88,14 +111,27 @@ def _visit(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) 
         for item in items:
             _item(item, inner, scopes, ctes, names)
         for join in joins:
-            own = item_name(join.this)
-            seen = {**visible, own: join.this} if own is not None and is_semi_joined(join.this) else visible
+            seen = visible
+            if len(visible) < len(everything):
+                seen = {name: item for name, item in everything.items() if name in visible or _is_within(join, item)}
             before = len(names.references)
             _visit_arguments(join, {"this", "using"}, (seen, *scopes), ctes, names)
             _require_own_segment(join, items, names.references[before:])
         names.items += items
         scopes, done = inner, _SOURCES
     _visit_arguments(node, done, scopes, ctes, names)
+
+
+def _is_within(join: exp.Join, item: exp.Expr) -> bool:
+    """Whether a FROM item stands on the right side of a join, or beside it in its parentheses."""
+    left = join.parent
+    beside = left.parent if left is not None and not isinstance(left, exp.Select) else None
+    node: exp.Expr | None = item
+    while node is not None and not isinstance(node, exp.Select):
+        if node is join.this or (node is beside and is_parenthesised(node)):
+            return True
+        node = node.parent
+    return False
 
 
 def _visit_arguments(
@@ -114,7 +150,7 @@ def from_items(select: exp.Select) -> tuple[list[exp.Expr], list[exp.Join]]:
     joins: list[exp.Join] = []
 
     def collect(item: exp.Expr) -> None:
-        if isinstance(item, exp.Paren) or (isinstance(item, exp.Subquery) and not isinstance(item.this, exp.Query)):
+        if is_parenthesised(item):
             collect(item.this)
         else:
             items.append(item)

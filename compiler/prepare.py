@@ -6,12 +6,16 @@ Each rewrite keeps the query's meaning and removes one thing that SQLGlot would 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from sqlglot import exp
 
 from compiler.lexical import Names, is_semi_joined, item_name, resolve_names
+from compiler.outer_columns import outer_columns
+from compiler.parenthesised_joins import derive_parenthesised_joins
 from compiler.positions import located
 from compiler.resolve import fold
+from compiler.schema import Schema
 from compiler.tree import find_all, has, is_bare_subquery
 from compiler.unnamed import MARK, name_derived_tables
 
@@ -21,17 +25,18 @@ _FURTHER_GROUPS = ("grouping_sets", "rollup", "cube", "all")
 """What can stand in GROUP BY besides expressions."""
 
 
-def prepare(query: exp.Query, columns: set[str]) -> exp.Query:
-    """Return the rewritten `query`, which is consumed; `columns` are the names of all columns of its inputs.
+def prepare(query: exp.Query, schemas: Mapping[str, Schema]) -> exp.Query:
+    """Return the rewritten `query`, which is consumed; `schemas` are those of its inputs.
 
     Raises `SqlError` where one alias stands for two tables.
     """
     query = without_parentheses(query)
     _drop_empty_groups(query)
+    derive_parenthesised_joins(query)
     name_derived_tables(query)
     _wrap_renamed_tables(query)
     _wrap_renamed_orders(query)
-    _set_apart_names(query, columns)
+    _set_apart_names(query, schemas)
     _open_static_terms(query)
     return query
 
@@ -196,16 +201,21 @@ def _open_static_term(body: exp.SetOperation) -> None:
         body.set("this", inner)
 
 
-def _set_apart_names(query: exp.Query, columns: set[str]) -> None:
+def _set_apart_names(query: exp.Query, schemas: Mapping[str, Schema]) -> None:
     """Rename the CTEs and aliases that SQLGlot's scopes would mix up with others, and all that refers to them."""
     names = resolve_names(query)
+    columns = {column for schema in schemas.values() for column in schema.names}
     ctes = find_all(query, exp.CTE)
     ordering = _ordering_names(query)
     renamed = _apart_ctes(ctes, ordering)
     renamed |= _apart_items(query, names, columns, ordering)
+    outer = list(outer_columns(names, schemas))
+    renamed = {**{id(item): new for one in outer for item, new in one.shadows(names)}, **renamed}
     for reference in names.references:
         if id(reference.item) in renamed:
             _rename(reference.column.parts[0], renamed[id(reference.item)])
+    for one in outer:
+        one.qualify(renamed.get(id(one.holder)))
     for item in names.items:
         if id(item) in renamed:
             _rename_item(item, renamed[id(item)])

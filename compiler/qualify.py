@@ -23,6 +23,7 @@ from compiler.lexical import from_items, item_name, resolve_names
 from compiler.merged import note_merging_joins, spell_merged_columns
 from compiler.name_meaning import Sight
 from compiler.outputs import put_positions_back, require_equal_widths, set_positions_aside
+from compiler.parenthesised_joins import require_no_filter_read
 from compiler.positions import located
 from compiler.prepare import as_written, drop_recursive_columns, prepare
 from compiler.repeated_names import set_repeated_names_apart
@@ -62,7 +63,8 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     """
     _require_output_names(query)
     authored = bare_copy(query, positions=True)
-    query = prepare(query, {column for schema in _schemas_of(query, schemas) for column in schema.names})
+    query = prepare(query, {name: schemas.known[name] for name in _inputs_of(query)})
+    require_no_filter_read(query)
     _require_left_out(query, schemas)
     set_repeated_names_apart(query, schemas.known)
     note_merging_joins(query)
@@ -72,6 +74,7 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     except OptimizeError as error:
         raise _explained(str(error), authored, schemas) from error
     assert isinstance(result, exp.Query)
+    _require_columns(result)
     spell_merged_columns(result, lambda source: _source_columns(source, schemas))
     _require_resolved(result, schemas)
     require_equal_widths(result)
@@ -103,6 +106,18 @@ def _require_left_out(query: exp.Query, schemas: InputSchemas) -> None:
                 raise located(left_out, f"unknown column '{name}'", hint=hint, code="unknown-column")
 
 
+def _require_columns(query: exp.Query) -> None:
+    """Refuse SELECT * EXCEPT (every column), of which `qualify` leaves the star."""
+    for select in find_all(query, exp.Select):
+        star = next((item for item in select.selects if item.is_star), None)
+        if star is not None and isinstance(select.parent, exp.Exists):
+            blank_exists(select.parent)
+            star = next((item for item in select.selects if item.is_star), None)
+        if star is not None:
+            message = "the query selects no column: EXCEPT leaves out all that * stands for"
+            raise located(star, message, hint="leave one of them in, or select something beside *", code="no-column")
+
+
 def _settle_positions(query: exp.Query) -> None:
     """SELECT 5 AS a … GROUP BY 1 → SELECT 5 AS a … GROUP BY '', in place.
 
@@ -124,9 +139,8 @@ def _settle_positions(query: exp.Query) -> None:
         group.set("expressions", kept)
 
 
-def _schemas_of(query: exp.Query, schemas: InputSchemas) -> list[Schema]:
-    names = {table.name for table in find_all(query, exp.Table) if table.db == INPUT_DB}
-    return [schemas.known[name] for name in names]
+def _inputs_of(query: exp.Query) -> set[str]:
+    return {table.name for table in find_all(query, exp.Table) if table.db == INPUT_DB}
 
 
 def pruned(query: exp.Query) -> exp.Query:
@@ -303,6 +317,14 @@ def _explained(message: str, authored: exp.Query, schemas: InputSchemas) -> SqlE
         names = Counter(column for schema in schemas.known.values() for column in schema.names)
         hint = suggestion(name, _columns_near(at, authored, schemas) or names)
         return located(at, f"unknown column '{name}'", hint=hint, code="unknown-column")
+    table = re.match(r"Unknown table: (\S*)", message)
+    if table:
+        name = as_written(table[1].strip("'\""))
+        column = next((one for one in authored.find_all(exp.Column) if one.table == name), None)
+        star = column is not None and column.is_star
+        hint = "list the columns in place of *" if star else "put the table's alias before each column"
+        message = f"unknown table or alias '{name}'" if name else "a column's table cannot be told"
+        return located(column or authored, message, hint=hint, code="unknown-table")
     joined = re.match(r"Cannot automatically join: (\S+)", message)
     if joined:
         using = (one for join in authored.find_all(exp.Join) for one in join.args.get("using") or ())

@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from compiler.lexical import Names, resolve_names
 from compiler.positions import located
+from compiler.prepare import as_written
 from compiler.resolve import INPUT_DB
 
 
@@ -25,7 +26,8 @@ def read_sets(query: exp.Query) -> dict[str, frozenset[str]]:
     """
     names = resolve_names(query)
     for column in (*names.free, *_not_outputs(names), *_not_made(names)):
-        raise located(column, f"cannot tell where column '{column.sql()}' comes from", code="untraced-column")
+        name = ".".join(as_written(part.name) for part in column.parts)
+        raise located(column, f"cannot tell where column '{name}' comes from", code="untraced-column")
     reads: dict[str, set[str]] = {item.name: set() for item in names.items if _is_input(item)}
     for _, (table, read) in input_columns(names):
         reads[table].add(read)

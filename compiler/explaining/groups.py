@@ -104,6 +104,18 @@ def _distinct_order(_: re.Match[str], said: Said) -> Told:
     )
 
 
+def _hidden_order(match: re.Match[str], said: Said) -> Told:
+    table, name = match["table"].strip('"'), match["column"].strip('"')
+    nodes = tuple(
+        column
+        for order in said.query.find_all(exp.Order)
+        for column in order.find_all(exp.Column)
+        if (column.table, column.name) == (table, name)
+    )
+    message = f"ORDER BY reads the column '{table}.{name}', and an output is called '{name}', too"
+    return Told(message, "give the output another name, or select the column, too", nodes[:1])
+
+
 def _misused(match: re.Match[str], said: Said) -> Told:
     name = match["name"]
     known = functions.lookup(name)
@@ -190,6 +202,13 @@ TELLERS: tuple[tuple[str, Teller], ...] = (
     (r"HAVING clause references: (?P<what>.*) must appear in the GROUP BY", _having),
     (r"Argument (?P<column>\S+) to grouping function is not in grouping columns", _grouping),
     (r"For SELECT DISTINCT, ORDER BY expressions", _distinct_order),
+    (
+        (
+            r"qualified field name (?P<table>\"[^\"]+\"|\w+)\.(?P<column>\"[^\"]+\"|\w+) and unqualified "
+            r".* would be ambiguous"
+        ),
+        _hidden_order,
+    ),
     (
         r"SELECT DISTINCT ON expressions must match initial ORDER BY",
         plain("DISTINCT ON must be ordered by its own expressions first", "begin ORDER BY with them", exp.Distinct),

@@ -37,8 +37,7 @@ def set_apart_joined_names(query: exp.Query, facts: Facts) -> exp.Query:
                 continue
             if not isinstance(item, exp.Table | exp.Subquery) or item_name(item) is None:
                 continue
-            while any(f"{name}{MARK}{number}" in taken for name in clashing):
-                number += 1
+            number = unused_number(clashing, taken, number)
             rename_columns(item, columns, clashing, number)
             number += 1
     return query
@@ -106,6 +105,13 @@ def recursive_references(query: exp.Query, facts: Facts) -> set[int]:
         if node is cte:
             found.add(id(table))
     return found
+
+
+def unused_number(names: set[str], taken: set[str], number: int) -> int:
+    """Return the first number from `number` on with which none of the names is taken."""
+    while any(_new(name, names, number) in taken for name in names):
+        number += 1
+    return number
 
 
 def rename_columns(item: exp.Expr, columns: list[exp.Column], clashing: set[str], number: int) -> None:
