@@ -1,7 +1,8 @@
 """Faults of the engine where a column is constant below an outer join or grouping sets, which put NULLs beside it.
 
 DataFusion 55 goes on taking such a column for constant above them. It drops it from the keys of a sort, so that ORDER
-BY and LIMIT forget it, and takes rows for sorted that are not: window functions then see wrong partitions.
+BY and LIMIT forget it, and takes rows for sorted that are not: window functions then see wrong partitions, and GROUP
+BY and DISTINCT yield a group twice.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def forget_constants(query: exp.Query, facts: Facts) -> exp.Query:
     → z LEFT JOIN (SELECT t.v FROM t WHERE GREATEST(t.v) = 10) AS q … ORDER BY q.v
 
     Likewise in ON. A constant output becomes CASE WHEN random() >= 0 THEN 10 END, which is the same to all but the
-    engine's planner. Only where an order, or the partitions of a window, are asked for.
+    engine's planner. Only where an order, groups or the partitions of a window are asked for.
     """
     if not _is_exposed(query, facts):
         return query
@@ -59,12 +60,14 @@ def may_have_kept_constants(tree: exp.Query, facts: Facts) -> bool:
 
 
 def _is_exposed(query: exp.Query, facts: Facts) -> bool:
+    """Whether rows are put in order, or in groups, above an outer join or grouping sets."""
     outer = any(join.side in {"LEFT", "RIGHT", "FULL"} for join in facts.nodes(query, exp.Join))
     if not outer and not _has_sets(query, facts):
         return False
-    return facts.has(query, exp.Order) or any(
-        window.args.get("partition_by") for window in facts.nodes(query, exp.Window)
-    )
+    if facts.has(query, exp.Order, exp.Distinct, exp.SetOperation):
+        return True
+    groups = len(facts.nodes(query, exp.Group))
+    return groups > (not outer) or any(window.args.get("partition_by") for window in facts.nodes(query, exp.Window))
 
 
 def _has_sets(query: exp.Query, facts: Facts) -> bool:

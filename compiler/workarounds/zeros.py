@@ -16,6 +16,7 @@ def equate_zeros(query: exp.Query, facts: Facts) -> exp.Query:
     """`x IN (0.0, y)`, `CASE x WHEN y` → the same of x + 0.0 and y + 0.0, in place, if x is a float.
 
         PARTITION BY x        → PARTITION BY x - -0.0
+        COUNT(DISTINCT x)     → COUNT(DISTINCT x + 0.0), as the engine may count without a GROUP BY; likewise AVG
         x = 0.0 OR x = 1.0 …  → x + 0.0 = 0.0 OR …, as the engine makes an IN of it
         NULLIF(x, y)          → CASE WHEN x = y THEN NULL ELSE x END
 
@@ -37,7 +38,7 @@ def equate_zeros(query: exp.Query, facts: Facts) -> exp.Query:
 
 def zero_comparisons(query: exp.Query, facts: Facts) -> list[exp.Expr]:
     """Return the nodes in which the engine may meet 0.0 and -0.0 and tells them apart, those within others last."""
-    found = facts.nodes(query, exp.In, exp.EQ, exp.NEQ, exp.Case, exp.Window, ScalarFunction)
+    found = facts.nodes(query, exp.In, exp.EQ, exp.NEQ, exp.Case, exp.Window, exp.Distinct, ScalarFunction)
     candidates = [node for node in found if any(True for _ in _compared(node))]
     if not candidates:
         return []
@@ -47,7 +48,7 @@ def zero_comparisons(query: exp.Query, facts: Facts) -> list[exp.Expr]:
 
 def _concerns(node: exp.Expr, floats: Floats) -> bool:
     values = list(_compared(node))
-    if isinstance(node, exp.Window):
+    if isinstance(node, exp.Window | exp.Distinct):
         return any(floats.is_float(value) for value in values)
     # Neither a decimal nor a literal without a sign is ever -0.0.
     signed = any(floats.is_float(value) and not isinstance(value, exp.Literal) for value in values)
@@ -72,6 +73,9 @@ def _compared(node: exp.Expr) -> Iterator[exp.Expr]:
             yield from (branch.this for branch in node.args["ifs"])
     elif isinstance(node, exp.Window):
         yield from node.args.get("partition_by") or []
+    elif isinstance(node, exp.Distinct):
+        if isinstance(node.parent, exp.Count | exp.Avg):
+            yield from node.expressions
     elif function_name(node) == "nullif" and len(node.expressions) == 2:  # noqa: PLR2004
         yield from node.expressions
 
@@ -95,7 +99,7 @@ def _normalise(value: exp.Expr, floats: Floats) -> None:
     x + 0.0, and then fails to find the order that a window over it needs.
     """
     windowed = isinstance(value.parent, exp.Window)
-    if windowed and not floats.is_float(value):
+    if isinstance(value.parent, exp.Window | exp.Distinct) and not floats.is_float(value):
         return
     zero: exp.Expr = exp.Literal.number("0.0")
     kind = floats.of(value)

@@ -50,6 +50,12 @@ CORRECTED: dict[str, tuple[str, ...]] = {
         "SELECT t.i, u.s FROM t LEFT JOIN (SELECT u.i, u.s FROM u WHERE u.s = 'a') AS u ON t.i = u.i ORDER BY u.s",
         "SELECT t.i, COUNT(*) OVER (PARTITION BY u.s) AS n FROM t LEFT JOIN u ON t.i = u.i AND u.s = 'a'",
         "SELECT t.i, t.s, COUNT(*) AS n FROM t WHERE t.s = 'a' GROUP BY ROLLUP (t.s, t.i) ORDER BY t.s, t.i",
+        "SELECT u.s, COUNT(*) AS n FROM t LEFT JOIN u ON t.s = u.s AND t.s = 'a' GROUP BY u.s",
+        "SELECT DISTINCT u.s FROM t FULL JOIN (SELECT u.i, 'a' AS s FROM u) AS u ON t.i = u.i",
+    ),
+    "float-zeros": (
+        "SELECT COUNT(*) AS n, COUNT(DISTINCT t.x) AS d FROM t",
+        "SELECT t.s, AVG(DISTINCT t.x) AS m FROM t GROUP BY t.s",
     ),
     "distinct-counts-of-null": (
         "SELECT COUNT(*) AS n, COUNT(DISTINCT m.x) AS d FROM (SELECT NULL AS x FROM t) AS m",
