@@ -15,7 +15,7 @@ from support.compiling import TestCompiler
 from support.forms import StoredDatabase
 
 DATABASES = 8
-SUITE_QUERIES = 60
+SUITE_QUERIES = 40
 
 
 class Judge:

@@ -10,6 +10,8 @@ import pytest
 from rules.engine.session import make_session
 from rules.engine.types import stored_schema
 from rules.profiles import PROFILES
+from support.compiling import TestCompiler
+from support.forms import StoredDatabase
 from support.projects import SampleProject
 from support.refusals import assert_refused_alike
 from support.semantics import DOCUMENT, SemanticsCase, semantics_cases, with_tables
@@ -19,6 +21,12 @@ CASES = {f"{case.file}: {case.name}": case for case in semantics_cases()}
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_rule_means_what_the_document_says(tmp_path: Path, case: SemanticsCase) -> None:
+    if case.facts["list"] == "relative" and "rows" in case.facts:  # as a build runs it, without building
+        tables = case.arrow_tables()
+        database = StoredDatabase(tables, tmp_path / "database")
+        compiled = TestCompiler({name: table.schema for name, table in tables.items()}).compile(case.sql)
+        assert case.rows_of(database.executed(compiled)) == case.rows("rows")
+        return
     project = SampleProject(tmp_path, sources=case.tables)
     for name, table in case.arrow_tables().items():
         target = project.root / "data" / f"{name}.parquet"
