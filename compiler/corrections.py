@@ -60,10 +60,11 @@ def may_compare_floats(tree: exp.Query, facts: Facts) -> bool:
     return any(floats.may_be(item) for one in operations for branch in branches(one) for item in branch.selects)
 
 
-def lists_totals(tree: exp.Query, facts: Facts) -> bool:
-    """Whether IN, ANY or ALL compares with an aggregate without GROUP BY."""
+def may_have_passed_listed_totals(tree: exp.Query, facts: Facts) -> bool:
+    """Whether a filter may have passed an aggregate without GROUP BY with which IN, ANY or ALL compares."""
     lists = [node.find(exp.Query) for node in facts.nodes(tree, exp.In, exp.Any, exp.All)]
-    return any(is_total(branch) for query in lists if query is not None for branch in branches(query))
+    listed = any(is_total(branch) for query in lists if query is not None for branch in branches(query))
+    return listed and may_have_passed_totals(tree, facts)
 
 
 def _keys(node: exp.Expr) -> Iterator[exp.Expr]:
@@ -91,9 +92,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "copies-of-zeros": lambda tree, facts: ignored_copies(tree, facts) and may_compare_floats(tree, facts),
     "date-bin": may_have_binned_to_null,
     "distinct-counts-of-null": may_have_counted_null,
-    "filters-above-listed-totals": lambda tree, facts: (
-        lists_totals(tree, facts) and may_have_passed_totals(tree, facts)
-    ),
+    "filters-above-listed-totals": may_have_passed_listed_totals,
     "filters-above-totals": may_have_passed_totals,
     "float-extremes": lambda tree, facts: bool(float_extremes(tree, facts)),
     "float-statistics": reads_floats,

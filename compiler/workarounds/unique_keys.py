@@ -1,8 +1,8 @@
 """A fault of the engine in what it knows to be unique: it goes on believing so above joins that repeat the rows.
 
-DataFusion 55 knows that the keys of GROUP BY and DISTINCT determine the rest of a row. A join may repeat such a row, which
-an aggregate above the join forgets: it takes its own rows to be determined by the keys from below. GROUP BY and DISTINCT
-above it then leave out the other keys.
+DataFusion 55 knows that the keys of GROUP BY and DISTINCT determine the rest of a row. A join may repeat such a row. An
+aggregate above the join forgets that, and takes its own rows to be determined by the keys from below: GROUP BY and
+DISTINCT above it then leave out its other keys.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def may_have_left_out_keys(tree: exp.Query, facts: Facts) -> bool:
 
 
 def _misleading(query: exp.Query, facts: Facts) -> list[exp.Query]:
-    """Return the queries with unique keys that the engine believes in where they are unique no longer, inner ones last."""
+    """Return the queries whose keys the engine takes for unique where they no longer are, inner ones last."""
     if not facts.nodes(query, exp.Join):
         return []
     keyed = [node for node in facts.nodes(query, exp.Select, exp.SetOperation) if _is_keyed(node)]

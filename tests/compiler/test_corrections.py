@@ -62,11 +62,15 @@ CORRECTED: dict[str, tuple[str, ...]] = {
         "SELECT t.i FROM t WHERE t.i IN (SELECT m.i FROM (SELECT DISTINCT u.i, u.y FROM u ORDER BY u.y LIMIT 1) AS m)",
     ),
     "keys-of-joined-groups": (
-        "SELECT q.i, COUNT(DISTINCT t.s) AS n FROM t JOIN (SELECT DISTINCT u.i FROM u) AS q ON q.i = t.i GROUP BY q.i, t.m",
-        "WITH q AS (SELECT u.i FROM u GROUP BY u.i), r AS (SELECT q.i, t.s FROM t JOIN q ON q.i = t.i GROUP BY q.i, t.s)"
-        " SELECT DISTINCT r.i FROM r",
-        "SELECT r.i, COUNT(*) AS n FROM (SELECT q.i, t.s FROM t JOIN (SELECT u.i FROM u UNION SELECT 1 FROM u) AS q"
-        " ON q.i = t.i GROUP BY q.i, t.s) AS r GROUP BY r.i",
+        "SELECT q.i, COUNT(DISTINCT t.s) AS n FROM t JOIN (SELECT DISTINCT u.i FROM u) AS q ON TRUE GROUP BY q.i, t.m",
+        (
+            "WITH q AS (SELECT u.i FROM u GROUP BY u.i), r AS (SELECT q.i, t.s FROM t CROSS JOIN q GROUP BY q.i, t.s) "
+            "SELECT DISTINCT r.i FROM r"
+        ),
+        (
+            "WITH q AS (SELECT u.i FROM u UNION SELECT 1), r AS (SELECT q.i, t.s FROM t CROSS JOIN q GROUP BY q.i, t.s) "
+            "SELECT r.i, COUNT(*) AS n FROM r GROUP BY r.i"
+        ),
     ),
     "float-zeros": (
         "SELECT COUNT(*) AS n, COUNT(DISTINCT t.x) AS d FROM t",
