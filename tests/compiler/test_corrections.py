@@ -68,7 +68,7 @@ CORRECTED: dict[str, tuple[str, ...]] = {
             "SELECT DISTINCT r.i FROM r"
         ),
         (
-            "WITH q AS (SELECT u.i FROM u UNION SELECT 1), r AS (SELECT q.i, t.s FROM t CROSS JOIN q GROUP BY q.i, t.s) "
+            "WITH q AS (SELECT u.i FROM u UNION SELECT 1), r AS (SELECT q.i, t.s FROM t, q GROUP BY q.i, t.s) "
             "SELECT r.i, COUNT(*) AS n FROM r GROUP BY r.i"
         ),
     ),
