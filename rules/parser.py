@@ -27,13 +27,14 @@ COMMANDS = {
     "lineage": "tell what a column is made of, and what is made of it",
     "contract": "print what a product promises, as DDL, or write it into its rule",
     "ls": "list products",
-    "show": "print a product's rows",
+    "show": "print rows: of a product, a source, a CTE or a query",
+    "query": "print the rows of a query over products and sources",
     "log": "list past builds",
 }
 # What the same thing is called elsewhere, for a suggestion.
 _ELSEWHERE = {
     "add": "init", "new": "init", "make": "build", "run": "build", "compile": "plan", "status": "plan",
-    "dry-run": "plan", "list": "ls", "cat": "show", "head": "show", "preview": "show", "query": "show",
+    "dry-run": "plan", "list": "ls", "cat": "show", "head": "show", "preview": "show",
     "verify": "audit", "trace": "lineage", "columns": "lineage", "compare": "diff", "changes": "diff",
     "why": "explain", "describe": "explain", "history": "log", "schema": "contract", "ddl": "contract", "clean": "gc",
 }  # fmt: skip
@@ -119,7 +120,7 @@ def _parse_command(command: str, words: list[str]) -> argparse.Namespace:
     options, unknown = parser.parse_known_args(words)
     if unknown:
         raise _unknown_word(parser, unknown[0], literal="--" in words and unknown[0] in words[words.index("--") :])
-    options.run = module.run
+    options.run, options.command = module.run, command
     return options
 
 
