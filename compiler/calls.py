@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlglot import exp
 
 from compiler import functions
-from compiler.elsewhere import function_hint
 from compiler.errors import SqlError
+from compiler.other_engines import function_hint
 from compiler.positions import located
 from compiler.tree import find_all
 

@@ -34,6 +34,9 @@ _DECLARED = {
 
 def template_error(tokens: Sequence[Token], sql: str) -> tuple[Token, str, str] | None:
     """Return the first token that starts a template, what is wrong with it, and what to write; None for plain SQL."""
+    if len(tokens) > 1 and tokens[1].token_type == TokenType.L_PAREN and tokens[0].text.upper() in _DECLARED:
+        word = tokens[0].text.upper()
+        return tokens[0], f"{word} (…) is not read here", _DECLARED[word]
     for token in tokens:
         opening = sql[token.start : token.start + 2]
         if opening in {"{{", "{%"}:
@@ -42,9 +45,6 @@ def template_error(tokens: Sequence[Token], sql: str) -> tuple[Token, str, str] 
             name = re.match(r"@\w+", sql[token.start :])
             shown = name[0] if name else opening
             return token, f"macros are not expanded here: {shown}", f"write a variable of rules.toml: ${shown[1:]}"
-    if len(tokens) > 1 and tokens[1].token_type == TokenType.L_PAREN and tokens[0].text.upper() in _DECLARED:
-        word = tokens[0].text.upper()
-        return tokens[0], f"{word} (…) is not read here", _DECLARED[word]
     return None
 
 

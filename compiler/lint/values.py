@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlglot import exp
 
 from compiler import functions
-from compiler.elsewhere import function_hint
 from compiler.lint.findings import Found
 from compiler.lint.joins import conjuncts
 from compiler.lint.subject import Subject
+from compiler.other_engines import function_hint
 from compiler.resolve import fold
 from compiler.tree import find_all
 
