@@ -78,7 +78,12 @@ def parse(before: list[str], command: str | None, after: list[str]) -> argparse.
         "rules",
         usage="rules [OPTIONS] COMMAND ...",
         description=f"{_DESCRIPTION}\n\ncommands:\n{listed}",
-        epilog="rules COMMAND --help describes a command. These options may stand before or after it.",
+        epilog=(
+            "rules COMMAND --help describes a command. These options may stand before or after it.\n\n"
+            "environment:\n"
+            "  RULES_STORE            the folder of the store (default: .rules in the project);\n"
+            "                         several work trees may share one"
+        ),
     )
     _add_globals(top)
     top.add_argument("--version", action="store_true", help="print the version and exit")

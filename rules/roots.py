@@ -72,6 +72,15 @@ def store_root(root: Path) -> Path:
     return Path(store_of(str(root)))
 
 
+def writable_file(root: Path, path: str) -> Path:
+    """Return a file of a project that a command is to write, links followed. Raises `UserError` if they lead out."""
+    target = (root / path).resolve()
+    if not target.is_relative_to(root.resolve()):
+        hint = f"change {target} itself, or put a copy in the project"
+        raise UserError(f"{path} is a link out of the project, which is not written", code="unwritable", hint=hint)
+    return target
+
+
 def is_rule_file(name: str) -> bool:
     """Whether a file of a rule folder is a rule file, by its name; _helpers.py is there to be imported only."""
     return name.endswith(".sql") or (name.endswith(".py") and not name.startswith("_"))

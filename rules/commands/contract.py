@@ -12,7 +12,7 @@ from rules.errors import UserError
 from rules.look.contracting import inferred
 from rules.project import Project, load_project, read_text
 from rules.report.runs import document, plural
-from rules.roots import find_root
+from rules.roots import find_root, writable_file
 
 if TYPE_CHECKING:
     import argparse
@@ -92,7 +92,7 @@ def _write(project: Project, rule: Rule, schema: Schema) -> int:
     elsewhere = project.contracts[rule.name].columns if rule.name in project.contracts else {}
     types = {column.name: spelled(column.type) for column in schema.columns if column.name not in elsewhere}
     undeclared = [name for name in types if name not in rule.options.columns or not rule.options.columns[name].type]
-    path = project.root / rule.path
+    path = writable_file(project.root, rule.path)
     before = read_text(path, rule.path)
     written = with_types(before, rule.path, types)
     if written != before:
