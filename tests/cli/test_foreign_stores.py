@@ -168,7 +168,8 @@ def test_an_empty_folder_becomes_a_store(
 def test_what_a_build_killed_while_it_made_the_store_left_becomes_a_store(project: SampleProject) -> None:
     for name in ("tmp", "objects", "products"):
         (project.root / ".rules" / name).mkdir(parents=True)
-    for name, text in (("lock", ""), (".gitignore", ""), (f"..rules-store.{HEX}.new", "rules-st")):
+    (project.root / ".rules" / "lost+found").mkdir()
+    for name, text in (("lock", ""), (".gitignore", "*\n!.gitignore\n"), (f"..rules-store.{HEX}.new", "rules-st")):
         (project.root / ".rules" / name).write_text(text)
     assert build(project).executed == {"total"}
 
@@ -327,6 +328,22 @@ def test_an_object_that_is_a_link_is_made_anew_and_what_it_leads_to_left_alone(
     assert build(project, "--force", "*").executed == {"total"}
     assert listing(home) == before
     assert project.product("total").to_pylist() == [{"n": 30}]
+
+
+def test_products_of_a_store_elsewhere_are_linked_through_no_link(
+    project: SampleProject, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(project)
+    monkeypatch.setenv("RULES_STORE", str(tmp_path / "store"))
+    _link("products", "products")(project.root / ".rules", home)
+    before = listing(home)
+    ran = build(project)
+    assert ran.executed == {"total"}
+    assert "warning: products cannot be linked in" in ran.stderr
+    shutil.rmtree(project.root / ".rules")
+    (project.root / ".rules").symlink_to(home)
+    assert "warning: products cannot be linked in" in build(project, "--force", "*").stderr
+    assert listing(home) == before
 
 
 # What is not ours in a store of ours
