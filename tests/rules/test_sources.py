@@ -117,7 +117,7 @@ def test_the_store_is_no_rule_folder(tmp_path: Path) -> None:
     assert executed(build(tmp_path)) == {"p"}
     (tmp_path / ".rules" / "evidence").mkdir()
     (tmp_path / ".rules" / "evidence" / "other.sql").write_text("SELECT nonsense")
-    project.sql("q", "SELECT a FROM p")
+    project.sql("q", "SELECT a + 1 AS b FROM p")
     assert executed(build(tmp_path)) == {"q"}
 
 
