@@ -102,16 +102,17 @@ class _Keys(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_store(root: Path, say: Say, *, building: bool) -> Iterator[Store]:
+def open_store(root: Path, say: Say, *, building: bool, asked: bool = False) -> Iterator[Store]:
     """Open (and make) the store of a project root; a build holds its lock, and waits for another's.
 
     What only looks needs nothing to be written: where the store cannot be, it is read, and what a look would have
-    remembered is forgotten. Raises `UserError`.
+    remembered is forgotten. asked: it is the store that is asked about, so one that cannot be read is an error, and not
+    only a warning. Raises `UserError`.
     """
     place = store_root(root)
     try:
         if not building and not _is_writable(place):
-            with _reading(root, place, say) as store:
+            with _reading(root, place, say, asked=asked) as store:
                 yield store
         else:
             with _writing(root, place, say, building=building) as store:
@@ -176,11 +177,11 @@ def _links(root: Path, objects: Objects, say: Say) -> Products | None:
 
 
 @contextlib.contextmanager
-def _reading(root: Path, place: Path, say: Say) -> Iterator[Store]:
+def _reading(root: Path, place: Path, say: Say, *, asked: bool) -> Iterator[Store]:
     """Open a store that cannot be written, or none: what is there is read, and what is found out kept in memory."""
     objects = Objects(place, read_only=True)
     try:
-        index = _read_index(place, _Keys.of(root, place), say)
+        index = _read_index(place, _Keys.of(root, place), say, asked=asked)
         try:
             yield Store(objects, index, say)
         finally:
@@ -189,7 +190,7 @@ def _reading(root: Path, place: Path, say: Say) -> Iterator[Store]:
         objects.close()
 
 
-def _read_index(place: Path, keys: _Keys, say: Say) -> Index:
+def _read_index(place: Path, keys: _Keys, say: Say, *, asked: bool) -> Index:
     path = place / "index.sqlite"
     try:
         examine(place)
@@ -197,7 +198,9 @@ def _read_index(place: Path, keys: _Keys, say: Say) -> Index:
     except ForeignStoreError:
         raise
     except (OSError, StoreError) as error:
-        told = error.message if isinstance(error, StoreError) else f"{place} cannot be read: {error.strerror}"
+        told = error.message if isinstance(error, StoreError) else f"the store {place} cannot be read: {error.strerror}"
+        if asked:
+            raise StoreError(told) from error
         say(f"warning: {told}; the store is left alone, and what it knows is not used")
         return Index(None, root=keys.root)
 

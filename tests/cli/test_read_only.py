@@ -192,6 +192,21 @@ def test_a_project_that_cannot_be_written_builds_into_a_store_that_can(
     assert json.loads(total["out"])["data"] == [{"n": 50}]
 
 
+def test_a_store_that_cannot_be_read_is_an_error_for_who_asks_about_it(project: SampleProject, runs: Runs) -> None:
+    build(project)
+    if runs is on_a_read_only_mount:
+        (project.root / ".rules" / "index.sqlite").write_bytes(b"no database at all" * 100)
+    (project.root / ".rules").chmod(0o700)
+    plan, check, show, log = runs(project.root, [["plan", "-q"], ["check"], ["show", "total"], ["log"]])
+    assert (plan["code"], check["code"]) == (0, 0)
+    for asked in (show, log):
+        assert asked["code"] == 1
+        assert asked["err"].startswith(
+            ("error: the index is damaged", f"error: the store {project.root}/.rules cannot")
+        )
+        assert asked["out"] == ""
+
+
 def test_a_store_of_a_newer_version_is_left_alone_with_a_warning(project: SampleProject, runs: Runs) -> None:
     build(project)
     with closing(sqlite3.connect(project.root / ".rules" / "index.sqlite")) as connection:
@@ -201,7 +216,8 @@ def test_a_store_of_a_newer_version_is_left_alone_with_a_warning(project: Sample
     plan, show = runs(project.root, [["plan"], ["show", "total"]])
     assert plan["code"] == 0
     assert "warning: the index has version 99" in plan["err"]
-    assert show["code"] == 2
+    assert show["code"] == 1
+    assert "the index has version 99" in show["err"]
     assert listing(project.root) == before
 
 
