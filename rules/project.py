@@ -91,6 +91,10 @@ class Project:
     given: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
 
+    def source_where(self, name: str, *keys: str) -> Where:
+        """Return where rules.toml declares a source, or what `keys` lead to from its table."""
+        return config_where(self.root, "sources", name, *keys)
+
     def profile(self, name: str) -> Profile:
         """Return the profile called `name`. Raises `UserError`."""
         if name not in self.profiles:

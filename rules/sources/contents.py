@@ -6,8 +6,10 @@ Parquet is read where it lies. Text and Arrow files are ingested once into the s
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from cache.keys import Content
@@ -20,16 +22,17 @@ from rules.sources.known import spelled_as_declared
 from rules.sources.listing import COMPRESSED, format_by_name, list_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from cache.index import Index
     from cache.objects import Objects
     from rules.files import FileDigests
     from rules.project import Project, Source
+    from rules.sources.contract import IngestError
     from rules.sources.partitions import Partitions
 
-_READING = {"csv": 2, "json": 2}
+_READING = {"csv": 2, "json": 3}
 """Version of how bytes of a format become tables, 1 for others. Raise it when the same file would be read as another
 table."""
 
@@ -63,25 +66,47 @@ class Sources:
         self._listed: dict[str, tuple[str, ...]] = {}
 
     def open(self, names: Iterable[str]) -> dict[str, SourceTable]:
-        """Return the named sources, ingesting and digesting what is new. Raises `UserError` for one that fails."""
-        wanted = [name for name in names if name not in self._tables]
+        """Return the named sources, ingesting and digesting what is new. Raises `UserError` for the first that fails."""
+        wanted, broken = list(names), dict[str, UserError]()
+        found = self.open_sound(wanted, broken)
         for name in wanted:
-            self._listed[name] = source_files(self._project.root, name, self._project.sources[name])
-        self._digest_files(wanted)
-        described = {name: self._describe(name) for name in wanted}
+            if name in broken:
+                raise broken[name]
+        return found
+
+    def open_sound(self, names: Iterable[str], broken: dict[str, UserError]) -> dict[str, SourceTable]:
+        """Return those of the named sources that can be read. `broken` takes what is wrong with the others."""
+        asked = [name for name in names if name not in broken]
+        described = dict[str, tuple[tuple[str, ...], str]]()
+        wanted = [name for name in asked if name not in self._tables]
+        for name in wanted:
+            with _noting(name, broken):
+                self._listed[name] = source_files(self._project, name)
+        self._digest_files([name for name in wanted if name not in broken], broken)
+        for name in wanted:
+            if name not in broken:
+                with _noting(name, broken):
+                    described[name] = self._describe(name)
         known = self._index.memo("contents", [content for _, content in described.values()])
         for name, (files, content) in described.items():
-            record = known.get(content)
-            if record is not None and record["artifact"] is not None:
-                artifact = self._index.artifacts([record["artifact"]]).get(record["artifact"])
-                if artifact is None or not self._objects.has(artifact.artifact, artifact.bytes):
-                    record = None
-            if record is None:
-                record = self._read(name, files)
-                self._require_same_files(name, files)
-                self._index.remember("contents", {content: record})
-            self._tables[name] = self._table(name, files, content, record)
-        return {name: self._tables[name] for name in names}
+            with _noting(name, broken):
+                record = self._known(known.get(content)) or self._read_new(name, files, content)
+                self._tables[name] = self._table(name, files, content, record)
+        return {name: self._tables[name] for name in asked if name not in broken}
+
+    def _known(self, record: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return what is known of a content, unless what was ingested of it is gone from the store."""
+        if record is not None and record["artifact"] is not None:
+            artifact = self._index.artifacts([record["artifact"]]).get(record["artifact"])
+            if artifact is None or not self._objects.has(artifact.artifact, artifact.bytes):
+                return None
+        return record
+
+    def _read_new(self, name: str, files: tuple[str, ...], content: str) -> dict[str, Any]:
+        record = self._read(name, files)
+        self._require_same_files(name, files)
+        self._index.remember("contents", {content: record})
+        return record
 
     def content(self, name: str, columns: Iterable[str]) -> Content:
         """Return the content of an opened source, restricted to `columns`; digests what was never digested."""
@@ -116,7 +141,7 @@ class Sources:
         for name in self.opened():
             source, table = self._project.sources[name], self._tables[name]
             columns = [one for one in table.schema.columns if one.name not in source.columns]
-            if columns and format_of(name, source, table.files) in {"csv", "json"}:
+            if columns and format_of(self._project, name, table.files) in {"csv", "json"}:
                 listed = [{"name": one.name, "type": spelled_as_declared(one.type)} for one in columns]
                 found.append({"source": name, "path": source.path, "columns": listed})
         return found
@@ -146,22 +171,45 @@ class Sources:
                     exit_code=FAILED,
                 )
 
-    def _digest_files(self, names: Iterable[str]) -> None:
-        """Digest the files of several sources side by side. Raises `UserError` by the name of the source that fails."""
-        owners = {file: name for name in names for file in self._listed[name]}
+    def _digest_files(self, names: Iterable[str], broken: dict[str, UserError]) -> None:
+        """Digest the files of several sources side by side; `broken` takes what cannot be read."""
         try:
-            self._files.digests(owners)
+            self._files.digests(dict.fromkeys(file for name in names for file in self._listed[name]))
         except OSError:
-            for file, name in owners.items():
-                try:
-                    self._files.digest(file)
-                except OSError as error:
-                    raise _source_error(name, f"cannot be read: {error.strerror or error}", file) from error
+            for name in names:
+                for file in self._listed[name]:
+                    with _noting(name, broken):
+                        self._digest(name, file)
+
+    def _digest(self, name: str, file: str) -> str:
+        try:
+            return self._files.digest(file)
+        except OSError as error:
+            raise self._error(name, f"cannot be read: {error.strerror or error}", file) from error
+
+    def _unusable(self, name: str, files: Sequence[str], error: IngestError) -> UserError:
+        """Return what is wrong with a file: at its place there, or where rules.toml declares what it does not keep."""
+        if not error.declared:
+            return self._error(name, error.message, files[error.file], error.hint, error.line, error.column)
+        found = _declared_wrongly(self._project, name, error.message, error.hint, error.declared)
+        found.facts["file"] = files[error.file]
+        return found
+
+    def _error(
+        self,
+        name: str,
+        problem: str,
+        file: str,
+        hint: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> UserError:
+        return _source_error(self._project, name, problem, Where(file, line, column), hint)
 
     def _describe(self, name: str) -> tuple[tuple[str, ...], str]:
         """Return the source's files, and the digest of all that decides what table they are read as."""
         source, files = self._project.sources[name], self._listed[name]
-        kind = format_of(name, source, files)
+        kind = format_of(self._project, name, files)
         digests = self._files.digests(files)
         parts: dict[str, Any] = {
             "reading": _READING.get(kind, 1),
@@ -193,7 +241,7 @@ class Sources:
         try:
             return partitions.partitions_of(files)
         except contract.IngestError as error:
-            raise _source_error(name, error.message, files[error.file], error.hint) from error
+            raise self._unusable(name, files, error) from error
 
     def constants(self, name: str) -> dict[str, Any]:
         """Return the columns of an opened source that its folders' names hold: arrays with one value for each file."""
@@ -204,13 +252,13 @@ class Sources:
         from rules.sources import contract, ingest, physical  # these load pyarrow, which known contents do without
 
         source = self._project.sources[name]
-        kind = format_of(name, source, files)
+        kind = format_of(self._project, name, files)
         paths = [self._project.root / file for file in files]
         target = self._objects.temporary()
         try:
             for path, file in zip(paths, files, strict=True):
                 if path.stat().st_size == 0:
-                    raise _source_error(name, "is empty (0 bytes)", file)
+                    raise self._error(name, "is empty (0 bytes)", file, "write its columns, or leave the file out")
             if kind == "parquet":
                 schema, rows = physical.describe(paths, source, self._partitions(name))
                 artifact = None
@@ -224,11 +272,10 @@ class Sources:
                 artifact = Artifact(digest, rows, size, file_digest, columns)
                 self._index.add_artifact(artifact, build="")
         except contract.IngestError as error:
-            raise _source_error(name, error.message, files[error.file], error.hint, error.line) from error
+            raise self._unusable(name, files, error) from error
         except OSError as error:
-            raise _source_error(
-                name, f"cannot be read: {error.strerror or error}", str(error.filename or files[0])
-            ) from error
+            shown = os.path.relpath(error.filename, self._project.root) if error.filename else files[0]
+            raise self._error(name, f"cannot be read: {error.strerror or error}", shown) from error
         finally:
             target.unlink(missing_ok=True)
         return {
@@ -258,7 +305,7 @@ class Sources:
             digests |= physical.column_digests(paths, [one for one in columns if one not in digests], table.schema)
             digests |= physical.partition_digests(paths, constants) if constants else {}
         except contract.IngestError as error:
-            raise _source_error(table.name, error.message, table.files[error.file], error.hint) from error
+            raise self._unusable(table.name, table.files, error) from error
         self.require_unchanged(table.name)
         with self._index.transaction():
             self._index.remember_chunks({chunk: digests[column] for column, chunk in chunks.items()})
@@ -266,8 +313,9 @@ class Sources:
         return digests
 
 
-def format_of(name: str, source: Source, files: Iterable[str]) -> str:
+def format_of(project: Project, name: str, files: Iterable[str]) -> str:
     """Return a source's format: declared, or by the extension of its path or of its files. Raises `UserError`."""
+    source = project.sources[name]
     known = source.format or format_by_name(source.path)
     if known is not None:
         return known
@@ -277,23 +325,41 @@ def format_of(name: str, source: Source, files: Iterable[str]) -> str:
     problem = (
         f"has files of several formats ('{source.path}')" if any(kinds) else f"has no known format ('{source.path}')"
     )
-    raise _source_error(name, problem, FILE, 'add format = "parquet", "csv", "json" or "arrow"')
+    raise _declared_wrongly(project, name, problem, 'add format = "parquet", "csv", "json" or "arrow"')
 
 
-def source_files(root: Path, name: str, source: Source) -> tuple[str, ...]:
+def source_files(project: Project, name: str) -> tuple[str, ...]:
     """Return a source's files, sorted, relative to the project (absolute if outside). Raises `UserError` if none."""
+    source, root = project.sources[name], project.root
     if "://" in source.path:
-        raise _source_error(name, f"is a URL ('{source.path}'), which this version cannot read", FILE)
+        raise _declared_wrongly(project, name, f"is a URL ('{source.path}'), which this version cannot read")
     try:
         found = list_files(root, source.path, source.format)
     except OSError as error:
         shown = os.path.relpath(error.filename, root) if error.filename else source.path
-        raise _source_error(name, f"cannot be listed: {error.strerror or error}", shown) from error
-    if not found:
-        pattern = any(char in source.path for char in "*?[") or (root / source.path).is_dir()
-        what = "matches no file" if pattern else "does not exist"
-        raise _source_error(name, f"{what}: {source.path}", FILE, f"see path under [sources.{name}]")
-    return found
+        problem = f"cannot be listed: {error.strerror or error}"
+        raise _source_error(project, name, problem, Where(shown)) from error
+    if found:
+        return found
+    if (root / source.path).is_dir():
+        problem, hint = f"matches no file: {source.path} is a folder without data files", "name a file, or fill the folder"
+    elif any(char in source.path for char in "*?["):
+        problem, hint = f"matches no file: {source.path}", "the pattern is relative to the folder of rules.toml"
+    else:
+        problem, hint = f"does not exist: {source.path}", _nearest(root, source.path)
+    raise _declared_wrongly(project, name, problem, hint)
+
+
+def _nearest(root: Path, path: str) -> str:
+    """Say what is wrong with a path that leads nowhere: its folder, or the name of the file in it."""
+    folder, _, file = path.rpartition("/")
+    try:
+        names = os.listdir(os.path.join(root, folder)) if folder or not path.startswith("/") else []
+    except OSError:
+        return f"there is no folder {folder} that can be read; paths are relative to the folder of rules.toml"
+    close = get_close_matches(file, names, n=1, cutoff=0.6)
+    shown = f"{folder}/{close[0]}" if close and folder else "".join(close)
+    return f"did you mean {shown}?" if close else "paths are relative to the folder of rules.toml"
 
 
 def delimiter_of(file: str, source: Source) -> str:
@@ -306,6 +372,25 @@ def _compression(file: str) -> str:
     return next((suffix for suffix in COMPRESSED if file.endswith(suffix)), "")
 
 
-def _source_error(name: str, problem: str, file: str, hint: str | None = None, line: int | None = None) -> UserError:
-    where = Where(file, line)
-    return UserError(f"the source '{name}' {problem}", code="source", where=where, hint=hint, exit_code=FAILED)
+def _declared_wrongly(
+    project: Project, name: str, problem: str, hint: str | None = None, keys: tuple[str, ...] = ("path",)
+) -> UserError:
+    """Return an error of a source at the line of rules.toml that is to be put right. keys: from the source's table."""
+    return _source_error(project, name, problem, project.source_where(name, *keys), hint)
+
+
+def _source_error(project: Project, name: str, problem: str, where: Where, hint: str | None = None) -> UserError:
+    """Return an error of a source: a fact says where it is declared if it does not stand there."""
+    facts = {} if where.path == FILE else {"declared": str(project.source_where(name))}
+    return UserError(
+        f"the source '{name}' {problem}", code="source", where=where, facts=facts, hint=hint, exit_code=FAILED
+    )
+
+
+@contextlib.contextmanager
+def _noting(name: str, broken: dict[str, UserError]) -> Iterator[None]:
+    """Note what is wrong with a source instead of raising it."""
+    try:
+        yield
+    except UserError as error:
+        broken.setdefault(name, error)

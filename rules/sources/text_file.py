@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from rules.project import Source
 
 
+AS_UTF8 = "save the file as UTF-8, for example: iconv -f LATIN1 -t UTF-8 OLD > NEW"
+"""What to do about a text in another encoding."""
+
+
 @dataclass(frozen=True)
 class TextFile:
     """One file of a source. number: its position among the source's files."""
