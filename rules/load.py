@@ -27,7 +27,7 @@ from rules.errors import FAILED, UserError, Where
 from rules.files import FileDigests
 from rules.project import NAME, Project, config_where, read_text
 from rules.python.files import DeclaredFunction, PythonFiles
-from rules.roots import is_rule_file
+from rules.roots import FILE, is_rule_file
 
 
 def _compiler_identity() -> str:
@@ -53,7 +53,7 @@ class Rule:
 
     path: relative to the project, "/" between folders. digest: of the file's bytes; of a rule in Python, also of all
     that the file imports from the project. line: where the function of a rule in Python stands. streams: what it
-    declares if it runs over streams. sql: of a check, which has no file of its own.
+    declares if it runs over streams. sql: of a check, which has no file of its own; "" of the contract of a source.
     """
 
     name: str
@@ -72,6 +72,11 @@ class Rule:
         return self.sql is None and self.path.endswith(".py")
 
     @property
+    def is_of_source(self) -> bool:
+        """Whether this is the contract of a source, which has no query, or a check of one."""
+        return self.path == FILE
+
+    @property
     def all(self) -> tuple[Rule, ...]:
         """The rule and its checks."""
         return self, *(check.rule for check in self.checks)
@@ -83,14 +88,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Check:
-    """A data check of a product: a rule, called "product.title", that yields the failing rows."""
+    """A data check of a product or source: a rule, called "product.title", that yields the failing rows."""
 
     rule: Rule
     draft: Draft
 
     @property
     def gates(self) -> bool:
-        """Whether the product is not published while the check fails."""
+        """Whether the product is not published, or nothing reads the source, while the check fails."""
         return self.draft.severity == "error"
 
 

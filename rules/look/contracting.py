@@ -28,6 +28,6 @@ def inferred(project: Project, name: str, say: Say) -> tuple[Rule, Schema]:
         compiled = loaded.compile([name])
         loaded.files.save()
         if name not in compiled:
-            errors = [loaded.broken[one] for one in sorted(loaded.dag.closure([name])) if one in loaded.broken]
+            errors = loaded.errors([name])
             raise errors[0] if len(errors) == 1 else UserErrors(errors)
         return compiled[name].rule, compiled[name].schema

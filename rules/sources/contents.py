@@ -66,7 +66,7 @@ class Sources:
         self._listed: dict[str, tuple[str, ...]] = {}
 
     def open(self, names: Iterable[str]) -> dict[str, SourceTable]:
-        """Return the named sources, ingesting and digesting what is new. Raises `UserError` for the first that fails."""
+        """Return the named sources, ingesting and digesting what is new. Raises `UserError` for one that fails."""
         wanted, broken = list(names), dict[str, UserError]()
         found = self.open_sound(wanted, broken)
         for name in wanted:
@@ -342,7 +342,10 @@ def source_files(project: Project, name: str) -> tuple[str, ...]:
     if found:
         return found
     if (root / source.path).is_dir():
-        problem, hint = f"matches no file: {source.path} is a folder without data files", "name a file, or fill the folder"
+        problem, hint = (
+            f"matches no file: {source.path} is a folder without data files",
+            "name a file, or fill the folder",
+        )
     elif any(char in source.path for char in "*?["):
         problem, hint = f"matches no file: {source.path}", "the pattern is relative to the folder of rules.toml"
     else:
@@ -352,11 +355,11 @@ def source_files(project: Project, name: str) -> tuple[str, ...]:
 
 def _nearest(root: Path, path: str) -> str:
     """Say what is wrong with a path that leads nowhere: its folder, or the name of the file in it."""
-    folder, _, file = path.rpartition("/")
+    folder, slash, file = path.rpartition("/")
     try:
-        names = os.listdir(os.path.join(root, folder)) if folder or not path.startswith("/") else []
+        names = [entry.name for entry in (root / (folder + slash)).iterdir()]
     except OSError:
-        return f"there is no folder {folder} that can be read; paths are relative to the folder of rules.toml"
+        return f"there is no folder {folder}{slash} that can be read; paths are relative to the folder of rules.toml"
     close = get_close_matches(file, names, n=1, cutoff=0.6)
     shown = f"{folder}/{close[0]}" if close and folder else "".join(close)
     return f"did you mean {shown}?" if close else "paths are relative to the folder of rules.toml"

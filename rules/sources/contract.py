@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class IngestError(Exception):
     """A source's file cannot be used; `file` is its position among the source's files.
 
-    line, column: where in the file, 1-based, in characters. declared: keys from the source's table in rules.toml down to
-    what the file does not keep, where that is what to look at.
+    line, column: where in the file, 1-based, in characters. declared: keys from the source's table in rules.toml down
+    to what the file does not keep, where that is what to look at.
     """
 
     def __init__(

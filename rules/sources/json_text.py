@@ -306,9 +306,7 @@ def _require_kept(
                     problem = f"does not fit in column '{path[0]}': {dtype} does not hold {text} exactly"
                     column = column_in_json(line, path[0])
                     where = number + place + 1
-                    raise IngestError(
-                        problem, file=file.number, line=where, column=column, hint=hint(source, path[0])
-                    )
+                    raise IngestError(problem, file=file.number, line=where, column=column, hint=hint(source, path[0]))
 
 
 def _typed(
@@ -390,9 +388,7 @@ def _described(
     shown = json.dumps(json.loads(text)[name], ensure_ascii=False)
     kind = schema.field(name).type if name in schema.names else "as before"
     problem = f"does not fit in column '{name}': {_cut(shown)} is not {kind}"
-    return IngestError(
-        problem, file=file.number, line=line, column=column_in_json(text, name), hint=hint(source, name)
-    )
+    return IngestError(problem, file=file.number, line=line, column=column_in_json(text, name), hint=hint(source, name))
 
 
 def _cut(shown: str) -> str:

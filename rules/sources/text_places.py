@@ -1,6 +1,6 @@
 """Where in a text file a row, a field or a value stands: the readers tell rows and names, people want line and column.
 
-Lines and columns are 1-based; columns count characters, a byte order mark is none, and each byte that is no UTF-8 is one.
+Lines and columns are 1-based; columns count characters. A byte order mark is none, a byte that is no UTF-8 is one.
 """
 
 from __future__ import annotations
