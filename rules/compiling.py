@@ -59,11 +59,14 @@ def compile_rules(
     compiled: dict[str, CompiledRule] = {}
     contracted: dict[str, CompiledContract] = {}
     waiting = dict(contracts)
+    closed: set[str] = set()  # sources that no rule may read, while checks of other sources may
 
     def settle_contracts(names: Iterable[str]) -> None:
         for name in [one for one in names if one in waiting]:
             found = _compile_contract(work, waiting.pop(name), broken)
-            if found is not None:
+            if found is None:
+                closed.add(name)
+            else:
                 contracted[name] = found
 
     for name in order:
@@ -71,7 +74,7 @@ def compile_rules(
         settle_contracts(dict.fromkeys(work.resolve(table) or "" for one in rule.all for table in one.parsed.tables))
         tables = [*rule.parsed.tables, *(table for check in rule.checks for table in check.rule.parsed.tables)]
         read = {work.resolve(table) for table in tables} - ({name} if rule.checks else set())
-        if name in broken or not read <= work.known.keys():
+        if name in broken or not read <= work.known.keys() or not closed.isdisjoint(read):
             work.known.pop(name, None)
             continue
         try:
@@ -85,14 +88,13 @@ def compile_rules(
 
 
 def _compile_contract(work: Work, rule: Rule, broken: dict[str, UserError]) -> CompiledContract | None:
-    """Compile the contract of a source; where it cannot be kept, nothing may read the source."""
+    """Compile the contract of a source; None where that cannot be done."""
     read = {work.resolve(table) for check in rule.checks for table in check.rule.parsed.tables}
     if rule.name not in broken and {rule.name} | read <= work.known.keys():
         try:
             return work.compile_contract(rule)
         except UserError as error:
             broken[rule.name] = error
-    work.known.pop(rule.name, None)
     return None
 
 

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 class Loaded:
     """The loaded rules of a project.
 
-    contracts: of sources that have one. broken: what is wrong with rules and sources, added to by compiling.
-    contracted: compiled contracts, added to by compiling. helpers: started already, where many rules are new.
-    trust_engine: see `Work`. lasting: whether the files are those of the work tree, and not of a commit, and say all.
+    contracts: of sources that have one. broken: what is wrong with rules and sources, added to by compiling;
+    unreadable: of sources that cannot be opened. contracted: compiled contracts, added to by compiling. helpers:
+    started already, where many rules are new. trust_engine: see `Work`. lasting: whether the files are those of the
+    work tree, and not of a commit, and say all.
     """
 
     project: Project
@@ -46,6 +47,7 @@ class Loaded:
     store: Store
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
+    unreadable: dict[str, UserError] = field(default_factory=dict)
     contracted: dict[str, CompiledContract] = field(default_factory=dict)
     helpers: Helpers | None = None
     trust_engine: bool = False
@@ -60,7 +62,8 @@ class Loaded:
         needed = self.dag.closure([*wanted, *(for_checks & self.rules.keys())])
         order = [name for name in self.dag.order if name in needed]
         read = {source for name in order for source in self.dag.inputs[name]} | for_checks | set(contracts)
-        sources = self.sources.open_sound(sorted(read & self.project.sources.keys()), self.broken)
+        sources = self.sources.open_sound(sorted(read & self.project.sources.keys()), self.unreadable)
+        self.broken.update({name: error for name, error in self.unreadable.items() if name not in self.broken})
         work = Work(
             self.project,
             self.profile,

@@ -53,7 +53,7 @@ def with_contracts(project: Project, index: Index, loaded: RuleSet) -> Contracte
     fresh: dict[str, Any] = {}
     for name in project.contracts:
         if name in project.sources:
-            found.sources[name] = Rule(name, FILE, "", RuleOptions(), Parsed((), ()), sql="")
+            found.sources[name] = contract_of_source(name)
     for known in (found.rules, found.sources):
         for name, rule in known.items():
             try:
@@ -62,6 +62,11 @@ def with_contracts(project: Project, index: Index, loaded: RuleSet) -> Contracte
                 found.wrong[name] = error
     index.remember("parsed", fresh)
     return found
+
+
+def contract_of_source(name: str) -> Rule:
+    """Return the contract of a source of which nothing is promised yet."""
+    return Rule(name, FILE, "", RuleOptions(), Parsed((), ()), sql="")
 
 
 def contract_where(project: Project, rule: Rule, *keys: str) -> Where:

@@ -1,4 +1,4 @@
-"""Broken sources are like broken rules: all are reported at once, at their places, and the rest is planned and built."""
+"""Broken sources are like broken rules: all are reported at once, at their places, and the rest is built without."""
 
 from __future__ import annotations
 
