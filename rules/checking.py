@@ -316,9 +316,12 @@ def _configuration(project: Project, rules: Iterable[Rule], dag: Dag, *, complet
     for_checks = (check.rule for rule in rules for check in rule.checks)
     read |= {resolve(table) or "" for check in for_checks for table in check.parsed.tables}
     found: list[Found] = []
+    idle = [one.key for one in project.patterns if read.isdisjoint(one.sources)]
+    unread = sorted(name for name in set(project.sources) - read if project.pattern_of(name) is None)
     for table, code, names, message in (
         ("vars", "R014", sorted(set(project.variables) - used), "no rule uses the variable '{}'"),
-        ("sources", "R015", sorted(set(project.sources) - read), "no rule reads the source '{}'"),
+        ("sources", "R015", unread, "no rule reads the source '{}'"),
+        ("sources", "R015", sorted(idle), "no rule reads a source of '{}'"),
     ):
         for name in names if complete else ():
             start = lines.offset(*closest(places, (table, name)))

@@ -247,7 +247,7 @@ class _Names:
     """The names that are taken in a project."""
 
     def __init__(self, project: Project) -> None:
-        self._owners = {name.lower(): f"[sources.{name}] of rules.toml" for name in project.sources}
+        self._owners = {name.lower(): project.source_owner(name) for name in project.sources}
 
     def take(self, name: str, where: Where, hint: str) -> str:
         """Return `name`, which is a product's from now on. Raises `UserError` if it is no name, or taken."""

@@ -154,7 +154,13 @@ def _unknown_input(project: Project, rule: Rule, known: list[str]) -> UserError:
     try:
         bind_tables(parse(rule.text(project)), make_resolver(known), known)
     except SqlError as error:
-        return user_error(error, rule.path)
+        found = user_error(error, rule.path)
+        resolve = make_resolver(known)
+        lost = [(one, table) for one in project.patterns for table in rule.parsed.tables if resolve(table) is None]
+        missing = next(((one, stem) for one, table in lost if (stem := one.stem_of(table)) is not None), None)
+        if missing is not None and "did you mean" not in (found.hint or ""):
+            found.hint = f"no file of {missing[0].path} is called {missing[1]}"
+        return found
     table = rule.parsed.tables[0]
     return UserError(
         f"unknown input '{table}'", code="unknown-input", where=Where(rule.path), hint=suggestion(table, known)
