@@ -119,11 +119,8 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         raise UserErrors([*dict.fromkeys(loaded.broken.values()), error]) from error  # it may be due to those
     whole = not request.select and not request.exclude
     compiled = loaded.compile(order, loaded.contracts if whole else ())
-    contracted = {
-        name: contract
-        for name, contract in loaded.contracted.items()
-        if whole or any(name in one.node.dependencies for product in order for one in _all(compiled, product))
-    }
+    scanned = {entry for name in order for one in _all(compiled, name) for entry in one.node.dependencies}
+    contracted = {name: contract for name, contract in loaded.contracted.items() if whole or name in scanned}
     contents = contents_of(store, project, sources, compiled, order, products, contracted)
     selected = {name: compiled[name].node for name in order if name in compiled}
     checks = nodes_of_checks([*(compiled[name] for name in selected), *contracted.values()])

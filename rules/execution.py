@@ -131,10 +131,12 @@ class Execution:
             elif name in self._broken:
                 error = self._broken[name]
                 self._settle(Result(name, "failed", error.message, error=error))
-            elif self._stopped():
-                self._settle(Result(name, "skipped", "not started, because another product failed (see --keep-going)"))
             elif failed := self._failed_input(name):
                 self._settle(Result(name, "skipped", f"its input {failed} failed"))
+            elif self._stopped():
+                what = "another product" if any(one.status == "failed" for one in self.results.values()) else "a source"
+                reason = f"not started, because {what} failed (see --keep-going)"
+                self._settle(Result(name, "skipped", reason))
             else:
                 self._decide(name, running, pool)
 

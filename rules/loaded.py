@@ -58,7 +58,9 @@ class Loaded:
 
         contracts: of these sources are compiled too, though nothing that is wanted may read them.
         """
-        for_checks = {table for name in contracts for table in self._read_by_checks(self.contracts[name])}
+        resolve = make_resolver([*self.project.sources, *self.rules])
+        checks = (check.rule for name in contracts for check in self.contracts[name].checks)
+        for_checks = {resolve(table) or "" for check in checks for table in check.parsed.tables}
         needed = self.dag.closure([*wanted, *(for_checks & self.rules.keys())])
         order = [name for name in self.dag.order if name in needed]
         read = {source for name in order for source in self.dag.inputs[name]} | for_checks | set(contracts)
@@ -95,10 +97,6 @@ class Loaded:
             if name in self.broken or any(one in found or one in self.broken for one in self.dag.inputs[name]):
                 found.add(name)
         return found
-
-    def _read_by_checks(self, rule: Rule) -> set[str]:
-        resolve = make_resolver([*self.project.sources, *self.rules])
-        return {resolve(table) or "" for check in rule.checks for table in check.rule.parsed.tables}
 
     def _compile_ahead(self, work: Work, rules: Sequence[Rule]) -> None:
         """Compile rules side by side, where they are many that were never compiled as they are now."""

@@ -36,6 +36,8 @@ _READING = {"csv": 2, "json": 3}
 """Version of how bytes of a format become tables, 1 for others. Raise it when the same file would be read as another
 table."""
 
+_REMEDY = "whoever runs rules must be able to read it"
+
 
 @dataclass
 class SourceTable:
@@ -185,7 +187,7 @@ class Sources:
         try:
             return self._files.digest(file)
         except OSError as error:
-            raise self._error(name, f"cannot be read: {error.strerror or error}", file) from error
+            raise self._error(name, f"cannot be read: {error.strerror or error}", file, _REMEDY) from error
 
     def _unusable(self, name: str, files: Sequence[str], error: IngestError) -> UserError:
         """Return what is wrong with a file: at its place there, or where rules.toml declares what it does not keep."""
@@ -275,7 +277,7 @@ class Sources:
             raise self._unusable(name, files, error) from error
         except OSError as error:
             shown = os.path.relpath(error.filename, self._project.root) if error.filename else files[0]
-            raise self._error(name, f"cannot be read: {error.strerror or error}", shown) from error
+            raise self._error(name, f"cannot be read: {error.strerror or error}", shown, _REMEDY) from error
         finally:
             target.unlink(missing_ok=True)
         return {
@@ -338,7 +340,7 @@ def source_files(project: Project, name: str) -> tuple[str, ...]:
     except OSError as error:
         shown = os.path.relpath(error.filename, root) if error.filename else source.path
         problem = f"cannot be listed: {error.strerror or error}"
-        raise _source_error(project, name, problem, Where(shown)) from error
+        raise _source_error(project, name, problem, Where(shown), _REMEDY) from error
     if found:
         return found
     if (root / source.path).is_dir():
@@ -346,6 +348,10 @@ def source_files(project: Project, name: str) -> tuple[str, ...]:
             f"matches no file: {source.path} is a folder without data files",
             "name a file, or fill the folder",
         )
+    elif (root / source.path).is_symlink():
+        problem, hint = f"is a link that leads nowhere: {source.path}", "let it lead to a file, or name the file itself"
+    elif (root / source.path).exists():
+        problem, hint = f"is no regular file: {source.path}", "name a file, a folder or a pattern"
     elif any(char in source.path for char in "*?["):
         problem, hint = f"matches no file: {source.path}", "the pattern is relative to the folder of rules.toml"
     else:

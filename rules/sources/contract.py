@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from compiler.schema import Schema
 
 
+ONE_SCHEMA = "write all files with the same columns, or declare a source for each kind of file"
+
+
 class IngestError(Exception):
     """A source's file cannot be used; `file` is its position among the source's files.
 
@@ -90,7 +93,7 @@ def require_names(names: Sequence[str], declared: Mapping[str, object]) -> None:
 def require_distinct(names: Sequence[str]) -> None:
     """Raise `IngestError` if there are no columns, or two of one name."""
     if not names:
-        raise IngestError("has no columns")
+        raise IngestError("has no columns", hint="write at least one column, with its name")
     for name in names:
         if list(names).count(name) > 1:
             raise IngestError(f"has two columns named '{name}'", hint="rename one of them in the file")
@@ -114,7 +117,8 @@ def storable(schema: pa.Schema) -> pa.Schema:
 
 
 def _unsupported(error: UnsupportedTypeError) -> IngestError:
-    return IngestError(f"has column '{error.column}' of type {error.dtype}, which is not supported")
+    message = f"has column '{error.column}' of type {error.dtype}, which is not supported"
+    return IngestError(message, hint="leave the column out of the file, or write it as text")
 
 
 def difference(first: pa.Schema, second: pa.Schema) -> str:

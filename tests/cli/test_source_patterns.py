@@ -158,7 +158,9 @@ REFUSED = {
         "the path of a pattern has one * in the name of the file, not '*_*.csv'", "write path",
     ),
     "no path": ('«"*" = { format = "csv" }', [], "missing key 'path' in [sources.*]", "add path"),
-    "unknown key": ('"*" = { path = "seeds/*.csv", «delimitr = ";" }', ["seeds/a.csv"], "unknown key 'delimitr'", "did"),
+    "unknown key": (
+        '"*" = { path = "seeds/*.csv", «delimitr = ";" }', ["seeds/a.csv"], "unknown key 'delimitr'", "did you mean",
+    ),
     "entry without a file": (
         '"seed_*" = { path = "seeds/*.csv" }\n«seed_b = { columns = { x = "string" } }', ["seeds/a.csv"],
         "missing key 'path' in [sources.seed_b]: no file of seeds/*.csv makes this source", "it would be called b",
