@@ -18,6 +18,7 @@ from cache.records import Artifact
 from graph.plan import Judgement, Known, Plan, judge, product_of
 from rules.broken import failed_input
 from rules.committing import State, move_pointer, record_result
+from rules.contracts.concluding import Concluder, before_readers
 from rules.contracts.gating import Candidate, Checked, Checker, refusal
 from rules.errors import FAILED, UserError, Where
 from rules.memos import CompiledContract, CompiledRule
@@ -90,7 +91,7 @@ class Execution:
         for name in self.project.sources:
             if name in broken:
                 self._settle_source(SourceResult(name, "failed", broken[name].message, broken[name]))
-        steps = self._with_contracts(order)
+        steps = before_readers(order, self._dependencies, self.contracted) | dict.fromkeys(self.contracted)
         self._schedule = Schedule(steps, {name: self._dependencies(name) for name in steps})
         running: dict[Future[Done], tuple[str, Judgement]] = {}
         pool = ThreadPoolExecutor(max_workers=self.profile.workers)
@@ -113,14 +114,6 @@ class Execution:
             raise
         pool.shutdown()
         return {name: self.results[name] for name in order}
-
-    def _with_contracts(self, order: tuple[str, ...]) -> list[str]:
-        """Return what is to be settled: each source that has a contract comes before its first reader."""
-        steps: dict[str, None] = {}
-        for name in order:
-            steps |= dict.fromkeys(one for one in self._dependencies(name) if one in self.contracted)
-            steps[name] = None
-        return list(steps | dict.fromkeys(self.contracted))
 
     def _advance(self, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
         """Settle or start whatever can be; one more than there are workers, so that none of them waits for us."""
@@ -193,18 +186,11 @@ class Execution:
 
     def _conclude_source(self, contract: CompiledContract, outcome: Outcome) -> None:
         """Let a source be read, unless one of its checks keeps it back."""
-        name = contract.rule.name
-        checked: list[Checked] = []
-        try:
-            checked = outcome()
-            error = refusal(self.project, contract.rule, checked, published=False)
-        except UserError as failure:
-            error = failure
-        self._commit_checks(checked)
-        results = tuple(one.result for one in checked)
-        reason = "it keeps its contract" if error is None else error.message
-        self._settle_source(SourceResult(name, "failed" if error else "passed", reason, error, results))
-        self._warn(results, error)
+        concluder = Concluder(self.project, self.store, self.known, self.build)
+        result = concluder.conclude(contract, outcome, self.contents, self.artifacts)
+        self._settle_source(result)
+        if result.error is None:
+            self._warn(result.checks)
 
     def _settle_source(self, result: SourceResult) -> None:
         self.sources_settled[result.name] = result
@@ -363,29 +349,15 @@ class Execution:
         if error is None:
             self._publish(name, artifact.artifact)
             self._settle(replace(candidate.result, changed=candidate.changed, checks=results))
-            self._warn(results, error)
+            self._warn(results)
         else:
             self._settle(Result(name, "failed", error.message, error=error, checks=results))
 
-    def _warn(self, checks: Iterable[CheckResult], error: UserError | None) -> None:
+    def _warn(self, checks: Iterable[CheckResult]) -> None:
         """Say which checks failed that keep nothing back."""
         for one in checks:
-            if error is None and not one.passed:
+            if not one.passed:
                 self.observer.say(one.warning)
-
-    def _commit_checks(self, checked: list[Checked]) -> None:
-        """Record the states of the checks of a source in one transaction."""
-        fresh = [
-            one.state
-            for one in checked
-            if one.result.status == "executed" or not one.state.is_that_of(self._last(one.state))
-        ]
-        if not fresh:
-            return
-        with self.store.index.transaction():
-            for state in fresh:
-                record_result(self.store, state, self.build)
-                move_pointer(self.store, state, self.build, self.contents, self.artifacts)
 
     def _commit(self, candidate: Candidate, checked: list[Checked], *, publish: bool) -> None:
         """Record artifact, action, product pointer and the states of its checks in one transaction.

@@ -6,10 +6,8 @@ Parquet is read where it lies. Text and Arrow files are ingested once into the s
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from cache.keys import Content
@@ -17,12 +15,20 @@ from cache.records import Artifact
 from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
-from rules.roots import FILE
 from rules.sources.known import spelled_as_declared
-from rules.sources.listing import COMPRESSED, format_by_name, list_files
+from rules.sources.locating import (
+    AS_READER,
+    compression_of,
+    declared_wrongly,
+    delimiter_of,
+    format_of,
+    noting,
+    source_error,
+    source_files,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from cache.index import Index
@@ -35,8 +41,6 @@ if TYPE_CHECKING:
 _READING = {"csv": 2, "json": 3}
 """Version of how bytes of a format become tables, 1 for others. Raise it when the same file would be read as another
 table."""
-
-_REMEDY = "whoever runs rules must be able to read it"
 
 
 @dataclass
@@ -82,16 +86,16 @@ class Sources:
         described = dict[str, tuple[tuple[str, ...], str]]()
         wanted = [name for name in asked if name not in self._tables]
         for name in wanted:
-            with _noting(name, broken):
+            with noting(name, broken):
                 self._listed[name] = source_files(self._project, name)
         self._digest_files([name for name in wanted if name not in broken], broken)
         for name in wanted:
             if name not in broken:
-                with _noting(name, broken):
+                with noting(name, broken):
                     described[name] = self._describe(name)
         known = self._index.memo("contents", [content for _, content in described.values()])
         for name, (files, content) in described.items():
-            with _noting(name, broken):
+            with noting(name, broken):
                 record = self._known(known.get(content)) or self._read_new(name, files, content)
                 self._tables[name] = self._table(name, files, content, record)
         return {name: self._tables[name] for name in asked if name not in broken}
@@ -180,20 +184,20 @@ class Sources:
         except OSError:
             for name in names:
                 for file in self._listed[name]:
-                    with _noting(name, broken):
+                    with noting(name, broken):
                         self._digest(name, file)
 
     def _digest(self, name: str, file: str) -> str:
         try:
             return self._files.digest(file)
         except OSError as error:
-            raise self._error(name, f"cannot be read: {error.strerror or error}", file, _REMEDY) from error
+            raise self._error(name, f"cannot be read: {error.strerror or error}", file, AS_READER) from error
 
     def _unusable(self, name: str, files: Sequence[str], error: IngestError) -> UserError:
         """Return what is wrong with a file: at its place there, or where rules.toml declares what it does not keep."""
         if not error.declared:
             return self._error(name, error.message, files[error.file], error.hint, error.line, error.column)
-        found = _declared_wrongly(self._project, name, error.message, error.hint, error.declared)
+        found = declared_wrongly(self._project, name, error.message, error.hint, error.declared)
         found.facts["file"] = files[error.file]
         return found
 
@@ -206,7 +210,7 @@ class Sources:
         line: int | None = None,
         column: int | None = None,
     ) -> UserError:
-        return _source_error(self._project, name, problem, Where(file, line, column), hint)
+        return source_error(self._project, name, problem, Where(file, line, column), hint)
 
     def _describe(self, name: str) -> tuple[tuple[str, ...], str]:
         """Return the source's files, and the digest of all that decides what table they are read as."""
@@ -226,7 +230,7 @@ class Sources:
         parts["files"] = [
             [
                 digests[file],
-                _compression(file) if kind in {"csv", "json"} else "",
+                compression_of(file) if kind in {"csv", "json"} else "",
                 delimiter_of(file, source) if kind == "csv" else "",
             ]
             for file in files
@@ -277,7 +281,7 @@ class Sources:
             raise self._unusable(name, files, error) from error
         except OSError as error:
             shown = os.path.relpath(error.filename, self._project.root) if error.filename else files[0]
-            raise self._error(name, f"cannot be read: {error.strerror or error}", shown, _REMEDY) from error
+            raise self._error(name, f"cannot be read: {error.strerror or error}", shown, AS_READER) from error
         finally:
             target.unlink(missing_ok=True)
         return {
@@ -313,93 +317,3 @@ class Sources:
             self._index.remember_chunks({chunk: digests[column] for column, chunk in chunks.items()})
             self._index.remember_column_digests(table.content, digests)
         return digests
-
-
-def format_of(project: Project, name: str, files: Iterable[str]) -> str:
-    """Return a source's format: declared, or by the extension of its path or of its files. Raises `UserError`."""
-    source = project.sources[name]
-    known = source.format or format_by_name(source.path)
-    if known is not None:
-        return known
-    kinds = sorted({format_by_name(file) or "" for file in files})
-    if len(kinds) == 1 and kinds[0]:
-        return kinds[0]
-    problem = (
-        f"has files of several formats ('{source.path}')" if any(kinds) else f"has no known format ('{source.path}')"
-    )
-    raise _declared_wrongly(project, name, problem, 'add format = "parquet", "csv", "json" or "arrow"')
-
-
-def source_files(project: Project, name: str) -> tuple[str, ...]:
-    """Return a source's files, sorted, relative to the project (absolute if outside). Raises `UserError` if none."""
-    source, root = project.sources[name], project.root
-    if "://" in source.path:
-        raise _declared_wrongly(project, name, f"is a URL ('{source.path}'), which this version cannot read")
-    try:
-        found = list_files(root, source.path, source.format)
-    except OSError as error:
-        shown = os.path.relpath(error.filename, root) if error.filename else source.path
-        problem = f"cannot be listed: {error.strerror or error}"
-        raise _source_error(project, name, problem, Where(shown), _REMEDY) from error
-    if found:
-        return found
-    if (root / source.path).is_dir():
-        problem, hint = (
-            f"matches no file: {source.path} is a folder without data files",
-            "name a file, or fill the folder",
-        )
-    elif (root / source.path).is_symlink():
-        problem, hint = f"is a link that leads nowhere: {source.path}", "let it lead to a file, or name the file itself"
-    elif (root / source.path).exists():
-        problem, hint = f"is no regular file: {source.path}", "name a file, a folder or a pattern"
-    elif any(char in source.path for char in "*?["):
-        problem, hint = f"matches no file: {source.path}", "the pattern is relative to the folder of rules.toml"
-    else:
-        problem, hint = f"does not exist: {source.path}", _nearest(root, source.path)
-    raise _declared_wrongly(project, name, problem, hint)
-
-
-def _nearest(root: Path, path: str) -> str:
-    """Say what is wrong with a path that leads nowhere: its folder, or the name of the file in it."""
-    folder, slash, file = path.rpartition("/")
-    try:
-        names = [entry.name for entry in (root / (folder + slash)).iterdir()]
-    except OSError:
-        return f"there is no folder {folder}{slash} that can be read; paths are relative to the folder of rules.toml"
-    close = get_close_matches(file, names, n=1, cutoff=0.6)
-    shown = f"{folder}/{close[0]}" if close and folder else "".join(close)
-    return f"did you mean {shown}?" if close else "paths are relative to the folder of rules.toml"
-
-
-def delimiter_of(file: str, source: Source) -> str:
-    """Return what separates the fields of a text file: a tab in .tsv files, unless rules.toml names another."""
-    tabs = source.delimiter == "," and ".tsv" in file.rsplit("/", 1)[-1].lower()
-    return "\t" if tabs else source.delimiter
-
-
-def _compression(file: str) -> str:
-    return next((suffix for suffix in COMPRESSED if file.endswith(suffix)), "")
-
-
-def _declared_wrongly(
-    project: Project, name: str, problem: str, hint: str | None = None, keys: tuple[str, ...] = ("path",)
-) -> UserError:
-    """Return an error of a source at the line of rules.toml that is to be put right. keys: from the source's table."""
-    return _source_error(project, name, problem, project.source_where(name, *keys), hint)
-
-
-def _source_error(project: Project, name: str, problem: str, where: Where, hint: str | None = None) -> UserError:
-    """Return an error of a source: a fact says where it is declared if it does not stand there."""
-    facts = {} if where.path == FILE else {"declared": str(project.source_where(name))}
-    return UserError(
-        f"the source '{name}' {problem}", code="source", where=where, facts=facts, hint=hint, exit_code=FAILED
-    )
-
-
-@contextlib.contextmanager
-def _noting(name: str, broken: dict[str, UserError]) -> Iterator[None]:
-    """Note what is wrong with a source instead of raising it."""
-    try:
-        yield
-    except UserError as error:
-        broken.setdefault(name, error)

@@ -223,7 +223,8 @@ def _error(file: TextFile, source: Source, schema: pa.Schema | None, message: st
     line, at = place_in_csv(file, row or 0, number, single=single, unreadable=unreadable)
     name = _name_of(file, source, schema, number)
     value = _VALUE.search(problem)
-    dtype = schema.field(name).type if schema is not None and name in schema.names else source.columns.get(name, "text")
+    inferred = schema.field(name).type if schema is not None and name in schema.names else "text"
+    dtype = source.columns.get(name, inferred)
     if value:
         problem = f"'{value[1]}' is not {dtype}"
     elif unreadable:

@@ -324,7 +324,8 @@ def _typed(
             except pa.ArrowException:
                 line = [place for place, text in enumerate(lines) if text.strip()][row]
                 shown = json.dumps(column[row].as_py(), ensure_ascii=False, default=str)
-                problem = f"does not fit in column '{field.name}': {_cut(shown)} is not {field.type}"
+                dtype = source.columns.get(field.name, field.type)
+                problem = f"does not fit in column '{field.name}': {_cut(shown)} is not {dtype}"
                 raise IngestError(
                     problem,
                     file=file.number,
@@ -386,7 +387,7 @@ def _described(
             hint=hint(source, told[1]) if told else 'every line is one JSON object, as {"a": 1, "b": "x"}',
         )
     shown = json.dumps(json.loads(text)[name], ensure_ascii=False)
-    kind = schema.field(name).type if name in schema.names else "as before"
+    kind = source.columns.get(name) or (schema.field(name).type if name in schema.names else "as before")
     problem = f"does not fit in column '{name}': {_cut(shown)} is not {kind}"
     return IngestError(problem, file=file.number, line=line, column=column_in_json(text, name), hint=hint(source, name))
 
