@@ -55,6 +55,8 @@ def infer(files: Sequence[TextFile], source: Source, declared: Mapping[str, pa.D
                 seen.add(whole)
             except pa.ArrowException as error:
                 raise _conflict(seen, file, source, number, lines, first_line(error)) from error
+            except json.JSONDecodeError as error:  # Arrow takes an object over several lines
+                raise _broken_line(file, number, lines) from error
     return seen.schema()
 
 
@@ -390,6 +392,15 @@ def _described(
     kind = source.columns.get(name) or (schema.field(name).type if name in schema.names else "as before")
     problem = f"does not fit in column '{name}': {_cut(shown)} is not {kind}"
     return IngestError(problem, file=file.number, line=line, column=column_in_json(text, name), hint=hint(source, name))
+
+
+def _broken_line(file: TextFile, number: int, lines: list[bytes]) -> IngestError:
+    """Return the error for the first line that is no JSON by itself."""
+    columns = ((place, column_in_json(line, None)) for place, line in enumerate(lines) if line.strip())
+    line, column = next(((number + place + 1, at) for place, at in columns if at is not None), (None, None))
+    problem = "is not readable as JSON lines: the line is no whole object"
+    hint = "every line is one JSON object: jq -c . FILE puts each on a line of its own"
+    return IngestError(problem, file=file.number, line=line, column=column, hint=hint)
 
 
 def _cut(shown: str) -> str:

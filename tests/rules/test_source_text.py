@@ -238,6 +238,7 @@ def test_a_delimiter_is_not_remembered_from_a_file_of_another_kind(tmp_path: Pat
         ("t.json", '{"a":"x"}\n{"b":1,"a":"\xe9"}\n'.encode("latin-1"), "2:13", ("JSON lines", "UTF-8")),
         ("t.json", '{"a":1}\n  {"b": ["}"], "a" : "x"}\n', "2:22", ("number to string",)),
         ("t.json", '{"a":1}\n[1]\n', "2:1", ("no object",)),
+        ("t.json", '{"a":1}\n{"a"\n:99999999999999999999}\n', "2:5", ("no whole object",)),
         ("t.json", "{}\n{}\n", None, ("no columns",)),
         ("t.csv.gz", "a\n1\n", None, ("t.csv.gz",)),
     ],
