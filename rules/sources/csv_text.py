@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from rules.sources.contract import IngestError, first_line, require_distinct
+from rules.sources.listing import COMPRESSED
 from rules.sources.spelling import Column
-from rules.sources.text_file import AS_UTF8, hint, open_text
+from rules.sources.text_file import AS_UTF8, hint, open_text, require_no_utf16
 from rules.sources.text_places import place_in_csv
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def infer(files: Sequence[TextFile], source: Source, declared: Mapping[str, pa.D
     columns: dict[str, Column] = {}
     for file in files:
         with _located(file, source, None, single=False):
+            require_no_utf16(file)
             found = _names(file, source, block)
         if file is files[0]:
             names = found
@@ -218,7 +220,16 @@ def _error(file: TextFile, source: Source, schema: pa.Schema | None, message: st
         if unreadable:
             told_of = "has a header that is not UTF-8" if source.header else "is not UTF-8"
             return IngestError(told_of, file=file.number, line=line, column=at, hint=AS_UTF8)
-        return IngestError(f"is not readable as CSV: {problem}", file=file.number, line=line if row else None)
+        if "Empty CSV" in problem:
+            missing = "write the names of the columns into the first line, or leave the file out"
+            return IngestError("has no columns: every line is empty", file=file.number, hint=missing)
+        problem = problem.removeprefix("CSV parse error: ")
+        if file.path.name.endswith(COMPRESSED):
+            remedy = "is it compressed as its name says, and complete?"
+        else:
+            remedy = "quotes, the delimiter and line ends must be those of RFC 4180; see delimiter under [sources.NAME]"
+        where = line if row else None
+        return IngestError(f"is not readable as CSV: {problem}", file=file.number, line=where, hint=remedy)
     number = int(column[1])
     line, at = place_in_csv(file, row or 0, number, single=single, unreadable=unreadable)
     name = _name_of(file, source, schema, number)

@@ -21,7 +21,7 @@ from rules.sources.contract import IngestError, first_line
 from rules.sources.csv_text import keeps
 from rules.sources.json_numbers import NUMBERS, Numbers, is_long, numbers_in, quoted
 from rules.sources.spelling import Column
-from rules.sources.text_file import AS_UTF8, hint, open_text, usable
+from rules.sources.text_file import AS_UTF8, hint, open_text, require_no_utf16, usable
 from rules.sources.text_places import column_in_json, unreadable_column
 
 if TYPE_CHECKING:
@@ -225,6 +225,7 @@ def _blocks(file: TextFile, size: int) -> Iterator[tuple[int, list[bytes]]]:
 
 def _require_lines(file: TextFile) -> None:
     try:
+        require_no_utf16(file)
         with open_text(file.path) as stream:
             beginning = stream.read(1024)
     except OSError as error:

@@ -50,10 +50,8 @@ def source_files(project: Project, name: str) -> tuple[str, ...]:
     if found:
         return found
     if (root / source.path).is_dir():
-        problem, hint = (
-            f"matches no file: {source.path} is a folder without data files",
-            "name a file, or fill the folder",
-        )
+        problem = f"matches no file: {source.path} is a folder without data files"
+        hint = "name a file, or put files into the folder"
     elif (root / source.path).is_symlink():
         problem, hint = f"is a link that leads nowhere: {source.path}", "let it lead to a file, or name the file itself"
     elif (root / source.path).exists():

@@ -33,7 +33,7 @@ def place_in_csv(
     unreadable: the first byte that is no UTF-8 is meant, from the beginning of the field on.
     """
     lines = _Lines(file)
-    with contextlib.suppress(csv.Error):  # a field too long for Python's reader
+    with contextlib.suppress(csv.Error, OSError):  # a field too long for Python's reader; broken compression
         for count, text in enumerate(_rows(lines, file.delimiter, single=single), start=1):
             if count == row:
                 start = _field_start(text, file.delimiter, field or 0)
