@@ -28,6 +28,14 @@ def lost_products(
     return lost
 
 
+def broken_sources(
+    order: Iterable[str], dag: Dag, broken: Mapping[str, UserError], sources: Iterable[str]
+) -> dict[str, UserError]:
+    """Return what is wrong with sources that the products of `order` read, directly or through others."""
+    read = {one for name in dag.closure(order) for one in dag.inputs[name]}
+    return {name: broken[name] for name in sorted(sources) if name in read and name in broken}
+
+
 def failed_input(name: str, dag: Dag, compiled: Container[str], broken: Container[str]) -> str:
     """Return the input for which a rule was not compiled though nothing is wrong with the rule itself."""
     inputs = dag.inputs[name]

@@ -20,7 +20,7 @@ from graph.dag import Dag
 from graph.edits import renamed_rules, version_of
 from graph.plan import Known, make_plan
 from rules import noop
-from rules.broken import lost_products, refuse_broken
+from rules.broken import broken_sources, lost_products, refuse_broken
 from rules.choosing import asks_for_changed, changed_rules, choose
 from rules.contracts.loading import with_contracts
 from rules.errors import UserError, UserErrors
@@ -62,7 +62,7 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
         index.start_build(build_id, datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"))
         try:
             execution = _execution(prepared.project, store, prepared, build_id, observer, request)
-            results = execution.run(prepared.order, prepared.broken)
+            results = execution.run(prepared.order, prepared.broken, prepared.broken_sources)
             skipped = _skipped(results, execution.sources_settled)
             rechecked = audited(store, prepared, build_id, skipped, execution.artifacts, request.audit)
         except BaseException as error:
@@ -121,6 +121,7 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     compiled = loaded.compile(order, loaded.contracts if whole else ())
     scanned = {entry for name in order for one in _all(compiled, name) for entry in one.node.dependencies}
     contracted = {name: contract for name, contract in loaded.contracted.items() if whole or name in scanned}
+    unread = {name: loaded.broken[name] for name in loaded.contracts if whole and name in loaded.broken}
     contents = contents_of(store, project, sources, compiled, order, products, contracted)
     selected = {name: compiled[name].node for name in order if name in compiled}
     checks = nodes_of_checks([*(compiled[name] for name in selected), *contracted.values()])
@@ -136,6 +137,7 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         loaded.contracts,
         contracted,
         loaded.broken,
+        unread | broken_sources(order, dag, loaded.broken, project.sources),
         lost_products(order, dag, compiled, loaded.broken),
         order,
         forced,

@@ -68,8 +68,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     files.digest(FILE)
     sources = Sources(project, store.index, store.objects, files)
     paths = rule_files(project.root, project.rule_folders)
-    misnamed: list[UserError] = []
-    loaded = load_rules(project, store.index, files, misnamed=misnamed)
+    loaded = load_rules(project, store.index, files)
     names = (*project.sources, *loaded.rules)
     resolve = make_resolver(names)
     known = KnownSchemas(project, store.index, sources, files)
@@ -77,7 +76,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     work = Checking(project, store.index, files, sources, known, foresight)
     work.records = {path: {"found": [], "marks": []} for path in (*paths, FILE)}
     rules, contracts, wrong = _with_contracts(work, loaded)
-    for error in (*misnamed, *dict.fromkeys(wrong)):
+    for error in dict.fromkeys(wrong):
         _record_error(work, error)
     work.functions = frozenset(loaded.functions)
     for function in loaded.functions.values():
@@ -93,7 +92,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
         for check in rule.checks:
             if check.draft.is_authored:
                 _check_query(work, rule, check, resolve, names, rules)
-    _add(work, FILE, _configuration(project, promising, dag, complete=not misnamed and not wrong))
+    _add(work, FILE, _configuration(project, promising, dag, complete=not wrong))
     work.records[FILE]["inferred"] = sources.inferred()
     store.index.remember("parsed", work.fresh)
     foresight.save()

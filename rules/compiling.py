@@ -59,7 +59,7 @@ def compile_rules(
     compiled: dict[str, CompiledRule] = {}
     contracted: dict[str, CompiledContract] = {}
     waiting = dict(contracts)
-    closed: set[str] = set()  # sources that no rule may read, while checks of other sources may
+    closed = {name for name in broken if name not in rules}  # sources: only checks of other sources may read them
 
     def settle_contracts(names: Iterable[str]) -> None:
         for name in [one for one in names if one in waiting]:

@@ -85,12 +85,16 @@ class Execution:
     _broken: Mapping[str, UserError] = field(default_factory=dict)
     _schedule: Schedule = field(init=False)
 
-    def run(self, order: tuple[str, ...], broken: Mapping[str, UserError]) -> dict[str, Result]:
-        """Settle the products in `order`; those in `broken` have failed before they began. Returns results in order."""
+    def run(
+        self, order: tuple[str, ...], broken: Mapping[str, UserError], sources: Mapping[str, UserError]
+    ) -> dict[str, Result]:
+        """Settle the products in `order`; those in `broken` have failed before they began. Returns results in order.
+
+        sources: what is wrong with sources that are read.
+        """
         self._broken = broken
-        for name in self.project.sources:
-            if name in broken:
-                self._settle_source(SourceResult(name, "failed", broken[name].message, broken[name]))
+        for name, error in sources.items():
+            self._settle_source(SourceResult(name, "failed", error.message, error))
         steps = before_readers(order, self._dependencies, self.contracted) | dict.fromkeys(self.contracted)
         self._schedule = Schedule(steps, {name: self._dependencies(name) for name in steps})
         running: dict[Future[Done], tuple[str, Judgement]] = {}

@@ -45,10 +45,10 @@ class Prepared:
     """Everything that is known before anything is executed.
 
     order: the selected products, inputs first. contracts: of sources; contracted: those that this run verifies,
-    compiled. broken: what is wrong with rules that cannot be built and sources that cannot be read. lost: verdicts of
-    the selected products for which that leaves no other: failed, or skipped because of what they read. contents: what
-    is known of inputs that are not part of this run. artifacts: those met while planning, by digest. causes: by
-    product, if they were asked for.
+    compiled. broken: what is wrong with rules that cannot be built and sources that cannot be read. broken_sources: of
+    those that this run reads. lost: verdicts of the selected products for which that leaves no other: failed, or
+    skipped because of what they read. contents: what is known of inputs that are not part of this run. artifacts: those
+    met while planning, by digest. causes: by product, if they were asked for.
     """
 
     project: Project
@@ -58,6 +58,7 @@ class Prepared:
     contracts: Mapping[str, Rule]
     contracted: Mapping[str, CompiledContract]
     broken: Mapping[str, UserError]
+    broken_sources: Mapping[str, UserError]
     lost: Mapping[str, Judgement]
     order: tuple[str, ...]
     forced: frozenset[str]
@@ -87,11 +88,6 @@ class Prepared:
         for one in self.lost.values():
             counts[one.verdict] += 1
         return counts
-
-    @property
-    def broken_sources(self) -> dict[str, UserError]:
-        """What is wrong with sources that cannot be read, or cannot keep their contracts."""
-        return {name: self.broken[name] for name in sorted(self.broken) if name in self.project.sources}
 
     @property
     def errors(self) -> list[UserError]:

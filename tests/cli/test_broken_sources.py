@@ -135,6 +135,37 @@ def test_plan_shows_rules_that_do_not_compile_and_the_verdicts_of_the_rest(tmp_p
     assert run(project, "plan", "-k", "--json").document["status"] == "ok"
 
 
+def test_names_that_cannot_be_are_broken_rules_too(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path / "names", sources=["good"])
+    project.parquet("good", {"id": [1, 2]})
+    project.sql("fine", "SELECT g.id FROM good AS g")
+    project.sql("reader", "SELECT f.id FROM fine AS f")
+    project.sql("alone", "SELECT 1 AS id")
+    project.sql("bad-name", "SELECT g.id FROM good AS g")
+    project.sql("later/fine", "SELECT 1 AS id")
+    project.sql("Good", "SELECT 1 AS id")
+    project.write("rules/more.py", "from rules import rule\n\n\n@rule\ndef fine(good):\n    return good\n")
+    told = run(project, "build", "--json", expect=1).document["errors"]
+    places = {error["where"].partition(":")[0]: error["code"] for error in told}
+    assert places == {
+        "rules/bad-name.sql": "rule-name",
+        "rules/later/fine.sql": "duplicate-name",
+        "rules/Good.sql": "duplicate-name",
+        "rules/more.py": "duplicate-name",
+    }
+    planned = run(project, "plan", "-k", "--json", expect=1).document
+    verdicts = {one["name"]: one["verdict"] for one in planned["products"]}
+    assert {verdicts.pop(name) for name in ("fine", "rules/bad-name.sql", "rules/later/fine.sql")} == {"failed"}
+    assert {name: verdict for name, verdict in verdicts.items() if verdict != "failed"} == {
+        "alone": "run",
+        "reader": "skipped",  # nobody can tell which of the two is meant
+    }
+    assert build(project, "-k", expect=1).executed == {"alone"}
+    assert "nothing to do" not in run(project, "build", "-k", expect=1).stdout
+    found = run(project, "check", "--json", expect=1).document["findings"]
+    assert places.keys() <= {one["path"] for one in found}
+
+
 def test_a_project_under_repair_is_listed_compared_and_traced(project: SampleProject) -> None:
     assert "fine" in run(project, "ls").stdout
     compared = run(project, "diff", "-k")

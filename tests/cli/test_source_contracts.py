@@ -172,6 +172,15 @@ def test_a_selection_verifies_what_it_reads(project: SampleProject) -> None:
     assert build(project, "-s", "notes", expect=1).statuses == {"notes": "skipped"}
 
 
+def test_a_selection_does_not_mind_contracts_of_what_it_does_not_read(project: SampleProject) -> None:
+    project.edit("rules.toml", 'key = ["id"]', 'key = ["nope"]')
+    assert run(project, "plan", "-k", "-s", "folk", "--json").document["sources"] == []
+    assert build(project, "-k", "-s", "folk").statuses == {"folk": "clean"}
+    assert build(project, "-s", "folk").statuses == {"folk": "clean"}
+    assert build(project, "-k", "-s", "loud", expect=1).statuses == {"loud": "skipped"}
+    assert build(project, "-k", expect=1).statuses == {"folk": "clean", "notes": "skipped", "loud": "skipped"}
+
+
 def test_a_reference_to_a_product_is_settled_before_readers(project: SampleProject) -> None:
     project.sql("ids", "SELECT p.id FROM people AS p")
     project.edit("rules.toml", '"people.id"', '"ids.id"')
