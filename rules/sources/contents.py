@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.keys import Content
 from cache.records import Artifact
+from cache.removal import remove_temporary
 from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
@@ -83,36 +84,55 @@ class Sources:
     def open_sound(self, names: Iterable[str], broken: dict[str, UserError]) -> dict[str, SourceTable]:
         """Return those of the named sources that can be read. `broken` takes what is wrong with the others."""
         asked = [name for name in names if name not in broken]
-        described = dict[str, tuple[tuple[str, ...], str]]()
         wanted = [name for name in asked if name not in self._tables]
-        for name in wanted:
+        for name, (files, content, known) in self._known(wanted, broken).items():
             with noting(name, broken):
-                self._listed[name] = source_files(self._project, name)
-        self._digest_files([name for name in wanted if name not in broken], broken)
-        for name in wanted:
-            if name not in broken:
-                with noting(name, broken):
-                    described[name] = self._describe(name)
-        known = self._index.memo("contents", [content for _, content in described.values()])
-        for name, (files, content) in described.items():
-            with noting(name, broken):
-                record = self._known(known.get(content)) or self._read_new(name, files, content)
+                record = known if known is not None else self._read_new(name, files, content)
                 self._tables[name] = self._table(name, files, content, record)
         return {name: self._tables[name] for name in asked if name not in broken}
-
-    def _known(self, record: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Return what is known of a content, unless what was ingested of it is gone from the store."""
-        if record is not None and record["artifact"] is not None:
-            artifact = self._index.artifacts([record["artifact"]]).get(record["artifact"])
-            if artifact is None or not self._objects.has(artifact.artifact, artifact.bytes):
-                return None
-        return record
 
     def _read_new(self, name: str, files: tuple[str, ...], content: str) -> dict[str, Any]:
         record = self._read(name, files)
         self._require_same_files(name, files)
         self._index.remember("contents", {content: record})
         return record
+
+    def is_known(self, name: str) -> bool:
+        """Whether a source, as its files are now, can be opened without being read. Raises `UserError`."""
+        if name in self._tables:
+            return True
+        broken: dict[str, UserError] = {}
+        found = self._known([name], broken)
+        if name in broken:
+            raise broken[name]
+        return found[name][2] is not None
+
+    def _known(
+        self, names: Sequence[str], broken: dict[str, UserError]
+    ) -> dict[str, tuple[tuple[str, ...], str, dict[str, Any] | None]]:
+        """Return the files of sources, the digest of their content, and what is remembered of it, if all is there.
+
+        broken: takes what is wrong with sources, which are left out.
+        """
+        for name in names:
+            with noting(name, broken):
+                self._listed[name] = source_files(self._project, name)
+        self._digest_files([name for name in names if name not in broken], broken)
+        described: dict[str, tuple[tuple[str, ...], str]] = {}
+        for name in names:
+            if name not in broken:
+                with noting(name, broken):
+                    described[name] = self._describe(name)
+        known = self._index.memo("contents", [content for _, content in described.values()])
+        found = {}
+        for name, (files, content) in described.items():
+            record = known.get(content)
+            if record is not None and record["artifact"] is not None:
+                artifact = self._index.artifacts([record["artifact"]]).get(record["artifact"])
+                if artifact is None or not self._objects.has(artifact.artifact, artifact.bytes):
+                    record = None
+            found[name] = (files, content, record)
+        return found
 
     def content(self, name: str, columns: Iterable[str]) -> Content:
         """Return the content of an opened source, restricted to `columns`; digests what was never digested."""
@@ -283,7 +303,7 @@ class Sources:
             shown = os.path.relpath(error.filename, self._project.root) if error.filename else files[0]
             raise self._error(name, f"cannot be read: {error.strerror or error}", shown, AS_READER) from error
         finally:
-            target.unlink(missing_ok=True)
+            remove_temporary(target)
         return {
             "columns": [[column.name, column.type] for column in schema.columns],
             "arrow": base64.b64encode(schema.arrow).decode(),
