@@ -40,7 +40,7 @@ def root_above(folder: str) -> str | None:
 def store_of(root: str) -> str:
     """Return where the store of a project is: `.rules`, or the folder that RULES_STORE names."""
     elsewhere = os.environ.get("RULES_STORE")
-    return os.path.realpath(elsewhere) if elsewhere else own_folder(root)
+    return os.path.realpath(os.path.expanduser(elsewhere)) if elsewhere else own_folder(root)
 
 
 def own_folder(root: str) -> str:
