@@ -13,6 +13,7 @@ import pytest
 
 from rules.sources import text
 from support.direct import build, executed
+from support.inprocess import run
 from support.projects import SampleProject
 
 if TYPE_CHECKING:
@@ -235,6 +236,18 @@ def test_a_declared_type_is_read_exactly_or_not_at_all(tmp_path: Path) -> None:
         found = error(tmp_path / str(number), {file: content}, f'columns = {{ a = "{kind}" }}')
         assert found["where"] == f"data/{file}:{place}", (content, found)
         assert "column 'a'" in found["message"], found
+
+
+def test_check_says_in_one_line_what_was_inferred_of_many(tmp_path: Path) -> None:
+    names = ["a", "b", "c", "d"]
+    project = SampleProject(tmp_path, toml="".join(f'[sources.{one}]\npath = "data/{one}.csv"\n' for one in names))
+    for name in names:
+        project.write(f"data/{name}.csv", "x,y\n1,2\n")
+        project.sql(f"r_{name}", f"SELECT COUNT(*) AS n FROM {name} AS q")
+    line = "note: types of 8 columns of 4 text sources are inferred; -v lists them\n"
+    assert run(project, "check").stderr == line
+    assert run(project, "check", "-v").stderr.count("are inferred: x int64, y int64\n") == len(names)
+    assert len(run(project, "check", "--json").document["inferred"]) == len(names)
 
 
 def test_check_says_what_was_inferred(tmp_path: Path) -> None:
