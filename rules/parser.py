@@ -26,7 +26,7 @@ COMMANDS = {
     "explain": "tell why a product is in its state, and everything that this was decided from",
     "audit": "run what a build would skip once more, and compare",
     "lineage": "tell what a column is made of, and what is made of it",
-    "contract": "print what a product promises, as DDL, or write it into its rule",
+    "contract": "print what a product or source promises, as DDL, or write it down",
     "ls": "list products",
     "show": "print rows: of a product, a source, a CTE or a query",
     "query": "print the rows of a query over products and sources",
