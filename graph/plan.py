@@ -285,6 +285,8 @@ def _why(node: Node, contents: Mapping[str, Content], last: Product | None, know
 
 
 def _new(node: Node, known: Known) -> str:
+    if product_of(node.name) != node.name:
+        return "new check"
     return new_rule(next((was for was, now in known.renamed.items() if now == node.name), None))
 
 
