@@ -7,13 +7,15 @@ costs one run; never too seldom, which would leave a wrong table in use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from sqlglot import exp
 
+from compiler.floats import Floats
 from compiler.passes.facts import Facts
 from compiler.readset import input_columns
 from compiler.timestamps import had_session_zone, may_have_binned_to_null, may_have_wrapped_dates
+from compiler.tree import branches, nodes
 from compiler.workarounds.casts import may_have_lost_casts
 from compiler.workarounds.constants import may_have_kept_constants
 from compiler.workarounds.distinct_counts import may_have_counted_null
@@ -42,6 +44,23 @@ def reads_floats(tree: exp.Query, facts: Facts) -> bool:
     return bool(floats) and any(read in floats for _, read in input_columns(facts.names(tree)))
 
 
+def takes_first_floats(tree: exp.Query, facts: Facts) -> bool:
+    """Whether ORDER BY and LIMIT may take the first of several groups by a float, of which NaN could be repeated."""
+    if not facts.nodes(tree, exp.Limit, exp.Fetch) or not facts.nodes(tree, exp.Order):
+        return False
+    floats = Floats(facts.names(tree), facts.schemas)
+    return any(floats.may_be(key) for node in facts.nodes(tree, exp.Select, exp.SetOperation) for key in _keys(node))
+
+
+def _keys(node: exp.Expr) -> Iterator[exp.Expr]:
+    """Yield the keys of a query's groups; those of DISTINCT are its items."""
+    if node.args.get("distinct"):
+        yield from (item.unalias() for branch in branches(node) for item in branch.expressions)
+    group = node.args.get("group")
+    if group is not None:
+        yield from (part for part in nodes(group) if isinstance(part, exp.Condition))
+
+
 def takes_any_rows(tree: exp.Query, facts: Facts) -> bool:
     """Whether a LIMIT without ORDER BY takes rows, which of an input of several files once were those of any file."""
     return any(
@@ -60,6 +79,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "filters-above-totals": may_have_passed_totals,
     "float-extremes": lambda tree, facts: bool(float_extremes(tree, facts)),
     "float-statistics": reads_floats,
+    "first-of-floats": takes_first_floats,
     "float-zeros": lambda tree, facts: bool(zero_comparisons(tree, facts)),
     "joins-by-name": may_have_confused_names,
     "limit-order": takes_any_rows,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from cache.records import Artifact
 from rules import evidence
 from rules.engine.execute import Executed, execute
+from rules.engine.failures import EngineError
 from rules.engine.own import EngineFunction
 from rules.engine.scanning import EngineInput
-from rules.engine.session import EngineError
 from rules.errors import FAILED, UserError, Where
 from rules.memos import CompiledRule, load_body
 from rules.wiring import make_resolver

@@ -53,6 +53,12 @@ CORRECTED: dict[str, tuple[str, ...]] = {
         "SELECT u.s, COUNT(*) AS n FROM t LEFT JOIN u ON t.s = u.s AND t.s = 'a' GROUP BY u.s",
         "SELECT DISTINCT u.s FROM t FULL JOIN (SELECT u.i, 'a' AS s FROM u) AS u ON t.i = u.i",
     ),
+    "first-of-floats": (
+        "SELECT DISTINCT t.x FROM t ORDER BY t.x LIMIT 1",
+        "SELECT CAST(t.s AS DOUBLE) AS v, MAX(t.i) AS n FROM t GROUP BY CAST(t.s AS DOUBLE) ORDER BY n LIMIT 2",
+        "SELECT t.x FROM t UNION SELECT u.y FROM u ORDER BY 1 LIMIT 3",
+        "SELECT t.i FROM t WHERE t.i IN (SELECT m.i FROM (SELECT DISTINCT u.i, u.y FROM u ORDER BY u.y LIMIT 1) AS m)",
+    ),
     "float-zeros": (
         "SELECT COUNT(*) AS n, COUNT(DISTINCT t.x) AS d FROM t",
         "SELECT t.s, AVG(DISTINCT t.x) AS m FROM t GROUP BY t.s",
@@ -97,6 +103,10 @@ UNMOVED = (
     "SELECT t.i, COUNT(*) AS n FROM t GROUP BY ROLLUP (t.i) HAVING t.i > 1",
     "SELECT t.i FROM t JOIN u ON t.i IS NOT DISTINCT FROM u.i",
     "SELECT t.i FROM t WHERE t.i > 1",
+    "SELECT DISTINCT t.i, t.s FROM t ORDER BY t.s LIMIT 3",
+    "SELECT t.i, MAX(t.s) AS s FROM t GROUP BY t.i ORDER BY s DESC LIMIT 3",
+    "SELECT COUNT(DISTINCT t.i) AS d, AVG(DISTINCT t.m) AS m, COUNT(*) AS n FROM t",
+    "SELECT CASE t.i WHEN 0 THEN 'a' END AS c, NULLIF(t.m, 0.0) AS m FROM t WHERE t.i IN (0, 1)",
     "SELECT COUNT(*) AS n FROM t",
     "SELECT COUNT(*) AS n FROM t HAVING COUNT(*) > 1",
     "SELECT m.n FROM (SELECT COUNT(*) AS n FROM t) AS m WHERE m.n > 1",
