@@ -53,7 +53,8 @@ class Objects:
                 folder.mkdir(parents=True, exist_ok=True)
             for name, text in ((".gitignore", "*\n"), ("README", _README)):
                 file = self.root / name
-                if not file.exists() or not file.stat().st_size:  # a killed build may have left it empty
+                # A killed build may have left it empty. Whoever opens a pipe waits for ever.
+                if not file.exists() or (file.is_file() and not file.stat().st_size):
                     file.write_text(text)
         except OSError as error:
             message = f"cannot write the store at {self.root}: {error.strerror or error}"

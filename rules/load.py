@@ -44,6 +44,9 @@ COMPILER = _compiler_identity()
 MANY = 60
 """New rules that are worth the second it takes to start helpers which compile them."""
 
+_LONGEST_NAME = 240
+"""Of a product, in ASCII: file systems take 255 bytes, and its file's name goes on after it."""
+
 _UNLOADED: Mapping[str, Any] = {"tables": (), "variables": (), "functions": (), "options": {}}
 
 
@@ -248,6 +251,10 @@ class _Names:
         """Return `name`, which is a product's from now on. Raises `UserError` if it is no name, or taken."""
         if not NAME.match(name):
             message = f"'{name}' is not a usable product name: letters, digits and _ only, no digit first"
+            raise UserError(message, code="rule-name", where=where, hint=hint, exit_code=FAILED)
+        if len(name) > _LONGEST_NAME:
+            message = f"'{name[:40]}…' has {len(name)} letters, and a product's name at most {_LONGEST_NAME}"
+            hint = f"the product is a file of that name; {hint}"
             raise UserError(message, code="rule-name", where=where, hint=hint, exit_code=FAILED)
         other = self._owners.get(name.lower())
         if other is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -123,11 +124,14 @@ def load_at(
             helpers = Helpers(settings.cores)
             helpers.start()
 
-    found = load_rules(project, store.index, files, expect_many=start_helpers)
-    rules, wrong = with_contracts(project, store.index, found)
-    if wrong and not keep_going:
-        raise UserErrors(list(dict.fromkeys(wrong.values())))
-    dag, broken = make_dag(project, rules)
+    with contextlib.ExitStack() as unless_loaded:
+        unless_loaded.callback(lambda: helpers.close() if helpers is not None else None)
+        found = load_rules(project, store.index, files, expect_many=start_helpers)
+        rules, wrong = with_contracts(project, store.index, found)
+        if wrong and not keep_going:
+            raise UserErrors(list(dict.fromkeys(wrong.values())))
+        dag, broken = make_dag(project, rules)
+        unless_loaded.pop_all()
     return Loaded(
         project,
         settings,

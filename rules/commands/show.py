@@ -61,10 +61,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         lines, remark = rows.table(path, limit, artifact.rows, output.width(sys.stdout))
         output.result(lines if output.verbosity < 0 else [*lines, remark])
     else:
-        sys.stdout.flush()
         write = {"csv": rows.write_csv, "json": rows.write_json, "arrow": rows.write_arrow}[options.format]
-        write(path, options.limit, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        with output.bytes() as out:
+            write(path, options.limit, out)
+            out.flush()
     return 0
 
 
