@@ -26,6 +26,7 @@ from rules.contracts.drafts import Draft
 from rules.errors import FAILED, UserError, Where
 from rules.files import FileDigests
 from rules.project import NAME, Project, config_where, read_text
+from rules.python.faults import of_fault
 from rules.python.files import DeclaredFunction, PythonFiles
 from rules.roots import is_rule_file
 
@@ -201,6 +202,8 @@ def _load_python(project: Project, found: RuleSet, path: str, digest: str, names
         name = names.take(one.name, Where(path, one.line), "give it another: @rule(name=…)")
         # Which variables it asks for is known only when it is called: any of them may matter.
         parsed = Parsed(one.inputs, tuple(sorted(project.variables)))
+        if one.fault is not None:
+            found.unloaded[name] = of_fault(one.fault)
         found.rules[name] = Rule(name, path, one.digest, one.options, parsed, one.line, one.streams)
 
 

@@ -128,8 +128,9 @@ def load_at(
         unless_loaded.callback(lambda: helpers.close() if helpers is not None else None)
         found = load_rules(project, store.index, files, expect_many=start_helpers)
         rules, wrong = with_contracts(project, store.index, found)
-        if wrong and not keep_going:
-            raise UserErrors(list(dict.fromkeys(wrong.values())))
+        faults = [function.error for function in found.functions.values() if function.error is not None]
+        if (wrong or faults) and not keep_going:
+            raise UserErrors(list(dict.fromkeys([*wrong.values(), *faults])))
         dag, broken = make_dag(project, rules)
         unless_loaded.pop_all()
     return Loaded(

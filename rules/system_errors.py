@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from pathlib import Path
 
 from cache.errors import StoreError
@@ -23,6 +24,9 @@ _REFUSALS = frozenset(_HINTS) | {
     errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV, errno.ETXTBSY, errno.ESTALE, errno.EEXIST, errno.ENOTEMPTY,
     errno.EINVAL, errno.ENOTSUP, errno.EBUSY, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENOTCONN, errno.EREMOTEIO,
 }  # fmt: skip
+_FEW_FILES = 64
+_LITTLE_MEMORY = 3 << 30
+"""Bytes. Libraries and the stacks of threads reserve far more than they use."""
 _NO_THREAD = "can't start new thread"
 
 
@@ -35,7 +39,7 @@ def refused(error: BaseException) -> UserError | None:
     if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
         return _error("no thread can be started: there is not enough memory, or there are too many", errno.ENOMEM)
     if not isinstance(error, OSError) or error.errno not in _REFUSALS:
-        return None
+        return _starved()
     if error.errno == errno.ENOENT and not _has_folder():
         return _error("the current folder does not exist any more", errno.ENOENT)
     said = error.strerror or os.strerror(error.errno)
@@ -43,6 +47,16 @@ def refused(error: BaseException) -> UserError | None:
     if named is None:
         return _error(f"the system refused: {said}", error.errno)
     return _error(f"cannot use {os.fsdecode(named) if not isinstance(named, int) else 'a file'}: {said}", error.errno)
+
+
+def _starved() -> UserError | None:
+    """Blame limits that are so low that libraries break in ways of their own, where there are such."""
+    files, memory = (resource.getrlimit(one)[0] for one in (resource.RLIMIT_NOFILE, resource.RLIMIT_AS))
+    if files != resource.RLIM_INFINITY and files < _FEW_FILES:
+        return _error(f"only {files} files may be open at once, which is too few", errno.EMFILE)
+    if memory != resource.RLIM_INFINITY and memory < _LITTLE_MEMORY:
+        return _error(f"only {memory >> 20} MB of address space are allowed, which is too little", errno.ENOMEM)
+    return None
 
 
 def _error(message: str, number: int) -> UserError:
