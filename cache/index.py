@@ -239,6 +239,10 @@ class Index:
             self._many("UPDATE builds SET status = 'killed' WHERE status = ?", [("running",)])
             self._many("REPLACE INTO builds VALUES (?,?,?,NULL,'running','{}')", [(self.root, build, started)])
 
+    def has_build(self, build: str) -> bool:
+        """Whether a build has been recorded as begun."""
+        return bool(self._rows("SELECT 1 FROM builds WHERE build = ?", (build,)))
+
     def finish_build(self, build: str, seconds: float, status: str, summary: Mapping[str, int]) -> None:
         """Record how a build ended."""
         row = (seconds, status, _json(summary), build)

@@ -6,6 +6,7 @@ the steps is plain data, so the plan that is explained is the plan that is execu
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import time
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from cache.errors import StoreError
 from cache.keys import Content
 from cache.records import Product
 from graph.causes import causes
@@ -51,27 +53,30 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
     """Bring the selected products up to date. Raises as `plan` does."""
     started = time.perf_counter()
     with open_store(project.root, observer.say, building=True) as store:
-        build_id = _new_build_id()
-        prepared = prepare(project, request, store)
-        refuse_broken(prepared, keep_going=request.keep_going)
-        if request.trust_engine_upgrade and not engine_proves_same(store, prepared, observer, build_id):
-            prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
-        ahead = [name for name, judgement in prepared.plan.judgements.items() if judgement.verdict != "clean"]
-        observer.planned(len(prepared.order), ahead)
-        index = store.index
-        index.start_build(build_id, datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"))
+        build_id, index = _new_build_id(), store.index
         try:
+            prepared = prepare(project, request, store)
+            refuse_broken(prepared, keep_going=request.keep_going)
+            if request.trust_engine_upgrade and not engine_proves_same(store, prepared, observer, build_id):
+                prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
+            ahead = [name for name, judgement in prepared.plan.judgements.items() if judgement.verdict != "clean"]
+            observer.planned(len(prepared.order), ahead)
+            index.start_build(build_id, _now())
             execution = _execution(prepared.project, store, prepared, build_id, observer, request)
             results = execution.run(prepared.order, prepared.broken, prepared.broken_sources)
             skipped = _skipped(results, execution.sources_settled)
             rechecked = audited(store, prepared, build_id, skipped, execution.artifacts, request.audit)
+            settled = dict(sorted(execution.sources_settled.items()))
+            report = BuildReport(build_id, results, time.perf_counter() - started, rechecked, settled)
+            _record(store, prepared.project, prepared, report)
         except BaseException as error:
-            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
-            index.finish_build(build_id, time.perf_counter() - started, status, {})
+            interrupted = isinstance(error, KeyboardInterrupt)
+            with contextlib.suppress(StoreError):  # such as a full disk, which may be what went wrong
+                if interrupted and not index.has_build(build_id):  # while it was prepared
+                    index.start_build(build_id, _now())
+                status = "interrupted" if interrupted else "error"
+                index.finish_build(build_id, time.perf_counter() - started, status, {})
             raise
-        settled = dict(sorted(execution.sources_settled.items()))
-        report = BuildReport(build_id, results, time.perf_counter() - started, rechecked, settled)
-        _record(store, prepared.project, prepared, report)
         return report
 
 
@@ -285,6 +290,10 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
 
 def _row(result: Result) -> tuple[str, str, bool | None, str, float | None, str | None]:
     return result.name, result.status, result.changed, result.reason, result.seconds, result.artifact
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def _new_build_id() -> str:

@@ -80,6 +80,8 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
         _record_error(work, error)
     work.functions = frozenset(loaded.functions)
     for function in loaded.functions.values():
+        if function.error is not None:
+            _record_error(work, function.error)
         _advise(work, function)
     dag, circles = cut_dag(project, rules, contracts)
     for error in circles.values():

@@ -147,6 +147,7 @@ class Work:
             lambda: from_record(self._index.lineages([memo])[memo]),
             one_partition=self.profile.partitions == 1,
         )
+        self._require_sound(compiled)
         last = self._last.get(rule.name)
         if last is None or not self._was_upgraded(compiled.node, last):
             return compiled
@@ -211,6 +212,14 @@ class Work:
                 **({} if self.profile.fuse_selects or not rule.in_python else {"fuse": False}),
             }
         )
+
+    def _require_sound(self, compiled: CompiledRule) -> None:
+        """Refuse a rule that calls a function of the project which cannot be called. Raises `UserError`."""
+        called = compiled.node.parts.get("functions", {})
+        for name in sorted(called):
+            error = self._functions[name].error if name in self._functions else None
+            if error is not None:
+                raise error
 
     def _was_upgraded(self, node: Node, last: Product) -> bool:
         """Whether a rule is what it was, and has another fingerprint only by an upgrade of rules (or of the engine).

@@ -1,4 +1,4 @@
-"""The three error families: what a user can cause (1 or 2), an interrupt (130), everything else (3, a bug of ours)."""
+"""The error families: what a user can cause (1 or 2), everything else (3, a bug of ours). Signals are no errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import NamedTuple
 FAILED = 1
 USAGE = 2
 INTERNAL = 3
-INTERRUPTED = 130
 
 
 class Where(NamedTuple):

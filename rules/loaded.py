@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -144,9 +145,12 @@ def load_at(project: Project, profile: str, store: Store, sources: Sources, file
             helpers = Helpers(settings.cores)
             helpers.start()
 
-    found = load_rules(project, store.index, files, expect_many=start_helpers)
-    contracted = with_contracts(project, store.index, found)
-    dag, broken = make_dag(project, contracted.rules, contracted.sources)
+    with contextlib.ExitStack() as unless_loaded:
+        unless_loaded.callback(lambda: helpers.close() if helpers is not None else None)
+        found = load_rules(project, store.index, files, expect_many=start_helpers)
+        contracted = with_contracts(project, store.index, found)
+        dag, broken = make_dag(project, contracted.rules, contracted.sources)
+        unless_loaded.pop_all()
     return Loaded(
         project,
         settings,
