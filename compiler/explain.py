@@ -43,7 +43,10 @@ INTERNALS = re.compile(
     r"|\bBinaryView\b|MonthDayNano|Exact\(|Signature|UserDefined|OneOf|Coercible|Span\(|ParserError|non-executable"
 )
 """What no message may hold: names of the engine's own things."""
-_EXPRESSIONS = (exp.Func, exp.Binary, exp.Unary, exp.Case, exp.Cast, exp.Between, exp.In, exp.Bracket, exp.Interval)
+_EXPRESSIONS = (
+    exp.Func, exp.Binary, exp.Unary, exp.Case, exp.Cast, exp.Between, exp.In, exp.Bracket, exp.Interval, exp.AtTimeZone,
+    exp.Window, exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls,
+)  # fmt: skip
 
 
 def explained(error: SqlError, query: exp.Query, probe: Probe = lambda _: None) -> SqlError:
