@@ -112,7 +112,7 @@ class Execution:
         most = self.profile.workers
         while len(running) + len(self._checking) <= most and (name := self._schedule.take()) is not None:
             if name in broken:
-                self._settle(Result(name, "failed", broken[name].message, error=broken[name]))
+                self._settle(Result(name, "failed", broken[name].message, error=broken[name], is_broken=True))
             elif self._stopped():
                 self._settle(Result(name, "skipped", "not started, because another product failed (see --keep-going)"))
             elif failed := self._failed_input(name):

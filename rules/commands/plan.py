@@ -68,7 +68,15 @@ def run(options: argparse.Namespace, output: Output) -> int:
         for name, one in prepared.plan.judgements.items():
             every = verbose or one.verdict == "clean"
             told[name] = [*told.get(name, ()), *check_lines(checks[name], verbose=every)]
-        lines = plan_lines(prepared.plan, told, ahead | failing, verbose=verbose, width=output.width(sys.stdout))
+        inputs = {name: prepared.compiled[name].node.dependencies for name in prepared.plan.judgements}
+        lines = plan_lines(
+            prepared.plan,
+            told,
+            ahead | failing,
+            inputs=None if options.explain else inputs,
+            verbose=verbose,
+            width=output.width(sys.stdout),
+        )
         output.result(lines, painted=True)
     return FAILED if options.exit_code and dirty else 0
 

@@ -61,9 +61,9 @@ def explain_document(found: Explanation) -> dict[str, Any]:
     )
 
 
-def explain_lines(found: Explanation, width: int | None) -> list[str]:
-    """Return an explanation as text: aligned facts in groups, then the SQL."""
-    rule, node = found.rule.rule, found.rule.node
+def explain_lines(found: Explanation, width: int | None, *, verbose: bool = False) -> list[str]:
+    """Return an explanation as text: verdict, what it reads and who reads it; when verbose, all else and the SQL."""
+    node = found.rule.node
     causes = found.prepared.causes.get(node.name, [])
     groups = [
         [
@@ -71,36 +71,47 @@ def explain_lines(found: Explanation, width: int | None) -> list[str]:
             ("reason", found.judgement.reason),
             *_listed("because", cause_lines(node.name, causes, found.prepared)),
         ],
-        [
-            ("rule", rule.path),
-            ("about", rule.options.description),
-            ("tags", ", ".join(rule.options.tags)),
-            ("key", ", ".join(rule.options.key)),
-            ("tier", str(rule.options.tier) if rule.options.tier else ""),
-            ("volatile", "yes" if node.volatile else ""),
-            ("variables", ", ".join(_variables(found))),
-        ],
-        [fact for one in found.inputs for fact in _input_facts(one)],
-        [
-            ("fingerprint", node.fingerprint),
-            *_listed("of", [f"{part}: {_part(value)}" for part, value in node.parts.items()]),
-            ("action key", found.judgement.key or "not known before its inputs are"),
-            *_listed("of", ["the fingerprint", *map(_keyed, found.inputs)]),
-        ],
-        [
-            *_listed("columns", [f"{column.name}: {column.type}" for column in found.rule.schema.columns]),
-            *_listed("readers", [_reader(name, reads) for name, reads in found.readers.items()]),
-        ],
-        _last_facts(found.last, found.evidence),
+        [fact for one in found.inputs for fact in _input_facts(one)] or [("reads", "nothing")],
+        _listed("readers", [_reader(name, reads) for name, reads in found.readers.items()] or ["none"]),
+        _rule_facts(found),
+        *([_key_facts(found)] if verbose else []),
+        _last_facts(found.last, found.evidence, verbose=verbose),
     ]
     names = max(len(name) for group in groups for name, _ in group) + 1
     lines = [node.name]
     for group in groups:
         rows = [["  " + (f"{name}:" if name else "").ljust(names), text] for name, text in group if text]
         lines += [*wrapped_lines(rows, width), ""]
+    if not verbose:
+        return [*lines[:-1], "", "  (-v adds the fingerprint, the action key, the table's place and the SQL)"]
     for title, sql in (("canonical SQL", found.canonical_sql), ("executed SQL", found.executed_sql)):
         lines += [f"  {title}:", *(f"    {line}" for line in sql.splitlines()), ""]
     return lines[:-1]
+
+
+def _rule_facts(found: Explanation) -> list[tuple[str, str]]:
+    rule, node = found.rule.rule, found.rule.node
+    return [
+        ("rule", rule.path),
+        ("about", rule.options.description),
+        ("tags", ", ".join(rule.options.tags)),
+        ("key", ", ".join(rule.options.key)),
+        ("tier", str(rule.options.tier) if rule.options.tier else ""),
+        ("volatile", "yes" if node.volatile else ""),
+        ("variables", ", ".join(_variables(found))),
+        *_listed("columns", [f"{column.name}: {column.type}" for column in found.rule.schema.columns]),
+    ]
+
+
+def _key_facts(found: Explanation) -> list[tuple[str, str]]:
+    """Return what the verdict was decided by: the fingerprint, the action key, and what each is made of."""
+    node = found.rule.node
+    return [
+        ("fingerprint", node.fingerprint),
+        *_listed("of", [f"{part}: {_part(value)}" for part, value in node.parts.items()]),
+        ("action key", found.judgement.key or "not known before its inputs are"),
+        *_listed("of", ["the fingerprint", *map(_keyed, found.inputs)]),
+    ]
 
 
 def _listed(name: str, texts: Iterable[str]) -> list[tuple[str, str]]:
@@ -138,18 +149,20 @@ def _reader(name: str, reads: tuple[str, ...] | None) -> str:
     return f"{name} reads {', '.join(reads) or 'only how many rows there are'}"
 
 
-def _last_facts(last: Last | None, evidence: str | None) -> list[tuple[str, str]]:
+def _last_facts(last: Last | None, evidence: str | None, *, verbose: bool) -> list[tuple[str, str]]:
     if last is None:
         return [("last build", "none yet")]
     artifact = last.artifact
     facts = [
         ("last build", f"{last.build}: {last.status}, {last.reason}" if last.status else last.build),
-        ("committed", last.product.build),
+        ("committed", last.product.build if verbose or last.product.build != last.build else ""),
         ("last run", f"took {duration(last.product.seconds, digits=3)}"),
     ]
-    if artifact is not None:
-        facts.append(("table", f"{plural(artifact.rows, 'row')}, {artifact.bytes:,} bytes"))
     there = "" if last.present else " (missing or corrupt)"
+    if artifact is not None:
+        facts.append(("table", f"{plural(artifact.rows, 'row')}, {artifact.bytes:,} bytes{'' if verbose else there}"))
+    if not verbose:
+        return facts
     return [
         *facts,
         ("artifact", f"{last.product.artifact}{there}"),

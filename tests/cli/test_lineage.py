@@ -88,8 +88,37 @@ def test_directions_and_depth(project: SampleProject) -> None:
     assert {step["kind"] for step in down["downstream"]} == {"control"}
 
 
-def test_tree(project: SampleProject) -> None:
+def test_tree_shows_values_and_says_what_it_leaves_out(project: SampleProject) -> None:
     done = project.cli("lineage", "revenue.total")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "revenue.total\n"
+        "  upstream\n"
+        "  └─ orders.amount  SUM(o.amount)\n"
+        "     └─ raw.amount  r.amount * 2\n"
+        "  downstream\n"
+        "  └─ report.large  v.total > 10\n"
+        "  sources: raw.amount\n"
+        "  3 more columns take part in filters, joins, groups or order (--control shows them)\n"
+    )
+    only_control = project.cli("lineage", "raw.status").stdout
+    assert only_control == (
+        "raw.status\n  upstream: none\n  downstream: none\n"
+        "  5 more columns take part in filters, joins, groups or order (--control shows them)\n"
+    )
+
+
+def test_tree_of_a_product_shows_values(project: SampleProject) -> None:
+    assert project.cli("lineage", "orders", "--upstream").stdout == (
+        "orders.id\n  upstream\n  └─ raw.id  raw.id\n\n"
+        "orders.amount\n  upstream\n  └─ raw.amount  r.amount * 2\n\n"
+        "orders\n  sources: raw.amount, raw.id\n"
+        "  1 more column takes part in filters, joins, groups or order (--control shows them)\n"
+    )
+
+
+def test_tree_with_control(project: SampleProject) -> None:
+    done = project.cli("lineage", "revenue.total", "--control")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
         "revenue.total\n"
@@ -106,7 +135,7 @@ def test_tree(project: SampleProject) -> None:
 
 
 def test_tree_of_a_product_says_once_what_controls_every_column(project: SampleProject) -> None:
-    done = project.cli("lineage", "orders")
+    done = project.cli("lineage", "orders", "--control")
     assert done.stdout == (
         "orders\n"
         "  every column\n"
