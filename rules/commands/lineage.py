@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     both = options.upstream == options.downstream
     question = Question(both or options.upstream, both or options.downstream, options.depth, options.control)
     if options.name is None:
-        _print_drawing(form, traced.lineage, names, names[:0], output, root.name)
+        _print_drawing(form, traced.lineage, names, "", output, root.name)
         return 0
     whole = options.name == table
     if form == "text" and whole and output.verbosity >= 0:
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         steps = [step for one in answers for step in (*(one.upstream or ()), *(one.downstream or ()))]
         shown = dict.fromkeys([*names, *(step.name for step in steps)])
-        _print_drawing(form, traced.lineage, list(shown), names, output, options.name)
+        _print_drawing(form, traced.lineage, list(shown), options.name, output, options.name)
     return 0
 
 
@@ -95,15 +95,13 @@ def _format(options: argparse.Namespace, output: Output) -> str:
     return form
 
 
-def _print_drawing(
-    form: str, lineage: Lineage, names: list[Name], focus: list[Name], output: Output, title: str
-) -> None:
-    from rules.report.drawing import dot, draw, mermaid
-
-    drawing = draw(lineage, names)
+def _print_drawing(form: str, lineage: Lineage, names: list[Name], focus: str, output: Output, title: str) -> None:
     if form == "html":
         from rules.report.lineage_page import page
 
-        output.result(page(drawing, f"Lineage of {title}", focus).splitlines())
-    else:
-        output.result(mermaid(drawing) if form == "mermaid" else dot(drawing))
+        output.result(page(lineage, names, f"Lineage of {title}", focus).splitlines())
+        return
+    from rules.report.drawing import dot, draw, mermaid
+
+    drawing = draw(lineage, names)
+    output.result(mermaid(drawing) if form == "mermaid" else dot(drawing))

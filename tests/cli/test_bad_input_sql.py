@@ -243,7 +243,7 @@ PLANNING = {
         "'round' cannot be called with TEXT",
     ),
     "one of many branches": (
-        f"SELECT CASE {_many('WHEN ln(amount) > {} THEN 1', ' ')}\nWHEN «sqrt(placed_on) > 1 THEN 5 END AS a FROM orders",
+        f"SELECT CASE {_many('WHEN ln(amount) > {} THEN 1', ' ')}\nWHEN «sqrt(placed_on) > 1 THEN 5 END a FROM orders",
         "'sqrt' cannot be called with (DATE)",
     ),
     "one of many beside aggregates": (
