@@ -18,9 +18,10 @@ from datafusion import DataFrame
 from cache.bags import bag_digest
 from cache.digests import TableDigest
 from compiler.schema import Schema
+from rules.engine.failures import engine_errors
 from rules.engine.own import EngineFunction, register
 from rules.engine.scanning import EngineInput, register_inputs, takes_first_files
-from rules.engine.session import EngineError, clean_message, ignore_statistics, make_session
+from rules.engine.session import ignore_statistics, make_session
 from rules.engine.writing import ProductWriter
 from rules.profiles import Profile
 
@@ -46,16 +47,12 @@ def execute(
 ) -> Executed:
     """Run `sql` and write its result, which must have `schema`, to `target`. Raises `EngineError`."""
     started = time.perf_counter()
-    try:
+    with engine_errors():
         frame = open_frame(sql, inputs, target.parent, profile, functions)
         with ProductWriter(target, schema) as writer:
             for batch in frame.execute_stream():
                 writer.write(batch.to_pyarrow())
             digest = writer.finish()
-    except EngineError:
-        raise
-    except Exception as error:  # the engine raises plain Exception for whatever goes wrong at run time
-        raise EngineError(clean_message(error)) from error
     return executed(digest, schema, started)
 
 

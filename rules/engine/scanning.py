@@ -21,8 +21,9 @@ from datafusion import DataFrame, SessionContext
 from datafusion.catalog import Schema as CatalogSchema
 
 from compiler.schema import Schema
+from rules.engine.failures import EngineError
 from rules.engine.partitioned import register_partitioned
-from rules.engine.session import EngineError, ignore_statistics, qualified_name
+from rules.engine.session import ignore_statistics, qualified_name
 from rules.engine.types import to_arrow
 
 _STORED_DB = "stored"

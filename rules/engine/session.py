@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 
 from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 from datafusion.catalog import Schema as CatalogSchema
@@ -18,16 +17,14 @@ _NESTING = "5000"
 """Levels the engine's parser takes, 50 by default; beyond 5,000 its own stack would be at risk."""
 
 
-class EngineError(Exception):
-    """The engine refused or failed a query; the message is the engine's, on one line."""
-
-
 def make_session(profile: Profile) -> SessionContext:
     """Return a session with an empty schema for inputs."""
     config = SessionConfig().with_target_partitions(profile.partitions).with_batch_size(profile.batch_size)
     for key, value in RESULT_SETTINGS.items():
         config = config.set(key, value)
     config = config.set("datafusion.sql_parser.recursion_limit", _NESTING)
+    # Of groups that are ordered and limited it keeps the first ones only, and panics on a group key NaN, or repeats it.
+    config = config.set("datafusion.optimizer.enable_topk_aggregation", "false")
     if profile.sorted_at_once is not None:
         config = config.set("datafusion.execution.sort_in_place_threshold_bytes", str(profile.sorted_at_once))
     runtime = RuntimeEnvBuilder()
@@ -70,19 +67,3 @@ def _zoneless() -> tuple[ScalarUDF, ...]:
 def qualified_name(name: str, db: str = INPUT_DB) -> str:
     """Return how the engine's registration calls spell an input's name."""
     return f'{db}."{name}"'
-
-
-def clean_message(error: BaseException) -> str:
-    """Return the engine's message on one line, without the names of its internals."""
-    text = re.sub(r"\s+", " ", str(error)).strip()
-    while True:
-        shorter = re.sub(
-            r"^(DataFusion error|Error during planning|Schema error|Arrow error|Execution error"
-            r"|Optimizer rule '\w+' failed|caused by"
-            r"|External error|type_coercion|Parquet error|This feature is not implemented|Context): ?",
-            "",
-            text,
-        )
-        if shorter == text:
-            return text
-        text = shorter

@@ -18,7 +18,7 @@ from cache.digests import TableDigest, TableDigester
 from cache.levels import type_name
 from compiler.schema import Schema
 from rules.engine.encodings import encodings, statistics
-from rules.engine.session import EngineError
+from rules.engine.failures import EngineError
 from rules.engine.types import storable_type, to_arrow, written_schema
 
 _PIECE = 1 << 16

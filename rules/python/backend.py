@@ -27,8 +27,8 @@ from compiler.resolve import INPUT_DB
 from compiler.schema import Schema
 from rules.arrow import plain_type
 from rules.engine.execute import open_frame
+from rules.engine.failures import EngineError, engine_errors
 from rules.engine.scanning import EngineInput
-from rules.engine.session import clean_message
 from rules.engine.types import to_schema
 from rules.errors import FAILED, UserError
 from rules.profiles import PROFILES
@@ -142,12 +142,14 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
             inputs[table.name] = self._input(table.name)
             table.set("db", exp.Identifier(this=INPUT_DB, quoted=True))
         try:
-            frame = open_frame(render(query), inputs.values(), Path(tempfile.gettempdir()), PROFILES[DEFAULT_PROFILE])
-            stream = frame.execute_stream()
+            sql = render(query)
+            with engine_errors():
+                frame = open_frame(sql, inputs.values(), Path(tempfile.gettempdir()), PROFILES[DEFAULT_PROFILE])
+                stream = frame.execute_stream()
         except SqlError as error:
             raise UserError(error.message, code=error.code, hint=error.hint, exit_code=FAILED) from error
-        except Exception as error:  # the engine raises ValueError, plain Exception and more
-            raise UserError(clean_message(error), code="execution", exit_code=FAILED) from error
+        except EngineError as error:
+            raise UserError(str(error), code="execution", exit_code=FAILED) from error
         # What the engine announces and what it hands over differ in which columns it takes for never NULL.
         schema = pa.schema([pa.field(field.name, plain_type(field.type)) for field in frame.schema()])
         return pa.RecordBatchReader.from_batches(schema, _batches(stream, schema))
@@ -160,10 +162,11 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
 
 def _batches(stream: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     try:
-        for batch in stream:
-            yield batch.to_pyarrow().cast(schema)
-    except Exception as error:  # the engine raises plain Exception for whatever goes wrong at run time
-        raise UserError(clean_message(error), code="execution", exit_code=FAILED) from error
+        with engine_errors():
+            for batch in stream:
+                yield batch.to_pyarrow().cast(schema)
+    except EngineError as error:
+        raise UserError(str(error), code="execution", exit_code=FAILED) from error
 
 
 def _require_pandas() -> None:
