@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from rules.look.explaining import Explanation, Input, Last
 
+_CAUSES = 3
+"""Causes of a verdict that are told unless all are asked for."""
+
 
 def explain_document(found: Explanation) -> dict[str, Any]:
     """Return the document of `rules explain`."""
@@ -69,7 +72,7 @@ def explain_lines(found: Explanation, width: int | None, *, verbose: bool = Fals
         [
             ("verdict", found.judgement.verdict),
             ("reason", found.judgement.reason),
-            *_listed("because", cause_lines(node.name, causes, found.prepared)),
+            *_listed("because", cause_lines(node.name, causes, found.prepared, len(causes) if verbose else _CAUSES)),
         ],
         [fact for one in found.inputs for fact in _input_facts(one)] or [("reads", "nothing")],
         _listed("readers", [_reader(name, reads) for name, reads in found.readers.items()] or ["none"]),

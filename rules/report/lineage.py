@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graph.lineage import Lineage, Name, Step
-from rules.report.runs import document, table_lines
+from rules.report.runs import document, plural, table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,8 +120,7 @@ def _left_out(steps: Iterable[Step], *, control: bool) -> list[str]:
     count = len(others - by_value)
     if control or not count:
         return []
-    told = "1 more column takes" if count == 1 else f"{count:,} more columns take"
-    return [f"  {told} part in filters, joins, groups or order (--control shows them)"]
+    return [f"  control: {plural(count, 'more column')}, in filters, joins, groups or order (see --control)"]
 
 
 def _sources(names: list[Name] | None) -> list[str]:

@@ -98,12 +98,12 @@ def test_tree_shows_values_and_says_what_it_leaves_out(project: SampleProject) -
         "  downstream\n"
         "  └─ report.large  v.total > 10\n"
         "  sources: raw.amount\n"
-        "  3 more columns take part in filters, joins, groups or order (--control shows them)\n"
+        "  control: 3 more columns, in filters, joins, groups or order (see --control)\n"
     )
     only_control = project.cli("lineage", "raw.status").stdout
     assert only_control == (
         "raw.status\n  upstream: none\n  downstream: none\n"
-        "  5 more columns take part in filters, joins, groups or order (--control shows them)\n"
+        "  control: 5 more columns, in filters, joins, groups or order (see --control)\n"
     )
 
 
@@ -112,7 +112,7 @@ def test_tree_of_a_product_shows_values(project: SampleProject) -> None:
         "orders.id\n  upstream\n  └─ raw.id  raw.id\n\n"
         "orders.amount\n  upstream\n  └─ raw.amount  r.amount * 2\n\n"
         "orders\n  sources: raw.amount, raw.id\n"
-        "  1 more column takes part in filters, joins, groups or order (--control shows them)\n"
+        "  control: 1 more column, in filters, joins, groups or order (see --control)\n"
     )
 
 
