@@ -8,12 +8,14 @@ from rules.report.causes import cause_lines, causes_fields
 from rules.report.runs import document, duration, plural, wrapped_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rules.look.explaining import Explanation, Input, Last
 
 _CAUSES = 3
 """Causes of a verdict that are told unless all are asked for."""
+_MOST_LISTED = 20
+"""Columns, or readers, that are listed unless all are asked for."""
 
 
 def explain_document(found: Explanation) -> dict[str, Any]:
@@ -74,9 +76,9 @@ def explain_lines(found: Explanation, width: int | None, *, verbose: bool = Fals
             ("reason", found.judgement.reason),
             *_listed("because", cause_lines(node.name, causes, found.prepared, len(causes) if verbose else _CAUSES)),
         ],
-        [fact for one in found.inputs for fact in _input_facts(one)] or [("reads", "nothing")],
-        _listed("readers", [_reader(name, reads) for name, reads in found.readers.items()] or ["none"]),
-        _rule_facts(found),
+        [fact for one in found.inputs for fact in _input_facts(one, whole=verbose)] or [("reads", "nothing")],
+        _listed("readers", _some([_reader(*one) for one in found.readers.items()], whole=verbose) or ["none"]),
+        _rule_facts(found, whole=verbose),
         *([_key_facts(found)] if verbose else []),
         _last_facts(found.last, found.evidence, verbose=verbose),
     ]
@@ -92,7 +94,7 @@ def explain_lines(found: Explanation, width: int | None, *, verbose: bool = Fals
     return lines[:-1]
 
 
-def _rule_facts(found: Explanation) -> list[tuple[str, str]]:
+def _rule_facts(found: Explanation, *, whole: bool) -> list[tuple[str, str]]:
     rule, node = found.rule.rule, found.rule.node
     return [
         ("rule", rule.path),
@@ -102,7 +104,7 @@ def _rule_facts(found: Explanation) -> list[tuple[str, str]]:
         ("tier", str(rule.options.tier) if rule.options.tier else ""),
         ("volatile", "yes" if node.volatile else ""),
         ("variables", ", ".join(_variables(found))),
-        *_listed("columns", [f"{column.name}: {column.type}" for column in found.rule.schema.columns]),
+        *_listed("columns", _some([f"{one.name}: {one.type}" for one in found.rule.schema.columns], whole=whole)),
     ]
 
 
@@ -126,11 +128,18 @@ def _variables(found: Explanation) -> list[str]:
     return [f"${name} = {values.get(name)!r}" for name in found.rule.rule.parsed.variables]
 
 
-def _input_facts(one: Input) -> list[tuple[str, str]]:
+def _some(texts: Sequence[str], *, whole: bool) -> list[str]:
+    """Return the first texts and how many more there are; all of them when whole."""
+    if whole or len(texts) <= _MOST_LISTED:
+        return list(texts)
+    return [*texts[:_MOST_LISTED], f"and {len(texts) - _MOST_LISTED:,} more"]
+
+
+def _input_facts(one: Input, *, whole: bool) -> list[tuple[str, str]]:
     rows = f", {plural(one.rows, 'row')}" if one.rows is not None else ""
     facts = [("input", f"{one.name} ({one.kind}{rows})")]
-    facts.append(("reads", ", ".join(one.reads) or "only how many rows there are"))
-    return [*facts, ("not read", ", ".join(one.not_read))]
+    facts.append(("reads", ", ".join(_some(one.reads, whole=whole)) or "only how many rows there are"))
+    return [*facts, ("not read", ", ".join(_some(one.not_read, whole=whole)))]
 
 
 def _part(value: object) -> str:

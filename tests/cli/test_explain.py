@@ -100,6 +100,21 @@ def test_text_leads_with_verdict_reads_and_readers(project: SampleProject) -> No
     assert len(whole) > 2 * len(lines)
 
 
+def test_many_columns_and_readers_are_counted(tmp_path: Path) -> None:
+    sample = SampleProject(tmp_path / "p", sources=["raw"])
+    names = [f"c{number:02}" for number in range(40)]
+    sample.parquet("raw", {name: [1] for name in names})
+    sample.sql("wide", f"SELECT {', '.join(f'r.{name}' for name in names)} FROM raw AS r")
+    for name in names:
+        sample.sql(f"of_{name}", f"SELECT w.{name} FROM wide AS w")
+    text = run(sample, "explain", "wide").stdout
+    assert len(text.splitlines()) < 60
+    assert text.count("and 20 more") == 3
+    whole = run(sample, "explain", "wide", "-v").stdout
+    assert "more" not in whole
+    assert all(f"of_{name} (never built on it)" in whole for name in names)
+
+
 def test_a_product_that_was_never_built(project: SampleProject) -> None:
     project.sql("fresh", "SELECT r.most FROM report AS r")
     found = explain(project, "fresh")
