@@ -72,14 +72,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.as_json:
         output.document(build_document(report))
         return 0 if report.ok else FAILED
-    failed = [one for one in report.results.values() if one.error is not None]
-    broken = list(dict.fromkeys(one.error for one in failed if one.is_broken and one.error is not None))
-    for lines in errors_lines(broken, whole=output.verbosity > 0):
+    broken = [one.error for one in report.sources.values() if one.error is not None]
+    broken += [one.error for one in report.results.values() if one.is_broken and one.error is not None]
+    for lines in errors_lines(list(dict.fromkeys(broken)), whole=output.verbosity > 0):
         output.error(lines)
-    for result in failed:
-        if result.error is not None and not result.is_broken:
-            output.error(error_lines(result.error))
-    for error in audit_errors(report.audit):
+    for error in (*(one for one in report.errors if one not in broken), *audit_errors(report.audit)):
         output.error(error_lines(error))
     if output.verbosity >= 0:
         output.result(build_lines(report))

@@ -10,7 +10,7 @@ from graph.plan import listing
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from graph.plan import Judgement, Plan
+    from graph.plan import Judgement
 
     Reason = Callable[[Judgement], str]
 
@@ -34,12 +34,14 @@ class Fold:
         return f"{len(self.names):,} {self.verdict}, {self.reason}"
 
 
-def folds(plan: Plan, inputs: Mapping[str, Sequence[str]], apart: Collection[str]) -> list[Fold]:
+def folds(
+    judgements: Mapping[str, Judgement], inputs: Mapping[str, Sequence[str]], apart: Collection[str]
+) -> list[Fold]:
     """Return what can be folded, in the order of the plan; what is clean is not looked at.
 
     inputs: what each product reads. apart: products that are shown by themselves, as there is more to tell of them.
     """
-    below = _below(plan, inputs)
+    below = _below(judgements, inputs)
 
     def exact(one: Judgement) -> str:
         return f"below {listing(below[one.name])}" if one.name in below else one.reason
@@ -49,17 +51,17 @@ def folds(plan: Plan, inputs: Mapping[str, Sequence[str]], apart: Collection[str
             return f"below {listing(every)}"
         if one.changed and one.edit is None:
             return f"read{'s' if one.verdict == 'run' else ''} {listing(one.changed)}, which changed"
-        return one.reason
+        return {"failed": "`rules check` lists why", "skipped": "what they read failed"}.get(one.verdict, one.reason)
 
     found: dict[str, Fold] = {}
-    for verdict in ("run", "maybe", "restore"):
-        shown = [one for one in plan.judgements.values() if one.verdict == verdict and one.name not in apart]
+    for verdict in dict.fromkeys(one.verdict for one in judgements.values() if one.verdict != "clean"):
+        shown = [one for one in judgements.values() if one.verdict == verdict and one.name not in apart]
         every = list(dict.fromkeys(root for one in shown for root in below.get(one.name, ())))
         folded = _grouped(shown, exact)
         if len(shown) - sum(len(fold.names) - 1 for fold in folded) > _MOST_LINES:
             folded = _grouped(shown, short)
         found |= {fold.names[0]: fold for fold in folded}
-    return [found[name] for name in plan.judgements if name in found]
+    return [found[name] for name in judgements if name in found]
 
 
 def _grouped(judgements: Iterable[Judgement], reason: Reason) -> list[Fold]:
@@ -69,9 +71,8 @@ def _grouped(judgements: Iterable[Judgement], reason: Reason) -> list[Fold]:
     return [Fold(tuple(names), *key) for key, names in groups.items() if len(names) >= _LEAST]
 
 
-def _below(plan: Plan, inputs: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def _below(judged: Mapping[str, Judgement], inputs: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Return for each product that only what it reads decides about, which products above it run for another reason."""
-    judged = plan.judgements
     numbers: dict[str, int] = {}
     roots: dict[str, int] = {}  # sets as bits: thousands of products may be below hundreds
     for name, one in judged.items():

@@ -10,10 +10,10 @@ from rules.roots import FILE
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from graph.plan import Plan
+    from graph.plan import Judgement
     from rules.errors import UserError
     from rules.report.folding import Fold
-    from rules.results import AuditReport, BuildReport, CheckResult, Result
+    from rules.results import AuditReport, BuildReport, CheckResult, Result, SourceResult
 
 FORMAT = 1
 MOST_ERRORS = 5
@@ -78,6 +78,7 @@ def build_document(report: BuildReport) -> dict[str, Any]:
         seconds=round(report.seconds, 3),
         saved_seconds=round(report.saved_seconds, 3),
         products=[_result_fields(result) for result in report.results.values()],
+        sources=[_source_fields(result) for result in report.sources.values()],
         **audit,
     )
 
@@ -129,7 +130,7 @@ def build_lines(report: BuildReport) -> list[str]:
     if not report.results:
         return ["nothing to do (no product is selected)"]
     audited = audit_lines(report.audit) if report.audit.checked else []
-    if summary["clean"] == len(report.results):
+    if summary["clean"] == len(report.results) and not any(one.error for one in report.sources.values()):
         return [nothing_to_do(len(report.results)), *audited]
     lines = [f"{counts(summary)} in {duration(report.seconds)}"]
     idle = summary["clean"] + summary["restored"]
@@ -172,13 +173,21 @@ class ResultColumns:
         return f"{result.status:<8}  {result.name:<{self._name}}  {rows:>{self._rows}}  {time:>{self._time}}  {reason}"
 
 
-def plan_document(plan: Plan, details: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the document of `rules plan`; `details`: further fields by product."""
+def plan_document(
+    judgements: Mapping[str, Judgement],
+    summary: Mapping[str, int],
+    details: Mapping[str, Mapping[str, Any]],
+    sources: Iterable[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return the document of `rules plan`; `details`: further fields by product; `sources`: as plain data."""
     products = [
         {"name": name, "verdict": one.verdict, "reason": one.reason, **details.get(name, {}), "key": one.key}
-        for name, one in plan.judgements.items()
+        for name, one in judgements.items()
     ]
-    return document("plan", status="ok", summary=plan.summary, products=products)
+    told = [dict(one) for one in sources]
+    failed = any(one.verdict == "failed" for one in judgements.values()) or any("error" in one for one in told)
+    status = "failed" if failed else "ok"
+    return document("plan", status=status, summary=dict(summary), products=products, sources=told)
 
 
 def check_lines(checks: Iterable[Mapping[str, Any]], *, verbose: bool) -> list[str]:
@@ -194,8 +203,17 @@ def check_lines(checks: Iterable[Mapping[str, Any]], *, verbose: bool) -> list[s
     return lines
 
 
+def source_lines(source: Mapping[str, Any], *, verbose: bool) -> list[str]:
+    """Return lines about a source in a plan: that it is broken, or which of its checks run or are known to fail."""
+    if "error" in source:
+        return [f"failed  source {source['name']}: {source['error']['message']}"]
+    restless = [one for one in source["checks"] if verbose or one["verdict"] != "clean" or one["failing"]]
+    return [f"source {source['name']}: {line}" for line in check_lines(restless, verbose=True)]
+
+
 def plan_lines(
-    plan: Plan,
+    judgements: Mapping[str, Judgement],
+    summary: Mapping[str, int],
     below: Mapping[str, list[str]],
     restless: Collection[str] = (),
     *,
@@ -208,16 +226,16 @@ def plan_lines(
     below: lines to stand below the reason. restless: products with checks that are not settled. inputs: what each
     product reads, if products of one reason are to be folded and reasons cut to the width. width: of a terminal.
     """
-    shown = [one for one in plan.judgements.values() if verbose or one.verdict != "clean" or one.name in restless]
-    if not plan.judgements:
+    shown = [one for one in judgements.values() if verbose or one.verdict != "clean" or one.name in restless]
+    if not judgements:
         return ["nothing to do (no product is selected)"]
     if not shown:
-        return [nothing_to_do(len(plan.judgements))]
+        return [nothing_to_do(len(judgements))]
     folded: list[Fold] = []
     if inputs is not None and not verbose:
         from rules.report.folding import folds
 
-        folded = folds(plan, inputs, {name for name, lines in below.items() if lines})
+        folded = folds(judgements, inputs, {name for name, lines in below.items() if lines})
     hidden = {name for fold in folded for name in fold.names}
     rows: list[list[str]] = []
     for one in shown:
@@ -227,7 +245,7 @@ def plan_lines(
     if not verbose and inputs is not None and rows:
         lines = table_lines(rows[0], rows[1:], width=width, widest=_WIDEST_NAME)
     lines += [fold.line if width is None else cut(fold.line, width) for fold in folded]
-    return [*lines, "", f"{counts(plan.summary)}{' (-v lists them all)' if folded else ''}"]
+    return [*lines, "", f"{counts(summary)}{' (-v lists them all)' if folded else ''}"]
 
 
 def counts(summary: Mapping[str, int]) -> str:
@@ -332,6 +350,12 @@ def _result_fields(result: Result) -> dict[str, Any]:
     if result.error is not None:
         fields["error"] = error_fields(result.error)
     return {**fields, "checks": [check_fields(check) for check in result.checks]}
+
+
+def _source_fields(result: SourceResult) -> dict[str, Any]:
+    error = {"error": error_fields(result.error)} if result.error is not None else {}
+    checks = [check_fields(check) for check in result.checks]
+    return {"name": result.name, "status": result.status, "reason": result.reason, **error, "checks": checks}
 
 
 def check_fields(check: CheckResult) -> dict[str, Any]:
