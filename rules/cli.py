@@ -111,13 +111,13 @@ def _wants_json(words: list[str]) -> bool:
 
 
 def _fail(output: Output, command: str | None, errors: list[UserError]) -> int:
-    from rules.report.runs import error_document, error_lines
+    from rules.report.runs import error_document, errors_lines
 
     if output.as_json:
         output.document(error_document(command, errors))
     else:
-        for error in errors:
-            output.error(error_lines(error))
+        for lines in errors_lines(errors, whole=output.verbosity > 0):
+            output.error(lines)
     return max(error.exit_code for error in errors)
 
 

@@ -128,7 +128,7 @@ class Execution:
                 self._decide_source(name, pool)
             elif name in self._broken:
                 error = self._broken[name]
-                self._settle(Result(name, "failed", error.message, error=error))
+                self._settle(Result(name, "failed", error.message, error=error, is_broken=True))
             elif failed := self._failed_input(name):
                 self._settle(Result(name, "skipped", f"its input {failed} failed"))
             elif self._stopped():

@@ -104,4 +104,6 @@ def _lineage(index: Index, memos: Mapping[str, str], tables: Mapping[str, Iterab
     records: dict[str, Any] = index.lineages(memos.values())
     columns = {name: tuple(names) for name, names in tables.items()}
     columns |= {name: tuple(records[memo]["columns"]) for name, memo in memos.items()}
-    return Lineage(columns, {name: from_record(records[memo]) for name, memo in memos.items()})
+    heads = index.compiled_heads(memos.values())
+    inputs = {name: tuple(heads[memo]["scans"]) for name, memo in memos.items()}
+    return Lineage(columns, {name: from_record(records[memo]) for name, memo in memos.items()}, inputs)
