@@ -240,7 +240,7 @@ class Project:
 
         from rules.arrow import plain_type
 
-        file = pq.ParquetFile(self.path(name), pre_buffer=False)
+        file = pq.ParquetFile(self.path(name), pre_buffer=False, page_checksum_verification=True)
         wanted = file.schema_arrow.names if columns is None else list(columns)
         missing = [column for column in wanted if column not in file.schema_arrow.names]
         if missing:

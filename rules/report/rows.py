@@ -29,7 +29,7 @@ _GAP = 2
 
 def batches(path: Path, limit: int | None) -> Iterator[pa.RecordBatch]:
     """Read the first `limit` rows of a stored product, or all of them."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
         left = file.metadata.num_rows if limit is None else limit
         if left <= 0:
             return
@@ -70,7 +70,7 @@ def write_csv(path: Path, limit: int | None, out: BinaryIO) -> None:
 
 def write_arrow(path: Path, limit: int | None, out: BinaryIO) -> None:
     """Write an Arrow IPC stream."""
-    with pq.ParquetFile(path) as file, pa.ipc.new_stream(out, file.schema_arrow) as writer:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file, pa.ipc.new_stream(out, file.schema_arrow) as writer:
         for batch in batches(path, limit):
             writer.write_batch(batch)
 

@@ -53,7 +53,9 @@ def to_parquet(
     described = checked(schema)
     digester = TableDigester(schema)
     try:
-        with pq.ParquetWriter(target, schema, compression="zstd", write_statistics=statistics(schema)) as writer:
+        with pq.ParquetWriter(
+            target, schema, compression="zstd", write_statistics=statistics(schema), write_page_checksum=True
+        ) as writer:
             for file in files:
                 batches = _arrow_batches(file.path, file.number) if arrow else text.batches(kind, file, source, found)
                 for batch in batches:
