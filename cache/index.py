@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from cache.records import Artifact, Product
 
-VERSION = 2
-SnapshotKind = Literal["compiled", "built"]
+VERSION = 3
+SnapshotKind = Literal["checked", "compiled", "built"]
+OLDEST = 2
+"""The oldest version that `cache.migrations` brings up to date."""
 _BATCH = 500
 _PLAIN = frozenset(b"/-_.~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 """What stands for itself in a URI."""
@@ -32,19 +34,26 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Index:
-    """An open index. Close it, or use it as a context manager. Every method raises `StoreError` when SQLite fails."""
+    """An open index. Close it, or use it as a context manager. Every method raises `StoreError` when SQLite fails.
 
-    def __init__(self, path: str | Path, *, existing: bool = False) -> None:
+    Files, pointers, builds and snapshots are those of one project root; everything else is the store's.
+    """
+
+    def __init__(self, path: str | Path, *, root: str = "", existing: bool = False) -> None:
         """Open the index, made if there is none. With `existing` it must be there.
 
-        Raises `DamagedIndexError` if it is damaged or of another version, else `StoreError`.
+        root: the project root, "" for the one whose folder holds the store. Raises `DamagedIndexError` if the index is
+        damaged or of a version that is not known, else `StoreError`.
         """
         self.created = False
+        self.root = root
         self._lock = threading.RLock()
         self._connection = _open(path, create=not existing)
         try:
             version = self._version()
-            if version == 0 and not existing:
+            if OLDEST <= version < VERSION:
+                self._migrate()
+            elif version == 0 and not existing:
                 self._create()
             elif version != VERSION:
                 message = f"the index has version {version}, which this version of rules does not know"
@@ -84,12 +93,15 @@ class Index:
 
     def files(self) -> dict[str, tuple[Signature, str]]:
         """Return every known file's settled signature and digest, by path."""
-        rows = self._rows("SELECT path, size, mtime_ns, ctime_ns, inode, digest FROM files")
+        rows = self._rows(
+            "SELECT path, size, mtime_ns, ctime_ns, inode, digest FROM files WHERE root = ?", (self.root,)
+        )
         return {path: (Signature(*rest), digest) for path, *rest, digest in rows}
 
     def remember_files(self, files: Iterable[tuple[str, Signature, str]]) -> None:
         """Record settled signatures."""
-        self._many("REPLACE INTO files VALUES (?,?,?,?,?,?)", [(path, *taken, digest) for path, taken, digest in files])
+        rows = [(self.root, path, *taken, digest) for path, taken, digest in files]
+        self._many("REPLACE INTO files VALUES (?,?,?,?,?,?,?)", rows)
 
     def memo(self, table: str, keys: Iterable[str]) -> dict[str, Any]:
         """Return the JSON records that `parsed`, `schemas` or `contents` holds under `keys`."""
@@ -179,7 +191,9 @@ class Index:
         from cache.records import Product
 
         rows = self._rows(
-            f"SELECT name, artifact, key, fingerprint, memo, seconds, build, record FROM products WHERE {which}"
+            "SELECT name, artifact, key, fingerprint, memo, seconds, build, record FROM products "
+            f"WHERE root = ? AND {which}",
+            (self.root,),
         )
         return {
             name: Product(name, artifact, key, fingerprint, memo, json.loads(record), seconds, build)
@@ -188,14 +202,15 @@ class Index:
 
     def set_product(self, product: Product) -> None:
         """Move a product's, or a check's, pointer. What was known to be up to date no longer is."""
-        row = (product.name, product.artifact, product.key, product.fingerprint, product.memo, _json(product.record))
+        made_of = (product.artifact, product.key, product.fingerprint, product.memo, _json(product.record))
+        row = (self.root, product.name, *made_of, product.seconds, product.build)
         with self.transaction():
-            self._many("REPLACE INTO products VALUES (?,?,?,?,?,?,?,?)", [(*row, product.seconds, product.build)])
+            self._many("REPLACE INTO products VALUES (?,?,?,?,?,?,?,?,?)", [row])
             self.forget_built()
 
     def drop_products(self, names: Iterable[str]) -> None:
         """Forget products, or checks, that the project no longer has."""
-        self._many("DELETE FROM products WHERE name = ?", [(name,) for name in names])
+        self._many("DELETE FROM products WHERE root = ? AND name = ?", [(self.root, name) for name in names])
 
     def bag(self, artifact: str, columns: str) -> str | None:
         """Return the order-free digest of some columns of an artifact, if it was ever computed."""
@@ -212,7 +227,7 @@ class Index:
         """Record that a build began. Call with the store's lock held: whatever else seems to run was killed."""
         with self.transaction():
             self._many("UPDATE builds SET status = 'killed' WHERE status = ?", [("running",)])
-            self._many("REPLACE INTO builds VALUES (?,?,NULL,'running','{}')", [(build, started)])
+            self._many("REPLACE INTO builds VALUES (?,?,?,NULL,'running','{}')", [(self.root, build, started)])
 
     def finish_build(self, build: str, seconds: float, status: str, summary: Mapping[str, int]) -> None:
         """Record how a build ended."""
@@ -228,8 +243,9 @@ class Index:
     def builds(self, limit: int) -> list[tuple[str, str, float | None, str, dict[str, int]]]:
         """Return the latest builds, newest first: build, started, seconds, status, summary."""
         rows = self._rows(
-            "SELECT build, started, seconds, status, summary FROM builds ORDER BY started DESC, build DESC LIMIT ?",
-            (limit,),
+            "SELECT build, started, seconds, status, summary FROM builds WHERE root = ? "
+            "ORDER BY started DESC, build DESC LIMIT ?",
+            (self.root, limit),
         )
         return [
             (build, started, seconds, status, json.loads(summary)) for build, started, seconds, status, summary in rows
@@ -245,29 +261,30 @@ class Index:
     def history(self, product: str) -> list[tuple[str, str, str, str | None]]:
         """Return what builds made of a product, newest first: build, status, reason, artifact."""
         return self._rows(
-            "SELECT build, results.status, reason, artifact FROM results JOIN builds USING (build) WHERE product = ? "
-            "ORDER BY started DESC, build DESC",
-            (product,),
+            "SELECT build, results.status, reason, artifact FROM results JOIN builds USING (build) "
+            "WHERE product = ? AND root = ? ORDER BY started DESC, build DESC",
+            (product, self.root),
         )
 
     # Snapshots
 
     def snapshot(self, kind: SnapshotKind) -> dict[str, Any] | None:
-        """Return the state in which everything was compiled, or up to date, if that still is the last state."""
-        rows = self._rows("SELECT record FROM snapshots WHERE kind = ?", (kind,))
+        """Return the state in which everything was checked, compiled or up to date, if that still is the last state."""
+        rows = self._rows("SELECT record FROM snapshots WHERE root = ? AND kind = ?", (self.root, kind))
         return json.loads(rows[0][0]) if rows else None
 
     def set_snapshot(self, kind: SnapshotKind, record: Mapping[str, Any]) -> None:
-        """Record the state in which everything is compiled, or up to date."""
-        self._many("REPLACE INTO snapshots VALUES (?,?)", [(kind, _json(record))])
+        """Record the state in which everything is checked, compiled or up to date."""
+        self._many("REPLACE INTO snapshots VALUES (?,?,?)", [(self.root, kind, _json(record))])
 
     def refresh_snapshot(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Replace the snapshot `before`, unless it has been replaced or forgotten meanwhile."""
-        self._many("UPDATE snapshots SET record = ? WHERE record = ?", [(_json(after), _json(before))])
+        row = (_json(after), self.root, _json(before))
+        self._many("UPDATE snapshots SET record = ? WHERE root = ? AND record = ?", [row])
 
     def forget_built(self) -> None:
         """Say that not everything may be up to date."""
-        self._many("DELETE FROM snapshots WHERE kind = ?", [("built",)])
+        self._many("DELETE FROM snapshots WHERE root = ? AND kind = 'built'", [(self.root,)])
 
     # How
 
@@ -291,11 +308,20 @@ class Index:
             self._connection.executemany(sql, rows)
 
     def _create(self) -> None:
-        with open(os.path.join(os.path.dirname(__file__), "schema.sql"), encoding="utf-8") as file:
-            script = file.read()
         with _translated():
-            self._connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
+            script = f"BEGIN IMMEDIATE;\n{_schema()}\nPRAGMA user_version = {VERSION};\nCOMMIT;"
+            self._connection.executescript(script)
         self.created = True
+
+    def _migrate(self) -> None:
+        """Bring an index of a former version up to date, all or nothing; another process may be about it, too."""
+        with self.transaction(), _translated():
+            if int(self._connection.execute("PRAGMA user_version").fetchone()[0]) == VERSION:
+                return
+            from cache.migrations import migrate
+
+            migrate(self._connection, _statements(_schema()), self.root)
+            self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _version(self) -> int:
         """Return the index's version, 0 for a file without tables, at one moment: another process may be making it."""
@@ -307,6 +333,16 @@ class Index:
         if version == 0 and tables:
             raise DamagedIndexError("the index is damaged: it has tables but no version")
         return version
+
+
+def _schema() -> str:
+    with open(os.path.join(os.path.dirname(__file__), "schema.sql"), encoding="utf-8") as file:
+        return file.read()
+
+
+def _statements(script: str) -> list[str]:
+    """Return the statements of a script whose comments hold no semicolon at the end of a line."""
+    return [f"{text};" for text in script.split(";\n") if text.strip()]
 
 
 def set_aside(path: Path) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
 from cache.signatures import SEAL_NS, Signature, is_settled, signature
-from rules.roots import FILE, is_rule_file, store_of
+from rules.roots import FILE, is_rule_file, root_key, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from rules.sources.contents import Sources
     from rules.store import Store
 
-_FORMAT = 5
-_CHECKED = "checked"
+_FORMAT = 6
 _PACKAGES = (
     "rules", "rules/commands", "rules/contracts", "rules/engine", "rules/look", "rules/python", "rules/report",
     "rules/sources", "compiler", "compiler/explaining", "compiler/lint", "compiler/passes", "compiler/workarounds",
@@ -80,7 +79,7 @@ def answered(root: str, profile: str, output: Output, *, planning: bool = False)
     from cache.index import Index
 
     try:
-        with Index(path, existing=True) as index:
+        with Index(path, root=root_key(root, store), existing=True) as index:
             state = up_to_date(root, store, index, profile)
             if state is None or (planning and state["failing"]):
                 return False
@@ -132,12 +131,12 @@ def remember_checked(
     state = _looked_at(project, files, sources)
     state |= {"sources": [*state["sources"], *closed], "found": dict(found)}
     state["products"] = [path for path in found if path != FILE]
-    index.remember("parsed", {_CHECKED: state})
+    index.set_snapshot("checked", state)
 
 
 def as_checked(root: str, index: Index) -> dict[str, Any] | None:
     """Return what was last found when nothing has changed since, else None."""
-    record = index.memo("parsed", [_CHECKED]).get(_CHECKED)
+    record = index.snapshot("checked")
     if record is None or record["format"] != _FORMAT or not _holds(root, record, index):
         return None
     found: dict[str, Any] = record["found"]
@@ -189,10 +188,7 @@ def _refresh(record: dict[str, Any], settled: dict[str, Signature], index: Index
     """Remember the signatures of files that were read and found unchanged, so that they need not be read again."""
     files = [[path, *settled.get(path, taken), digest] for path, *taken, digest in record["files"]]
     try:
-        if "found" in record:
-            index.remember("parsed", {_CHECKED: {**record, "files": files}})
-        else:
-            index.refresh_snapshot(record, {**record, "files": files})
+        index.refresh_snapshot(record, {**record, "files": files})
     except StoreError:
         return  # read-only or busy: the next no-op reads these files again
 

@@ -40,7 +40,20 @@ def root_above(folder: str) -> str | None:
 def store_of(root: str) -> str:
     """Return where the store of a project is: `.rules`, or the folder that RULES_STORE names."""
     elsewhere = os.environ.get("RULES_STORE")
-    return os.path.realpath(elsewhere) if elsewhere else os.path.join(root, ".rules")
+    return os.path.realpath(elsewhere) if elsewhere else own_folder(root)
+
+
+def own_folder(root: str) -> str:
+    """Return the project root's own folder: its products are there, and its store unless RULES_STORE names another."""
+    return os.path.join(root, ".rules")
+
+
+def root_key(root: str, store: str) -> str:
+    """Return by which name a store knows a project root: its path, or "" where the store is the root's own folder.
+
+    A project that is moved together with its store thus keeps its products and its history.
+    """
+    return "" if store == own_folder(root) else root
 
 
 def store_root(root: Path) -> Path:

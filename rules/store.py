@@ -15,7 +15,7 @@ from cache.index import Index, set_aside
 from cache.keys import Content
 from cache.objects import Objects
 from rules.errors import FAILED, UserError
-from rules.roots import store_root
+from rules.roots import root_key, store_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +97,8 @@ def open_store(root: Path, say: Say, *, building: bool) -> Iterator[Store]:
             if building:
                 objects.clear_tmp()
             try:
-                with _open_index(objects, path, lock, say, locked=building) as index:
+                key = root_key(str(root), str(objects.root))
+                with _open_index(objects, path, key, lock, say, locked=building) as index:
                     yield Store(objects, index, say)
             except DamagedIndexError as error:  # its first page was sound, so it was found out only now
                 name = _set_aside(path, lock, error, locked=building)
@@ -109,14 +110,14 @@ def open_store(root: Path, say: Say, *, building: bool) -> Iterator[Store]:
         objects.close()
 
 
-def _open_index(objects: Objects, path: Path, lock: Path, say: Say, *, locked: bool) -> Index:
+def _open_index(objects: Objects, path: Path, key: str, lock: Path, say: Say, *, locked: bool) -> Index:
     """Open the index, or begin a new one where there is none that can be used, and say so."""
     try:
-        index = Index(path)
+        index = Index(path, root=key)
     except DamagedIndexError as error:
         name = _set_aside(path, lock, error, locked=locked)
         say(f"warning: {error.message}; it was set aside as {name} and a new one begun")
-        return Index(path)
+        return Index(path, root=key)
     if index.created and objects.any():
         say("warning: the index is missing; a new one is begun, and what it does not know is built again")
     return index

@@ -12,7 +12,7 @@ from compiler.edges import from_record
 from graph.lineage import Lineage, Name
 from rules import noop
 from rules.errors import UserError, UserErrors
-from rules.roots import DEFAULT_PROFILE, store_root
+from rules.roots import DEFAULT_PROFILE, root_key, store_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,11 +73,12 @@ def _unknown_table(traced: Traced, table: str, root: Path) -> UserError:
 
 def _from_index(root: Path) -> Traced | None:
     """Return what the index knows, if no file has changed since every rule was compiled."""
-    path = store_root(root) / "index.sqlite"
+    store = store_root(root)
+    path = store / "index.sqlite"
     if not path.exists():
         return None
     try:
-        with Index(path, existing=True) as index:
+        with Index(path, root=root_key(str(root), str(store)), existing=True) as index:
             state = noop.as_compiled(str(root), index)
             if state is None:
                 return None

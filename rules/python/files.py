@@ -131,7 +131,8 @@ class PythonFiles:
 
     def known_names(self, path: str) -> list[str]:
         """Return the names of the rules that a file declared when it last could be imported."""
-        record = self._index.memo("parsed", [f"python names {path}"]).get(f"python names {path}")
+        memo = self._names_memo(path)
+        record = self._index.memo("parsed", [memo]).get(memo)
         return list(record["names"]) if record is not None else []
 
     def call(
@@ -233,7 +234,7 @@ class PythonFiles:
             "functions": [one for _, described in sorted(functions.items()) for one in described],
         }
         names = {"names": [rule.name for rule in self._rules[path].values()]}
-        self._index.remember("parsed", {self._memo(path): record, f"python names {path}": names})
+        self._index.remember("parsed", {self._memo(path): record, self._names_memo(path): names})
         return record
 
     def _streams(self, rule: PythonRule, path: str) -> dict[str, Any] | None:
@@ -305,6 +306,9 @@ class PythonFiles:
 
     def _memo(self, path: str) -> str:
         return f"python {path} {self._digest(path)} {self._compiler}"
+
+    def _names_memo(self, path: str) -> str:
+        return f"python names {self._index.root} {path}"
 
     def _holds(self, record: Mapping[str, Any]) -> bool:
         """Whether importing a file would do what it did when it was remembered."""
