@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sqlite3
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cache.errors import DamagedIndexError, StoreError
+from cache.sealing import compact, sealed, unsealed
 from cache.signatures import Signature
 
 if TYPE_CHECKING:
@@ -30,7 +32,10 @@ OLDEST = 2
 _BATCH = 500
 _PLAIN = frozenset(b"/-_.~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 """What stands for itself in a URI."""
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_FORMAT)
+_UNLIKE = re.compile(r"^(no such (table|column|index)|table \S+ has (\d+ columns|no column)|datatype mismatch"
+                     r"|Could not decode|.*(constraint failed|may not be modified))")
+"""What SQLite says where the tables are not those of `schema.sql`."""
 
 
 class Index:
@@ -104,32 +109,44 @@ class Index:
         self._many("REPLACE INTO files VALUES (?,?,?,?,?,?,?)", rows)
 
     def memo(self, table: str, keys: Iterable[str]) -> dict[str, Any]:
-        """Return the JSON records that `parsed`, `schemas` or `contents` holds under `keys`."""
+        """Return the records that `parsed`, `schemas` or `contents` holds under `keys`; a damaged one is not there."""
         column = "content" if table == "contents" else "memo"
-        return {key: json.loads(record) for key, record in self._select(table, column, "record", keys)}
+        return _unsealed(self._select(table, column, "record", keys))
 
     def remember(self, table: str, records: Mapping[str, Any]) -> None:
-        """Record JSON records in `parsed`, `schemas` or `contents`."""
-        self._many(f"REPLACE INTO {table} VALUES (?,?)", [(key, _json(record)) for key, record in records.items()])
+        """Record mappings in `parsed`, `schemas` or `contents`."""
+        self._many(f"REPLACE INTO {table} VALUES (?,?)", [(key, sealed(record)) for key, record in records.items()])
 
     def compiled_heads(self, memos: Iterable[str]) -> dict[str, Any]:
         """Return the small facts of compiled rules, by memo key."""
-        return {memo: json.loads(head) for memo, head in self._select("compiled", "memo", "head", memos)}
+        return _unsealed(self._select("compiled", "memo", "head", memos))
 
     def compiled_body(self, memo: str) -> bytes:
         """Return the large facts of one compiled rule. Raises KeyError."""
         rows = self._rows("SELECT body FROM compiled WHERE memo = ?", (memo,))
         if not rows:
             raise KeyError(memo)
-        return bytes(rows[0][0])
+        if not isinstance(rows[0][0], bytes):
+            raise DamagedIndexError("the index is damaged: a compiled rule cannot be read")
+        return rows[0][0]
+
+    def forget_compiled(self) -> None:
+        """Forget all that was remembered of rules' texts: it is made again from them."""
+        with self.transaction():
+            for table in ("parsed", "compiled", "schemas", "snapshots"):
+                self._many(f"DELETE FROM {table} WHERE ?", [(1,)])
 
     def lineages(self, memos: Iterable[str]) -> dict[str, Any]:
         """Return the column lineage of compiled rules, by memo key."""
-        return {memo: json.loads(record) for memo, record in self._select("compiled", "memo", "lineage", memos)}
+        found = self._select("compiled", "memo", "lineage", memos)
+        readable = _unsealed(found)
+        if len(readable) < len(found):
+            raise DamagedIndexError("the index is damaged: a column lineage cannot be read")
+        return readable
 
     def remember_compiled(self, records: Iterable[tuple[str, Any, bytes, Any]]) -> None:
         """Record compiled rules: memo key, head, body, lineage."""
-        rows = [(memo, _json(head), body, _json(lineage)) for memo, head, body, lineage in records]
+        rows = [(memo, sealed(head), body, sealed(lineage)) for memo, head, body, lineage in records]
         self._many("REPLACE INTO compiled VALUES (?,?,?,?)", rows)
 
     # Sources
@@ -158,16 +175,17 @@ class Index:
         from cache.records import Artifact  # dataclasses are slow to import, and a no-op asks for none
 
         found = self._select("artifacts", "artifact", "rows, bytes, file_digest, columns", names)
-        return {
-            name: Artifact(
-                name, rows, size, file_digest, {key: tuple(value) for key, value in json.loads(columns).items()}
-            )
-            for name, rows, size, file_digest, columns in found
-        }
+        artifacts = {}
+        for name, rows, size, file_digest, columns in found:
+            facts = _read(columns, f"of artifact {name}")
+            if not (isinstance(rows, int) and isinstance(size, int) and all(map(_are_facts, facts.values()))):
+                raise DamagedIndexError(f"the index is damaged: its record of artifact {name} cannot be read")
+            artifacts[name] = Artifact(name, rows, size, file_digest, {key: tuple(two) for key, two in facts.items()})
+        return artifacts
 
     def add_artifact(self, artifact: Artifact, build: str) -> None:
         """Record an artifact whose object is in place."""
-        columns = _json({name: list(facts) for name, facts in artifact.columns.items()})
+        columns = compact({name: list(facts) for name, facts in artifact.columns.items()})
         row = (artifact.artifact, artifact.rows, artifact.bytes, artifact.file_digest, columns, build)
         self._many("REPLACE INTO artifacts VALUES (?,?,?,?,?,?)", [row])
 
@@ -196,13 +214,13 @@ class Index:
             (self.root,),
         )
         return {
-            name: Product(name, artifact, key, fingerprint, memo, json.loads(record), seconds, build)
+            name: Product(name, artifact, key, fingerprint, memo, read_state(record, name), seconds, build)
             for name, artifact, key, fingerprint, memo, seconds, build, record in rows
         }
 
     def set_product(self, product: Product) -> None:
         """Move a product's, or a check's, pointer. What was known to be up to date no longer is."""
-        made_of = (product.artifact, product.key, product.fingerprint, product.memo, _json(product.record))
+        made_of = (product.artifact, product.key, product.fingerprint, product.memo, sealed(product.record))
         row = (self.root, product.name, *made_of, product.seconds, product.build)
         with self.transaction():
             self._many("REPLACE INTO products VALUES (?,?,?,?,?,?,?,?,?)", [row])
@@ -231,7 +249,7 @@ class Index:
 
     def finish_build(self, build: str, seconds: float, status: str, summary: Mapping[str, int]) -> None:
         """Record how a build ended."""
-        row = (seconds, status, _json(summary), build)
+        row = (seconds, status, compact(summary), build)
         self._many("UPDATE builds SET seconds = ?, status = ?, summary = ? WHERE build = ?", [row])
 
     def add_results(
@@ -248,7 +266,8 @@ class Index:
             (self.root, limit),
         )
         return [
-            (build, started, seconds, status, json.loads(summary)) for build, started, seconds, status, summary in rows
+            (build, started, seconds, status, _read(summary, f"of build {build}"))
+            for build, started, seconds, status, summary in rows
         ]
 
     def results(self, build: str) -> list[tuple[str, str, bool | None, str, float | None, str | None]]:
@@ -271,20 +290,29 @@ class Index:
     def snapshot(self, kind: SnapshotKind) -> dict[str, Any] | None:
         """Return the state in which everything was checked, compiled or up to date, if that still is the last state."""
         rows = self._rows("SELECT record FROM snapshots WHERE root = ? AND kind = ?", (self.root, kind))
-        return json.loads(rows[0][0]) if rows else None
+        return unsealed(rows[0][0]) if rows else None
 
     def set_snapshot(self, kind: SnapshotKind, record: Mapping[str, Any]) -> None:
         """Record the state in which everything is checked, compiled or up to date."""
-        self._many("REPLACE INTO snapshots VALUES (?,?,?)", [(self.root, kind, _json(record))])
+        self._many("REPLACE INTO snapshots VALUES (?,?,?)", [(self.root, kind, sealed(record))])
 
     def refresh_snapshot(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Replace the snapshot `before`, unless it has been replaced or forgotten meanwhile."""
-        row = (_json(after), self.root, _json(before))
+        row = (sealed(after), self.root, sealed(before))
         self._many("UPDATE snapshots SET record = ? WHERE root = ? AND record = ?", [row])
 
     def forget_built(self) -> None:
         """Say that not everything may be up to date."""
         self._many("DELETE FROM snapshots WHERE root = ? AND kind = 'built'", [(self.root,)])
+
+    # Repair
+
+    def restore(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take over rows of another index of this version, as far as they have the columns of the table."""
+        columns = [name for _, name, *_ in self._rows(f"PRAGMA table_info({table})")]
+        marks = ",".join("?" * len(columns))
+        known = [tuple(row[name] for name in columns) for row in rows if row.keys() >= set(columns)]
+        self._many(f"REPLACE INTO {table} VALUES ({marks})", known)
 
     # How
 
@@ -354,9 +382,21 @@ def set_aside(path: Path) -> str:
     return aside.name
 
 
-def _open(path: str | Path, *, create: bool) -> sqlite3.Connection:
+def read_only(path: str | Path) -> sqlite3.Connection:
+    """Open an index to look at it, whatever its state. Raises `sqlite3.Error`."""
+    return sqlite3.connect(_uri(path, "ro"), uri=True)
+
+
+def _uri(path: str | Path, mode: str) -> str:
     quoted = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in os.fsencode(os.path.realpath(path)))
-    uri = f"file://{quoted}?mode={'rwc' if create else 'rw'}"
+    return f"file://{quoted}?mode={mode}"
+
+
+def _open(path: str | Path, *, create: bool) -> sqlite3.Connection:
+    for part in (path, f"{path}-wal", f"{path}-shm"):
+        if os.path.isdir(part):
+            raise DamagedIndexError(f"the index is damaged: {part} is a folder")
+    uri = _uri(path, "rwc" if create else "rw")
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=60)
     except sqlite3.OperationalError as error:
@@ -383,8 +423,38 @@ def _translated() -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
             raise DamagedIndexError(f"the index is damaged: {error}") from error
-        raise StoreError(f"the index cannot be used: {error}") from error
+        if _UNLIKE.match(str(error)):
+            raise DamagedIndexError(f"the index is damaged: {error}") from error
+        busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+        hint = "another process holds it; try again when that has finished" if busy else None
+        raise StoreError(f"the index cannot be used: {error}", hint=hint) from error
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _unsealed(rows: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return records by key. One that cannot be read is not there: whatever is remembered can be made again."""
+    read = ((key, unsealed(text)) for key, text in rows)
+    return {key: record for key, record in read if record is not None}
+
+
+def read_state(text: object, name: str) -> dict[str, Any]:
+    """Return the record of a product. Raises `DamagedIndexError`."""
+    record = unsealed(text)
+    if record is None:
+        raise DamagedIndexError(f"the index is damaged: its record of {name} cannot be read")
+    return record
+
+
+def _read(text: object, what: str) -> dict[str, Any]:
+    """Return a JSON object. Raises `DamagedIndexError` for anything else."""
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or "crc32" in found:
+        raise DamagedIndexError(f"the index is damaged: its record {what} cannot be read")
+    return found
+
+
+def _are_facts(value: object) -> bool:
+    """Whether this is the type and the digest of a column."""
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value)  # noqa: PLR2004

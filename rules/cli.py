@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from rules.errors import FAILED, INTERNAL, INTERRUPTED, UserError, UserErrors
+from rules.errors import FAILED, INTERNAL, INTERRUPTED, REPLACED, UserError, UserErrors
 from rules.output import Output, abandon
 
 if TYPE_CHECKING:
@@ -39,6 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    try:
+        return _attempt(words)
+    except UserError as error:  # the index proved to be damaged, and there is a new one
+        Output(as_json=_wants_json(words)).message(f"warning: {error.message}")
+    return _attempt(words, again=True)
+
+
+def _attempt(words: list[str], *, again: bool = False) -> int:
+    """Run a command. Raises `UserError` where a damaged index was replaced, unless it is run again."""
     output = Output(as_json=_wants_json(words))
     command = None
     try:
@@ -51,6 +60,8 @@ def _run(words: list[str]) -> int:
         output = Output(as_json=options.json, colour=options.color, verbosity=options.verbose - options.quiet)
         return int(options.run(options, output))
     except UserError as error:
+        if error.code == REPLACED and not again:
+            raise
         return _fail(output, command, [error])
     except UserErrors as several:
         return _fail(output, command, several.errors)

@@ -8,6 +8,8 @@ FAILED = 1
 USAGE = 2
 INTERNAL = 3
 INTERRUPTED = 130
+REPLACED = "index-replaced"
+"""Code of an error after which the same command can be run again at once: a damaged index was replaced."""
 
 
 class Where(NamedTuple):

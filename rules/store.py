@@ -14,7 +14,7 @@ from cache.errors import DamagedIndexError, ObjectError, StoreError
 from cache.index import Index, set_aside
 from cache.keys import Content
 from cache.objects import Objects
-from rules.errors import FAILED, UserError
+from rules.errors import FAILED, REPLACED, UserError, UserErrors
 from rules.roots import root_key, store_root
 
 if TYPE_CHECKING:
@@ -101,9 +101,18 @@ def open_store(root: Path, say: Say, *, building: bool) -> Iterator[Store]:
                 with _open_index(objects, path, key, lock, say, locked=building) as index:
                     yield Store(objects, index, say)
             except DamagedIndexError as error:  # its first page was sound, so it was found out only now
-                name = _set_aside(path, lock, error, locked=building)
-                message = f"{error.message}; it was set aside as {name}"
-                raise StoreError(message, hint="run this again: a new one is begun") from error
+                raise _replaced(objects, path, key, lock, error, locked=building) from error
+            except (StoreError, UserError, UserErrors, BrokenPipeError):
+                raise
+            except Exception as error:
+                # No fault of the index shows in what SQLite says, if its tables or records are not what they were.
+                from cache.salvage import faults  # with pyarrow
+
+                fault = faults(path)
+                if fault is None:
+                    raise
+                damage = DamagedIndexError(f"the index is damaged: {fault}")
+                raise _replaced(objects, path, key, lock, damage, locked=building) from error
     except StoreError as error:
         raise UserError(error.message, code="store", hint=error.hint, exit_code=FAILED) from error
     finally:
@@ -117,9 +126,33 @@ def _open_index(objects: Objects, path: Path, key: str, lock: Path, say: Say, *,
     except DamagedIndexError as error:
         name = _set_aside(path, lock, error, locked=locked)
         say(f"warning: {error.message}; it was set aside as {name} and a new one begun")
-        return Index(path, root=key)
+        return _begun(objects, path, key, name)
     if index.created and objects.any():
         say("warning: the index is missing; a new one is begun, and what it does not know is built again")
+    return index
+
+
+def _replaced(
+    objects: Objects, path: Path, key: str, lock: Path, error: DamagedIndexError, *, locked: bool
+) -> UserError:
+    """Set aside an index that was found to be damaged while it was used, and begin a new one."""
+    name = _set_aside(path, lock, error, locked=locked)
+    _begun(objects, path, key, name).close()
+    return UserError(
+        f"{error.message}; it was set aside as {name} and a new one begun",
+        code=REPLACED,
+        hint="run this again",
+        exit_code=FAILED,
+    )
+
+
+def _begun(objects: Objects, path: Path, key: str, aside: str) -> Index:
+    """Begin a new index with what is sound in the one that was set aside."""
+    index = Index(path, root=key)
+    if objects.any():
+        from cache.salvage import salvage  # with pyarrow
+
+        salvage(path.with_name(aside), index)
     return index
 
 

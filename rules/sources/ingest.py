@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cache.digests import TableDigester, hash_json
+from cache.digests import TableDigester
 from rules.engine.encodings import statistics
 from rules.sources import text
 from rules.sources.contract import IngestError, checked, difference, first_line, require_declared, storable
@@ -74,11 +74,6 @@ def _with_constants(batch: pa.RecordBatch, constants: Mapping[str, pa.Array], nu
     for name, values in constants.items():
         batch = batch.append_column(name, pa.repeat(values[number], batch.num_rows))
     return batch
-
-
-def table_digest(rows: int, columns: Mapping[str, tuple[str, str]]) -> str:
-    """Return the digest by which an ingested table is stored."""
-    return hash_json(["ingested", rows, [[name, *facts] for name, facts in columns.items()]])
 
 
 def _arrow_schema(path: Path) -> pa.Schema:
