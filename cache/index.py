@@ -32,9 +32,13 @@ OLDEST = 2
 _BATCH = 500
 _PLAIN = frozenset(b"/-_.~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 """What stands for itself in a URI."""
+_NAME = re.compile(r"[0-9a-f]{4,64}")
+"""What an artifact is called, and so its file: a name with a / in it would be of another one."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_FORMAT)
-_UNLIKE = re.compile(r"^(no such (table|column|index)|table \S+ has (\d+ columns|no column)|datatype mismatch"
-                     r"|Could not decode|.*(constraint failed|may not be modified))")
+_UNLIKE = re.compile(
+    r"^(no such (table|column|index)|table \S+ has (\d+ columns|no column)|datatype mismatch"
+    r"|Could not decode|.*(constraint failed|may not be modified))"
+)
 """What SQLite says where the tables are not those of `schema.sql`."""
 
 
@@ -178,7 +182,8 @@ class Index:
         artifacts = {}
         for name, rows, size, file_digest, columns in found:
             facts = _read(columns, f"of artifact {name}")
-            if not (isinstance(rows, int) and isinstance(size, int) and all(map(_are_facts, facts.values()))):
+            numbers = isinstance(rows, int) and isinstance(size, int)
+            if not (numbers and all(map(_are_facts, facts.values())) and _NAME.fullmatch(name)):
                 raise DamagedIndexError(f"the index is damaged: its record of artifact {name} cannot be read")
             artifacts[name] = Artifact(name, rows, size, file_digest, {key: tuple(two) for key, two in facts.items()})
         return artifacts
@@ -213,6 +218,9 @@ class Index:
             f"WHERE root = ? AND {which}",
             (self.root,),
         )
+        for name, artifact, *_ in rows:
+            if not (isinstance(artifact, str) and _NAME.fullmatch(artifact)):
+                raise DamagedIndexError(f"the index is damaged: its record of {name} names no object")
         return {
             name: Product(name, artifact, key, fingerprint, memo, read_state(record, name), seconds, build)
             for name, artifact, key, fingerprint, memo, seconds, build, record in rows

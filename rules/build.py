@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from cache.keys import Content
 from cache.records import Product
@@ -21,7 +22,7 @@ from graph.plan import Known, make_plan
 from rules import noop
 from rules.choosing import asks_for_changed, changed_rules, choose
 from rules.contracts.loading import with_contracts
-from rules.errors import UserError, UserErrors
+from rules.errors import ForeignMemoError, UserError, UserErrors
 from rules.execution import Execution
 from rules.files import FileDigests
 from rules.load import Rule, load_rules
@@ -30,11 +31,14 @@ from rules.memos import Comparer, CompiledRule, last_shape, nodes_of_checks
 from rules.prepared import Prepared, Request
 from rules.profiles import Profile
 from rules.project import Project
+from rules.proving import Bodies
 from rules.results import AuditReport, BuildReport, Observer, Result
 from rules.sources.contents import Sources
 from rules.store import Store, open_store
 from rules.trust import audited, engine_proves_same, outside
 from rules.wiring import make_dag
+
+T = TypeVar("T")
 
 
 def plan(project: Project, request: Request, observer: Observer) -> Prepared:
@@ -49,26 +53,43 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
     """Bring the selected products up to date. Raises `UserError`, or `UserErrors` for rules that do not compile."""
     started = time.perf_counter()
     with open_store(project.root, observer.say, building=True) as store:
-        build_id = _new_build_id()
-        prepared = prepare(project, request, store)
-        refuse_broken(prepared, keep_going=request.keep_going)
-        if request.trust_engine_upgrade and not engine_proves_same(store, prepared, observer, build_id):
-            prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
-        ahead = [name for name, judgement in prepared.plan.judgements.items() if judgement.verdict != "clean"]
-        observer.planned(len(prepared.order), ahead)
-        index = store.index
-        index.start_build(build_id, datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"))
-        try:
-            execution = _execution(prepared.project, store, prepared, build_id, observer, request)
-            results = execution.run(prepared.order, prepared.broken)
-            rechecked = audited(store, prepared, build_id, _skipped(results), execution.artifacts, request.audit)
-        except BaseException as error:
-            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
-            index.finish_build(build_id, time.perf_counter() - started, status, {})
-            raise
-        report = BuildReport(build_id, results, time.perf_counter() - started, rechecked)
-        _record(store, prepared.project, prepared, report)
-        return report
+        return _believing(store, observer, lambda: _built(project, request, observer, store, started))
+
+
+def _believing(store: Store, observer: Observer, work: Callable[[], T]) -> T:
+    """Do some work, with what the store remembers of the rules' texts as long as that proves to be of these texts."""
+    try:
+        return work()
+    except ForeignMemoError as error:
+        observer.say(
+            f"warning: what the store remembers of {error} is not what its text compiles to; everything that it "
+            "remembers of rules is made again"
+        )
+        store.index.forget_compiled()
+    return work()
+
+
+def _built(project: Project, request: Request, observer: Observer, store: Store, started: float) -> BuildReport:
+    build_id = _new_build_id()
+    prepared = prepare(project, request, store)
+    refuse_broken(prepared, keep_going=request.keep_going)
+    if request.trust_engine_upgrade and not engine_proves_same(store, prepared, observer, build_id):
+        prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
+    ahead = [name for name, judgement in prepared.plan.judgements.items() if judgement.verdict != "clean"]
+    observer.planned(len(prepared.order), ahead)
+    index = store.index
+    index.start_build(build_id, datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"))
+    try:
+        execution = _execution(prepared.project, store, prepared, build_id, observer, request)
+        results = execution.run(prepared.order, prepared.broken)
+        rechecked = audited(store, prepared, build_id, _skipped(results), execution.artifacts, request.audit)
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
+        index.finish_build(build_id, time.perf_counter() - started, status, {})
+        raise
+    report = BuildReport(build_id, results, time.perf_counter() - started, rechecked)
+    _record(store, prepared.project, prepared, report)
+    return report
 
 
 def audit(project: Project, request: Request, observer: Observer) -> AuditReport:
@@ -76,12 +97,16 @@ def audit(project: Project, request: Request, observer: Observer) -> AuditReport
 
     Raises `UserError`, or `UserErrors` for rules that do not compile.
     """
-    with open_store(project.root, observer.say, building=True) as store:
+
+    def audit_all() -> AuditReport:
         prepared = prepare(project, request, store)
         refuse_broken(prepared, keep_going=request.keep_going)
         products = prepared.plan.skipped
         skipped = products | prepared.plan.skipped_checks
         return audited(store, prepared, _new_build_id(), skipped, outside(prepared) | products, request.audit)
+
+    with open_store(project.root, observer.say, building=True) as store:
+        return _believing(store, observer, audit_all)
 
 
 def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapping[str, Rule], Dag, tuple[str, ...]]:
@@ -139,6 +164,7 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         store.artifacts,
         loaded.python,
         loaded.functions,
+        Bodies(loaded, compiled),
         found,
     )
 
@@ -235,6 +261,7 @@ def _execution(
         keep_going=request.keep_going,
         python=prepared.python,
         functions=prepared.functions,
+        bodies=prepared.bodies,
         artifacts=outside(prepared),
     )
 

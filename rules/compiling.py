@@ -21,7 +21,7 @@ from rules.authoring import option_where
 from rules.contracts.loading import check_error, contract_where
 from rules.contracts.verifying import require_promised
 from rules.errors import UserError, Where
-from rules.load import COMPILER, Check, Rule, user_error
+from rules.load import COMPILER, Check, Rule, require_parsed, user_error
 from rules.memos import CompiledCheck, CompiledRule, from_head, load_body, schema_of, schema_record, to_records
 from rules.profiles import Profile
 from rules.project import Project
@@ -64,7 +64,8 @@ class Work:
     """One run of the compiler over one project, and what it has to remember.
 
     names: of all inputs that there are. trust_engine: what another version of the engine computed counts too. known:
-    the schemas of the inputs so far, as the index has them. Only what is compiled needs more of them.
+    the schemas of the inputs so far, as the index has them. Only what is compiled needs more of them. made: takes the memos
+    of what is compiled here. believe: whether what the index remembers of texts counts.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class Work:
         python: PythonFiles,
         functions: Mapping[str, DeclaredFunction],
         trust_engine: bool,
+        made: set[str] | None = None,
+        believe: bool = True,
     ) -> None:
         self.known: dict[str, Mapping[str, Any]] = {}
         self.resolve = make_resolver(names)
@@ -87,7 +90,10 @@ class Work:
         self._functions = functions
         self._index = store.index
         self._last = store.states
-        self._heads = store.index.compiled_heads({product.memo for product in self._last.values()})
+        self._made = set() if made is None else made
+        self._believe = believe
+        last = {product.memo for product in self._last.values()} if believe else ()
+        self._heads = store.index.compiled_heads(last)
         self._fresh: list[tuple[str, Any, bytes, Any]] = []
         self._fresh_schemas: dict[str, Any] = {}
         self.identity = _identity(profile)
@@ -232,6 +238,14 @@ class Work:
         self.remember(memo, *to_records(result))
         return rule, memo, self._heads[memo]
 
+    def compile_again(self, rule: Rule) -> tuple[Any, bytes, Any]:
+        """Return what the index ought to remember of a rule: head, body and lineage. Raises `UserError`."""
+        if rule.sql is None and not rule.in_python:
+            require_parsed(self.project, rule)
+        self._compile(rule, self.memo(rule))
+        _, *records = self._fresh.pop()
+        return tuple(records)
+
     def _call(self, rule: Rule, compiler: Compiler) -> tuple[Rule, Query, Query | None]:
         """Call a rule in Python; return it as it is known now, its query, and what to execute if not that."""
 
@@ -261,6 +275,7 @@ class Work:
     def remember(self, memo: str, head: Any, body: bytes, lineage: Any) -> None:
         """Keep what compiling a rule came to, and record it now and then: an interrupt costs little."""
         self._heads[memo] = head
+        self._made.add(memo)
         self._fresh.append((memo, head, body, lineage))
         if len(self._fresh) == _BATCH:
             self.save()
@@ -278,7 +293,9 @@ class Work:
 
     def _known(self, key: str) -> Schema | None:
         memo = f"{key} {COMPILER}"
-        record = self._fresh_schemas.get(memo) or self._index.memo("schemas", [memo]).get(memo)
+        record = self._fresh_schemas.get(memo)
+        if record is None and self._believe:
+            record = self._index.memo("schemas", [memo]).get(memo)
         return schema_of(record) if record is not None else None
 
 

@@ -51,3 +51,7 @@ class UserErrors(Exception):  # noqa: N818 — the plural of UserError
     def __init__(self, errors: list[UserError]) -> None:
         super().__init__("; ".join(error.message for error in errors))
         self.errors = errors
+
+
+class ForeignMemoError(Exception):
+    """What the store remembers of a rule, its only argument, is not what the rule's text compiles to."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rules.files import FileDigests
     from rules.profiles import Profile
     from rules.project import Project
+    from rules.proving import Bodies
     from rules.python.files import DeclaredFunction, PythonFiles
     from rules.running import Runner
     from rules.store import Store
@@ -70,6 +71,7 @@ class Execution:
     keep_going: bool
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
+    bodies: Bodies
     artifacts: dict[str, str] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     _corrupt: set[str] = field(default_factory=set)
@@ -247,7 +249,9 @@ class Execution:
     def _runner(self) -> Runner:
         from rules.running import Runner  # with the engine
 
-        return Runner(self.compiled, self.store, self.profile, self.build, self.python, self.functions, self.project)
+        return Runner(
+            self.compiled, self.store, self.profile, self.build, self.python, self.functions, self.project, self.bodies
+        )
 
     def _check(self, candidate: Candidate, pool: ThreadPoolExecutor) -> None:
         """Settle the checks of a product, in a worker if one of them has to run, then the product."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from graph.dag import Dag
@@ -31,7 +31,8 @@ class Loaded:
     """The loaded rules of a project.
 
     broken: what is wrong with rules, added to by compiling. helpers: started already, where many rules are new.
-    trust_engine: see `Work`. lasting: whether the files are those of the work tree, and not of a commit, and say all.
+    trust_engine: see `Work`. lasting: whether the files are those of the work tree, and not of a commit, and say all. made: memos of
+    what was compiled here.
     """
 
     project: Project
@@ -47,6 +48,7 @@ class Loaded:
     helpers: Helpers | None = None
     trust_engine: bool = False
     lasting: bool = True
+    made: set[str] = field(default_factory=set)
 
     def compile(self, wanted: Iterable[str]) -> dict[str, CompiledRule]:
         """Compile products with all that they read. Raises `UserError` for a source that cannot be opened."""
@@ -62,6 +64,7 @@ class Loaded:
             python=self.python,
             functions=self.functions,
             trust_engine=self.trust_engine,
+            made=self.made,
         )
         work.known |= {name: schema_record(table.schema) for name, table in sources.items()}
         self._compile_ahead(work, [one for name in order if name not in self.broken for one in self.rules[name].all])

@@ -70,7 +70,10 @@ def write_csv(path: Path, limit: int | None, out: BinaryIO) -> None:
 
 def write_arrow(path: Path, limit: int | None, out: BinaryIO) -> None:
     """Write an Arrow IPC stream."""
-    with pq.ParquetFile(path, page_checksum_verification=True) as file, pa.ipc.new_stream(out, file.schema_arrow) as writer:
+    with (
+        pq.ParquetFile(path, page_checksum_verification=True) as file,
+        pa.ipc.new_stream(out, file.schema_arrow) as writer,
+    ):
         for batch in batches(path, limit):
             writer.write_batch(batch)
 
