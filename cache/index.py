@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cache.errors import DamagedIndexError, StoreError
+from cache.readonly import memory_copy, uri
 from cache.sealing import compact, sealed, unsealed
 from cache.signatures import Signature
 
@@ -30,8 +31,6 @@ SnapshotKind = Literal["checked", "compiled", "built"]
 OLDEST = 2
 """The oldest version that `cache.migrations` brings up to date."""
 _BATCH = 500
-_PLAIN = frozenset(b"/-_.~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-"""What stands for itself in a URI."""
 _NAME = re.compile(r"[0-9a-f]{4,64}")
 """What an artifact is called, and so its file: a name with a / in it would be of another one."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_FORMAT)
@@ -48,16 +47,19 @@ class Index:
     Files, pointers, builds and snapshots are those of one project root; everything else is the store's.
     """
 
-    def __init__(self, path: str | Path, *, root: str = "", existing: bool = False) -> None:
+    def __init__(
+        self, path: str | Path | None, *, root: str = "", existing: bool = False, in_memory: bool = False
+    ) -> None:
         """Open the index, made if there is none. With `existing` it must be there.
 
-        root: the project root, "" for the one whose folder holds the store. Raises `DamagedIndexError` if the index is
-        damaged or of a version that is not known, else `StoreError`.
+        root: the project root, "" for the one whose folder holds the store. in_memory: a copy that is forgotten when it
+        is closed, for a store that cannot be written (path: None or missing for an empty one). Raises
+        `DamagedIndexError` if the index is damaged or of a version that is not known, else `StoreError`.
         """
         self.created = False
         self.root = root
         self._lock = threading.RLock()
-        self._connection = _open(path, create=not existing)
+        self._connection = _copied(path) if in_memory or path is None else _open(path, create=not existing)
         try:
             version = self._version()
             if OLDEST <= version < VERSION:
@@ -384,41 +386,41 @@ def _statements(script: str) -> list[str]:
 def set_aside(path: Path) -> str:
     """Rename an index that cannot be used; return its new name. Call with the store's lock held. Raises OSError."""
     aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}.aside")
+    from cache.removal import rename
+
     for suffix in ("-wal", "-shm", ""):  # the log first: left alone it would be replayed into the new index
         with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))
+            rename(path.with_name(path.name + suffix), aside.with_name(aside.name + suffix))
     return aside.name
-
-
-def read_only(path: str | Path) -> sqlite3.Connection:
-    """Open an index to look at it, whatever its state. Raises `sqlite3.Error`."""
-    return sqlite3.connect(_uri(path, "ro"), uri=True)
-
-
-def _uri(path: str | Path, mode: str) -> str:
-    quoted = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in os.fsencode(os.path.realpath(path)))
-    return f"file://{quoted}?mode={mode}"
 
 
 def _open(path: str | Path, *, create: bool) -> sqlite3.Connection:
     for part in (path, f"{path}-wal", f"{path}-shm"):
         if os.path.isdir(part):
             raise DamagedIndexError(f"the index is damaged: {part} is a folder")
-    uri = _uri(path, "rwc" if create else "rw")
+    address = uri(path, f"mode={'rwc' if create else 'rw'}")
     try:
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=60)
+        connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=60)
     except sqlite3.OperationalError as error:
         raise StoreError(f"cannot open the index {path}: {error}") from error
     try:
         with _translated():
             connection.execute("PRAGMA synchronous = NORMAL")
             if create:
-                with contextlib.suppress(sqlite3.OperationalError):  # another process is making it, or it is read-only
+                with contextlib.suppress(sqlite3.OperationalError):  # another process is making it
                     connection.execute("PRAGMA journal_mode = WAL")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _copied(path: str | Path | None) -> sqlite3.Connection:
+    try:
+        with _translated():
+            return memory_copy(path)
+    except OSError as error:
+        raise StoreError(f"cannot read the index {path}: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from typing import Any
 
 from cache.digests import ingested_digest, table_digest
 from cache.errors import DamagedIndexError
-from cache.index import VERSION, Index, read_state, read_only
+from cache.index import VERSION, Index, read_state
+from cache.readonly import uri
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 Row = Mapping[str, Any]
@@ -24,7 +25,7 @@ Row = Mapping[str, Any]
 
 def salvage(damaged: Path, fresh: Index) -> None:
     """Copy what is sound from the index that was set aside into a fresh one; of another version nothing is."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(read_only(damaged)) as connection:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(damaged)) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version != VERSION:
             return
@@ -38,7 +39,7 @@ def salvage(damaged: Path, fresh: Index) -> None:
 def faults(path: Path) -> str | None:
     """Say what is wrong with an index, None if nothing is found: every page and every lasting record is looked at."""
     try:
-        with contextlib.closing(read_only(path)) as connection:
+        with contextlib.closing(_opened(path)) as connection:
             (first,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if first != "ok":
                 return str(first)
@@ -49,6 +50,10 @@ def faults(path: Path) -> str | None:
     except sqlite3.Error as error:
         return str(error)
     return None
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(uri(path, "mode=ro"), uri=True)
 
 
 def _sound(connection: sqlite3.Connection, table: str, holds: Callable[[Row], bool]) -> Iterator[dict[str, Any]]:

@@ -283,7 +283,8 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
     gone = set(prepared.known.products) - there
     complete = set(report.results) == set(prepared.rules) and report.ok
     volatile = any(one.node.volatile for rule in prepared.compiled.values() for one in rule.all)
-    store.objects.unpublish(there)  # before the snapshot: after it, nobody would look again
+    if store.links is not None:
+        store.links.unpublish(there)  # before the snapshot: after it, nobody would look again
     with index.transaction():
         index.add_results(report.build, rows)
         index.finish_build(report.build, report.seconds, "ok" if report.ok else "failed", report.summary)

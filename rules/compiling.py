@@ -64,8 +64,8 @@ class Work:
     """One run of the compiler over one project, and what it has to remember.
 
     names: of all inputs that there are. trust_engine: what another version of the engine computed counts too. known:
-    the schemas of the inputs so far, as the index has them. Only what is compiled needs more of them. made: takes the memos
-    of what is compiled here. believe: whether what the index remembers of texts counts.
+    the schemas of the inputs so far, as the index has them. Only what is compiled needs more of them.
+    made: takes the memos of what is compiled here.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class Work:
         python: PythonFiles,
         functions: Mapping[str, DeclaredFunction],
         trust_engine: bool,
-        made: set[str] | None = None,
-        believe: bool = True,
     ) -> None:
         self.known: dict[str, Mapping[str, Any]] = {}
+        self.made: set[str] = set()
+        self._believes = True
         self.resolve = make_resolver(names)
         self._may_differ = {"query", "engine"} if trust_engine else {"query"}
         self.project = project
@@ -90,10 +90,7 @@ class Work:
         self._functions = functions
         self._index = store.index
         self._last = store.states
-        self._made = set() if made is None else made
-        self._believe = believe
-        last = {product.memo for product in self._last.values()} if believe else ()
-        self._heads = store.index.compiled_heads(last)
+        self._heads = store.index.compiled_heads({product.memo for product in self._last.values()})
         self._fresh: list[tuple[str, Any, bytes, Any]] = []
         self._fresh_schemas: dict[str, Any] = {}
         self.identity = _identity(profile)
@@ -239,7 +236,11 @@ class Work:
         return rule, memo, self._heads[memo]
 
     def compile_again(self, rule: Rule) -> tuple[Any, bytes, Any]:
-        """Return what the index ought to remember of a rule: head, body and lineage. Raises `UserError`."""
+        """Return what the index ought to remember of a rule: head, body and lineage. Raises `UserError`.
+
+        From here on nothing counts that the index remembers of texts.
+        """
+        self._believes = False
         if rule.sql is None and not rule.in_python:
             require_parsed(self.project, rule)
         self._compile(rule, self.memo(rule))
@@ -275,7 +276,7 @@ class Work:
     def remember(self, memo: str, head: Any, body: bytes, lineage: Any) -> None:
         """Keep what compiling a rule came to, and record it now and then: an interrupt costs little."""
         self._heads[memo] = head
-        self._made.add(memo)
+        self.made.add(memo)
         self._fresh.append((memo, head, body, lineage))
         if len(self._fresh) == _BATCH:
             self.save()
@@ -294,7 +295,7 @@ class Work:
     def _known(self, key: str) -> Schema | None:
         memo = f"{key} {COMPILER}"
         record = self._fresh_schemas.get(memo)
-        if record is None and self._believe:
+        if record is None and self._believes:
             record = self._index.memo("schemas", [memo]).get(memo)
         return schema_of(record) if record is not None else None
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import ObjectError
 from cache.records import Artifact
+from cache.removal import remove_temporary
 from graph.plan import Judgement, Known, Plan, judge, product_of
 from rules.committing import State, move_pointer, record_result
 from rules.contracts.gating import Candidate, Checked, Checker, refusal
@@ -196,7 +197,7 @@ class Execution:
                 written = bag_of_file(target, tuple(executed.columns))
                 old = cutoff.only_permuted(self.store, node, last, executed, written)
                 if old is not None:
-                    target.unlink()
+                    remove_temporary(target)
                     return Done(old, executed.seconds, f"{judgement.reason}; its rows only came in another order")
             return Done(adopted(self.store, executed, target), executed.seconds, judgement.reason)
         except (OSError, ObjectError) as error:
@@ -205,7 +206,7 @@ class Execution:
             ) from error
         finally:
             with contextlib.suppress(OSError):  # whatever is left goes with the folder
-                target.unlink(missing_ok=True)
+                remove_temporary(target)
 
     def _collect(self, name: str, judgement: Judgement, future: Future[Done], pool: ThreadPoolExecutor) -> None:
         self._corrupt.discard(name)
@@ -319,9 +320,10 @@ class Execution:
 
     def _publish(self, name: str, artifact: str) -> None:
         try:
-            self.store.objects.publish(name, artifact)
+            if self.store.links is not None:
+                self.store.links.publish(name, artifact)
         except OSError as error:
-            message = f"cannot write products/{name}.parquet in the store: {error.strerror}"
+            message = f"cannot write products/{name}.parquet: {error.strerror or error}"
             raise UserError(message, code="store", exit_code=FAILED) from error
         self.artifacts[name] = artifact
         self.contents[name] = self.store.content(artifact)

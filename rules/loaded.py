@@ -31,8 +31,8 @@ class Loaded:
     """The loaded rules of a project.
 
     broken: what is wrong with rules, added to by compiling. helpers: started already, where many rules are new.
-    trust_engine: see `Work`. lasting: whether the files are those of the work tree, and not of a commit, and say all. made: memos of
-    what was compiled here.
+    trust_engine: see `Work`. lasting: whether the files are those of the work tree, and not of a commit, and say all.
+    made: memos of what was compiled here.
     """
 
     project: Project
@@ -64,8 +64,8 @@ class Loaded:
             python=self.python,
             functions=self.functions,
             trust_engine=self.trust_engine,
-            made=self.made,
         )
+        work.made = self.made
         work.known |= {name: schema_record(table.schema) for name, table in sources.items()}
         self._compile_ahead(work, [one for name in order if name not in self.broken for one in self.rules[name].all])
         compiled = compile_rules(work, self.rules, order, self.broken)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
 from cache.signatures import SEAL_NS, Signature, is_settled, signature
-from rules.roots import FILE, is_rule_file, root_key, store_of
+from rules.roots import FILE, is_rule_file, own_folder, root_key, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,13 +42,12 @@ def built_snapshot(
     project: Project, profile: Profile, files: FileDigests, sources: Sources, report: BuildReport, store: Store
 ) -> dict[str, Any]:
     """Return the state that a complete build leaves."""
-    root = str(store.objects.root)
     return {
         **_looked_at(project, files, sources),
         "profile": profile.name,
         # Without the time: whoever writes to an object breaks its seal.
-        "products": {name: _object(root, name)[:2] for name in report.results},
-        "store": root,
+        "products": {name: _object(str(project.root), name)[:2] for name in report.results},
+        "store": str(store.objects.root),
         # Of checks that failed and kept nothing back: a no-op says so again.
         "failing": {
             check.name: {"message": check.message, "rows": list(check.rows), "warning": check.warning}
@@ -77,6 +76,10 @@ def answered(root: str, profile: str, output: Output, *, planning: bool = False)
     if not os.path.exists(path):
         return False
     from cache.index import Index
+    from cache.ownership import may_open_index
+
+    if not may_open_index(store):
+        return False  # the long way says what is wrong with it
 
     try:
         with Index(path, root=root_key(root, store), existing=True) as index:
@@ -106,7 +109,7 @@ def up_to_date(root: str, store: str, index: Index, profile: str) -> dict[str, A
         return None
     if not _holds(root, record, index):
         return None
-    return record if _products_hold(store, record["products"]) else None
+    return record if _products_hold(root, record["products"]) else None
 
 
 def as_compiled(root: str, index: Index) -> dict[str, Any] | None:
@@ -233,14 +236,14 @@ def _source_listings_hold(root: str, record: dict[str, Any]) -> bool:
         return False
 
 
-def _products_hold(store: str, products: dict[str, list[int]]) -> bool:
-    return all(_object(store, name) == [*as_built, SEAL_NS] for name, as_built in products.items())
+def _products_hold(root: str, products: dict[str, list[int]]) -> bool:
+    return all(_object(root, name) == [*as_built, SEAL_NS] for name, as_built in products.items())
 
 
-def _object(store: str, name: str) -> list[int]:
+def _object(root: str, name: str) -> list[int]:
     """Return what tells the object that a product's link leads to, and when it was last written; [] for none."""
     try:
-        status = os.stat(f"{store}/products/{name}.parquet")
+        status = os.stat(f"{own_folder(root)}/products/{name}.parquet")
     except OSError:
         return []
     return [status.st_ino, status.st_size, status.st_mtime_ns]

@@ -71,7 +71,6 @@ class Bodies:
                 python=loaded.python,
                 functions=loaded.functions,
                 trust_engine=False,
-                believe=False,
             )
         return self._work
 

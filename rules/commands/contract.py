@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import codecs
 from typing import TYPE_CHECKING, Any
 
+from cache.removal import rewrite
 from rules import progress
 from rules.contracts.tables import spelled
 from rules.errors import UserError
@@ -96,16 +96,9 @@ def _write(project: Project, rule: Rule, schema: Schema) -> int:
     before = read_text(path, rule.path)
     written = with_types(before, rule.path, types)
     if written != before:
-        _replace(path, written, mark=path.read_bytes().startswith(b"\xef\xbb\xbf"))
+        mark = path.read_bytes().startswith(codecs.BOM_UTF8)
+        try:
+            rewrite(path, written.encode("utf-8-sig" if mark else "utf-8"))
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}", code="unwritable") from error
     return len(undeclared)
-
-
-def _replace(path: Path, text: str, *, mark: bool) -> None:
-    """Write a file at once or not at all. mark: it begins with a byte order mark."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            file.write(text.encode("utf-8-sig" if mark else "utf-8"))
-        Path(file.name).chmod(path.stat().st_mode)
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}", code="unwritable") from error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import ObjectError
 from cache.records import Artifact
+from cache.removal import remove_temporary
 from graph.plan import Judgement, Known
 from rules.committing import State
 from rules.contracts.loading import check_error, contract_where
@@ -155,7 +156,7 @@ class Checker:
             raise check_error(self.project, rule, draft, failure) from error
         finally:
             with contextlib.suppress(OSError):
-                target.unlink(missing_ok=True)
+                remove_temporary(target)
         return self._checked(check, judgement, artifact, "executed", judgement.reason, executed.seconds)
 
     def _require_sound(self, compiled: CompiledRule, artifacts: Mapping[str, str]) -> None:

@@ -59,7 +59,7 @@ def planned_schema(session: SessionContext, frame: DataFrame) -> pa.Schema:
 
 @functools.cache
 def _queries_alone() -> SQLOptions:
-    return SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
+    return SQLOptions().with_allow_ddl(allow=False).with_allow_dml(allow=False).with_allow_statements(allow=False)
 
 
 def ignore_statistics(session: SessionContext) -> None:

@@ -132,7 +132,9 @@ def _evidence(store: Store, name: str) -> str | None:
     folder = store.objects.root / "evidence"
     if not folder.is_dir():
         return None
-    kept = [build / name / "query.sql" for build in sorted(folder.iterdir(), reverse=True)]
+    builds = {build for build, *_ in store.index.builds(1 << 62)}  # of this project root
+    found = sorted((build for build in folder.iterdir() if build.name in builds), reverse=True)
+    kept = [build / name / "query.sql" for build in found]
     return next((str(path) for path in kept if path.is_file()), None)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
 from cache.index import Index
+from cache.ownership import may_open_index
 from compiler.edges import from_record
 from graph.lineage import Lineage, Name
 from rules import noop
@@ -75,7 +76,7 @@ def _from_index(root: Path) -> Traced | None:
     """Return what the index knows, if no file has changed since every rule was compiled."""
     store = store_root(root)
     path = store / "index.sqlite"
-    if not path.exists():
+    if not may_open_index(str(store)):
         return None
     try:
         with Index(path, root=root_key(str(root), str(store)), existing=True) as index:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.keys import Content
 from cache.records import Artifact
+from cache.removal import remove_temporary
 from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
@@ -231,7 +232,7 @@ class Sources:
                 name, f"cannot be read: {error.strerror or error}", str(error.filename or files[0])
             ) from error
         finally:
-            target.unlink(missing_ok=True)
+            remove_temporary(target)
         return {
             "columns": [[column.name, column.type] for column in schema.columns],
             "arrow": base64.b64encode(schema.arrow).decode(),
