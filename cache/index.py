@@ -33,7 +33,14 @@ OLDEST = 2
 _BATCH = 500
 _NAME = re.compile(r"[0-9a-f]{4,64}")
 """What an artifact is called, and so its file: a name with a / in it would be of another one."""
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_FORMAT)
+_DAMAGED = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_SCHEMA,
+    sqlite3.SQLITE_FORMAT,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+)
 _UNLIKE = re.compile(
     r"^(no such (table|column|index)|table \S+ has (\d+ columns|no column)|datatype mismatch"
     r"|Could not decode|.*(constraint failed|may not be modified))"
@@ -315,7 +322,25 @@ class Index:
         """Say that not everything may be up to date."""
         self._many("DELETE FROM snapshots WHERE root = ? AND kind = 'built'", [(self.root,)])
 
-    # Repair
+    # Verifying
+
+    def every_artifact(self) -> dict[str, Artifact]:
+        """Return all artifacts, by digest."""
+        return self.artifacts([name for (name,) in self._rows("SELECT artifact FROM artifacts ORDER BY artifact")])
+
+    def pointers(self) -> dict[str, list[str]]:
+        """Return the products and checks of all project roots, by the artifacts that they point at."""
+        found: dict[str, list[str]] = {}
+        for name, artifact in self._rows("SELECT DISTINCT name, artifact FROM products"):
+            found.setdefault(artifact, []).append(name)
+        return found
+
+    def forget_artifact(self, artifact: str) -> None:
+        """Forget an artifact whose object is gone, and that everything is up to date."""
+        with self.transaction():
+            for table in ("artifacts", "actions", "bags"):
+                self._many(f"DELETE FROM {table} WHERE artifact = ?", [(artifact,)])
+            self._many("DELETE FROM snapshots WHERE kind = ?", [("built",)])
 
     def restore(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Take over rows of another index of this version, as far as they have the columns of the table."""

@@ -188,7 +188,7 @@ class Execution:
         if not asked and last is not None:
             same = cutoff.reads_same_rows(self.store, node, last, self.artifacts, self.contents)
             old = self.store.artifact(last.artifact) if same else None
-            if old is not None and self.store.present(old.artifact):
+            if old is not None and self._is_intact(old):
                 return Done(old, None, "the rows it reads only stand in another order")
         target = objects.temporary()
         try:
@@ -368,6 +368,13 @@ class Execution:
             if result is not None and result.status in {"failed", "skipped"}:
                 return dependency
         return None
+
+    def _is_intact(self, artifact: Artifact) -> bool:
+        try:
+            self.store.verify(artifact)
+        except ObjectError:
+            return False
+        return True
 
     def _sound(self, name: str) -> bool:
         artifact = self.store.artifact(self.artifacts[name])

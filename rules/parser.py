@@ -29,6 +29,7 @@ COMMANDS = {
     "ls": "list products",
     "show": "print a product's rows",
     "log": "list past builds",
+    "cache": "verify what is stored",
 }
 # What the same thing is called elsewhere, for a suggestion.
 _ELSEWHERE = {

@@ -79,6 +79,25 @@ class Store:
                 self.objects.discard(artifact.artifact)
             raise
 
+    def stored(self, name: str, artifact: str) -> Artifact:
+        """Return the artifact of a product whose object is about to be read: all its bytes are compared first.
+
+        Raises `UserError`; what is corrupt is removed then, so that the next build makes it again.
+        """
+        found = self.artifact(artifact)
+        hint = f"rules build -s {name.partition('.')[0]} makes it again"
+        if found is None or not self.objects.exists(artifact):
+            message = f"the artifact of {name} is missing from the store"
+            raise UserError(message, code="missing-object", hint=hint, exit_code=FAILED)
+        try:
+            self.verify(found)
+        except ObjectError as error:
+            with contextlib.suppress(StoreError):
+                self.index.forget_built()  # which looks at products alone, and not at the failing rows of checks
+            message = f"the stored table of {name} is damaged: its bytes are not those that were written"
+            raise UserError(message, code="corrupt-object", hint=hint, exit_code=FAILED) from error
+        return found
+
     def content(self, name: str) -> Content:
         """Return the content of a known artifact, the same object each time. Raises KeyError."""
         if name not in self._contents:

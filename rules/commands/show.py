@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rules import progress
 from rules.arguments import not_negative
-from rules.errors import FAILED, UserError, UserErrors
+from rules.errors import UserError, UserErrors
 from rules.report.runs import document
 from rules.roots import find_root
 from rules.store import open_store
@@ -46,10 +46,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         products = store.states
         if options.name not in products:
             raise _unknown(root, options.name, set(products), output)
-        artifact = store.artifact(products[options.name].artifact)
-        if artifact is None or not store.present(artifact.artifact):
-            message = f"the artifact of {options.name} is missing from the store"
-            raise UserError(message, code="missing-object", hint="rules build makes it again", exit_code=FAILED)
+        artifact = store.stored(options.name, products[options.name].artifact)
         path = store.objects.path(artifact.artifact)
     from rules.report import rows
 

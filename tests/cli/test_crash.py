@@ -13,9 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cache.digests import TableDigester
+from cache.digests import TableDigester, ingested_digest
 from cache.index import Index
-from cache.digests import ingested_digest
 from support.forks import Ended, Forks
 from support.projects import RULES, SampleProject
 
