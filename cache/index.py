@@ -228,7 +228,7 @@ class Index:
             (self.root,),
         )
         for name, artifact, *_ in rows:
-            if not (isinstance(artifact, str) and _NAME.fullmatch(artifact)):
+            if not (isinstance(artifact, str) and _NAME.fullmatch(artifact) and isinstance(name, str)):
                 raise DamagedIndexError(f"the index is damaged: its record of {name} names no object")
         return {
             name: Product(name, artifact, key, fingerprint, memo, read_state(record, name), seconds, build)
@@ -282,6 +282,8 @@ class Index:
             "ORDER BY started DESC, build DESC LIMIT ?",
             (self.root, limit),
         )
+        _require_told((build, started, status) for build, started, _, status, _ in rows)
+        _require_seconds(seconds for _, _, seconds, *_ in rows)
         return [
             (build, started, seconds, status, _read(summary, f"of build {build}"))
             for build, started, seconds, status, summary in rows
@@ -289,18 +291,23 @@ class Index:
 
     def results(self, build: str) -> list[tuple[str, str, bool | None, str, float | None, str | None]]:
         """Return a build's results by product."""
-        return self._rows(
+        rows = self._rows(
             "SELECT product, status, changed, reason, seconds, artifact FROM results WHERE build = ? ORDER BY product",
             (build,),
         )
+        _require_told((product, status, reason) for product, status, _, reason, *_ in rows)
+        _require_seconds(seconds for *_, seconds, _ in rows)
+        return rows
 
     def history(self, product: str) -> list[tuple[str, str, str, str | None]]:
         """Return what builds made of a product, newest first: build, status, reason, artifact."""
-        return self._rows(
+        rows = self._rows(
             "SELECT build, results.status, reason, artifact FROM results JOIN builds USING (build) "
             "WHERE product = ? AND root = ? ORDER BY started DESC, build DESC",
             (product, self.root),
         )
+        _require_told(row[:3] for row in rows)
+        return rows
 
     # Snapshots
 
@@ -488,6 +495,17 @@ def _read(text: object, what: str) -> dict[str, Any]:
     if not isinstance(found, dict) or "crc32" in found:
         raise DamagedIndexError(f"the index is damaged: its record {what} cannot be read")
     return found
+
+
+def _require_told(rows: Iterable[tuple[Any, ...]]) -> None:
+    """Raise `DamagedIndexError` unless all that is told of builds is text."""
+    if not all(isinstance(one, str) for row in rows for one in row):
+        raise DamagedIndexError("the index is damaged: its record of a build cannot be read")
+
+
+def _require_seconds(values: Iterable[object]) -> None:
+    if not all(value is None or isinstance(value, int | float) for value in values):
+        raise DamagedIndexError("the index is damaged: its record of a build cannot be read")
 
 
 def _are_facts(value: object) -> bool:

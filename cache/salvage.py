@@ -65,7 +65,7 @@ def _sound(connection: sqlite3.Connection, table: str, holds: Callable[[Row], bo
             try:
                 if holds(found):
                     yield found
-            except (KeyError, TypeError, ValueError, DamagedIndexError):
+            except (AttributeError, KeyError, TypeError, ValueError, DamagedIndexError):
                 continue
 
 
