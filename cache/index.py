@@ -55,16 +55,24 @@ class Index:
     """
 
     def __init__(
-        self, path: str | Path | None, *, root: str = "", existing: bool = False, in_memory: bool = False
+        self,
+        path: str | Path | None,
+        *,
+        root: str = "",
+        heir: str = "",
+        existing: bool = False,
+        in_memory: bool = False,
     ) -> None:
         """Open the index, made if there is none. With `existing` it must be there.
 
-        root: the project root, "" for the one whose folder holds the store. in_memory: a copy that is forgotten when it
+        root: the project root, "" for the one whose folder holds the store. heir: the root that takes over what version
+        2 knew of no root. in_memory: a copy that is forgotten when it
         is closed, for a store that cannot be written (path: None or missing for an empty one). Raises
         `DamagedIndexError` if the index is damaged or of a version that is not known, else `StoreError`.
         """
         self.created = False
         self.root = root
+        self._heir = heir
         self._lock = threading.RLock()
         self._connection = _copied(path) if in_memory or path is None else _open(path, create=not existing)
         try:
@@ -390,7 +398,7 @@ class Index:
                 return
             from cache.migrations import migrate
 
-            migrate(self._connection, _statements(_schema()), self.root)
+            migrate(self._connection, _statements(_schema()), self._heir)
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _version(self) -> int:

@@ -25,6 +25,7 @@ FORMAT = 1
 README = """This folder is the local store of `rules`: results, digests and the index.
 It can be deleted at any time; the next build makes it anew. Nothing in it is meant to be edited or committed.
 """
+_HEAD = f"rules-store {FORMAT}\n".encode()
 _MARK = re.compile(rb"rules-store (\d+)\n")
 _TEXT = """rules-store {format}
 id {id}
@@ -82,16 +83,19 @@ def examine(folder: Path) -> bool:
 
 
 def may_open_index(folder: str) -> bool:
-    """Whether a folder carries our marker and its index is no link: the cheap part of `examine`."""
+    """Whether a folder carries today's marker and its index is no link: the cheap part of `examine`."""
     try:
-        found = [os.lstat(f"{folder}{name}") for name in ("", f"/{MARKER}", "/index.sqlite")]
+        home, marker, *files = (os.lstat(f"{folder}{name}") for name in ("", f"/{MARKER}", "/index.sqlite"))
         for suffix in ("-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
-                found.append(os.lstat(f"{folder}/index.sqlite{suffix}"))
+                files.append(os.lstat(f"{folder}/index.sqlite{suffix}"))
+        if not stat.S_ISDIR(home.st_mode) or not stat.S_ISREG(marker.st_mode):
+            return False
+        with open(f"{folder}/{MARKER}", "rb") as file:
+            known = file.read(len(_HEAD)) == _HEAD
     except OSError:
         return False
-    home, *files = found
-    return stat.S_ISDIR(home.st_mode) and all(stat.S_ISREG(one.st_mode) and one.st_nlink == 1 for one in files)
+    return known and all(stat.S_ISREG(one.st_mode) and one.st_nlink == 1 for one in files)
 
 
 _ELSEWHERE = "set RULES_STORE to an empty folder, or to one that does not exist yet"

@@ -59,13 +59,23 @@ class Products:
 
     def unpublish(self, keep: set[str]) -> None:
         """Remove our links of products that the project no longer has. Raises OSError."""
-        for link in self.folder.iterdir():
-            if link.suffix == ".parquet" and link.stem not in keep and self._is_ours(link):
-                remove_link(link)
+        _remove_links(self.folder, keep)
 
-    @staticmethod
-    def _is_ours(link: Path) -> bool:
-        try:
-            return _TARGET.fullmatch(os.readlink(link)) is not None
-        except OSError:  # no link, or gone
-            return False
+
+def retire(folder: Path) -> None:
+    """Remove our links from a products folder that is no longer written, which would be stale. Raises OSError."""
+    if folder.is_dir():
+        _remove_links(folder, set())
+
+
+def _remove_links(folder: Path, keep: set[str]) -> None:
+    for link in folder.iterdir():
+        if link.suffix == ".parquet" and link.stem not in keep and _is_ours(link):
+            remove_link(link)
+
+
+def _is_ours(link: Path) -> bool:
+    try:
+        return _TARGET.fullmatch(os.readlink(link)) is not None
+    except OSError:  # no link, or gone
+        return False

@@ -32,6 +32,7 @@ from compiler.errors import SqlError
 from compiler.functions import ScalarFunction, WindowFunction
 from compiler.grammar import Grammar
 from compiler.supported import TYPE_NAMES, check
+from compiler.templates import template_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,6 +191,9 @@ def parse(sql: str) -> exp.Query:
     uses what the engine would not read as the author meant it.
     """
     tokens = _tokens(sql)
+    template = template_error(tokens, sql)
+    if template is not None:
+        raise _at(*template, "template")
     _require_one_query(tokens, sql)
 
     def work() -> exp.Query:

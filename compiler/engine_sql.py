@@ -29,6 +29,7 @@ from compiler.workarounds.statistics import add_up_constants
 from compiler.workarounds.subqueries.unnesting import unnest_subqueries
 from compiler.workarounds.totals import keep_filters_above_totals
 from compiler.workarounds.unions import read_unions_in_order
+from compiler.workarounds.unique_keys import hide_unique_keys
 from compiler.workarounds.zeros import equate_zeros
 
 Workaround = Callable[[exp.Query, Facts], exp.Query]
@@ -51,6 +52,7 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     forget_constants,
     read_unions_in_order,
     count_values_that_are_not_null,
+    hide_unique_keys,
     set_apart_joined_names,  # puts a query around tables, which those before it look at
     set_apart_ordered_columns,
     keep_filters_above_totals,  # puts limits, which show no order of rows, though others would think so

@@ -168,6 +168,7 @@ def _as_written(message: str, hint: str | None, at: exp.Expr | None) -> tuple[st
     quoted = re.match(r"'(\w+)'", message)
     if name is None or quoted is None or functions.lookup(quoted[1]) is None:
         return message, hint
+    name = "trim" if name == "btrim" else name  # which is what TRIM(x) is read as
     hint = hint and re.sub(rf"\b{quoted[1]}\(", f"{name}(", hint)
     return f"'{name}'{message[quoted.end() :]}", hint
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
 from cache.signatures import SEAL_NS, Signature, is_settled, signature
-from rules.roots import FILE, is_rule_file, own_folder, root_key, store_of
+from rules.roots import FILE, heir_of, is_rule_file, own_folder, root_key, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +82,7 @@ def answered(root: str, profile: str, output: Output, *, planning: bool = False)
         return False  # the long way says what is wrong with it
 
     try:
-        with Index(path, root=root_key(root, store), existing=True) as index:
+        with Index(path, root=root_key(root, store), heir=heir_of(root, store), existing=True) as index:
             state = up_to_date(root, store, index, profile)
             if state is None or (planning and state["failing"]):
                 return False

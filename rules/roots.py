@@ -56,6 +56,15 @@ def root_key(root: str, store: str) -> str:
     return "" if store == own_folder(root) else root
 
 
+def heir_of(root: str, store: str) -> str:
+    """Return the key of the root that takes over what a store of the former version knew of no root.
+
+    It is the project in whose own folder the store is, else the first that asks.
+    """
+    above = os.path.dirname(store)
+    return "" if store == own_folder(above) and os.path.exists(os.path.join(above, FILE)) else root_key(root, store)
+
+
 def store_root(root: Path) -> Path:
     """Return the same as a path object."""
     from pathlib import Path

@@ -63,7 +63,7 @@ class Runner:
             self._require_stored(entry, artifacts.get(entry.name))
         folder = self.store.objects.root
         faults: list[UserError] = []
-        functions = [self._function(name, faults) for name in self.called(rule)]
+        functions = [callable_function(self.python, self.functions[name], faults) for name in self.called(rule)]
         try:
             _require_unchanged(sources, outside)
             if rule.rule.streams is not None:
@@ -148,22 +148,22 @@ class Runner:
             raise self.python.located(error, one.path, one.line) from error
         return executed(digest, rule.schema, started)
 
-    def _function(self, name: str, faults: list[UserError]) -> EngineFunction:
-        """Return a function of the project for the engine; what it raises is noted, located, in `faults`."""
-        declared = self.functions[name]
-        function = self.python.function(declared)
 
-        def noting(work: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any) -> Any:
-                try:
-                    return work(*arguments)
-                except Exception as error:
-                    faults.append(self.python.located(error, declared.file, declared.line))
-                    raise
+def callable_function(python: PythonFiles, declared: DeclaredFunction, faults: list[UserError]) -> EngineFunction:
+    """Return a function of the project for the engine; what it raises is noted, located, in `faults`."""
+    function = python.function(declared)
 
-            return call
+    def noting(work: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            try:
+                return work(*arguments)
+            except Exception as error:
+                faults.append(python.located(error, declared.file, declared.line))
+                raise
 
-        return declared.for_engine(function.for_engine(noting))
+        return call
+
+    return declared.for_engine(function.for_engine(noting))
 
 
 def adopted(store: Store, executed: Executed, target: Path) -> Artifact:

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cache.errors import DamagedIndexError, ForeignStoreError, ObjectError, StoreError
 from cache.index import Index, set_aside
 from cache.keys import Content
 from cache.objects import Objects
 from cache.ownership import examine
-from cache.products import Products
+from cache.products import Products, retire
 from rules.errors import FAILED, REPLACED, ForeignMemoError, UserError, UserErrors
-from rules.roots import own_folder, root_key, store_root
+from rules.roots import heir_of, own_folder, root_key, store_root
 
 if TYPE_CHECKING:
     from cache.records import Artifact, Product
@@ -108,6 +108,18 @@ class Store:
         return self._contents[name]
 
 
+class _Keys(NamedTuple):
+    """The key of a project root in a store's index, and of the root that takes over what knew no root."""
+
+    root: str
+    heir: str
+
+    @classmethod
+    def of(cls, root: Path, place: Path) -> _Keys:
+        """Return the keys for a store at `place`."""
+        return cls(root_key(str(root), str(place)), heir_of(str(root), str(place)))
+
+
 @contextlib.contextmanager
 def open_store(root: Path, say: Say, *, building: bool) -> Iterator[Store]:
     """Open (and make) the store of a project root; a build holds its lock, and waits for another's.
@@ -154,12 +166,12 @@ def _writing(root: Path, place: Path, say: Say, *, building: bool) -> Iterator[S
             if building:
                 objects.clear_tmp()
                 links = _links(root, objects, say)
-            key = root_key(str(root), str(place))
+            keys = _Keys.of(root, place)
             try:
-                with _suspecting(path), _open_index(objects, path, key, lock, say, locked=building) as index:
+                with _suspecting(path), _open_index(objects, path, keys, lock, say, locked=building) as index:
                     yield Store(objects, index, say, links)
             except DamagedIndexError as error:  # its first page was sound, so it was found out only now
-                raise _replaced(objects, path, key, lock, error, locked=building) from error
+                raise _replaced(objects, path, keys, lock, error, locked=building) from error
     finally:
         objects.close()
 
@@ -189,11 +201,13 @@ def _links(root: Path, objects: Objects, say: Say) -> Products | None:
     links = Products(own, objects)
     try:
         links.create()
+        if own != objects.root and heir_of(str(root), str(objects.root)):
+            retire(objects.root / "products")  # where a former version put them for all roots
     except (OSError, ForeignStoreError) as error:
         if own == objects.root:
             raise
         told = error.message if isinstance(error, ForeignStoreError) else error.strerror or str(error)
-        say(f"warning: products cannot be shown in {links.folder}: {told}; rules show prints them")
+        say(f"warning: products cannot be linked in {links.folder}: {told}; rules show prints them")
         return None
     return links
 
@@ -202,46 +216,45 @@ def _links(root: Path, objects: Objects, say: Say) -> Products | None:
 def _reading(root: Path, place: Path, say: Say) -> Iterator[Store]:
     """Open a store that cannot be written, or none: what is there is read, and what is found out kept in memory."""
     objects = Objects(place, read_only=True)
-    key = root_key(str(root), str(place))
     try:
-        with _suspecting(place / "index.sqlite"), _read_index(place, key, say) as index:
+        with _suspecting(place / "index.sqlite"), _read_index(place, _Keys.of(root, place), say) as index:
             yield Store(objects, index, say)
     finally:
         objects.close()
 
 
-def _read_index(place: Path, key: str, say: Say) -> Index:
+def _read_index(place: Path, keys: _Keys, say: Say) -> Index:
     path = place / "index.sqlite"
     try:
         examine(place)
-        return Index(path, root=key, in_memory=True)
+        return Index(path, root=keys.root, heir=keys.heir, in_memory=True)
     except ForeignStoreError:
         raise
     except (OSError, StoreError) as error:
         told = error.message if isinstance(error, StoreError) else f"{place} cannot be read: {error.strerror}"
         say(f"warning: {told}; the store is left alone, and what it knows is not used")
-        return Index(None, root=key)
+        return Index(None, root=keys.root)
 
 
-def _open_index(objects: Objects, path: Path, key: str, lock: Path, say: Say, *, locked: bool) -> Index:
+def _open_index(objects: Objects, path: Path, keys: _Keys, lock: Path, say: Say, *, locked: bool) -> Index:
     """Open the index, or begin a new one where there is none that can be used, and say so."""
     try:
-        index = Index(path, root=key)
+        index = Index(path, root=keys.root, heir=keys.heir)
     except DamagedIndexError as error:
         name = _set_aside(path, lock, error, locked=locked)
         say(f"warning: {error.message}; it was set aside as {name} and a new one begun")
-        return _begun(objects, path, key, name)
+        return _begun(objects, path, keys, name)
     if index.created and objects.any():
         say("warning: the index is missing; a new one is begun, and what it does not know is built again")
     return index
 
 
 def _replaced(
-    objects: Objects, path: Path, key: str, lock: Path, error: DamagedIndexError, *, locked: bool
+    objects: Objects, path: Path, keys: _Keys, lock: Path, error: DamagedIndexError, *, locked: bool
 ) -> UserError:
     """Set aside an index that was found to be damaged while it was used, and begin a new one."""
     name = _set_aside(path, lock, error, locked=locked)
-    _begun(objects, path, key, name).close()
+    _begun(objects, path, keys, name).close()
     return UserError(
         f"{error.message}; it was set aside as {name} and a new one begun",
         code=REPLACED,
@@ -250,9 +263,9 @@ def _replaced(
     )
 
 
-def _begun(objects: Objects, path: Path, key: str, aside: str) -> Index:
+def _begun(objects: Objects, path: Path, keys: _Keys, aside: str) -> Index:
     """Begin a new index with what is sound in the one that was set aside."""
-    index = Index(path, root=key)
+    index = Index(path, root=keys.root, heir=keys.heir)
     if objects.any():
         from cache.salvage import salvage  # with pyarrow
 

@@ -233,6 +233,7 @@ def _shown(value: Any) -> str:
 
 
 def _first_rows(store: Store, artifact: Artifact) -> list[dict[str, Any]]:
-    from rules.report.rows import records
+    from rules.report.rows import records, stored_rows
 
-    return list(records(store.objects.path(artifact.artifact), _SHOWN))
+    with stored_rows(store.objects.path(artifact.artifact), _SHOWN) as rows:
+        return list(records(rows))

@@ -13,7 +13,7 @@ from compiler.edges import from_record
 from graph.lineage import Lineage, Name
 from rules import noop
 from rules.errors import UserError, UserErrors
-from rules.roots import DEFAULT_PROFILE, root_key, store_root
+from rules.roots import DEFAULT_PROFILE, heir_of, root_key, store_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,8 @@ def _from_index(root: Path) -> Traced | None:
     if not may_open_index(str(store)):
         return None
     try:
-        with Index(path, root=root_key(str(root), str(store)), existing=True) as index:
+        key, heir = root_key(str(root), str(store)), heir_of(str(root), str(store))
+        with Index(path, root=key, heir=heir, existing=True) as index:
             state = noop.as_compiled(str(root), index)
             if state is None:
                 return None

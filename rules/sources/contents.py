@@ -66,23 +66,35 @@ class Sources:
     def open(self, names: Iterable[str]) -> dict[str, SourceTable]:
         """Return the named sources, ingesting and digesting what is new. Raises `UserError` for one that fails."""
         wanted = [name for name in names if name not in self._tables]
-        for name in wanted:
-            self._listed[name] = source_files(self._project.root, name, self._project.sources[name])
-        self._digest_files(wanted)
-        described = {name: self._describe(name) for name in wanted}
-        known = self._index.memo("contents", [content for _, content in described.values()])
-        for name, (files, content) in described.items():
-            record = known.get(content)
-            if record is not None and record["artifact"] is not None:
-                artifact = self._index.artifacts([record["artifact"]]).get(record["artifact"])
-                if artifact is None or not self._objects.has(artifact.artifact, artifact.bytes):
-                    record = None
+        for name, (files, content, known) in self._known(wanted).items():
+            record = known
             if record is None:
                 record = self._read(name, files)
                 self._require_same_files(name, files)
                 self._index.remember("contents", {content: record})
             self._tables[name] = self._table(name, files, content, record)
         return {name: self._tables[name] for name in names}
+
+    def is_known(self, name: str) -> bool:
+        """Whether a source, as its files are now, can be opened without being read. Raises `UserError`."""
+        return name in self._tables or self._known([name])[name][2] is not None
+
+    def _known(self, names: list[str]) -> dict[str, tuple[tuple[str, ...], str, dict[str, Any] | None]]:
+        """Return the files of sources, the digest of their content, and what is remembered of it, if all is there."""
+        for name in names:
+            self._listed[name] = source_files(self._project.root, name, self._project.sources[name])
+        self._digest_files(names)
+        described = {name: self._describe(name) for name in names}
+        known = self._index.memo("contents", [content for _, content in described.values()])
+        found = {}
+        for name, (files, content) in described.items():
+            record = known.get(content)
+            if record is not None and record["artifact"] is not None:
+                artifact = self._index.artifacts([record["artifact"]]).get(record["artifact"])
+                if artifact is None or not self._objects.has(artifact.artifact, artifact.bytes):
+                    record = None
+            found[name] = (files, content, record)
+        return found
 
     def content(self, name: str, columns: Iterable[str]) -> Content:
         """Return the content of an opened source, restricted to `columns`; digests what was never digested."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rules.cli import main
+from rules.other_tools import option_hint
 from rules.parser import COMMANDS
 from support.projects import FIXTURES, RULES, SampleProject
 from support.terminal import run_on_terminal
@@ -102,8 +103,21 @@ def test_the_version(rules: Run) -> None:
     ("words", "message", "hint"),
     [
         (["bild"], "unknown command 'bild'", "did you mean 'build'?"),
-        (["run"], "unknown command 'run'", "did you mean 'build'?"),
-        (["list"], "unknown command 'list'", "did you mean 'ls'?"),
+        (
+            ["run"],
+            "unknown command 'run'",
+            "rules build runs what must run, and nothing else; rules plan says what that is",
+        ),
+        (["list"], "unknown command 'list'", "rules ls lists the products"),
+        (["history"], "unknown command 'history'", "did you mean 'log'?"),
+        (["build", "--full-refresh"], "unknown option '--full-refresh'", option_hint("--full-refresh")),
+        (["build", "-x"], "unknown option '-x'", option_hint("-x")),
+        (
+            ["build", "--vars={a: 1}"],
+            "unknown option '--vars={a: 1}'",
+            "write --var NAME=VALUE, once for each variable",
+        ),
+        (["show", "SELECT", "x"], "unexpected argument 'x'", 'a query stands in quotes: rules show "SELECT …"'),
         (["help", "shwo"], "unknown command 'shwo'", "did you mean 'show'?"),
         (["xyzzy"], "unknown command 'xyzzy'", f"commands: {', '.join(COMMANDS)}"),
         (["build", "orders"], "unexpected argument 'orders'", "to name products: rules build -s orders"),
