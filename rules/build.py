@@ -35,6 +35,7 @@ from rules.proving import Bodies
 from rules.results import AuditReport, BuildReport, Observer, Result
 from rules.sources.contents import Sources
 from rules.store import Store, open_store
+from rules.tracking import warn_of_tracked
 from rules.trust import audited, engine_proves_same, outside
 from rules.wiring import make_dag
 
@@ -53,6 +54,7 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
     """Bring the selected products up to date. Raises `UserError`, or `UserErrors` for rules that do not compile."""
     started = time.perf_counter()
     with open_store(project.root, observer.say, building=True) as store:
+        warn_of_tracked(store.objects.root, observer.say)
         return _believing(store, observer, lambda: _built(project, request, observer, store, started))
 
 

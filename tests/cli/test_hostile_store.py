@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import re
 import shutil
 import sqlite3
+import subprocess
 import zlib
 from collections.abc import Callable
 from contextlib import closing
@@ -16,6 +20,8 @@ from cache.sealing import sealed, unsealed
 from rules.cli import main
 from support.inprocess import build, run
 from support.projects import SampleProject
+
+SECURITY = Path(__file__).parents[2] / "SECURITY.md"
 
 
 @pytest.fixture
@@ -122,3 +128,72 @@ def test_an_artifact_is_an_object_of_the_store_whatever_it_is_called(project: Sa
 
 def listing(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_store_that_git_tracks_is_warned_of(project: SampleProject) -> None:
+    for words in (["init", "-q"], ["add", "-A"]):
+        subprocess.run(["git", *words], cwd=project.root, check=True, capture_output=True)
+    project.edit("rules/total.sql", "SUM", "MAX")
+    for command in ("check", "build"):
+        assert "git tracks" not in run(project, command).stderr, "the store ignores itself"
+    subprocess.run(["git", "add", "-f", ".rules"], cwd=project.root, check=True, capture_output=True)
+    project.edit("rules/total.sql", "MAX", "MIN")
+    for command in ("check", "build"):
+        assert run(project, command).stderr.count("git tracks files of the store") == 1
+    assert "git tracks" not in run(project, "build").stderr, "a no-op asks nobody"
+
+
+LEAVES_A_MARK = """
+from pathlib import Path
+Path(__file__).with_name("imported.mark").write_text("")
+from rules import rule
+
+@rule
+def doubled(small):
+    return small.mutate(a=small.a * 2)
+"""
+IMPORTING = [
+    ["plan"], ["build"], ["check"], ["diff"], ["ls"], ["explain", "doubled"], ["lineage", "doubled.a"],
+    ["contract", "doubled"], ["audit"], ["show", "nothing"], ["show", "SELECT mine(small.a) AS a FROM small"],
+]  # fmt: skip
+NOT_IMPORTING = [
+    ["show", "small"],
+    ["log"],
+    ["cache", "verify"],
+    ["cache", "verify", "--repair"],
+    ["--version"],
+    ["help"],
+]
+
+
+@pytest.mark.parametrize("command", NOT_IMPORTING, ids=" ".join)
+def test_what_never_imports_the_python_of_a_project(project: SampleProject, command: list[str]) -> None:
+    project.write("rules/doubled.py", LEAVES_A_MARK)
+    _main(project, command)
+    assert not (project.root / "rules" / "imported.mark").exists()
+
+
+@pytest.mark.parametrize("command", IMPORTING, ids=" ".join)
+def test_what_may_import_the_python_of_a_project(project: SampleProject, command: list[str]) -> None:
+    """SECURITY.md says so: they load the rules, and what a file in Python declares is known only when it has run."""
+    project.write("rules/doubled.py", LEAVES_A_MARK)
+    _main(project, command)
+    imported = (project.root / "rules" / "imported.mark").exists()
+    listed = re.search(r"These may import it: (.*?)\.\n", SECURITY.read_text(), re.DOTALL)
+    assert listed is not None
+    assert imported == (f"`{command[0]}`" in listed[1]), "SECURITY.md lists what does"
+
+
+def test_what_is_remembered_of_a_python_file_spares_its_import(project: SampleProject) -> None:
+    project.write("rules/doubled.py", LEAVES_A_MARK)
+    build(project)
+    mark = project.root / "rules" / "imported.mark"
+    mark.unlink()
+    for command in (["plan"], ["ls"], ["lineage", "doubled.a"], ["build"], ["show", "nothing"]):
+        _main(project, command)
+        assert not mark.exists(), command
+
+
+def _main(project: SampleProject, command: list[str]) -> int:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        return main([*command, "-C", str(project.root)])
