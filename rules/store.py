@@ -85,7 +85,7 @@ class Store:
         Raises `UserError`; what is corrupt is removed then, so that the next build makes it again.
         """
         found = self.artifact(artifact)
-        hint = f"rules build -s {name.partition('.')[0]} makes it again"
+        hint = "rules build makes it again"
         if found is None or not self.objects.exists(artifact):
             message = f"the artifact of {name} is missing from the store"
             raise UserError(message, code="missing-object", hint=hint, exit_code=FAILED)

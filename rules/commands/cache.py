@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rules.output import Output
     from rules.verification import BadObject, Verified
 
-_EPILOG = """A build reads no table that it need not read: whether an object was touched shows in its time stamp. verify
-reads them all, whatever their stamps say."""
+_EPILOG = """A build reads no table that it need not read: by its time stamp it sees whether one was touched.
+verify reads them all, whatever their stamps say."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

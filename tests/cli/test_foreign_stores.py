@@ -413,7 +413,11 @@ def test_an_index_that_names_files_elsewhere_leads_nowhere(project: SampleProjec
 def test_the_removing_module_takes_names_of_ours_only(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("precious")
     (tmp_path / "folder").mkdir()
-    for remove, name in ((remove_temporary, "precious.txt"), (remove_object, "precious.txt"), (remove_scratch, "folder")):
+    for remove, name in (
+        (remove_temporary, "precious.txt"),
+        (remove_object, "precious.txt"),
+        (remove_scratch, "folder"),
+    ):
         with pytest.raises(ValueError, match="no name of ours"):
             remove(tmp_path / name)
     (tmp_path / "way").symlink_to(tmp_path / "folder")
