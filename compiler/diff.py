@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlglot import diff, exp
 from sqlglot.diff import Keep, Move, Update
 
-from compiler.brief import brief
+from compiler.brief import change, cut, in_one_line
 from compiler.canonical import parenthesised
 from compiler.dialect import DIALECT
 from compiler.lexical import Names, from_items, resolve_names
@@ -177,9 +177,9 @@ def _items(before: exp.Select, after: exp.Select) -> Iterator[str]:
     new_items = {item.alias_or_name: item.unalias() for item in after.selects}
     for name, item in new_items.items():
         if name not in old_items:
-            yield f"column {name}: added, {_text(item)}"
+            yield f"column {name}: added, {cut(_text(item))}"
         elif (old := _text(old_items[name])) != (new := _text(item)):
-            yield f"column {name}: {old} → {new}"
+            yield f"column {name}: {change(old, new)}"
     for name in old_items:
         if name not in new_items:
             yield f"column {name}: removed"
@@ -206,8 +206,8 @@ def _ending(before: exp.Query, after: exp.Query) -> Iterator[str]:
             _text(query.args[clause].expression) if query.args.get(clause) else None for query in (before, after)
         )
         if old != new:
-            change = f"{new} added" if old is None else f"{old} removed" if new is None else f"{old} → {new}"
-            yield f"{clause.upper()}: {change}"
+            told = f"{new} added" if old is None else f"{old} removed" if new is None else f"{old} → {new}"
+            yield f"{clause.upper()}: {told}"
 
 
 def _terms(clause: str, before: Sequence[exp.Expr], after: Sequence[exp.Expr]) -> Iterator[str]:
@@ -217,10 +217,10 @@ def _terms(clause: str, before: Sequence[exp.Expr], after: Sequence[exp.Expr]) -
     come = [text for text in new if text not in old]
     became = _paired([old[text] for text in gone], [new[text] for text in come])
     for one, other in became:
-        yield f"{clause}: {gone[one]} → {come[other]}"
+        yield f"{clause}: {change(gone[one], come[other])}"
     paired_old, paired_new = {one for one, _ in became}, {other for _, other in became}
-    yield from (f"{clause}: {text} added" for index, text in enumerate(come) if index not in paired_new)
-    yield from (f"{clause}: {text} removed" for index, text in enumerate(gone) if index not in paired_old)
+    yield from (f"{clause}: {cut(text)} added" for index, text in enumerate(come) if index not in paired_new)
+    yield from (f"{clause}: {cut(text)} removed" for index, text in enumerate(gone) if index not in paired_old)
 
 
 def _paired(before: Sequence[exp.Expr], after: Sequence[exp.Expr]) -> list[tuple[int, int]]:
@@ -229,7 +229,7 @@ def _paired(before: Sequence[exp.Expr], after: Sequence[exp.Expr]) -> list[tuple
         return []
     source, target = (exp.Tuple(expressions=[term.copy() for term in terms]) for terms in (before, after))
     if sum(1 for tree in (source, target) for _ in tree.walk()) > _MOST_NODES:
-        return []
+        return [(0, 0)] if len(before) == len(after) == 1 else []
     owners = [
         {id(node): index for index, term in enumerate(tree.expressions) for node in term.walk()}
         for tree in (source, target)
@@ -282,4 +282,4 @@ def _kind(query: exp.Query) -> str:
 
 
 def _text(node: exp.Expr) -> str:
-    return brief(parenthesised(node.copy()))
+    return in_one_line(parenthesised(node.copy()))  # whole, for what differs may stand at the end

@@ -100,6 +100,8 @@ def suggestion(name: str, known: Iterable[str]) -> str | None:
 def column_suggestion(name: str, known: Iterable[str]) -> str | None:
     """Return how to write a column that is known by other capitals, else "did you mean 'x'?", or None."""
     known = list(known)
+    if name in {"generate_series", "range", "unnest"} and name not in known:
+        return f"what {name}(…) yields is named behind it: FROM {name}(…) AS t(name)"
     alike = [one for one in known if one.lower() == name.lower()]
     if alike and not re.fullmatch("[a-z_][a-z0-9_]*", alike[0]):
         quoted = '"' + alike[0].replace('"', '""') + '"'

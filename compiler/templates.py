@@ -9,6 +9,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 _NAME = r"['\"](?P<name>[^'\"]*)['\"]"
 _OPTIONS = "options stand in the comment block at the top of the file: -- /// rule … -- ///"
+_SPINE = "write generate_series(DATE '2026-01-01', DATE '2026-12-31', INTERVAL '1 day') AS days(day)"
 _JINJA = (
     (rf"\{{\{{-?\s*ref\(\s*(?:['\"][^'\"]*['\"]\s*,\s*)?{_NAME}", "write the name of the product alone: {name}"),
     (rf"\{{\{{-?\s*source\([^,]*,\s*{_NAME}", "write the name of a source of rules.toml alone: {name}"),
@@ -23,6 +24,9 @@ _JINJA = (
         r"\{%-?\s*(?:macro|snapshot|test|materialization)\b",
         "a rule is one query; Python can make several (docs/python.md)",
     ),
+    (r"\{\{-?\s*dbt_utils\.(?:generate_)?surrogate_key\b", "write md5(concat_ws('-', a, b)) of the columns"),
+    (r"\{\{-?\s*dbt_utils\.star\b", "write *, or * EXCEPT (a, b)"),
+    (r"\{\{-?\s*dbt(?:_utils)?\.date_spine\b", _SPINE),
     (r"\{[{%]", "write out what it expands to, or write the rule in Python (docs/python.md)"),
 )
 _DECLARED = {

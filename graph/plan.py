@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from compiler.edit_script import EditScript
     from compiler.shape import Shape
 
-Verdict = Literal["clean", "restore", "run", "maybe"]
+Verdict = Literal["clean", "restore", "run", "maybe", "failed", "skipped"]
+"""The last two are of what no plan is made for: a rule that does not compile, and what reads one."""
 
 
 @dataclass(frozen=True)

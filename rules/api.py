@@ -90,7 +90,7 @@ class Build(_Listed):
         """Return the lines of `rules build`."""
         from rules.report.runs import build_lines, error_lines
 
-        errors = [result.error for result in self.results.values() if result.error is not None]
+        errors = self.report.errors
         warnings = [one.warning for one in self.report.failing if one.severity == "warn"]
         return [*warnings, *(line for error in errors for line in error_lines(error)), *build_lines(self.report)]
 
@@ -102,10 +102,11 @@ class Build(_Listed):
 
 @dataclass(frozen=True, repr=False)
 class Plan(_Listed):
-    """What a build would do. judgements: by product, with verdict and reason."""
+    """What a build would do. judgements: by product, with verdict and reason. errors: what stands in the way."""
 
     judgements: Mapping[str, Judgement]
     _lines: Sequence[str]
+    errors: Sequence[UserError] = ()
 
     @property
     def dirty(self) -> list[str]:
@@ -196,14 +197,21 @@ class Project:
         with _told():
             return Build(build(self._project(), request, _Quiet()))
 
-    def plan(self, *select: str, exclude: Sequence[str] = (), force: Sequence[str] = ()) -> Plan:
-        """Say what `build` would do, and why, without doing it. Raises as `build` does."""
+    def plan(
+        self, *select: str, exclude: Sequence[str] = (), force: Sequence[str] = (), keep_going: bool = False
+    ) -> Plan:
+        """Say what `build` would do, and why, without doing it. Raises as `build` does.
+
+        keep_going: rules that do not compile and sources that cannot be read are in the result.
+        """
         from rules.build import plan
         from rules.report.runs import plan_lines
 
         with _told():
-            found = plan(self._project(), self._request(select, exclude, force), _Quiet()).plan
-        return Plan(found.judgements, plan_lines(found, {}, verbose=True))
+            request = self._request(select, exclude, force, keep_going=keep_going)
+            found = plan(self._project(), request, _Quiet())
+        judgements = found.judgements
+        return Plan(judgements, plan_lines(judgements, found.summary, {}, verbose=True), found.errors)
 
     def lineage(self, column: str) -> Lineage:
         """Tell what TABLE.COLUMN is made of and what is made of it, or each column of TABLE. Raises as `build`."""

@@ -22,7 +22,16 @@ from rules.contracts.loading import check_error, contract_where
 from rules.contracts.verifying import require_promised
 from rules.errors import UserError, Where
 from rules.load import COMPILER, Check, Rule, require_parsed, user_error
-from rules.memos import CompiledCheck, CompiledRule, from_head, load_body, schema_of, schema_record, to_records
+from rules.memos import (
+    CompiledCheck,
+    CompiledContract,
+    CompiledRule,
+    from_head,
+    load_body,
+    schema_of,
+    schema_record,
+    to_records,
+)
 from rules.profiles import Profile
 from rules.project import Project
 from rules.python.files import Declared, DeclaredFunction, PythonFiles, stream_of
@@ -36,19 +45,36 @@ _BATCH = 50
 
 
 def compile_rules(
-    work: Work, rules: Mapping[str, Rule], order: Iterable[str], broken: dict[str, UserError]
-) -> dict[str, CompiledRule]:
-    """Compile the rules named in `order`, inputs first.
+    work: Work,
+    rules: Mapping[str, Rule],
+    order: Iterable[str],
+    contracts: Mapping[str, Rule],
+    broken: dict[str, UserError],
+) -> tuple[dict[str, CompiledRule], dict[str, CompiledContract]]:
+    """Compile the rules named in `order`, inputs first, and the contracts of sources, each before it is read.
 
-    `broken` holds what is wrong with rules already; errors found here are added to it. A rule that reads a broken rule
-    is left out without an error of its own.
+    `broken` holds what is wrong with rules and sources already; errors found here are added to it. A rule that reads
+    what is broken is left out without an error of its own.
     """
     compiled: dict[str, CompiledRule] = {}
+    contracted: dict[str, CompiledContract] = {}
+    waiting = dict(contracts)
+    closed = {name for name in broken if name not in rules}  # sources: only checks of other sources may read them
+
+    def settle_contracts(names: Iterable[str]) -> None:
+        for name in [one for one in names if one in waiting]:
+            found = _compile_contract(work, waiting.pop(name), broken)
+            if found is None:
+                closed.add(name)
+            else:
+                contracted[name] = found
+
     for name in order:
         rule = rules[name]
+        settle_contracts(dict.fromkeys(work.resolve(table) or "" for one in rule.all for table in one.parsed.tables))
         tables = [*rule.parsed.tables, *(table for check in rule.checks for table in check.rule.parsed.tables)]
         read = {work.resolve(table) for table in tables} - ({name} if rule.checks else set())
-        if name in broken or not read <= work.known.keys():
+        if name in broken or not read <= work.known.keys() or not closed.isdisjoint(read):
             work.known.pop(name, None)
             continue
         try:
@@ -56,8 +82,20 @@ def compile_rules(
         except UserError as error:
             broken[name] = error
             work.known.pop(name, None)
+    settle_contracts(contracts)
     work.save()
-    return compiled
+    return compiled, contracted
+
+
+def _compile_contract(work: Work, rule: Rule, broken: dict[str, UserError]) -> CompiledContract | None:
+    """Compile the contract of a source; None where that cannot be done."""
+    read = {work.resolve(table) for check in rule.checks for table in check.rule.parsed.tables}
+    if rule.name not in broken and {rule.name} | read <= work.known.keys():
+        try:
+            return work.compile_contract(rule)
+        except UserError as error:
+            broken[rule.name] = error
+    return None
 
 
 class Work:
@@ -131,6 +169,11 @@ class Work:
         require_promised(self.project, rule, found.table, self.known)
         self.known[rule.name] = found.table
         return replace(found, checks=tuple(self._compile_check(rule, check) for check in rule.checks))
+
+    def compile_contract(self, rule: Rule) -> CompiledContract:
+        """Hold an opened source to its contract, and compile its checks. Raises `UserError`."""
+        require_promised(self.project, rule, self.known[rule.name], self.known)
+        return CompiledContract(rule, tuple(self._compile_check(rule, check) for check in rule.checks))
 
     def save(self) -> None:
         """Record in the index what was new."""

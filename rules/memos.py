@@ -61,9 +61,17 @@ class CompiledCheck:
     compiled: CompiledRule
 
 
-def nodes_of_checks(compiled: Mapping[str, CompiledRule], names: Iterable[str]) -> dict[str, Node]:
-    """Return the nodes of all checks of some products, by the names of the checks."""
-    found = (one.compiled.node for name in names if name in compiled for one in compiled[name].checks)
+@dataclass(frozen=True)
+class CompiledContract:
+    """The compiled checks of a source. rule: its contract, which has no query."""
+
+    rule: Rule
+    checks: tuple[CompiledCheck, ...]
+
+
+def nodes_of_checks(owners: Iterable[CompiledRule | CompiledContract]) -> dict[str, Node]:
+    """Return the nodes of all checks of some products and sources, by the names of the checks."""
+    found = (one.compiled.node for owner in owners for one in owner.checks)
     return {node.name: node for node in found}
 
 

@@ -154,7 +154,10 @@ def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[s
         "tools": _tools(),
         "folders": list(project.rule_folders),
         # As they were found: a file that has come since is not in the results.
-        "sources": [[source.path, source.format, list(found)] for source, found in sources.listings()],
+        "sources": [
+            *([source.path, source.format, list(found)] for source, found in sources.listings()),
+            *([one.path, one.format, list(one.files)] for one in project.patterns),
+        ],
         "files": [[path, *taken, digest] for path, taken, digest in files.records()],
         "rule_files": len(files.rule_files),
         "absent": sorted(files.absent),

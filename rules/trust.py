@@ -57,6 +57,7 @@ def audited(
     from rules.running import Runner
 
     rules = {one.node.name: one for rule in prepared.compiled.values() for one in rule.all}
+    rules |= {one.compiled.node.name: one.compiled for found in prepared.contracted.values() for one in found.checks}
     runnable = {
         name: artifact
         for name, artifact in skipped.items()

@@ -72,10 +72,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.as_json:
         output.document(build_document(report))
         return 0 if report.ok else FAILED
-    for result in report.results.values():
-        if result.error is not None:
-            output.error(error_lines(result.error))
-    for error in audit_errors(report.audit):
+    for error in (*report.errors, *audit_errors(report.audit)):
         output.error(error_lines(error))
     if output.verbosity >= 0:
         output.result(build_lines(report))

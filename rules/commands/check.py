@@ -17,7 +17,7 @@ from rules.report.findings import (
     check_document,
     concise_lines,
     github_lines,
-    inferred_line,
+    inferred_lines,
     statistics_lines,
     summary_line,
     text_lines,
@@ -214,7 +214,7 @@ def _print(
         more |= {"inferred": looked.inferred} if looked.inferred else {}
         output.document(check_document(findings, checked=looked.checked, **more))
         return
-    for line in map(inferred_line, looked.inferred):
+    for line in inferred_lines(looked.inferred, verbose=output.verbosity > 0):
         output.message(line)
     if options.format == "sarif":
         from rules.report.sarif import sarif

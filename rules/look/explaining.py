@@ -13,7 +13,8 @@ from compiler.canonical import rendered
 from compiler.dialect import parse, render
 from compiler.errors import SqlError
 from graph.plan import Judgement
-from rules.build import prepare, refuse_broken
+from rules.broken import refuse_broken
+from rules.build import prepare
 from rules.errors import UserError
 from rules.loaded import load
 from rules.memos import CompiledRule, canonical_tree, load_body

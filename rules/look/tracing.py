@@ -101,11 +101,7 @@ def _compiled(root: Path, say: Say) -> Traced:
         loaded.files.save()
         tables = {name: loaded.sources.table(name).schema.names for name in loaded.sources.opened()}
         lineage = _lineage(store.index, {name: rule.memo for name, rule in compiled.items()}, tables)
-    broken = {
-        name: tuple(loaded.broken[other] for other in sorted(loaded.dag.closure([name])) if other in loaded.broken)
-        for name in loaded.dag.order
-        if name not in compiled
-    }
+    broken = {name: tuple(loaded.errors([name])) for name in loaded.dag.order if name not in compiled}
     return Traced(lineage, broken)
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from graph.plan import Plan
+    from graph.plan import Judgement
     from rules.errors import UserError
-    from rules.results import AuditReport, BuildReport, CheckResult, Result
+    from rules.results import AuditReport, BuildReport, CheckResult, Result, SourceResult
 
 FORMAT = 1
 _ORDER = ("executed", "run", "maybe", "restored", "restore", "clean", "failed", "skipped")
@@ -58,6 +58,7 @@ def build_document(report: BuildReport) -> dict[str, Any]:
         seconds=round(report.seconds, 3),
         saved_seconds=round(report.saved_seconds, 3),
         products=[_result_fields(result) for result in report.results.values()],
+        sources=[_source_fields(result) for result in report.sources.values()],
         **audit,
     )
 
@@ -109,7 +110,7 @@ def build_lines(report: BuildReport) -> list[str]:
     if not report.results:
         return ["nothing to do (no product is selected)"]
     audited = audit_lines(report.audit) if report.audit.checked else []
-    if summary["clean"] == len(report.results):
+    if summary["clean"] == len(report.results) and not any(one.error for one in report.sources.values()):
         return [nothing_to_do(len(report.results)), *audited]
     lines = [f"{counts(summary)} in {duration(report.seconds)}"]
     idle = summary["clean"] + summary["restored"]
@@ -145,13 +146,21 @@ class ResultColumns:
         return f"{result.status:<8}  {result.name:<{self._name}}  {rows:>{self._rows}}  {time:>{self._time}}  {reason}"
 
 
-def plan_document(plan: Plan, details: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the document of `rules plan`; `details`: further fields by product."""
+def plan_document(
+    judgements: Mapping[str, Judgement],
+    summary: Mapping[str, int],
+    details: Mapping[str, Mapping[str, Any]],
+    sources: Iterable[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return the document of `rules plan`; `details`: further fields by product; `sources`: as plain data."""
     products = [
         {"name": name, "verdict": one.verdict, "reason": one.reason, **details.get(name, {}), "key": one.key}
-        for name, one in plan.judgements.items()
+        for name, one in judgements.items()
     ]
-    return document("plan", status="ok", summary=plan.summary, products=products)
+    told = [dict(one) for one in sources]
+    failed = any(one.verdict == "failed" for one in judgements.values()) or any("error" in one for one in told)
+    status = "failed" if failed else "ok"
+    return document("plan", status=status, summary=dict(summary), products=products, sources=told)
 
 
 def check_lines(checks: Iterable[Mapping[str, Any]], *, verbose: bool) -> list[str]:
@@ -167,8 +176,17 @@ def check_lines(checks: Iterable[Mapping[str, Any]], *, verbose: bool) -> list[s
     return lines
 
 
+def source_lines(source: Mapping[str, Any], *, verbose: bool) -> list[str]:
+    """Return lines about a source in a plan: that it is broken, or which of its checks run or are known to fail."""
+    if "error" in source:
+        return [f"failed  source {source['name']}: {source['error']['message']}"]
+    restless = [one for one in source["checks"] if verbose or one["verdict"] != "clean" or one["failing"]]
+    return [f"source {source['name']}: {line}" for line in check_lines(restless, verbose=True)]
+
+
 def plan_lines(
-    plan: Plan,
+    judgements: Mapping[str, Judgement],
+    summary: Mapping[str, int],
     below: Mapping[str, list[str]],
     restless: Collection[str] = (),
     *,
@@ -180,15 +198,15 @@ def plan_lines(
     below: lines to stand below the reason. restless: products with checks that are not settled. width: of a terminal,
     on which a long reason continues below itself.
     """
-    shown = [one for one in plan.judgements.values() if verbose or one.verdict != "clean" or one.name in restless]
-    if not plan.judgements:
+    shown = [one for one in judgements.values() if verbose or one.verdict != "clean" or one.name in restless]
+    if not judgements:
         return ["nothing to do (no product is selected)"]
     if not shown:
-        return [nothing_to_do(len(plan.judgements))]
+        return [nothing_to_do(len(judgements))]
     rows: list[list[str]] = []
     for one in shown:
         rows += [[one.verdict, one.name, one.reason], *(["", "", line] for line in below.get(one.name, ()))]
-    return [*wrapped_lines(rows, width), "", counts(plan.summary)]
+    return [*wrapped_lines(rows, width), "", counts(summary)]
 
 
 def counts(summary: Mapping[str, int]) -> str:
@@ -283,6 +301,12 @@ def _result_fields(result: Result) -> dict[str, Any]:
     if result.error is not None:
         fields["error"] = error_fields(result.error)
     return {**fields, "checks": [check_fields(check) for check in result.checks]}
+
+
+def _source_fields(result: SourceResult) -> dict[str, Any]:
+    error = {"error": error_fields(result.error)} if result.error is not None else {}
+    checks = [check_fields(check) for check in result.checks]
+    return {"name": result.name, "status": result.status, "reason": result.reason, **error, "checks": checks}
 
 
 def check_fields(check: CheckResult) -> dict[str, Any]:

@@ -12,7 +12,15 @@ import pyarrow.parquet as pq
 from cache.digests import TableDigester
 from rules.engine.encodings import statistics
 from rules.sources import text
-from rules.sources.contract import IngestError, checked, difference, first_line, require_declared, storable
+from rules.sources.contract import (
+    ONE_SCHEMA,
+    IngestError,
+    checked,
+    difference,
+    first_line,
+    require_declared,
+    storable,
+)
 from rules.sources.text_file import TextFile
 
 if TYPE_CHECKING:
@@ -22,6 +30,8 @@ if TYPE_CHECKING:
     from compiler.schema import Schema
     from rules.project import Source
     from rules.sources.partitions import Partitions
+
+_ANEW = 'write it again; or if it is of another kind, say so: format = "parquet", "csv" or "json"'
 
 
 def to_parquet(
@@ -82,7 +92,7 @@ def _arrow_schema(path: Path) -> pa.Schema:
         with pa.memory_map(str(path)) as stream:
             schema = _arrow_reader(stream).schema
     except (pa.ArrowException, OSError) as error:
-        raise IngestError(f"is not readable as Arrow IPC: {first_line(error)}") from error
+        raise IngestError(f"is not readable as Arrow IPC: {first_line(error)}", hint=_ANEW) from error
     return pa.schema([field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema])
 
 
@@ -95,7 +105,7 @@ def _arrow_batches(path: Path, number: int) -> Iterator[pa.RecordBatch]:
             else:
                 yield from reader
     except (pa.ArrowInvalid, OSError) as error:
-        raise IngestError(f"is not readable as Arrow IPC: {first_line(error)}", file=number) from error
+        raise IngestError(f"is not readable as Arrow IPC: {first_line(error)}", file=number, hint=_ANEW) from error
 
 
 def _arrow_reader(stream: pa.NativeFile) -> pa.ipc.RecordBatchReader:
@@ -110,7 +120,8 @@ def _arrow_reader(stream: pa.NativeFile) -> pa.ipc.RecordBatchReader:
 def _conform(batch: pa.RecordBatch, schema: pa.Schema, number: int) -> pa.RecordBatch:
     """Cast a batch to the stored types. Raises `IngestError` when names differ or values do not fit."""
     if batch.schema.names != schema.names:
-        raise IngestError(f"has files of different columns: {difference(schema, batch.schema)}", file=number)
+        message = f"has files of different columns: {difference(schema, batch.schema)}"
+        raise IngestError(message, file=number, hint=ONE_SCHEMA)
     columns = []
     for field, column in zip(schema, batch.columns, strict=True):
         try:

@@ -28,6 +28,15 @@ def format_by_name(path: str) -> str | None:
     return _EXTENSIONS.get(os.path.splitext(name)[1])
 
 
+def without_extension(name: str) -> str:
+    """Return a file's name without the extension that says its format."""
+    plain = name
+    for suffix in COMPRESSED:
+        plain = plain[: -len(suffix)] if plain.lower().endswith(suffix) else plain
+    stem, extension = os.path.splitext(plain)
+    return stem if extension.lower() in _EXTENSIONS else name
+
+
 def list_files(root: Path, path: str, declared: str | None) -> tuple[str, ...]:
     """Return a source's files now, perhaps none: sorted, relative to `root` unless `path` is absolute.
 

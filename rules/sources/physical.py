@@ -13,7 +13,7 @@ import xxhash
 from cache.digests import TableDigester
 from rules.engine.types import stored_schema, stored_type, to_arrow
 from rules.sources import int96
-from rules.sources.contract import IngestError, checked, difference, first_line, require_declared
+from rules.sources.contract import ONE_SCHEMA, IngestError, checked, difference, first_line, require_declared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,9 +44,12 @@ def describe(paths: Sequence[Path], source: Source, partitions: Partitions | Non
                 rows += file.metadata.num_rows
                 old |= dict.fromkeys(int96.columns_of(file, _owners(file)))
         except (pa.ArrowException, OSError) as error:
-            raise IngestError(f"is not a readable Parquet file: {first_line(error)}", file=number) from error
+            message = f"is not a readable Parquet file: {first_line(error)}"
+            hint = 'write it again; or if it is of another kind, say so: format = "csv", "json" or "arrow"'
+            raise IngestError(message, file=number, hint=hint) from error
         if schema is not None and found != schema:
-            raise IngestError(f"has files of different schemas: {difference(schema, found)}", file=number)
+            message = f"has files of different schemas: {difference(schema, found)}"
+            raise IngestError(message, file=number, hint=ONE_SCHEMA)
         schema = found
     assert schema is not None
     for column in old:
@@ -115,7 +118,8 @@ def _column_digest(paths: Sequence[Path], column: str, dtype: pa.DataType) -> st
                 for batch in file.iter_batches(_READ_ROWS, columns=[column], use_threads=False):
                     digester.update(batch.select([column]))
         except (pa.ArrowException, OSError) as error:
-            raise IngestError(f"is damaged: {first_line(error)}", file=number) from error
+            message = f"is damaged: {first_line(error)}"
+            raise IngestError(message, file=number, hint="write or copy the file again") from error
     assert digester is not None
     return digester.finish().columns[column]
 

@@ -71,7 +71,9 @@ def test_a_function_of_another_engine(project: SampleProject, name: str) -> None
         ("SELECT 1 AS x\n{% if is_incremental() %} WHERE 1 = 1 {% endif %}", (2, 1), "{% if", "the whole query"),
         ("SELECT MAX(t.x) AS x FROM {{ this }} AS t", (1, 27), "{{ this }}", "never reads its own product"),
         ("{% set x = 1 %} SELECT 1 AS x", (1, 1), "{% set x = 1 %}", "docs/python.md"),
-        ("SELECT {{ dbt_utils.star(from=ref('a')) }} FROM a", (1, 8), "dbt_utils.star", "write out what it expands to"),
+        ("SELECT {{ dbt_utils.star(from=ref('a')) }} FROM a", (1, 8), "dbt_utils.star", "* EXCEPT (a, b)"),
+        ("SELECT {{ dbt_utils.generate_surrogate_key(['a', 'b']) }} AS x", (1, 8), "surrogate_key", "md5(concat_ws("),
+        ("SELECT {{ shop.cents('a') }} AS x", (1, 8), "{{ shop.cents('a') }}", "write out what it expands to"),
         ("MODEL (name a.b, kind FULL);\nSELECT 1 AS x", (1, 1), "MODEL (…) is not read here", "leave MODEL (…) out"),
         ("AUDIT (name a);\nSELECT 1 AS x", (1, 1), "AUDIT (…) is not read here", "[[checks]]"),
         ("SELECT t.x FROM t WHERE t.ds > @start_ds", (1, 32), "@start_ds", "$start_ds"),
@@ -124,3 +126,18 @@ def test_trim_is_called_what_its_author_calls_it(project: SampleProject) -> None
     ran = run(project, "query", "SELECT trim(DATE '2024-01-01') AS x", expect=1)
     assert "'trim' cannot be called with DATE" in ran.stderr
     assert "trim(CAST(… AS TEXT))" in ran.stderr
+
+
+@pytest.mark.parametrize("text", ["INTERVAL '1 day' * t.n", "t.a + t.n", "t.a - 2 * t.n"])
+def test_days_are_added_as_an_interval(project: SampleProject, text: str) -> None:
+    table = "(VALUES (timestamp '2024-01-31', 3)) AS t(a, n)"
+    hint = run(project, "query", f"SELECT {text} AS x FROM {table}", expect=1).stderr.partition("interval: ")[2].strip()
+    written = hint.replace("(n,", "(t.n,")
+    row = run(project, "query", f"SELECT t.a + {written} AS x FROM {table}", "--json").document["data"][0]
+    assert row == {"x": "2024-02-03 00:00:00"}
+
+
+def test_the_column_of_a_table_function(project: SampleProject) -> None:
+    ran = run(project, "query", "SELECT g.generate_series AS x FROM generate_series(1, 3) AS g", expect=1)
+    assert "FROM generate_series(…) AS t(name)" in ran.stderr
+    assert run(project, "query", "SELECT t.x FROM generate_series(1, 2) AS t(x)", "--json").document["rows"] == 2
