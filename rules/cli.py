@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from rules import signals
-from rules.errors import FAILED, INTERNAL, UserError, UserErrors
+from rules.errors import FAILED, INTERNAL, REPLACED, UserError, UserErrors
 from rules.output import Output, OutputError, abandon, open_closed_streams, writing
 
 if TYPE_CHECKING:
@@ -58,6 +58,15 @@ def _ended_well(words: list[str], output: Output) -> int:
 
 
 def _run(words: list[str], output: Output) -> int:
+    try:
+        return _attempt(words, output)
+    except UserError as error:  # the index proved to be damaged, and there is a new one
+        output.message(f"warning: {error.message}")
+    return _attempt(words, output, again=True)
+
+
+def _attempt(words: list[str], output: Output, *, again: bool = False) -> int:
+    """Run a command. Raises `UserError` where a damaged index was replaced, unless it is run again."""
     command = None
     try:
         if words in (["build"], ["plan"]) and _nothing_to_do(words[0], output):
@@ -68,6 +77,10 @@ def _run(words: list[str], output: Output) -> int:
         options = parse(before, command, after)
         output = Output(as_json=options.json, colour=options.color, verbosity=options.verbose - options.quiet)
         return int(options.run(options, output))
+    except UserError as error:
+        if error.code == REPLACED and not again:
+            raise
+        return _fail(output, command, [error])
     except (BrokenPipeError, OutputError):
         raise
     except KeyboardInterrupt as stop:

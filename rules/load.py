@@ -23,7 +23,7 @@ from compiler.errors import SqlError
 from compiler.fingerprint import FORMAT, digest_of
 from rules.authoring import RuleOptions, read_options
 from rules.contracts.drafts import Draft
-from rules.errors import FAILED, UserError, Where
+from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.files import FileDigests
 from rules.project import NAME, Project, config_where, read_text
 from rules.python.faults import of_fault
@@ -224,6 +224,17 @@ def user_error(error: SqlError, path: str) -> UserError:
     """Return a compiler's error as one that names the file."""
     where = Where(path, error.line, error.column)
     return UserError(error.message, code=error.code, where=where, hint=error.hint, exit_code=FAILED)
+
+
+def require_parsed(project: Project, rule: Rule) -> None:
+    """Raise `ForeignMemoError` unless a rule file says what is remembered of it."""
+    record = _parse(project, rule.path, rule.digest)
+    parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
+    options, own = msgspec.convert(record["options"], RuleOptions), rule.options
+    # rules.toml may add a key and checks.
+    same = (options.volatile, options.tier) == (own.volatile, own.tier) and options.key in {(), own.key}
+    if parsed != rule.parsed or not same:
+        raise ForeignMemoError(rule.name)
 
 
 def _text(project: Project, path: str, digest: str) -> str:

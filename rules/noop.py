@@ -91,8 +91,8 @@ def answered(root: str, profile: str, output: Output, *, planning: bool = False)
                 from rules.report.runs import nothing_to_do
 
                 output.result([nothing_to_do(len(state["products"]))])
-    except StoreError:
-        return False  # the long way meets the same trouble, and explains it
+    except (StoreError, LookupError, TypeError, ValueError, AttributeError):
+        return False  # the long way meets the same trouble, if it is one of the index, and explains it
     return True
 
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "show": "print rows: of a product, a source, a CTE or a query",
     "query": "print the rows of a query over products and sources",
     "log": "list past builds",
+    "cache": "verify what is stored",
 }
 _DESCRIPTION = "A compiler for data rules: a rebuild does the least work that is provably correct."
 _COLOR_HELP = "colour the output: auto, always or never (default: auto)"

@@ -20,7 +20,7 @@ import msgspec
 from cache.filedigest import file_digest
 from compiler.fingerprint import digest_of, fingerprint
 from rules.authoring import RuleOptions
-from rules.errors import FAILED, UserError, Where
+from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.python.faults import Misuse, fault_record, located, of_fault, shown_path
 
 if TYPE_CHECKING:
@@ -129,9 +129,11 @@ class PythonFiles:
         with self._lock:
             if declared.path not in self._rules:
                 self._import(declared.path)
-            found: RegisteredFunction = next(
-                one for one in self._recordings[declared.file].functions if one.name == declared.name
-            )
+            recorded = self._recordings.get(declared.file)
+            functions = {one.name: one for one in recorded.functions} if recorded is not None else {}
+            found: RegisteredFunction | None = functions.get(declared.name)
+            if found is None or self._described(found, declared.file)["digest"] != declared.digest:
+                raise ForeignMemoError(declared.name)
             return found
 
     def located(self, error: BaseException, path: str, line: int | None = None) -> UserError:
