@@ -150,9 +150,9 @@ def _unknown_word(parser: argparse.ArgumentParser, word: str, *, literal: bool) 
         if parser.prog in {"rules show", "rules query"}:
             hint = f'a query stands in quotes: {parser.prog} "SELECT …"'
         return UserError(f"unexpected argument '{word}'", code="usage", hint=hint)
-    hint = option_hint(word)
-    if hint is not None:
-        return UserError(f"unknown option '{word}'", code="usage", hint=hint)
+    elsewhere = option_hint(word)
+    if elsewhere is not None:
+        return UserError(f"unknown option '{word}'", code="usage", hint=elsewhere)
     known = re.findall(r"--[a-z-]+", parser.format_help())
     close = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.6)
     hint = f"did you mean '{close[0]}'?" if close else f"see {parser.prog} --help"
