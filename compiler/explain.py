@@ -45,7 +45,10 @@ INTERNALS = re.compile(
 )
 """What no message may hold: names of the engine's own things."""
 _CANNOT_RUN = "the engine cannot run this part of the query"
-_EXPRESSIONS = (exp.Func, exp.Binary, exp.Unary, exp.Case, exp.Cast, exp.Between, exp.In, exp.Bracket, exp.Interval)
+_EXPRESSIONS = (
+    exp.Func, exp.Binary, exp.Unary, exp.Case, exp.Cast, exp.Between, exp.In, exp.Bracket, exp.Interval, exp.AtTimeZone,
+    exp.Window, exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls,
+)  # fmt: skip
 
 
 def explained(error: SqlError, query: exp.Query, probe: Probe = lambda _: None) -> SqlError:

@@ -58,7 +58,10 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Result:
-    """One product in one build. seconds: of this execution, else of the last one (what was saved)."""
+    """One product in one build. seconds: of this execution, else of the last one (what was saved).
+
+    is_broken: its rule cannot be built, so it failed before it began.
+    """
 
     name: str
     status: Status
@@ -72,6 +75,7 @@ class Result:
     key: str | None = None
     error: UserError | None = None
     checks: tuple[CheckResult, ...] = ()
+    is_broken: bool = False
 
     @property
     def was_skipped(self) -> bool:

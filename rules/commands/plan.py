@@ -14,7 +14,7 @@ from rules.prepared import Prepared, Request
 from rules.project import load_project
 from rules.report.causes import cause_lines, causes_fields
 from rules.report.diff import edit_fields
-from rules.report.runs import check_lines, error_fields, error_lines, plan_document, plan_lines, source_lines
+from rules.report.runs import check_lines, error_fields, errors_lines, plan_document, plan_lines, source_lines
 from rules.roots import DEFAULT_PROFILE, find_root
 
 if TYPE_CHECKING:
@@ -79,14 +79,26 @@ def run(options: argparse.Namespace, output: Output) -> int:
         for name, one in prepared.plan.judgements.items():
             every = verbose or one.verdict == "clean"
             told[name] = [*told.get(name, ()), *check_lines(checks[name], verbose=every)]
-        width = output.width(sys.stdout)
-        lines = plan_lines(judgements, prepared.summary, told, ahead | failing, verbose=verbose, width=width)
+        lines = plan_lines(
+            judgements,
+            prepared.summary,
+            told,
+            ahead | failing,
+            inputs=None if options.explain else _inputs(prepared),
+            verbose=verbose,
+            width=output.width(sys.stdout),
+        )
         above = [line for one in sources for line in source_lines(one, verbose=verbose)]
         output.result([*above, *lines], painted=True)
     if not output.as_json:
-        for error in prepared.errors:
-            output.error(error_lines(error))
+        for lines in errors_lines(prepared.errors, whole=output.verbosity > 0):
+            output.error(lines)
     return FAILED if prepared.errors or (options.exit_code and (dirty or dirty_sources)) else 0
+
+
+def _inputs(prepared: Prepared) -> dict[str, tuple[str, ...]]:
+    """Return what each product of the plan reads."""
+    return {name: prepared.compiled[name].node.dependencies for name in prepared.plan.judgements}
 
 
 def _sources(prepared: Prepared) -> list[dict[str, Any]]:
