@@ -36,7 +36,7 @@ from rules.engine.planner import EnginePlanner
 from rules.engine.scanning import EngineInput
 from rules.engine.streaming import stream
 from rules.engine.types import to_arrow, to_schema
-from rules.errors import UserError, UserErrors
+from rules.errors import UserError, UserErrors, Where
 from rules.files import FileDigests
 from rules.load import RuleSet, load_rules, rule_files, user_error
 from rules.look.stored import committed
@@ -103,7 +103,11 @@ def question_of_cte(project: Project, store: Store, name: str) -> Question | Non
     try:
         tree = query_of_cte(text, path)
     except SqlError as error:
-        raise user_error(error, files[0]) from error
+        told = user_error(error, files[0])
+        if error.code == "unknown-cte":
+            what = f"{product} has neither a check nor a CTE '{'.'.join(path)}'"
+            told = UserError(what, code="unknown-product", where=Where(files[0]), hint=error.hint)
+        raise told from error
     last = store.products.get(product)
     if last is not None and last.record["text"] != FileDigests(project.root, store.index).digest(files[0]):
         store.say(f"note: {files[0]} was edited since {product} was last built; this is its text as it is now")
