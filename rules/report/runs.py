@@ -18,7 +18,7 @@ _MOST_ERRORS = 10
 """Rules that do not compile whose errors are all shown; of more, the first few and their number are."""
 _FIRST_ERRORS = 3
 _MOST_UNBEGUN = 5
-"""Lines of products that never began, in the progress of a build: of those that failed, and of those that were skipped."""
+"""Lines of a build for products that never began: for those that failed, and for those that were skipped."""
 _ORDER = ("executed", "run", "maybe", "restored", "restore", "clean", "failed", "skipped")
 _WIDEST_NAME = 40
 _LEAST_TEXT = 20
