@@ -92,10 +92,10 @@ class Objects:
         for left in self.tmp.iterdir():
             if not is_temporary(left.name):
                 continue
-            if left.is_symlink() or not left.is_dir():
-                remove_temporary(left)
-                continue
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # gone, or not to be removed: it is in nobody's way
+                if left.is_symlink() or not left.is_dir():
+                    remove_temporary(left)
+                    continue
                 descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -35,7 +35,7 @@ _FOLDERS = ("tmp", "objects", "products", "evidence")
 _FILES = ("lock", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal")
 _SHELF = re.compile(r"[0-9a-f]{2}")
 _LEFT = re.compile(rf"\.{re.escape(MARKER)}\.[0-9a-f]{{32}}\.new")
-_SMALL = {"lock": (b"",), ".gitignore": (b"", b"*\n"), "README": (b"", README.encode()), MARKER: (b"",)}
+_SMALL = {"lock": (b"",), "README": (b"", README.encode()), MARKER: (b"",)}
 """Files that a killed process may have left in a folder that it was about to make a store, with what may be in them."""
 
 
@@ -127,6 +127,10 @@ def _is_left(folder: Path, name: str) -> bool:
     path = folder / name
     if name in _FOLDERS:
         return stat.S_ISDIR(path.lstat().st_mode) and not any(path.iterdir())
+    if name == "lost+found":  # of a fresh file system
+        return stat.S_ISDIR(path.lstat().st_mode)
+    if name == ".gitignore":  # also a person's, who let git keep the folder; it is not overwritten
+        return _small(path, 1) is not None
     if name in _SMALL:
         return _small(path, len(README) + 1) in _SMALL[name]
     return _LEFT.fullmatch(name) is not None

@@ -298,6 +298,8 @@ def _changed_inputs(node: Node, contents: Mapping[str, Content], last: Product) 
 
 
 def _new(node: Node, known: Known) -> str:
+    if product_of(node.name) != node.name:
+        return "new check"
     return new_rule(next((was for was, now in known.renamed.items() if now == node.name), None))
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rules.errors import FAILED, UserError, UserErrors
+from rules.errors import UserError, UserErrors
 from rules.roots import DEFAULT_PROFILE, find_root
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class Project:
 
         from rules.arrow import plain_type
 
-        file = pq.ParquetFile(self.path(name), pre_buffer=False)
+        file = pq.ParquetFile(self.path(name), pre_buffer=False, page_checksum_verification=True)
         wanted = file.schema_arrow.names if columns is None else list(columns)
         missing = [column for column in wanted if column not in file.schema_arrow.names]
         if missing:
@@ -283,11 +283,7 @@ class Project:
             if name not in products:
                 hint = suggestion(name, products) or f"rules build -s +{name}"
                 raise UserError(f"there is no product '{name}' that has been built", code="not-built", hint=hint)
-            artifact = products[name].artifact
-            if not store.present(artifact):
-                message = f"the artifact of {name} is missing from the store"
-                raise UserError(message, code="missing-object", hint="build makes it again", exit_code=FAILED)
-            return store.objects.path(artifact)
+            return store.objects.path(store.stored(name, products[name].artifact).artifact)
 
     def __repr__(self) -> str:
         return f"<project {self.root.name}>"

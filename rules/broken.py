@@ -45,10 +45,11 @@ def failed_input(name: str, dag: Dag, compiled: Container[str], broken: Containe
 def refuse_broken(prepared: Prepared, *, keep_going: bool) -> None:
     """Raise `UserErrors` for what cannot be built or read, unless the rest is to be built without.
 
-    Of rules that are not selected only those count that cannot even be loaded.
+    Of rules that are not selected only those count that cannot even be loaded, and functions that no rule can call.
     """
     errors = [
         error for name, error in prepared.broken.items() if name in prepared.order or name not in prepared.compiled
     ]
+    errors += [function.error for function in prepared.functions.values() if function.error is not None]
     if errors and not keep_going:
         raise UserErrors(list(dict.fromkeys(errors)))

@@ -6,13 +6,16 @@ the steps is plain data, so the plan that is explained is the plan that is execu
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import TypeVar
 
+from cache.errors import StoreError
 from cache.keys import Content
 from cache.records import Product
 from graph.causes import causes
@@ -23,7 +26,7 @@ from rules import noop
 from rules.broken import broken_sources, lost_products, refuse_broken
 from rules.choosing import asks_for_changed, changed_rules, choose
 from rules.contracts.loading import with_contracts
-from rules.errors import UserError, UserErrors
+from rules.errors import ForeignMemoError, UserError, UserErrors
 from rules.execution import Execution
 from rules.files import FileDigests
 from rules.load import Rule, load_rules
@@ -32,11 +35,15 @@ from rules.memos import Comparer, CompiledContract, CompiledRule, last_shape, no
 from rules.prepared import Prepared, Request
 from rules.profiles import Profile
 from rules.project import Project
+from rules.proving import Bodies
 from rules.results import AuditReport, BuildReport, Observer, Result, SourceResult
 from rules.sources.contents import Sources
 from rules.store import Store, open_store
+from rules.tracking import warn_of_tracked
 from rules.trust import audited, engine_proves_same, outside
 from rules.wiring import cut_dag
+
+T = TypeVar("T")
 
 
 def plan(project: Project, request: Request, observer: Observer) -> Prepared:
@@ -51,28 +58,49 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
     """Bring the selected products up to date. Raises as `plan` does."""
     started = time.perf_counter()
     with open_store(project.root, observer.say, building=True) as store:
-        build_id = _new_build_id()
+        warn_of_tracked(store.objects.root, observer.say)
+        return _believing(store, observer, lambda: _built(project, request, observer, store, started))
+
+
+def _believing(store: Store, observer: Observer, work: Callable[[], T]) -> T:
+    """Do some work, with what the store remembers of the rules' texts as long as that proves to be of these texts."""
+    try:
+        return work()
+    except ForeignMemoError as error:
+        observer.say(
+            f"warning: what the store remembers of {error} is not what its text compiles to; everything that it "
+            "remembers of rules is made again"
+        )
+        store.index.forget_compiled()
+    return work()
+
+
+def _built(project: Project, request: Request, observer: Observer, store: Store, started: float) -> BuildReport:
+    build_id, index = _new_build_id(), store.index
+    try:
         prepared = prepare(project, request, store)
         refuse_broken(prepared, keep_going=request.keep_going)
         if request.trust_engine_upgrade and not engine_proves_same(store, prepared, observer, build_id):
             prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
         ahead = [name for name, judgement in prepared.plan.judgements.items() if judgement.verdict != "clean"]
         observer.planned(len(prepared.order), ahead)
-        index = store.index
-        index.start_build(build_id, datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"))
-        try:
-            execution = _execution(prepared.project, store, prepared, build_id, observer, request)
-            results = execution.run(prepared.order, prepared.broken, prepared.broken_sources)
-            skipped = _skipped(results, execution.sources_settled)
-            rechecked = audited(store, prepared, build_id, skipped, execution.artifacts, request.audit)
-        except BaseException as error:
-            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
-            index.finish_build(build_id, time.perf_counter() - started, status, {})
-            raise
+        index.start_build(build_id, _now())
+        execution = _execution(prepared.project, store, prepared, build_id, observer, request)
+        results = execution.run(prepared.order, prepared.broken, prepared.broken_sources)
+        skipped = _skipped(results, execution.sources_settled)
+        rechecked = audited(store, prepared, build_id, skipped, execution.artifacts, request.audit)
         settled = dict(sorted(execution.sources_settled.items()))
         report = BuildReport(build_id, results, time.perf_counter() - started, rechecked, settled)
         _record(store, prepared.project, prepared, report)
-        return report
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        with contextlib.suppress(StoreError):  # such as a full disk, which may be what went wrong
+            if interrupted and not index.has_build(build_id):  # while it was prepared
+                index.start_build(build_id, _now())
+            status = "interrupted" if interrupted else "error"
+            index.finish_build(build_id, time.perf_counter() - started, status, {})
+        raise
+    return report
 
 
 def audit(project: Project, request: Request, observer: Observer) -> AuditReport:
@@ -80,12 +108,16 @@ def audit(project: Project, request: Request, observer: Observer) -> AuditReport
 
     Raises as `plan` does.
     """
-    with open_store(project.root, observer.say, building=True) as store:
+
+    def audit_all() -> AuditReport:
         prepared = prepare(project, request, store)
         refuse_broken(prepared, keep_going=request.keep_going)
         products = prepared.plan.skipped
         skipped = products | prepared.plan.skipped_checks
         return audited(store, prepared, _new_build_id(), skipped, outside(prepared) | products, request.audit)
+
+    with open_store(project.root, observer.say, building=True) as store:
+        return _believing(store, observer, audit_all)
 
 
 def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapping[str, Rule], Dag, tuple[str, ...]]:
@@ -150,6 +182,7 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         store.artifacts,
         loaded.python,
         loaded.functions,
+        Bodies(loaded, compiled),
         found,
     )
 
@@ -246,6 +279,7 @@ def _execution(
         keep_going=request.keep_going,
         python=prepared.python,
         functions=prepared.functions,
+        bodies=prepared.bodies,
         artifacts=outside(prepared),
     )
 
@@ -285,6 +319,10 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
 
 def _row(result: Result) -> tuple[str, str, bool | None, str, float | None, str | None]:
     return result.name, result.status, result.changed, result.reason, result.seconds, result.artifact
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def _new_build_id() -> str:

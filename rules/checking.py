@@ -80,6 +80,8 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
         _record_error(work, error)
     work.functions = frozenset(loaded.functions)
     for function in loaded.functions.values():
+        if function.error is not None:
+            _record_error(work, function.error)
         _advise(work, function)
     dag, circles = cut_dag(project, rules, contracts)
     for error in circles.values():
@@ -315,6 +317,7 @@ def _configuration(project: Project, rules: Iterable[Rule], dag: Dag, *, complet
     for_checks = (check.rule for rule in rules for check in rule.checks)
     read |= {resolve(table) or "" for check in for_checks for table in check.parsed.tables}
     found: list[Found] = []
+    empty = {one.key: one.path for one in project.patterns if not one.files}
     idle = [one.key for one in project.patterns if read.isdisjoint(one.sources)]
     unread = sorted(name for name in set(project.sources) - read if project.pattern_of(name) is None)
     for table, code, names, message in (
@@ -324,7 +327,8 @@ def _configuration(project: Project, rules: Iterable[Rule], dag: Dag, *, complet
     ):
         for name in names if complete else ():
             start = lines.offset(*closest(places, (table, name)))
-            found.append(Found(code, start, start + len(name), message.format(name), "remove it"))
+            hint = f"no file matches {empty[name]}" if name in empty else "remove it"
+            found.append(Found(code, start, start + len(name), message.format(name), hint))
     return {
         "found": [lines.finding(FILE, one).to_record() for one in found],
         "marks": [mark.to_record() for mark in suppressions(text, toml=True)],

@@ -21,7 +21,7 @@ from rules.authoring import option_where
 from rules.contracts.loading import check_error, contract_where
 from rules.contracts.verifying import require_promised
 from rules.errors import UserError, Where
-from rules.load import COMPILER, Check, Rule, user_error
+from rules.load import COMPILER, Check, Rule, require_parsed, user_error
 from rules.memos import (
     CompiledCheck,
     CompiledContract,
@@ -103,6 +103,7 @@ class Work:
 
     names: of all inputs that there are. trust_engine: what another version of the engine computed counts too. known:
     the schemas of the inputs so far, as the index has them. Only what is compiled needs more of them.
+    made: takes the memos of what is compiled here.
     """
 
     def __init__(
@@ -117,6 +118,8 @@ class Work:
         trust_engine: bool,
     ) -> None:
         self.known: dict[str, Mapping[str, Any]] = {}
+        self.made: set[str] = set()
+        self._believes = True
         self.resolve = make_resolver(names)
         self._may_differ = {"query", "engine"} if trust_engine else {"query"}
         self.project = project
@@ -147,6 +150,7 @@ class Work:
             lambda: from_record(self._index.lineages([memo])[memo]),
             one_partition=self.profile.partitions == 1,
         )
+        self._require_sound(compiled)
         last = self._last.get(rule.name)
         if last is None or not self._was_upgraded(compiled.node, last):
             return compiled
@@ -212,6 +216,14 @@ class Work:
             }
         )
 
+    def _require_sound(self, compiled: CompiledRule) -> None:
+        """Refuse a rule that calls a function of the project which cannot be called. Raises `UserError`."""
+        called = compiled.node.parts.get("functions", {})
+        for name in sorted(called):
+            error = self._functions[name].error if name in self._functions else None
+            if error is not None:
+                raise error
+
     def _was_upgraded(self, node: Node, last: Product) -> bool:
         """Whether a rule is what it was, and has another fingerprint only by an upgrade of rules (or of the engine).
 
@@ -275,6 +287,18 @@ class Work:
         self.remember(memo, *to_records(result))
         return rule, memo, self._heads[memo]
 
+    def compile_again(self, rule: Rule) -> tuple[Any, bytes, Any]:
+        """Return what the index ought to remember of a rule: head, body and lineage. Raises `UserError`.
+
+        From here on nothing counts that the index remembers of texts.
+        """
+        self._believes = False
+        if rule.sql is None and not rule.in_python:
+            require_parsed(self.project, rule)
+        self._compile(rule, self.memo(rule))
+        _, *records = self._fresh.pop()
+        return tuple(records)
+
     def _call(self, rule: Rule, compiler: Compiler) -> tuple[Rule, Query, Query | None]:
         """Call a rule in Python; return it as it is known now, its query, and what to execute if not that."""
 
@@ -304,6 +328,7 @@ class Work:
     def remember(self, memo: str, head: Any, body: bytes, lineage: Any) -> None:
         """Keep what compiling a rule came to, and record it now and then: an interrupt costs little."""
         self._heads[memo] = head
+        self.made.add(memo)
         self._fresh.append((memo, head, body, lineage))
         if len(self._fresh) == _BATCH:
             self.save()
@@ -321,7 +346,9 @@ class Work:
 
     def _known(self, key: str) -> Schema | None:
         memo = f"{key} {COMPILER}"
-        record = self._fresh_schemas.get(memo) or self._index.memo("schemas", [memo]).get(memo)
+        record = self._fresh_schemas.get(memo)
+        if record is None and self._believes:
+            record = self._index.memo("schemas", [memo]).get(memo)
         return schema_of(record) if record is not None else None
 
 

@@ -1,4 +1,4 @@
-"""The three error families: what a user can cause (1 or 2), an interrupt (130), everything else (3, a bug of ours)."""
+"""The error families: what a user can cause (1 or 2), everything else (3, a bug of ours). Signals are no errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import NamedTuple
 FAILED = 1
 USAGE = 2
 INTERNAL = 3
-INTERRUPTED = 130
+REPLACED = "index-replaced"
+"""Code of an error after which the same command can be run again at once: a damaged index was replaced."""
 
 
 class Where(NamedTuple):
@@ -49,3 +50,7 @@ class UserErrors(Exception):  # noqa: N818 — the plural of UserError
     def __init__(self, errors: list[UserError]) -> None:
         super().__init__("; ".join(error.message for error in errors))
         self.errors = errors
+
+
+class ForeignMemoError(Exception):
+    """What the store remembers of a rule, its only argument, is not what the rule's text compiles to."""

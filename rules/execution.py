@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rules.files import FileDigests
     from rules.profiles import Profile
     from rules.project import Project
+    from rules.proving import Bodies
     from rules.python.files import DeclaredFunction, PythonFiles
     from rules.running import Runner
     from rules.store import Store
@@ -77,6 +78,7 @@ class Execution:
     keep_going: bool
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
+    bodies: Bodies
     artifacts: dict[str, str] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     _corrupt: set[str] = field(default_factory=set)
@@ -241,7 +243,7 @@ class Execution:
         if not asked and last is not None:
             same = cutoff.reads_same_rows(self.store, node, last, self.artifacts, self.contents)
             old = self.store.artifact(last.artifact) if same else None
-            if old is not None and self.store.present(old.artifact):
+            if old is not None and self._is_intact(old):
                 return Done(old, None, "the rows it reads only stand in another order")
         target = objects.temporary()
         try:
@@ -303,7 +305,9 @@ class Execution:
     def _runner(self) -> Runner:
         from rules.running import Runner  # with the engine
 
-        return Runner(self.compiled, self.store, self.profile, self.build, self.python, self.functions, self.project)
+        return Runner(
+            self.compiled, self.store, self.profile, self.build, self.python, self.functions, self.project, self.bodies
+        )
 
     def _check(self, candidate: Candidate, pool: ThreadPoolExecutor) -> None:
         """Settle the checks of a product, in a worker if one of them has to run, then the product."""
@@ -438,6 +442,13 @@ class Execution:
             if result is not None and result.status in {"failed", "skipped"}:
                 return dependency
         return None
+
+    def _is_intact(self, artifact: Artifact) -> bool:
+        try:
+            self.store.verify(artifact)
+        except ObjectError:
+            return False
+        return True
 
     def _sound(self, name: str) -> bool:
         artifact = self.store.artifact(self.artifacts[name])

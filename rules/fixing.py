@@ -15,6 +15,7 @@ from compiler.lint.edits import apply, fixed
 from compiler.lint.findings import Finding
 from rules.authoring import read_options
 from rules.errors import FAILED, UserError, Where
+from rules.roots import writable_file
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def rewrite(root: Path, findings: Iterable[Finding], worlds: Mapping[str, World]
 def write(root: Path, files: Iterable[Rewritten]) -> None:
     """Put the fixed files in place, each atomically. Raises `UserError` for one that was edited meanwhile."""
     for one in files:
-        target = (root / one.path).resolve()  # a link stays a link
+        target = writable_file(root, one.path)  # a link stays a link
         try:
             written = rewrite_file(target, one.after, expected=one.before)
         except OSError as error:

@@ -23,9 +23,10 @@ from compiler.errors import SqlError
 from compiler.fingerprint import FORMAT, digest_of
 from rules.authoring import RuleOptions, read_options
 from rules.contracts.drafts import Draft
-from rules.errors import FAILED, UserError, Where
+from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.files import FileDigests
 from rules.project import NAME, Project, config_where, read_text
+from rules.python.faults import of_fault
 from rules.python.files import DeclaredFunction, PythonFiles
 from rules.roots import FILE, is_rule_file
 
@@ -43,6 +44,9 @@ COMPILER = _compiler_identity()
 """Part of every memo key. Only memos depend on it: fingerprints carry the format version, which changes seldom."""
 MANY = 60
 """New rules that are worth the second it takes to start helpers which compile them."""
+
+_LONGEST_NAME = 240
+"""Of a product, in ASCII: file systems take 255 bytes, and its file's name goes on after it."""
 
 _UNLOADED: Mapping[str, Any] = {"tables": (), "variables": (), "functions": (), "options": {}}
 
@@ -211,6 +215,8 @@ def _load_python(project: Project, found: RuleSet, path: str, digest: str, names
             continue
         # Which variables it asks for is known only when it is called: any of them may matter.
         parsed = Parsed(one.inputs, tuple(sorted(project.variables)))
+        if one.fault is not None:
+            found.unloaded[name] = of_fault(one.fault)
         found.rules[name] = Rule(name, path, one.digest, one.options, parsed, one.line, one.streams)
 
 
@@ -218,6 +224,17 @@ def user_error(error: SqlError, path: str) -> UserError:
     """Return a compiler's error as one that names the file."""
     where = Where(path, error.line, error.column)
     return UserError(error.message, code=error.code, where=where, hint=error.hint, exit_code=FAILED)
+
+
+def require_parsed(project: Project, rule: Rule) -> None:
+    """Raise `ForeignMemoError` unless a rule file says what is remembered of it."""
+    record = _parse(project, rule.path, rule.digest)
+    parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
+    options, own = msgspec.convert(record["options"], RuleOptions), rule.options
+    # rules.toml may add a key and checks.
+    same = (options.volatile, options.tier) == (own.volatile, own.tier) and options.key in {(), own.key}
+    if parsed != rule.parsed or not same:
+        raise ForeignMemoError(rule.name)
 
 
 def _text(project: Project, path: str, digest: str) -> str:
@@ -262,6 +279,10 @@ class _Names:
         """Return `name`, which is a product's from now on. Raises `UserError` if it is no name, or taken."""
         if not NAME.match(name):
             message = f"'{name}' is not a usable product name: letters, digits and _ only, no digit first"
+            raise UserError(message, code="rule-name", where=where, hint=hint, exit_code=FAILED)
+        if len(name) > _LONGEST_NAME:
+            message = f"'{name[:40]}…' has {len(name)} letters, and a product's name at most {_LONGEST_NAME}"
+            hint = f"the product is a file of that name; {hint}"
             raise UserError(message, code="rule-name", where=where, hint=hint, exit_code=FAILED)
         other = self._owners.get(name.lower())
         if other is not None:

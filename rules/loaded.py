@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ class Loaded:
     contracts: of sources that have one. broken: what is wrong with rules and sources, added to by compiling;
     unreadable: of sources that cannot be opened. contracted: compiled contracts, added to by compiling. helpers:
     started already, where many rules are new. trust_engine: see `Work`. lasting: whether the files are those of the
-    work tree, and not of a commit, and say all.
+    work tree, and not of a commit, and say all. made: memos of what was compiled here.
     """
 
     project: Project
@@ -52,6 +53,7 @@ class Loaded:
     helpers: Helpers | None = None
     trust_engine: bool = False
     lasting: bool = True
+    made: set[str] = field(default_factory=set)
 
     def compile(self, wanted: Iterable[str], contracts: Collection[str] = ()) -> dict[str, CompiledRule]:
         """Compile products with all that they read; what cannot be compiled or read is in `broken` then.
@@ -75,6 +77,7 @@ class Loaded:
             functions=self.functions,
             trust_engine=self.trust_engine,
         )
+        work.made = self.made
         work.known |= {name: schema_record(table.schema) for name, table in sources.items()}
         self._compile_ahead(work, [one for name in order if name not in self.broken for one in self.rules[name].all])
         promised = {name: rule for name, rule in self.contracts.items() if name in read}
@@ -144,9 +147,12 @@ def load_at(project: Project, profile: str, store: Store, sources: Sources, file
             helpers = Helpers(settings.cores)
             helpers.start()
 
-    found = load_rules(project, store.index, files, expect_many=start_helpers)
-    contracted = with_contracts(project, store.index, found)
-    dag, broken = make_dag(project, contracted.rules, contracted.sources)
+    with contextlib.ExitStack() as unless_loaded:
+        unless_loaded.callback(lambda: helpers.close() if helpers is not None else None)
+        found = load_rules(project, store.index, files, expect_many=start_helpers)
+        contracted = with_contracts(project, store.index, found)
+        dag, broken = make_dag(project, contracted.rules, contracted.sources)
+        unless_loaded.pop_all()
     return Loaded(
         project,
         settings,

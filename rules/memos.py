@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot.expressions import Query
 
+from cache.errors import DamagedIndexError
 from cache.index import Index
 from cache.records import Product
 from compiler.canonical import named_tree
@@ -87,8 +88,11 @@ class Body:
 
 
 def load_body(index: Index, memo: str) -> Body:
-    """Return the large facts of a compiled rule."""
-    record = json.loads(zlib.decompress(index.compiled_body(memo)))
+    """Return the large facts of a compiled rule. Raises KeyError if they are not known, and `DamagedIndexError`."""
+    try:
+        record = json.loads(zlib.decompress(index.compiled_body(memo)))
+    except (ValueError, zlib.error) as error:
+        raise DamagedIndexError(f"the index is damaged: a compiled rule cannot be read: {error}") from error
     return Body(record["sql"], record["meaning"], record["canonical"].encode())
 
 

@@ -72,17 +72,11 @@ def compiled_snapshot(
 def answered(root: str, profile: str, output: Output, *, planning: bool = False) -> bool:
     """Recognise an unchanged project, and say so. A plan has more to say of checks that fail, and is not answered."""
     store = store_of(root)
-    path = f"{store}/index.sqlite"
-    if not os.path.exists(path):
+    if not os.path.exists(f"{store}/index.sqlite"):
         return False
-    from cache.index import Index
-    from cache.ownership import may_open_index
-
-    if not may_open_index(store):
-        return False  # the long way says what is wrong with it
 
     try:
-        with Index(path, root=root_key(root, store), heir=heir_of(root, store), existing=True) as index:
+        with open_index(root, store) as index:
             state = up_to_date(root, store, index, profile)
             if state is None or (planning and state["failing"]):
                 return False
@@ -97,9 +91,22 @@ def answered(root: str, profile: str, output: Output, *, planning: bool = False)
                 from rules.report.runs import nothing_to_do
 
                 output.result([nothing_to_do(len(state["products"]))])
-    except StoreError:
-        return False  # the long way meets the same trouble, and explains it
+    except (StoreError, LookupError, TypeError, ValueError, AttributeError):
+        return False  # the long way meets the same trouble, if it is one of the index, and explains it
     return True
+
+
+def open_index(root: str, store: str) -> Index:
+    """Open the index that a store has, in memory if it cannot be written. Raises `StoreError`, also if it has none."""
+    from cache.index import Index
+    from cache.ownership import may_open_index
+
+    if not may_open_index(store):
+        raise StoreError(f"the store {store} has no index that may be opened")  # the long way says why
+    path = f"{store}/index.sqlite"
+    writable = os.access(store, os.W_OK) and os.access(path, os.W_OK)
+    key, heir = root_key(root, store), heir_of(root, store)
+    return Index(path, root=key, heir=heir, existing=True, in_memory=not writable)
 
 
 def up_to_date(root: str, store: str, index: Index, profile: str) -> dict[str, Any] | None:

@@ -26,11 +26,12 @@ COMMANDS = {
     "explain": "tell why a product is in its state, and everything that this was decided from",
     "audit": "run what a build would skip once more, and compare",
     "lineage": "tell what a column is made of, and what is made of it",
-    "contract": "print what a product promises, as DDL, or write it into its rule",
+    "contract": "print what a product or source promises, as DDL, or write it down",
     "ls": "list products",
     "show": "print rows: of a product, a source, a CTE or a query",
     "query": "print the rows of a query over products and sources",
     "log": "list past builds",
+    "cache": "verify what is stored",
 }
 _DESCRIPTION = "A compiler for data rules: a rebuild does the least work that is provably correct."
 _COLOR_HELP = "colour the output: auto, always or never (default: auto)"
@@ -78,7 +79,12 @@ def parse(before: list[str], command: str | None, after: list[str]) -> argparse.
         "rules",
         usage="rules [OPTIONS] COMMAND ...",
         description=f"{_DESCRIPTION}\n\ncommands:\n{listed}",
-        epilog="rules COMMAND --help describes a command. These options may stand before or after it.",
+        epilog=(
+            "rules COMMAND --help describes a command. These options may stand before or after it.\n\n"
+            "environment:\n"
+            "  RULES_STORE            the folder of the store (default: .rules in the project);\n"
+            "                         several work trees may share one"
+        ),
     )
     _add_globals(top)
     top.add_argument("--version", action="store_true", help="print the version and exit")
@@ -144,9 +150,9 @@ def _unknown_word(parser: argparse.ArgumentParser, word: str, *, literal: bool) 
         if parser.prog in {"rules show", "rules query"}:
             hint = f'a query stands in quotes: {parser.prog} "SELECT …"'
         return UserError(f"unexpected argument '{word}'", code="usage", hint=hint)
-    hint = option_hint(word)
-    if hint is not None:
-        return UserError(f"unknown option '{word}'", code="usage", hint=hint)
+    elsewhere = option_hint(word)
+    if elsewhere is not None:
+        return UserError(f"unknown option '{word}'", code="usage", hint=elsewhere)
     known = re.findall(r"--[a-z-]+", parser.format_help())
     close = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.6)
     hint = f"did you mean '{close[0]}'?" if close else f"see {parser.prog} --help"

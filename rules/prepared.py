@@ -16,6 +16,7 @@ from rules.load import Rule
 from rules.memos import CompiledContract, CompiledRule
 from rules.profiles import Profile
 from rules.project import Project
+from rules.proving import Bodies
 from rules.python.files import DeclaredFunction, PythonFiles
 from rules.roots import DEFAULT_PROFILE
 from rules.sources.contents import Sources
@@ -71,6 +72,7 @@ class Prepared:
     artifacts: Mapping[str, Artifact]
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
+    bodies: Bodies
     causes: Mapping[str, list[Cause]] = field(default_factory=dict)
 
     @property

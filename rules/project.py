@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
+from cache.filedigest import open_regular
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.contracts.tables import Contract, flaw
 from rules.errors import UserError, Where
@@ -163,7 +164,8 @@ def config_where(root: Path, *path: str) -> Where:
 def read_text(path: Path, shown: str) -> str:
     """Return a file's text, which must be UTF-8 (a byte order mark is ignored). Raises `UserError`."""
     try:
-        data = path.read_bytes()
+        with open(path, "rb", opener=open_regular) as file:
+            data = file.read()
     except OSError as error:
         raise UserError(f"cannot read {shown}: {error.strerror}", code="unreadable", where=Where(shown)) from error
     try:

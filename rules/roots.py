@@ -40,7 +40,7 @@ def root_above(folder: str) -> str | None:
 def store_of(root: str) -> str:
     """Return where the store of a project is: `.rules`, or the folder that RULES_STORE names."""
     elsewhere = os.environ.get("RULES_STORE")
-    return os.path.realpath(elsewhere) if elsewhere else own_folder(root)
+    return os.path.realpath(os.path.expanduser(elsewhere)) if elsewhere else own_folder(root)
 
 
 def own_folder(root: str) -> str:
@@ -70,6 +70,15 @@ def store_root(root: Path) -> Path:
     from pathlib import Path
 
     return Path(store_of(str(root)))
+
+
+def writable_file(root: Path, path: str) -> Path:
+    """Return a file of a project that a command is to write, links followed. Raises `UserError` if they lead out."""
+    target = (root / path).resolve()
+    if not target.is_relative_to(root.resolve()):
+        hint = f"change {target} itself, or put a copy in the project"
+        raise UserError(f"{path} is a link out of the project, which is not written", code="unwritable", hint=hint)
+    return target
 
 
 def is_rule_file(name: str) -> bool:

@@ -17,7 +17,7 @@ from cache.keys import Content
 from cache.objects import Objects
 from cache.ownership import examine
 from cache.products import Products, retire
-from rules.errors import FAILED, UserError
+from rules.errors import FAILED, REPLACED, ForeignMemoError, UserError, UserErrors
 from rules.roots import heir_of, own_folder, root_key, store_root
 
 if TYPE_CHECKING:
@@ -79,6 +79,25 @@ class Store:
                 self.objects.discard(artifact.artifact)
             raise
 
+    def stored(self, name: str, artifact: str) -> Artifact:
+        """Return the artifact of a product whose object is about to be read: all its bytes are compared first.
+
+        Raises `UserError`; what is corrupt is removed then, so that the next build makes it again.
+        """
+        found = self.artifact(artifact)
+        hint = "rules build makes it again"
+        if found is None or not self.objects.exists(artifact):
+            message = f"the artifact of {name} is missing from the store"
+            raise UserError(message, code="missing-object", hint=hint, exit_code=FAILED)
+        try:
+            self.verify(found)
+        except ObjectError as error:
+            with contextlib.suppress(StoreError):
+                self.index.forget_built()  # which looks at products alone, and not at the failing rows of checks
+            message = f"the stored table of {name} is damaged: its bytes are not those that were written"
+            raise UserError(message, code="corrupt-object", hint=hint, exit_code=FAILED) from error
+        return found
+
     def content(self, name: str) -> Content:
         """Return the content of a known artifact, the same object each time. Raises KeyError."""
         if name not in self._contents:
@@ -102,16 +121,17 @@ class _Keys(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_store(root: Path, say: Say, *, building: bool) -> Iterator[Store]:
+def open_store(root: Path, say: Say, *, building: bool, asked: bool = False) -> Iterator[Store]:
     """Open (and make) the store of a project root; a build holds its lock, and waits for another's.
 
     What only looks needs nothing to be written: where the store cannot be, it is read, and what a look would have
-    remembered is forgotten. Raises `UserError`.
+    remembered is forgotten. asked: it is the store that is asked about, so one that cannot be read is an error, and not
+    only a warning. Raises `UserError`.
     """
     place = store_root(root)
     try:
         if not building and not _is_writable(place):
-            with _reading(root, place, say) as store:
+            with _reading(root, place, say, asked=asked) as store:
                 yield store
         else:
             with _writing(root, place, say, building=building) as store:
@@ -147,15 +167,33 @@ def _writing(root: Path, place: Path, say: Say, *, building: bool) -> Iterator[S
             if building:
                 objects.clear_tmp()
                 links = _links(root, objects, say)
+            keys = _Keys.of(root, place)
             try:
-                with _open_index(objects, path, _Keys.of(root, place), lock, say, locked=building) as index:
+                with _suspecting(path), _open_index(objects, path, keys, lock, say, locked=building) as index:
                     yield Store(objects, index, say, links)
             except DamagedIndexError as error:  # its first page was sound, so it was found out only now
-                name = _set_aside(path, lock, error, locked=building)
-                message = f"{error.message}; it was set aside as {name}"
-                raise StoreError(message, hint="run this again: a new one is begun") from error
+                raise _replaced(objects, path, keys, lock, error, locked=building) from error
     finally:
         objects.close()
+
+
+@contextlib.contextmanager
+def _suspecting(path: Path) -> Iterator[None]:
+    """Look whether an error that nobody foresaw comes from a damaged index. Raises `DamagedIndexError` then.
+
+    SQLite does not know what the records in it ought to be, nor what bits of them have flipped.
+    """
+    try:
+        yield
+    except (UserError, UserErrors, StoreError, ObjectError, ForeignMemoError, BrokenPipeError):
+        raise
+    except Exception as error:
+        from cache.salvage import faults  # with pyarrow
+
+        fault = faults(path)
+        if fault is None:
+            raise
+        raise DamagedIndexError(f"the index is damaged: {fault}") from error
 
 
 def _links(root: Path, objects: Objects, say: Say) -> Products | None:
@@ -176,20 +214,17 @@ def _links(root: Path, objects: Objects, say: Say) -> Products | None:
 
 
 @contextlib.contextmanager
-def _reading(root: Path, place: Path, say: Say) -> Iterator[Store]:
+def _reading(root: Path, place: Path, say: Say, *, asked: bool) -> Iterator[Store]:
     """Open a store that cannot be written, or none: what is there is read, and what is found out kept in memory."""
     objects = Objects(place, read_only=True)
     try:
-        index = _read_index(place, _Keys.of(root, place), say)
-        try:
+        with _suspecting(place / "index.sqlite"), _read_index(place, _Keys.of(root, place), say, asked=asked) as index:
             yield Store(objects, index, say)
-        finally:
-            index.close()
     finally:
         objects.close()
 
 
-def _read_index(place: Path, keys: _Keys, say: Say) -> Index:
+def _read_index(place: Path, keys: _Keys, say: Say, *, asked: bool) -> Index:
     path = place / "index.sqlite"
     try:
         examine(place)
@@ -197,7 +232,9 @@ def _read_index(place: Path, keys: _Keys, say: Say) -> Index:
     except ForeignStoreError:
         raise
     except (OSError, StoreError) as error:
-        told = error.message if isinstance(error, StoreError) else f"{place} cannot be read: {error.strerror}"
+        told = error.message if isinstance(error, StoreError) else f"the store {place} cannot be read: {error.strerror}"
+        if asked:
+            raise StoreError(told) from error
         say(f"warning: {told}; the store is left alone, and what it knows is not used")
         return Index(None, root=keys.root)
 
@@ -209,9 +246,33 @@ def _open_index(objects: Objects, path: Path, keys: _Keys, lock: Path, say: Say,
     except DamagedIndexError as error:
         name = _set_aside(path, lock, error, locked=locked)
         say(f"warning: {error.message}; it was set aside as {name} and a new one begun")
-        return Index(path, root=keys.root, heir=keys.heir)
+        return _begun(objects, path, keys, name)
     if index.created and objects.any():
         say("warning: the index is missing; a new one is begun, and what it does not know is built again")
+    return index
+
+
+def _replaced(
+    objects: Objects, path: Path, keys: _Keys, lock: Path, error: DamagedIndexError, *, locked: bool
+) -> UserError:
+    """Set aside an index that was found to be damaged while it was used, and begin a new one."""
+    name = _set_aside(path, lock, error, locked=locked)
+    _begun(objects, path, keys, name).close()
+    return UserError(
+        f"{error.message}; it was set aside as {name} and a new one begun",
+        code=REPLACED,
+        hint="run this again",
+        exit_code=FAILED,
+    )
+
+
+def _begun(objects: Objects, path: Path, keys: _Keys, aside: str) -> Index:
+    """Begin a new index with what is sound in the one that was set aside."""
+    index = Index(path, root=keys.root, heir=keys.heir)
+    if objects.any():
+        from cache.salvage import salvage  # with pyarrow
+
+        salvage(path.with_name(aside), index)
     return index
 
 

@@ -64,7 +64,14 @@ def audited(
         if all(entry in artifacts or entry not in prepared.rules for entry in rules[name].node.dependencies)
     }
     runner = Runner(
-        prepared.compiled, store, prepared.profile, build, prepared.python, prepared.functions, prepared.project
+        prepared.compiled,
+        store,
+        prepared.profile,
+        build,
+        prepared.python,
+        prepared.functions,
+        prepared.project,
+        prepared.bodies,
     )
     auditor = Auditor(runner, prepared.sources, rules)
     return auditor.check(runnable, artifacts, share)

@@ -138,7 +138,9 @@ def _looker(options: argparse.Namespace, output: Output) -> Callable[[bool], _Lo
             looked = _Looked(root, records or {}, reporting, wanted)
             if records is None:
                 from rules.checking import check_project
+                from rules.tracking import warn_of_tracked
 
+                warn_of_tracked(store.objects.root, output.message)
                 work = check_project(project, store, output.message)
                 looked.records = work.records
                 looked.worlds = {path: world for path, (_, world) in work.worlds.items()}

@@ -12,7 +12,7 @@ from rules.errors import UserError
 from rules.look.contracting import inferred
 from rules.project import Project, load_project, read_text
 from rules.report.runs import document, plural
-from rules.roots import FILE, find_root
+from rules.roots import FILE, find_root, writable_file
 
 if TYPE_CHECKING:
     import argparse
@@ -92,8 +92,9 @@ def _write(project: Project, rule: Rule, schema: Schema) -> int:
     if rule.is_of_source:
         types = {column.name: spelled(column.type) for column in schema.columns}
         declared = {name for name, column in rule.options.columns.items() if column.type}
-        before = read_text(project.root / FILE, FILE)
-        _rewrite(project.root / FILE, before, with_types_of_source(before, rule.name, types, project.contracts))
+        path = writable_file(project.root, FILE)
+        before = read_text(path, FILE)
+        _rewrite(path, before, with_types_of_source(before, rule.name, types, project.contracts))
         return len(types.keys() - declared)
     if not rule.path.endswith(".sql"):
         message = f"{rule.path} has no front matter"
@@ -101,7 +102,7 @@ def _write(project: Project, rule: Rule, schema: Schema) -> int:
     elsewhere = project.contracts[rule.name].columns if rule.name in project.contracts else {}
     types = {column.name: spelled(column.type) for column in schema.columns if column.name not in elsewhere}
     undeclared = [name for name in types if name not in rule.options.columns or not rule.options.columns[name].type]
-    path = project.root / rule.path
+    path = writable_file(project.root, rule.path)
     before = read_text(path, rule.path)
     written = with_types(before, rule.path, types)
     _rewrite(path, before, written)

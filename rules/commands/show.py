@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _show_stored(options: argparse.Namespace, output: Output) -> bool:
     """Print a product, or the failing rows of a check; return False where no build has left such a table."""
     root = find_root(options.project)
-    with open_store(root, output.message, building=False) as store:
+    with open_store(root, output.message, building=False, asked=True) as store:
         if options.name not in store.states:
             return False
         from rules.look.stored import committed

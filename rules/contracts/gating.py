@@ -128,7 +128,11 @@ class Checker:
         if last is None or node.volatile or not cutoff.reads_same_rows(self.store, node, last, artifacts, contents):
             return None
         old = self.store.artifact(last.artifact)
-        if old is None or not self.store.present(old.artifact):
+        if old is None:
+            return None
+        try:
+            self.store.verify(old)
+        except ObjectError:
             return None
         return self._checked(check, judgement, old, "clean", "the rows it reads only stand in another order")
 

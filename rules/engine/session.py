@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
+import pyarrow as pa
+from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionContext, SQLOptions
 from datafusion.catalog import Schema as CatalogSchema
 from datafusion.user_defined import ScalarUDF
 
@@ -34,6 +35,31 @@ def make_session(profile: Profile) -> SessionContext:
     session.catalog().register_schema(INPUT_DB, CatalogSchema.memory_schema())
     _register_zoneless(session)
     return session
+
+
+def plan_query(session: SessionContext, sql: str) -> DataFrame:
+    """Plan a query: the one way by which text becomes something that the engine executes.
+
+    DDL, DML (COPY too) and statements such as SET are refused. Tables are what was registered: the session reads no
+    file that a query names, and its table functions (`generate_series`, `range`) make rows of their arguments alone.
+    Raises what the engine raises.
+    """
+    return session.sql_with_options(sql, _queries_alone())
+
+
+def planned_schema(session: SessionContext, frame: DataFrame) -> pa.Schema:
+    """Return the schema of what the engine would execute for a frame, as it has planned it.
+
+    The frame's own schema is not always what comes out: an int UNION ALL bigint is announced as int. What the optimiser
+    leaves, types coerced, is.
+    """
+    schema: pa.Schema = session.create_dataframe_from_logical_plan(frame.optimized_logical_plan()).schema()
+    return schema
+
+
+@functools.cache
+def _queries_alone() -> SQLOptions:
+    return SQLOptions().with_allow_ddl(allow=False).with_allow_dml(allow=False).with_allow_statements(allow=False)
 
 
 def ignore_statistics(session: SessionContext) -> None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlglot import exp
 
+from cache.errors import ObjectError
 from cache.index import Index
 from cache.objects import Objects
 from compiler.compile import CompiledQuery, Compiler, parse_rule
@@ -161,12 +162,22 @@ class _Asked:
         if name is None:
             return
         if name in self._project.sources:
-            sources = self._known if self._known.is_known(name) else self._reading()
+            sources = self._known if self._known.is_known(name) and self._is_sound(name) else self._reading()
             self._opened[name] = sources
             self._schemas.add(name, sources.open([name])[name].schema)
         else:
             self._products[name] = committed(self._store, name)[0]
             self._schemas.add(name, to_schema(pq.read_schema(self._products[name])))
+
+    def _is_sound(self, name: str) -> bool:
+        """Whether the object of an ingested source, if it is one, holds what was written."""
+        artifact = self._known.open([name])[name].artifact
+        try:
+            if artifact is not None:
+                self._store.verify(artifact)
+        except ObjectError:
+            return False
+        return True
 
     def _reading(self) -> Sources:
         """Return sources that are read into this query's folder."""

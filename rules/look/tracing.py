@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
-from cache.index import Index
-from cache.ownership import may_open_index
 from compiler.edges import from_record
 from graph.lineage import Lineage, Name
 from rules import noop
 from rules.errors import UserError, UserErrors
-from rules.roots import DEFAULT_PROFILE, heir_of, root_key, store_root
+from rules.roots import DEFAULT_PROFILE, store_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cache.index import Index
     from rules.store import Say
 
 
@@ -74,13 +73,8 @@ def _unknown_table(traced: Traced, table: str, root: Path) -> UserError:
 
 def _from_index(root: Path) -> Traced | None:
     """Return what the index knows, if no file has changed since every rule was compiled."""
-    store = store_root(root)
-    path = store / "index.sqlite"
-    if not may_open_index(str(store)):
-        return None
     try:
-        key, heir = root_key(str(root), str(store)), heir_of(str(root), str(store))
-        with Index(path, root=key, heir=heir, existing=True) as index:
+        with noop.open_index(str(root), store_of(str(root))) as index:
             state = noop.as_compiled(str(root), index)
             if state is None:
                 return None

@@ -51,7 +51,7 @@ def print_rows(
         lines, told = rows.table(found, remark, output.width(sys.stdout))
         output.result(lines if output.verbosity < 0 else [*lines, told])
     else:
-        sys.stdout.flush()
         write = {"csv": rows.write_csv, "json": rows.write_json, "arrow": rows.write_arrow}[options.format]
-        write(found, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        with output.bytes() as out:
+            write(found, out)
+            out.flush()

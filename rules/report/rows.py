@@ -41,7 +41,7 @@ class Rows:
 @contextmanager
 def stored_rows(path: Path, limit: int | None) -> Iterator[Rows]:
     """Give the first `limit` rows of a stored product, or all of them."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
         size = _BATCH if limit is None else max(1, min(_BATCH, limit))
         yield limited(file.schema_arrow, file.iter_batches(batch_size=size), limit)
 

@@ -275,7 +275,8 @@ class Sources:
         return {} if partitions is None else partitions.typed(self._project.sources[name].columns)
 
     def _read(self, name: str, files: tuple[str, ...]) -> dict[str, Any]:
-        from rules.sources import contract, ingest, physical  # these load pyarrow, which known contents do without
+        from cache.digests import ingested_digest  # these load pyarrow, which known contents do without
+        from rules.sources import contract, ingest, physical
 
         source = self._project.sources[name]
         kind = format_of(self._project, name, files)
@@ -293,7 +294,7 @@ class Sources:
                 schema, rows, columns = ingest.to_parquet(
                     kind, paths, delimiters, source, target, self._partitions(name)
                 )
-                digest = ingest.table_digest(rows, columns)
+                digest = ingested_digest(rows, columns)
                 size, file_digest = self._objects.adopt(target, digest, None)
                 artifact = Artifact(digest, rows, size, file_digest, columns)
                 self._index.add_artifact(artifact, build="")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cache.digests import TableDigester, hash_json
+from cache.digests import TableDigester
 from rules.engine.encodings import statistics
 from rules.sources import text
 from rules.sources.contract import (
@@ -63,7 +63,9 @@ def to_parquet(
     described = checked(schema)
     digester = TableDigester(schema)
     try:
-        with pq.ParquetWriter(target, schema, compression="zstd", write_statistics=statistics(schema)) as writer:
+        with pq.ParquetWriter(
+            target, schema, compression="zstd", write_statistics=statistics(schema), write_page_checksum=True
+        ) as writer:
             for file in files:
                 batches = _arrow_batches(file.path, file.number) if arrow else text.batches(kind, file, source, found)
                 for batch in batches:
@@ -82,11 +84,6 @@ def _with_constants(batch: pa.RecordBatch, constants: Mapping[str, pa.Array], nu
     for name, values in constants.items():
         batch = batch.append_column(name, pa.repeat(values[number], batch.num_rows))
     return batch
-
-
-def table_digest(rows: int, columns: Mapping[str, tuple[str, str]]) -> str:
-    """Return the digest by which an ingested table is stored."""
-    return hash_json(["ingested", rows, [[name, *facts] for name, facts in columns.items()]])
 
 
 def _arrow_schema(path: Path) -> pa.Schema:

@@ -63,6 +63,8 @@ def expand(root: Path, key: str, entry: Mapping[str, Any], others: Mapping[str, 
     Raises `PatternError`.
     """
     path, declared = entry["path"], entry.get("format")
+    if "://" in path:
+        raise PatternError(f"'{path}' is a URL, which this version cannot read", _REMEDY, ("path",))
     within = _within(path)
     try:
         files = list_files(root, path, declared)

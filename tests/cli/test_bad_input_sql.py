@@ -38,7 +38,7 @@ SYNTAX = {
     "unknown operator": ("SELECT amount «# 2 AS a FROM orders", "unexpected #"),
     "number": ("SELECT «12a AS x FROM orders", "'12a' is not a number"),
     "type": ("SELECT CAST(amount AS «foo) AS a FROM orders", "expected TYPE after CAST, near foo"),
-    "template": ("SELECT amount FROM «{{ ref('x') }}", "expected table name, near {"),
+    "template": ("SELECT amount FROM «{{ ref('x') }}", "Jinja is not expanded here: {{ ref('x') }}"),
     "CTE without a name": (
         "WITH q AS (SELECT amount FROM orders),\n«SELECT amount FROM q",
         "expected CTE to have alias, near SELECT",

@@ -84,3 +84,13 @@ def test_a_selection_method_of_another_tool(selector: str, tmp_path: Path) -> No
     sample.sql("kept", "SELECT r.id FROM raw AS r")
     ran = run(sample, "ls", "-s", selector, expect=2)
     assert METHODS[re.split("[.:]", selector)[0]] in ran.stderr
+
+
+def test_a_check_that_is_new_is_called_a_check(tmp_path: Path) -> None:
+    sample = SampleProject(tmp_path / "p", sources=["raw"])
+    sample.parquet("raw", {"id": [1]})
+    sample.sql("kept", "SELECT r.id FROM raw AS r")
+    run(sample, "build")
+    sample.sql("kept", '-- /// rule\n-- key = ["id"]\n-- ///\nSELECT r.id FROM raw AS r')
+    (product,) = run(sample, "plan", "--json").document["products"]
+    assert [(check["name"], check["reason"]) for check in product["checks"]] == [("kept.key", "new check")]

@@ -157,6 +157,7 @@ REFUSED = {
         '"*" = { «path = "seeds/*_*.csv" }', ["seeds/a_b.csv"],
         "the path of a pattern has one * in the name of the file, not '*_*.csv'", "write path",
     ),
+    "URL": ('"*" = { «path = "s3://bucket/*.csv" }', [], "'s3://bucket/*.csv' is a URL", "write path"),
     "no path": ('«"*" = { format = "csv" }', [], "missing key 'path' in [sources.*]", "add path"),
     "unknown key": (
         '"*" = { path = "seeds/*.csv", «delimitr = ";" }', ["seeds/a.csv"], "unknown key 'delimitr'", "did you mean",
@@ -207,8 +208,8 @@ def test_a_broken_file_of_a_pattern_is_one_broken_source(project: SampleProject)
 def test_check_says_once_that_nothing_reads_a_pattern(project: SampleProject) -> None:
     project.write("rules.toml", project.read("rules.toml") + '"none_*" = { path = "none/*.csv" }\n')
     found = run(project, "check", "--json", expect=1).document["findings"]
-    assert [(one["code"], one["message"], one["line"]) for one in found] == [
-        ("R015", "no rule reads a source of 'none_*'", 6)
+    assert [(one["code"], one["message"], one["line"], one["hint"]) for one in found] == [
+        ("R015", "no rule reads a source of 'none_*'", 6, "no file matches none/*.csv")
     ]
 
 
