@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from rules.roots import FILE
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -16,9 +14,11 @@ if TYPE_CHECKING:
     from rules.results import AuditReport, BuildReport, CheckResult, Result, SourceResult
 
 FORMAT = 1
-MOST_ERRORS = 5
-"""Rules that do not compile, or are skipped for that, whose lines are all shown; beyond that they are counted."""
+_MOST_ERRORS = 10
+"""Rules that do not compile whose errors are all shown; of more, the first few and their number are."""
 _FIRST_ERRORS = 3
+_MOST_UNBEGUN = 5
+"""Lines of a build for products that never began: for those that failed, and for those that were skipped."""
 _ORDER = ("executed", "run", "maybe", "restored", "restore", "clean", "failed", "skipped")
 _WIDEST_NAME = 40
 _LEAST_TEXT = 20
@@ -55,16 +55,17 @@ def error_lines(error: UserError) -> list[str]:
 
 
 def errors_lines(errors: Sequence[UserError], *, whole: bool = False) -> list[list[str]]:
-    """Return the errors of rules that do not compile as text, each as its lines; unless whole, the first few of many.
+    """Return errors as text, each as its lines; unless whole, of many rules that do not compile only the first few.
 
-    `rules check` has all of them, in the order of the files.
+    `rules check` has all of them, in the order of the files. Errors about sources and settings are all there.
     """
-    if whole or len(errors) <= MOST_ERRORS:
+    rules = [error for error in errors if error.where is not None and error.where.path.endswith((".sql", ".py"))]
+    if whole or len(rules) <= _MOST_ERRORS:
         return [error_lines(error) for error in errors]
-    rules = {error.where.path for error in errors if error.where is not None} - {FILE}
-    placed = all(error.where is not None and error.where.path in rules for error in errors)
-    told = f"{plural(len(rules), 'rule')} do not compile" if placed and len(rules) > 1 else plural(len(errors), "error")
-    return [*map(error_lines, errors[:_FIRST_ERRORS]), [f"error: {told}; `rules check` lists why"]]
+    count = len({error.where.path for error in rules if error.where is not None})
+    told = f"{count:,} rules do not compile" if count > 1 else f"{len(rules):,} errors"
+    shown = [error for error in errors if error not in rules[_FIRST_ERRORS:]]
+    return [*map(error_lines, shown), [f"error: {told}; `rules check` lists why"]]
 
 
 def build_document(report: BuildReport) -> dict[str, Any]:
@@ -157,7 +158,7 @@ class ResultColumns:
         """Count what never began, because it or something that it reads does not compile or failed."""
         if result.status == "skipped" or result.is_broken:
             self._unbegun[result.status] += 1
-        return (result.status == "skipped" or result.is_broken) and self._unbegun[result.status] > MOST_ERRORS
+        return (result.status == "skipped" or result.is_broken) and self._unbegun[result.status] > _MOST_UNBEGUN
 
     def line(self, result: Result) -> str:
         """Return the line of a finished product: status, name, rows, seconds, reason."""

@@ -75,10 +75,10 @@
     const box = map.getBoundingClientRect();
     return { x: box.x, y: box.y, width: Math.max(box.width, 50), height: Math.max(box.height, 50) };
   }
-  /* least: pixels of one unit of the drawing, below which its text cannot be read; then its beginning is shown. */
+  /* least: pixels of one unit of the drawing, below which its text cannot be read; then its beginning is shown, in full size. */
   function fit(least = 0) {
     const box = size(), wide = full.width + 2 * margin, high = full.height + 2 * margin;
-    const pixels = Math.min(Math.max(Math.min(box.width / wide, box.height / high), least), 1.4);
+    const whole = Math.min(box.width / wide, box.height / high, 1.4), pixels = whole < least ? 1 : whole;
     const width = box.width / pixels, height = box.height / pixels;
     const x = width < wide ? full.x - margin : full.x + (full.width - width) / 2;
     const y = height < high ? full.y - margin : full.y + (full.height - height) / 2;
