@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _CALM = 0.25
 """Seconds before the live region shows: a build that ends sooner leaves nothing but its lines."""
+_REFRESHED = 0.125
+"""Seconds from one picture of the live region to the next."""
 _RUNNING_SHOWN = 8
 _BAR = 24
 
@@ -71,6 +74,10 @@ class LiveObserver:
         self._output = output
         self._columns = ResultColumns()
         self._live: Any = None
+        # Rich's own refreshing can come between its look at how tall the region is and what it prints above: a line of
+        # the region would stay on the screen.
+        self._drawing = threading.Lock()
+        self._closed = threading.Event()
         self._running: dict[str, float] = {}
         self._started = time.monotonic()
         self._total = 0
@@ -86,17 +93,20 @@ class LiveObserver:
         from rich.live import Live
 
         console = Console(stderr=True, no_color=not self._output.colourful(sys.stderr), highlight=False)
-        self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._render)
+        self._live = Live(console=console, auto_refresh=False, transient=True, get_renderable=self._render)
         self._live.start()
+        threading.Thread(target=self._refresh, name="progress", daemon=True).start()
 
     def started(self, name: str) -> None:
         """Show a product as running."""
-        self._running[name] = time.monotonic()
+        with self._drawing:
+            self._running[name] = time.monotonic()
 
     def finished(self, result: Result) -> None:
         """Let a product's line scroll by and count it."""
-        self._running.pop(result.name, None)
-        self._done += 1
+        with self._drawing:
+            self._running.pop(result.name, None)
+            self._done += 1
         if _is_shown(result, self._output, self._columns):
             line = self._columns.line(result)
             width = self._output.width(sys.stderr)
@@ -111,13 +121,23 @@ class LiveObserver:
             return
         from rich.text import Text
 
-        self._live.console.print(Text.from_ansi(self._output.paint(message, sys.stderr)), soft_wrap=True)
+        text = Text.from_ansi(self._output.paint(message, sys.stderr))
+        with self._drawing:
+            self._live.console.print(text, soft_wrap=True)
 
     def close(self) -> None:
         """Take the live region away."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._closed.set()
+        with self._drawing:
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
+
+    def _refresh(self) -> None:
+        while not self._closed.wait(_REFRESHED):
+            with self._drawing:
+                if self._live is not None:
+                    self._live.refresh()
 
     def _render(self) -> Any:
         from rich.console import Group
