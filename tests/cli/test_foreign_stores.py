@@ -417,9 +417,9 @@ def test_an_index_that_names_files_elsewhere_leads_nowhere(project: SampleProjec
         connection.commit()
     before = listing(home)
     for command in (["show", "total"], ["explain", "total"], ["plan"], ["diff", "--data"], ["build"]):
-        done = run(project, *command, expect=None)
+        done = project.cli(*command)
+        assert done.returncode in {0, 1, 2}, done.stderr
         assert "Traceback" not in done.stderr
-        assert "internal error" not in done.stderr
     assert listing(home) == before
     assert project.product("total").to_pylist() == [{"n": 30}]
 
