@@ -99,6 +99,6 @@ def _print_drawing(
     if form == "html":
         from rules.report.lineage_page import page
 
-        output.result(page(drawing, f"Lineage of {title}", focus).splitlines())
+        output.data(page(drawing, f"Lineage of {title}", focus).rstrip("\n"))
     else:
-        output.result(mermaid(drawing) if form == "mermaid" else dot(drawing))
+        output.data("\n".join(mermaid(drawing) if form == "mermaid" else dot(drawing)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rules import progress
 from rules.arguments import not_negative
 from rules.errors import FAILED, UserError, UserErrors
+from rules.printable import ExactRows
 from rules.report.runs import document
 from rules.roots import find_root
 from rules.store import open_store
@@ -54,17 +55,16 @@ def run(options: argparse.Namespace, output: Output) -> int:
     from rules.report import rows
 
     if output.as_json:
-        data = list(rows.records(path, options.limit))
+        data = ExactRows(rows.records(path, options.limit))
         output.document(document("show", status="ok", product=options.name, rows=artifact.rows, data=data))
     elif options.format in {None, "table"}:
         limit = _TABLE_ROWS if options.limit is None else options.limit
         lines, remark = rows.table(path, limit, artifact.rows, output.width(sys.stdout))
-        output.result(lines if output.verbosity < 0 else [*lines, remark])
+        output.rows(lines if output.verbosity < 0 else [*lines, remark])
     else:
-        sys.stdout.flush()
         write = {"csv": rows.write_csv, "json": rows.write_json, "arrow": rows.write_arrow}[options.format]
-        write(path, options.limit, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        with output.bytes() as out:
+            write(path, options.limit, out)
     return 0
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from rules.printable import printable
+
 from graph.lineage import Lineage, Link, Name
 
 if TYPE_CHECKING:
@@ -92,9 +94,9 @@ def dot(drawing: Drawing) -> list[str]:
 
 
 def _cell(identifier: str, port: str, text: str, title: str, *, bold: bool = False) -> str:
-    shown = escape(text) or " "
+    shown, link = escape(printable(text)) or " ", escape(printable(title))
     return (
-        f'<tr><td id="{identifier}" port="{port}" href="#{escape(title)}" title="{escape(title)}" align="left">'
+        f'<tr><td id="{identifier}" port="{port}" href="#{link}" title="{link}" align="left">'
         f"{f'<b>{shown}</b>' if bold else shown}</td></tr>"
     )
 
@@ -105,4 +107,4 @@ def _box_of(identifier: str) -> str:
 
 def _entities(text: str) -> str:
     """Return text for a quoted label of Mermaid, which writes special characters as #code;."""
-    return "".join(char if char.isalnum() or char in " _-." else f"#{ord(char)};" for char in text)
+    return "".join(char if char.isalnum() or char in " _-." else f"#{ord(char)};" for char in printable(text))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rules.errors import FAILED, UserError
+from rules.printable import printable, without_secrets
 from rules.report.drawing import dot
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def page(drawing: Drawing, title: str, focus: Iterable[Name]) -> str:
     """Return the page; the columns of `focus` are chosen when it opens. Raises `UserError` without Graphviz."""
     svg = _layout("\n".join(dot(drawing)))
     parts = {
-        "title": escape(title),
+        "title": escape(printable(title)),
         "style": _part("lineage.css"),
         "script": _part("lineage.js"),
         "svg": svg[svg.index("<svg") :],
@@ -39,10 +40,12 @@ def page(drawing: Drawing, title: str, focus: Iterable[Name]) -> str:
 
 def _data(drawing: Drawing, focus: Iterable[Name]) -> dict[str, Any]:
     """Return what the script works on; ids are those in the picture."""
-    tables = [[box.id, box.table, box.is_source] for box in drawing.boxes]
-    columns = [[drawing.ids[box.table, column], box.id, column] for box in drawing.boxes for column in box.columns]
+    tables = [[box.id, printable(box.table), box.is_source] for box in drawing.boxes]
+    columns = [
+        [drawing.ids[box.table, column], box.id, printable(column)] for box in drawing.boxes for column in box.columns
+    ]
     links = [
-        [f"e{number}", start, end, link.kind, link.expression]
+        [f"e{number}", start, end, link.kind, printable(without_secrets(link.expression))]
         for number, (link, start, end) in enumerate(drawing.links)
     ]
     return {"tables": tables, "columns": columns, "links": links, "focus": [drawing.ids[name] for name in focus]}

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from rules.printable import printable, printable_json
 from rules.report.runs import cell_width, cut, plural, table_lines
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def records(path: Path, limit: int | None) -> Iterator[dict[str, Any]]:
 
 def write_json(path: Path, limit: int | None, out: BinaryIO) -> None:
     """Write one JSON object a line."""
-    out.writelines(json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in records(path, limit))
+    out.writelines(printable_json(json.dumps(record, ensure_ascii=False)).encode() + b"\n" for record in records(path, limit))
 
 
 def write_csv(path: Path, limit: int | None, out: BinaryIO) -> None:
@@ -85,7 +86,7 @@ def table(path: Path, limit: int, rows: int, width: int | None) -> tuple[list[st
     for batch in batches(path, limit):
         for cells, column in zip(columns, batch.columns, strict=True):
             cells += [_cell(value, column.type) for value in plain(column)]
-    header = [_visible(name) for name in schema.names]
+    header = [printable(name) for name in schema.names]
     shown = len(columns[0]) if columns else 0
     widths = [max(map(cell_width, (name, *cells))) for name, cells in zip(header, columns, strict=True)]
     numeric = [_is_numeric(field.type) for field in schema]
@@ -214,16 +215,7 @@ def _cell(value: Any, kind: Any) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
     text = _text(value) or ""
-    return text if _is_numeric(kind) else _visible(text)
-
-
-def _visible(text: str) -> str:
-    """Escape control characters: they would break the table, or command the terminal."""
-    return text if text.isprintable() else "".join(map(_escaped, text))
-
-
-def _escaped(char: str) -> str:
-    return char if char.isprintable() or char == "\N{ZERO WIDTH JOINER}" else repr(char)[1:-1]
+    return text if _is_numeric(kind) else printable(text)
 
 
 def _fitted(widths: list[int], numeric: list[bool], width: int) -> list[int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rules.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
@@ -44,7 +46,11 @@ def error_lines(error: UserError) -> list[str]:
     if error.hint:
         facts["hint"] = error.hint
     width = max((len(name) for name in facts), default=0)
-    return [f"error: {error.message}", *(f"  {name + ':':<{width + 1}} {value}" for name, value in facts.items())]
+    lines = [f"error: {error.message}"]
+    for name, value in facts.items():
+        first, *others = value.splitlines() or [""]
+        lines += [f"  {name + ':':<{width + 1}} {first}", *(f"  {'':<{width + 1}} {other}" for other in others)]
+    return lines
 
 
 def build_document(report: BuildReport) -> dict[str, Any]:
@@ -201,7 +207,7 @@ def table_lines(
     header: list[str], rows: Iterable[list[str]], *, right: Iterable[int] = (), width: int | None = None
 ) -> list[str]:
     """Return rows as aligned columns under a header, the columns `right` right-aligned, lines cut to `width`."""
-    cells = [header, *rows]
+    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
     widths = [max(cell_width(row[column]) for row in cells) for column in range(len(header))]
     numbers = set(right)
     lines = []
@@ -218,6 +224,7 @@ def table_lines(
 def wrapped_lines(rows: list[list[str]], width: int | None) -> list[str]:
     """Return rows as aligned columns; on a terminal of `width` columns a long last cell continues below itself."""
     lines: list[str] = []
+    rows = [[printable(cell) for cell in row] for row in rows]
     for row, line in zip(rows, table_lines(rows[0], rows[1:]) if rows else [], strict=True):
         indent = len(line) - len(row[-1])
         if width is None or cell_width(line) <= width or width - indent < _LEAST_TEXT:

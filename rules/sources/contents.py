@@ -15,6 +15,7 @@ from cache.records import Artifact
 from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
+from rules.printable import without_secrets
 from rules.roots import FILE
 from rules.sources.known import spelled_as_declared
 from rules.sources.listing import COMPRESSED, format_by_name, list_files
@@ -118,7 +119,7 @@ class Sources:
             columns = [one for one in table.schema.columns if one.name not in source.columns]
             if columns and format_of(name, source, table.files) in {"csv", "json"}:
                 listed = [{"name": one.name, "type": spelled_as_declared(one.type)} for one in columns]
-                found.append({"source": name, "path": source.path, "columns": listed})
+                found.append({"source": name, "path": without_secrets(source.path), "columns": listed})
         return found
 
     def opened(self) -> list[str]:
