@@ -99,6 +99,7 @@ class Grammar(OperatorParser):
     """SQLGlot's parser with the engine's functions, literals and special forms of calls."""
 
     BRACKETS: ClassVar[frozenset[TokenType]] = frozenset({TokenType.L_BRACKET})  # x{…} is nothing, and no subscript
+    OPTIONAL_ALIAS_TOKEN_CTE = False  # WITH a (SELECT …) is SQL neither here nor to the engine
     FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {
         **{name.upper(): _builder(name) for name in functions()},
         **{name.upper(): _only_argument(name) for name in _SINGLE_ARGUMENT},
@@ -213,6 +214,13 @@ class Grammar(OperatorParser):
             if called is not None:
                 return self._parse_column_ops(called)
         return super()._parse_type(parse_interval, fallback_to_identifier)
+
+    def _parse_cte(self) -> exp.CTE | None:
+        """As SQLGlot, which would read WITH a (SELECT …) as something else altogether."""
+        cte = super()._parse_cte()
+        if cte is None:
+            self.raise_error("Expected AS behind the name of a CTE")
+        return cte
 
     def _parse_struct_types(self, type_required: bool = False) -> exp.Expr | None:  # noqa: FBT001, FBT002 — SQLGlot's signature
         """As SQLGlot, but it does not try the types of STRUCT(STRUCT(…)) as calls before, at each level anew."""

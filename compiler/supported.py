@@ -214,6 +214,8 @@ def _check_column(node: exp.Column) -> None:
     if isinstance(node.this, exp.Star) and not isinstance(node.parent, exp.Select):
         message = f"{node.table}.* can only stand in a SELECT list"
         raise located(node, message, hint="write COUNT(*)", code="unsupported")
+    if not isinstance(node.this, exp.Identifier | exp.Star):
+        raise located(node, f"expected the name of a column behind {node.table}.", code="syntax")
 
 
 def _check_grouping(node: exp.Rollup | exp.Cube) -> None:

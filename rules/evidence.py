@@ -30,7 +30,8 @@ def keep(
     settings = {
         "profile": msgspec.to_builtins(profile),
         "inputs": {
-            entry.name: {"files": [without_secrets(str(file)) for file in entry.files], "columns": entry.columns} for entry in inputs
+            entry.name: {"files": [without_secrets(str(file)) for file in entry.files], "columns": entry.columns}
+            for entry in inputs
         },
     }
     (folder / "settings.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

@@ -31,9 +31,7 @@ def printable(text: str) -> str:
     """
     if text.isprintable() and _INVISIBLE.isdisjoint(text):
         return text
-    return "".join(
-        char if _is_seen(char, position, text) else _escape(char) for position, char in enumerate(text)
-    )
+    return "".join(char if _is_seen(char, position, text) else _escape(char) for position, char in enumerate(text))
 
 
 def printable_line(text: str) -> str:
@@ -44,11 +42,7 @@ def printable_line(text: str) -> str:
     text = printable(text)
     if "::" in text and text.lstrip().startswith("::"):
         text = text.replace(":", "\\x3a", 1)
-    if "##" in text:
-        text = text.replace("##[", "#\\x23[")
-        while (start := text.lower().find(_WORDS)) >= 0:
-            text = f"{text[: start + 1]}\\x23{text[start + 2 :]}"
-    return text
+    return _without_commands(text, "\\x23") if "##" in text else text
 
 
 def printable_block(text: str) -> str:
@@ -60,6 +54,8 @@ def printable_block(text: str) -> str:
 
 def printable_json(text: str) -> str:
     """Return a JSON text that means the same and holds nothing unprintable: JSON has escapes of its own."""
+    if "##" in text:
+        text = _without_commands(text, "\\u0023")
     if text.isprintable() and _INVISIBLE.isdisjoint(text):
         return text
     return "".join(
@@ -112,6 +108,14 @@ def document_without_secrets(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [document_without_secrets(item) for item in value]
     return value
+
+
+def _without_commands(text: str, mark: str) -> str:
+    """Write the second # of ##[ and ##vso[ as `mark`."""
+    text = text.replace("##[", f"#{mark}[")
+    while (start := text.lower().find(_WORDS)) >= 0:
+        text = f"{text[: start + 1]}{mark}{text[start + 2 :]}"
+    return text
 
 
 def _is_seen(char: str, position: int, text: str) -> bool:

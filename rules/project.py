@@ -15,7 +15,7 @@ import msgspec
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.contracts.tables import Contract, flaw
 from rules.errors import UserError, Where
-from rules.places import closest, key_places
+from rules.places import HUGE, closest, huge_number, key_places
 from rules.profiles import PROFILES, Profile
 from rules.roots import FILE
 from rules.toml_types import did_you_mean, kind_of, wrong_table
@@ -106,7 +106,9 @@ def load_project(root: Path, given: Iterable[str] = ()) -> Project:
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(text, str(error)) from error
     except RecursionError:
-        raise UserError("not usable: nested too deeply", code="config", where=Where(FILE)) from None
+        raise UserError("not usable: nested too deeply", code="config", where=Where(FILE, 1, 1)) from None
+    except ValueError as error:
+        raise UserError(HUGE, code="config", where=Where(FILE, *huge_number(text))) from error
     _require_tables(text, raw)
     table = _checked(text, raw.get("project"), ProjectTable, ("project",))
     sources = {name: _source(text, name, value) for name, value in raw.get("sources", {}).items()}

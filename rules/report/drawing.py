@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from rules.printable import printable
-
 from graph.lineage import Lineage, Link, Name
+from rules.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from compiler.lint.codes import ALWAYS, BY_CODE
-from rules.printable import printable, without_secrets
+from rules.printable import printable
 from rules.report.runs import cell_width, document, plural
 
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ def statistics_lines(findings: Iterable[Finding]) -> list[str]:
     return [f"{count:>6,}  {code}  {BY_CODE[code].name}" for code, count in counts.most_common()]
 
 
-def annotations(
-    findings: Iterable[Finding], shown: Callable[[str], str]
-) -> Iterator[tuple[str, dict[str, str], str]]:
+def annotations(findings: Iterable[Finding], shown: Callable[[str], str]) -> Iterator[tuple[str, dict[str, str], str]]:
     """Yield commands, properties and texts that GitHub annotates files by.
 
     `shown` gives a path relative to the repository.

@@ -51,7 +51,9 @@ def records(path: Path, limit: int | None) -> Iterator[dict[str, Any]]:
 
 def write_json(path: Path, limit: int | None, out: BinaryIO) -> None:
     """Write one JSON object a line."""
-    out.writelines(printable_json(json.dumps(record, ensure_ascii=False)).encode() + b"\n" for record in records(path, limit))
+    out.writelines(
+        printable_json(json.dumps(record, ensure_ascii=False)).encode() + b"\n" for record in records(path, limit)
+    )
 
 
 def write_csv(path: Path, limit: int | None, out: BinaryIO) -> None:

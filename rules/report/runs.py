@@ -48,7 +48,7 @@ def error_lines(error: UserError) -> list[str]:
     width = max((len(name) for name in facts), default=0)
     lines = [f"error: {error.message}"]
     for name, value in facts.items():
-        first, *others = value.splitlines() or [""]
+        first, *others = (value.splitlines() if name in error.facts else [value]) or [""]
         lines += [f"  {name + ':':<{width + 1}} {first}", *(f"  {'':<{width + 1}} {other}" for other in others)]
     return lines
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.compile import Options
+from compiler.deep import with_deep_stack
 from compiler.errors import SqlError
 from compiler.lint.check import check_rule
 from compiler.lint.comments import suppressions
@@ -38,6 +39,7 @@ from support.projects import SampleProject
 
 DEADLINE = 5.0
 """Seconds of processor time for one text at one entry point."""
+HANG = "RULES_FUZZ_HANG"
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("check",), ("check", "--format", "github"), ("check", "--json"), ("check", "--diff"), ("plan",), ("plan", "--explain"),
     ("ls",), ("build",), ("build", "--json", "-k"), ("show", "one"), ("show", "two"), ("lineage", "one"),
@@ -57,6 +59,10 @@ class Entrances:
         self._compiler = TestCompiler(schemas, {"least": 3})
         self._world = world()
         self._project: SampleProject | None = None
+
+    def take(self, kind: str, seed: int) -> None:
+        """Hand a text to the entry point of a kind."""
+        getattr(self, kind)(mutant(_KINDS[kind], seed), seed)
 
     def sql(self, data: bytes, seed: int) -> None:
         """A rule: what `check`, the hook, `ls`, `plan` and `build` do with its text; it is compiled now and then."""
@@ -139,10 +145,12 @@ def _require_place(error: UserError) -> None:
 def fuzz(kind: str, seeds: range) -> list[dict[str, Any]]:
     """Return the seeds whose texts hung, crashed, or were answered by something else than an error of ours."""
     found: list[dict[str, Any]] = []
+    tests = Path(__file__).resolve().parents[1]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tests, tests.parent)))}
     start = seeds.start
     while start < seeds.stop:
         command = [sys.executable, "-m", "properties.fuzzing", kind, f"{start}:{seeds.stop}"]
-        ran = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
         said = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
         found += [one for one in said if "fault" in one]
         if ran.returncode == 0:
@@ -167,19 +175,24 @@ def _run(kind: str, seeds: range) -> None:
     signal.signal(signal.SIGPROF, hung)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
         entrances = Entrances(Path(folder))
-        entrance = getattr(entrances, kind)
-        for seed in seeds:
-            at["seed"] = seed
-            out.write(json.dumps(at) + "\n")
-            data = mutant(_KINDS[kind], seed)
-            signal.setitimer(signal.ITIMER_PROF, DEADLINE)
-            try:
-                entrance(data, seed)
-            except Exception as error:  # noqa: BLE001 — whatever it is, it is what we look for
-                said = "".join(traceback.format_exception(error))[-3000:]
-                out.write(json.dumps({**at, "fault": f"{type(error).__name__}", "said": said}) + "\n")
-            finally:
-                signal.setitimer(signal.ITIMER_PROF, 0)
+
+        def work() -> None:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPROF})  # for the main thread, which can act on it
+            for seed in seeds:
+                at["seed"] = seed
+                out.write(json.dumps(at) + "\n")
+                signal.setitimer(signal.ITIMER_PROF, DEADLINE)
+                try:
+                    while os.environ.get(HANG) == str(seed):  # asked to, by a test of the deadline
+                        pass
+                    entrances.take(kind, seed)
+                except Exception as error:  # noqa: BLE001 — whatever it is, it is what we look for
+                    said = "".join(traceback.format_exception(error))[-3000:]
+                    out.write(json.dumps({**at, "fault": f"{type(error).__name__}", "said": said}) + "\n")
+                finally:
+                    signal.setitimer(signal.ITIMER_PROF, 0)
+
+        with_deep_stack(work)  # once for all: to start a thread for each text takes as long as the text
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ def corpus(kind: str) -> tuple[str, ...]:
     rules = [path.read_text("utf-8") for path in sorted(FIXTURES.glob("*/rules/**/*.sql"))]
     if kind == "front":
         return (*(text for text in rules if text.lstrip().startswith("-- ///")), *_FRONT)
-    files = sorted([*FIXTURES.glob("sql/*.sql"), *FIXTURES.glob("sql/semantics/*.sql"), *FIXTURES.glob("sql/pairs/**/*.sql")])
+    files = sorted(
+        [*FIXTURES.glob("sql/*.sql"), *FIXTURES.glob("sql/semantics/*.sql"), *FIXTURES.glob("sql/pairs/**/*.sql")]
+    )
     pairs = [one.strip() for path in files for one in re.split(r";\s*\n", path.read_text("utf-8")) if one.strip()]
     return (*rules, *(case.text for case in all_cases()), *pairs)
 
