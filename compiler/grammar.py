@@ -215,7 +215,7 @@ class Grammar(OperatorParser):
                 return self._parse_column_ops(called)
         return super()._parse_type(parse_interval, fallback_to_identifier)
 
-    def _parse_cte(self) -> exp.CTE | None:
+    def _parse_cte(self) -> exp.CTE | exp.FunctionSpecification | None:
         """As SQLGlot, which would read WITH a (SELECT …) as something else altogether."""
         cte = super()._parse_cte()
         if cte is None:

@@ -21,13 +21,13 @@ _WORDS = "##vso["
 
 
 def printable(text: str) -> str:
-    """Return a text in one line, with an escape in place of each character that is a command, or that nobody sees.
+    r"""Return a text in one line, with an escape in place of each character that is a command, or that nobody sees.
 
     These are controls (C0, DEL, C1), line ends, marks of the direction of text, characters of no width, lone
     surrogates. A byte of a file's name that is no text is shown as that byte. Joiners inside of emoji and of words in
     Indic and Persian scripts stay, and so does all that is printable already.
 
-    a ␛[2J b → a \\x1b[2J b
+    a [ESC][2J b → a \x1b[2J b
     """
     if text.isprintable() and _INVISIBLE.isdisjoint(text):
         return text

@@ -15,9 +15,9 @@ from rules.policy import Reporting, reported
 from rules.printable import ExactText
 from rules.project import Policy, load_project, read_text
 from rules.report.findings import (
-    annotations,
     check_document,
     concise_lines,
+    github_annotations,
     inferred_line,
     statistics_lines,
     summary_line,
@@ -224,7 +224,7 @@ def _print(
     if options.statistics:
         output.result(statistics_lines(findings))
     elif options.format == "github":
-        for command, properties, text in annotations(findings, _from_repository(looked.root)):
+        for command, properties, text in github_annotations(findings, _from_repository(looked.root)):
             output.annotation(command, properties, text)
     elif options.format == "concise" or output.verbosity < 0:
         output.result(concise_lines(findings))

@@ -57,7 +57,9 @@ def statistics_lines(findings: Iterable[Finding]) -> list[str]:
     return [f"{count:>6,}  {code}  {BY_CODE[code].name}" for code, count in counts.most_common()]
 
 
-def annotations(findings: Iterable[Finding], shown: Callable[[str], str]) -> Iterator[tuple[str, dict[str, str], str]]:
+def github_annotations(
+    findings: Iterable[Finding], shown: Callable[[str], str]
+) -> Iterator[tuple[str, dict[str, str], str]]:
     """Yield commands, properties and texts that GitHub annotates files by.
 
     `shown` gives a path relative to the repository.

@@ -14,19 +14,21 @@ from support.projects import FIXTURES
 
 _TOKEN = re.compile(r"\s+|\w+|\"[^\"\n]*\"|'[^'\n]*'|--[^\n]*|.", re.DOTALL)
 _PIECES = [
-    "(", ")", "[", "]", "{", "}", "<", ">", "((", "))", "[[", "{{", "}}", "/*", "*/", "--", ";", ",", ".", "..", "::", ":",
-    "->", "=>", "||", "|", "&", "^", "~", "!", "@", "#", "$", "$x", "$$", "?", "\\", "`", "'", '"', "''", '""', "E'\\", "%",
-    "=", "==", "<>", "!=", "<=>", "*", "/", "+", "-", "|>", "@>", "\x00", "\x07", "\x1b[31m", "\x7f", "\x85", "\x9b", "\r",
-    "\r\n", "\n", "\t", "\u2028", "\u202e", "\u200b", "\ufeff", "\u00a0", "é", "表", "🦆", "e\u0301", "ſ", "İ", "0", "1", "-1",
-    "1.", ".5", "1e9", "1e999", "9" * 30, "9" * 5000, "0x1F", "1_000", "x" * 300, "x" * 20_000, "NULL", "TRUE", "SELECT",
-    "FROM", "WHERE", "GROUP BY", "HAVING", "ORDER BY", "LIMIT", "OFFSET", "WITH", "RECURSIVE", "AS", "JOIN", "LEFT JOIN",
-    "CROSS JOIN", "SEMI JOIN", "NATURAL", "USING", "ON", "UNION", "UNION ALL", "EXCEPT", "INTERSECT", "CASE", "WHEN", "THEN",
-    "ELSE", "END", "IN", "EXISTS", "NOT", "BETWEEN", "LIKE", "ESCAPE", "IS", "DISTINCT", "ALL", "ANY", "OVER", "PARTITION BY",
-    "ROWS", "RANGE", "PRECEDING", "FOLLOWING", "QUALIFY", "WINDOW", "FILTER", "WITHIN GROUP", "IGNORE NULLS", "VALUES",
-    "LATERAL", "UNNEST", "PIVOT", "UNPIVOT", "TABLESAMPLE", "CAST", "TRY_CAST", "INTERVAL", "DATE", "TIMESTAMP", "EXTRACT",
-    "AT TIME ZONE", "STRUCT", "MAP", "ARRAY", "ROW", "GROUPING SETS", "CUBE", "ROLLUP", "INSERT", "CREATE", "COPY", "SET",
-    "EXPLAIN", "FOR", "TO", "COLLATE", "DIV", "MOD", "ROWNUM", "-- ///", "-- /// rule", "# ", "[x]", "[[x]]", "x = 1",
-    "x.y = 1", "tags = [", "key = ", "columns = {", '"""', "'''", "inf", "nan", "1979-05-27", "07:32:00", "true",
+    "(", ")", "[", "]", "{", "}", "<", ">", "((", "))", "[[", "{{", "}}", "/*", "*/", "--", ";", ",", ".", "..",
+    "::", ":", "->", "=>", "||", "|", "&", "^", "~", "!", "@", "#", "$", "$x", "$$", "?", "\\", "`", "'", '"', "''",
+    '""', "E'\\", "%", "=", "==", "<>", "!=", "<=>", "*", "/", "+", "-", "|>", "@>", "\x00", "\x07", "\x1b[31m",
+    "\x7f", "\x85", "\x9b", "\r", "\r\n", "\n", "\t", "\u2028", "\u202e", "\u200b", "\ufeff", "\xa0", "é", "表", "🦆",
+    "é", "\u017f", "İ", "0", "1", "-1", "1.", ".5", "1e9", "1e999", "9" * 30, "9" * 5000, "0x1F", "1_000",
+    "x" * 300, "x" * 20_000, "NULL", "TRUE", "SELECT", "FROM", "WHERE", "GROUP BY", "HAVING", "ORDER BY", "LIMIT",
+    "OFFSET", "WITH", "RECURSIVE", "AS", "JOIN", "LEFT JOIN", "CROSS JOIN", "SEMI JOIN", "NATURAL", "USING", "ON",
+    "UNION", "UNION ALL", "EXCEPT", "INTERSECT", "CASE", "WHEN", "THEN", "ELSE", "END", "IN", "EXISTS", "NOT",
+    "BETWEEN", "LIKE", "ESCAPE", "IS", "DISTINCT", "ALL", "ANY", "OVER", "PARTITION BY", "ROWS", "RANGE",
+    "PRECEDING", "FOLLOWING", "QUALIFY", "WINDOW", "FILTER", "WITHIN GROUP", "IGNORE NULLS", "VALUES", "LATERAL",
+    "UNNEST", "PIVOT", "UNPIVOT", "TABLESAMPLE", "CAST", "TRY_CAST", "INTERVAL", "DATE", "TIMESTAMP", "EXTRACT",
+    "AT TIME ZONE", "STRUCT", "MAP", "ARRAY", "ROW", "GROUPING SETS", "CUBE", "ROLLUP", "INSERT", "CREATE", "COPY",
+    "SET", "EXPLAIN", "FOR", "TO", "COLLATE", "DIV", "MOD", "ROWNUM", "-- ///", "-- /// rule", "# ", "[x]", "[[x]]",
+    "x = 1", "x.y = 1", "tags = [", "key = ", "columns = {", '"""', "'''", "inf", "nan", "1979-05-27", "07:32:00",
+    "true",
 ]  # fmt: skip
 _BYTES = [b"\x00", b"\xff", b"\xed\xa0\x80", b"\xc0\x80", b"\xef\xbb\xbf", b"\xfe\xff", b"\x80", b"\xf4\x90\x80\x80"]
 KINDS = ("sql", "front", "toml")
@@ -109,7 +111,8 @@ def _nest(text: str, chance: random.Random, _texts: tuple[str, ...]) -> str:
     opening, closing = chance.choice([
         ("(", ")"), ("[", "]"), ("{'a': ", "}"), ("CASE WHEN ", " THEN 1 END"), ("abs(", ")"), ("NOT ", ""), ("- ", ""),
         ("CAST(", " AS INT)"), ("(SELECT ", ")"), ("STRUCT<", ">"), ("STRUCT(", ")"), ("f(x -> ", ")"), ("/*", "*/"),
-        ("EXISTS (SELECT ", ")"), ("a JOIN ", ""), ("SUM(", ") OVER ()"), ("x.", ""), ("$", ""), ("a = ", ""), ("[[", "]]"),
+        ("EXISTS (SELECT ", ")"), ("a JOIN ", ""), ("SUM(", ") OVER ()"),
+        ("x.", ""), ("$", ""), ("a = ", ""), ("[[", "]]"),
     ])  # fmt: skip
     tokens = _tokens(text)
     start = chance.randrange(len(tokens))
