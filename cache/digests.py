@@ -7,7 +7,7 @@ column digest joins them with the normalised type.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -64,7 +64,7 @@ class TableDigester:
             name: hash_json([DIGEST_FORMAT, self._types[name], state.summary()])
             for name, state in zip(self._names, self._states, strict=True)
         }
-        return TableDigest(self._rows, columns, hash_json([DIGEST_FORMAT, self._rows, list(columns.items())]))
+        return TableDigest(self._rows, columns, table_digest(self._rows, columns))
 
 
 class _LevelState:
@@ -106,6 +106,16 @@ class _LevelState:
             return [0]
         hashes = [self.values.hexdigest(), self.lengths.hexdigest(), self.nulls.hexdigest()]
         return [self.rows, *hashes, [child.summary() for child in self.children]]
+
+
+def table_digest(rows: int, columns: Mapping[str, str]) -> str:
+    """Return the digest of a table, from its row count and the digests of its columns."""
+    return hash_json([DIGEST_FORMAT, rows, list(columns.items())])
+
+
+def ingested_digest(rows: int, columns: Mapping[str, Sequence[str]]) -> str:
+    """Return the digest by which an ingested table is stored. columns: name → type and digest."""
+    return hash_json(["ingested", rows, [[name, *facts] for name, facts in columns.items()]])
 
 
 def hash_json(document: object) -> str:

@@ -12,6 +12,10 @@ class StoreError(Exception):
         self.hint = hint
 
 
+class ForeignStoreError(StoreError):
+    """The folder is not ours, or something in it would lead a write outside: nothing of it is used or changed."""
+
+
 class DamagedIndexError(StoreError):
     """The index is no index, or none that this version can read: it has to be set aside."""
 

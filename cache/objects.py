@@ -13,48 +13,48 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
+import re
+import stat
+import tempfile
 import threading
 import uuid
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from cache.errors import ObjectError, StoreError
 from cache.filedigest import file_digest
+from cache.ownership import claim, make_files
+from cache.removal import is_temporary, remove_object, remove_scratch, remove_temporary, replace
 from cache.signatures import SEAL_NS
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-_README = """This folder is the local store of `rules`: results, digests and the index.
-It can be deleted at any time; the next build makes it anew. Nothing in it is meant to be edited or committed.
-"""
+_NAME = re.compile(r"[0-9a-f]{3,}")
 
 
 class Objects:
-    """The folders of one store. Objects whose bytes this process has written or checked are not checked again.
+    """The objects of one store, and its temporary files. What this process has written or checked is not checked again.
 
     Worker threads may share it.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, read_only: bool = False) -> None:
+        """read_only: write nothing into the store; new objects live in a temporary folder until it is closed."""
         self.root = root
         self.tmp = root / "tmp"
-        self.products = root / "products"
-        self._objects, self._links = f"{root}/objects", f"{root}/products"
+        self._objects = f"{root}/objects"
         self._sound: set[str] = set()
         self._adopted: dict[str, tuple[int, str]] = {}
         self._lock = threading.Lock()
         self._scratch: tuple[Path, int] | None = None
+        self._read_only = read_only
+        self._elsewhere: tempfile.TemporaryDirectory[str] | None = None
+        self._moved: dict[str, Path] = {}
 
     def create(self) -> None:
-        """Make the store's folders. Raises `StoreError` when the place cannot be written."""
+        """Make the store's folders. Raises `StoreError` when the place is not ours or cannot be written."""
         try:
-            for folder in (self.root, self.tmp, self.root / "objects", self.products):
-                folder.mkdir(parents=True, exist_ok=True)
-            for name, text in ((".gitignore", "*\n"), ("README", _README)):
-                file = self.root / name
-                if not file.exists() or not file.stat().st_size:  # a killed build may have left it empty
-                    file.write_text(text)
+            claim(self.root)
+            for folder in (self.tmp, self.root / "objects"):
+                folder.mkdir(exist_ok=True)
+            make_files(self.root)
         except OSError as error:
             message = f"cannot write the store at {self.root}: {error.strerror or error}"
             raise StoreError(
@@ -62,17 +62,23 @@ class Objects:
             ) from error
 
     def path(self, artifact: str) -> Path:
-        """Return where the object of an artifact is, or would be."""
-        return self.root / "objects" / artifact[:2] / f"{artifact[2:]}.parquet"
+        """Return where the object of an artifact is, or would be. Raises `ObjectError` for no artifact's name."""
+        if not _NAME.fullmatch(artifact):  # the index is data, and might lead elsewhere
+            raise ObjectError(f"'{artifact}' is no name of an object")
+        return self._moved.get(artifact) or self.root / "objects" / artifact[:2] / f"{artifact[2:]}.parquet"
 
     def close(self) -> None:
         """Remove this process's folder in `tmp/`."""
         with self._lock:
             if self._scratch is not None:
                 folder, descriptor = self._scratch
-                shutil.rmtree(folder, ignore_errors=True)  # the next build clears what is left
+                with contextlib.suppress(OSError):  # the next build clears what is left
+                    remove_scratch(folder)
                 os.close(descriptor)
                 self._scratch = None
+            if self._elsewhere is not None:
+                self._elsewhere.cleanup()
+                self._elsewhere = None
 
     def temporary(self) -> Path:
         """Return a fresh path in `tmp/`, on the same file system as the objects. Raises OSError."""
@@ -84,14 +90,16 @@ class Objects:
         Raises OSError.
         """
         for left in self.tmp.iterdir():
-            with contextlib.suppress(FileNotFoundError):
+            if not is_temporary(left.name):
+                continue
+            with contextlib.suppress(OSError):  # gone, or not to be removed: it is in nobody's way
                 if left.is_symlink() or not left.is_dir():
-                    left.unlink()
+                    remove_temporary(left)
                     continue
-                descriptor = os.open(left, os.O_RDONLY)
+                descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(left)
+                    remove_scratch(left)
                 except BlockingIOError:
                     continue
                 finally:
@@ -100,10 +108,14 @@ class Objects:
     def _folder(self) -> Path:
         """Return this process's folder in `tmp/`, whose lock the system drops when the process ends in whatever way."""
         with self._lock:
+            if self._read_only:
+                if self._elsewhere is None:
+                    self._elsewhere = tempfile.TemporaryDirectory(prefix="rules-")
+                return Path(self._elsewhere.name)
             while self._scratch is None:
                 folder = self.tmp / uuid.uuid4().hex
                 folder.mkdir(parents=True)
-                descriptor = os.open(folder, os.O_RDONLY)
+                descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 if folder.exists():  # else a build cleared it before it was locked
                     self._scratch = (folder, descriptor)
@@ -125,40 +137,57 @@ class Objects:
             kept = self._adopted.get(artifact, recorded)
             for facts in (fresh,) if kept is None else (kept, fresh):
                 if self._holds(artifact, *facts):
-                    written.unlink()
+                    remove_temporary(written)
                     break
             else:
                 facts = fresh
-                self._move(written, self.path(artifact))
+                self._move(written, artifact)
             self._adopted[artifact] = facts
             self._sound.add(artifact)
         return facts
 
-    @staticmethod
-    def _move(written: Path, target: Path) -> None:
+    def _move(self, written: Path, artifact: str) -> None:
+        if self._read_only:
+            self._moved[artifact] = written
+            return
+        target = self.path(artifact)
         if not target.parent.exists():
             target.parent.mkdir(exist_ok=True)
             _fsync(target.parent.parent)
-        written.replace(target)
+        replace(written, target)
         _fsync(target.parent)
 
     def any(self) -> bool:
         """Whether any object is stored."""
-        return any((self.root / "objects").iterdir())
+        folder = self.root / "objects"
+        return folder.is_dir() and any(folder.iterdir())
+
+    def exists(self, artifact: str) -> bool:
+        """Whether something is in the place of the object."""
+        return _NAME.fullmatch(artifact) is not None and os.path.lexists(self.path(artifact))
 
     def has(self, artifact: str, size: int) -> bool:
         """Whether the object is there and has the size it was written with."""
+        return self._size(artifact) == size
+
+    def _size(self, artifact: str) -> int | None:
+        """Return the size of an object, None if there is none; a link is none."""
         try:
-            return self.path(artifact).stat().st_size == size
-        except OSError:
-            return False
+            status = self.path(artifact).lstat()
+        except (OSError, ObjectError):
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def intact(self, artifact: str, size: int, digest: str) -> bool:
         """Whether the object is there and, if anything wrote to it since it was sealed, still has its bytes."""
+        if artifact in self._moved:
+            return True
+        if not _NAME.fullmatch(artifact):
+            return False
         path = f"{self._objects}/{artifact[:2]}/{artifact[2:]}.parquet"  # a Path takes longer to make than to stat
         try:
-            status = os.stat(path)
-            if status.st_size != size:
+            status = os.lstat(path)
+            if status.st_size != size or not stat.S_ISREG(status.st_mode):
                 return False
             if status.st_mtime_ns == SEAL_NS:
                 return True
@@ -166,58 +195,42 @@ class Objects:
                 return False
         except OSError:
             return False
-        with contextlib.suppress(OSError):  # a copied store may not be ours to stamp; then it is read each time
-            _seal(path)
+        # A copied store may not be ours to stamp, and a file that has another name is not only ours: read each time.
+        if not self._read_only and status.st_nlink == 1:
+            with contextlib.suppress(OSError):
+                _seal(path)
         return True
 
     def verify(self, artifact: str, size: int, digest: str) -> None:
         """Read the object and compare its bytes, once in this process. Raises `ObjectError` if they differ."""
         if artifact in self._sound:
             return
-        if not self.path(artifact).exists():
+        if not self.exists(artifact):
             raise ObjectError(f"object {artifact} is missing from the store")
         if not self._holds(artifact, size, digest):
             raise ObjectError(f"object {artifact} is corrupt: its bytes are not those that were written")
         self._sound.add(artifact)
 
     def _holds(self, artifact: str, size: int, digest: str) -> bool:
-        path = self.path(artifact)
         try:
-            return path.stat().st_size == size and file_digest(path) == digest
+            return self._size(artifact) == size and file_digest(self.path(artifact)) == digest
         except OSError:  # missing, or it cannot be read: either way of no use
             return False
 
     def discard(self, artifact: str) -> None:
-        """Remove an object found to be corrupt."""
+        """Remove an object found to be corrupt, where the store can be written. Raises OSError."""
         self._sound.discard(artifact)
-        with contextlib.suppress(FileNotFoundError):
-            self.path(artifact).unlink()
-
-    def link_target(self, artifact: str) -> str:
-        """Return what a product's link holds: the object's path relative to the products folder."""
-        return f"../objects/{artifact[:2]}/{artifact[2:]}.parquet"
-
-    def publish(self, product: str, artifact: str) -> None:
-        """Point `products/NAME.parquet` at the object, atomically. Repeating it changes nothing. Raises OSError."""
-        link = f"{self._links}/{product}.parquet"
-        target = self.link_target(artifact)
-        with contextlib.suppress(OSError):
-            if os.readlink(link) == target:
-                return
-        fresh = self._folder() / uuid.uuid4().hex
-        fresh.symlink_to(target)
-        fresh.replace(link)
-
-    def unpublish(self, keep: set[str]) -> None:
-        """Remove the links of products that the project no longer has."""
-        for link in self.products.iterdir():
-            if link.suffix == ".parquet" and link.stem not in keep:
-                link.unlink()
+        if not self._read_only:
+            remove_object(self.path(artifact))
 
 
 def _seal(path: str | Path) -> None:
-    os.utime(path, ns=(SEAL_NS, SEAL_NS))
-    os.chmod(path, 0o444)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.utime(descriptor, ns=(SEAL_NS, SEAL_NS))
+        os.fchmod(descriptor, 0o444)
+    finally:
+        os.close(descriptor)
 
 
 def _fsync(path: Path) -> None:

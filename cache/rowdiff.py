@@ -96,7 +96,7 @@ def take(path: Path, columns: Sequence[str], rows: Rows) -> pa.Table:
     """Read a few rows of some columns, in the order in which they are asked for."""
     wanted = np.unique(rows)
     found: dict[int, pa.RecordBatch] = {}
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
         schema = pa.schema([file.schema_arrow.field(name) for name in columns])
         first = 0
         for group in range(file.metadata.num_row_groups):
@@ -122,7 +122,7 @@ _NONE: Rows = np.zeros(0, np.int64)
 
 def _hashes(path: Path, columns: Sequence[str]) -> Words:
     """Hash each row of a file in these columns, in this order: shape (2, rows)."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
         found: Words = np.zeros((2, file.metadata.num_rows), np.uint64)
         if not columns:
             return found

@@ -7,6 +7,7 @@ the file was looked at: one that was too young then stays untrusted however old 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -39,7 +40,7 @@ def signature(path: str | Path) -> Signature:
     """Return the signature of a regular file (symbolic links followed). Raises OSError if there is none."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        raise FileNotFoundError(f"{path} is not a regular file")
+        raise FileNotFoundError(errno.ENOENT, "it is not a regular file", os.fspath(path))
     return Signature(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 

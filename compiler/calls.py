@@ -6,6 +6,7 @@ from sqlglot import exp
 
 from compiler import functions
 from compiler.errors import SqlError
+from compiler.other_engines import function_hint
 from compiler.positions import located
 from compiler.tree import find_all
 
@@ -15,13 +16,7 @@ def require_known_functions(query: exp.Expr) -> None:
     for node in find_all(query, exp.Anonymous, exp.AnonymousAggFunc):
         name = functions.function_name(node) or ""
         if functions.lookup(name) is None:
-            hint = functions.suggest(name)
-            raise located(
-                node,
-                f"unknown function '{name}'",
-                hint=f"did you mean '{hint}'?" if hint else None,
-                code="unknown-function",
-            )
+            raise located(node, f"unknown function '{name}'", hint=function_hint(name), code="unknown-function")
 
 
 def volatile_error(query: exp.Expr) -> SqlError:

@@ -31,6 +31,7 @@ from compiler.explain import explained, other_columns_error
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
 from compiler.lexical import resolve_names
 from compiler.lineage import column_edges
+from compiler.output_names import name_outputs
 from compiler.own import CALLS, OwnFunction, with_own_calls
 from compiler.passes.facts import Facts
 from compiler.qualify import InputSchemas, pruned, qualified
@@ -83,6 +84,16 @@ class EngineIdentity:
     version: str
     settings: Mapping[str, object]
     float_settings: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class CompiledQuery:
+    """A query that is run once: what is executed, its meaning, the columns it scans, its schema; see `Compiled`."""
+
+    sql: str
+    meaning: str
+    scans: Mapping[str, tuple[str, ...]]
+    schema: Schema
 
 
 @dataclass(frozen=True)
@@ -180,6 +191,23 @@ class Compiler:
             return self._schema(scans, executed, sql)
 
         return self._located(text, work)
+
+    def compile_query(self, source: str | exp.Query, resolve: Callable[[str], str | None]) -> CompiledQuery:
+        """Compile a query that is run once and not kept: a volatile one, too, and one whose outputs have no names.
+
+        source: its text, or a freshly made tree, which is consumed. Raises `SqlError`.
+        """
+
+        def work() -> CompiledQuery:
+            query = parse(source) if isinstance(source, str) else source
+            name_outputs(query)
+            executed, scans, _ = self._executed(query, Options(volatile=True), resolve)
+            meaning = render(executed)
+            executed, _ = for_engine(executed, self.schemas.known)
+            sql = render(executed)
+            return CompiledQuery(sql, meaning, scans, self._schema(scans, executed, sql))
+
+        return self._located(source, work)
 
     def schema_of(self, query: exp.Query, resolve: Callable[[str], str | None]) -> Schema:
         """Return the schema of a freshly made tree, a part of a rule; it is consumed. Raises `SqlError`."""

@@ -7,13 +7,15 @@ costs one run; never too seldom, which would leave a wrong table in use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from sqlglot import exp
 
+from compiler.floats import Floats
 from compiler.passes.facts import Facts
 from compiler.readset import input_columns
 from compiler.timestamps import had_session_zone, may_have_binned_to_null, may_have_wrapped_dates
+from compiler.tree import branches, nodes
 from compiler.workarounds.casts import may_have_lost_casts
 from compiler.workarounds.constants import may_have_kept_constants
 from compiler.workarounds.distinct_counts import may_have_counted_null
@@ -24,8 +26,9 @@ from compiler.workarounds.multisets import ignored_copies
 from compiler.workarounds.simplified import may_have_been_simplified, may_have_merged_lists
 from compiler.workarounds.statistics import may_have_added_constants
 from compiler.workarounds.subqueries.misread import may_have_misread_subqueries
-from compiler.workarounds.totals import may_have_passed_totals
+from compiler.workarounds.totals import is_total, may_have_passed_totals
 from compiler.workarounds.unions import shows_union_order
+from compiler.workarounds.unique_keys import may_have_left_out_keys
 from compiler.workarounds.zeros import zero_comparisons
 
 Correction = Callable[[exp.Query, Facts], bool]
@@ -42,6 +45,37 @@ def reads_floats(tree: exp.Query, facts: Facts) -> bool:
     return bool(floats) and any(read in floats for _, read in input_columns(facts.names(tree)))
 
 
+def takes_first_floats(tree: exp.Query, facts: Facts) -> bool:
+    """Whether ORDER BY and LIMIT may take the first of several groups by a float, of which NaN could be repeated."""
+    if not facts.nodes(tree, exp.Limit, exp.Fetch) or not facts.nodes(tree, exp.Order):
+        return False
+    floats = Floats(facts.names(tree), facts.schemas)
+    return any(floats.may_be(key) for node in facts.nodes(tree, exp.Select, exp.SetOperation) for key in _keys(node))
+
+
+def may_compare_floats(tree: exp.Query, facts: Facts) -> bool:
+    """Whether a set operation compares what may be floats."""
+    floats = Floats(facts.names(tree), facts.schemas)
+    operations = facts.nodes(tree, exp.Except, exp.Intersect)
+    return any(floats.may_be(item) for one in operations for branch in branches(one) for item in branch.selects)
+
+
+def may_have_passed_listed_totals(tree: exp.Query, facts: Facts) -> bool:
+    """Whether a filter may have passed an aggregate without GROUP BY with which IN, ANY or ALL compares."""
+    lists = [node.find(exp.Query) for node in facts.nodes(tree, exp.In, exp.Any, exp.All)]
+    listed = any(is_total(branch) for query in lists if query is not None for branch in branches(query))
+    return listed and may_have_passed_totals(tree, facts)
+
+
+def _keys(node: exp.Expr) -> Iterator[exp.Expr]:
+    """Yield the keys of a query's groups; those of DISTINCT are its items."""
+    if node.args.get("distinct"):
+        yield from (item.unalias() for branch in branches(node) for item in branch.expressions)
+    group = node.args.get("group")
+    if group is not None:
+        yield from (part for part in nodes(group) if isinstance(part, exp.Condition))
+
+
 def takes_any_rows(tree: exp.Query, facts: Facts) -> bool:
     """Whether a LIMIT without ORDER BY takes rows, which of an input of several files once were those of any file."""
     return any(
@@ -55,13 +89,17 @@ CORRECTIONS: Mapping[str, Correction] = {
     "constants-below-nulls": may_have_kept_constants,
     "constants-first": may_have_met_swapped,
     "copies": ignored_copies,
+    "copies-of-zeros": lambda tree, facts: ignored_copies(tree, facts) and may_compare_floats(tree, facts),
     "date-bin": may_have_binned_to_null,
     "distinct-counts-of-null": may_have_counted_null,
+    "filters-above-listed-totals": may_have_passed_listed_totals,
     "filters-above-totals": may_have_passed_totals,
     "float-extremes": lambda tree, facts: bool(float_extremes(tree, facts)),
     "float-statistics": reads_floats,
+    "first-of-floats": takes_first_floats,
     "float-zeros": lambda tree, facts: bool(zero_comparisons(tree, facts)),
     "joins-by-name": may_have_confused_names,
+    "keys-of-joined-groups": may_have_left_out_keys,
     "limit-order": takes_any_rows,
     "lossy-casts": may_have_lost_casts,
     "null-safe-joins": may_have_joined_null_safe,

@@ -8,6 +8,7 @@ else the text holds is an error with a place and a hint, never a silent differen
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import re
 from itertools import pairwise
@@ -32,6 +33,7 @@ from compiler.errors import SqlError
 from compiler.functions import ScalarFunction, WindowFunction
 from compiler.grammar import Grammar
 from compiler.supported import TYPE_NAMES, check
+from compiler.templates import template_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,6 +155,10 @@ class DataFusionSQL(Postgres):
 DIALECT = DataFusionSQL
 
 _STARTS = (TokenType.SELECT, TokenType.WITH, TokenType.VALUES, TokenType.FROM)
+_CLAUSES = ("SELECT", "DISTINCT", "FROM", "WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "LIMIT", "OFFSET", "JOIN",
+            "LEFT", "RIGHT", "INNER", "OUTER", "CROSS", "UNION", "EXCEPT", "INTERSECT", "CASE", "WHEN", "THEN", "ELSE",
+            "BETWEEN", "EXISTS", "PARTITION", "OVER", "WITH")  # fmt: skip
+"""Keywords that are worth guessing."""
 _INTERNALS = re.compile(r"Required keyword: .*")
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _IN_BRACKETS = re.compile(r"\[\s*[^\W\d]\w*(\s+\w+)*")
@@ -190,6 +196,9 @@ def parse(sql: str) -> exp.Query:
     uses what the engine would not read as the author meant it.
     """
     tokens = _tokens(sql)
+    template = template_error(tokens, sql)
+    if template is not None:
+        raise _at(*template, "template")
     _require_one_query(tokens, sql)
 
     def work() -> exp.Query:
@@ -202,7 +211,7 @@ def parse(sql: str) -> exp.Query:
     except RecursionError:
         raise _too_deep(tokens) from None
     except ParseError as error:
-        raise _located(error, sql) from error
+        raise _located(error, sql, tokens) from error
     except SqlError as error:
         if error.line is None:
             start = _at(tokens[0], error.message)
@@ -267,7 +276,7 @@ def _too_deep(tokens: list[Token]) -> SqlError:
     return _at(at, "nested too deeply", "compute a part of it in a CTE", "too-deep")
 
 
-def _located(error: ParseError, sql: str) -> SqlError:
+def _located(error: ParseError, sql: str, tokens: list[Token]) -> SqlError:
     facts = error.errors[0] if error.errors else {}
     description = str(facts.get("description") or error).splitlines()[0].rstrip(".")
     # The parser was told to keep all context, so this is the text before the token.
@@ -279,8 +288,23 @@ def _located(error: ParseError, sql: str) -> SqlError:
         description = _INTERNALS.sub("an expression is missing", description.partition(" but got <Token")[0])
         message = description[0].lower() + description[1:] if description[1:2].islower() else description
         message += f", near {near}" if near else ""
-    hint = _how_to_quote(sql, near, len(facts.get("start_context") or ""))
+    offset = len(facts.get("start_context") or "")
+    hint = _misspelt(tokens, offset) or _how_to_quote(sql, near, offset)
     return SqlError(message, line=line, column=column, hint=hint, code="syntax")
+
+
+def _misspelt(tokens: list[Token], offset: int) -> str | None:
+    """Return the keyword that a word may be meant as, where the parser stopped at the word or beside it.
+
+    SELECT a FORM t → "did you mean FROM for 'FORM'?"
+    """
+    at = next((number for number, token in enumerate(tokens) if token.start >= offset), len(tokens))
+    for token in tokens[max(0, at - 3) : at + 2]:
+        if token.token_type == TokenType.VAR and token.text.upper() not in _CLAUSES:
+            close = difflib.get_close_matches(token.text.upper(), _CLAUSES, n=1, cutoff=0.75)
+            if close:
+                return f"did you mean {close[0]} for '{token.text}'?"
+    return None
 
 
 def in_double_quotes(name: str) -> str:

@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlglot import diff, exp
 from sqlglot.diff import Keep, Move, Update
 
-from compiler.brief import brief
+from compiler.brief import change, cut, in_one_line
 from compiler.canonical import parenthesised
 from compiler.dialect import DIALECT
+from compiler.functions import function_name
 from compiler.lexical import Names, from_items, resolve_names
 from compiler.resolve import INPUT_DB
 from compiler.substitution import input_tables, substituted
-from compiler.tree import output_leaf
+from compiler.tree import branches, output_leaf
 
 _MOST_NODES = 300
 """Of the terms of one clause that are still paired."""
@@ -58,6 +59,7 @@ def _readable(query: exp.Query) -> exp.Query:
     names = resolve_names(query)
     _name_tables(names)
     _name_ordering(query, names)
+    _name_branches(query)
     for node in list(query.find_all(*_FLIPPED)):
         if isinstance(node.this, exp.Literal) and not isinstance(node.expression, exp.Literal):
             flipped = _FLIPPED[type(node)]
@@ -67,33 +69,53 @@ def _readable(query: exp.Query) -> exp.Query:
 
 def _name_tables(names: Names) -> None:
     """Give each FROM item the name of its input, with a number where that is read several times."""
-    written = {
-        id(item): item.name if isinstance(item, exp.Table) and item.db == INPUT_DB else "" for item in names.items
-    }
+    written = {id(item): item.name if _is_input(item) else f"{_kind_of_item(item)} " for item in names.items}
     often = Counter(written.values())
     seen: Counter[str] = Counter()
     labels: dict[int, str] = {}
     for item in names.items:
         name = written[id(item)]
         seen[name] += 1
-        labels[id(item)] = name if name and often[name] == 1 else f"{name or 'subquery '}{seen[name]}"
+        labels[id(item)] = name if _is_input(item) and often[name] == 1 else f"{name}{seen[name]}"
         alias = item.args.get("alias")
-        if isinstance(alias, exp.TableAlias) and not alias.args.get("columns"):
-            alias.set("this", exp.Identifier(this=labels[id(item)], quoted=True))
+        if not isinstance(alias, exp.TableAlias):
+            item.set("alias", alias := exp.TableAlias())
+        alias.set("this", exp.Identifier(this=labels[id(item)], quoted=True))
+    ctes = {id(table): cte for table, cte in names.tables}
     for reference in names.references:
         item, column = reference.item, reference.column
-        label = exp.Identifier(this=labels[id(item)], quoted=True)
-        inner = item.this if isinstance(item, exp.Subquery) else None
-        made = (
-            next((one for one in inner.selects if one.alias_or_name == column.name), None)
-            if isinstance(inner, exp.Select)
-            else None
-        )
+        inner = ctes.get(id(item), item).this
+        leaf = output_leaf(inner) if isinstance(inner, exp.Query) else None
+        made = next((one for one in leaf.selects if one.alias_or_name == column.name), None) if leaf else None
         if made is not None and len(column.parts) == 2:  # noqa: PLR2004 — a table and a column
             column.set("table", None)
             column.set("this", made.unalias().copy())
         else:
+            label = exp.Identifier(this=labels[id(item)], quoted=True)
             column.set("table" if len(column.parts) == 2 else "db", label)  # noqa: PLR2004
+
+
+def _is_input(item: exp.Expr) -> bool:
+    return isinstance(item, exp.Table) and item.db == INPUT_DB
+
+
+def _kind_of_item(item: exp.Expr) -> str:
+    """Return what a FROM item that is no input is called: a table function by its own name."""
+    if isinstance(item, exp.Unnest | exp.Values):
+        return item.key
+    called = function_name(item.this) if isinstance(item, exp.Table) and isinstance(item.this, exp.Expr) else None
+    return called or "subquery"
+
+
+def _name_branches(query: exp.Query) -> None:
+    """Call the outputs of each branch of a set operation as the first one does, which alone keeps their names."""
+    leaf = output_leaf(query)
+    if leaf is None or any(one.args.get("by_name") for one in query.find_all(exp.SetOperation)):
+        return
+    for branch in branches(query):
+        for item, name in zip(branch.selects, leaf.named_selects, strict=False):
+            if isinstance(item, exp.Alias):
+                item.set("alias", exp.Identifier(this=name, quoted=True))
 
 
 def _name_ordering(query: exp.Query, names: Names) -> None:
@@ -107,16 +129,17 @@ def _name_ordering(query: exp.Query, names: Names) -> None:
             column.replace(made.unalias().copy())
 
 
-def _query(before: exp.Query, after: exp.Query) -> Iterator[str]:
+def _query(before: exp.Query, after: exp.Query, *, inner: bool = False) -> Iterator[str]:
+    """Compare two queries; inner: within others, where their outputs have names that nobody wrote."""
     if isinstance(before, exp.Select) and isinstance(after, exp.Select):
-        yield from _select(before, after)
+        yield from _select(before, after, inner=inner)
     elif isinstance(before, exp.SetOperation) and isinstance(after, exp.SetOperation):
-        yield from _set_operation(before, after)
+        yield from _set_operation(before, after, inner=inner)
     else:
         yield f"{_kind(before)} → {_kind(after)}"
 
 
-def _set_operation(before: exp.SetOperation, after: exp.SetOperation) -> Iterator[str]:
+def _set_operation(before: exp.SetOperation, after: exp.SetOperation, *, inner: bool) -> Iterator[str]:
     old, new = _operator(before), _operator(after)
     if old != new:
         yield f"{old} → {new}"
@@ -124,7 +147,7 @@ def _set_operation(before: exp.SetOperation, after: exp.SetOperation) -> Iterato
     for tables in dict.fromkeys((*gone, *come)):
         one, other = gone.get(tables, []), come.get(tables, [])
         for left, right in zip(one, other, strict=False):
-            yield from (f"in the branch of {tables}: {told}" for told in _query(left, right))
+            yield from (f"in the branch of {tables}: {told}" for told in _query(left, right, inner=inner))
         yield from (f"branch of {tables}: removed" for _ in one[len(other) :])
         yield from (f"branch of {tables}: added" for _ in other[len(one) :])
     yield from _ending(before, after)
@@ -144,7 +167,7 @@ def _branches(query: exp.Expr) -> dict[str, list[exp.Query]]:
     return found
 
 
-def _select(before: exp.Select, after: exp.Select) -> Iterator[str]:
+def _select(before: exp.Select, after: exp.Select, *, inner: bool) -> Iterator[str]:
     old_joins, new_joins = _joins(before), _joins(after)
     joined = {_text(term) for _, terms in (*old_joins.values(), *new_joins.values()) for term in terms}
     for name in new_joins.keys() - old_joins.keys():
@@ -168,7 +191,8 @@ def _select(before: exp.Select, after: exp.Select) -> Iterator[str]:
     if (old_distinct is None) != (new_distinct is None):
         yield f"DISTINCT: {'added' if old_distinct is None else 'removed'}"
     yield from _ending(before, after)
-    yield from _items(before, after)
+    if not inner:  # what reads them shows what they are made of
+        yield from _items(before, after)
     yield from _subqueries(before, after)
 
 
@@ -177,9 +201,9 @@ def _items(before: exp.Select, after: exp.Select) -> Iterator[str]:
     new_items = {item.alias_or_name: item.unalias() for item in after.selects}
     for name, item in new_items.items():
         if name not in old_items:
-            yield f"column {name}: added, {_text(item)}"
+            yield f"column {name}: added, {cut(_text(item))}"
         elif (old := _text(old_items[name])) != (new := _text(item)):
-            yield f"column {name}: {old} → {new}"
+            yield f"column {name}: {change(old, new)}"
     for name in old_items:
         if name not in new_items:
             yield f"column {name}: removed"
@@ -191,7 +215,7 @@ def _subqueries(before: exp.Select, after: exp.Select) -> Iterator[str]:
     """Compare the queries within two SELECTs, in FROM and in expressions, in their order."""
     pairs = zip(_inner(before), _inner(after), strict=False)
     for one, other in pairs:
-        yield from (f"in a subquery: {told}" for told in _query(one, other) if not told.startswith("column _c"))
+        yield from (f"in a subquery: {told}" for told in _query(one, other, inner=True))
 
 
 def _inner(select: exp.Select) -> list[exp.Query]:
@@ -206,8 +230,8 @@ def _ending(before: exp.Query, after: exp.Query) -> Iterator[str]:
             _text(query.args[clause].expression) if query.args.get(clause) else None for query in (before, after)
         )
         if old != new:
-            change = f"{new} added" if old is None else f"{old} removed" if new is None else f"{old} → {new}"
-            yield f"{clause.upper()}: {change}"
+            told = f"{new} added" if old is None else f"{old} removed" if new is None else f"{old} → {new}"
+            yield f"{clause.upper()}: {told}"
 
 
 def _terms(clause: str, before: Sequence[exp.Expr], after: Sequence[exp.Expr]) -> Iterator[str]:
@@ -217,10 +241,10 @@ def _terms(clause: str, before: Sequence[exp.Expr], after: Sequence[exp.Expr]) -
     come = [text for text in new if text not in old]
     became = _paired([old[text] for text in gone], [new[text] for text in come])
     for one, other in became:
-        yield f"{clause}: {gone[one]} → {come[other]}"
+        yield f"{clause}: {change(gone[one], come[other])}"
     paired_old, paired_new = {one for one, _ in became}, {other for _, other in became}
-    yield from (f"{clause}: {text} added" for index, text in enumerate(come) if index not in paired_new)
-    yield from (f"{clause}: {text} removed" for index, text in enumerate(gone) if index not in paired_old)
+    yield from (f"{clause}: {cut(text)} added" for index, text in enumerate(come) if index not in paired_new)
+    yield from (f"{clause}: {cut(text)} removed" for index, text in enumerate(gone) if index not in paired_old)
 
 
 def _paired(before: Sequence[exp.Expr], after: Sequence[exp.Expr]) -> list[tuple[int, int]]:
@@ -229,7 +253,7 @@ def _paired(before: Sequence[exp.Expr], after: Sequence[exp.Expr]) -> list[tuple
         return []
     source, target = (exp.Tuple(expressions=[term.copy() for term in terms]) for terms in (before, after))
     if sum(1 for tree in (source, target) for _ in tree.walk()) > _MOST_NODES:
-        return []
+        return [(0, 0)] if len(before) == len(after) == 1 else []
     owners = [
         {id(node): index for index, term in enumerate(tree.expressions) for node in term.walk()}
         for tree in (source, target)
@@ -282,4 +306,4 @@ def _kind(query: exp.Query) -> str:
 
 
 def _text(node: exp.Expr) -> str:
-    return brief(parenthesised(node.copy()))
+    return in_one_line(parenthesised(node.copy()))  # whole, for what differs may stand at the end

@@ -91,5 +91,7 @@ def _load(value: Any) -> Any:
     if len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict) and "$" not in value[1]:  # noqa: PLR2004 — [class, arguments]
         name, arguments = value
         node = getattr(exp, name, None) or getattr(own_nodes, name)
+        if not (isinstance(node, type) and issubclass(node, exp.Expr)):  # the index is data: it names no other classes
+            raise ValueError(f"{name} is no class of nodes")
         return node(**{key: _load(item) for key, item in arguments.items()})
     return [_load(item) for item in value]

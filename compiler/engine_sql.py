@@ -21,14 +21,15 @@ from compiler.workarounds.join_conditions import key_null_safe_joins, put_column
 from compiler.workarounds.join_names import set_apart_joined_names
 from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.multisets import count_copies
+from compiler.workarounds.nullability import settle_nullability
 from compiler.workarounds.ordered_columns import set_apart_ordered_columns
 from compiler.workarounds.set_operations import name_branches_alike
 from compiler.workarounds.simplified import hide_bitwise_operands, keep_lists_apart
 from compiler.workarounds.statistics import add_up_constants
 from compiler.workarounds.subqueries.unnesting import unnest_subqueries
 from compiler.workarounds.totals import keep_filters_above_totals
-from compiler.workarounds.truth_tests import compare_with_truth
 from compiler.workarounds.unions import read_unions_in_order
+from compiler.workarounds.unique_keys import hide_unique_keys
 from compiler.workarounds.zeros import equate_zeros
 
 Workaround = Callable[[exp.Query, Facts], exp.Query]
@@ -36,7 +37,7 @@ Workaround = Callable[[exp.Query, Facts], exp.Query]
 WORKAROUNDS: tuple[Workaround, ...] = (
     unnest_subqueries,
     stay_in_range,
-    compare_with_truth,
+    settle_nullability,
     count_copies,
     name_branches_alike,
     put_columns_first,
@@ -51,6 +52,7 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     forget_constants,
     read_unions_in_order,
     count_values_that_are_not_null,
+    hide_unique_keys,
     set_apart_joined_names,  # puts a query around tables, which those before it look at
     set_apart_ordered_columns,
     keep_filters_above_totals,  # puts limits, which show no order of rows, though others would think so

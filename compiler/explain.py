@@ -41,9 +41,14 @@ INTERNALS = re.compile(
     r"|\b_c\d+\b|__\w+_sq_\d+|__\w+|Optimizer rule|type_coercion|\bSome\(|\b(?:Large)?Utf8(?:View)?\b"
     r"|\bU?Int(?:8|16|32|64)\b|\bFloat(?:16|32|64)\b|\bDate(?:32|64)\b|\bTime(?:32|64)\b|\bDecimal(?:128|256)\b"
     r"|\bBinaryView\b|MonthDayNano|Exact\(|Signature|UserDefined|OneOf|Coercible|Span\(|ParserError|non-executable"
+    r"|\baggregate_statistics\b|Assertion failed|PhysicalExpr|input schema|zero-based|unreachable code"
 )
 """What no message may hold: names of the engine's own things."""
-_EXPRESSIONS = (exp.Func, exp.Binary, exp.Unary, exp.Case, exp.Cast, exp.Between, exp.In, exp.Bracket, exp.Interval)
+_CANNOT_RUN = "the engine cannot run this part of the query"
+_EXPRESSIONS = (
+    exp.Func, exp.Binary, exp.Unary, exp.Case, exp.Cast, exp.Between, exp.In, exp.Bracket, exp.Interval, exp.AtTimeZone,
+    exp.Window, exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls,
+)  # fmt: skip
 
 
 def explained(error: SqlError, query: exp.Query, probe: Probe = lambda _: None) -> SqlError:
@@ -70,7 +75,10 @@ def explained(error: SqlError, query: exp.Query, probe: Probe = lambda _: None) 
     if at is None and told.nodes:
         at = _around(query, told.nodes)
     message, hint = _as_written(told.message, told.hint, at)
-    found = SqlError(_clean(message), hint=hint and _clean(hint), code=error.code)
+    message, hint = _clean(message), hint and _clean(hint)
+    if message == _CANNOT_RUN and hint is None:
+        hint = "compute a part of it in a rule of its own, and read that"
+    found = SqlError(message, hint=hint, code=error.code)
     if at is not None:
         found.line, found.column = position(at)
     return found
@@ -163,6 +171,7 @@ def _as_written(message: str, hint: str | None, at: exp.Expr | None) -> tuple[st
     quoted = re.match(r"'(\w+)'", message)
     if name is None or quoted is None or functions.lookup(quoted[1]) is None:
         return message, hint
+    name = "trim" if name == "btrim" else name  # which is what TRIM(x) is read as
     hint = hint and re.sub(rf"\b{quoted[1]}\(", f"{name}(", hint)
     return f"'{name}'{message[quoted.end() :]}", hint
 
@@ -179,5 +188,5 @@ def readable(said: Said) -> str:
 def _clean(text: str) -> str:
     text = re.sub(r"\s+", " ", in_sql(text)).strip().rstrip(".")
     if INTERNALS.search(text):
-        return "the engine cannot run this part of the query"
+        return _CANNOT_RUN
     return text[:1].lower() + text[1:] if text[1:2].islower() else text

@@ -60,6 +60,20 @@ class Floats(Types):
         super().__init__(names, schemas)
         self._may_be: dict[tuple[int, str], bool] = {}
 
+    def of(self, node: exp.Expr) -> str | None:
+        """Return what `Types.of` says, and "float64" of what is certainly made of one."""
+        found = super().of(node)
+        if found is not None:
+            return found
+        if isinstance(node, exp.Literal):
+            return None if node.is_string or node.is_int else "float64"
+        if isinstance(node, exp.Neg):
+            return "float64" if self.of(node.this) == "float64" else None
+        if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
+            kinds = {self.of(node.this), self.of(node.expression)}
+            return "float64" if "float64" in kinds and kinds <= {"float64", *INTEGERS} else None
+        return None
+
     def may_be(self, node: exp.Expr) -> bool:
         """Whether an expression may be of a type of floats; a list or struct that holds them is not."""
         certain = self.of(node)

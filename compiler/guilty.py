@@ -2,19 +2,22 @@
 
 Of the parts that may be meant, each is planned alone over the FROM of its query: `SELECT part FROM …`. The innermost
 one of which the engine says the same is the one. A part costs under a millisecond, and only what fails is looked at.
+Many parts are planned side by side, and halved: `SELECT part, part, … FROM …`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlglot import exp
 
 Probe = Callable[[exp.Query], str | None]
 """From a query to what the engine says against it, None if it can be planned."""
 
-_MOST = 150
-"""Parts that are tried; a query of thousands is placed by its clause."""
+_FEW = 24
+"""Parts that are tried one by one."""
+_MOST = 400
+"""Queries that are planned at most; where they do not suffice, the error is placed at the clause."""
 
 
 def guilty(query: exp.Query, candidates: Iterable[exp.Expr], said: str, probe: Probe) -> exp.Expr | None:
@@ -22,11 +25,61 @@ def guilty(query: exp.Query, candidates: Iterable[exp.Expr], said: str, probe: P
     found = in_order(query, candidates)
     if len(found) == 1:
         return found[0]
+    if len(found) > _FEW and (halved := _Halving(found, said, probe).guilty()) is not None:
+        return halved
     for node in found[:_MOST]:
-        alone = _alone(node)
+        alone = _alone([node])
         if alone is not None and probe(alone) == said:
             return node
     return None
+
+
+class _Halving:
+    """The search for the guilty one of many nodes, given as `in_order` returns them."""
+
+    def __init__(self, nodes: list[exp.Expr], said: str, probe: Probe) -> None:
+        self._said = said
+        self._probe = probe
+        self._left = _MOST
+        self._tops: dict[int, list[exp.Expr]] = {}
+        self._below: dict[int, list[exp.Expr]] = {}
+        known = {id(node) for node in nodes}
+        for node in nodes:
+            select = node.find_ancestor(exp.Select)
+            if select is None:
+                continue
+            around = node.parent
+            while around is not None and around is not select and id(around) not in known:
+                around = around.parent
+            if around is None or around is select:
+                self._tops.setdefault(id(select), []).append(node)
+            else:
+                self._below.setdefault(id(around), []).append(node)
+
+    def guilty(self) -> exp.Expr | None:
+        """Return the node, inner queries first."""
+        return next((one for tops in self._tops.values() if (one := self._among(tops)) is not None), None)
+
+    def _among(self, nodes: list[exp.Expr]) -> exp.Expr | None:
+        """Return the guilty one of nodes of one query that do not stand in each other, or what is in it."""
+        plain = [node for node in nodes if node.find(exp.AggFunc, exp.Query) is None]
+        found = self._first(plain)
+        others = (one for one in nodes if one.find(exp.AggFunc, exp.Query) is not None)  # cannot stand side by side
+        return found or next((one for node in others if (one := self._first([node])) is not None), None)
+
+    def _first(self, nodes: list[exp.Expr]) -> exp.Expr | None:
+        alone = _alone(nodes) if nodes and self._left > 0 else None
+        if alone is None:
+            return None
+        self._left -= 1
+        answer = self._probe(alone)
+        if answer is None:
+            return None
+        if len(nodes) > 1:
+            middle = len(nodes) // 2
+            return self._first(nodes[:middle]) or self._first(nodes[middle:])
+        inside = self._among(self._below.get(id(nodes[0]), []))
+        return inside or (nodes[0] if answer == self._said else None)
 
 
 def in_order(query: exp.Query, nodes: Iterable[exp.Expr]) -> list[exp.Expr]:
@@ -55,12 +108,13 @@ def _depth(node: exp.Expr) -> int:
     return depth
 
 
-def _alone(node: exp.Expr) -> exp.Query | None:
-    """Return the query that computes nothing but `node`."""
-    select = node.find_ancestor(exp.Select)
+def _alone(nodes: Sequence[exp.Expr]) -> exp.Query | None:
+    """Return the query that computes nothing but some nodes of one query."""
+    select = nodes[0].find_ancestor(exp.Select)
     if select is None:
         return None
-    alone = exp.Select(expressions=[exp.alias_(node.copy(), "x", quoted=True)])
+    items = [exp.alias_(node.copy(), f"x{number or ''}", quoted=True) for number, node in enumerate(nodes)]
+    alone = exp.Select(expressions=items)
     tables = _tables(select)
     around = select.find_ancestor(exp.Select)
     while around is not None:  # what a correlated query refers to

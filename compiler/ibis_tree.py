@@ -113,7 +113,7 @@ def _settle_join(node: exp.Join) -> exp.Expr:
     return node
 
 
-def _settle_alias(node: exp.Subquery | exp.Table) -> exp.Expr:
+def _settle_alias(node: exp.CTE | exp.Subquery | exp.Table) -> exp.Expr:
     """AS t4 → AS "t4"."""
     alias = node.args.get("alias")
     name = alias.this if isinstance(alias, exp.TableAlias) else alias
@@ -155,6 +155,7 @@ _SETTLED: dict[type[exp.Expr], Callable[..., exp.Expr]] = {
     exp.Is: _settle_null_test,
     exp.Join: _settle_join,
     exp.Star: _settle_star,
+    exp.CTE: _settle_alias,
     exp.Subquery: _settle_alias,
     exp.Table: _settle_alias,
     exp.TryCast: _with("copy"),

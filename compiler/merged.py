@@ -38,7 +38,7 @@ def spell_merged_columns(query: exp.Query, columns_of: Columns) -> None:
     FROM t FULL JOIN u USING (k) JOIN v USING (k) → … JOIN v ON COALESCE(t.k, u.k) = v.k
 
     query: as `qualify` left it. columns_of: the columns of a scope's source. A name that is an output's, too, means
-    that one in HAVING and QUALIFY, as it does to the engine.
+    that one in HAVING and QUALIFY, as it does to the engine, unless an aggregate reads it: none can read an output.
     """
     for scope in traverse_scope(query):
         select = scope.expression
@@ -48,7 +48,9 @@ def spell_merged_columns(query: exp.Query, columns_of: Columns) -> None:
         outputs = set(select.named_selects)
         clauses = [select.args[key] for key in ("having", "qualify") if select.args.get(key)]
         for column in [column for clause in clauses for column in find_all_in_scope(clause, exp.Column)]:
-            if not column.table and column.name not in outputs and column.name in merged:
+            if column.table or column.name not in merged:
+                continue
+            if column.name not in outputs or isinstance(column.find_ancestor(exp.AggFunc, exp.Query), exp.AggFunc):
                 column.replace(_coalesced(column.name, merged[column.name]))
 
 

@@ -26,7 +26,8 @@ Columns = tuple[str, ...] | None
 class Meaning:
     """What a bare column means.
 
-    holders: the FROM items that have it, or for "unsure" may have it. distance: how many queries further out they are.
+    holders: the FROM items that have it, for "merged" from left to right, or for "unsure" may have it.
+    distance: how many queries further out they are.
     known: columns it could have been, for a suggestion.
     """
 
@@ -201,7 +202,8 @@ class Sight:
             open_ = [item for item in items if self.columns(item) is None]
             seen += items
             if merged:
-                return Meaning("merged")
+                kept = [one for one in self._merged_names(items).get(name, ()) if not _is_dropped(one)]
+                return Meaning("merged", tuple(kept), distance)
             if len(holders) > 1:
                 return Meaning("ambiguous", tuple(holders), distance)
             if holders and not open_ and not unsure:
@@ -256,6 +258,11 @@ def _merged(items: list[exp.Expr], sight: Sight) -> set[str]:
         if join.method == "NATURAL":
             found |= set(sight.columns(item) or ())
     return found
+
+
+def _is_dropped(item: exp.Expr) -> bool:
+    """Whether a FROM item only filters, so that no column of it is left after its join."""
+    return isinstance(item.parent, exp.Join) and item.parent.kind in {"SEMI", "ANTI"}
 
 
 def _output_name(item: exp.Expr) -> str | None:

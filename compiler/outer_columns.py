@@ -13,34 +13,46 @@ from compiler.resolve import fold
 from compiler.schema import Schema
 from compiler.unnamed import MARK
 
+_MAY_MEAN_OUTPUTS = frozenset({"group", "having", "qualify", "order"})
+"""The clauses of a SELECT in which a name without a table may be that of an output."""
+
 
 @dataclass(frozen=True)
 class OuterColumn:
-    """A column without a table, and the FROM item of an outer query that has it; between: the queries within that."""
+    """A column without a table, and the FROM item of an outer query that has it; between: the queries within that.
+
+    holders: several where USING or NATURAL made one column of theirs.
+    """
 
     column: exp.Column
-    holder: exp.Expr
+    holders: tuple[exp.Expr, ...]
     between: tuple[Scope, ...]
 
     def shadows(self, names: Names) -> Iterator[tuple[exp.Expr, str]]:
-        """Yield the nearer FROM items of the holder's name, with other names for them.
+        """Yield the nearer FROM items of a holder's name, with other names for them.
 
         FROM t AS q … (SELECT 1 FROM u AS q WHERE a = 1), where t has a: `qualify` writes q.a, which would be u's.
         """
-        name = item_name(self.holder)
         numbers = {id(item): number for number, item in enumerate(names.items)}
-        for scope in self.between:
-            if name is not None and name in scope:
-                yield scope[name], f"{name}{MARK}o{numbers[id(scope[name])]}"
+        for name in map(item_name, self.holders):
+            for scope in self.between:
+                if name is not None and name in scope:
+                    yield scope[name], f"{name}{MARK}o{numbers[id(scope[name])]}"
 
-    def qualify(self, renamed: str | None) -> None:
-        """HAVING a > 1 → HAVING q.a > 1, in place, in the clauses that `qualify` leaves as they are.
+    def qualify(self, renamed: Mapping[int, str]) -> None:
+        """HAVING a > 1 → HAVING q.a > 1, in place, where `qualify` leaves it, or takes it for an output's name.
 
-        renamed: the name that the holder will have, None for its own.
+        A column of several holders becomes COALESCE(q.a, p.a). renamed: the names that FROM items will have, by id.
         """
-        name = renamed or item_name(self.holder)
-        if name is not None and _clause(self.column) in {"having", "qualify"}:
-            self.column.set("table", exp.to_identifier(name, quoted=True))
+        names = [renamed.get(id(holder)) or item_name(holder) for holder in self.holders]
+        if None in names:
+            return
+        tables = [exp.to_identifier(name, quoted=True) for name in names]
+        if len(tables) > 1:
+            first, *others = [exp.Column(this=self.column.this.copy(), table=table) for table in tables]
+            self.column.replace(exp.Coalesce(this=first, expressions=others))
+        elif _clause(self.column) in {"having", "qualify"} or _is_output(self.column):
+            self.column.set("table", tables[0])
 
 
 def outer_columns(names: Names, schemas: Mapping[str, Schema]) -> Iterator[OuterColumn]:
@@ -51,13 +63,18 @@ def outer_columns(names: Names, schemas: Mapping[str, Schema]) -> Iterator[Outer
         select = column.find_ancestor(exp.Select)
         if sight is None or select is None or not isinstance(column.this, exp.Identifier):
             continue
-        if any(
-            isinstance(item, exp.Alias) and fold(item.args["alias"]) == fold(column.this) for item in select.selects
-        ):
-            continue  # HAVING and ORDER BY may mean the output
+        if _clause(column) in _MAY_MEAN_OUTPUTS and _is_output(column):
+            continue
         meaning = sight.meaning(column, scopes)
-        if meaning.kind == "column" and meaning.distance:
-            yield OuterColumn(column, meaning.holders[0], scopes[: meaning.distance])
+        if meaning.kind in {"column", "merged"} and meaning.distance:
+            yield OuterColumn(column, meaning.holders, scopes[: meaning.distance])
+
+
+def _is_output(column: exp.Column) -> bool:
+    """Whether the column's own SELECT has an output of its name."""
+    select = column.find_ancestor(exp.Select)
+    outputs = select.selects if select is not None else []
+    return any(isinstance(item, exp.Alias) and fold(item.args["alias"]) == fold(column.this) for item in outputs)
 
 
 def _clause(column: exp.Column) -> str:

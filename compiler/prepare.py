@@ -215,7 +215,7 @@ def _set_apart_names(query: exp.Query, schemas: Mapping[str, Schema]) -> None:
         if id(reference.item) in renamed:
             _rename(reference.column.parts[0], renamed[id(reference.item)])
     for one in outer:
-        one.qualify(renamed.get(id(one.holder)))
+        one.qualify(renamed)
     for item in names.items:
         if id(item) in renamed:
             _rename_item(item, renamed[id(item)])

@@ -27,7 +27,7 @@ from compiler.parenthesised_joins import require_no_filter_read
 from compiler.positions import located
 from compiler.prepare import as_written, drop_recursive_columns, prepare
 from compiler.repeated_names import set_repeated_names_apart
-from compiler.resolve import INPUT_DB, fold, suggestion
+from compiler.resolve import INPUT_DB, column_suggestion, fold, suggestion
 from compiler.schema import Schema
 from compiler.tree import bare_copy, find_all, has, output_leaf
 
@@ -102,7 +102,7 @@ def _require_left_out(query: exp.Query, schemas: InputSchemas) -> None:
         for left_out in star.args["except_"] if None not in columns else ():
             name = fold(left_out if isinstance(left_out, exp.Identifier) else left_out.this)
             if name not in known:
-                hint = suggestion(name, known) or f"known columns: {', '.join(sorted(known))}"
+                hint = column_suggestion(name, known) or f"known columns: {', '.join(sorted(known))}"
                 raise located(left_out, f"unknown column '{name}'", hint=hint, code="unknown-column")
 
 
@@ -286,7 +286,7 @@ def _unresolved(column: exp.Column, scope: Scope, schemas: InputSchemas) -> SqlE
             column.this, f"column '{column.name}' is ambiguous", hint=f"write {options}", code="ambiguous-column"
         )
     known = {name for columns in sources.values() for name in columns}
-    hint = suggestion(column.name, known) or (f"known columns: {', '.join(sorted(known))}" if known else None)
+    hint = column_suggestion(column.name, known) or (f"known columns: {', '.join(sorted(known))}" if known else None)
     return located(column.this, f"unknown column '{column.name}'", hint=hint, code="unknown-column")
 
 
@@ -315,7 +315,7 @@ def _explained(message: str, authored: exp.Query, schemas: InputSchemas) -> SqlE
         return located(ordinal, message, hint=counted, code="unknown-column")
     if message.startswith("Unknown column"):
         names = Counter(column for schema in schemas.known.values() for column in schema.names)
-        hint = suggestion(name, _columns_near(at, authored, schemas) or names)
+        hint = column_suggestion(name, _columns_near(at, authored, schemas) or names)
         return located(at, f"unknown column '{name}'", hint=hint, code="unknown-column")
     table = re.match(r"Unknown table: (\S*)", message)
     if table:

@@ -112,7 +112,9 @@ class Types:
         if item is None or column.args.get("db"):  # a field of a column
             return None
         if id(item) in self._sources:
-            return self._output(self._sources[id(item)], column.name)
+            alias = item.args.get("alias")
+            given = [one.name for one in alias.columns] if isinstance(alias, exp.TableAlias) else []
+            return self._output(self._sources[id(item)], column.name, given)
         is_input = isinstance(item, exp.Table) and item.db == INPUT_DB
         return self._input(item.name).get(column.name) if is_input else None
 
@@ -122,12 +124,13 @@ class Types:
             self._inputs[name] = {column.name: column.type for column in schema.columns} if schema is not None else {}
         return self._inputs[name]
 
-    def _output(self, source: exp.Expr, name: str) -> str | None:
+    def _output(self, source: exp.Expr, name: str, given: list[str]) -> str | None:
+        """Return the type of an output. given: the names of the outputs where its alias lists them."""
         if id(source) not in self._places:
             first = next(_branches(source), None)
             names = [item.alias_or_name for item in first.selects] if isinstance(first, exp.Select) else []
             self._places[id(source)] = {name: place for place, name in reversed(list(enumerate(names)))}
-        place = self._places[id(source)].get(name)
+        place = given.index(name) if name in given else self._places[id(source)].get(name)
         if place is None:
             return None
         if (id(source), place) not in self._outputs:

@@ -6,7 +6,7 @@ Plain data: the edges of each product were left by its compilation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -53,10 +53,14 @@ _Next = Callable[[Name], Iterable[tuple[Name, Edge]]]
 
 @dataclass(frozen=True)
 class Lineage:
-    """Of a whole project. columns: of each source that a rule reads, and of each product; edges: by product."""
+    """Of a whole project. columns: of each source that a rule reads, and of each product; edges: by product.
+
+    inputs: what each product reads, also where it is only how many rows there are, which no edge tells.
+    """
 
     columns: Mapping[str, tuple[str, ...]]
     edges: Mapping[str, tuple[Edge, ...]]
+    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def upstream(self, name: Name, depth: int | None = None) -> list[Step]:
         """Return what a column depends on, nearest first."""
@@ -91,6 +95,17 @@ class Lineage:
             for edge in self.edges[product]
             if (edge.input, edge.column) in wanted and (edge.output is None or (product, edge.output) in wanted)
         ]
+
+    def table_links(self) -> dict[tuple[str, str], Kind | None]:
+        """Return which table is read by which product: `value` if any value flows, None if rows are only counted."""
+        found: dict[tuple[str, str], Kind | None] = {
+            (entry, product): None for product, entries in self.inputs.items() for entry in entries
+        }
+        for product, edges in self.edges.items():
+            for edge in edges:
+                if found.get((edge.input, product)) != "value":
+                    found[edge.input, product] = edge.kind
+        return found
 
     def _read_by(self, name: Name) -> list[tuple[Name, Edge]]:
         return [*self._into.get(name, ()), *self._into.get((name.table, None), ())]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from compiler.edit_script import EditScript
     from compiler.shape import Shape
 
-Verdict = Literal["clean", "restore", "run", "maybe"]
+Verdict = Literal["clean", "restore", "run", "maybe", "failed", "skipped"]
+"""The last two are of what no plan is made for: a rule that does not compile, and what reads one."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Judgement:
     """The verdict on one product: why in one sentence, its action key where known, the artifact to restore or keep.
 
     edit: how the rule was edited since its last state, None where it is new, or means the same of the same inputs.
+    changed: the inputs of which something that the rule reads has changed since, where that is the reason.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Judgement:
     key: str | None = None
     artifact: str | None = None
     edit: Edit | None = None
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -214,8 +217,9 @@ def judge(
             return Judgement(node.name, "clean", reason, key, last.artifact)
     artifact = last.artifact if last is not None and last.key == key else known.action(key)
     edit = _edit(node, last, known)
+    changed = _changed_inputs(node, contents, last) if last is not None and edit is None else ()
     if artifact is None:
-        return Judgement(node.name, "run", _why(node, contents, last, known), key, edit=edit)
+        return Judgement(node.name, "run", _why(node, contents, last, known), key, edit=edit, changed=changed)
     if not known.present(artifact):
         return Judgement(node.name, "run", "its artifact is missing from the store", key, edit=edit)
     if last is not None and last.artifact == artifact:
@@ -227,7 +231,7 @@ def judge(
             reason = f"{_named_otherwise(node, last, known)}the rule and everything it reads are unchanged"
         return Judgement(node.name, "clean", reason, key, artifact, edit)
     why = _why(node, contents, last, known)
-    return Judgement(node.name, "restore", f"{why}; an earlier build computed just this", key, artifact, edit)
+    return Judgement(node.name, "restore", f"{why}; an earlier build computed just this", key, artifact, edit, changed)
 
 
 def _undecided(node: Node, last: Product | None, waiting: list[str], known: Known) -> Judgement:
@@ -283,7 +287,19 @@ def _why(node: Node, contents: Mapping[str, Content], last: Product | None, know
     return "its result is not in the store"
 
 
+def _changed_inputs(node: Node, contents: Mapping[str, Content], last: Product) -> tuple[str, ...]:
+    """Return the inputs whose rows or columns, as far as a rule reads them, are others than in its last state."""
+    found = []
+    for (_, rows, columns, *_rest), name, reads in zip(last.record["inputs"], node.inputs, node.reads, strict=False):
+        now = contents[name]
+        if rows != now.rows or any(list(now.columns[column]) != columns.get(column) for column in reads):
+            found.append(name)
+    return tuple(found)
+
+
 def _new(node: Node, known: Known) -> str:
+    if product_of(node.name) != node.name:
+        return "new check"
     return new_rule(next((was for was, now in known.renamed.items() if now == node.name), None))
 
 

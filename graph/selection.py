@@ -23,6 +23,23 @@ _TERM = re.compile(
 )
 _EXAMPLES = "examples: name, +name, name+2, tag:x, path:rules/marts, 'a b' for both, 'tag:x,path:y' for what is in both"
 _METHODS = ("tag", "path", "source")
+_ELSEWHERE = {
+    "state": "write changed: the rules that mean something else than when they were last built",
+    "git": "write changed: the rules that mean something else than when they were last built",
+    "result": "rules build runs what failed, and what was skipped for it; the rest is up to date",
+    "source_status": "rules build finds out itself which sources have changed, and what that reaches",
+    "config": "write tag:x, path:x or a name: rules have no other properties to select by",
+    "group": "write tag:x",
+    "file": "write path:x",
+    "fqn": "write the name, or path:x",
+    "package": "write path:x: all rules are the project's own",
+    "resource_type": "all that is built are products",
+    "test_name": "checks run with their product: write its name",
+    "test_type": "checks run with their product: write its name",
+    "exposure": "write the products that it reads: +a +b",
+    "metric": "write the product: metrics are products like others",
+}
+"""Methods of dbt and SQLMesh → what is written here."""
 _GLOB = "*?["
 _LISTED = 8
 
@@ -120,6 +137,9 @@ def _by_method(dag: Dag, facts: Facts, method: str, value: str) -> set[str]:
         if not found:
             raise _unknown("source", value, sources, "no rule reads a source")
         return found
+    family = method.partition(".")[0]
+    if family in _ELSEWHERE:
+        raise SelectionError(f"unknown selection method '{method}'", _ELSEWHERE[family])
     raise _unknown("selection method", method, _METHODS)
 
 

@@ -160,30 +160,34 @@ class _Bench:
         self._known[key] = self._learned[key] = schema
 
 
+_started: weakref.WeakSet[Helpers] = weakref.WeakSet()
+
+
 class Helpers:
     """Helper processes; a thread of ours waits for each. They end with `close`, or when nobody holds this any more."""
 
     def __init__(self, count: int) -> None:
         self._count = min(count, _MOST)
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
 
     def start(self) -> None:
         """Start the processes, unless they run. It takes them a second to be ready."""
-        if self._processes:
+        if self.processes:
             return
-        weakref.finalize(self, _end, self._processes)
+        weakref.finalize(self, _end, self.processes)
+        _started.add(self)
         command = [sys.executable, "-P", "-c", _BOOT, *sys.path]
         for _ in range(self._count):
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 — ourselves
-            self._processes.append(process)
+            self.processes.append(process)
 
     def submit(self, job: Job, setting: Setting) -> Future[Made | None]:
         """Have a rule compiled by the next helper that is free. The setting is that of all jobs."""
         if self._pool is None:
             self.start()
-            for process in self._processes:
+            for process in self.processes:
                 assert process.stdin is not None
                 with contextlib.suppress(BrokenPipeError):  # one that has died already tells so when it is asked
                     pickle.dump(setting, process.stdin)
@@ -194,11 +198,11 @@ class Helpers:
 
     def close(self) -> None:
         """End the processes, whatever they do. They hold nothing that could be lost."""
-        for process in self._processes:
+        for process in self.processes:
             process.kill()  # so that none of our threads waits for it
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-        _end(self._processes)
+        _end(self.processes)
         self._idle, self._pool = SimpleQueue(), None
 
     def _ask(self, job: Job) -> Made | None:
@@ -215,6 +219,13 @@ class Helpers:
         finally:
             self._idle.put(process)
         return made
+
+
+def end_helpers() -> None:
+    """End all helper processes of this one, when it ends without time to close them."""
+    for helpers in list(_started):
+        for process in helpers.processes:
+            process.kill()
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:

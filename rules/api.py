@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rules.errors import FAILED, UserError, UserErrors
+from rules.errors import UserError, UserErrors
 from rules.roots import DEFAULT_PROFILE, find_root
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Build(_Listed):
         """Return the lines of `rules build`."""
         from rules.report.runs import build_lines, error_lines
 
-        errors = [result.error for result in self.results.values() if result.error is not None]
+        errors = self.report.errors
         warnings = [one.warning for one in self.report.failing if one.severity == "warn"]
         return [*warnings, *(line for error in errors for line in error_lines(error)), *build_lines(self.report)]
 
@@ -102,10 +102,11 @@ class Build(_Listed):
 
 @dataclass(frozen=True, repr=False)
 class Plan(_Listed):
-    """What a build would do. judgements: by product, with verdict and reason."""
+    """What a build would do. judgements: by product, with verdict and reason. errors: what stands in the way."""
 
     judgements: Mapping[str, Judgement]
     _lines: Sequence[str]
+    errors: Sequence[UserError] = ()
 
     @property
     def dirty(self) -> list[str]:
@@ -196,14 +197,21 @@ class Project:
         with _told():
             return Build(build(self._project(), request, _Quiet()))
 
-    def plan(self, *select: str, exclude: Sequence[str] = (), force: Sequence[str] = ()) -> Plan:
-        """Say what `build` would do, and why, without doing it. Raises as `build` does."""
+    def plan(
+        self, *select: str, exclude: Sequence[str] = (), force: Sequence[str] = (), keep_going: bool = False
+    ) -> Plan:
+        """Say what `build` would do, and why, without doing it. Raises as `build` does.
+
+        keep_going: rules that do not compile and sources that cannot be read are in the result.
+        """
         from rules.build import plan
         from rules.report.runs import plan_lines
 
         with _told():
-            found = plan(self._project(), self._request(select, exclude, force), _Quiet()).plan
-        return Plan(found.judgements, plan_lines(found, {}, verbose=True))
+            request = self._request(select, exclude, force, keep_going=keep_going)
+            found = plan(self._project(), request, _Quiet())
+        judgements = found.judgements
+        return Plan(judgements, plan_lines(judgements, found.summary, {}, verbose=True), found.errors)
 
     def lineage(self, column: str) -> Lineage:
         """Tell what TABLE.COLUMN is made of and what is made of it, or each column of TABLE. Raises as `build`."""
@@ -240,7 +248,7 @@ class Project:
 
         from rules.arrow import plain_type
 
-        file = pq.ParquetFile(self.path(name), pre_buffer=False)
+        file = pq.ParquetFile(self.path(name), pre_buffer=False, page_checksum_verification=True)
         wanted = file.schema_arrow.names if columns is None else list(columns)
         missing = [column for column in wanted if column not in file.schema_arrow.names]
         if missing:
@@ -275,11 +283,7 @@ class Project:
             if name not in products:
                 hint = suggestion(name, products) or f"rules build -s +{name}"
                 raise UserError(f"there is no product '{name}' that has been built", code="not-built", hint=hint)
-            artifact = products[name].artifact
-            if not store.present(artifact):
-                message = f"the artifact of {name} is missing from the store"
-                raise UserError(message, code="missing-object", hint="build makes it again", exit_code=FAILED)
-            return store.objects.path(artifact)
+            return store.objects.path(store.stored(name, products[name].artifact).artifact)
 
     def __repr__(self) -> str:
         return f"<project {self.root.name}>"

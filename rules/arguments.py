@@ -27,6 +27,23 @@ def add_selection(parser: argparse.ArgumentParser, verb: str) -> None:
     parser.add_argument("--exclude", action="append", default=[], metavar="SELECTOR", help="leave these products out")
 
 
+ROW_FORMATS = """In csv, NULL is an empty field and an empty string is quoted; json is one object a line; arrow is an
+IPC stream. A table on a terminal is cut to its width, elsewhere nothing is ever cut."""
+
+
+def add_rows(parser: argparse.ArgumentParser) -> None:
+    """Declare --limit and --format of what prints rows."""
+    parser.add_argument(
+        "-n", "--limit", type=not_negative, metavar="N", help="rows to print (default: 20 in a table, else all)"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("table", "csv", "json", "arrow"),
+        metavar="FORMAT",
+        help="table, csv, json or arrow (default: table)",
+    )
+
+
 def add_variables(parser: argparse.ArgumentParser) -> None:
     """Declare --var."""
     parser.add_argument(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
+from cache.removal import remove_temporary
 from rules import cutoff
 from rules.engine.execute import bag_of_file
 from rules.errors import UserError
@@ -65,7 +66,7 @@ class Auditor:
             return f"it cannot be run again: {error.message}"
         finally:
             with contextlib.suppress(OSError):
-                target.unlink(missing_ok=True)
+                remove_temporary(target)
         return f"run again it has {_difference(old, executed.digest.rows, executed.columns)}"
 
     def _same_rows(self, old: Artifact, executed: Executed, target: Path) -> bool:

@@ -6,12 +6,16 @@ the steps is plain data, so the plan that is explained is the plan that is execu
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import TypeVar
 
+from cache.errors import StoreError
 from cache.keys import Content
 from cache.records import Product
 from graph.causes import causes
@@ -19,26 +23,31 @@ from graph.dag import Dag
 from graph.edits import renamed_rules, version_of
 from graph.plan import Known, make_plan
 from rules import noop
+from rules.broken import broken_sources, lost_products, refuse_broken
 from rules.choosing import asks_for_changed, changed_rules, choose
 from rules.contracts.loading import with_contracts
-from rules.errors import UserError, UserErrors
+from rules.errors import ForeignMemoError, UserError, UserErrors
 from rules.execution import Execution
 from rules.files import FileDigests
 from rules.load import Rule, load_rules
 from rules.loaded import load
-from rules.memos import Comparer, CompiledRule, last_shape, nodes_of_checks
+from rules.memos import Comparer, CompiledContract, CompiledRule, last_shape, nodes_of_checks
 from rules.prepared import Prepared, Request
 from rules.profiles import Profile
 from rules.project import Project
-from rules.results import AuditReport, BuildReport, Observer, Result
+from rules.proving import Bodies
+from rules.results import AuditReport, BuildReport, Observer, Result, SourceResult
 from rules.sources.contents import Sources
 from rules.store import Store, open_store
+from rules.tracking import warn_of_tracked
 from rules.trust import audited, engine_proves_same, outside
-from rules.wiring import make_dag
+from rules.wiring import cut_dag
+
+T = TypeVar("T")
 
 
 def plan(project: Project, request: Request, observer: Observer) -> Prepared:
-    """Plan without executing. Raises `UserError`, or `UserErrors` for rules that do not compile."""
+    """Plan without executing. Raises `UserError`, or `UserErrors` for rules that do not compile and broken sources."""
     with open_store(project.root, observer.say, building=False) as store:
         prepared = prepare(project, request, store)
         refuse_broken(prepared, keep_going=request.keep_going)
@@ -46,42 +55,69 @@ def plan(project: Project, request: Request, observer: Observer) -> Prepared:
 
 
 def build(project: Project, request: Request, observer: Observer) -> BuildReport:
-    """Bring the selected products up to date. Raises `UserError`, or `UserErrors` for rules that do not compile."""
+    """Bring the selected products up to date. Raises as `plan` does."""
     started = time.perf_counter()
     with open_store(project.root, observer.say, building=True) as store:
-        build_id = _new_build_id()
+        warn_of_tracked(store.objects.root, observer.say)
+        return _believing(store, observer, lambda: _built(project, request, observer, store, started))
+
+
+def _believing(store: Store, observer: Observer, work: Callable[[], T]) -> T:
+    """Do some work, with what the store remembers of the rules' texts as long as that proves to be of these texts."""
+    try:
+        return work()
+    except ForeignMemoError as error:
+        observer.say(
+            f"warning: what the store remembers of {error} is not what its text compiles to; everything that it "
+            "remembers of rules is made again"
+        )
+        store.index.forget_compiled()
+    return work()
+
+
+def _built(project: Project, request: Request, observer: Observer, store: Store, started: float) -> BuildReport:
+    build_id, index = _new_build_id(), store.index
+    try:
         prepared = prepare(project, request, store)
         refuse_broken(prepared, keep_going=request.keep_going)
         if request.trust_engine_upgrade and not engine_proves_same(store, prepared, observer, build_id):
             prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
         ahead = [name for name, judgement in prepared.plan.judgements.items() if judgement.verdict != "clean"]
         observer.planned(len(prepared.order), ahead)
-        index = store.index
-        index.start_build(build_id, datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"))
-        try:
-            execution = _execution(prepared.project, store, prepared, build_id, observer, request)
-            results = execution.run(prepared.order, prepared.broken)
-            rechecked = audited(store, prepared, build_id, _skipped(results), execution.artifacts, request.audit)
-        except BaseException as error:
-            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
-            index.finish_build(build_id, time.perf_counter() - started, status, {})
-            raise
-        report = BuildReport(build_id, results, time.perf_counter() - started, rechecked)
+        index.start_build(build_id, _now())
+        execution = _execution(prepared.project, store, prepared, build_id, observer, request)
+        results = execution.run(prepared.order, prepared.broken, prepared.broken_sources)
+        skipped = _skipped(results, execution.sources_settled)
+        rechecked = audited(store, prepared, build_id, skipped, execution.artifacts, request.audit)
+        settled = dict(sorted(execution.sources_settled.items()))
+        report = BuildReport(build_id, results, time.perf_counter() - started, rechecked, settled)
         _record(store, prepared.project, prepared, report)
-        return report
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        with contextlib.suppress(StoreError):  # such as a full disk, which may be what went wrong
+            if interrupted and not index.has_build(build_id):  # while it was prepared
+                index.start_build(build_id, _now())
+            status = "interrupted" if interrupted else "error"
+            index.finish_build(build_id, time.perf_counter() - started, status, {})
+        raise
+    return report
 
 
 def audit(project: Project, request: Request, observer: Observer) -> AuditReport:
     """Run what a build would skip, or the share `request.audit` of it, and compare. Nothing is recorded.
 
-    Raises `UserError`, or `UserErrors` for rules that do not compile.
+    Raises as `plan` does.
     """
-    with open_store(project.root, observer.say, building=True) as store:
+
+    def audit_all() -> AuditReport:
         prepared = prepare(project, request, store)
         refuse_broken(prepared, keep_going=request.keep_going)
         products = prepared.plan.skipped
         skipped = products | prepared.plan.skipped_checks
         return audited(store, prepared, _new_build_id(), skipped, outside(prepared) | products, request.audit)
+
+    with open_store(project.root, observer.say, building=True) as store:
+        return _believing(store, observer, audit_all)
 
 
 def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapping[str, Rule], Dag, tuple[str, ...]]:
@@ -91,34 +127,37 @@ def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapp
             prepared = prepare(project, request, store)
             return prepared.rules, prepared.dag, prepared.order
         found = load_rules(project, store.index, FileDigests(project.root, store.index))
-        rules, wrong = with_contracts(project, store.index, found)
-        if wrong:
+        contracted = with_contracts(project, store.index, found)
+        dag, unwired = cut_dag(project, contracted.rules, contracted.sources)
+        if wrong := contracted.wrong | unwired:
             raise UserErrors(list(dict.fromkeys(wrong.values())))
-        dag, _ = make_dag(project, rules)
-        return rules, dag, choose(dag, rules, request, lambda: ())[0]
+        return contracted.rules, dag, choose(dag, contracted.rules, request, lambda: ())[0]
 
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
     """Steps 1 to 5: from files to a plan."""
-    loaded = load(
-        project,
-        request.profile,
-        store,
-        trust_engine=request.trust_engine_upgrade,
-        keep_going=request.keep_going,
-    )
+    loaded = load(project, request.profile, store, trust_engine=request.trust_engine_upgrade)
     project, rules, dag, sources = loaded.project, loaded.rules, loaded.dag, loaded.sources
     products = store.states
 
     def changed() -> list[str]:
         return changed_rules(loaded.compile(dag.order), products)
 
-    order, forced = choose(dag, rules, request, changed)
-    compiled = loaded.compile(order)
-    contents = contents_of(store, project, sources, compiled, order, products)
+    try:
+        order, forced = choose(dag, rules, request, changed)
+    except UserError as error:
+        if not loaded.broken or request.keep_going:
+            raise
+        raise UserErrors([*dict.fromkeys(loaded.broken.values()), error]) from error  # it may be due to those
+    whole = not request.select and not request.exclude
+    compiled = loaded.compile(order, loaded.contracts if whole else ())
+    scanned = {entry for name in order for one in _all(compiled, name) for entry in one.node.dependencies}
+    contracted = {name: contract for name, contract in loaded.contracted.items() if whole or name in scanned}
+    unread = {name: loaded.broken[name] for name in loaded.contracts if whole and name in loaded.broken}
+    contents = contents_of(store, project, sources, compiled, order, products, contracted)
     selected = {name: compiled[name].node for name in order if name in compiled}
-    checks = nodes_of_checks(compiled, order)
-    known = _known(store, rules, compiled)
+    checks = nodes_of_checks([*(compiled[name] for name in selected), *contracted.values()])
+    known = _known(store, rules, compiled, contracted)
     verdicts = make_plan(selected, contents, known, store.content, forced, checks)
     found = causes(verdicts, selected, known, forced) if request.explain else {}
     loaded.files.save()
@@ -127,7 +166,11 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         dag,
         rules,
         compiled,
+        loaded.contracts,
+        contracted,
         loaded.broken,
+        unread | broken_sources(order, dag, loaded.broken, project.sources),
+        lost_products(order, dag, compiled, loaded.broken),
         order,
         forced,
         verdicts,
@@ -139,13 +182,24 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
         store.artifacts,
         loaded.python,
         loaded.functions,
+        Bodies(loaded, compiled),
         found,
     )
 
 
-def _known(store: Store, rules: Mapping[str, Rule], compiled: Mapping[str, CompiledRule]) -> Known:
+def _all(compiled: Mapping[str, CompiledRule], name: str) -> tuple[CompiledRule, ...]:
+    return compiled[name].all if name in compiled else ()
+
+
+def _known(
+    store: Store,
+    rules: Mapping[str, Rule],
+    compiled: Mapping[str, CompiledRule],
+    contracted: Mapping[str, CompiledContract],
+) -> Known:
     """Return what was computed before, and how to compare with it."""
     all_of_them = {one.node.name: one for rule in compiled.values() for one in rule.all}
+    all_of_them |= {one.compiled.node.name: one.compiled for found in contracted.values() for one in found.checks}
     comparer = Comparer(store.index)
     gone = {name: version_of(last) for name, last in store.products.items() if name not in rules}
     come = {name: rule.node for name, rule in compiled.items() if name not in store.products}
@@ -179,40 +233,29 @@ def contents_of(
     compiled: Mapping[str, CompiledRule],
     order: tuple[str, ...],
     products: Mapping[str, Product],
+    contracted: Mapping[str, CompiledContract] = MappingProxyType({}),
 ) -> dict[str, Content]:
     """Return what is known of the inputs that this run does not build: sources, and products outside the selection."""
+    nodes = [one.node for name in order for one in _all(compiled, name)]
+    nodes += nodes_of_checks(contracted.values()).values()
     wanted: dict[str, set[str]] = {}
     outside: set[str] = set()
     selected = set(order)
-    for name in order:
-        if name not in compiled:
-            continue
-        for node in (one.node for one in compiled[name].all):
-            for source, reads in zip(node.inputs, node.reads, strict=True):
-                wanted.setdefault(source, set()).update(reads)
-            outside |= {other for other in node.dependencies if other not in selected and other not in project.sources}
+    for node in nodes:
+        for source, reads in zip(node.inputs, node.reads, strict=True):
+            wanted.setdefault(source, set()).update(reads)
+        outside |= {other for other in node.dependencies if other not in selected and other not in project.sources}
     contents = {
         name: sources.content(name, sorted(columns)) for name, columns in wanted.items() if name in project.sources
     }
     for name in sorted(outside):
         last = products.get(name)
         if last is None or not store.present(last.artifact):
-            built = (compiled[one] for one in order if one in compiled)
-            readers = (one.node for rule in built for one in rule.all)
-            reader = next(node.name for node in readers if name in node.dependencies)
+            reader = next(node.name for node in nodes if name in node.dependencies)
             message = f"{reader} reads {name}, which is not selected and has never been built"
             raise UserError(message, code="selection", hint=f"select +{reader} to build what it reads too")
         contents[name] = store.content(last.artifact)
     return contents
-
-
-def refuse_broken(prepared: Prepared, *, keep_going: bool) -> None:
-    """Raise `UserErrors` for the selected rules that cannot be built, unless the others are to be built without."""
-    errors = [
-        error for name, error in prepared.broken.items() if name in prepared.order or name not in prepared.compiled
-    ]
-    if errors and not keep_going:
-        raise UserErrors(list(dict.fromkeys(errors)))
 
 
 def _execution(
@@ -225,7 +268,8 @@ def _execution(
         sources=prepared.sources,
         files=prepared.files,
         compiled=prepared.compiled,
-        inputs=prepared.dag.inputs,
+        contracted=prepared.contracted,
+        dag=prepared.dag,
         plan=prepared.plan,
         known=prepared.known,
         contents=dict(prepared.contents),
@@ -235,28 +279,33 @@ def _execution(
         keep_going=request.keep_going,
         python=prepared.python,
         functions=prepared.functions,
+        bodies=prepared.bodies,
         artifacts=outside(prepared),
     )
 
 
-def _skipped(results: Mapping[str, Result]) -> dict[str, str]:
-    """Return what did not run, products and then their checks, with the artifact that stands for each."""
+def _skipped(results: Mapping[str, Result], sources: Mapping[str, SourceResult]) -> dict[str, str]:
+    """Return what did not run, products and then all checks, with the artifact that stands for each."""
     settled = [result for result in results.values() if result.status not in {"failed", "skipped"}]
     products = {one.name: one.artifact for one in settled if one.artifact and one.was_skipped}
-    return products | {check.name: check.artifact for one in settled for check in one.checks if check.was_skipped}
+    owners: list[Result | SourceResult] = [*settled, *sources.values()]
+    checks = (check for one in owners for check in one.checks)
+    return products | {check.name: check.artifact for check in checks if check.was_skipped}
 
 
 def _record(store: Store, project: Project, prepared: Prepared, report: BuildReport) -> None:
     """Record the build; when every product of the project is up to date now, also the state in which that is so."""
     index = store.index
     rows = [_row(result) for result in report.results.values()]
-    there = {one.name for rule in prepared.rules.values() for one in rule.all}
+    there = {one.name for rule in (*prepared.rules.values(), *prepared.contracts.values()) for one in rule.all}
     if any(name not in prepared.compiled and rule.in_python for name, rule in prepared.rules.items()):
         there |= set(prepared.known.products)  # a file that cannot be imported does not say which rules it has
     gone = set(prepared.known.products) - there
     complete = set(report.results) == set(prepared.rules) and report.ok
-    volatile = any(one.node.volatile for rule in prepared.compiled.values() for one in rule.all)
-    store.objects.unpublish(there)  # before the snapshot: after it, nobody would look again
+    nodes = [one.node for rule in prepared.compiled.values() for one in rule.all]
+    volatile = any(node.volatile for node in (*nodes, *nodes_of_checks(prepared.contracted.values()).values()))
+    if store.links is not None:
+        store.links.unpublish(there)  # before the snapshot: after it, nobody would look again
     with index.transaction():
         index.add_results(report.build, rows)
         index.finish_build(report.build, report.seconds, "ok" if report.ok else "failed", report.summary)
@@ -270,6 +319,10 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
 
 def _row(result: Result) -> tuple[str, str, bool | None, str, float | None, str | None]:
     return result.name, result.status, result.changed, result.reason, result.seconds, result.artifact
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def _new_build_id() -> str:

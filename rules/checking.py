@@ -20,10 +20,10 @@ from compiler.lint.check import World, check_rule, of_error, unsaid
 from compiler.lint.comments import suppressions
 from compiler.lint.findings import Finding, Found, Lines
 from compiler.schema import Column, Schema
-from graph.dag import CycleError, Dag
+from graph.dag import Dag
 from rules import noop
 from rules.contracts.foretelling import foretold, referred
-from rules.contracts.loading import query_places, with_contracts
+from rules.contracts.loading import Contracted, query_places, with_contracts
 from rules.errors import UserError
 from rules.files import FileDigests
 from rules.foreseeing import Foresight, Table
@@ -37,7 +37,7 @@ from rules.roots import FILE
 from rules.sources.contents import Sources
 from rules.sources.known import KnownSchemas
 from rules.store import Store
-from rules.wiring import cycle_error, make_resolver
+from rules.wiring import cut_dag, make_resolver
 
 Record = dict[str, Any]
 """What is found in one file, as JSON holds it: `found` (see `Finding.to_record`) and `marks` (suppressions).
@@ -68,80 +68,80 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     files.digest(FILE)
     sources = Sources(project, store.index, store.objects, files)
     paths = rule_files(project.root, project.rule_folders)
-    misnamed: list[UserError] = []
-    loaded = load_rules(project, store.index, files, misnamed=misnamed)
+    loaded = load_rules(project, store.index, files)
     names = (*project.sources, *loaded.rules)
     resolve = make_resolver(names)
     known = KnownSchemas(project, store.index, sources, files)
     foresight = Foresight(project, store, loaded, names, resolve)
     work = Checking(project, store.index, files, sources, known, foresight)
     work.records = {path: {"found": [], "marks": []} for path in (*paths, FILE)}
-    rules, wrong = _with_contracts(work, loaded)
-    for error in (*misnamed, *dict.fromkeys(wrong)):
+    rules, contracts, wrong = _with_contracts(work, loaded)
+    for error in dict.fromkeys(wrong):
         _record_error(work, error)
     work.functions = frozenset(loaded.functions)
     for function in loaded.functions.values():
+        if function.error is not None:
+            _record_error(work, function.error)
         _advise(work, function)
-    dag, circular = _dag(work, rules, resolve)
-    _open_sources(work, dag, rules, say)
+    dag, circles = cut_dag(project, rules, contracts)
+    for error in circles.values():
+        _record_error(work, error)
+    _open_sources(work, dag, rules, contracts, say)
     for name in dag.order:
         _check(work, rules[name], resolve, names, rules)
-    for name in dag.order:
-        for check in rules[name].checks:
+    promising = [*(rules[name] for name in dag.order), *contracts.values()]
+    for rule in promising:
+        for check in rule.checks:
             if check.draft.is_authored:
-                _check_query(work, rules[name], check, resolve, names, rules)
-    _add(work, FILE, _configuration(project, rules.values(), dag, complete=not misnamed and not wrong))
+                _check_query(work, rule, check, resolve, names, rules)
+    _add(work, FILE, _configuration(project, promising, dag, complete=not wrong))
     work.records[FILE]["inferred"] = sources.inferred()
     store.index.remember("parsed", work.fresh)
     foresight.save()
     files.save()
-    for name in dag.order:
-        for error in foretold(project, rules[name], work.known.schemas.known, resolve, names):
+    for rule in promising:
+        for error in foretold(project, rule, work.known.schemas.known, resolve, names):
             _record_error(work, error)
-    if not circular:
+    if not circles and not known.unnoticed:
         noop.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
     return work
 
 
-def _with_contracts(work: Checking, loaded: RuleSet) -> tuple[dict[str, Rule], list[UserError]]:
-    """Return the rules that could be loaded, with their data checks, and what is wrong with others and contracts."""
+def _with_contracts(work: Checking, loaded: RuleSet) -> tuple[dict[str, Rule], dict[str, Rule], list[UserError]]:
+    """Return the rules that could be loaded, with their data checks, contracts of sources, and what is wrong."""
     try:
-        rules, wrong = with_contracts(work.project, work.index, loaded)
+        found = with_contracts(work.project, work.index, loaded)
     except UserError as error:
-        rules, wrong = loaded.rules, {**loaded.unloaded, "": error}
-    return {name: rule for name, rule in rules.items() if name not in loaded.unloaded}, list(wrong.values())
+        found = Contracted(loaded.rules, {}, {**loaded.unloaded, "": error})
+    sound = {name: rule for name, rule in found.rules.items() if name not in loaded.unloaded}
+    return sound, found.sources, list(found.wrong.values())
 
 
-def _open_sources(work: Checking, dag: Dag, rules: Mapping[str, Rule], say: Callable[[str], None]) -> None:
-    read = {table for inputs in dag.inputs.values() for table in inputs}
-    read |= {table for rule in rules.values() for table in referred(rule).values()}
-    read |= {table for rule in rules.values() for check in rule.checks for table in check.rule.parsed.tables}
+def _open_sources(
+    work: Checking, dag: Dag, rules: Mapping[str, Rule], contracts: Mapping[str, Rule], say: Callable[[str], None]
+) -> None:
+    """Make the columns of sources known. Files that cannot be used are a finding; there need not be any yet."""
+    promising = (*rules.values(), *contracts.values())
+    read = {table for inputs in dag.inputs.values() for table in inputs} | contracts.keys()
+    read |= {table for rule in promising for table in referred(rule).values()}
+    read |= {table for rule in promising for check in rule.checks for table in check.rule.parsed.tables}
     for name in sorted(read & work.project.sources.keys()):
-        problem = work.known.add_source(name)
-        if problem is not None:
-            say(f"warning: what reads {name} is checked without its columns: {problem}")
-        elif name in work.known.schemas.known:
-            work.foresight.know(name, work.known.schemas.known[name])
+        error, has_files = work.known.add_source(name)
+        known = work.known.schemas.known.get(name)
+        if error is not None and has_files:
+            _record_error(work, _at_declaration(work.project, name, error))
+        elif error is not None and known is None:
+            say(f"warning: what reads {name} is checked without its columns: {error.message}")
+        if known is not None:
+            work.foresight.know(name, known)
 
 
-def _dag(work: Checking, rules: Mapping[str, Rule], resolve: Callable[[str], str | None]) -> tuple[Dag, bool]:
-    """Return the DAG of the rules that could be read; what reads itself in a circle is reported and cut."""
-    inputs = {
-        name: tuple(dict.fromkeys(found for table in rule.parsed.tables if (found := resolve(table)) is not None))
-        for name, rule in rules.items()
-    }
-    circular = False
-    while True:
-        dag = Dag(inputs)
-        try:
-            dag.order  # noqa: B018 — asking for the order finds cycles
-        except CycleError as error:
-            circular = True
-            first = error.path[0]
-            _record_error(work, cycle_error(work.project, rules[first], resolve, error))
-            inputs[first] = tuple(name for name in inputs[first] if name != error.path[1])
-            continue
-        return dag, circular
+def _at_declaration(project: Project, name: str, error: UserError) -> UserError:
+    """Return an error of a source at its line in rules.toml; the message says where in the file it is."""
+    if error.where is None or error.where.path == FILE:
+        return error
+    message = f"{error.message}: {error.where}"
+    return UserError(message, code=error.code, where=project.source_where(name), hint=error.hint)
 
 
 def _check(
@@ -317,13 +317,18 @@ def _configuration(project: Project, rules: Iterable[Rule], dag: Dag, *, complet
     for_checks = (check.rule for rule in rules for check in rule.checks)
     read |= {resolve(table) or "" for check in for_checks for table in check.parsed.tables}
     found: list[Found] = []
+    empty = {one.key: one.path for one in project.patterns if not one.files}
+    idle = [one.key for one in project.patterns if read.isdisjoint(one.sources)]
+    unread = sorted(name for name in set(project.sources) - read if project.pattern_of(name) is None)
     for table, code, names, message in (
         ("vars", "R014", sorted(set(project.variables) - used), "no rule uses the variable '{}'"),
-        ("sources", "R015", sorted(set(project.sources) - read), "no rule reads the source '{}'"),
+        ("sources", "R015", unread, "no rule reads the source '{}'"),
+        ("sources", "R015", sorted(idle), "no rule reads a source of '{}'"),
     ):
         for name in names if complete else ():
             start = lines.offset(*closest(places, (table, name)))
-            found.append(Found(code, start, start + len(name), message.format(name), "remove it"))
+            hint = f"no file matches {empty[name]}" if name in empty else "remove it"
+            found.append(Found(code, start, start + len(name), message.format(name), hint))
     return {
         "found": [lines.finding(FILE, one).to_record() for one in found],
         "marks": [mark.to_record() for mark in suppressions(text, toml=True)],

@@ -5,14 +5,17 @@ Only what a command needs is imported, and only once it is known which: a no-op 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from rules.errors import FAILED, INTERNAL, INTERRUPTED, UserError, UserErrors
-from rules.output import Output, abandon
+from rules import signals
+from rules.errors import FAILED, INTERNAL, REPLACED, UserError, UserErrors
+from rules.output import Output, OutputError, abandon, open_closed_streams, writing
 from rules.printable import printable_block, without_secrets
 
 if TYPE_CHECKING:
@@ -26,21 +29,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     gc.set_threshold(GARBAGE)
+    open_closed_streams()
     _print_any_text()
+    output = Output(as_json=_wants_json(words))
+    try:
+        with signals.raised():
+            return _ended_well(words, output)
+    except KeyboardInterrupt as stop:
+        _stop(output, None, stop)
+
+
+def _ended_well(words: list[str], output: Output) -> int:
+    """Run a command and write out all of its result, or say why that cannot be."""
     try:
         try:
-            code = _run(words)
+            code = _run(words, output)
         except SystemExit as done:  # argparse has printed help
             code = int(done.code or 0)
-        sys.stdout.flush()
+        with writing():
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone, for example `rules ls | head -1`
         abandon(sys.stdout)
+        return FAILED
+    except OutputError as error:
+        abandon(sys.stdout)
+        output.error([f"error: cannot write the output: {error}"])
         return FAILED
     return code
 
 
-def _run(words: list[str]) -> int:
-    output = Output(as_json=_wants_json(words))
+def _run(words: list[str], output: Output) -> int:
+    try:
+        return _attempt(words, output)
+    except UserError as error:  # the index proved to be damaged, and there is a new one
+        output.message(f"warning: {error.message}")
+    return _attempt(words, output, again=True)
+
+
+def _attempt(words: list[str], output: Output, *, again: bool = False) -> int:
+    """Run a command. Raises `UserError` where a damaged index was replaced, unless it is run again."""
     command = None
     try:
         if words in (["build"], ["plan"]) and _nothing_to_do(words[0], output):
@@ -52,16 +79,35 @@ def _run(words: list[str]) -> int:
         output = Output(as_json=options.json, colour=options.color, verbosity=options.verbose - options.quiet)
         return int(options.run(options, output))
     except UserError as error:
+        if error.code == REPLACED and not again:
+            raise
         return _fail(output, command, [error])
-    except UserErrors as several:
-        return _fail(output, command, several.errors)
-    except KeyboardInterrupt:
-        _fail(output, command, [UserError("interrupted; what was finished is kept", code="interrupted")])
-        _leave(INTERRUPTED)
-    except BrokenPipeError:
+    except (BrokenPipeError, OutputError):
         raise
+    except KeyboardInterrupt as stop:
+        _stop(output, command, stop)
     except Exception as error:  # noqa: BLE001 — whatever else arrives here is our bug, and must not look like the user's
-        return _internal(output, command, error)
+        if (number := signals.came()) is not None:  # in the engine, which made of it an error of its own
+            _stop(output, command, signals.Stopped(number))
+        return _told(output, command, error)
+
+
+def _told(output: Output, command: str | None, error: Exception) -> int:
+    """Print an error; return the exit code."""
+    if isinstance(error, UserError | UserErrors):
+        return _fail(output, command, [error] if isinstance(error, UserError) else error.errors)
+    from rules.system_errors import refused
+
+    known = refused(error)
+    return _fail(output, command, [known]) if known is not None else _internal(output, command, error)
+
+
+def _stop(output: Output, command: str | None, stop: KeyboardInterrupt) -> NoReturn:
+    """Say that a signal ended the command, and end."""
+    number = stop.number if isinstance(stop, signals.Stopped) else signal.SIGINT
+    with contextlib.suppress(OutputError, BrokenPipeError):
+        _fail(output, command, [UserError(signals.notice(number), code="interrupted")])
+    signals.end(number)
 
 
 def _nothing_to_do(command: str, output: Output) -> bool:
@@ -79,13 +125,13 @@ def _wants_json(words: list[str]) -> bool:
 
 
 def _fail(output: Output, command: str | None, errors: list[UserError]) -> int:
-    from rules.report.runs import error_document, error_lines
+    from rules.report.runs import error_document, errors_lines
 
     if output.as_json:
         output.document(error_document(command, errors))
     else:
-        for error in errors:
-            output.error(error_lines(error))
+        for lines in errors_lines(errors, whole=output.verbosity > 0):
+            output.error(lines)
     return max(error.exit_code for error in errors)
 
 
@@ -108,13 +154,6 @@ def _print_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _leave(code: int) -> NoReturn:
-    """End the process at once: worker threads in the engine cannot be stopped, and every commit is already safe."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 if __name__ == "__main__":

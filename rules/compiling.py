@@ -21,8 +21,17 @@ from rules.authoring import option_where
 from rules.contracts.loading import check_error, contract_where
 from rules.contracts.verifying import require_promised
 from rules.errors import UserError, Where
-from rules.load import COMPILER, Check, Rule, user_error
-from rules.memos import CompiledCheck, CompiledRule, from_head, load_body, schema_of, schema_record, to_records
+from rules.load import COMPILER, Check, Rule, require_parsed, user_error
+from rules.memos import (
+    CompiledCheck,
+    CompiledContract,
+    CompiledRule,
+    from_head,
+    load_body,
+    schema_of,
+    schema_record,
+    to_records,
+)
 from rules.profiles import Profile
 from rules.project import Project
 from rules.python.files import Declared, DeclaredFunction, PythonFiles, stream_of
@@ -36,19 +45,36 @@ _BATCH = 50
 
 
 def compile_rules(
-    work: Work, rules: Mapping[str, Rule], order: Iterable[str], broken: dict[str, UserError]
-) -> dict[str, CompiledRule]:
-    """Compile the rules named in `order`, inputs first.
+    work: Work,
+    rules: Mapping[str, Rule],
+    order: Iterable[str],
+    contracts: Mapping[str, Rule],
+    broken: dict[str, UserError],
+) -> tuple[dict[str, CompiledRule], dict[str, CompiledContract]]:
+    """Compile the rules named in `order`, inputs first, and the contracts of sources, each before it is read.
 
-    `broken` holds what is wrong with rules already; errors found here are added to it. A rule that reads a broken rule
-    is left out without an error of its own.
+    `broken` holds what is wrong with rules and sources already; errors found here are added to it. A rule that reads
+    what is broken is left out without an error of its own.
     """
     compiled: dict[str, CompiledRule] = {}
+    contracted: dict[str, CompiledContract] = {}
+    waiting = dict(contracts)
+    closed = {name for name in broken if name not in rules}  # sources: only checks of other sources may read them
+
+    def settle_contracts(names: Iterable[str]) -> None:
+        for name in [one for one in names if one in waiting]:
+            found = _compile_contract(work, waiting.pop(name), broken)
+            if found is None:
+                closed.add(name)
+            else:
+                contracted[name] = found
+
     for name in order:
         rule = rules[name]
+        settle_contracts(dict.fromkeys(work.resolve(table) or "" for one in rule.all for table in one.parsed.tables))
         tables = [*rule.parsed.tables, *(table for check in rule.checks for table in check.rule.parsed.tables)]
         read = {work.resolve(table) for table in tables} - ({name} if rule.checks else set())
-        if name in broken or not read <= work.known.keys():
+        if name in broken or not read <= work.known.keys() or not closed.isdisjoint(read):
             work.known.pop(name, None)
             continue
         try:
@@ -56,8 +82,20 @@ def compile_rules(
         except UserError as error:
             broken[name] = error
             work.known.pop(name, None)
+    settle_contracts(contracts)
     work.save()
-    return compiled
+    return compiled, contracted
+
+
+def _compile_contract(work: Work, rule: Rule, broken: dict[str, UserError]) -> CompiledContract | None:
+    """Compile the contract of a source; None where that cannot be done."""
+    read = {work.resolve(table) for check in rule.checks for table in check.rule.parsed.tables}
+    if rule.name not in broken and {rule.name} | read <= work.known.keys():
+        try:
+            return work.compile_contract(rule)
+        except UserError as error:
+            broken[rule.name] = error
+    return None
 
 
 class Work:
@@ -65,6 +103,7 @@ class Work:
 
     names: of all inputs that there are. trust_engine: what another version of the engine computed counts too. known:
     the schemas of the inputs so far, as the index has them. Only what is compiled needs more of them.
+    made: takes the memos of what is compiled here.
     """
 
     def __init__(
@@ -79,6 +118,8 @@ class Work:
         trust_engine: bool,
     ) -> None:
         self.known: dict[str, Mapping[str, Any]] = {}
+        self.made: set[str] = set()
+        self._believes = True
         self.resolve = make_resolver(names)
         self._may_differ = {"query", "engine"} if trust_engine else {"query"}
         self.project = project
@@ -109,6 +150,7 @@ class Work:
             lambda: from_record(self._index.lineages([memo])[memo]),
             one_partition=self.profile.partitions == 1,
         )
+        self._require_sound(compiled)
         last = self._last.get(rule.name)
         if last is None or not self._was_upgraded(compiled.node, last):
             return compiled
@@ -128,6 +170,11 @@ class Work:
         require_promised(self.project, rule, found.table, self.known)
         self.known[rule.name] = found.table
         return replace(found, checks=tuple(self._compile_check(rule, check) for check in rule.checks))
+
+    def compile_contract(self, rule: Rule) -> CompiledContract:
+        """Hold an opened source to its contract, and compile its checks. Raises `UserError`."""
+        require_promised(self.project, rule, self.known[rule.name], self.known)
+        return CompiledContract(rule, tuple(self._compile_check(rule, check) for check in rule.checks))
 
     def save(self) -> None:
         """Record in the index what was new."""
@@ -168,6 +215,14 @@ class Work:
                 **({} if self.profile.fuse_selects or not rule.in_python else {"fuse": False}),
             }
         )
+
+    def _require_sound(self, compiled: CompiledRule) -> None:
+        """Refuse a rule that calls a function of the project which cannot be called. Raises `UserError`."""
+        called = compiled.node.parts.get("functions", {})
+        for name in sorted(called):
+            error = self._functions[name].error if name in self._functions else None
+            if error is not None:
+                raise error
 
     def _was_upgraded(self, node: Node, last: Product) -> bool:
         """Whether a rule is what it was, and has another fingerprint only by an upgrade of rules (or of the engine).
@@ -232,6 +287,18 @@ class Work:
         self.remember(memo, *to_records(result))
         return rule, memo, self._heads[memo]
 
+    def compile_again(self, rule: Rule) -> tuple[Any, bytes, Any]:
+        """Return what the index ought to remember of a rule: head, body and lineage. Raises `UserError`.
+
+        From here on nothing counts that the index remembers of texts.
+        """
+        self._believes = False
+        if rule.sql is None and not rule.in_python:
+            require_parsed(self.project, rule)
+        self._compile(rule, self.memo(rule))
+        _, *records = self._fresh.pop()
+        return tuple(records)
+
     def _call(self, rule: Rule, compiler: Compiler) -> tuple[Rule, Query, Query | None]:
         """Call a rule in Python; return it as it is known now, its query, and what to execute if not that."""
 
@@ -261,6 +328,7 @@ class Work:
     def remember(self, memo: str, head: Any, body: bytes, lineage: Any) -> None:
         """Keep what compiling a rule came to, and record it now and then: an interrupt costs little."""
         self._heads[memo] = head
+        self.made.add(memo)
         self._fresh.append((memo, head, body, lineage))
         if len(self._fresh) == _BATCH:
             self.save()
@@ -278,7 +346,9 @@ class Work:
 
     def _known(self, key: str) -> Schema | None:
         memo = f"{key} {COMPILER}"
-        record = self._fresh_schemas.get(memo) or self._index.memo("schemas", [memo]).get(memo)
+        record = self._fresh_schemas.get(memo)
+        if record is None and self._believes:
+            record = self._index.memo("schemas", [memo]).get(memo)
         return schema_of(record) if record is not None else None
 
 

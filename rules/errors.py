@@ -1,4 +1,4 @@
-"""The three error families: what a user can cause (1 or 2), an interrupt (130), everything else (3, a bug of ours)."""
+"""The error families: what a user can cause (1 or 2), everything else (3, a bug of ours). Signals are no errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from rules.printable import without_secrets
 FAILED = 1
 USAGE = 2
 INTERNAL = 3
-INTERRUPTED = 130
+REPLACED = "index-replaced"
+"""Code of an error after which the same command can be run again at once: a damaged index was replaced."""
 
 
 class Where(NamedTuple):
@@ -54,3 +55,7 @@ class UserErrors(Exception):  # noqa: N818 — the plural of UserError
     def __init__(self, errors: list[UserError]) -> None:
         super().__init__("; ".join(error.message for error in errors))
         self.errors = errors
+
+
+class ForeignMemoError(Exception):
+    """What the store remembers of a rule, its only argument, is not what the rule's text compiles to."""

@@ -9,9 +9,13 @@ from urllib.parse import quote
 
 import msgspec
 
+from compiler.fingerprint import digest_of
 from rules.engine.scanning import EngineInput
 from rules.printable import without_secrets
 from rules.profiles import Profile
+
+_LONGEST = 200
+"""Bytes of a folder's name that are a product's. File systems take 255."""
 
 
 def keep(
@@ -24,7 +28,7 @@ def keep(
     error: str | None = None,
 ) -> str:
     """Write evidence/BUILD/NAME/ (query.sql, settings.json, error.txt); return the path of the query."""
-    folder = store / "evidence" / build / quote(name, safe="")  # a check is called after a column, whatever that is
+    folder = store / "evidence" / build / _folder_of(name)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "query.sql").write_text(sql + "\n", encoding="utf-8")
     settings = {
@@ -38,3 +42,9 @@ def keep(
     if error is not None:
         (folder / "error.txt").write_text(without_secrets(error) + "\n", encoding="utf-8")
     return str(folder / "query.sql")
+
+
+def _folder_of(name: str) -> str:
+    """Return a folder's name for a product or a check. A check is called after a column, whatever that is."""
+    quoted = quote(name, safe="")
+    return quoted if len(quoted) <= _LONGEST else f"{quoted[:_LONGEST]}~{digest_of(name.encode())}"

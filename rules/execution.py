@@ -15,27 +15,34 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import ObjectError
 from cache.records import Artifact
+from cache.removal import remove_temporary
 from graph.plan import Judgement, Known, Plan, judge, product_of
+from rules.broken import failed_input
 from rules.committing import State, move_pointer, record_result
+from rules.contracts.concluding import Concluder, before_readers
 from rules.contracts.gating import Candidate, Checked, Checker, refusal
 from rules.errors import FAILED, UserError, Where
-from rules.memos import CompiledRule
-from rules.results import Observer, Result
+from rules.memos import CompiledContract, CompiledRule
+from rules.results import CheckResult, Observer, Result, SourceResult
 from rules.schedule import Schedule
 from rules.sources.contents import Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from cache.keys import Content
     from cache.records import Product
+    from graph.dag import Dag
     from graph.node import Node
     from rules.files import FileDigests
     from rules.profiles import Profile
     from rules.project import Project
+    from rules.proving import Bodies
     from rules.python.files import DeclaredFunction, PythonFiles
     from rules.running import Runner
     from rules.store import Store
+
+    Outcome = Callable[[], list[Checked]]
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Done:
 class Execution:
     """One run over the selected products. `contents` and `artifacts` grow as products are settled.
 
-    inputs: of every rule, compiled or not.
+    contracted: the contracts of sources; these are settled before anything reads the source.
     """
 
     project: Project
@@ -60,7 +67,8 @@ class Execution:
     sources: Sources
     files: FileDigests
     compiled: Mapping[str, CompiledRule]
-    inputs: Mapping[str, tuple[str, ...]]
+    contracted: Mapping[str, CompiledContract]
+    dag: Dag
     plan: Plan
     known: Known
     contents: dict[str, Content]
@@ -70,29 +78,41 @@ class Execution:
     keep_going: bool
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
+    bodies: Bodies
     artifacts: dict[str, str] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     _corrupt: set[str] = field(default_factory=set)
-    _checking: dict[Future[list[Checked]], Candidate] = field(default_factory=dict)
+    sources_settled: dict[str, SourceResult] = field(default_factory=dict)
+    _checking: dict[Future[list[Checked]], Callable[[Outcome], None]] = field(default_factory=dict)
     _any_failed: bool = False
+    _broken: Mapping[str, UserError] = field(default_factory=dict)
     _schedule: Schedule = field(init=False)
 
-    def run(self, order: tuple[str, ...], broken: Mapping[str, UserError]) -> dict[str, Result]:
-        """Settle the products in `order`; those in `broken` have failed before they began. Returns results in order."""
-        self._schedule = Schedule(order, {name: self._dependencies(name) for name in order})
+    def run(
+        self, order: tuple[str, ...], broken: Mapping[str, UserError], sources: Mapping[str, UserError]
+    ) -> dict[str, Result]:
+        """Settle the products in `order`; those in `broken` have failed before they began. Returns results in order.
+
+        sources: what is wrong with sources that are read.
+        """
+        self._broken = broken
+        for name, error in sources.items():
+            self._settle_source(SourceResult(name, "failed", error.message, error))
+        steps = before_readers(order, self._dependencies, self.contracted) | dict.fromkeys(self.contracted)
+        self._schedule = Schedule(steps, {name: self._dependencies(name) for name in steps})
         running: dict[Future[Done], tuple[str, Judgement]] = {}
         pool = ThreadPoolExecutor(max_workers=self.profile.workers)
         try:
-            self._advance(running, pool, broken)
+            self._advance(running, pool)
             while running or self._checking:
                 ahead: list[Future[Any]] = [*running, *self._checking]
                 done, _ = wait(ahead, return_when=FIRST_COMPLETED)
                 for future in done:
                     if future in self._checking:
-                        self._conclude(self._checking.pop(future), future.result)
+                        self._checking.pop(future)(future.result)
                     else:
                         self._collect(*running.pop(future), future, pool)
-                self._advance(running, pool, broken)
+                self._advance(running, pool)
         except KeyboardInterrupt:
             # The user is waiting, and the process ends soon. An interrupt may have come while the pool held a lock.
             raise
@@ -102,21 +122,21 @@ class Execution:
         pool.shutdown()
         return {name: self.results[name] for name in order}
 
-    def _advance(
-        self,
-        running: dict[Future[Done], tuple[str, Judgement]],
-        pool: ThreadPoolExecutor,
-        broken: Mapping[str, UserError],
-    ) -> None:
+    def _advance(self, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
         """Settle or start whatever can be; one more than there are workers, so that none of them waits for us."""
         most = self.profile.workers
         while len(running) + len(self._checking) <= most and (name := self._schedule.take()) is not None:
-            if name in broken:
-                self._settle(Result(name, "failed", broken[name].message, error=broken[name]))
-            elif self._stopped():
-                self._settle(Result(name, "skipped", "not started, because another product failed (see --keep-going)"))
+            if name in self.contracted:
+                self._decide_source(name, pool)
+            elif name in self._broken:
+                error = self._broken[name]
+                self._settle(Result(name, "failed", error.message, error=error, is_broken=True))
             elif failed := self._failed_input(name):
                 self._settle(Result(name, "skipped", f"its input {failed} failed"))
+            elif self._stopped():
+                what = "another product" if any(one.status == "failed" for one in self.results.values()) else "a source"
+                reason = f"not started, because {what} failed (see --keep-going)"
+                self._settle(Result(name, "skipped", reason))
             else:
                 self._decide(name, running, pool)
 
@@ -146,6 +166,44 @@ class Execution:
                 return
         self.observer.started(name)
         running[pool.submit(self._work, name, judgement)] = (name, judgement)
+
+    def _decide_source(self, name: str, pool: ThreadPoolExecutor) -> None:
+        """Settle the contract of a source: what its checks read is there, or has failed."""
+        contract = self.contracted[name]
+        if self._stopped():
+            reason = "not verified, because something else failed (see --keep-going)"
+            self._settle_source(SourceResult(name, "skipped", reason))
+        elif failed := self._failed_input(name):
+            self._settle_source(SourceResult(name, "skipped", f"its checks read {failed}, which failed"))
+        else:
+            conclude = functools.partial(self._conclude_source, contract)
+            try:
+                self._mend_sources(contract)
+                self._settle_checks(contract, {}, {}, conclude, pool, forced=False)
+            except UserError as error:
+                self._settle_source(SourceResult(name, "failed", error.message, error))
+
+    def _mend_sources(self, contract: CompiledContract) -> None:
+        """Ingest again what the checks that have to run read, where its object is corrupt. Raises `UserError`."""
+        nodes = [one.compiled.node for one in contract.checks]
+        ahead = [node for node in nodes if self.plan.checks[node.name].verdict != "clean"]
+        for entry in dict.fromkeys(entry for node in ahead for entry in node.dependencies):
+            if entry in self.project.sources and entry in self.artifacts and not self._sound(entry):
+                self._ingest_again(entry)
+
+    def _conclude_source(self, contract: CompiledContract, outcome: Outcome) -> None:
+        """Let a source be read, unless one of its checks keeps it back."""
+        concluder = Concluder(self.project, self.store, self.known, self.build)
+        result = concluder.conclude(contract, outcome, self.contents, self.artifacts)
+        self._settle_source(result)
+        if result.error is None:
+            self._warn(result.checks)
+
+    def _settle_source(self, result: SourceResult) -> None:
+        self.sources_settled[result.name] = result
+        self._any_failed |= result.status == "failed"
+        if result.name in self.contracted:
+            self._schedule.settle(result.name)
 
     def _judge(self, node: Node, planned: Mapping[str, Judgement], contents: Mapping[str, Content]) -> Judgement:
         """Judge a product or check whose inputs are settled; what was planned stands if all is as foreseen."""
@@ -185,7 +243,7 @@ class Execution:
         if not asked and last is not None:
             same = cutoff.reads_same_rows(self.store, node, last, self.artifacts, self.contents)
             old = self.store.artifact(last.artifact) if same else None
-            if old is not None and self.store.present(old.artifact):
+            if old is not None and self._is_intact(old):
                 return Done(old, None, "the rows it reads only stand in another order")
         target = objects.temporary()
         try:
@@ -194,7 +252,7 @@ class Execution:
                 written = bag_of_file(target, tuple(executed.columns))
                 old = cutoff.only_permuted(self.store, node, last, executed, written)
                 if old is not None:
-                    target.unlink()
+                    remove_temporary(target)
                     return Done(old, executed.seconds, f"{judgement.reason}; its rows only came in another order")
             return Done(adopted(self.store, executed, target), executed.seconds, judgement.reason)
         except (OSError, ObjectError) as error:
@@ -203,7 +261,7 @@ class Execution:
             ) from error
         finally:
             with contextlib.suppress(OSError):  # whatever is left goes with the folder
-                target.unlink(missing_ok=True)
+                remove_temporary(target)
 
     def _collect(self, name: str, judgement: Judgement, future: Future[Done], pool: ThreadPoolExecutor) -> None:
         self._corrupt.discard(name)
@@ -247,31 +305,45 @@ class Execution:
     def _runner(self) -> Runner:
         from rules.running import Runner  # with the engine
 
-        return Runner(self.compiled, self.store, self.profile, self.build, self.python, self.functions, self.project)
+        return Runner(
+            self.compiled, self.store, self.profile, self.build, self.python, self.functions, self.project, self.bodies
+        )
 
     def _check(self, candidate: Candidate, pool: ThreadPoolExecutor) -> None:
         """Settle the checks of a product, in a worker if one of them has to run, then the product."""
         name, artifact = candidate.name, candidate.artifact
         self.store.artifacts[artifact.artifact] = artifact
+        conclude = functools.partial(self._conclude, candidate)
         if not self.compiled[name].checks:
-            self._conclude(candidate, list)
+            conclude(list)
             return
-        read = {entry for one in self.compiled[name].checks for entry in one.compiled.node.dependencies}
-        artifacts = {entry: self.artifacts[entry] for entry in read if entry in self.artifacts}
-        contents = {entry: self.contents[entry] for entry in read if entry in self.contents}
-        artifacts[name] = artifact.artifact
-        contents[name] = self.store.content(artifact.artifact)
-        checker = Checker(self.project, self.store, self.known, self.compiled, self._runner)
-        nodes = [one.compiled.node for one in self.compiled[name].checks]
-        judgements = [self._judge(node, self.plan.checks, contents) for node in nodes]
-        forced = name in self.forced
-        work = functools.partial(checker.settle, name, judgements, contents, artifacts, self.sources, forced=forced)
-        if all(one.verdict in {"clean", "restore"} for one in judgements):
-            self._conclude(candidate, work)
-        else:
-            self._checking[pool.submit(work)] = candidate
+        artifacts = {name: artifact.artifact}
+        contents = {name: self.store.content(artifact.artifact)}
+        self._settle_checks(self.compiled[name], artifacts, contents, conclude, pool, forced=name in self.forced)
 
-    def _conclude(self, candidate: Candidate, outcome: Callable[[], list[Checked]]) -> None:
+    def _settle_checks(
+        self,
+        owner: CompiledRule | CompiledContract,
+        artifacts: dict[str, str],
+        contents: dict[str, Content],
+        conclude: Callable[[Outcome], None],
+        pool: ThreadPoolExecutor,
+        *,
+        forced: bool,
+    ) -> None:
+        """Settle checks, in a worker if one of them has to run. artifacts, contents: of the table they are of."""
+        read = {entry for one in owner.checks for entry in one.compiled.node.dependencies}
+        artifacts = {entry: self.artifacts[entry] for entry in read if entry in self.artifacts} | artifacts
+        contents = {entry: self.contents[entry] for entry in read if entry in self.contents} | contents
+        checker = Checker(self.project, self.store, self.known, self.compiled, self._runner)
+        judgements = [self._judge(one.compiled.node, self.plan.checks, contents) for one in owner.checks]
+        work = functools.partial(checker.settle, owner, judgements, contents, artifacts, self.sources, forced=forced)
+        if all(one.verdict in {"clean", "restore"} for one in judgements):
+            conclude(work)
+        else:
+            self._checking[pool.submit(work)] = conclude
+
+    def _conclude(self, candidate: Candidate, outcome: Outcome) -> None:
         """Publish a product whose checks are settled, unless one of them keeps it back."""
         name, artifact = candidate.name, candidate.artifact
         last = self.known.products.get(name)
@@ -286,11 +358,15 @@ class Execution:
         if error is None:
             self._publish(name, artifact.artifact)
             self._settle(replace(candidate.result, changed=candidate.changed, checks=results))
-            for one in results:
-                if not one.passed:
-                    self.observer.say(one.warning)
+            self._warn(results)
         else:
             self._settle(Result(name, "failed", error.message, error=error, checks=results))
+
+    def _warn(self, checks: Iterable[CheckResult]) -> None:
+        """Say which checks failed that keep nothing back."""
+        for one in checks:
+            if not one.passed:
+                self.observer.say(one.warning)
 
     def _commit(self, candidate: Candidate, checked: list[Checked], *, publish: bool) -> None:
         """Record artifact, action, product pointer and the states of its checks in one transaction.
@@ -315,9 +391,10 @@ class Execution:
 
     def _publish(self, name: str, artifact: str) -> None:
         try:
-            self.store.objects.publish(name, artifact)
+            if self.store.links is not None:
+                self.store.links.publish(name, artifact)
         except OSError as error:
-            message = f"cannot write products/{name}.parquet in the store: {error.strerror}"
+            message = f"cannot write products/{name}.parquet: {error.strerror or error}"
             raise UserError(message, code="store", exit_code=FAILED) from error
         self.artifacts[name] = artifact
         self.contents[name] = self.store.content(artifact)
@@ -347,21 +424,31 @@ class Execution:
         return self._any_failed and not self.keep_going
 
     def _dependencies(self, name: str) -> tuple[str, ...]:
-        rule = self.compiled.get(name)
-        if rule is None:
-            return self.inputs[name]
-        found = (entry for one in rule.all for entry in one.node.dependencies)
-        return tuple(entry for entry in dict.fromkeys(found) if entry != name)
+        if name in self.contracted:  # whose checks read the data of other sources, whatever becomes of these
+            nodes = [one.compiled.node for one in self.contracted[name].checks]
+            sources: Collection[str] = self.project.sources
+        elif name in self.compiled:
+            nodes, sources = [one.node for one in self.compiled[name].all], ()
+        else:
+            return self.dag.inputs[name]
+        found = dict.fromkeys(entry for node in nodes for entry in node.dependencies)
+        return tuple(entry for entry in found if entry != name and entry not in sources)
 
     def _failed_input(self, name: str) -> str | None:
-        if name not in self.compiled:  # a rule is left out of compilation only because an input was
-            products = (entry for entry in self.inputs[name] if entry not in self.project.sources)
-            return next(entry for entry in products if entry not in self.compiled)
+        if name not in self.compiled and name not in self.contracted:
+            return failed_input(name, self.dag, self.compiled, self._broken)
         for dependency in self._dependencies(name):
-            result = self.results.get(dependency)
+            result = self.results.get(dependency) or self.sources_settled.get(dependency)
             if result is not None and result.status in {"failed", "skipped"}:
                 return dependency
         return None
+
+    def _is_intact(self, artifact: Artifact) -> bool:
+        try:
+            self.store.verify(artifact)
+        except ObjectError:
+            return False
+        return True
 
     def _sound(self, name: str) -> bool:
         artifact = self.store.artifact(self.artifacts[name])

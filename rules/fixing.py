@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import codecs
 import difflib
-import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cache.removal import rewrite as rewrite_file
 from compiler.lint.check import World
 from compiler.lint.edits import apply, fixed
 from compiler.lint.findings import Finding
 from rules.authoring import read_options
 from rules.errors import FAILED, UserError, Where
+from rules.roots import writable_file
 
 
 @dataclass(frozen=True)
@@ -56,21 +57,16 @@ def rewrite(root: Path, findings: Iterable[Finding], worlds: Mapping[str, World]
 def write(root: Path, files: Iterable[Rewritten]) -> None:
     """Put the fixed files in place, each atomically. Raises `UserError` for one that was edited meanwhile."""
     for one in files:
-        target = (root / one.path).resolve()  # a link stays a link
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.fixed")
+        target = writable_file(root, one.path)  # a link stays a link
         try:
-            temporary.write_bytes(one.after)
-            temporary.chmod(target.stat().st_mode)
-            if target.read_bytes() != one.before:
-                message = f"{one.path} changed while it was fixed"
-                hint = "run the command again"
-                raise UserError(message, code="rule-changed", where=Where(one.path), hint=hint, exit_code=FAILED)
-            temporary.replace(target)
+            written = rewrite_file(target, one.after, expected=one.before)
         except OSError as error:
             message = f"cannot write {one.path}: {error.strerror or error}"
             raise UserError(message, code="unwritable", where=Where(one.path), exit_code=FAILED) from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        if not written:
+            message = f"{one.path} changed while it was fixed"
+            hint = "run the command again"
+            raise UserError(message, code="rule-changed", where=Where(one.path), hint=hint, exit_code=FAILED)
 
 
 def diff_lines(one: Rewritten) -> list[str]:

@@ -23,11 +23,12 @@ from compiler.errors import SqlError
 from compiler.fingerprint import FORMAT, digest_of
 from rules.authoring import RuleOptions, read_options
 from rules.contracts.drafts import Draft
-from rules.errors import FAILED, UserError, Where
+from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.files import FileDigests
 from rules.project import NAME, Project, config_where, read_text
+from rules.python.faults import of_fault
 from rules.python.files import DeclaredFunction, PythonFiles
-from rules.roots import is_rule_file
+from rules.roots import FILE, is_rule_file
 
 
 def _compiler_identity() -> str:
@@ -44,6 +45,9 @@ COMPILER = _compiler_identity()
 MANY = 60
 """New rules that are worth the second it takes to start helpers which compile them."""
 
+_LONGEST_NAME = 240
+"""Of a product, in ASCII: file systems take 255 bytes, and its file's name goes on after it."""
+
 _UNLOADED: Mapping[str, Any] = {"tables": (), "variables": (), "functions": (), "options": {}}
 
 
@@ -53,7 +57,7 @@ class Rule:
 
     path: relative to the project, "/" between folders. digest: of the file's bytes; of a rule in Python, also of all
     that the file imports from the project. line: where the function of a rule in Python stands. streams: what it
-    declares if it runs over streams. sql: of a check, which has no file of its own.
+    declares if it runs over streams. sql: of a check, which has no file of its own; "" of the contract of a source.
     """
 
     name: str
@@ -72,6 +76,11 @@ class Rule:
         return self.sql is None and self.path.endswith(".py")
 
     @property
+    def is_of_source(self) -> bool:
+        """Whether this is the contract of a source, which has no query, or a check of one."""
+        return self.path == FILE
+
+    @property
     def all(self) -> tuple[Rule, ...]:
         """The rule and its checks."""
         return self, *(check.rule for check in self.checks)
@@ -83,14 +92,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Check:
-    """A data check of a product: a rule, called "product.title", that yields the failing rows."""
+    """A data check of a product or source: a rule, called "product.title", that yields the failing rows."""
 
     rule: Rule
     draft: Draft
 
     @property
     def gates(self) -> bool:
-        """Whether the product is not published while the check fails."""
+        """Whether the product is not published, or nothing reads the source, while the check fails."""
         return self.draft.severity == "error"
 
 
@@ -114,8 +123,9 @@ def rule_files(root: Path, folders: Iterable[str]) -> list[str]:
 class RuleSet:
     """The rules of a project, by name.
 
-    unloaded: what is wrong with rules that cannot be parsed or imported. They are in `rules` by name alone, so that who
-    reads them is told apart from who reads what does not exist.
+    unloaded: what is wrong with rules that cannot be parsed or imported, and with names that two tables claim. They are
+    in `rules` by name alone, so that who reads them is told apart from who reads what does not exist; one that can have
+    no name, by its place.
     """
 
     rules: dict[str, Rule]
@@ -123,20 +133,23 @@ class RuleSet:
     python: PythonFiles
     functions: dict[str, DeclaredFunction]
 
+    def add_broken(self, name: str, path: str, digest: str, error: UserError) -> None:
+        """Add a rule of which nothing is known but what is wrong with it."""
+        self.unloaded[name] = error
+        self.rules[name] = Rule(name, path, digest, RuleOptions(), Parsed((), ()))
+
 
 def load_rules(
     project: Project,
     index: Index,
     files: FileDigests,
     *,
-    misnamed: list[UserError] | None = None,
     expect_many: Callable[[], None] = lambda: None,
 ) -> RuleSet:
     """Return the project's rules, and what is wrong with those that cannot be loaded.
 
-    misnamed: takes what is wrong with the names of files, which are left out then. expect_many: called before many
-    rules are parsed for the first time, which takes a while. Raises `UserError` for what concerns
-    no single rule: two of one name, a name that is no name.
+    expect_many: called before many rules are parsed for the first time, which takes a while. Raises `UserError` for
+    what concerns no single rule, such as a folder that is not there.
     """
     paths = files.rule_files = rule_files(project.root, project.rule_folders)
     found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
@@ -154,9 +167,8 @@ def load_rules(
             try:
                 name = names.take(path.rsplit("/", 1)[-1].removesuffix(".sql"), Where(path), "rename the file")
             except UserError as error:
-                if misnamed is None:
-                    raise
-                misnamed.append(error)
+                found.add_broken(path, path, digests[path], error)
+                names.blame(found)
                 continue
             record = known.get(memos[path])
             if record is None:
@@ -183,8 +195,7 @@ def _load_python(project: Project, found: RuleSet, path: str, digest: str, names
         declared, functions = found.python.declared(path)
     except UserError as error:
         for name in found.python.known_names(path) or [path]:
-            found.unloaded[name] = error
-            found.rules[name] = Rule(name, path, digest, RuleOptions(), Parsed((), ()))
+            found.add_broken(name, path, digest, error)
         return
     for function in functions:
         other = found.functions.setdefault(function.name, function)
@@ -195,9 +206,17 @@ def _load_python(project: Project, found: RuleSet, path: str, digest: str, names
             hint = "rules in SQL call functions by their names; give one another"
             raise UserError(message, code="duplicate-name", where=where, facts=facts, hint=hint, exit_code=FAILED)
     for one in declared:
-        name = names.take(one.name, Where(path, one.line), "give it another: @rule(name=…)")
+        where = Where(path, one.line)
+        try:
+            name = names.take(one.name, where, "give it another: @rule(name=…)")
+        except UserError as error:
+            found.add_broken(str(where), path, digest, error)
+            names.blame(found)
+            continue
         # Which variables it asks for is known only when it is called: any of them may matter.
         parsed = Parsed(one.inputs, tuple(sorted(project.variables)))
+        if one.fault is not None:
+            found.unloaded[name] = of_fault(one.fault)
         found.rules[name] = Rule(name, path, one.digest, one.options, parsed, one.line, one.streams)
 
 
@@ -205,6 +224,17 @@ def user_error(error: SqlError, path: str) -> UserError:
     """Return a compiler's error as one that names the file."""
     where = Where(path, error.line, error.column)
     return UserError(error.message, code=error.code, where=where, hint=error.hint, exit_code=FAILED)
+
+
+def require_parsed(project: Project, rule: Rule) -> None:
+    """Raise `ForeignMemoError` unless a rule file says what is remembered of it."""
+    record = _parse(project, rule.path, rule.digest)
+    parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
+    options, own = msgspec.convert(record["options"], RuleOptions), rule.options
+    # rules.toml may add a key and checks.
+    same = (options.volatile, options.tier) == (own.volatile, own.tier) and options.key in {(), own.key}
+    if parsed != rule.parsed or not same:
+        raise ForeignMemoError(rule.name)
 
 
 def _text(project: Project, path: str, digest: str) -> str:
@@ -242,21 +272,33 @@ class _Names:
     """The names that are taken in a project."""
 
     def __init__(self, project: Project) -> None:
-        self._owners = {name.lower(): f"[sources.{name}] of rules.toml" for name in project.sources}
+        self._owners = {name.lower(): (name, project.source_owner(name)) for name in project.sources}
+        self._claimed: dict[str, UserError] = {}
 
     def take(self, name: str, where: Where, hint: str) -> str:
         """Return `name`, which is a product's from now on. Raises `UserError` if it is no name, or taken."""
         if not NAME.match(name):
             message = f"'{name}' is not a usable product name: letters, digits and _ only, no digit first"
             raise UserError(message, code="rule-name", where=where, hint=hint, exit_code=FAILED)
+        if len(name) > _LONGEST_NAME:
+            message = f"'{name[:40]}…' has {len(name)} letters, and a product's name at most {_LONGEST_NAME}"
+            hint = f"the product is a file of that name; {hint}"
+            raise UserError(message, code="rule-name", where=where, hint=hint, exit_code=FAILED)
         other = self._owners.get(name.lower())
         if other is not None:
-            facts = {"here": str(where), "there": other}
+            facts = {"here": str(where), "there": other[1]}
             message = f"two tables are named '{name}'"
             hint = "the product of a rule is called after its file or function; rename one"
-            raise UserError(message, code="duplicate-name", where=where, facts=facts, hint=hint, exit_code=FAILED)
-        self._owners[name.lower()] = str(where)
+            error = UserError(message, code="duplicate-name", where=where, facts=facts, hint=hint, exit_code=FAILED)
+            self._claimed.setdefault(other[0], error)
+            raise error
+        self._owners[name.lower()] = (name, str(where))
         return name
+
+    def blame(self, found: RuleSet) -> None:
+        """Let names that two tables claim be broken: nobody can tell which of them is meant."""
+        for name, error in self._claimed.items():
+            found.unloaded.setdefault(name, error)
 
 
 def _scan(folder: str, shown: str, found: list[str]) -> None:

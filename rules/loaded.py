@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import contextlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from graph.dag import Dag
 from rules import noop
 from rules.compiling import Work, compile_rules
 from rules.contracts.loading import with_contracts
-from rules.errors import UserError, UserErrors
+from rules.errors import UserError
 from rules.files import FileDigests
 from rules.load import MANY, Rule, load_rules
-from rules.memos import CompiledRule, schema_record
+from rules.memos import CompiledContract, CompiledRule, schema_record
 from rules.profiles import Profile
 from rules.project import Project, load_project
 from rules.python.files import DeclaredFunction, PythonFiles
 from rules.roots import FILE
 from rules.sources.contents import Sources
 from rules.store import Store
-from rules.wiring import make_dag
+from rules.wiring import make_dag, make_resolver
 
 if TYPE_CHECKING:
     from rules.ahead import Helpers
@@ -30,13 +31,16 @@ if TYPE_CHECKING:
 class Loaded:
     """The loaded rules of a project.
 
-    broken: what is wrong with rules, added to by compiling. helpers: started already, where many rules are new.
-    trust_engine: see `Work`. lasting: whether the files are those of the work tree, and not of a commit, and say all.
+    contracts: of sources that have one. broken: what is wrong with rules and sources, added to by compiling;
+    unreadable: of sources that cannot be opened. contracted: compiled contracts, added to by compiling. helpers:
+    started already, where many rules are new. trust_engine: see `Work`. lasting: whether the files are those of the
+    work tree, and not of a commit, and say all. made: memos of what was compiled here.
     """
 
     project: Project
     profile: Profile
     rules: Mapping[str, Rule]
+    contracts: Mapping[str, Rule]
     dag: Dag
     broken: dict[str, UserError]
     sources: Sources
@@ -44,16 +48,26 @@ class Loaded:
     store: Store
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
+    unreadable: dict[str, UserError] = field(default_factory=dict)
+    contracted: dict[str, CompiledContract] = field(default_factory=dict)
     helpers: Helpers | None = None
     trust_engine: bool = False
     lasting: bool = True
+    made: set[str] = field(default_factory=set)
 
-    def compile(self, wanted: Iterable[str]) -> dict[str, CompiledRule]:
-        """Compile products with all that they read. Raises `UserError` for a source that cannot be opened."""
-        needed = self.dag.closure(wanted)
+    def compile(self, wanted: Iterable[str], contracts: Collection[str] = ()) -> dict[str, CompiledRule]:
+        """Compile products with all that they read; what cannot be compiled or read is in `broken` then.
+
+        contracts: of these sources are compiled too, though nothing that is wanted may read them.
+        """
+        resolve = make_resolver([*self.project.sources, *self.rules])
+        checks = (check.rule for name in contracts for check in self.contracts[name].checks)
+        for_checks = {resolve(table) or "" for check in checks for table in check.parsed.tables}
+        needed = self.dag.closure([*wanted, *(for_checks & self.rules.keys())])
         order = [name for name in self.dag.order if name in needed]
-        read = {source for name in order for source in self.dag.inputs[name] if source in self.project.sources}
-        sources = self.sources.open(sorted(read))
+        read = {source for name in order for source in self.dag.inputs[name]} | for_checks | set(contracts)
+        sources = self.sources.open_sound(sorted(read & self.project.sources.keys()), self.unreadable)
+        self.broken.update({name: error for name, error in self.unreadable.items() if name not in self.broken})
         work = Work(
             self.project,
             self.profile,
@@ -63,12 +77,29 @@ class Loaded:
             functions=self.functions,
             trust_engine=self.trust_engine,
         )
+        work.made = self.made
         work.known |= {name: schema_record(table.schema) for name, table in sources.items()}
         self._compile_ahead(work, [one for name in order if name not in self.broken for one in self.rules[name].all])
-        compiled = compile_rules(work, self.rules, order, self.broken)
+        promised = {name: rule for name, rule in self.contracts.items() if name in read}
+        compiled, contracted = compile_rules(work, self.rules, order, promised, self.broken)
+        self.contracted.update(contracted)
         if self.lasting and len(compiled) == len(self.rules):
             self._remember(compiled)
         return compiled
+
+    def errors(self, names: Iterable[str]) -> list[UserError]:
+        """Return what is wrong with products, or with anything that they read."""
+        needed = self.dag.closure(names)
+        needed |= {source for name in needed for source in self.dag.inputs[name]}
+        return list(dict.fromkeys(error for name, error in self.broken.items() if name in needed))
+
+    def unsound(self) -> set[str]:
+        """Return the rules that are known to be broken, and those that read one or a broken source."""
+        found: set[str] = set()
+        for name in self.dag.order if self.broken else ():
+            if name in self.broken or any(one in found or one in self.broken for one in self.dag.inputs[name]):
+                found.add(name)
+        return found
 
     def _compile_ahead(self, work: Work, rules: Sequence[Rule]) -> None:
         """Compile rules side by side, where they are many that were never compiled as they are now."""
@@ -92,25 +123,18 @@ class Loaded:
             index.set_snapshot("compiled", state)
 
 
-def load(
-    project: Project, profile: str, store: Store, *, trust_engine: bool = False, keep_going: bool = False
-) -> Loaded:
-    """Load the rules of the project as it is now.
-
-    Raises `UserError`, or `UserErrors` for rules that cannot be loaded; to keep going, these count as broken.
-    """
+def load(project: Project, profile: str, store: Store, *, trust_engine: bool = False) -> Loaded:
+    """Load the rules of the project as it is now; those that cannot be loaded are broken. Raises `UserError`."""
     files = FileDigests(project.root, store.index)
     # Digested, then read again now that the store is ours: an edit from here on shows in the next no-op check.
     files.digest(FILE)
     project = load_project(project.root, project.given)
     sources = Sources(project, store.index, store.objects, files)
-    loaded = load_at(project, profile, store, sources, files, keep_going=keep_going)
+    loaded = load_at(project, profile, store, sources, files)
     return replace(loaded, trust_engine=trust_engine, lasting=not project.given)
 
 
-def load_at(
-    project: Project, profile: str, store: Store, sources: Sources, files: FileDigests, *, keep_going: bool = False
-) -> Loaded:
+def load_at(project: Project, profile: str, store: Store, sources: Sources, files: FileDigests) -> Loaded:
     """Load the rules of a project that reads `sources`. files: digests of its rule files. Raises as `load` does."""
     settings = project.profile(profile)
     helpers: Helpers | None = None
@@ -123,22 +147,24 @@ def load_at(
             helpers = Helpers(settings.cores)
             helpers.start()
 
-    found = load_rules(project, store.index, files, expect_many=start_helpers)
-    rules, wrong = with_contracts(project, store.index, found)
-    if wrong and not keep_going:
-        raise UserErrors(list(dict.fromkeys(wrong.values())))
-    dag, broken = make_dag(project, rules)
+    with contextlib.ExitStack() as unless_loaded:
+        unless_loaded.callback(lambda: helpers.close() if helpers is not None else None)
+        found = load_rules(project, store.index, files, expect_many=start_helpers)
+        contracted = with_contracts(project, store.index, found)
+        dag, broken = make_dag(project, contracted.rules, contracted.sources)
+        unless_loaded.pop_all()
     return Loaded(
         project,
         settings,
-        rules,
+        contracted.rules,
+        contracted.sources,
         dag,
-        broken | wrong,
+        broken | contracted.wrong,
         sources,
         files,
         store,
         found.python,
         found.functions,
-        helpers,
+        helpers=helpers,
         lasting=False,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot.expressions import Query
 
+from cache.errors import DamagedIndexError
 from cache.index import Index
 from cache.records import Product
 from compiler.canonical import named_tree
@@ -60,9 +61,17 @@ class CompiledCheck:
     compiled: CompiledRule
 
 
-def nodes_of_checks(compiled: Mapping[str, CompiledRule], names: Iterable[str]) -> dict[str, Node]:
-    """Return the nodes of all checks of some products, by the names of the checks."""
-    found = (one.compiled.node for name in names if name in compiled for one in compiled[name].checks)
+@dataclass(frozen=True)
+class CompiledContract:
+    """The compiled checks of a source. rule: its contract, which has no query."""
+
+    rule: Rule
+    checks: tuple[CompiledCheck, ...]
+
+
+def nodes_of_checks(owners: Iterable[CompiledRule | CompiledContract]) -> dict[str, Node]:
+    """Return the nodes of all checks of some products and sources, by the names of the checks."""
+    found = (one.compiled.node for owner in owners for one in owner.checks)
     return {node.name: node for node in found}
 
 
@@ -79,8 +88,11 @@ class Body:
 
 
 def load_body(index: Index, memo: str) -> Body:
-    """Return the large facts of a compiled rule."""
-    record = json.loads(zlib.decompress(index.compiled_body(memo)))
+    """Return the large facts of a compiled rule. Raises KeyError if they are not known, and `DamagedIndexError`."""
+    try:
+        record = json.loads(zlib.decompress(index.compiled_body(memo)))
+    except (ValueError, zlib.error) as error:
+        raise DamagedIndexError(f"the index is damaged: a compiled rule cannot be read: {error}") from error
     return Body(record["sql"], record["meaning"], record["canonical"].encode())
 
 

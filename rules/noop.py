@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
 from cache.signatures import SEAL_NS, Signature, is_settled, signature
-from rules.roots import FILE, is_rule_file, store_of
+from rules.roots import FILE, heir_of, is_rule_file, own_folder, root_key, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from rules.sources.contents import Sources
     from rules.store import Store
 
-_FORMAT = 5
-_CHECKED = "checked"
+_FORMAT = 6
 _PACKAGES = (
     "rules", "rules/commands", "rules/contracts", "rules/engine", "rules/look", "rules/python", "rules/report",
     "rules/sources", "compiler", "compiler/explaining", "compiler/lint", "compiler/passes", "compiler/workarounds",
@@ -43,13 +42,12 @@ def built_snapshot(
     project: Project, profile: Profile, files: FileDigests, sources: Sources, report: BuildReport, store: Store
 ) -> dict[str, Any]:
     """Return the state that a complete build leaves."""
-    root = str(store.objects.root)
     return {
         **_looked_at(project, files, sources),
         "profile": profile.name,
         # Without the time: whoever writes to an object breaks its seal.
-        "products": {name: _object(root, name)[:2] for name in report.results},
-        "store": root,
+        "products": {name: _object(str(project.root), name)[:2] for name in report.results},
+        "store": str(store.objects.root),
         # Of checks that failed and kept nothing back: a no-op says so again.
         "failing": {
             check.name: {"message": check.message, "rows": list(check.rows), "warning": check.warning}
@@ -74,13 +72,11 @@ def compiled_snapshot(
 def answered(root: str, profile: str, output: Output, *, planning: bool = False) -> bool:
     """Recognise an unchanged project, and say so. A plan has more to say of checks that fail, and is not answered."""
     store = store_of(root)
-    path = f"{store}/index.sqlite"
-    if not os.path.exists(path):
+    if not os.path.exists(f"{store}/index.sqlite"):
         return False
-    from cache.index import Index
 
     try:
-        with Index(path, existing=True) as index:
+        with open_index(root, store) as index:
             state = up_to_date(root, store, index, profile)
             if state is None or (planning and state["failing"]):
                 return False
@@ -95,9 +91,22 @@ def answered(root: str, profile: str, output: Output, *, planning: bool = False)
                 from rules.report.runs import nothing_to_do
 
                 output.result([nothing_to_do(len(state["products"]))])
-    except StoreError:
-        return False  # the long way meets the same trouble, and explains it
+    except (StoreError, LookupError, TypeError, ValueError, AttributeError):
+        return False  # the long way meets the same trouble, if it is one of the index, and explains it
     return True
+
+
+def open_index(root: str, store: str) -> Index:
+    """Open the index that a store has, in memory if it cannot be written. Raises `StoreError`, also if it has none."""
+    from cache.index import Index
+    from cache.ownership import may_open_index
+
+    if not may_open_index(store):
+        raise StoreError(f"the store {store} has no index that may be opened")  # the long way says why
+    path = f"{store}/index.sqlite"
+    writable = os.access(store, os.W_OK) and os.access(path, os.W_OK)
+    key, heir = root_key(root, store), heir_of(root, store)
+    return Index(path, root=key, heir=heir, existing=True, in_memory=not writable)
 
 
 def up_to_date(root: str, store: str, index: Index, profile: str) -> dict[str, Any] | None:
@@ -107,7 +116,7 @@ def up_to_date(root: str, store: str, index: Index, profile: str) -> dict[str, A
         return None
     if not _holds(root, record, index):
         return None
-    return record if _products_hold(store, record["products"]) else None
+    return record if _products_hold(root, record["products"]) else None
 
 
 def as_compiled(root: str, index: Index) -> dict[str, Any] | None:
@@ -132,12 +141,12 @@ def remember_checked(
     state = _looked_at(project, files, sources)
     state |= {"sources": [*state["sources"], *closed], "found": dict(found)}
     state["products"] = [path for path in found if path != FILE]
-    index.remember("parsed", {_CHECKED: state})
+    index.set_snapshot("checked", state)
 
 
 def as_checked(root: str, index: Index) -> dict[str, Any] | None:
     """Return what was last found when nothing has changed since, else None."""
-    record = index.memo("parsed", [_CHECKED]).get(_CHECKED)
+    record = index.snapshot("checked")
     if record is None or record["format"] != _FORMAT or not _holds(root, record, index):
         return None
     found: dict[str, Any] = record["found"]
@@ -152,7 +161,10 @@ def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[s
         "tools": _tools(),
         "folders": list(project.rule_folders),
         # As they were found: a file that has come since is not in the results.
-        "sources": [[source.path, source.format, list(found)] for source, found in sources.listings()],
+        "sources": [
+            *([source.path, source.format, list(found)] for source, found in sources.listings()),
+            *([one.path, one.format, list(one.files)] for one in project.patterns),
+        ],
         "files": [[path, *taken, digest] for path, taken, digest in files.records()],
         "rule_files": len(files.rule_files),
         "absent": sorted(files.absent),
@@ -189,10 +201,7 @@ def _refresh(record: dict[str, Any], settled: dict[str, Signature], index: Index
     """Remember the signatures of files that were read and found unchanged, so that they need not be read again."""
     files = [[path, *settled.get(path, taken), digest] for path, *taken, digest in record["files"]]
     try:
-        if "found" in record:
-            index.remember("parsed", {_CHECKED: {**record, "files": files}})
-        else:
-            index.refresh_snapshot(record, {**record, "files": files})
+        index.refresh_snapshot(record, {**record, "files": files})
     except StoreError:
         return  # read-only or busy: the next no-op reads these files again
 
@@ -237,14 +246,14 @@ def _source_listings_hold(root: str, record: dict[str, Any]) -> bool:
         return False
 
 
-def _products_hold(store: str, products: dict[str, list[int]]) -> bool:
-    return all(_object(store, name) == [*as_built, SEAL_NS] for name, as_built in products.items())
+def _products_hold(root: str, products: dict[str, list[int]]) -> bool:
+    return all(_object(root, name) == [*as_built, SEAL_NS] for name, as_built in products.items())
 
 
-def _object(store: str, name: str) -> list[int]:
+def _object(root: str, name: str) -> list[int]:
     """Return what tells the object that a product's link leads to, and when it was last written; [] for none."""
     try:
-        status = os.stat(f"{store}/products/{name}.parquet")
+        status = os.stat(f"{own_folder(root)}/products/{name}.parquet")
     except OSError:
         return []
     return [status.st_ino, status.st_size, status.st_mtime_ns]

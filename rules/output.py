@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import io
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from rules.printable import (
     document_without_secrets,
@@ -25,9 +26,6 @@ from rules.printable import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
-
-    from _typeshed import ReadableBuffer
 
 
 _COLOURS = {
@@ -37,6 +35,10 @@ _COLOURS = {
     "restored": "36", "restore": "36",
 }  # fmt: skip
 _NARROW = 80
+
+
+class OutputError(Exception):
+    """The standard output cannot be written to: the disk is full, or it was closed from the start."""
 
 
 class Output:
@@ -64,11 +66,10 @@ class Output:
 
     @contextlib.contextmanager
     def bytes(self) -> Iterator[BinaryIO]:
-        """Give a stream for what programs read: exact, but for a terminal."""
-        sys.stdout.flush()
-        buffer = sys.stdout.buffer
-        yield io.BufferedWriter(_PrintableBytes(buffer)) if sys.stdout.isatty() else buffer
-        buffer.flush()
+        """Give the standard output as a stream of bytes, for what programs read: exact, but for a terminal."""
+        with writing():
+            sys.stdout.flush()
+        yield io.BufferedWriter(_PrintableBytes() if sys.stdout.isatty() else _Bytes())
 
     def annotation(self, command: str, properties: dict[str, str], text: str) -> None:
         """Print a workflow command of GitHub."""
@@ -77,7 +78,8 @@ class Output:
     def document(self, document: dict[str, Any]) -> None:
         """Print the one JSON document."""
         narrow = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
-        self._print(printable_json(json.dumps(document_without_secrets(document), ensure_ascii=narrow, default=str)))
+        text = json.dumps(document_without_secrets(document), ensure_ascii=narrow, default=str)
+        self._print(printable_json(text))
 
     def message(self, line: str) -> None:
         """Print something that is no result; -q silences it unless it is an error."""
@@ -120,34 +122,94 @@ class Output:
         return columns or _NARROW
 
     def _print(self, text: str) -> None:
-        sys.stdout.write(f"{text}\n")
+        with writing():
+            sys.stdout.write(f"{text}\n")
 
     def _tell(self, line: str) -> None:
         try:
             sys.stderr.write(f"{line}\n")
             sys.stderr.flush()
-        except BrokenPipeError:  # nobody reads the progress any more, which is no reason to stop
+        except OSError:  # nobody reads the progress any more, which is no reason to stop
             abandon(sys.stderr)
 
 
-class _PrintableBytes(io.RawIOBase):
-    """Writes UTF-8 to a terminal, printable."""
-
-    def __init__(self, terminal: BinaryIO) -> None:
-        self._terminal = terminal
-        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+class _Bytes(io.RawIOBase):
+    """The bytes of the standard output; raises what `writing` raises."""
 
     def writable(self) -> bool:
         return True
 
-    def write(self, data: ReadableBuffer) -> int:
+    def write(self, data: Any) -> int:
+        with writing():
+            return sys.stdout.buffer.write(data)
+
+    def flush(self) -> None:
+        with writing():
+            sys.stdout.buffer.flush()
+
+
+class _PrintableBytes(_Bytes):
+    """Writes UTF-8 to a terminal, printable."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+
+    def write(self, data: Any) -> int:
         taken = bytes(data)
-        self._terminal.write(printable_block(self._decoder.decode(taken)).encode())
+        super().write(printable_block(self._decoder.decode(taken)).encode())
         return len(taken)
 
 
 def _line(text: str) -> str:
     return printable_line(without_secrets(text))
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Turn what goes wrong with the standard output into `OutputError`, but for a reader that has gone."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(error.strerror or str(error)) from error
+
+
+def open_closed_streams() -> None:
+    """Stand in for standard streams that were closed before we were started.
+
+    A file that is opened later must not get their numbers: whatever writes to the standard output would write into it.
+    Messages then go nowhere. A result is missed: writing it fails.
+    """
+    closed = [stream is None for stream in (sys.stdin, sys.stdout, sys.stderr)]
+    if not any(closed):
+        return
+    number = os.open(os.devnull, os.O_RDWR)
+    while number <= 2:  # noqa: PLR2004 — the last of the standard streams
+        number = os.open(os.devnull, os.O_RDWR)
+    os.close(number)
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Closed()), encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 — as long as the process lives
+
+
+class _Closed(io.RawIOBase):
+    """A standard output that was closed. What is written is refused once, and then goes nowhere."""
+
+    _refused = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self._refused:
+            return len(data)
+        self._refused = True
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    def fileno(self) -> int:
+        return 1
 
 
 def abandon(stream: TextIO) -> None:

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rules.errors import USAGE, UserError
+from rules.other_tools import command_hint, option_hint
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -25,18 +26,13 @@ COMMANDS = {
     "explain": "tell why a product is in its state, and everything that this was decided from",
     "audit": "run what a build would skip once more, and compare",
     "lineage": "tell what a column is made of, and what is made of it",
-    "contract": "print what a product promises, as DDL, or write it into its rule",
+    "contract": "print what a product or source promises, as DDL, or write it down",
     "ls": "list products",
-    "show": "print a product's rows",
+    "show": "print rows: of a product, a source, a CTE or a query",
+    "query": "print the rows of a query over products and sources",
     "log": "list past builds",
+    "cache": "verify what is stored",
 }
-# What the same thing is called elsewhere, for a suggestion.
-_ELSEWHERE = {
-    "add": "init", "new": "init", "make": "build", "run": "build", "compile": "plan", "status": "plan",
-    "dry-run": "plan", "list": "ls", "cat": "show", "head": "show", "preview": "show", "query": "show",
-    "verify": "audit", "trace": "lineage", "columns": "lineage", "compare": "diff", "changes": "diff",
-    "why": "explain", "describe": "explain", "history": "log", "schema": "contract", "ddl": "contract", "clean": "gc",
-}  # fmt: skip
 _DESCRIPTION = "A compiler for data rules: a rebuild does the least work that is provably correct."
 _COLOR_HELP = "colour the output: auto, always or never (default: auto)"
 _HELP_WIDTH = 100
@@ -83,7 +79,12 @@ def parse(before: list[str], command: str | None, after: list[str]) -> argparse.
         "rules",
         usage="rules [OPTIONS] COMMAND ...",
         description=f"{_DESCRIPTION}\n\ncommands:\n{listed}",
-        epilog="rules COMMAND --help describes a command. These options may stand before or after it.",
+        epilog=(
+            "rules COMMAND --help describes a command. These options may stand before or after it.\n\n"
+            "environment:\n"
+            "  RULES_STORE            the folder of the store (default: .rules in the project);\n"
+            "                         several work trees may share one"
+        ),
     )
     _add_globals(top)
     top.add_argument("--version", action="store_true", help="print the version and exit")
@@ -119,7 +120,7 @@ def _parse_command(command: str, words: list[str]) -> argparse.Namespace:
     options, unknown = parser.parse_known_args(words)
     if unknown:
         raise _unknown_word(parser, unknown[0], literal="--" in words and unknown[0] in words[words.index("--") :])
-    options.run = module.run
+    options.run, options.command = module.run, command
     return options
 
 
@@ -135,8 +136,10 @@ def _add_globals(parser: argparse.ArgumentParser) -> None:
 
 
 def _suggested_command(word: str) -> str:
-    meant = _ELSEWHERE.get(word)
-    close = [meant] if meant in COMMANDS else difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.5)
+    hint = command_hint(word, set(COMMANDS))
+    if hint is not None:
+        return hint
+    close = difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else f"commands: {', '.join(COMMANDS)}"
 
 
@@ -144,7 +147,12 @@ def _unknown_word(parser: argparse.ArgumentParser, word: str, *, literal: bool) 
     if literal or not word.startswith("-"):
         takes_selection = parser.get_default("select") is not None
         hint = f"to name products: {parser.prog} -s {word}" if takes_selection else f"see {parser.prog} --help"
+        if parser.prog in {"rules show", "rules query"}:
+            hint = f'a query stands in quotes: {parser.prog} "SELECT …"'
         return UserError(f"unexpected argument '{word}'", code="usage", hint=hint)
+    elsewhere = option_hint(word)
+    if elsewhere is not None:
+        return UserError(f"unknown option '{word}'", code="usage", hint=elsewhere)
     known = re.findall(r"--[a-z-]+", parser.format_help())
     close = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.6)
     hint = f"did you mean '{close[0]}'?" if close else f"see {parser.prog} --help"

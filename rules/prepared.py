@@ -9,13 +9,14 @@ from cache.keys import Content
 from cache.records import Artifact
 from graph.causes import Cause
 from graph.dag import Dag
-from graph.plan import Known, Plan
+from graph.plan import Judgement, Known, Plan
 from rules.errors import UserError
 from rules.files import FileDigests
 from rules.load import Rule
-from rules.memos import CompiledRule
+from rules.memos import CompiledContract, CompiledRule
 from rules.profiles import Profile
 from rules.project import Project
+from rules.proving import Bodies
 from rules.python.files import DeclaredFunction, PythonFiles
 from rules.roots import DEFAULT_PROFILE
 from rules.sources.contents import Sources
@@ -44,16 +45,22 @@ class Request:
 class Prepared:
     """Everything that is known before anything is executed.
 
-    order: the selected products, inputs first. broken: what is wrong with rules that cannot be built. contents: what is
-    known of inputs that are not part of this run. artifacts: those met while planning, by digest. causes: by product,
-    if they were asked for.
+    order: the selected products, inputs first. contracts: of sources; contracted: those that this run verifies,
+    compiled. broken: what is wrong with rules that cannot be built and sources that cannot be read. broken_sources: of
+    those that this run reads. lost: verdicts of the selected products for which that leaves no other: failed, or
+    skipped because of what they read. contents: what is known of inputs that are not part of this run. artifacts: those
+    met while planning, by digest. causes: by product, if they were asked for.
     """
 
     project: Project
     dag: Dag
     rules: Mapping[str, Rule]
     compiled: Mapping[str, CompiledRule]
+    contracts: Mapping[str, Rule]
+    contracted: Mapping[str, CompiledContract]
     broken: Mapping[str, UserError]
+    broken_sources: Mapping[str, UserError]
+    lost: Mapping[str, Judgement]
     order: tuple[str, ...]
     forced: frozenset[str]
     plan: Plan
@@ -65,4 +72,27 @@ class Prepared:
     artifacts: Mapping[str, Artifact]
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
+    bodies: Bodies
     causes: Mapping[str, list[Cause]] = field(default_factory=dict)
+
+    @property
+    def judgements(self) -> dict[str, Judgement]:
+        """The verdict of every selected product, in the order in which they are built."""
+        found = {**self.plan.judgements, **self.lost}
+        return {name: found[name] for name in self.order}
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Number of products by verdict; those that a whole project never has are there if something is broken."""
+        counts = self.plan.summary
+        if self.broken:
+            counts |= {"failed": 0, "skipped": 0}
+        for one in self.lost.values():
+            counts[one.verdict] += 1
+        return counts
+
+    @property
+    def errors(self) -> list[UserError]:
+        """What is wrong with sources and with the selected products."""
+        products = (self.broken[name] for name in self.order if name in self.broken)
+        return list(dict.fromkeys((*self.broken_sources.values(), *products)))

@@ -29,6 +29,11 @@ def observer(output: Output) -> Observer:
     return LineObserver(output)
 
 
+def _is_shown(result: Result, output: Output, columns: ResultColumns) -> bool:
+    """Whether a product has a line: not what is clean, nor all of many that never began."""
+    return output.verbosity > 0 or (result.status != "clean" and not columns.is_one_too_many(result))
+
+
 class LineObserver:
     """Progress as plain lines: one for each product that was not clean."""
 
@@ -49,7 +54,7 @@ class LineObserver:
 
     def finished(self, result: Result) -> None:
         """Print a product's line."""
-        if result.status != "clean" or self._output.verbosity > 0:
+        if _is_shown(result, self._output, self._columns):
             self._output.message(self._columns.line(result))
 
     def say(self, message: str) -> None:
@@ -93,7 +98,7 @@ class LiveObserver:
         """Let a product's line scroll by and count it."""
         self._running.pop(result.name, None)
         self._done += 1
-        if result.status != "clean" or self._output.verbosity > 0:
+        if _is_shown(result, self._output, self._columns):
             line = self._columns.line(result)
             width = self._output.width(sys.stderr)
             self.say(line if width is None or self._output.verbosity > 0 else cut(printable(line), width))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import json
 import math
 import os
 import re
@@ -12,17 +14,19 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
+from cache.filedigest import open_regular
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.contracts.tables import Contract, flaw
 from rules.errors import UserError, Where
 from rules.places import HUGE, closest, huge_number, key_places
 from rules.profiles import PROFILES, Profile
 from rules.roots import FILE
+from rules.sources.patterns import Pattern, PatternError, expand, is_pattern
 from rules.toml_types import did_you_mean, kind_of, wrong_table
 from rules.variables import with_given
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -77,7 +81,8 @@ class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Project:
     """A project's configuration. `root` is absolute.
 
-    contracts: those that rules.toml declares, by product. given: values of variables that are other than it declares,
+    contracts: those that rules.toml declares, by product or source. patterns: entries of [sources] that stand for many;
+    their sources are among `sources`. given: values of variables that are other than it declares,
     as `--var` has them; what is done with them says nothing about the project as its files have it.
     """
 
@@ -90,6 +95,25 @@ class Project:
     contracts: dict[str, Contract] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
+    patterns: tuple[Pattern, ...] = ()
+
+    def source_where(self, name: str, *keys: str) -> Where:
+        """Return where rules.toml declares a source, or what `keys` lead to from its table."""
+        text = read_text(self.root / FILE, FILE)
+        pattern = self.pattern_of(name)
+        own = ("sources", name) in key_places(text)
+        return _where(text, "sources", name if own or pattern is None else pattern.key, *keys)
+
+    def pattern_of(self, name: str) -> Pattern | None:
+        """Return the pattern that a source comes from; None for one that is declared by itself."""
+        return next((one for one in self.patterns if name in one.sources), None)
+
+    def source_owner(self, name: str) -> str:
+        """Return what declares a source, as people call it."""
+        pattern = self.pattern_of(name)
+        if pattern is None:
+            return f"[sources.{name}] of {FILE}"
+        return f"{pattern.sources[name]}, of [sources.{json.dumps(pattern.key)}] of {FILE}"
 
     def profile(self, name: str) -> Profile:
         """Return the profile called `name`. Raises `UserError`."""
@@ -98,8 +122,11 @@ class Project:
         return self.profiles[name]
 
 
-def load_project(root: Path, given: Iterable[str] = ()) -> Project:
-    """Read and validate rules.toml; `given` ("name=value") sets variables otherwise. Raises `UserError`."""
+def load_project(root: Path, given: Iterable[str] = (), *, data: Path | None = None) -> Project:
+    """Read and validate rules.toml; `given` ("name=value") sets variables otherwise. Raises `UserError`.
+
+    data: where the files of sources are, if not at `root`.
+    """
     text = read_text(root / FILE, FILE)
     try:
         raw = tomllib.loads(text)
@@ -111,12 +138,14 @@ def load_project(root: Path, given: Iterable[str] = ()) -> Project:
         raise UserError(HUGE, code="config", where=Where(FILE, *huge_number(text))) from error
     _require_tables(text, raw)
     table = _checked(text, raw.get("project"), ProjectTable, ("project",))
-    sources = {name: _source(text, name, value) for name, value in raw.get("sources", {}).items()}
+    entries = raw.get("sources", {})
+    patterns = tuple(_pattern(text, data or root, key, entries) for key in entries if is_pattern(key))
+    sources = _sources(text, entries, patterns)
     overrides = {name: _override(text, name, value) for name, value in raw.get("profiles", {}).items()}
-    _require_distinct(text, sources)
+    _require_distinct(text, sources, patterns)
     for kind in ("sources", "vars"):
         for name in raw.get(kind, {}):
-            if not NAME.match(name):
+            if not NAME.match(name) and not (kind == "sources" and is_pattern(name)):
                 message = f"'{name}' is not a usable name in [{kind}]: letters, digits and _ only, no digit first"
                 raise UserError(message, code="config", where=_where(text, kind, name))
     policy = _policy(text, raw.get("policy", {}))
@@ -125,7 +154,8 @@ def load_project(root: Path, given: Iterable[str] = ()) -> Project:
     contracts = {name: _contract(text, name, value) for name, value in raw.get("contracts", {}).items()}
     texts = tuple(given)
     variables = with_given(variables, texts)
-    return Project(root, table.name, folders, sources, variables, PROFILES | overrides, contracts, texts, policy)
+    profiles = PROFILES | overrides
+    return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, policy, patterns)
 
 
 def config_where(root: Path, *path: str) -> Where:
@@ -136,7 +166,8 @@ def config_where(root: Path, *path: str) -> Where:
 def read_text(path: Path, shown: str) -> str:
     """Return a file's text, which must be UTF-8 (a byte order mark is ignored). Raises `UserError`."""
     try:
-        data = path.read_bytes()
+        with open(path, "rb", opener=open_regular) as file:
+            data = file.read()
     except OSError as error:
         raise UserError(f"cannot read {shown}: {error.strerror}", code="unreadable", where=Where(shown)) from error
     try:
@@ -187,6 +218,36 @@ def _checked(text: str, value: Any, kind: type[T], path: tuple[str, ...]) -> T:
     return msgspec.convert(value, kind)
 
 
+def _pattern(text: str, root: Path, key: str, entries: dict[str, Any]) -> Pattern:
+    """Return an entry of [sources] that stands for many, with what it stands for. Raises `UserError`."""
+    _source(text, key, entries[key])
+    try:
+        return expand(root, key, entries[key], {name: one for name, one in entries.items() if not is_pattern(name)})
+    except PatternError as error:
+        where = _where(text, "sources", key, *error.keys)
+        raise UserError(error.message, code="config", where=where, hint=error.hint, facts=error.facts) from error
+
+
+def _sources(text: str, entries: dict[str, Any], patterns: Iterable[Pattern]) -> dict[str, Source]:
+    """Return all sources: those of patterns take from an entry of their own name what it says. Raises `UserError`."""
+    tables = {name: value for name, value in entries.items() if not is_pattern(name)}
+    for pattern in patterns:
+        for name, file in pattern.sources.items():
+            own = tables.get(name, {})
+            if isinstance(own, dict):
+                tables[name] = {**entries[pattern.key], **own, "path": own.get("path", file)}
+    found = {}
+    for name, value in tables.items():
+        came = next((one.key for one in patterns if name in one.sources and name not in entries), name)
+        lost = next((one for one in patterns if name not in one.sources and one.stem_of(name) is not None), None)
+        if lost is not None and isinstance(value, dict) and "path" not in value:
+            message = f"missing key 'path' in [sources.{name}]: no file of {lost.path} makes this source"
+            hint = f'it would be called {lost.stem_of(name)}; or add path = "…"'
+            raise UserError(message, code="config", where=_where(text, "sources", name), hint=hint)
+        found[name] = _source(text, came, value)
+    return found
+
+
 def _source(text: str, name: str, value: Any) -> Source:
     source = _checked(text, value, Source, ("sources", name))
     if len(source.delimiter) != 1 or not source.delimiter.isascii() or source.delimiter in '\r\n"':
@@ -206,14 +267,24 @@ def _contract(text: str, name: str, value: Any) -> Contract:
     return contract
 
 
-def _require_distinct(text: str, sources: dict[str, Source]) -> None:
+def _require_distinct(text: str, sources: dict[str, Source], patterns: Sequence[Pattern]) -> None:
     folded: dict[str, str] = {}
+    for one, other_one in itertools.combinations(patterns, 2):
+        for name in one.sources.keys() & other_one.sources.keys():
+            facts = {"here": other_one.sources[name], "there": one.sources[name]}
+            hint = f"two patterns name it; declare [sources.{name}] with the path of the one that is meant"
+            where = _where(text, "sources", other_one.key)
+            raise UserError(
+                f"two tables are named '{name}'", code="duplicate-name", where=where, facts=facts, hint=hint
+            )
+    came = {name: one.key for one in patterns for name in one.sources}
     for name in sources:
         other = folded.setdefault(name.lower(), name)
         if other != name:
             message = f"two tables are named '{name}'"
             hint = f"names do not differ by case alone, and there is a source '{other}'; rename one"
-            raise UserError(message, code="duplicate-name", where=_where(text, "sources", name), hint=hint)
+            where = _where(text, "sources", came.get(name, name))
+            raise UserError(message, code="duplicate-name", where=where, hint=hint)
 
 
 def _policy(text: str, value: Any) -> Policy:

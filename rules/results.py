@@ -58,7 +58,10 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Result:
-    """One product in one build. seconds: of this execution, else of the last one (what was saved)."""
+    """One product in one build. seconds: of this execution, else of the last one (what was saved).
+
+    is_broken: its rule cannot be built, so it failed before it began.
+    """
 
     name: str
     status: Status
@@ -72,11 +75,23 @@ class Result:
     key: str | None = None
     error: UserError | None = None
     checks: tuple[CheckResult, ...] = ()
+    is_broken: bool = False
 
     @property
     def was_skipped(self) -> bool:
         """Whether an earlier result stands for the product."""
         return self.status in {"clean", "restored"}
+
+
+@dataclass(frozen=True)
+class SourceResult:
+    """One source in one build, which has a contract or cannot be read. Nothing reads it unless it has passed."""
+
+    name: str
+    status: Literal["passed", "failed", "skipped"]
+    reason: str
+    error: UserError | None = None
+    checks: tuple[CheckResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,12 +107,16 @@ class AuditReport:
 
 @dataclass(frozen=True)
 class BuildReport:
-    """A finished build. `build` is empty when there was nothing to do and so nothing to record."""
+    """A finished build. `build` is empty when there was nothing to do and so nothing to record.
+
+    sources: those with contracts, and those that cannot be read.
+    """
 
     build: str
     results: Mapping[str, Result]
     seconds: float
     audit: AuditReport = field(default_factory=AuditReport)
+    sources: Mapping[str, SourceResult] = field(default_factory=dict)
 
     @property
     def summary(self) -> dict[str, int]:
@@ -110,13 +129,22 @@ class BuildReport:
     @property
     def ok(self) -> bool:
         """Whether every selected product is up to date now, as far as is known."""
-        failed = any(result.status in {"failed", "skipped"} for result in self.results.values())
+        failed = any(result.status in {"failed", "skipped"} for result in self._settled)
         return not failed and not self.audit.differing
 
     @property
     def failing(self) -> list[CheckResult]:
         """Checks that failed, whatever their severity."""
-        return [check for result in self.results.values() for check in result.checks if not check.passed]
+        return [check for result in self._settled for check in result.checks if not check.passed]
+
+    @property
+    def errors(self) -> list[UserError]:
+        """What went wrong, of sources first."""
+        return [result.error for result in self._settled if result.error is not None]
+
+    @property
+    def _settled(self) -> list[SourceResult | Result]:
+        return [*self.sources.values(), *self.results.values()]
 
     @property
     def saved_seconds(self) -> float:
@@ -153,7 +181,7 @@ def clean_report(index: Index, failing: Mapping[str, Mapping[str, Any]]) -> Buil
     checks: dict[str, list[CheckResult]] = {name: [] for name in products}
     for name, state in sorted(states.items()):
         told = failing.get(name, {})
-        checks[name.partition(".")[0]].append(
+        checks.setdefault(name.partition(".")[0], []).append(
             CheckResult(
                 name=name,
                 severity=state.record["severity"],
@@ -183,4 +211,9 @@ def clean_report(index: Index, failing: Mapping[str, Mapping[str, Any]]) -> Buil
         )
         for name, product in sorted(products.items())
     }
-    return BuildReport("", results, 0.0)
+    sources = {
+        name: SourceResult(name, "passed", _UNCHANGED, checks=tuple(found))
+        for name, found in sorted(checks.items())
+        if name not in products
+    }
+    return BuildReport("", results, 0.0, sources=sources)

@@ -40,7 +40,29 @@ def root_above(folder: str) -> str | None:
 def store_of(root: str) -> str:
     """Return where the store of a project is: `.rules`, or the folder that RULES_STORE names."""
     elsewhere = os.environ.get("RULES_STORE")
-    return os.path.realpath(elsewhere) if elsewhere else os.path.join(root, ".rules")
+    return os.path.realpath(os.path.expanduser(elsewhere)) if elsewhere else own_folder(root)
+
+
+def own_folder(root: str) -> str:
+    """Return the project root's own folder: its products are there, and its store unless RULES_STORE names another."""
+    return os.path.join(root, ".rules")
+
+
+def root_key(root: str, store: str) -> str:
+    """Return by which name a store knows a project root: its path, or "" where the store is the root's own folder.
+
+    A project that is moved together with its store thus keeps its products and its history.
+    """
+    return "" if store == own_folder(root) else root
+
+
+def heir_of(root: str, store: str) -> str:
+    """Return the key of the root that takes over what a store of the former version knew of no root.
+
+    It is the project in whose own folder the store is, else the first that asks.
+    """
+    above = os.path.dirname(store)
+    return "" if store == own_folder(above) and os.path.exists(os.path.join(above, FILE)) else root_key(root, store)
 
 
 def store_root(root: Path) -> Path:
@@ -48,6 +70,15 @@ def store_root(root: Path) -> Path:
     from pathlib import Path
 
     return Path(store_of(str(root)))
+
+
+def writable_file(root: Path, path: str) -> Path:
+    """Return a file of a project that a command is to write, links followed. Raises `UserError` if they lead out."""
+    target = (root / path).resolve()
+    if not target.is_relative_to(root.resolve()):
+        hint = f"change {target} itself, or put a copy in the project"
+        raise UserError(f"{path} is a link out of the project, which is not written", code="unwritable", hint=hint)
+    return target
 
 
 def is_rule_file(name: str) -> bool:

@@ -6,14 +6,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cache.levels import type_name
 from cache.records import Artifact
 from rules import evidence
 from rules.engine.execute import Executed, execute
+from rules.engine.failures import EngineError
 from rules.engine.own import EngineFunction
 from rules.engine.scanning import EngineInput
-from rules.engine.session import EngineError
-from rules.errors import FAILED, UserError, Where
-from rules.memos import CompiledRule, load_body
+from rules.engine.types import to_arrow
+from rules.errors import FAILED, ForeignMemoError, UserError, Where
+from rules.memos import CompiledRule
 from rules.wiring import make_resolver
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from rules.profiles import Profile
     from rules.project import Project
+    from rules.proving import Bodies
     from rules.python.files import DeclaredFunction, PythonFiles
     from rules.sources.contents import Sources
     from rules.store import Store
@@ -39,14 +42,15 @@ class Runner:
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
     project: Project
+    bodies: Bodies
 
     def run(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str], target: Path) -> Executed:
         """Execute a rule and write its table to `target`.
 
         artifacts: of the products it reads. Raises `UserError`, with the SQL kept as evidence, when the engine fails or
-        a source has changed since it was digested.
+        a source has changed since it was digested; `ForeignMemoError` when what the store remembers is of other texts.
         """
-        name, body = rule.node.name, load_body(self.store.index, rule.memo)
+        name, body = rule.node.name, self.bodies.body(rule)
         sql = body.sql
         outside = [entry for entry in rule.scans if entry not in self.compiled]
         inputs = [
@@ -55,9 +59,11 @@ class Runner:
             else EngineInput(entry, (self.store.objects.path(artifacts[entry]),), self.compiled[entry].schema, columns)
             for entry, columns in rule.scans.items()
         ]
+        for entry in inputs:
+            self._require_stored(entry, artifacts.get(entry.name))
         folder = self.store.objects.root
         faults: list[UserError] = []
-        functions = [self._function(name, faults) for name in self.called(rule)]
+        functions = [callable_function(self.python, self.functions[name], faults) for name in self.called(rule)]
         try:
             _require_unchanged(sources, outside)
             if rule.rule.streams is not None:
@@ -108,6 +114,15 @@ class Runner:
             exit_code=FAILED,
         )
 
+    def _require_stored(self, entry: EngineInput, artifact: str | None) -> None:
+        """Raise `ForeignMemoError` unless a product is stored with the columns that its rule is said to have."""
+        stored = self.store.artifact(artifact) if artifact is not None and entry.name in self.compiled else None
+        if stored is None:
+            return
+        planned = {field.name: type_name(field.type) for field in to_arrow(entry.schema)}
+        if planned != {name: kind for name, (kind, _) in stored.columns.items()}:
+            raise ForeignMemoError(entry.name)
+
     @staticmethod
     def called(rule: CompiledRule) -> list[str]:
         """Return the functions of the project that a rule calls."""
@@ -133,22 +148,22 @@ class Runner:
             raise self.python.located(error, one.path, one.line) from error
         return executed(digest, rule.schema, started)
 
-    def _function(self, name: str, faults: list[UserError]) -> EngineFunction:
-        """Return a function of the project for the engine; what it raises is noted, located, in `faults`."""
-        declared = self.functions[name]
-        function = self.python.function(declared)
 
-        def noting(work: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any) -> Any:
-                try:
-                    return work(*arguments)
-                except Exception as error:
-                    faults.append(self.python.located(error, declared.file, declared.line))
-                    raise
+def callable_function(python: PythonFiles, declared: DeclaredFunction, faults: list[UserError]) -> EngineFunction:
+    """Return a function of the project for the engine; what it raises is noted, located, in `faults`."""
+    function = python.function(declared)
 
-            return call
+    def noting(work: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            try:
+                return work(*arguments)
+            except Exception as error:
+                faults.append(python.located(error, declared.file, declared.line))
+                raise
 
-        return declared.for_engine(function.for_engine(noting))
+        return call
+
+    return declared.for_engine(function.for_engine(noting))
 
 
 def adopted(store: Store, executed: Executed, target: Path) -> Artifact:

@@ -57,13 +57,21 @@ def audited(
     from rules.running import Runner
 
     rules = {one.node.name: one for rule in prepared.compiled.values() for one in rule.all}
+    rules |= {one.compiled.node.name: one.compiled for found in prepared.contracted.values() for one in found.checks}
     runnable = {
         name: artifact
         for name, artifact in skipped.items()
         if all(entry in artifacts or entry not in prepared.rules for entry in rules[name].node.dependencies)
     }
     runner = Runner(
-        prepared.compiled, store, prepared.profile, build, prepared.python, prepared.functions, prepared.project
+        prepared.compiled,
+        store,
+        prepared.profile,
+        build,
+        prepared.python,
+        prepared.functions,
+        prepared.project,
+        prepared.bodies,
     )
     auditor = Auditor(runner, prepared.sources, rules)
     return auditor.check(runnable, artifacts, share)

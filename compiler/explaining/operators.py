@@ -17,6 +17,7 @@ _SYMBOLS: dict[str, tuple[type[exp.Expr], ...]] = {
 }  # fmt: skip
 
 
+_INTERVAL_HINT = "n days as an interval: CAST(concat(n, ' days') AS INTERVAL)"
 _NUMBERS = re.compile(r"\b(?:TINYINT|SMALLINT|INT|BIGINT|REAL|DOUBLE|DECIMAL)\b")
 
 
@@ -53,7 +54,14 @@ def _cast_hint(left: str, right: str) -> str:
         return "cast the texts to numbers: CAST(… AS DOUBLE)"
     if "DATE" in (left, right) and any(_NUMBERS.search(side) for side in (left, right)):
         return "add days as an interval: … + INTERVAL '1 day'"
+    if _is_time_with_number(left, right):
+        return _INTERVAL_HINT
     return "cast one side to the type of the other: CAST(… AS …)"
+
+
+def _is_time_with_number(left: str, right: str) -> bool:
+    times = [side for side in (left, right) if side.startswith(("INTERVAL", "TIMESTAMP"))]
+    return len(times) == 1 and any(_NUMBERS.search(side) for side in (left, right))
 
 
 def _unary(match: re.Match[str], said: Said) -> Told:
@@ -101,7 +109,9 @@ def _in_query(match: re.Match[str], said: Said) -> Told:
 def _convert(match: re.Match[str], said: Said) -> Told:
     message = f"{in_sql(match['source'])} and {in_sql(match['target'])} have no common type"
     nodes = of_kind(said.query, exp.Func, exp.Binary, exp.Case, exp.In, exp.Between)
-    return Told(message, "cast one of them: CAST(… AS …)", nodes)
+    kinds = in_sql(match["source"]), in_sql(match["target"])
+    hint = _INTERVAL_HINT if _is_time_with_number(*kinds) else "cast one of them: CAST(… AS …)"
+    return Told(message, hint, nodes)
 
 
 def _union(match: re.Match[str], said: Said) -> Told:

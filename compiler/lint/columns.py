@@ -12,7 +12,7 @@ from compiler.lint.quoting import as_prefix, in_sql
 from compiler.lint.subject import Subject, shown
 from compiler.name_meaning import Meaning
 from compiler.repeated_names import repeated_reads
-from compiler.resolve import fold, suggestion
+from compiler.resolve import column_suggestion, fold
 from compiler.tree import find_all
 from compiler.unnamed import home_of
 
@@ -78,7 +78,7 @@ class _Hints:
 
     def near(self, name: str, known: Iterable[str]) -> str | None:
         self._left -= 1
-        return suggestion(name, known) if self._left >= 0 else None
+        return column_suggestion(name, known) if self._left >= 0 else None
 
 
 def _may_be_struct(subject: Subject, column: exp.Column, name: str) -> bool:

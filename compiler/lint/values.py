@@ -8,6 +8,7 @@ from compiler import functions
 from compiler.lint.findings import Found
 from compiler.lint.joins import conjuncts
 from compiler.lint.subject import Subject
+from compiler.other_engines import function_hint
 from compiler.resolve import fold
 from compiler.tree import find_all
 
@@ -23,9 +24,7 @@ def calls(subject: Subject) -> list[Found]:
         if name is not None and name.lower() in subject.functions:
             continue
         if isinstance(call, exp.Anonymous | exp.AnonymousAggFunc) and functions.lookup(name or "") is None:
-            close = functions.suggest(name or "")
-            hint = f"did you mean '{close}'?" if close else None
-            found.append(subject.found("R021", call, f"unknown function '{name}'", hint))
+            found.append(subject.found("R021", call, f"unknown function '{name}'", function_hint(name or "")))
         elif functions.is_volatile(call) and not subject.volatile:
             hint = "declare volatile = true in the rule's options, or pass the value as a $var"
             message = f"'{name or call.sql()}' is volatile: its result changes from run to run"

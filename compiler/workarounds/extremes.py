@@ -16,9 +16,7 @@ def order_float_extremes(query: exp.Query, facts: Facts) -> exp.Query:
     -1.797e308. As a first value it is what ORDER BY puts there: NaN is above Infinity, 0.0 above -0.0.
     """
     for call in reversed(float_extremes(query, facts)):  # those within others first: a value is copied with them
-        value = call.this
-        if isinstance(value, exp.Distinct):
-            value = value.expressions[0]
+        value = _argument(call)
         key = exp.Ordered(this=value.copy(), desc=isinstance(call, exp.Max), nulls_first=False)
         order = exp.Order(this=value.copy(), expressions=[key])
         call.replace(exp.AnonymousAggFunc(this="first_value", expressions=[order]))
@@ -26,12 +24,24 @@ def order_float_extremes(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def float_extremes(query: exp.Query, facts: Facts) -> list[exp.AggFunc]:
-    """Return the calls of MIN and MAX as aggregates of what may be floats, those within others last."""
-    calls = [call for call in facts.nodes(query, exp.Min, exp.Max) if not _has_window(call)]
+    """Return the calls of MIN and MAX as aggregates of what may be floats, those within others last.
+
+    A literal is left out: it has no order to depend on, and in ORDER BY the engine would take it for a position.
+    """
+    calls = [
+        call
+        for call in facts.nodes(query, exp.Min, exp.Max)
+        if not _has_window(call) and not isinstance(_argument(call).unnest(), exp.Literal)
+    ]
     if not calls:
         return []
     floats = Floats(facts.names(query), facts.schemas)
     return [call for call in calls if floats.may_be(call.this)]
+
+
+def _argument(call: exp.AggFunc) -> exp.Expr:
+    value: exp.Expr = call.this
+    return value.expressions[0] if isinstance(value, exp.Distinct) else value
 
 
 def _has_window(call: exp.Expr) -> bool:

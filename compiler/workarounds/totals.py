@@ -32,7 +32,7 @@ def keep_filters_above_totals(query: exp.Query, facts: Facts) -> exp.Query:
     outside = _with_outside_columns(query, facts) if totals else set()
     for select in totals:
         _guard_having(select)
-        if id(select) not in outside and _is_from_item(select) and not _is_limited(select):
+        if id(select) not in outside and _is_joined(select) and not _is_limited(select):
             select.set("limit", exp.Limit(expression=exp.Literal.number(_MOST_ROWS)))
             if isinstance(select.parent, exp.SetOperation):  # where the engine takes a LIMIT for that of the whole
                 around = exp.Subquery()
@@ -164,13 +164,13 @@ def _aggregates(part: exp.Expr) -> bool:
     return False
 
 
-def _is_from_item(select: exp.Select) -> bool:
-    """Whether a SELECT, or the set operation whose branch it is, is a derived table or a CTE."""
+def _is_joined(select: exp.Select) -> bool:
+    """Whether a SELECT, or the set operation whose branch it is, is a derived table, a CTE or a list, as IN has it."""
     holder = select.parent
     while isinstance(holder, exp.SetOperation) or (isinstance(holder, exp.Subquery) and _is_branch(holder)):
         holder = holder.parent
-    return isinstance(holder, exp.CTE) or (
-        isinstance(holder, exp.Subquery) and isinstance(holder.parent, exp.From | exp.Join)
+    return isinstance(holder, exp.CTE | exp.In | exp.Any | exp.All) or (
+        isinstance(holder, exp.Subquery) and isinstance(holder.parent, exp.From | exp.Join | exp.In | exp.Any | exp.All)
     )
 
 

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     from rules.build import build
     from rules.prepared import Request
     from rules.project import load_project
-    from rules.report.runs import audit_errors, build_document, build_lines, error_lines
+    from rules.report.runs import audit_errors, build_document, build_lines, error_lines, errors_lines
 
     request = Request(
         select=tuple(options.select),
@@ -72,10 +72,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.as_json:
         output.document(build_document(report))
         return 0 if report.ok else FAILED
-    for result in report.results.values():
-        if result.error is not None:
-            output.error(error_lines(result.error))
-    for error in audit_errors(report.audit):
+    broken = [one.error for one in report.sources.values() if one.error is not None]
+    broken += [one.error for one in report.results.values() if one.is_broken and one.error is not None]
+    for lines in errors_lines(list(dict.fromkeys(broken)), whole=output.verbosity > 0):
+        output.error(lines)
+    for error in (*(one for one in report.errors if one not in broken), *audit_errors(report.audit)):
         output.error(error_lines(error))
     if output.verbosity >= 0:
         output.result(build_lines(report))

@@ -18,7 +18,7 @@ from rules.report.findings import (
     check_document,
     concise_lines,
     github_annotations,
-    inferred_line,
+    inferred_lines,
     statistics_lines,
     summary_line,
     text_lines,
@@ -139,7 +139,9 @@ def _looker(options: argparse.Namespace, output: Output) -> Callable[[bool], _Lo
             looked = _Looked(root, records or {}, reporting, wanted)
             if records is None:
                 from rules.checking import check_project
+                from rules.tracking import warn_of_tracked
 
+                warn_of_tracked(store.objects.root, output.message)
                 work = check_project(project, store, output.message)
                 looked.records = work.records
                 looked.worlds = {path: world for path, (_, world) in work.worlds.items()}
@@ -214,7 +216,7 @@ def _print(
         more |= {"inferred": looked.inferred} if looked.inferred else {}
         output.document(check_document(findings, checked=looked.checked, **more))
         return
-    for line in map(inferred_line, looked.inferred):
+    for line in inferred_lines(looked.inferred, verbose=output.verbosity > 0):
         output.message(line)
     if options.format == "sarif":
         from rules.report.sarif import sarif

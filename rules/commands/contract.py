@@ -1,21 +1,22 @@
-"""`rules contract NAME`: print what a product promises, as DDL, or write its inferred types into its rule."""
+"""`rules contract NAME`: print what a product or source promises, as DDL, or write its inferred types down."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import codecs
 from typing import TYPE_CHECKING, Any
 
+from cache.removal import rewrite
 from rules import progress
 from rules.contracts.tables import spelled
 from rules.errors import UserError
 from rules.look.contracting import inferred
 from rules.project import Project, load_project, read_text
 from rules.report.runs import document, plural
-from rules.roots import find_root
+from rules.roots import FILE, find_root, writable_file
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from compiler.schema import Schema
     from rules.load import Rule
@@ -26,9 +27,11 @@ _DIALECTS = ("datafusion", "duckdb", "postgres", "snowflake", "bigquery", "click
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
-    parser.add_argument("name", metavar="NAME", help="the product")
+    parser.add_argument("name", metavar="NAME", help="the product or source")
     parser.add_argument(
-        "--write", action="store_true", help="write the inferred types into the rule's front matter instead"
+        "--write",
+        action="store_true",
+        help="write the inferred types into the rule's front matter instead, those of a source into rules.toml",
     )
     parser.add_argument(
         "--dialect",
@@ -84,28 +87,32 @@ def _document(rule: Rule, schema: Schema, text: str) -> dict[str, Any]:
 
 def _write(project: Project, rule: Rule, schema: Schema) -> int:
     """Declare the types of columns that have none; return how many."""
-    from rules.contracts.writing import with_types
+    from rules.contracts.writing import with_types, with_types_of_source
 
+    if rule.is_of_source:
+        types = {column.name: spelled(column.type) for column in schema.columns}
+        declared = {name for name, column in rule.options.columns.items() if column.type}
+        path = writable_file(project.root, FILE)
+        before = read_text(path, FILE)
+        _rewrite(path, before, with_types_of_source(before, rule.name, types, project.contracts))
+        return len(types.keys() - declared)
     if not rule.path.endswith(".sql"):
         message = f"{rule.path} has no front matter"
         raise UserError(message, code="front-matter", hint=f"declare it in rules.toml: [contracts.{rule.name}]")
     elsewhere = project.contracts[rule.name].columns if rule.name in project.contracts else {}
     types = {column.name: spelled(column.type) for column in schema.columns if column.name not in elsewhere}
     undeclared = [name for name in types if name not in rule.options.columns or not rule.options.columns[name].type]
-    path = project.root / rule.path
+    path = writable_file(project.root, rule.path)
     before = read_text(path, rule.path)
     written = with_types(before, rule.path, types)
-    if written != before:
-        _replace(path, written, mark=path.read_bytes().startswith(b"\xef\xbb\xbf"))
+    _rewrite(path, before, written)
     return len(undeclared)
 
 
-def _replace(path: Path, text: str, *, mark: bool) -> None:
-    """Write a file at once or not at all. mark: it begins with a byte order mark."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            file.write(text.encode("utf-8-sig" if mark else "utf-8"))
-        Path(file.name).chmod(path.stat().st_mode)
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}", code="unwritable") from error
+def _rewrite(path: Path, before: str, text: str) -> None:
+    if text != before:
+        mark = path.read_bytes().startswith(codecs.BOM_UTF8)
+        try:
+            rewrite(path, text.encode("utf-8-sig" if mark else "utf-8"))
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}", code="unwritable") from error

@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n", "--limit", type=not_negative, default=_SAMPLES, metavar="N", help="samples of each kind (default: 3)"
     )
+    parser.add_argument("-k", "--keep-going", action="store_true", help="leave out what is broken, and what reads it")
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 when something differs")
     parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
 
@@ -53,7 +54,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.build and options.against:
         raise UserError("--build and --against exclude each other", code="usage", hint="leave one of them out")
     project = load_project(find_root(options.project))
-    request = Request(select=(*options.select, *options.names), exclude=tuple(options.exclude), profile=options.profile)
+    request = Request(
+        select=(*options.select, *options.names),
+        exclude=tuple(options.exclude),
+        profile=options.profile,
+        keep_going=options.keep_going,
+    )
     with open_store(project.root, output.message, building=False) as store:
         differs = (_data if options.data else _rules)(project, request, store, options, output)
     return FAILED if options.exit_code and differs else 0

@@ -33,5 +33,5 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.as_json:
         output.document(explain_document(found))
     else:
-        output.result(explain_lines(found, output.width(sys.stdout)))
+        output.result(explain_lines(found, output.width(sys.stdout), verbose=output.verbosity > 0))
     return 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rules.errors import UserError
 from rules.report.runs import document
-from rules.roots import FILE
+from rules.roots import FILE, writable_file
 
 if TYPE_CHECKING:
     import argparse
@@ -87,6 +87,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if existing:
         message = f"there is a {existing[0]} in {root} already"
         raise UserError(message, code="exists", hint="rules init never overwrites; name another folder")
+    for path in _FILES:
+        writable_file(root, path)
     name = re.sub(r"\W+", "_", root.name).strip("_") or "project"
     try:
         for path, text in _FILES.items():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _FORMATS = ("text", "json", "mermaid", "dot", "html")
 _EPILOG = """value: the column's values flow into the other's. control: they only decide which rows there
 are, or which values go together (filters, joins, groups, windows, order, DISTINCT, UNION).
+Text shows values; --control adds the rest, which all other formats have.
 
 rules lineage revenue.total --format html > lineage.html   a page: click a column, see its path
 rules lineage --format html > lineage.html                 the whole project"""
@@ -43,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--downstream", action="store_true", help="only what is made of it")
     parser.add_argument("--depth", type=positive, metavar="N", help="at most so many rules away (default: all)")
     parser.add_argument(
+        "--control", action="store_true", help="in text, show also what only decides about rows or groups"
+    )
+    parser.add_argument(
         "--format", choices=_FORMATS, metavar="FORMAT", help="text, json, mermaid, dot or html (default: text)"
     )
 
@@ -56,9 +60,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if traced.broken and not options.upstream:
         output.message(f"warning: what does not compile is left out: {', '.join(sorted(traced.broken))}")
     both = options.upstream == options.downstream
-    question = Question(both or options.upstream, both or options.downstream, options.depth)
+    question = Question(both or options.upstream, both or options.downstream, options.depth, options.control)
     if options.name is None:
-        _print_drawing(form, traced.lineage, names, names[:0], output, root.name)
+        _print_drawing(form, traced.lineage, names, "", output, root.name)
         return 0
     whole = options.name == table
     if form == "text" and whole and output.verbosity >= 0:
@@ -69,11 +73,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document(table_document(traced.lineage, table, answers) if whole else column_document(answers[0]))
     elif form == "text":
         quiet = output.verbosity < 0
-        output.result(names_only(answers) if quiet else column_tree(answers[0], output.width(sys.stdout)))
+        tree = column_tree(answers[0], output.width(sys.stdout), control=options.control)
+        output.result(names_only(answers) if quiet else tree)
     else:
         steps = [step for one in answers for step in (*(one.upstream or ()), *(one.downstream or ()))]
         shown = dict.fromkeys([*names, *(step.name for step in steps)])
-        _print_drawing(form, traced.lineage, list(shown), names, output, options.name)
+        _print_drawing(form, traced.lineage, list(shown), options.name, output, options.name)
     return 0
 
 
@@ -90,15 +95,13 @@ def _format(options: argparse.Namespace, output: Output) -> str:
     return form
 
 
-def _print_drawing(
-    form: str, lineage: Lineage, names: list[Name], focus: list[Name], output: Output, title: str
-) -> None:
-    from rules.report.drawing import dot, draw, mermaid
-
-    drawing = draw(lineage, names)
+def _print_drawing(form: str, lineage: Lineage, names: list[Name], focus: str, output: Output, title: str) -> None:
     if form == "html":
         from rules.report.lineage_page import page
 
-        output.data(page(drawing, f"Lineage of {title}", focus).rstrip("\n"))
-    else:
-        output.data("\n".join(mermaid(drawing) if form == "mermaid" else dot(drawing)))
+        output.data(page(lineage, names, f"Lineage of {title}", focus).rstrip("\n"))
+        return
+    from rules.report.drawing import dot, draw, mermaid
+
+    drawing = draw(lineage, names)
+    output.data("\n".join(mermaid(drawing) if form == "mermaid" else dot(drawing)))

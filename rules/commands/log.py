@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """List builds, newest first, or the products of one."""
     root = find_root(options.project)
-    with open_store(root, output.message, building=False) as store:
+    with open_store(root, output.message, building=False, asked=True) as store:
         if options.build:
             build = resolve_build(store.index, options.build)
             _show_build(build, store.index.results(build), output)

@@ -14,12 +14,14 @@ from rules.prepared import Prepared, Request
 from rules.project import load_project
 from rules.report.causes import cause_lines, causes_fields
 from rules.report.diff import edit_fields
-from rules.report.runs import check_lines, plan_document, plan_lines
+from rules.report.runs import check_lines, error_fields, errors_lines, plan_document, plan_lines, source_lines
 from rules.roots import DEFAULT_PROFILE, find_root
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
+    from rules.memos import CompiledCheck
     from rules.output import Output
 
 
@@ -34,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--explain", action="store_true", help="follow each verdict to the edits or sources it is due to"
     )
+    parser.add_argument(
+        "-k", "--keep-going", action="store_true", help="plan what does not need the rules and sources that are broken"
+    )
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 when anything is not clean")
     parser.add_argument(
         "--profile", default=DEFAULT_PROFILE, metavar="NAME", help="engine settings (default: %(default)s)"
@@ -41,25 +46,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Plan; with --exit-code, 1 when a build would do something."""
+    """Plan; 1 when something is broken; with --exit-code, also when a build would do something."""
     project = load_project(find_root(options.project), options.var)
     request = Request(
         select=tuple(options.select),
         exclude=tuple(options.exclude),
         force=tuple(options.force),
+        keep_going=options.keep_going,
         profile=options.profile,
         trust_engine_upgrade=options.trust_engine_upgrade,
         explain=options.explain,
     )
     observer = progress.observer(output)
     prepared = plan(project, request, observer)
-    checks = {name: _checks(prepared, name) for name in prepared.plan.judgements}
+    checks = {name: _checks(prepared, prepared.compiled[name].checks) for name in prepared.plan.judgements}
     ahead = {name for name, of_it in checks.items() if any(_is_ahead(one) for one in of_it)}
     failing = {name for name, of_it in checks.items() if any(one["failing"] for one in of_it)}
-    dirty = [name for name, one in prepared.plan.judgements.items() if one.verdict != "clean" or name in ahead]
+    judgements = prepared.judgements
+    dirty = [name for name, one in judgements.items() if one.verdict != "clean" or name in ahead]
+    sources = _sources(prepared)
+    dirty_sources = [one["name"] for one in sources if "error" in one or any(_is_ahead(each) for each in one["checks"])]
     if output.as_json:
         details = {name: {**_details(prepared, name), "checks": checks[name]} for name in prepared.plan.judgements}
-        output.document(plan_document(prepared.plan, details))
+        for name in prepared.lost.keys() & prepared.broken.keys():
+            details[name] = {"error": error_fields(prepared.broken[name])}
+        output.document(plan_document(judgements, prepared.summary, details, sources))
     elif output.verbosity < 0:
         output.result(dirty)
     else:
@@ -68,15 +79,43 @@ def run(options: argparse.Namespace, output: Output) -> int:
         for name, one in prepared.plan.judgements.items():
             every = verbose or one.verdict == "clean"
             told[name] = [*told.get(name, ()), *check_lines(checks[name], verbose=every)]
-        lines = plan_lines(prepared.plan, told, ahead | failing, verbose=verbose, width=output.width(sys.stdout))
-        output.result(lines, painted=True)
-    return FAILED if options.exit_code and dirty else 0
+        lines = plan_lines(
+            judgements,
+            prepared.summary,
+            told,
+            ahead | failing,
+            inputs=None if options.explain else _inputs(prepared),
+            verbose=verbose,
+            width=output.width(sys.stdout),
+        )
+        above = [line for one in sources for line in source_lines(one, verbose=verbose)]
+        output.result([*above, *lines], painted=True)
+    if not output.as_json:
+        for lines in errors_lines(prepared.errors, whole=output.verbosity > 0):
+            output.error(lines)
+    return FAILED if prepared.errors or (options.exit_code and (dirty or dirty_sources)) else 0
 
 
-def _checks(prepared: Prepared, product: str) -> list[dict[str, Any]]:
-    """Return what a plan says of a product's checks. failing: how many rows, None where a run decides."""
+def _inputs(prepared: Prepared) -> dict[str, tuple[str, ...]]:
+    """Return what each product of the plan reads."""
+    return {name: prepared.compiled[name].node.dependencies for name in prepared.plan.judgements}
+
+
+def _sources(prepared: Prepared) -> list[dict[str, Any]]:
+    """Return what a plan says of the sources that have contracts or are broken."""
+    found: dict[str, dict[str, Any]] = {
+        name: {"name": name, "checks": _checks(prepared, contract.checks)}
+        for name, contract in prepared.contracted.items()
+    }
+    for name, error in prepared.broken_sources.items():
+        found[name] = {"name": name, "error": error_fields(error), "checks": []}
+    return [found[name] for name in sorted(found)]
+
+
+def _checks(prepared: Prepared, checks: Iterable[CompiledCheck]) -> list[dict[str, Any]]:
+    """Return what a plan says of checks of a product or source. failing: how many rows, None where a run decides."""
     found = []
-    for one in prepared.compiled[product].checks:
+    for one in checks:
         judgement = prepared.plan.checks[one.compiled.node.name]
         artifact = prepared.artifacts.get(judgement.artifact) if judgement.artifact is not None else None
         found.append(

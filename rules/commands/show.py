@@ -1,97 +1,105 @@
-"""`rules show NAME`: print a product's rows, as last committed."""
+"""`rules show`: print rows: of a product as last committed, of a check, of a CTE of a rule, of a source, of a query."""
 
 from __future__ import annotations
 
+import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rules import progress
-from rules.arguments import not_negative
-from rules.errors import FAILED, UserError, UserErrors
-from rules.printable import ExactRows
-from rules.report.runs import document
+from rules.arguments import ROW_FORMATS, add_rows, add_variables
+from rules.errors import UserError
+from rules.report.printing import print_rows, require_printable, row_limit
 from rules.roots import find_root
 from rules.store import open_store
 
 if TYPE_CHECKING:
     import argparse
 
+    from rules.look.querying import Question
     from rules.output import Output
+    from rules.project import Project
+    from rules.store import Store
 
-_TABLE_ROWS = 20
-_EPILOG = """In csv, NULL is an empty field and an empty string is quoted; json is one object a line; arrow is an
-IPC stream. A table on a terminal is cut to its width, elsewhere nothing is ever cut."""
+_NAME = re.compile(r"[^\s()]+")
+"""What is one word is a name; what is more is a query."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
-    parser.epilog = _EPILOG
-    parser.add_argument("name", metavar="NAME", help="the product, or a check (orders.key) for its failing rows")
+    parser.epilog = ROW_FORMATS
     parser.add_argument(
-        "-n", "--limit", type=not_negative, metavar="N", help="rows to print (default: 20 in a table, else all)"
+        "name",
+        metavar="NAME",
+        help="a product, a source, a check for its failing rows (orders.key), a CTE of a rule (orders.recent), "
+        'a query in quotes ("SELECT …"), or - for a query on standard input',
     )
-    parser.add_argument(
-        "--format",
-        choices=("table", "csv", "json", "arrow"),
-        metavar="FORMAT",
-        help="table, csv, json or arrow (default: table)",
-    )
+    add_rows(parser)
+    add_variables(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print rows of the product."""
-    _refuse_unprintable(options, output)
+    """Print rows."""
+    require_printable(options, output)
+    word = options.name
+    if word == "-" or not _NAME.fullmatch(word):
+        from rules.answering import answer
+        from rules.look.querying import Question
+
+        text = sys.stdin.read() if word == "-" else word
+        return answer(options, output, lambda *_: Question(text), query=text)
+    if _show_stored(options, output):
+        return 0
+    return _show_computed(options, output)
+
+
+def _show_stored(options: argparse.Namespace, output: Output) -> bool:
+    """Print a product, or the failing rows of a check; return False where no build has left such a table."""
     root = find_root(options.project)
-    with open_store(root, output.message, building=False) as store:
-        products = store.states
-        if options.name not in products:
-            raise _unknown(root, options.name, set(products), output)
-        artifact = store.artifact(products[options.name].artifact)
-        if artifact is None or not store.present(artifact.artifact):
-            message = f"the artifact of {options.name} is missing from the store"
-            raise UserError(message, code="missing-object", hint="rules build makes it again", exit_code=FAILED)
-        path = store.objects.path(artifact.artifact)
-    from rules.report import rows
+    with open_store(root, output.message, building=False, asked=True) as store:
+        if options.name not in store.states:
+            return False
+        from rules.look.stored import committed
 
-    if output.as_json:
-        data = ExactRows(rows.records(path, options.limit))
-        output.document(document("show", status="ok", product=options.name, rows=artifact.rows, data=data))
-    elif options.format in {None, "table"}:
-        limit = _TABLE_ROWS if options.limit is None else options.limit
-        lines, remark = rows.table(path, limit, artifact.rows, output.width(sys.stdout))
-        output.rows(lines if output.verbosity < 0 else [*lines, remark])
-    else:
-        write = {"csv": rows.write_csv, "json": rows.write_json, "arrow": rows.write_arrow}[options.format]
-        with output.bytes() as out:
-            write(path, options.limit, out)
-    return 0
+        path, total = committed(store, options.name)
+    from rules.report.rows import part_of, stored_rows
+
+    with stored_rows(path, row_limit(options, output)) as rows:
+        print_rows(rows, options, output, part_of(total), lambda _: {"product": options.name, "rows": total})
+    return True
 
 
-def _refuse_unprintable(options: argparse.Namespace, output: Output) -> None:
-    if output.as_json and options.format not in {None, "json"}:
-        hint = f"leave out --json to print the rows alone as {options.format}"
-        raise UserError(f"--json cannot hold --format {options.format}", code="usage", hint=hint)
-    if options.format == "arrow" and sys.stdout.isatty():
-        raise UserError("arrow is binary, which is not for terminals", code="usage", hint="redirect it: > rows.arrow")
+def _show_computed(options: argparse.Namespace, output: Output) -> int:
+    """Print the rows of a source, or of a CTE of a rule. Raises `UserError` for a name that is neither."""
+    from rules.answering import answer
+    from rules.look.querying import question_of_cte, question_of_source
+
+    name = options.name
+    kind = "cte" if "." in name else "source"
+
+    def ask(project: Project, store: Store) -> Question:
+        found = question_of_cte(project, store, name) if "." in name else question_of_source(project, name)
+        if found is None:
+            raise _unknown(project, store, name)
+        return found
+
+    return answer(options, output, ask, **{kind: name})
 
 
-def _unknown(root: Path, name: str, built: set[str], output: Output) -> UserError:
+def _unknown(project: Project, store: Store, name: str) -> UserError:
     """Tell a product that was never built from one that does not exist."""
     import difflib
 
-    from rules.build import survey
-    from rules.prepared import Request
-    from rules.project import load_project
+    from rules.look.querying import unbuilt
 
-    try:
-        known = built | set(survey(load_project(root), Request(), progress.observer(output))[0])
-    except (UserError, UserErrors):  # a rule that cannot be read is no matter of this command
-        known = built
-    if name in known:
-        return UserError(
-            f"the product '{name}' has not been built yet", code="not-built", hint=f"rules build -s +{name}"
-        )
+    ahead = unbuilt(project, store)
+    known = [*store.states, *ahead, *project.sources]
+    product, dot, _ = name.partition(".")
+    if name in ahead:
+        hint = f"rules build -s +{name}"
+        return UserError(f"the product '{name}' has not been built yet", code="not-built", hint=hint)
+    if dot and product in known:
+        message = f"{product} has no check of that name, and only rules in SQL have CTEs"
+        return UserError(message, code="unknown-product", hint=f"rules contract {product} shows its checks")
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
     return UserError(f"unknown product '{name}'", code="unknown-product", hint=hint)

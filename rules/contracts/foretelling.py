@@ -34,7 +34,8 @@ def foretold(
     if rule.name in known:
         shown = {name: {"columns": _columns(known[name])} for name in {rule.name, *tables.values()} if name in known}
         types = dict(shown[rule.name]["columns"])
-        yield from _unknown_keys(project, rule, types)
+        if not rule.is_of_source:
+            yield from _unknown_keys(project, rule, types)
         yield from broken_promises(project, rule, types, shown)
     if rule.options.tier == 2 and not rule.options.key and not rule.in_python:  # noqa: PLR2004
         message = "tier 2 orders the product by its key, and no key is declared"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import ObjectError
 from cache.records import Artifact
+from cache.removal import remove_temporary
 from graph.plan import Judgement, Known
 from rules.committing import State
 from rules.contracts.loading import check_error, contract_where
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from cache.keys import Content
     from rules.contracts.drafts import Draft
     from rules.load import Check, Rule
-    from rules.memos import CompiledCheck, CompiledRule
+    from rules.memos import CompiledCheck, CompiledContract, CompiledRule
     from rules.project import Project
     from rules.running import Runner
     from rules.sources.contents import Sources
@@ -64,13 +65,13 @@ class Checked:
 
     @property
     def keeps_back(self) -> bool:
-        """Whether the product is not to be published."""
+        """Whether the product is not to be published, or the source not to be read."""
         return not self.result.passed and self.check.gates
 
 
 @dataclass(frozen=True)
 class Checker:
-    """Settles the checks of products in one build. Worker threads share it. runner: asked for only where one runs."""
+    """Settles checks in one build. Worker threads share it. runner: asked for only where one runs."""
 
     project: Project
     store: Store
@@ -80,7 +81,7 @@ class Checker:
 
     def settle(
         self,
-        name: str,
+        owner: CompiledRule | CompiledContract,
         judgements: Sequence[Judgement],
         contents: Mapping[str, Content],
         artifacts: Mapping[str, str],
@@ -88,16 +89,15 @@ class Checker:
         *,
         forced: bool,
     ) -> list[Checked]:
-        """Run or look up every check of a product. forced: what is known is run again too.
+        """Run or look up every check of a product or source. forced: what is known is run again too.
 
         Raises `UserError` for a query that cannot be run.
         """
-        rule = self.compiled[name]
         return [
             self._known(check, judgement)
             or (None if forced else self._permuted(check, judgement, contents, artifacts))
-            or self._run(rule.rule, check, judgement, artifacts, sources)
-            for check, judgement in zip(rule.checks, judgements, strict=True)
+            or self._run(owner.rule, check, judgement, artifacts, sources)
+            for check, judgement in zip(owner.checks, judgements, strict=True)
         ]
 
     def _known(self, check: CompiledCheck, judgement: Judgement) -> Checked | None:
@@ -128,7 +128,11 @@ class Checker:
         if last is None or node.volatile or not cutoff.reads_same_rows(self.store, node, last, artifacts, contents):
             return None
         old = self.store.artifact(last.artifact)
-        if old is None or not self.store.present(old.artifact):
+        if old is None:
+            return None
+        try:
+            self.store.verify(old)
+        except ObjectError:
             return None
         return self._checked(check, judgement, old, "clean", "the rows it reads only stand in another order")
 
@@ -155,7 +159,7 @@ class Checker:
             raise check_error(self.project, rule, draft, failure) from error
         finally:
             with contextlib.suppress(OSError):
-                target.unlink(missing_ok=True)
+                remove_temporary(target)
         return self._checked(check, judgement, artifact, "executed", judgement.reason, executed.seconds)
 
     def _require_sound(self, compiled: CompiledRule, artifacts: Mapping[str, str]) -> None:
@@ -199,7 +203,7 @@ class Checker:
 
 
 def refusal(project: Project, rule: Rule, checked: Sequence[Checked], *, published: bool) -> UserError | None:
-    """Return why a product is not to be published; None where nothing keeps it back."""
+    """Return why a product is not to be published, or a source not to be read; None where nothing keeps it back."""
     failed = [one for one in checked if one.keeps_back]
     if not failed:
         return None
@@ -207,6 +211,9 @@ def refusal(project: Project, rule: Rule, checked: Sequence[Checked], *, publish
     where = contract_where(project, rule, *failed[0].check.draft.declared)
     facts = {"failing rows": ", ".join(f"rules show {one.result.name}" for one in failed)}
     hint = "its last good table stays published" if published else "it is published when its checks pass"
+    if rule.is_of_source:
+        told = f"the source '{rule.name}' breaks its contract: {told}"
+        hint = "put the data right, or the contract; until then nothing that reads it is built"
     return UserError(told, code="check", where=where, facts=facts, hint=hint, exit_code=FAILED)
 
 
@@ -228,6 +235,7 @@ def _shown(value: Any) -> str:
 
 
 def _first_rows(store: Store, artifact: Artifact) -> list[dict[str, Any]]:
-    from rules.report.rows import records
+    from rules.report.rows import records, stored_rows
 
-    return list(records(store.objects.path(artifact.artifact), _SHOWN))
+    with stored_rows(store.objects.path(artifact.artifact), _SHOWN) as rows:
+        return list(records(rows))

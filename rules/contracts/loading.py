@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -24,29 +24,49 @@ from rules.toml_types import did_you_mean
 _VOLATILE = "add volatile = true beside sql (the check then runs in every build), or pass the value as a $var"
 
 
-def with_contracts(project: Project, index: Index, loaded: RuleSet) -> tuple[dict[str, Rule], dict[str, UserError]]:
-    """Give each rule the contract that rules.toml adds and the checks it comes to.
+@dataclass(frozen=True)
+class Contracted:
+    """The rules of a project with their contracts and checks.
 
-    Also returns what is wrong, by product: with rules that cannot be loaded, and with contracts. Raises `UserError` for
-    a contract of what is no product.
+    sources: the contract of each source that has one, as a rule without a query. wrong: what is wrong with rules that
+    cannot be loaded and with contracts, by product or source.
+    """
+
+    rules: dict[str, Rule]
+    sources: dict[str, Rule]
+    wrong: dict[str, UserError]
+
+
+def with_contracts(project: Project, index: Index, loaded: RuleSet) -> Contracted:
+    """Give rules and sources the contracts that rules.toml adds and the checks they come to.
+
+    Raises `UserError` for a contract of what is neither.
     """
     rules = loaded.rules
     for name in project.contracts if not loaded.unloaded else ():
-        if name not in rules:
-            what = "a source; contracts are of products" if name in project.sources else "no product"
-            hint = did_you_mean(name, rules) if rules else None
+        if name not in rules and name not in project.sources:
+            hint = did_you_mean(name, [*rules, *project.sources]) if rules or project.sources else None
             where = config_where(project.root, "contracts", name)
-            raise UserError(f"[contracts.{name}] is of what is {what}", code="config", where=where, hint=hint)
-    found = dict(rules)
-    wrong = dict(loaded.unloaded)
+            message = f"[contracts.{name}] is of what is no product"
+            raise UserError(message, code="config", where=where, hint=hint)
+    found = Contracted(dict(rules), {}, dict(loaded.unloaded))
     fresh: dict[str, Any] = {}
-    for name, rule in rules.items():
-        try:
-            found[name] = _with_contract(project, rule, index, fresh)
-        except UserError as error:
-            wrong[name] = error
+    for name in project.contracts:
+        if name in project.sources:
+            found.sources[name] = contract_of_source(name)
+    for known in (found.rules, found.sources):
+        for name, rule in known.items():
+            try:
+                known[name] = _with_contract(project, rule, index, fresh)
+            except UserError as error:
+                found.wrong[name] = error
     index.remember("parsed", fresh)
-    return found, wrong
+    return found
+
+
+def contract_of_source(name: str) -> Rule:
+    """Return the contract of a source of which nothing is promised yet."""
+    return Rule(name, FILE, "", RuleOptions(), Parsed((), ()), sql="")
 
 
 def contract_where(project: Project, rule: Rule, *keys: str) -> Where:

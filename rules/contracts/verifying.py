@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from compiler.resolve import suggestion
 from rules.contracts.loading import contract_where
-from rules.contracts.tables import Contract, spelled
+from rules.contracts.tables import spelled
 from rules.errors import FAILED, UserError
 from rules.toml_types import Wrong
 
@@ -47,20 +48,31 @@ def broken_promises(project: Project, rule: Rule, types: Mapping[str, str], know
 
     types: by column, `UNTOLD` where only the engine can tell; nothing is said of such a column's type.
     """
-    for wrong in _broken(rule.name, rule.options, types, known):
+    broken = itertools.chain(_keys(rule, types), _broken(rule, types, known))
+    for wrong in broken:
         where = contract_where(project, rule, *wrong.path)
         yield UserError(wrong.message, code="contract", where=where, hint=wrong.hint, exit_code=FAILED)
 
 
-def _broken(product: str, contract: Contract, types: Mapping[str, str], known: Tables) -> Iterator[Wrong]:
+def _keys(rule: Rule, types: Mapping[str, str]) -> Iterator[Wrong]:
+    """Say which columns of a source's key it does not have; of a rule's key the compiler says so."""
+    for name in rule.options.key if rule.is_of_source else ():
+        if name not in types:
+            hint = suggestion(name, types) or f"its columns: {', '.join(types)}"
+            yield Wrong(("key",), f"{rule.name} has no column '{name}', which its key names", hint)
+
+
+def _broken(rule: Rule, types: Mapping[str, str], known: Tables) -> Iterator[Wrong]:
+    product, contract = rule.name, rule.options
+    yields = "has" if rule.is_of_source else "yields"
     listed = f"its columns: {', '.join(types)}"
     for name, column in contract.columns.items():
         path = ("columns", name)
         if name not in types:
-            message = f"{product} yields no column '{name}', which its contract declares"
+            message = f"{product} {yields} no column '{name}', which its contract declares"
             yield Wrong(path, message, suggestion(name, types) or listed)
             continue
-        yield from _wrong_type(product, name, column.type, types[name])
+        yield from _wrong_type(rule, name, column.type, types[name])
         for number, value in enumerate(column.accepted):
             if not _may_equal(value, types[name]):
                 shown = value if isinstance(value, datetime.date) else repr(value)
@@ -70,11 +82,11 @@ def _broken(product: str, contract: Contract, types: Mapping[str, str], known: T
         yield from _wrong_reference(product, name, column.references, types, known)
     for name in types if contract.exact else ():
         if name not in contract.columns:
-            message = f"{product} yields the column '{name}', which its exact contract does not declare"
+            message = f"{product} {yields} the column '{name}', which its exact contract does not declare"
             yield Wrong(("exact",), message, f"add [columns.{name}], or leave out exact = true")
 
 
-def _wrong_type(product: str, name: str, declared: str, inferred: str) -> Iterator[Wrong]:
+def _wrong_type(rule: Rule, name: str, declared: str, inferred: str) -> Iterator[Wrong]:
     if declared in {"", inferred} or inferred == UNTOLD:
         return
     from rules.engine.types import declared_names  # with pyarrow, which a contract without types does not need
@@ -86,8 +98,11 @@ def _wrong_type(product: str, name: str, declared: str, inferred: str) -> Iterat
         yield Wrong(path, str(error), _TYPES)
         return
     if inferred not in names:
-        message = f"{product}.{name} is declared as {declared}, and the rule yields {spelled(inferred)}"
-        yield Wrong(path, message, f'cast it in the rule, or declare type = "{spelled(inferred)}"')
+        holds = "the source has" if rule.is_of_source else "the rule yields"
+        message = f"{rule.name}.{name} is declared as {declared}, and {holds} {spelled(inferred)}"
+        remedy = f"put the data right, or say in [sources.{rule.name}] how to read it: columns"
+        cast = f"{remedy} = {{ {name} = … }}" if rule.is_of_source else "cast it in the rule"
+        yield Wrong(path, message, f'{cast}, or declare type = "{spelled(inferred)}"')
 
 
 def _wrong_reference(

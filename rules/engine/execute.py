@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datafusion import DataFrame
+from datafusion import DataFrame, SessionContext
 
 from cache.bags import bag_digest
 from cache.digests import TableDigest
 from compiler.schema import Schema
+from rules.engine.failures import engine_errors
 from rules.engine.own import EngineFunction, register
 from rules.engine.scanning import EngineInput, register_inputs, takes_first_files
-from rules.engine.session import EngineError, clean_message, ignore_statistics, make_session
+from rules.engine.session import ignore_statistics, make_session, plan_query, planned_schema
 from rules.engine.writing import ProductWriter
 from rules.profiles import Profile
 
@@ -46,16 +47,13 @@ def execute(
 ) -> Executed:
     """Run `sql` and write its result, which must have `schema`, to `target`. Raises `EngineError`."""
     started = time.perf_counter()
-    try:
-        frame = open_frame(sql, inputs, target.parent, profile, functions)
+    with engine_errors():
+        session, frame = _open(sql, inputs, target.parent, profile, functions)
         with ProductWriter(target, schema) as writer:
+            writer.require_planned(planned_schema(session, frame))  # a table without rows has no batch that shows it
             for batch in frame.execute_stream():
                 writer.write(batch.to_pyarrow())
             digest = writer.finish()
-    except EngineError:
-        raise
-    except Exception as error:  # the engine raises plain Exception for whatever goes wrong at run time
-        raise EngineError(clean_message(error)) from error
     return executed(digest, schema, started)
 
 
@@ -74,19 +72,29 @@ def open_frame(
     functions: Iterable[EngineFunction] = (),
 ) -> DataFrame:
     """Plan `sql` in a session of its own. `scratch`: a folder for links. Raises what the engine raises."""
+    return _open(sql, inputs, scratch, profile, functions)[1]
+
+
+def _open(
+    sql: str,
+    inputs: Iterable[EngineInput],
+    scratch: Path,
+    profile: Profile,
+    functions: Iterable[EngineFunction],
+) -> tuple[SessionContext, DataFrame]:
     session, given = make_session(profile), list(inputs)
     register(session, functions)
     register_inputs(session, given, scratch)
-    frame = session.sql(sql)
+    frame = plan_query(session, sql)
     if any(len(entry.files) > 1 for entry in given) and takes_first_files(frame):
         ignore_statistics(session)
-        frame = session.sql(sql)
-    return frame
+        frame = plan_query(session, sql)
+    return session, frame
 
 
 def bag_of_file(path: Path, columns: Sequence[str]) -> str:
     """Return the order-free digest of some columns of a stored product."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
         schema = pa.schema([file.schema_arrow.field(name) for name in columns])
         if not columns:
             return bag_digest(schema, [], columns)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from datafusion import SessionContext, udf
 from datafusion.catalog import Schema as CatalogSchema
 
-from rules.engine.session import qualified_name
+from rules.engine.session import plan_query, qualified_name
 
 _FILES_DB = "partitioned files"
 
@@ -67,7 +67,7 @@ def register_partitioned(
             udf(_values(numbers[field.name].dictionary, field.type), [pa.int32()], field.type, "volatile", function)
         )
         items.append(f'{_quoted(function)}("{number}{shown.index(field.name)}") AS {quoted}')
-    session.register_view(qualified_name(name), session.sql(f"SELECT {', '.join(items)} FROM {table}"))
+    session.register_view(qualified_name(name), plan_query(session, f"SELECT {', '.join(items)} FROM {table}"))
 
 
 def _number(values: pa.DictionaryArray, place: int) -> int:

@@ -21,8 +21,9 @@ from datafusion import DataFrame, SessionContext
 from datafusion.catalog import Schema as CatalogSchema
 
 from compiler.schema import Schema
+from rules.engine.failures import EngineError
 from rules.engine.partitioned import register_partitioned
-from rules.engine.session import EngineError, ignore_statistics, qualified_name
+from rules.engine.session import ignore_statistics, plan_query, qualified_name
 from rules.engine.types import to_arrow
 
 _STORED_DB = "stored"
@@ -85,7 +86,7 @@ def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> Non
     stored = qualified_name(entry.name, _STORED_DB)
     session.register_parquet(stored, location, schema=schema, file_extension="")
     columns = ", ".join(read(field.name) for field in schema)
-    session.register_view(qualified_name(entry.name), session.sql(f"SELECT {columns} FROM {stored}"))
+    session.register_view(qualified_name(entry.name), plan_query(session, f"SELECT {columns} FROM {stored}"))
 
 
 def _may_seem_constant(files: Sequence[Path], floats: Iterable[str]) -> bool:

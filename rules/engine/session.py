@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import re
 
-from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
+import pyarrow as pa
+from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionContext, SQLOptions
 from datafusion.catalog import Schema as CatalogSchema
 from datafusion.user_defined import ScalarUDF
 
@@ -18,16 +18,14 @@ _NESTING = "5000"
 """Levels the engine's parser takes, 50 by default; beyond 5,000 its own stack would be at risk."""
 
 
-class EngineError(Exception):
-    """The engine refused or failed a query; the message is the engine's, on one line."""
-
-
 def make_session(profile: Profile) -> SessionContext:
     """Return a session with an empty schema for inputs."""
     config = SessionConfig().with_target_partitions(profile.partitions).with_batch_size(profile.batch_size)
     for key, value in RESULT_SETTINGS.items():
         config = config.set(key, value)
     config = config.set("datafusion.sql_parser.recursion_limit", _NESTING)
+    # Of groups that are ordered and limited it keeps the first ones only, and panics on a group key NaN, or repeats it.
+    config = config.set("datafusion.optimizer.enable_topk_aggregation", "false")
     if profile.sorted_at_once is not None:
         config = config.set("datafusion.execution.sort_in_place_threshold_bytes", str(profile.sorted_at_once))
     runtime = RuntimeEnvBuilder()
@@ -37,6 +35,31 @@ def make_session(profile: Profile) -> SessionContext:
     session.catalog().register_schema(INPUT_DB, CatalogSchema.memory_schema())
     _register_zoneless(session)
     return session
+
+
+def plan_query(session: SessionContext, sql: str) -> DataFrame:
+    """Plan a query: the one way by which text becomes something that the engine executes.
+
+    DDL, DML (COPY too) and statements such as SET are refused. Tables are what was registered: the session reads no
+    file that a query names, and its table functions (`generate_series`, `range`) make rows of their arguments alone.
+    Raises what the engine raises.
+    """
+    return session.sql_with_options(sql, _queries_alone())
+
+
+def planned_schema(session: SessionContext, frame: DataFrame) -> pa.Schema:
+    """Return the schema of what the engine would execute for a frame, as it has planned it.
+
+    The frame's own schema is not always what comes out: an int UNION ALL bigint is announced as int. What the optimiser
+    leaves, types coerced, is.
+    """
+    schema: pa.Schema = session.create_dataframe_from_logical_plan(frame.optimized_logical_plan()).schema()
+    return schema
+
+
+@functools.cache
+def _queries_alone() -> SQLOptions:
+    return SQLOptions().with_allow_ddl(allow=False).with_allow_dml(allow=False).with_allow_statements(allow=False)
 
 
 def ignore_statistics(session: SessionContext) -> None:
@@ -70,19 +93,3 @@ def _zoneless() -> tuple[ScalarUDF, ...]:
 def qualified_name(name: str, db: str = INPUT_DB) -> str:
     """Return how the engine's registration calls spell an input's name."""
     return f'{db}."{name}"'
-
-
-def clean_message(error: BaseException) -> str:
-    """Return the engine's message on one line, without the names of its internals."""
-    text = re.sub(r"\s+", " ", str(error)).strip()
-    while True:
-        shorter = re.sub(
-            r"^(DataFusion error|Error during planning|Schema error|Arrow error|Execution error"
-            r"|Optimizer rule '\w+' failed|caused by"
-            r"|External error|type_coercion|Parquet error|This feature is not implemented|Context): ?",
-            "",
-            text,
-        )
-        if shorter == text:
-            return text
-        text = shorter

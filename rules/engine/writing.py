@@ -18,7 +18,7 @@ from cache.digests import TableDigest, TableDigester
 from cache.levels import type_name
 from compiler.schema import Schema
 from rules.engine.encodings import encodings, statistics
-from rules.engine.session import EngineError
+from rules.engine.failures import EngineError
 from rules.engine.types import storable_type, to_arrow, written_schema
 
 _PIECE = 1 << 16
@@ -62,7 +62,7 @@ class ProductWriter:
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows. Raises `EngineError` unless they are of the product's schema, in whatever layout, and OSError."""
         if self._seen is None or not batch.schema.equals(self._seen):
-            self._require_planned(batch.schema)
+            self.require_planned(batch.schema)
             self._seen = batch.schema
         columns = [
             column if column.type.equals(field.type) else column.cast(field.type)
@@ -78,6 +78,12 @@ class ProductWriter:
             if self._group_rows % _PIECE == 0 and self._is_full():
                 self._end_group()
 
+    def require_planned(self, schema: pa.Schema) -> None:
+        """Raise `EngineError` unless a schema is that of the product, in whatever layout."""
+        found = [(field.name, type_name(storable_type(field.type))) for field in schema]
+        if found != self._types:
+            raise EngineError(f"the engine yields the columns {found} where it had planned {self._types}")
+
     def finish(self) -> TableDigest:
         """Write what is left, and return the digest of all rows."""
         if self._pool is None:
@@ -87,11 +93,6 @@ class ProductWriter:
         if self._encoding is not None:
             self._encoding.result()
         return self._digester.finish()
-
-    def _require_planned(self, schema: pa.Schema) -> None:
-        found = [(field.name, type_name(storable_type(field.type))) for field in schema]
-        if found != self._types:
-            raise EngineError(f"the engine yields the columns {found} where it had planned {self._types}")
 
     def _is_full(self) -> bool:
         return self._group_rows >= _GROUP_ROWS or self._digester.bytes - self._before >= _GROUP_BYTES
@@ -115,6 +116,7 @@ class ProductWriter:
             # time and space of plain values where few of them repeat.
             dictionary_pagesize_limit=1 << 16,
             write_statistics=statistics(self._written),
+            write_page_checksum=True,
             **encodings(table),
         )
         if group:

@@ -60,7 +60,8 @@ def since_last_build(project: Project, request: Request, store: Store) -> Compar
     loaded = load(project, request.profile, store)
     products = store.products
     chosen, gone = _chosen(loaded, request, store, products.keys() - loaded.rules.keys())
-    compiled = _compile_with_readers(loaded, chosen)
+    compiled = _compile_with_readers(loaded, chosen, keep_going=request.keep_going)
+    chosen = tuple(name for name in chosen if name in compiled)
     before = {
         name: version_of(last, last_shape(store.index, last))
         for name, last in products.items()
@@ -88,8 +89,11 @@ def since_commit(project: Project, request: Request, store: Store, ref: str) -> 
         wanted = [name for name in old.rules if name in chosen or name in gone]
         with at_ref(ref):
             was = old.compile(wanted)
-            _refuse_broken(old, wanted)
-    compiled = _compile_with_readers(loaded, chosen)
+            _refuse_broken(old, wanted, keep_going=request.keep_going)
+    compiled = _compile_with_readers(loaded, chosen, keep_going=request.keep_going)
+    lost = {name for name in wanted if name not in was} | {name for name in chosen if name not in compiled}
+    chosen, gone = tuple(name for name in chosen if name not in lost), gone - lost
+    wanted = [name for name in wanted if name not in lost]
 
     def trees(name: str, renamed: Mapping[str, str]) -> tuple[Query, Query]:
         old, new = was[name], compiled[name]
@@ -140,7 +144,7 @@ def _chosen(
     return order, gone - set(request.exclude)
 
 
-def _compile_with_readers(loaded: Loaded, chosen: Collection[str]) -> dict[str, CompiledRule]:
+def _compile_with_readers(loaded: Loaded, chosen: Collection[str], *, keep_going: bool) -> dict[str, CompiledRule]:
     """Compile the chosen rules and all that read them, directly or through others."""
     wanted = dict.fromkeys(chosen)
     for name in loaded.dag.order:
@@ -148,14 +152,13 @@ def _compile_with_readers(loaded: Loaded, chosen: Collection[str]) -> dict[str, 
             wanted[name] = None
     compiled = loaded.compile(wanted)
     loaded.files.save()
-    _refuse_broken(loaded, chosen)
+    _refuse_broken(loaded, chosen, keep_going=keep_going)
     return compiled
 
 
-def _refuse_broken(loaded: Loaded, wanted: Collection[str]) -> None:
-    needed = loaded.dag.closure(wanted)
-    errors = [error for name, error in loaded.broken.items() if name in needed]
-    if errors:
+def _refuse_broken(loaded: Loaded, wanted: Collection[str], *, keep_going: bool) -> None:
+    errors = loaded.errors(wanted)
+    if errors and not keep_going:
         raise UserErrors(errors)
 
 
@@ -173,7 +176,7 @@ def _compare(
     nodes = {name: compiled[name].node for name in loaded.dag.order if name in compiled}
     differences = tuple(Difference(edit, _impact(edit, nodes)) for edit in edits)
     touched = sum(1 for edit in edits if edit.name in after)
-    return Comparison(differences, len(after) - touched, tuple(sorted(loaded.broken)))
+    return Comparison(differences, len(after) - touched, tuple(sorted(loaded.unsound())))
 
 
 def _impact(edit: RuleEdit, nodes: Mapping[str, Node]) -> dict[str, frozenset[str] | None]:

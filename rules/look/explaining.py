@@ -13,7 +13,8 @@ from compiler.canonical import rendered
 from compiler.dialect import parse, render
 from compiler.errors import SqlError
 from graph.plan import Judgement
-from rules.build import prepare, refuse_broken
+from rules.broken import refuse_broken
+from rules.build import prepare
 from rules.errors import UserError
 from rules.loaded import load
 from rules.memos import CompiledRule, canonical_tree, load_body
@@ -132,7 +133,9 @@ def _evidence(store: Store, name: str) -> str | None:
     folder = store.objects.root / "evidence"
     if not folder.is_dir():
         return None
-    kept = [build / name / "query.sql" for build in sorted(folder.iterdir(), reverse=True)]
+    builds = {build for build, *_ in store.index.builds(1 << 62)}  # of this project root
+    found = sorted((build for build in folder.iterdir() if build.name in builds), reverse=True)
+    kept = [build / name / "query.sql" for build in found]
     return next((str(path) for path in kept if path.is_file()), None)
 
 

@@ -79,8 +79,7 @@ def at_commit(old: Loaded, store: Store, ref: str, names: Iterable[str]) -> dict
     wanted = list(names)
     there = [name for name in wanted if name in old.rules]
     compiled = old.compile(there)
-    needed = old.dag.closure(there)
-    errors = [error for name, error in old.broken.items() if name in needed]
+    errors = old.errors(there)
     if errors:
         raise UserErrors(errors)
     contents = contents_of(store, old.project, old.sources, compiled, tuple(compiled), {})

@@ -47,7 +47,7 @@ def checked_out(root: Path, ref: str) -> Iterator[Revision]:
             raise UserError(message, code="no-project-there", hint="it was committed later, or the project was moved")
         inside.mkdir(parents=True, exist_ok=True)
         (inside / FILE).write_bytes(configuration)
-        project = load_project(inside)
+        project = load_project(inside, data=root)
         folders = [posixpath.normpath(posixpath.join(prefix, rules)) for rules in project.rule_folders]
         # Rule files in Python import others, from anywhere in the project.
         git.write(commit, folders, posixpath.normpath(prefix), top)

@@ -88,11 +88,14 @@ def compare_states(
     before: Mapping[str, State],
     limit: int,
 ) -> list[Compared]:
-    """Compare the last committed state of products with the states `before`. keys: by which rows are matched."""
+    """Compare the last committed state of products with the states `before`. keys: by which rows are matched.
+
+    Raises `UserError` for a table that is damaged.
+    """
     found: list[Compared] = []
     for name, old in before.items():
         now = State(products[name].artifact, products[name].build)
-        tables = [_present(store, state) for state in (old, now)]
+        tables = [_present(store, name, state) for state in (old, now)]
         absent = next((state for state, table in zip((old, now), tables, strict=True) if table is None), None)
         if tables[0] is not None and tables[1] is not None:
             found.append(Compared(name, old, now, diff_tables(store, tables[0], tables[1], keys[name], limit)))
@@ -102,9 +105,10 @@ def compare_states(
     return found
 
 
-def _present(store: Store, state: State) -> Artifact | None:
-    there = state.artifact is not None and store.present(state.artifact)
-    return store.artifact(state.artifact) if state.artifact is not None and there else None
+def _present(store: Store, name: str, state: State) -> Artifact | None:
+    """Return an artifact whose object is in the store. Raises `UserError` if it is damaged."""
+    there = state.artifact is not None and store.artifact(state.artifact) and store.objects.exists(state.artifact)
+    return store.stored(name, state.artifact) if state.artifact is not None and there else None
 
 
 def diff_tables(store: Store, before: Artifact, after: Artifact, key: tuple[str, ...], limit: int) -> TableDiff:

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
-from cache.index import Index
 from compiler.edges import from_record
 from graph.lineage import Lineage, Name
 from rules import noop
 from rules.errors import UserError, UserErrors
-from rules.roots import DEFAULT_PROFILE, store_root
+from rules.roots import DEFAULT_PROFILE, store_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cache.index import Index
     from rules.store import Say
 
 
@@ -73,11 +73,8 @@ def _unknown_table(traced: Traced, table: str, root: Path) -> UserError:
 
 def _from_index(root: Path) -> Traced | None:
     """Return what the index knows, if no file has changed since every rule was compiled."""
-    path = store_root(root) / "index.sqlite"
-    if not path.exists():
-        return None
     try:
-        with Index(path, existing=True) as index:
+        with noop.open_index(str(root), store_of(str(root))) as index:
             state = noop.as_compiled(str(root), index)
             if state is None:
                 return None
@@ -98,11 +95,7 @@ def _compiled(root: Path, say: Say) -> Traced:
         loaded.files.save()
         tables = {name: loaded.sources.table(name).schema.names for name in loaded.sources.opened()}
         lineage = _lineage(store.index, {name: rule.memo for name, rule in compiled.items()}, tables)
-    broken = {
-        name: tuple(loaded.broken[other] for other in sorted(loaded.dag.closure([name])) if other in loaded.broken)
-        for name in loaded.dag.order
-        if name not in compiled
-    }
+    broken = {name: tuple(loaded.errors([name])) for name in loaded.dag.order if name not in compiled}
     return Traced(lineage, broken)
 
 
@@ -111,4 +104,6 @@ def _lineage(index: Index, memos: Mapping[str, str], tables: Mapping[str, Iterab
     records: dict[str, Any] = index.lineages(memos.values())
     columns = {name: tuple(names) for name, names in tables.items()}
     columns |= {name: tuple(records[memo]["columns"]) for name, memo in memos.items()}
-    return Lineage(columns, {name: from_record(records[memo]) for name, memo in memos.items()})
+    heads = index.compiled_heads(memos.values())
+    inputs = {name: tuple(heads[memo]["scans"]) for name, memo in memos.items()}
+    return Lineage(columns, {name: from_record(records[memo]) for name, memo in memos.items()}, inputs)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from rules.python.meaning import definition
+from rules.python.syntax import definition
 
 if TYPE_CHECKING:
     from rules.python.functions import RegisteredFunction

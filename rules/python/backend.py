@@ -6,8 +6,10 @@ see. Every execution reads the products as last committed, and only those that t
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +19,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.sql import SQLBackend
 from ibis.expr.types import Scalar, Table
-from pyarrow import csv
+from pyarrow import csv, dataset
 from sqlglot import exp
 
+from compiler.deep import with_deep_stack
 from compiler.dialect import parse, render
+from compiler.engine_sql import for_engine
 from compiler.errors import SqlError
 from compiler.ibis_compiler import ENGINE_COMPILER, engine_tree
-from compiler.resolve import INPUT_DB
+from compiler.qualify import InputSchemas, pruned, qualified
+from compiler.resolve import bind_tables, fold, outside_tables
 from compiler.schema import Schema
+from compiler.timestamps import widen_literals
 from rules.arrow import plain_type
 from rules.engine.execute import open_frame
+from rules.engine.failures import EngineError, engine_errors
 from rules.engine.scanning import EngineInput
-from rules.engine.session import clean_message
 from rules.engine.types import to_schema
 from rules.errors import FAILED, UserError
 from rules.profiles import PROFILES
@@ -121,6 +127,44 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
             for batch in batches:
                 writer.write_batch(batch)
 
+    def to_parquet_dir(self, expr: Any, /, directory: str | Path, *, params: Any = None, **options: Any) -> None:
+        """Execute, writing Parquet into a folder. options: of `pyarrow.dataset.write_dataset`. Raises `UserError`."""
+        batches = self.to_pyarrow_batches(expr, params=params)
+        dataset.write_dataset(batches, base_dir=directory, format="parquet", **options)
+
+    def to_json(self, expr: Any, /, path: str | Path, *, params: Any = None) -> None:
+        """Execute, writing to a JSON file: an array of one object a row, as `rules show --json` has them.
+
+        Raises `UserError`.
+        """
+        from rules.report.rows import plain
+
+        batches = self.to_pyarrow_batches(expr, params=params)
+        with Path(path).open("w", encoding="utf-8") as file:
+            separator = "["
+            for batch in batches:
+                for row in zip(*(plain(column) for column in batch.columns), strict=True):
+                    record = dict(zip(batch.schema.names, row, strict=True))
+                    file.write(f"{separator}\n{json.dumps(record, ensure_ascii=False)}")
+                    separator = ","
+            file.write("[]\n" if separator == "[" else "\n]\n")
+
+    def to_polars(self, expr: Any, /, *, params: Any = None, limit: Any = None, **_: Any) -> Any:
+        """Execute; return a polars object (which takes polars), or a Python value for a scalar. Raises `UserError`."""
+        try:
+            polars = import_module("polars")
+        except ImportError:
+            hint = "install polars, or ask for Arrow: .to_pyarrow()"
+            raise UserError("polars is not installed", code="polars", hint=hint) from None
+        found = self.to_pyarrow(expr, params=params, limit=limit)
+        return found.as_py() if isinstance(found, pa.Scalar) else polars.from_arrow(found)
+
+    def to_xlsx(self, expr: Any, /, path: str | Path, **_: Any) -> None:
+        """Refuse."""
+        del expr, path
+        hint = "write .to_csv(…), or .to_pandas().to_excel(…)"
+        raise UserError("XLSX files cannot be written", code="unsupported", hint=hint)
+
     def _get_schema_using_query(self, query: str) -> sch.Schema:
         return ibis_schema(self._stream(parse(query)).schema)
 
@@ -135,19 +179,19 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
 
     def _stream(self, query: exp.Query) -> pa.RecordBatchReader:
         """Run a query over products, named as they are. Raises `UserError`."""
-        inputs: dict[str, EngineInput] = {}
-        for table in query.find_all(exp.Table):
-            if table.args.get("db") or not isinstance(table.this, exp.Identifier):
-                continue
-            inputs[table.name] = self._input(table.name)
-            table.set("db", exp.Identifier(this=INPUT_DB, quoted=True))
+        known = {name: self._input(name) for name in {str(fold(table.this)) for table in outside_tables(query)}}
+        schemas = InputSchemas()
+        for name, entry in known.items():
+            schemas.add(name, entry.schema)
         try:
-            frame = open_frame(render(query), inputs.values(), Path(tempfile.gettempdir()), PROFILES[DEFAULT_PROFILE])
-            stream = frame.execute_stream()
+            sql = with_deep_stack(lambda: _executable(query, schemas, known))
+            with engine_errors():
+                frame = open_frame(sql, known.values(), Path(tempfile.gettempdir()), PROFILES[DEFAULT_PROFILE])
+                stream = frame.execute_stream()
         except SqlError as error:
             raise UserError(error.message, code=error.code, hint=error.hint, exit_code=FAILED) from error
-        except Exception as error:  # the engine raises ValueError, plain Exception and more
-            raise UserError(clean_message(error), code="execution", exit_code=FAILED) from error
+        except EngineError as error:
+            raise UserError(str(error), code="execution", exit_code=FAILED) from error
         # What the engine announces and what it hands over differ in which columns it takes for never NULL.
         schema = pa.schema([pa.field(field.name, plain_type(field.type)) for field in frame.schema()])
         return pa.RecordBatchReader.from_batches(schema, _batches(stream, schema))
@@ -158,12 +202,21 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
         return EngineInput(name, (path,), schema, schema.names)
 
 
+def _executable(query: exp.Query, schemas: InputSchemas, known: Iterable[str]) -> str:
+    """Return the SQL to execute for a freshly made query over products: as of a rule, around the engine's faults."""
+    bind_tables(query, lambda name: name, known)
+    widen_literals(query)
+    executed, _ = for_engine(pruned(qualified(query, schemas)), schemas.known)
+    return render(executed)
+
+
 def _batches(stream: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     try:
-        for batch in stream:
-            yield batch.to_pyarrow().cast(schema)
-    except Exception as error:  # the engine raises plain Exception for whatever goes wrong at run time
-        raise UserError(clean_message(error), code="execution", exit_code=FAILED) from error
+        with engine_errors():
+            for batch in stream:
+                yield batch.to_pyarrow().cast(schema)
+    except EngineError as error:
+        raise UserError(str(error), code="execution", exit_code=FAILED) from error
 
 
 def _require_pandas() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Mapping
 from types import TracebackType
+from typing import Any
 
 from rules.errors import FAILED, UserError, Where
 
@@ -40,6 +42,19 @@ def located(error: BaseException, root: str, path: str, line: int | None = None)
     text = str(error).strip().splitlines()
     message = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
     return UserError(message, code="python", where=where, facts=_began(where, path, line), exit_code=FAILED)
+
+
+def fault_record(error: UserError) -> dict[str, Any]:
+    """Return an error as what can be remembered of it."""
+    where = None if error.where is None else list(error.where)
+    return {"message": error.message, "where": where, "facts": error.facts, "hint": error.hint}
+
+
+def of_fault(record: Mapping[str, Any]) -> UserError:
+    """Return a remembered error."""
+    where = None if record["where"] is None else Where(*record["where"])
+    more = {"facts": dict(record["facts"]), "hint": record["hint"], "exit_code": FAILED}
+    return UserError(record["message"], code="python", where=where, **more)
 
 
 def _began(where: Where, path: str, line: int | None) -> dict[str, str]:

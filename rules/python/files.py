@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -19,8 +20,8 @@ import msgspec
 from cache.filedigest import file_digest
 from compiler.fingerprint import digest_of, fingerprint
 from rules.authoring import RuleOptions
-from rules.errors import FAILED, UserError, Where
-from rules.python.faults import Misuse, located, shown_path
+from rules.errors import FAILED, ForeignMemoError, UserError, Where
+from rules.python.faults import Misuse, fault_record, located, of_fault, shown_path
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -44,6 +45,7 @@ class Declared:
     """A rule as its file declares it.
 
     digest: of all that calling it may depend on, but its inputs. streams: of a rule over streams, see `stream_of`.
+    fault: what is wrong with it, see `faults.of_fault`.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Declared:
     options: RuleOptions
     digest: str
     streams: Mapping[str, Any] | None = None
+    fault: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ class DeclaredFunction:
     """A function of the project that the engine can call, as its file declares it.
 
     file: where its code is. signature: parameters, the result, then an aggregate's state, as a serialised Arrow schema.
-    digest: of all that decides what it computes. any_order: see `RegisteredFunction`. advice: what it
-    could be instead, and what to do.
+    digest: of all that decides what it computes. any_order: see `RegisteredFunction`. advice: what it could be
+    instead, and what to do. fault: why a rule cannot call it, see `error`.
     """
 
     name: str
@@ -74,6 +77,12 @@ class DeclaredFunction:
     any_order: bool
     digest: str
     advice: tuple[str, str] | None
+    fault: Mapping[str, Any] | None = None
+
+    @functools.cached_property
+    def error(self) -> UserError | None:
+        """What is wrong with it, one object for all rules that call it."""
+        return None if self.fault is None else of_fault(self.fault)
 
     def for_engine(self, call: Callable[..., Any] | None = None) -> EngineFunction:
         """Return it as the engine is given it. call: left out where it is only planned with."""
@@ -120,9 +129,11 @@ class PythonFiles:
         with self._lock:
             if declared.path not in self._rules:
                 self._import(declared.path)
-            found: RegisteredFunction = next(
-                one for one in self._recordings[declared.file].functions if one.name == declared.name
-            )
+            recorded = self._recordings.get(declared.file)
+            functions = {one.name: one for one in recorded.functions} if recorded is not None else {}
+            found: RegisteredFunction | None = functions.get(declared.name)
+            if found is None or self._described(found, declared.file)["digest"] != declared.digest:
+                raise ForeignMemoError(declared.name)
             return found
 
     def located(self, error: BaseException, path: str, line: int | None = None) -> UserError:
@@ -131,7 +142,8 @@ class PythonFiles:
 
     def known_names(self, path: str) -> list[str]:
         """Return the names of the rules that a file declared when it last could be imported."""
-        record = self._index.memo("parsed", [f"python names {path}"]).get(f"python names {path}")
+        memo = self._names_memo(path)
+        record = self._index.memo("parsed", [memo]).get(memo)
         return list(record["names"]) if record is not None else []
 
     def call(
@@ -233,11 +245,11 @@ class PythonFiles:
             "functions": [one for _, described in sorted(functions.items()) for one in described],
         }
         names = {"names": [rule.name for rule in self._rules[path].values()]}
-        self._index.remember("parsed", {self._memo(path): record, f"python names {path}": names})
+        self._index.remember("parsed", {self._memo(path): record, self._names_memo(path): names})
         return record
 
     def _streams(self, rule: PythonRule, path: str) -> dict[str, Any] | None:
-        """Return what a rule over streams declares, and the digest of its code. Raises `UserError`."""
+        """Return what a rule over streams declares, and the digest of its code, or what is wrong with that."""
         if rule.streams is None:
             return None
         import pyarrow as pa
@@ -245,11 +257,14 @@ class PythonFiles:
         from rules.python.meaning import digest_of_function
 
         schema = pa.schema(list(rule.streams.output))
+        fault = None
         try:
             code = digest_of_function(rule.function, self._is_ours)
-        except Exception as error:
-            raise located(error, self._root, path, rule.line) from error
+        except Exception as error:  # noqa: BLE001 — whatever it is, it is that rule's alone
+            fault = fault_record(located(error, self._root, path, rule.line))
+            code = fingerprint(fault)
         return {
+            "fault": fault,
             "output": base64.b64encode(schema.serialize().to_pybytes()).decode(),
             "reads": {name: list(columns) for name, columns in rule.streams.reads.items()},
             "digest": fingerprint(
@@ -265,7 +280,7 @@ class PythonFiles:
             return self._rules[path][name]
 
     def _described(self, function: RegisteredFunction, file: str) -> dict[str, Any]:
-        """Return what is remembered of a function. Raises `UserError`."""
+        """Return what is remembered of a function, also of one that cannot be called."""
         from importlib.metadata import version
 
         import pyarrow as pa
@@ -275,10 +290,13 @@ class PythonFiles:
 
         types = [*function.inputs, function.output, *function.state]
         signature = pa.schema([pa.field(str(number), kind) for number, kind in enumerate(types)])
+        fault = advised = None
         try:
             code = digest_of_function(function.function, self._is_ours)
-        except Exception as error:
-            raise located(error, self._root, file, function.line) from error
+            advised = advice(function)
+        except Exception as error:  # noqa: BLE001 — whatever it is, it is that function's alone
+            fault = fault_record(located(error, self._root, file, function.line))
+            code = fingerprint(fault)
         facts: dict[str, Any] = {"code": code, "kind": function.kind, "types": [str(kind) for kind in types]}
         if function.kind != "python":
             facts["pyarrow"] = pa.__version__
@@ -296,7 +314,8 @@ class PythonFiles:
             "signature": base64.b64encode(signature.serialize().to_pybytes()).decode(),
             "volatility": function.volatility,
             "any_order": function.any_order,
-            "advice": advice(function),
+            "advice": advised,
+            "fault": fault,
             "digest": fingerprint({**facts, "volatility": function.volatility}),
         }
 
@@ -305,6 +324,9 @@ class PythonFiles:
 
     def _memo(self, path: str) -> str:
         return f"python {path} {self._digest(path)} {self._compiler}"
+
+    def _names_memo(self, path: str) -> str:
+        return f"python names {self._index.root} {path}"
 
     def _holds(self, record: Mapping[str, Any]) -> bool:
         """Whether importing a file would do what it did when it was remembered."""
@@ -365,6 +387,7 @@ def _declared(record: Mapping[str, Any]) -> list[Declared]:
             msgspec.convert(options, RuleOptions),
             fingerprint({"file": source, "rule": name}),
             streams,
+            None if streams is None else streams["fault"],
         )
         for name, line, inputs, options, streams in record["rules"]
     ]

@@ -9,25 +9,28 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import datetime
 import decimal
 import enum
 import importlib
-import linecache
 import re
 import symtable
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from compiler.fingerprint import fingerprint
+from rules.python.contents import content, is_reachable, keeps_its_state, members, state
 from rules.python.declaring import PythonRule
 from rules.python.faults import Misuse
 from rules.python.functions import RegisteredFunction
 from rules.python.importing import PREFIX
+from rules.python.syntax import Tree, assigned, definition, fixed_names, local_names, paths, undecorated
 
 _PLAIN = (
     *(bool, int, float, complex, str, bytes, type(None), type(...), range, decimal.Decimal),
@@ -48,6 +51,7 @@ class _Meaning:
     def __init__(self, is_ours: Callable[[str], bool]) -> None:
         self._is_ours = is_ours
         self._met: dict[int, int] = {}
+        self._open: list[int] = []
 
     def of_function(self, function: types.FunctionType) -> Any:
         if id(function) in self._met:
@@ -55,33 +59,57 @@ class _Meaning:
         self._met[id(function)] = len(self._met)
         node, lines = definition(function.__code__)
         scope = symtable.symtable("".join(lines), function.__code__.co_filename, "exec")
-        local = _local_names(scope, node)
-        tree = _Tree(local - _fixed_names(node))
-        captured = {
-            name: cell.cell_contents
-            for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-        }
+        local = local_names(scope, node)
+        tree = Tree(local - fixed_names(node))
+        captured = _captured(function)
         inner = self._inner_imports(node, function)
         captured |= inner
         local -= inner.keys()
         reached = []
-        for path in dict.fromkeys(_paths(_undecorated(node), local - captured.keys())):
+        for path in dict.fromkeys(paths(undecorated(node), local - captured.keys())):
             value = self._resolve(path, captured, function.__globals__)
             reached.append([".".join(path), value])
         defaults = [self._of_value(value) for value in function.__defaults__ or ()]
         named = {key: self._of_value(value) for key, value in (function.__kwdefaults__ or {}).items()}
-        return ["function", tree.dump(_undecorated(node)), reached, defaults, named]
+        attributes = self._of_attributes(function, captured.values())
+        return ["function", tree.dump(undecorated(node)), reached, defaults, named, *attributes]
+
+    def _of_attributes(self, function: types.FunctionType, captured: Iterable[Any]) -> list[Any]:
+        """Return what was assigned to a function's attributes, but for what a decorator notes and has captured."""
+        given = {
+            name: value
+            for name, value in vars(function).items()
+            if name != "__wrapped__" or not any(value is one for one in captured)
+        }
+        return [["attributes", [[name, self._of_value(value)] for name, value in given.items()]]] if given else []
 
     def of_class(self, value: type) -> list[Any]:
         """Return the meaning of a class without its name. Methods may stand in any order, other members may not."""
-        bases = [self._of_value(base) for base in value.__bases__ if base is not object]
-        members = [(name, item) for name, item in vars(value).items() if _counts(name, item)]
-        methods = sorted(
-            (one for one in members if isinstance(_bare(one[1]), types.FunctionType)), key=lambda one: one[0]
-        )
-        others = [one for one in members if one not in methods]
-        parts = [[name, type(item).__name__, self._of_value(_bare(item))] for name, item in (*others, *methods)]
-        return ["class", bases, parts]
+        if self._open.count(id(value)) > 1:  # members that lead back to it
+            return ["within", self._open.index(id(value))]
+        with self._within(value):
+            bases = [self._of_value(base) for base in value.__bases__ if base is not object]
+            own, made = members(value)
+            methods = sorted(
+                (one for one in own if isinstance(_bare(one[1]), types.FunctionType)), key=lambda one: one[0]
+            )
+            others = [one for one in own if one not in methods]
+            parts = [[name, type(item).__name__, self._of_value(_bare(item))] for name, item in (*others, *methods)]
+            parts += [self._of_value(one) for one in made]
+            if isinstance(value, enum.EnumMeta):
+                named: Mapping[str, enum.Enum] = value.__members__
+                parts.append(["members", [[name, self._of_value(one.value)] for name, one in named.items()]])
+            if self._is_our_class(type(value)):
+                parts.append(["metaclass", self._of_value(type(value))])
+            return ["class", bases, parts]
+
+    @contextlib.contextmanager
+    def _within(self, value: Any) -> Iterator[None]:
+        self._open.append(id(value))
+        try:
+            yield
+        finally:
+            self._open.pop()
 
     def _inner_imports(self, node: ast.AST, function: types.FunctionType) -> dict[str, Any]:
         """Return what import statements inside a function bind to modules of the project, or to what is in them.
@@ -112,7 +140,7 @@ class _Meaning:
             except ImportError:  # the function may do without
                 continue
             found |= bound
-        again = _assigned(node) & found.keys()
+        again = assigned(node) & found.keys()
         if again:
             name = min(again)
             raise Misuse(f"a function both imports and assigns '{name}'", "give one of the two another name")
@@ -143,18 +171,34 @@ class _Meaning:
             value = getattr(value, attribute)
         if self._is_our_module(value):
             raise Misuse(f"a function uses the module '{name}' as a value", f"name what it takes from it: {name}.…")
-        return self._of_value(value)
+        try:
+            return self._of_value(value)
+        except Misuse as error:
+            error.facts.setdefault("by way of", ".".join(path))
+            raise
 
     def _of_value(self, value: Any) -> Any:
+        """Return the meaning of a value; one that holds itself is named by how far outside it began."""
+        if isinstance(value, bool | int | float | str | None) and type(value).__module__ == "builtins":
+            return [type(value).__name__, repr(value)]
+        if id(value) in self._open and not isinstance(value, type):
+            return ["within", self._open.index(id(value))]
+        with self._within(value):
+            return self._of_open_value(value)
+
+    def _of_open_value(self, value: Any) -> Any:
         _plainly_installed("", value)
         if isinstance(value, enum.Enum):
-            return ["enum", type(value).__qualname__, value.name, repr(value.value)]
+            return self._of_member(value)
+        if self._is_our_class(type(value)):
+            return self._of_instance(value)
         if isinstance(value, _PLAIN):
             return [type(value).__name__, repr(value)]
         if isinstance(value, tuple | list):
             return [type(value).__name__, [self._of_value(item) for item in value]]
         if isinstance(value, dict):
-            return ["dict", [[self._of_value(key), self._of_value(item)] for key, item in value.items()]]
+            more = [] if type(value) is dict else [type(value).__name__, *self._of_default(value)]
+            return ["dict", *more, [[self._of_value(key), self._of_value(item)] for key, item in value.items()]]
         if isinstance(value, set | frozenset):
             return ["set", sorted(([self._of_value(item) for item in value]), key=repr)]
         if isinstance(value, re.Pattern):
@@ -171,24 +215,91 @@ class _Meaning:
             ]
         return self._of_code(value)
 
+    def _of_default(self, value: Any) -> list[Any]:
+        return [self._of_value(value.default_factory)] if hasattr(value, "default_factory") else []
+
+    def _of_member(self, value: enum.Enum) -> Any:
+        """Return the meaning of an enum's member: its value, and all of the enum if that is more than its values."""
+        kind = type(value)
+        if not self._is_our_class(kind):
+            return ["enum", kind.__qualname__, value.name, repr(value.value)]
+        if isinstance(value.value, _PLAIN) and not any(
+            members(base)[0] for base in kind.__mro__[:-1] if self._is_our_class(base)
+        ):
+            return ["enum", kind.__qualname__, value.name, repr(value.value)]
+        return ["enum", value.name, self._of_value(value.value), self._of_value(kind)]
+
+    def _of_instance(self, value: Any) -> Any:
+        """Return the meaning of an object of the project by its class and attributes. Raises `Misuse` for another.
+
+        What an installed class keeps is its own affair: a cache, a lock, or all objects of its kind.
+        """
+        kind = type(value)
+        if not (self._is_our_class(kind) and keeps_its_state(kind)):
+            raise _incomparable(value)
+        return ["instance", self._of_value(kind), [self._of_value(one) for one in state(value)]]
+
     def _of_code(self, value: Any) -> Any:
         if isinstance(value, PythonRule | RegisteredFunction):
             value = value.function
         if isinstance(value, types.FunctionType) and self._is_ours(value.__code__.co_filename):
             return self.of_function(value)
-        if isinstance(value, type) and self._is_ours(_file_of(value)):
+        if isinstance(value, type) and self._is_our_class(value):
             return [value.__qualname__, *self.of_class(value)]
+        made_of = content(value)
+        if made_of is not None:
+            return [made_of[0], [self._of_value(one) for one in made_of[1]]]
         module, name = (
             getattr(value, "__module__", None),
             getattr(value, "__qualname__", getattr(value, "__name__", None)),
         )
         if module is not None and name is not None and not self._is_ours(_file_of(value)):
-            return ["installed", _public(str(module)), name, _version(str(module))]
-        message = f"a function uses a value of type {type(value).__name__}, whose content cannot be compared"
-        raise Misuse(message, "make it of plain values (numbers, texts, lists, dicts), or make it inside the function")
+            plain = isinstance(value, type | types.BuiltinFunctionType)
+            if plain or is_reachable(value):
+                return ["installed", _public(str(module)), name, _version(str(module))]
+        if isinstance(value, types.FunctionType):
+            return self._of_closure(value)
+        raise _incomparable(value)
+
+    def _of_closure(self, function: types.FunctionType) -> Any:
+        """Return the meaning of a function that installed code has made, such as a decorator around one of ours."""
+        code, module = function.__code__, str(function.__globals__.get("__name__"))
+        if not Path(code.co_filename).is_absolute():
+            hint = "define it with def in a file of the project"
+            raise Misuse(f"the source of '{code.co_name}' cannot be found", hint)
+        captured = _captured(function)
+        parts = [captured, list(function.__defaults__ or ()), dict(function.__kwdefaults__ or {})]
+        attributes = self._of_attributes(function, captured.values())
+        made = [self._of_value(one) for one in parts]
+        return ["made", _public(module), code.co_qualname, _version(module), made, *attributes]
+
+    def _is_our_class(self, kind: type) -> bool:
+        """Whether a class is of the project: of one of its modules, or with a method from one of its files."""
+        if kind.__module__ == "builtins":
+            return False
+        if self._is_ours(_file_of(kind)):
+            return True
+        methods = (item for item in vars(kind).values() if isinstance(item, types.FunctionType))
+        return kind.__module__ not in sys.modules and any(self._is_ours(one.__code__.co_filename) for one in methods)
+
+
+def _incomparable(value: Any) -> Misuse:
+    message = f"a function uses a value of type {type(value).__name__}, whose content cannot be compared"
+    hint = "make it of plain values (numbers, texts, lists, dicts), or make it inside the function"
+    return Misuse(message, hint)
+
+
+def _captured(function: types.FunctionType) -> dict[str, Any]:
+    """Return what a function has captured, by name; what is not assigned yet is left out."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):
+            found[name] = cell.cell_contents
+    return found
 
 
 _IMPORTERS = (importlib.import_module, importlib.reload, importlib.__import__, builtins.__import__)
+_LOOKERS = (builtins.globals, builtins.eval, builtins.exec)
 
 
 def _plainly_installed(name: str, value: Any) -> Any:
@@ -196,124 +307,10 @@ def _plainly_installed(name: str, value: Any) -> Any:
     if any(value is one for one in _IMPORTERS) or (value is importlib and name == "importlib"):
         message = "a function imports modules by names that are known only when it is called"
         raise Misuse(message, "write an import statement, at the top of the file or in the function")
+    if any(value is one for one in _LOOKERS):
+        message = f"a function uses what {value.__name__}() finds, which is known only when it is called"
+        raise Misuse(message, "name what it uses")
     return value
-
-
-def _assigned(node: ast.AST) -> set[str]:
-    """Return the names that are bound otherwise than by import in a function or inside it."""
-    found = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
-    found |= {one.arg for one in ast.walk(node) if isinstance(one, ast.arg)}
-    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    return found | {one.name for one in ast.walk(node) if isinstance(one, definitions) and one is not node}
-
-
-_RENAMED = ((ast.Name, "id"), (ast.arg, "arg"), (ast.FunctionDef, "name"), (ast.AsyncFunctionDef, "name"))
-
-
-class _Tree:
-    """Dumps a syntax tree with local names by order of appearance."""
-
-    def __init__(self, local: set[str]) -> None:
-        self._local = local
-        self._numbers: dict[str, int] = {}
-
-    def dump(self, node: Any) -> Any:
-        if isinstance(node, list):
-            return [self.dump(item) for item in node]
-        if isinstance(node, ast.AST):
-            fields = {
-                name: self.dump(self._named(node, name, value))
-                for name, value in ast.iter_fields(node)
-                if name not in {"annotation", "returns", "type_comment", "ctx", "kind", "type_params"}
-                and value is not None
-                and value != []
-            }
-            return [type(node).__name__, fields]
-        return [type(node).__name__, repr(node)]
-
-    def _named(self, node: ast.AST, field: str, value: Any) -> Any:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and field == "body":
-            return value[1:] if len(value) > 1 and ast.get_docstring(node) is not None else value
-        if (type(node), field) in _RENAMED:
-            if value in self._local:
-                return self._numbers.setdefault(value, len(self._numbers))
-            return "" if field == "name" else value  # the name of the function itself
-        return value
-
-
-def definition(code: types.CodeType) -> tuple[ast.AST, list[str]]:
-    """Return the node that a function was made of, and the lines of its file."""
-    linecache.checkcache(code.co_filename)
-    lines = linecache.getlines(code.co_filename)
-    for node in ast.walk(ast.parse("".join(lines))):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == code.co_name:
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            if first == code.co_firstlineno:
-                return node, lines
-        if isinstance(node, ast.Lambda) and code.co_name == "<lambda>" and node.lineno == code.co_firstlineno:
-            return node, lines
-    raise Misuse(f"the source of '{code.co_name}' cannot be found", "define it with def in a file of the project")
-
-
-def _undecorated(node: ast.AST) -> ast.AST:
-    """Return a function's node without its own decorators, which made of it what it is called by."""
-    if isinstance(node, ast.Lambda):
-        return node
-    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    fields = dict(ast.iter_fields(node)) | {"decorator_list": []}
-    return type(node)(**fields)
-
-
-def _local_names(module: symtable.SymbolTable, node: ast.AST) -> set[str]:
-    """Return the names that are local to a function or to something inside it."""
-    line = node.lineno  # type: ignore[attr-defined] # functions have one
-    found: set[str] = set()
-    for table in _tables(module):
-        if table.get_type() == "function" and table.get_lineno() >= line and _is_within(table, node):
-            found |= {one.get_name() for one in table.get_symbols() if one.is_local() or one.is_parameter()}
-    return found
-
-
-def _fixed_names(node: ast.AST) -> set[str]:
-    """Return the names that stand where they cannot be told from others: f(x=1), except E as x, global x."""
-    found: set[str] = set()
-    for inner in ast.walk(node):
-        for field, value in ast.iter_fields(inner):
-            if (type(inner), field) not in _RENAMED and not isinstance(inner, ast.Attribute | ast.Constant):
-                found |= {one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)}
-    return found
-
-
-def _is_within(table: symtable.SymbolTable, node: ast.AST) -> bool:
-    return table.get_lineno() <= (node.end_lineno or 0)  # type: ignore[attr-defined] # functions have one
-
-
-def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
-    yield table
-    for child in table.get_children():
-        yield from _tables(child)
-
-
-def _paths(node: ast.AST, local: set[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the dotted names that a function takes from around it."""
-    if isinstance(node, ast.Attribute):
-        path: list[str] = []
-        inner: ast.AST = node
-        while isinstance(inner, ast.Attribute):
-            path.insert(0, inner.attr)
-            inner = inner.value
-        if isinstance(inner, ast.Name):
-            if inner.id not in local:
-                yield (inner.id, *path)
-            return
-    if isinstance(node, ast.Name) and node.id not in local:
-        yield (node.id,)
-    for name, value in ast.iter_fields(node):
-        if name in {"annotation", "returns"}:
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST):
-                yield from _paths(child, local)
 
 
 def _file_of(value: Any) -> str:
@@ -323,19 +320,6 @@ def _file_of(value: Any) -> str:
 
 def _bare(item: Any) -> Any:
     return item.__func__ if isinstance(item, staticmethod | classmethod) else item
-
-
-def _counts(name: str, item: Any) -> bool:
-    skipped = {
-        "__module__",
-        "__doc__",
-        "__dict__",
-        "__weakref__",
-        "__annotations__",
-        "__firstlineno__",
-        "__static_attributes__",
-    }
-    return name not in skipped and not isinstance(item, types.GetSetDescriptorType | types.MemberDescriptorType)
 
 
 def _public(module: str) -> str:

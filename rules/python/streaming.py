@@ -110,7 +110,9 @@ def _reader(entry: EngineInput) -> pa.RecordBatchReader:
 
     def batches() -> Iterator[pa.RecordBatch]:
         for place, path in enumerate(entry.files):
-            with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, **unit) as file:
+            with pq.ParquetFile(
+                path, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True, **unit
+            ) as file:
                 for batch in file.iter_batches(_BATCH, columns=inside, use_threads=False):
                     whole = batch
                     for name, values in entry.constants.items():

@@ -29,13 +29,13 @@ def causes_fields(product: str, causes: Iterable[Cause], prepared: Prepared) -> 
     ]
 
 
-def cause_lines(product: str, causes: list[Cause], prepared: Prepared) -> list[str]:
-    """Return a line for each cause, from the product down to it."""
+def cause_lines(product: str, causes: list[Cause], prepared: Prepared, most: int = _MOST) -> list[str]:
+    """Return a line for each cause, from the product down to it; of more than `most` their number."""
     lines = [
         "".join(f"← {part} " for part in (*map(_step, cause.steps), _beginning(product, cause, prepared))).rstrip()
-        for cause in causes[:_MOST]
+        for cause in causes[:most]
     ]
-    return lines if len(causes) <= _MOST else [*lines, f"and {plural(len(causes) - _MOST, 'more cause')}"]
+    return lines if len(causes) <= most else [*lines, f"and {plural(len(causes) - most, 'more cause')}"]
 
 
 def _step(step: Step) -> str:

@@ -19,7 +19,6 @@ class Box:
 
     id: str
     table: str
-    is_source: bool
     columns: tuple[str, ...]
 
 
@@ -45,7 +44,7 @@ def draw(lineage: Lineage, names: Iterable[Name]) -> Drawing:
     ids: dict[tuple[str, str | None], str] = {}
     for number, table in enumerate(table for table in lineage.columns if table in wanted):
         columns = tuple(column for column in lineage.columns[table] if column in wanted[table])
-        boxes.append(Box(f"t{number}", table, table not in lineage.edges, columns))
+        boxes.append(Box(f"t{number}", table, columns))
         ids[table, None] = f"t{number}"
         ids.update({(table, column): f"t{number}c{position}" for position, column in enumerate(columns)})
     found = lineage.links(Name(box.table, column) for box in boxes for column in box.columns)
@@ -65,10 +64,7 @@ def mermaid(drawing: Drawing) -> list[str]:
 
 
 def dot(drawing: Drawing) -> list[str]:
-    """Return a Graphviz digraph. Dashed edges are control; those that concern every column end at the table's name.
-
-    Ids, classes and links are for what is made of the layout as SVG.
-    """
+    """Return a Graphviz digraph. Dashed edges are control; those that concern every column end at the table's name."""
     lines = [
         "digraph lineage {",
         '  graph [rankdir=LR, nodesep=0.3, ranksep=1.1, bgcolor="transparent"];',
@@ -76,28 +72,20 @@ def dot(drawing: Drawing) -> list[str]:
         "  edge [arrowsize=0.6];",
     ]
     for box in drawing.boxes:
-        kind = "source" if box.is_source else "product"
-        rows = [_cell(box.id, "t", box.table, box.table, bold=True)]
-        rows += [
-            _cell(drawing.ids[box.table, column], drawing.ids[box.table, column], column, f"{box.table}.{column}")
-            for column in box.columns
-        ]
+        rows = [_cell("t", box.table, bold=True)]
+        rows += [_cell(drawing.ids[box.table, column], column) for column in box.columns]
         table = f'<table border="0" cellborder="1" cellspacing="0" cellpadding="5">{"".join(rows)}</table>'
-        lines.append(f'  {box.id} [class="{kind}", label=<{table}>];')
-    for number, (link, start, end) in enumerate(drawing.links):
+        lines.append(f"  {box.id} [label=<{table}>];")
+    for link, start, end in drawing.links:
         port = "t" if link.target[1] is None else end
-        style = "" if link.kind == "value" else ", style=dashed"
-        ends = f"{_box_of(start)}:{start}:e -> {_box_of(end)}:{port}:w"
-        lines.append(f'  {ends} [id="e{number}", class="{link.kind}"{style}];')
+        style = "" if link.kind == "value" else " [style=dashed]"
+        lines.append(f"  {_box_of(start)}:{start}:e -> {_box_of(end)}:{port}:w{style};")
     return [*lines, "}"]
 
 
-def _cell(identifier: str, port: str, text: str, title: str, *, bold: bool = False) -> str:
-    shown, link = escape(printable(text)) or " ", escape(printable(title))
-    return (
-        f'<tr><td id="{identifier}" port="{port}" href="#{link}" title="{link}" align="left">'
-        f"{f'<b>{shown}</b>' if bold else shown}</td></tr>"
-    )
+def _cell(port: str, text: str, *, bold: bool = False) -> str:
+    shown = escape(printable(text)) or " "
+    return f'<tr><td port="{port}" align="left">{f"<b>{shown}</b>" if bold else shown}</td></tr>'
 
 
 def _box_of(identifier: str) -> str:

@@ -8,9 +8,14 @@ from rules.report.causes import cause_lines, causes_fields
 from rules.report.runs import document, duration, plural, wrapped_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rules.look.explaining import Explanation, Input, Last
+
+_CAUSES = 3
+"""Causes of a verdict that are told unless all are asked for."""
+_MOST_LISTED = 20
+"""Columns, or readers, that are listed unless all are asked for."""
 
 
 def explain_document(found: Explanation) -> dict[str, Any]:
@@ -61,46 +66,57 @@ def explain_document(found: Explanation) -> dict[str, Any]:
     )
 
 
-def explain_lines(found: Explanation, width: int | None) -> list[str]:
-    """Return an explanation as text: aligned facts in groups, then the SQL."""
-    rule, node = found.rule.rule, found.rule.node
+def explain_lines(found: Explanation, width: int | None, *, verbose: bool = False) -> list[str]:
+    """Return an explanation as text: verdict, what it reads and who reads it; when verbose, all else and the SQL."""
+    node = found.rule.node
     causes = found.prepared.causes.get(node.name, [])
     groups = [
         [
             ("verdict", found.judgement.verdict),
             ("reason", found.judgement.reason),
-            *_listed("because", cause_lines(node.name, causes, found.prepared)),
+            *_listed("because", cause_lines(node.name, causes, found.prepared, len(causes) if verbose else _CAUSES)),
         ],
-        [
-            ("rule", rule.path),
-            ("about", rule.options.description),
-            ("tags", ", ".join(rule.options.tags)),
-            ("key", ", ".join(rule.options.key)),
-            ("tier", str(rule.options.tier) if rule.options.tier else ""),
-            ("volatile", "yes" if node.volatile else ""),
-            ("variables", ", ".join(_variables(found))),
-        ],
-        [fact for one in found.inputs for fact in _input_facts(one)],
-        [
-            ("fingerprint", node.fingerprint),
-            *_listed("of", [f"{part}: {_part(value)}" for part, value in node.parts.items()]),
-            ("action key", found.judgement.key or "not known before its inputs are"),
-            *_listed("of", ["the fingerprint", *map(_keyed, found.inputs)]),
-        ],
-        [
-            *_listed("columns", [f"{column.name}: {column.type}" for column in found.rule.schema.columns]),
-            *_listed("readers", [_reader(name, reads) for name, reads in found.readers.items()]),
-        ],
-        _last_facts(found.last, found.evidence),
+        [fact for one in found.inputs for fact in _input_facts(one, whole=verbose)] or [("reads", "nothing")],
+        _listed("readers", _some([_reader(*one) for one in found.readers.items()], whole=verbose) or ["none"]),
+        _rule_facts(found, whole=verbose),
+        *([_key_facts(found)] if verbose else []),
+        _last_facts(found.last, found.evidence, verbose=verbose),
     ]
     names = max(len(name) for group in groups for name, _ in group) + 1
     lines = [node.name]
     for group in groups:
         rows = [["  " + (f"{name}:" if name else "").ljust(names), text] for name, text in group if text]
         lines += [*wrapped_lines(rows, width), ""]
+    if not verbose:
+        return [*lines[:-1], "", "  (-v adds the fingerprint, the action key, the table's place and the SQL)"]
     for title, sql in (("canonical SQL", found.canonical_sql), ("executed SQL", found.executed_sql)):
         lines += [f"  {title}:", *(f"    {line}" for line in sql.splitlines()), ""]
     return lines[:-1]
+
+
+def _rule_facts(found: Explanation, *, whole: bool) -> list[tuple[str, str]]:
+    rule, node = found.rule.rule, found.rule.node
+    return [
+        ("rule", rule.path),
+        ("about", rule.options.description),
+        ("tags", ", ".join(rule.options.tags)),
+        ("key", ", ".join(rule.options.key)),
+        ("tier", str(rule.options.tier) if rule.options.tier else ""),
+        ("volatile", "yes" if node.volatile else ""),
+        ("variables", ", ".join(_variables(found))),
+        *_listed("columns", _some([f"{one.name}: {one.type}" for one in found.rule.schema.columns], whole=whole)),
+    ]
+
+
+def _key_facts(found: Explanation) -> list[tuple[str, str]]:
+    """Return what the verdict was decided by: the fingerprint, the action key, and what each is made of."""
+    node = found.rule.node
+    return [
+        ("fingerprint", node.fingerprint),
+        *_listed("of", [f"{part}: {_part(value)}" for part, value in node.parts.items()]),
+        ("action key", found.judgement.key or "not known before its inputs are"),
+        *_listed("of", ["the fingerprint", *map(_keyed, found.inputs)]),
+    ]
 
 
 def _listed(name: str, texts: Iterable[str]) -> list[tuple[str, str]]:
@@ -112,11 +128,18 @@ def _variables(found: Explanation) -> list[str]:
     return [f"${name} = {values.get(name)!r}" for name in found.rule.rule.parsed.variables]
 
 
-def _input_facts(one: Input) -> list[tuple[str, str]]:
+def _some(texts: Sequence[str], *, whole: bool) -> list[str]:
+    """Return the first texts and how many more there are; all of them when whole."""
+    if whole or len(texts) <= _MOST_LISTED:
+        return list(texts)
+    return [*texts[:_MOST_LISTED], f"and {len(texts) - _MOST_LISTED:,} more"]
+
+
+def _input_facts(one: Input, *, whole: bool) -> list[tuple[str, str]]:
     rows = f", {plural(one.rows, 'row')}" if one.rows is not None else ""
     facts = [("input", f"{one.name} ({one.kind}{rows})")]
-    facts.append(("reads", ", ".join(one.reads) or "only how many rows there are"))
-    return [*facts, ("not read", ", ".join(one.not_read))]
+    facts.append(("reads", ", ".join(_some(one.reads, whole=whole)) or "only how many rows there are"))
+    return [*facts, ("not read", ", ".join(_some(one.not_read, whole=whole)))]
 
 
 def _part(value: object) -> str:
@@ -138,18 +161,20 @@ def _reader(name: str, reads: tuple[str, ...] | None) -> str:
     return f"{name} reads {', '.join(reads) or 'only how many rows there are'}"
 
 
-def _last_facts(last: Last | None, evidence: str | None) -> list[tuple[str, str]]:
+def _last_facts(last: Last | None, evidence: str | None, *, verbose: bool) -> list[tuple[str, str]]:
     if last is None:
         return [("last build", "none yet")]
     artifact = last.artifact
     facts = [
         ("last build", f"{last.build}: {last.status}, {last.reason}" if last.status else last.build),
-        ("committed", last.product.build),
+        ("committed", last.product.build if verbose or last.product.build != last.build else ""),
         ("last run", f"took {duration(last.product.seconds, digits=3)}"),
     ]
-    if artifact is not None:
-        facts.append(("table", f"{plural(artifact.rows, 'row')}, {artifact.bytes:,} bytes"))
     there = "" if last.present else " (missing or corrupt)"
+    if artifact is not None:
+        facts.append(("table", f"{plural(artifact.rows, 'row')}, {artifact.bytes:,} bytes{'' if verbose else there}"))
+    if not verbose:
+        return facts
     return [
         *facts,
         ("artifact", f"{last.product.artifact}{there}"),

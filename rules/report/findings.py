@@ -13,6 +13,7 @@ from rules.report.runs import cell_width, document, plural
 if TYPE_CHECKING:
     from compiler.lint.findings import Finding
 
+_SOURCES = 3
 _COLUMNS = 20
 """Columns of a source that a line lists."""
 _WINDOW = 100
@@ -73,8 +74,15 @@ def github_annotations(
         yield severity(one), facts, one.found.message + (f" ({one.found.hint})" if one.found.hint else "")
 
 
-def inferred_line(source: dict[str, Any]) -> str:
-    """Return a line that says which types the columns of a text source were found to have."""
+def inferred_lines(sources: list[dict[str, Any]], *, verbose: bool) -> list[str]:
+    """Return lines that say which types the columns of text sources were found to have: of many, one for them all."""
+    if len(sources) <= _SOURCES or verbose:
+        return [_inferred_line(source) for source in sources]
+    count = sum(len(source["columns"]) for source in sources)
+    return [f"note: types of {count:,} columns of {len(sources):,} text sources are inferred; -v lists them"]
+
+
+def _inferred_line(source: dict[str, Any]) -> str:
     columns = [f"{printable(one['name'])} {one['type']}" for one in source["columns"]]
     more = f" and {len(columns) - _COLUMNS:,} more (--json has all)" if len(columns) > _COLUMNS else ""
     said = ", ".join(columns[:_COLUMNS])

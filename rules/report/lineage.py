@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graph.lineage import Lineage, Name, Step
-from rules.report.runs import document, table_lines
+from rules.report.runs import document, plural, table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of each column: which way to look, and how many rules far."""
+    """What is asked of each column: which way to look, how many rules far, and whether a tree shows control too."""
 
     upstream: bool = True
     downstream: bool = True
     depth: int | None = None
+    control: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,27 +50,39 @@ def table_document(lineage: Lineage, table: str, answers: Iterable[Answer]) -> d
     return document("lineage", status="ok", **{kind: table}, columns=[_fields(one) for one in answers])
 
 
-def column_tree(one: Answer, width: int | None) -> list[str]:
-    """Return a column's lineage as a tree, every column once for each way in which it takes part.
+def column_tree(one: Answer, width: int | None, *, control: bool = False) -> list[str]:
+    """Return a column's lineage as a tree of what its values come from and go into.
 
+    control: show what only controls it as well; every column is there once for each way in which it takes part.
     width: of a terminal, to which lines are cut.
     """
-    return [*_trees(one, width), *_sources(one.sources if one.upstream else None)]
+    steps = [*(one.upstream or ()), *(one.downstream or ())]
+    sources = one.sources if control else _valued(one.sources, one.upstream or ())
+    return [
+        *_trees(one, width, control=control),
+        *_sources(sources if one.upstream else None),
+        *_left_out(steps, control=control),
+    ]
 
 
 def table_tree(lineage: Lineage, table: str, question: Question, width: int | None) -> list[str]:
     """Return the lineage of a table's columns as trees; what controls all of them stands before them, once."""
     lines: list[str] = []
+    control = question.control
     shared = lineage.upstream_of_rows(table, question.depth) if question.upstream else []
-    if shared:
-        lines += [table, "  every column", *_tree(shared, width), ""]
-    found: set[Name] = set(lineage.sources(shared))
+    if shared and control:
+        lines += [table, "  every column", *_tree(shared, width, control=True), ""]
+    found: set[Name] = set(lineage.sources(shared)) if control else set()
+    every = list(shared)
     for name in (Name(table, column) for column in lineage.columns[table]):
         up = lineage.upstream_of_values(name, question.depth) if question.upstream else None
         down = lineage.downstream(name, question.depth) if question.downstream else None
-        found.update(lineage.sources(up or []))
-        lines += [*_trees(Answer(name, up, down, []), width), ""]
+        sources = lineage.sources(up or [])
+        found.update(sources if control else _valued(sources, up or ()))
+        lines += [*_trees(Answer(name, up, down, []), width, control=control), ""]
+        every += [*(up or ()), *(down or ())]
     closing = _sources(sorted(found) if question.upstream and table in lineage.edges else None)
+    closing += _left_out(every, control=control)
     return [*lines, table, *closing] if closing else lines[:-1]
 
 
@@ -79,17 +92,35 @@ def names_only(answers: Iterable[Answer]) -> list[str]:
     return list(dict.fromkeys(map(str, found)))
 
 
-def _trees(one: Answer, width: int | None) -> list[str]:
+def _trees(one: Answer, width: int | None, *, control: bool) -> list[str]:
     lines = [str(one.name)]
     for word, steps in (("upstream", one.upstream), ("downstream", one.downstream)):
         if steps is not None:
-            lines += [f"  {word}", *_tree(steps, width)] if steps else [f"  {word}: none"]
+            shown = any(control or step.kind == "value" for step in steps)
+            lines += [f"  {word}", *_tree(steps, width, control=control)] if shown else [f"  {word}: none"]
     return lines
 
 
-def _tree(steps: list[Step], width: int | None) -> list[str]:
-    rows = _rows(steps)
+def _tree(steps: list[Step], width: int | None, *, control: bool) -> list[str]:
+    rows = [row if control else [row[0], row[2]] for row in _rows(steps, control=control)]
     return table_lines(rows[0], rows[1:], width=width)
+
+
+def _valued(names: Iterable[Name], steps: Iterable[Step]) -> list[Name]:
+    by_value = {step.name for step in steps if step.kind == "value"}
+    return [name for name in names if name in by_value]
+
+
+def _left_out(steps: Iterable[Step], *, control: bool) -> list[str]:
+    """Say how many columns a tree without control leaves out."""
+    by_value: set[Name] = set()
+    others: set[Name] = set()
+    for step in steps:
+        (by_value if step.kind == "value" else others).add(step.name)
+    count = len(others - by_value)
+    if control or not count:
+        return []
+    return [f"  control: {plural(count, 'more column')}, in filters, joins, groups or order (see --control)"]
 
 
 def _sources(names: list[Name] | None) -> list[str]:
@@ -120,12 +151,13 @@ def _steps(start: Name, steps: list[Step]) -> list[dict[str, Any]]:
     ]
 
 
-def _rows(steps: list[Step]) -> list[list[str]]:
+def _rows(steps: list[Step], *, control: bool) -> list[list[str]]:
     """Return the lines of a tree as cells. What controls a column whose values are shown as well is not followed."""
     valued = {step.name for step in steps if step.kind == "value"}
     below: dict[int | None, list[int]] = {}
     for number, step in enumerate(steps):
-        below.setdefault(step.via, []).append(number)
+        if control or step.kind == "value":
+            below.setdefault(step.via, []).append(number)
     rows: list[list[str]] = []
     pending: list[tuple[int, str, bool]] = []
 

@@ -1,4 +1,4 @@
-"""A product's rows as a table to read, as CSV, as lines of JSON, as an Arrow stream.
+"""Rows as a table to read, as CSV, as lines of JSON, as an Arrow stream.
 
 Text says what SQL would print: 2026-01-31 09:00:00.5, 12.50, true. What JSON has no number for (NaN, infinities) and
 what a number would round (decimals) is a string there.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -20,7 +22,7 @@ from rules.printable import printable, printable_json
 from rules.report.runs import cell_width, cut, plural, table_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 _BATCH = 8192
@@ -28,42 +30,66 @@ _LEAST_COLUMN = 8
 _GAP = 2
 
 
-def batches(path: Path, limit: int | None) -> Iterator[pa.RecordBatch]:
-    """Read the first `limit` rows of a stored product, or all of them."""
-    with pq.ParquetFile(path) as file:
-        left = file.metadata.num_rows if limit is None else limit
-        if left <= 0:
+@dataclass
+class Rows:
+    """Rows to print, read once. `more`: whether there were others behind a limit, known once all are read."""
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+    more: bool = False
+
+
+@contextmanager
+def stored_rows(path: Path, limit: int | None) -> Iterator[Rows]:
+    """Give the first `limit` rows of a stored product, or all of them."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        size = _BATCH if limit is None else max(1, min(_BATCH, limit))
+        yield limited(file.schema_arrow, file.iter_batches(batch_size=size), limit)
+
+
+def limited(schema: pa.Schema, batches: Iterable[pa.RecordBatch], limit: int | None) -> Rows:
+    """Return the first `limit` rows, or all; no more batches are asked for than tell whether there are others."""
+    rows = Rows(schema, iter(()))
+    rows.batches = _limited(rows, iter(batches), limit)
+    return rows
+
+
+def _limited(rows: Rows, batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
+    if limit is None:
+        yield from batches
+        return
+    left = limit
+    for batch in batches:
+        if batch.num_rows > left:
+            rows.more = True
+            if left:
+                yield batch.slice(0, left)
             return
-        for batch in file.iter_batches(batch_size=min(_BATCH, left)):
-            yield batch.slice(0, left)
-            left -= batch.num_rows
-            if left <= 0:
-                return
+        left -= batch.num_rows
+        if batch.num_rows:
+            yield batch
 
 
-def records(path: Path, limit: int | None) -> Iterator[dict[str, Any]]:
+def records(rows: Rows) -> Iterator[dict[str, Any]]:
     """Return rows as what JSON can hold."""
-    for batch in batches(path, limit):
+    for batch in rows.batches:
         columns = [plain(column) for column in batch.columns]
         for row in zip(*columns, strict=True):
             yield dict(zip(batch.schema.names, row, strict=True))
 
 
-def write_json(path: Path, limit: int | None, out: BinaryIO) -> None:
+def write_json(rows: Rows, out: BinaryIO) -> None:
     """Write one JSON object a line."""
-    out.writelines(
-        printable_json(json.dumps(record, ensure_ascii=False)).encode() + b"\n" for record in records(path, limit)
-    )
+    out.writelines(printable_json(json.dumps(record, ensure_ascii=False)).encode() + b"\n" for record in records(rows))
 
 
-def write_csv(path: Path, limit: int | None, out: BinaryIO) -> None:
+def write_csv(rows: Rows, out: BinaryIO) -> None:
     """Write CSV with a header: NULL is an empty field, an empty string is quoted, nested values are JSON."""
-    schema = pq.read_schema(path)
     plainly = pa.schema(
-        [pa.field(field.name, field.type if _is_native(field.type) else pa.string()) for field in schema]
+        [pa.field(field.name, field.type if _is_native(field.type) else pa.string()) for field in rows.schema]
     )
     with pa_csv.CSVWriter(out, plainly) as writer:
-        for batch in batches(path, limit):
+        for batch in rows.batches:
             columns = [
                 column if _is_native(column.type) else pa.array([_text(value) for value in plain(column)], pa.string())
                 for column in batch.columns
@@ -71,27 +97,28 @@ def write_csv(path: Path, limit: int | None, out: BinaryIO) -> None:
             writer.write_batch(pa.record_batch(columns, schema=plainly))
 
 
-def write_arrow(path: Path, limit: int | None, out: BinaryIO) -> None:
+def write_arrow(rows: Rows, out: BinaryIO) -> None:
     """Write an Arrow IPC stream."""
-    with pq.ParquetFile(path) as file, pa.ipc.new_stream(out, file.schema_arrow) as writer:
-        for batch in batches(path, limit):
+    with pa.ipc.new_stream(out, rows.schema) as writer:
+        for batch in rows.batches:
             writer.write_batch(batch)
 
 
-def table(path: Path, limit: int, rows: int, width: int | None) -> tuple[list[str], str]:
-    """Return lines of a table and a remark on how much of the product they show.
+def table(rows: Rows, remark: Callable[[int], str], width: int | None) -> tuple[list[str], str]:
+    """Return lines of a table and a remark on how much they show.
 
-    width: of a terminal: long text is cut, and columns that still do not fit are left out. Elsewhere nothing is.
+    remark: says so of a number of rows that are shown. width: of a terminal: long text is cut, and columns that still
+    do not fit are left out. Elsewhere nothing is.
     """
-    schema = pq.read_schema(path)
-    columns: list[list[str]] = [[] for _ in schema]
-    for batch in batches(path, limit):
+    columns: list[list[str]] = [[] for _ in rows.schema]
+    shown = 0
+    for batch in rows.batches:
+        shown += batch.num_rows
         for cells, column in zip(columns, batch.columns, strict=True):
             cells += [_cell(value, column.type) for value in plain(column)]
-    header = [printable(name) for name in schema.names]
-    shown = len(columns[0]) if columns else 0
+    header = [printable(name) for name in rows.schema.names]
     widths = [max(map(cell_width, (name, *cells))) for name, cells in zip(header, columns, strict=True)]
-    numeric = [_is_numeric(field.type) for field in schema]
+    numeric = [_is_numeric(field.type) for field in rows.schema]
     if width is not None:
         widths = _fitted(widths, numeric, width)
     keep = len(widths)  # what fits
@@ -100,10 +127,15 @@ def table(path: Path, limit: int, rows: int, width: int | None) -> tuple[list[st
         [[cut(cell, size) for cell, size in zip(row, widths, strict=False)] for row in zip(*columns, strict=True)],
         right=[column for column, is_number in enumerate(numeric[:keep]) if is_number],
     )
-    remarks = [plural(rows, "row") if shown == rows else f"{shown:,} of {plural(rows, 'row')}"]
+    remarks = [remark(shown)]
     if keep < len(header):
         remarks.append(f"without {plural(len(header) - keep, 'column')} that did not fit: {', '.join(header[keep:])}")
     return lines, f"({'; '.join(remarks)})"
+
+
+def part_of(total: int) -> Callable[[int], str]:
+    """Return the remark on rows of a table that has `total`."""
+    return lambda shown: plural(total, "row") if shown == total else f"{shown:,} of {plural(total, 'row')}"
 
 
 def plain(array: pa.Array) -> list[Any]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rules.printable import printable
+from rules.roots import FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from graph.plan import Plan
+    from graph.plan import Judgement
     from rules.errors import UserError
-    from rules.results import AuditReport, BuildReport, CheckResult, Result
+    from rules.report.folding import Fold
+    from rules.results import AuditReport, BuildReport, CheckResult, Result, SourceResult
 
 FORMAT = 1
+MOST_ERRORS = 5
+"""Rules that do not compile, or are skipped for that, whose lines are all shown; beyond that they are counted."""
+_FIRST_ERRORS = 3
 _ORDER = ("executed", "run", "maybe", "restored", "restore", "clean", "failed", "skipped")
 _WIDEST_NAME = 40
 _LEAST_TEXT = 20
@@ -53,6 +59,19 @@ def error_lines(error: UserError) -> list[str]:
     return lines
 
 
+def errors_lines(errors: Sequence[UserError], *, whole: bool = False) -> list[list[str]]:
+    """Return the errors of rules that do not compile as text, each as its lines; unless whole, the first few of many.
+
+    `rules check` has all of them, in the order of the files.
+    """
+    if whole or len(errors) <= MOST_ERRORS:
+        return [error_lines(error) for error in errors]
+    rules = {error.where.path for error in errors if error.where is not None} - {FILE}
+    placed = all(error.where is not None and error.where.path in rules for error in errors)
+    told = f"{plural(len(rules), 'rule')} do not compile" if placed and len(rules) > 1 else plural(len(errors), "error")
+    return [*map(error_lines, errors[:_FIRST_ERRORS]), [f"error: {told}; `rules check` lists why"]]
+
+
 def build_document(report: BuildReport) -> dict[str, Any]:
     """Return the document of `rules build`."""
     audit = {"audit": audit_fields(report.audit)} if report.audit.checked else {}
@@ -64,6 +83,7 @@ def build_document(report: BuildReport) -> dict[str, Any]:
         seconds=round(report.seconds, 3),
         saved_seconds=round(report.saved_seconds, 3),
         products=[_result_fields(result) for result in report.results.values()],
+        sources=[_source_fields(result) for result in report.sources.values()],
         **audit,
     )
 
@@ -115,7 +135,7 @@ def build_lines(report: BuildReport) -> list[str]:
     if not report.results:
         return ["nothing to do (no product is selected)"]
     audited = audit_lines(report.audit) if report.audit.checked else []
-    if summary["clean"] == len(report.results):
+    if summary["clean"] == len(report.results) and not any(one.error for one in report.sources.values()):
         return [nothing_to_do(len(report.results)), *audited]
     lines = [f"{counts(summary)} in {duration(report.seconds)}"]
     idle = summary["clean"] + summary["restored"]
@@ -132,10 +152,17 @@ class ResultColumns:
         self._name = 0
         self._rows = len("100 rows")
         self._time = len("0.01 s")
+        self._unbegun: Counter[str] = Counter()
 
     def expect(self, names: Iterable[str]) -> None:
         """Make the column of names wide enough for products to come."""
         self._name = max([self._name, *(min(len(name), _WIDEST_NAME) for name in names)])
+
+    def is_one_too_many(self, result: Result) -> bool:
+        """Count what never began, because it or something that it reads does not compile or failed."""
+        if result.status == "skipped" or result.is_broken:
+            self._unbegun[result.status] += 1
+        return (result.status == "skipped" or result.is_broken) and self._unbegun[result.status] > MOST_ERRORS
 
     def line(self, result: Result) -> str:
         """Return the line of a finished product: status, name, rows, seconds, reason."""
@@ -151,13 +178,21 @@ class ResultColumns:
         return f"{result.status:<8}  {result.name:<{self._name}}  {rows:>{self._rows}}  {time:>{self._time}}  {reason}"
 
 
-def plan_document(plan: Plan, details: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the document of `rules plan`; `details`: further fields by product."""
+def plan_document(
+    judgements: Mapping[str, Judgement],
+    summary: Mapping[str, int],
+    details: Mapping[str, Mapping[str, Any]],
+    sources: Iterable[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return the document of `rules plan`; `details`: further fields by product; `sources`: as plain data."""
     products = [
         {"name": name, "verdict": one.verdict, "reason": one.reason, **details.get(name, {}), "key": one.key}
-        for name, one in plan.judgements.items()
+        for name, one in judgements.items()
     ]
-    return document("plan", status="ok", summary=plan.summary, products=products)
+    told = [dict(one) for one in sources]
+    failed = any(one.verdict == "failed" for one in judgements.values()) or any("error" in one for one in told)
+    status = "failed" if failed else "ok"
+    return document("plan", status=status, summary=dict(summary), products=products, sources=told)
 
 
 def check_lines(checks: Iterable[Mapping[str, Any]], *, verbose: bool) -> list[str]:
@@ -173,28 +208,49 @@ def check_lines(checks: Iterable[Mapping[str, Any]], *, verbose: bool) -> list[s
     return lines
 
 
+def source_lines(source: Mapping[str, Any], *, verbose: bool) -> list[str]:
+    """Return lines about a source in a plan: that it is broken, or which of its checks run or are known to fail."""
+    if "error" in source:
+        return [f"failed  source {source['name']}: {source['error']['message']}"]
+    restless = [one for one in source["checks"] if verbose or one["verdict"] != "clean" or one["failing"]]
+    return [f"source {source['name']}: {line}" for line in check_lines(restless, verbose=True)]
+
+
 def plan_lines(
-    plan: Plan,
+    judgements: Mapping[str, Judgement],
+    summary: Mapping[str, int],
     below: Mapping[str, list[str]],
     restless: Collection[str] = (),
     *,
+    inputs: Mapping[str, Sequence[str]] | None = None,
     verbose: bool,
     width: int | None = None,
 ) -> list[str]:
     """Return the plan as text: a line for each product that is not clean (all when verbose), then the counts.
 
-    below: lines to stand below the reason. restless: products with checks that are not settled. width: of a terminal,
-    on which a long reason continues below itself.
+    below: lines to stand below the reason. restless: products with checks that are not settled. inputs: what each
+    product reads, if products of one reason are to be folded and reasons cut to the width. width: of a terminal.
     """
-    shown = [one for one in plan.judgements.values() if verbose or one.verdict != "clean" or one.name in restless]
-    if not plan.judgements:
+    shown = [one for one in judgements.values() if verbose or one.verdict != "clean" or one.name in restless]
+    if not judgements:
         return ["nothing to do (no product is selected)"]
     if not shown:
-        return [nothing_to_do(len(plan.judgements))]
+        return [nothing_to_do(len(judgements))]
+    folded: list[Fold] = []
+    if inputs is not None and not verbose:
+        from rules.report.folding import folds
+
+        folded = folds(judgements, inputs, {name for name, lines in below.items() if lines})
+    hidden = {name for fold in folded for name in fold.names}
     rows: list[list[str]] = []
     for one in shown:
-        rows += [[one.verdict, one.name, one.reason], *(["", "", line] for line in below.get(one.name, ()))]
-    return [*wrapped_lines(rows, width), "", counts(plan.summary)]
+        if one.name not in hidden:
+            rows += [[one.verdict, one.name, one.reason], *(["", "", line] for line in below.get(one.name, ()))]
+    lines = wrapped_lines(rows, width, widest=_WIDEST_NAME)
+    if not verbose and inputs is not None and rows:
+        lines = table_lines(rows[0], rows[1:], width=width, widest=_WIDEST_NAME)
+    lines += [fold.line if width is None else cut(fold.line, width) for fold in folded]
+    return [*lines, "", f"{counts(summary)}{' (-v lists them all)' if folded else ''}"]
 
 
 def counts(summary: Mapping[str, int]) -> str:
@@ -204,11 +260,21 @@ def counts(summary: Mapping[str, int]) -> str:
 
 
 def table_lines(
-    header: list[str], rows: Iterable[list[str]], *, right: Iterable[int] = (), width: int | None = None
+    header: list[str],
+    rows: Iterable[list[str]],
+    *,
+    right: Iterable[int] = (),
+    width: int | None = None,
+    widest: int | None = None,
 ) -> list[str]:
-    """Return rows as aligned columns under a header, the columns `right` right-aligned, lines cut to `width`."""
+    """Return rows as aligned columns under a header, the columns `right` right-aligned, lines cut to `width`.
+
+    widest: the most that a column is padded to; what is longer moves its own line only.
+    """
     cells = [[printable(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(cell_width(row[column]) for row in cells) for column in range(len(header))]
+    widths = [max(map(cell_width, column)) for column in zip(*cells, strict=True)]
+    if widest is not None:
+        widths = [min(size, widest) for size in widths]
     numbers = set(right)
     lines = []
     for row in cells:
@@ -221,11 +287,11 @@ def table_lines(
     return lines
 
 
-def wrapped_lines(rows: list[list[str]], width: int | None) -> list[str]:
+def wrapped_lines(rows: list[list[str]], width: int | None, *, widest: int | None = None) -> list[str]:
     """Return rows as aligned columns; on a terminal of `width` columns a long last cell continues below itself."""
     lines: list[str] = []
     rows = [[printable(cell) for cell in row] for row in rows]
-    for row, line in zip(rows, table_lines(rows[0], rows[1:]) if rows else [], strict=True):
+    for row, line in zip(rows, table_lines(rows[0], rows[1:], widest=widest) if rows else [], strict=True):
         indent = len(line) - len(row[-1])
         if width is None or cell_width(line) <= width or width - indent < _LEAST_TEXT:
             lines.append(line)
@@ -290,6 +356,12 @@ def _result_fields(result: Result) -> dict[str, Any]:
     if result.error is not None:
         fields["error"] = error_fields(result.error)
     return {**fields, "checks": [check_fields(check) for check in result.checks]}
+
+
+def _source_fields(result: SourceResult) -> dict[str, Any]:
+    error = {"error": error_fields(result.error)} if result.error is not None else {}
+    checks = [check_fields(check) for check in result.checks]
+    return {"name": result.name, "status": result.status, "reason": result.reason, **error, "checks": checks}
 
 
 def check_fields(check: CheckResult) -> dict[str, Any]:

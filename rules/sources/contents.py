@@ -12,25 +12,35 @@ from typing import TYPE_CHECKING, Any
 
 from cache.keys import Content
 from cache.records import Artifact
+from cache.removal import remove_temporary
 from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
 from rules.printable import without_secrets
-from rules.roots import FILE
 from rules.sources.known import spelled_as_declared
-from rules.sources.listing import COMPRESSED, format_by_name, list_files
+from rules.sources.locating import (
+    AS_READER,
+    compression_of,
+    declared_wrongly,
+    delimiter_of,
+    format_of,
+    noting,
+    source_error,
+    source_files,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from cache.index import Index
     from cache.objects import Objects
     from rules.files import FileDigests
     from rules.project import Project, Source
+    from rules.sources.contract import IngestError
     from rules.sources.partitions import Partitions
 
-_READING = {"csv": 2, "json": 2}
+_READING = {"csv": 2, "json": 3}
 """Version of how bytes of a format become tables, 1 for others. Raise it when the same file would be read as another
 table."""
 
@@ -65,24 +75,65 @@ class Sources:
 
     def open(self, names: Iterable[str]) -> dict[str, SourceTable]:
         """Return the named sources, ingesting and digesting what is new. Raises `UserError` for one that fails."""
-        wanted = [name for name in names if name not in self._tables]
+        wanted, broken = list(names), dict[str, UserError]()
+        found = self.open_sound(wanted, broken)
         for name in wanted:
-            self._listed[name] = source_files(self._project.root, name, self._project.sources[name])
-        self._digest_files(wanted)
-        described = {name: self._describe(name) for name in wanted}
+            if name in broken:
+                raise broken[name]
+        return found
+
+    def open_sound(self, names: Iterable[str], broken: dict[str, UserError]) -> dict[str, SourceTable]:
+        """Return those of the named sources that can be read. `broken` takes what is wrong with the others."""
+        asked = [name for name in names if name not in broken]
+        wanted = [name for name in asked if name not in self._tables]
+        for name, (files, content, known) in self._known(wanted, broken).items():
+            with noting(name, broken):
+                record = known if known is not None else self._read_new(name, files, content)
+                self._tables[name] = self._table(name, files, content, record)
+        return {name: self._tables[name] for name in asked if name not in broken}
+
+    def _read_new(self, name: str, files: tuple[str, ...], content: str) -> dict[str, Any]:
+        record = self._read(name, files)
+        self._require_same_files(name, files)
+        self._index.remember("contents", {content: record})
+        return record
+
+    def is_known(self, name: str) -> bool:
+        """Whether a source, as its files are now, can be opened without being read. Raises `UserError`."""
+        if name in self._tables:
+            return True
+        broken: dict[str, UserError] = {}
+        found = self._known([name], broken)
+        if name in broken:
+            raise broken[name]
+        return found[name][2] is not None
+
+    def _known(
+        self, names: Sequence[str], broken: dict[str, UserError]
+    ) -> dict[str, tuple[tuple[str, ...], str, dict[str, Any] | None]]:
+        """Return the files of sources, the digest of their content, and what is remembered of it, if all is there.
+
+        broken: takes what is wrong with sources, which are left out.
+        """
+        for name in names:
+            with noting(name, broken):
+                self._listed[name] = source_files(self._project, name)
+        self._digest_files([name for name in names if name not in broken], broken)
+        described: dict[str, tuple[tuple[str, ...], str]] = {}
+        for name in names:
+            if name not in broken:
+                with noting(name, broken):
+                    described[name] = self._describe(name)
         known = self._index.memo("contents", [content for _, content in described.values()])
+        found = {}
         for name, (files, content) in described.items():
             record = known.get(content)
             if record is not None and record["artifact"] is not None:
                 artifact = self._index.artifacts([record["artifact"]]).get(record["artifact"])
                 if artifact is None or not self._objects.has(artifact.artifact, artifact.bytes):
                     record = None
-            if record is None:
-                record = self._read(name, files)
-                self._require_same_files(name, files)
-                self._index.remember("contents", {content: record})
-            self._tables[name] = self._table(name, files, content, record)
-        return {name: self._tables[name] for name in names}
+            found[name] = (files, content, record)
+        return found
 
     def content(self, name: str, columns: Iterable[str]) -> Content:
         """Return the content of an opened source, restricted to `columns`; digests what was never digested."""
@@ -117,7 +168,7 @@ class Sources:
         for name in self.opened():
             source, table = self._project.sources[name], self._tables[name]
             columns = [one for one in table.schema.columns if one.name not in source.columns]
-            if columns and format_of(name, source, table.files) in {"csv", "json"}:
+            if columns and format_of(self._project, name, table.files) in {"csv", "json"}:
                 listed = [{"name": one.name, "type": spelled_as_declared(one.type)} for one in columns]
                 found.append({"source": name, "path": without_secrets(source.path), "columns": listed})
         return found
@@ -147,22 +198,45 @@ class Sources:
                     exit_code=FAILED,
                 )
 
-    def _digest_files(self, names: Iterable[str]) -> None:
-        """Digest the files of several sources side by side. Raises `UserError` by the name of the source that fails."""
-        owners = {file: name for name in names for file in self._listed[name]}
+    def _digest_files(self, names: Iterable[str], broken: dict[str, UserError]) -> None:
+        """Digest the files of several sources side by side; `broken` takes what cannot be read."""
         try:
-            self._files.digests(owners)
+            self._files.digests(dict.fromkeys(file for name in names for file in self._listed[name]))
         except OSError:
-            for file, name in owners.items():
-                try:
-                    self._files.digest(file)
-                except OSError as error:
-                    raise _source_error(name, f"cannot be read: {error.strerror or error}", file) from error
+            for name in names:
+                for file in self._listed[name]:
+                    with noting(name, broken):
+                        self._digest(name, file)
+
+    def _digest(self, name: str, file: str) -> str:
+        try:
+            return self._files.digest(file)
+        except OSError as error:
+            raise self._error(name, f"cannot be read: {error.strerror or error}", file, AS_READER) from error
+
+    def _unusable(self, name: str, files: Sequence[str], error: IngestError) -> UserError:
+        """Return what is wrong with a file: at its place there, or where rules.toml declares what it does not keep."""
+        if not error.declared:
+            return self._error(name, error.message, files[error.file], error.hint, error.line, error.column)
+        found = declared_wrongly(self._project, name, error.message, error.hint, error.declared)
+        found.facts["file"] = files[error.file]
+        return found
+
+    def _error(
+        self,
+        name: str,
+        problem: str,
+        file: str,
+        hint: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> UserError:
+        return source_error(self._project, name, problem, Where(file, line, column), hint)
 
     def _describe(self, name: str) -> tuple[tuple[str, ...], str]:
         """Return the source's files, and the digest of all that decides what table they are read as."""
         source, files = self._project.sources[name], self._listed[name]
-        kind = format_of(name, source, files)
+        kind = format_of(self._project, name, files)
         digests = self._files.digests(files)
         parts: dict[str, Any] = {
             "reading": _READING.get(kind, 1),
@@ -177,7 +251,7 @@ class Sources:
         parts["files"] = [
             [
                 digests[file],
-                _compression(file) if kind in {"csv", "json"} else "",
+                compression_of(file) if kind in {"csv", "json"} else "",
                 delimiter_of(file, source) if kind == "csv" else "",
             ]
             for file in files
@@ -194,7 +268,7 @@ class Sources:
         try:
             return partitions.partitions_of(files)
         except contract.IngestError as error:
-            raise _source_error(name, error.message, files[error.file], error.hint) from error
+            raise self._unusable(name, files, error) from error
 
     def constants(self, name: str) -> dict[str, Any]:
         """Return the columns of an opened source that its folders' names hold: arrays with one value for each file."""
@@ -202,16 +276,17 @@ class Sources:
         return {} if partitions is None else partitions.typed(self._project.sources[name].columns)
 
     def _read(self, name: str, files: tuple[str, ...]) -> dict[str, Any]:
-        from rules.sources import contract, ingest, physical  # these load pyarrow, which known contents do without
+        from cache.digests import ingested_digest  # these load pyarrow, which known contents do without
+        from rules.sources import contract, ingest, physical
 
         source = self._project.sources[name]
-        kind = format_of(name, source, files)
+        kind = format_of(self._project, name, files)
         paths = [self._project.root / file for file in files]
         target = self._objects.temporary()
         try:
             for path, file in zip(paths, files, strict=True):
                 if path.stat().st_size == 0:
-                    raise _source_error(name, "is empty (0 bytes)", file)
+                    raise self._error(name, "is empty (0 bytes)", file, "write its columns, or leave the file out")
             if kind == "parquet":
                 schema, rows = physical.describe(paths, source, self._partitions(name))
                 artifact = None
@@ -220,18 +295,17 @@ class Sources:
                 schema, rows, columns = ingest.to_parquet(
                     kind, paths, delimiters, source, target, self._partitions(name)
                 )
-                digest = ingest.table_digest(rows, columns)
+                digest = ingested_digest(rows, columns)
                 size, file_digest = self._objects.adopt(target, digest, None)
                 artifact = Artifact(digest, rows, size, file_digest, columns)
                 self._index.add_artifact(artifact, build="")
         except contract.IngestError as error:
-            raise _source_error(name, error.message, files[error.file], error.hint, error.line) from error
+            raise self._unusable(name, files, error) from error
         except OSError as error:
-            raise _source_error(
-                name, f"cannot be read: {error.strerror or error}", str(error.filename or files[0])
-            ) from error
+            shown = os.path.relpath(error.filename, self._project.root) if error.filename else files[0]
+            raise self._error(name, f"cannot be read: {error.strerror or error}", shown, AS_READER) from error
         finally:
-            target.unlink(missing_ok=True)
+            remove_temporary(target)
         return {
             "columns": [[column.name, column.type] for column in schema.columns],
             "arrow": base64.b64encode(schema.arrow).decode(),
@@ -259,54 +333,9 @@ class Sources:
             digests |= physical.column_digests(paths, [one for one in columns if one not in digests], table.schema)
             digests |= physical.partition_digests(paths, constants) if constants else {}
         except contract.IngestError as error:
-            raise _source_error(table.name, error.message, table.files[error.file], error.hint) from error
+            raise self._unusable(table.name, table.files, error) from error
         self.require_unchanged(table.name)
         with self._index.transaction():
             self._index.remember_chunks({chunk: digests[column] for column, chunk in chunks.items()})
             self._index.remember_column_digests(table.content, digests)
         return digests
-
-
-def format_of(name: str, source: Source, files: Iterable[str]) -> str:
-    """Return a source's format: declared, or by the extension of its path or of its files. Raises `UserError`."""
-    known = source.format or format_by_name(source.path)
-    if known is not None:
-        return known
-    kinds = sorted({format_by_name(file) or "" for file in files})
-    if len(kinds) == 1 and kinds[0]:
-        return kinds[0]
-    problem = (
-        f"has files of several formats ('{source.path}')" if any(kinds) else f"has no known format ('{source.path}')"
-    )
-    raise _source_error(name, problem, FILE, 'add format = "parquet", "csv", "json" or "arrow"')
-
-
-def source_files(root: Path, name: str, source: Source) -> tuple[str, ...]:
-    """Return a source's files, sorted, relative to the project (absolute if outside). Raises `UserError` if none."""
-    if "://" in source.path:
-        raise _source_error(name, f"is a URL ('{source.path}'), which this version cannot read", FILE)
-    try:
-        found = list_files(root, source.path, source.format)
-    except OSError as error:
-        shown = os.path.relpath(error.filename, root) if error.filename else source.path
-        raise _source_error(name, f"cannot be listed: {error.strerror or error}", shown) from error
-    if not found:
-        pattern = any(char in source.path for char in "*?[") or (root / source.path).is_dir()
-        what = "matches no file" if pattern else "does not exist"
-        raise _source_error(name, f"{what}: {source.path}", FILE, f"see path under [sources.{name}]")
-    return found
-
-
-def delimiter_of(file: str, source: Source) -> str:
-    """Return what separates the fields of a text file: a tab in .tsv files, unless rules.toml names another."""
-    tabs = source.delimiter == "," and ".tsv" in file.rsplit("/", 1)[-1].lower()
-    return "\t" if tabs else source.delimiter
-
-
-def _compression(file: str) -> str:
-    return next((suffix for suffix in COMPRESSED if file.endswith(suffix)), "")
-
-
-def _source_error(name: str, problem: str, file: str, hint: str | None = None, line: int | None = None) -> UserError:
-    where = Where(file, line)
-    return UserError(f"the source '{name}' {problem}", code="source", where=where, hint=hint, exit_code=FAILED)

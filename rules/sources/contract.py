@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from cache.levels import UnsupportedTypeError
 from rules.engine.types import parse_type, storable_schema, stored_schema, to_schema
+from rules.sources.known import spelled_as_declared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,14 +17,32 @@ if TYPE_CHECKING:
     from compiler.schema import Schema
 
 
-class IngestError(Exception):
-    """A source's file cannot be used; `file` is its position among the source's files."""
+ONE_SCHEMA = "write all files with the same columns, or declare a source for each kind of file"
 
-    def __init__(self, message: str, *, file: int = 0, line: int | None = None, hint: str | None = None) -> None:
+
+class IngestError(Exception):
+    """A source's file cannot be used; `file` is its position among the source's files.
+
+    line, column: where in the file, 1-based, in characters. declared: keys from the source's table in rules.toml down
+    to what the file does not keep, where that is what to look at.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: int = 0,
+        line: int | None = None,
+        column: int | None = None,
+        declared: tuple[str, ...] = (),
+        hint: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.file = file
         self.line = line
+        self.column = column
+        self.declared = declared
         self.hint = hint
 
 
@@ -34,9 +54,8 @@ def declared_types(declared: Mapping[str, str]) -> dict[str, pa.DataType]:
             types[name] = parse_type(text)
         except ValueError as error:
             message = f"has column '{name}' declared with an unusable type: {error}"
-            raise IngestError(
-                message, hint="examples: string, int64, double, decimal(10,2), date, timestamp"
-            ) from error
+            hint = "examples: string, int64, double, decimal(10,2), date, timestamp"
+            raise IngestError(message, hint=hint, declared=("columns", name)) from error
     return types
 
 
@@ -47,23 +66,37 @@ def require_declared(schema: pa.Schema, declared: Mapping[str, str]) -> None:
         wanted = stored_schema(pa.schema([pa.field(name, dtype)])).field(0).type
         found = schema.field(name).type
         if found != wanted:
-            raise IngestError(f"has type {found} in column '{name}', where rules.toml declares {declared[name]}")
+            shown = _shown(schema.field(name))
+            message = f"has type {shown} in column '{name}', where rules.toml declares {declared[name]}"
+            hint = f'declare {name} = "{shown}", and CAST it in the rules'
+            raise IngestError(message, hint=hint, declared=("columns", name))
+
+
+def _shown(field: pa.Field) -> str:
+    """Return a column's type as rules.toml declares it."""
+    try:
+        return spelled_as_declared(to_schema(pa.schema([field])).columns[0].type)
+    except UnsupportedTypeError:
+        return str(field.type)
 
 
 def require_names(names: Sequence[str], declared: Mapping[str, object]) -> None:
     """Raise `IngestError` unless all declared columns exist."""
     for name in declared:
         if name not in names:
-            raise IngestError(f"has no column '{name}', which rules.toml declares", hint=f"columns: {', '.join(names)}")
+            message = f"has no column '{name}', which rules.toml declares"
+            close = get_close_matches(name, names, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"columns: {', '.join(names)}"
+            raise IngestError(message, hint=hint, declared=("columns", name))
 
 
 def require_distinct(names: Sequence[str]) -> None:
     """Raise `IngestError` if there are no columns, or two of one name."""
     if not names:
-        raise IngestError("has no columns")
+        raise IngestError("has no columns", hint="write at least one column, with its name")
     for name in names:
         if list(names).count(name) > 1:
-            raise IngestError(f"has two columns named '{name}'")
+            raise IngestError(f"has two columns named '{name}'", hint="rename one of them in the file")
 
 
 def checked(schema: pa.Schema) -> Schema:
@@ -84,7 +117,8 @@ def storable(schema: pa.Schema) -> pa.Schema:
 
 
 def _unsupported(error: UnsupportedTypeError) -> IngestError:
-    return IngestError(f"has column '{error.column}' of type {error.dtype}, which is not supported")
+    message = f"has column '{error.column}' of type {error.dtype}, which is not supported"
+    return IngestError(message, hint="leave the column out of the file, or write it as text")
 
 
 def difference(first: pa.Schema, second: pa.Schema) -> str:

@@ -16,8 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from rules.sources.contract import IngestError, first_line, require_distinct
+from rules.sources.listing import COMPRESSED
 from rules.sources.spelling import Column
-from rules.sources.text_file import hint, open_text
+from rules.sources.text_file import AS_UTF8, hint, open_text, require_no_utf16
+from rules.sources.text_places import place_in_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,15 +40,18 @@ def infer(files: Sequence[TextFile], source: Source, declared: Mapping[str, pa.D
     columns: dict[str, Column] = {}
     for file in files:
         with _located(file, source, None, single=False):
+            require_no_utf16(file)
             found = _names(file, source, block)
         if file is files[0]:
             names = found
-            require_distinct(names)
+            _require_distinct(file, source, names)
             columns = {name: Column() for name in names if name not in declared}
         elif found != names:
-            known = ", ".join(names)
+            other = next((at for at, pair in enumerate(zip(names, found, strict=False)) if pair[0] != pair[1]), None)
+            line, column = place_in_csv(file, 1, len(names) if other is None else other)
+            hint_of_names = f"columns of the first file: {', '.join(names)}"
             raise IngestError(
-                "has files of different columns", file=file.number, hint=f"columns of the first file: {known}"
+                "has files of different columns", file=file.number, line=line, column=column, hint=hint_of_names
             )
         floats = {name: dtype for name, dtype in declared.items() if pa.types.is_floating(dtype) and name in names}
         wanted = [name for name, column in columns.items() if not column.is_settled] + list(floats)
@@ -82,8 +87,15 @@ def batches(file: TextFile, source: Source, schema: pa.Schema, block: int) -> It
             value = last.column(last.num_columns - 1)[-1].as_py()
             # A quote that is never closed swallows the rest of the file, line ends and all, into the last field.
             if value is not None and "\n" in value and not _tail(file.path).rstrip(b"\r\n").endswith(b'"'):
-                line = _line_of_row(file, rows + _before_rows(file, source, single=single), single=single)
-                raise IngestError("has a quoted field that is never closed", file=file.number, line=line)
+                row = rows + _before_rows(file, source, single=single)
+                line, column = place_in_csv(file, row, len(schema) - 1, single=single)
+                raise IngestError(
+                    "has a quoted field that is never closed",
+                    file=file.number,
+                    line=line,
+                    column=column,
+                    hint='close it with ", and write a quote inside of a quoted field twice',
+                )
 
 
 def _reader(
@@ -145,13 +157,14 @@ def _unkept(texts: pa.Array, dtype: pa.DataType) -> int | None:
 
 def _rounded(text: str, name: str, file: TextFile, source: Source, row: int, names: Sequence[str]) -> IngestError:
     single = len(names) == 1
-    line = _line_of_row(file, row + _before_rows(file, source, single=single), single=single)
+    row += _before_rows(file, source, single=single)
+    line, column = place_in_csv(file, row, list(names).index(name), single=single)
     problem = f"does not fit in column '{name}': {source.columns[name]} does not hold {text} exactly"
-    return IngestError(problem, file=file.number, line=line, hint=hint(source, name))
+    return IngestError(problem, file=file.number, line=line, column=column, hint=hint(source, name))
 
 
 def _before_rows(file: TextFile, source: Source, *, single: bool) -> int:
-    """Return how many rows, as `_line_of_row` counts, come before the first one of values."""
+    """Return how many rows, as `place_in_csv` counts, come before the first one of values."""
     return source.header + (_blank_lines(file.path) if single and source.header else 0)
 
 
@@ -182,24 +195,6 @@ def _tail(path: Path) -> bytes:
     return tail
 
 
-def _line_of_row(file: TextFile, row: int, *, single: bool) -> int | None:
-    """Return the line on which a row begins; rows may span lines, and blank lines are no rows of several columns."""
-    with (
-        open_text(file.path) as stream,
-        io.TextIOWrapper(io.BufferedReader(stream), "utf-8", "replace", newline="") as text,
-    ):
-        reader = csv.reader(text, delimiter=file.delimiter)
-        line, count = 1, 0
-        with contextlib.suppress(csv.Error):  # a field too long for Python's reader
-            for fields in reader:
-                is_row = bool(fields) or single
-                count += is_row
-                if count == row and is_row:
-                    return line
-                line = reader.line_num + 1
-    return None
-
-
 @contextlib.contextmanager
 def _located(file: TextFile, source: Source, schema: pa.Schema | None, *, single: bool) -> Iterator[None]:
     """Turn what Arrow says of a CSV file into an error that names line, column and remedy."""
@@ -210,28 +205,54 @@ def _located(file: TextFile, source: Source, schema: pa.Schema | None, *, single
 
 
 def _error(file: TextFile, source: Source, schema: pa.Schema | None, message: str, *, single: bool) -> IngestError:
-    row = _ROW.search(message)
-    line = _line_of_row(file, int(row[1]), single=single) if row else None
+    row = int(told[1]) if (told := _ROW.search(message)) else None
     fields = _FIELDS.search(message)
     if fields:
+        line, at = place_in_csv(file, row or 0, min(int(fields[1]), int(fields[2])), single=single)
         found = f"has a row of {_plural(int(fields[2]))}, where the first has {_plural(int(fields[1]))}"
-        return IngestError(
-            found, file=file.number, line=line, hint="quote fields that hold the delimiter or a line end"
-        )
+        remedy = "quote fields that hold the delimiter or a line end"
+        return IngestError(found, file=file.number, line=line, column=at, hint=remedy)
     column = _COLUMN.search(message)
-    if column is None:
-        return IngestError(f"is not readable as CSV: {_ROW.sub('', message)}", file=file.number, line=line)
-    name = _name_of(file, source, schema, int(column[1]))
     problem = _ROW.sub("", _COLUMN.sub("", message))
+    unreadable = "UTF8" in problem or "utf-8" in problem
+    if column is None:
+        line, at = place_in_csv(file, row or 1, 0, single=single, unreadable=unreadable)
+        if unreadable:
+            told_of = "has a header that is not UTF-8" if source.header else "is not UTF-8"
+            return IngestError(told_of, file=file.number, line=line, column=at, hint=AS_UTF8)
+        if "Empty CSV" in problem:
+            missing = "write the names of the columns into the first line, or leave the file out"
+            return IngestError("has no columns: every line is empty", file=file.number, hint=missing)
+        problem = problem.removeprefix("CSV parse error: ")
+        if file.path.name.endswith(COMPRESSED):
+            remedy = "is it compressed as its name says, and complete?"
+        else:
+            remedy = "quotes, the delimiter and line ends must be those of RFC 4180; see delimiter under [sources.NAME]"
+        where = line if row else None
+        return IngestError(f"is not readable as CSV: {problem}", file=file.number, line=where, hint=remedy)
+    number = int(column[1])
+    line, at = place_in_csv(file, row or 0, number, single=single, unreadable=unreadable)
+    name = _name_of(file, source, schema, number)
     value = _VALUE.search(problem)
-    dtype = schema.field(name).type if schema is not None and name in schema.names else source.columns.get(name, "text")
+    inferred = schema.field(name).type if schema is not None and name in schema.names else "text"
+    dtype = source.columns.get(name, inferred)
     if value:
         problem = f"'{value[1]}' is not {dtype}"
-    elif "UTF8" in problem:
+    elif unreadable:
         problem = "the text is not UTF-8"
-    return IngestError(
-        f"does not fit in column '{name}': {problem}", file=file.number, line=line, hint=hint(source, name)
-    )
+    remedy = AS_UTF8 if unreadable else hint(source, name)
+    problem = f"does not fit in column '{name}': {problem}"
+    return IngestError(problem, file=file.number, line=line, column=at, hint=remedy)
+
+
+def _require_distinct(file: TextFile, source: Source, names: Sequence[str]) -> None:
+    try:
+        require_distinct(names)
+    except IngestError as error:
+        again = next((at for at, name in enumerate(names) if name in names[:at]), None)
+        if source.header and again is not None:
+            error.line, error.column = place_in_csv(file, _before_rows(file, source, single=len(names) == 1), again)
+        raise
 
 
 def _name_of(file: TextFile, source: Source, schema: pa.Schema | None, number: int) -> str:

@@ -9,10 +9,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cache.digests import TableDigester, hash_json
+from cache.digests import TableDigester
 from rules.engine.encodings import statistics
 from rules.sources import text
-from rules.sources.contract import IngestError, checked, difference, first_line, require_declared, storable
+from rules.sources.contract import (
+    ONE_SCHEMA,
+    IngestError,
+    checked,
+    difference,
+    first_line,
+    require_declared,
+    storable,
+)
 from rules.sources.text_file import TextFile
 
 if TYPE_CHECKING:
@@ -22,6 +30,8 @@ if TYPE_CHECKING:
     from compiler.schema import Schema
     from rules.project import Source
     from rules.sources.partitions import Partitions
+
+_ANEW = 'write it again; or if it is of another kind, say so: format = "parquet", "csv" or "json"'
 
 
 def to_parquet(
@@ -53,7 +63,9 @@ def to_parquet(
     described = checked(schema)
     digester = TableDigester(schema)
     try:
-        with pq.ParquetWriter(target, schema, compression="zstd", write_statistics=statistics(schema)) as writer:
+        with pq.ParquetWriter(
+            target, schema, compression="zstd", write_statistics=statistics(schema), write_page_checksum=True
+        ) as writer:
             for file in files:
                 batches = _arrow_batches(file.path, file.number) if arrow else text.batches(kind, file, source, found)
                 for batch in batches:
@@ -74,18 +86,13 @@ def _with_constants(batch: pa.RecordBatch, constants: Mapping[str, pa.Array], nu
     return batch
 
 
-def table_digest(rows: int, columns: Mapping[str, tuple[str, str]]) -> str:
-    """Return the digest by which an ingested table is stored."""
-    return hash_json(["ingested", rows, [[name, *facts] for name, facts in columns.items()]])
-
-
 def _arrow_schema(path: Path) -> pa.Schema:
     """Return the schema of an Arrow file. Columns of type null are strings: every column must have a type of SQL."""
     try:
         with pa.memory_map(str(path)) as stream:
             schema = _arrow_reader(stream).schema
     except (pa.ArrowException, OSError) as error:
-        raise IngestError(f"is not readable as Arrow IPC: {first_line(error)}") from error
+        raise IngestError(f"is not readable as Arrow IPC: {first_line(error)}", hint=_ANEW) from error
     return pa.schema([field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema])
 
 
@@ -98,7 +105,7 @@ def _arrow_batches(path: Path, number: int) -> Iterator[pa.RecordBatch]:
             else:
                 yield from reader
     except (pa.ArrowInvalid, OSError) as error:
-        raise IngestError(f"is not readable as Arrow IPC: {first_line(error)}", file=number) from error
+        raise IngestError(f"is not readable as Arrow IPC: {first_line(error)}", file=number, hint=_ANEW) from error
 
 
 def _arrow_reader(stream: pa.NativeFile) -> pa.ipc.RecordBatchReader:
@@ -113,7 +120,8 @@ def _arrow_reader(stream: pa.NativeFile) -> pa.ipc.RecordBatchReader:
 def _conform(batch: pa.RecordBatch, schema: pa.Schema, number: int) -> pa.RecordBatch:
     """Cast a batch to the stored types. Raises `IngestError` when names differ or values do not fit."""
     if batch.schema.names != schema.names:
-        raise IngestError(f"has files of different columns: {difference(schema, batch.schema)}", file=number)
+        message = f"has files of different columns: {difference(schema, batch.schema)}"
+        raise IngestError(message, file=number, hint=ONE_SCHEMA)
     columns = []
     for field, column in zip(schema, batch.columns, strict=True):
         try:

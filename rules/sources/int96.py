@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pyarrow as pa
@@ -67,15 +67,32 @@ def in_microseconds(dtype: pa.DataType) -> pa.DataType:
     return dtype
 
 
-def open_as(path: Path, column: str, dtype: pa.DataType | None, **options: object) -> pq.ParquetFile:
-    """Open a file to read a column that has type `dtype` in its source, INT96 in microseconds if it is such."""
-    file = pq.ParquetFile(path, **options)
-    if dtype is None or file.schema_arrow.field(column).type == dtype:
-        return file
-    if not columns_of(file, None):
-        return file
-    file.close()
-    return pq.ParquetFile(path, coerce_int96_timestamp_unit="us", **options)
+class Reader:
+    """One Parquet file, opened once for all of its columns; those with INT96 in microseconds are read as such."""
+
+    def __init__(self, path: Path, **options: object) -> None:
+        """Open the file. options: of `pyarrow.parquet.ParquetFile`. Raises OSError and `pyarrow.ArrowException`."""
+        self._path, self._options = path, options
+        self._file = pq.ParquetFile(path, **options)
+        self._schema = self._file.schema_arrow
+        self._coarse: pq.ParquetFile | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in (self._file, self._coarse):
+            if file is not None:
+                file.close()
+
+    def opened(self, column: str, dtype: pa.DataType | None) -> tuple[pq.ParquetFile, pa.Field]:
+        """Return the file to read a column from that has type `dtype` in its source, and the column's field there."""
+        field = self._schema.field(column)
+        if dtype is None or field.type == dtype or not columns_of(self._file, None):
+            return self._file, field
+        if self._coarse is None:
+            self._coarse = pq.ParquetFile(self._path, coerce_int96_timestamp_unit="us", **self._options)
+        return self._coarse, self._coarse.schema_arrow.field(column)
 
 
 def _timestamps(array: pa.Array) -> Iterator[np.ndarray[tuple[int], np.dtype[np.int64]]]:

@@ -21,7 +21,8 @@ from rules.sources.contract import IngestError, first_line
 from rules.sources.csv_text import keeps
 from rules.sources.json_numbers import NUMBERS, Numbers, is_long, numbers_in, quoted
 from rules.sources.spelling import Column
-from rules.sources.text_file import hint, open_text, usable
+from rules.sources.text_file import AS_UTF8, hint, open_text, require_no_utf16, usable
+from rules.sources.text_places import column_in_json, unreadable_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ Path = tuple[str, ...]
 """Where a value stands in an object: the names of fields, ITEM for the items of a list."""
 
 ITEM = "[]"
+_CHANGED = re.compile(r"Column\(/([^/()]+)")
 _SHOWN = 60
 """Characters of a value that an error shows."""
 
@@ -46,13 +48,15 @@ def infer(files: Sequence[TextFile], source: Source, declared: Mapping[str, pa.D
     for file in files:
         _require_lines(file)
         for number, lines in _blocks(file, block):
+            whole = b"".join(lines)
+            _require_utf8(whole, lines, file, number)  # Arrow takes any bytes for a text
             _require_kept(lines, declared, file, source, number)
             try:
-                seen.add(b"".join(lines))
+                seen.add(whole)
             except pa.ArrowException as error:
                 raise _conflict(seen, file, source, number, lines, first_line(error)) from error
-            except UnicodeDecodeError as error:
-                raise IngestError(f"is not readable as JSON lines: {error.reason}", file=file.number) from error
+            except json.JSONDecodeError as error:  # Arrow takes an object over several lines
+                raise _broken_line(file, number, lines) from error
     return seen.schema()
 
 
@@ -221,6 +225,7 @@ def _blocks(file: TextFile, size: int) -> Iterator[tuple[int, list[bytes]]]:
 
 def _require_lines(file: TextFile) -> None:
     try:
+        require_no_utf16(file)
         with open_text(file.path) as stream:
             beginning = stream.read(1024)
     except OSError as error:
@@ -230,6 +235,7 @@ def _require_lines(file: TextFile) -> None:
             "is a JSON array, where one object a line is expected",
             file=file.number,
             line=1,
+            column=1,
             hint="jq -c '.[]' FILE makes JSON lines of it",
         )
 
@@ -278,6 +284,16 @@ def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType:
 # Errors
 
 
+def _require_utf8(whole: bytes, lines: list[bytes], file: TextFile, number: int) -> None:
+    """Raise `IngestError` at the first byte of a block that is no UTF-8. whole: its lines as one."""
+    if whole.isascii() or unreadable_column(whole) is None:
+        return
+    places = ((place, unreadable_column(line)) for place, line in enumerate(lines))
+    place, column = next((place, at) for place, at in places if at is not None)
+    problem = "is not readable as JSON lines: the text is not UTF-8"
+    raise IngestError(problem, file=file.number, line=number + place + 1, column=column, hint=AS_UTF8)
+
+
 def _require_kept(
     lines: list[bytes], declared: Mapping[str, pa.DataType], file: TextFile, source: Source, number: int
 ) -> None:
@@ -291,8 +307,9 @@ def _require_kept(
                 dtype = floats.get(path[0])
                 if dtype is not None and len(path) == 1 and not keeps(text, dtype):
                     problem = f"does not fit in column '{path[0]}': {dtype} does not hold {text} exactly"
+                    column = column_in_json(line, path[0])
                     where = number + place + 1
-                    raise IngestError(problem, file=file.number, line=where, hint=hint(source, path[0]))
+                    raise IngestError(problem, file=file.number, line=where, column=column, hint=hint(source, path[0]))
 
 
 def _typed(
@@ -310,9 +327,14 @@ def _typed(
             except pa.ArrowException:
                 line = [place for place, text in enumerate(lines) if text.strip()][row]
                 shown = json.dumps(column[row].as_py(), ensure_ascii=False, default=str)
-                problem = f"does not fit in column '{field.name}': {_cut(shown)} is not {field.type}"
+                dtype = source.columns.get(field.name, field.type)
+                problem = f"does not fit in column '{field.name}': {_cut(shown)} is not {dtype}"
                 raise IngestError(
-                    problem, file=file.number, line=number + line + 1, hint=hint(source, field.name)
+                    problem,
+                    file=file.number,
+                    line=number + line + 1,
+                    column=column_in_json(lines[line], field.name),
+                    hint=hint(source, field.name),
                 ) from None
         raise
 
@@ -353,17 +375,33 @@ def _described(
     file: TextFile, source: Source, schema: pa.Schema | None, line: int | None, text: bytes, message: str
 ) -> IngestError:
     problem = re.sub(r"^JSON parse error: | in row \d+$", "", message)
+    told = _CHANGED.search(problem)
     parsed = None if schema is None else pa.schema([field.with_type(_parsed(field.type)) for field in schema])
     name = _field_at_fault(text, parsed) if parsed is not None else None
     if name is None or schema is None:
         with contextlib.suppress(ValueError):
             if not isinstance(json.loads(text), dict):
                 problem = "the line is no object"
-        return IngestError(f"is not readable as JSON lines: {problem}", file=file.number, line=line)
+        return IngestError(
+            f"is not readable as JSON lines: {problem}",
+            file=file.number,
+            line=line,
+            column=column_in_json(text, told[1] if told else None) or (1 if line is not None else None),
+            hint=hint(source, told[1]) if told else 'every line is one JSON object, as {"a": 1, "b": "x"}',
+        )
     shown = json.dumps(json.loads(text)[name], ensure_ascii=False)
-    kind = schema.field(name).type if name in schema.names else "as before"
+    kind = source.columns.get(name) or (schema.field(name).type if name in schema.names else "as before")
     problem = f"does not fit in column '{name}': {_cut(shown)} is not {kind}"
-    return IngestError(problem, file=file.number, line=line, hint=hint(source, name))
+    return IngestError(problem, file=file.number, line=line, column=column_in_json(text, name), hint=hint(source, name))
+
+
+def _broken_line(file: TextFile, number: int, lines: list[bytes]) -> IngestError:
+    """Return the error for the first line that is no JSON by itself."""
+    columns = ((place, column_in_json(line, None)) for place, line in enumerate(lines) if line.strip())
+    line, column = next(((number + place + 1, at) for place, at in columns if at is not None), (None, None))
+    problem = "is not readable as JSON lines: the line is no whole object"
+    hint = "every line is one JSON object: jq -c . FILE puts each on a line of its own"
+    return IngestError(problem, file=file.number, line=line, column=column, hint=hint)
 
 
 def _cut(shown: str) -> str:

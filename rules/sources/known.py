@@ -33,33 +33,39 @@ _DECLARED = {
 
 
 class KnownSchemas:
-    """Schemas by name, in the form that the compiler wants; `closed`: the sources whose files could not be read."""
+    """Schemas by name, in the form that the compiler wants.
+
+    closed: path, format and files of the sources that could not be opened. unnoticed: whether one of these files cannot
+    even be digested, so that nobody would notice a change of it.
+    """
 
     def __init__(self, project: Project, index: Index, sources: Sources, files: FileDigests) -> None:
         self.schemas = InputSchemas()
         self.closed: list[list[Any]] = []
+        self.unnoticed = False
         self._project = project
         self._index = index
         self._sources = sources
         self._files = files
 
-    def add_source(self, name: str) -> str | None:
-        """Make the columns of a source known; return why they are not, where nothing tells them."""
+    def add_source(self, name: str) -> tuple[UserError | None, bool]:
+        """Make the columns of a source known, by an earlier look or as declared where it cannot be opened.
+
+        Returns why it cannot be, and whether there are files of it at all.
+        """
         memo = f"columns of {name}"
         try:
             schema = self._sources.open([name])[name].schema
         except UserError as error:
             found = self._remembered(name, memo) or self._declared(name)
-            self._close(name)
-            if found is None:
-                return error.message
-            self.schemas.add(name, found)
-            return None
+            if found is not None:
+                self.schemas.add(name, found)
+            return error, self._close(name)
         record = schema_record(schema)
         if self._index.memo("schemas", [memo]).get(memo) != record:
             self._index.remember("schemas", {memo: record})
         self.schemas.add(name, schema)
-        return None
+        return None, True
 
     def _remembered(self, name: str, memo: str) -> Schema | None:
         """Return the columns that the source last had, if rules.toml declares no others by now."""
@@ -76,7 +82,8 @@ class KnownSchemas:
         columns = tuple(Column(column, spelled(kind)) for column, kind in declared.items())
         return _in_arrow(declared) or (Schema(columns, b"") if columns else None)
 
-    def _close(self, name: str) -> None:
+    def _close(self, name: str) -> bool:
+        """Note a source that cannot be opened; return whether there are files of it."""
         source = self._project.sources[name]
         try:
             found = list(list_files(self._project.root, source.path, source.format))
@@ -87,7 +94,8 @@ class KnownSchemas:
             try:
                 self._files.digest(file)  # so that a change of it is noticed
             except OSError:
-                continue
+                self.unnoticed = True
+        return bool(found)
 
 
 def _in_arrow(declared: Mapping[str, str]) -> Schema | None:

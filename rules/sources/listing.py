@@ -7,7 +7,7 @@ import os
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from rules.roots import store_root
+from rules.roots import own_folder, store_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,15 @@ def format_by_name(path: str) -> str | None:
     return _EXTENSIONS.get(os.path.splitext(name)[1])
 
 
+def without_extension(name: str) -> str:
+    """Return a file's name without the extension that says its format."""
+    plain = name
+    for suffix in COMPRESSED:
+        plain = plain[: -len(suffix)] if plain.lower().endswith(suffix) else plain
+    stem, extension = os.path.splitext(plain)
+    return stem if extension.lower() in _EXTENSIONS else name
+
+
 def list_files(root: Path, path: str, declared: str | None) -> tuple[str, ...]:
     """Return a source's files now, perhaps none: sorted, relative to `root` unless `path` is absolute.
 
@@ -38,7 +47,7 @@ def list_files(root: Path, path: str, declared: str | None) -> tuple[str, ...]:
     whole = os.path.join(root, path)
     if os.path.isfile(whole):
         return (path,)
-    listing = _Listing(str(root), os.path.abspath(store_root(root)))
+    listing = _Listing(str(root), {os.path.abspath(store_root(root)), own_folder(str(root))})
     if os.path.isdir(whole):
         found = list(listing.below(path.rstrip("/") or "/", frozenset()))
         known = [
@@ -54,9 +63,9 @@ def list_files(root: Path, path: str, declared: str | None) -> tuple[str, ...]:
 class _Listing:
     """Walks folders below the project's root, or anywhere else; never into the store."""
 
-    def __init__(self, root: str, store: str) -> None:
+    def __init__(self, root: str, stores: set[str]) -> None:
         self._root = root
-        self._store = store
+        self._stores = stores
 
     def below(self, base: str, above: frozenset[str]) -> Iterator[str]:
         """All visible files in `base` and below."""
@@ -100,7 +109,7 @@ class _Listing:
             return [
                 entry
                 for entry in entries
-                if (hidden or not entry.name.startswith(".")) and os.path.abspath(entry.path) != self._store
+                if (hidden or not entry.name.startswith(".")) and os.path.abspath(entry.path) not in self._stores
             ]
 
     def _deeper(self, base: str, above: frozenset[str]) -> frozenset[str]:

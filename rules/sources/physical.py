@@ -13,7 +13,7 @@ import xxhash
 from cache.digests import TableDigester
 from rules.engine.types import stored_schema, stored_type, to_arrow
 from rules.sources import int96
-from rules.sources.contract import IngestError, checked, difference, first_line, require_declared
+from rules.sources.contract import ONE_SCHEMA, IngestError, checked, difference, first_line, require_declared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,9 +44,12 @@ def describe(paths: Sequence[Path], source: Source, partitions: Partitions | Non
                 rows += file.metadata.num_rows
                 old |= dict.fromkeys(int96.columns_of(file, _owners(file)))
         except (pa.ArrowException, OSError) as error:
-            raise IngestError(f"is not a readable Parquet file: {first_line(error)}", file=number) from error
+            message = f"is not a readable Parquet file: {first_line(error)}"
+            hint = 'write it again; or if it is of another kind, say so: format = "csv", "json" or "arrow"'
+            raise IngestError(message, file=number, hint=hint) from error
         if schema is not None and found != schema:
-            raise IngestError(f"has files of different schemas: {difference(schema, found)}", file=number)
+            message = f"has files of different schemas: {difference(schema, found)}"
+            raise IngestError(message, file=number, hint=ONE_SCHEMA)
         schema = found
     assert schema is not None
     for column in old:
@@ -75,9 +78,10 @@ def chunk_digests(paths: Sequence[Path], columns: Sequence[str], schema: Schema)
                 owners = _owners(file)
                 if owners is None:
                     return {}
+                levels = file.schema_arrow  # made anew at each question
                 for column, hasher in hashers.items():
                     # Whether a level may be NULL decides what the bytes of a chunk mean.
-                    hasher.update(repr(str(file.schema_arrow.field(column))).encode())
+                    hasher.update(repr(str(levels.field(column))).encode())
                 _hash_chunks(file, owners, raw, hashers)
         except (pa.ArrowException, OSError) as error:
             raise IngestError(f"cannot be read: {first_line(error)}", file=number) from error
@@ -87,9 +91,13 @@ def chunk_digests(paths: Sequence[Path], columns: Sequence[str], schema: Schema)
 def column_digests(paths: Sequence[Path], columns: Sequence[str], schema: Schema) -> dict[str, str]:
     """Return the digests of the values of some columns of Parquet files, read in order as one table."""
     types = {field.name: field.type for field in to_arrow(schema)}
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        found = pool.map(lambda column: _column_digest(paths, column, types[column]), columns)
-        return dict(zip(columns, found, strict=True))
+    workers = min(os.cpu_count() or 1, max(len(columns), 1))
+    shares = [columns[number::workers] for number in range(workers)]
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        found: dict[str, str] = {}
+        for digests in pool.map(lambda share: _digests_of(paths, share, types), shares):
+            found |= digests
+    return {column: found[column] for column in columns}
 
 
 def partition_digests(paths: Sequence[Path], columns: Mapping[str, pa.Array]) -> dict[str, str]:
@@ -106,18 +114,23 @@ def partition_digests(paths: Sequence[Path], columns: Mapping[str, pa.Array]) ->
     return digests
 
 
-def _column_digest(paths: Sequence[Path], column: str, dtype: pa.DataType) -> str:
-    digester: TableDigester | None = None
+def _digests_of(paths: Sequence[Path], columns: Sequence[str], types: Mapping[str, pa.DataType]) -> dict[str, str]:
+    """Return the digests of columns, of which one is held at a time. A file is opened once for all: that takes long."""
+    digesters: dict[str, TableDigester] = {}
     for number, path in enumerate(paths):
         try:
-            with int96.open_as(path, column, dtype, pre_buffer=False) as file:
-                digester = digester or TableDigester(pa.schema([file.schema_arrow.field(column)]))
-                for batch in file.iter_batches(_READ_ROWS, columns=[column], use_threads=False):
-                    digester.update(batch.select([column]))
+            with int96.Reader(path, pre_buffer=False) as reader:
+                for column in columns:
+                    file, field = reader.opened(column, types[column])
+                    digester = digesters.get(column)
+                    if digester is None:
+                        digester = digesters[column] = TableDigester(pa.schema([field]))
+                    for batch in file.iter_batches(_READ_ROWS, columns=[column], use_threads=False):
+                        digester.update(batch.select([column]))
         except (pa.ArrowException, OSError) as error:
-            raise IngestError(f"is damaged: {first_line(error)}", file=number) from error
-    assert digester is not None
-    return digester.finish().columns[column]
+            message = f"is damaged: {first_line(error)}"
+            raise IngestError(message, file=number, hint="write or copy the file again") from error
+    return {column: digester.finish().columns[column] for column, digester in digesters.items()}
 
 
 def _owners(file: pq.ParquetFile) -> list[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from dataclasses import dataclass
@@ -10,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from rules.sources.contract import IngestError
+
 if TYPE_CHECKING:
     from rules.project import Source
+
+
+AS_UTF8 = "save the file as UTF-8, for example: iconv -f LATIN1 -t UTF-8 OLD > NEW"
+"""What to do about a text in another encoding."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,15 @@ class TextFile:
 def open_text(path: Path) -> Any:
     """Open a file for reading bytes, decompressed by its extension."""
     return pa.input_stream(str(path), compression="detect")
+
+
+def require_no_utf16(file: TextFile) -> None:
+    """Raise `IngestError` for a file that begins as UTF-16 and UTF-32 do. Raises OSError."""
+    with open_text(file.path) as stream:
+        beginning = stream.read(2)
+    if beginning in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        remedy = "save the file as UTF-8, for example: iconv -f UTF-16 -t UTF-8 OLD > NEW"
+        raise IngestError("is UTF-16 and not UTF-8", file=file.number, line=1, column=1, hint=remedy)
 
 
 def hint(source: Source, name: str) -> str:

@@ -180,9 +180,9 @@ IN_TOML = {
         "did you mean 'fine'?",
     ),
     "of a source": (
-        "[contracts.«orders]\nexact = true",
-        "[contracts.orders] is of what is a source; contracts are of products",
-        "known: fine",
+        "[contracts.orders]\n«exact = true",
+        "orders has the column 'order_id', which its exact contract does not declare",
+        "add [columns.order_id]",
     ),
     "unknown key": (
         "[contracts.fine]\n«keys = []",

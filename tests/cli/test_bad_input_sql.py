@@ -38,7 +38,7 @@ SYNTAX = {
     "unknown operator": ("SELECT amount «# 2 AS a FROM orders", "unexpected #"),
     "number": ("SELECT «12a AS x FROM orders", "'12a' is not a number"),
     "type": ("SELECT CAST(amount AS «foo) AS a FROM orders", "expected TYPE after CAST, near foo"),
-    "template": ("SELECT amount FROM «{{ ref('x') }}", "expected table name, near {"),
+    "template": ("SELECT amount FROM «{{ ref('x') }}", "Jinja is not expanded here: {{ ref('x') }}"),
     "CTE without a name": (
         "WITH q AS (SELECT amount FROM orders),\n«SELECT amount FROM q",
         "expected CTE to have alias, near SELECT",
@@ -191,6 +191,10 @@ def test_outputs(project: SampleProject, case: str) -> None:
     assert refused_rule(project, text).message == message
 
 
+def _many(part: str, between: str = ",\n") -> str:
+    return between.join(part.format(number, number) for number in range(200))
+
+
 PLANNING = {
     "text plus number": (
         "SELECT «status + amount AS a FROM orders",
@@ -226,6 +230,30 @@ PLANNING = {
         "WHERE and HAVING need a condition, and this is of type TEXT",
     ),
     "unsupported": ("SELECT «order_id FROM orders FOR UPDATE", "FOR UPDATE is not supported"),
+    "one of many calls": (
+        f"SELECT {_many('round(amount + {}) AS a{}')},\n1 + «round(status) AS b\nFROM orders",
+        "'round' cannot be called with TEXT",
+    ),
+    "one of many operators": (
+        f"SELECT {_many('amount + {} AS a{}')},\n  2 * («placed_on + 'x') AS b\nFROM orders",
+        "DATE + TEXT cannot be computed",
+    ),
+    "one of many conditions": (
+        f"SELECT order_id FROM orders\nWHERE {_many('round(amount) > {}', ' AND ')}\n AND «round(status) > 4",
+        "'round' cannot be called with TEXT",
+    ),
+    "one of many branches": (
+        f"SELECT CASE {_many('WHEN ln(amount) > {} THEN 1', ' ')}\nWHEN «sqrt(placed_on) > 1 THEN 5 END a FROM orders",
+        "'sqrt' cannot be called with (DATE)",
+    ),
+    "one of many beside aggregates": (
+        f"SELECT status, {_many('SUM(abs(amount)) AS a{}')},\n  MAX(«abs(status)) AS b\nFROM orders GROUP BY status",
+        "'abs' cannot be called with TEXT",
+    ),
+    "window function of many": (
+        f"SELECT {_many('amount + {} AS a{}')},\n  «lag(amount, 'x') OVER (ORDER BY amount) AS b\nFROM orders",
+        "expected an integer value",
+    ),
 }
 
 

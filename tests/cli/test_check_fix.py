@@ -87,6 +87,24 @@ def test_a_link_stays_a_link_and_a_mode_a_mode(project: SampleProject) -> None:
     assert [path.name for path in target.parent.iterdir()] == ["one.sql"]
 
 
+def test_a_link_out_of_the_project_is_not_followed_by_what_writes(project: SampleProject, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.sql"
+    outside.write_text("SELECT name FROM customers\n")
+    (project.root / "rules/one.sql").symlink_to(outside)
+    for command in (["check", "--fix"], ["contract", "one", "--write"]):
+        refused = run(project, *command, expect=2)
+        assert "rules/one.sql is a link out of the project, which is not written" in refused.stderr
+    assert outside.read_text() == "SELECT name FROM customers\n"
+    assert (project.root / "rules/one.sql").is_symlink()
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone" / "rules").symlink_to(tmp_path / "home")
+    (tmp_path / "home").mkdir()
+    made = run(project, "init", str(tmp_path / "clone"), expect=2)
+    assert "is a link out of the project" in made.stderr
+    assert list((tmp_path / "home").iterdir()) == []
+    assert [path.name for path in (tmp_path / "clone").iterdir()] == ["rules"]
+
+
 def test_fix_and_diff_exclude_each_other(project: SampleProject) -> None:
     assert "exclude each other" in run(project, "check", "--fix", "--diff", expect=2).stderr
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from rules.cli import main
+from rules.commands import log as log_command
+from rules.other_tools import option_hint
 from rules.parser import COMMANDS
+from support import inprocess
 from support.projects import FIXTURES, RULES, SampleProject
 from support.terminal import run_on_terminal
 
@@ -102,8 +104,21 @@ def test_the_version(rules: Run) -> None:
     ("words", "message", "hint"),
     [
         (["bild"], "unknown command 'bild'", "did you mean 'build'?"),
-        (["run"], "unknown command 'run'", "did you mean 'build'?"),
-        (["list"], "unknown command 'list'", "did you mean 'ls'?"),
+        (
+            ["run"],
+            "unknown command 'run'",
+            "rules build runs what must run, and nothing else; rules plan says what that is",
+        ),
+        (["list"], "unknown command 'list'", "rules ls lists the products"),
+        (["history"], "unknown command 'history'", "did you mean 'log'?"),
+        (["build", "--full-refresh"], "unknown option '--full-refresh'", option_hint("--full-refresh")),
+        (["build", "-x"], "unknown option '-x'", option_hint("-x")),
+        (
+            ["build", "--vars={a: 1}"],
+            "unknown option '--vars={a: 1}'",
+            "write --var NAME=VALUE, once for each variable",
+        ),
+        (["show", "SELECT", "x"], "unexpected argument 'x'", 'a query stands in quotes: rules show "SELECT …"'),
         (["help", "shwo"], "unknown command 'shwo'", "did you mean 'show'?"),
         (["xyzzy"], "unknown command 'xyzzy'", f"commands: {', '.join(COMMANDS)}"),
         (["build", "orders"], "unexpected argument 'orders'", "to name products: rules build -s orders"),
@@ -400,19 +415,18 @@ def test_rules_that_do_not_compile_are_told_together(rules: Run, project: Sample
     assert described["error"] == described["errors"][0]
 
 
-def test_an_internal_error_is_exit_code_3_with_a_log(rules: Run, project: SampleProject) -> None:
-    at = ["-C", project.root]
-    assert rules(*at, "build").returncode == 0
-    with sqlite3.connect(project.root / ".rules" / "index.sqlite") as index:
-        index.execute("UPDATE builds SET summary = 'no JSON'")
-    index.close()
-    ran = rules(*at, "log")
-    assert (ran.returncode, ran.stdout) == (3, "")
-    assert ran.stderr.startswith("error: internal error: JSONDecodeError: ")
+def test_an_internal_error_is_exit_code_3_with_a_log(project: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(log_command, "open_store", fail)
+    ran = inprocess.run(project, "log", expect=3)
+    assert ran.stdout == ""
+    assert ran.stderr.startswith("error: internal error: ZeroDivisionError: a bug")
     log = re.search(r"^  log: +(\S+)$", ran.stderr, re.MULTILINE)
     assert log is not None
     assert "Traceback" in Path(log[1]).read_text(encoding="utf-8")
-    told = document(rules(*at, "log", "--json"))["error"]
+    told = inprocess.run(project, "log", "--json", expect=3).document["error"]
     assert (told["code"], "Traceback" in Path(told["facts"]["log"]).read_text(encoding="utf-8")) == ("internal", True)
     for path in (log[1], told["facts"]["log"]):
         Path(path).unlink()

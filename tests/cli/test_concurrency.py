@@ -124,7 +124,7 @@ def test_a_plan_that_ingests_a_source_is_left_alone_by_a_build_that_starts(tmp_p
     planning.create()
     half = planning.temporary()
     half.write_bytes(b"half of a table")
-    stale = tmp_path / "tmp" / "left-by-a-killed-build"
+    stale = tmp_path / "tmp" / ("0" * 32)
     stale.mkdir()
     (stale / "rest").write_bytes(b"rest")
     building.clear_tmp()

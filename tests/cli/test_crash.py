@@ -13,9 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cache.digests import TableDigester
+from cache.digests import TableDigester, ingested_digest
 from cache.index import Index
-from rules.sources.ingest import table_digest
 from support.forks import Ended, Forks
 from support.projects import RULES, SampleProject
 
@@ -87,7 +86,7 @@ def assert_objects_whole(root: Path) -> None:
         for batch in table.to_batches():
             digester.update(batch)
         digest = digester.finish()
-        ingested = table_digest(
+        ingested = ingested_digest(
             digest.rows, {name: (_type(table, name), value) for name, value in digest.columns.items()}
         )
         assert path.parent.name + path.stem in {digest.table, ingested}

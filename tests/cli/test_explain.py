@@ -76,7 +76,7 @@ def test_what_a_reader_depends_on_is_in_its_key(project: SampleProject) -> None:
 
 def test_as_text(project: SampleProject) -> None:
     project.edit("rules/cleaned.sql", "o.amount,", "ABS(o.amount) AS amount,")
-    text = run(project, "explain", "cleaned").stdout
+    text = run(project, "explain", "cleaned", "-v").stdout
     head, _, sql = text.partition("  canonical SQL:\n")
     assert head.startswith("cleaned\n  verdict:")
     facts = re.findall(r"^  (\w[\w ]*): +(.*)$", head, re.MULTILINE)
@@ -88,6 +88,31 @@ def test_as_text(project: SampleProject) -> None:
     assert (told["input"], told["reads"]) == ("orders (source, 3 rows)", "amount, day, id")
     assert told["not read"] == "note"
     assert "  executed SQL:\n    SELECT\n" in sql
+
+
+def test_text_leads_with_verdict_reads_and_readers(project: SampleProject) -> None:
+    lines = run(project, "explain", "totals").stdout.splitlines()
+    names = [line.partition(":")[0].strip() for line in lines if re.match(r"  \w[\w ]*:", line)]
+    assert names[:6] == ["verdict", "reason", "input", "reads", "not read", "readers"]
+    assert {"fingerprint", "of", "action key", "artifact", "file", "canonical SQL", "executed SQL"}.isdisjoint(names)
+    whole = run(project, "explain", "totals", "-v").stdout.splitlines()
+    assert {" ".join(line.split()) for line in lines[:8]} <= {" ".join(line.split()) for line in whole}
+    assert len(whole) > 2 * len(lines)
+
+
+def test_many_columns_and_readers_are_counted(tmp_path: Path) -> None:
+    sample = SampleProject(tmp_path / "p", sources=["raw"])
+    names = [f"c{number:02}" for number in range(40)]
+    sample.parquet("raw", {name: [1] for name in names})
+    sample.sql("wide", f"SELECT {', '.join(f'r.{name}' for name in names)} FROM raw AS r")
+    for name in names:
+        sample.sql(f"of_{name}", f"SELECT w.{name} FROM wide AS w")
+    text = run(sample, "explain", "wide").stdout
+    assert len(text.splitlines()) < 60
+    assert text.count("and 20 more") == 3
+    whole = run(sample, "explain", "wide", "-v").stdout
+    assert "more" not in whole
+    assert all(f"of_{name} (never built on it)" in whole for name in names)
 
 
 def test_a_product_that_was_never_built(project: SampleProject) -> None:

@@ -155,8 +155,8 @@ def test_the_log_of_an_internal_error_is_printable(project: SampleProject, monke
     assert PASSWORD not in text
 
 
-WRITERS = {"rules/output.py", "rules/parser.py", "rules/ahead.py"}
-"""The one writer; help, which says nothing from outside; the pipe between us and our helpers."""
+WRITERS = {"rules/output.py", "rules/parser.py", "rules/ahead.py", "rules/signals.py"}
+"""The one writer; help, which says nothing from outside; the pipe to our helpers; what shows the cursor again."""
 
 
 def test_nothing_else_writes_to_the_standard_streams() -> None:

@@ -18,7 +18,9 @@ HEAVY = ("sqlglot", "ibis", "datafusion", "pyarrow", "networkx", "numpy")
 
 @pytest.fixture
 def project(tmp_path: Path) -> SampleProject:
-    sample = SampleProject(tmp_path / "project", sources=["orders"])
+    seeds = '\n[sources."seed_*"]\npath = "seeds/*.csv"\n[contracts.orders]\nkey = ["id"]\n'
+    sample = SampleProject(tmp_path / "project", sources=["orders"], toml=seeds)
+    sample.write("seeds/a.csv", "id\n1\n")
     sample.parquet("orders", {"id": [1, 2, 3], "amount": [10, 20, 30]})
     sample.sql("large", "SELECT o.id, o.amount FROM orders AS o WHERE o.amount > 10")
     sample.sql("total", "SELECT SUM(l.amount) AS total FROM large AS l")

@@ -166,12 +166,14 @@ def test_plan_of_an_edit_names_what_waits(built: SampleProject) -> None:
     assert lines[2:] == ["", "1 run, 1 maybe"]
 
 
-def test_a_long_reason_continues_below_itself_on_a_terminal_only(built: SampleProject) -> None:
+def test_a_long_reason_is_cut_to_the_terminal_and_whole_elsewhere(built: SampleProject) -> None:
     built.edit("rules/paid.sql", "'paid'", "'open'")
     seen = run_on_terminal(built.root, "plan", columns=61)
     assert all(len(line) <= 61 for line in seen.screen)
-    start = seen.screen.index("maybe  paid_total  reads paid, which may change; it runs if a")
-    assert seen.screen[start + 1] == "                   column it reads does"
+    assert seen.screen[1:] == ["maybe  paid_total  reads paid, which may change; it runs if …", "", "1 run, 1 maybe"]
+    whole = run_on_terminal(built.root, "plan", "-v", columns=61).screen
+    start = whole.index("maybe  paid_total  reads paid, which may change; it runs if a")
+    assert whole[start + 1] == f"{'':19}column it reads does"
     assert max(map(len, built.cli("plan").stdout.splitlines())) > 61
 
 

@@ -195,12 +195,14 @@ def test_values_of_every_type(array: pa.Array, plain: list[object], tmp_path: Pa
     assert json.loads(json.dumps(rows.plain(array), allow_nan=False)) == plain
     pq.write_table(pa.table({"x": array}), tmp_path / "x.parquet")
     out = io.BytesIO()
-    rows.write_csv(tmp_path / "x.parquet", None, out)
+    with rows.stored_rows(tmp_path / "x.parquet", None) as stored:
+        rows.write_csv(stored, out)
     assert len(list(csv.reader(io.StringIO(out.getvalue().decode())))) == len(array) + 1
 
 
 def test_show_reads_no_more_than_it_prints(project: SampleProject, capsys: pytest.CaptureFixture[str]) -> None:
-    read = [batch.num_rows for batch in rows.batches(project.root / ".rules" / "products" / "lines.parquet", 3)]
+    with rows.stored_rows(project.root / ".rules" / "products" / "lines.parquet", 3) as stored:
+        read = [batch.num_rows for batch in stored.batches]
     assert read == [3]
     assert main(["-C", str(project.root), "show", "lines", "-n", "3", "--format", "json"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3

@@ -12,8 +12,8 @@ from typing import Any
 from benchmarks.versus.scenarios import Subject
 
 ROOT = Path(__file__).resolve().parents[2]
-SIZE = 20
-CHOSEN = ("cold", "no-op", "equal root", "source column")
+SIZE = 10
+CHOSEN = ("no-op", "equal root", "source column")
 
 
 def measured(folder: Path, *options: str) -> list[dict[str, Any]]:

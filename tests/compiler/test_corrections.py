@@ -29,6 +29,8 @@ CORRECTED: dict[str, tuple[str, ...]] = {
         "SELECT t.i FROM t EXCEPT ALL SELECT u.i FROM u",
         "WITH c AS (SELECT t.i FROM t INTERSECT ALL SELECT u.i FROM u) SELECT c.i FROM c WHERE c.i > 1",
     ),
+    "copies-of-zeros": ("SELECT t.x FROM t EXCEPT ALL SELECT u.y FROM u",),
+    "filters-above-listed-totals": ("SELECT t.i FROM t WHERE 0 IN (SELECT COALESCE(1, MIN(u.i)) AS c FROM u)",),
     "joins-by-name": (
         "SELECT t.i FROM t RIGHT JOIN u ON t.i = u.i WHERE t.s IS NULL",
         "SELECT t.i FROM u JOIN t ON t.i = u.i JOIN u AS v ON u.s = v.s",
@@ -52,6 +54,23 @@ CORRECTED: dict[str, tuple[str, ...]] = {
         "SELECT t.i, t.s, COUNT(*) AS n FROM t WHERE t.s = 'a' GROUP BY ROLLUP (t.s, t.i) ORDER BY t.s, t.i",
         "SELECT u.s, COUNT(*) AS n FROM t LEFT JOIN u ON t.s = u.s AND t.s = 'a' GROUP BY u.s",
         "SELECT DISTINCT u.s FROM t FULL JOIN (SELECT u.i, 'a' AS s FROM u) AS u ON t.i = u.i",
+    ),
+    "first-of-floats": (
+        "SELECT DISTINCT t.x FROM t ORDER BY t.x LIMIT 1",
+        "SELECT CAST(t.s AS DOUBLE) AS v, MAX(t.i) AS n FROM t GROUP BY CAST(t.s AS DOUBLE) ORDER BY n LIMIT 2",
+        "SELECT t.x FROM t UNION SELECT u.y FROM u ORDER BY 1 LIMIT 3",
+        "SELECT t.i FROM t WHERE t.i IN (SELECT m.i FROM (SELECT DISTINCT u.i, u.y FROM u ORDER BY u.y LIMIT 1) AS m)",
+    ),
+    "keys-of-joined-groups": (
+        "SELECT q.i, COUNT(DISTINCT t.s) AS n FROM t JOIN (SELECT DISTINCT u.i FROM u) AS q ON TRUE GROUP BY q.i, t.m",
+        (
+            "WITH q AS (SELECT u.i FROM u GROUP BY u.i), r AS (SELECT q.i, t.s FROM t CROSS JOIN q GROUP BY q.i, t.s) "
+            "SELECT DISTINCT r.i FROM r"
+        ),
+        (
+            "WITH q AS (SELECT u.i FROM u UNION SELECT 1), r AS (SELECT q.i, t.s FROM t, q GROUP BY q.i, t.s) "
+            "SELECT r.i, COUNT(*) AS n FROM r GROUP BY r.i"
+        ),
     ),
     "float-zeros": (
         "SELECT COUNT(*) AS n, COUNT(DISTINCT t.x) AS d FROM t",
@@ -97,6 +116,13 @@ UNMOVED = (
     "SELECT t.i, COUNT(*) AS n FROM t GROUP BY ROLLUP (t.i) HAVING t.i > 1",
     "SELECT t.i FROM t JOIN u ON t.i IS NOT DISTINCT FROM u.i",
     "SELECT t.i FROM t WHERE t.i > 1",
+    "SELECT t.i, q.n FROM t JOIN (SELECT u.i, COUNT(*) AS n FROM u GROUP BY u.i) AS q ON q.i = t.i",
+    "SELECT q.i, MIN(t.s) AS s FROM t JOIN (SELECT u.i FROM u GROUP BY u.i) AS q ON q.i = t.i GROUP BY q.i, t.m",
+    "SELECT q.i, COUNT(*) AS n FROM (SELECT DISTINCT t.i, t.s FROM t JOIN u ON u.i = t.i) AS q GROUP BY q.i",
+    "SELECT DISTINCT t.i, t.s FROM t ORDER BY t.s LIMIT 3",
+    "SELECT t.i, MAX(t.s) AS s FROM t GROUP BY t.i ORDER BY s DESC LIMIT 3",
+    "SELECT COUNT(DISTINCT t.i) AS d, AVG(DISTINCT t.m) AS m, COUNT(*) AS n FROM t",
+    "SELECT CASE t.i WHEN 0 THEN 'a' END AS c, NULLIF(t.m, 0.0) AS m FROM t WHERE t.i IN (0, 1)",
     "SELECT COUNT(*) AS n FROM t",
     "SELECT COUNT(*) AS n FROM t HAVING COUNT(*) > 1",
     "SELECT m.n FROM (SELECT COUNT(*) AS n FROM t) AS m WHERE m.n > 1",

@@ -27,6 +27,7 @@ from properties.outside_judges import Judge, JudgeError, PostgresqlJudge, Row, S
 from properties.portable_queries import PortableQuery, portable_query
 from properties.portable_tables import portable_database, without_signed_zeros
 from properties.reducing import reduced
+from rules.engine.failures import EngineError, engine_errors
 from support.compiling import TestCompiler
 from support.forms import StoredDatabase
 
@@ -151,8 +152,9 @@ class SecondJudge:
 
     def _compared(self, compiled: Compiled, number: int, answer: list[Row], *, ordered: bool) -> Judged:
         try:
-            table = self.databases[number].executed(compiled)
-        except Exception as error:  # noqa: BLE001 — the engine raises plain Exception at run time
+            with engine_errors():
+                table = self.databases[number].executed(compiled)
+        except EngineError as error:
             return Judged(FAILED, kind_of(str(error)), number, compiled=compiled)
         ours, theirs = self.normal(rows_of(table)), self.normal(answer)
 

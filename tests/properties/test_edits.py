@@ -18,11 +18,10 @@ import pytest
 from properties.minimal import EXPLAINED, Oracle, basis
 from properties.world import FILES, Row, World
 from support.inprocess import Ran, build, run
+from support.projects import SampleProject
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from support.projects import SampleProject
 
 
 def products(store: Path) -> dict[str, list[Row]]:
@@ -103,7 +102,7 @@ def planned_build(world: World, oracle: Oracle, what: str, *options: str, forced
     return ran
 
 
-def check(world: World, oracle: Oracle, scratch: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+def check(world: World, oracle: Oracle, scratch: Path, what: str) -> None:
     generator = world.random
     edits = run(world.project, "diff", "--json").document["rules"]
     was = before = tables(world.project)
@@ -121,10 +120,8 @@ def check(world: World, oracle: Oracle, scratch: Path, monkeypatch: pytest.Monke
     if not world.past or world.past[-1].rows == world.rows:
         check_reach(edits, before, after, what)
     shutil.rmtree(scratch, ignore_errors=True)
-    monkeypatch.setenv("RULES_STORE", str(scratch))
-    build(world.project, "-j", "1")
-    monkeypatch.delenv("RULES_STORE")
-    found, expected = products(world.project.root / ".rules"), products(scratch)
+    build(SampleProject.copy_of(world.project.root, scratch), "-j", "1")
+    found, expected = products(world.project.root / ".rules"), products(scratch / ".rules")
     assert set(found) == set(expected) == set(world.rules), what
     for name, rows in expected.items():
         assert Counter(found[name]) == Counter(rows), (what, name, world.rules[name], ran.statuses)
@@ -133,14 +130,14 @@ def check(world: World, oracle: Oracle, scratch: Path, monkeypatch: pytest.Monke
     assert "nothing to do" in run(world.project, "build").stdout, what
 
 
-def walk(root: Path, seed: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+def walk(root: Path, seed: int, steps: int) -> Counter[str]:
     """Make a project and edit it again and again; return what the builds did, and for which reasons."""
     world = World(root / "project", random.Random(seed))
     oracle = Oracle(world.project.root / ".rules" / "objects")
     world.write()
     done = "first build"
     for step in range(steps):
-        check(world, oracle, root / "scratch", monkeypatch, f"seed {seed}, step {step}: {done}")
+        check(world, oracle, root / "scratch", f"seed {seed}, step {step}: {done}")
         oracle.counts["steps"] += 1
         done = world.edit()
     return oracle.counts
@@ -154,10 +151,8 @@ def report(counts: Counter[str]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_products_equal_those_of_a_build_in_an_empty_store(
-    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    report(walk(tmp_path, seed, 10, monkeypatch))
+def test_products_equal_those_of_a_build_in_an_empty_store(tmp_path: Path, seed: int) -> None:
+    report(walk(tmp_path, seed, 10))
 
 
 def test_going_back_to_any_earlier_state_executes_nothing(tmp_path: Path) -> None:
@@ -177,12 +172,10 @@ def test_going_back_to_any_earlier_state_executes_nothing(tmp_path: Path) -> Non
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-def test_products_equal_those_of_a_build_in_an_empty_store_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_products_equal_those_of_a_build_in_an_empty_store_long(tmp_path: Path) -> None:
     counts: Counter[str] = Counter()
     first = int(os.environ.get("RULES_SOAK_SEED", "1000"))
     for seed in range(first, first + int(os.environ.get("RULES_SOAK_RUNS", "100"))):
-        counts += walk(tmp_path / str(seed), seed, 20, monkeypatch)
+        counts += walk(tmp_path / str(seed), seed, 20)
         shutil.rmtree(tmp_path / str(seed))
         report(counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 from rules import Project, UserError, UserErrors
 from support.memory import PEAK
@@ -82,6 +84,42 @@ except UserError as error:
         "30.0 3",
         "pandas is not installed | pip install 'leastwork-rules[pandas]', or ask for Arrow: .to_pyarrow()",
     ]
+
+
+def test_a_table_is_written_as_any_kind_of_file(sample: SampleProject, tmp_path: Path) -> None:
+    project = Project(sample.root)
+    project.build()
+    table = project.table("large")
+    expected = table.to_pyarrow()
+    table.to_parquet(tmp_path / "one.parquet")
+    table.to_parquet_dir(tmp_path / "many")
+    table.to_csv(tmp_path / "one.csv")
+    table.to_json(tmp_path / "one.json")
+    table.limit(0).to_json(tmp_path / "none.json")
+    assert pq.read_table(tmp_path / "one.parquet") == expected
+    assert pq.read_table(tmp_path / "many") == expected
+    assert csv.read_csv(tmp_path / "one.csv") == expected
+    assert json.loads((tmp_path / "one.json").read_text()) == expected.to_pylist()
+    assert json.loads((tmp_path / "none.json").read_text()) == []
+    for refuse in (table.to_polars, lambda: table.to_xlsx("x.xlsx")):
+        with pytest.raises(UserError) as caught:
+            refuse()
+        assert caught.value.hint
+
+
+def test_expressions_are_executed_around_faults_of_the_engine(sample: SampleProject) -> None:
+    sample.sql("many", "SELECT s.v % 2 AS v, s.v AS w FROM generate_series(1, 5) AS s(v)")
+    project = Project(sample.root)
+    project.build()
+    many = project.table("many").select("v")
+    once = many.distinct()
+    left = many.difference(once, distinct=False).to_pyarrow().column("v").to_pylist()
+    assert sorted(left) == [0, 1, 1]  # EXCEPT ALL takes a row away for each; the engine takes all that are equal
+    both = many.intersect(many, distinct=False).to_pyarrow().num_rows
+    assert both == 5
+    reused = many.group_by("v").aggregate(n=many.count())
+    assert reused.join(reused.view(), "v").to_pyarrow().num_rows == 2
+    assert many.alias("m").sql("SELECT COUNT(*) AS n FROM m").to_pyarrow().to_pylist() == [{"n": 5}]
 
 
 def test_lineage_and_diff(sample: SampleProject) -> None:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from cache.digests import TableDigest
 from cache.levels import UnsupportedTypeError
 from rules.engine.execute import open_frame
+from rules.engine.failures import EngineError
 from rules.engine.scanning import EngineInput
-from rules.engine.session import EngineError
 from rules.engine.types import storable_schema, to_arrow, to_schema
 from rules.engine.writing import ProductWriter
 from rules.profiles import PROFILES

@@ -13,6 +13,7 @@ import pytest
 
 from rules.sources import text
 from support.direct import build, executed
+from support.inprocess import run
 from support.projects import SampleProject
 
 if TYPE_CHECKING:
@@ -210,31 +211,43 @@ def test_an_empty_line_of_one_column_is_a_null(tmp_path: Path) -> None:
     assert table(tmp_path / "n", {"t.csv": "a\nNA\n\n"}, 'nulls = ["NA"]').column("a").to_pylist() == [None, ""]
     assert table(tmp_path / "h", {"t.csv": "\nx\n"}, "header = false").column("f0").to_pylist() == [None, "x"]
     found = error(tmp_path / "e", {"t.csv": "\na\n1\n\nx\n"}, 'columns = { a = "int64" }')
-    assert found["where"] == "data/t.csv:5"
+    assert found["where"] == "data/t.csv:5:1"
     assert table(tmp_path / "2", {"t.csv": "a,b\n1,2\n\n3,4\n"}).num_rows == 2
 
 
 DECLARED = [
-    ("t.csv", "a,b\n1,0.5\n9007199254740993,1\n", "double", 3),
-    ("t.csv", "a,b\n1e400,1\n", "double", 2),
-    ("t.csv", "a,b\n16777217,1\n", "float32", 2),
-    ("t.csv", "a,b\n1,1\n1.255,1\n", "decimal(10,2)", 3),
-    ("t.csv", "a,b\n2024-01-01 00:00:00.1234567,1\n", "timestamp", 2),
-    ("t.csv", "a,b\n2024-01-01 00:00:00Z,1\n", "timestamp", 2),
-    ("t.csv", "a,b\n9999-12-31,1\n", "timestamp[ns]", 2),
-    ("t.jsonl", '{"a":1}\n{"a":9007199254740993}\n', "double", 2),
-    ("t.jsonl", '{"a":"2024-01-01"}\n\n{"a":"2024-02-30"}\n', "date", 3),
-    ("t.jsonl", '{"a":"2024-01-01T00:00:00"}\n{"a":"2024-01-01T00:00:00+02:00"}\n', "timestamp", 2),
-    ("t.jsonl", '{"a":70000}\n', "int16", 1),
-    ("t.jsonl", '{"a":1.255}\n', "decimal(10,2)", 1),
+    ("t.csv", "a,b\n1,0.5\n9007199254740993,1\n", "double", "3:1"),
+    ("t.csv", "a,b\n1e400,1\n", "double", "2:1"),
+    ("t.csv", "a,b\n16777217,1\n", "float32", "2:1"),
+    ("t.csv", "a,b\n1,1\n1.255,1\n", "decimal(10,2)", "3:1"),
+    ("t.csv", "a,b\n2024-01-01 00:00:00.1234567,1\n", "timestamp", "2:1"),
+    ("t.csv", "a,b\n2024-01-01 00:00:00Z,1\n", "timestamp", "2:1"),
+    ("t.csv", "a,b\n9999-12-31,1\n", "timestamp[ns]", "2:1"),
+    ("t.jsonl", '{"a":1}\n{"a":9007199254740993}\n', "double", "2:6"),
+    ("t.jsonl", '{"a":"2024-01-01"}\n\n{"a":"2024-02-30"}\n', "date", "3:6"),
+    ("t.jsonl", '{"a":"2024-01-01T00:00:00"}\n{"a":"2024-01-01T00:00:00+02:00"}\n', "timestamp", "2:6"),
+    ("t.jsonl", '{"a":70000}\n', "int16", "1:6"),
+    ("t.jsonl", '{"a":1.255}\n', "decimal(10,2)", "1:6"),
 ]
 
 
 def test_a_declared_type_is_read_exactly_or_not_at_all(tmp_path: Path) -> None:
-    for number, (file, content, kind, line) in enumerate(DECLARED):
+    for number, (file, content, kind, place) in enumerate(DECLARED):
         found = error(tmp_path / str(number), {file: content}, f'columns = {{ a = "{kind}" }}')
-        assert found["where"] == f"data/{file}:{line}", (content, found)
+        assert found["where"] == f"data/{file}:{place}", (content, found)
         assert "column 'a'" in found["message"], found
+
+
+def test_check_says_in_one_line_what_was_inferred_of_many(tmp_path: Path) -> None:
+    names = ["a", "b", "c", "d"]
+    project = SampleProject(tmp_path, toml="".join(f'[sources.{one}]\npath = "data/{one}.csv"\n' for one in names))
+    for name in names:
+        project.write(f"data/{name}.csv", "x,y\n1,2\n")
+        project.sql(f"r_{name}", f"SELECT COUNT(*) AS n FROM {name} AS q")
+    line = "note: types of 8 columns of 4 text sources are inferred; -v lists them\n"
+    assert run(project, "check").stderr == line
+    assert run(project, "check", "-v").stderr.count("are inferred: x int64, y int64\n") == len(names)
+    assert len(run(project, "check", "--json").document["inferred"]) == len(names)
 
 
 def test_check_says_what_was_inferred(tmp_path: Path) -> None:

@@ -220,27 +220,38 @@ def test_a_delimiter_is_not_remembered_from_a_file_of_another_kind(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "line", "words"),
+    ("file", "content", "place", "words"),
     [
-        ("t.csv", "a,b\n1,2\n3,4,5\n", 3, ("3 fields", "2 fields")),
-        ("t.csv", 'a,b\n"x\ny",2\n\n3\n', 5, ("1 field,",)),
-        ("t.csv", "a,b\n1,x\n2,\xe9\n".encode("latin-1"), 3, ("column 'b'", "UTF-8")),
-        ("t.csv", 'a,b\n1,"x\n2,y\n', 2, ("never closed",)),
-        ("t.csv", "a,a\n1,2\n", None, ("two columns named 'a'",)),
+        ("t.csv", "a,b\n1,2\n3,4,5\n", "3:5", ("3 fields", "2 fields")),
+        ("t.csv", 'a,b\n"x\ny",2\n\n3\n', "5:2", ("1 field,",)),
+        ("t.csv", "a,b\n1,x\n2,\xe9\n".encode("latin-1"), "3:3", ("column 'b'", "UTF-8")),
+        ("t.csv", 'a,b\n1,"x\n2,y\n', "2:3", ("never closed",)),
+        ("t.csv", "a,a\n1,2\n", "1:3", ("two columns named 'a'",)),
+        ("t.csv", "b,c,a,b\n1,2,3,4\n", "1:7", ("two columns named 'b'",)),
+        ("t.csv", "naïve,é\n1,2\n".encode("latin-1"), "1:3", ("header", "UTF-8")),
+        ("t.csv", 'a,b\n"x ""y"", z",1\n"p\n\n",2,"3\n"\n', "5:5", ("3 fields",)),
+        ("t.csv", b"\xef\xbb\xbfa,b\r\n1,2\r\n1,\xe4,3\r\n", "3:5", ("3 fields",)),
+        ("t.csv", "a,b\n1,2\n".encode("utf-16"), "1:1", ("UTF-16",)),
+        ("t.json", '{"a":1}\n'.encode("utf-16"), "1:1", ("UTF-16",)),
+        ("t.csv", "\n\n", None, ("no columns",)),
         ("t.csv", "", None, ("0 bytes",)),
-        ("t.json", '[{"a":1}]', 1, ("JSON array",)),
-        ("t.json", '{"a":1}\n{"a":\n', 2, ("JSON lines",)),
-        ("t.json", '{"a":1}\n{"a":2}\n{"a":"x"}\n', 3, ("number to string",)),
+        ("t.json", '[{"a":1}]', "1:1", ("JSON array",)),
+        ("t.json", '{"a":1}\n{"a":\n', "2:6", ("JSON lines",)),
+        ("t.json", '{"a":1}\n{"a":2}\n{"a":"x"}\n', "3:6", ("number to string",)),
+        ("t.json", '{"a":"x"}\n{"b":1,"a":"\xe9"}\n'.encode("latin-1"), "2:13", ("JSON lines", "UTF-8")),
+        ("t.json", '{"a":1}\n  {"b": ["}"], "a" : "x"}\n', "2:22", ("number to string",)),
+        ("t.json", '{"a":1}\n[1]\n', "2:1", ("no object",)),
+        ("t.json", '{"a":1}\n{"a"\n:99999999999999999999}\n', "2:5", ("no whole object",)),
         ("t.json", "{}\n{}\n", None, ("no columns",)),
         ("t.csv.gz", "a\n1\n", None, ("t.csv.gz",)),
     ],
 )
 def test_files_that_cannot_be_read(
-    tmp_path: Path, file: str, content: str | bytes, line: int | None, words: tuple[str, ...]
+    tmp_path: Path, file: str, content: str | bytes, place: str | None, words: tuple[str, ...]
 ) -> None:
     found = error(tmp_path, file, content)
     assert all(word in found["message"] + str(found["where"]) for word in words), found
-    assert found["where"] == f"data/{file}" + (f":{line}" if line else "")
+    assert found["where"] == f"data/{file}" + (f":{place}" if place else "")
 
 
 def test_a_late_value_of_another_kind_makes_the_column_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +263,7 @@ def test_a_late_value_of_another_kind_makes_the_column_text(tmp_path: Path, monk
 
 def test_a_value_that_does_not_fit_its_declared_type(tmp_path: Path) -> None:
     found = error(tmp_path, "t.csv", "a,b\n1,2\nx,3\n", 'columns = { a = "int64" }')
-    assert found["where"] == "data/t.csv:3"
+    assert found["where"] == "data/t.csv:3:1"
     assert "'x' is not int64" in found["message"]
     assert "declares 'a' as int64" in found["hint"]
 
@@ -261,7 +272,7 @@ def test_a_late_json_value_of_another_kind_is_an_error(tmp_path: Path, monkeypat
     monkeypatch.setattr(text, "_JSON_BLOCK", 4096)
     content = '{"a":1}\n' * 3000 + '{"a":"x"}\n'
     found = error(tmp_path, "t.jsonl", content)
-    assert found["where"] == "data/t.jsonl:3001"
+    assert found["where"] == "data/t.jsonl:3001:6"
     assert '"x" is not int64' in found["message"]
     assert 'columns = { a = "string" }' in found["hint"]
     assert rows(tmp_path, "t.jsonl", content, 'columns = { a = "string" }')[2999:] == [{"a": "1"}, {"a": "x"}]

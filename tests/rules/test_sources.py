@@ -106,8 +106,7 @@ def test_the_store_is_no_source(
     assert executed(build(tmp_path)) == set()
     (tmp_path / "rules" / "q.sql").write_text("SELECT COUNT(*) AS n, 1 AS one FROM s")
     assert executed(build(tmp_path)) == {"q"}
-    home = tmp_path / (store or ".rules")
-    assert pq.read_table(home / "products" / "q.parquet").to_pylist() == [{"n": count, "one": 1}]
+    assert pq.read_table(tmp_path / ".rules" / "products" / "q.parquet").to_pylist() == [{"n": count, "one": 1}]
 
 
 def test_the_store_is_no_rule_folder(tmp_path: Path) -> None:
@@ -115,9 +114,11 @@ def test_the_store_is_no_rule_folder(tmp_path: Path) -> None:
     project.edit("rules.toml", 'name = "sample"', 'name = "sample"\nrules = ["."]')
     put(tmp_path / "data" / "s.parquet", [1])
     project.sql("p", "SELECT a FROM s")
-    (tmp_path / ".rules" / "evidence").mkdir(parents=True)
-    (tmp_path / ".rules" / "evidence" / "other.sql").write_text("SELECT nonsense")
     assert executed(build(tmp_path)) == {"p"}
+    (tmp_path / ".rules" / "evidence").mkdir()
+    (tmp_path / ".rules" / "evidence" / "other.sql").write_text("SELECT nonsense")
+    project.sql("q", "SELECT a + 1 AS b FROM p")
+    assert executed(build(tmp_path)) == {"q"}
 
 
 def test_a_folder_has_the_format_of_its_files(tmp_path: Path) -> None:

@@ -84,12 +84,14 @@ class Forks:
         root: Path,
         *arguments: str,
         kill_at: int | None = None,
+        kill_by: int = signal.SIGKILL,
         env: Mapping[str, str] | None = None,
         terminal: str | None = None,
         split: bool = False,
     ) -> Ended:
         """Run `rules ARGUMENTS` in `root`; if `kill_at` is given, count steps and kill it at that one (-1: at none).
 
+        kill_by: the signal that kills.
         env: the environment, this process's if None. What Python reads only when it starts has no effect.
         terminal: the path of a terminal on which to run it; with `split` stdout is not that, but kept as ever.
         """
@@ -97,6 +99,7 @@ class Forks:
             "root": str(root),
             "arguments": arguments,
             "kill_at": kill_at,
+            "kill_by": int(kill_by),
             "folder": str(self._folder),
             "env": dict(os.environ if env is None else env),
             "terminal": terminal,
@@ -187,7 +190,7 @@ def _run(wanted: dict[str, Any]) -> int:
         sys.path.append(str(TESTS))
         from support.killing import arm
 
-        arm(wanted["kill_at"], folder / "steps")
+        arm(wanted["kill_at"], folder / "steps", wanted["kill_by"])
     return main(wanted["arguments"])
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _STEPS = ("replace", "fsync", "symlink", "unlink", "mkdir", "rmdir")
 
 
-def arm(kill_at: int, note: Path) -> None:
-    """Count the steps, each before and after it is taken, and kill this process at the given count."""
+def arm(kill_at: int, note: Path, by: int = signal.SIGKILL) -> None:
+    """Count the steps, each before and after it is taken, and send this process a signal at the given count."""
     count = 0
     lock = threading.Lock()
     written = note.open("w", buffering=1)
@@ -30,7 +30,7 @@ def arm(kill_at: int, note: Path) -> None:
         with lock:
             written.write(f"{name}\n")
             if count == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), by)
             count += 1
 
     def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,49 @@
+"""How an index of a former version becomes one of today's: actions, artifacts, objects and history survive.
+
+Memos (what can be worked out again from the project's files) may be dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from cache.sealing import sealed
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_TO_3 = (
+    # Signatures are those of one project root's files; the digests are taken again.
+    "DROP TABLE IF EXISTS files",
+    "DROP TABLE IF EXISTS snapshots",
+    "DELETE FROM parsed WHERE memo = 'checked'",
+    "ALTER TABLE products RENAME TO products_2",
+    "ALTER TABLE builds RENAME TO builds_2",
+)
+_MOVE_TO_3 = (
+    "INSERT INTO products SELECT ?, name, artifact, key, fingerprint, memo, record, seconds, build FROM products_2",
+    "INSERT INTO builds SELECT ?, build, started, seconds, status, summary FROM builds_2",
+)
+_AFTER_3 = ("DROP TABLE products_2", "DROP TABLE builds_2")
+
+_SEALED_IN_3 = (("compiled", "head"), ("compiled", "lineage"), ("contents", "record"), ("products", "record"))
+
+
+def migrate(connection: sqlite3.Connection, schema: list[str], root: str) -> None:
+    """Bring an index of version 2 up to date, inside the caller's transaction.
+
+    schema: the statements that make today's tables where they are missing. root: the project root that takes over what
+    version 2 knew of no root: pointers and builds. Raises `sqlite3.DatabaseError`, and ValueError for a record that is
+    no JSON.
+    """
+    for statement in (*_TO_3, *schema):
+        connection.execute(statement)
+    for statement in _MOVE_TO_3:
+        connection.execute(statement, (root,))
+    for statement in _AFTER_3:
+        connection.execute(statement)
+    for table, column in _SEALED_IN_3:
+        rows = connection.execute(f"SELECT DISTINCT {column} FROM {table}").fetchall()
+        fresh = [(sealed(json.loads(text)), text) for (text,) in rows]
+        connection.executemany(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", fresh)

@@ -1,0 +1,81 @@
+"""The products folder of a project root: for each product a link to the object that holds its last committed state."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from typing import TYPE_CHECKING
+
+from cache.ownership import claim, make_files
+from cache.removal import clear_beside, name_beside, remove_link, replace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cache.objects import Objects
+
+_TARGET = re.compile(r"(?:\.\.|/.*)/objects/[0-9a-f]{2}/[0-9a-f]+\.parquet")
+
+
+class Products:
+    """The folder `products` of a project root's own folder. Only links that we made are replaced or removed."""
+
+    def __init__(self, own: Path, objects: Objects) -> None:
+        """own: the folder `.rules` of the project root; objects: of the store, which may be the same folder."""
+        self.folder = own / "products"
+        self._own = own
+        self._folder, self._objects = str(self.folder), ".." if own == objects.root else str(objects.root)
+        self._temporary = objects.temporary if own == objects.root else None
+
+    def create(self) -> None:
+        """Make the folder. Raises `ForeignStoreError` where `.rules` is not ours, and OSError."""
+        claim(self._own)
+        self.folder.mkdir(exist_ok=True)
+        clear_beside(self.folder)
+        make_files(self._own)
+
+    def target(self, artifact: str) -> str:
+        """Return what a product's link holds: where the object of an artifact is."""
+        return f"{self._objects}/objects/{artifact[:2]}/{artifact[2:]}.parquet"
+
+    def publish(self, product: str, artifact: str) -> None:
+        """Point `products/NAME.parquet` at the object, atomically. Repeating it changes nothing.
+
+        Raises OSError, with what to remove where something else than a link has that name.
+        """
+        link = f"{self._folder}/{product}.parquet"
+        target = self.target(artifact)
+        with contextlib.suppress(OSError):
+            if os.readlink(link) == target:
+                return
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISLNK(os.lstat(link).st_mode):
+                raise FileExistsError(f"{link} is something that rules did not make; remove it")
+        fresh = self._temporary() if self._temporary is not None else name_beside(self.folder / product)
+        fresh.symlink_to(target)
+        replace(fresh, self.folder / f"{product}.parquet")
+
+    def unpublish(self, keep: set[str]) -> None:
+        """Remove our links of products that the project no longer has. Raises OSError."""
+        _remove_links(self.folder, keep)
+
+
+def retire(folder: Path) -> None:
+    """Remove our links from a products folder that is no longer written, which would be stale. Raises OSError."""
+    if folder.is_dir():
+        _remove_links(folder, set())
+
+
+def _remove_links(folder: Path, keep: set[str]) -> None:
+    for link in folder.iterdir():
+        if link.suffix == ".parquet" and link.stem not in keep and _is_ours(link):
+            remove_link(link)
+
+
+def _is_ours(link: Path) -> bool:
+    try:
+        return _TARGET.fullmatch(os.readlink(link)) is not None
+    except OSError:  # no link, or gone
+        return False

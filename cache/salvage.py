@@ -1,0 +1,120 @@
+"""What of a damaged index can still be used: rows that are what was written, of what cannot be worked out again.
+
+Actions, artifacts, pointers and history are kept; memos are made again. An artifact is named by the digest of its row
+count and columns, which proves its row; its object is proved by its own digest, when it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cache.digests import ingested_digest, table_digest
+from cache.errors import DamagedIndexError
+from cache.index import VERSION, Index, read_state
+from cache.readonly import uri
+
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+Row = Mapping[str, Any]
+
+
+def salvage(damaged: Path, fresh: Index) -> None:
+    """Copy what is sound from the index that was set aside into a fresh one; of another version nothing is."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(damaged)) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != VERSION:
+            return
+        artifacts = {row["artifact"]: row for row in _sound(connection, "artifacts", _is_artifact)}
+        fresh.restore("artifacts", artifacts.values())
+        for table, holds in _TABLES.items():
+            rows = (row for row in _sound(connection, table, holds) if row.get("artifact") in {None, *artifacts})
+            fresh.restore(table, list(rows))
+
+
+def faults(path: Path) -> str | None:
+    """Say what is wrong with an index, None if nothing is found: every page and every lasting record is looked at."""
+    try:
+        with contextlib.closing(_opened(path)) as connection:
+            (first,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if first != "ok":
+                return str(first)
+            for table, holds in {"artifacts": _is_artifact, **_TABLES}.items():
+                (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+                if count != sum(1 for _ in _sound(connection, table, holds)):
+                    return f"a record of {table} cannot be read"
+    except sqlite3.Error as error:
+        return str(error)
+    return None
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(uri(path, "mode=ro"), uri=True)
+
+
+def _sound(connection: sqlite3.Connection, table: str, holds: Callable[[Row], bool]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table that can be read and are what was written; none where there is no such table."""
+    connection.row_factory = sqlite3.Row
+    with contextlib.suppress(sqlite3.Error):  # of a damaged page: what stands before it is still of use
+        for row in connection.execute(f"SELECT * FROM {table}"):
+            found = dict(row)
+            try:
+                if holds(found):
+                    yield found
+            except (AttributeError, KeyError, TypeError, ValueError, DamagedIndexError):
+                continue
+
+
+def _is_artifact(row: Row) -> bool:
+    columns = json.loads(row["columns"])
+    digests = [table_digest(row["rows"], {name: digest for name, (_, digest) in columns.items()})]
+    digests.append(ingested_digest(row["rows"], columns))
+    numbers = isinstance(row["rows"], int) and isinstance(row["bytes"], int)
+    return numbers and row["artifact"] in digests and _is_digest(row["file_digest"])
+
+
+def _is_action(row: Row) -> bool:
+    return _is_digest(row["key"]) and _is_digest(row["artifact"]) and _is_seconds(row["seconds"])
+
+
+def _is_pointer(row: Row) -> bool:
+    read_state(row["record"], row["name"])
+    texts = (row["root"], row["name"], row["key"], row["fingerprint"], row["memo"], row["build"])
+    return _are_texts(texts) and _is_digest(row["artifact"]) and _is_seconds(row["seconds"])
+
+
+def _is_build(row: Row) -> bool:
+    summary = json.loads(row["summary"])
+    counts = isinstance(summary, dict) and all(isinstance(count, int) for count in summary.values())
+    timed = row["seconds"] is None or _is_seconds(row["seconds"])
+    return counts and timed and _are_texts((row["root"], row["build"], row["started"], row["status"]))
+
+
+def _is_result(row: Row) -> bool:
+    timed = row["seconds"] is None or _is_seconds(row["seconds"])
+    texts = _are_texts((row["build"], row["product"], row["status"], row["reason"]))
+    return timed and texts and (row["artifact"] is None or _is_digest(row["artifact"]))
+
+
+_TABLES: Mapping[str, Callable[[Row], bool]] = {
+    "actions": _is_action,
+    "products": _is_pointer,
+    "builds": _is_build,
+    "results": _is_result,
+}
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, float | int)
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)

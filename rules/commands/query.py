@@ -1,0 +1,32 @@
+"""`rules query QUERY`: print the rows of a query over products and sources."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rules.arguments import ROW_FORMATS, add_rows, add_variables
+from rules.report.printing import require_printable
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rules.output import Output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's own options."""
+    parser.epilog = ROW_FORMATS
+    parser.add_argument("query", metavar="QUERY", help='a query in quotes ("SELECT …"), or - for one on standard input')
+    add_rows(parser)
+    add_variables(parser)
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Print rows of the query."""
+    from rules.answering import answer
+    from rules.look.querying import Question
+
+    require_printable(options, output)
+    text = sys.stdin.read() if options.query == "-" else options.query
+    return answer(options, output, lambda *_: Question(text), query=text)

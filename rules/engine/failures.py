@@ -1,0 +1,48 @@
+"""What the engine raises, as one kind of error with one line of text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_PANIC_MODULE = "pyo3_runtime"
+"""Where PyO3 puts the class of a Rust panic. It cannot be imported, and inherits from BaseException alone."""
+
+
+class EngineError(Exception):
+    """The engine refused or failed a query; the message is the engine's, on one line."""
+
+
+@contextmanager
+def engine_errors() -> Iterator[None]:
+    """Turn whatever the engine raises within, panics included, into `EngineError`; errors of ours pass.
+
+    An interrupt (KeyboardInterrupt, SystemExit) passes too.
+    """
+    try:
+        yield
+    except EngineError:
+        raise
+    except BaseException as error:
+        if type(error).__module__ == _PANIC_MODULE:
+            raise EngineError(f"the engine met a fault of its own: {clean_message(error)}") from error
+        if not isinstance(error, Exception):
+            raise
+        raise EngineError(clean_message(error)) from error
+
+
+def clean_message(error: BaseException) -> str:
+    """Return the engine's message on one line, without the names of its internals."""
+    text = re.sub(r"\s+", " ", str(error)).strip()
+    while True:
+        shorter = re.sub(
+            r"^(DataFusion error|Error during planning|Schema error|Arrow error|Execution error"
+            r"|Optimizer rule '\w+' failed|caused by"
+            r"|External error|type_coercion|Parquet error|This feature is not implemented|Context): ?",
+            "",
+            text,
+        )
+        if shorter == text:
+            return text
+        text = shorter

@@ -1,0 +1,97 @@
+"""Run a query in a thread of its own and hand its batches over, a few at a time, to a caller who stays interruptible.
+
+The engine looks at no signal while it computes, and the main thread is the one that Python wakes for them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterable
+from pathlib import Path
+from queue import Empty, Full, Queue
+
+import pyarrow as pa
+
+from rules.engine.execute import open_frame
+from rules.engine.failures import engine_errors
+from rules.engine.own import EngineFunction
+from rules.engine.scanning import EngineInput
+from rules.profiles import Profile
+
+_AHEAD = 2
+"""Batches that are computed before they are asked for."""
+_PATIENCE = 0.1
+
+
+def stream(
+    sql: str,
+    inputs: Iterable[EngineInput],
+    schema: pa.Schema,
+    scratch: Path,
+    profile: Profile,
+    functions: Iterable[EngineFunction] = (),
+) -> Generator[pa.RecordBatch]:
+    """Yield the rows of `sql`, cast to `schema`. Raises `EngineError`.
+
+    Only a few batches are held at once. When the caller stops, the query does after its next batch.
+    """
+    handover = _Handover()
+
+    def work() -> None:
+        try:
+            with engine_errors():
+                for batch in open_frame(sql, inputs, scratch, profile, functions).execute_stream():
+                    if not handover.give(_cast(batch.to_pyarrow(), schema)):
+                        return
+        except BaseException as error:  # noqa: BLE001 — it is raised by who reads
+            handover.give(error)
+        else:
+            handover.give(None)
+
+    threading.Thread(target=work, name="rules-query").start()
+    try:
+        while (batch := handover.take()) is not None:
+            yield batch
+    finally:
+        handover.stop()
+
+
+class _Handover:
+    """Takes batches from one thread to another, a few at a time; then None, or what went wrong."""
+
+    def __init__(self) -> None:
+        self._ready: Queue[pa.RecordBatch | BaseException | None] = Queue(_AHEAD)
+        self._stopped = threading.Event()
+
+    def give(self, item: pa.RecordBatch | BaseException | None) -> bool:
+        """Hand an item over, once there is room; return False if nobody wants it any more."""
+        while not self._stopped.is_set():
+            try:
+                self._ready.put(item, timeout=_PATIENCE)
+            except Full:
+                continue
+            return True
+        return False
+
+    def take(self) -> pa.RecordBatch | None:
+        """Return the next batch, None behind the last. Raises what the other thread met."""
+        while True:
+            try:
+                item = self._ready.get(timeout=_PATIENCE)  # a wait without an end could not be interrupted everywhere
+            except Empty:
+                continue
+            if isinstance(item, BaseException):
+                raise item
+            return item
+
+    def stop(self) -> None:
+        """Take no more."""
+        self._stopped.set()
+
+
+def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [
+        column if column.type.equals(field.type) else column.cast(field.type)
+        for column, field in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

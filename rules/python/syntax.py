@@ -1,0 +1,147 @@
+"""The syntax tree of a function of a project: where it is, what it says without names, and what it names.
+
+Two functions of equal dumps are written alike but for the names of their local variables, annotations and layout.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import symtable
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from rules.python.faults import Misuse
+
+_RENAMED = ((ast.Name, "id"), (ast.arg, "arg"), (ast.FunctionDef, "name"), (ast.AsyncFunctionDef, "name"))
+
+
+class Tree:
+    """Dumps a syntax tree with local names by order of appearance."""
+
+    def __init__(self, local: set[str]) -> None:
+        self._local = local
+        self._numbers: dict[str, int] = {}
+
+    def dump(self, node: Any) -> Any:
+        """Return a node, a list of them or what stands in one as lists of texts."""
+        if isinstance(node, list):
+            return [self.dump(item) for item in node]
+        if isinstance(node, ast.AST):
+            fields = {
+                name: self.dump(self._named(node, name, value))
+                for name, value in ast.iter_fields(node)
+                if name not in {"annotation", "returns", "type_comment", "ctx", "kind", "type_params"}
+                and value is not None
+                and value != []
+            }
+            return [type(node).__name__, fields]
+        return [type(node).__name__, repr(node)]
+
+    def _named(self, node: ast.AST, field: str, value: Any) -> Any:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and field == "body":
+            return value[1:] if len(value) > 1 and ast.get_docstring(node) is not None else value
+        if (type(node), field) in _RENAMED:
+            if value in self._local:
+                return self._numbers.setdefault(value, len(self._numbers))
+            return "" if field == "name" else value  # the name of the function itself
+        return value
+
+
+def definition(code: types.CodeType) -> tuple[ast.AST, list[str]]:
+    """Return the node that a function was made of, and the lines of its file. Raises `Misuse`."""
+    linecache.checkcache(code.co_filename)
+    lines = linecache.getlines(code.co_filename)
+    lambdas: list[ast.Lambda] = []
+    for node in ast.walk(ast.parse("".join(lines))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == code.co_name:
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            if first == code.co_firstlineno:
+                return node, lines
+        if isinstance(node, ast.Lambda) and code.co_name == "<lambda>" and node.lineno == code.co_firstlineno:
+            lambdas.append(node)
+    if len(lambdas) > 1:
+        lambdas = [one for one in lambdas if _holds(one.body, code)]
+        lambdas.sort(key=lambda one: (-one.body.lineno, -one.body.col_offset))  # the innermost
+    if lambdas:
+        return lambdas[0], lines
+    raise Misuse(f"the source of '{code.co_name}' cannot be found", "define it with def in a file of the project")
+
+
+def _holds(body: ast.expr, code: types.CodeType) -> bool:
+    """Whether all that a lambda does stands in a body, where several lambdas begin on one line."""
+    begin, end = (body.lineno, body.col_offset), (body.end_lineno or 0, body.end_col_offset or 0)
+    found = [place for place in code.co_positions() if place[2] or place[3]]  # the first instruction has none
+    return bool(found) and all(
+        begin <= (first or 0, start or 0) and (last or 0, stop or 0) <= end for first, last, start, stop in found
+    )
+
+
+def undecorated(node: ast.AST) -> ast.AST:
+    """Return a function's node without its own decorators, which made of it what it is called by."""
+    if isinstance(node, ast.Lambda):
+        return node
+    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    fields = dict(ast.iter_fields(node)) | {"decorator_list": []}
+    return type(node)(**fields)
+
+
+def local_names(module: symtable.SymbolTable, node: ast.AST) -> set[str]:
+    """Return the names that are local to a function or to something inside it."""
+    line = node.lineno  # type: ignore[attr-defined] # functions have one
+    found: set[str] = set()
+    for table in _tables(module):
+        if table.get_type() == "function" and table.get_lineno() >= line and _is_within(table, node):
+            found |= {one.get_name() for one in table.get_symbols() if one.is_local() or one.is_parameter()}
+    return found
+
+
+def fixed_names(node: ast.AST) -> set[str]:
+    """Return the names that stand where they cannot be told from others: f(x=1), except E as x, global x."""
+    found: set[str] = set()
+    for inner in ast.walk(node):
+        for field, value in ast.iter_fields(inner):
+            if (type(inner), field) not in _RENAMED and not isinstance(inner, ast.Attribute | ast.Constant):
+                found |= {one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)}
+    return found
+
+
+def _is_within(table: symtable.SymbolTable, node: ast.AST) -> bool:
+    return table.get_lineno() <= (node.end_lineno or 0)  # type: ignore[attr-defined] # functions have one
+
+
+def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    yield table
+    for child in table.get_children():
+        yield from _tables(child)
+
+
+def paths(node: ast.AST, local: set[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the dotted names that a function takes from around it."""
+    if isinstance(node, ast.Attribute):
+        path: list[str] = []
+        inner: ast.AST = node
+        while isinstance(inner, ast.Attribute):
+            path.insert(0, inner.attr)
+            inner = inner.value
+        if isinstance(inner, ast.Name):
+            if inner.id not in local:
+                yield (inner.id, *path)
+            return
+    if isinstance(node, ast.Name) and node.id not in local:
+        yield (node.id,)
+    for name, value in ast.iter_fields(node):
+        if name in {"annotation", "returns"}:
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield from paths(child, local)
+
+
+def assigned(node: ast.AST) -> set[str]:
+    """Return the names that are bound otherwise than by import in a function or inside it."""
+    found = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    found |= {one.arg for one in ast.walk(node) if isinstance(one, ast.arg)}
+    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return found | {one.name for one in ast.walk(node) if isinstance(one, definitions) and one is not node}

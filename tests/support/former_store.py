@@ -1,0 +1,43 @@
+"""Stores as former versions of rules left them."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VERSION_2 = """
+CREATE TABLE files (path TEXT PRIMARY KEY, size INT, mtime_ns INT, ctime_ns INT, inode INT, digest TEXT NOT NULL)
+    WITHOUT ROWID;
+CREATE TABLE products (
+    name TEXT PRIMARY KEY, artifact TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL, memo TEXT NOT NULL,
+    record TEXT NOT NULL, seconds REAL NOT NULL, build TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE builds (
+    build TEXT PRIMARY KEY, started TEXT NOT NULL, seconds REAL, status TEXT NOT NULL, summary TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE snapshots (kind TEXT PRIMARY KEY CHECK (kind IN ('compiled', 'built')), record TEXT NOT NULL);
+"""
+"""The tables of version 2 that are others today."""
+
+
+def as_version_2(path: Path) -> None:
+    """Make an index what the version of rules before project roots would have left."""
+    moved = {
+        "products": "name, artifact, key, fingerprint, memo, record, seconds, build",
+        "builds": "build, started, seconds, status, summary",
+        "files": "path, size, mtime_ns, ctime_ns, inode, digest",
+    }
+    with closing(sqlite3.connect(path)) as connection:
+        for table in (*moved, "snapshots"):
+            connection.execute(f"ALTER TABLE {table} RENAME TO {table}_3")
+        connection.executescript(VERSION_2)
+        for table, columns in moved.items():
+            connection.execute(f"INSERT INTO {table} SELECT {columns} FROM {table}_3")
+        for table in (*moved, "snapshots"):
+            connection.execute(f"DROP TABLE {table}_3")
+        connection.execute("PRAGMA user_version = 2")
+        connection.commit()
