@@ -114,6 +114,12 @@ def test_what_is_no_name_behind_a_dot_is_refused(field: str) -> None:
     assert caught.value.line == 1
 
 
+def test_a_variable_is_no_alias() -> None:
+    with pytest.raises(SqlError, match="expected a name behind AS") as caught:
+        parse_rule("SELECT t.a AS $x FROM t")
+    assert caught.value.line == 1
+
+
 def test_a_cte_without_as_is_refused() -> None:
     with pytest.raises(SqlError, match="expected AS behind the name of a CTE") as caught:
         parse_rule("WITH a (SELECT 1 AS x) SELECT a.x FROM a")
