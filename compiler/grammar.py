@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
+from compiler.errors import SqlError
 from compiler.functions import TYPED, ScalarFunction, WindowFunction, functions
 from compiler.operators import OperatorParser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 _INTERVAL_UNITS = frozenset(
     f"{unit}{plural}"
@@ -90,12 +91,15 @@ def _closed(parse: Callable[[Any], exp.Expr]) -> Callable[[Any], exp.Expr]:
     return parse_closed
 
 
+_TYPE_OPENS = frozenset({TokenType.L_PAREN, TokenType.LT})
 _SINGLE_ARGUMENT = ("avg", "max", "min", "sum")
 
 
 class Grammar(OperatorParser):
     """SQLGlot's parser with the engine's functions, literals and special forms of calls."""
 
+    BRACKETS: ClassVar[frozenset[TokenType]] = frozenset({TokenType.L_BRACKET})  # x{…} is nothing, and no subscript
+    OPTIONAL_ALIAS_TOKEN_CTE = False  # WITH a (SELECT …) is SQL neither here nor to the engine
     FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {
         **{name.upper(): _builder(name) for name in functions()},
         **{name.upper(): _only_argument(name) for name in _SINGLE_ARGUMENT},
@@ -176,8 +180,6 @@ class Grammar(OperatorParser):
             return self._parse_bracket(self.expression(call("make_array", *items)))
         if this is None and self._match(TokenType.L_BRACE):
             return self._parse_bracket(self.expression(call("named_struct", *self._parse_pairs())))
-        if self._curr.token_type == TokenType.L_BRACE:
-            return this
         return super()._parse_bracket(this)
 
     def _parse_pairs(self) -> list[exp.Expr]:
@@ -213,6 +215,37 @@ class Grammar(OperatorParser):
                 return self._parse_column_ops(called)
         return super()._parse_type(parse_interval, fallback_to_identifier)
 
+    def _parse_cte(self) -> exp.CTE | exp.FunctionSpecification | None:
+        """As SQLGlot, which would read WITH a (SELECT …) as something else altogether."""
+        cte = super()._parse_cte()
+        if cte is None:
+            self.raise_error("Expected AS behind the name of a CTE")
+        return cte
+
+    def _parse_struct_types(self, type_required: bool = False) -> exp.Expr | None:  # noqa: FBT001, FBT002 — SQLGlot's signature
+        """As SQLGlot, but it does not try the types of STRUCT(STRUCT(…)) as calls before, at each level anew."""
+        if type_required and self._curr.token_type in self.NESTED_TYPE_TOKENS and self._next.token_type in _TYPE_OPENS:
+            return self._parse_types()
+        return super()._parse_struct_types(type_required)
+
+    def _parse_field(
+        self,
+        any_token: bool = False,  # noqa: FBT001, FBT002 — SQLGlot's signature
+        tokens: Collection[TokenType] | None = None,
+        anonymous_func: bool = False,  # noqa: FBT001, FBT002 — SQLGlot's signature
+    ) -> exp.Expr | None:
+        """As SQLGlot, which rewrites all that stands before the dot of s.f(x) for each of them."""
+        before, start = self._prev, self._index
+        field = super()._parse_field(any_token, tokens, anonymous_func)
+        if before.token_type == TokenType.DOT and isinstance(field, exp.Func | exp.Window):
+            while start > 1 and self._tokens[start - 1].token_type == TokenType.DOT:
+                start -= 2
+            first = self._tokens[start]
+            column = max(1, first.col - (first.end - first.start))
+            message = "a function with a schema is not supported"
+            raise SqlError(message, line=first.line, column=column, code="unsupported")
+        return field
+
     def _parse_column_reference(self) -> exp.Expr | None:
         """Parse a name, which VALUES is unless a row follows."""
         following = [token.text.upper() for token in self._tokens[self._index : self._index + 3]]
@@ -228,7 +261,7 @@ class Grammar(OperatorParser):
 
     def _parse_window(self, this: exp.Expr | None, alias: bool = False) -> exp.Expr | None:  # noqa: FBT001, FBT002 — SQLGlot's signature
         """As SQLGlot, which would move a nested function's IGNORE NULLS to this one."""
-        if isinstance(this, exp.AggFunc):
+        if isinstance(this, exp.AggFunc) and self._treats_nulls:
             for node in this.find_all(exp.IgnoreNulls, exp.RespectNulls):
                 ordered = node.parent.parent if isinstance(node.parent, exp.Order) else node.parent
                 if ordered is not this or isinstance(node.this, exp.AggFunc | exp.Filter | WindowFunction):

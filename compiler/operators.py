@@ -12,8 +12,9 @@ puts the comparison in parentheses, so that the engine reads it the same way.
 from __future__ import annotations
 
 from sqlglot import exp
-from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import TokenType
+
+from compiler.bounded_parser import BoundedParser
 
 OR, AND, NOT, CONTAINS, IS, LIKE, COMPARE, PLUS, TIMES, AT_ZONE = 5, 10, 15, 16, 17, 19, 20, 30, 40, 41
 
@@ -62,7 +63,7 @@ _NO_EQUIVALENT = {
 }
 
 
-class OperatorParser(PostgresParser):
+class OperatorParser(BoundedParser):
     """SQLGlot's Postgres parser with every level of operators replaced by one loop."""
 
     def _parse_disjunction(self) -> exp.Expr | None:

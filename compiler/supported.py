@@ -214,6 +214,13 @@ def _check_column(node: exp.Column) -> None:
     if isinstance(node.this, exp.Star) and not isinstance(node.parent, exp.Select):
         message = f"{node.table}.* can only stand in a SELECT list"
         raise located(node, message, hint="write COUNT(*)", code="unsupported")
+    if not isinstance(node.this, exp.Identifier | exp.Star):
+        raise located(node, f"expected the name of a column behind {node.table}.", code="syntax")
+
+
+def _check_alias(node: exp.Alias) -> None:
+    if not isinstance(node.args.get("alias"), exp.Identifier):
+        raise located(node, "expected a name behind AS", code="syntax")
 
 
 def _check_grouping(node: exp.Rollup | exp.Cube) -> None:
@@ -303,6 +310,7 @@ def _check_limit(node: exp.Limit) -> None:
 
 _RULES: dict[type[exp.Expr], Callable[..., None]] = {
     exp.Select: _check_select,
+    exp.Alias: _check_alias,
     exp.Column: _check_column,
     exp.Star: _check_star,
     exp.Rollup: _check_grouping,

@@ -19,7 +19,7 @@ import msgspec
 
 from rules.contracts.tables import Contract, flaw
 from rules.errors import FAILED, UserError, Where
-from rules.places import closest, key_places, string_places
+from rules.places import HUGE, closest, huge_number, key_places, string_places
 from rules.toml_types import Wrong, did_you_mean, wrong_type
 
 _OPEN = re.compile(r"--\s*///\s*rule\s*\Z")
@@ -137,6 +137,8 @@ def _decode(block: _Block, path: str) -> RuleOptions:
         message = re.sub(r" \(at .*\)$", "", str(problem))
         at = block.place(int(place[1]), int(place[2])) if place else block.place(len(block.margins) + 1, 1)
         raise _error(f"options are not valid TOML: {message[0].lower()}{message[1:]}", path, *at) from problem
+    except ValueError as problem:
+        raise _error(HUGE, path, *block.place(*huge_number(block.toml))) from problem
     except RecursionError:
         raise _error("options are nested too deeply", path, block.line) from None
     fields = {item.name: item for item in msgspec.structs.fields(RuleOptions)}

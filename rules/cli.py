@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from rules import signals
 from rules.errors import FAILED, INTERNAL, REPLACED, UserError, UserErrors
 from rules.output import Output, OutputError, abandon, open_closed_streams, writing
+from rules.printable import printable_block, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,8 +140,7 @@ def _internal(output: Output, command: str | None, error: Exception) -> int:
     import traceback
 
     with tempfile.NamedTemporaryFile("w", prefix="rules-", suffix=".log", delete=False, encoding="utf-8") as log:
-        log.write(f"rules {command}\n\n")
-        traceback.print_exception(error, file=log)
+        log.write(printable_block(without_secrets(f"rules {command}\n\n{''.join(traceback.format_exception(error))}")))
     message = f"internal error: {type(error).__name__}: {error}"
     told = UserError(
         message, code="internal", facts={"log": log.name}, hint="this is a bug of rules; the log says where"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rules.printable import without_secrets
+
 FAILED = 1
 USAGE = 2
 INTERNAL = 3
@@ -23,7 +25,10 @@ class Where(NamedTuple):
 
 
 class UserError(Exception):
-    """Something the user can put right: a message, where it applies, aligned facts, and a hint."""
+    """Something the user can put right: a message, where it applies, aligned facts, and a hint.
+
+    URLs in its texts lose user, password and query at once, as errors are recorded as well as shown.
+    """
 
     def __init__(
         self,
@@ -35,12 +40,12 @@ class UserError(Exception):
         hint: str | None = None,
         exit_code: int = USAGE,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = without_secrets(message)
+        super().__init__(self.message)
         self.code = code
         self.where = where
-        self.facts = facts or {}
-        self.hint = hint
+        self.facts = {name: without_secrets(fact) for name, fact in (facts or {}).items()}
+        self.hint = without_secrets(hint) if hint is not None else None
         self.exit_code = exit_code
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from compiler.fingerprint import digest_of
 from rules.engine.scanning import EngineInput
+from rules.printable import without_secrets
 from rules.profiles import Profile
 
 _LONGEST = 200
@@ -33,12 +34,13 @@ def keep(
     settings = {
         "profile": msgspec.to_builtins(profile),
         "inputs": {
-            entry.name: {"files": [str(file) for file in entry.files], "columns": entry.columns} for entry in inputs
+            entry.name: {"files": [without_secrets(str(file)) for file in entry.files], "columns": entry.columns}
+            for entry in inputs
         },
     }
     (folder / "settings.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     if error is not None:
-        (folder / "error.txt").write_text(error + "\n", encoding="utf-8")
+        (folder / "error.txt").write_text(without_secrets(error) + "\n", encoding="utf-8")
     return str(folder / "query.sql")
 
 

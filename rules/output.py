@@ -1,10 +1,12 @@
 """stdout, stderr and colour: the one place that prints.
 
-The result of a command goes to stdout; errors, warnings and progress go to stderr.
+The result of a command goes to stdout; errors, warnings and progress go to stderr. What people or CI systems read is
+made printable here, whatever names and values it holds. What programs read is exact, and printable on a terminal only.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import io
@@ -12,6 +14,15 @@ import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+
+from rules.printable import (
+    document_without_secrets,
+    printable_block,
+    printable_json,
+    printable_line,
+    without_secrets,
+    workflow_command,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,33 +52,48 @@ class Output:
     def result(self, lines: Iterable[str], *, painted: bool = False) -> None:
         """Print a command's result as text; `painted` lines start with a status or verdict, which is coloured."""
         for line in lines:
-            shown = self.paint(line, sys.stdout) if painted else line
-            with writing():
-                sys.stdout.write(f"{shown}\n")
+            text = _line(line)
+            self._print(self.paint(text, sys.stdout) if painted else text)
+
+    def rows(self, lines: Iterable[str]) -> None:
+        """Print a table of rows, in which URLs are values like others."""
+        for line in lines:
+            self._print(printable_line(line))
+
+    def data(self, text: str) -> None:
+        """Print what programs read: exact, but for a terminal."""
+        self._print(printable_block(text) if sys.stdout.isatty() else text)
+
+    @contextlib.contextmanager
+    def bytes(self) -> Iterator[BinaryIO]:
+        """Give the standard output as a stream of bytes, for what programs read: exact, but for a terminal."""
+        with writing():
+            sys.stdout.flush()
+        yield io.BufferedWriter(_PrintableBytes() if sys.stdout.isatty() else _Bytes())
+
+    def annotation(self, command: str, properties: dict[str, str], text: str) -> None:
+        """Print a workflow command of GitHub."""
+        self._print(workflow_command(command, properties, without_secrets(text)))
 
     def document(self, document: dict[str, Any]) -> None:
         """Print the one JSON document."""
         narrow = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
-        text = json.dumps(document, ensure_ascii=narrow, default=str)
-        with writing():
-            sys.stdout.write(text + "\n")
-
-    @contextlib.contextmanager
-    def bytes(self) -> Iterator[BinaryIO]:
-        """Give the standard output as a stream of bytes, for what is no text."""
-        with writing():
-            sys.stdout.flush()
-        yield io.BufferedWriter(_Bytes())
+        text = json.dumps(document_without_secrets(document), ensure_ascii=narrow, default=str)
+        self._print(printable_json(text))
 
     def message(self, line: str) -> None:
         """Print something that is no result; -q silences it unless it is an error."""
         if self.verbosity >= 0 or line.startswith("error"):
-            self._tell(self.paint(line, sys.stderr))
+            self._tell(self.message_text(line))
+
+    def message_text(self, line: str) -> str:
+        """Return what `message` prints, for who prints it elsewhere on the screen."""
+        return self.paint(_line(line), sys.stderr)
 
     def error(self, lines: list[str]) -> None:
         """Print an error with the facts below it, whatever the verbosity."""
         for line in lines:
-            self._tell(self.paint(line, sys.stderr))
+            self._tell(self.paint(_line(line), sys.stderr))
 
     def paint(self, line: str, stream: TextIO) -> str:
         """Colour a line's first word, where colour is wanted."""
@@ -95,6 +121,10 @@ class Output:
             columns = 0
         return columns or _NARROW
 
+    def _print(self, text: str) -> None:
+        with writing():
+            sys.stdout.write(f"{text}\n")
+
     def _tell(self, line: str) -> None:
         try:
             sys.stderr.write(f"{line}\n")
@@ -116,6 +146,22 @@ class _Bytes(io.RawIOBase):
     def flush(self) -> None:
         with writing():
             sys.stdout.buffer.flush()
+
+
+class _PrintableBytes(_Bytes):
+    """Writes UTF-8 to a terminal, printable."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+
+    def write(self, data: Any) -> int:
+        taken = bytes(data)
+        super().write(printable_block(self._decoder.decode(taken)).encode())
+        return len(taken)
+
+
+def _line(text: str) -> str:
+    return printable_line(without_secrets(text))
 
 
 @contextlib.contextmanager

@@ -15,6 +15,10 @@ Place = tuple[int, int]
 Keys = tuple[str, ...]
 """From a table down to one of its keys: ("columns", "status", "accepted"); items of lists are numbered."""
 
+HUGE = "not usable: a number with thousands of digits"
+"""What is said where Python refuses to read a number."""
+_DIGITS = re.compile(r"[0-9][0-9_]{4000,}")
+
 _TOKEN = re.compile(
     r"""(?P<skip>[ \t\r]+|\#[^\n]*)
     |(?P<newline>\n)
@@ -39,6 +43,13 @@ def closest(places: Mapping[tuple[str, ...], Place], path: tuple[str, ...]) -> P
     while path and path not in places:
         path = path[:-1]
     return places.get(path, (1, 1))
+
+
+def huge_number(text: str) -> Place:
+    """Return where the number stands that Python refuses to read: the first of thousands of digits."""
+    found = _DIGITS.search(text)
+    start = found.start() if found is not None else 0
+    return text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
 
 
 def string_places(text: str, path: Keys) -> list[int] | None:

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from rules.printable import printable
 from rules.report.runs import ResultColumns, cut, duration, plural
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class LiveObserver:
         if _is_shown(result, self._output, self._columns):
             line = self._columns.line(result)
             width = self._output.width(sys.stderr)
-            self.say(line if width is None or self._output.verbosity > 0 else cut(line, width))
+            self.say(line if width is None or self._output.verbosity > 0 else cut(printable(line), width))
         if self._done >= self._total:
             self.close()
 
@@ -121,7 +122,7 @@ class LiveObserver:
             return
         from rich.text import Text
 
-        text = Text.from_ansi(self._output.paint(message, sys.stderr))
+        text = Text.from_ansi(self._output.message_text(message))
         with self._drawing:
             self._live.console.print(text, soft_wrap=True)
 
@@ -154,7 +155,7 @@ class LiveObserver:
         running = sorted(self._running.items(), key=lambda item: item[1])
         width = max((len(name) for name, _ in running), default=0)
         lines = [
-            Text(cut(f"running   {name:<{width}}  {duration(now - since, 1)}", self._live_width()))
+            Text(cut(printable(f"running   {name:<{width}}  {duration(now - since, 1)}"), self._live_width()))
             for name, since in running
         ]
         more = [Text(f"          and {len(lines) - _RUNNING_SHOWN} more")] if len(lines) > _RUNNING_SHOWN else []

@@ -18,7 +18,7 @@ from cache.filedigest import open_regular
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.contracts.tables import Contract, flaw
 from rules.errors import UserError, Where
-from rules.places import closest, key_places
+from rules.places import HUGE, closest, huge_number, key_places
 from rules.profiles import PROFILES, Profile
 from rules.roots import FILE
 from rules.sources.patterns import Pattern, PatternError, expand, is_pattern
@@ -133,7 +133,9 @@ def load_project(root: Path, given: Iterable[str] = (), *, data: Path | None = N
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(text, str(error)) from error
     except RecursionError:
-        raise UserError("not usable: nested too deeply", code="config", where=Where(FILE)) from None
+        raise UserError("not usable: nested too deeply", code="config", where=Where(FILE, 1, 1)) from None
+    except ValueError as error:
+        raise UserError(HUGE, code="config", where=Where(FILE, *huge_number(text))) from error
     _require_tables(text, raw)
     table = _checked(text, raw.get("project"), ProjectTable, ("project",))
     entries = raw.get("sources", {})

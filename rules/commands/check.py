@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.errors import FAILED, UserError
 from rules.policy import Reporting, reported
+from rules.printable import ExactText
 from rules.project import Policy, load_project, read_text
 from rules.report.findings import (
     check_document,
     concise_lines,
-    github_lines,
+    github_annotations,
     inferred_lines,
     statistics_lines,
     summary_line,
@@ -199,10 +200,11 @@ def _show_diff(looked: _Looked, findings: list[Finding], output: Output) -> int:
     files = _rewrite(looked, findings)
     lines = [line for one in files for line in diff_lines(one)]
     if output.as_json:
-        diff = "".join(f"{line}\n" for line in lines)
+        diff = ExactText("".join(f"{line}\n" for line in lines))
         output.document(check_document(findings, checked=looked.checked, diff=diff))
     else:
-        output.result(lines)
+        if lines:
+            output.data("\n".join(lines))
         output.message(f"{len(files):,} of {looked.checked:,} files would change")
     return FAILED if files else 0
 
@@ -224,7 +226,8 @@ def _print(
     if options.statistics:
         output.result(statistics_lines(findings))
     elif options.format == "github":
-        output.result(github_lines(findings, _from_repository(looked.root)))
+        for command, properties, text in github_annotations(findings, _from_repository(looked.root)):
+            output.annotation(command, properties, text)
     elif options.format == "concise" or output.verbosity < 0:
         output.result(concise_lines(findings))
     else:

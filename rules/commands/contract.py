@@ -60,7 +60,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.as_json:
         output.document(_document(rule, schema, text))
     else:
-        output.result([f"{text};"])
+        output.data(f"{text};")
     return 0
 
 

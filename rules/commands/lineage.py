@@ -99,9 +99,9 @@ def _print_drawing(form: str, lineage: Lineage, names: list[Name], focus: str, o
     if form == "html":
         from rules.report.lineage_page import page
 
-        output.result(page(lineage, names, f"Lineage of {title}", focus).splitlines())
+        output.data(page(lineage, names, f"Lineage of {title}", focus).rstrip("\n"))
         return
     from rules.report.drawing import dot, draw, mermaid
 
     drawing = draw(lineage, names)
-    output.result(mermaid(drawing) if form == "mermaid" else dot(drawing))
+    output.data("\n".join(mermaid(drawing) if form == "mermaid" else dot(drawing)))

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from graph.lineage import Lineage, Link, Name
+from rules.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,7 +84,7 @@ def dot(drawing: Drawing) -> list[str]:
 
 
 def _cell(port: str, text: str, *, bold: bool = False) -> str:
-    shown = escape(text) or " "
+    shown = escape(printable(text)) or " "
     return f'<tr><td port="{port}" align="left">{f"<b>{shown}</b>" if bold else shown}</td></tr>'
 
 
@@ -93,4 +94,4 @@ def _box_of(identifier: str) -> str:
 
 def _entities(text: str) -> str:
     """Return text for a quoted label of Mermaid, which writes special characters as #code;."""
-    return "".join(char if char.isalnum() or char in " _-." else f"#{ord(char)};" for char in text)
+    return "".join(char if char.isalnum() or char in " _-." else f"#{ord(char)};" for char in printable(text))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from compiler.lint.codes import ALWAYS, BY_CODE
+from rules.printable import printable
 from rules.report.runs import cell_width, document, plural
 
 if TYPE_CHECKING:
@@ -57,19 +58,20 @@ def statistics_lines(findings: Iterable[Finding]) -> list[str]:
     return [f"{count:>6,}  {code}  {BY_CODE[code].name}" for code, count in counts.most_common()]
 
 
-def github_lines(findings: Iterable[Finding], shown: Callable[[str], str]) -> list[str]:
-    """Return workflow commands, which GitHub shows as annotations; `shown` gives a path relative to the repository."""
-    lines: list[str] = []
+def github_annotations(
+    findings: Iterable[Finding], shown: Callable[[str], str]
+) -> Iterator[tuple[str, dict[str, str], str]]:
+    """Yield commands, properties and texts that GitHub annotates files by.
+
+    `shown` gives a path relative to the repository.
+    """
     for one in findings:
         place = one.place
-        facts = {"title": f"rules {one.code} {BY_CODE[one.code].name}", "file": shown(one.path), "line": place.line}
-        facts["endLine"] = place.end_line
+        facts = {"title": f"rules {one.code} {BY_CODE[one.code].name}", "file": shown(one.path)}
+        facts |= {"line": str(place.line), "endLine": str(place.end_line)}
         if place.end_line == place.line:  # GitHub takes columns for spans of one line only
-            facts |= {"col": place.column, "endColumn": max(place.end_column - 1, place.column)}
-        properties = ",".join(f"{name}={_property(str(value))}" for name, value in facts.items())
-        hint = f" ({one.found.hint})" if one.found.hint else ""
-        lines.append(f"::{severity(one)} {properties}::{_data(one.found.message + hint)}")
-    return lines
+            facts |= {"col": str(place.column), "endColumn": str(max(place.end_column - 1, place.column))}
+        yield severity(one), facts, one.found.message + (f" ({one.found.hint})" if one.found.hint else "")
 
 
 def inferred_lines(sources: list[dict[str, Any]], *, verbose: bool) -> list[str]:
@@ -90,11 +92,6 @@ def _inferred_line(source: dict[str, Any]) -> str:
 def severity(finding: Finding) -> str:
     """Return "error" for what cannot be built, else "warning"."""
     return "error" if finding.code in ALWAYS else "warning"
-
-
-def printable(text: str) -> str:
-    """Return a text without control characters."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _fields(one: Finding) -> dict[str, Any]:
@@ -137,11 +134,3 @@ def _excerpt(one: Finding, line: str) -> list[str]:
     word = "fix" if one.found.fix is not None else "hint"
     said = one.found.fix.message if one.found.fix is not None else one.found.hint
     return [*lines, f"  {margin} = {word}: {printable(said)}"] if said else lines
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

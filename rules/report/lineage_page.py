@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rules.errors import FAILED, UserError
+from rules.printable import printable, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,7 +38,7 @@ def page(lineage: Lineage, names: Iterable[Name], title: str, focus: str) -> str
     """
     data = _data(lineage, names, focus)
     parts = {
-        "title": escape(title),
+        "title": escape(printable(title)),
         "style": _part("lineage.css"),
         "script": _part("lineage.js"),
         "svg": _drawing(data),
@@ -78,11 +79,14 @@ def _data(lineage: Lineage, names: Iterable[Name], focus: str) -> dict[str, Any]
         if entry in numbers and product in numbers
     ]
     return {
-        "tables": [[table, int(table not in lineage.edges), columns[table]] for table in tables],
+        "tables": [
+            [printable(table), int(table not in lineage.edges), [printable(one) for one in columns[table]]]
+            for table in tables
+        ],
         "links": links,
         "pairs": pairs,
-        "expressions": list(expressions),
-        "focus": focus,
+        "expressions": [printable(without_secrets(one)) for one in expressions],
+        "focus": printable(focus),
     }
 
 
@@ -106,7 +110,7 @@ def _drawing(data: Mapping[str, Any]) -> str:
 
 def _label(name: str) -> str:
     shown = name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]}…{name[1 - _LONGEST // 2 :]}"
-    return escape("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in shown)) or " "
+    return escape(printable(shown)) or " "
 
 
 def _layout(source: str) -> str:

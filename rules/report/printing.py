@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from rules.errors import UserError
+from rules.printable import ExactRows
 from rules.report import rows
 from rules.report.runs import document
 
@@ -45,11 +46,11 @@ def print_rows(
 ) -> None:
     """Print rows. Both are made of the number of rows printed: the remark below a table, and what the document says."""
     if output.as_json:
-        data = list(rows.records(found))
+        data = ExactRows(rows.records(found))
         output.document(document(options.command, status="ok", **fields(len(data)), data=data))
     elif options.format in {None, "table"}:
         lines, told = rows.table(found, remark, output.width(sys.stdout))
-        output.result(lines if output.verbosity < 0 else [*lines, told])
+        output.rows(lines if output.verbosity < 0 else [*lines, told])
     else:
         write = {"csv": rows.write_csv, "json": rows.write_json, "arrow": rows.write_arrow}[options.format]
         with output.bytes() as out:

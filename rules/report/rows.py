@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from rules.printable import printable, printable_json
 from rules.report.runs import cell_width, cut, plural, table_lines
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def records(rows: Rows) -> Iterator[dict[str, Any]]:
 
 def write_json(rows: Rows, out: BinaryIO) -> None:
     """Write one JSON object a line."""
-    out.writelines(json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in records(rows))
+    out.writelines(printable_json(json.dumps(record, ensure_ascii=False)).encode() + b"\n" for record in records(rows))
 
 
 def write_csv(rows: Rows, out: BinaryIO) -> None:
@@ -115,7 +116,7 @@ def table(rows: Rows, remark: Callable[[int], str], width: int | None) -> tuple[
         shown += batch.num_rows
         for cells, column in zip(columns, batch.columns, strict=True):
             cells += [_cell(value, column.type) for value in plain(column)]
-    header = [_visible(name) for name in rows.schema.names]
+    header = [printable(name) for name in rows.schema.names]
     widths = [max(map(cell_width, (name, *cells))) for name, cells in zip(header, columns, strict=True)]
     numeric = [_is_numeric(field.type) for field in rows.schema]
     if width is not None:
@@ -248,16 +249,7 @@ def _cell(value: Any, kind: Any) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
     text = _text(value) or ""
-    return text if _is_numeric(kind) else _visible(text)
-
-
-def _visible(text: str) -> str:
-    """Escape control characters: they would break the table, or command the terminal."""
-    return text if text.isprintable() else "".join(map(_escaped, text))
-
-
-def _escaped(char: str) -> str:
-    return char if char.isprintable() or char == "\N{ZERO WIDTH JOINER}" else repr(char)[1:-1]
+    return text if _is_numeric(kind) else printable(text)
 
 
 def _fitted(widths: list[int], numeric: list[bool], width: int) -> list[int]:

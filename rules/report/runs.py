@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from rules.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -51,7 +53,11 @@ def error_lines(error: UserError) -> list[str]:
     if error.hint:
         facts["hint"] = error.hint
     width = max((len(name) for name in facts), default=0)
-    return [f"error: {error.message}", *(f"  {name + ':':<{width + 1}} {value}" for name, value in facts.items())]
+    lines = [f"error: {error.message}"]
+    for name, value in facts.items():
+        first, *others = (value.splitlines() if name in error.facts else [value]) or [""]
+        lines += [f"  {name + ':':<{width + 1}} {first}", *(f"  {'':<{width + 1}} {other}" for other in others)]
+    return lines
 
 
 def errors_lines(errors: Sequence[UserError], *, whole: bool = False) -> list[list[str]]:
@@ -267,7 +273,7 @@ def table_lines(
 
     widest: the most that a column is padded to; what is longer moves its own line only.
     """
-    cells = [header, *rows]
+    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
     widths = [max(map(cell_width, column)) for column in zip(*cells, strict=True)]
     if widest is not None:
         widths = [min(size, widest) for size in widths]
@@ -286,6 +292,7 @@ def table_lines(
 def wrapped_lines(rows: list[list[str]], width: int | None, *, widest: int | None = None) -> list[str]:
     """Return rows as aligned columns; on a terminal of `width` columns a long last cell continues below itself."""
     lines: list[str] = []
+    rows = [[printable(cell) for cell in row] for row in rows]
     for row, line in zip(rows, table_lines(rows[0], rows[1:], widest=widest) if rows else [], strict=True):
         indent = len(line) - len(row[-1])
         if width is None or cell_width(line) <= width or width - indent < _LEAST_TEXT:

@@ -16,6 +16,7 @@ from cache.removal import remove_temporary
 from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
+from rules.printable import without_secrets
 from rules.sources.known import spelled_as_declared
 from rules.sources.locating import (
     AS_READER,
@@ -169,7 +170,7 @@ class Sources:
             columns = [one for one in table.schema.columns if one.name not in source.columns]
             if columns and format_of(self._project, name, table.files) in {"csv", "json"}:
                 listed = [{"name": one.name, "type": spelled_as_declared(one.type)} for one in columns]
-                found.append({"source": name, "path": source.path, "columns": listed})
+                found.append({"source": name, "path": without_secrets(source.path), "columns": listed})
         return found
 
     def opened(self) -> list[str]:
