@@ -125,7 +125,7 @@ def test_wrong_value_stands_where_it_is(project: SampleProject, case: str) -> No
 def test_values_nested_beyond_reason_are_refused(project: SampleProject) -> None:
     project.write("rules.toml", f"{ORDERS}[vars]\nx = {'[' * 5000}{']' * 5000}\n")
     refusal = refused(project, "build")
-    assert (refusal.exit_code, refusal.message, refusal.where) == (2, "not usable: nested too deeply", "rules.toml")
+    assert (refusal.exit_code, refusal.message, refusal.where) == (2, "not usable: nested too deeply", "rules.toml:1:1")
 
 
 def test_every_command_that_reads_the_configuration_refuses_it_alike(project: SampleProject) -> None:

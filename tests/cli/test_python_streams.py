@@ -108,7 +108,7 @@ def test_lineage_is_that_of_what_is_declared(project: SampleProject) -> None:
     upstream = run(project, "lineage", "tags.tag", "--json").document["upstream"]
     assert {(one["column"], one["kind"]) for one in upstream} >= {("orders.id", "value"), ("orders.tags", "value")}
     assert "orders.amount" not in {one["column"] for one in upstream}
-    assert "executed SQL" in run(project, "explain", "tags").stdout
+    assert "executed SQL" in run(project, "explain", "-v", "tags").stdout
 
 
 WRONG = {
