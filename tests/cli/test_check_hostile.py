@@ -68,7 +68,7 @@ def test_fixing_grows_with_the_rule_and_not_with_its_square(project: SampleProje
         return sum(work_of(lambda: run(project, "check", "--fix")).values())
 
     work(10)  # what only the first run does
-    assert work(800) < MOST_GROWTH * work(400)
+    assert work(240) < MOST_GROWTH * work(120)
 
 
 def test_a_very_large_rule_is_checked_and_not_fixed(project: SampleProject) -> None:

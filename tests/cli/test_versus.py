@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks.versus.scenarios import Subject
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +27,7 @@ def measured(folder: Path, *options: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.service
 def test_a_comparison_goes_on_where_it_was_and_finds_the_ideal(tmp_path: Path) -> None:
     folder = tmp_path / "results"
     tools = ("rules", "floor: engine", "floor: stat")
