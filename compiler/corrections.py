@@ -17,7 +17,7 @@ from compiler.readset import input_columns
 from compiler.timestamps import had_session_zone, may_have_binned_to_null, may_have_wrapped_dates
 from compiler.tree import branches, nodes
 from compiler.workarounds.casts import may_have_lost_casts
-from compiler.workarounds.constants import may_have_kept_constants
+from compiler.workarounds.constants import may_have_kept_constants, may_have_kept_single_rows
 from compiler.workarounds.distinct_counts import may_have_counted_null
 from compiler.workarounds.extremes import float_extremes
 from compiler.workarounds.join_conditions import may_have_joined_null_safe, may_have_met_swapped
@@ -104,6 +104,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "lossy-casts": may_have_lost_casts,
     "null-safe-joins": may_have_joined_null_safe,
     "several-lists": may_have_merged_lists,
+    "single-rows-below-nulls": may_have_kept_single_rows,
     "sums-of-constants": may_have_added_constants,
     "subqueries": may_have_misread_subqueries,
     "to-timestamp": had_session_zone,

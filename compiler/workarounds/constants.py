@@ -16,6 +16,7 @@ from compiler.lexical import from_items
 from compiler.passes.facts import Facts
 from compiler.passes.joins import conjuncts
 from compiler.tree import branches, children, has
+from compiler.workarounds.totals import is_total
 
 _COMPARISONS = (exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ)
 
@@ -27,7 +28,9 @@ def forget_constants(query: exp.Query, facts: Facts) -> exp.Query:
     → z LEFT JOIN (SELECT t.v FROM t WHERE GREATEST(t.v) = 10) AS q … ORDER BY q.v
 
     Likewise in ON. A constant output becomes CASE WHEN random() >= 0 THEN 10 END, which is the same to all but the
-    engine's planner. Only where an order, groups or the partitions of a window are asked for.
+    engine's planner, and so does an output of an aggregate without GROUP BY, as it has one row. ON FALSE, by
+    which all columns of a side are NULL, is hidden likewise. Only where an order, groups or the partitions of a window
+    are asked for.
     """
     if not _is_exposed(query, facts):
         return query
@@ -38,8 +41,12 @@ def forget_constants(query: exp.Query, facts: Facts) -> exp.Query:
         conditions += [join.args["on"] for join in select.args.get("joins") or [] if join.args.get("on")]
         for item in select.selects:
             value = item.unalias()
-            if isinstance(item, exp.Alias) and _is_constant(value) and not isinstance(value, exp.Null):
+            known = _is_constant(value) or _is_of_one_row(select)
+            if isinstance(item, exp.Alias) and known and not isinstance(value, exp.Null):
                 _make_uncertain(value)
+    for condition in conditions:
+        if isinstance(condition.parent, exp.Join) and _is_constant(condition) and condition != exp.true():
+            _make_uncertain(condition)
     for operand in _compared({id(one): one for one in conditions}.values(), every=_has_sets(query, facts)):
         holder = exp.Anonymous(this="greatest")
         operand.replace(holder)
@@ -57,6 +64,17 @@ def may_have_kept_constants(tree: exp.Query, facts: Facts) -> bool:
     outputs = [item.unalias() for select in selects for item in select.selects]
     compared = any(True for _ in _compared(conditions, every=_has_sets(tree, facts)))
     return compared or any(_is_constant(value) and not isinstance(value, exp.Null) for value in outputs)
+
+
+def may_have_kept_single_rows(tree: exp.Query, facts: Facts) -> bool:
+    """Whether a rule's order or windows may have been wrong for a table of one row; see `compiler.corrections`."""
+    return _is_exposed(tree, facts) and any(
+        select is not tree and _is_of_one_row(select) for select in facts.nodes(tree, exp.Select)
+    )
+
+
+def _is_of_one_row(select: exp.Select) -> bool:
+    return select.args.get("group") is None and is_total(select)
 
 
 def _is_exposed(query: exp.Query, facts: Facts) -> bool:
