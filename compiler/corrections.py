@@ -20,7 +20,11 @@ from compiler.workarounds.casts import may_have_lost_casts
 from compiler.workarounds.constants import may_have_kept_constants, may_have_kept_single_rows
 from compiler.workarounds.distinct_counts import may_have_counted_null
 from compiler.workarounds.extremes import float_extremes
-from compiler.workarounds.join_conditions import may_have_joined_null_safe, may_have_met_swapped
+from compiler.workarounds.join_conditions import (
+    may_have_filtered_null_safe,
+    may_have_joined_null_safe,
+    may_have_met_swapped,
+)
 from compiler.workarounds.join_names import may_have_confused_names
 from compiler.workarounds.multisets import ignored_copies
 from compiler.workarounds.simplified import may_have_been_simplified, may_have_merged_lists
@@ -102,6 +106,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "keys-of-joined-groups": may_have_left_out_keys,
     "limit-order": takes_any_rows,
     "lossy-casts": may_have_lost_casts,
+    "null-safe-filters": may_have_filtered_null_safe,
     "null-safe-joins": may_have_joined_null_safe,
     "several-lists": may_have_merged_lists,
     "single-rows-below-nulls": may_have_kept_single_rows,

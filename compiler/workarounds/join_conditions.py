@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
+from compiler.lexical import from_items
 from compiler.passes.facts import Facts
 from compiler.passes.joins import conjuncts
 from compiler.tree import find_all, has
-from compiler.types import INTEGERS
+from compiler.types import INTEGERS, Types
 from compiler.workarounds.origins import Origins
 
 _SWAPPED: dict[type[exp.Expr], type[exp.Binary]] = {
@@ -91,11 +92,13 @@ def key_null_safe_joins(query: exp.Query, facts: Facts) -> exp.Query:
 
     The key is COALESCE(a.k, 0) = COALESCE(b.k, 0), or (a.k IS NULL) = (b.k IS NULL) where there is no such value.
     DataFusion 55 joins by IS NOT DISTINCT FROM where ON has no equality, and then takes those of WHERE for NULL-safe
-    too. Beside an equality in ON it is a filter.
+    too. Beside an equality in ON it is a filter. Likewise IS NOT DISTINCT FROM in WHERE, which it makes a condition of
+    the join: that takes the equalities of other joins along.
     """
     found = [join for join in facts.nodes(query, exp.Join) if isinstance(join.args.get("on"), exp.Expr)]
     found = [join for join in found if any(_is_null_safe(term) for term in _terms(join))]
-    if not found:
+    filters = _null_safe_filters(query, facts)
+    if not found and not filters:
         return query
     joined = {id(term) for join in found for term in _terms(join)}
     others = [node for node in facts.nodes(query, exp.EQ, exp.In, exp.Any) if id(node) not in joined]
@@ -111,22 +114,41 @@ def key_null_safe_joins(query: exp.Query, facts: Facts) -> exp.Query:
         keys = [_comparison(term) for term in terms if _is_null_safe(term) and _joins(term, join, owners)]
         if not keys:
             continue
-        left, right = (side.copy() for side in (keys[0].this, keys[0].expression))
-        kinds = {types.of(keys[0].this), types.of(keys[0].expression)}
-        kind = kinds.pop() if len(kinds) == 1 else None
-        default = "integer" if kind in INTEGERS else kind
-        if default in _DEFAULTS:
-            key = exp.EQ(
-                this=exp.Coalesce(this=left, expressions=[_DEFAULTS[default].copy()]),
-                expression=exp.Coalesce(this=right, expressions=[_DEFAULTS[default].copy()]),
-            )
-        else:
-            key = exp.EQ(
-                this=exp.paren(exp.Is(this=left, expression=exp.null())),
-                expression=exp.paren(exp.Is(this=right, expression=exp.null())),
-            )
-        join.set("on", exp.and_(key, join.args["on"], copy=False))
+        join.set("on", exp.and_(_key(keys[0], types), join.args["on"], copy=False))
+    for term in filters:
+        select = term.find_ancestor(exp.Select)
+        items = {id(item) for item in from_items(select)[0]} if isinstance(select, exp.Select) else set()
+        node = _comparison(term)
+        sides = [{owners.get(id(one)) for one in find_all(side, exp.Column)} for side in (node.this, node.expression)]
+        if all(side and side <= items for side in sides) and not sides[0] & sides[1]:
+            key = _key(node, types)
+            held = exp.Paren()
+            term.replace(held)
+            held.set("this", exp.And(this=key, expression=term))
     return query
+
+
+def _null_safe_filters(query: exp.Query, facts: Facts) -> list[exp.Expr]:
+    """Return the terms IS NOT DISTINCT FROM of WHERE in a query that joins tables."""
+    wheres = [where for where in facts.nodes(query, exp.Where) if where.parent and where.parent.args.get("joins")]
+    return [term for where in wheres for one in conjuncts(where.this) if _is_null_safe(term := one.unnest())]
+
+
+def _key(node: exp.Expr, types: Types) -> exp.Expr:
+    """Return an equality that holds wherever two sides are not distinct."""
+    left, right = (side.copy() for side in (node.this, node.expression))
+    kinds = {types.of(node.this), types.of(node.expression)}
+    kind = kinds.pop() if len(kinds) == 1 else None
+    default = "integer" if kind in INTEGERS else kind
+    if default in _DEFAULTS:
+        return exp.EQ(
+            this=exp.Coalesce(this=left, expressions=[_DEFAULTS[default].copy()]),
+            expression=exp.Coalesce(this=right, expressions=[_DEFAULTS[default].copy()]),
+        )
+    return exp.EQ(
+        this=exp.paren(exp.Is(this=left, expression=exp.null())),
+        expression=exp.paren(exp.Is(this=right, expression=exp.null())),
+    )
 
 
 def _terms(join: exp.Join) -> list[exp.Expr]:
@@ -207,3 +229,10 @@ def may_have_joined_null_safe(tree: exp.Query, facts: Facts) -> bool:
     if not any(has(node.this, exp.Column) and has(node.expression, exp.Column) for node in null_safe):
         return False
     return facts.has(tree, exp.Join) and facts.has(tree, exp.EQ, exp.In, exp.Any)
+
+
+def may_have_filtered_null_safe(tree: exp.Query, facts: Facts) -> bool:
+    """Whether IS NOT DISTINCT FROM is in a WHERE, above a join by an equality, see `key_null_safe_joins`."""
+    if not may_have_joined_null_safe(tree, facts):
+        return False
+    return any(has(where.this, exp.NullSafeEQ, exp.NullSafeNEQ) for where in facts.nodes(tree, exp.Where))

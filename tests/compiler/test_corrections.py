@@ -42,6 +42,10 @@ CORRECTED: dict[str, tuple[str, ...]] = {
         "WITH c AS (SELECT t.i, CAST(t.m AS BIGINT) AS v FROM t) SELECT c.i FROM c WHERE c.v > 1",
         "SELECT t.i FROM t WHERE CAST(t.i AS BOOLEAN) IS FALSE",
     ),
+    "null-safe-filters": (
+        "SELECT t.i FROM t JOIN u ON t.s = u.s, u AS v WHERE v.i IS NOT DISTINCT FROM COALESCE(t.i, u.i)",
+        "SELECT t.i FROM t WHERE EXISTS (SELECT 1 FROM u JOIN u AS v USING (i) WHERE u.s IS NOT DISTINCT FROM t.s)",
+    ),
     "null-safe-joins": ("SELECT t.i FROM t JOIN u ON t.i IS NOT DISTINCT FROM u.i WHERE t.s = u.s",),
     "several-lists": (
         "SELECT t.i FROM t WHERE t.i IN (1, 2) AND t.i NOT IN (1, NULL)",
