@@ -124,7 +124,7 @@ UNMOVED = (
     "SELECT t.i, COUNT(*) AS n FROM t GROUP BY ROLLUP (t.i) HAVING t.i > 1",
     "SELECT t.i FROM t JOIN u ON t.i IS NOT DISTINCT FROM u.i",
     "SELECT t.i FROM t WHERE t.i > 1",
-    "SELECT t.i, q.s FROM t LEFT JOIN (SELECT MIN(u.s) AS s FROM u) AS q ON TRUE",
+    "SELECT t.i, q.s FROM t LEFT JOIN (SELECT MIN(u.s) AS s FROM u) AS q ON t.i > 1",
     "SELECT t.i, q.n FROM t JOIN (SELECT u.i, COUNT(*) AS n FROM u GROUP BY u.i) AS q ON q.i = t.i",
     "SELECT q.i, MIN(t.s) AS s FROM t JOIN (SELECT u.i FROM u GROUP BY u.i) AS q ON q.i = t.i GROUP BY q.i, t.m",
     "SELECT q.i, COUNT(*) AS n FROM (SELECT DISTINCT t.i, t.s FROM t JOIN u ON u.i = t.i) AS q GROUP BY q.i",
