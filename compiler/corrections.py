@@ -27,6 +27,7 @@ from compiler.workarounds.join_conditions import (
 )
 from compiler.workarounds.join_names import may_have_confused_names
 from compiler.workarounds.multisets import ignored_copies
+from compiler.workarounds.running_windows import running_windows
 from compiler.workarounds.simplified import may_have_been_simplified, may_have_merged_lists
 from compiler.workarounds.statistics import may_have_added_constants
 from compiler.workarounds.subqueries.misread import may_have_misread_subqueries
@@ -109,6 +110,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "null-safe-filters": may_have_filtered_null_safe,
     "null-safe-joins": may_have_joined_null_safe,
     "several-lists": may_have_merged_lists,
+    "running-extremes": lambda tree, facts: bool(running_windows(tree, facts)),
     "single-rows-below-nulls": may_have_kept_single_rows,
     "sums-of-constants": may_have_added_constants,
     "subqueries": may_have_misread_subqueries,

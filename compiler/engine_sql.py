@@ -23,6 +23,7 @@ from compiler.workarounds.joins import mirror_right_joins
 from compiler.workarounds.multisets import count_copies
 from compiler.workarounds.nullability import settle_nullability
 from compiler.workarounds.ordered_columns import set_apart_ordered_columns
+from compiler.workarounds.running_windows import sort_running_windows
 from compiler.workarounds.set_operations import name_branches_alike
 from compiler.workarounds.simplified import hide_bitwise_operands, keep_lists_apart
 from compiler.workarounds.statistics import add_up_constants
@@ -53,6 +54,7 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     read_unions_in_order,
     count_values_that_are_not_null,
     hide_unique_keys,
+    sort_running_windows,
     set_apart_joined_names,  # puts a query around tables, which those before it look at
     set_apart_ordered_columns,
     keep_filters_above_totals,  # puts limits, which show no order of rows, though others would think so

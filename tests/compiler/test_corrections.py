@@ -80,6 +80,10 @@ CORRECTED: dict[str, tuple[str, ...]] = {
         "SELECT t.i, SUM(t.i) OVER (PARTITION BY q.s) AS n FROM t LEFT JOIN (SELECT MIN(u.s) AS s FROM u) AS q ON TRUE",
         "WITH q AS (SELECT COUNT(*) AS n FROM u) SELECT q.n FROM q GROUP BY ROLLUP (q.n) ORDER BY q.n NULLS LAST",
     ),
+    "running-extremes": (
+        "SELECT MAX(t.i) OVER (ORDER BY t.s) AS m FROM t ORDER BY m",
+        "SELECT q.m FROM (SELECT MIN(t.i) OVER (ROWS UNBOUNDED PRECEDING) AS m FROM t) AS q ORDER BY q.m DESC LIMIT 1",
+    ),
     "float-zeros": (
         "SELECT COUNT(*) AS n, COUNT(DISTINCT t.x) AS d FROM t",
         "SELECT t.s, AVG(DISTINCT t.x) AS m FROM t GROUP BY t.s",
@@ -124,6 +128,8 @@ UNMOVED = (
     "SELECT t.i, COUNT(*) AS n FROM t GROUP BY ROLLUP (t.i) HAVING t.i > 1",
     "SELECT t.i FROM t JOIN u ON t.i IS NOT DISTINCT FROM u.i",
     "SELECT t.i FROM t WHERE t.i > 1",
+    "SELECT t.i, MAX(t.i) OVER (ORDER BY t.s) AS m FROM t",
+    "SELECT t.i, MAX(t.i) OVER (PARTITION BY t.s) AS m FROM t ORDER BY t.i",
     "SELECT t.i, q.s FROM t LEFT JOIN (SELECT MIN(u.s) AS s FROM u) AS q ON t.i > 1",
     "SELECT t.i, q.n FROM t JOIN (SELECT u.i, COUNT(*) AS n FROM u GROUP BY u.i) AS q ON q.i = t.i",
     "SELECT q.i, MIN(t.s) AS s FROM t JOIN (SELECT u.i FROM u GROUP BY u.i) AS q ON q.i = t.i GROUP BY q.i, t.m",
