@@ -25,7 +25,7 @@ def sort_running_windows(query: exp.Query, facts: Facts) -> exp.Query:
 
 def running_windows(query: exp.Query, facts: Facts) -> list[exp.Expr]:
     """Return the calls over a part of their partition that grow or shrink with it, if rows are put in order."""
-    windows = [window for window in facts.nodes(query, exp.Window) if _is_running(window)]
+    windows: list[exp.Expr] = [window for window in facts.nodes(query, exp.Window) if _is_running(window)]
     own = {id(window.args.get("order")) for window in windows}
     ordered = len(windows) > 1 or any(id(order) not in own for order in facts.nodes(query, exp.Order))
     return windows if windows and (ordered or facts.has(query, exp.Distinct, exp.Group)) else []
