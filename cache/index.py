@@ -294,7 +294,7 @@ class Index:
             "ORDER BY started DESC, build DESC LIMIT ?",
             (self.root, limit),
         )
-        _require_told((build, started, status) for build, started, _, status, _ in rows)
+        _require_texts((build, started, status) for build, started, _, status, _ in rows)
         _require_seconds(seconds for _, _, seconds, *_ in rows)
         return [
             (build, started, seconds, status, _read(summary, f"of build {build}"))
@@ -307,7 +307,7 @@ class Index:
             "SELECT product, status, changed, reason, seconds, artifact FROM results WHERE build = ? ORDER BY product",
             (build,),
         )
-        _require_told((product, status, reason) for product, status, _, reason, *_ in rows)
+        _require_texts((product, status, reason) for product, status, _, reason, *_ in rows)
         _require_seconds(seconds for *_, seconds, _ in rows)
         return rows
 
@@ -318,7 +318,7 @@ class Index:
             "WHERE product = ? AND root = ? ORDER BY started DESC, build DESC",
             (product, self.root),
         )
-        _require_told(row[:3] for row in rows)
+        _require_texts(row[:3] for row in rows)
         return rows
 
     # Snapshots
@@ -509,8 +509,8 @@ def _read(text: object, what: str) -> dict[str, Any]:
     return found
 
 
-def _require_told(rows: Iterable[tuple[Any, ...]]) -> None:
-    """Raise `DamagedIndexError` unless all that is told of builds is text."""
+def _require_texts(rows: Iterable[tuple[Any, ...]]) -> None:
+    """Raise `DamagedIndexError` unless every value in the rows, which describe builds, is text."""
     if not all(isinstance(one, str) for row in rows for one in row):
         raise DamagedIndexError("the index is damaged: its record of a build cannot be read")
 

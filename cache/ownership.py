@@ -51,7 +51,7 @@ def claim(folder: Path) -> None:
 
 
 def make_files(folder: Path) -> None:
-    """Write the files that keep git out of a folder of ours and tell people what it is. Raises OSError."""
+    """Write the .gitignore that hides a store from git, and the README that explains it. Raises OSError."""
     for name, text in ((".gitignore", "*\n"), ("README", README)):
         file = folder / name
         if not os.path.lexists(file) or _small(file, 1) == b"":  # a killed build may have left it empty

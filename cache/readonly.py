@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PLAIN = frozenset(b"/-_.~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-"""What stands for itself in a URI."""
+"""Bytes that a URI holds unescaped."""
 _TABLES = {"actions", "artifacts", "builds", "compiled", "products", "snapshots"}
 _LOG = "-wal"
 

@@ -1,4 +1,4 @@
-"""Every removal and every replacement of a file. No other module of ours may remove or rename (a test reads them all).
+"""Remove and replace files. No other module of `rules` may do so; a test searches all of them for such calls.
 
 Files are removed by names that only we give, from a folder that is opened without following a link, so nothing that a
 link leads to is ever touched. What a person put beside our files keeps its place.
@@ -58,7 +58,7 @@ def is_temporary(name: str) -> bool:
 
 
 def clear_beside(folder: Path) -> None:
-    """Remove what killed processes left of what was to replace files in a folder of ours. Raises OSError."""
+    """Remove the unfinished replacements that killed processes left in a folder of the store. Raises OSError."""
     with os.scandir(folder) as entries:
         left = [entry.name for entry in entries if _BESIDE.fullmatch(entry.name)]
     for name in left:

@@ -9,6 +9,7 @@ from sqlglot import exp
 from compiler.passes.facts import Facts
 from compiler.tree import has
 from compiler.types import Types
+from compiler.workarounds.hiding import hide
 
 _COMPARISONS = (
     exp.EQ,
@@ -33,9 +34,7 @@ def keep_lossy_casts(query: exp.Query, facts: Facts) -> exp.Query:
     looks for between the casts of a row group's least and greatest value, TRUE and TRUE of -1 and 1.
     """
     for cast in lossy_casts(query, facts):
-        call = exp.Anonymous(this="greatest")
-        cast.replace(call)
-        call.set("expressions", [cast])
+        hide(cast)
     return query
 
 

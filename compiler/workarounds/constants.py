@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 
-from compiler.functions import ScalarFunction
 from compiler.lexical import from_items
 from compiler.passes.facts import Facts
 from compiler.passes.joins import conjuncts
 from compiler.tree import branches, children, has
+from compiler.workarounds.hiding import hide, make_uncertain
 from compiler.workarounds.totals import is_total
 
 _COMPARISONS = (exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ)
@@ -43,14 +43,12 @@ def forget_constants(query: exp.Query, facts: Facts) -> exp.Query:
             value = item.unalias()
             known = _is_constant(value) or _is_of_one_row(select)
             if isinstance(item, exp.Alias) and known and not isinstance(value, exp.Null):
-                _make_uncertain(value)
+                make_uncertain(value)
     for condition in conditions:
         if isinstance(condition.parent, exp.Join) and _is_constant(condition) and condition != exp.true():
-            _make_uncertain(condition)
+            make_uncertain(condition)
     for operand in _compared({id(one): one for one in conditions}.values(), every=_has_sets(query, facts)):
-        holder = exp.Anonymous(this="greatest")
-        operand.replace(holder)
-        holder.set("expressions", [operand])
+        hide(operand)
     return query
 
 
@@ -147,10 +145,3 @@ def _is_constant(node: exp.Expr) -> bool:
             return False
         pending += children(one)
     return True
-
-
-def _make_uncertain(value: exp.Expr) -> None:
-    chance = exp.GTE(this=ScalarFunction(this="random", expressions=[]), expression=exp.Literal.number(0))
-    branch = exp.If(this=chance)
-    value.replace(exp.Case(ifs=[branch]))
-    branch.set("true", value)

@@ -92,8 +92,8 @@ def key_null_safe_joins(query: exp.Query, facts: Facts) -> exp.Query:
 
     The key is COALESCE(a.k, 0) = COALESCE(b.k, 0), or (a.k IS NULL) = (b.k IS NULL) where there is no such value.
     DataFusion 55 joins by IS NOT DISTINCT FROM where ON has no equality, and then takes those of WHERE for NULL-safe
-    too. Beside an equality in ON it is a filter. Likewise IS NOT DISTINCT FROM in WHERE, which it makes a condition of
-    the join: that takes the equalities of other joins along.
+    too. Beside an equality in ON it is a filter. Likewise IS NOT DISTINCT FROM in WHERE and HAVING, which it moves into
+    a join below, through derived tables and groups: that takes the equalities of other joins along.
     """
     found = [join for join in facts.nodes(query, exp.Join) if isinstance(join.args.get("on"), exp.Expr)]
     found = [join for join in found if any(_is_null_safe(term) for term in _terms(join))]
@@ -120,18 +120,19 @@ def key_null_safe_joins(query: exp.Query, facts: Facts) -> exp.Query:
         items = {id(item) for item in from_items(select)[0]} if isinstance(select, exp.Select) else set()
         node = _comparison(term)
         sides = [{owners.get(id(one)) for one in find_all(side, exp.Column)} for side in (node.this, node.expression)]
-        if all(side and side <= items for side in sides) and not sides[0] & sides[1]:
-            key = _key(node, types)
+        if all(side and side <= items for side in sides):  # not with a column of a query around it
             held = exp.Paren()
+            key = _key(node, types)
             term.replace(held)
             held.set("this", exp.And(this=key, expression=term))
     return query
 
 
 def _null_safe_filters(query: exp.Query, facts: Facts) -> list[exp.Expr]:
-    """Return the terms IS NOT DISTINCT FROM of WHERE in a query that joins tables."""
-    wheres = [where for where in facts.nodes(query, exp.Where) if where.parent and where.parent.args.get("joins")]
-    return [term for where in wheres for one in conjuncts(where.this) if _is_null_safe(term := one.unnest())]
+    """Return the terms IS NOT DISTINCT FROM of WHERE and HAVING in a query that joins tables somewhere."""
+    filters = facts.nodes(query, exp.Where, exp.Having) if facts.has(query, exp.Join) else []
+    terms = [term.unnest() for one in filters if isinstance(one.parent, exp.Select) for term in conjuncts(one.this)]
+    return [term for term in terms if _is_null_safe(term) and not has(term, exp.AggFunc, exp.Query)]
 
 
 def _key(node: exp.Expr, types: Types) -> exp.Expr:
@@ -232,7 +233,7 @@ def may_have_joined_null_safe(tree: exp.Query, facts: Facts) -> bool:
 
 
 def may_have_filtered_null_safe(tree: exp.Query, facts: Facts) -> bool:
-    """Whether IS NOT DISTINCT FROM is in a WHERE, above a join by an equality, see `key_null_safe_joins`."""
+    """Whether IS NOT DISTINCT FROM is in a WHERE or HAVING, above a join by an equality, see `key_null_safe_joins`."""
     if not may_have_joined_null_safe(tree, facts):
         return False
-    return any(has(where.this, exp.NullSafeEQ, exp.NullSafeNEQ) for where in facts.nodes(tree, exp.Where))
+    return any(has(where.this, exp.NullSafeEQ, exp.NullSafeNEQ) for where in facts.nodes(tree, exp.Where, exp.Having))

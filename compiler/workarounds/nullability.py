@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from compiler.functions import ScalarFunction
 from compiler.passes.facts import Facts
 from compiler.tree import branches, find_all
+from compiler.workarounds.hiding import hide
 
 _CONDITIONS = (exp.Where, exp.Join)
 
@@ -44,19 +44,12 @@ def _hide_proven(branch: exp.If) -> None:
         return
     tested = find_all(branch.this, exp.Column)
     if value in tested and any(column != value for column in tested):
-        _hide(value)
+        hide(value)
 
 
 def _hide_truth(item: exp.Expr) -> None:
     if isinstance(item, exp.Coalesce) and any(isinstance(value, exp.Boolean) for value in item.expressions):
-        _hide(item)
-
-
-def _hide(node: exp.Expr) -> None:
-    """Write an expression as the greatest of itself, which both planners take for one that may be NULL."""
-    call = ScalarFunction(this="greatest")
-    node.replace(call)
-    call.set("expressions", [node])
+        hide(item)
 
 
 def _is_condition(test: exp.Expr) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from compiler.functions import ScalarFunction
 from compiler.passes.facts import Facts
+from compiler.workarounds.hiding import hide
 
 _GROWING = (exp.Max, exp.Min, exp.Sum)
 
@@ -17,9 +17,7 @@ _GROWING = (exp.Max, exp.Min, exp.Sum)
 def sort_running_windows(query: exp.Query, facts: Facts) -> exp.Query:
     """MAX(x) OVER (ORDER BY k) → greatest(MAX(x) OVER (ORDER BY k)), in place, which the engine takes for unsorted."""
     for window in reversed(running_windows(query, facts)):  # those within others first
-        call = ScalarFunction(this="greatest")
-        window.replace(call)
-        call.set("expressions", [window])
+        hide(window)
     return query
 
 

@@ -8,6 +8,7 @@ from compiler.encode import encode
 from compiler.passes.certain import is_constant
 from compiler.passes.facts import Facts
 from compiler.tree import has
+from compiler.workarounds.hiding import hide
 from compiler.workarounds.origins import Origin, Origins
 
 _BITWISE = (exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor)
@@ -28,17 +29,10 @@ def hide_bitwise_operands(query: exp.Query, facts: Facts) -> exp.Query:
     negations = [node for node in negations if not has(node, exp.Interval)]
     for node in [*operators, *negations][::-1]:
         if isinstance(node, exp.BitwiseXor):
-            _hide(node.expression)
+            hide(node.expression)
         if negations or isinstance(node, exp.BitwiseXor):
-            _hide(node)
+            hide(node)
     return query
-
-
-def _hide(node: exp.Expr, times: int = 1) -> None:
-    """Write an expression as the greatest of itself; what is hidden otherwise is another expression to the engine."""
-    call = exp.Anonymous(this="greatest")
-    node.replace(call)
-    call.set("expressions", [node, *(node.copy() for _ in range(times - 1))])
 
 
 def keep_lists_apart(query: exp.Query, facts: Facts) -> exp.Query:
@@ -53,7 +47,7 @@ def keep_lists_apart(query: exp.Query, facts: Facts) -> exp.Query:
     for lists in repeated_lists(query, facts):
         for times, comparisons in enumerate(lists[1:], 1):
             for comparison in comparisons:
-                _hide(comparison.this, times)
+                hide(comparison.this, times)
     return query
 
 

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from compiler.passes.facts import Facts
 from compiler.tree import has
+from compiler.workarounds.hiding import hide
 from compiler.workarounds.origins import Origins
 
 
@@ -23,9 +24,7 @@ def add_up_constants(query: exp.Query, facts: Facts) -> exp.Query:
     """
     for value in list(_totalled(query, facts)):
         if has(value, exp.Column):  # a literal is no column, and has no statistics
-            call = exp.Anonymous(this="greatest")
-            value.replace(call)
-            call.set("expressions", [value])
+            hide(value)
     return query
 
 

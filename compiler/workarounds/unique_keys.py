@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-from compiler.functions import ScalarFunction
 from compiler.outputs import output_names
 from compiler.passes.facts import Facts
 from compiler.tree import find_all
+from compiler.workarounds.hiding import hide
 
 _INNER = "~unique"
 
@@ -108,21 +108,16 @@ def _hide_keys(select: exp.Select) -> None:
     for item in select.selects:
         value = item.unalias()
         if isinstance(item, exp.Alias) and (isinstance(value, exp.Column) or value in keys):
-            _hide(value)
+            hide(value)
 
 
 def _hide_outputs(query: exp.Query) -> None:
     items = []
     for name in output_names(query):
-        call = ScalarFunction(this="greatest", expressions=[exp.column(name, table=_INNER, quoted=True)])
-        items.append(exp.alias_(call, name, quoted=True))
+        item = exp.alias_(exp.column(name, table=_INNER, quoted=True), name, quoted=True)
+        hide(item.this)
+        items.append(item)
     around = exp.Select(expressions=items)
     query.replace(around)
     inner = exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(_INNER, quoted=True)))
     around.set("from_", exp.From(this=inner))
-
-
-def _hide(value: exp.Expr) -> None:
-    call = ScalarFunction(this="greatest")
-    value.replace(call)
-    call.set("expressions", [value])
