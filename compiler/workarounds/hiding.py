@@ -18,7 +18,7 @@ def hide(node: exp.Expr, times: int = 1) -> None:
 
 
 def make_uncertain(value: exp.Expr) -> None:
-    """X → CASE WHEN random() >= 0 THEN x END, in place, which may be NULL and is no constant, as far as can be planned."""
+    """Write CASE WHEN random() >= 0 THEN x END for x, in place: to the planner it may be NULL, and is no constant."""
     chance = exp.GTE(this=ScalarFunction(this="random", expressions=[]), expression=exp.Literal.number(0))
     branch = exp.If(this=chance)
     value.replace(exp.Case(ifs=[branch]))
