@@ -22,8 +22,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from compiler import canonical as canonical_form
 from compiler import compile as compiling
+from compiler.canonical import form as canonical_form
 from rules.cli import GARBAGE
 from rules.engine.planner import EnginePlanner
 

@@ -16,12 +16,12 @@ from sqlglot import exp
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
-from compiler.canonical import PASSES, Pass, canonical
-from compiler.deep import with_deep_stack
-from compiler.dialect import parse
-from compiler.encode import encode
+from compiler.canonical.form import PASSES, Pass, canonical
 from compiler.errors import SqlError
-from compiler.qualify import InputSchemas, pruned, qualified
+from compiler.names.qualify import InputSchemas, pruned, qualified
+from compiler.sql.dialect import parse
+from compiler.sql.encode import encode
+from compiler.tree.big_stack import with_deep_stack
 from rules.engine.types import to_schema
 from support.compiling import TestCompiler
 from support.databases import TABLES

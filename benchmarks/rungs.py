@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datafusion import SessionConfig, SessionContext
 
-from rules.engine.own import EngineFunction, register
+from rules.engine.user_functions import EngineFunction, register
 from rules.python.functions import RegisteredFunction, udf
 
 ROWS = 1_000_000

@@ -20,9 +20,9 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 from compiler.compile import Compiled
 from compiler.errors import SqlError
+from rules.config.profiles import PROFILES
 from rules.engine.session import make_session
-from rules.profiles import PROFILES
-from rules.roots import DEFAULT_PROFILE
+from rules.files.project_paths import DEFAULT_PROFILE
 from support.compiling import TestCompiler
 from support.databases import TABLES
 from support.forms import canonical_sql

@@ -16,35 +16,36 @@ from typing import TypeVar
 from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError
 
-from compiler import functions, timestamps
-from compiler.calls import require_known_functions, volatile_error
-from compiler.canonical import canonical
-from compiler.corrections import corrections
-from compiler.deep import with_deep_stack
-from compiler.depth import is_huge, require_depth
-from compiler.dialect import DIALECT, parse, render
-from compiler.edges import Edge
-from compiler.encode import encode
-from compiler.engine_sql import for_engine
+from compiler.analysis.edges import Edge
+from compiler.analysis.lineage import column_edges
+from compiler.analysis.readset import read_sets
+from compiler.analysis.recursion import require_flat_recursion
+from compiler.analysis.shape import Shape, shape
+from compiler.analysis.traits import Traits, traits, volatile_calls
+from compiler.analysis.types import Types
+from compiler.canonical.facts import Facts
+from compiler.canonical.form import canonical
+from compiler.engine_errors.planning import explained, other_columns_error
+from compiler.engine_sql import timestamps
+from compiler.engine_sql.corrections import corrections
+from compiler.engine_sql.form import for_engine
+from compiler.engine_sql.set_types import require_like_types
+from compiler.engine_sql.trial import is_of_itself, needs_trial
+from compiler.engine_sql.workarounds.row_order import has_open_order, in_canonical_order
 from compiler.errors import SqlError
-from compiler.explain import explained, other_columns_error
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
-from compiler.lexical import resolve_names
-from compiler.lineage import column_edges
-from compiler.output_names import name_outputs
-from compiler.own import CALLS, OwnFunction, with_own_calls
-from compiler.passes.facts import Facts
-from compiler.qualify import InputSchemas, pruned, qualified
-from compiler.readset import read_sets
-from compiler.recursion import require_flat_recursion
-from compiler.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
+from compiler.names.lexical import resolve_names
+from compiler.names.output_names import name_outputs
+from compiler.names.qualify import InputSchemas, pruned, qualified
+from compiler.names.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
+from compiler.names.unknown_functions import require_known_functions, volatile_error
+from compiler.names.user_functions import CALLS, OwnFunction, with_own_calls
 from compiler.schema import Schema, SchemaPlanner
-from compiler.set_types import require_like_types
-from compiler.shape import Shape, shape
-from compiler.traits import Traits, traits, volatile_calls
-from compiler.trial import is_of_itself, needs_trial
-from compiler.types import Types
-from compiler.workarounds.row_order import has_open_order, in_canonical_order
+from compiler.sql import functions
+from compiler.sql.dialect import DIALECT, parse, render
+from compiler.sql.encode import encode
+from compiler.tree.big_stack import with_deep_stack
+from compiler.tree.nesting import is_huge, require_depth
 
 T = TypeVar("T")
 

@@ -59,6 +59,6 @@ class SchemaPlanner(Protocol):
     def trial(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
         """Return what the engine says against `sql` when it is run on inputs without rows; None for what it can run.
 
-        Only for what `compiler.trial.needs_trial` allows.
+        Only for what `compiler.engine_sql.trial.needs_trial` allows.
         """
         ...

@@ -17,7 +17,7 @@ from graph.plan import Known, Plan, edits_of, is_edited, listing
 
 if TYPE_CHECKING:
     from cache.records import Product
-    from compiler.edges import Edge
+    from compiler.analysis.edges import Edge
 
 Kind = Literal["edit", "new", "forced", "volatile", "missing", "source", "earlier", "unknown"]
 

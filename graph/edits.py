@@ -10,8 +10,8 @@ from graph.impact import Class, Edit, classify
 
 if TYPE_CHECKING:
     from cache.records import Product
-    from compiler.edit_script import EditScript
-    from compiler.shape import Shape
+    from compiler.analysis.shape import Shape
+    from compiler.diff.edit_script import EditScript
 
 PARTS: Mapping[str, str] = {
     "execution": "a version of rules before this one could compute a wrong table",
@@ -116,7 +116,7 @@ def edit_between(
 
 
 def _corrected(before: object, after: object) -> str:
-    """Say what is computed otherwise since an upgrade, by the names in `compiler.corrections`."""
+    """Say what is computed otherwise since an upgrade, by the names in `compiler.engine_sql.corrections`."""
     known = before[1:] if isinstance(before, list) else []
     names = [name.replace("-", " ") for name in after[1:] if name not in known] if isinstance(after, list) else []
     return f"{PARTS['execution']} ({', '.join(names)})" if names else PARTS["execution"]

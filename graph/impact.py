@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from cache.keys import Content
     from cache.records import Product
-    from compiler.edges import Edge
-    from compiler.edit_script import EditScript
-    from compiler.shape import Shape
+    from compiler.analysis.edges import Edge
+    from compiler.analysis.shape import Shape
+    from compiler.diff.edit_script import EditScript
     from graph.node import Node
 
 Class = Literal["cosmetic", "additive", "column", "row"]

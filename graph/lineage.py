@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from compiler.edges import Edge, Kind
+from compiler.analysis.edges import Edge, Kind
 
 
 class Name(NamedTuple):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from cache.records import Product
 
 if TYPE_CHECKING:
-    from compiler.edges import Edge
-    from compiler.shape import Shape
+    from compiler.analysis.edges import Edge
+    from compiler.analysis.shape import Shape
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from graph.impact import Edit, input_changes, stable_columns
 from graph.node import Node
 
 if TYPE_CHECKING:
-    from compiler.edit_script import EditScript
-    from compiler.shape import Shape
+    from compiler.analysis.shape import Shape
+    from compiler.diff.edit_script import EditScript
 
 Verdict = Literal["clean", "restore", "run", "maybe", "failed", "skipped"]
 """The last two are of what no plan is made for: a rule that does not compile, and what reads one."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rules import arrow
     from rules.api import Project
     from rules.errors import UserError, UserErrors
-    from rules.python.declaring import rule, sql, var
+    from rules.python.declarations import rule, sql, var
     from rules.python.functions import udf
 
 __all__ = ["Project", "UserError", "UserErrors", "arrow", "rule", "sql", "udf", "var"]
@@ -20,10 +20,10 @@ _HOMES = {
     "UserError": "rules.errors",
     "UserErrors": "rules.errors",
     "arrow": "rules.arrow",
-    "rule": "rules.python.declaring",
-    "sql": "rules.python.declaring",
+    "rule": "rules.python.declarations",
+    "sql": "rules.python.declarations",
     "udf": "rules.python.functions",
-    "var": "rules.python.declaring",
+    "var": "rules.python.declarations",
 }
 
 _SIBLINGS = frozenset({"compiler", "cache", "graph"})

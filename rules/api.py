@@ -22,17 +22,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rules.errors import UserError, UserErrors
-from rules.roots import DEFAULT_PROFILE, find_root
+from rules.files.project_paths import DEFAULT_PROFILE, find_root
 
 if TYPE_CHECKING:
     import ibis
     import pyarrow as pa
 
     from graph.plan import Judgement
-    from rules.look.comparing import Comparison
-    from rules.prepared import Request
+    from rules.inspect.rule_diff import Comparison
+    from rules.planning.prepared import Request
     from rules.report.lineage import Answer
-    from rules.results import BuildReport, Result
+    from rules.running.results import BuildReport, Result
 
 __all__ = ["Build", "Diff", "Lineage", "Plan", "Project"]
 
@@ -215,7 +215,7 @@ class Project:
 
     def lineage(self, column: str) -> Lineage:
         """Tell what TABLE.COLUMN is made of and what is made of it, or each column of TABLE. Raises as `build`."""
-        from rules.look.tracing import find_columns, trace
+        from rules.inspect.lineage import find_columns, trace
         from rules.report.lineage import Question, answer
 
         with _told():
@@ -225,8 +225,8 @@ class Project:
 
     def diff(self, *select: str, against: str | None = None) -> Diff:
         """Tell how the rules differ from their last build, or from the commit `against`. Raises as `build` does."""
-        from rules.look.comparing import since_commit, since_last_build
-        from rules.store import open_store
+        from rules.inspect.rule_diff import since_commit, since_last_build
+        from rules.storage.store import open_store
 
         project, request = self._project(), self._request(select)
         with _told(), open_store(self.root, _Quiet().say, building=False) as store:
@@ -236,7 +236,7 @@ class Project:
 
     def products(self) -> list[str]:
         """Return the names of the products that have been built. Raises `UserError`."""
-        from rules.store import open_store
+        from rules.storage.store import open_store
 
         with _told(), open_store(self.root, _Quiet().say, building=False) as store:
             return sorted(store.index.products())
@@ -275,8 +275,8 @@ class Project:
 
     def path(self, name: str) -> Path:
         """Return where a product's table is, as last committed: an immutable Parquet file. Raises `UserError`."""
-        from compiler.resolve import suggestion
-        from rules.store import open_store
+        from compiler.names.resolve import suggestion
+        from rules.storage.store import open_store
 
         with _told(), open_store(self.root, _Quiet().say, building=False) as store:
             products = store.index.products()
@@ -289,7 +289,7 @@ class Project:
         return f"<project {self.root.name}>"
 
     def _project(self) -> Any:
-        from rules.project import load_project
+        from rules.config.project import load_project
 
         with _told():
             return load_project(self.root)
@@ -303,7 +303,7 @@ class Project:
         jobs: int | None = None,
         keep_going: bool = False,
     ) -> Request:
-        from rules.prepared import Request
+        from rules.planning.prepared import Request
 
         return Request(
             select=tuple(select),

@@ -23,25 +23,25 @@ from graph.dag import Dag
 from graph.edits import renamed_rules, version_of
 from graph.plan import Known, make_plan
 from rules import noop
-from rules.broken import broken_sources, lost_products, refuse_broken
-from rules.choosing import asks_for_changed, changed_rules, choose
-from rules.contracts.loading import with_contracts
+from rules.compiling.compiled_rule import Comparer, CompiledContract, CompiledRule, last_shape, nodes_of_checks
+from rules.compiling.memo_proof import Bodies
+from rules.compiling.session import load
+from rules.config.profiles import Profile
+from rules.config.project import Project
 from rules.errors import ForeignMemoError, UserError, UserErrors
-from rules.execution import Execution
-from rules.files import FileDigests
-from rules.load import Rule, load_rules
-from rules.loaded import load
-from rules.memos import Comparer, CompiledContract, CompiledRule, last_shape, nodes_of_checks
-from rules.prepared import Prepared, Request
-from rules.profiles import Profile
-from rules.project import Project
-from rules.proving import Bodies
-from rules.results import AuditReport, BuildReport, Observer, Result, SourceResult
+from rules.files.file_digests import FileDigests
+from rules.loading.contracts import with_contracts
+from rules.loading.input_binding import cut_dag
+from rules.loading.rules import Rule, load_rules
+from rules.planning.broken import broken_sources, lost_products, refuse_broken
+from rules.planning.prepared import Prepared, Request
+from rules.planning.selection import asks_for_changed, changed_rules, choose
+from rules.running.engine_upgrade import audited, engine_proves_same, outside
+from rules.running.execution import Execution
+from rules.running.results import AuditReport, BuildReport, Observer, Result, SourceResult
 from rules.sources.contents import Sources
-from rules.store import Store, open_store
-from rules.tracking import warn_of_tracked
-from rules.trust import audited, engine_proves_same, outside
-from rules.wiring import cut_dag
+from rules.storage.git_tracking import warn_of_tracked
+from rules.storage.store import Store, open_store
 
 T = TypeVar("T")
 

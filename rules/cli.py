@@ -13,10 +13,10 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from rules import signals
 from rules.errors import FAILED, INTERNAL, REPLACED, UserError, UserErrors
-from rules.output import Output, OutputError, abandon, open_closed_streams, writing
 from rules.printable import printable_block, without_secrets
+from rules.terminal import signals
+from rules.terminal.output import Output, OutputError, abandon, open_closed_streams, writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def _attempt(words: list[str], output: Output, *, again: bool = False) -> int:
     try:
         if words in (["build"], ["plan"]) and _nothing_to_do(words[0], output):
             return 0
-        from rules.parser import parse, split
+        from rules.terminal.parser import parse, split
 
         before, command, after = split(words)
         options = parse(before, command, after)
@@ -96,7 +96,7 @@ def _told(output: Output, command: str | None, error: Exception) -> int:
     """Print an error; return the exit code."""
     if isinstance(error, UserError | UserErrors):
         return _fail(output, command, [error] if isinstance(error, UserError) else error.errors)
-    from rules.system_errors import refused
+    from rules.terminal.system_errors import refused
 
     known = refused(error)
     return _fail(output, command, [known]) if known is not None else _internal(output, command, error)
@@ -113,7 +113,7 @@ def _stop(output: Output, command: str | None, stop: KeyboardInterrupt) -> NoRet
 def _nothing_to_do(command: str, output: Output) -> bool:
     """Whether a plain `rules build` or `rules plan` is a no-op, which is then said. They need no parser."""
     from rules import noop
-    from rules.roots import DEFAULT_PROFILE, root_above
+    from rules.files.project_paths import DEFAULT_PROFILE, root_above
 
     root = root_above(os.path.realpath(os.getcwd()))
     return root is not None and noop.answered(root, DEFAULT_PROFILE, output, planning=command == "plan")

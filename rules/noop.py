@@ -15,25 +15,28 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
 from cache.signatures import SEAL_NS, Signature, is_settled, signature
-from rules.roots import FILE, heir_of, is_rule_file, own_folder, root_key, store_of
+from rules.files.project_paths import FILE, heir_of, is_rule_file, own_folder, root_key, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cache.index import Index
-    from rules.files import FileDigests
-    from rules.output import Output
-    from rules.profiles import Profile
-    from rules.project import Project
-    from rules.results import BuildReport
+    from rules.config.profiles import Profile
+    from rules.config.project import Project
+    from rules.files.file_digests import FileDigests
+    from rules.running.results import BuildReport
     from rules.sources.contents import Sources
-    from rules.store import Store
+    from rules.storage.store import Store
+    from rules.terminal.output import Output
 
 _FORMAT = 6
 _PACKAGES = (
-    "rules", "rules/commands", "rules/contracts", "rules/engine", "rules/look", "rules/python", "rules/report",
-    "rules/sources", "compiler", "compiler/explaining", "compiler/lint", "compiler/passes", "compiler/workarounds",
-    "compiler/workarounds/subqueries", "cache", "graph",
+    "cache", "compiler", "compiler/analysis", "compiler/canonical", "compiler/diff", "compiler/engine_errors",
+    "compiler/engine_sql", "compiler/engine_sql/workarounds", "compiler/engine_sql/workarounds/subqueries",
+    "compiler/ibis", "compiler/lint", "compiler/names", "compiler/sql", "compiler/tree", "graph", "rules",
+    "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/files", "rules/inspect",
+    "rules/lint", "rules/loading", "rules/planning", "rules/python", "rules/report", "rules/running",
+    "rules/sources", "rules/storage", "rules/terminal",
 )  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 
@@ -84,7 +87,7 @@ def answered(root: str, profile: str, output: Output, *, planning: bool = False)
                 output.message(told["warning"])
             if output.as_json:
                 from rules.report.runs import build_document
-                from rules.results import clean_report
+                from rules.running.results import clean_report
 
                 output.document(build_document(clean_report(index, state["failing"])))
             elif output.verbosity >= 0:
@@ -238,7 +241,7 @@ def _listings_hold(root: str, record: dict[str, Any]) -> bool:
 def _source_listings_hold(root: str, record: dict[str, Any]) -> bool:
     from pathlib import Path
 
-    from rules.sources.listing import list_files
+    from rules.files.source_listing import list_files
 
     try:
         return all(list(list_files(Path(root), path, declared)) == files for path, declared, files in record["sources"])

@@ -1,8 +1,8 @@
 """Makes text printable: what a terminal or a CI system would obey is shown as an escape, and URLs without secrets.
 
 Names, paths, values and the texts of other programs may hold anything. Whatever people or CI systems read goes through
-here (`rules.output`, the one writer, sees to that); formats that programs read stay exact, and escape by themselves.
-On the no-op path, so patterns are compiled only where they are needed.
+here (`rules.terminal.output`, the one writer, sees to that); formats that programs read stay exact, and escape by
+themselves. On the no-op path, so patterns are compiled only where they are needed.
 """
 
 from __future__ import annotations

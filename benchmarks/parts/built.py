@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rules.prepared import Prepared
-from rules.store import Store
+from rules.planning.prepared import Prepared
+from rules.storage.store import Store
 
 RULES = 200
 

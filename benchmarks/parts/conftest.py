@@ -14,9 +14,9 @@ from benchmarks import generated
 from benchmarks.parts.built import RULES, Built
 from benchmarks.versus.scenarios import Subject
 from rules.build import prepare
-from rules.prepared import Request
-from rules.project import load_project
-from rules.store import open_store
+from rules.config.project import load_project
+from rules.planning.prepared import Request
+from rules.storage.store import open_store
 from support.compiling import TestCompiler
 from support.generated import make_project
 from support.inprocess import build

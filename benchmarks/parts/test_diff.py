@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from benchmarks.generated import queries
-from compiler.canonical import named_tree
-from compiler.diff import describe
+from compiler.canonical.form import named_tree
+from compiler.diff.describe import describe
 from support.compiling import TestCompiler, edit_between
 
 RULES = queries(200)

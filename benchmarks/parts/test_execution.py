@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rules.config.profiles import Profile
 from rules.engine.execute import execute
 from rules.engine.planner import EnginePlanner
 from rules.engine.scanning import EngineInput
 from rules.engine.types import to_schema
-from rules.profiles import Profile
 
 ROWS = 1_000_000
 QUERIES = {

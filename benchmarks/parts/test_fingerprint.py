@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.generated import queries
-from compiler.encode import decode, encode
 from compiler.fingerprint import digest_of, fingerprint
+from compiler.sql.encode import decode, encode
 from support.compiling import TestCompiler
 
 RULES = queries(200)

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.parts.built import Built
 from graph.lineage import Lineage, Name
-from rules.look.tracing import trace
+from rules.inspect.lineage import trace
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from benchmarks.parts.built import Built
 from graph.dag import Dag
 from graph.plan import Plan, make_plan
 from rules.build import prepare
-from rules.prepared import Request
-from rules.project import load_project
+from rules.config.project import load_project
+from rules.planning.prepared import Request
 
 
 def test_order(benchmark: Any, built: Built) -> None:

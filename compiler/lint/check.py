@@ -8,28 +8,28 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from compiler.analysis.types import Types
 from compiler.compile import Value, literal
-from compiler.deep import with_deep_stack
-from compiler.depth import is_huge, require_depth
-from compiler.dialect import parse, variable_name
 from compiler.errors import SqlError
-from compiler.lexical import resolve_names
 from compiler.lint.codes import OF_ERRORS
 from compiler.lint.columns import bare_columns, qualified_columns, repeated_names
+from compiler.lint.expressions import calls, misread_operators, not_in_nullable, typed
 from compiler.lint.findings import Found, Lines
 from compiler.lint.joins import implicit_cross_joins
 from compiler.lint.ordering import order_dependence
+from compiler.lint.query_view import Check, Subject
 from compiler.lint.stars import stars, unnamed_columns
-from compiler.lint.subject import Check, Subject
 from compiler.lint.unused import unused_ctes
-from compiler.lint.values import calls, misread_operators, not_in_nullable, typed
-from compiler.name_meaning import Sight
-from compiler.prepare import without_parentheses
-from compiler.qualify import InputSchemas, qualified
-from compiler.resolve import bind_tables, bind_variables, fold, outside_tables, suggestion
+from compiler.names.lexical import resolve_names
+from compiler.names.name_meaning import Sight
+from compiler.names.qualify import InputSchemas, qualified
+from compiler.names.qualify_fixups import without_parentheses
+from compiler.names.resolve import bind_tables, bind_variables, fold, outside_tables, suggestion
 from compiler.schema import Column
-from compiler.tree import bare_copy, find_all, output_leaf
-from compiler.types import Types
+from compiler.sql.dialect import parse, variable_name
+from compiler.tree.big_stack import with_deep_stack
+from compiler.tree.nesting import is_huge, require_depth
+from compiler.tree.walk import bare_copy, find_all, output_leaf
 
 CHECKS: tuple[Check, ...] = (
     bare_columns,

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
-from compiler.lexical import from_items, item_name
 from compiler.lint.findings import Edit, Fix, Found, token_span
+from compiler.lint.query_view import Subject, shown
 from compiler.lint.quoting import as_prefix, in_sql
-from compiler.lint.subject import Subject, shown
-from compiler.name_meaning import Meaning
-from compiler.repeated_names import repeated_reads
-from compiler.resolve import column_suggestion, fold
-from compiler.tree import find_all
-from compiler.unnamed import home_of
+from compiler.names.lexical import from_items, item_name
+from compiler.names.name_meaning import Meaning
+from compiler.names.repeated_names import repeated_reads
+from compiler.names.resolve import column_suggestion, fold
+from compiler.names.unaliased_tables import home_of
+from compiler.tree.walk import find_all
 
 _SHOWN = 8
 
@@ -126,7 +126,7 @@ def _is_left_out(column: exp.Column) -> bool:
 
 def _resolved_tables(subject: Subject) -> dict[int, str] | None:
     """Return the table that the build takes each column for, by where the column's name stands."""
-    from compiler.prepare import as_written
+    from compiler.names.qualify_fixups import as_written
 
     if subject.executed is None:
         return None

@@ -7,19 +7,19 @@ from collections.abc import Iterable
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from compiler.canonical import canonical
+from compiler.canonical.form import canonical
 from compiler.compile import literal
-from compiler.deep import with_deep_stack
-from compiler.depth import is_huge
-from compiler.dialect import parse
-from compiler.encode import encode
 from compiler.errors import SqlError
 from compiler.fingerprint import digest_of
 from compiler.lint.check import World
 from compiler.lint.findings import Edit, Found
-from compiler.qualify import pruned, qualified
-from compiler.resolve import bind_tables, bind_variables, fold, outside_tables
-from compiler.tree import find_all
+from compiler.names.qualify import pruned, qualified
+from compiler.names.resolve import bind_tables, bind_variables, fold, outside_tables
+from compiler.sql.dialect import parse
+from compiler.sql.encode import encode
+from compiler.tree.big_stack import with_deep_stack
+from compiler.tree.nesting import is_huge
+from compiler.tree.walk import find_all
 
 
 def apply(text: str, edits: Iterable[Edit]) -> str:

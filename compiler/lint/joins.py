@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from compiler.lexical import from_items
 from compiler.lint.findings import Found
-from compiler.lint.subject import Subject, shown
+from compiler.lint.query_view import Subject, shown
+from compiler.names.lexical import from_items
 
 _OF_NO_TABLE = (exp.Unnest, exp.Values, exp.Lateral)
 

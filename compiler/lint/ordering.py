@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from sqlglot import exp
 
-from compiler import functions
-from compiler.lexical import from_items
 from compiler.lint.findings import Found
-from compiler.lint.subject import Subject
-from compiler.resolve import INPUT_DB, fold
+from compiler.lint.query_view import Subject
+from compiler.names.lexical import from_items
+from compiler.names.resolve import INPUT_DB, fold
+from compiler.sql import functions
 
 _WINDOWS = frozenset({"first_value", "lag", "last_value", "lead", "nth_value", "ntile", "row_number"})
 _TIES = "order by columns that tell all rows apart, such as a key, last"

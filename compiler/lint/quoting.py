@@ -8,8 +8,8 @@ from functools import lru_cache
 from sqlglot import exp
 from sqlglot.generators.duckdb import DuckDBGenerator
 
-from compiler.dialect import in_double_quotes, parse
 from compiler.errors import SqlError
+from compiler.sql.dialect import in_double_quotes, parse
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

@@ -6,12 +6,12 @@ import re
 
 from sqlglot import exp
 
-from compiler.lexical import from_items
 from compiler.lint.findings import Edit, Fix, Found, span
+from compiler.lint.query_view import Subject
 from compiler.lint.quoting import in_sql
-from compiler.lint.subject import Subject
-from compiler.qualify import is_named
-from compiler.tree import output_leaf
+from compiler.names.lexical import from_items
+from compiler.names.qualify import is_named
+from compiler.tree.walk import output_leaf
 
 _WIDEST = 100
 _HINT = "list the columns, so that a new one upstream changes nothing here"

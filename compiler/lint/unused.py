@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
-from compiler.dialect import DIALECT
 from compiler.lint.findings import Edit, Fix, Found, span, token_span
-from compiler.lint.subject import Subject
-from compiler.resolve import fold
+from compiler.lint.query_view import Subject
+from compiler.names.resolve import fold
+from compiler.sql.dialect import DIALECT
 
 
 def unused_ctes(subject: Subject) -> list[Found]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules import progress
-from rules.arguments import add_selection, add_variables, positive, share
 from rules.build import audit
+from rules.config.project import load_project
 from rules.errors import FAILED
-from rules.prepared import Request
-from rules.project import load_project
+from rules.files.project_paths import find_root
+from rules.planning.prepared import Request
 from rules.report.runs import audit_errors, audit_fields, audit_lines, document, error_lines
-from rules.roots import find_root
+from rules.terminal import progress
+from rules.terminal.arguments import add_selection, add_variables, positive, share
 
 if TYPE_CHECKING:
     import argparse
 
-    from rules.output import Output
+    from rules.terminal.output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

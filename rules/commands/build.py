@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rules import noop
-from rules.arguments import TRUST_HELP, add_selection, add_variables, positive, share
 from rules.errors import FAILED
-from rules.roots import DEFAULT_PROFILE, find_root
+from rules.files.project_paths import DEFAULT_PROFILE, find_root
+from rules.terminal.arguments import TRUST_HELP, add_selection, add_variables, positive, share
 
 if TYPE_CHECKING:
     import argparse
 
-    from rules.output import Output
+    from rules.terminal.output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,11 +48,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         str(root), options.profile, output
     ):
         return 0
-    from rules import progress
     from rules.build import build
-    from rules.prepared import Request
-    from rules.project import load_project
+    from rules.config.project import load_project
+    from rules.planning.prepared import Request
     from rules.report.runs import audit_errors, build_document, build_lines, error_lines, errors_lines
+    from rules.terminal import progress
 
     request = Request(
         select=tuple(options.select),

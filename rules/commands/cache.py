@@ -6,16 +6,16 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from rules.errors import FAILED
+from rules.files.project_paths import find_root
 from rules.report.runs import document, plural
-from rules.roots import find_root
-from rules.store import open_store
+from rules.storage.store import open_store
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from rules.output import Output
-    from rules.verification import BadObject, Verified
+    from rules.storage.verification import BadObject, Verified
+    from rules.terminal.output import Output
 
 _EPILOG = """A build reads no table that it need not read: by its time stamp it sees whether one was touched.
 verify reads them all, whatever their stamps say."""
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Verify; 1 when an object is bad, also where it is repaired."""
     root = find_root(options.project)
     with open_store(root, output.message, building=options.repair) as store:
-        from rules.verification import verify_store
+        from rules.storage.verification import verify_store
 
         found = verify_store(store, repair=options.repair)
     if output.as_json:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
+from rules.config.policy import Reporting, reported
+from rules.config.project import Policy, load_project, read_text
 from rules.errors import FAILED, UserError
-from rules.policy import Reporting, reported
+from rules.files.project_paths import FILE, find_root
 from rules.printable import ExactText
-from rules.project import Policy, load_project, read_text
 from rules.report.findings import (
     check_document,
     concise_lines,
@@ -23,13 +24,12 @@ from rules.report.findings import (
     summary_line,
     text_lines,
 )
-from rules.roots import FILE, find_root
 
 if TYPE_CHECKING:
     from compiler.lint.check import World
     from compiler.lint.findings import Finding
-    from rules.fixing import Rewritten
-    from rules.output import Output
+    from rules.lint.fixes import Rewritten
+    from rules.terminal.output import Output
 
 _FORMATS = ("text", "concise", "json", "github", "sarif")
 _ROUNDS = 10
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass
 class _Looked:
-    """What was looked at: `records` as in `rules.checking`; worlds: by path, where something was checked afresh."""
+    """What was looked at: `records` as in `rules.lint.project`; worlds: by path, where something was checked afresh."""
 
     root: Path
     records: dict[str, Any]
@@ -115,7 +115,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _looker(options: argparse.Namespace, output: Output) -> Callable[[bool], _Looked]:
     """Return the function that looks at the files; its argument asks for the worlds that fixing needs."""
     if options.no_project:
-        from rules.loose import check_files
+        from rules.lint.loose_files import check_files
 
         def look_at_files(_worlds: bool) -> _Looked:  # noqa: FBT001
             root = Path.cwd()
@@ -130,7 +130,7 @@ def _looker(options: argparse.Namespace, output: Output) -> Callable[[bool], _Lo
 
     def look_at_project(worlds: bool) -> _Looked:  # noqa: FBT001
         from rules.noop import as_checked
-        from rules.store import open_store
+        from rules.storage.store import open_store
 
         project = load_project(root)
         reporting = Reporting(project.policy, options.select, options.ignore)
@@ -138,8 +138,8 @@ def _looker(options: argparse.Namespace, output: Output) -> Callable[[bool], _Lo
             records = None if worlds else as_checked(str(root), store.index)
             looked = _Looked(root, records or {}, reporting, wanted)
             if records is None:
-                from rules.checking import check_project
-                from rules.tracking import warn_of_tracked
+                from rules.lint.project import check_project
+                from rules.storage.git_tracking import warn_of_tracked
 
                 warn_of_tracked(store.objects.root, output.message)
                 work = check_project(project, store, output.message)
@@ -181,13 +181,13 @@ def _require_known(paths: list[str], looked: _Looked) -> None:
 
 
 def _rewrite(looked: _Looked, findings: list[Finding]) -> list[Rewritten]:
-    from rules.fixing import rewrite
+    from rules.lint.fixes import rewrite
 
     return rewrite(looked.root, findings, looked.worlds)
 
 
 def _fix(looked: _Looked, findings: list[Finding]) -> list[Rewritten]:
-    from rules.fixing import write
+    from rules.lint.fixes import write
 
     files = _rewrite(looked, findings)
     write(looked.root, files)
@@ -195,7 +195,7 @@ def _fix(looked: _Looked, findings: list[Finding]) -> list[Rewritten]:
 
 
 def _show_diff(looked: _Looked, findings: list[Finding], output: Output) -> int:
-    from rules.fixing import diff_lines
+    from rules.lint.fixes import diff_lines
 
     files = _rewrite(looked, findings)
     lines = [line for one in files for line in diff_lines(one)]

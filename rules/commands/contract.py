@@ -6,21 +6,21 @@ import codecs
 from typing import TYPE_CHECKING, Any
 
 from cache.removal import rewrite
-from rules import progress
-from rules.contracts.tables import spelled
+from rules.config.contract import spelled
+from rules.config.project import Project, load_project, read_text
 from rules.errors import UserError
-from rules.look.contracting import inferred
-from rules.project import Project, load_project, read_text
+from rules.files.project_paths import FILE, find_root, writable_file
+from rules.inspect.contract import inferred
 from rules.report.runs import document, plural
-from rules.roots import FILE, find_root, writable_file
+from rules.terminal import progress
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
     from compiler.schema import Schema
-    from rules.load import Rule
-    from rules.output import Output
+    from rules.loading.rules import Rule
+    from rules.terminal.output import Output
 
 _DIALECTS = ("datafusion", "duckdb", "postgres", "snowflake", "bigquery", "clickhouse", "trino", "mysql", "sqlite")
 
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Print the contract, or write it."""
     project = load_project(find_root(options.project))
     rule, schema = inferred(project, options.name, progress.observer(output).say)
-    from rules.contracts.ddl import ddl  # with Ibis, which is slow to import
+    from rules.inspect.ddl import ddl  # with Ibis, which is slow to import
 
     if options.write:
         count = _write(project, rule, schema)
@@ -87,7 +87,7 @@ def _document(rule: Rule, schema: Schema, text: str) -> dict[str, Any]:
 
 def _write(project: Project, rule: Rule, schema: Schema) -> int:
     """Declare the types of columns that have none; return how many."""
-    from rules.contracts.writing import with_types, with_types_of_source
+    from rules.config.contract_writing import with_types, with_types_of_source
 
     if rule.is_of_source:
         types = {column.name: spelled(column.type) for column in schema.columns}

@@ -5,24 +5,24 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rules.arguments import add_selection, not_negative
-from rules.choosing import changed_rules, choose
+from rules.compiling.session import Loaded, load
+from rules.config.project import load_project
 from rules.errors import FAILED, UserError
-from rules.loaded import Loaded, load
-from rules.look.comparing import loaded_at, since_commit, since_last_build
-from rules.look.history import State, after_build, at_commit, before_last_change, changed_last, resolve_build
-from rules.look.revision import at_ref
-from rules.prepared import Request
-from rules.project import load_project
-from rules.roots import find_root
-from rules.store import open_store
+from rules.files.project_paths import find_root
+from rules.inspect.history import State, after_build, at_commit, before_last_change, changed_last, resolve_build
+from rules.inspect.revision import at_ref
+from rules.inspect.rule_diff import loaded_at, since_commit, since_last_build
+from rules.planning.prepared import Request
+from rules.planning.selection import changed_rules, choose
+from rules.storage.store import open_store
+from rules.terminal.arguments import add_selection, not_negative
 
 if TYPE_CHECKING:
     import argparse
 
-    from rules.output import Output
-    from rules.project import Project
-    from rules.store import Store
+    from rules.config.project import Project
+    from rules.storage.store import Store
+    from rules.terminal.output import Output
 
 _SAMPLES = 3
 _LAST_BUILD, _LAST_STATE = "last build", "last state"
@@ -86,7 +86,7 @@ def _rules(project: Project, request: Request, store: Store, options: argparse.N
 
 
 def _data(project: Project, request: Request, store: Store, options: argparse.Namespace, output: Output) -> bool:
-    from rules.look.table_diff import compare_states
+    from rules.inspect.table_diff import compare_states
     from rules.report.diff import data_document, data_lines
 
     loaded = load(project, request.profile, store)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rules.arguments import add_variables
-from rules.look.explaining import explain
-from rules.project import load_project
+from rules.config.project import load_project
+from rules.files.project_paths import find_root
+from rules.inspect.explanation import explain
 from rules.report.explain import explain_document, explain_lines
-from rules.roots import find_root
-from rules.store import open_store
+from rules.storage.store import open_store
+from rules.terminal.arguments import add_variables
 
 if TYPE_CHECKING:
     import argparse
 
-    from rules.output import Output
+    from rules.terminal.output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

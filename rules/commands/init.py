@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rules.errors import UserError
+from rules.files.project_paths import FILE, writable_file
 from rules.report.runs import document
-from rules.roots import FILE, writable_file
 
 if TYPE_CHECKING:
     import argparse
 
-    from rules.output import Output
+    from rules.terminal.output import Output
 
 _FILES = {
     FILE: """[project]

@@ -6,9 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from graph.lineage import Lineage, Name
-from rules.arguments import positive
 from rules.errors import UserError
-from rules.look.tracing import find_columns, trace
+from rules.files.project_paths import find_root
+from rules.inspect.lineage import find_columns, trace
 from rules.report.lineage import (
     Question,
     answer,
@@ -18,12 +18,12 @@ from rules.report.lineage import (
     table_document,
     table_tree,
 )
-from rules.roots import find_root
+from rules.terminal.arguments import positive
 
 if TYPE_CHECKING:
     import argparse
 
-    from rules.output import Output
+    from rules.terminal.output import Output
 
 _FORMATS = ("text", "json", "mermaid", "dot", "html")
 _EPILOG = """value: the column's values flow into the other's. control: they only decide which rows there

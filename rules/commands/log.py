@@ -6,16 +6,16 @@ import datetime as dt
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rules.arguments import positive
-from rules.look.history import resolve_build
+from rules.files.project_paths import find_root
+from rules.inspect.history import resolve_build
 from rules.report.runs import counts, document, duration, table_lines, wrapped_lines
-from rules.roots import find_root
-from rules.store import open_store
+from rules.storage.store import open_store
+from rules.terminal.arguments import positive
 
 if TYPE_CHECKING:
     import argparse
 
-    from rules.output import Output
+    from rules.terminal.output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

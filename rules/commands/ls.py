@@ -5,18 +5,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rules import progress
-from rules.arguments import add_selection
 from rules.build import survey
-from rules.prepared import Request
-from rules.project import load_project
+from rules.config.project import load_project
+from rules.files.project_paths import find_root
+from rules.planning.prepared import Request
 from rules.report.runs import document, table_lines
-from rules.roots import find_root
+from rules.terminal import progress
+from rules.terminal.arguments import add_selection
 
 if TYPE_CHECKING:
     import argparse
 
-    from rules.output import Output
+    from rules.terminal.output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

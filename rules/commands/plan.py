@@ -6,23 +6,23 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from graph.impact import Edit
-from rules import progress
-from rules.arguments import TRUST_HELP, add_selection, add_variables
 from rules.build import plan
+from rules.config.project import load_project
 from rules.errors import FAILED
-from rules.prepared import Prepared, Request
-from rules.project import load_project
+from rules.files.project_paths import DEFAULT_PROFILE, find_root
+from rules.planning.prepared import Prepared, Request
 from rules.report.causes import cause_lines, causes_fields
 from rules.report.diff import edit_fields
 from rules.report.runs import check_lines, error_fields, errors_lines, plan_document, plan_lines, source_lines
-from rules.roots import DEFAULT_PROFILE, find_root
+from rules.terminal import progress
+from rules.terminal.arguments import TRUST_HELP, add_selection, add_variables
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-    from rules.memos import CompiledCheck
-    from rules.output import Output
+    from rules.compiling.compiled_rule import CompiledCheck
+    from rules.terminal.output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

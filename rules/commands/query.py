@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rules.arguments import ROW_FORMATS, add_rows, add_variables
 from rules.report.printing import require_printable
+from rules.terminal.arguments import ROW_FORMATS, add_rows, add_variables
 
 if TYPE_CHECKING:
     import argparse
 
-    from rules.output import Output
+    from rules.terminal.output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print rows of the query."""
-    from rules.answering import answer
-    from rules.look.querying import Question
+    from rules.inspect.query import Question
+    from rules.report.answer import answer
 
     require_printable(options, output)
     text = sys.stdin.read() if options.query == "-" else options.query

@@ -6,19 +6,19 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from rules.arguments import ROW_FORMATS, add_rows, add_variables
 from rules.errors import UserError
+from rules.files.project_paths import find_root
 from rules.report.printing import print_rows, require_printable, row_limit
-from rules.roots import find_root
-from rules.store import open_store
+from rules.storage.store import open_store
+from rules.terminal.arguments import ROW_FORMATS, add_rows, add_variables
 
 if TYPE_CHECKING:
     import argparse
 
-    from rules.look.querying import Question
-    from rules.output import Output
-    from rules.project import Project
-    from rules.store import Store
+    from rules.config.project import Project
+    from rules.inspect.query import Question
+    from rules.storage.store import Store
+    from rules.terminal.output import Output
 
 _NAME = re.compile(r"[^\s()]+")
 """What is one word is a name; what is more is a query."""
@@ -42,8 +42,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     require_printable(options, output)
     word = options.name
     if word == "-" or not _NAME.fullmatch(word):
-        from rules.answering import answer
-        from rules.look.querying import Question
+        from rules.inspect.query import Question
+        from rules.report.answer import answer
 
         text = sys.stdin.read() if word == "-" else word
         return answer(options, output, lambda *_: Question(text), query=text)
@@ -58,7 +58,7 @@ def _show_stored(options: argparse.Namespace, output: Output) -> bool:
     with open_store(root, output.message, building=False, asked=True) as store:
         if options.name not in store.states:
             return False
-        from rules.look.stored import committed
+        from rules.inspect.stored_tables import committed
 
         path, total = committed(store, options.name)
     from rules.report.rows import part_of, stored_rows
@@ -70,8 +70,8 @@ def _show_stored(options: argparse.Namespace, output: Output) -> bool:
 
 def _show_computed(options: argparse.Namespace, output: Output) -> int:
     """Print the rows of a source, or of a CTE of a rule. Raises `UserError` for a name that is neither."""
-    from rules.answering import answer
-    from rules.look.querying import question_of_cte, question_of_source
+    from rules.inspect.query import question_of_cte, question_of_source
+    from rules.report.answer import answer
 
     name = options.name
     kind = "cte" if "." in name else "source"
@@ -89,7 +89,7 @@ def _unknown(project: Project, store: Store, name: str) -> UserError:
     """Tell a product that was never built from one that does not exist."""
     import difflib
 
-    from rules.look.querying import unbuilt
+    from rules.inspect.query import unbuilt
 
     ahead = unbuilt(project, store)
     known = [*store.states, *ahead, *project.sources]

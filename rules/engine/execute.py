@@ -18,12 +18,12 @@ from datafusion import DataFrame, SessionContext
 from cache.bags import bag_digest
 from cache.digests import TableDigest
 from compiler.schema import Schema
+from rules.config.profiles import Profile
 from rules.engine.failures import engine_errors
-from rules.engine.own import EngineFunction, register
 from rules.engine.scanning import EngineInput, register_inputs, takes_first_files
 from rules.engine.session import ignore_statistics, make_session, plan_query, planned_schema
+from rules.engine.user_functions import EngineFunction, register
 from rules.engine.writing import ProductWriter
-from rules.profiles import Profile
 
 _READ_ROWS = 1 << 16
 

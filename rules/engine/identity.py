@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from compiler.compile import EngineIdentity
+from rules.config.profiles import Profile
 from rules.engine.settings import RESULT_SETTINGS
-from rules.profiles import Profile
 
 
 def identity(profile: Profile) -> EngineIdentity:

@@ -12,11 +12,11 @@ import pyarrow as pa
 from cache.levels import UnsupportedTypeError
 from compiler.errors import SqlError
 from compiler.schema import Schema
+from rules.config.profiles import Profile
 from rules.engine.failures import EngineError, engine_errors
-from rules.engine.own import EngineFunction, register
 from rules.engine.session import make_session, plan_query, planned_schema, qualified_name
 from rules.engine.types import storable_schema, to_arrow, to_schema
-from rules.profiles import Profile
+from rules.engine.user_functions import EngineFunction, register
 
 
 class EnginePlanner:

@@ -9,10 +9,10 @@ from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionConte
 from datafusion.catalog import Schema as CatalogSchema
 from datafusion.user_defined import ScalarUDF
 
-from compiler.functions import ZONELESS
-from compiler.resolve import INPUT_DB
+from compiler.names.resolve import INPUT_DB
+from compiler.sql.functions import ZONELESS
+from rules.config.profiles import Profile
 from rules.engine.settings import RESULT_SETTINGS
-from rules.profiles import Profile
 
 _NESTING = "5000"
 """Levels the engine's parser takes, 50 by default; beyond 5,000 its own stack would be at risk."""
@@ -83,7 +83,7 @@ def _zoneless() -> tuple[ScalarUDF, ...]:
 
     With `execution.time_zone` set, they promise timestamps of that zone and yield some without it: they fail on every
     column of text. That setting must stay: TIMESTAMPTZ has its zone by it, and it is in every fingerprint. Only rules
-    that call these functions have another fingerprint than before (see `compiler.corrections`). Whenever
+    that call these functions have another fingerprint than before (see `compiler.engine_sql.corrections`). Whenever
     something is SET in a session, the engine makes its own functions anew, and these have to be registered again.
     """
     plain = SessionContext()

@@ -12,11 +12,11 @@ from queue import Empty, Full, Queue
 
 import pyarrow as pa
 
+from rules.config.profiles import Profile
 from rules.engine.execute import open_frame
 from rules.engine.failures import engine_errors
-from rules.engine.own import EngineFunction
 from rules.engine.scanning import EngineInput
-from rules.profiles import Profile
+from rules.engine.user_functions import EngineFunction
 
 _AHEAD = 2
 """Batches that are computed before they are asked for."""

@@ -22,26 +22,26 @@ from ibis.expr.types import Scalar, Table
 from pyarrow import csv, dataset
 from sqlglot import exp
 
-from compiler.deep import with_deep_stack
-from compiler.dialect import parse, render
-from compiler.engine_sql import for_engine
+from compiler.engine_sql.form import for_engine
+from compiler.engine_sql.timestamps import widen_literals
 from compiler.errors import SqlError
-from compiler.ibis_compiler import ENGINE_COMPILER, engine_tree
-from compiler.qualify import InputSchemas, pruned, qualified
-from compiler.resolve import bind_tables, fold, outside_tables
+from compiler.ibis.compiler import ENGINE_COMPILER, engine_tree
+from compiler.names.qualify import InputSchemas, pruned, qualified
+from compiler.names.resolve import bind_tables, fold, outside_tables
 from compiler.schema import Schema
-from compiler.timestamps import widen_literals
+from compiler.sql.dialect import parse, render
+from compiler.tree.big_stack import with_deep_stack
 from rules.arrow import plain_type
+from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
 from rules.engine.failures import EngineError, engine_errors
 from rules.engine.scanning import EngineInput
 from rules.engine.types import to_schema
 from rules.errors import FAILED, UserError
-from rules.profiles import PROFILES
+from rules.files.project_paths import DEFAULT_PROFILE
 from rules.python.faults import Misuse
 from rules.python.schemas import ibis_schema
 from rules.python.series import require_pandas
-from rules.roots import DEFAULT_PROFILE
 
 
 class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types

@@ -9,13 +9,13 @@ import ibis
 from ibis.expr.types import Column, Scalar, Table
 from sqlglot import exp
 
-from compiler.dialect import parse
 from compiler.errors import SqlError
-from compiler.ibis_compiler import compile_expression
-from compiler.resolve import fold, outside_tables, suggestion
+from compiler.ibis.compiler import compile_expression
+from compiler.names.resolve import fold, outside_tables, suggestion
 from compiler.schema import Schema
+from compiler.sql.dialect import parse
 from rules.engine.types import to_arrow
-from rules.python.declaring import PythonRule, calling
+from rules.python.declarations import PythonRule, calling
 from rules.python.faults import Misuse
 from rules.python.schemas import ibis_schema
 

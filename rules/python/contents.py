@@ -1,7 +1,7 @@
 """What an object that is no plain value is made of: the values by which it can be told from another of its kind.
 
 Only what Python and its standard library, NumPy and Arrow make. Objects of a project's own classes are their classes
-and attributes, see `rules.python.meaning`.
+and attributes, see `rules.python.function_digest`.
 """
 
 from __future__ import annotations

@@ -19,10 +19,10 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from compiler import functions as engine_functions
-from compiler.own import Shape
+from compiler.names.user_functions import Shape
+from compiler.sql import functions as engine_functions
 from rules.python.aggregates import Accumulating, Noting, require_methods
-from rules.python.declaring import current_recording
+from rules.python.declarations import current_recording
 from rules.python.faults import Misuse
 from rules.python.series import over_series, require_pandas
 
@@ -89,7 +89,10 @@ class RegisteredFunction:
         return f"<{self.kind} function {self.name}({', '.join(map(str, self.inputs))}) -> {self.output}>"
 
     def for_engine(self, noting: Noting) -> Callable[..., Any]:
-        """Return what the engine calls, see `rules.engine.own`. noting: is put around what runs the project's code."""
+        """Return what the engine calls, see `rules.engine.user_functions`.
+
+        Noting: is put around what runs the project's code.
+        """
         if self.shape == "aggregate":
             return lambda: Accumulating(self, noting)
         return noting(self.over_arrays)

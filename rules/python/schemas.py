@@ -9,7 +9,7 @@ import pyarrow as pa
 from ibis.expr.schema import Schema as IbisSchema
 
 from cache.levels import type_name
-from rules.contracts.tables import spelled
+from rules.config.contract import spelled
 
 _SCALES = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _PLAIN: dict[pa.DataType, Any] = {

@@ -18,9 +18,9 @@ from sqlglot import exp
 from cache.digests import TableDigest
 from compiler.compile import Compiled, Compiler, Options
 from compiler.errors import SqlError
-from compiler.functions import ScalarFunction
-from compiler.own import OwnFunction
+from compiler.names.user_functions import OwnFunction
 from compiler.schema import Schema
+from compiler.sql.functions import ScalarFunction
 from rules.arrow import plain_type
 from rules.engine.types import storable_schema, to_arrow, to_schema
 from rules.engine.writing import ProductWriter

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from graph.causes import Cause, Step
-    from rules.prepared import Prepared
+    from rules.planning.prepared import Prepared
 
 _MOST = 8
 

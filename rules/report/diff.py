@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from rules.look.table_diff import Compared, Row, TableDiff, row_text
+from rules.inspect.table_diff import Compared, Row, TableDiff, row_text
 from rules.report.runs import document, plural, wrapped_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from graph.impact import Edit
-    from rules.look.comparing import Comparison, Difference
+    from rules.inspect.rule_diff import Comparison, Difference
 
 _CLASSES = ("new", "removed", "row", "column", "additive", "cosmetic")
 _MOST_REACHED = 6

@@ -10,7 +10,7 @@ from rules.report.runs import document, duration, plural, wrapped_lines
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rules.look.explaining import Explanation, Input, Last
+    from rules.inspect.explanation import Explanation, Input, Last
 
 _CAUSES = 3
 """Causes of a verdict that are told unless all are asked for."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from rules.output import Output
+    from rules.terminal.output import Output
 
 TABLE_ROWS = 20
 """Rows of a table where no --limit says otherwise."""

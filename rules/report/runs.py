@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from graph.plan import Judgement
     from rules.errors import UserError
     from rules.report.folding import Fold
-    from rules.results import AuditReport, BuildReport, CheckResult, Result, SourceResult
+    from rules.running.results import AuditReport, BuildReport, CheckResult, Result, SourceResult
 
 FORMAT = 1
 _MOST_ERRORS = 10

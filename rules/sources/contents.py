@@ -17,7 +17,7 @@ from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
 from rules.printable import without_secrets
-from rules.sources.known import spelled_as_declared
+from rules.sources.column_schemas import spelled_as_declared
 from rules.sources.locating import (
     AS_READER,
     compression_of,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from cache.index import Index
     from cache.objects import Objects
-    from rules.files import FileDigests
-    from rules.project import Project, Source
+    from rules.config.project import Project, Source
+    from rules.files.file_digests import FileDigests
     from rules.sources.contract import IngestError
     from rules.sources.partitions import Partitions
 
@@ -277,7 +277,8 @@ class Sources:
 
     def _read(self, name: str, files: tuple[str, ...]) -> dict[str, Any]:
         from cache.digests import ingested_digest  # these load pyarrow, which known contents do without
-        from rules.sources import contract, ingest, physical
+        from rules.sources import contract, ingest
+        from rules.sources import parquet as physical
 
         source = self._project.sources[name]
         kind = format_of(self._project, name, files)
@@ -321,7 +322,8 @@ class Sources:
         return SourceTable(name, files, content, schema, record["rows"], artifact, partitions)
 
     def _digest_columns(self, table: SourceTable, columns: list[str]) -> dict[str, str]:
-        from rules.sources import contract, physical
+        from rules.sources import contract
+        from rules.sources import parquet as physical
 
         paths = [self._project.root / file for file in table.files]
         constants = {one: values for one, values in self.constants(table.name).items() if one in columns}

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from cache.levels import UnsupportedTypeError
 from rules.engine.types import parse_type, storable_schema, stored_schema, to_schema
-from rules.sources.known import spelled_as_declared
+from rules.sources.column_schemas import spelled_as_declared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

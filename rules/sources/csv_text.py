@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from rules.files.source_listing import COMPRESSED
 from rules.sources.contract import IngestError, first_line, require_distinct
-from rules.sources.listing import COMPRESSED
 from rules.sources.spelling import Column
 from rules.sources.text_file import AS_UTF8, hint, open_text, require_no_utf16
 from rules.sources.text_places import place_in_csv
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from rules.project import Source
+    from rules.config.project import Source
     from rules.sources.text_file import TextFile
 
 _ROW = re.compile(r"Row #(\d+): ")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from compiler.schema import Schema
-    from rules.project import Source
+    from rules.config.project import Source
     from rules.sources.partitions import Partitions
 
 _ANEW = 'write it again; or if it is of another kind, say so: format = "parquet", "csv" or "json"'

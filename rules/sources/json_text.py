@@ -27,7 +27,7 @@ from rules.sources.text_places import column_in_json, unreadable_column
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from rules.project import Source
+    from rules.config.project import Source
     from rules.sources.text_file import TextFile
 
 Path = tuple[str, ...]

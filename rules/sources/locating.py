@@ -8,14 +8,14 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from rules.errors import FAILED, UserError, Where
-from rules.roots import FILE
-from rules.sources.listing import COMPRESSED, format_by_name, list_files
+from rules.files.project_paths import FILE
+from rules.files.source_listing import COMPRESSED, format_by_name, list_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from rules.project import Project, Source
+    from rules.config.project import Project, Source
 
 AS_READER = "whoever runs rules must be able to read it"
 """What to do about a file without permission."""

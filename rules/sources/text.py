@@ -17,7 +17,7 @@ from rules.sources.contract import declared_types, require_distinct, require_nam
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rules.project import Source
+    from rules.config.project import Source
     from rules.sources.text_file import TextFile
 
 _CSV_BLOCK = 16 << 20

@@ -14,7 +14,7 @@ import pyarrow as pa
 from rules.sources.contract import IngestError
 
 if TYPE_CHECKING:
-    from rules.project import Source
+    from rules.config.project import Source
 
 
 AS_UTF8 = "save the file as UTF-8, for example: iconv -f LATIN1 -t UTF-8 OLD > NEW"

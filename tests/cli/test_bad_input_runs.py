@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from compiler.explain import INTERNALS
+from compiler.engine_errors.planning import INTERNALS
 from support.beside import started, wait_for
 from support.projects import RULES, SampleProject
 from support.refusals import MARK, orders_project, place_of_mark, refused, require_kept, run_here

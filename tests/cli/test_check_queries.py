@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compiler.lint.check import Checked, World
-from rules import checking
+from rules.lint import project as checking
 from support.checked import checked_project
 from support.inprocess import run
 from support.projects import SampleProject

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from graph.selection import _ELSEWHERE as METHODS
-from rules.other_tools import _COMMANDS, _OPTIONS, command_hint
-from rules.parser import COMMANDS
+from rules.terminal.other_tools import _COMMANDS, _OPTIONS, command_hint
+from rules.terminal.parser import COMMANDS
 from support.inprocess import run
 from support.projects import SampleProject
 

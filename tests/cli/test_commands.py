@@ -10,8 +10,8 @@ import pytest
 
 from rules.cli import main
 from rules.commands import log as log_command
-from rules.other_tools import option_hint
-from rules.parser import COMMANDS
+from rules.terminal.other_tools import option_hint
+from rules.terminal.parser import COMMANDS
 from support import inprocess
 from support.projects import FIXTURES, RULES, SampleProject
 from support.terminal import run_on_terminal

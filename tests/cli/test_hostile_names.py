@@ -155,7 +155,12 @@ def test_the_log_of_an_internal_error_is_printable(project: SampleProject, monke
     assert PASSWORD not in text
 
 
-WRITERS = {"rules/output.py", "rules/parser.py", "rules/ahead.py", "rules/signals.py"}
+WRITERS = {
+    "rules/terminal/output.py",
+    "rules/terminal/parser.py",
+    "rules/compiling/compile_pool.py",
+    "rules/terminal/signals.py",
+}
 """The one writer; help, which says nothing from outside; the pipe to our helpers; what shows the cursor again."""
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from compiler.edges import Edge
+from compiler.analysis.edges import Edge
 from graph.lineage import Lineage, Name
 from rules.report.lineage_page import page
 from support.direct import run

@@ -290,7 +290,7 @@ def test_names_of_ours_and_theirs_do_not_meet(project: SampleProject) -> None:
     project.write("cache/__init__.py", "from .inner import WHOSE\n")
     project.write("cache/inner.py", "WHOSE = 'theirs'\n")
     project.write("compiler/part.py", "WHOSE = 'theirs'\n")  # without __init__.py
-    project.write("rules/project.py", "WHOSE = 'theirs'\n")
+    project.write("rules/config/project.py", "WHOSE = 'theirs'\n")
     project.write("rules/_beside.py", "WHOSE = 'theirs'\n")
     project.write("json.py", "WHOSE = 'theirs'\n")
     project.write(
@@ -305,8 +305,9 @@ import cache.inner
 import compiler.part as part
 import graph
 from cache import WHOSE
-from rules import project, rule
-from rules.project import WHOSE as fourth
+from rules import rule
+from rules.config import project
+from rules.config.project import WHOSE as fourth
 
 from . import _beside
 from ._beside import WHOSE as fifth
@@ -331,7 +332,7 @@ def names(orders):
     )
     script = """
 import json, sys
-import rules, compiler.dialect, graph.dag, cache.keys
+import rules, compiler.sql.dialect, graph.dag, cache.keys
 before = sys.path[:], list(sys.meta_path), {name: id(module) for name, module in sys.modules.items()}
 from rules.cli import main
 code = main(['build', '-q'])

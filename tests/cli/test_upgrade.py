@@ -50,7 +50,7 @@ def earlier(tmp_path: Path) -> Path:
     for package in ("rules", "graph", "compiler", "cache"):
         shutil.copytree(ROOT / package, target / package, ignore=shutil.ignore_patterns("__pycache__"))
     change(target / "compiler" / "fingerprint.py", r"FORMAT = \d+", "FORMAT = 0")
-    change(target / "compiler" / "canonical.py", r"    (push_not|merge_derived_tables|having_to_where|spell_in),\n", "")
+    change(target / "compiler" / "canonical" / "form.py", r"    (push_not|merge_derived_tables|having_to_where|spell_in),\n", "")
     return target
 
 
@@ -137,7 +137,7 @@ def test_an_engine_upgrade_is_trusted_after_a_sample(project: SampleProject, ear
 
 def test_an_engine_that_computed_another_table_is_not_trusted(project: SampleProject, earlier: Path) -> None:
     under_an_older_engine(earlier)
-    change(earlier / "rules" / "running.py", r"execute\(sql,", 'execute(sql + " LIMIT 1",')
+    change(earlier / "rules" / "running" / "query_runner.py", r"execute\(sql,", 'execute(sql + " LIMIT 1",')
     build_with(earlier, project)
     after = project.build("--trust-engine-upgrade")
     assert SampleProject.executed(after) == set(RULES)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from compiler.lint.codes import BY_CODE, Code
-from rules.authoring import read_options
+from rules.config.front_matter import read_options
 from rules.errors import UserError
 from support.checking import findings
 

@@ -21,10 +21,10 @@ from sqlglot import exp
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.schema import MappingSchema
 
-from compiler import catalogue, functions
-from compiler.deep import RECURSION_LIMIT, with_deep_stack
-from compiler.dialect import DIALECT, parse, render, variable_name
 from compiler.errors import SqlError
+from compiler.sql import catalogue, functions
+from compiler.sql.dialect import DIALECT, parse, render, variable_name
+from compiler.tree.big_stack import RECURSION_LIMIT, with_deep_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES_FILE = ROOT / "fixtures" / "sql" / "dialect.sql"
@@ -505,7 +505,7 @@ def test_what_cannot_be_said_is_an_error() -> None:
 
 
 def test_import_needs_neither_the_engine_nor_arrow() -> None:
-    code = "import sys, compiler.dialect; print(*sys.modules)"
+    code = "import sys, compiler.sql.dialect; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert not {"datafusion", "pyarrow", "ibis"} & set(modules.split())
 
@@ -513,7 +513,7 @@ def test_import_needs_neither_the_engine_nor_arrow() -> None:
 def test_compiled_sqlglot_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sqlglotc").mkdir()
     (tmp_path / "sqlglotc" / "__init__.py").touch()
-    code = f"import sys; sys.path.append({str(tmp_path)!r}); import compiler.dialect"
+    code = f"import sys; sys.path.append({str(tmp_path)!r}); import compiler.sql.dialect"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "uninstall sqlglotc" in done.stderr
     assert done.returncode == 1

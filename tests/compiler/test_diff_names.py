@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from compiler.canonical import named_tree
-from compiler.diff import describe
+from compiler.canonical.form import named_tree
+from compiler.diff.describe import describe
 from compiler.errors import SqlError
 from support.compiling import TestCompiler
 from support.databases import TABLES

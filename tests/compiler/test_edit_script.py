@@ -10,10 +10,10 @@ from functools import cache
 import pytest
 from sqlglot import exp
 
-from compiler.canonical import named_tree
+from compiler.canonical.form import named_tree
 from compiler.compile import Compiled
-from compiler.edit_script import EditScript, edit_script
-from compiler.substitution import substituted
+from compiler.diff.edit_script import EditScript, edit_script
+from compiler.diff.substitution import substituted
 from graph.impact import classify
 from support.compiling import TestCompiler, edit_between, script_between
 from support.databases import TABLES

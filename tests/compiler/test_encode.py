@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from sqlglot import exp
 
-from compiler.dialect import parse, render
-from compiler.encode import decode, encode
 from compiler.errors import SqlError
+from compiler.sql.dialect import parse, render
+from compiler.sql.encode import decode, encode
 from support.compiling import TestCompiler
 from support.databases import TABLES
 from support.pairs import load_pairs

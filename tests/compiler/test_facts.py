@@ -8,15 +8,15 @@ from functools import partial
 import pytest
 from sqlglot import exp
 
-from compiler.canonical import PASSES
-from compiler.deep import with_deep_stack
-from compiler.dialect import parse
-from compiler.encode import encode
-from compiler.lexical import resolve_names
-from compiler.passes.facts import Facts
-from compiler.passes.names import number_names, set_apart
-from compiler.qualify import InputSchemas, pruned, qualified
-from compiler.resolve import bind_tables
+from compiler.canonical.facts import Facts
+from compiler.canonical.form import PASSES
+from compiler.canonical.names import number_names, set_apart
+from compiler.names.lexical import resolve_names
+from compiler.names.qualify import InputSchemas, pruned, qualified
+from compiler.names.resolve import bind_tables
+from compiler.sql.dialect import parse
+from compiler.sql.encode import encode
+from compiler.tree.big_stack import with_deep_stack
 from rules.engine.types import to_schema
 from support.databases import TABLES
 from support.pairs import load_pairs

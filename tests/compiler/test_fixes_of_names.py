@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from compiler.dialect import DIALECT
 from compiler.lint.check import World
 from compiler.lint.edits import _meaning, fixed
-from compiler.qualify import InputSchemas
+from compiler.names.qualify import InputSchemas
 from compiler.schema import Column, Schema
+from compiler.sql.dialect import DIALECT
 from support.checking import findings
 
 QUERIES = (

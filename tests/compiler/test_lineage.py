@@ -14,15 +14,15 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp
 
+from compiler.analysis.edges import Edge, from_record, to_record
+from compiler.analysis.lineage import column_edges
+from compiler.analysis.readset import read_sets
 from compiler.compile import Compiled
-from compiler.deep import with_deep_stack
-from compiler.dialect import parse
-from compiler.edges import Edge, from_record, to_record
 from compiler.errors import SqlError
-from compiler.lineage import column_edges
-from compiler.qualify import InputSchemas, pruned, qualified
-from compiler.readset import read_sets
-from compiler.resolve import bind_tables
+from compiler.names.qualify import InputSchemas, pruned, qualified
+from compiler.names.resolve import bind_tables
+from compiler.sql.dialect import parse
+from compiler.tree.big_stack import with_deep_stack
 from properties.queries import random_query
 from rules.engine.types import to_schema
 from support.compiling import TestCompiler

@@ -2,8 +2,8 @@
 
 import pytest
 
-from compiler.dialect import parse
 from compiler.errors import SqlError
+from compiler.sql.dialect import parse
 
 
 @pytest.mark.parametrize(

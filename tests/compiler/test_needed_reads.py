@@ -16,7 +16,7 @@ import pytest
 from datafusion import SessionContext
 from sqlglot import exp
 
-from compiler.dialect import parse
+from compiler.sql.dialect import parse
 from support.compiling import TestCompiler
 from support.databases import Database, open_database, run, same_table
 from support.tpcds import RULES as TPCDS_RULES

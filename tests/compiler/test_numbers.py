@@ -8,16 +8,16 @@ import pytest
 from sqlglot import exp
 from sqlglot.optimizer.canonicalize_internal_names import canonicalize_internal_names
 
-from compiler.deep import with_deep_stack
-from compiler.dialect import parse
-from compiler.encode import encode
+from compiler.canonical.facts import Facts
+from compiler.canonical.names import set_apart
+from compiler.canonical.numbers import plain_numbers
 from compiler.errors import SqlError
-from compiler.passes.facts import Facts
-from compiler.passes.names import set_apart
-from compiler.passes.numbers import plain_numbers
-from compiler.qualify import InputSchemas, qualified
-from compiler.resolve import bind_tables
-from compiler.tree import bare_copy
+from compiler.names.qualify import InputSchemas, qualified
+from compiler.names.resolve import bind_tables
+from compiler.sql.dialect import parse
+from compiler.sql.encode import encode
+from compiler.tree.big_stack import with_deep_stack
+from compiler.tree.walk import bare_copy
 from rules.engine.types import to_schema
 from support.databases import TABLES
 from support.pairs import load_pairs

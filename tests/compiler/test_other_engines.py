@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from compiler.dialect import parse
 from compiler.errors import SqlError
-from compiler.functions import functions
-from compiler.other_engines import ELSEWHERE, function_hint
+from compiler.sql.dialect import parse
+from compiler.sql.functions import functions
+from compiler.sql.other_engines import ELSEWHERE, function_hint
 from support.inprocess import run
 from support.projects import SampleProject
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datafusion import SessionConfig, SessionContext
 
-from compiler.functions import lookup
-from compiler.passes.calls import ALIASES
+from compiler.canonical.calls import ALIASES
+from compiler.sql.functions import lookup
 
 
 def test_the_engine_registers_both_names_as_one_function() -> None:

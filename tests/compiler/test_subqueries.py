@@ -5,11 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from compiler.canonical.facts import Facts
 from compiler.compile import Compiled
-from compiler.dialect import parse, render
+from compiler.engine_sql.workarounds.subqueries.unnesting import unnest_subqueries
 from compiler.errors import SqlError
-from compiler.passes.facts import Facts
-from compiler.workarounds.subqueries.unnesting import unnest_subqueries
+from compiler.sql.dialect import parse, render
 from rules.engine.types import to_schema
 from support.compiling import TestCompiler
 from support.forms import StoredDatabase

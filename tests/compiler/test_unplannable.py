@@ -7,8 +7,8 @@ import random
 
 import pytest
 
+from compiler.engine_errors.planning import INTERNALS
 from compiler.errors import SqlError
-from compiler.explain import INTERNALS
 from support.compiling import TestCompiler
 from support.unplannable import SHAPES, TABLES, calls, casts, operators
 

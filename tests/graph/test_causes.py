@@ -8,9 +8,9 @@ from types import MappingProxyType
 
 from cache.keys import Content, action_key
 from cache.records import Product
-from compiler.edges import Edge
-from compiler.edit_script import EditScript
-from compiler.shape import Shape
+from compiler.analysis.edges import Edge
+from compiler.analysis.shape import Shape
+from compiler.diff.edit_script import EditScript
 from graph.causes import Cause, Step, causes
 from graph.node import Node
 from graph.plan import Known, Plan, make_plan

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from compiler.edges import Edge
-from compiler.edit_script import EditScript
-from compiler.shape import Shape
+from compiler.analysis.edges import Edge
+from compiler.analysis.shape import Shape
+from compiler.diff.edit_script import EditScript
 from graph.edits import RuleEdit, Version, compare
 from graph.impact import InputChange, reached
 from graph.node import Node

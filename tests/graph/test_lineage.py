@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from compiler.edges import Edge, Kind
+from compiler.analysis.edges import Edge, Kind
 from graph.lineage import Lineage, Link, Name
 
 

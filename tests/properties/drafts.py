@@ -9,17 +9,17 @@ from typing import TypeVar
 
 from sqlglot import exp
 
-from compiler.canonical import rendered
+from compiler.analysis.types import Types
+from compiler.canonical.facts import Facts
+from compiler.canonical.form import rendered
+from compiler.canonical.merging import has_exact_equalities
+from compiler.canonical.names import set_apart
+from compiler.canonical.predicate_facts import kind, one_kind
+from compiler.canonical.predicates import drop_parens
 from compiler.compile import Compiled
-from compiler.dialect import parse
-from compiler.passes.certain import kind, one_kind
-from compiler.passes.facts import Facts
-from compiler.passes.merging import has_exact_equalities
-from compiler.passes.names import set_apart
-from compiler.passes.predicates import drop_parens
-from compiler.resolve import INPUT_DB
+from compiler.names.resolve import INPUT_DB
 from compiler.schema import Schema
-from compiler.types import Types
+from compiler.sql.dialect import parse
 
 T = TypeVar("T")
 Node = TypeVar("Node", bound=exp.Expr)

@@ -21,16 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from compiler.compile import Options
-from compiler.deep import with_deep_stack
 from compiler.errors import SqlError
 from compiler.lint.check import check_rule
 from compiler.lint.comments import suppressions
 from compiler.lint.findings import Lines
+from compiler.tree.big_stack import with_deep_stack
 from properties.mutated_texts import mutant
-from rules.authoring import read_options
 from rules.cli import main
+from rules.config.front_matter import read_options
+from rules.config.project import load_project, read_text
 from rules.errors import UserError, UserErrors
-from rules.project import load_project, read_text
 from rules.report.findings import concise_lines, text_lines
 from support import databases, tpcds
 from support.checking import world

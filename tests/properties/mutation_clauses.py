@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from compiler.functions import WindowFunction
+from compiler.sql.functions import WindowFunction
 from properties.drafts import (
     Draft,
     items_of,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from compiler.functions import ScalarFunction
+from compiler.sql.functions import ScalarFunction
 from properties.drafts import COMPARISONS, Draft
 
 _INTEGERS = ("int32", "int64")

@@ -14,15 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp
 
-from compiler.canonical import PASSES, canonical, rendered
+from compiler.canonical.facts import Facts
+from compiler.canonical.form import PASSES, canonical, rendered
+from compiler.canonical.semi_joins import repeats_a_list
 from compiler.compile import Compiled
-from compiler.dialect import parse
-from compiler.encode import encode
 from compiler.errors import SqlError
-from compiler.passes.facts import Facts
-from compiler.passes.semi_joins import repeats_a_list
-from compiler.qualify import InputSchemas, pruned, qualified
-from compiler.tree import has
+from compiler.names.qualify import InputSchemas, pruned, qualified
+from compiler.sql.dialect import parse
+from compiler.sql.encode import encode
+from compiler.tree.walk import has
 from properties.patterns import patterned_query
 from properties.queries import random_query
 from properties.shapes import shaped_query

@@ -10,9 +10,9 @@ import pytest
 from compiler.compile import parse_rule
 from compiler.errors import SqlError
 from properties.fuzzing import Entrances, fuzz
-from rules.authoring import read_options
+from rules.config.front_matter import read_options
+from rules.config.project import load_project
 from rules.errors import UserError
-from rules.project import load_project
 
 CHUNK = 5_000
 SOAK = {"sql": 120_000, "front": 30_000, "toml": 50_000, "commands": 10_000}
@@ -76,7 +76,7 @@ STEEP = {
 @pytest.mark.parametrize("name", STEEP)
 def test_the_work_of_parsing_does_not_explode(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks at tokens: twice the text is at most a little more than four times the work, and never 2ⁿ."""
-    from compiler.bounded_parser import BoundedParser
+    from compiler.sql.bounded_parser import BoundedParser
 
     looks = 0
     once = BoundedParser._match  # noqa: SLF001 — every look at a token
@@ -100,8 +100,8 @@ def test_the_work_of_parsing_does_not_explode(name: str, monkeypatch: pytest.Mon
 
 
 def test_what_is_parsed_over_and_over_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compiler.bounded_parser._LOOKS", 10)
-    monkeypatch.setattr("compiler.bounded_parser._LOOKS_AT_EACH", 1)
+    monkeypatch.setattr("compiler.sql.bounded_parser._LOOKS", 10)
+    monkeypatch.setattr("compiler.sql.bounded_parser._LOOKS_AT_EACH", 1)
     with pytest.raises(SqlError, match="too entangled to be read") as caught:
         parse_rule("SELECT 1 + 1 AS a")
     assert caught.value.line == 1

@@ -11,8 +11,8 @@ from datafusion import SessionContext
 from sqlglot import exp
 
 from compiler.compile import Compiled
-from compiler.dialect import parse, render
 from compiler.errors import SqlError
+from compiler.sql.dialect import parse, render
 from support.compiling import TestCompiler
 from support.databases import open_database, run, same_table
 from support.pairs import is_ordered

@@ -10,7 +10,7 @@ import pytest
 from compiler.compile import Compiled
 from compiler.errors import SqlError
 from compiler.lint.check import World, check_rule
-from compiler.qualify import InputSchemas
+from compiler.names.qualify import InputSchemas
 from properties.repeated import Twin, twin_query
 from rules.engine.types import to_schema
 from support.compiling import TestCompiler

@@ -20,14 +20,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compiler import functions
 from compiler.compile import Compiled, Options
 from compiler.errors import SqlError
+from compiler.sql import functions
+from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
 from rules.engine.scanning import EngineInput
 from rules.engine.types import to_schema
-from rules.profiles import PROFILES
-from rules.roots import DEFAULT_PROFILE
+from rules.files.project_paths import DEFAULT_PROFILE
 from support.compiling import TestCompiler
 
 Rows = list[dict[str, Any]]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from datafusion import SessionContext
 
+from rules.config.profiles import Profile
 from rules.engine import execute
-from rules.profiles import Profile
 from support import inprocess
 from support.projects import SampleProject
 

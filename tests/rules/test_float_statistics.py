@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
 from rules.engine.scanning import EngineInput
 from rules.engine.session import make_session
 from rules.engine.types import stored_schema, to_schema
-from rules.profiles import PROFILES
-from rules.roots import DEFAULT_PROFILE
+from rules.files.project_paths import DEFAULT_PROFILE
 from support.projects import SampleProject
 
 NAN = math.nan

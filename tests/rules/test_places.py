@@ -7,7 +7,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.places import string_places
+from rules.config.toml_positions import string_places
 
 CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])
 PIECES = st.one_of(

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from cache.digests import TableDigest
 from cache.levels import UnsupportedTypeError
+from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
 from rules.engine.failures import EngineError
 from rules.engine.scanning import EngineInput
 from rules.engine.types import storable_schema, to_arrow, to_schema
 from rules.engine.writing import ProductWriter
-from rules.profiles import PROFILES
-from rules.roots import DEFAULT_PROFILE
+from rules.files.project_paths import DEFAULT_PROFILE
 from support.arrays import LEAVES, batches_of, columns, digest, schema_of
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

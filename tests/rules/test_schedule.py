@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rules.schedule import Schedule
+from graph.schedule import Schedule
 
 CHAIN = {"lone": [], "a": ["source"], "b": ["a"], "c": ["b"], "d": ["a"]}
 

@@ -14,10 +14,11 @@ import pytest
 
 from cache.index import Index
 from cache.objects import Objects
+from rules.config.project import load_project
 from rules.errors import UserError
-from rules.files import FileDigests
-from rules.project import load_project
-from rules.sources import ingest, physical
+from rules.files.file_digests import FileDigests
+from rules.sources import ingest
+from rules.sources import parquet as physical
 from rules.sources.contents import Sources
 from support.direct import build, executed
 from support.projects import SampleProject
@@ -58,7 +59,7 @@ def test_a_write_while_the_file_is_digested_is_not_taken_for_settled(
     target = tmp_path / "f"
     target.write_bytes(b"first")
     status = target.stat()
-    from rules import files
+    from rules.files import file_digests as files
 
     clock = iter([status.st_mtime_ns + 1_000_000])
     monkeypatch.setattr(files, "time", SimpleNamespace(time_ns=lambda: next(clock, status.st_mtime_ns + 10**10)))
@@ -79,7 +80,7 @@ def test_an_unsettled_file_is_compared_by_its_bytes(tmp_path: Path, monkeypatch:
     target.write_bytes(b"first")
     soon = time.time() + 60
     os.utime(target, (soon, soon))  # or a slow machine would let it settle meanwhile
-    from rules import files
+    from rules.files import file_digests as files
 
     taken = files.signature(target)
     monkeypatch.setattr(files, "signature", lambda _: taken)  # as within one tick: no time stamp moves
@@ -194,7 +195,7 @@ def test_a_rule_edited_between_digest_and_reading_is_not_recorded(
 ) -> None:
     project = csv_project(tmp_path)
     build(tmp_path)
-    from rules import load
+    from rules.loading import rules as load
 
     first, second = "SELECT SUM(a) + 1 AS a FROM s", "SELECT SUM(a) + 2 AS a FROM s"
     real = load.read_text

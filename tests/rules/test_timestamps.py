@@ -14,9 +14,9 @@ import pytest
 from datafusion import SessionConfig, SessionContext
 
 from compiler.errors import SqlError
+from rules.config.profiles import PROFILES
 from rules.engine.execute import EngineInput, open_frame
 from rules.engine.types import stored_schema, to_schema
-from rules.profiles import PROFILES
 from support.compiling import TestCompiler
 from support.direct import build, run
 from support.projects import SampleProject

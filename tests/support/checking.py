@@ -11,11 +11,11 @@ from compiler.lint.codes import ALL
 from compiler.lint.comments import suppressions
 from compiler.lint.edits import fixed
 from compiler.lint.findings import Finding, Lines
-from compiler.qualify import InputSchemas
+from compiler.names.qualify import InputSchemas
 from compiler.schema import Column, Schema
-from rules.authoring import read_options
-from rules.policy import Reporting, reported
-from rules.project import Policy
+from rules.config.front_matter import read_options
+from rules.config.policy import Reporting, reported
+from rules.config.project import Policy
 from support.projects import FIXTURES
 
 CASES = FIXTURES / "sql" / "checks"

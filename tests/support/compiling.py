@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from compiler.canonical import named_tree
+from compiler.canonical.form import named_tree
 from compiler.compile import Compiled, Compiler, Options, Value
-from compiler.edit_script import EditScript, edit_script
-from compiler.qualify import InputSchemas
+from compiler.diff.edit_script import EditScript, edit_script
+from compiler.names.qualify import InputSchemas
 from graph.impact import Edit, classify
+from rules.config.profiles import PROFILES
 from rules.engine.identity import identity
 from rules.engine.planner import EnginePlanner
 from rules.engine.types import to_schema
-from rules.profiles import PROFILES
 
 
 def script_between(before: Compiled, after: Compiled) -> EditScript:

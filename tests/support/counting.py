@@ -18,14 +18,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 STEPS = {  # by the module that does it; the longest path that fits decides
     "rules/": "load",
-    "rules/compiling.py": "look up compiled",
-    "rules/execution.py": "execute",
-    "rules/cutoff.py": "execute",
+    "rules/compiling/compile_rules.py": "look up compiled",
+    "rules/running/execution.py": "execute",
+    "rules/running/cutoff.py": "execute",
     "rules/engine/": "execute",
     "compiler/": "compile",
-    "compiler/diff.py": "diff",
-    "compiler/explain.py": "diff",
-    "compiler/qualify.py": "look up compiled",  # also the schemas of all inputs
+    "compiler/diff/describe.py": "diff",
+    "compiler/engine_errors/planning.py": "diff",
+    "compiler/names/qualify.py": "look up compiled",  # also the schemas of all inputs
     "compiler/schema.py": "look up compiled",
     "compiler/fingerprint.py": "look up compiled",  # also the keys of what is looked up
     "graph/": "plan",

@@ -14,21 +14,21 @@ import pyarrow.parquet as pq
 from datafusion import SessionContext
 from sqlglot import exp
 
-from compiler.canonical import rendered
+from compiler.canonical.facts import Facts
+from compiler.canonical.form import rendered
 from compiler.compile import Compiled
-from compiler.dialect import parse, render
-from compiler.encode import decode
-from compiler.engine_sql import for_engine
-from compiler.passes.facts import Facts
-from compiler.qualify import InputSchemas, pruned, qualified
-from compiler.resolve import bind_tables
+from compiler.engine_sql.form import for_engine
+from compiler.engine_sql.workarounds.set_operations import name_branches_alike
+from compiler.names.qualify import InputSchemas, pruned, qualified
+from compiler.names.resolve import bind_tables
 from compiler.schema import Schema
-from compiler.workarounds.set_operations import name_branches_alike
+from compiler.sql.dialect import parse, render
+from compiler.sql.encode import decode
+from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
 from rules.engine.scanning import EngineInput
 from rules.engine.session import make_session
 from rules.engine.types import stored_schema, to_schema
-from rules.profiles import PROFILES
 from support.compiling import TestCompiler
 from support.databases import same_table
 

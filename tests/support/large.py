@@ -11,15 +11,15 @@ from random import Random
 import pyarrow as pa
 
 from compiler.compile import Compiled, Compiler, Options
-from compiler.deep import with_deep_stack
-from compiler.dialect import parse
 from compiler.errors import SqlError
-from compiler.qualify import InputSchemas
+from compiler.names.qualify import InputSchemas
 from compiler.schema import Column, Schema
+from compiler.sql.dialect import parse
+from compiler.tree.big_stack import with_deep_stack
+from rules.config.profiles import PROFILES
 from rules.engine.identity import identity
 from rules.engine.planner import EnginePlanner
 from rules.engine.types import to_schema
-from rules.profiles import PROFILES
 
 WIDE = 2000
 TABLES = {

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from compiler.catalogue import FUNCTIONS
+from compiler.sql.catalogue import FUNCTIONS
 
 TABLES = {
     "t": pa.schema([

@@ -1,0 +1,28 @@
+"""What the passes must know of the aggregates of a SELECT before they change one of them beside the others."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from compiler.canonical.facts import Facts
+
+
+def added_up_in_two_steps(query: exp.Query, facts: Facts) -> set[int]:
+    """Return the SELECTs, by id, in which the engine may add sums up by the values of a DISTINCT, then once more.
+
+    Whether it does depends on each of their aggregates, and shows in the rounding of floats and the type of decimals:
+    so no aggregate of theirs may come, go, or be written with another DISTINCT or FILTER.
+    """
+    if not facts.has(query, exp.Distinct):
+        return set()
+    types = facts.types(query)
+    distinct: set[int] = set()
+    inexact: set[int] = set()
+    for call in facts.nodes(query, exp.AggFunc):
+        select = id(call.find_ancestor(exp.Select))
+        if isinstance(call.this, exp.Distinct):
+            distinct.add(select)
+        of_integers = isinstance(call, exp.Sum) and types.is_integer(call.this)
+        if not of_integers and not isinstance(call, exp.Count | exp.Min | exp.Max):
+            inexact.add(select)
+    return distinct & inexact

@@ -1,0 +1,230 @@
+"""AND, OR and filters: terms that say nothing are dropped, and NULL is FALSE where it acts so."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from compiler.analysis.types import Types
+from compiler.canonical.facts import Facts
+from compiler.canonical.predicate_facts import (
+    chained,
+    is_constant,
+    kind,
+    looks_up_bits,
+    never_fails,
+    one_kind,
+    replace,
+    roots,
+    terms_of,
+)
+from compiler.sql.encode import encode
+from compiler.tree.walk import find_all
+
+_STRICT = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+_QUANTIFIED = (exp.In, exp.Any, exp.All)
+_FLOATS = ("float32", "float64")
+
+
+def simplify_connectives(query: exp.Query, facts: Facts) -> exp.Query:
+    """Drop what decides nothing, and all else where one term decides.
+
+    a AND TRUE → a;  a OR FALSE → a;  a OR TRUE → TRUE;  a AND FALSE → FALSE;  a OR (a AND b) → a;  a AND (a OR b) → a
+
+    All of these hold for NULL too. A term that decides nothing may still fail, or be what makes the query an aggregate
+    one, so only terms that certainly do neither are dropped.
+    """
+    chains = roots(query, facts, exp.And, exp.Or)
+    if not chains or facts.of(query, looks_up_bits):
+        return query
+    types = facts.types(query)
+    for root in chains:
+        _simplify(root, types)
+    return query
+
+
+def simplify_filters(query: exp.Query, facts: Facts) -> exp.Query:
+    """In WHERE and in ON of an inner join, where a row passes only if the condition is TRUE, let NULL be FALSE.
+
+    p IS TRUE → p;  p IS FALSE → NOT p;  NOT p IS TRUE → NOT p OR p IS NULL;  a = NULL → FALSE;
+    a = a → NOT a IS NULL;  a = b OR (a IS NULL AND b IS NULL) → a IS NOT DISTINCT FROM b;
+    a < 5 AND NOT a IS NULL → a < 5;  WHERE TRUE → (nothing)
+
+    Not in HAVING: there p may be no column of its own but a part of a grouping expression. Not around IN (SELECT …):
+    the engine says NULL of it only as a term of its own, and FALSE anywhere below OR, IS or CASE.
+    """
+    conditions = [where for where in facts.nodes(query, exp.Where) if where.this is not None]
+    ons = [join for join in facts.nodes(query, exp.Join) if _is_inner(join) and join.args.get("on") is not None]
+    if not (conditions or ons) or facts.of(query, looks_up_bits):
+        return query
+    types = facts.types(query)
+    for holder in (*conditions, *ons):
+        _filter(holder.args["on"] if isinstance(holder, exp.Join) else holder.this, types)
+    for where in conditions:
+        select = where.parent
+        if isinstance(select, exp.Select) and isinstance(where.this, exp.Boolean) and where.this.this:
+            select.set("where", None)
+    return query
+
+
+def _simplify(root: exp.Expr, types: Types) -> None:
+    connective = type(root)
+    other = exp.Or if connective is exp.And else exp.And
+    deciding = connective is exp.Or
+    terms = list(terms_of(root, connective))
+    decided = any(isinstance(term, exp.Boolean) and bool(term.this) is deciding for term in terms)
+    if decided and all(never_fails(types, term) for term in terms):
+        replace(root, exp.Boolean(this=deciding))
+        return
+    kept = [term for term in terms if not (isinstance(term, exp.Boolean) and bool(term.this) is not deciding)]
+    kept = _absorbed(kept, other, types)
+    if len(kept) == len(terms):
+        return
+    if not kept:
+        replace(root, exp.Boolean(this=not deciding))
+    elif len(kept) > 1 or (types.of(kept[0]) == "bool" and not is_constant(kept[0])):
+        slot = exp.Null()
+        root.replace(slot)
+        slot.replace(chained(connective, kept))
+
+
+def _absorbed(terms: list[exp.Expr], other: type[exp.Expr], types: Types) -> list[exp.Expr]:
+    """Return the terms without those that another term makes superfluous."""
+    if not any(isinstance(term, other) for term in terms):
+        return terms
+    single = {encode(term) for term in terms if not isinstance(term, other)}
+    kept: list[exp.Expr] = []
+    for term in terms:
+        if isinstance(term, other):
+            inner = list(terms_of(term, other))
+            if any(encode(one) in single for one in inner) and never_fails(types, term):
+                continue
+        kept.append(term)
+    return kept
+
+
+def _is_inner(join: exp.Join) -> bool:
+    return not join.side and not join.method and join.kind in {"", "INNER"}
+
+
+def _filter(condition: exp.Expr, types: Types) -> None:
+    """Rewrite what stands below AND and OR only: there NULL and FALSE have one effect."""
+    pending = [condition]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, exp.And):
+            terms = list(terms_of(node, exp.And))
+            if _not_nulls_implied(node, terms):
+                continue  # what is left comes round again
+            pending += terms
+        elif _looks_into_query(node):
+            continue
+        elif isinstance(node, exp.Or):
+            terms = list(terms_of(node, exp.Or))
+            if _equal_or_both_null(node, terms, types):
+                continue
+            pending += terms
+        else:
+            _filter_leaf(node, types)
+
+
+def _looks_into_query(node: exp.Expr) -> bool:
+    return any(isinstance(one, exp.Any | exp.All) or one.args.get("query") for one in find_all(node, *_QUANTIFIED))
+
+
+def _filter_leaf(node: exp.Expr, types: Types) -> None:
+    negated = isinstance(node, exp.Not)
+    test = node.this if negated else node
+    if isinstance(test, exp.Is) and isinstance(test.expression, exp.Boolean) and types.of(test.this) == "bool":
+        _filter_is(node, test, negated=negated)
+    elif isinstance(test, exp.Null):
+        node.replace(exp.Boolean(this=False))
+    elif isinstance(test, _STRICT):
+        sides = (test.this, test.expression)
+        if any(isinstance(side, exp.Null) for side in sides):
+            if all(never_fails(types, side) for side in sides):
+                node.replace(exp.Boolean(this=False))
+        elif (
+            not negated
+            and isinstance(test, exp.EQ)
+            and isinstance(test.this, exp.Column)
+            and (kind(types, test.this) is not None or types.of(test.this) in _FLOATS)
+            and encode(test.this) == encode(test.expression)
+        ):
+            column = test.this.pop()
+            test.replace(exp.Not(this=exp.Is(this=column, expression=exp.Null())))
+
+
+def _filter_is(node: exp.Expr, test: exp.Is, *, negated: bool) -> None:
+    """Replace `test`, p IS TRUE or p IS FALSE, or `node`, its negation."""
+    positive = bool(test.expression.this)
+    value = test.this
+    if not negated:
+        value.pop()
+        node.replace(value if positive else exp.Not(this=value))
+    elif isinstance(value, exp.Column):
+        missing = exp.Is(this=value.copy(), expression=exp.Null())
+        value.pop()
+        node.replace(exp.Or(this=exp.Not(this=value) if positive else value, expression=missing))
+
+
+def _not_nulls_implied(root: exp.Expr, terms: list[exp.Expr]) -> bool:
+    """Drop `a IS NOT NULL` beside a comparison of a, which is TRUE for no NULL."""
+    strict: set[bytes] = set()
+    for term in terms:
+        test = term.this if isinstance(term, exp.Not) else term
+        sides: list[exp.Expr] = []
+        if isinstance(test, _STRICT):
+            # a <> ALL (no rows) is TRUE for NULL too
+            quantified = isinstance(test.expression, exp.Any | exp.All) or isinstance(test.this, exp.Any | exp.All)
+            sides = [] if quantified else [test.this, test.expression]
+        elif isinstance(test, exp.In) and test.expressions:
+            sides = [test.this]
+        elif isinstance(test, exp.Column):
+            sides = [test]
+        strict.update(encode(side) for side in sides if isinstance(side, exp.Column))
+    columns = [_not_null(term) for term in terms]
+    kept = [term for term, column in zip(terms, columns, strict=True) if column is None or encode(column) not in strict]
+    if len(kept) == len(terms):
+        return False
+    slot = exp.Null()
+    root.replace(slot)
+    slot.replace(chained(exp.And, kept))
+    return True
+
+
+def _equal_or_both_null(root: exp.Expr, terms: list[exp.Expr], types: Types) -> bool:
+    """Write `a = b OR (a IS NULL AND b IS NULL)` as IS NOT DISTINCT FROM."""
+    both_null: dict[frozenset[bytes], exp.Expr] = {}
+    for term in terms:
+        if isinstance(term, exp.And):
+            tests = [_null(term.this), _null(term.expression)]
+            columns = [encode(column) for column in tests if column is not None]
+            if len(columns) == 2:  # noqa: PLR2004 — a and b
+                both_null[frozenset(columns)] = term
+    if not both_null:
+        return False
+    gone: set[int] = set()
+    added: list[exp.Expr] = []
+    for term in terms:
+        if isinstance(term, exp.EQ) and one_kind(types, (term.this, term.expression)):
+            pair = both_null.pop(frozenset((encode(term.this), encode(term.expression))), None)
+            if pair is not None:
+                gone |= {id(pair), id(term)}
+                added.append(exp.NullSafeEQ(this=term.this.copy(), expression=term.expression.copy()))
+    if not gone:
+        return False
+    slot = exp.Null()
+    root.replace(slot)
+    slot.replace(chained(exp.Or, [*(term for term in terms if id(term) not in gone), *added]))
+    return True
+
+
+def _null(term: exp.Expr) -> exp.Expr | None:
+    """Return the column of which a term says that it is NULL."""
+    is_null = isinstance(term, exp.Is) and isinstance(term.expression, exp.Null)
+    return term.this if is_null and isinstance(term.this, exp.Column) else None
+
+
+def _not_null(term: exp.Expr) -> exp.Expr | None:
+    """Return the column of which a term says that it is not NULL."""
+    return _null(term.this) if isinstance(term, exp.Not) else None

@@ -1,0 +1,232 @@
+"""The canonical AST: one tree for rules that mean the same. Passes are functions in a tuple, each sound by itself.
+
+The canonical form decides what is compared, never what is executed: the engine runs the executed form of
+`compiler.names.qualify`. A pass may always do less (rules that mean the same then differ, which costs a rebuild), never
+more (rules that differ would share a result). Idempotent: a canonical tree is its own canonical form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlglot import exp
+
+from compiler.canonical.arithmetic import spell_products, spell_sums
+from compiler.canonical.booleans import simplify_connectives, simplify_filters
+from compiler.canonical.calls import spell_calls, spell_casts, spell_patterns
+from compiler.canonical.comparisons import expand_between, gather_in, spell_booleans, spell_distinct_from, spell_in
+from compiler.canonical.conditionals import spell_case, spell_coalesce, spell_nullif
+from compiler.canonical.ctes import inline_single_use_ctes, inline_small_ctes, order_ctes
+from compiler.canonical.facts import Facts
+from compiler.canonical.fields import spell_fields
+from compiler.canonical.grouping import (
+    drop_distinct_under_distinct,
+    having_to_where,
+    order_group_keys,
+    spell_aggregates,
+    spell_distinct,
+)
+from compiler.canonical.join_order import order_full_join, order_inner_joins, take_one_key
+from compiler.canonical.joins import pull_inner_predicates, spell_joins
+from compiler.canonical.limits import (
+    drop_limits_of_totals,
+    drop_orders_of_derived_tables,
+    spell_limits,
+    spell_no_rows,
+)
+from compiler.canonical.literals import spell_intervals, spell_numbers
+from compiler.canonical.merging import merge_derived_tables
+from compiler.canonical.names import number_names, order_arguments
+from compiler.canonical.ordering import drop_idle_keys, drop_inner_orders, order_by_outputs, spell_ordering
+from compiler.canonical.outer_joins import (
+    drop_key_coalesce,
+    merge_optional_filters,
+    narrow_outer_joins,
+    turn_right_joins,
+)
+from compiler.canonical.predicates import drop_parens, orient_comparisons, push_not, sort_connectors
+from compiler.canonical.pushdown import absorb_projections, drop_true_terms, prune_columns, push_filters_under_keys
+from compiler.canonical.qualify_filter import count_distinct, merge_grouped, merge_windowed
+from compiler.canonical.semi_joins import drop_inner_distinct, repeats_a_list, spell_semi_joins
+from compiler.canonical.set_operations import (
+    dissolve_union_wrappers,
+    drop_branch_distinct,
+    order_unions,
+    spell_by_name,
+)
+from compiler.canonical.windows import (
+    drop_default_frames,
+    inline_named_windows,
+    order_partitions,
+    spell_window_calls,
+)
+from compiler.names.resolve import INPUT_DB
+from compiler.schema import Schema
+from compiler.sql.dialect import render
+from compiler.sql.encode import decode
+from compiler.tree.walk import bare_copy, find_all, nodes
+
+Pass = Callable[[exp.Query, Facts], exp.Query]
+
+SPELLING_PASSES: tuple[Pass, ...] = (drop_parens, spell_fields)
+"""What may be done where the result depends on what aliases are called."""
+
+PASSES: tuple[Pass, ...] = (
+    drop_parens,
+    spell_fields,
+    spell_numbers,
+    spell_intervals,
+    spell_calls,
+    spell_casts,
+    spell_patterns,
+    inline_named_windows,
+    drop_default_frames,
+    spell_window_calls,
+    order_partitions,
+    inline_single_use_ctes,
+    inline_small_ctes,
+    spell_limits,
+    drop_limits_of_totals,
+    spell_no_rows,
+    drop_orders_of_derived_tables,
+    merge_derived_tables,
+    push_filters_under_keys,
+    drop_true_terms,
+    absorb_projections,
+    prune_columns,
+    order_ctes,
+    spell_joins,
+    turn_right_joins,
+    narrow_outer_joins,
+    merge_optional_filters,
+    drop_key_coalesce,
+    pull_inner_predicates,
+    drop_inner_distinct,
+    spell_semi_joins,
+    order_inner_joins,
+    order_full_join,
+    take_one_key,
+    spell_ordering,
+    order_by_outputs,
+    drop_idle_keys,
+    drop_inner_orders,
+    spell_aggregates,
+    order_group_keys,
+    having_to_where,
+    spell_distinct,
+    drop_distinct_under_distinct,
+    merge_grouped,
+    merge_windowed,
+    count_distinct,
+    spell_by_name,
+    dissolve_union_wrappers,
+    order_unions,
+    drop_branch_distinct,
+    number_names,
+    spell_sums,
+    spell_products,
+    expand_between,
+    spell_distinct_from,
+    push_not,
+    spell_coalesce,
+    spell_nullif,
+    spell_case,
+    spell_booleans,
+    spell_in,
+    gather_in,
+    simplify_connectives,
+    simplify_filters,
+    orient_comparisons,
+    sort_connectors,
+    order_arguments,
+)
+
+MOST_ROUNDS = 6
+"""One pass makes work for another, so they go round until nothing changes. Stopping early is only weaker."""
+
+
+def canonical(
+    query: exp.Query, schemas: Mapping[str, Schema], *, volatile: bool = False, passes: tuple[Pass, ...] | None = None
+) -> tuple[exp.Query, tuple[str, ...]]:
+    """Return the canonical AST of an executed form (which is left as it is) and the inputs, in order of position.
+
+    Inputs are named by position in the tree ("0", "1", …), so renaming a product changes nothing. `schemas`: of the
+    inputs, by name. `passes`: fewer of them give a weaker form that is as sound, to find out which one does what.
+    """
+    facts = Facts(schemas)
+    tree = bare_copy(query)
+    for spell in SPELLING_PASSES:
+        tree = spell(tree, facts)
+    if not repeats_a_list(tree, facts):
+        tree = number_names(tree, facts)  # first of all, as passes put things in order by names too
+        if not volatile:  # whose calls may not be moved, merged or dropped
+            tree = _until_stable(PASSES if passes is None else passes, tree, facts)
+    positions: dict[str, str] = {}
+    for table in find_all(tree, exp.Table, depth_first=True):
+        if table.db == INPUT_DB:
+            number = positions.setdefault(table.name, str(len(positions)))
+            table.set("this", exp.Identifier(this=number, quoted=True))
+    return tree, tuple(positions)
+
+
+def _until_stable(passes: tuple[Pass, ...], tree: exp.Query, facts: Facts) -> exp.Query:
+    """Go round until each pass has left the tree as it is once since the last change of it."""
+    idle = 0
+    for rewrite in passes * MOST_ROUNDS:
+        before = hash(tree)
+        tree = rewrite(tree, facts)
+        facts.notice(tree)
+        idle = idle + 1 if hash(tree) == before else 0
+        if idle == len(passes):
+            break
+    return order_arguments(tree, facts)  # a pass may have put a clause back at another place, which is no change
+
+
+def named_tree(encoded: bytes, inputs: Sequence[str]) -> exp.Query:
+    """Return an encoded canonical tree with the names of its inputs, by position, in place of the positions."""
+    tree = decode(encoded)
+    assert isinstance(tree, exp.Query)
+    for table in find_all(tree, exp.Table):
+        if table.db == INPUT_DB:
+            table.set("this", exp.Identifier(this=inputs[int(table.name)], quoted=True))
+    return tree
+
+
+def rendered(tree: exp.Query, *, pretty: bool = False) -> str:
+    """Return a canonical tree as SQL text, with the parentheses that text needs."""
+    return render(parenthesised(tree.copy()), pretty=pretty)
+
+
+_OPERATORS = (exp.Binary, exp.Unary, exp.Between, exp.In, exp.Not)
+_SPELLED_AS_CALLS = (exp.Func, exp.Dot, exp.Paren, exp.PropertyEQ, exp.Kwarg, exp.Slice, exp.Distinct, exp.Alias)
+
+
+def parenthesised(tree: exp.Expr) -> exp.Expr:
+    """Put the parentheses that text needs into a canonical tree or a part of one, in place."""
+    for node in nodes(tree):
+        parent = node.parent
+        if isinstance(parent, exp.Any) and not isinstance(node, exp.Query):
+            _enclose(node)
+            continue
+        if isinstance(parent, exp.Escape):
+            continue
+        if (
+            not _is_operator(node)
+            or parent is None
+            or not (_is_operator(parent) or isinstance(parent, exp.Bracket | exp.Cast))
+        ):
+            continue
+        if isinstance(node, exp.Connector) and type(node) is type(parent) and node.arg_key == "this":
+            continue
+        _enclose(node)
+    return tree
+
+
+def _enclose(node: exp.Expr) -> None:
+    paren = exp.Paren()
+    node.replace(paren)
+    paren.set("this", node)
+
+
+def _is_operator(node: exp.Expr) -> bool:
+    return isinstance(node, _OPERATORS) and (isinstance(node, exp.Connector) or not isinstance(node, _SPELLED_AS_CALLS))

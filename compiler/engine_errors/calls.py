@@ -1,0 +1,197 @@
+"""What the engine says of calls whose arguments do not fit, as sentences in SQL's terms."""
+
+from __future__ import annotations
+
+import re
+
+from compiler.engine_errors.told import LONGEST, Said, Teller, Told, calls
+from compiler.sql.engine_types import in_sql, split
+
+_WANTED = {
+    "String": "TEXT", "Numeric": "DOUBLE", "Integer": "BIGINT", "Int64": "BIGINT", "Int32": "INT", "Float": "DOUBLE",
+    "Float64": "DOUBLE", "Decimal": "DOUBLE", "Duration": "INTERVAL", "Timestamp": "TIMESTAMP", "Date": "DATE",
+    "Binary": "BYTEA", "Time": "TIME", "Boolean": "BOOLEAN",
+}  # fmt: skip
+"""The kinds that functions ask for, and the type to cast to for them."""
+
+
+def _count(match: re.Match[str], said: Said) -> Told:
+    name, given = match["name"].lower(), match["given"]
+    wanted = {"zero": "0", "no": "0"}.get(match["wanted"], match["wanted"])
+    wanted = "1" if wanted == "at least one" else wanted
+    takes = f"'{name}' takes {'no argument' if wanted == '0' else _arguments(wanted)}"
+    takes += f", not {given}" if given else ""
+    if given == "0":
+        takes = f"'{name}' needs {'an argument' if wanted == '1' else _arguments(wanted)}"
+    return Told(takes, _callable(said), calls(said.query, name))
+
+
+def _arguments(count: str) -> str:
+    return f"{count} argument{'' if count == '1' else 's'}"
+
+
+def _none(match: re.Match[str], said: Said) -> Told:
+    return Told(f"'{match['name']}' needs an argument", _callable(said), calls(said.query, match["name"]))
+
+
+def _least(match: re.Match[str], said: Said) -> Told:
+    message = f"'{match['name']}' needs at least {_arguments(match['wanted'])}, not {match['given']}"
+    return Told(message, _callable(said), calls(said.query, match["name"]))
+
+
+def _even(match: re.Match[str], said: Said) -> Told:
+    name = match["name"].removeprefix("make_")
+    return Told(
+        f"'{name}' takes names and values in turn, so an even number of arguments", None, calls(said.query, name)
+    )
+
+
+def _signatures(match: re.Match[str], said: Said) -> Told:
+    """Of several signatures none fits: each is told by what it asks for."""
+    name, text = match["name"], said.text
+    received = re.findall(
+        r"(?:requires|expects) (\w+),? but received \w+[^,]*? \(DataType: ((?:[^()]|\([^()]*\))+)\)", text
+    )
+    counts = re.findall(r"expects (\d+) arguments? but received (\d+)", text)
+    if not received:
+        wanted = sorted({count for count, _ in counts})
+        if not wanted:
+            return Told(f"'{name}' cannot be called with these arguments", _callable(said), calls(said.query, name))
+        takes = _arguments(wanted[0]) if len(wanted) == 1 else f"{' or '.join(wanted)} arguments"
+        return Told(f"'{name}' takes {takes}, not {counts[0][1]}", _callable(said), calls(said.query, name))
+    given_types = list(dict.fromkeys(in_sql(kind) for _, kind in received))
+    wanted_kinds = list(dict.fromkeys(kind for kind, _ in received if in_sql(kind) not in given_types))
+    return _refusal(name, ", ".join(given_types), wanted_kinds, said)
+
+
+def _argument(match: re.Match[str], said: Said) -> Told:
+    given = match.groupdict().get("type") or match["kind"]
+    return _refusal(match["name"], in_sql(given), [match["wanted"]], said)
+
+
+def _coerced(match: re.Match[str], said: Said) -> Told:
+    """The engine lists what it was given and the signature."""
+    name, given = match["name"], ", ".join(in_sql(one) for one in split(match["given"]))
+    return Told(
+        f"'{name}' cannot be called with ({given})",
+        _from_signature(name, match["signature"]) or _callable(said),
+        calls(said.query, name),
+    )
+
+
+def _unsupported(match: re.Match[str], said: Said) -> Told:
+    name = (said.function or match["name"]).lower()
+    wanted = ["array"] if name.startswith(("array", "list", "empty", "cardinality", "flatten")) else []
+    return _refusal(name, in_sql(match["type"]), wanted, said)
+
+
+def _refusal(name: str, given: str, wanted: list[str], said: Said) -> Told:
+    hints = {"array": "an array can be made with make_array(…)"}
+    kinds = [_WANTED[kind] for kind in wanted if kind in _WANTED]
+    hint = hints.get(wanted[0]) if wanted else None
+    if hint is None and kinds:
+        hint = f"cast the argument: {name}(CAST(… AS {kinds[-1] if 'DOUBLE' not in kinds else 'DOUBLE'}))"
+    hint = hint or _callable(said) or "cast the argument to a type that it takes"
+    return Told(f"'{name}' cannot be called with {given}", hint, calls(said.query, name))
+
+
+def _generic_call(match: re.Match[str], said: Said) -> Told:
+    name = said.function or match["name"]
+    given = f"({', '.join(in_sql(one) for one in split(said.given))})" if said.given else "these arguments"
+    hint = _callable(said) or "cast the arguments to one type"
+    return Told(f"'{name}' cannot be called with {given}", hint, calls(said.query, name))
+
+
+def _constant(match: re.Match[str], said: Said) -> Told:
+    message = f"'{match['name']}' needs a constant text as an argument"
+    return Told(message, "write the text in quotes", calls(said.query, match["name"]))
+
+
+def _callable(said: Said) -> str | None:
+    """Return how a function can be called, where the engine tells it in words that SQL has too."""
+    if not said.candidates:
+        return None
+    shown = re.sub(r"(\w+)\((?:NullAry|Nullary)?\(\)\)", r"\1()", said.candidates)
+    shown = re.sub(r"\b(Numeric|String|Comparable|Integer|Boolean|Date|Timestamp)\((\d+)\)", _repeated, shown)
+    if re.search(r"UserDefined|Signature|OneOf|Coercible|Variadic|Exact|Uniform|\{|\[|Any", shown):
+        return None
+    shown = in_sql(re.sub(r"\) (\w+\()", r") or \1", shown))
+    return f"it can be called as {shown}" if len(shown) <= LONGEST else None
+
+
+def _repeated(match: re.Match[str]) -> str:
+    return ", ".join([match[1] if match[1] != "Comparable" else "value"] * int(match[2]))
+
+
+def _from_signature(name: str, signature: str) -> str | None:
+    if signature.startswith("ArraySignature"):
+        inside = signature.removeprefix("ArraySignature(").removesuffix(")")
+        return f"it can be called as {name}({inside})"
+    exact = re.findall(r"Exact\(((?:[^()]|\([^()]*\))*)\)", signature)
+    forms = list(
+        dict.fromkeys(", ".join(in_sql(one) for one in split(types)) for types in exact if "Null" not in types)
+    )
+    if not forms:
+        return None
+    return f"it can be called as {' or '.join(f'{name}({form})' for form in forms[:3])}"
+
+
+def _late_constant(match: re.Match[str], said: Said) -> Told:
+    name = match["name"].lower()
+    return Told(
+        f"'{name}' needs a constant as an argument", "write the value itself, or a $variable", calls(said.query, name)
+    )
+
+
+_CALL = r"(?:The )?[Ff]unction '(?P<name>\w+)' "
+
+
+TELLERS: tuple[tuple[str, Teller], ...] = (
+    (_CALL + r"failed to match any signature", _signatures),
+    (_CALL + r"expect(?:s|ed) (?P<wanted>\d+|zero|no|at least one) arguments? but received (?P<given>\d+)", _count),
+    (r"(?P<name>\w+) (?:function )?requires (?P<wanted>\d+(?: to \d+)?) arguments?(?:, got (?P<given>\d+))?$", _count),
+    (r"(?P<name>\w+) (?:requires|expects) at least (?P<wanted>\d+) arguments, got (?P<given>\d+)", _least),
+    (r"(?P<name>\w+) (?:first|second|third) argument must be [^,]*, got (?P<type>.+)$", _unsupported),
+    (r"(?P<name>\w+) was called with (?P<given>\d+) arguments\. It requires only (?P<wanted>\d+)", _count),
+    (r"'(?P<name>\w+)' does not support zero arguments", _none),
+    (r"(?P<name>\w+) does not support zero arguments", _none),
+    (r"(?P<name>\w+) was called without any arguments", _none),
+    (r"(?P<name>\w+) requires an even number of arguments", _even),
+    (
+        _CALL + r"(?:requires|expects) (?P<wanted>\w+),? but received (?P<kind>.+?)(?: \(DataType: (?P<type>.+?)"
+        r"\))?\.*(?: Hint: .*)?$",
+        _argument,
+    ),
+    (
+        (
+            r"Failed to coerce arguments to satisfy a call to '(?P<name>\w+)' function: coercion from (?P<giv"
+            r"en>.*?) to the signature (?P<signature>.*?) failed"
+        ),
+        _coerced,
+    ),
+    (r"(?P<name>\w+) (?:requires|needs) .*constant string", _constant),
+    (r"(?P<name>\w+) (?:does not support|not supported for) type:? '?(?P<type>.+?)'?\.?$", _unsupported),
+    (
+        (
+            r"(?P<name>\w+) (?:expects array arguments|only support unions|first argument must be a union|can"
+            r" only accept \w+),? (?:got |.* got )(?P<type>.+?)(?: instead)?$"
+        ),
+        _unsupported,
+    ),
+    (r"Unsupported data type (?P<type>.+) for function (?P<name>\w+)", _unsupported),
+    (r"(?P<name>\w+) function unsupported data type at index \d+: (?P<type>.+)$", _unsupported),
+    (r"(?P<name>\w+) not supported for n: ", _late_constant),
+    (r"(?P<name>\w+) delimiter must be a string literal", _late_constant),
+    (r"Percentile value for '(?P<name>\w+)' must be a literal", _late_constant),
+    (r"(?P<name>\w+) only supports literal values", _late_constant),
+    (r"\[return_type\] (?P<name>\w+) not supported for (?P<type>\w+)", _unsupported),
+    (
+        (
+            r"(?:Cannot find a common type|Failed to unify argument types|Fail to find the coerced type|Expec"
+            r"t to get struct|Unsupported argument types|For function '\w+' .* is not comparable|Expected a Map type"
+            r"|Unavailable default cast)(?P<name>)"
+        ),
+        _generic_call,
+    ),
+)
+"""From what the engine says to who tells it; the first that fits does."""

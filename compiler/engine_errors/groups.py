@@ -1,0 +1,245 @@
+"""What the engine says of aggregates, grouping and windows, in SQL's terms."""
+
+from __future__ import annotations
+
+import re
+
+from sqlglot import exp
+
+from compiler.engine_errors.told import (
+    Said,
+    Teller,
+    Told,
+    aggregates,
+    calls,
+    is_below,
+    is_grouping,
+    of_kind,
+    plain,
+    stands_in,
+)
+from compiler.sql import functions
+from compiler.sql.engine_types import in_sql
+
+
+def _range(match: re.Match[str], said: Said) -> Told:
+    message = f"a frame in RANGE cannot be ordered by {in_sql(match['type'])}"
+    return Told(message, "write ROWS BETWEEN", of_kind(said.query, exp.Window))
+
+
+def _in_where(_: re.Match[str], said: Said) -> Told:
+    nodes = tuple(node for node in aggregates(said.query) if stands_in(node, exp.Where))
+    return Told("an aggregate cannot stand in WHERE", "filter groups with HAVING", nodes[:1])
+
+
+def _nested(_: re.Match[str], said: Said) -> Told:
+    nodes = tuple(node for node in aggregates(said.query) if stands_in(node, exp.AggFunc) or _filters(node))
+    return Told("an aggregate cannot stand inside another", "compute the inner one in a CTE", nodes[:1])
+
+
+def _filters(node: exp.Expr) -> bool:
+    """Whether a node stands in the condition of FILTER."""
+    around = node.find_ancestor(exp.Filter, exp.Select)
+    return isinstance(around, exp.Filter) and is_below(node, around.expression)
+
+
+def _windows_within(*kinds: type[exp.Expr], what: str) -> Teller:
+    def tell(_: re.Match[str], said: Said) -> Told:
+        nodes = tuple(node for node in said.query.find_all(exp.Window) if stands_in(node, *kinds) or _filters(node))
+        return Told(f"a window function cannot stand inside {what}", "compute the inner one in a CTE", nodes[:1])
+
+    return tell
+
+
+def _ungrouped(match: re.Match[str], said: Said) -> Told:
+    table, name = match["table"] or "", match["column"]
+    hint = f"group by it too, or take one of its values: MIN({name})"
+    return Told(
+        f"column '{name}' must stand in GROUP BY or inside an aggregate", hint, _ungrouped_uses(said.query, table, name)
+    )
+
+
+def _ungrouped_uses(query: exp.Query, table: str, name: str) -> tuple[exp.Expr, ...]:
+    """Return the first use of a column in a grouped query, outside its aggregates and GROUP BY."""
+    for select in query.find_all(exp.Select):
+        order = select.args.get("order")
+        items = [
+            *select.selects,
+            *(one for one in (select.args.get("having"), select.args.get("qualify"), order) if one),
+        ]
+        if not (select.args.get("group") or select.args.get("having") or any(item.find(exp.AggFunc) for item in items)):
+            continue
+        grouped = {str(key) for key in select.args["group"].expressions} if select.args.get("group") else set()
+        for item in items:
+            for column in item.find_all(exp.Column):
+                outside = column.find_ancestor(exp.AggFunc, exp.Select) is select
+                if outside and column.name == name and table in {"", column.table} and str(column) not in grouped:
+                    return (column,)
+    return ()
+
+
+def _having(_: re.Match[str], said: Said) -> Told:
+    nodes = tuple(said.query.find_all(exp.Having))
+    return Told("HAVING reads what is neither grouped nor aggregated", "filter rows with WHERE", nodes[:1])
+
+
+def _grouping(match: re.Match[str], said: Said) -> Told:
+    name = match["column"].rpartition(".")[2]
+    nodes = tuple(one for one in said.query.find_all(exp.Func) if is_grouping(one) and name in str(one))
+    return Told(
+        f"GROUPING asks for '{name}', which is not in GROUP BY", "it takes expressions of the GROUP BY", nodes[:1]
+    )
+
+
+def _distinct_order(_: re.Match[str], said: Said) -> Told:
+    nodes = [
+        select.args["order"]
+        for select in said.query.find_all(exp.Select)
+        if select.args.get("distinct") and select.args.get("order")
+    ]
+    return Told(
+        "SELECT DISTINCT can be ordered only by what it selects",
+        "select the column too, or order by an output",
+        tuple(nodes[:1]),
+    )
+
+
+def _hidden_order(match: re.Match[str], said: Said) -> Told:
+    table, name = match["table"].strip('"'), match["column"].strip('"')
+    nodes = tuple(
+        column
+        for order in said.query.find_all(exp.Order)
+        for column in order.find_all(exp.Column)
+        if (column.table, column.name) == (table, name)
+    )
+    message = f"ORDER BY reads the column '{table}.{name}', and an output is called '{name}', too"
+    return Told(message, "give the output another name, or select the column, too", nodes[:1])
+
+
+def _misused(match: re.Match[str], said: Said) -> Told:
+    name = match["name"]
+    known = functions.lookup(name)
+    if known is not None and known.kinds == {"window"}:
+        bare = [
+            one
+            for one in calls(said.query, name)
+            if not isinstance(one.parent, exp.Window | exp.IgnoreNulls | exp.RespectNulls)
+        ]
+        return Told(f"'{name}' is a window function", f"write {name}(…) OVER (…)", tuple(bare))
+    if name in {"rollup", "cube"}:
+        return Told(
+            f"{name.upper()} cannot stand there", "write out the GROUPING SETS", tuple(said.query.find_all(exp.Group))
+        )
+    return Told(f"'{name}' cannot be called here", None, calls(said.query, name))
+
+
+def _frame(match: re.Match[str], said: Said) -> Told:
+    why = match["why"]
+    if "non negative" in why:
+        why = "its bounds are whole numbers that are not negative"
+    elif "larger" in why:
+        why = "it would end before it starts"
+    else:
+        why = why.replace("start bound cannot", "it cannot start").replace("end bound cannot", "it cannot end")
+        why = why.replace("be UNBOUNDED", "with UNBOUNDED")
+    nodes = tuple(one for one in said.query.find_all(exp.WindowSpec))
+    return Told(
+        f"the window's frame is wrong: {why}",
+        "write ROWS BETWEEN … PRECEDING AND … FOLLOWING",
+        nodes or tuple(said.query.find_all(exp.Window)),
+    )
+
+
+def _named_window(match: re.Match[str], said: Said) -> Told:
+    nodes = tuple(one for one in said.query.find_all(exp.Window) if match["name"] in str(one))
+    return Told(f"there is no window '{match['name']}'", f"declare it: WINDOW {match['name']} AS (…)", nodes[:1])
+
+
+def _nulls(match: re.Match[str], said: Said) -> Told:
+    nodes = tuple(said.query.find_all(exp.IgnoreNulls, exp.RespectNulls)) or calls(said.query, match["name"])
+    return Told(f"IGNORE NULLS and RESPECT NULLS are not for '{match['name']}'", "leave them out", nodes[:1])
+
+
+def _literal_argument(_: re.Match[str], said: Said) -> Told:
+    wants = ("ntile", "lag", "lead", "nth_value")
+    nodes = tuple(one for one in said.query.find_all(exp.Window) if functions.function_name(one) in wants)
+    name = functions.function_name(nodes[0]) if len(nodes) == 1 else None
+    shown = f"'{name}'" if name else "a window function"
+    return Told(f"{shown} needs a constant as its offset or count", "write a number", nodes)
+
+
+def _positive_ntile(_: re.Match[str], said: Said) -> Told:
+    nodes = tuple(one for one in said.query.find_all(exp.Window) if functions.function_name(one) == "ntile")
+    return Told("'ntile' needs a positive number", None, nodes)
+
+
+def _qualify(_: re.Match[str], said: Said) -> Told:
+    """Of a name that is a column and an output, the engine means the column, as in WHERE."""
+    for clause in said.query.find_all(exp.Qualify):
+        select = clause.parent
+        windows = (
+            {item.alias for item in select.selects if item.find(exp.Window)} if isinstance(select, exp.Select) else ()
+        )
+        for column in clause.find_all(exp.Column):
+            if column.name in windows:
+                message = f"'{column.name}' in QUALIFY is the column {column.table}.{column.name}, not the output"
+                return Told(message, "give the output another name, or write the window function itself", (column,))
+    nodes = tuple(said.query.find_all(exp.Qualify))
+    return Told(
+        "QUALIFY filters by window functions, and there is none",
+        "filter rows with WHERE, groups with HAVING",
+        nodes[:1],
+    )
+
+
+TELLERS: tuple[tuple[str, Teller], ...] = (
+    (r"Cannot run range queries on datatype: (?P<type>.+)$", _range),
+    (r"Aggregate functions are not allowed in the WHERE clause", _in_where),
+    (r"Aggregate function calls cannot be nested", _nested),
+    (r"Aggregate function calls cannot contain window", _windows_within(exp.AggFunc, what="an aggregate")),
+    (r"Window function calls cannot be nested", _windows_within(exp.Window, what="another")),
+    (r'column "(?:(?P<table>[^".]+)\.)?(?P<column>[^".]+)" must appear in the GROUP BY', _ungrouped),
+    (r"HAVING clause references: (?P<what>.*) must appear in the GROUP BY", _having),
+    (r"Argument (?P<column>\S+) to grouping function is not in grouping columns", _grouping),
+    (r"For SELECT DISTINCT, ORDER BY expressions", _distinct_order),
+    (
+        (
+            r"qualified field name (?P<table>\"[^\"]+\"|\w+)\.(?P<column>\"[^\"]+\"|\w+) and unqualified "
+            r".* would be ambiguous"
+        ),
+        _hidden_order,
+    ),
+    (
+        r"SELECT DISTINCT ON expressions must match initial ORDER BY",
+        plain("DISTINCT ON must be ordered by its own expressions first", "begin ORDER BY with them", exp.Distinct),
+    ),
+    (r"QUALIFY clause requires window functions", _qualify),
+    (r"Invalid function '(?P<name>\w+)'", _misused),
+    (r"Invalid window frame: (?P<why>.*)", _frame),
+    (
+        r"RANGE requires exactly one ORDER BY column",
+        plain(
+            "a frame in RANGE needs exactly one ORDER BY column",
+            "write ROWS BETWEEN, or order by one column",
+            exp.WindowSpec,
+            exp.Window,
+        ),
+    ),
+    (r'The window "(?P<name>\w+)" is not defined', _named_window),
+    (r"NULLS are not permitted for (?P<name>\w+)", _nulls),
+    (
+        r"WITHIN GROUP is only supported for ordered-set",
+        plain(
+            "WITHIN GROUP is for percentiles alone", "write the order inside: array_agg(x ORDER BY y)", exp.WithinGroup
+        ),
+    ),
+    (
+        (
+            r"There is only support Literal types for field at idx|Expected a signed integer literal for the "
+            r"second argument of nth_value"
+        ),
+        _literal_argument,
+    ),
+    (r"NTILE requires a positive integer", _positive_ntile),
+)
+"""From what the engine says to who tells it; the first that fits does."""

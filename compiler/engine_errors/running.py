@@ -1,0 +1,95 @@
+"""What the engine says when a query fails on its data, in the rule's own terms: the value, and the cast that met it.
+
+The place is that of the one cast, division or call in the author's text that can be meant; with several, or none, that
+of the statement. The row cannot be told: the engine knows no rows when it computes a column.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sqlglot import exp
+
+from compiler.engine_errors.planning import INTERNALS, readable, take_apart
+from compiler.errors import SqlError
+from compiler.sql.dialect import parse
+from compiler.sql.engine_types import in_sql
+from compiler.sql.functions import function_name
+from compiler.tree.big_stack import with_deep_stack
+from compiler.tree.positions import position
+
+_KINDS = {
+    "TINYINT": "TINYINT", "SMALLINT": "SMALLINT", "INT": "INT", "BIGINT": "BIGINT", "FLOAT": "REAL",
+    "DOUBLE": "DOUBLE", "DECIMAL": "DECIMAL", "DATE": "DATE", "TIME": "TIME", "TIMESTAMP": "TIMESTAMP",
+    "TIMESTAMPTZ": "TIMESTAMP", "INTERVAL": "INTERVAL", "BOOLEAN": "BOOLEAN", "VARBINARY": "BYTEA",
+}  # fmt: skip
+"""SQLGlot's names of types, and ours in messages."""
+_VALUES = (
+    r"Cannot cast (?:string|value) '(?P<value>.*)' to value of (?P<type>.+) type",
+    r"Can't cast value (?P<value>\S+) to type (?P<type>.+)$",
+    r"Cannot cast to (?P<type>.+)\. Overflowing on (?P<value>.+)$",
+    r"Error parsing (?P<type>timestamp) from '(?P<value>.*?)'",
+    r"Error parsing '(?P<value>.*?)' as (?P<type>time|date|timestamp)",
+    r'Invalid input syntax for type (?P<type>interval): "(?P<value>.*)"',
+    r"(?P<value>\S+) is too large to store in a (?P<type>Decimal)\d+ of precision",
+)
+_PARSERS = ("to_timestamp", "to_date", "to_time", "to_unixtime")
+
+
+def failed(message: str, text: str | None) -> SqlError:
+    """Return the engine's error of a run as the author is told it; text: of the rule, None of one that is no SQL."""
+    query = _parsed(text)
+    said = take_apart(message, query if query is not None else exp.select("1"))
+    for pattern in _VALUES:
+        match = re.search(pattern, said.text, re.DOTALL)
+        if match is not None:
+            return _at(*_value(match, query))
+    if "Divide by zero" in said.text:
+        hint = "NULLIF(…, 0) as the divisor gives NULL for it"
+        return _at("a division by zero", hint, _find(query, exp.Div, exp.Mod))
+    if "Scalar subquery returned more than one row" in said.text:
+        found = [one for one in _find(query, exp.Subquery) if not isinstance(one.parent, exp.From | exp.Join)]
+        return _at("a subquery for a value yields several rows", "aggregate in it: MIN(…), MAX(…)", found)
+    told = readable(said)
+    if INTERNALS.search(told):
+        return _at("the engine cannot run this query", None, [])
+    return _at(told, None, [])
+
+
+def _value(match: re.Match[str], query: exp.Query | None) -> tuple[str, str, list[exp.Expr]]:
+    kind = in_sql(match["type"])
+    kind = kind.upper() if kind in {"timestamp", "time", "date", "interval"} else kind
+    base = kind.partition("(")[0]
+    casts = [
+        one
+        for one in _find(query, exp.Cast)
+        if not isinstance(one, exp.TryCast)
+        and not (isinstance(one.this, exp.Literal) and one.this.name != match["value"])
+    ]
+    alike = [one for one in casts if _KINDS.get(one.args["to"].this.name) == base]
+    parsers = [one for one in _find(query, exp.Func) if (function_name(one) or "").startswith(_PARSERS)]
+    nodes = [*alike, *(parsers if base in {"TIMESTAMP", "DATE", "TIME"} else ())]
+    message = f"'{match['value']}' is not a value of {kind}"
+    if nodes:
+        return message, f"TRY_CAST(… AS {kind}) gives NULL for it", nodes
+    return message, f"where types differ, one side is cast; TRY_CAST(… AS {kind}) gives NULL for what cannot be", []
+
+
+def _at(message: str, hint: str | None, nodes: list[exp.Expr]) -> SqlError:
+    error = SqlError(message, hint=hint, code="execution")
+    if len(nodes) == 1:
+        error.line, error.column = position(nodes[0])
+    return error
+
+
+def _find(query: exp.Query | None, *kinds: type[exp.Expr]) -> list[exp.Expr]:
+    return [] if query is None else list(query.find_all(*kinds))
+
+
+def _parsed(text: str | None) -> exp.Query | None:
+    if text is None:
+        return None
+    try:
+        return with_deep_stack(lambda: parse(text))
+    except (SqlError, RecursionError):  # it was compiled, so its file has changed since
+        return None

@@ -1,0 +1,128 @@
+"""What the engine says of casts, literals, fields and elements that do not fit, in SQL's terms."""
+
+from __future__ import annotations
+
+import re
+
+from sqlglot import exp
+
+from compiler.engine_errors.told import LONGEST, Said, Teller, Told, calls, literals, of_kind
+from compiler.sql import functions
+from compiler.sql.engine_types import in_sql
+
+
+def _decimal(match: re.Match[str], said: Said) -> Told:
+    nodes = tuple(
+        one for one in of_kind(said.query, exp.Cast, exp.TryCast) if match["digits"] in str(one.args.get("to"))
+    )
+    message = f"there is no DECIMAL({match['digits']}, {match['scale']})"
+    return Told(message, "it has up to 38 digits in all, and no more of them behind the point", nodes)
+
+
+def _uncastable(match: re.Match[str], said: Said) -> Told:
+    source, target = in_sql(match["source"]), in_sql(match["target"])
+    nodes = of_kind(said.query, exp.Cast, exp.TryCast) or of_kind(said.query, exp.Func, exp.Binary)
+    by_way = "TEXT" if source in {"DATE", "TIME", "TIMESTAMP", "BOOLEAN", "DOUBLE"} else None
+    hint = "cast to TEXT first, or compute it" if by_way else "no cast leads from one to the other; compute it"
+    return Told(f"{source} cannot be cast to {target}", hint, nodes)
+
+
+def _literal(match: re.Match[str], said: Said) -> Told:
+    value, kind = match["value"], in_sql(match["type"])
+    nodes = literals(said.query, value)
+    return Told(
+        f"'{value}' is not a value of {kind}",
+        f"write a value of {kind}, or TRY_CAST(… AS {kind}), which gives NULL",
+        nodes,
+    )
+
+
+def _parsed(match: re.Match[str], said: Said) -> Told:
+    kind = {"interval": "INTERVAL"}.get(match["kind"], match["kind"].upper())
+    example = {"INTERVAL": "INTERVAL '1 month 2 days'", "TIMESTAMP": "'2024-01-31 12:30:00'", "TIME": "'12:30:00'"}
+    hint = f"write it as in {example[kind]}" if kind in example else None
+    return Told(f"'{match['value']}' is not a value of {kind}", hint, literals(said.query, match["value"]))
+
+
+def _too_large(match: re.Match[str], said: Said) -> Told:
+    digits = match["digits"]
+    nodes = literals(said.query, match["value"])
+    return Told(
+        f"{match['value']} does not fit into a DECIMAL of {digits} digits", "declare more digits: DECIMAL(38, s)", nodes
+    )
+
+
+def _interval_range(_: re.Match[str], said: Said) -> Told:
+    return Told(
+        "the interval is too long", "it holds up to 2,147,483,647 months, days or so", of_kind(said.query, exp.Interval)
+    )
+
+
+def _regex(match: re.Match[str], said: Said) -> Told:
+    nodes = of_kind(said.query, exp.RegexpLike, exp.RegexpILike, exp.SimilarTo) or calls(said.query, "regexp_")
+    return Told(f"the regular expression cannot be read: {match['why']}", "escape what is meant literally: \\(", nodes)
+
+
+def _field(match: re.Match[str], said: Said) -> Told:
+    nodes = tuple(one for one in said.query.find_all(exp.Bracket, exp.Dot, exp.Func) if match["field"] in str(one))
+    return Told(f"the struct has no field '{match['field']}'", None, nodes)
+
+
+def _no_struct(match: re.Match[str], said: Said) -> Told:
+    kind = in_sql(match["type"])
+    return Told(f"{kind} has no fields", "only structs and maps are read by names",
+                of_kind(said.query, exp.Bracket, exp.Dot) + calls(said.query, "get_field"))  # fmt: skip
+
+
+def _element(match: re.Match[str], said: Said) -> Told:
+    brackets = of_kind(said.query, exp.Bracket)
+    called = [one for one in calls(said.query, "array_element") if functions.function_name(one) == "array_element"]
+    message = f"{in_sql(match['type'])} is not an array, and has no elements"
+    return Told(message, "for letters of a text write substr(…)", (*brackets, *called))
+
+
+def _percentile(match: re.Match[str], said: Said) -> Told:
+    nodes = tuple(
+        one for one in of_kind(said.query, exp.Literal) if not one.is_string and one.find_ancestor(exp.AggFunc)
+    )
+    at = tuple(one for one in nodes if float(one.name) == abs(float(match["value"])))
+    return Told(f"a percentile lies between 0 and 1, not at {match['value']}", None, at or nodes)
+
+
+def _part(match: re.Match[str], said: Said) -> Told:
+    known = match.groupdict().get("known")
+    what = match.groupdict().get("what") or "part of a date"
+    hint = (
+        f"there are: {known}" if known and len(known) <= LONGEST else "such as year, month, day, hour, minute, second"
+    )
+    return Told(f"there is no {what} '{match['value']}'", hint, literals(said.query, match["value"]))
+
+
+def _zone(match: re.Match[str], said: Said) -> Told:
+    hint = "write a zone such as 'Europe/Berlin' or '+01:00'"
+    return Told(f"there is no time zone '{match['value']}'", hint, literals(said.query, match["value"]))
+
+
+TELLERS: tuple[tuple[str, Teller], ...] = (
+    (r"array_element does not support type (?P<type>.+?)\.?$", _element),
+    (r"Decimal\(precision = (?P<digits>\d+), scale = (?P<scale>-?\d+)\) should satisfy", _decimal),
+    (r"Unsupported (?:TRY_)?CAST from (?P<source>.+) to (?P<target>.+)$", _uncastable),
+    (r"Cannot cast string '(?P<value>.*)' to value of (?P<type>.+) type", _literal),
+    (r"Cannot cast value '(?P<value>.*)' to value of (?P<type>.+) type", _literal),
+    (r"Can't cast value (?P<value>\S+) to type (?P<type>.+)$", _literal),
+    (r"Cannot cast to (?P<type>.+)\. Overflowing on (?P<value>.+)$", _literal),
+    (r"(?P<value>\S+) is too large to store in a \w+ of precision (?P<digits>\d+)", _too_large),
+    (r"Error parsing (?P<kind>timestamp) from '(?P<value>.*?)'", _parsed),
+    (r"Error parsing '(?P<value>.*?)' as (?P<kind>time|date|timestamp)", _parsed),
+    (r'Invalid input syntax for type (?P<kind>interval): "(?P<value>.*)"', _parsed),
+    (r"Unable to represent .* in a signed", _interval_range),
+    (r"(?:regex parse error|Regular expression).*error: (?P<why>.*)$", _regex),
+    (r"Field (?P<field>.+) not found in struct", _field),
+    (r"Cannot access field at argument 1: type (?P<type>.+) is not Struct", _no_struct),
+    (r"Percentile value must be between 0\.0 and 1\.0 inclusive, (?P<value>\S+) is invalid", _percentile),
+    (r"Unsupported date_trunc granularity: '(?P<value>.*?)'\. Supported values are: (?P<known>.*)$", _part),
+    (r"Date part '(?P<value>.*?)' not supported", _part),
+    (r"no built-in (?P<what>.+?) named '(?P<value>.*?)', currently supported \w+ are: (?P<known>.*)$", _part),
+    (r'Invalid timezone "(?P<value>.*?)"', _zone),
+)
+"""From what the engine says to who tells it; the first that fits does."""

@@ -1,0 +1,1 @@
+"""Ibis expressions as SQLGlot trees. The only import of ibis in the compiler."""

@@ -1,0 +1,91 @@
+"""What the checks look at: one rule's query as it is written, and as far as it can be told what its names mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from sqlglot import exp
+
+from compiler.analysis.types import Types
+from compiler.lint.findings import Fix, Found, span, token_span
+from compiler.lint.quoting import as_prefix
+from compiler.names.lexical import Names, item_name
+from compiler.names.name_meaning import Meaning, Sight
+from compiler.tree.walk import LEAVES, nodes
+
+E = TypeVar("E", bound=exp.Expr)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One rule.
+
+    query: as written, its tables bound. names, sight: what its names mean. meanings: of its bare columns,
+    by id. owners: of its other columns the FROM item, by id, where that is of the column's own query. executed, types:
+    the qualified query and the types of its expressions, where it can be qualified. volatile: whether the rule declares
+    it. keys: of the inputs that declare one. functions: names of the project's own.
+    """
+
+    text: str
+    query: exp.Query
+    names: Names
+    sight: Sight
+    meanings: Mapping[int, Meaning]
+    owners: Mapping[int, exp.Expr]
+    executed: exp.Query | None
+    types: Types | None
+    volatile: bool
+    keys: Mapping[str, tuple[str, ...]]
+    functions: frozenset[str]
+
+    def every(self, *kinds: type[E]) -> list[E]:
+        """Return the nodes of the query that are of some kinds, none of them leaves, breadth first."""
+        return [node for node in self._nodes if isinstance(node, kinds)]
+
+    @cached_property
+    def _nodes(self) -> list[exp.Expr]:
+        """Walked once: each check asks for some, and a list of values may have a hundred thousand leaves."""
+        return [node for node in nodes(self.query) if type(node) not in LEAVES]
+
+    def found(
+        self,
+        code: str,
+        node: exp.Expr,
+        message: str,
+        hint: str | None = None,
+        fix: Fix | None = None,
+        case: str = "",
+    ) -> Found:
+        """Return a finding at `node`."""
+        start, end = span(node)
+        open_ = self.text.count("(", start, end) - self.text.count(")", start, end)
+        if open_ > 0 and self.text[end : end + open_] == ")" * open_:  # which has no node of its own
+            end += open_
+        return Found(code, start, end, message, hint, fix, case)
+
+    def owner(self, column: exp.Column) -> exp.Expr | None:
+        """Return the FROM item of its own query that a column belongs to; None if it is another query's or unsure."""
+        meaning = self.meanings.get(id(column))
+        if meaning is not None:
+            return meaning.holders[0] if meaning.kind == "column" and meaning.distance == 0 else None
+        return self.owners.get(id(column))
+
+    def alias_text(self, item: exp.Expr) -> str | None:
+        """Return how the query writes the name of a FROM item, quoted if it must be so; None for one without a name."""
+        alias = item.args.get("alias")
+        identifier = alias.this if isinstance(alias, exp.TableAlias) else None
+        if identifier is None or token_span(identifier) is None:
+            identifier = item.this if isinstance(item, exp.Table) else identifier
+        place = token_span(identifier) if isinstance(identifier, exp.Identifier) else None
+        return as_prefix(self.text[slice(*place)]) if place is not None else None
+
+
+Check = Callable[[Subject], "list[Found]"]
+
+
+def shown(item: exp.Expr) -> str:
+    """Return a FROM item's name for messages."""
+    return item_name(item) or "a table without an alias"

@@ -1,0 +1,153 @@
+"""Bind a parsed query to its inputs and variables: which tables come from outside, and what `$name` stands for.
+
+Table names are resolved lexically, before anything else looks at the tree, because only SQL's scoping rules tell a
+CTE from the input it is named after (`WITH orders AS (SELECT * FROM orders) …`): inside its own body a plain CTE is
+not yet defined, so the inner `orders` is the input. Each input gets `INPUT_DB` as its schema, which makes every later
+pass, and the engine, read it as a base table.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from sqlglot import exp
+
+from compiler.sql.dialect import variable_name
+from compiler.tree.positions import located
+
+INPUT_DB = "input"
+
+Literal = int | float | str | bool
+"""A variable's value; dates and times come as `DateLiteral`."""
+
+
+def fold(identifier: exp.Identifier) -> str:
+    """Return the name an identifier means: as written when quoted, else in lower case (ASCII only, as the engine)."""
+    name = str(identifier.this)
+    return name if identifier.quoted else _ascii_lower(name)
+
+
+def table_names(query: exp.Expr) -> list[str]:
+    """Return the names of the outside tables that a freshly parsed query reads, in order of appearance."""
+    return list(dict.fromkeys(fold(table.this) for table in outside_tables(query)))
+
+
+def variable_names(query: exp.Expr) -> list[str]:
+    """Return the project variables that a freshly parsed query uses, sorted."""
+    return sorted({name for node in query.walk() if (name := variable_name(node))})
+
+
+def bind_tables(query: exp.Expr, resolve: Callable[[str], str | None], known: Iterable[str]) -> None:
+    """Give every outside table of `query` its input's name, the schema `INPUT_DB`, and an alias, in place.
+
+    `resolve` maps a name as written to the project's name for it, or None. Raises `SqlError` at the first name that is
+    no input, with a suggestion from `known`.
+    """
+    for table in outside_tables(query):
+        written = fold(table.this)
+        if table.args.get("db") or table.args.get("catalog"):
+            raise located(
+                table,
+                f"'{table.sql()}' has a schema; inputs are plain names",
+                hint=f"write FROM {written}",
+                code="unknown-input",
+            )
+        name = resolve(written)
+        if name is None:
+            raise located(
+                table,
+                f"unknown input '{written}'",
+                hint=suggestion(written, known) or "an input is a source of rules.toml or another rule",
+                code="unknown-input",
+            )
+        if not table.alias:
+            alias = exp.Identifier(this=written, quoted=True)
+            table.set("alias", exp.TableAlias(this=alias, columns=table.args.get("alias") and table.alias_column_names))
+        identifier = exp.Identifier(this=name, quoted=True)
+        identifier.update_positions(table.this)
+        table.set("this", identifier)
+        table.set("db", exp.Identifier(this=INPUT_DB, quoted=True))
+
+
+def bind_variables(query: exp.Expr, literals: Mapping[str, exp.Expr]) -> exp.Expr:
+    """Replace every `$name` by its typed literal. Raises `SqlError` at a variable the project does not declare."""
+
+    def replace(node: exp.Expr) -> exp.Expr:
+        name = variable_name(node)
+        if name is None:
+            return node
+        if name not in literals:
+            hint = suggestion(name, literals) or "declare it in rules.toml under [vars]"
+            error = located(node, f"unknown variable '${name}'", hint=hint, code="unknown-variable")
+            if error.column is not None:
+                error.column -= 1  # SQLGlot knows where the name is, right behind the $
+            raise error
+        bound = literals[name].copy()
+        bound.meta.update(node.meta)
+        return bound
+
+    return query.transform(replace, copy=False)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str | None:
+    """Return "did you mean 'x'?" for the closest known name, or None."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else None
+
+
+def column_suggestion(name: str, known: Iterable[str]) -> str | None:
+    """Return how to write a column that is known by other capitals, else "did you mean 'x'?", or None."""
+    known = list(known)
+    if name in {"generate_series", "range", "unnest"} and name not in known:
+        return f"what {name}(…) yields is named behind it: FROM {name}(…) AS t(name)"
+    alike = [one for one in known if one.lower() == name.lower()]
+    if alike and not re.fullmatch("[a-z_][a-z0-9_]*", alike[0]):
+        quoted = '"' + alike[0].replace('"', '""') + '"'
+        return f"write {quoted}: without quotes a name means its lower case"
+    return suggestion(name, known)
+
+
+def outside_tables(query: exp.Expr) -> list[exp.Table]:
+    """Return the tables of a freshly parsed query that are none of its CTEs, in order of appearance."""
+    found: list[exp.Table] = []
+    _walk(query, frozenset(), found)
+    return found
+
+
+def _walk(node: exp.Expr, ctes: frozenset[str], found: list[exp.Table]) -> None:
+    ctes = _walk_ctes(node, ctes, found)
+    if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
+        qualified = node.args.get("db") or node.args.get("catalog")
+        if qualified or fold(node.this) not in ctes:
+            found.append(node)
+    for key, value in node.args.items():
+        if key == "with_":
+            continue
+        for child in value if isinstance(value, list) else (value,):
+            if isinstance(child, exp.Expr):
+                _walk(child, ctes, found)
+
+
+def _walk_ctes(node: exp.Expr, ctes: frozenset[str], found: list[exp.Table]) -> frozenset[str]:
+    """Walk the CTEs of a query; return the names in sight after them."""
+    with_ = node.args.get("with_")
+    if with_ is None:
+        return ctes
+    for cte in with_.expressions:
+        name = fold(cte.args["alias"].this)
+        body = cte.this
+        if with_.recursive and isinstance(body, exp.SetOperation):
+            # The engine plans the static term before the CTE exists, the recursive term after.
+            inner = _walk_ctes(body, ctes, found)
+            _walk(body.this, inner, found)
+            _walk(body.expression, inner | {name}, found)
+        else:
+            _walk(body, ctes, found)
+        ctes |= {name}
+    return ctes
+
+
+def _ascii_lower(name: str) -> str:
+    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in name)

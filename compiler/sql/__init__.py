@@ -1,0 +1,1 @@
+"""SQL text to tree and back, as the engine reads it."""

@@ -1,0 +1,180 @@
+"""What is known of the engine's functions: kind, volatility, and whether row order or rounding can show in a value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+
+from sqlglot import exp
+
+from compiler.sql.catalogue import FUNCTIONS
+
+
+class ScalarFunction(exp.Expression, exp.Func):
+    """A call of a scalar function of the engine: one value a row, so it may be dropped where nothing reads it.
+
+    `exp.Anonymous` would say less: SQLGlot takes it for a function that may return any number of rows.
+    """
+
+    arg_types = {"this": True, "expressions": False}  # noqa: RUF012 — SQLGlot's own declaration
+    is_var_len_args = True
+    _hash_raw_args = True
+
+
+class WindowFunction(exp.Expression, exp.Func):
+    """A call of a function that exists only with OVER (rank, lag, …)."""
+
+    arg_types = {"this": True, "expressions": False}  # noqa: RUF012 — SQLGlot's own declaration
+    is_var_len_args = True
+    _hash_raw_args = True
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the engine.
+
+    kinds: any of scalar, aggregate, window, table. volatility: immutable; stable (one value within a query, another in
+    the next run); volatile. any_order: of an aggregate of the project, whether the order of rows shows in no value.
+    """
+
+    name: str
+    kinds: frozenset[str]
+    volatility: str
+    any_order: bool = True
+
+
+# Typed nodes that the dialect makes, because SQLGlot's own passes make them too. Everything else keeps its name.
+TYPED: dict[str, type[exp.Func]] = {
+    "avg": exp.Avg,
+    "coalesce": exp.Coalesce,
+    "count": exp.Count,
+    "max": exp.Max,
+    "min": exp.Min,
+    "sum": exp.Sum,
+    "unnest": exp.Explode,
+}
+_TYPED_NAMES: dict[type[exp.Expr], str] = {**{node: name for name, node in TYPED.items()}, exp.Unnest: "unnest"}
+
+# SQLGlot derives these from Func although they are operators and syntax.
+_SYNTAX = (exp.And, exp.Or, exp.Case, exp.If, exp.Cast, exp.Exists, exp.RegexpLike, exp.RegexpILike,
+           exp.ArrayContainsAll, exp.ArrayContainedBy)  # fmt: skip
+
+_ORDER_DEPENDENT_AGGREGATES = frozenset({
+    "any_value", "approx_median", "approx_percentile_cont", "approx_percentile_cont_with_weight", "array_agg",
+    "first_value", "last_value", "nth_value", "string_agg",
+})  # fmt: skip
+# approx_*: the t-digest merges centroids in the order in which values arrive.
+_ORDER_DEPENDENT_WINDOWS = frozenset({
+    "first_value", "lag", "last_value", "lead", "nth_value", "ntile", "row_number",
+})  # fmt: skip
+_FLOAT_SENSITIVE = frozenset({
+    "approx_median", "approx_percentile_cont", "approx_percentile_cont_with_weight", "avg", "corr", "covar",
+    "covar_pop", "covar_samp", "mean", "median", "percentile_cont", "quantile_cont", "regr_avgx", "regr_avgy",
+    "regr_intercept", "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy", "stddev", "stddev_pop",
+    "stddev_samp", "sum", "var", "var_pop", "var_population", "var_samp", "var_sample",
+})  # fmt: skip
+
+ZONELESS = ("to_timestamp", "to_timestamp_seconds", "to_timestamp_millis", "to_timestamp_micros", "to_timestamp_nanos")
+"""Functions that yield timestamps without a time zone, whatever the zone of the session is."""
+
+
+_declared: dict[str, Function] = {}
+
+
+@cache
+def functions() -> dict[str, Function]:
+    """Return the catalogue: lower-case name → function."""
+    kinds: dict[str, set[str]] = {}
+    volatilities: dict[str, set[str]] = {}
+    for (kind, volatility), names in FUNCTIONS.items():
+        for name in names.split():
+            kinds.setdefault(name, set()).add(kind)
+            volatilities.setdefault(name, set()).add(volatility)
+    return {
+        name: Function(name, frozenset(kinds[name]), max(volatilities[name], key=_strength)) for name in sorted(kinds)
+    }
+
+
+def _strength(volatility: str) -> int:
+    return ("immutable", "stable", "volatile").index(volatility)
+
+
+@contextmanager
+def declared(own: Mapping[str, Function]) -> Iterator[None]:
+    """Let `lookup` find a project's own functions inside; compiling is done by one thread at a time."""
+    before = dict(_declared)
+    _declared.clear()
+    _declared.update(own)
+    try:
+        yield
+    finally:
+        _declared.clear()
+        _declared.update(before)
+
+
+def lookup(name: str) -> Function | None:
+    """Return the function called `name`, in any case of letters: the engine's, or one that is declared, or None."""
+    return functions().get(name.lower()) or _declared.get(name.lower())
+
+
+def function_name(node: exp.Expr) -> str | None:
+    """Return the lower-case name of the function that `node` calls, None for operators, CASE, CAST and other syntax."""
+    if isinstance(node, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup | exp.Window):
+        return function_name(node.this)
+    if isinstance(node, ScalarFunction | WindowFunction | exp.Anonymous | exp.AnonymousAggFunc):
+        return str(node.name).lower()
+    return _TYPED_NAMES.get(type(node))
+
+
+def is_volatile(node: exp.Expr) -> bool:
+    """Whether a call can give another value in the next run. A function that the catalogue lacks counts as such."""
+    name = function_name(node)
+    if name is None:
+        return isinstance(node, exp.Func) and not isinstance(node, _SYNTAX)
+    found = lookup(name)
+    return found is None or found.volatility != "immutable"
+
+
+def suggest(name: str) -> str | None:
+    """Return the built-in function whose name is closest to `name`, or None when none is close."""
+    close = difflib.get_close_matches(name.lower(), functions(), n=1, cutoff=0.7)
+    return close[0] if close else None
+
+
+def is_order_dependent(node: exp.Expr) -> bool:
+    """Whether the value of a call can depend on the order of its input rows, ties of its own ORDER BY included.
+
+    Takes the bare call or any of its wrappers. `array_agg(x ORDER BY x)` does not: rows that tie have equal values. An
+    aggregate that is not in the catalogue does.
+    """
+    if isinstance(node, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup | exp.Window):
+        return is_order_dependent(node.this)
+    name = function_name(node)
+    if name is None:
+        return False
+    if isinstance(node, exp.AggFunc):
+        known = lookup(name)
+        if known is not None and known.any_order and name not in _ORDER_DEPENDENT_AGGREGATES:
+            return False
+        return not _orders_by_its_arguments(node)
+    return name in _ORDER_DEPENDENT_WINDOWS
+
+
+def _orders_by_its_arguments(node: exp.Expr) -> bool:
+    arguments = list(node.args.get("expressions") or [])
+    if not arguments or not isinstance(arguments[-1], exp.Order):
+        return False
+    order = arguments[-1]
+    values = [*arguments[:-1], order.this]
+    values = [value for each in values for value in (each.expressions if isinstance(each, exp.Distinct) else [each])]
+    # An integer key is a constant here, not a position, so only the very same expression counts.
+    keys = [ordered.this for ordered in order.expressions]
+    return all(isinstance(value, exp.Literal) or value in keys for value in values)
+
+
+def is_float_sensitive(name: str) -> bool:
+    """Whether, over floats, the last bits of the function's result depend on the order and batching of its input."""
+    return name.lower() in _FLOAT_SENSITIVE

@@ -1,0 +1,1 @@
+"""Walking trees, and running what recurses on them."""

@@ -1,0 +1,239 @@
+"""Compile many rules side by side, in processes of their own: a cold build has all of them to compile.
+
+What comes back is just what compiling here gives. What a helper cannot compile is left to be compiled here, which says
+what is wrong with it. A helper ends when its pipe does, so none outlives a build that is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import pickle
+import subprocess
+import sys
+import weakref
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, BinaryIO
+
+from compiler.compile import Compiler, EngineIdentity, Options, Value
+from compiler.errors import SqlError
+from compiler.names.qualify import InputSchemas
+from compiler.schema import Schema
+from compiler.tree.big_stack import with_deep_stack
+from graph.schedule import Schedule
+from rules.compiling.compile_rules import LazyPlanner, Work, options_of
+from rules.compiling.compiled_rule import schema_of, to_records
+from rules.config.profiles import Profile
+from rules.loading.rules import Rule
+
+_BOOT = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = sys.argv[1:];"
+    "from rules.compiling.compile_pool import serve; serve()"
+)
+_MOST = 8
+"""Helpers: each holds a compiler and an engine, some 170 MB."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all rules of a project are compiled with."""
+
+    variables: Mapping[str, Value]
+    engine: EngineIdentity
+    profile: Profile
+
+
+@dataclass(frozen=True)
+class Job:
+    """A rule to compile. names: table as written → input; schemas: of the inputs, as the index has them."""
+
+    text: str
+    options: Options
+    names: Mapping[str, str]
+    schemas: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a compiled rule is remembered as: head, body and lineage. learned: schemas that the engine has planned."""
+
+    head: Any
+    body: bytes
+    lineage: Any
+    learned: Mapping[str, Schema]
+
+
+def compile_ahead(work: Work, rules: Sequence[Rule], helpers: Helpers) -> None:
+    """Compile the rules, inputs first, as far as they can be, and let `work` remember what that comes to."""
+    inputs = {rule.name: [work.resolve(table) or "" for table in rule.parsed.tables] for rule in rules}
+    by_name = {rule.name: rule for rule in rules}
+    schedule = Schedule(by_name, inputs)
+    done: SimpleQueue[tuple[str, Future[Made | None]]] = SimpleQueue()  # waiting for all would look at each, every time
+    running = 0
+    setting = Setting(work.project.variables, work.identity, work.profile)
+    while True:
+        while (name := schedule.take()) is not None:
+            job = _job(work, by_name[name], inputs[name])
+            if job is None:
+                schedule.settle(name)
+            else:
+                running += 1
+                helpers.submit(job, setting).add_done_callback(functools.partial(_note, done, name))
+        if not running:
+            return
+        name, future = done.get()
+        running -= 1
+        if (made := future.result()) is not None:
+            _accept(work, by_name[name], made)
+        schedule.settle(name)
+
+
+def _note(done: SimpleQueue[tuple[str, Future[Made | None]]], name: str, future: Future[Made | None]) -> None:
+    done.put((name, future))
+
+
+def _job(work: Work, rule: Rule, inputs: Sequence[str]) -> Job | None:
+    """Return the job of compiling a rule; None where it needs none, or cannot be done ahead."""
+    if any(name not in work.known for name in inputs):
+        return None
+    head = work.head(work.memo(rule))
+    if head is not None:
+        work.known[rule.name] = head["schema"]
+    if head is not None or rule.in_python:  # whose functions are called in our own process
+        return None
+    names = dict(zip(rule.parsed.tables, inputs, strict=True))
+    return Job(rule.text(work.project), options_of(rule), names, {name: work.known[name] for name in inputs})
+
+
+def _accept(work: Work, rule: Rule, made: Made) -> None:
+    work.remember(work.memo(rule), made.head, made.body, made.lineage)
+    work.known[rule.name] = made.head["schema"]
+    for key, schema in made.learned.items():
+        work.learn(key, schema)
+
+
+def serve() -> None:
+    """Compile what is asked on the standard input, until it ends."""
+    asked, told = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints must not get between the answers
+    import rules.engine.planner  # noqa: F401 — who asks is still loading the project
+
+    with_deep_stack(lambda: _answer(asked, told))  # once for all jobs: making such a stack takes 0.4 ms
+
+
+def _answer(asked: BinaryIO, told: BinaryIO) -> None:
+    try:
+        setting: Setting = pickle.load(asked)  # noqa: S301 — from our own parent process
+        bench = _Bench(setting)
+        while True:
+            pickle.dump(bench.make(pickle.load(asked)), told)  # noqa: S301
+            told.flush()
+    except (EOFError, BrokenPipeError):  # the build has got what it wanted, or has been killed
+        os._exit(0)
+
+
+class _Bench:
+    """A compiler in a helper's process."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._schemas = InputSchemas()
+        self._known: dict[str, Schema] = {}
+        self._learned: dict[str, Schema] = {}
+        planner = LazyPlanner(setting.profile, self._learn)
+        self._compiler = Compiler(self._schemas, setting.variables, setting.engine, planner, self._known.get)
+
+    def make(self, job: Job) -> Made | None:
+        for name, record in job.schemas.items():
+            self._schemas.add(name, schema_of(record))
+        self._learned = {}
+        try:
+            compiled = self._compiler.compile_rule(job.text, job.options, job.names.get)
+        except SqlError:
+            return None
+        return Made(*to_records(compiled), self._learned)
+
+    def _learn(self, key: str, schema: Schema) -> None:
+        self._known[key] = self._learned[key] = schema
+
+
+_started: weakref.WeakSet[Helpers] = weakref.WeakSet()
+
+
+class Helpers:
+    """Helper processes; a thread of ours waits for each. They end with `close`, or when nobody holds this any more."""
+
+    def __init__(self, count: int) -> None:
+        self._count = min(count, _MOST)
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def start(self) -> None:
+        """Start the processes, unless they run. It takes them a second to be ready."""
+        if self.processes:
+            return
+        weakref.finalize(self, _end, self.processes)
+        _started.add(self)
+        command = [sys.executable, "-P", "-c", _BOOT, *sys.path]
+        for _ in range(self._count):
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 — ourselves
+            self.processes.append(process)
+
+    def submit(self, job: Job, setting: Setting) -> Future[Made | None]:
+        """Have a rule compiled by the next helper that is free. The setting is that of all jobs."""
+        if self._pool is None:
+            self.start()
+            for process in self.processes:
+                assert process.stdin is not None
+                with contextlib.suppress(BrokenPipeError):  # one that has died already tells so when it is asked
+                    pickle.dump(setting, process.stdin)
+                    process.stdin.flush()
+                self._idle.put(process)
+            self._pool = ThreadPoolExecutor(self._count)
+        return self._pool.submit(self._ask, job)
+
+    def close(self) -> None:
+        """End the processes, whatever they do. They hold nothing that could be lost."""
+        for process in self.processes:
+            process.kill()  # so that none of our threads waits for it
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        _end(self.processes)
+        self._idle, self._pool = SimpleQueue(), None
+
+    def _ask(self, job: Job) -> Made | None:
+        """Have a rule compiled; None if it cannot be, or if the helper has died, of too little memory for example."""
+        process = self._idle.get()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            pickle.dump(job, process.stdin)
+            process.stdin.flush()
+            made: Made | None = pickle.load(process.stdout)  # noqa: S301 — from our own helper
+        except (EOFError, OSError, pickle.UnpicklingError):
+            return None
+        finally:
+            self._idle.put(process)
+        return made
+
+
+def end_helpers() -> None:
+    """End all helper processes of this one, when it ends without time to close them."""
+    for helpers in list(_started):
+        for process in helpers.processes:
+            process.kill()
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    while processes:
+        process = processes.pop()
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):  # of what nobody read
+                pipe.close()

@@ -1,0 +1,402 @@
+"""Steps 2 and 3 of 7: compile every rule, inputs first, remembering each result by everything it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlglot.expressions import Query
+
+from cache.records import Product
+from compiler.analysis.edges import from_record
+from compiler.compile import Compiler, EngineIdentity, Options
+from compiler.errors import SqlError
+from compiler.fingerprint import fingerprint
+from compiler.names.qualify import InputSchemas
+from compiler.names.user_functions import OwnFunction
+from compiler.schema import Schema
+from graph.node import Node
+from rules.compiling.compiled_rule import (
+    CompiledCheck,
+    CompiledContract,
+    CompiledRule,
+    from_head,
+    load_body,
+    schema_of,
+    schema_record,
+    to_records,
+)
+from rules.compiling.promised_columns import require_promised
+from rules.config.front_matter import option_where
+from rules.config.profiles import Profile
+from rules.config.project import Project
+from rules.errors import UserError, Where
+from rules.loading.contracts import check_error, contract_where
+from rules.loading.input_binding import make_resolver
+from rules.loading.rules import COMPILER, Check, Rule, require_parsed, user_error
+from rules.python.rule_files import Declared, DeclaredFunction, PythonFiles, stream_of
+
+if TYPE_CHECKING:
+    from rules.storage.store import Store
+
+_BATCH = 50
+"""Compiled rules that are recorded at once."""
+
+
+def compile_rules(
+    work: Work,
+    rules: Mapping[str, Rule],
+    order: Iterable[str],
+    contracts: Mapping[str, Rule],
+    broken: dict[str, UserError],
+) -> tuple[dict[str, CompiledRule], dict[str, CompiledContract]]:
+    """Compile the rules named in `order`, inputs first, and the contracts of sources, each before it is read.
+
+    `broken` holds what is wrong with rules and sources already; errors found here are added to it. A rule that reads
+    what is broken is left out without an error of its own.
+    """
+    compiled: dict[str, CompiledRule] = {}
+    contracted: dict[str, CompiledContract] = {}
+    waiting = dict(contracts)
+    closed = {name for name in broken if name not in rules}  # sources: only checks of other sources may read them
+
+    def settle_contracts(names: Iterable[str]) -> None:
+        for name in [one for one in names if one in waiting]:
+            found = _compile_contract(work, waiting.pop(name), broken)
+            if found is None:
+                closed.add(name)
+            else:
+                contracted[name] = found
+
+    for name in order:
+        rule = rules[name]
+        settle_contracts(dict.fromkeys(work.resolve(table) or "" for one in rule.all for table in one.parsed.tables))
+        tables = [*rule.parsed.tables, *(table for check in rule.checks for table in check.rule.parsed.tables)]
+        read = {work.resolve(table) for table in tables} - ({name} if rule.checks else set())
+        if name in broken or not read <= work.known.keys() or not closed.isdisjoint(read):
+            work.known.pop(name, None)
+            continue
+        try:
+            compiled[name] = work.compile_promised(rule)
+        except UserError as error:
+            broken[name] = error
+            work.known.pop(name, None)
+    settle_contracts(contracts)
+    work.save()
+    return compiled, contracted
+
+
+def _compile_contract(work: Work, rule: Rule, broken: dict[str, UserError]) -> CompiledContract | None:
+    """Compile the contract of a source; None where that cannot be done."""
+    read = {work.resolve(table) for check in rule.checks for table in check.rule.parsed.tables}
+    if rule.name not in broken and {rule.name} | read <= work.known.keys():
+        try:
+            return work.compile_contract(rule)
+        except UserError as error:
+            broken[rule.name] = error
+    return None
+
+
+class Work:
+    """One run of the compiler over one project, and what it has to remember.
+
+    names: of all inputs that there are. trust_engine: what another version of the engine computed counts too. known:
+    the schemas of the inputs so far, as the index has them. Only what is compiled needs more of them.
+    made: takes the memos of what is compiled here.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        profile: Profile,
+        store: Store,
+        names: list[str],
+        *,
+        python: PythonFiles,
+        functions: Mapping[str, DeclaredFunction],
+        trust_engine: bool,
+    ) -> None:
+        self.known: dict[str, Mapping[str, Any]] = {}
+        self.made: set[str] = set()
+        self._believes = True
+        self.resolve = make_resolver(names)
+        self._may_differ = {"query", "engine"} if trust_engine else {"query"}
+        self.project = project
+        self.profile = profile
+        self._python = python
+        self._functions = functions
+        self._index = store.index
+        self._last = store.states
+        self._heads = store.index.compiled_heads({product.memo for product in self._last.values()})
+        self._fresh: list[tuple[str, Any, bytes, Any]] = []
+        self._fresh_schemas: dict[str, Any] = {}
+        self.identity = _identity(profile)
+        engine = [self.identity.version, self.identity.settings, self.identity.float_settings]
+        self._context = fingerprint({"compiler": COMPILER, "engine": engine})
+        self._schemas = InputSchemas()
+        self._compiler: Compiler | None = None
+
+    def compile(self, rule: Rule) -> CompiledRule:
+        """Return a compiled rule, from the index where it is known. Raises `UserError`."""
+        memo = self.memo(rule)
+        head = self.head(memo)
+        if head is None:
+            rule, memo, head = self._compile(rule, memo)
+        compiled = from_head(
+            rule,
+            memo,
+            head,
+            lambda: from_record(self._index.lineages([memo])[memo]),
+            one_partition=self.profile.partitions == 1,
+        )
+        self._require_sound(compiled)
+        last = self._last.get(rule.name)
+        if last is None or not self._was_upgraded(compiled.node, last):
+            return compiled
+        return replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
+
+    def foresee(self, rule: Rule) -> Schema | None:
+        """Return the columns of a rule in SQL, which is planned and not compiled any further. Raises `SqlError`.
+
+        None where it is too large to be planned in good time. Its inputs must be known.
+        """
+        inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
+        return self._compiler_of(inputs).foresee(rule.text(self.project), options_of(rule), self.resolve)
+
+    def compile_promised(self, rule: Rule) -> CompiledRule:
+        """Compile a rule, hold it to its contract, and compile its checks. Raises `UserError`."""
+        found = self.compile(rule)
+        require_promised(self.project, rule, found.table, self.known)
+        self.known[rule.name] = found.table
+        return replace(found, checks=tuple(self._compile_check(rule, check) for check in rule.checks))
+
+    def compile_contract(self, rule: Rule) -> CompiledContract:
+        """Hold an opened source to its contract, and compile its checks. Raises `UserError`."""
+        require_promised(self.project, rule, self.known[rule.name], self.known)
+        return CompiledContract(rule, tuple(self._compile_check(rule, check) for check in rule.checks))
+
+    def save(self) -> None:
+        """Record in the index what was new."""
+        with self._index.transaction():
+            self._index.remember("schemas", self._fresh_schemas)
+            self._index.remember_compiled(self._fresh)
+        self._fresh, self._fresh_schemas = [], {}
+
+    def is_new(self, rule: Rule) -> bool:
+        """Whether the last state of a rule's product was made of another text, or by another compiler."""
+        last = self._last.get(rule.name)
+        return last is None or last.record["text"] != rule.digest or last.record["compiler"] != COMPILER
+
+    def head(self, memo: str) -> Any:
+        """Return the small facts of a compiled rule, None if it is not known."""
+        return self._heads.get(memo) or self._index.compiled_heads([memo]).get(memo)
+
+    def memo(self, rule: Rule) -> str:
+        """Return under what a rule is remembered: all that its compilation depends on. Its inputs must be known."""
+        inputs = []
+        for table in rule.parsed.tables:
+            name = self.resolve(table)
+            assert name is not None
+            inputs.append([table, name, self.known[name]["columns"]])
+        variables = {name: repr(self.project.variables.get(name)) for name in rule.parsed.variables}
+        # What a rule in Python calls is known only when it is called: any function may matter.
+        called = self._functions if rule.in_python else rule.parsed.functions
+        own = {name: self._functions[name].digest for name in called if name in self._functions}
+        return fingerprint(
+            {
+                "text": rule.digest,
+                "context": self._context,
+                "inputs": inputs,
+                "vars": variables,
+                # Not all of them stand in the text: rules.toml may declare the key.
+                "options": [rule.options.volatile, rule.options.tier, rule.options.key],
+                **({"functions": own} if own else {}),
+                **({} if self.profile.fuse_selects or not rule.in_python else {"fuse": False}),
+            }
+        )
+
+    def _require_sound(self, compiled: CompiledRule) -> None:
+        """Refuse a rule that calls a function of the project which cannot be called. Raises `UserError`."""
+        called = compiled.node.parts.get("functions", {})
+        for name in sorted(called):
+            error = self._functions[name].error if name in self._functions else None
+            if error is not None:
+                raise error
+
+    def _was_upgraded(self, node: Node, last: Product) -> bool:
+        """Whether a rule is what it was, and has another fingerprint only by an upgrade of rules (or of the engine).
+
+        Told by compiling the SQL that the earlier version executed: if this one makes the very same of both, the rule
+        means what it meant.
+        """
+        if last.fingerprint == node.fingerprint:
+            return False
+        before, now = last.record["parts"], node.parts
+        changed = {part for part in before.keys() | now.keys() if before.get(part) != now.get(part)}
+        if not changed <= self._may_differ:
+            return False
+        if "query" not in changed:  # its inputs are bound by position, so the same query may read others now
+            return [name for name, *_ in last.record["inputs"]] == list(node.inputs)
+        if last.record["compiler"] == COMPILER:
+            return False
+        try:
+            meaning = load_body(self._index, last.memo).meaning
+            compiler = self._compiler_of(self._heads[last.memo]["scans"])
+            return compiler.query_digest(meaning) == (now["query"], node.inputs)
+        except (KeyError, SqlError):  # it reads what no longer exists, or is written as nobody writes it any more
+            return False
+
+    def _compiler_of(self, inputs: Iterable[str]) -> Compiler:
+        """Return the compiler, which knows `inputs` as far as they exist."""
+        for name in inputs:
+            if name in self.known:
+                self._schemas.add(name, schema_of(self.known[name]))
+        if self._compiler is None:
+            self._compiler = Compiler(
+                self._schemas,
+                self.project.variables,
+                self.identity,
+                LazyPlanner(self.profile, self.learn, self._functions.values()),
+                self._known,
+                {
+                    name: OwnFunction(name, one.parameters, one.volatility, one.digest, one.shape, one.any_order)
+                    for name, one in self._functions.items()
+                },
+            )
+        return self._compiler
+
+    def _compile(self, rule: Rule, memo: str) -> tuple[Rule, str, Any]:
+        """Return what compiling a rule gives, with the rule and memo under which it is remembered."""
+        inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
+        try:
+            compiler = self._compiler_of(inputs)
+            if rule.streams is not None:
+                from rules.python.streaming import compile_stream
+
+                known = {table: schema_of(self.known[self.resolve(table) or ""]) for table in rule.parsed.tables}
+                result = compile_stream(compiler, stream_of(rule.streams), known, options_of(rule), self.resolve)
+            elif rule.in_python:
+                rule, meant, executed = self._call(rule, compiler)
+                memo = self.memo(rule)
+                result = compiler.compile_rule(meant, options_of(rule), self.resolve, executed)
+            else:
+                result = compiler.compile_rule(rule.text(self.project), options_of(rule), self.resolve)
+        except SqlError as error:
+            raise self._located(error, rule) from error
+        self.remember(memo, *to_records(result))
+        return rule, memo, self._heads[memo]
+
+    def compile_again(self, rule: Rule) -> tuple[Any, bytes, Any]:
+        """Return what the index ought to remember of a rule: head, body and lineage. Raises `UserError`.
+
+        From here on nothing counts that the index remembers of texts.
+        """
+        self._believes = False
+        if rule.sql is None and not rule.in_python:
+            require_parsed(self.project, rule)
+        self._compile(rule, self.memo(rule))
+        _, *records = self._fresh.pop()
+        return tuple(records)
+
+    def _call(self, rule: Rule, compiler: Compiler) -> tuple[Rule, Query, Query | None]:
+        """Call a rule in Python; return it as it is known now, its query, and what to execute if not that."""
+
+        def call(*, fuse: bool) -> tuple[Query, Declared]:
+            return self._python.call(rule.path, rule.name, inputs, schema_of_part, fuse=fuse)
+
+        def schema_of_part(query: Query) -> Schema:
+            return compiler.schema_of(query, self.resolve)
+
+        inputs = {table: schema_of(self.known[self.resolve(table) or ""]) for table in rule.parsed.tables}
+        meant, declared = call(fuse=True)
+        executed = None if self.profile.fuse_selects else call(fuse=False)[0]
+        return replace(rule, digest=declared.digest, line=declared.line), meant, executed
+
+    def _located(self, error: SqlError, rule: Rule) -> UserError:
+        located = user_error(error, rule.path)
+        if rule.in_python:
+            located.where = Where(rule.path, rule.line)
+            located.facts.setdefault("rule", rule.name)
+        elif error.code in {"unknown-key", "missing-key"}:  # the compiler sees no front matter
+            missing = error.code == "missing-key"
+            text = rule.text(self.project)
+            where = option_where(text, rule.path, "tier") if missing else contract_where(self.project, rule, "key")
+            located.where = where
+        return located
+
+    def remember(self, memo: str, head: Any, body: bytes, lineage: Any) -> None:
+        """Keep what compiling a rule came to, and record it now and then: an interrupt costs little."""
+        self._heads[memo] = head
+        self.made.add(memo)
+        self._fresh.append((memo, head, body, lineage))
+        if len(self._fresh) == _BATCH:
+            self.save()
+
+    def _compile_check(self, rule: Rule, check: Check) -> CompiledCheck:
+        """Compile a check of a product whose schema is known. Raises `UserError` at its declaration."""
+        try:
+            return CompiledCheck(check, self.compile(check.rule))
+        except UserError as error:
+            raise check_error(self.project, rule, check.draft, error) from error
+
+    def learn(self, key: str, schema: Schema) -> None:
+        """Keep a schema that the engine has planned."""
+        self._fresh_schemas[f"{key} {COMPILER}"] = schema_record(schema)
+
+    def _known(self, key: str) -> Schema | None:
+        memo = f"{key} {COMPILER}"
+        record = self._fresh_schemas.get(memo)
+        if record is None and self._believes:
+            record = self._index.memo("schemas", [memo]).get(memo)
+        return schema_of(record) if record is not None else None
+
+
+class LazyPlanner:
+    """Starts the engine when the first schema has to be planned, which a cosmetic edit never asks for."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        remember: Callable[[str, Schema], None],
+        functions: Iterable[DeclaredFunction] = (),
+    ) -> None:
+        """functions: of the project."""
+        self.profile = profile
+        self._remember = remember
+        self._functions = functions
+        self._planner: Any = None
+
+    def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
+        """See `compiler.schema.SchemaPlanner`."""
+        schema: Schema = self._started().plan_schema(sql, inputs, key)
+        return schema
+
+    def problem(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
+        """See `compiler.schema.SchemaPlanner`."""
+        said: str | None = self._started().problem(sql, inputs)
+        return said
+
+    def trial(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
+        """See `compiler.schema.SchemaPlanner`."""
+        said: str | None = self._started().trial(sql, inputs)
+        return said
+
+    def _started(self) -> Any:
+        if self._planner is None:
+            from rules.engine.planner import EnginePlanner
+
+            planned = [one.for_engine() for one in self._functions]
+            self._planner = EnginePlanner(self.profile, self._remember, planned)
+        return self._planner
+
+
+def _identity(profile: Profile) -> EngineIdentity:
+    from rules.engine.identity import identity
+
+    return identity(profile)
+
+
+def options_of(rule: Rule) -> Options:
+    """Return the options of a rule that can change its result."""
+    return Options(rule.options.volatile, rule.options.tier, rule.options.key)

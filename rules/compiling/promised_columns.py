@@ -1,0 +1,162 @@
+"""Step 2 of 7, compile, for contracts: whether a rule's columns are those it promises, told without any data."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from compiler.names.resolve import suggestion
+from rules.config.contract import spelled
+from rules.config.toml_types import Wrong
+from rules.errors import FAILED, UserError
+from rules.loading.contracts import contract_where
+
+if TYPE_CHECKING:
+    from rules.config.project import Project
+    from rules.loading.rules import Rule
+
+Tables = Mapping[str, Mapping[str, Any]]
+"""Schemas by the names of their tables, as the index has them."""
+
+UNTOLD = ""
+"""A type that only the engine can tell."""
+
+_KINDS = {"number", "moment", "string", "bool"}
+"""Kinds of values no two of which can be compared."""
+
+_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+_FLOATS = {"float", "double", "halffloat", "float16", "float32", "float64"}
+_ZONED = '"'
+"""Stands in the name of a timestamp's type only around its zone."""
+_TYPES = "examples: string, int64, double, decimal(10, 2), date, timestamp, or a type as rules contract prints it"
+
+
+def require_promised(project: Project, rule: Rule, table: Mapping[str, Any], known: Tables) -> None:
+    """Raise `UserError`, at the declaration, unless a product's columns are what its contract says.
+
+    table: the product's schema as the index has it; known: those of the inputs that its checks refer to.
+    """
+    error = next(broken_promises(project, rule, dict(table["columns"]), known), None)
+    if error is not None:
+        raise error
+
+
+def broken_promises(project: Project, rule: Rule, types: Mapping[str, str], known: Tables) -> Iterator[UserError]:
+    """Return all in which a product's columns are not what its contract says, as errors at the declarations.
+
+    types: by column, `UNTOLD` where only the engine can tell; nothing is said of such a column's type.
+    """
+    broken = itertools.chain(_keys(rule, types), _broken(rule, types, known))
+    for wrong in broken:
+        where = contract_where(project, rule, *wrong.path)
+        yield UserError(wrong.message, code="contract", where=where, hint=wrong.hint, exit_code=FAILED)
+
+
+def _keys(rule: Rule, types: Mapping[str, str]) -> Iterator[Wrong]:
+    """Say which columns of a source's key it does not have; of a rule's key the compiler says so."""
+    for name in rule.options.key if rule.is_of_source else ():
+        if name not in types:
+            hint = suggestion(name, types) or f"its columns: {', '.join(types)}"
+            yield Wrong(("key",), f"{rule.name} has no column '{name}', which its key names", hint)
+
+
+def _broken(rule: Rule, types: Mapping[str, str], known: Tables) -> Iterator[Wrong]:
+    product, contract = rule.name, rule.options
+    yields = "has" if rule.is_of_source else "yields"
+    listed = f"its columns: {', '.join(types)}"
+    for name, column in contract.columns.items():
+        path = ("columns", name)
+        if name not in types:
+            message = f"{product} {yields} no column '{name}', which its contract declares"
+            yield Wrong(path, message, suggestion(name, types) or listed)
+            continue
+        yield from _wrong_type(rule, name, column.type, types[name])
+        for number, value in enumerate(column.accepted):
+            if not _may_equal(value, types[name]):
+                shown = value if isinstance(value, datetime.date) else repr(value)
+                message = f"{shown} cannot be a value of {product}.{name}, which is {spelled(types[name])}"
+                hint = _hint(types[name])
+                yield Wrong((*path, "accepted", str(number)), message, hint)
+        yield from _wrong_reference(product, name, column.references, types, known)
+    for name in types if contract.exact else ():
+        if name not in contract.columns:
+            message = f"{product} {yields} the column '{name}', which its exact contract does not declare"
+            yield Wrong(("exact",), message, f"add [columns.{name}], or leave out exact = true")
+
+
+def _wrong_type(rule: Rule, name: str, declared: str, inferred: str) -> Iterator[Wrong]:
+    if declared in {"", inferred} or inferred == UNTOLD:
+        return
+    from rules.engine.types import declared_names  # with pyarrow, which a contract without types does not need
+
+    path = ("columns", name, "type")
+    try:
+        names = declared_names(declared)
+    except ValueError as error:
+        yield Wrong(path, str(error), _TYPES)
+        return
+    if inferred not in names:
+        holds = "the source has" if rule.is_of_source else "the rule yields"
+        message = f"{rule.name}.{name} is declared as {declared}, and {holds} {spelled(inferred)}"
+        remedy = f"put the data right, or say in [sources.{rule.name}] how to read it: columns"
+        cast = f"{remedy} = {{ {name} = … }}" if rule.is_of_source else "cast it in the rule"
+        yield Wrong(path, message, f'{cast}, or declare type = "{spelled(inferred)}"')
+
+
+def _wrong_reference(
+    product: str, name: str, reference: str, types: Mapping[str, str], known: Tables
+) -> Iterator[Wrong]:
+    table, _, column = reference.partition(".")
+    if not reference or (table != product and table not in known):
+        return
+    path = ("columns", name, "references")
+    there = types if table == product else dict(known[table]["columns"])
+    if column not in there:
+        message = f"{table} has no column '{column}', which {product}.{name} refers to"
+        yield Wrong(path, message, suggestion(column, there) or f"its columns: {', '.join(there)}")
+    elif len(kinds := {_kind(types[name]), _kind(there[column])}) > 1 and kinds <= _KINDS:
+        message = f"{product}.{name} is {spelled(types[name])}, and {reference} is {spelled(there[column])}"
+        yield Wrong(path, message, "cast one of the two in its rule")
+
+
+def _kind(dtype: str) -> str:
+    """Return what values of a type are, as far as comparing them goes; the type itself where it is alone."""
+    if dtype in _INTEGERS | _FLOATS or dtype.startswith("decimal"):
+        return "number"
+    return "moment" if dtype.startswith(("date", "timestamp")) else dtype
+
+
+def _may_equal(value: Any, dtype: str) -> bool:
+    """Whether a value of TOML can equal one of a column type without any conversion of kind."""
+    if dtype == UNTOLD:
+        return True
+    if isinstance(value, bool):
+        return dtype == "bool"
+    if isinstance(value, int):
+        return dtype in _INTEGERS | _FLOATS or dtype.startswith("decimal")
+    if isinstance(value, float):
+        return dtype in _FLOATS or dtype.startswith("decimal")
+    moment = _moment(value)
+    if dtype.startswith("timestamp"):
+        return moment is not None and (moment.tzinfo is not None) == (_ZONED in dtype)
+    if dtype.startswith("date"):
+        return moment is not None and moment == datetime.datetime.combine(moment.date(), datetime.time.min)
+    return dtype == "string"
+
+
+def _moment(value: object) -> datetime.datetime | None:
+    """Return the time that a value of TOML, or its text, stands for; a date is its first moment."""
+    try:
+        return datetime.datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+def _hint(dtype: str) -> str:
+    if dtype.startswith("date"):
+        return "write dates as 2024-01-31"
+    if dtype.startswith("timestamp"):
+        return f"write timestamps as 2024-01-31T10:30:00{'Z' if _ZONED in dtype else ''}"
+    return "write strings in quotes, numbers and booleans without"

@@ -1,0 +1,170 @@
+"""Steps 1 and 2 of 7 for one run: a project's rules, loaded, and compiled on demand."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from graph.dag import Dag
+from rules import noop
+from rules.compiling.compile_rules import Work, compile_rules
+from rules.compiling.compiled_rule import CompiledContract, CompiledRule, schema_record
+from rules.config.profiles import Profile
+from rules.config.project import Project, load_project
+from rules.errors import UserError
+from rules.files.file_digests import FileDigests
+from rules.files.project_paths import FILE
+from rules.loading.contracts import with_contracts
+from rules.loading.input_binding import make_dag, make_resolver
+from rules.loading.rules import MANY, Rule, load_rules
+from rules.python.rule_files import DeclaredFunction, PythonFiles
+from rules.sources.contents import Sources
+from rules.storage.store import Store
+
+if TYPE_CHECKING:
+    from rules.compiling.compile_pool import Helpers
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The loaded rules of a project.
+
+    contracts: of sources that have one. broken: what is wrong with rules and sources, added to by compiling;
+    unreadable: of sources that cannot be opened. contracted: compiled contracts, added to by compiling. helpers:
+    started already, where many rules are new. trust_engine: see `Work`. lasting: whether the files are those of the
+    work tree, and not of a commit, and say all. made: memos of what was compiled here.
+    """
+
+    project: Project
+    profile: Profile
+    rules: Mapping[str, Rule]
+    contracts: Mapping[str, Rule]
+    dag: Dag
+    broken: dict[str, UserError]
+    sources: Sources
+    files: FileDigests
+    store: Store
+    python: PythonFiles
+    functions: Mapping[str, DeclaredFunction]
+    unreadable: dict[str, UserError] = field(default_factory=dict)
+    contracted: dict[str, CompiledContract] = field(default_factory=dict)
+    helpers: Helpers | None = None
+    trust_engine: bool = False
+    lasting: bool = True
+    made: set[str] = field(default_factory=set)
+
+    def compile(self, wanted: Iterable[str], contracts: Collection[str] = ()) -> dict[str, CompiledRule]:
+        """Compile products with all that they read; what cannot be compiled or read is in `broken` then.
+
+        contracts: of these sources are compiled too, though nothing that is wanted may read them.
+        """
+        resolve = make_resolver([*self.project.sources, *self.rules])
+        checks = (check.rule for name in contracts for check in self.contracts[name].checks)
+        for_checks = {resolve(table) or "" for check in checks for table in check.parsed.tables}
+        needed = self.dag.closure([*wanted, *(for_checks & self.rules.keys())])
+        order = [name for name in self.dag.order if name in needed]
+        read = {source for name in order for source in self.dag.inputs[name]} | for_checks | set(contracts)
+        sources = self.sources.open_sound(sorted(read & self.project.sources.keys()), self.unreadable)
+        self.broken.update({name: error for name, error in self.unreadable.items() if name not in self.broken})
+        work = Work(
+            self.project,
+            self.profile,
+            self.store,
+            [*self.project.sources, *self.rules],
+            python=self.python,
+            functions=self.functions,
+            trust_engine=self.trust_engine,
+        )
+        work.made = self.made
+        work.known |= {name: schema_record(table.schema) for name, table in sources.items()}
+        self._compile_ahead(work, [one for name in order if name not in self.broken for one in self.rules[name].all])
+        promised = {name: rule for name, rule in self.contracts.items() if name in read}
+        compiled, contracted = compile_rules(work, self.rules, order, promised, self.broken)
+        self.contracted.update(contracted)
+        if self.lasting and len(compiled) == len(self.rules):
+            self._remember(compiled)
+        return compiled
+
+    def errors(self, names: Iterable[str]) -> list[UserError]:
+        """Return what is wrong with products, or with anything that they read."""
+        needed = self.dag.closure(names)
+        needed |= {source for name in needed for source in self.dag.inputs[name]}
+        return list(dict.fromkeys(error for name, error in self.broken.items() if name in needed))
+
+    def unsound(self) -> set[str]:
+        """Return the rules that are known to be broken, and those that read one or a broken source."""
+        found: set[str] = set()
+        for name in self.dag.order if self.broken else ():
+            if name in self.broken or any(one in found or one in self.broken for one in self.dag.inputs[name]):
+                found.add(name)
+        return found
+
+    def _compile_ahead(self, work: Work, rules: Sequence[Rule]) -> None:
+        """Compile rules side by side, where they are many that were never compiled as they are now."""
+        helpers = self.helpers
+        try:
+            if sum(map(work.is_new, rules)) >= MANY and self.profile.cores > 1:
+                from rules.compiling.compile_pool import Helpers, compile_ahead
+
+                helpers = helpers or Helpers(self.profile.cores)
+                compile_ahead(work, rules, helpers)
+        finally:
+            if helpers is not None:
+                helpers.close()
+
+    def _remember(self, compiled: Mapping[str, CompiledRule]) -> None:
+        """Remember that every rule is compiled, for who asks next."""
+        memos = {name: rule.memo for name, rule in compiled.items()}
+        state = noop.compiled_snapshot(self.project, self.files, self.sources, memos)
+        index = self.store.index
+        if index.snapshot("compiled") != state:
+            index.set_snapshot("compiled", state)
+
+
+def load(project: Project, profile: str, store: Store, *, trust_engine: bool = False) -> Loaded:
+    """Load the rules of the project as it is now; those that cannot be loaded are broken. Raises `UserError`."""
+    files = FileDigests(project.root, store.index)
+    # Digested, then read again now that the store is ours: an edit from here on shows in the next no-op check.
+    files.digest(FILE)
+    project = load_project(project.root, project.given)
+    sources = Sources(project, store.index, store.objects, files)
+    loaded = load_at(project, profile, store, sources, files)
+    return replace(loaded, trust_engine=trust_engine, lasting=not project.given)
+
+
+def load_at(project: Project, profile: str, store: Store, sources: Sources, files: FileDigests) -> Loaded:
+    """Load the rules of a project that reads `sources`. files: digests of its rule files. Raises as `load` does."""
+    settings = project.profile(profile)
+    helpers: Helpers | None = None
+
+    def start_helpers() -> None:
+        nonlocal helpers
+        if settings.cores > 1:
+            from rules.compiling.compile_pool import Helpers
+
+            helpers = Helpers(settings.cores)
+            helpers.start()
+
+    with contextlib.ExitStack() as unless_loaded:
+        unless_loaded.callback(lambda: helpers.close() if helpers is not None else None)
+        found = load_rules(project, store.index, files, expect_many=start_helpers)
+        contracted = with_contracts(project, store.index, found)
+        dag, broken = make_dag(project, contracted.rules, contracted.sources)
+        unless_loaded.pop_all()
+    return Loaded(
+        project,
+        settings,
+        contracted.rules,
+        contracted.sources,
+        dag,
+        broken | contracted.wrong,
+        sources,
+        files,
+        store,
+        found.python,
+        found.functions,
+        helpers=helpers,
+        lasting=False,
+    )

@@ -1,0 +1,72 @@
+"""Profiles: named engine settings. What can change a result is told apart from what only changes speed."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from rules.files.project_paths import DEFAULT_PROFILE
+
+_SORTED_AT_ONCE = 32 << 20
+_BATCH_ROWS = 32_768
+"""Against the engine's default, 8,192, sorts take a fifth less, scans of strings a fifth and windows a twentieth; the
+rest is alike. See `benchmarks/parts/test_execution.py`."""
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """Engine settings.
+
+    jobs: products executed at once (0: one more than there are cores, so that none is idle while one product waits for
+    the disk). partitions: of each product's execution. batch_size: rows.
+    memory_limit_mb: pool for one product's execution, in MiB; None for no limit. evidence: keep SQL, plans and
+    settings of every executed product, not only of failed ones. fuse_selects: whether the operations of an Ibis
+    expression become as few SELECTs as can be, or one each, which reads like the expression.
+    """
+
+    name: str
+    jobs: int = 0
+    partitions: int = 1
+    batch_size: int = _BATCH_ROWS
+    memory_limit_mb: int | None = None
+    evidence: bool = False
+    fuse_selects: bool = True
+
+    @property
+    def workers(self) -> int:
+        """Number of products executed at once."""
+        return self.jobs or self.cores + 1
+
+    @property
+    def cores(self) -> int:
+        """Number of cores that may be busy."""
+        return self.jobs or os.cpu_count() or 1
+
+    @property
+    def sorted_at_once(self) -> int | None:
+        """Bytes that are sorted as one batch, beyond which sorted batches are merged; None for the engine's default.
+
+        The default, 1 MiB, makes sorting 100,000 rows take half as long again. With a limit of memory, a sort that
+        spills may not get as much at once, and fails.
+        """
+        return _SORTED_AT_ONCE if self.memory_limit_mb is None else None
+
+    @property
+    def float_settings(self) -> dict[str, object]:
+        """What can change the last bits of float aggregates, and which of several ties wins; nothing else."""
+        return {
+            "partitions": self.partitions,
+            "batch_size": self.batch_size,
+            "memory_limit_mb": self.memory_limit_mb,
+            "sorted_at_once": self.sorted_at_once,
+        }
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(DEFAULT_PROFILE),
+        Profile("dev_debug", jobs=1, evidence=True, fuse_selects=False),
+        Profile("memory_tight", jobs=1, batch_size=8192, memory_limit_mb=512),
+    )
+}

@@ -1,0 +1,345 @@
+"""rules.toml → Project: names, sources, variables, profiles, all validated, each error with its line."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import json
+import math
+import os
+import re
+import tomllib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import msgspec
+
+from cache.filedigest import open_regular
+from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
+from rules.config.contract import Contract, flaw
+from rules.config.profiles import PROFILES, Profile
+from rules.config.toml_positions import HUGE, closest, huge_number, key_places
+from rules.config.toml_types import did_you_mean, kind_of, wrong_table
+from rules.config.variables import with_given
+from rules.errors import UserError, Where
+from rules.files.project_paths import FILE
+from rules.files.source_patterns import Pattern, PatternError, expand, is_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+Value = int | float | str | bool | dt.date | dt.datetime
+Format = Literal["parquet", "csv", "json", "arrow"]
+TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts")
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class ProjectTable(msgspec.Struct, forbid_unknown_fields=True):
+    """[project]."""
+
+    name: str
+    rules: tuple[str, ...] = ("rules",)
+
+
+class Source(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[sources.NAME]: where a table comes from. `columns` types text formats and is a contract for the others.
+
+    partitions: whether folders that are called key=value are columns.
+    """
+
+    path: str
+    format: Format | None = None
+    columns: dict[str, str] = {}
+    delimiter: str = ","
+    header: bool = True
+    nulls: tuple[str, ...] = ("",)
+    partitions: bool = True
+
+
+class ProfileTable(msgspec.Struct, forbid_unknown_fields=True):
+    """[profiles.NAME]: overrides of a built-in profile."""
+
+    jobs: int | None = None
+    partitions: int | None = None
+    batch_size: int | None = None
+    memory_limit_mb: int | None = None
+
+
+class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[policy]: what `rules check` reports. select, ignore, per_file_ignores: codes, names, DEFAULT or ALL."""
+
+    select: tuple[str, ...] = (DEFAULT,)
+    ignore: tuple[str, ...] = ()
+    per_file_ignores: dict[str, tuple[str, ...]] = {}
+    qualify: Literal["always", "joins"] = "always"
+    star: Literal["never", "local"] = "never"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project's configuration. `root` is absolute.
+
+    contracts: those that rules.toml declares, by product or source. patterns: entries of [sources] that stand for many;
+    their sources are among `sources`. given: values of variables that are other than it declares,
+    as `--var` has them; what is done with them says nothing about the project as its files have it.
+    """
+
+    root: Path
+    name: str
+    rule_folders: tuple[str, ...]
+    sources: dict[str, Source]
+    variables: dict[str, Value]
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    contracts: dict[str, Contract] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+    patterns: tuple[Pattern, ...] = ()
+
+    def source_where(self, name: str, *keys: str) -> Where:
+        """Return where rules.toml declares a source, or what `keys` lead to from its table."""
+        text = read_text(self.root / FILE, FILE)
+        pattern = self.pattern_of(name)
+        own = ("sources", name) in key_places(text)
+        return _where(text, "sources", name if own or pattern is None else pattern.key, *keys)
+
+    def pattern_of(self, name: str) -> Pattern | None:
+        """Return the pattern that a source comes from; None for one that is declared by itself."""
+        return next((one for one in self.patterns if name in one.sources), None)
+
+    def source_owner(self, name: str) -> str:
+        """Return what declares a source, as people call it."""
+        pattern = self.pattern_of(name)
+        if pattern is None:
+            return f"[sources.{name}] of {FILE}"
+        return f"{pattern.sources[name]}, of [sources.{json.dumps(pattern.key)}] of {FILE}"
+
+    def profile(self, name: str) -> Profile:
+        """Return the profile called `name`. Raises `UserError`."""
+        if name not in self.profiles:
+            raise UserError(f"unknown profile '{name}'", code="unknown-profile", hint=did_you_mean(name, self.profiles))
+        return self.profiles[name]
+
+
+def load_project(root: Path, given: Iterable[str] = (), *, data: Path | None = None) -> Project:
+    """Read and validate rules.toml; `given` ("name=value") sets variables otherwise. Raises `UserError`.
+
+    data: where the files of sources are, if not at `root`.
+    """
+    text = read_text(root / FILE, FILE)
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(text, str(error)) from error
+    except RecursionError:
+        raise UserError("not usable: nested too deeply", code="config", where=Where(FILE, 1, 1)) from None
+    except ValueError as error:
+        raise UserError(HUGE, code="config", where=Where(FILE, *huge_number(text))) from error
+    _require_tables(text, raw)
+    table = _checked(text, raw.get("project"), ProjectTable, ("project",))
+    entries = raw.get("sources", {})
+    patterns = tuple(_pattern(text, data or root, key, entries) for key in entries if is_pattern(key))
+    sources = _sources(text, entries, patterns)
+    overrides = {name: _override(text, name, value) for name, value in raw.get("profiles", {}).items()}
+    _require_distinct(text, sources, patterns)
+    for kind in ("sources", "vars"):
+        for name in raw.get(kind, {}):
+            if not NAME.match(name) and not (kind == "sources" and is_pattern(name)):
+                message = f"'{name}' is not a usable name in [{kind}]: letters, digits and _ only, no digit first"
+                raise UserError(message, code="config", where=_where(text, kind, name))
+    policy = _policy(text, raw.get("policy", {}))
+    variables = {name: _value(text, name, value) for name, value in raw.get("vars", {}).items()}
+    folders = tuple(dict.fromkeys(os.path.normpath(folder) for folder in table.rules))
+    contracts = {name: _contract(text, name, value) for name, value in raw.get("contracts", {}).items()}
+    texts = tuple(given)
+    variables = with_given(variables, texts)
+    profiles = PROFILES | overrides
+    return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, policy, patterns)
+
+
+def config_where(root: Path, *path: str) -> Where:
+    """Return where rules.toml says something, or the nearest thing around it: for errors found after loading."""
+    return _where(read_text(root / FILE, FILE), *path)
+
+
+def read_text(path: Path, shown: str) -> str:
+    """Return a file's text, which must be UTF-8 (a byte order mark is ignored). Raises `UserError`."""
+    try:
+        with open(path, "rb", opener=open_regular) as file:
+            data = file.read()
+    except OSError as error:
+        raise UserError(f"cannot read {shown}: {error.strerror}", code="unreadable", where=Where(shown)) from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig")
+        message = f"not UTF-8: byte 0x{data[error.start]:02x} cannot be read"
+        where = _place_of(shown, before)
+        raise UserError(message, code="encoding", where=where, hint="save the file as UTF-8") from error
+    if "\0" in text:
+        where = _place_of(shown, text[: text.index("\0")])
+        raise UserError(
+            "a NUL character, which no text holds", code="encoding", where=where, hint="save the file as UTF-8"
+        )
+    return text
+
+
+def _place_of(shown: str, before: str) -> Where:
+    return Where(shown, before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+def _require_tables(text: str, raw: dict[str, Any]) -> None:
+    """Only known tables, each of them a table, and a [project]."""
+    for key, value in raw.items():
+        if key not in TABLES:
+            raise UserError(
+                f"unknown key '{key}'", code="config", where=_where(text, key), hint=did_you_mean(key, TABLES)
+            )
+        if not isinstance(value, dict):
+            message = f"'{key}' must be a table, not {kind_of(value)}"
+            raise UserError(message, code="config", where=_where(text, key), hint=f"write [{key}] on a line of its own")
+    if "project" not in raw:
+        hint = 'add [project] with name = "…" at the top'
+        raise UserError("the table [project] is missing", code="config", where=Where(FILE, 1, 1), hint=hint)
+
+
+def _checked(text: str, value: Any, kind: type[T], path: tuple[str, ...]) -> T:
+    """Return a table as `kind`, or raise `UserError` at the first key that is unknown, missing or of a wrong type."""
+    dotted = ".".join(path)
+    if not isinstance(value, dict):
+        message = f"'{dotted}' must be a table, not {kind_of(value)}"
+        raise UserError(
+            message, code="config", where=_where(text, *path), hint=f"write [{dotted}] on a line of its own"
+        )
+    wrong = wrong_table(value, kind, path, "key")
+    if wrong is not None:
+        raise UserError(wrong.message, code="config", where=_where(text, *wrong.path), hint=wrong.hint)
+    return msgspec.convert(value, kind)
+
+
+def _pattern(text: str, root: Path, key: str, entries: dict[str, Any]) -> Pattern:
+    """Return an entry of [sources] that stands for many, with what it stands for. Raises `UserError`."""
+    _source(text, key, entries[key])
+    try:
+        return expand(root, key, entries[key], {name: one for name, one in entries.items() if not is_pattern(name)})
+    except PatternError as error:
+        where = _where(text, "sources", key, *error.keys)
+        raise UserError(error.message, code="config", where=where, hint=error.hint, facts=error.facts) from error
+
+
+def _sources(text: str, entries: dict[str, Any], patterns: Iterable[Pattern]) -> dict[str, Source]:
+    """Return all sources: those of patterns take from an entry of their own name what it says. Raises `UserError`."""
+    tables = {name: value for name, value in entries.items() if not is_pattern(name)}
+    for pattern in patterns:
+        for name, file in pattern.sources.items():
+            own = tables.get(name, {})
+            if isinstance(own, dict):
+                tables[name] = {**entries[pattern.key], **own, "path": own.get("path", file)}
+    found = {}
+    for name, value in tables.items():
+        came = next((one.key for one in patterns if name in one.sources and name not in entries), name)
+        lost = next((one for one in patterns if name not in one.sources and one.stem_of(name) is not None), None)
+        if lost is not None and isinstance(value, dict) and "path" not in value:
+            message = f"missing key 'path' in [sources.{name}]: no file of {lost.path} makes this source"
+            hint = f'it would be called {lost.stem_of(name)}; or add path = "…"'
+            raise UserError(message, code="config", where=_where(text, "sources", name), hint=hint)
+        found[name] = _source(text, came, value)
+    return found
+
+
+def _source(text: str, name: str, value: Any) -> Source:
+    source = _checked(text, value, Source, ("sources", name))
+    if len(source.delimiter) != 1 or not source.delimiter.isascii() or source.delimiter in '\r\n"':
+        where = _where(text, "sources", name, "delimiter")
+        raise UserError(
+            "'delimiter' must be a single ASCII character", code="config", where=where, hint='for tabs: "\\t"'
+        )
+    return source
+
+
+def _contract(text: str, name: str, value: Any) -> Contract:
+    contract = _checked(text, value, Contract, ("contracts", name))
+    wrong = flaw(contract)
+    if wrong is not None:
+        where = _where(text, "contracts", name, *wrong.path)
+        raise UserError(wrong.message, code="config", where=where, hint=wrong.hint)
+    return contract
+
+
+def _require_distinct(text: str, sources: dict[str, Source], patterns: Sequence[Pattern]) -> None:
+    folded: dict[str, str] = {}
+    for one, other_one in itertools.combinations(patterns, 2):
+        for name in one.sources.keys() & other_one.sources.keys():
+            facts = {"here": other_one.sources[name], "there": one.sources[name]}
+            hint = f"two patterns name it; declare [sources.{name}] with the path of the one that is meant"
+            where = _where(text, "sources", other_one.key)
+            raise UserError(
+                f"two tables are named '{name}'", code="duplicate-name", where=where, facts=facts, hint=hint
+            )
+    came = {name: one.key for one in patterns for name in one.sources}
+    for name in sources:
+        other = folded.setdefault(name.lower(), name)
+        if other != name:
+            message = f"two tables are named '{name}'"
+            hint = f"names do not differ by case alone, and there is a source '{other}'; rename one"
+            where = _where(text, "sources", came.get(name, name))
+            raise UserError(message, code="duplicate-name", where=where, hint=hint)
+
+
+def _policy(text: str, value: Any) -> Policy:
+    policy = _checked(text, value, Policy, ("policy",))
+    lists: dict[tuple[str, ...], tuple[str, ...]] = {("select",): policy.select, ("ignore",): policy.ignore}
+    lists |= {("per_file_ignores", name): codes for name, codes in policy.per_file_ignores.items()}
+    for path, words in lists.items():
+        for number, word in enumerate(words):
+            if word.upper() not in (ALL, DEFAULT) and lookup(word) is None:
+                where = _where(text, "policy", *path, str(number))
+                raise UserError(f"there is no code '{word}'", code="config", where=where, hint=suggest(word))
+    return policy
+
+
+def _override(text: str, name: str, value: Any) -> Profile:
+    if name not in PROFILES:
+        where = _where(text, "profiles", name)
+        raise UserError(f"unknown profile '{name}'", code="config", where=where, hint=did_you_mean(name, PROFILES))
+    table = _checked(text, value, ProfileTable, ("profiles", name))
+    given = {key: setting for key, setting in msgspec.structs.asdict(table).items() if setting is not None}
+    for key, setting in given.items():
+        if setting < 1:
+            raise UserError(f"'{key}' must be at least 1", code="config", where=_where(text, "profiles", name, key))
+    return msgspec.structs.replace(PROFILES[name], **given)
+
+
+def _value(text: str, name: str, value: Any) -> Value:
+    good = isinstance(value, int | float | str | bool | dt.date) and not (
+        isinstance(value, float) and not math.isfinite(value)
+    )
+    if not good:
+        message = f"variable '{name}' must be an integer, a finite float, a string, a boolean, a date or a date-time"
+        raise UserError(message, code="config", where=_where(text, "vars", name))
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        where = _where(text, "vars", name)
+        raise UserError(
+            f"variable '{name}' does not fit into 64 bits", code="config", where=where, hint="write a float"
+        )
+    checked: Value = value
+    return checked
+
+
+def _syntax_error(text: str, message: str) -> UserError:
+    place = re.search(r"\(at line (\d+), column (\d+)\)", message)
+    if place:
+        line, column = int(place[1]), int(place[2])
+        if message.startswith("Cannot "):  # told after what is said twice, so point at where that line begins
+            said = text.split("\n")[line - 1]
+            column = len(said) - len(said.lstrip()) + 1
+    else:
+        line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
+    clean = re.sub(r" \(at .*\)$", "", message)
+    clean = re.sub(r"\('(.*)',\)", r"[\1]", clean)
+    return UserError(f"not valid TOML: {clean[0].lower()}{clean[1:]}", code="config", where=Where(FILE, line, column))
+
+
+def _where(text: str, *path: str) -> Where:
+    return Where(FILE, *closest(key_places(text), path))

@@ -1,0 +1,87 @@
+"""The project's own functions, as the engine is given them: scalar, aggregate, window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from datafusion import SessionContext, udf
+from datafusion.user_defined import Accumulator, AggregateUDF, WindowEvaluator, WindowUDF
+
+from compiler.names.user_functions import Shape
+
+
+@dataclass(frozen=True)
+class EngineFunction:
+    """A function of the project as the engine calls it.
+
+    call: of a scalar or window function, takes an array for each parameter, and gives an array of as many values; of an
+    aggregate, makes an accumulator. state: the types of an accumulator's state.
+    """
+
+    name: str
+    shape: Shape
+    inputs: tuple[pa.DataType, ...]
+    output: pa.DataType
+    volatility: str
+    call: Callable[..., Any]
+    state: tuple[pa.DataType, ...] = ()
+
+
+def planned_only(*_: Any) -> Any:
+    """Stand for a function in sessions that only plan."""
+    raise AssertionError("planning calls no function")
+
+
+def register(session: SessionContext, functions: Iterable[EngineFunction]) -> None:
+    """Let a session's queries call functions. Positionally: the engine renames these parameters between versions."""
+    for one in functions:
+        inputs, output = list(one.inputs), one.output
+        if one.shape == "aggregate":
+            state = list(one.state)
+            session.register_udaf(AggregateUDF(one.name, _accumulators(one), inputs, output, state, one.volatility))
+        elif one.shape == "window":
+            session.register_udwf(WindowUDF(one.name, _evaluators(one), inputs, output, one.volatility))
+        else:
+            session.register_udf(udf(one.call, inputs, output, one.volatility, one.name))
+
+
+def _accumulators(function: EngineFunction) -> Callable[[], Accumulator]:
+    return lambda: _Accumulator(function.call())
+
+
+def _evaluators(function: EngineFunction) -> Callable[[], WindowEvaluator]:
+    return lambda: _Evaluator(function.call)
+
+
+class _Accumulator(Accumulator):
+    """Is what the engine insists on; the work is done by what it holds."""
+
+    def __init__(self, own: Any) -> None:
+        self._own = own
+
+    def update(self, *values: pa.Array) -> None:
+        self._own.update(*values)
+
+    def merge(self, states: list[pa.Array]) -> None:
+        self._own.merge(*states)
+
+    def state(self) -> list[pa.Scalar]:
+        found: list[pa.Scalar] = self._own.state()
+        return found
+
+    def evaluate(self) -> pa.Scalar:
+        return self._own.evaluate()
+
+
+class _Evaluator(WindowEvaluator):
+    """Hands over a whole partition, in the order of its OVER."""
+
+    def __init__(self, call: Callable[..., pa.Array]) -> None:
+        self._call = call
+
+    def evaluate_all(self, values: list[pa.Array], num_rows: int) -> pa.Array:
+        del num_rows
+        return self._call(*values)

@@ -1,0 +1,146 @@
+"""Everything that a product's verdict was decided from, gathered in one place. Nothing is executed."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cache.records import Artifact, Product
+from compiler.canonical.form import rendered
+from compiler.errors import SqlError
+from compiler.sql.dialect import parse, render
+from graph.plan import Judgement
+from rules.build import prepare
+from rules.compiling.compiled_rule import CompiledRule, canonical_tree, load_body
+from rules.compiling.session import load
+from rules.errors import UserError
+from rules.planning.broken import refuse_broken
+from rules.planning.prepared import Prepared, Request
+
+if TYPE_CHECKING:
+    from rules.config.project import Project
+    from rules.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a rule reads, and what of it does not matter to the rule. rows: None where a run is ahead."""
+
+    name: str
+    kind: str
+    reads: tuple[str, ...]
+    not_read: tuple[str, ...]
+    rows: int | None
+    digests: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Last:
+    """The last committed state of a product, and how the latest build that met it ended."""
+
+    product: Product
+    artifact: Artifact | None
+    present: bool
+    object: str
+    build: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A product as planning sees it. readers: the columns that each of them read last, None if it was never built.
+
+    evidence: path of the query that was executed last, where it was kept.
+    """
+
+    prepared: Prepared
+    rule: CompiledRule
+    judgement: Judgement
+    inputs: tuple[Input, ...]
+    readers: Mapping[str, tuple[str, ...] | None]
+    canonical_sql: str
+    executed_sql: str
+    last: Last | None
+    evidence: str | None
+
+
+def explain(project: Project, name: str, profile: str, store: Store) -> Explanation:
+    """Plan a product and all that it reads, and gather what that was decided from. Raises `UserError`, `UserErrors`."""
+    known = load(project, profile, store).rules
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
+        raise UserError(f"unknown product '{name}'", code="unknown-product", hint=hint)
+    prepared = prepare(project, Request(select=(f"+{name}",), profile=profile, explain=True), store)
+    refuse_broken(prepared, keep_going=False)
+    rule = prepared.compiled[name]
+    body = load_body(store.index, rule.memo)
+    return Explanation(
+        prepared=prepared,
+        rule=rule,
+        judgement=prepared.plan.judgements[name],
+        inputs=tuple(_inputs(prepared, rule)),
+        readers=_readers(prepared, name),
+        canonical_sql=rendered(canonical_tree(store.index, rule.memo, rule.node.inputs), pretty=True),
+        executed_sql=_laid_out(body.sql),
+        last=_last(prepared, store, name),
+        evidence=_evidence(store, name),
+    )
+
+
+def _inputs(prepared: Prepared, rule: CompiledRule) -> list[Input]:
+    found = []
+    for entry, reads in zip(rule.node.inputs, rule.node.reads, strict=True):
+        is_source = entry in prepared.project.sources
+        schema = prepared.sources.table(entry).schema if is_source else prepared.compiled[entry].schema
+        content = prepared.plan.foreseen.get(entry)
+        digests = (
+            {column: content.columns[column][1] for column in reads if column in content.columns} if content else {}
+        )
+        not_read = tuple(column for column in schema.names if column not in reads)
+        rows = content.rows if content is not None else None
+        found.append(Input(entry, "source" if is_source else "product", reads, not_read, rows, digests))
+    return found
+
+
+def _readers(prepared: Prepared, name: str) -> dict[str, tuple[str, ...] | None]:
+    readers: dict[str, tuple[str, ...] | None] = {}
+    for reader in prepared.dag.readers.get(name, ()):
+        if name not in prepared.dag.reads(reader):
+            continue
+        last = prepared.known.products.get(reader)
+        reads = [tuple(columns) for entry, _, columns, *_ in last.record["inputs"] if entry == name] if last else []
+        readers[reader] = reads[0] if reads else None
+    return readers
+
+
+def _last(prepared: Prepared, store: Store, name: str) -> Last | None:
+    product = prepared.known.products.get(name)
+    if product is None:
+        return None
+    history = store.index.history(name)
+    build, status, reason, _ = history[0] if history else (product.build, "", "", None)
+    path = os.path.relpath(store.objects.path(product.artifact), prepared.project.root)
+    artifact = store.artifact(product.artifact)
+    return Last(product, artifact, store.present(product.artifact), path, build, status, reason)
+
+
+def _evidence(store: Store, name: str) -> str | None:
+    folder = store.objects.root / "evidence"
+    if not folder.is_dir():
+        return None
+    builds = {build for build, *_ in store.index.builds(1 << 62)}  # of this project root
+    found = sorted((build for build in folder.iterdir() if build.name in builds), reverse=True)
+    kept = [build / name / "query.sql" for build in found]
+    return next((str(path) for path in kept if path.is_file()), None)
+
+
+def _laid_out(sql: str) -> str:
+    try:
+        return render(parse(sql), pretty=True)
+    except SqlError:  # then as the engine is given it
+        return sql

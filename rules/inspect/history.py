@@ -1,0 +1,104 @@
+"""Which table a product was at another time: before its last change, after a build, or as a commit's rules yield it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rules.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cache.index import Index
+    from rules.compiling.session import Loaded
+    from rules.storage.store import Store
+
+_ALL = 1 << 62
+
+
+@dataclass(frozen=True)
+class State:
+    """A table that a product was. artifact: None where the store does not have it, which `told` explains.
+
+    told: whose it is: a build's name, or a commit.
+    """
+
+    artifact: str | None
+    told: str
+
+
+def resolve_build(index: Index, text: str) -> str:
+    """Return the one build that is called, or starts with, `text`. Raises `UserError`."""
+    builds = [build for build, *_ in index.builds(_ALL)]
+    found = [text] if text in builds else [build for build in builds if build.startswith(text)]
+    if not found:
+        raise UserError(f"unknown build '{text}'", code="unknown-build", hint="rules log lists the builds")
+    if len(found) > 1:
+        message = f"'{text}' could be any of {len(found):,} builds"
+        raise UserError(message, code="unknown-build", hint=f"the latest of them is {found[0]}")
+    return found[0]
+
+
+def changed_last(index: Index) -> list[str]:
+    """Return the products that changed in the latest build that changed any."""
+    for build, *_ in index.builds(_ALL):
+        changed = [name for name, _, has_changed, *_ in index.results(build) if has_changed]
+        if changed:
+            return changed
+    return []
+
+
+def before_last_change(index: Index, name: str, artifact: str) -> State:
+    """Return the latest state of a product that was another table than `artifact`."""
+    for build, _, _, other in index.history(name):
+        if other not in {None, artifact}:
+            return State(other, build)
+    return State(None, "it has never been another table")
+
+
+def after_build(index: Index, name: str, build: str) -> State:
+    """Return a product's state when a build had ended, whether or not it was a part of it."""
+    builds = [one for one, *_ in index.builds(_ALL)]
+    until = set(builds[builds.index(build) :])
+    for one, _, _, artifact in index.history(name):
+        if one in until and artifact is not None:
+            return State(artifact, build)
+    return State(None, f"it had not been built by {build}")
+
+
+def at_commit(old: Loaded, store: Store, ref: str, names: Iterable[str]) -> dict[str, State]:
+    """Return what the rules of a commit yield on the sources as they are now, where that was ever computed.
+
+    old: the project as the commit has it. Raises `UserError`, or `UserErrors` for rules that do not compile there.
+    """
+    from graph.plan import Known, make_plan
+    from rules.build import contents_of
+    from rules.errors import UserErrors
+
+    wanted = list(names)
+    there = [name for name in wanted if name in old.rules]
+    compiled = old.compile(there)
+    errors = old.errors(there)
+    if errors:
+        raise UserErrors(errors)
+    contents = contents_of(store, old.project, old.sources, compiled, tuple(compiled), {})
+    known = Known(
+        products={},
+        action=lambda key: store.index.actions([key]).get(key),
+        present=store.present,
+        shape=lambda _: None,
+        describe=lambda _node, _last: (),
+        script=lambda _node, _last: None,
+    )
+    nodes = {name: rule.node for name, rule in compiled.items()}
+    plan = make_plan(nodes, contents, known, store.content, frozenset())
+    states: dict[str, State] = {}
+    for name in wanted:
+        if name not in compiled:
+            states[name] = State(None, f"{ref} has no rule {name}")
+        elif plan.judgements[name].verdict != "restore":
+            states[name] = State(None, f"what {ref} yields for it has not been computed on these sources")
+        else:
+            states[name] = State(plan.judgements[name].artifact, ref)
+    return states

@@ -1,0 +1,196 @@
+"""Step 4 of 7 by itself: how the rules differ from their last build, or from those of a commit, and what that reaches.
+
+Nothing is executed, and nothing is remembered but what compiling a text always leaves, which is kept by content.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sqlglot.expressions import Query
+
+from compiler.diff.describe import describe
+from compiler.diff.edit_script import EditScript, edit_script
+from compiler.tree.big_stack import with_deep_stack
+from graph.edits import RuleEdit, Version, compare, version_of
+from graph.impact import InputChange, reached
+from graph.node import Node
+from rules.compiling.compiled_rule import Comparer, CompiledRule, canonical_tree, last_shape
+from rules.compiling.session import Loaded, load, load_at
+from rules.errors import UserErrors
+from rules.files.file_digests import FileDigests
+from rules.inspect.revision import at_ref, checked_out
+from rules.planning.prepared import Request
+from rules.planning.selection import changed_rules, choose
+from rules.sources.contents import Sources
+
+if TYPE_CHECKING:
+    from rules.config.project import Project
+    from rules.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An edited rule, and the products below it that may change: in which columns, None where in their rows."""
+
+    edit: RuleEdit
+    impact: Mapping[str, frozenset[str] | None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What differs, and how many rules were compared that do not.
+
+    unknown: rules that do not compile and were not asked about; what an edit does to them cannot be told.
+    """
+
+    differences: tuple[Difference, ...]
+    unchanged: int
+    unknown: tuple[str, ...]
+
+
+def since_last_build(project: Project, request: Request, store: Store) -> Comparison:
+    """Compare the rules with those of the products' last states.
+
+    Raises `UserError`, or `UserErrors` for rules that do not compile.
+    """
+    loaded = load(project, request.profile, store)
+    products = store.products
+    chosen, gone = _chosen(loaded, request, store, products.keys() - loaded.rules.keys())
+    compiled = _compile_with_readers(loaded, chosen, keep_going=request.keep_going)
+    chosen = tuple(name for name in chosen if name in compiled)
+    before = {
+        name: version_of(last, last_shape(store.index, last))
+        for name, last in products.items()
+        if name in chosen or name not in loaded.rules
+    }
+    comparer = Comparer(store.index)
+
+    def described(name: str, renamed: Mapping[str, str]) -> Sequence[str]:
+        return comparer.describe(compiled[name], products[name], renamed)
+
+    def script(name: str, renamed: Mapping[str, str]) -> EditScript | None:
+        return comparer.script(compiled[name], products[name], renamed)
+
+    return _compare(loaded, before, compiled, chosen, gone, described, script)
+
+
+def since_commit(project: Project, request: Request, store: Store, ref: str) -> Comparison:
+    """Compare the rules with those of a commit, compiled against the sources as they are now.
+
+    Raises as `since_last_build` does.
+    """
+    loaded = load(project, request.profile, store)
+    with loaded_at(loaded, store, ref) as old:
+        chosen, gone = _chosen(loaded, request, store, old.rules.keys() - loaded.rules.keys())
+        wanted = [name for name in old.rules if name in chosen or name in gone]
+        with at_ref(ref):
+            was = old.compile(wanted)
+            _refuse_broken(old, wanted, keep_going=request.keep_going)
+    compiled = _compile_with_readers(loaded, chosen, keep_going=request.keep_going)
+    lost = {name for name in wanted if name not in was} | {name for name in chosen if name not in compiled}
+    chosen, gone = tuple(name for name in chosen if name not in lost), gone - lost
+    wanted = [name for name in wanted if name not in lost]
+
+    def trees(name: str, renamed: Mapping[str, str]) -> tuple[Query, Query]:
+        old, new = was[name], compiled[name]
+        names = [renamed.get(entry, entry) for entry in old.node.inputs]
+        after = canonical_tree(store.index, new.memo, new.node.inputs)
+        return canonical_tree(store.index, old.memo, names), after
+
+    def described(name: str, renamed: Mapping[str, str]) -> Sequence[str]:
+        return with_deep_stack(lambda: describe(*trees(name, renamed)))
+
+    def script(name: str, renamed: Mapping[str, str]) -> EditScript:
+        return with_deep_stack(lambda: edit_script(*trees(name, renamed)))
+
+    before = {name: _version(was[name]) for name in wanted}
+    return _compare(loaded, before, compiled, chosen, gone, described, script)
+
+
+@contextlib.contextmanager
+def loaded_at(loaded: Loaded, store: Store, ref: str) -> Iterator[Loaded]:
+    """Load the project as a commit has it, over the sources of the work tree. Raises `UserError`, `UserErrors`.
+
+    A source that the work tree no longer declares is read where the commit says that it is.
+    """
+    now = loaded.project
+    with checked_out(now.root, ref) as revision, at_ref(ref):
+        declared = {name: now.sources.get(name, source) for name, source in revision.project.sources.items()}
+        sources = Sources(replace(now, sources=declared), store.index, store.objects, loaded.files)
+        project = replace(revision.project, sources=declared)
+        # Its digests are not remembered: they are of files that are gone in a moment.
+        files = FileDigests(project.root, store.index)
+        yield load_at(project, loaded.profile.name, store, sources, files)
+
+
+def _chosen(
+    loaded: Loaded, request: Request, store: Store, removed: Collection[str]
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the selected rules, and which of those that are no longer there; these can be selected by name alone."""
+    words = [word for selector in request.select for word in selector.split()]
+    gone = frozenset(word for word in words if word in removed) if words else frozenset(removed)
+    rest = tuple(word for word in words if word not in removed)
+    if words and not rest:
+        return (), gone
+
+    def changed() -> list[str]:
+        return changed_rules(loaded.compile(loaded.dag.order), store.products)
+
+    order, _ = choose(loaded.dag, loaded.rules, replace(request, select=rest), changed)
+    return order, gone - set(request.exclude)
+
+
+def _compile_with_readers(loaded: Loaded, chosen: Collection[str], *, keep_going: bool) -> dict[str, CompiledRule]:
+    """Compile the chosen rules and all that read them, directly or through others."""
+    wanted = dict.fromkeys(chosen)
+    for name in loaded.dag.order:
+        if not wanted.keys().isdisjoint(loaded.dag.inputs[name]):
+            wanted[name] = None
+    compiled = loaded.compile(wanted)
+    loaded.files.save()
+    _refuse_broken(loaded, chosen, keep_going=keep_going)
+    return compiled
+
+
+def _refuse_broken(loaded: Loaded, wanted: Collection[str], *, keep_going: bool) -> None:
+    errors = loaded.errors(wanted)
+    if errors and not keep_going:
+        raise UserErrors(errors)
+
+
+def _compare(
+    loaded: Loaded,
+    before: Mapping[str, Version],
+    compiled: Mapping[str, CompiledRule],
+    chosen: Collection[str],
+    gone: Collection[str],
+    described: Callable[[str, Mapping[str, str]], Sequence[str]],
+    script: Callable[[str, Mapping[str, str]], EditScript | None],
+) -> Comparison:
+    after = {name: _version(compiled[name]) for name in chosen}
+    edits = [edit for edit in compare(before, after, described, script) if edit.name in after or edit.name in gone]
+    nodes = {name: compiled[name].node for name in loaded.dag.order if name in compiled}
+    differences = tuple(Difference(edit, _impact(edit, nodes)) for edit in edits)
+    touched = sum(1 for edit in edits if edit.name in after)
+    return Comparison(differences, len(after) - touched, tuple(sorted(loaded.unsound())))
+
+
+def _impact(edit: RuleEdit, nodes: Mapping[str, Node]) -> dict[str, frozenset[str] | None]:
+    """Return what an edit reaches. What reads a removed rule no longer was edited itself, and is told itself.
+
+    The rule will run, so the columns may change too of which two right results may differ.
+    """
+    if edit.means_the_same or edit.renamed or edit.reaches == "removed":
+        return {}
+    shape = nodes[edit.name].shape
+    rows = edit.reaches in {"row", "new"} or shape.open_rows
+    return reached(nodes, edit.name, InputChange(rows=rows, columns=edit.columns | shape.open))
+
+
+def _version(rule: CompiledRule) -> Version:
+    node = rule.node
+    return Version(node.fingerprint, node.inputs, node.parts, node.shape, rule.rule.digest, node.formerly)

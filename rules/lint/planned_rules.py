@@ -1,0 +1,101 @@
+"""`rules check`, the planning: what `plan` and `build` would refuse of a rule, found by planning it on empty tables.
+
+No row is read and nothing is executed; the engine is started when the first rule has to be planned whose outcome nobody
+remembers. A rule can be planned when the columns of all that it reads are known with their types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from compiler.errors import SqlError
+from compiler.fingerprint import fingerprint
+from rules.compiling.compiled_rule import schema_record
+from rules.files.project_paths import DEFAULT_PROFILE
+
+if TYPE_CHECKING:
+    from compiler.schema import Schema
+    from rules.compiling.compile_rules import Work
+    from rules.config.project import Project
+    from rules.loading.rules import Rule, RuleSet
+    from rules.storage.store import Store
+
+Table = Mapping[str, Any]
+"""A schema as the index has it (see `rules.compiling.compiled_rule.schema_record`)."""
+
+
+@dataclass
+class Foresight:
+    """The planner of one check. tables: those whose columns are known with their types, by name; it grows."""
+
+    project: Project
+    store: Store
+    loaded: RuleSet
+    names: Iterable[str]
+    resolve: Callable[[str], str | None]
+    tables: dict[str, Table] = field(default_factory=dict)
+
+    def know(self, name: str, schema: Schema) -> None:
+        """Let a table be read by rules that are planned; one without the engine's own form of its types cannot be."""
+        if schema.arrow:
+            self.tables[name] = schema_record(schema)
+
+    def can_plan(self, rule: Rule) -> bool:
+        """Whether all that a rule reads is known."""
+        return all(self.resolve(table) in self.tables for table in rule.parsed.tables)
+
+    @cached_property
+    def context(self) -> str:
+        """What an outcome depends on besides the rule and what it reads."""
+        from rules.engine.identity import identity
+
+        engine = identity(self.project.profile(DEFAULT_PROFILE))
+        own = {name: one.digest for name, one in self.loaded.functions.items()}
+        return fingerprint({"engine": [engine.version, engine.settings, engine.float_settings], "functions": own})
+
+    def plan(self, rule: Rule) -> tuple[Table | None, SqlError | None]:
+        """Return the columns of a rule in SQL, or why it cannot be planned; neither where it is too large to be.
+
+        Of one that was compiled as it is now, the columns are remembered.
+        """
+        work = self._to(rule)
+        head = work.head(work.memo(rule))
+        if head is not None:
+            return head["schema"], None
+        try:
+            schema = work.foresee(rule)
+        except SqlError as error:
+            return None, error
+        return (schema_record(schema) if schema is not None else None), None
+
+    def compile(self, rule: Rule) -> Table:
+        """Return the columns of a rule in Python, which is called for that as `plan` calls it. Raises `UserError`."""
+        return self._to(rule).compile(rule).table
+
+    def save(self) -> None:
+        """Record what was new."""
+        if "_work" in self.__dict__:
+            self._work.save()
+
+    def _to(self, rule: Rule) -> Work:
+        """Return the compiler, which knows what `rule` reads."""
+        read = (self.resolve(table) or "" for table in rule.parsed.tables)
+        self._work.known.update({name: self.tables[name] for name in read})
+        return self._work
+
+    @cached_property
+    def _work(self) -> Work:
+        from rules.compiling.compile_rules import Work
+
+        return Work(
+            self.project,
+            self.project.profile(DEFAULT_PROFILE),
+            self.store,
+            list(self.names),
+            python=self.loaded.python,
+            functions=self.loaded.functions,
+            trust_engine=False,
+        )

@@ -1,0 +1,335 @@
+"""`rules check`, the looking: every rule file of a project → what is found in it, by code, suppressed or not.
+
+Nothing is executed. A rule is also planned on empty tables (`rules.lint.planned_rules`), so that what `plan` and
+`build` would refuse is found here, in the same words. What is found in a rule is remembered by everything it was found
+from, and the whole of it with the files' signatures, so that an unchanged project is answered without reading a rule,
+and the engine is loaded for what is new alone. The policy is applied afterwards (`rules.config.policy`): it changes
+what is reported, never what is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cache.index import Index
+from compiler.errors import SqlError
+from compiler.fingerprint import fingerprint
+from compiler.lint.check import World, check_rule, of_error, unsaid
+from compiler.lint.comments import suppressions
+from compiler.lint.findings import Finding, Found, Lines
+from compiler.schema import Column, Schema
+from graph.dag import Dag
+from rules import noop
+from rules.compiling.compiled_rule import schema_of
+from rules.config.project import Project, read_text
+from rules.config.toml_positions import closest, key_places
+from rules.errors import UserError
+from rules.files.file_digests import FileDigests
+from rules.files.project_paths import FILE
+from rules.lint.planned_rules import Foresight, Table
+from rules.lint.static_contracts import foretold, referred
+from rules.loading.contracts import Contracted, query_places, with_contracts
+from rules.loading.input_binding import cut_dag, make_resolver
+from rules.loading.rules import COMPILER, Rule, RuleSet, load_rules, rule_files
+from rules.loading.rules import Check as DataCheck
+from rules.python.rule_files import DeclaredFunction
+from rules.sources.column_schemas import KnownSchemas
+from rules.sources.contents import Sources
+from rules.storage.store import Store
+
+Record = dict[str, Any]
+"""What is found in one file, as JSON holds it: `found` (see `Finding.to_record`) and `marks` (suppressions).
+
+That of rules.toml also has `inferred`: see `Sources.inferred`.
+"""
+
+
+@dataclass
+class Checking:
+    """A project while it is checked. records: by path; worlds: what each parsed rule was checked against, by path."""
+
+    project: Project
+    index: Index
+    files: FileDigests
+    sources: Sources
+    known: KnownSchemas
+    foresight: Foresight
+    records: dict[str, Record] = field(default_factory=dict)
+    worlds: dict[str, tuple[Rule, World]] = field(default_factory=dict)
+    fresh: dict[str, Any] = field(default_factory=dict)
+    functions: frozenset[str] = frozenset()
+
+
+def check_project(project: Project, store: Store, say: Callable[[str], None]) -> Checking:
+    """Check every rule file of a project, and rules.toml. Raises `UserError` for what is wrong with rules.toml."""
+    files = FileDigests(project.root, store.index)
+    files.digest(FILE)
+    sources = Sources(project, store.index, store.objects, files)
+    paths = rule_files(project.root, project.rule_folders)
+    loaded = load_rules(project, store.index, files)
+    names = (*project.sources, *loaded.rules)
+    resolve = make_resolver(names)
+    known = KnownSchemas(project, store.index, sources, files)
+    foresight = Foresight(project, store, loaded, names, resolve)
+    work = Checking(project, store.index, files, sources, known, foresight)
+    work.records = {path: {"found": [], "marks": []} for path in (*paths, FILE)}
+    rules, contracts, wrong = _with_contracts(work, loaded)
+    for error in dict.fromkeys(wrong):
+        _record_error(work, error)
+    work.functions = frozenset(loaded.functions)
+    for function in loaded.functions.values():
+        if function.error is not None:
+            _record_error(work, function.error)
+        _advise(work, function)
+    dag, circles = cut_dag(project, rules, contracts)
+    for error in circles.values():
+        _record_error(work, error)
+    _open_sources(work, dag, rules, contracts, say)
+    for name in dag.order:
+        _check(work, rules[name], resolve, names, rules)
+    promising = [*(rules[name] for name in dag.order), *contracts.values()]
+    for rule in promising:
+        for check in rule.checks:
+            if check.draft.is_authored:
+                _check_query(work, rule, check, resolve, names, rules)
+    _add(work, FILE, _configuration(project, promising, dag, complete=not wrong))
+    work.records[FILE]["inferred"] = sources.inferred()
+    store.index.remember("parsed", work.fresh)
+    foresight.save()
+    files.save()
+    for rule in promising:
+        for error in foretold(project, rule, work.known.schemas.known, resolve, names):
+            _record_error(work, error)
+    if not circles and not known.unnoticed:
+        noop.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
+    return work
+
+
+def _with_contracts(work: Checking, loaded: RuleSet) -> tuple[dict[str, Rule], dict[str, Rule], list[UserError]]:
+    """Return the rules that could be loaded, with their data checks, contracts of sources, and what is wrong."""
+    try:
+        found = with_contracts(work.project, work.index, loaded)
+    except UserError as error:
+        found = Contracted(loaded.rules, {}, {**loaded.unloaded, "": error})
+    sound = {name: rule for name, rule in found.rules.items() if name not in loaded.unloaded}
+    return sound, found.sources, list(found.wrong.values())
+
+
+def _open_sources(
+    work: Checking, dag: Dag, rules: Mapping[str, Rule], contracts: Mapping[str, Rule], say: Callable[[str], None]
+) -> None:
+    """Make the columns of sources known. Files that cannot be used are a finding; there need not be any yet."""
+    promising = (*rules.values(), *contracts.values())
+    read = {table for inputs in dag.inputs.values() for table in inputs} | contracts.keys()
+    read |= {table for rule in promising for table in referred(rule).values()}
+    read |= {table for rule in promising for check in rule.checks for table in check.rule.parsed.tables}
+    for name in sorted(read & work.project.sources.keys()):
+        error, has_files = work.known.add_source(name)
+        known = work.known.schemas.known.get(name)
+        if error is not None and has_files:
+            _record_error(work, _at_declaration(work.project, name, error))
+        elif error is not None and known is None:
+            say(f"warning: what reads {name} is checked without its columns: {error.message}")
+        if known is not None:
+            work.foresight.know(name, known)
+
+
+def _at_declaration(project: Project, name: str, error: UserError) -> UserError:
+    """Return an error of a source at its line in rules.toml; the message says where in the file it is."""
+    if error.where is None or error.where.path == FILE:
+        return error
+    message = f"{error.message}: {error.where}"
+    return UserError(message, code=error.code, where=project.source_where(name), hint=error.hint)
+
+
+def _check(
+    work: Checking,
+    rule: Rule,
+    resolve: Callable[[str], str | None],
+    names: tuple[str, ...],
+    rules: Mapping[str, Rule],
+) -> None:
+    if rule.in_python:
+        _compile(work, rule)
+        return
+    record, world = _looked_at(work, rule, resolve, names, rules)
+    work.worlds[rule.path] = (rule, world)
+    _add(work, rule.path, record)
+    if record["table"] is not None:
+        _know(work, rule, record["table"])
+    elif record["columns"] is not None:
+        work.known.schemas.add(rule.name, Schema(tuple(Column(*column) for column in record["columns"]), b""))
+
+
+def _compile(work: Checking, rule: Rule) -> None:
+    """Compile a rule in Python, as only that tells what it yields."""
+    if not work.foresight.can_plan(rule):
+        return
+    try:
+        table = work.foresight.compile(rule)
+    except UserError as error:
+        _record_error(work, error)
+    else:
+        _know(work, rule, table)
+
+
+def _know(work: Checking, rule: Rule, table: Table) -> None:
+    """Let others read a rule whose columns the engine has told."""
+    work.foresight.tables[rule.name] = table
+    work.known.schemas.add(rule.name, schema_of(table))
+
+
+def _check_query(
+    work: Checking,
+    rule: Rule,
+    check: DataCheck,
+    resolve: Callable[[str], str | None],
+    names: tuple[str, ...],
+    rules: Mapping[str, Rule],
+) -> None:
+    """Check the query of a data check; what is found stands where the query does, and has no fix."""
+    record, _ = _looked_at(work, check.rule, resolve, names, rules)
+    if not record["found"]:
+        return
+    path, text, places = query_places(work.project, rule, check.draft)
+    lines = Lines(text)
+    for found in (Finding.from_record(path, one).found for one in record["found"]):
+        start, end = places[found.start], places[max(found.start, found.end - 1)] + 1
+        moved = replace(found, start=start, end=end, fix=None)
+        work.records[path]["found"].append(lines.finding(path, moved).to_record())
+
+
+def _looked_at(
+    work: Checking,
+    rule: Rule,
+    resolve: Callable[[str], str | None],
+    names: tuple[str, ...],
+    rules: Mapping[str, Rule],
+) -> tuple[Record, World]:
+    """Return what is found in a rule, remembered or afresh, and what it is checked against."""
+    inputs = {table: resolve(table) for table in rule.parsed.tables}
+    keys = {name: rules[name].options.key for name in inputs.values() if name is not None and name in rules}
+    world = World(work.known.schemas, resolve, names, work.project.variables, keys, work.functions)
+    plannable = work.foresight.can_plan(rule)
+    memo = _memo(work, rule, inputs, keys, names, plannable=plannable)
+    record = work.index.memo("parsed", [memo]).get(memo)
+    if record is None:
+        record = work.fresh[memo] = _look(work.project, rule, world, work.foresight if plannable else None)
+    return record, world
+
+
+def _add(work: Checking, path: str, record: Record) -> None:
+    kept = work.records[path]
+    work.records[path] = {"found": [*kept["found"], *record["found"]], "marks": record["marks"]}
+
+
+def _memo(
+    work: Checking,
+    rule: Rule,
+    inputs: Mapping[str, str | None],
+    keys: Mapping[str, tuple[str, ...]],
+    names: tuple[str, ...],
+    *,
+    plannable: bool,
+) -> str:
+    """Return the key of what is found in a rule: all that it is found from."""
+    known = work.known.schemas.known
+    shown = [
+        [table, name, [[one.name, one.type] for one in known[name].columns] if name in known else None]
+        for table, name in inputs.items()
+    ]
+    variables = {name: repr(work.project.variables.get(name)) for name in rule.parsed.variables}
+    # Suggestions come from all names, so those count where one is asked for.
+    lost = [sorted(names)] if None in inputs.values() else []
+    lost += [sorted(work.project.variables)] if not work.project.variables.keys() >= variables.keys() else []
+    parts: dict[str, object] = {
+        "text": rule.digest,
+        "compiler": COMPILER,
+        "inputs": shown,
+        "vars": variables,
+        "lost": lost,
+    }
+    parts["functions"] = sorted(work.functions)
+    parts["planned"] = work.foresight.context if plannable else None
+    parts["options"] = [rule.options.volatile, rule.options.tier, rule.options.key]
+    return "check " + fingerprint({**parts, "keys": {name: list(key) for name, key in keys.items()}})
+
+
+def _look(project: Project, rule: Rule, world: World, foresight: Foresight | None) -> Record:
+    """Return what is found in a rule; foresight: to plan it, None where too little is known of what it reads."""
+    text = rule.text(project)
+    lines = Lines(text)
+    checked = check_rule(text, world, volatile=rule.options.volatile)
+    found = list(checked.found)
+    table, error = foresight.plan(rule) if foresight is not None else (None, None)
+    if error is not None:
+        found += unsaid(of_error(error, lines), found)
+    return {
+        "found": [lines.finding(rule.path, one).to_record() for one in found],
+        "marks": [mark.to_record() for mark in suppressions(text)],
+        "columns": checked.columns and [[column.name, column.type] for column in checked.columns],
+        "table": table,
+    }
+
+
+def _advise(work: Checking, function: DeclaredFunction) -> None:
+    """Report a function that could be a faster one; one that is declared in no rule file is nobody's to check."""
+    if function.advice is None or function.file not in work.records:
+        return
+    text = read_text(work.project.root / function.file, function.file)
+    lines = Lines(text)
+    start = lines.offset(function.line, 1)
+    message, hint = function.advice
+    found = Found("R022", start, start + len(lines.line(function.line)), message, hint)
+    work.records[function.file]["found"].append(lines.finding(function.file, found).to_record())
+    work.records[function.file]["marks"] = [mark.to_record() for mark in suppressions(text, toml=True)]
+
+
+def _record_error(work: Checking, error: UserError) -> None:
+    """Record what is wrong with a file as a finding in it."""
+    assert error.where is not None
+    path = error.where.path
+    try:
+        text = read_text(work.project.root / path, path)
+    except UserError:  # not text, which is what the error says
+        text = ""
+    lines = Lines(text)
+    line, column = error.where.line or 1, error.where.column or 1
+    said = SqlError(error.message, line=line, column=column, hint=error.hint, code=error.code)
+    found = of_error(said, lines)
+    record = lines.finding(path, found).to_record()
+    if not text:
+        record["place"] = [line, column, line, column + 1]
+    work.records[path]["found"].append(record)
+    work.records[path]["marks"] = [mark.to_record() for mark in suppressions(text, toml=path == FILE)]
+
+
+def _configuration(project: Project, rules: Iterable[Rule], dag: Dag, *, complete: bool) -> Record:
+    """Check rules.toml: variables that no rule uses, sources that none reads. A rule that is unreadable may do both."""
+    text = read_text(project.root / FILE, FILE)
+    lines = Lines(text)
+    places = key_places(text)
+    used = {name for rule in rules for one in rule.all for name in one.parsed.variables}
+    read = {name for inputs in dag.inputs.values() for name in inputs}
+    resolve = make_resolver(project.sources)
+    for_checks = (check.rule for rule in rules for check in rule.checks)
+    read |= {resolve(table) or "" for check in for_checks for table in check.parsed.tables}
+    found: list[Found] = []
+    empty = {one.key: one.path for one in project.patterns if not one.files}
+    idle = [one.key for one in project.patterns if read.isdisjoint(one.sources)]
+    unread = sorted(name for name in set(project.sources) - read if project.pattern_of(name) is None)
+    for table, code, names, message in (
+        ("vars", "R014", sorted(set(project.variables) - used), "no rule uses the variable '{}'"),
+        ("sources", "R015", unread, "no rule reads the source '{}'"),
+        ("sources", "R015", sorted(idle), "no rule reads a source of '{}'"),
+    ):
+        for name in names if complete else ():
+            start = lines.offset(*closest(places, (table, name)))
+            hint = f"no file matches {empty[name]}" if name in empty else "remove it"
+            found.append(Found(code, start, start + len(name), message.format(name), hint))
+    return {
+        "found": [lines.finding(FILE, one).to_record() for one in found],
+        "marks": [mark.to_record() for mark in suppressions(text, toml=True)],
+    }

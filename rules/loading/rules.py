@@ -1,0 +1,313 @@
+"""Step 1 of 7, load: rule files → rules, by stat signature first, so that unchanged bytes skip all later work."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlglot._version import __version__ as sqlglot_version
+
+import compiler
+from cache.filedigest import file_digest
+from cache.index import Index
+from compiler.compile import Parsed, parse_rule
+from compiler.errors import SqlError
+from compiler.fingerprint import FORMAT, digest_of
+from compiler.sql.catalogue import ENGINE
+from compiler.tree.big_stack import with_deep_stack
+from rules.config.front_matter import RuleOptions, read_options
+from rules.config.project import NAME, Project, config_where, read_text
+from rules.errors import FAILED, ForeignMemoError, UserError, Where
+from rules.files.file_digests import FileDigests
+from rules.files.project_paths import FILE, is_rule_file
+from rules.loading.check_queries import Draft
+from rules.python.faults import of_fault
+from rules.python.rule_files import DeclaredFunction, PythonFiles
+
+
+def _compiler_identity() -> str:
+    """Return what parses, compiles and plans: versions of SQLGlot and of the function catalogue, and our own source."""
+    own = Path(__file__).parents[1]
+    folders = (Path(compiler.__file__).parent, own / "engine", own / "python")
+    sources = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    digests = " ".join(file_digest(path) for path in sources)
+    return digest_of(f"{FORMAT} {sqlglot_version} {version('ibis-framework')} {ENGINE} {digests}".encode())
+
+
+COMPILER = _compiler_identity()
+"""Part of every memo key. Only memos depend on it: fingerprints carry the format version, which changes seldom."""
+MANY = 60
+"""New rules that are worth the second it takes to start helpers which compile them."""
+
+_LONGEST_NAME = 240
+"""Of a product, in ASCII: file systems take 255 bytes, and its file's name goes on after it."""
+
+_UNLOADED: Mapping[str, Any] = {"tables": (), "variables": (), "functions": (), "options": {}}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule as its file says it, its contract as rules.toml says it too.
+
+    path: relative to the project, "/" between folders. digest: of the file's bytes; of a rule in Python, also of all
+    that the file imports from the project. line: where the function of a rule in Python stands. streams: what it
+    declares if it runs over streams. sql: of a check, which has no file of its own; "" of the contract of a source.
+    """
+
+    name: str
+    path: str
+    digest: str
+    options: RuleOptions
+    parsed: Parsed
+    line: int | None = None
+    streams: Mapping[str, Any] | None = None
+    checks: tuple[Check, ...] = ()
+    sql: str | None = None
+
+    @property
+    def in_python(self) -> bool:
+        """Whether the rule is a function."""
+        return self.sql is None and self.path.endswith(".py")
+
+    @property
+    def is_of_source(self) -> bool:
+        """Whether this is the contract of a source, which has no query, or a check of one."""
+        return self.path == FILE
+
+    @property
+    def all(self) -> tuple[Rule, ...]:
+        """The rule and its checks."""
+        return self, *(check.rule for check in self.checks)
+
+    def text(self, project: Project) -> str:
+        """Read the rule's text. Raises `UserError` if it is no longer the one that was digested."""
+        return _text(project, self.path, self.digest) if self.sql is None else self.sql
+
+
+@dataclass(frozen=True)
+class Check:
+    """A data check of a product or source: a rule, called "product.title", that yields the failing rows."""
+
+    rule: Rule
+    draft: Draft
+
+    @property
+    def gates(self) -> bool:
+        """Whether the product is not published, or nothing reads the source, while the check fails."""
+        return self.draft.severity == "error"
+
+
+def rule_files(root: Path, folders: Iterable[str]) -> list[str]:
+    """Return the paths, relative to the project, of all rule files, sorted. Raises `UserError`."""
+    found: list[str] = []
+    for number, folder in enumerate(folders):
+        try:
+            _scan(os.path.join(root, folder), folder.rstrip("/"), found)
+        except OSError as error:
+            known = error.filename == os.path.join(root, folder)
+            shown = folder if known else os.path.relpath(error.filename, root)
+            what = {errno.ENOENT: "does not exist", errno.ENOTDIR: "is a file"}.get(error.errno or 0)
+            message = f"the rule folder '{shown}' {what or f'cannot be read: {error.strerror}'}"
+            where = config_where(root, "project", "rules", str(number))
+            raise UserError(message, code="config", where=where, hint="see rules = [...] under [project]") from error
+    return sorted(set(found))
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """The rules of a project, by name.
+
+    unloaded: what is wrong with rules that cannot be parsed or imported, and with names that two tables claim. They are
+    in `rules` by name alone, so that who reads them is told apart from who reads what does not exist; one that can have
+    no name, by its place.
+    """
+
+    rules: dict[str, Rule]
+    unloaded: dict[str, UserError]
+    python: PythonFiles
+    functions: dict[str, DeclaredFunction]
+
+    def add_broken(self, name: str, path: str, digest: str, error: UserError) -> None:
+        """Add a rule of which nothing is known but what is wrong with it."""
+        self.unloaded[name] = error
+        self.rules[name] = Rule(name, path, digest, RuleOptions(), Parsed((), ()))
+
+
+def load_rules(
+    project: Project,
+    index: Index,
+    files: FileDigests,
+    *,
+    expect_many: Callable[[], None] = lambda: None,
+) -> RuleSet:
+    """Return the project's rules, and what is wrong with those that cannot be loaded.
+
+    expect_many: called before many rules are parsed for the first time, which takes a while. Raises `UserError` for
+    what concerns no single rule, such as a folder that is not there.
+    """
+    paths = files.rule_files = rule_files(project.root, project.rule_folders)
+    found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
+    digests = {path: _digest(files, path) for path in paths}
+    queries = [path for path in paths if path.endswith(".sql")]
+    memos = {path: f"{digests[path]} {COMPILER}" for path in queries}
+    known = index.memo("parsed", memos.values())
+    fresh: dict[str, Any] = {}
+    names = _Names(project)
+    if sum(memo not in known for memo in memos.values()) >= MANY:
+        expect_many()
+
+    def load_queries() -> None:
+        for path in queries:
+            try:
+                name = names.take(path.rsplit("/", 1)[-1].removesuffix(".sql"), Where(path), "rename the file")
+            except UserError as error:
+                found.add_broken(path, path, digests[path], error)
+                names.blame(found)
+                continue
+            record = known.get(memos[path])
+            if record is None:
+                try:
+                    record = fresh[memos[path]] = _parse(project, path, digests[path])
+                except UserError as error:
+                    found.unloaded[name] = error
+                    record = _UNLOADED
+            options = msgspec.convert(record["options"], RuleOptions)
+            parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
+            found.rules[name] = Rule(name, path, digests[path], options, parsed)
+
+    with_deep_stack(load_queries)  # once for all: making such a stack takes half as long as parsing a rule
+    index.remember("parsed", fresh)
+    for path in paths:
+        if path.endswith(".py"):
+            _load_python(project, found, path, digests[path], names)
+    return found
+
+
+def _load_python(project: Project, found: RuleSet, path: str, digest: str, names: _Names) -> None:
+    """Add the rules of a Python file."""
+    try:
+        declared, functions = found.python.declared(path)
+    except UserError as error:
+        for name in found.python.known_names(path) or [path]:
+            found.add_broken(name, path, digest, error)
+        return
+    for function in functions:
+        other = found.functions.setdefault(function.name, function)
+        if (other.file, other.line) != (function.file, function.line):
+            message = f"two functions are named '{function.name}'"
+            facts = {"here": f"{function.file}:{function.line}", "there": f"{other.file}:{other.line}"}
+            where = Where(function.file, function.line)
+            hint = "rules in SQL call functions by their names; give one another"
+            raise UserError(message, code="duplicate-name", where=where, facts=facts, hint=hint, exit_code=FAILED)
+    for one in declared:
+        where = Where(path, one.line)
+        try:
+            name = names.take(one.name, where, "give it another: @rule(name=…)")
+        except UserError as error:
+            found.add_broken(str(where), path, digest, error)
+            names.blame(found)
+            continue
+        # Which variables it asks for is known only when it is called: any of them may matter.
+        parsed = Parsed(one.inputs, tuple(sorted(project.variables)))
+        if one.fault is not None:
+            found.unloaded[name] = of_fault(one.fault)
+        found.rules[name] = Rule(name, path, one.digest, one.options, parsed, one.line, one.streams)
+
+
+def user_error(error: SqlError, path: str) -> UserError:
+    """Return a compiler's error as one that names the file."""
+    where = Where(path, error.line, error.column)
+    return UserError(error.message, code=error.code, where=where, hint=error.hint, exit_code=FAILED)
+
+
+def require_parsed(project: Project, rule: Rule) -> None:
+    """Raise `ForeignMemoError` unless a rule file says what is remembered of it."""
+    record = _parse(project, rule.path, rule.digest)
+    parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
+    options, own = msgspec.convert(record["options"], RuleOptions), rule.options
+    # rules.toml may add a key and checks.
+    same = (options.volatile, options.tier) == (own.volatile, own.tier) and options.key in {(), own.key}
+    if parsed != rule.parsed or not same:
+        raise ForeignMemoError(rule.name)
+
+
+def _text(project: Project, path: str, digest: str) -> str:
+    """Read a rule file. What is made of it is remembered by its digest, so it must still be what was digested."""
+    text = read_text(project.root / path, path)
+    if file_digest(project.root / path) != digest:
+        message = f"{path} changed while it was read"
+        raise UserError(message, code="rule-changed", where=Where(path), hint="run the command again", exit_code=FAILED)
+    return text
+
+
+def _parse(project: Project, path: str, digest: str) -> Mapping[str, Any]:
+    text = _text(project, path, digest)
+    options = read_options(text, path)
+    try:
+        parsed = parse_rule(text)
+    except SqlError as error:
+        raise user_error(error, path) from error
+    return {
+        "tables": parsed.tables,
+        "variables": parsed.variables,
+        "functions": parsed.functions,
+        "options": msgspec.to_builtins(options),
+    }
+
+
+def _digest(files: FileDigests, path: str) -> str:
+    try:
+        return files.digest(path)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", code="unreadable", where=Where(path)) from error
+
+
+class _Names:
+    """The names that are taken in a project."""
+
+    def __init__(self, project: Project) -> None:
+        self._owners = {name.lower(): (name, project.source_owner(name)) for name in project.sources}
+        self._claimed: dict[str, UserError] = {}
+
+    def take(self, name: str, where: Where, hint: str) -> str:
+        """Return `name`, which is a product's from now on. Raises `UserError` if it is no name, or taken."""
+        if not NAME.match(name):
+            message = f"'{name}' is not a usable product name: letters, digits and _ only, no digit first"
+            raise UserError(message, code="rule-name", where=where, hint=hint, exit_code=FAILED)
+        if len(name) > _LONGEST_NAME:
+            message = f"'{name[:40]}…' has {len(name)} letters, and a product's name at most {_LONGEST_NAME}"
+            hint = f"the product is a file of that name; {hint}"
+            raise UserError(message, code="rule-name", where=where, hint=hint, exit_code=FAILED)
+        other = self._owners.get(name.lower())
+        if other is not None:
+            facts = {"here": str(where), "there": other[1]}
+            message = f"two tables are named '{name}'"
+            hint = "the product of a rule is called after its file or function; rename one"
+            error = UserError(message, code="duplicate-name", where=where, facts=facts, hint=hint, exit_code=FAILED)
+            self._claimed.setdefault(other[0], error)
+            raise error
+        self._owners[name.lower()] = (name, str(where))
+        return name
+
+    def blame(self, found: RuleSet) -> None:
+        """Let names that two tables claim be broken: nobody can tell which of them is meant."""
+        for name, error in self._claimed.items():
+            found.unloaded.setdefault(name, error)
+
+
+def _scan(folder: str, shown: str, found: list[str]) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = f"{shown}/{entry.name}"
+            if entry.is_dir():
+                _scan(entry.path, path, found)
+            elif is_rule_file(entry.name):
+                found.append(path)

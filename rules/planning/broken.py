@@ -1,0 +1,55 @@
+"""What is wrong with rules and sources before anything runs, and which products that leaves without a plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graph.plan import Judgement
+from rules.errors import UserErrors
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping
+
+    from graph.dag import Dag
+    from rules.errors import UserError
+    from rules.planning.prepared import Prepared
+
+
+def lost_products(
+    order: Iterable[str], dag: Dag, compiled: Container[str], broken: Mapping[str, UserError]
+) -> dict[str, Judgement]:
+    """Return a verdict for each product of `order` that was not compiled: it failed, or is skipped for an input."""
+    lost: dict[str, Judgement] = {}
+    for name in order:
+        if name in broken:
+            lost[name] = Judgement(name, "failed", broken[name].message)
+        elif name not in compiled:
+            lost[name] = Judgement(name, "skipped", f"its input {failed_input(name, dag, compiled, broken)} failed")
+    return lost
+
+
+def broken_sources(
+    order: Iterable[str], dag: Dag, broken: Mapping[str, UserError], sources: Iterable[str]
+) -> dict[str, UserError]:
+    """Return what is wrong with sources that the products of `order` read, directly or through others."""
+    read = {one for name in dag.closure(order) for one in dag.inputs[name]}
+    return {name: broken[name] for name in sorted(sources) if name in read and name in broken}
+
+
+def failed_input(name: str, dag: Dag, compiled: Container[str], broken: Container[str]) -> str:
+    """Return the input for which a rule was not compiled though nothing is wrong with the rule itself."""
+    inputs = dag.inputs[name]
+    return next(one for one in inputs if one in broken or (one in dag.inputs and one not in compiled))
+
+
+def refuse_broken(prepared: Prepared, *, keep_going: bool) -> None:
+    """Raise `UserErrors` for what cannot be built or read, unless the rest is to be built without.
+
+    Of rules that are not selected only those count that cannot even be loaded, and functions that no rule can call.
+    """
+    errors = [
+        error for name, error in prepared.broken.items() if name in prepared.order or name not in prepared.compiled
+    ]
+    errors += [function.error for function in prepared.functions.values() if function.error is not None]
+    if errors and not keep_going:
+        raise UserErrors(list(dict.fromkeys(errors)))

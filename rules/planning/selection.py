@@ -1,0 +1,53 @@
+"""Which products a request is about: its selectors, applied to the DAG."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from cache.records import Product
+from graph.dag import Dag
+from graph.selection import Facts, SelectionError, select
+from rules.errors import UserError
+from rules.loading.rules import Rule
+
+if TYPE_CHECKING:
+    from rules.compiling.compiled_rule import CompiledRule
+    from rules.planning.prepared import Request
+
+
+def choose(
+    dag: Dag, rules: Mapping[str, Rule], request: Request, changed: Callable[[], Iterable[str]]
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the products that a request selects, inputs first, and those to be forced. Raises `UserError`."""
+    facts = Facts(
+        tags={name: rule.options.tags for name, rule in rules.items()},
+        paths={name: rule.path for name, rule in rules.items()},
+        changed=changed,
+    )
+    try:
+        order = select(dag, facts, request.select, request.exclude)
+        forced = frozenset(select(dag, facts, request.force)) if request.force else frozenset()
+    except SelectionError as error:
+        raise UserError(error.message, code="selection", hint=error.hint) from error
+    if forced and forced.isdisjoint(order):
+        message = f"{min(forced)} is to be forced, but is not selected"
+        raise UserError(message, code="selection", hint="select it too, or force without --select")
+    return order, forced.intersection(order)
+
+
+def asks_for_changed(request: Request) -> bool:
+    """Whether a selector is about what changed, which takes compiling to know."""
+    return any("changed" in re.split(r"[\s,+@\d]+", selector) for selector in (*request.select, *request.exclude))
+
+
+def changed_rules(compiled: Mapping[str, CompiledRule], products: Mapping[str, Product]) -> list[str]:
+    """Return the rules that are new, or mean something else than in their product's last state."""
+    return [
+        name
+        for name, rule in compiled.items()
+        if name not in products
+        or not rule.node.is_rule_of(products[name])
+        or [entry[0] for entry in products[name].record["inputs"]] != list(rule.node.inputs)
+    ]

@@ -1,0 +1,288 @@
+"""What a rule file writes: `rule`, `sql`, `var`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import CellType, CodeType, FunctionType
+from typing import Any, Literal, Protocol, overload
+
+from rules.config.contract import ColumnContract
+from rules.config.front_matter import RuleOptions
+from rules.python.faults import Misuse
+
+_recordings: list[Recording] = []
+_calls: list[Call] = []
+
+
+@dataclass(frozen=True)
+class Streams:
+    """What a rule with engine="arrow" declares: names and Arrow types of what it yields, what it reads of inputs."""
+
+    output: tuple[tuple[str, Any], ...]
+    reads: Mapping[str, tuple[str, ...]]
+
+
+class PythonRule:
+    """A function that is a rule. Called, it is the function."""
+
+    def __init__(self, function: FunctionType, name: str, options: RuleOptions, streams: Streams | None = None) -> None:
+        self.function = function
+        self.streams = streams
+        self.name = name
+        self.options = options
+        self.inputs = _inputs(function, name)
+        self.line = function.__code__.co_firstlineno
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call the function, as another rule may."""
+        return self.function(*arguments, **named)
+
+    def __repr__(self) -> str:
+        return f"<rule {self.name}({', '.join(self.inputs)})>"
+
+
+class Call(Protocol):
+    """A rule that is being called: where `sql` and `var` get what they need from."""
+
+    def sql(self, text: str, tables: dict[str, Any]) -> Any:
+        """Return an Ibis table for a query."""
+
+    def var(self, name: str) -> Any:
+        """Return the value of a project variable."""
+
+
+@dataclass
+class Recording:
+    """The rules and functions that a file declares while it is imported."""
+
+    rules: list[PythonRule] = field(default_factory=list)
+    functions: list[Any] = field(default_factory=list)
+    _loops: dict[CodeType, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, rule: PythonRule) -> None:
+        """Record a rule. Raises `Misuse` for one of a loop whose rules would all read the variable's last value."""
+        code = rule.function.__code__
+        now = {name: rule.function.__globals__[name] for name in code.co_names if name in rule.function.__globals__}
+        before = self._loops.setdefault(code, now)
+        changed = [name for name, value in now.items() if before.get(name, value) is not value]
+        if changed:
+            message = f"rules of a loop all read the last value of '{changed[0]}'"
+            raise Misuse(message, f"make it a parameter with a default: {changed[0]}={changed[0]}")
+        self.rules.append(rule)
+
+
+def current_recording() -> Recording | None:
+    """Return the recording of the file that is being imported, if one is."""
+    return _recordings[-1] if _recordings else None
+
+
+@contextmanager
+def recording() -> Iterator[Recording]:
+    """Collect the rules that are declared inside."""
+    current = Recording()
+    _recordings.append(current)
+    try:
+        yield current
+    finally:
+        _recordings.pop()
+
+
+@contextmanager
+def calling(call: Call) -> Iterator[None]:
+    """Let `sql` and `var` be called inside."""
+    _calls.append(call)
+    try:
+        yield
+    finally:
+        _calls.pop()
+
+
+@overload
+def rule(function: Callable[..., Any], /) -> PythonRule: ...
+@overload
+def rule(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    tags: Sequence[str] = (),
+    key: Sequence[str] = (),
+    volatile: bool = False,
+    tier: Literal[0, 1, 2] = 0,
+    engine: Literal["ibis", "arrow"] = "ibis",
+    output: Any = None,
+    reads: Mapping[str, Sequence[str]] | None = None,
+    schema: Any = None,
+) -> Callable[[Callable[..., Any]], PythonRule]: ...
+def rule(  # noqa: PLR0913 — the options of a rule
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    tags: Sequence[str] = (),
+    key: Sequence[str] = (),
+    volatile: bool = False,
+    tier: Literal[0, 1, 2] = 0,
+    engine: Literal["ibis", "arrow"] = "ibis",
+    output: Any = None,
+    reads: Mapping[str, Sequence[str]] | None = None,
+    schema: Any = None,
+) -> Any:
+    """Make a function a rule: its parameters are its inputs, as Ibis tables, and its result is an Ibis expression.
+
+    A parameter with a default is no input. A function that yields other rules declares those, and is none itself.
+
+    With engine="arrow", the inputs come as `pyarrow.RecordBatchReader`s and the function yields batches. output: their
+    schema, a `pyarrow.Schema` or a dict of Arrow types. reads: by input, the columns that it reads, else all.
+
+    schema: an `ibis.Schema` that the result must have, its columns of types like `!string` never being NULL.
+    """
+
+    def declare(function: Callable[..., Any]) -> Any:
+        if not isinstance(function, FunctionType):
+            raise Misuse(f"@rule stands before a function, not {type(function).__name__}")
+        streams = _streams(engine, output, reads)
+        if inspect.isgeneratorfunction(function) and streams is None:
+            return _generate(function)
+        told = description if description is not None else _first_sentence(function.__doc__)
+        options = RuleOptions(
+            description=told,
+            tags=_texts("tags", tags),
+            key=_texts("key", key),
+            volatile=_flag(volatile),
+            tier=_tier(tier),
+            columns=_columns(schema),
+            exact=schema is not None,
+        )
+        made = PythonRule(_closed(function), name if name is not None else function.__name__, options, streams)
+        if _recordings:
+            _recordings[-1].add(made)
+        return made
+
+    return declare if function is None else declare(function)
+
+
+def sql(text: str, **tables: Any) -> Any:
+    """Return the Ibis table of a SQL query over inputs of the rule, and over the Ibis tables given by name."""
+    if not _calls:
+        raise Misuse("rules.sql is for the inside of a rule", "call it in the function, not beside it")
+    return _calls[-1].sql(text, tables)
+
+
+def var(name: str) -> Any:
+    """Return the value of a project variable, as [vars] of rules.toml types it."""
+    if not _calls:
+        raise Misuse("rules.var is for rule files, which the command line imports")
+    return _calls[-1].var(name)
+
+
+def _columns(schema: Any) -> dict[str, ColumnContract]:
+    """Return what an Ibis schema declares."""
+    if schema is None:
+        return {}
+    from ibis.expr.schema import Schema  # whoever has one has imported it
+
+    from rules.python.schemas import spelled_type
+
+    if not isinstance(schema, Schema):
+        raise Misuse(f"schema must be an ibis.Schema, not {type(schema).__name__}")
+    columns = {}
+    for name, kind in schema.items():
+        spelling = spelled_type(kind)
+        if spelling is None:
+            raise Misuse(f"column '{name}' of the schema is of a type that no product has: {kind}")
+        columns[name] = ColumnContract(type=spelling, not_null=not kind.nullable)
+    return columns
+
+
+def _generate(function: FunctionType) -> list[PythonRule]:
+    """Declare the rules that a function yields."""
+    if _inputs(function, function.__name__):
+        message = f"'{function.__name__}' yields rules, and so has no inputs of its own"
+        raise Misuse(message, "give the inputs to the functions that it yields")
+    made: list[PythonRule] = []
+    with recording():  # those that it makes and does not yield are not meant
+        for item in function():
+            if not isinstance(item, PythonRule):
+                message = f"'{function.__name__}' yields {type(item).__name__}, not a rule"
+                raise Misuse(message, "yield functions under @rule(name=…)")
+            made.append(item)
+    if _recordings:
+        for item in made:
+            _recordings[-1].add(item)
+    return made
+
+
+def _streams(engine: str, output: Any, reads: Mapping[str, Sequence[str]] | None) -> Streams | None:
+    if engine not in {"ibis", "arrow"}:
+        raise Misuse("'engine' must be 'ibis' or 'arrow'")
+    if engine == "ibis":
+        if output is not None or reads is not None:
+            raise Misuse("'output' and 'reads' are for rules over streams", "add engine='arrow', or leave them out")
+        return None
+    import pyarrow as pa
+
+    try:
+        schema = output if isinstance(output, pa.Schema) else pa.schema(list((output or {}).items()))
+    except (TypeError, AttributeError, pa.ArrowInvalid) as error:
+        raise Misuse(f"'output' is no schema: {error}", 'write output={"id": pa.int64(), …}') from error
+    if not schema.names:
+        raise Misuse("a rule over streams declares what it yields", 'add output={"id": pa.int64(), …}')
+    read = {name: _texts("reads", columns) for name, columns in (reads or {}).items()}
+    return Streams(tuple((field.name, field.type) for field in schema), read)
+
+
+def _inputs(function: FunctionType, name: str) -> tuple[str, ...]:
+    parameters = inspect.signature(function).parameters.values()
+    for parameter in parameters:
+        if parameter.kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+            raise Misuse(f"'{name}' takes any inputs: *{parameter.name}", "name each input as a parameter")
+    return tuple(one.name for one in parameters if one.default is inspect.Parameter.empty)
+
+
+def _closed(function: FunctionType) -> FunctionType:
+    """Return a function that keeps what it captures as it is now: a loop goes on to other values."""
+    if function.__closure__ is None:
+        return function
+    cells = tuple(CellType(*_contents(cell)) for cell in function.__closure__)
+    made = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, cells)
+    made.__kwdefaults__ = function.__kwdefaults__
+    made.__doc__ = function.__doc__
+    made.__module__ = function.__module__
+    made.__qualname__ = function.__qualname__
+    return made
+
+
+def _contents(cell: CellType) -> tuple[Any, ...]:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:  # it has none yet
+        return ()
+
+
+def _first_sentence(text: str | None) -> str:
+    return inspect.cleandoc(text).split("\n\n")[0].replace("\n", " ").strip() if text else ""
+
+
+def _texts(option: str, value: Iterable[Any]) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+        raise Misuse(f"'{option}' must be a list of strings", f'write {option}=["…"]')
+    return tuple(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Misuse("'volatile' must be True or False")
+    return value
+
+
+def _tier(value: Any) -> Literal[0, 1, 2]:
+    if isinstance(value, bool) or value not in {0, 1, 2}:
+        raise Misuse("'tier' must be 0, 1 or 2", "0 unordered, 1 stable within a run, 2 ordered by key")
+    checked: Literal[0, 1, 2] = value
+    return checked

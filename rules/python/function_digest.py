@@ -1,0 +1,334 @@
+"""What a Python function of a project means, as one digest: its code, and all that the code reaches.
+
+The digest covers the function's syntax tree (without names of local variables, annotations, documentation and layout),
+the project's functions and classes that it names, its constants and captured values, and the versions of what is
+installed. Two functions of one digest compute the same; one whose values cannot be compared is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+import datetime
+import decimal
+import enum
+import importlib
+import re
+import symtable
+import sys
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from compiler.fingerprint import fingerprint
+from rules.python.contents import content, is_reachable, keeps_its_state, members, state
+from rules.python.declarations import PythonRule
+from rules.python.faults import Misuse
+from rules.python.functions import RegisteredFunction
+from rules.python.importing import PREFIX
+from rules.python.syntax import Tree, assigned, definition, fixed_names, local_names, paths, undecorated
+
+_PLAIN = (
+    *(bool, int, float, complex, str, bytes, type(None), type(...), range, decimal.Decimal),
+    *(datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo),
+)
+
+
+def digest_of_function(function: types.FunctionType | type, is_ours: Callable[[str], bool]) -> str:
+    """Return the digest of a function or class. is_ours: whether a file is the project's. Raises `Misuse`."""
+    meaning = _Meaning(is_ours)
+    found = meaning.of_class(function) if isinstance(function, type) else meaning.of_function(function)
+    return fingerprint({"function": found})
+
+
+class _Meaning:
+    """One walk through what a function reaches; what has been met is named by its place in the walk."""
+
+    def __init__(self, is_ours: Callable[[str], bool]) -> None:
+        self._is_ours = is_ours
+        self._met: dict[int, int] = {}
+        self._open: list[int] = []
+
+    def of_function(self, function: types.FunctionType) -> Any:
+        if id(function) in self._met:
+            return ["met", self._met[id(function)]]
+        self._met[id(function)] = len(self._met)
+        node, lines = definition(function.__code__)
+        scope = symtable.symtable("".join(lines), function.__code__.co_filename, "exec")
+        local = local_names(scope, node)
+        tree = Tree(local - fixed_names(node))
+        captured = _captured(function)
+        inner = self._inner_imports(node, function)
+        captured |= inner
+        local -= inner.keys()
+        reached = []
+        for path in dict.fromkeys(paths(undecorated(node), local - captured.keys())):
+            value = self._resolve(path, captured, function.__globals__)
+            reached.append([".".join(path), value])
+        defaults = [self._of_value(value) for value in function.__defaults__ or ()]
+        named = {key: self._of_value(value) for key, value in (function.__kwdefaults__ or {}).items()}
+        attributes = self._of_attributes(function, captured.values())
+        return ["function", tree.dump(undecorated(node)), reached, defaults, named, *attributes]
+
+    def _of_attributes(self, function: types.FunctionType, captured: Iterable[Any]) -> list[Any]:
+        """Return what was assigned to a function's attributes, but for what a decorator notes and has captured."""
+        given = {
+            name: value
+            for name, value in vars(function).items()
+            if name != "__wrapped__" or not any(value is one for one in captured)
+        }
+        return [["attributes", [[name, self._of_value(value)] for name, value in given.items()]]] if given else []
+
+    def of_class(self, value: type) -> list[Any]:
+        """Return the meaning of a class without its name. Methods may stand in any order, other members may not."""
+        if self._open.count(id(value)) > 1:  # members that lead back to it
+            return ["within", self._open.index(id(value))]
+        with self._within(value):
+            bases = [self._of_value(base) for base in value.__bases__ if base is not object]
+            own, made = members(value)
+            methods = sorted(
+                (one for one in own if isinstance(_bare(one[1]), types.FunctionType)), key=lambda one: one[0]
+            )
+            others = [one for one in own if one not in methods]
+            parts = [[name, type(item).__name__, self._of_value(_bare(item))] for name, item in (*others, *methods)]
+            parts += [self._of_value(one) for one in made]
+            if isinstance(value, enum.EnumMeta):
+                named: Mapping[str, enum.Enum] = value.__members__
+                parts.append(["members", [[name, self._of_value(one.value)] for name, one in named.items()]])
+            if self._is_our_class(type(value)):
+                parts.append(["metaclass", self._of_value(type(value))])
+            return ["class", bases, parts]
+
+    @contextlib.contextmanager
+    def _within(self, value: Any) -> Iterator[None]:
+        self._open.append(id(value))
+        try:
+            yield
+        finally:
+            self._open.pop()
+
+    def _inner_imports(self, node: ast.AST, function: types.FunctionType) -> dict[str, Any]:
+        """Return what import statements inside a function bind to modules of the project, or to what is in them.
+
+        They are imported now, so that whoever remembers this knows their files.
+        """
+        space = function.__globals__.get("__builtins__")
+        imports = space["__import__"] if isinstance(space, dict) else builtins.__import__
+        found: dict[str, Any] = {}
+        for inner in ast.walk(node):
+            if not isinstance(inner, ast.Import | ast.ImportFrom):
+                continue
+            names = [one.name for one in inner.names]
+            given = (function.__globals__, None, tuple(names))
+            try:
+                if isinstance(inner, ast.ImportFrom):
+                    module = imports(inner.module or "", *given, inner.level)
+                    bound = {one.asname or one.name: getattr(module, one.name, None) for one in inner.names}
+                    if not self._is_our_module(module):
+                        bound = {name: _plainly_installed(name, value) for name, value in bound.items()}
+                        bound = {name: value for name, value in bound.items() if self._is_our_module(value)}
+                else:
+                    bound = {}
+                    for one in inner.names:
+                        leaf = imports(one.name, function.__globals__, None, ("__name__",) if one.asname else ())
+                        bound[one.asname or one.name.partition(".")[0]] = _plainly_installed(one.name, leaf)
+                    bound = {name: value for name, value in bound.items() if self._is_our_module(value)}
+            except ImportError:  # the function may do without
+                continue
+            found |= bound
+        again = assigned(node) & found.keys()
+        if again:
+            name = min(again)
+            raise Misuse(f"a function both imports and assigns '{name}'", "give one of the two another name")
+        return found
+
+    def _is_our_module(self, value: Any) -> bool:
+        """Whether a value is a module of the project; a folder without __init__.py is one without a file."""
+        if not isinstance(value, types.ModuleType):
+            return False
+        file = getattr(value, "__file__", None)
+        return self._is_ours(file) if file else value.__name__.startswith(PREFIX)
+
+    def _resolve(self, path: tuple[str, ...], captured: dict[str, Any], known: dict[str, Any]) -> Any:
+        """Return the meaning of a dotted name: modules are followed to what is taken from them."""
+        name, *attributes = path
+        if name in captured:
+            value = captured[name]
+        elif name in known:
+            value = known[name]
+        elif hasattr(builtins, name):
+            return ["builtin", _plainly_installed(name, getattr(builtins, name)) and name]
+        else:
+            return ["unknown", name]  # fails when it runs, or is assigned by then
+        while attributes and (self._is_our_module(value) or value is importlib):
+            attribute = attributes.pop(0)
+            if not hasattr(value, attribute):
+                return ["unknown", ".".join(path)]
+            value = getattr(value, attribute)
+        if self._is_our_module(value):
+            raise Misuse(f"a function uses the module '{name}' as a value", f"name what it takes from it: {name}.…")
+        try:
+            return self._of_value(value)
+        except Misuse as error:
+            error.facts.setdefault("by way of", ".".join(path))
+            raise
+
+    def _of_value(self, value: Any) -> Any:
+        """Return the meaning of a value; one that holds itself is named by how far outside it began."""
+        if isinstance(value, bool | int | float | str | None) and type(value).__module__ == "builtins":
+            return [type(value).__name__, repr(value)]
+        if id(value) in self._open and not isinstance(value, type):
+            return ["within", self._open.index(id(value))]
+        with self._within(value):
+            return self._of_open_value(value)
+
+    def _of_open_value(self, value: Any) -> Any:
+        _plainly_installed("", value)
+        if isinstance(value, enum.Enum):
+            return self._of_member(value)
+        if self._is_our_class(type(value)):
+            return self._of_instance(value)
+        if isinstance(value, _PLAIN):
+            return [type(value).__name__, repr(value)]
+        if isinstance(value, tuple | list):
+            return [type(value).__name__, [self._of_value(item) for item in value]]
+        if isinstance(value, dict):
+            more = [] if type(value) is dict else [type(value).__name__, *self._of_default(value)]
+            return ["dict", *more, [[self._of_value(key), self._of_value(item)] for key, item in value.items()]]
+        if isinstance(value, set | frozenset):
+            return ["set", sorted(([self._of_value(item) for item in value]), key=repr)]
+        if isinstance(value, re.Pattern):
+            return ["pattern", repr(value.pattern), value.flags]
+        if isinstance(value, types.ModuleType):
+            return ["module", value.__name__, _version(value.__name__)]
+        if isinstance(value, pa.DataType):
+            return ["type", str(value)]
+        if isinstance(value, pa.Array | pa.Scalar | pa.ChunkedArray):
+            return [
+                "arrow",
+                str(value.type),
+                repr(value.to_pylist() if not isinstance(value, pa.Scalar) else value.as_py()),
+            ]
+        return self._of_code(value)
+
+    def _of_default(self, value: Any) -> list[Any]:
+        return [self._of_value(value.default_factory)] if hasattr(value, "default_factory") else []
+
+    def _of_member(self, value: enum.Enum) -> Any:
+        """Return the meaning of an enum's member: its value, and all of the enum if that is more than its values."""
+        kind = type(value)
+        if not self._is_our_class(kind):
+            return ["enum", kind.__qualname__, value.name, repr(value.value)]
+        if isinstance(value.value, _PLAIN) and not any(
+            members(base)[0] for base in kind.__mro__[:-1] if self._is_our_class(base)
+        ):
+            return ["enum", kind.__qualname__, value.name, repr(value.value)]
+        return ["enum", value.name, self._of_value(value.value), self._of_value(kind)]
+
+    def _of_instance(self, value: Any) -> Any:
+        """Return the meaning of an object of the project by its class and attributes. Raises `Misuse` for another.
+
+        What an installed class keeps is its own affair: a cache, a lock, or all objects of its kind.
+        """
+        kind = type(value)
+        if not (self._is_our_class(kind) and keeps_its_state(kind)):
+            raise _incomparable(value)
+        return ["instance", self._of_value(kind), [self._of_value(one) for one in state(value)]]
+
+    def _of_code(self, value: Any) -> Any:
+        if isinstance(value, PythonRule | RegisteredFunction):
+            value = value.function
+        if isinstance(value, types.FunctionType) and self._is_ours(value.__code__.co_filename):
+            return self.of_function(value)
+        if isinstance(value, type) and self._is_our_class(value):
+            return [value.__qualname__, *self.of_class(value)]
+        made_of = content(value)
+        if made_of is not None:
+            return [made_of[0], [self._of_value(one) for one in made_of[1]]]
+        module, name = (
+            getattr(value, "__module__", None),
+            getattr(value, "__qualname__", getattr(value, "__name__", None)),
+        )
+        if module is not None and name is not None and not self._is_ours(_file_of(value)):
+            plain = isinstance(value, type | types.BuiltinFunctionType)
+            if plain or is_reachable(value):
+                return ["installed", _public(str(module)), name, _version(str(module))]
+        if isinstance(value, types.FunctionType):
+            return self._of_closure(value)
+        raise _incomparable(value)
+
+    def _of_closure(self, function: types.FunctionType) -> Any:
+        """Return the meaning of a function that installed code has made, such as a decorator around one of ours."""
+        code, module = function.__code__, str(function.__globals__.get("__name__"))
+        if not Path(code.co_filename).is_absolute():
+            hint = "define it with def in a file of the project"
+            raise Misuse(f"the source of '{code.co_name}' cannot be found", hint)
+        captured = _captured(function)
+        parts = [captured, list(function.__defaults__ or ()), dict(function.__kwdefaults__ or {})]
+        attributes = self._of_attributes(function, captured.values())
+        made = [self._of_value(one) for one in parts]
+        return ["made", _public(module), code.co_qualname, _version(module), made, *attributes]
+
+    def _is_our_class(self, kind: type) -> bool:
+        """Whether a class is of the project: of one of its modules, or with a method from one of its files."""
+        if kind.__module__ == "builtins":
+            return False
+        if self._is_ours(_file_of(kind)):
+            return True
+        methods = (item for item in vars(kind).values() if isinstance(item, types.FunctionType))
+        return kind.__module__ not in sys.modules and any(self._is_ours(one.__code__.co_filename) for one in methods)
+
+
+def _incomparable(value: Any) -> Misuse:
+    message = f"a function uses a value of type {type(value).__name__}, whose content cannot be compared"
+    hint = "make it of plain values (numbers, texts, lists, dicts), or make it inside the function"
+    return Misuse(message, hint)
+
+
+def _captured(function: types.FunctionType) -> dict[str, Any]:
+    """Return what a function has captured, by name; what is not assigned yet is left out."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):
+            found[name] = cell.cell_contents
+    return found
+
+
+_IMPORTERS = (importlib.import_module, importlib.reload, importlib.__import__, builtins.__import__)
+_LOOKERS = (builtins.globals, builtins.eval, builtins.exec)
+
+
+def _plainly_installed(name: str, value: Any) -> Any:
+    """Return a value, unless it is one by which a function would import what nobody can see. Raises `Misuse`."""
+    if any(value is one for one in _IMPORTERS) or (value is importlib and name == "importlib"):
+        message = "a function imports modules by names that are known only when it is called"
+        raise Misuse(message, "write an import statement, at the top of the file or in the function")
+    if any(value is one for one in _LOOKERS):
+        message = f"a function uses what {value.__name__}() finds, which is known only when it is called"
+        raise Misuse(message, "name what it uses")
+    return value
+
+
+def _file_of(value: Any) -> str:
+    module = sys.modules.get(str(getattr(value, "__module__", "")))
+    return str(getattr(module, "__file__", "") or "")
+
+
+def _bare(item: Any) -> Any:
+    return item.__func__ if isinstance(item, staticmethod | classmethod) else item
+
+
+def _public(module: str) -> str:
+    """Return the name of a module of the standard library without its private parts, which differ between Pythons."""
+    first, *parts = module.split(".")
+    kept = parts if first not in sys.stdlib_module_names else [part for part in parts if not part.startswith("_")]
+    return ".".join([first, *kept])
+
+
+def _version(module: str) -> str:
+    found = sys.modules.get(module.partition(".")[0])
+    return str(getattr(found, "__version__", ""))

@@ -1,0 +1,241 @@
+"""Steps 6 and 7 of 7 for checks: run those of one product that must run, on the table that is to be published.
+
+A check is judged as a product is: what it reads of that table, and of others, makes its key. So one whose columns did
+not change is not run again, whether it passed or failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cache.errors import ObjectError
+from cache.records import Artifact
+from cache.removal import remove_temporary
+from graph.plan import Judgement, Known
+from rules.errors import FAILED, UserError
+from rules.loading.contracts import check_error, contract_where
+from rules.report.runs import plural
+from rules.running.product_records import State
+from rules.running.results import CheckResult, Result
+
+if TYPE_CHECKING:
+    from cache.keys import Content
+    from rules.compiling.compiled_rule import CompiledCheck, CompiledContract, CompiledRule
+    from rules.config.project import Project
+    from rules.loading.check_queries import Draft
+    from rules.loading.rules import Check, Rule
+    from rules.running.query_runner import Runner
+    from rules.sources.contents import Sources
+    from rules.storage.store import Store
+
+_SHOWN = 5
+"""Failing rows that a report shows; all of them are kept."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A product's table that its checks decide about. changed: it is another than the last published one."""
+
+    result: Result
+    state: State
+    changed: bool
+
+    @property
+    def artifact(self) -> Artifact:
+        """The table."""
+        return self.state.artifact
+
+    @property
+    def name(self) -> str:
+        """The product's name."""
+        return self.result.name
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A check that was settled: where its failing rows are, and what is told of it."""
+
+    check: Check
+    state: State
+    result: CheckResult
+
+    @property
+    def keeps_back(self) -> bool:
+        """Whether the product is not to be published, or the source not to be read."""
+        return not self.result.passed and self.check.gates
+
+
+@dataclass(frozen=True)
+class Checker:
+    """Settles checks in one build. Worker threads share it. runner: asked for only where one runs."""
+
+    project: Project
+    store: Store
+    known: Known
+    compiled: Mapping[str, CompiledRule]
+    runner: Callable[[], Runner]
+
+    def settle(
+        self,
+        owner: CompiledRule | CompiledContract,
+        judgements: Sequence[Judgement],
+        contents: Mapping[str, Content],
+        artifacts: Mapping[str, str],
+        sources: Sources,
+        *,
+        forced: bool,
+    ) -> list[Checked]:
+        """Run or look up every check of a product or source. forced: what is known is run again too.
+
+        Raises `UserError` for a query that cannot be run.
+        """
+        return [
+            self._known(check, judgement)
+            or (None if forced else self._permuted(check, judgement, contents, artifacts))
+            or self._run(owner.rule, check, judgement, artifacts, sources)
+            for check, judgement in zip(owner.checks, judgements, strict=True)
+        ]
+
+    def _known(self, check: CompiledCheck, judgement: Judgement) -> Checked | None:
+        """Return what is known of a check, unless the object of its failing rows proves to be corrupt."""
+        artifact = self.store.artifact(judgement.artifact) if judgement.artifact is not None else None
+        if judgement.verdict not in {"clean", "restore"} or artifact is None:
+            return None
+        try:
+            self.store.verify(artifact)
+        except ObjectError as error:
+            self.store.say(f"warning: {error}; {judgement.name} is run again")
+            return None
+        status = "clean" if judgement.verdict == "clean" else "restored"
+        return self._checked(check, judgement, artifact, status, judgement.reason)
+
+    def _permuted(
+        self,
+        check: CompiledCheck,
+        judgement: Judgement,
+        contents: Mapping[str, Content],
+        artifacts: Mapping[str, str],
+    ) -> Checked | None:
+        """Keep the last result where the rows that are read only stand in another order."""
+        from rules.running import cutoff
+
+        node = check.compiled.node
+        last = self.known.products.get(node.name)
+        if last is None or node.volatile or not cutoff.reads_same_rows(self.store, node, last, artifacts, contents):
+            return None
+        old = self.store.artifact(last.artifact)
+        if old is None:
+            return None
+        try:
+            self.store.verify(old)
+        except ObjectError:
+            return None
+        return self._checked(check, judgement, old, "clean", "the rows it reads only stand in another order")
+
+    def _run(
+        self,
+        rule: Rule,
+        check: CompiledCheck,
+        judgement: Judgement,
+        artifacts: Mapping[str, str],
+        sources: Sources,
+    ) -> Checked:
+        from rules.running.query_runner import adopted
+
+        compiled, draft = check.compiled, check.check.draft
+        target = self.store.objects.temporary()
+        try:
+            self._require_sound(compiled, artifacts)
+            executed = self.runner().run(compiled, sources, artifacts, target)
+            artifact = adopted(self.store, executed, target)
+        except UserError as error:
+            raise check_error(self.project, rule, draft, error) from error
+        except (OSError, ObjectError) as error:
+            failure = UserError(f"cannot store its failing rows: {error}", code="store")
+            raise check_error(self.project, rule, draft, failure) from error
+        finally:
+            with contextlib.suppress(OSError):
+                remove_temporary(target)
+        return self._checked(check, judgement, artifact, "executed", judgement.reason, executed.seconds)
+
+    def _require_sound(self, compiled: CompiledRule, artifacts: Mapping[str, str]) -> None:
+        for name in compiled.scans:
+            artifact = self.store.artifact(artifacts[name]) if name in artifacts else None
+            if artifact is None:
+                continue
+            try:
+                self.store.verify(artifact)
+            except ObjectError as error:
+                message = f"the stored object of its input {name} is corrupt"
+                hint = "rules build makes it again"
+                raise UserError(message, code="corrupt-object", hint=hint, exit_code=FAILED) from error
+
+    def _checked(
+        self,
+        check: CompiledCheck,
+        judgement: Judgement,
+        artifact: Artifact,
+        status: Any,
+        reason: str,
+        seconds: float | None = None,
+    ) -> Checked:
+        last = self.known.products.get(judgement.name)
+        rows = tuple(_first_rows(self.store, artifact)) if artifact.rows else ()
+        result = CheckResult(
+            name=judgement.name,
+            severity=check.check.draft.severity,
+            status=status,
+            reason=reason,
+            failing=artifact.rows,
+            message=_message(check.check.draft, artifact.rows, rows),
+            rows=rows,
+            seconds=seconds if seconds is not None else last.seconds if last is not None else 0.0,
+            artifact=artifact.artifact,
+            fingerprint=check.compiled.node.fingerprint,
+            key=judgement.key,
+        )
+        more = {"severity": result.severity}
+        return Checked(check.check, State(check.compiled, artifact, judgement.key, result.seconds, more), result)
+
+
+def refusal(project: Project, rule: Rule, checked: Sequence[Checked], *, published: bool) -> UserError | None:
+    """Return why a product is not to be published, or a source not to be read; None where nothing keeps it back."""
+    failed = [one for one in checked if one.keeps_back]
+    if not failed:
+        return None
+    told = "; ".join(one.result.sentence for one in failed)
+    where = contract_where(project, rule, *failed[0].check.draft.declared)
+    facts = {"failing rows": ", ".join(f"rules show {one.result.name}" for one in failed)}
+    hint = "its last good table stays published" if published else "it is published when its checks pass"
+    if rule.is_of_source:
+        told = f"the source '{rule.name}' breaks its contract: {told}"
+        hint = "put the data right, or the contract; until then nothing that reads it is built"
+    return UserError(told, code="check", where=where, facts=facts, hint=hint, exit_code=FAILED)
+
+
+def _message(draft: Draft, failing: int, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return "2 values of id are repeated or NULL, for example id = 7, rows = 3"."""
+    if not failing:
+        return ""
+    noun, wrong = draft.failing
+    counted = plural(failing, noun.partition(" ")[0])
+    rest = noun.partition(" ")[1] + noun.partition(" ")[2]
+    example = ", ".join(f"{name} = {_shown(value)}" for name, value in itertools.islice(rows[0].items(), _SHOWN))
+    return f"{counted}{rest} {'is' if failing == 1 else 'are'} {wrong}, for example {example}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "NULL" if value is None else f"'{value}'" if isinstance(value, str) else str(value)
+
+
+def _first_rows(store: Store, artifact: Artifact) -> list[dict[str, Any]]:
+    from rules.report.rows import records, stored_rows
+
+    with stored_rows(store.objects.path(artifact.artifact), _SHOWN) as rows:
+        return list(records(rows))

@@ -1,0 +1,86 @@
+"""Early cutoff: a new result that says the same as the old one moves nothing below it.
+
+Equal column digests of the read set are equal action keys and need no code here. This module is about rows that came
+in another order, which SQL leaves open: they are the same table unless the rule orders its product.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cache.errors import ObjectError
+from rules.engine.execute import Executed, bag_of_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cache.keys import Content
+    from cache.records import Artifact, Product
+    from graph.node import Node
+    from rules.storage.store import Store
+
+
+def only_permuted(store: Store, node: Node, last: Product, executed: Executed, written_bag: str) -> Artifact | None:
+    """Return the old artifact if the new result holds the very same rows in another order, and order is not content."""
+    old = store.artifact(last.artifact)
+    if node.ordered or old is None or old.rows != executed.digest.rows or not store.present(old.artifact):
+        return None
+    types = {name: dtype for name, (dtype, _) in executed.columns.items()}
+    if list(old.columns) != list(types) or any(old.columns[name][0] != dtype for name, dtype in types.items()):
+        return None
+    try:
+        store.objects.verify(old.artifact, old.bytes, old.file_digest)
+    except ObjectError as error:  # not worth keeping
+        store.say(f"warning: {error}; the new result takes its place")
+        return None
+    return old if bag(store, old, tuple(types)) == written_bag else None
+
+
+def may_be_permuted(store: Store, node: Node, last: Product | None, executed: Executed) -> bool:
+    """Whether comparing the rows as a bag can tell anything: the counts agree and the digests do not."""
+    if last is None or node.ordered or last.artifact == executed.digest.table:
+        return False
+    old = store.artifact(last.artifact)
+    return old is not None and old.rows == executed.digest.rows and set(old.columns) == set(executed.columns)
+
+
+def reads_same_rows(
+    store: Store, node: Node, last: Product, inputs: Mapping[str, str], contents: Mapping[str, Content]
+) -> bool:
+    """Whether every input of an unchanged rule holds, in the columns it reads, the rows it held before, in any order.
+
+    `inputs`: name → artifact now, for products and ingested sources. Only asked when some digest differs.
+    """
+    if node.order_dependent or last.fingerprint != node.fingerprint:
+        return False
+    before = last.record["inputs"]
+    if len(before) != len(node.inputs):
+        return False
+    for (_, rows, columns, old_name), name, reads in zip(before, node.inputs, node.reads, strict=True):
+        content = contents[name]
+        if content.rows != rows:
+            return False
+        if all(list(content.columns[column]) == columns.get(column) for column in reads):
+            continue
+        now = store.artifact(inputs[name]) if name in inputs else None
+        old = store.artifact(old_name) if old_name else None
+        if now is None or old is None or not store.present(old.artifact):
+            return False
+        try:
+            if bag(store, now, reads) != bag(store, old, reads):
+                return False
+        except ObjectError as error:  # then nothing can be told, and the rule runs
+            store.say(f"warning: {error}")
+            return False
+    return True
+
+
+def bag(store: Store, artifact: Artifact, columns: tuple[str, ...]) -> str:
+    """Return the projection digest of an artifact, remembered once computed. Raises `ObjectError`."""
+    memo = "\x00".join(columns)
+    known = store.index.bag(artifact.artifact, memo)
+    if known is None:
+        store.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+        known = bag_of_file(store.objects.path(artifact.artifact), columns)
+        store.index.remember_bag(artifact.artifact, memo, known)
+    return known

@@ -1,0 +1,461 @@
+"""Steps 6 and 7 of 7: run what is dirty in the DAG's order, several products at once, and commit each when it is done.
+
+The main thread decides and commits; worker threads execute, digest and write objects. A product is judged when all it
+reads is settled, so early cutoff needs no step of its own: equal content gives an equal key, and the key is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections import ChainMap
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from cache.errors import ObjectError
+from cache.records import Artifact
+from cache.removal import remove_temporary
+from graph.plan import Judgement, Known, Plan, judge, product_of
+from graph.schedule import Schedule
+from rules.compiling.compiled_rule import CompiledContract, CompiledRule
+from rules.errors import FAILED, UserError, Where
+from rules.planning.broken import failed_input
+from rules.running.checks import Candidate, Checked, Checker, refusal
+from rules.running.product_records import State, move_pointer, record_result
+from rules.running.results import CheckResult, Observer, Result, SourceResult
+from rules.running.source_checks import Concluder, before_readers
+from rules.sources.contents import Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from cache.keys import Content
+    from cache.records import Product
+    from graph.dag import Dag
+    from graph.node import Node
+    from rules.compiling.memo_proof import Bodies
+    from rules.config.profiles import Profile
+    from rules.config.project import Project
+    from rules.files.file_digests import FileDigests
+    from rules.python.rule_files import DeclaredFunction, PythonFiles
+    from rules.running.query_runner import Runner
+    from rules.storage.store import Store
+
+    Outcome = Callable[[], list[Checked]]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a worker hands back: the artifact, new or kept, and how long the execution took (None: it needed none)."""
+
+    artifact: Artifact
+    seconds: float | None
+    reason: str
+
+
+@dataclass
+class Execution:
+    """One run over the selected products. `contents` and `artifacts` grow as products are settled.
+
+    contracted: the contracts of sources; these are settled before anything reads the source.
+    """
+
+    project: Project
+    profile: Profile
+    store: Store
+    sources: Sources
+    files: FileDigests
+    compiled: Mapping[str, CompiledRule]
+    contracted: Mapping[str, CompiledContract]
+    dag: Dag
+    plan: Plan
+    known: Known
+    contents: dict[str, Content]
+    forced: frozenset[str]
+    build: str
+    observer: Observer
+    keep_going: bool
+    python: PythonFiles
+    functions: Mapping[str, DeclaredFunction]
+    bodies: Bodies
+    artifacts: dict[str, str] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+    _corrupt: set[str] = field(default_factory=set)
+    sources_settled: dict[str, SourceResult] = field(default_factory=dict)
+    _checking: dict[Future[list[Checked]], Callable[[Outcome], None]] = field(default_factory=dict)
+    _any_failed: bool = False
+    _broken: Mapping[str, UserError] = field(default_factory=dict)
+    _schedule: Schedule = field(init=False)
+
+    def run(
+        self, order: tuple[str, ...], broken: Mapping[str, UserError], sources: Mapping[str, UserError]
+    ) -> dict[str, Result]:
+        """Settle the products in `order`; those in `broken` have failed before they began. Returns results in order.
+
+        sources: what is wrong with sources that are read.
+        """
+        self._broken = broken
+        for name, error in sources.items():
+            self._settle_source(SourceResult(name, "failed", error.message, error))
+        steps = before_readers(order, self._dependencies, self.contracted) | dict.fromkeys(self.contracted)
+        self._schedule = Schedule(steps, {name: self._dependencies(name) for name in steps})
+        running: dict[Future[Done], tuple[str, Judgement]] = {}
+        pool = ThreadPoolExecutor(max_workers=self.profile.workers)
+        try:
+            self._advance(running, pool)
+            while running or self._checking:
+                ahead: list[Future[Any]] = [*running, *self._checking]
+                done, _ = wait(ahead, return_when=FIRST_COMPLETED)
+                for future in done:
+                    if future in self._checking:
+                        self._checking.pop(future)(future.result)
+                    else:
+                        self._collect(*running.pop(future), future, pool)
+                self._advance(running, pool)
+        except KeyboardInterrupt:
+            # The user is waiting, and the process ends soon. An interrupt may have come while the pool held a lock.
+            raise
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # workers use the store, which is closed next
+            raise
+        pool.shutdown()
+        return {name: self.results[name] for name in order}
+
+    def _advance(self, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
+        """Settle or start whatever can be; one more than there are workers, so that none of them waits for us."""
+        most = self.profile.workers
+        while len(running) + len(self._checking) <= most and (name := self._schedule.take()) is not None:
+            if name in self.contracted:
+                self._decide_source(name, pool)
+            elif name in self._broken:
+                error = self._broken[name]
+                self._settle(Result(name, "failed", error.message, error=error, is_broken=True))
+            elif failed := self._failed_input(name):
+                self._settle(Result(name, "skipped", f"its input {failed} failed"))
+            elif self._stopped():
+                what = "another product" if any(one.status == "failed" for one in self.results.values()) else "a source"
+                reason = f"not started, because {what} failed (see --keep-going)"
+                self._settle(Result(name, "skipped", reason))
+            else:
+                self._decide(name, running, pool)
+
+    def _decide(self, name: str, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
+        """Judge a product whose inputs are settled; start it or settle it, or put it back behind an input."""
+        rule = self.compiled[name]
+        judgement = self._judge(rule.node, self.plan.judgements, self.contents)
+        if name in self._corrupt:
+            judgement = Judgement(name, "run", "its object in the store was corrupt", judgement.key)
+        if judgement.verdict in {"clean", "restore"} and self._restore(judgement, pool):
+            return
+        if judgement.verdict != "run":
+            judgement = Judgement(name, "run", "its object in the store was corrupt", judgement.key)
+        for dependency in rule.node.dependencies:
+            if dependency in self.artifacts and not self._sound(dependency):
+                if dependency in self.results:
+                    self._corrupt.add(dependency)
+                    del self.results[dependency]
+                    self._schedule.reopen(dependency)
+                    self._schedule.put_back(name)
+                    return
+                try:
+                    self._ingest_again(dependency)
+                    self._schedule.put_back(name)
+                except UserError as error:
+                    self._settle(Result(name, "failed", error.message, error=error))
+                return
+        self.observer.started(name)
+        running[pool.submit(self._work, name, judgement)] = (name, judgement)
+
+    def _decide_source(self, name: str, pool: ThreadPoolExecutor) -> None:
+        """Settle the contract of a source: what its checks read is there, or has failed."""
+        contract = self.contracted[name]
+        if self._stopped():
+            reason = "not verified, because something else failed (see --keep-going)"
+            self._settle_source(SourceResult(name, "skipped", reason))
+        elif failed := self._failed_input(name):
+            self._settle_source(SourceResult(name, "skipped", f"its checks read {failed}, which failed"))
+        else:
+            conclude = functools.partial(self._conclude_source, contract)
+            try:
+                self._mend_sources(contract)
+                self._settle_checks(contract, {}, {}, conclude, pool, forced=False)
+            except UserError as error:
+                self._settle_source(SourceResult(name, "failed", error.message, error))
+
+    def _mend_sources(self, contract: CompiledContract) -> None:
+        """Ingest again what the checks that have to run read, where its object is corrupt. Raises `UserError`."""
+        nodes = [one.compiled.node for one in contract.checks]
+        ahead = [node for node in nodes if self.plan.checks[node.name].verdict != "clean"]
+        for entry in dict.fromkeys(entry for node in ahead for entry in node.dependencies):
+            if entry in self.project.sources and entry in self.artifacts and not self._sound(entry):
+                self._ingest_again(entry)
+
+    def _conclude_source(self, contract: CompiledContract, outcome: Outcome) -> None:
+        """Let a source be read, unless one of its checks keeps it back."""
+        concluder = Concluder(self.project, self.store, self.known, self.build)
+        result = concluder.conclude(contract, outcome, self.contents, self.artifacts)
+        self._settle_source(result)
+        if result.error is None:
+            self._warn(result.checks)
+
+    def _settle_source(self, result: SourceResult) -> None:
+        self.sources_settled[result.name] = result
+        self._any_failed |= result.status == "failed"
+        if result.name in self.contracted:
+            self._schedule.settle(result.name)
+
+    def _judge(self, node: Node, planned: Mapping[str, Judgement], contents: Mapping[str, Content]) -> Judgement:
+        """Judge a product or check whose inputs are settled; what was planned stands if all is as foreseen."""
+        foreseen, plan = self.plan.foreseen, planned[node.name]
+        if plan.verdict == "clean" and all(contents[name] is foreseen.get(name) for name in node.inputs):
+            assert plan.artifact is not None
+            if self.known.present(plan.artifact):
+                return plan
+        return judge(node, contents, self.known, forced=product_of(node.name) in self.forced)
+
+    def _ingest_again(self, name: str) -> None:
+        """Make the object of an input that no rule of this run yields anew. Raises `UserError` if that cannot be."""
+        if name not in self.project.sources:
+            raise UserError(
+                f"the stored object of its input {name} is corrupt",
+                code="corrupt-object",
+                hint=f"rules build -s {name} makes it again",
+                exit_code=FAILED,
+            )
+        # Opened anew with the digests that are in the keys: whose object is gone is ingested, the others are known.
+        sources = Sources(self.project, self.store.index, self.store.objects, self.files)
+        table = sources.open([source for source in self.contents if source in self.project.sources])[name]
+        self.sources = sources
+        assert table.artifact is not None
+        self.artifacts[name] = table.artifact.artifact
+        self.contents[name] = self.sources.content(name, sorted(self.contents[name].columns))
+
+    def _work(self, name: str, judgement: Judgement) -> Done:
+        """Run in a worker: execute one product and put its object in place. Raises `UserError`."""
+        from rules.engine.execute import bag_of_file
+        from rules.running import cutoff
+        from rules.running.query_runner import adopted
+
+        rule, node, last = self.compiled[name], self.compiled[name].node, self.known.products.get(name)
+        objects = self.store.objects
+        asked = name in self.forced or node.volatile or name in self._corrupt
+        if not asked and last is not None:
+            same = cutoff.reads_same_rows(self.store, node, last, self.artifacts, self.contents)
+            old = self.store.artifact(last.artifact) if same else None
+            if old is not None and self._is_intact(old):
+                return Done(old, None, "the rows it reads only stand in another order")
+        target = objects.temporary()
+        try:
+            executed = self._runner().run(rule, self.sources, self.artifacts, target)
+            if last is not None and cutoff.may_be_permuted(self.store, node, last, executed):
+                written = bag_of_file(target, tuple(executed.columns))
+                old = cutoff.only_permuted(self.store, node, last, executed, written)
+                if old is not None:
+                    remove_temporary(target)
+                    return Done(old, executed.seconds, f"{judgement.reason}; its rows only came in another order")
+            return Done(adopted(self.store, executed, target), executed.seconds, judgement.reason)
+        except (OSError, ObjectError) as error:
+            raise UserError(
+                f"cannot store the product: {error}", code="store", where=Where(rule.rule.path), exit_code=FAILED
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):  # whatever is left goes with the folder
+                remove_temporary(target)
+
+    def _collect(self, name: str, judgement: Judgement, future: Future[Done], pool: ThreadPoolExecutor) -> None:
+        self._corrupt.discard(name)
+        try:
+            done = future.result()
+        except UserError as error:
+            self._settle(Result(name, "failed", error.message, error=error))
+            return
+        last = self.known.products.get(name)
+        changed = last is None or last.artifact != done.artifact.artifact
+        executed = done.seconds is not None
+        seconds = done.seconds if done.seconds is not None else (last.seconds if last else 0.0)
+        result = self._result(
+            name, done.artifact, done.reason, judgement.key, seconds, "executed" if executed else "clean"
+        )
+        self._check(self._candidate(result, done.artifact, changed=changed and executed), pool)
+
+    def _restore(self, judgement: Judgement, pool: ThreadPoolExecutor) -> bool:
+        """Point a product at an artifact that exists. Returns False if the object proves to be corrupt."""
+        assert judgement.artifact is not None
+        artifact = self.store.artifact(judgement.artifact)
+        assert artifact is not None
+        last = self.known.products.get(judgement.name)
+        if judgement.verdict == "restore":
+            try:
+                self.store.verify(artifact)
+            except ObjectError as error:
+                self.observer.say(f"warning: {error}; {judgement.name} is built again")
+                return False
+        status = "clean" if judgement.verdict == "clean" else "restored"
+        seconds = last.seconds if last is not None else 0.0
+        result = self._result(judgement.name, artifact, judgement.reason, judgement.key, seconds, status)
+        changed = last is None or last.artifact != artifact.artifact
+        self._check(self._candidate(result, artifact, changed=changed), pool)
+        return True
+
+    def _candidate(self, result: Result, artifact: Artifact, *, changed: bool) -> Candidate:
+        rule = self.compiled[result.name]
+        return Candidate(result, State(rule, artifact, result.key, result.seconds or 0.0, {}), changed)
+
+    def _runner(self) -> Runner:
+        from rules.running.query_runner import Runner  # with the engine
+
+        return Runner(
+            self.compiled, self.store, self.profile, self.build, self.python, self.functions, self.project, self.bodies
+        )
+
+    def _check(self, candidate: Candidate, pool: ThreadPoolExecutor) -> None:
+        """Settle the checks of a product, in a worker if one of them has to run, then the product."""
+        name, artifact = candidate.name, candidate.artifact
+        self.store.artifacts[artifact.artifact] = artifact
+        conclude = functools.partial(self._conclude, candidate)
+        if not self.compiled[name].checks:
+            conclude(list)
+            return
+        artifacts = {name: artifact.artifact}
+        contents = {name: self.store.content(artifact.artifact)}
+        self._settle_checks(self.compiled[name], artifacts, contents, conclude, pool, forced=name in self.forced)
+
+    def _settle_checks(
+        self,
+        owner: CompiledRule | CompiledContract,
+        artifacts: dict[str, str],
+        contents: dict[str, Content],
+        conclude: Callable[[Outcome], None],
+        pool: ThreadPoolExecutor,
+        *,
+        forced: bool,
+    ) -> None:
+        """Settle checks, in a worker if one of them has to run. artifacts, contents: of the table they are of."""
+        read = {entry for one in owner.checks for entry in one.compiled.node.dependencies}
+        artifacts = {entry: self.artifacts[entry] for entry in read if entry in self.artifacts} | artifacts
+        contents = {entry: self.contents[entry] for entry in read if entry in self.contents} | contents
+        checker = Checker(self.project, self.store, self.known, self.compiled, self._runner)
+        judgements = [self._judge(one.compiled.node, self.plan.checks, contents) for one in owner.checks]
+        work = functools.partial(checker.settle, owner, judgements, contents, artifacts, self.sources, forced=forced)
+        if all(one.verdict in {"clean", "restore"} for one in judgements):
+            conclude(work)
+        else:
+            self._checking[pool.submit(work)] = conclude
+
+    def _conclude(self, candidate: Candidate, outcome: Outcome) -> None:
+        """Publish a product whose checks are settled, unless one of them keeps it back."""
+        name, artifact = candidate.name, candidate.artifact
+        last = self.known.products.get(name)
+        checked: list[Checked] = []
+        try:
+            checked = outcome()
+            error = refusal(self.project, self.compiled[name].rule, checked, published=last is not None)
+        except UserError as failure:
+            error = failure
+        results = tuple(one.result for one in checked)
+        self._commit(candidate, checked, publish=error is None)
+        if error is None:
+            self._publish(name, artifact.artifact)
+            self._settle(replace(candidate.result, changed=candidate.changed, checks=results))
+            self._warn(results)
+        else:
+            self._settle(Result(name, "failed", error.message, error=error, checks=results))
+
+    def _warn(self, checks: Iterable[CheckResult]) -> None:
+        """Say which checks failed that keep nothing back."""
+        for one in checks:
+            if not one.passed:
+                self.observer.say(one.warning)
+
+    def _commit(self, candidate: Candidate, checked: list[Checked], *, publish: bool) -> None:
+        """Record artifact, action, product pointer and the states of its checks in one transaction.
+
+        What is not to be published is recorded but for the pointer: it need not run again once the check is put right.
+        """
+        told = [(candidate.state, candidate.result.status), *((one.state, one.result.status) for one in checked)]
+        fresh = [state for state, status in told if status == "executed" or not state.is_that_of(self._last(state))]
+        if not fresh:
+            return
+        name, artifact = candidate.name, candidate.artifact.artifact
+        contents = ChainMap({name: self.store.content(artifact)}, self.contents)  # a copy would cost a whole DAG's size
+        artifacts = ChainMap({name: artifact}, self.artifacts)
+        with self.store.index.transaction():
+            for state in fresh:
+                record_result(self.store, state, self.build)
+                if publish or state is not candidate.state:
+                    move_pointer(self.store, state, self.build, contents, artifacts)
+
+    def _last(self, state: State) -> Product | None:
+        return self.known.products.get(state.rule.node.name)
+
+    def _publish(self, name: str, artifact: str) -> None:
+        try:
+            if self.store.links is not None:
+                self.store.links.publish(name, artifact)
+        except OSError as error:
+            message = f"cannot write products/{name}.parquet: {error.strerror or error}"
+            raise UserError(message, code="store", exit_code=FAILED) from error
+        self.artifacts[name] = artifact
+        self.contents[name] = self.store.content(artifact)
+
+    def _result(
+        self, name: str, artifact: Artifact, reason: str, key: str | None, seconds: float, status: Any
+    ) -> Result:
+        return Result(
+            name=name,
+            status=status,
+            reason=reason,
+            rows=artifact.rows,
+            bytes=artifact.bytes,
+            seconds=seconds,
+            artifact=artifact.artifact,
+            fingerprint=self.compiled[name].node.fingerprint,
+            key=key,
+        )
+
+    def _settle(self, result: Result) -> None:
+        self.results[result.name] = result
+        self._schedule.settle(result.name)
+        self._any_failed |= result.status == "failed"
+        self.observer.finished(result)
+
+    def _stopped(self) -> bool:
+        return self._any_failed and not self.keep_going
+
+    def _dependencies(self, name: str) -> tuple[str, ...]:
+        if name in self.contracted:  # whose checks read the data of other sources, whatever becomes of these
+            nodes = [one.compiled.node for one in self.contracted[name].checks]
+            sources: Collection[str] = self.project.sources
+        elif name in self.compiled:
+            nodes, sources = [one.node for one in self.compiled[name].all], ()
+        else:
+            return self.dag.inputs[name]
+        found = dict.fromkeys(entry for node in nodes for entry in node.dependencies)
+        return tuple(entry for entry in found if entry != name and entry not in sources)
+
+    def _failed_input(self, name: str) -> str | None:
+        if name not in self.compiled and name not in self.contracted:
+            return failed_input(name, self.dag, self.compiled, self._broken)
+        for dependency in self._dependencies(name):
+            result = self.results.get(dependency) or self.sources_settled.get(dependency)
+            if result is not None and result.status in {"failed", "skipped"}:
+                return dependency
+        return None
+
+    def _is_intact(self, artifact: Artifact) -> bool:
+        try:
+            self.store.verify(artifact)
+        except ObjectError:
+            return False
+        return True
+
+    def _sound(self, name: str) -> bool:
+        artifact = self.store.artifact(self.artifacts[name])
+        assert artifact is not None
+        try:
+            self.store.verify(artifact)
+        except ObjectError as error:
+            self.observer.say(f"warning: the object of {name} is not sound: {error}")
+            return False
+        return True

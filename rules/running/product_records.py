@@ -1,0 +1,66 @@
+"""Step 7 of 7, store, the half that is the index: what a build records of a product and of its checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cache.records import Artifact, Product
+from rules.loading.rules import COMPILER
+
+if TYPE_CHECKING:
+    from cache.keys import Content
+    from rules.compiling.compiled_rule import CompiledRule
+    from rules.storage.store import Store
+
+
+@dataclass(frozen=True)
+class State:
+    """The table that a rule has come to. more: what else its record says."""
+
+    rule: CompiledRule
+    artifact: Artifact
+    key: str | None
+    seconds: float
+    more: Mapping[str, Any]
+
+    def is_that_of(self, last: Product | None) -> bool:
+        """Whether this is what is recorded already."""
+        if last is None or any(last.record.get(name) != value for name, value in self.more.items()):
+            return False
+        before = (last.key, last.fingerprint, last.memo, last.artifact)
+        return before == (self.key or "", self.rule.node.fingerprint, self.rule.memo, self.artifact.artifact)
+
+
+def record_result(store: Store, state: State, build: str) -> None:
+    """Record artifact and action, so that this need not be run again."""
+    store.index.add_artifact(state.artifact, build)
+    if not state.rule.node.volatile and state.key:
+        store.index.add_action(state.key, state.artifact.artifact, state.seconds, build)
+
+
+def move_pointer(
+    store: Store, state: State, build: str, contents: Mapping[str, Content], artifacts: Mapping[str, str]
+) -> None:
+    """Record that this is now the product, or what the check found, and from which contents it was made."""
+    rule = state.rule
+    record = {
+        "parts": rule.node.parts,
+        "inputs": _inputs_record(rule, contents, artifacts),
+        "compiler": COMPILER,
+        "text": rule.rule.digest,
+        **state.more,
+    }
+    made_of = (state.key or "", rule.node.fingerprint, rule.memo, record)
+    store.index.set_product(Product(rule.node.name, state.artifact.artifact, *made_of, state.seconds, build))
+
+
+def _inputs_record(rule: CompiledRule, contents: Mapping[str, Content], artifacts: Mapping[str, str]) -> list[Any]:
+    """What each input was when it was read: name, rows, the read set's types and digests, artifact."""
+    record = []
+    for name, reads in zip(rule.node.inputs, rule.node.reads, strict=True):
+        content = contents[name].restricted(reads)
+        columns = {column: list(facts) for column, facts in content.columns.items()}
+        record.append([name, content.rows, columns, artifacts.get(name)])
+    return record

@@ -1,0 +1,180 @@
+"""Run one product's query on given inputs into a file of the store's tmp/: what building and auditing share."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cache.levels import type_name
+from cache.records import Artifact
+from rules.compiling.compiled_rule import CompiledRule
+from rules.engine.execute import Executed, execute
+from rules.engine.failures import EngineError
+from rules.engine.scanning import EngineInput
+from rules.engine.types import to_arrow
+from rules.engine.user_functions import EngineFunction
+from rules.errors import FAILED, ForeignMemoError, UserError, Where
+from rules.loading.input_binding import make_resolver
+from rules.running import evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from rules.compiling.memo_proof import Bodies
+    from rules.config.profiles import Profile
+    from rules.config.project import Project
+    from rules.python.rule_files import DeclaredFunction, PythonFiles
+    from rules.sources.contents import Sources
+    from rules.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What all queries of one build have in common. compiled: every rule of the run; build: names the evidence."""
+
+    compiled: Mapping[str, CompiledRule]
+    store: Store
+    profile: Profile
+    build: str
+    python: PythonFiles
+    functions: Mapping[str, DeclaredFunction]
+    project: Project
+    bodies: Bodies
+
+    def run(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str], target: Path) -> Executed:
+        """Execute a rule and write its table to `target`.
+
+        artifacts: of the products it reads. Raises `UserError`, with the SQL kept as evidence, when the engine fails or
+        a source has changed since it was digested; `ForeignMemoError` when what the store remembers is of other texts.
+        """
+        name, body = rule.node.name, self.bodies.body(rule)
+        sql = body.sql
+        outside = [entry for entry in rule.scans if entry not in self.compiled]
+        inputs = [
+            EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns, sources.constants(entry))
+            if entry in outside
+            else EngineInput(entry, (self.store.objects.path(artifacts[entry]),), self.compiled[entry].schema, columns)
+            for entry, columns in rule.scans.items()
+        ]
+        for entry in inputs:
+            self._require_stored(entry, artifacts.get(entry.name))
+        folder = self.store.objects.root
+        faults: list[UserError] = []
+        functions = [callable_function(self.python, self.functions[name], faults) for name in self.called(rule)]
+        try:
+            _require_unchanged(sources, outside)
+            if rule.rule.streams is not None:
+                executed = self._run_stream(rule, inputs, target)
+            else:
+                executed = execute(sql, inputs, rule.schema, target, self.profile, functions)
+            _require_unchanged(sources, outside)
+            if self.profile.evidence:
+                evidence.keep(folder, self.build, name, sql, self.profile, inputs)
+        except EngineError as error:
+            _require_unchanged(
+                sources, outside
+            )  # a file that was swapped is the cause, whatever the engine makes of it
+            try:
+                kept = evidence.keep(folder, self.build, name, sql, self.profile, inputs, error=str(error))
+            except OSError as failure:  # a full disk, which may be why the engine failed
+                kept = f"could not be kept: {failure.strerror}"
+            if faults:
+                faults[0].facts.setdefault("executed SQL", kept)
+                raise faults[0] from error
+            raise self._failed(str(error), rule, body.meaning, inputs, kept) from error
+        return executed
+
+    def _failed(
+        self, message: str, rule: CompiledRule, meaning: str, inputs: Sequence[EngineInput], kept: str
+    ) -> UserError:
+        """Return the error of a rule that failed on its data. meaning: as in `Compiled`; kept: where its SQL is."""
+        from compiler.engine_errors.running import failed
+        from compiler.engine_sql.timestamps import explained_overflow
+
+        one = rule.rule
+        authored = one.sql is None and not one.in_python
+        try:
+            text = one.text(self.project) if authored else None
+        except UserError:  # edited since
+            text = None
+        schemas = {entry.name: entry.schema for entry in inputs}
+        told = explained_overflow(message, meaning, schemas, text) if one.streams is None else None
+        told = told or failed(message, text)
+        where = Where(one.path, told.line, told.column) if authored and told.line is not None else None
+        facts = {"executed SQL": kept}
+        return UserError(
+            told.message,
+            code="execution",
+            where=where or Where(one.path, one.line),
+            facts=facts,
+            hint=told.hint,
+            exit_code=FAILED,
+        )
+
+    def _require_stored(self, entry: EngineInput, artifact: str | None) -> None:
+        """Raise `ForeignMemoError` unless a product is stored with the columns that its rule is said to have."""
+        stored = self.store.artifact(artifact) if artifact is not None and entry.name in self.compiled else None
+        if stored is None:
+            return
+        planned = {field.name: type_name(field.type) for field in to_arrow(entry.schema)}
+        if planned != {name: kind for name, (kind, _) in stored.columns.items()}:
+            raise ForeignMemoError(entry.name)
+
+    @staticmethod
+    def called(rule: CompiledRule) -> list[str]:
+        """Return the functions of the project that a rule calls."""
+        found = rule.node.parts.get("functions", {})
+        return sorted(found) if isinstance(found, dict) and rule.rule.streams is None else []
+
+    def _run_stream(self, rule: CompiledRule, inputs: Sequence[EngineInput], target: Path) -> Executed:
+        """Run a rule over streams. Raises `UserError`."""
+        from rules.engine.execute import executed
+        from rules.python.rule_files import stream_of
+        from rules.python.streaming import run_stream
+
+        one = rule.rule
+        assert one.streams is not None
+        function = self.python.rule(one.path, one.name).function
+        by_name = {entry.name: entry for entry in inputs}
+        resolve = make_resolver(by_name)
+        started = time.perf_counter()
+        try:
+            given = {table: by_name[resolve(table) or ""] for table in one.parsed.tables}
+            digest = run_stream(function, stream_of(one.streams), given, target)
+        except Exception as error:
+            raise self.python.located(error, one.path, one.line) from error
+        return executed(digest, rule.schema, started)
+
+
+def callable_function(python: PythonFiles, declared: DeclaredFunction, faults: list[UserError]) -> EngineFunction:
+    """Return a function of the project for the engine; what it raises is noted, located, in `faults`."""
+    function = python.function(declared)
+
+    def noting(work: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            try:
+                return work(*arguments)
+            except Exception as error:
+                faults.append(python.located(error, declared.file, declared.line))
+                raise
+
+        return call
+
+    return declared.for_engine(function.for_engine(noting))
+
+
+def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
+    """Put an executed table's file in place as the object of its artifact. Raises `ObjectError` and OSError."""
+    name = executed.digest.table
+    recorded = store.index.artifacts([name]).get(name)
+    before = None if recorded is None else (recorded.bytes, recorded.file_digest)
+    size, digest = store.objects.adopt(target, name, before)
+    return Artifact(name, executed.digest.rows, size, digest, executed.columns)
+
+
+def _require_unchanged(sources: Sources, names: list[str]) -> None:
+    for name in names:
+        sources.require_unchanged(name)

@@ -1,0 +1,129 @@
+"""What is known of sources' columns without the engine: from their files, an earlier look, or as declared."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from compiler.names.qualify import InputSchemas
+from compiler.schema import Column, Schema
+from rules.compiling.compiled_rule import schema_of, schema_record
+from rules.errors import UserError
+from rules.files.source_listing import list_files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cache.index import Index
+    from rules.config.project import Project
+    from rules.files.file_digests import FileDigests
+    from rules.sources.contents import Sources
+
+# As the compiler spells what rules.toml may say; any other spelling is passed on, and nothing is concluded from it.
+_SPELLINGS = {
+    "boolean": "bool", "integer": "int32", "int": "int32", "smallint": "int16", "tinyint": "int8", "bigint": "int64",
+    "real": "float32", "float": "float64", "double": "float64", "text": "string", "varchar": "string",
+    "date": "date32",
+}  # fmt: skip
+
+_DECLARED = {
+    "float64": "double", "float32": "real", "date32": "date", "bool": "boolean", "timestamp<us>": "timestamp",
+    'timestamp<us, "UTC">': "timestamptz", "time64<us>": "time",
+}  # fmt: skip
+
+
+class KnownSchemas:
+    """Schemas by name, in the form that the compiler wants.
+
+    closed: path, format and files of the sources that could not be opened. unnoticed: whether one of these files cannot
+    even be digested, so that nobody would notice a change of it.
+    """
+
+    def __init__(self, project: Project, index: Index, sources: Sources, files: FileDigests) -> None:
+        self.schemas = InputSchemas()
+        self.closed: list[list[Any]] = []
+        self.unnoticed = False
+        self._project = project
+        self._index = index
+        self._sources = sources
+        self._files = files
+
+    def add_source(self, name: str) -> tuple[UserError | None, bool]:
+        """Make the columns of a source known, by an earlier look or as declared where it cannot be opened.
+
+        Returns why it cannot be, and whether there are files of it at all.
+        """
+        memo = f"columns of {name}"
+        try:
+            schema = self._sources.open([name])[name].schema
+        except UserError as error:
+            found = self._remembered(name, memo) or self._declared(name)
+            if found is not None:
+                self.schemas.add(name, found)
+            return error, self._close(name)
+        record = schema_record(schema)
+        if self._index.memo("schemas", [memo]).get(memo) != record:
+            self._index.remember("schemas", {memo: record})
+        self.schemas.add(name, schema)
+        return None, True
+
+    def _remembered(self, name: str, memo: str) -> Schema | None:
+        """Return the columns that the source last had, if rules.toml declares no others by now."""
+        record = self._index.memo("schemas", [memo]).get(memo)
+        if record is not None:
+            found = schema_of(record)
+        else:
+            compiled = self._index.snapshot("compiled") or {"tables": {}}
+            found = Schema(tuple(Column(column, "unknown") for column in compiled["tables"].get(name, [])), b"")
+        return found if found.columns and set(self._project.sources[name].columns) <= set(found.names) else None
+
+    def _declared(self, name: str) -> Schema | None:
+        declared = self._project.sources[name].columns
+        columns = tuple(Column(column, spelled(kind)) for column, kind in declared.items())
+        return _in_arrow(declared) or (Schema(columns, b"") if columns else None)
+
+    def _close(self, name: str) -> bool:
+        """Note a source that cannot be opened; return whether there are files of it."""
+        source = self._project.sources[name]
+        try:
+            found = list(list_files(self._project.root, source.path, source.format))
+        except OSError:
+            found = []
+        self.closed.append([source.path, source.format, found])
+        for file in found:
+            try:
+                self._files.digest(file)  # so that a change of it is noticed
+            except OSError:
+                self.unnoticed = True
+        return bool(found)
+
+
+def _in_arrow(declared: Mapping[str, str]) -> Schema | None:
+    """Return declared columns as the engine has them when it reads a file that keeps to them; None for no columns."""
+    import pyarrow as pa
+
+    from cache.levels import UnsupportedTypeError
+    from rules.engine.types import parse_type, to_schema
+
+    try:
+        fields = [pa.field(name, parse_type(kind)) for name, kind in declared.items()]
+        return to_schema(pa.schema(fields)) if fields else None
+    except (ValueError, UnsupportedTypeError):
+        return None
+
+
+def spelled(text: str) -> str:
+    """Return a type of rules.toml as the compiler spells it."""
+    word = re.sub(r"\s", "", text.lower())
+    return _SPELLINGS.get(word, word)
+
+
+def spelled_as_declared(kind: str) -> str:
+    """Return a type of the compiler as rules.toml spells it; a nested one, which that cannot say, as it is."""
+    if kind in _DECLARED:
+        return _DECLARED[kind]
+    zoned = re.fullmatch(r'timestamp<(\w+)(?:, "(.*)")?>', kind)
+    if zoned:
+        return f"timestamp[{zoned[1]}, tz={zoned[2]}]" if zoned[2] else f"timestamp[{zoned[1]}]"
+    decimal = re.fullmatch(r"decimal128<(\d+), (-?\d+)>", kind)
+    return f"decimal({decimal[1]}, {decimal[2]})" if decimal else kind

@@ -1,0 +1,319 @@
+"""The store of one project root: its lock, objects and index, opened together, or read where it cannot be written."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from cache.errors import DamagedIndexError, ForeignStoreError, ObjectError, StoreError
+from cache.index import Index, set_aside
+from cache.keys import Content
+from cache.objects import Objects
+from cache.ownership import examine
+from cache.products import Products, retire
+from rules.errors import FAILED, REPLACED, ForeignMemoError, UserError, UserErrors
+from rules.files.project_paths import heir_of, own_folder, root_key, store_root
+
+if TYPE_CHECKING:
+    from cache.records import Artifact, Product
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Store:
+    """An open store. `say` warns the user."""
+
+    objects: Objects
+    index: Index
+    say: Say
+    links: Products | None = None
+    """The products folder of the project root, of a build that can write it."""
+    _warned: set[str] = field(default_factory=set)
+    _contents: dict[str, Content] = field(default_factory=dict)
+
+    @cached_property
+    def products(self) -> Mapping[str, Product]:
+        """The products as they were when they were first asked for."""
+        return self.index.products()
+
+    @cached_property
+    def states(self) -> Mapping[str, Product]:
+        """The products and the checks, as they were when they were first asked for."""
+        return {**self.products, **self.index.checks()}
+
+    @cached_property
+    def artifacts(self) -> dict[str, Artifact]:
+        """What has been asked of the index: all that is pointed at in one go, for nobody asks for one alone."""
+        return self.index.artifacts({state.artifact for state in self.states.values()})
+
+    def artifact(self, name: str) -> Artifact | None:
+        """Return an artifact by digest, if the index knows it."""
+        if name not in self.artifacts:
+            self.artifacts.update(self.index.artifacts([name]))
+        return self.artifacts.get(name)
+
+    def present(self, name: str) -> bool:
+        """Whether an artifact is known and its object is in place; says so if it is there and corrupt."""
+        artifact = self.artifact(name)
+        if artifact is None:
+            return False
+        intact = self.objects.intact(name, artifact.bytes, artifact.file_digest)
+        if not intact and name not in self._warned and self.objects.exists(name):
+            self._warned.add(name)
+            self.say(f"warning: object {name} is corrupt: its bytes are not those that were written")
+        return intact
+
+    def verify(self, artifact: Artifact) -> None:
+        """Compare an object's bytes before it is used again. Raises `ObjectError`; what is corrupt is removed then."""
+        try:
+            self.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+        except ObjectError:
+            with contextlib.suppress(OSError):
+                self.objects.discard(artifact.artifact)
+            raise
+
+    def stored(self, name: str, artifact: str) -> Artifact:
+        """Return the artifact of a product whose object is about to be read: all its bytes are compared first.
+
+        Raises `UserError`; what is corrupt is removed then, so that the next build makes it again.
+        """
+        found = self.artifact(artifact)
+        hint = "rules build makes it again"
+        if found is None or not self.objects.exists(artifact):
+            message = f"the artifact of {name} is missing from the store"
+            raise UserError(message, code="missing-object", hint=hint, exit_code=FAILED)
+        try:
+            self.verify(found)
+        except ObjectError as error:
+            with contextlib.suppress(StoreError):
+                self.index.forget_built()  # which looks at products alone, and not at the failing rows of checks
+            message = f"the stored table of {name} is damaged: its bytes are not those that were written"
+            raise UserError(message, code="corrupt-object", hint=hint, exit_code=FAILED) from error
+        return found
+
+    def content(self, name: str) -> Content:
+        """Return the content of a known artifact, the same object each time. Raises KeyError."""
+        if name not in self._contents:
+            artifact = self.artifact(name)
+            if artifact is None:
+                raise KeyError(name)
+            self._contents[name] = Content(artifact.rows, artifact.columns)
+        return self._contents[name]
+
+
+class _Keys(NamedTuple):
+    """The key of a project root in a store's index, and of the root that takes over what knew no root."""
+
+    root: str
+    heir: str
+
+    @classmethod
+    def of(cls, root: Path, place: Path) -> _Keys:
+        """Return the keys for a store at `place`."""
+        return cls(root_key(str(root), str(place)), heir_of(str(root), str(place)))
+
+
+@contextlib.contextmanager
+def open_store(root: Path, say: Say, *, building: bool, asked: bool = False) -> Iterator[Store]:
+    """Open (and make) the store of a project root; a build holds its lock, and waits for another's.
+
+    What only looks needs nothing to be written: where the store cannot be, it is read, and what a look would have
+    remembered is forgotten. asked: it is the store that is asked about, so one that cannot be read is an error, and not
+    only a warning. Raises `UserError`.
+    """
+    place = store_root(root)
+    try:
+        if not building and not _is_writable(place):
+            with _reading(root, place, say, asked=asked) as store:
+                yield store
+        else:
+            with _writing(root, place, say, building=building) as store:
+                yield store
+    except ForeignStoreError as error:
+        raise UserError(error.message, code="store", hint=error.hint) from error
+    except ObjectError as error:
+        raise UserError(str(error), code="store", hint="a build makes it anew", exit_code=FAILED) from error
+    except StoreError as error:
+        raise UserError(error.message, code="store", hint=error.hint, exit_code=FAILED) from error
+
+
+def _is_writable(place: Path) -> bool:
+    """Whether the store can be written, or made, as far as permissions and the file system tell."""
+    if not os.path.lexists(place):
+        above = place.parent
+        while not above.exists() and above != above.parent:
+            above = above.parent
+        return os.access(above, os.W_OK | os.X_OK)
+    index = "index.sqlite"
+    needed = [place, *(place / name for name in ("tmp", "objects", index, f"{index}-wal", f"{index}-shm"))]
+    return all(os.access(path, os.W_OK) for path in needed if path == place or path.exists())
+
+
+@contextlib.contextmanager
+def _writing(root: Path, place: Path, say: Say, *, building: bool) -> Iterator[Store]:
+    objects = Objects(place)
+    path, lock = place / "index.sqlite", place / "lock"
+    try:
+        objects.create()
+        with _lock(lock, say) if building else contextlib.nullcontext():
+            links = None
+            if building:
+                objects.clear_tmp()
+                links = _links(root, objects, say)
+            keys = _Keys.of(root, place)
+            try:
+                with _suspecting(path), _open_index(objects, path, keys, lock, say, locked=building) as index:
+                    yield Store(objects, index, say, links)
+            except DamagedIndexError as error:  # its first page was sound, so it was found out only now
+                raise _replaced(objects, path, keys, lock, error, locked=building) from error
+    finally:
+        objects.close()
+
+
+@contextlib.contextmanager
+def _suspecting(path: Path) -> Iterator[None]:
+    """Look whether an error that nobody foresaw comes from a damaged index. Raises `DamagedIndexError` then.
+
+    SQLite does not know what the records in it ought to be, nor what bits of them have flipped.
+    """
+    try:
+        yield
+    except (UserError, UserErrors, StoreError, ObjectError, ForeignMemoError, BrokenPipeError):
+        raise
+    except Exception as error:
+        from cache.salvage import faults  # with pyarrow
+
+        fault = faults(path)
+        if fault is None:
+            raise
+        raise DamagedIndexError(f"the index is damaged: {fault}") from error
+
+
+def _links(root: Path, objects: Objects, say: Say) -> Products | None:
+    """Return the products folder of a project root, None (and say so) where it cannot be made."""
+    own = Path(own_folder(str(root)))
+    links = Products(own, objects)
+    try:
+        links.create()
+        if own != objects.root and heir_of(str(root), str(objects.root)):
+            retire(objects.root / "products")  # where a former version put them for all roots
+    except (OSError, ForeignStoreError) as error:
+        if own == objects.root:
+            raise
+        told = error.message if isinstance(error, ForeignStoreError) else error.strerror or str(error)
+        say(f"warning: products cannot be linked in {links.folder}: {told}; rules show prints them")
+        return None
+    return links
+
+
+@contextlib.contextmanager
+def _reading(root: Path, place: Path, say: Say, *, asked: bool) -> Iterator[Store]:
+    """Open a store that cannot be written, or none: what is there is read, and what is found out kept in memory."""
+    objects = Objects(place, read_only=True)
+    try:
+        with _suspecting(place / "index.sqlite"), _read_index(place, _Keys.of(root, place), say, asked=asked) as index:
+            yield Store(objects, index, say)
+    finally:
+        objects.close()
+
+
+def _read_index(place: Path, keys: _Keys, say: Say, *, asked: bool) -> Index:
+    path = place / "index.sqlite"
+    try:
+        examine(place)
+        return Index(path, root=keys.root, heir=keys.heir, in_memory=True)
+    except ForeignStoreError:
+        raise
+    except (OSError, StoreError) as error:
+        told = error.message if isinstance(error, StoreError) else f"the store {place} cannot be read: {error.strerror}"
+        if asked:
+            raise StoreError(told) from error
+        say(f"warning: {told}; the store is left alone, and what it knows is not used")
+        return Index(None, root=keys.root)
+
+
+def _open_index(objects: Objects, path: Path, keys: _Keys, lock: Path, say: Say, *, locked: bool) -> Index:
+    """Open the index, or begin a new one where there is none that can be used, and say so."""
+    try:
+        index = Index(path, root=keys.root, heir=keys.heir)
+    except DamagedIndexError as error:
+        name = _set_aside(path, lock, error, locked=locked)
+        say(f"warning: {error.message}; it was set aside as {name} and a new one begun")
+        return _begun(objects, path, keys, name)
+    if index.created and objects.any():
+        say("warning: the index is missing; a new one is begun, and what it does not know is built again")
+    return index
+
+
+def _replaced(
+    objects: Objects, path: Path, keys: _Keys, lock: Path, error: DamagedIndexError, *, locked: bool
+) -> UserError:
+    """Set aside an index that was found to be damaged while it was used, and begin a new one."""
+    name = _set_aside(path, lock, error, locked=locked)
+    _begun(objects, path, keys, name).close()
+    return UserError(
+        f"{error.message}; it was set aside as {name} and a new one begun",
+        code=REPLACED,
+        hint="run this again",
+        exit_code=FAILED,
+    )
+
+
+def _begun(objects: Objects, path: Path, keys: _Keys, aside: str) -> Index:
+    """Begin a new index with what is sound in the one that was set aside."""
+    index = Index(path, root=keys.root, heir=keys.heir)
+    if objects.any():
+        from cache.salvage import salvage  # with pyarrow
+
+        salvage(path.with_name(aside), index)
+    return index
+
+
+def _set_aside(path: Path, lock: Path, error: DamagedIndexError, *, locked: bool) -> str:
+    """Rename the index. What only looks must not take it away from a build that uses it."""
+    try:
+        with contextlib.nullcontext() if locked else _locked(lock, wait=False):
+            return set_aside(path)
+    except BlockingIOError:
+        message = f"{error.message}, and another build is using it"
+        raise StoreError(message, hint="try again when that has finished") from error
+    except OSError as failure:
+        raise StoreError(f"{error.message}, and cannot be set aside: {failure.strerror}") from error
+
+
+@contextlib.contextmanager
+def _lock(path: Path, say: Say) -> Iterator[None]:
+    with contextlib.ExitStack() as held:
+        try:
+            try:
+                held.enter_context(_locked(path, wait=False))
+            except BlockingIOError:
+                say("waiting for another build on this store to finish")
+                held.enter_context(_locked(path, wait=True))
+        except OSError as error:
+            message = f"cannot write the store at {path.parent}: {error.strerror or error}"
+            raise StoreError(
+                message, hint="the project folder must be writable, or set RULES_STORE to one that is"
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def _locked(path: Path, *, wait: bool) -> Iterator[None]:
+    """Hold a file's lock, which the system drops when the process ends in whatever way. Raises OSError.
+
+    `BlockingIOError` where another process holds it and `wait` is false.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
