@@ -19,7 +19,6 @@ from sqlglot.errors import SqlglotError, TokenError
 from compiler.analysis.edges import Edge
 from compiler.analysis.lineage import column_edges
 from compiler.analysis.readset import read_sets
-from compiler.analysis.recursion import require_flat_recursion
 from compiler.analysis.shape import Shape, shape
 from compiler.analysis.traits import Traits, traits, volatile_calls
 from compiler.analysis.types import Types
@@ -29,6 +28,7 @@ from compiler.engine_errors.planning import explained, other_columns_error
 from compiler.engine_sql import timestamps
 from compiler.engine_sql.corrections import corrections
 from compiler.engine_sql.form import for_engine
+from compiler.engine_sql.recursion import require_flat_recursion
 from compiler.engine_sql.set_types import require_like_types
 from compiler.engine_sql.trial import is_of_itself, needs_trial
 from compiler.engine_sql.workarounds.row_order import has_open_order, in_canonical_order

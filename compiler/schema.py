@@ -6,8 +6,10 @@ them; `arrow` is the engine's own serialised form, carried so that the engine ca
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,17 @@ class Schema:
     def names(self) -> tuple[str, ...]:
         """Column names, in order."""
         return tuple(column.name for column in self.columns)
+
+
+def schema_record(schema: Schema) -> dict[str, Any]:
+    """Return a schema as plain data; `schema_of` reads it."""
+    columns = [[column.name, column.type] for column in schema.columns]
+    return {"columns": columns, "arrow": base64.b64encode(schema.arrow).decode()}
+
+
+def schema_of(record: Mapping[str, Any]) -> Schema:
+    """Return a schema that the index has."""
+    return Schema(tuple(Column(*column) for column in record["columns"]), base64.b64decode(record["arrow"]))
 
 
 class SchemaPlanner(Protocol):

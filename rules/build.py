@@ -22,7 +22,7 @@ from graph.causes import causes
 from graph.dag import Dag
 from graph.edits import renamed_rules, version_of
 from graph.plan import Known, make_plan
-from rules import noop
+from rules import snapshots
 from rules.compiling.compiled_rule import Comparer, CompiledContract, CompiledRule, last_shape, nodes_of_checks
 from rules.compiling.memo_proof import Bodies
 from rules.compiling.session import load
@@ -313,7 +313,13 @@ def _record(store: Store, project: Project, prepared: Prepared, report: BuildRep
         if report.audit.differing:
             index.forget_built()
         elif complete and not volatile and not project.given:
-            built = noop.built_snapshot(project, prepared.profile, prepared.files, prepared.sources, report, store)
+            failing = {
+                check.name: {"message": check.message, "rows": list(check.rows), "warning": check.warning}
+                for check in report.failing
+            }
+            built = snapshots.built_snapshot(
+                project, prepared.profile, prepared.files, prepared.sources, store, report.results, failing
+            )
             index.set_snapshot("built", built)
 
 

@@ -9,8 +9,8 @@ from compiler.canonical.merging import is_scalar
 from compiler.canonical.ordering import rows_may_move
 from compiler.tree.walk import has
 
-_MOST = 2**62
-"""Sums of literals beyond this are left alone: int64 wraps."""
+_END = 2**63
+"""Literals and sums of them from here on are left alone: int64 wraps."""
 
 
 def spell_limits(query: exp.Query, facts: Facts) -> exp.Query:
@@ -116,10 +116,10 @@ def _is_all(count: exp.Expr) -> bool:
 def _number(node: exp.Expr | None) -> int | None:
     """Return the value of an integer literal or of a sum of such, None of anything else."""
     if isinstance(node, exp.Literal):
-        return int(node.name) if node.is_int and 0 <= int(node.name) < _MOST else None
+        return int(node.name) if node.is_int and 0 <= int(node.name) < _END else None
     if isinstance(node, exp.Add):
         left, right = _number(node.this), _number(node.expression)
-        return left + right if left is not None and right is not None and left + right < _MOST else None
+        return left + right if left is not None and right is not None and left + right < _END else None
     return None
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rules.errors import FAILED
 from rules.files.project_paths import find_root
-from rules.report.runs import document, plural
+from rules.report.runs import document
 from rules.storage.store import open_store
+from rules.wording import plural
 
 if TYPE_CHECKING:
     import argparse

@@ -129,7 +129,7 @@ def _looker(options: argparse.Namespace, output: Output) -> Callable[[bool], _Lo
     wanted = _wanted(root, options.paths)
 
     def look_at_project(worlds: bool) -> _Looked:  # noqa: FBT001
-        from rules.noop import as_checked
+        from rules.snapshots import as_checked
         from rules.storage.store import open_store
 
         project = load_project(root)

@@ -11,8 +11,9 @@ from rules.config.project import Project, load_project, read_text
 from rules.errors import UserError
 from rules.files.project_paths import FILE, find_root, writable_file
 from rules.inspect.contract import inferred
-from rules.report.runs import document, plural
+from rules.report.runs import document
 from rules.terminal import progress
+from rules.wording import plural
 
 if TYPE_CHECKING:
     import argparse

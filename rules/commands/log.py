@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rules.files.project_paths import find_root
 from rules.inspect.history import resolve_build
-from rules.report.runs import counts, document, duration, table_lines, wrapped_lines
+from rules.report.runs import counts, document
 from rules.storage.store import open_store
 from rules.terminal.arguments import positive
+from rules.wording import duration, table_lines, wrapped_lines
 
 if TYPE_CHECKING:
     import argparse

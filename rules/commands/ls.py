@@ -9,9 +9,10 @@ from rules.build import survey
 from rules.config.project import load_project
 from rules.files.project_paths import find_root
 from rules.planning.prepared import Request
-from rules.report.runs import document, table_lines
+from rules.report.runs import document
 from rules.terminal import progress
 from rules.terminal.arguments import add_selection
+from rules.wording import table_lines
 
 if TYPE_CHECKING:
     import argparse

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rules.report.printing import require_printable
 from rules.terminal.arguments import ROW_FORMATS, add_rows, add_variables
+from rules.terminal.row_printer import require_printable
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print rows of the query."""
     from rules.inspect.query import Question
-    from rules.report.answer import answer
+    from rules.terminal.query_answer import answer
 
     require_printable(options, output)
     text = sys.stdin.read() if options.query == "-" else options.query

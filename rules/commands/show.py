@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from rules.errors import UserError
 from rules.files.project_paths import find_root
-from rules.report.printing import print_rows, require_printable, row_limit
 from rules.storage.store import open_store
 from rules.terminal.arguments import ROW_FORMATS, add_rows, add_variables
+from rules.terminal.row_printer import print_rows, require_printable, row_limit
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     word = options.name
     if word == "-" or not _NAME.fullmatch(word):
         from rules.inspect.query import Question
-        from rules.report.answer import answer
+        from rules.terminal.query_answer import answer
 
         text = sys.stdin.read() if word == "-" else word
         return answer(options, output, lambda *_: Question(text), query=text)
@@ -61,7 +61,8 @@ def _show_stored(options: argparse.Namespace, output: Output) -> bool:
         from rules.inspect.stored_tables import committed
 
         path, total = committed(store, options.name)
-    from rules.report.rows import part_of, stored_rows
+    from rules.cells import stored_rows
+    from rules.report.rows import part_of
 
     with stored_rows(path, row_limit(options, output)) as rows:
         print_rows(rows, options, output, part_of(total), lambda _: {"product": options.name, "rows": total})
@@ -71,7 +72,7 @@ def _show_stored(options: argparse.Namespace, output: Output) -> bool:
 def _show_computed(options: argparse.Namespace, output: Output) -> int:
     """Print the rows of a source, or of a CTE of a rule. Raises `UserError` for a name that is neither."""
     from rules.inspect.query import question_of_cte, question_of_source
-    from rules.report.answer import answer
+    from rules.terminal.query_answer import answer
 
     name = options.name
     kind = "cte" if "." in name else "source"

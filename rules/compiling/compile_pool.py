@@ -22,11 +22,11 @@ from typing import Any, BinaryIO
 from compiler.compile import Compiler, EngineIdentity, Options, Value
 from compiler.errors import SqlError
 from compiler.names.qualify import InputSchemas
-from compiler.schema import Schema
+from compiler.schema import Schema, schema_of
 from compiler.tree.big_stack import with_deep_stack
 from graph.schedule import Schedule
 from rules.compiling.compile_rules import LazyPlanner, Work, options_of
-from rules.compiling.compiled_rule import schema_of, to_records
+from rules.compiling.compiled_rule import to_records
 from rules.config.profiles import Profile
 from rules.loading.rules import Rule
 

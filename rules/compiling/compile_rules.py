@@ -15,7 +15,7 @@ from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
 from compiler.names.qualify import InputSchemas
 from compiler.names.user_functions import OwnFunction
-from compiler.schema import Schema
+from compiler.schema import Schema, schema_of, schema_record
 from graph.node import Node
 from rules.compiling.compiled_rule import (
     CompiledCheck,
@@ -23,8 +23,6 @@ from rules.compiling.compiled_rule import (
     CompiledRule,
     from_head,
     load_body,
-    schema_of,
-    schema_record,
     to_records,
 )
 from rules.compiling.promised_columns import require_promised

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +18,7 @@ from compiler.analysis.edges import Edge, to_record
 from compiler.analysis.shape import Shape
 from compiler.canonical.form import named_tree
 from compiler.compile import Compiled
-from compiler.schema import Column, Schema
+from compiler.schema import Schema, schema_of, schema_record
 from compiler.tree.big_stack import with_deep_stack
 from graph.node import Node
 from rules.loading.rules import COMPILER, Check, Rule
@@ -210,14 +209,3 @@ def _shape(record: Mapping[str, Any]) -> Shape:
         open_rows=record["open_rows"],
         in_order=record["in_order"],
     )
-
-
-def schema_record(schema: Schema) -> dict[str, Any]:
-    """Return a schema as plain data; `schema_of` reads it."""
-    columns = [[column.name, column.type] for column in schema.columns]
-    return {"columns": columns, "arrow": base64.b64encode(schema.arrow).decode()}
-
-
-def schema_of(record: Mapping[str, Any]) -> Schema:
-    """Return a schema that the index has."""
-    return Schema(tuple(Column(*column) for column in record["columns"]), base64.b64decode(record["arrow"]))

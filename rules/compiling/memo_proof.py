@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cache.errors import DamagedIndexError
+from compiler.schema import schema_record
 from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compile_rules import Work
-from rules.compiling.compiled_rule import Body, CompiledRule, load_body, schema_record
+from rules.compiling.compiled_rule import Body, CompiledRule, load_body
 from rules.errors import ForeignMemoError
 
 if TYPE_CHECKING:

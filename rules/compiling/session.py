@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from compiler.schema import schema_record
 from graph.dag import Dag
-from rules import noop
+from rules import snapshots
 from rules.compiling.compile_rules import Work, compile_rules
-from rules.compiling.compiled_rule import CompiledContract, CompiledRule, schema_record
+from rules.compiling.compiled_rule import CompiledContract, CompiledRule
 from rules.config.profiles import Profile
 from rules.config.project import Project, load_project
 from rules.errors import UserError
@@ -117,7 +118,7 @@ class Loaded:
     def _remember(self, compiled: Mapping[str, CompiledRule]) -> None:
         """Remember that every rule is compiled, for who asks next."""
         memos = {name: rule.memo for name, rule in compiled.items()}
-        state = noop.compiled_snapshot(self.project, self.files, self.sources, memos)
+        state = snapshots.compiled_snapshot(self.project, self.files, self.sources, memos)
         index = self.store.index
         if index.snapshot("compiled") != state:
             index.set_snapshot("compiled", state)

@@ -41,7 +41,7 @@ def inferred(project: Project, name: str, say: Say) -> tuple[Rule, Schema]:
 
 def _of_source(loaded: Loaded, name: str) -> tuple[Rule, Schema]:
     """Return the contract of a source and its schema, to which it is held only where that needs no other table."""
-    from rules.compiling.compiled_rule import schema_record
+    from compiler.schema import schema_record
     from rules.compiling.promised_columns import require_promised
     from rules.loading.contracts import contract_of_source
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cache.errors import StoreError
 from compiler.analysis.edges import from_record
 from graph.lineage import Lineage, Name
-from rules import noop
+from rules import snapshots
 from rules.errors import UserError, UserErrors
 from rules.files.project_paths import DEFAULT_PROFILE, store_of
 
@@ -74,8 +74,8 @@ def _unknown_table(traced: Traced, table: str, root: Path) -> UserError:
 def _from_index(root: Path) -> Traced | None:
     """Return what the index knows, if no file has changed since every rule was compiled."""
     try:
-        with noop.open_index(str(root), store_of(str(root))) as index:
-            state = noop.as_compiled(str(root), index)
+        with snapshots.open_index(str(root), store_of(str(root))) as index:
+            state = snapshots.as_compiled(str(root), index)
             if state is None:
                 return None
             return Traced(_lineage(index, state["products"], state["tables"]), {})

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from cache.rowdiff import RowDiff, Rows, diff_bags, diff_keyed, take
+from rules.cells import plain
 from rules.inspect.history import State
-from rules.report.rows import plain
 
 if TYPE_CHECKING:
     from cache.records import Artifact, Product

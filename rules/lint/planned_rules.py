@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
-from rules.compiling.compiled_rule import schema_record
+from compiler.schema import schema_record
 from rules.files.project_paths import DEFAULT_PROFILE
 
 if TYPE_CHECKING:

@@ -19,10 +19,9 @@ from compiler.fingerprint import fingerprint
 from compiler.lint.check import World, check_rule, of_error, unsaid
 from compiler.lint.comments import suppressions
 from compiler.lint.findings import Finding, Found, Lines
-from compiler.schema import Column, Schema
+from compiler.schema import Column, Schema, schema_of
 from graph.dag import Dag
-from rules import noop
-from rules.compiling.compiled_rule import schema_of
+from rules import snapshots
 from rules.config.project import Project, read_text
 from rules.config.toml_positions import closest, key_places
 from rules.errors import UserError
@@ -103,7 +102,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
         for error in foretold(project, rule, work.known.schemas.known, resolve, names):
             _record_error(work, error)
     if not circles and not known.unnoticed:
-        noop.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
+        snapshots.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
     return work
 
 

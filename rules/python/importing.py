@@ -23,7 +23,6 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-import rules
 from rules.python.ordering import HELPER, compile_ordered, ordered
 
 Running = Callable[[str], contextlib.AbstractContextManager[object]]
@@ -163,7 +162,7 @@ class _Importer:
         if not hasattr(module, "__path__"):
             return
         wanted = module.__dict__.get("__all__", ()) if "*" in names else names
-        ours = rules.__all__ if module.__name__ == f"{self.prefix}.rules" else ()
+        ours = _ours().__all__ if module.__name__ == f"{self.prefix}.rules" else ()
         for name in wanted:
             if (
                 name not in ours
@@ -229,7 +228,7 @@ class _Importer:
         package = path is None or path.endswith("/__init__.py")
         module = self._new(name, path, package=package)
         if name == f"{self.prefix}.rules":  # ours, with the project's own modules below it
-            module.__dict__["__getattr__"] = lambda wanted: getattr(rules, wanted)
+            module.__dict__["__getattr__"] = lambda wanted: getattr(_ours(), wanted)
         if path is None:
             return module
         full = os.path.join(self.root, path)
@@ -284,6 +283,11 @@ class _Importer:
 def _hidden(part: str) -> str:
     """Return a part of a path as part of a module's name, which ends at a dot."""
     return part.replace(".", "\u2024") or "\u2215"
+
+
+def _ours() -> ModuleType:
+    """Return the package `rules` that users import; it is loaded, but these folders must not depend on it."""
+    return sys.modules["rules"]
 
 
 def _shown(part: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rules.report.runs import plural
+from rules.wording import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

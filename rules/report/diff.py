@@ -6,7 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rules.inspect.table_diff import Compared, Row, TableDiff, row_text
-from rules.report.runs import document, plural, wrapped_lines
+from rules.report.runs import document
+from rules.wording import plural, wrapped_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rules.report.causes import cause_lines, causes_fields
-from rules.report.runs import document, duration, plural, wrapped_lines
+from rules.report.runs import document
+from rules.wording import duration, plural, wrapped_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.lint.codes import ALWAYS, BY_CODE
 from rules.printable import printable
-from rules.report.runs import cell_width, document, plural
+from rules.report.runs import document
+from rules.wording import cell_width, plural
 
 if TYPE_CHECKING:
     from compiler.lint.findings import Finding

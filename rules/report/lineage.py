@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graph.lineage import Lineage, Name, Step
-from rules.report.runs import document, plural, table_lines
+from rules.report.runs import document
+from rules.wording import plural, table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,10 +18,10 @@ import xxhash
 from cache.removal import remove_temporary
 from rules.engine.execute import bag_of_file
 from rules.errors import UserError
-from rules.report.runs import plural
 from rules.running import cutoff
 from rules.running.query_runner import Runner
 from rules.running.results import AuditReport
+from rules.wording import plural
 
 if TYPE_CHECKING:
     from pathlib import Path

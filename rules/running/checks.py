@@ -18,9 +18,9 @@ from cache.removal import remove_temporary
 from graph.plan import Judgement, Known
 from rules.errors import FAILED, UserError
 from rules.loading.contracts import check_error, contract_where
-from rules.report.runs import plural
 from rules.running.product_records import State
 from rules.running.results import CheckResult, Result
+from rules.wording import plural
 
 if TYPE_CHECKING:
     from cache.keys import Content
@@ -235,7 +235,7 @@ def _shown(value: Any) -> str:
 
 
 def _first_rows(store: Store, artifact: Artifact) -> list[dict[str, Any]]:
-    from rules.report.rows import records, stored_rows
+    from rules.cells import records, stored_rows
 
     with stored_rows(store.objects.path(artifact.artifact), _SHOWN) as rows:
         return list(records(rows))

@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from compiler.names.qualify import InputSchemas
-from compiler.schema import Column, Schema
-from rules.compiling.compiled_rule import schema_of, schema_record
+from compiler.schema import Column, Schema, schema_of, schema_record
 from rules.errors import UserError
 from rules.files.source_listing import list_files
 

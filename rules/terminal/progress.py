@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rules.printable import printable
-from rules.report.runs import ResultColumns, cut, duration, plural
+from rules.report.runs import ResultColumns
+from rules.wording import cut, duration, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rules import noop
+from rules import snapshots
 from support.projects import SampleProject
 
 HEAVY = ("sqlglot", "ibis", "datafusion", "pyarrow", "networkx", "numpy")
@@ -125,9 +125,9 @@ def test_a_reader_of_a_rule_that_does_not_compile_names_it(project: SampleProjec
 
 
 def test_an_upgrade_of_any_package_of_ours_is_looked_at() -> None:
-    root = Path(noop.__file__).parents[1]
+    root = Path(snapshots.__file__).parents[1]
     packages = {
         str(path.parent.relative_to(root)) for top in ("rules", "compiler", "cache", "graph")
         for path in (root / top).rglob("__init__.py")
     }  # fmt: skip
-    assert packages == set(noop._PACKAGES)  # noqa: SLF001 — a folder left out is an upgrade that goes unnoticed
+    assert packages == set(snapshots._PACKAGES)  # noqa: SLF001 — a folder left out is an upgrade that goes unnoticed

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rules.cli import main
-from rules.report.runs import cut, duration, plural, table_lines, wrapped_lines
+from rules.wording import cut, duration, plural, table_lines, wrapped_lines
 from support.projects import RULES, SampleProject
 from support.terminal import replay, run_on_terminal
 

@@ -50,7 +50,11 @@ def earlier(tmp_path: Path) -> Path:
     for package in ("rules", "graph", "compiler", "cache"):
         shutil.copytree(ROOT / package, target / package, ignore=shutil.ignore_patterns("__pycache__"))
     change(target / "compiler" / "fingerprint.py", r"FORMAT = \d+", "FORMAT = 0")
-    change(target / "compiler" / "canonical" / "form.py", r"    (push_not|merge_derived_tables|having_to_where|spell_in),\n", "")
+    change(
+        target / "compiler" / "canonical" / "form.py",
+        r"    (push_not|merge_derived_tables|having_to_where|spell_in),\n",
+        "",
+    )
     return target
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from rules.cells import Rows, records
 from rules.errors import UserError
 from rules.printable import ExactRows
 from rules.report import rows
@@ -38,7 +39,7 @@ def row_limit(options: argparse.Namespace, output: Output) -> int | None:
 
 
 def print_rows(
-    found: rows.Rows,
+    found: Rows,
     options: argparse.Namespace,
     output: Output,
     remark: Callable[[int], str],
@@ -46,7 +47,7 @@ def print_rows(
 ) -> None:
     """Print rows. Both are made of the number of rows printed: the remark below a table, and what the document says."""
     if output.as_json:
-        data = ExactRows(rows.records(found))
+        data = ExactRows(records(found))
         output.document(document(options.command, status="ok", **fields(len(data)), data=data))
     elif options.format in {None, "table"}:
         lines, told = rows.table(found, remark, output.width(sys.stdout))

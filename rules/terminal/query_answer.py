@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rules.cells import Rows, limited
 from rules.config.project import load_project
 from rules.files.project_paths import find_root
 from rules.inspect.query import Question, answered
-from rules.report.printing import print_rows, row_limit
-from rules.report.rows import Rows, limited
-from rules.report.runs import plural
 from rules.storage.store import open_store
+from rules.terminal.row_printer import print_rows, row_limit
+from rules.wording import plural
 
 if TYPE_CHECKING:
     import argparse

@@ -1,0 +1,257 @@
+"""States that a later command recognises an unchanged project by: written after a build, a compilation and a check.
+
+A snapshot has every file that was looked at, with its signature and digest, and what was found. As long as all of it
+still holds there is nothing to do, and nothing heavier than sqlite3 is imported to find out. What does not hold, or
+cannot be known, goes the long way; a wrong "no" only costs time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from cache.errors import StoreError
+from cache.signatures import SEAL_NS, Signature, is_settled, signature
+from rules.files.project_paths import FILE, heir_of, is_rule_file, own_folder, root_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cache.index import Index
+    from rules.config.profiles import Profile
+    from rules.config.project import Project
+    from rules.files.file_digests import FileDigests
+    from rules.sources.contents import Sources
+    from rules.storage.store import Store
+
+_FORMAT = 6
+_PACKAGES = (
+    "cache", "compiler", "compiler/analysis", "compiler/canonical", "compiler/diff", "compiler/engine_errors",
+    "compiler/engine_sql", "compiler/engine_sql/workarounds", "compiler/engine_sql/workarounds/subqueries",
+    "compiler/ibis", "compiler/lint", "compiler/names", "compiler/sql", "compiler/tree", "graph", "rules",
+    "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/files", "rules/inspect",
+    "rules/lint", "rules/loading", "rules/planning", "rules/python", "rules/report", "rules/running",
+    "rules/sources", "rules/storage", "rules/terminal",
+)  # fmt: skip
+_TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
+
+
+def built_snapshot(
+    project: Project,
+    profile: Profile,
+    files: FileDigests,
+    sources: Sources,
+    store: Store,
+    products: Iterable[str],
+    failing: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the state that a complete build leaves.
+
+    failing: checks that failed and kept nothing back, by name, as plain data: a no-op says so again.
+    """
+    return {
+        **_looked_at(project, files, sources),
+        "profile": profile.name,
+        # Without the time: whoever writes to an object breaks its seal.
+        "products": {name: _object(str(project.root), name)[:2] for name in products},
+        "store": str(store.objects.root),
+        "failing": dict(failing),
+    }
+
+
+def compiled_snapshot(
+    project: Project, files: FileDigests, sources: Sources, memos: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the state in which every rule is compiled; memos: of the products."""
+    tables = {name: sources.table(name).schema.names for name in sources.opened()}
+    # As they come back from the index, so that an unchanged state is found equal.
+    return {
+        **_looked_at(project, files, sources),
+        "products": dict(memos),
+        "tables": {name: list(columns) for name, columns in tables.items()},
+    }
+
+
+def open_index(root: str, store: str) -> Index:
+    """Open the index that a store has, in memory if it cannot be written. Raises `StoreError`, also if it has none."""
+    from cache.index import Index
+    from cache.ownership import may_open_index
+
+    if not may_open_index(store):
+        raise StoreError(f"the store {store} has no index that may be opened")  # the long way says why
+    path = f"{store}/index.sqlite"
+    writable = os.access(store, os.W_OK) and os.access(path, os.W_OK)
+    key, heir = root_key(root, store), heir_of(root, store)
+    return Index(path, root=key, heir=heir, existing=True, in_memory=not writable)
+
+
+def up_to_date(root: str, store: str, index: Index, profile: str) -> dict[str, Any] | None:
+    """Return the state that the last complete build left when nothing has changed since, else None."""
+    record = index.snapshot("built")
+    if record is None or record["format"] != _FORMAT or record["profile"] != profile or record["store"] != store:
+        return None
+    if not _holds(root, record, index):
+        return None
+    return record if _products_hold(root, record["products"]) else None
+
+
+def as_compiled(root: str, index: Index) -> dict[str, Any] | None:
+    """Return the last compiled state when nothing has changed since, else None."""
+    record = index.snapshot("compiled")
+    current = record is not None and record["format"] == _FORMAT and _holds(root, record, index)
+    return record if current else None
+
+
+def remember_checked(
+    project: Project,
+    files: FileDigests,
+    sources: Sources,
+    closed: list[list[Any]],
+    found: Mapping[str, Any],
+    index: Index,
+) -> None:
+    """Record the state in which every rule file is checked, and what was found in each.
+
+    closed: path, format and files of the sources that could not be opened.
+    """
+    state = _looked_at(project, files, sources)
+    state |= {"sources": [*state["sources"], *closed], "found": dict(found)}
+    state["products"] = [path for path in found if path != FILE]
+    index.set_snapshot("checked", state)
+
+
+def as_checked(root: str, index: Index) -> dict[str, Any] | None:
+    """Return what was last found when nothing has changed since, else None."""
+    record = index.snapshot("checked")
+    if record is None or record["format"] != _FORMAT or not _holds(root, record, index):
+        return None
+    found: dict[str, Any] = record["found"]
+    return found
+
+
+def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[str, Any]:
+    """Return every file that was looked at, as it was then."""
+    files.digest(FILE)
+    return {
+        "format": _FORMAT,
+        "tools": _tools(),
+        "folders": list(project.rule_folders),
+        # As they were found: a file that has come since is not in the results.
+        "sources": [
+            *([source.path, source.format, list(found)] for source, found in sources.listings()),
+            *([one.path, one.format, list(one.files)] for one in project.patterns),
+        ],
+        "files": [[path, *taken, digest] for path, taken, digest in files.records()],
+        "rule_files": len(files.rule_files),
+        "absent": sorted(files.absent),
+    }
+
+
+def _holds(root: str, record: dict[str, Any], index: Index) -> bool:
+    return record["tools"] == _tools() and _files_hold(root, record, index) and _listings_hold(root, record)
+
+
+def _files_hold(root: str, record: dict[str, Any], index: Index) -> bool:
+    fresh: dict[str, Signature] = {}
+    for path, *taken, digest in record["files"]:
+        began = time.time_ns()
+        file = os.path.join(root, path)
+        try:
+            now = signature(file)
+        except OSError:
+            return False
+        if [*now] == taken:
+            continue
+        from cache.filedigest import file_digest  # only a file that may have changed is read
+
+        if now.size != taken[0] or file_digest(file) != digest:
+            return False
+        if is_settled(now, began):
+            fresh[path] = now
+    if fresh:
+        _refresh(record, fresh, index)
+    return True
+
+
+def _refresh(record: dict[str, Any], settled: dict[str, Signature], index: Index) -> None:
+    """Remember the signatures of files that were read and found unchanged, so that they need not be read again."""
+    files = [[path, *settled.get(path, taken), digest] for path, *taken, digest in record["files"]]
+    try:
+        index.refresh_snapshot(record, {**record, "files": files})
+    except StoreError:
+        return  # read-only or busy: the next no-op reads these files again
+
+
+def _listings_hold(root: str, record: dict[str, Any]) -> bool:
+    """Whether no rule file and no source file has come or gone, and nothing that a Python file would have imported."""
+    if any(os.path.exists(os.path.join(root, path)) for path in record["absent"]):
+        return False
+    known = {path for path, *_ in record["files"]}
+    found = 0
+    pending = [(os.path.join(root, folder), folder.rstrip("/")) for folder in record["folders"]]
+    while pending:
+        folder, shown = pending.pop()
+        try:
+            entries = os.scandir(folder)
+        except OSError:
+            return False
+        with entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                path = f"{shown}/{entry.name}"
+                if entry.is_dir():
+                    pending.append((entry.path, path))
+                elif is_rule_file(entry.name):
+                    if path not in known:
+                        return False
+                    found += 1
+    if found != record["rule_files"]:
+        return False
+    return all(files == [path] for path, _, files in record["sources"]) or _source_listings_hold(root, record)
+
+
+def _source_listings_hold(root: str, record: dict[str, Any]) -> bool:
+    from pathlib import Path
+
+    from rules.files.source_listing import list_files
+
+    try:
+        return all(list(list_files(Path(root), path, declared)) == files for path, declared, files in record["sources"])
+    except OSError:
+        return False
+
+
+def _products_hold(root: str, products: dict[str, list[int]]) -> bool:
+    return all(_object(root, name) == [*as_built, SEAL_NS] for name, as_built in products.items())
+
+
+def _object(root: str, name: str) -> list[int]:
+    """Return what tells the object that a product's link leads to, and when it was last written; [] for none."""
+    try:
+        status = os.stat(f"{own_folder(root)}/products/{name}.parquet")
+    except OSError:
+        return []
+    return [status.st_ino, status.st_size, status.st_mtime_ns]
+
+
+def _tools() -> list[list[Any]]:
+    """What computed the results, known without importing it: where each package lies, and signatures of its files."""
+    found: list[list[Any]] = [["python", sys.version]]
+    for name in _TOOLS:
+        spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, None))), None)
+        if spec is None or spec.origin is None:
+            continue
+        taken = os.stat(spec.origin)
+        found.append([name, spec.origin, taken.st_size, taken.st_mtime_ns])
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for package in _PACKAGES:
+        with os.scandir(os.path.join(root, package)) as entries:
+            files = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith((".py", ".sql"))]
+        found += [
+            [name, status.st_size, status.st_mtime_ns] for name, status in sorted(files, key=lambda item: item[0])
+        ]
+    return found
