@@ -84,6 +84,11 @@ class Plan:
         return _skipped(self.checks)
 
     @property
+    def ahead(self) -> list[str]:
+        """Products that are not clean, in the order in which they can be built."""
+        return [name for name, judgement in self.judgements.items() if judgement.verdict != "clean"]
+
+    @property
     def summary(self) -> dict[str, int]:
         """Number of products by verdict."""
         counts = dict.fromkeys(("clean", "restore", "run", "maybe"), 0)

@@ -21,7 +21,7 @@ def test_products(benchmark: Any, built: Built) -> None:
 
 def test_heads(benchmark: Any, built: Built) -> None:
     """Read what is known of every compiled rule."""
-    memos = [rule.memo for rule in built.prepared.compiled.values()]
+    memos = [rule.memo for rule in built.prepared.compiled.rules.values()]
     assert len(benchmark(built.store.index.compiled_heads, memos)) == RULES
 
 
@@ -46,7 +46,7 @@ def test_set_products(benchmark: Any, built: Built, tmp_path: Path) -> None:
 
 def test_remember_compiled(benchmark: Any, built: Built, tmp_path: Path) -> None:
     """Write what was compiled, in one transaction."""
-    index, memos = built.store.index, [rule.memo for rule in built.prepared.compiled.values()]
+    index, memos = built.store.index, [rule.memo for rule in built.prepared.compiled.rules.values()]
     heads, lineages = index.compiled_heads(memos), index.lineages(memos)
     records = [(memo, heads[memo], index.compiled_body(memo), lineages[memo]) for memo in memos]
     with Index(tmp_path / "index.sqlite") as fresh:

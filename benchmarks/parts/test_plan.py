@@ -14,13 +14,13 @@ from rules.planning.prepared import Request
 
 def test_order(benchmark: Any, built: Built) -> None:
     """Order the products."""
-    assert benchmark(lambda: Dag(built.prepared.dag.inputs).order) == built.prepared.dag.order
+    assert benchmark(lambda: Dag(built.prepared.session.dag.inputs).order) == built.prepared.session.dag.order
 
 
 def test_plan(benchmark: Any, built: Built) -> None:
     """Judge every product."""
     prepared = built.prepared
-    nodes = {name: prepared.compiled[name].node for name in prepared.order}
+    nodes = {name: prepared.compiled.rules[name].node for name in prepared.order}
 
     def plan() -> Plan:
         return make_plan(nodes, prepared.contents, prepared.known, built.store.content, frozenset())

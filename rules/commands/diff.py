@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rules.compiling.session import Loaded, load
+from rules.compiling.session import Session, load
 from rules.config.project import load_project
 from rules.errors import FAILED, UserError
 from rules.files.project_paths import find_root
 from rules.inspect.history import State, after_build, at_commit, before_last_change, changed_last, resolve_build
 from rules.inspect.revision import at_ref
-from rules.inspect.rule_diff import loaded_at, since_commit, since_last_build
+from rules.inspect.rule_diff import session_at, since_commit, since_last_build
 from rules.planning.prepared import Request
-from rules.planning.selection import changed_rules, choose
+from rules.planning.selection import changed_rules, selected
 from rules.storage.store import open_store
 from rules.terminal.arguments import add_selection, not_negative
 
@@ -89,10 +89,10 @@ def _data(project: Project, request: Request, store: Store, options: argparse.Na
     from rules.inspect.table_diff import compare_states
     from rules.report.diff import data_document, data_lines
 
-    loaded = load(project, request.profile, store)
+    session = load(project, request.profile, store)
     products = store.products
-    order, _ = choose(
-        loaded.dag, loaded.rules, request, lambda: changed_rules(loaded.compile(loaded.dag.order), products)
+    order, _ = selected(
+        session.dag, session.rules, request, lambda: changed_rules(session.compile(session.dag.order).rules, products)
     )
     names = [name for name in order if name in products]
     if request.select and len(names) < len(order):
@@ -101,8 +101,8 @@ def _data(project: Project, request: Request, store: Store, options: argparse.Na
         raise UserError(f"the product '{unbuilt}' has not been built yet", code="not-built", hint=hint)
     if not (request.select or options.build or options.against):
         names = [name for name in changed_last(store.index) if name in names]
-    keys = {name: loaded.rules[name].options.key for name in names}
-    found = compare_states(store, products, keys, _states(loaded, store, names, options), options.limit)
+    keys = {name: session.rules[name].options.key for name in names}
+    found = compare_states(store, products, keys, _states(session, store, names, options), options.limit)
     if not request.select:
         asked = bool(options.build or options.against)
         found = [one for one in found if (one.diff.differs if one.diff else asked or one.before.artifact is not None)]
@@ -116,10 +116,10 @@ def _data(project: Project, request: Request, store: Store, options: argparse.Na
     return bool(differing)
 
 
-def _states(loaded: Loaded, store: Store, names: list[str], options: argparse.Namespace) -> dict[str, State]:
+def _states(session: Session, store: Store, names: list[str], options: argparse.Namespace) -> dict[str, State]:
     """Return the states with which the last committed ones are compared."""
     if options.against:
-        with loaded_at(loaded, store, options.against) as old, at_ref(options.against):
+        with session_at(session, store, options.against) as old, at_ref(options.against):
             return at_commit(old, store, options.against, names)
     if options.build:
         build = resolve_build(store.index, options.build)

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     )
     observer = progress.observer(output)
     prepared = plan(project, request, observer)
-    checks = {name: _checks(prepared, prepared.compiled[name].checks) for name in prepared.plan.judgements}
+    checks = {name: _checks(prepared, prepared.compiled.rules[name].checks) for name in prepared.plan.judgements}
     ahead = {name for name, of_it in checks.items() if any(_is_ahead(one) for one in of_it)}
     failing = {name for name, of_it in checks.items() if any(one["failing"] for one in of_it)}
     judgements = prepared.judgements
@@ -68,8 +68,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     dirty_sources = [one["name"] for one in sources if "error" in one or any(_is_ahead(each) for each in one["checks"])]
     if output.as_json:
         details = {name: {**_details(prepared, name), "checks": checks[name]} for name in prepared.plan.judgements}
-        for name in prepared.lost.keys() & prepared.broken.keys():
-            details[name] = {"error": error_fields(prepared.broken[name])}
+        for name in prepared.lost.keys() & prepared.session.broken.keys():
+            details[name] = {"error": error_fields(prepared.session.broken[name])}
         output.document(plan_document(judgements, prepared.summary, details, sources))
     elif output.verbosity < 0:
         output.result(dirty)
@@ -98,14 +98,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _inputs(prepared: Prepared) -> dict[str, tuple[str, ...]]:
     """Return what each product of the plan reads."""
-    return {name: prepared.compiled[name].node.dependencies for name in prepared.plan.judgements}
+    return {name: prepared.compiled.rules[name].node.dependencies for name in prepared.plan.judgements}
 
 
 def _sources(prepared: Prepared) -> list[dict[str, Any]]:
     """Return what a plan says of the sources that have contracts or are broken."""
     found: dict[str, dict[str, Any]] = {
         name: {"name": name, "checks": _checks(prepared, contract.checks)}
-        for name, contract in prepared.contracted.items()
+        for name, contract in prepared.compiled.contracts.items()
     }
     for name, error in prepared.broken_sources.items():
         found[name] = {"name": name, "error": error_fields(error), "checks": []}
@@ -117,7 +117,7 @@ def _checks(prepared: Prepared, checks: Iterable[CompiledCheck]) -> list[dict[st
     found = []
     for one in checks:
         judgement = prepared.plan.checks[one.compiled.node.name]
-        artifact = prepared.artifacts.get(judgement.artifact) if judgement.artifact is not None else None
+        artifact = prepared.session.store.artifacts.get(judgement.artifact) if judgement.artifact is not None else None
         found.append(
             {
                 "name": judgement.name,
@@ -138,10 +138,10 @@ def _is_ahead(check: dict[str, Any]) -> bool:
 
 def _details(prepared: Prepared, name: str) -> dict[str, Any]:
     """Return what a plan says of a product beside its verdict; rows, bytes and seconds are those of its last state."""
-    node, last = prepared.compiled[name].node, prepared.known.products.get(name)
-    artifact = prepared.artifacts.get(last.artifact) if last is not None else None
+    node, last = prepared.compiled.rules[name].node, prepared.known.products.get(name)
+    artifact = prepared.session.store.artifacts.get(last.artifact) if last is not None else None
     edit = prepared.plan.judgements[name].edit
-    if edit is None and last is not None and last.record["text"] != prepared.rules[name].digest:
+    if edit is None and last is not None and last.record["text"] != prepared.session.rules[name].digest:
         edit = Edit("cosmetic", frozenset())
     return {
         **({"class": edit.reaches, "columns": sorted(edit.columns)} if edit is not None else {}),

@@ -10,26 +10,42 @@ from __future__ import annotations
 import json
 import threading
 import zlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cache.errors import DamagedIndexError
 from compiler.schema import schema_record
 from compiler.tree.big_stack import with_deep_stack
-from rules.compiling.compile_rules import Work
 from rules.compiling.compiled_rule import Body, CompiledRule, load_body
 from rules.errors import ForeignMemoError
 
 if TYPE_CHECKING:
-    from rules.compiling.session import Loaded
+    from rules.compiling.compile_rules import Work
+    from rules.compiling.session import Session
+    from rules.storage.store import Store
+
+T = TypeVar("T")
+
+
+def believing_memos(store: Store, say: Callable[[str], None], work: Callable[[], T]) -> T:
+    """Do some work, with what the store remembers of the rules' texts as long as that proves to be of these texts."""
+    try:
+        return work()
+    except ForeignMemoError as error:
+        say(
+            f"warning: what the store remembers of {error} is not what its text compiles to; everything that it "
+            "remembers of rules is made again"
+        )
+        store.index.forget_compiled()
+    return work()
 
 
 class Bodies:
     """The compiled queries of one run, for threads that share it."""
 
-    def __init__(self, loaded: Loaded, compiled: Mapping[str, CompiledRule]) -> None:
+    def __init__(self, session: Session, compiled: Mapping[str, CompiledRule]) -> None:
         """compiled: every rule of the run."""
-        self._loaded = loaded
+        self._session = session
         self._compiled = compiled
         self._lock = threading.Lock()
         self._work: Work | None = None
@@ -37,15 +53,15 @@ class Bodies:
 
     def body(self, rule: CompiledRule) -> Body:
         """Return the query of a rule. Raises `ForeignMemoError`, and `UserError` if the text is another by now."""
-        if rule.memo in self._loaded.made:
-            return load_body(self._loaded.store.index, rule.memo)
+        if rule.memo in self._session.made:
+            return load_body(self._session.store.index, rule.memo)
         with self._lock:
             if rule.memo not in self._proved:
                 self._proved[rule.memo] = with_deep_stack(lambda: self._prove(rule))
             return self._proved[rule.memo]
 
     def _prove(self, rule: CompiledRule) -> Body:
-        index, work = self._loaded.store.index, self._compiler()
+        index, work = self._session.store.index, self._compiler()
         for table in rule.rule.parsed.tables:
             name = work.resolve(table)
             if name is not None and name not in work.known:
@@ -62,22 +78,12 @@ class Bodies:
 
     def _compiler(self) -> Work:
         if self._work is None:
-            loaded = self._loaded
-            names = [*loaded.project.sources, *loaded.rules]
-            self._work = Work(
-                loaded.project,
-                loaded.profile,
-                loaded.store,
-                names,
-                python=loaded.python,
-                functions=loaded.functions,
-                trust_engine=False,
-            )
+            self._work = self._session.work()
         return self._work
 
     def _table(self, name: str) -> Mapping[str, Any]:
-        if name in self._loaded.project.sources:
-            return schema_record(self._loaded.sources.table(name).schema)
+        if name in self._session.project.sources:
+            return schema_record(self._session.sources.table(name).schema)
         return self._compiled[name].table
 
 

@@ -1,4 +1,4 @@
-"""Steps 1 and 2 of 7 for one run: a project's rules, loaded, and compiled on demand."""
+"""The session of one run: step 1, load, makes it; steps 2 and 3, compile and fingerprint, are asked of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from compiler.schema import schema_record
 from graph.dag import Dag
@@ -29,34 +31,58 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """The loaded rules of a project.
+class Compilation:
+    """What compiling some rules gave: the rules, and the contracts of sources that were compiled with them, by name."""
 
-    contracts: of sources that have one. broken: what is wrong with rules and sources, added to by compiling;
-    unreadable: of sources that cannot be opened. contracted: compiled contracts, added to by compiling. helpers:
-    started already, where many rules are new. trust_engine: see `Work`. lasting: whether the files are those of the
-    work tree, and not of a commit, and say all. made: memos of what was compiled here.
-    """
+    rules: Mapping[str, CompiledRule]
+    contracts: Mapping[str, CompiledContract]
+
+    @property
+    def by_name(self) -> dict[str, CompiledRule]:
+        """Every query of these rules and contracts: products, and checks of products and sources."""
+        found = {one.node.name: one for rule in self.rules.values() for one in rule.all}
+        return found | {
+            one.compiled.node.name: one.compiled for owner in self.contracts.values() for one in owner.checks
+        }
+
+    def verified(self, order: Iterable[str], contracts: Collection[str]) -> Compilation:
+        """Return the same, with contracts of those sources only that the products of `order` read, or `contracts`."""
+        compiled = [self.rules[name] for name in order if name in self.rules]
+        read = {entry for rule in compiled for one in rule.all for entry in one.scans}
+        kept = {name: one for name, one in self.contracts.items() if name in read or name in contracts}
+        return Compilation(self.rules, kept)
+
+
+@dataclass(frozen=True)
+class Session:
+    """What one run works with: made once, by `load`, and held by every later step."""
 
     project: Project
     profile: Profile
-    rules: Mapping[str, Rule]
-    contracts: Mapping[str, Rule]
-    dag: Dag
-    broken: dict[str, UserError]
-    sources: Sources
-    files: FileDigests
     store: Store
+    files: FileDigests
+    sources: Sources
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
+    """Functions of the project that SQL may call."""
+    rules: Mapping[str, Rule]
+    contracts: Mapping[str, Rule]
+    """Of sources that have one."""
+    dag: Dag
+    broken: dict[str, UserError]
+    """What is wrong with rules and sources; compiling adds what it finds."""
     unreadable: dict[str, UserError] = field(default_factory=dict)
-    contracted: dict[str, CompiledContract] = field(default_factory=dict)
-    helpers: Helpers | None = None
-    trust_engine: bool = False
-    lasting: bool = True
+    """What is wrong with sources that could not be opened."""
     made: set[str] = field(default_factory=set)
+    """Memos of what this process compiled itself, and need not be proved."""
+    helpers: Helpers | None = None
+    """Processes that compile, where they were started already because many rules are new."""
+    trust_engine: bool = False
+    """Whether what another version of the engine computed counts."""
+    lasting: bool = True
+    """Whether the project is the one in the work tree as it is, and not a commit's or one with other variables."""
 
-    def compile(self, wanted: Iterable[str], contracts: Collection[str] = ()) -> dict[str, CompiledRule]:
+    def compile(self, wanted: Iterable[str], contracts: Collection[str] = ()) -> Compilation:
         """Compile products with all that they read; what cannot be compiled or read is in `broken` then.
 
         contracts: of these sources are compiled too, though nothing that is wanted may read them.
@@ -69,24 +95,28 @@ class Loaded:
         read = {source for name in order for source in self.dag.inputs[name]} | for_checks | set(contracts)
         sources = self.sources.open_sound(sorted(read & self.project.sources.keys()), self.unreadable)
         self.broken.update({name: error for name, error in self.unreadable.items() if name not in self.broken})
-        work = Work(
-            self.project,
-            self.profile,
-            self.store,
-            [*self.project.sources, *self.rules],
-            python=self.python,
-            functions=self.functions,
-            trust_engine=self.trust_engine,
-        )
+        work = self.work(trust_engine=self.trust_engine)
         work.made = self.made
         work.known |= {name: schema_record(table.schema) for name, table in sources.items()}
         self._compile_ahead(work, [one for name in order if name not in self.broken for one in self.rules[name].all])
         promised = {name: rule for name, rule in self.contracts.items() if name in read}
         compiled, contracted = compile_rules(work, self.rules, order, promised, self.broken)
-        self.contracted.update(contracted)
         if self.lasting and len(compiled) == len(self.rules):
             self._remember(compiled)
-        return compiled
+        return Compilation(compiled, contracted)
+
+    def work(self, *, trust_engine: bool = False) -> Work:
+        """Return a compiler of this project's rules, which knows no input yet."""
+        names = [*self.project.sources, *self.rules]
+        return Work(
+            self.project,
+            self.profile,
+            self.store,
+            names,
+            python=self.python,
+            functions=self.functions,
+            trust_engine=trust_engine,
+        )
 
     def errors(self, names: Iterable[str]) -> list[UserError]:
         """Return what is wrong with products, or with anything that they read."""
@@ -124,18 +154,24 @@ class Loaded:
             index.set_snapshot("compiled", state)
 
 
-def load(project: Project, profile: str, store: Store, *, trust_engine: bool = False) -> Loaded:
-    """Load the rules of the project as it is now; those that cannot be loaded are broken. Raises `UserError`."""
+def load(
+    project: Project, profile: str, store: Store, *, jobs: int | None = None, trust_engine: bool = False
+) -> Session:
+    """Load the rules of the project as it is now; those that cannot be loaded are broken. Raises `UserError`.
+
+    jobs: products at once, if not as many as the profile says.
+    """
     files = FileDigests(project.root, store.index)
     # Digested, then read again now that the store is ours: an edit from here on shows in the next no-op check.
     files.digest(FILE)
     project = load_project(project.root, project.given)
     sources = Sources(project, store.index, store.objects, files)
-    loaded = load_at(project, profile, store, sources, files)
-    return replace(loaded, trust_engine=trust_engine, lasting=not project.given)
+    session = load_at(project, profile, store, sources, files)
+    settings = session.profile if jobs is None else msgspec.structs.replace(session.profile, jobs=jobs)
+    return replace(session, profile=settings, trust_engine=trust_engine, lasting=not project.given)
 
 
-def load_at(project: Project, profile: str, store: Store, sources: Sources, files: FileDigests) -> Loaded:
+def load_at(project: Project, profile: str, store: Store, sources: Sources, files: FileDigests) -> Session:
     """Load the rules of a project that reads `sources`. files: digests of its rule files. Raises as `load` does."""
     settings = project.profile(profile)
     helpers: Helpers | None = None
@@ -154,18 +190,18 @@ def load_at(project: Project, profile: str, store: Store, sources: Sources, file
         contracted = with_contracts(project, store.index, found)
         dag, broken = make_dag(project, contracted.rules, contracted.sources)
         unless_loaded.pop_all()
-    return Loaded(
-        project,
-        settings,
-        contracted.rules,
-        contracted.sources,
-        dag,
-        broken | contracted.wrong,
-        sources,
-        files,
-        store,
-        found.python,
-        found.functions,
+    return Session(
+        project=project,
+        profile=settings,
+        store=store,
+        files=files,
+        sources=sources,
+        python=found.python,
+        functions=found.functions,
+        rules=contracted.rules,
+        contracts=contracted.sources,
+        dag=dag,
+        broken=broken | contracted.wrong,
         helpers=helpers,
         lasting=False,
     )

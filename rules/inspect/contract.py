@@ -12,7 +12,7 @@ from rules.storage.store import open_store
 
 if TYPE_CHECKING:
     from compiler.schema import Schema
-    from rules.compiling.session import Loaded
+    from rules.compiling.session import Session
     from rules.config.project import Project
     from rules.loading.rules import Rule
     from rules.storage.store import Say
@@ -24,31 +24,31 @@ def inferred(project: Project, name: str, say: Say) -> tuple[Rule, Schema]:
     Raises `UserError`, or `UserErrors` of what it reads.
     """
     with open_store(project.root, say, building=False) as store:
-        loaded = load(project, DEFAULT_PROFILE, store)
-        if name in loaded.project.sources:
-            return _of_source(loaded, name)
-        if name not in loaded.rules:
-            close = difflib.get_close_matches(name, [*loaded.rules, *loaded.project.sources], n=1, cutoff=0.5)
+        session = load(project, DEFAULT_PROFILE, store)
+        if name in session.project.sources:
+            return _of_source(session, name)
+        if name not in session.rules:
+            close = difflib.get_close_matches(name, [*session.rules, *session.project.sources], n=1, cutoff=0.5)
             hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
             raise UserError(f"unknown product '{name}'", code="unknown-product", hint=hint)
-        compiled = loaded.compile([name])
-        loaded.files.save()
+        compiled = session.compile([name]).rules
+        session.files.save()
         if name not in compiled:
-            errors = loaded.errors([name])
+            errors = session.errors([name])
             raise errors[0] if len(errors) == 1 else UserErrors(errors)
         return compiled[name].rule, compiled[name].schema
 
 
-def _of_source(loaded: Loaded, name: str) -> tuple[Rule, Schema]:
+def _of_source(session: Session, name: str) -> tuple[Rule, Schema]:
     """Return the contract of a source and its schema, to which it is held only where that needs no other table."""
     from compiler.schema import schema_record
     from rules.compiling.promised_columns import require_promised
     from rules.loading.contracts import contract_of_source
 
-    if name in loaded.broken:
-        raise loaded.broken[name]
-    rule = loaded.contracts.get(name) or contract_of_source(name)
-    schema = loaded.sources.open([name])[name].schema
-    loaded.files.save()
-    require_promised(loaded.project, rule, schema_record(schema), {})
+    if name in session.broken:
+        raise session.broken[name]
+    rule = session.contracts.get(name) or contract_of_source(name)
+    schema = session.sources.open([name])[name].schema
+    session.files.save()
+    require_promised(session.project, rule, schema_record(schema), {})
     return rule, schema

@@ -76,8 +76,8 @@ def explain(project: Project, name: str, profile: str, store: Store) -> Explanat
         hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
         raise UserError(f"unknown product '{name}'", code="unknown-product", hint=hint)
     prepared = prepare(project, Request(select=(f"+{name}",), profile=profile, explain=True), store)
-    refuse_broken(prepared, keep_going=False)
-    rule = prepared.compiled[name]
+    refuse_broken(prepared)
+    rule = prepared.compiled.rules[name]
     body = load_body(store.index, rule.memo)
     return Explanation(
         prepared=prepared,
@@ -95,8 +95,8 @@ def explain(project: Project, name: str, profile: str, store: Store) -> Explanat
 def _inputs(prepared: Prepared, rule: CompiledRule) -> list[Input]:
     found = []
     for entry, reads in zip(rule.node.inputs, rule.node.reads, strict=True):
-        is_source = entry in prepared.project.sources
-        schema = prepared.sources.table(entry).schema if is_source else prepared.compiled[entry].schema
+        is_source = entry in prepared.session.project.sources
+        schema = prepared.session.sources.table(entry).schema if is_source else prepared.compiled.rules[entry].schema
         content = prepared.plan.foreseen.get(entry)
         digests = (
             {column: content.columns[column][1] for column in reads if column in content.columns} if content else {}
@@ -109,8 +109,8 @@ def _inputs(prepared: Prepared, rule: CompiledRule) -> list[Input]:
 
 def _readers(prepared: Prepared, name: str) -> dict[str, tuple[str, ...] | None]:
     readers: dict[str, tuple[str, ...] | None] = {}
-    for reader in prepared.dag.readers.get(name, ()):
-        if name not in prepared.dag.reads(reader):
+    for reader in prepared.session.dag.readers.get(name, ()):
+        if name not in prepared.session.dag.reads(reader):
             continue
         last = prepared.known.products.get(reader)
         reads = [tuple(columns) for entry, _, columns, *_ in last.record["inputs"] if entry == name] if last else []
@@ -124,7 +124,7 @@ def _last(prepared: Prepared, store: Store, name: str) -> Last | None:
         return None
     history = store.index.history(name)
     build, status, reason, _ = history[0] if history else (product.build, "", "", None)
-    path = os.path.relpath(store.objects.path(product.artifact), prepared.project.root)
+    path = os.path.relpath(store.objects.path(product.artifact), prepared.session.project.root)
     artifact = store.artifact(product.artifact)
     return Last(product, artifact, store.present(product.artifact), path, build, status, reason)
 

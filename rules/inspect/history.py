@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cache.index import Index
-    from rules.compiling.session import Loaded
+    from rules.compiling.session import Session
     from rules.storage.store import Store
 
 _ALL = 1 << 62
@@ -67,22 +67,23 @@ def after_build(index: Index, name: str, build: str) -> State:
     return State(None, f"it had not been built by {build}")
 
 
-def at_commit(old: Loaded, store: Store, ref: str, names: Iterable[str]) -> dict[str, State]:
+def at_commit(old: Session, store: Store, ref: str, names: Iterable[str]) -> dict[str, State]:
     """Return what the rules of a commit yield on the sources as they are now, where that was ever computed.
 
     old: the project as the commit has it. Raises `UserError`, or `UserErrors` for rules that do not compile there.
     """
     from graph.plan import Known, make_plan
-    from rules.build import contents_of
     from rules.errors import UserErrors
+    from rules.planning.inputs import contents_of_inputs
 
     wanted = list(names)
     there = [name for name in wanted if name in old.rules]
-    compiled = old.compile(there)
+    compilation = old.compile(there)
+    compiled = compilation.rules
     errors = old.errors(there)
     if errors:
         raise UserErrors(errors)
-    contents = contents_of(store, old.project, old.sources, compiled, tuple(compiled), {})
+    contents = contents_of_inputs(old, compilation.verified(compiled, ()), compiled, {})
     known = Known(
         products={},
         action=lambda key: store.index.actions([key]).get(key),

@@ -90,12 +90,12 @@ def _compiled(root: Path, say: Say) -> Traced:
     from rules.storage.store import open_store
 
     with open_store(root, say, building=False) as store:
-        loaded = load(load_project(root), DEFAULT_PROFILE, store)
-        compiled = loaded.compile(loaded.dag.order)
-        loaded.files.save()
-        tables = {name: loaded.sources.table(name).schema.names for name in loaded.sources.opened()}
+        session = load(load_project(root), DEFAULT_PROFILE, store)
+        compiled = session.compile(session.dag.order).rules
+        session.files.save()
+        tables = {name: session.sources.table(name).schema.names for name in session.sources.opened()}
         lineage = _lineage(store.index, {name: rule.memo for name, rule in compiled.items()}, tables)
-    broken = {name: tuple(loaded.errors([name])) for name in loaded.dag.order if name not in compiled}
+    broken = {name: tuple(session.errors([name])) for name in session.dag.order if name not in compiled}
     return Traced(lineage, broken)
 
 

@@ -19,12 +19,12 @@ from graph.edits import RuleEdit, Version, compare, version_of
 from graph.impact import InputChange, reached
 from graph.node import Node
 from rules.compiling.compiled_rule import Comparer, CompiledRule, canonical_tree, last_shape
-from rules.compiling.session import Loaded, load, load_at
+from rules.compiling.session import Session, load, load_at
 from rules.errors import UserErrors
 from rules.files.file_digests import FileDigests
 from rules.inspect.revision import at_ref, checked_out
 from rules.planning.prepared import Request
-from rules.planning.selection import changed_rules, choose
+from rules.planning.selection import changed_rules, selected
 from rules.sources.contents import Sources
 
 if TYPE_CHECKING:
@@ -57,15 +57,15 @@ def since_last_build(project: Project, request: Request, store: Store) -> Compar
 
     Raises `UserError`, or `UserErrors` for rules that do not compile.
     """
-    loaded = load(project, request.profile, store)
+    session = load(project, request.profile, store)
     products = store.products
-    chosen, gone = _chosen(loaded, request, store, products.keys() - loaded.rules.keys())
-    compiled = _compile_with_readers(loaded, chosen, keep_going=request.keep_going)
+    chosen, gone = _chosen(session, request, store, products.keys() - session.rules.keys())
+    compiled = _compile_with_readers(session, chosen, keep_going=request.keep_going)
     chosen = tuple(name for name in chosen if name in compiled)
     before = {
         name: version_of(last, last_shape(store.index, last))
         for name, last in products.items()
-        if name in chosen or name not in loaded.rules
+        if name in chosen or name not in session.rules
     }
     comparer = Comparer(store.index)
 
@@ -75,7 +75,7 @@ def since_last_build(project: Project, request: Request, store: Store) -> Compar
     def script(name: str, renamed: Mapping[str, str]) -> EditScript | None:
         return comparer.script(compiled[name], products[name], renamed)
 
-    return _compare(loaded, before, compiled, chosen, gone, described, script)
+    return _compare(session, before, compiled, chosen, gone, described, script)
 
 
 def since_commit(project: Project, request: Request, store: Store, ref: str) -> Comparison:
@@ -83,14 +83,14 @@ def since_commit(project: Project, request: Request, store: Store, ref: str) -> 
 
     Raises as `since_last_build` does.
     """
-    loaded = load(project, request.profile, store)
-    with loaded_at(loaded, store, ref) as old:
-        chosen, gone = _chosen(loaded, request, store, old.rules.keys() - loaded.rules.keys())
+    session = load(project, request.profile, store)
+    with session_at(session, store, ref) as old:
+        chosen, gone = _chosen(session, request, store, old.rules.keys() - session.rules.keys())
         wanted = [name for name in old.rules if name in chosen or name in gone]
         with at_ref(ref):
-            was = old.compile(wanted)
+            was = old.compile(wanted).rules
             _refuse_broken(old, wanted, keep_going=request.keep_going)
-    compiled = _compile_with_readers(loaded, chosen, keep_going=request.keep_going)
+    compiled = _compile_with_readers(session, chosen, keep_going=request.keep_going)
     lost = {name for name in wanted if name not in was} | {name for name in chosen if name not in compiled}
     chosen, gone = tuple(name for name in chosen if name not in lost), gone - lost
     wanted = [name for name in wanted if name not in lost]
@@ -108,27 +108,27 @@ def since_commit(project: Project, request: Request, store: Store, ref: str) -> 
         return with_deep_stack(lambda: edit_script(*trees(name, renamed)))
 
     before = {name: _version(was[name]) for name in wanted}
-    return _compare(loaded, before, compiled, chosen, gone, described, script)
+    return _compare(session, before, compiled, chosen, gone, described, script)
 
 
 @contextlib.contextmanager
-def loaded_at(loaded: Loaded, store: Store, ref: str) -> Iterator[Loaded]:
+def session_at(session: Session, store: Store, ref: str) -> Iterator[Session]:
     """Load the project as a commit has it, over the sources of the work tree. Raises `UserError`, `UserErrors`.
 
     A source that the work tree no longer declares is read where the commit says that it is.
     """
-    now = loaded.project
+    now = session.project
     with checked_out(now.root, ref) as revision, at_ref(ref):
         declared = {name: now.sources.get(name, source) for name, source in revision.project.sources.items()}
-        sources = Sources(replace(now, sources=declared), store.index, store.objects, loaded.files)
+        sources = Sources(replace(now, sources=declared), store.index, store.objects, session.files)
         project = replace(revision.project, sources=declared)
         # Its digests are not remembered: they are of files that are gone in a moment.
         files = FileDigests(project.root, store.index)
-        yield load_at(project, loaded.profile.name, store, sources, files)
+        yield load_at(project, session.profile.name, store, sources, files)
 
 
 def _chosen(
-    loaded: Loaded, request: Request, store: Store, removed: Collection[str]
+    session: Session, request: Request, store: Store, removed: Collection[str]
 ) -> tuple[tuple[str, ...], frozenset[str]]:
     """Return the selected rules, and which of those that are no longer there; these can be selected by name alone."""
     words = [word for selector in request.select for word in selector.split()]
@@ -138,32 +138,32 @@ def _chosen(
         return (), gone
 
     def changed() -> list[str]:
-        return changed_rules(loaded.compile(loaded.dag.order), store.products)
+        return changed_rules(session.compile(session.dag.order).rules, store.products)
 
-    order, _ = choose(loaded.dag, loaded.rules, replace(request, select=rest), changed)
+    order, _ = selected(session.dag, session.rules, replace(request, select=rest), changed)
     return order, gone - set(request.exclude)
 
 
-def _compile_with_readers(loaded: Loaded, chosen: Collection[str], *, keep_going: bool) -> dict[str, CompiledRule]:
+def _compile_with_readers(session: Session, chosen: Collection[str], *, keep_going: bool) -> Mapping[str, CompiledRule]:
     """Compile the chosen rules and all that read them, directly or through others."""
     wanted = dict.fromkeys(chosen)
-    for name in loaded.dag.order:
-        if not wanted.keys().isdisjoint(loaded.dag.inputs[name]):
+    for name in session.dag.order:
+        if not wanted.keys().isdisjoint(session.dag.inputs[name]):
             wanted[name] = None
-    compiled = loaded.compile(wanted)
-    loaded.files.save()
-    _refuse_broken(loaded, chosen, keep_going=keep_going)
+    compiled = session.compile(wanted).rules
+    session.files.save()
+    _refuse_broken(session, chosen, keep_going=keep_going)
     return compiled
 
 
-def _refuse_broken(loaded: Loaded, wanted: Collection[str], *, keep_going: bool) -> None:
-    errors = loaded.errors(wanted)
+def _refuse_broken(session: Session, wanted: Collection[str], *, keep_going: bool) -> None:
+    errors = session.errors(wanted)
     if errors and not keep_going:
         raise UserErrors(errors)
 
 
 def _compare(
-    loaded: Loaded,
+    session: Session,
     before: Mapping[str, Version],
     compiled: Mapping[str, CompiledRule],
     chosen: Collection[str],
@@ -173,10 +173,10 @@ def _compare(
 ) -> Comparison:
     after = {name: _version(compiled[name]) for name in chosen}
     edits = [edit for edit in compare(before, after, described, script) if edit.name in after or edit.name in gone]
-    nodes = {name: compiled[name].node for name in loaded.dag.order if name in compiled}
+    nodes = {name: compiled[name].node for name in session.dag.order if name in compiled}
     differences = tuple(Difference(edit, _impact(edit, nodes)) for edit in edits)
     touched = sum(1 for edit in edits if edit.name in after)
-    return Comparison(differences, len(after) - touched, tuple(sorted(loaded.unsound())))
+    return Comparison(differences, len(after) - touched, tuple(sorted(session.unsound())))
 
 
 def _impact(edit: RuleEdit, nodes: Mapping[str, Node]) -> dict[str, frozenset[str] | None]:

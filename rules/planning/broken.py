@@ -42,14 +42,15 @@ def failed_input(name: str, dag: Dag, compiled: Container[str], broken: Containe
     return next(one for one in inputs if one in broken or (one in dag.inputs and one not in compiled))
 
 
-def refuse_broken(prepared: Prepared, *, keep_going: bool) -> None:
-    """Raise `UserErrors` for what cannot be built or read, unless the rest is to be built without.
+def refuse_broken(prepared: Prepared) -> None:
+    """Raise `UserErrors` for what cannot be built or read, unless the request is to build the rest.
 
     Of rules that are not selected only those count that cannot even be loaded, and functions that no rule can call.
     """
-    errors = [
-        error for name, error in prepared.broken.items() if name in prepared.order or name not in prepared.compiled
-    ]
-    errors += [function.error for function in prepared.functions.values() if function.error is not None]
-    if errors and not keep_going:
+    if prepared.request.keep_going:
+        return
+    session, compiled = prepared.session, prepared.compiled.rules
+    errors = [error for name, error in session.broken.items() if name in prepared.order or name not in compiled]
+    errors += [function.error for function in session.functions.values() if function.error is not None]
+    if errors:
         raise UserErrors(list(dict.fromkeys(errors)))

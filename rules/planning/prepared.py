@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from cache.keys import Content
-from cache.records import Artifact
 from graph.causes import Cause
-from graph.dag import Dag
 from graph.plan import Judgement, Known, Plan
-from rules.compiling.compiled_rule import CompiledContract, CompiledRule
 from rules.compiling.memo_proof import Bodies
-from rules.config.profiles import Profile
-from rules.config.project import Project
+from rules.compiling.session import Compilation, Session
 from rules.errors import UserError
-from rules.files.file_digests import FileDigests
 from rules.files.project_paths import DEFAULT_PROFILE
-from rules.loading.rules import Rule
-from rules.python.rule_files import DeclaredFunction, PythonFiles
-from rules.sources.contents import Sources
+from rules.planning.broken import broken_sources, lost_products
+from rules.planning.inputs import artifacts_of_inputs
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: which products, under which profile, and how failures are met.
-
-    audit: the share of skipped products to run again, 0 to 1. trust_engine_upgrade: keep what another version of the
-    engine computed, if a sample of it proves the same. explain: find out the causes of the verdicts of a plan.
-    """
+    """What is asked for: which products, under which profile, and how failures are met."""
 
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -37,43 +28,71 @@ class Request:
     jobs: int | None = None
     keep_going: bool = False
     audit: float = 0.0
+    """The share of skipped products to run again, 0 to 1."""
     trust_engine_upgrade: bool = False
+    """Whether to keep what another version of the engine computed, if a sample of it proves the same."""
     explain: bool = False
+    """Whether to find the causes of the verdicts of a plan."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is about every product of the project."""
+        return not self.select and not self.exclude
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The products that a request selects."""
+
+    order: tuple[str, ...]
+    """Inputs first."""
+    forced: frozenset[str]
+    contracts: tuple[str, ...]
+    """Sources whose contracts are verified though nothing selected may read them."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that is known before anything is executed.
+    """Everything that is known before anything is executed: what each of the steps 1 to 5 found."""
 
-    order: the selected products, inputs first. contracts: of sources; contracted: those that this run verifies,
-    compiled. broken: what is wrong with rules that cannot be built and sources that cannot be read. broken_sources: of
-    those that this run reads. lost: verdicts of the selected products for which that leaves no other: failed, or
-    skipped because of what they read. contents: what is known of inputs that are not part of this run. artifacts: those
-    met while planning, by digest. causes: by product, if they were asked for.
-    """
-
-    project: Project
-    dag: Dag
-    rules: Mapping[str, Rule]
-    compiled: Mapping[str, CompiledRule]
-    contracts: Mapping[str, Rule]
-    contracted: Mapping[str, CompiledContract]
-    broken: Mapping[str, UserError]
-    broken_sources: Mapping[str, UserError]
-    lost: Mapping[str, Judgement]
-    order: tuple[str, ...]
-    forced: frozenset[str]
-    plan: Plan
+    request: Request
+    session: Session
+    selection: Selection
+    compiled: Compilation
     known: Known
+    """The states that products were left in, and how to compare with them."""
     contents: dict[str, Content]
-    sources: Sources
-    files: FileDigests
-    profile: Profile
-    artifacts: Mapping[str, Artifact]
-    python: PythonFiles
-    functions: Mapping[str, DeclaredFunction]
-    bodies: Bodies
+    """Of inputs that this run does not build: sources, and products that are not selected."""
+    plan: Plan
     causes: Mapping[str, list[Cause]] = field(default_factory=dict)
+    """By product, if the request asks for them."""
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The selected products, inputs first."""
+        return self.selection.order
+
+    @cached_property
+    def bodies(self) -> Bodies:
+        """The queries that may be executed."""
+        return Bodies(self.session, self.compiled.rules)
+
+    @property
+    def artifacts(self) -> dict[str, str]:
+        """The artifacts of inputs that this run does not build."""
+        return artifacts_of_inputs(self.session, self.contents, self.known.products)
+
+    @property
+    def lost(self) -> dict[str, Judgement]:
+        """Verdicts of the selected products that were not compiled: failed, or skipped because of what they read."""
+        return lost_products(self.order, self.session.dag, self.compiled.rules, self.session.broken)
+
+    @property
+    def broken_sources(self) -> dict[str, UserError]:
+        """What is wrong with sources that this run reads or verifies."""
+        broken, dag = self.session.broken, self.session.dag
+        unread = {name: broken[name] for name in self.selection.contracts if name in broken}
+        return unread | broken_sources(self.order, dag, broken, self.session.project.sources)
 
     @property
     def judgements(self) -> dict[str, Judgement]:
@@ -85,7 +104,7 @@ class Prepared:
     def summary(self) -> dict[str, int]:
         """Number of products by verdict; those that a whole project never has are there if something is broken."""
         counts = self.plan.summary
-        if self.broken:
+        if self.session.broken:
             counts |= {"failed": 0, "skipped": 0}
         for one in self.lost.values():
             counts[one.verdict] += 1
@@ -94,5 +113,6 @@ class Prepared:
     @property
     def errors(self) -> list[UserError]:
         """What is wrong with sources and with the selected products."""
-        products = (self.broken[name] for name in self.order if name in self.broken)
+        broken = self.session.broken
+        products = (broken[name] for name in self.order if name in broken)
         return list(dict.fromkeys((*self.broken_sources.values(), *products)))

@@ -9,15 +9,35 @@ from typing import TYPE_CHECKING
 from cache.records import Product
 from graph.dag import Dag
 from graph.selection import Facts, SelectionError, select
-from rules.errors import UserError
+from rules.errors import UserError, UserErrors
 from rules.loading.rules import Rule
+from rules.planning.prepared import Selection
 
 if TYPE_CHECKING:
     from rules.compiling.compiled_rule import CompiledRule
+    from rules.compiling.session import Session
     from rules.planning.prepared import Request
 
 
-def choose(
+def choose(session: Session, request: Request) -> Selection:
+    """Return the products that a request selects. Raises `UserError`, and `UserErrors` if that may be due to others.
+
+    Compiles every rule if a selector asks for those that changed.
+    """
+
+    def changed() -> list[str]:
+        return changed_rules(session.compile(session.dag.order).rules, session.store.states)
+
+    try:
+        order, forced = selected(session.dag, session.rules, request, changed)
+    except UserError as error:
+        if not session.broken or request.keep_going:
+            raise
+        raise UserErrors([*dict.fromkeys(session.broken.values()), error]) from error
+    return Selection(order, forced, tuple(session.contracts) if request.whole else ())
+
+
+def selected(
     dag: Dag, rules: Mapping[str, Rule], request: Request, changed: Callable[[], Iterable[str]]
 ) -> tuple[tuple[str, ...], frozenset[str]]:
     """Return the products that a request selects, inputs first, and those to be forced. Raises `UserError`."""

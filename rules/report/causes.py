@@ -22,7 +22,7 @@ def causes_fields(product: str, causes: Iterable[Cause], prepared: Prepared) -> 
             "kind": cause.kind,
             "product": _concerned(product, cause),
             "sentences": list(cause.sentences),
-            "path": prepared.rules[_concerned(product, cause)].path if cause.kind in {"edit", "new"} else None,
+            "path": prepared.session.rules[_concerned(product, cause)].path if cause.kind in {"edit", "new"} else None,
             "steps": [{"product": step.product, "columns": list(step.columns) or None} for step in cause.steps],
         }
         for cause in causes
@@ -47,7 +47,7 @@ def _step(step: Step) -> str:
 
 def _beginning(product: str, cause: Cause, prepared: Prepared) -> str:
     name, told = _concerned(product, cause), "; ".join(cause.sentences)
-    rule = prepared.rules[name]
+    rule = prepared.session.rules[name]
     if cause.kind == "new":
         return f"{rule.path} is new"
     if cause.kind == "edit":

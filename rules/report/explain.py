@@ -37,7 +37,7 @@ def explain_document(found: Explanation) -> dict[str, Any]:
             "key": list(rule.options.key),
             "tier": rule.options.tier,
             "volatile": node.volatile,
-            "variables": {name: found.prepared.project.variables.get(name) for name in rule.parsed.variables},
+            "variables": {name: found.prepared.session.project.variables.get(name) for name in rule.parsed.variables},
         },
         inputs=[
             {
@@ -125,7 +125,7 @@ def _listed(name: str, texts: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def _variables(found: Explanation) -> list[str]:
-    values = found.prepared.project.variables
+    values = found.prepared.session.project.variables
     return [f"${name} = {values.get(name)!r}" for name in found.rule.rule.parsed.variables]
 
 

@@ -47,14 +47,14 @@ class Auditor:
         """
         lasting = [name for name in skipped if not self.rules[name].node.volatile]
         expected = {name: skipped[name] for name in sample(lasting, share, self.runner.build)}
-        with ThreadPoolExecutor(max_workers=self.runner.profile.workers) as pool:
+        with ThreadPoolExecutor(max_workers=self.runner.session.profile.workers) as pool:
             found = pool.map(lambda name: self._recheck(name, expected[name], artifacts), expected)
             differing = {name: wrong for name, wrong in zip(expected, found, strict=True) if wrong is not None}
         return AuditReport(tuple(expected), differing)
 
     def _recheck(self, name: str, artifact: str, artifacts: Mapping[str, str]) -> str | None:
-        rule, target = self.rules[name], self.runner.store.objects.temporary()
-        old = self.runner.store.artifact(artifact)
+        rule, target = self.rules[name], self.runner.session.store.objects.temporary()
+        old = self.runner.session.store.artifact(artifact)
         assert old is not None
         try:
             executed = self.runner.run(rule, self.sources, artifacts, target)
@@ -74,7 +74,7 @@ class Auditor:
         if [(name, kind) for name, (kind, _) in old.columns.items()] != types or executed.digest.rows != old.rows:
             return False
         names = tuple(executed.columns)
-        return cutoff.bag(self.runner.store, old, names) == bag_of_file(target, names)
+        return cutoff.bag(self.runner.session.store, old, names) == bag_of_file(target, names)
 
 
 def sample(names: Iterable[str], fraction: float, seed: str) -> list[str]:

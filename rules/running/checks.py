@@ -76,7 +76,6 @@ class Checker:
     project: Project
     store: Store
     known: Known
-    compiled: Mapping[str, CompiledRule]
     runner: Callable[[], Runner]
 
     def settle(

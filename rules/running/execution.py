@@ -6,102 +6,76 @@ reads is settled, so early cutoff needs no step of its own: equal content gives 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections import ChainMap
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cache.errors import ObjectError
 from cache.records import Artifact
-from cache.removal import remove_temporary
-from graph.plan import Judgement, Known, Plan, judge, product_of
+from graph.plan import Judgement, judge, product_of
 from graph.schedule import Schedule
 from rules.compiling.compiled_rule import CompiledContract, CompiledRule
-from rules.errors import FAILED, UserError, Where
+from rules.errors import FAILED, UserError
 from rules.planning.broken import failed_input
 from rules.running.checks import Candidate, Checked, Checker, refusal
-from rules.running.product_records import State, move_pointer, record_result
-from rules.running.results import CheckResult, Observer, Result, SourceResult
-from rules.running.source_checks import Concluder, before_readers
+from rules.running.product_job import Done, ProductJob
+from rules.running.product_records import Provenance, State, commit
+from rules.running.results import CheckResult, Observer, Result, SourceResult, skipped_artifacts
+from rules.running.source_checks import before_readers, conclude_source
 from rules.sources.contents import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from cache.keys import Content
-    from cache.records import Product
-    from graph.dag import Dag
     from graph.node import Node
-    from rules.compiling.memo_proof import Bodies
-    from rules.config.profiles import Profile
-    from rules.config.project import Project
-    from rules.files.file_digests import FileDigests
-    from rules.python.rule_files import DeclaredFunction, PythonFiles
+    from rules.planning.prepared import Prepared
     from rules.running.query_runner import Runner
-    from rules.storage.store import Store
 
     Outcome = Callable[[], list[Checked]]
 
-
-@dataclass(frozen=True)
-class Done:
-    """What a worker hands back: the artifact, new or kept, and how long the execution took (None: it needed none)."""
-
-    artifact: Artifact
-    seconds: float | None
-    reason: str
+_CORRUPT = "its object in the store was corrupt"
 
 
-@dataclass
 class Execution:
-    """One run over the selected products. `contents` and `artifacts` grow as products are settled.
+    """One run over the selected products."""
 
-    contracted: the contracts of sources; these are settled before anything reads the source.
-    """
+    def __init__(self, prepared: Prepared, build: str, observer: Observer) -> None:
+        """build: names the build in the store."""
+        self.prepared, self.build, self.observer = prepared, build, observer
+        self.session, self.plan, self.known = prepared.session, prepared.plan, prepared.known
+        self.project, self.store = self.session.project, self.session.store
+        self.compiled, self.contracted = prepared.compiled.rules, prepared.compiled.contracts
+        self.sources = self.session.sources
+        self.contents = dict(prepared.contents)
+        """Of all inputs that are settled; it grows, as `artifacts` does."""
+        self.artifacts = prepared.artifacts
+        self.results: dict[str, Result] = {}
+        self.sources_settled: dict[str, SourceResult] = {}
+        self._corrupt: set[str] = set()
+        self._checking: dict[Future[list[Checked]], Callable[[Outcome], None]] = {}
+        self._any_failed = False
+        self._schedule: Schedule
 
-    project: Project
-    profile: Profile
-    store: Store
-    sources: Sources
-    files: FileDigests
-    compiled: Mapping[str, CompiledRule]
-    contracted: Mapping[str, CompiledContract]
-    dag: Dag
-    plan: Plan
-    known: Known
-    contents: dict[str, Content]
-    forced: frozenset[str]
-    build: str
-    observer: Observer
-    keep_going: bool
-    python: PythonFiles
-    functions: Mapping[str, DeclaredFunction]
-    bodies: Bodies
-    artifacts: dict[str, str] = field(default_factory=dict)
-    results: dict[str, Result] = field(default_factory=dict)
-    _corrupt: set[str] = field(default_factory=set)
-    sources_settled: dict[str, SourceResult] = field(default_factory=dict)
-    _checking: dict[Future[list[Checked]], Callable[[Outcome], None]] = field(default_factory=dict)
-    _any_failed: bool = False
-    _broken: Mapping[str, UserError] = field(default_factory=dict)
-    _schedule: Schedule = field(init=False)
+    @property
+    def skipped(self) -> dict[str, str]:
+        """What did not run, products and then all checks, with the artifact that stands for each."""
+        return skipped_artifacts(self.results, self.sources_settled)
 
-    def run(
-        self, order: tuple[str, ...], broken: Mapping[str, UserError], sources: Mapping[str, UserError]
-    ) -> dict[str, Result]:
-        """Settle the products in `order`; those in `broken` have failed before they began. Returns results in order.
+    def run(self) -> dict[str, Result]:
+        """Settle the selected products; those that are broken have failed before they began. Returns results in order.
 
-        sources: what is wrong with sources that are read.
+        Contracts of sources are settled before anything reads the source.
         """
-        self._broken = broken
-        for name, error in sources.items():
+        order, workers = self.prepared.order, self.session.profile.workers
+        for name, error in self.prepared.broken_sources.items():
             self._settle_source(SourceResult(name, "failed", error.message, error))
         steps = before_readers(order, self._dependencies, self.contracted) | dict.fromkeys(self.contracted)
         self._schedule = Schedule(steps, {name: self._dependencies(name) for name in steps})
         running: dict[Future[Done], tuple[str, Judgement]] = {}
-        pool = ThreadPoolExecutor(max_workers=self.profile.workers)
+        pool = ThreadPoolExecutor(max_workers=workers)
         try:
             self._advance(running, pool)
             while running or self._checking:
@@ -124,12 +98,12 @@ class Execution:
 
     def _advance(self, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
         """Settle or start whatever can be; one more than there are workers, so that none of them waits for us."""
-        most = self.profile.workers
+        most = self.session.profile.workers
         while len(running) + len(self._checking) <= most and (name := self._schedule.take()) is not None:
             if name in self.contracted:
                 self._decide_source(name, pool)
-            elif name in self._broken:
-                error = self._broken[name]
+            elif name in self.session.broken:
+                error = self.session.broken[name]
                 self._settle(Result(name, "failed", error.message, error=error, is_broken=True))
             elif failed := self._failed_input(name):
                 self._settle(Result(name, "skipped", f"its input {failed} failed"))
@@ -145,11 +119,11 @@ class Execution:
         rule = self.compiled[name]
         judgement = self._judge(rule.node, self.plan.judgements, self.contents)
         if name in self._corrupt:
-            judgement = Judgement(name, "run", "its object in the store was corrupt", judgement.key)
+            judgement = Judgement(name, "run", _CORRUPT, judgement.key)
         if judgement.verdict in {"clean", "restore"} and self._restore(judgement, pool):
             return
         if judgement.verdict != "run":
-            judgement = Judgement(name, "run", "its object in the store was corrupt", judgement.key)
+            judgement = Judgement(name, "run", _CORRUPT, judgement.key)
         for dependency in rule.node.dependencies:
             if dependency in self.artifacts and not self._sound(dependency):
                 if dependency in self.results:
@@ -165,7 +139,7 @@ class Execution:
                     self._settle(Result(name, "failed", error.message, error=error))
                 return
         self.observer.started(name)
-        running[pool.submit(self._work, name, judgement)] = (name, judgement)
+        running[pool.submit(self._job(name, judgement).run)] = (name, judgement)
 
     def _decide_source(self, name: str, pool: ThreadPoolExecutor) -> None:
         """Settle the contract of a source: what its checks read is there, or has failed."""
@@ -193,8 +167,8 @@ class Execution:
 
     def _conclude_source(self, contract: CompiledContract, outcome: Outcome) -> None:
         """Let a source be read, unless one of its checks keeps it back."""
-        concluder = Concluder(self.project, self.store, self.known, self.build)
-        result = concluder.conclude(contract, outcome, self.contents, self.artifacts)
+        made_of = Provenance(self.build, self.known, self.contents, self.artifacts)
+        result = conclude_source(self.project, self.store, contract, outcome, made_of)
         self._settle_source(result)
         if result.error is None:
             self._warn(result.checks)
@@ -212,7 +186,7 @@ class Execution:
             assert plan.artifact is not None
             if self.known.present(plan.artifact):
                 return plan
-        return judge(node, contents, self.known, forced=product_of(node.name) in self.forced)
+        return judge(node, contents, self.known, forced=product_of(node.name) in self.prepared.selection.forced)
 
     def _ingest_again(self, name: str) -> None:
         """Make the object of an input that no rule of this run yields anew. Raises `UserError` if that cannot be."""
@@ -224,44 +198,31 @@ class Execution:
                 exit_code=FAILED,
             )
         # Opened anew with the digests that are in the keys: whose object is gone is ingested, the others are known.
-        sources = Sources(self.project, self.store.index, self.store.objects, self.files)
+        sources = Sources(self.project, self.store.index, self.store.objects, self.session.files)
         table = sources.open([source for source in self.contents if source in self.project.sources])[name]
         self.sources = sources
         assert table.artifact is not None
         self.artifacts[name] = table.artifact.artifact
         self.contents[name] = self.sources.content(name, sorted(self.contents[name].columns))
 
-    def _work(self, name: str, judgement: Judgement) -> Done:
-        """Run in a worker: execute one product and put its object in place. Raises `UserError`."""
-        from rules.engine.execute import bag_of_file
-        from rules.running import cutoff
-        from rules.running.query_runner import adopted
+    def _job(self, name: str, judgement: Judgement) -> ProductJob:
+        rule = self.compiled[name]
+        return ProductJob(
+            runner=self._runner,
+            rule=rule,
+            last=self.known.products.get(name),
+            reason=judgement.reason,
+            asked=name in self.prepared.selection.forced or rule.node.volatile or name in self._corrupt,
+            sources=self.sources,
+            contents=self.contents,
+            artifacts=self.artifacts,
+        )
 
-        rule, node, last = self.compiled[name], self.compiled[name].node, self.known.products.get(name)
-        objects = self.store.objects
-        asked = name in self.forced or node.volatile or name in self._corrupt
-        if not asked and last is not None:
-            same = cutoff.reads_same_rows(self.store, node, last, self.artifacts, self.contents)
-            old = self.store.artifact(last.artifact) if same else None
-            if old is not None and self._is_intact(old):
-                return Done(old, None, "the rows it reads only stand in another order")
-        target = objects.temporary()
-        try:
-            executed = self._runner().run(rule, self.sources, self.artifacts, target)
-            if last is not None and cutoff.may_be_permuted(self.store, node, last, executed):
-                written = bag_of_file(target, tuple(executed.columns))
-                old = cutoff.only_permuted(self.store, node, last, executed, written)
-                if old is not None:
-                    remove_temporary(target)
-                    return Done(old, executed.seconds, f"{judgement.reason}; its rows only came in another order")
-            return Done(adopted(self.store, executed, target), executed.seconds, judgement.reason)
-        except (OSError, ObjectError) as error:
-            raise UserError(
-                f"cannot store the product: {error}", code="store", where=Where(rule.rule.path), exit_code=FAILED
-            ) from error
-        finally:
-            with contextlib.suppress(OSError):  # whatever is left goes with the folder
-                remove_temporary(target)
+    @functools.cached_property
+    def _runner(self) -> Runner:
+        from rules.running.query_runner import Runner  # with the engine
+
+        return Runner.of(self.prepared, self.build)
 
     def _collect(self, name: str, judgement: Judgement, future: Future[Done], pool: ThreadPoolExecutor) -> None:
         self._corrupt.discard(name)
@@ -302,13 +263,6 @@ class Execution:
         rule = self.compiled[result.name]
         return Candidate(result, State(rule, artifact, result.key, result.seconds or 0.0, {}), changed)
 
-    def _runner(self) -> Runner:
-        from rules.running.query_runner import Runner  # with the engine
-
-        return Runner(
-            self.compiled, self.store, self.profile, self.build, self.python, self.functions, self.project, self.bodies
-        )
-
     def _check(self, candidate: Candidate, pool: ThreadPoolExecutor) -> None:
         """Settle the checks of a product, in a worker if one of them has to run, then the product."""
         name, artifact = candidate.name, candidate.artifact
@@ -319,7 +273,9 @@ class Execution:
             return
         artifacts = {name: artifact.artifact}
         contents = {name: self.store.content(artifact.artifact)}
-        self._settle_checks(self.compiled[name], artifacts, contents, conclude, pool, forced=name in self.forced)
+        self._settle_checks(
+            self.compiled[name], artifacts, contents, conclude, pool, forced=name in self.prepared.selection.forced
+        )
 
     def _settle_checks(
         self,
@@ -335,7 +291,7 @@ class Execution:
         read = {entry for one in owner.checks for entry in one.compiled.node.dependencies}
         artifacts = {entry: self.artifacts[entry] for entry in read if entry in self.artifacts} | artifacts
         contents = {entry: self.contents[entry] for entry in read if entry in self.contents} | contents
-        checker = Checker(self.project, self.store, self.known, self.compiled, self._runner)
+        checker = Checker(self.project, self.store, self.known, lambda: self._runner)
         judgements = [self._judge(one.compiled.node, self.plan.checks, contents) for one in owner.checks]
         work = functools.partial(checker.settle, owner, judgements, contents, artifacts, self.sources, forced=forced)
         if all(one.verdict in {"clean", "restore"} for one in judgements):
@@ -369,25 +325,13 @@ class Execution:
                 self.observer.say(one.warning)
 
     def _commit(self, candidate: Candidate, checked: list[Checked], *, publish: bool) -> None:
-        """Record artifact, action, product pointer and the states of its checks in one transaction.
-
-        What is not to be published is recorded but for the pointer: it need not run again once the check is put right.
-        """
-        told = [(candidate.state, candidate.result.status), *((one.state, one.result.status) for one in checked)]
-        fresh = [state for state, status in told if status == "executed" or not state.is_that_of(self._last(state))]
-        if not fresh:
-            return
+        """Record a product and the states of its checks in one transaction."""
         name, artifact = candidate.name, candidate.artifact.artifact
-        contents = ChainMap({name: self.store.content(artifact)}, self.contents)  # a copy would cost a whole DAG's size
-        artifacts = ChainMap({name: artifact}, self.artifacts)
-        with self.store.index.transaction():
-            for state in fresh:
-                record_result(self.store, state, self.build)
-                if publish or state is not candidate.state:
-                    move_pointer(self.store, state, self.build, contents, artifacts)
-
-    def _last(self, state: State) -> Product | None:
-        return self.known.products.get(state.rule.node.name)
+        # Chains, because a copy would cost a whole DAG's size.
+        contents = ChainMap({name: self.store.content(artifact)}, self.contents)
+        made_of = Provenance(self.build, self.known, contents, ChainMap({name: artifact}, self.artifacts))
+        states = [(candidate.state, candidate.result.status), *((one.state, one.result.status) for one in checked)]
+        commit(self.store, states, made_of, unpublished=None if publish else candidate.state)
 
     def _publish(self, name: str, artifact: str) -> None:
         try:
@@ -421,7 +365,7 @@ class Execution:
         self.observer.finished(result)
 
     def _stopped(self) -> bool:
-        return self._any_failed and not self.keep_going
+        return self._any_failed and not self.prepared.request.keep_going
 
     def _dependencies(self, name: str) -> tuple[str, ...]:
         if name in self.contracted:  # whose checks read the data of other sources, whatever becomes of these
@@ -430,25 +374,18 @@ class Execution:
         elif name in self.compiled:
             nodes, sources = [one.node for one in self.compiled[name].all], ()
         else:
-            return self.dag.inputs[name]
+            return self.session.dag.inputs[name]
         found = dict.fromkeys(entry for node in nodes for entry in node.dependencies)
         return tuple(entry for entry in found if entry != name and entry not in sources)
 
     def _failed_input(self, name: str) -> str | None:
         if name not in self.compiled and name not in self.contracted:
-            return failed_input(name, self.dag, self.compiled, self._broken)
+            return failed_input(name, self.session.dag, self.compiled, self.session.broken)
         for dependency in self._dependencies(name):
             result = self.results.get(dependency) or self.sources_settled.get(dependency)
             if result is not None and result.status in {"failed", "skipped"}:
                 return dependency
         return None
-
-    def _is_intact(self, artifact: Artifact) -> bool:
-        try:
-            self.store.verify(artifact)
-        except ObjectError:
-            return False
-        return True
 
     def _sound(self, name: str) -> bool:
         artifact = self.store.artifact(self.artifacts[name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,19 @@ from rules.loading.rules import COMPILER
 
 if TYPE_CHECKING:
     from cache.keys import Content
+    from graph.plan import Known
     from rules.compiling.compiled_rule import CompiledRule
     from rules.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What states were made from: the build, what was known before it, contents and artifacts of all inputs."""
+
+    build: str
+    known: Known
+    contents: Mapping[str, Content]
+    artifacts: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -33,27 +44,51 @@ class State:
         return before == (self.key or "", self.rule.node.fingerprint, self.rule.memo, self.artifact.artifact)
 
 
-def record_result(store: Store, state: State, build: str) -> None:
+def commit(
+    store: Store,
+    states: Iterable[tuple[State, str]],
+    made_of: Provenance,
+    *,
+    unpublished: State | None = None,
+) -> None:
+    """Record artifacts, actions and pointers of states, each with its status, in one transaction.
+
+    What is recorded already is left as it is. unpublished: gets no pointer, as its checks keep it back; it need not run
+    again once the check is put right.
+    """
+    fresh = [
+        state
+        for state, status in states
+        if status == "executed" or not state.is_that_of(made_of.known.products.get(state.rule.node.name))
+    ]
+    if not fresh:
+        return
+    with store.index.transaction():
+        for state in fresh:
+            _record_result(store, state, made_of.build)
+            if state is not unpublished:
+                _move_pointer(store, state, made_of)
+
+
+def _record_result(store: Store, state: State, build: str) -> None:
     """Record artifact and action, so that this need not be run again."""
     store.index.add_artifact(state.artifact, build)
     if not state.rule.node.volatile and state.key:
         store.index.add_action(state.key, state.artifact.artifact, state.seconds, build)
 
 
-def move_pointer(
-    store: Store, state: State, build: str, contents: Mapping[str, Content], artifacts: Mapping[str, str]
-) -> None:
+def _move_pointer(store: Store, state: State, made_of: Provenance) -> None:
     """Record that this is now the product, or what the check found, and from which contents it was made."""
     rule = state.rule
     record = {
         "parts": rule.node.parts,
-        "inputs": _inputs_record(rule, contents, artifacts),
+        "inputs": _inputs_record(rule, made_of.contents, made_of.artifacts),
         "compiler": COMPILER,
         "text": rule.rule.digest,
         **state.more,
     }
-    made_of = (state.key or "", rule.node.fingerprint, rule.memo, record)
-    store.index.set_product(Product(rule.node.name, state.artifact.artifact, *made_of, state.seconds, build))
+    keys = (state.key or "", rule.node.fingerprint, rule.memo, record)
+    store.index.set_product(Product(rule.node.name, state.artifact.artifact, *keys, state.seconds, made_of.build))
 
 
 def _inputs_record(rule: CompiledRule, contents: Mapping[str, Content], artifacts: Mapping[str, str]) -> list[Any]:

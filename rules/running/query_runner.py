@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rules.compiling.memo_proof import Bodies
-    from rules.config.profiles import Profile
-    from rules.config.project import Project
+    from rules.compiling.session import Session
+    from rules.planning.prepared import Prepared
     from rules.python.rule_files import DeclaredFunction, PythonFiles
     from rules.sources.contents import Sources
     from rules.storage.store import Store
@@ -33,16 +33,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Runner:
-    """What all queries of one build have in common. compiled: every rule of the run; build: names the evidence."""
+    """What all queries of one build have in common. build: names the evidence; bodies: what may be executed."""
 
+    session: Session
     compiled: Mapping[str, CompiledRule]
-    store: Store
-    profile: Profile
     build: str
-    python: PythonFiles
-    functions: Mapping[str, DeclaredFunction]
-    project: Project
     bodies: Bodies
+
+    @classmethod
+    def of(cls, prepared: Prepared, build: str) -> Runner:
+        """Return a runner of the queries that were compiled for a build."""
+        return cls(prepared.session, prepared.compiled.rules, build, prepared.bodies)
 
     def run(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str], target: Path) -> Executed:
         """Execute a rule and write its table to `target`.
@@ -56,29 +57,33 @@ class Runner:
         inputs = [
             EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns, sources.constants(entry))
             if entry in outside
-            else EngineInput(entry, (self.store.objects.path(artifacts[entry]),), self.compiled[entry].schema, columns)
+            else EngineInput(
+                entry, (self.session.store.objects.path(artifacts[entry]),), self.compiled[entry].schema, columns
+            )
             for entry, columns in rule.scans.items()
         ]
         for entry in inputs:
             self._require_stored(entry, artifacts.get(entry.name))
-        folder = self.store.objects.root
+        folder = self.session.store.objects.root
         faults: list[UserError] = []
-        functions = [callable_function(self.python, self.functions[name], faults) for name in self.called(rule)]
+        functions = [
+            callable_function(self.session.python, self.session.functions[name], faults) for name in self.called(rule)
+        ]
         try:
             _require_unchanged(sources, outside)
             if rule.rule.streams is not None:
                 executed = self._run_stream(rule, inputs, target)
             else:
-                executed = execute(sql, inputs, rule.schema, target, self.profile, functions)
+                executed = execute(sql, inputs, rule.schema, target, self.session.profile, functions)
             _require_unchanged(sources, outside)
-            if self.profile.evidence:
-                evidence.keep(folder, self.build, name, sql, self.profile, inputs)
+            if self.session.profile.evidence:
+                evidence.keep(folder, self.build, name, sql, self.session.profile, inputs)
         except EngineError as error:
             _require_unchanged(
                 sources, outside
             )  # a file that was swapped is the cause, whatever the engine makes of it
             try:
-                kept = evidence.keep(folder, self.build, name, sql, self.profile, inputs, error=str(error))
+                kept = evidence.keep(folder, self.build, name, sql, self.session.profile, inputs, error=str(error))
             except OSError as failure:  # a full disk, which may be why the engine failed
                 kept = f"could not be kept: {failure.strerror}"
             if faults:
@@ -97,7 +102,7 @@ class Runner:
         one = rule.rule
         authored = one.sql is None and not one.in_python
         try:
-            text = one.text(self.project) if authored else None
+            text = one.text(self.session.project) if authored else None
         except UserError:  # edited since
             text = None
         schemas = {entry.name: entry.schema for entry in inputs}
@@ -116,7 +121,7 @@ class Runner:
 
     def _require_stored(self, entry: EngineInput, artifact: str | None) -> None:
         """Raise `ForeignMemoError` unless a product is stored with the columns that its rule is said to have."""
-        stored = self.store.artifact(artifact) if artifact is not None and entry.name in self.compiled else None
+        stored = self.session.store.artifact(artifact) if artifact is not None and entry.name in self.compiled else None
         if stored is None:
             return
         planned = {field.name: type_name(field.type) for field in to_arrow(entry.schema)}
@@ -137,7 +142,7 @@ class Runner:
 
         one = rule.rule
         assert one.streams is not None
-        function = self.python.rule(one.path, one.name).function
+        function = self.session.python.rule(one.path, one.name).function
         by_name = {entry.name: entry for entry in inputs}
         resolve = make_resolver(by_name)
         started = time.perf_counter()
@@ -145,7 +150,7 @@ class Runner:
             given = {table: by_name[resolve(table) or ""] for table in one.parsed.tables}
             digest = run_stream(function, stream_of(one.streams), given, target)
         except Exception as error:
-            raise self.python.located(error, one.path, one.line) from error
+            raise self.session.python.located(error, one.path, one.line) from error
         return executed(digest, rule.schema, started)
 
 

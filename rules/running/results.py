@@ -171,6 +171,15 @@ class Observer(Protocol):
         """The build has ended, well or not."""
 
 
+def skipped_artifacts(results: Mapping[str, Result], sources: Mapping[str, SourceResult]) -> dict[str, str]:
+    """Return what did not run, products and then all checks, with the artifact that stands for each."""
+    settled = [result for result in results.values() if result.status not in {"failed", "skipped"}]
+    products = {one.name: one.artifact for one in settled if one.artifact and one.was_skipped}
+    owners: list[Result | SourceResult] = [*settled, *sources.values()]
+    checks = (check for one in owners for check in one.checks)
+    return products | {check.name: check.artifact for check in checks if check.was_skipped}
+
+
 def clean_report(index: Index, failing: Mapping[str, Mapping[str, Any]]) -> BuildReport:
     """Return the report of a build that had nothing to do, from the index alone.
 

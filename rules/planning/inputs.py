@@ -1,0 +1,50 @@
+"""What is known of the inputs that a run does not build: sources, and products outside the selection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from cache.keys import Content
+from cache.records import Product
+from rules.compiling.compiled_rule import nodes_of_checks
+from rules.compiling.session import Compilation, Session
+from rules.errors import UserError
+
+
+def contents_of_inputs(
+    session: Session, compiled: Compilation, order: Iterable[str], products: Mapping[str, Product]
+) -> dict[str, Content]:
+    """Return the contents of all that the products of `order` and the contracts read and this run does not build.
+
+    products: in their last states. Raises `UserError` for a product that was never built, and for sources.
+    """
+    selected, declared, store = set(order), session.project.sources, session.store
+    nodes = [one.node for name in order if name in compiled.rules for one in compiled.rules[name].all]
+    nodes += nodes_of_checks(compiled.contracts.values()).values()
+    wanted: dict[str, set[str]] = {}
+    outside: set[str] = set()
+    for node in nodes:
+        for source, reads in zip(node.inputs, node.reads, strict=True):
+            wanted.setdefault(source, set()).update(reads)
+        outside |= {other for other in node.dependencies if other not in selected and other not in declared}
+    contents = {
+        name: session.sources.content(name, sorted(columns)) for name, columns in wanted.items() if name in declared
+    }
+    for name in sorted(outside):
+        last = products.get(name)
+        if last is None or not store.present(last.artifact):
+            reader = next(node.name for node in nodes if name in node.dependencies)
+            message = f"{reader} reads {name}, which is not selected and has never been built"
+            raise UserError(message, code="selection", hint=f"select +{reader} to build what it reads too")
+        contents[name] = store.content(last.artifact)
+    return contents
+
+
+def artifacts_of_inputs(session: Session, contents: Iterable[str], products: Mapping[str, Product]) -> dict[str, str]:
+    """Return the artifacts of inputs that a run does not build: products outside it, and ingested sources."""
+    declared = session.project.sources
+    opened = {name: session.sources.table(name).artifact for name in contents if name in declared}
+    return {
+        **{name: products[name].artifact for name in contents if name not in declared and name in products},
+        **{name: artifact.artifact for name, artifact in opened.items() if artifact is not None},
+    }

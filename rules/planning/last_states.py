@@ -1,0 +1,29 @@
+"""Step 4 of 7, diff: the states that products were left in, and how each rule was edited since, by `sqlglot.diff`.
+
+Comparing two canonical trees costs more than planning does, so a rule is compared when a verdict turns on it.
+"""
+
+from __future__ import annotations
+
+from graph.edits import renamed_rules, version_of
+from graph.plan import Known
+from rules.compiling.compiled_rule import Comparer, last_shape
+from rules.compiling.session import Compilation, Session
+
+
+def compared_with_last(session: Session, compiled: Compilation) -> Known:
+    """Return what was computed before, and how the compiled rules compare with it."""
+    store, queries = session.store, compiled.by_name
+    comparer = Comparer(store.index)
+    gone = {name: version_of(last) for name, last in store.products.items() if name not in session.rules}
+    come = {name: rule.node for name, rule in compiled.rules.items() if name not in store.products}
+    renamed = renamed_rules(gone, come) if gone and come else {}
+    return Known(
+        store.states,
+        action=lambda key: store.index.actions([key]).get(key),
+        present=store.present,
+        shape=lambda last: last_shape(store.index, last),
+        describe=lambda node, last: comparer.describe(queries[node.name], last, renamed),
+        script=lambda node, last: comparer.script(queries[node.name], last, renamed),
+        renamed=renamed,
+    )

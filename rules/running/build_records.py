@@ -1,0 +1,84 @@
+"""Step 7 of 7, store, for a build as a whole: that it began, how it ended, and the snapshot for the next no-op."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from cache.errors import StoreError
+from rules import snapshots
+from rules.compiling.compiled_rule import nodes_of_checks
+from rules.running.results import BuildReport, Result
+
+if TYPE_CHECKING:
+    from cache.index import Index
+    from rules.planning.prepared import Prepared
+
+
+def new_build_id() -> str:
+    """Return a name for a build: the time and something random."""
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
+
+
+@contextlib.contextmanager
+def recorded(index: Index, build: str, started: float) -> Iterator[Callable[[], None]]:
+    """Record how a build ends if it does not end by itself; what is given is called when it begins to run.
+
+    started: when it was asked for, by `time.perf_counter`.
+    """
+
+    def begin() -> None:
+        index.start_build(build, datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"))
+
+    try:
+        yield begin
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        with contextlib.suppress(StoreError):  # such as a full disk, which may be what went wrong
+            if interrupted and not index.has_build(build):  # while it was prepared
+                begin()
+            index.finish_build(build, time.perf_counter() - started, "interrupted" if interrupted else "error", {})
+        raise
+
+
+def record_build(prepared: Prepared, report: BuildReport) -> None:
+    """Record a build; when every product of the project is up to date now, also the state in which that is so."""
+    session, compiled = prepared.session, prepared.compiled
+    store, rules = session.store, session.rules
+    rows = [_row(result) for result in report.results.values()]
+    existing = {one.name for rule in (*rules.values(), *session.contracts.values()) for one in rule.all}
+    if any(name not in compiled.rules and rule.in_python for name, rule in rules.items()):
+        existing |= set(prepared.known.products)  # a file that cannot be imported does not say which rules it has
+    complete = set(report.results) == set(rules) and report.ok
+    nodes = [one.node for rule in compiled.rules.values() for one in rule.all]
+    volatile = any(node.volatile for node in (*nodes, *nodes_of_checks(compiled.contracts.values()).values()))
+    if store.links is not None:
+        store.links.unpublish(existing)  # before the snapshot: after it, nobody would look again
+    with store.index.transaction():
+        store.index.add_results(report.build, rows)
+        store.index.finish_build(report.build, report.seconds, "ok" if report.ok else "failed", report.summary)
+        store.index.drop_products(set(prepared.known.products) - existing)
+        if report.audit.differing:
+            store.index.forget_built()
+        elif complete and not volatile and not session.project.given:
+            store.index.set_snapshot("built", _snapshot(prepared, report))
+
+
+def _snapshot(prepared: Prepared, report: BuildReport) -> dict[str, object]:
+    session = prepared.session
+    failing = {
+        check.name: {"message": check.message, "rows": list(check.rows), "warning": check.warning}
+        for check in report.failing
+    }
+    return snapshots.built_snapshot(
+        session.project, session.profile, session.files, session.sources, session.store, report.results, failing
+    )
+
+
+def _row(result: Result) -> tuple[str, str, bool | None, str, float | None, str | None]:
+    return result.name, result.status, result.changed, result.reason, result.seconds, result.artifact

@@ -1,0 +1,89 @@
+"""Step 6 of 7, execute, for one product in a worker thread: run its query, unless its inputs' rows only moved.
+
+The table is written, digested and put in place as an object here. The main thread decides what becomes of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cache.errors import ObjectError
+from cache.records import Artifact
+from cache.removal import remove_temporary
+from rules.errors import FAILED, UserError, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cache.keys import Content
+    from cache.records import Product
+    from rules.compiling.compiled_rule import CompiledRule
+    from rules.running.query_runner import Runner
+    from rules.sources.contents import Sources
+    from rules.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a worker hands back: the artifact, new or kept, and how long the execution took (None: it needed none)."""
+
+    artifact: Artifact
+    seconds: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class ProductJob:
+    """The run of one product. Worker threads share what it refers to; none of it changes while a reader is running."""
+
+    runner: Runner
+    rule: CompiledRule
+    last: Product | None
+    """Its last state."""
+    reason: str
+    """Why it runs."""
+    asked: bool
+    """Whether it runs whatever is known: forced, volatile, or its object was corrupt."""
+    sources: Sources
+    contents: Mapping[str, Content]
+    artifacts: Mapping[str, str]
+
+    def run(self) -> Done:
+        """Execute the product and put its object in place. Raises `UserError`."""
+        from rules.engine.execute import bag_of_file
+        from rules.running import cutoff
+        from rules.running.query_runner import adopted
+
+        store, node, last = self.runner.session.store, self.rule.node, self.last
+        if not self.asked and last is not None:
+            same = cutoff.reads_same_rows(store, node, last, self.artifacts, self.contents)
+            old = store.artifact(last.artifact) if same else None
+            if old is not None and _is_intact(store, old):
+                return Done(old, None, "the rows it reads only stand in another order")
+        target = store.objects.temporary()
+        try:
+            executed = self.runner.run(self.rule, self.sources, self.artifacts, target)
+            if last is not None and cutoff.may_be_permuted(store, node, last, executed):
+                written = bag_of_file(target, tuple(executed.columns))
+                old = cutoff.only_permuted(store, node, last, executed, written)
+                if old is not None:
+                    remove_temporary(target)
+                    return Done(old, executed.seconds, f"{self.reason}; its rows only came in another order")
+            return Done(adopted(store, executed, target), executed.seconds, self.reason)
+        except (OSError, ObjectError) as error:
+            raise UserError(
+                f"cannot store the product: {error}", code="store", where=Where(self.rule.rule.path), exit_code=FAILED
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):  # whatever is left goes with the folder
+                remove_temporary(target)
+
+
+def _is_intact(store: Store, artifact: Artifact) -> bool:
+    try:
+        store.verify(artifact)
+    except ObjectError:
+        return False
+    return True
