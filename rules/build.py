@@ -7,26 +7,19 @@ the steps is plain data, so the plan that is explained is the plan that is execu
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 
 from graph.causes import causes
-from graph.dag import Dag
 from graph.plan import make_plan
 from rules.compiling.compiled_rule import nodes_of_checks
 from rules.compiling.memo_proof import believing_memos
 from rules.compiling.session import load
 from rules.config.project import Project
-from rules.errors import UserErrors
-from rules.files.file_digests import FileDigests
-from rules.loading.contracts import with_contracts
-from rules.loading.input_binding import cut_dag
-from rules.loading.rules import Rule, load_rules
 from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
 from rules.planning.last_states import compared_with_last
 from rules.planning.prepared import Prepared, Request
-from rules.planning.selection import asks_for_changed, choose, selected
+from rules.planning.selection import choose
 from rules.running.build_records import new_build_id, record_build, recorded
 from rules.running.engine_upgrade import engine_proves_same, run_again
 from rules.running.execution import Execution
@@ -100,17 +93,3 @@ def audit(project: Project, request: Request, observer: Observer) -> AuditReport
 
     with open_store(project.root, observer.say, building=True) as store:
         return believing_memos(store, observer.say, audit_all)
-
-
-def survey(project: Project, request: Request, observer: Observer) -> tuple[Mapping[str, Rule], Dag, tuple[str, ...]]:
-    """Return rules, DAG and the selected products without compiling (unless `changed` is asked for)."""
-    with open_store(project.root, observer.say, building=False) as store:
-        if asks_for_changed(request):
-            prepared = prepare(project, request, store)
-            return prepared.session.rules, prepared.session.dag, prepared.order
-        found = load_rules(project, store.index, FileDigests(project.root, store.index))
-        contracted = with_contracts(project, store.index, found)
-        dag, unwired = cut_dag(project, contracted.rules, contracted.sources)
-        if wrong := contracted.wrong | unwired:
-            raise UserErrors(list(dict.fromkeys(wrong.values())))
-        return contracted.rules, dag, selected(dag, contracted.rules, request, lambda: ())[0]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rules.build import survey
 from rules.config.project import load_project
 from rules.files.project_paths import find_root
+from rules.inspect.listing import list_products
 from rules.planning.prepared import Request
-from rules.report.runs import document
-from rules.terminal import progress
+from rules.report.runs import document, error_fields
+from rules.storage.store import open_store
 from rules.terminal.arguments import add_selection
 from rules.wording import table_lines
 
@@ -28,8 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """List products in build order."""
     project = load_project(find_root(options.project))
-    observer = progress.observer(output)
-    rules, dag, order = survey(project, Request(select=tuple(options.select), exclude=tuple(options.exclude)), observer)
+    request = Request(select=tuple(options.select), exclude=tuple(options.exclude))
+    with open_store(project.root, output.message, building=False) as store:
+        found = list_products(project, request, store)
+    rules, order = found.rules, found.order
+    for error in dict.fromkeys(found.broken.values()):
+        output.message(f"warning: {error.where}: {error.message}" if error.where else f"warning: {error.message}")
     if output.as_json:
         products = [
             {
@@ -38,8 +42,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
                 "description": rules[name].options.description,
                 "tags": list(rules[name].options.tags),
                 "key": list(rules[name].options.key),
-                "inputs": list(dag.reads(name)),
+                "inputs": list(found.dag.reads(name)),
                 "checks": [check.rule.name for check in rules[name].checks],
+                **({"error": error_fields(found.broken[name])} if name in found.broken else {}),
             }
             for name in order
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import FILE, is_rule_file
 from rules.loading.check_queries import Draft
-from rules.python.faults import of_fault
+from rules.python.faults import fault_record, of_fault
 from rules.python.rule_files import DeclaredFunction, PythonFiles
 
 
@@ -199,12 +199,13 @@ def _load_python(project: Project, found: RuleSet, path: str, digest: str, names
         return
     for function in functions:
         other = found.functions.setdefault(function.name, function)
-        if (other.file, other.line) != (function.file, function.line):
+        if (other.file, other.line) != (function.file, function.line) and other.fault is None:
             message = f"two functions are named '{function.name}'"
             facts = {"here": f"{function.file}:{function.line}", "there": f"{other.file}:{other.line}"}
             where = Where(function.file, function.line)
             hint = "rules in SQL call functions by their names; give one another"
-            raise UserError(message, code="duplicate-name", where=where, facts=facts, hint=hint, exit_code=FAILED)
+            wrong = UserError(message, code="duplicate-name", where=where, facts=facts, hint=hint, exit_code=FAILED)
+            found.functions[function.name] = replace(other, fault=fault_record(wrong))
     for one in declared:
         where = Where(path, one.line)
         try:

@@ -47,14 +47,14 @@ def located(error: BaseException, root: str, path: str, line: int | None = None)
 def fault_record(error: UserError) -> dict[str, Any]:
     """Return an error as what can be remembered of it."""
     where = None if error.where is None else list(error.where)
-    return {"message": error.message, "where": where, "facts": error.facts, "hint": error.hint}
+    return {"code": error.code, "message": error.message, "where": where, "facts": error.facts, "hint": error.hint}
 
 
 def of_fault(record: Mapping[str, Any]) -> UserError:
     """Return a remembered error."""
     where = None if record["where"] is None else Where(*record["where"])
     more = {"facts": dict(record["facts"]), "hint": record["hint"], "exit_code": FAILED}
-    return UserError(record["message"], code="python", where=where, **more)
+    return UserError(record["message"], code=record.get("code", "python"), where=where, **more)
 
 
 def _began(where: Where, path: str, line: int | None) -> dict[str, str]:

@@ -225,3 +225,34 @@ def test_a_value_far_down_is_found(tmp_path: Path) -> None:
     told = run(project, "build", expect=1).stderr
     assert "'seven' is not int64" in told
     assert "data/s.csv:70001:5" in told
+
+
+def test_what_cannot_be_read_is_listed_with_a_warning(project: SampleProject) -> None:
+    project.sql("torn", "SELECT g.id FROM FROM good AS g")
+    project.sql("bad-name", "SELECT 1 AS id")
+    listed = run(project, "ls", "--json")
+    products = {one["name"]: one for one in listed.document["products"]}
+    assert {"fine", "torn"} <= products.keys()
+    assert "rules/bad-name.sql" not in products
+    assert products["torn"]["error"]["where"].startswith("rules/torn.sql:1:")
+    assert "error" not in products["fine"]
+    assert "warning: rules/torn.sql:1:" in listed.stderr
+    assert "warning: rules/bad-name.sql: 'bad-name' is not a usable product name" in listed.stderr
+    assert run(project, "ls", "-q", "-s", "fine").stdout.split() == ["fine"]
+
+
+def test_two_functions_of_one_name_break_what_calls_them(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path / "functions", sources=["good"])
+    project.parquet("good", {"id": [1, 2]})
+    code = "from rules import udf\n\n\n@udf.python\ndef twice(x: int) -> int:\n    return x * 2\n"
+    project.write("rules/a.py", code)
+    project.write("rules/b.py", f"\n{code}")
+    project.sql("fine", "SELECT g.id FROM good AS g")
+    project.sql("caller", "SELECT twice(g.id) AS id FROM good AS g")
+    error = run(project, "build", "--json", expect=1).document["error"]
+    assert (error["code"], error["where"]) == ("duplicate-name", "rules/b.py:5")
+    assert error["facts"] == {"here": "rules/b.py:5", "there": "rules/a.py:4"}
+    built = build(project, "-k", expect=1)
+    assert built.statuses == {"fine": "executed", "caller": "failed"}
+    project.write("rules/b.py", "")
+    assert build(project).executed == {"caller"}
