@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TypeVar
 
 from sqlglot import exp
@@ -63,6 +64,16 @@ class Parsed:
     tables: tuple[str, ...]
     variables: tuple[str, ...]
     functions: tuple[str, ...] = ()
+
+
+class Tier(IntEnum):
+    """How much of a product's order is a promise."""
+
+    UNORDERED = 0
+    STABLE = 1
+    """Within a run."""
+    CANONICAL = 2
+    """Ordered by its key."""
 
 
 @dataclass(frozen=True)
@@ -299,7 +310,7 @@ class Compiler:
             executed = pruned(qualified(self._bound(instead, resolve), self.schemas))
             scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
             executed, _ = for_engine(executed, self.schemas.known)
-        ordered = options.tier == 2 or has_open_order(executed)  # noqa: PLR2004
+        ordered = options.tier == Tier.CANONICAL or has_open_order(executed)
         if ordered:
             executed = in_canonical_order(executed, options.key, schema)
         return Compiled(
@@ -343,7 +354,7 @@ class Compiler:
             "query": digest_of(encoded),
             "columns": names,
             "tier": options.tier,
-            "key": list(options.key) if options.tier == 2 else [],  # noqa: PLR2004 — only tier 2 sorts by the key
+            "key": list(options.key) if options.tier == Tier.CANONICAL else [],
             "volatile": options.volatile,
             "engine": self.engine.version,
             "settings": {**self.engine.settings, **(self.engine.float_settings if sensitive else {})},
@@ -440,6 +451,6 @@ def _require_key(options: Options, names: list[str]) -> None:
             hint = suggestion(column, names) or f"output columns: {', '.join(names)}"
             message = f"key column '{column}' is not an output column"
             raise SqlError(message, hint=hint, code="unknown-key")
-    if options.tier == 2 and not options.key:  # noqa: PLR2004
+    if options.tier == Tier.CANONICAL and not options.key:
         message = "tier 2 orders the product by its key, and no key is declared"
         raise SqlError(message, hint='add key = ["…"]', code="missing-key")

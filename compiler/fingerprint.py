@@ -9,7 +9,7 @@ import xxhash
 
 FORMAT = 1
 """Version of the canonical form and of everything hashed here. Raise it when either changes: rules that mean what they
-meant are not run again for it (rules/upgrade.py)."""
+meant are not run again for it (`Work._was_upgraded` in rules/compiling/compile_rules.py)."""
 
 EXECUTION = 1
 """Version of how queries are run. Raise it when an earlier version could have computed a wrong table: every rule then

@@ -27,7 +27,7 @@ _CLASSES: tuple[Class, ...] = ("cosmetic", "additive", "column", "row")
 class Edit:
     """How a rule differs from its last state.
 
-    reaches: what it does to readers (DESIGN.md, section 5). columns: the output columns that it changes, adds or
+    reaches: what it does to readers, see docs/architecture.md. columns: the output columns that it changes, adds or
     removes; every one where the rows may differ. script: where its query was edited; None where that is not known.
     proved: the class that the digests of rows and columns prove by themselves. options: what else of it was edited.
     """

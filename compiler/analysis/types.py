@@ -1,8 +1,8 @@
 """Types of expressions, as far as they can be told for certain without the engine.
 
 SQLGlot's `annotate_types` is right about most expressions and wrong about some, and a rewrite that holds for integers
-alone is unsound on the first float. So this knows few things, each checked against the engine (see
-tests/compiler/test_types.py), and says None of everything else.
+alone is unsound on the first float. So this knows few things, each checked against the engine, and says None of
+everything else.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from cache.records import Product
 from compiler.analysis.edges import Edge, to_record
 from compiler.analysis.shape import Shape
 from compiler.canonical.form import named_tree
-from compiler.compile import Compiled
+from compiler.compile import Compiled, Tier
 from compiler.schema import Schema, schema_of, schema_record
 from compiler.tree.big_stack import with_deep_stack
 from graph.node import Node
@@ -167,7 +167,7 @@ def _to_head(compiled: Compiled) -> dict[str, Any]:
         "parts": compiled.parts,
         "volatile": bool(compiled.traits.volatile) or bool(compiled.parts["volatile"]),
         "order_dependent": compiled.traits.order_dependent or compiled.traits.float_sensitive,
-        "ordered": compiled.traits.ordered or compiled.parts["tier"] == 2,  # noqa: PLR2004
+        "ordered": compiled.traits.ordered or compiled.parts["tier"] == Tier.CANONICAL,
         "schema": schema_record(compiled.schema),
         "shape": {
             "rows": compiled.shape.rows,
@@ -194,7 +194,7 @@ def from_head(
         volatile=head["volatile"],
         order_dependent=head["order_dependent"],
         ordered=head["ordered"],
-        keeps_order=one_partition and head["shape"]["in_order"] and head["parts"]["tier"] != 2,  # noqa: PLR2004
+        keeps_order=one_partition and head["shape"]["in_order"] and head["parts"]["tier"] != Tier.CANONICAL,
         shape=_shape(head["shape"]),
         edges=edges,
     )
