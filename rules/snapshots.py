@@ -32,9 +32,9 @@ _PACKAGES = (
     "cache", "compiler", "compiler/analysis", "compiler/canonical", "compiler/diff", "compiler/engine_errors",
     "compiler/engine_sql", "compiler/engine_sql/workarounds", "compiler/engine_sql/workarounds/subqueries",
     "compiler/ibis", "compiler/lint", "compiler/names", "compiler/sql", "compiler/tree", "graph", "rules",
-    "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/files", "rules/inspect",
-    "rules/lint", "rules/loading", "rules/planning", "rules/python", "rules/report", "rules/running",
-    "rules/sources", "rules/storage", "rules/terminal",
+    "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/files", "rules/formats",
+    "rules/inspect", "rules/lint", "rules/loading", "rules/planning", "rules/python", "rules/report",
+    "rules/running", "rules/sources", "rules/storage", "rules/terminal",
 )  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 
@@ -217,7 +217,7 @@ def _listings_hold(root: str, record: dict[str, Any]) -> bool:
 def _source_listings_hold(root: str, record: dict[str, Any]) -> bool:
     from pathlib import Path
 
-    from rules.files.source_listing import list_files
+    from rules.formats.source_listing import list_files
 
     try:
         return all(list(list_files(Path(root), path, declared)) == files for path, declared, files in record["sources"])

@@ -16,8 +16,8 @@ from cache.removal import remove_temporary
 from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
+from rules.formats.declared_types import spelled_as_declared
 from rules.printable import without_secrets
-from rules.sources.column_schemas import spelled_as_declared
 from rules.sources.locating import (
     AS_READER,
     compression_of,
@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 
     from cache.index import Index
     from cache.objects import Objects
-    from rules.config.project import Project, Source
+    from rules.config.project import Project
     from rules.files.file_digests import FileDigests
-    from rules.sources.contract import IngestError
-    from rules.sources.partitions import Partitions
+    from rules.formats.contract import IngestError
+    from rules.formats.partitions import Partitions
+    from rules.formats.source import Source
 
 _READING = {"csv": 2, "json": 3}
 """Version of how bytes of a format become tables, 1 for others. Raise it when the same file would be read as another
@@ -263,7 +264,7 @@ class Sources:
         files = self._listed[name]
         if not self._project.sources[name].partitions or not any("=" in file for file in files):
             return None
-        from rules.sources import contract, partitions  # these load pyarrow, which other sources do without
+        from rules.formats import contract, partitions  # these load pyarrow, which other sources do without
 
         try:
             return partitions.partitions_of(files)
@@ -277,8 +278,8 @@ class Sources:
 
     def _read(self, name: str, files: tuple[str, ...]) -> dict[str, Any]:
         from cache.digests import ingested_digest  # these load pyarrow, which known contents do without
-        from rules.sources import contract, ingest
-        from rules.sources import parquet as physical
+        from rules.formats import contract, ingest
+        from rules.formats import parquet as physical
 
         source = self._project.sources[name]
         kind = format_of(self._project, name, files)
@@ -322,8 +323,8 @@ class Sources:
         return SourceTable(name, files, content, schema, record["rows"], artifact, partitions)
 
     def _digest_columns(self, table: SourceTable, columns: list[str]) -> dict[str, str]:
-        from rules.sources import contract
-        from rules.sources import parquet as physical
+        from rules.formats import contract
+        from rules.formats import parquet as physical
 
         paths = [self._project.root / file for file in table.files]
         constants = {one: values for one, values in self.constants(table.name).items() if one in columns}

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from rules.errors import FAILED, UserError, Where
 from rules.files.project_paths import FILE
-from rules.files.source_listing import COMPRESSED, format_by_name, list_files
+from rules.formats.source_listing import COMPRESSED, format_by_name, list_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from rules.config.project import Project, Source
+    from rules.config.project import Project
+    from rules.formats.source import Source
 
 AS_READER = "whoever runs rules must be able to read it"
 """What to do about a file without permission."""

@@ -17,8 +17,8 @@ from cache.objects import Objects
 from rules.config.project import load_project
 from rules.errors import UserError
 from rules.files.file_digests import FileDigests
-from rules.sources import ingest
-from rules.sources import parquet as physical
+from rules.formats import ingest
+from rules.formats import parquet as physical
 from rules.sources.contents import Sources
 from support.direct import build, executed
 from support.projects import SampleProject
@@ -177,13 +177,13 @@ def test_a_file_that_comes_while_a_build_runs_is_seen_by_the_next(
     project.sql("p", "SELECT SUM(a) AS a FROM s")
     from rules import build as driver
 
-    real = driver._record  # noqa: SLF001
+    real = driver.record_build
 
     def late(*arguments: Any) -> None:
         project.parquet("b", {"a": [2]})
         real(*arguments)
 
-    monkeypatch.setattr(driver, "_record", late)
+    monkeypatch.setattr(driver, "record_build", late)
     build(tmp_path)
     monkeypatch.undo()
     assert executed(build(tmp_path)) == {"p"}

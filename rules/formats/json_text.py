@@ -17,18 +17,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
-from rules.sources.contract import IngestError, first_line
-from rules.sources.csv_text import keeps
-from rules.sources.json_numbers import NUMBERS, Numbers, is_long, numbers_in, quoted
-from rules.sources.spelling import Column
-from rules.sources.text_file import AS_UTF8, hint, open_text, require_no_utf16, usable
-from rules.sources.text_places import column_in_json, unreadable_column
+from rules.formats.contract import IngestError, first_line
+from rules.formats.csv_text import keeps
+from rules.formats.json_numbers import NUMBERS, Numbers, is_long, numbers_in, quoted
+from rules.formats.spelling import Column
+from rules.formats.text_file import AS_UTF8, hint, open_text, require_no_utf16, usable
+from rules.formats.text_places import column_in_json, unreadable_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from rules.config.project import Source
-    from rules.sources.text_file import TextFile
+    from rules.formats.source import Source
+    from rules.formats.text_file import TextFile
 
 Path = tuple[str, ...]
 """Where a value stands in an object: the names of fields, ITEM for the items of a list."""

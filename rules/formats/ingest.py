@@ -10,9 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cache.digests import TableDigester
-from rules.engine.encodings import statistics
-from rules.sources import text
-from rules.sources.contract import (
+from rules.formats import text
+from rules.formats.contract import (
     ONE_SCHEMA,
     IngestError,
     checked,
@@ -21,15 +20,16 @@ from rules.sources.contract import (
     require_declared,
     storable,
 )
-from rules.sources.text_file import TextFile
+from rules.formats.text_file import TextFile
+from rules.storage.encodings import statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from compiler.schema import Schema
-    from rules.config.project import Source
-    from rules.sources.partitions import Partitions
+    from rules.formats.partitions import Partitions
+    from rules.formats.source import Source
 
 _ANEW = 'write it again; or if it is of another kind, say so: format = "parquet", "csv" or "json"'
 

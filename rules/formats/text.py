@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from rules.sources import csv_text, json_text
-from rules.sources.contract import declared_types, require_distinct, require_names
+from rules.formats import csv_text, json_text
+from rules.formats.contract import declared_types, require_distinct, require_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rules.config.project import Source
-    from rules.sources.text_file import TextFile
+    from rules.formats.source import Source
+    from rules.formats.text_file import TextFile
 
 _CSV_BLOCK = 16 << 20
 _JSON_BLOCK = 32 << 20

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rules.files.source_listing import list_files, without_extension
+from rules.formats.source_listing import list_files, without_extension
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

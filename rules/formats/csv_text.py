@@ -15,18 +15,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from rules.files.source_listing import COMPRESSED
-from rules.sources.contract import IngestError, first_line, require_distinct
-from rules.sources.spelling import Column
-from rules.sources.text_file import AS_UTF8, hint, open_text, require_no_utf16
-from rules.sources.text_places import place_in_csv
+from rules.formats.contract import IngestError, first_line, require_distinct
+from rules.formats.source_listing import COMPRESSED
+from rules.formats.spelling import Column
+from rules.formats.text_file import AS_UTF8, hint, open_text, require_no_utf16
+from rules.formats.text_places import place_in_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from rules.config.project import Source
-    from rules.sources.text_file import TextFile
+    from rules.formats.source import Source
+    from rules.formats.text_file import TextFile
 
 _ROW = re.compile(r"Row #(\d+): ")
 _COLUMN = re.compile(r"In CSV column #(\d+): ")
