@@ -184,7 +184,7 @@ class Work:
     def is_new(self, rule: Rule) -> bool:
         """Whether the last state of a rule's product was made of another text, or by another compiler."""
         last = self._last.get(rule.name)
-        return last is None or last.record["text"] != rule.digest or last.record["compiler"] != COMPILER
+        return last is None or last.record.text != rule.digest or last.record.compiler != COMPILER
 
     def head(self, memo: str) -> Any:
         """Return the small facts of a compiled rule, None if it is not known."""
@@ -230,13 +230,13 @@ class Work:
         """
         if last.fingerprint == node.fingerprint:
             return False
-        before, now = last.record["parts"], node.parts
+        before, now = last.record.parts, node.parts
         changed = {part for part in before.keys() | now.keys() if before.get(part) != now.get(part)}
         if not changed <= self._may_differ:
             return False
         if "query" not in changed:  # its inputs are bound by position, so the same query may read others now
-            return [name for name, *_ in last.record["inputs"]] == list(node.inputs)
-        if last.record["compiler"] == COMPILER:
+            return [one.name for one in last.record.inputs] == list(node.inputs)
+        if last.record.compiler == COMPILER:
             return False
         try:
             meaning = load_body(self._index, last.memo).meaning

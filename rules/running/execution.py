@@ -261,7 +261,7 @@ class Execution:
 
     def _candidate(self, result: Result, artifact: Artifact, *, changed: bool) -> Candidate:
         rule = self.compiled[result.name]
-        return Candidate(result, State(rule, artifact, result.key, result.seconds or 0.0, {}), changed)
+        return Candidate(result, State(rule, artifact, result.key, result.seconds or 0.0), changed)
 
     def _check(self, candidate: Candidate, pool: ThreadPoolExecutor) -> None:
         """Settle the checks of a product, in a worker if one of them has to run, then the product."""
