@@ -215,19 +215,22 @@ PLANNING = {
         "SELECT abs(amount) AS a, «abs(status) AS b FROM orders",
         "'abs' cannot be called with TEXT",
     ),
-    "aggregate in WHERE": ("SELECT order_id FROM orders\nWHERE «SUM(amount) > 3", "an aggregate cannot stand in WHERE"),
+    "aggregate in WHERE": (
+        "SELECT order_id FROM orders\nWHERE «SUM(amount) > 3",
+        "an aggregate cannot be used in WHERE",
+    ),
     "aggregate in an aggregate": (
         "SELECT SUM(«AVG(amount)) AS a FROM orders",
-        "an aggregate cannot stand inside another",
+        "an aggregate cannot be nested in another",
     ),
     "column that is not grouped": (
         "SELECT order_id,\n  «o.status,\n  SUM(amount) AS a\nFROM orders AS o\nGROUP BY order_id",
-        "column 'status' must stand in GROUP BY or inside an aggregate",
+        "column 'status' must be in GROUP BY or inside an aggregate",
     ),
     "window function alone": ("SELECT «row_number() AS a FROM orders", "'row_number' is a window function"),
     "condition of a wrong type": (
         "SELECT order_id FROM orders WHERE «status",
-        "WHERE and HAVING need a condition, and this is of type TEXT",
+        "WHERE and HAVING need a condition, but this is of type TEXT",
     ),
     "unsupported": ("SELECT «order_id FROM orders FOR UPDATE", "FOR UPDATE is not supported"),
     "one of many calls": (
