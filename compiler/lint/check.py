@@ -177,7 +177,7 @@ def _unknown_variables(query: exp.Query, world: World) -> list[Found]:
         name = variable_name(node) or ""
         if name not in world.variables:
             hint = suggestion(name, world.variables) or "declare it in rules.toml under [vars]"
-            start = node.meta["start"] - 1  # SQLGlot knows where the name is, right behind the $
+            start = node.meta["start"] - 1  # SQLGlot gives the place of the name, right after the $
             found.append(Found("R020", start, start + 1 + len(name), f"unknown variable '${name}'", hint))
     return found
 

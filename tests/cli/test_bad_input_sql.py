@@ -43,9 +43,9 @@ SYNTAX = {
         "WITH q AS (SELECT amount FROM orders),\n«SELECT amount FROM q",
         "expected CTE to have alias, near SELECT",
     ),
-    "nothing": ("«", "there is no query in this text"),
-    "only blanks": ("«   \n\n", "there is no query in this text"),
-    "only comments": ("«-- nothing\n/* here */", "there is no query in this text"),
+    "nothing": ("«", "this text contains no query"),
+    "only blanks": ("«   \n\n", "this text contains no query"),
+    "only comments": ("«-- nothing\n/* here */", "this text contains no query"),
     "two statements": ("SELECT 1 AS a«; SELECT 2 AS b", "a second statement starts after this ;"),
     "CREATE": ("«CREATE TABLE x AS SELECT 1 AS a", "a rule is one query, and CREATE does not start one"),
     "DROP": ("-- comment\n«DROP TABLE orders", "a rule is one query, and DROP does not start one"),
@@ -155,7 +155,7 @@ NAMES = {
     "function like nothing": ("SELECT «xyzzyx(amount) AS a FROM orders", "unknown function 'xyzzyx'", None),
     "output by number": (
         "SELECT order_id FROM orders ORDER BY «7",
-        "there is no output column 7",
+        "unknown output column 7",
         "the query has 1 output column",
     ),
 }

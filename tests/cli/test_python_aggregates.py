@@ -202,11 +202,11 @@ REFUSED = {
     ),
     "frame": (
         "SELECT mean_of(t.x) OVER (ORDER BY t.i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS m FROM t",
-        "'mean_of' cannot take back the rows that leave this frame",
+        "'mean_of' cannot remove the rows that leave this frame",
     ),
     "named frame": (
         "SELECT mean_of(t.x) OVER w AS m FROM t WINDOW w AS (ORDER BY t.i ROWS 1 PRECEDING)",
-        "'mean_of' cannot take back the rows that leave this frame",
+        "'mean_of' cannot remove the rows that leave this frame",
     ),
     "frame of a window function": (
         "SELECT rise(t.x) OVER (ORDER BY t.i ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS m FROM t",

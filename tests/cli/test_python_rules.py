@@ -244,7 +244,7 @@ BROKEN = {
     ),
     "memory": (
         "import ibis\nfrom rules import rule\n\n@rule\ndef x(orders):\n    return ibis.memtable({'id': [1]})\n",
-        "a rule cannot hold a table in memory",
+        "a rule cannot contain a table in memory",
         "rules/bad.py:6",
     ),
 }
