@@ -192,7 +192,7 @@ def _named_values(values: exp.Values) -> exp.Values:
 
 def _check_select(node: exp.Select) -> None:
     star = node.expressions[0] if node.expressions else None
-    # FROM t alone becomes SELECT * in SQLGlot, with a star without a place in the text; to the engine it has no columns.
+    # FROM t alone becomes SELECT * in SQLGlot, with a star that has no place in the text; for the engine it has none.
     # It does the same, rightly, to the VALUES of a CTE.
     invented = isinstance(star, exp.Star) and not star.meta.get("start") and not star.meta.get(MADE)
     if star is None or (invented and not isinstance(node.args["from_"].this, exp.Values)):
