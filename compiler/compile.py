@@ -204,7 +204,7 @@ class Compiler:
             with self._own_functions():
                 return with_deep_stack(work)
         except RecursionError:
-            error = SqlError("nested too deeply", hint="compute a part of it in a CTE", code="too-deep")
+            error = SqlError("nested too deeply", hint="compute part of it in a CTE", code="too-deep")
             error.line, error.column = _start(source)
             raise error from None
         except SqlglotError as refused:
