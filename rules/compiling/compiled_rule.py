@@ -97,7 +97,7 @@ def load_body(index: Index, memo: str) -> Body:
 
 def last_shape(index: Index, last: Product) -> Shape | None:
     """Return the shape of the rule in a product's last state; None where another version of the compiler made it."""
-    head = index.compiled_heads([last.memo]).get(last.memo) if last.record["compiler"] == COMPILER else None
+    head = index.compiled_heads([last.memo]).get(last.memo) if last.record.compiler == COMPILER else None
     return _shape(head["shape"]) if head is not None else None
 
 
@@ -131,7 +131,7 @@ class Comparer:
 
         key = rule.memo, last.memo, _names_now(last, renamed)
         if key not in self._scripts:
-            trees = self._compared(rule, last, renamed) if last.record["compiler"] == COMPILER else None
+            trees = self._compared(rule, last, renamed) if last.record.compiler == COMPILER else None
             self._scripts[key] = with_deep_stack(lambda: edit_script(*trees)) if trees is not None else None
         return self._scripts[key]
 
@@ -147,7 +147,7 @@ class Comparer:
 
 
 def _names_now(last: Product, renamed: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(renamed.get(name, name) for name, *_ in last.record["inputs"])
+    return tuple(renamed.get(one.name, one.name) for one in last.record.inputs)
 
 
 def to_records(compiled: Compiled) -> tuple[Any, bytes, Any]:
