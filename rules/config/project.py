@@ -23,7 +23,8 @@ from rules.config.toml_types import did_you_mean, kind_of, wrong_table
 from rules.config.variables import with_given
 from rules.errors import UserError, Where
 from rules.files.project_paths import FILE
-from rules.formats.source import Source
+from rules.formats import registry
+from rules.formats.source import Source, source_of, source_table
 from rules.formats.source_patterns import Pattern, PatternError, expand, is_pattern
 
 if TYPE_CHECKING:
@@ -234,12 +235,12 @@ def _sources(text: str, entries: dict[str, Any], patterns: Iterable[Pattern]) ->
 
 
 def _source(text: str, name: str, value: Any) -> Source:
-    source = _checked(text, value, Source, ("sources", name))
-    if len(source.delimiter) != 1 or not source.delimiter.isascii() or source.delimiter in '\r\n"':
-        where = _where(text, "sources", name, "delimiter")
-        raise UserError(
-            "'delimiter' must be a single ASCII character", code="config", where=where, hint='for tabs: "\\t"'
-        )
+    source = source_of(_checked(text, value, source_table(), ("sources", name)))
+    for one in registry.FORMATS:
+        wrong = one.flaw(source.options)
+        if wrong is not None:
+            where = _where(text, "sources", name, wrong.key)
+            raise UserError(wrong.message, code="config", where=where, hint=wrong.hint)
     return source
 
 

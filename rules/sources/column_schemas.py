@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from compiler.names.qualify import InputSchemas
 from compiler.schema import Column, Schema, schema_of, schema_record
 from rules.errors import UserError
+from rules.files.source_listing import list_files
 from rules.formats.declared_types import spelled
-from rules.formats.source_listing import list_files
+from rules.formats.registry import extensions
+from rules.sources.locating import lists_files, source_listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,18 +74,22 @@ class KnownSchemas:
 
     def _close(self, name: str) -> bool:
         """Note a source that cannot be opened; return whether there are files of it."""
-        source = self._project.sources[name]
-        try:
-            found = list(list_files(self._project.root, source.path, source.format))
-        except OSError:
-            found = []
-        self.closed.append([source.path, source.format, found])
+        source, found = self._project.sources[name], list[str]()
+        if lists_files(source):  # what its listing looks at is noted by itself
+            there = (self._project.root / source.path).exists()
+            with contextlib.suppress(UserError):
+                found = list(source_listing(self._project, name, self._files).files)
+        else:
+            with contextlib.suppress(OSError):
+                found = list(list_files(self._project.root, source.path, source.format, extensions()))
+            there = bool(found)
+            self.closed.append([source.path, source.format, found])
         for file in found:
             try:
                 self._files.digest(file)  # so that a change of it is noticed
             except OSError:
                 self.unnoticed = True
-        return bool(found)
+        return there
 
 
 def _in_arrow(declared: Mapping[str, str]) -> Schema | None:

@@ -1,0 +1,175 @@
+"""Reading Parquet sources: schema, row count, and digests of their columns, by value or by encoded bytes."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+from cache.digests import TableDigester
+from rules.formats import int96
+from rules.formats.contract import ONE_SCHEMA, IngestError, checked, difference, first_line, require_declared
+from rules.formats.registry import or_declared
+from rules.storage.types import stored_schema, stored_type, to_arrow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from compiler.schema import Schema
+    from rules.formats.partitions import Partitions
+    from rules.formats.source import Source
+
+_READ_ROWS = 1 << 16
+_HASH_BYTES = 1 << 20
+
+Hashers: TypeAlias = dict[str, xxhash.xxh3_128]
+
+
+def describe(paths: Sequence[Path], source: Source, partitions: Partitions | None = None) -> tuple[Schema, int]:
+    """Return the common schema and the row count of Parquet files, the columns in their folders' names last.
+
+    Raises `IngestError` where they disagree.
+    """
+    schema: pa.Schema | None = None
+    rows = 0
+    old: dict[str, None] = {}
+    for number, path in enumerate(paths):
+        try:
+            with pq.ParquetFile(path) as file:
+                found = stored_schema(file.schema_arrow)
+                rows += file.metadata.num_rows
+                old |= dict.fromkeys(int96.columns_of(file, _owners(file)))
+        except (pa.ArrowException, OSError) as error:
+            message = f"is not a readable Parquet file: {first_line(error)}"
+            hint = f"write it again; or if it is of another kind, say so: {or_declared('parquet')}"
+            raise IngestError(message, file=number, hint=hint) from error
+        if schema is not None and found != schema:
+            message = f"has files of different schemas: {difference(schema, found)}"
+            raise IngestError(message, file=number, hint=ONE_SCHEMA)
+        schema = found
+    assert schema is not None
+    for column in old:
+        if int96.are_beyond(paths, column):
+            place = schema.get_field_index(column)
+            schema = schema.set(place, schema.field(place).with_type(int96.in_microseconds(schema.field(place).type)))
+    if partitions is not None:
+        partitions.require_apart(schema.names, 0)
+        for name, values in partitions.typed(source.columns).items():
+            schema = schema.append(pa.field(name, stored_type(values.type)))
+    require_declared(schema, source.columns)
+    return checked(schema), rows
+
+
+def chunk_digests(paths: Sequence[Path], columns: Sequence[str], schema: Schema) -> dict[str, str]:
+    """Return for each column the digest of its encoded chunks and of what is needed to decode them.
+
+    Equal digests mean equal values; the other way round only if the writer wrote them alike. Nothing is decoded. The
+    result is empty for files whose physical columns cannot be told apart.
+    """
+    types = {column.name: column.type for column in schema.columns}
+    hashers: Hashers = {column: xxhash.xxh3_128(repr((column, types[column])).encode()) for column in columns}
+    for number, path in enumerate(paths):
+        try:
+            with pq.ParquetFile(path) as file, path.open("rb", buffering=0) as raw:
+                owners = _owners(file)
+                if owners is None:
+                    return {}
+                levels = file.schema_arrow  # made anew at each question
+                for column, hasher in hashers.items():
+                    # Whether a level may be NULL decides what the bytes of a chunk mean.
+                    hasher.update(repr(str(levels.field(column))).encode())
+                _hash_chunks(file, owners, raw, hashers)
+        except (pa.ArrowException, OSError) as error:
+            raise IngestError(f"cannot be read: {first_line(error)}", file=number) from error
+    return {column: hasher.hexdigest() for column, hasher in hashers.items()}
+
+
+def column_digests(paths: Sequence[Path], columns: Sequence[str], schema: Schema) -> dict[str, str]:
+    """Return the digests of the values of some columns of Parquet files, read in order as one table."""
+    types = {field.name: field.type for field in to_arrow(schema)}
+    workers = min(os.cpu_count() or 1, max(len(columns), 1))
+    shares = [columns[number::workers] for number in range(workers)]
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        found: dict[str, str] = {}
+        for digests in pool.map(lambda share: _digests_of(paths, share, types), shares):
+            found |= digests
+    return {column: found[column] for column in columns}
+
+
+def partition_digests(paths: Sequence[Path], columns: Mapping[str, pa.Array]) -> dict[str, str]:
+    """Return the digests of columns that have one value for each file."""
+    rows = [pq.read_metadata(path).num_rows for path in paths]
+    digests = {}
+    for name, values in columns.items():
+        digester = TableDigester(pa.schema([pa.field(name, values.type)]))
+        for value, count in zip(values, rows, strict=True):
+            for start in range(0, count, _READ_ROWS):
+                repeated = pa.repeat(value, min(_READ_ROWS, count - start))
+                digester.update(pa.RecordBatch.from_arrays([repeated], names=[name]))
+        digests[name] = digester.finish().columns[name]
+    return digests
+
+
+def _digests_of(paths: Sequence[Path], columns: Sequence[str], types: Mapping[str, pa.DataType]) -> dict[str, str]:
+    """Return the digests of columns, of which one is held at a time. A file is opened once for all: that takes long."""
+    digesters: dict[str, TableDigester] = {}
+    for number, path in enumerate(paths):
+        try:
+            with int96.Reader(path, pre_buffer=False) as reader:
+                for column in columns:
+                    file, field = reader.opened(column, types[column])
+                    digester = digesters.get(column)
+                    if digester is None:
+                        digester = digesters[column] = TableDigester(pa.schema([field]))
+                    for batch in file.iter_batches(_READ_ROWS, columns=[column], use_threads=False):
+                        digester.update(batch.select([column]))
+        except (pa.ArrowException, OSError) as error:
+            message = f"is damaged: {first_line(error)}"
+            raise IngestError(message, file=number, hint="write or copy the file again") from error
+    return {column: digester.finish().columns[column] for column, digester in digesters.items()}
+
+
+def _owners(file: pq.ParquetFile) -> list[str] | None:
+    """Return for each physical column the name of the column it is a part of; its path does not tell (`a.b`)."""
+    owners = [field.name for field in file.schema_arrow for _ in range(_leaves(field.type))]
+    return owners if len(owners) == file.metadata.num_columns else None
+
+
+def _leaves(dtype: pa.DataType) -> int:
+    if isinstance(dtype, pa.BaseExtensionType):
+        return _leaves(dtype.storage_type)
+    return sum(_leaves(dtype.field(number).type) for number in range(dtype.num_fields)) if dtype.num_fields else 1
+
+
+def _hash_chunks(file: pq.ParquetFile, owners: Sequence[str], raw: BinaryIO, hashers: Hashers) -> None:
+    metadata = file.metadata
+    view = memoryview(bytearray(_HASH_BYTES))
+    for group_number in range(metadata.num_row_groups):
+        group = metadata.row_group(group_number)
+        for chunk_number, owner in enumerate(owners):
+            hasher = hashers.get(owner)
+            if hasher is None:
+                continue
+            chunk, column = group.column(chunk_number), file.schema.column(chunk_number)
+            start = chunk.data_page_offset
+            if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
+                start = min(start, chunk.dictionary_page_offset)
+            facts = (
+                column.path, column.physical_type, column.length, str(column.logical_type), column.max_definition_level,
+                column.max_repetition_level, chunk.compression, chunk.encodings, chunk.num_values, group.num_rows,
+                chunk.total_compressed_size,
+            )  # fmt: skip
+            hasher.update(repr(facts).encode())
+            raw.seek(start)
+            left = chunk.total_compressed_size
+            while left > 0:
+                count = raw.readinto(view[: min(left, _HASH_BYTES)])  # type: ignore[attr-defined]
+                if not count:
+                    raise OSError("the file ends inside a column")
+                hasher.update(view[:count])
+                left -= count
