@@ -1,12 +1,12 @@
-"""The one error of the compiler: a message, and where in the SQL it applies."""
+"""The one error of the compiler: a message, and its place in the SQL."""
 
 from __future__ import annotations
 
 
 class SqlError(Exception):
-    """A rule's SQL is wrong. Lines and columns are 1-based; both are None when the place is unknown.
+    """An error in a rule's SQL. Lines and columns are 1-based; both are None if the place is unknown.
 
-    The file is not known here (the compiler reads no files); whoever loaded the text adds it.
+    The file is not known here (the compiler reads no files); the caller that loaded the text adds it.
     """
 
     def __init__(

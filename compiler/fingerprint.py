@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import xxhash
 
 FORMAT = 1
-"""Version of the canonical form and of everything hashed here. Raise it when either changes: rules that mean what they
-meant are not run again for it (`Work._was_upgraded` in rules/compiling/compile_rules.py)."""
+"""Version of the canonical form and of everything hashed here. Raise it when either changes: rules of unchanged
+meaning are not run again because of it (`Work._was_upgraded` in rules/compiling/compile_rules.py)."""
 
 EXECUTION = 1
-"""Version of how queries are run. Raise it when an earlier version could have computed a wrong table: every rule then
-runs again."""
+"""Version of the execution of queries. Raise it if an earlier version could have computed a wrong table; every rule
+then runs again."""
 
 
 def fingerprint(parts: Mapping[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""What the compiler knows of a table: its column names, and their types as opaque spellings.
+"""Schema: a table's column names, and their types as opaque spellings.
 
 The compiler never computes with types. It passes them from the engine, which infers them, to the keys, which hash
 them; `arrow` is the engine's own serialised form, carried so that the engine can read it back exactly.
@@ -24,7 +24,7 @@ class Column:
 class Schema:
     """The columns of a source or a product, in order.
 
-    `arrow` is the serialised Arrow schema (IPC encapsulated message); two schemas are equal when their names and type
+    `arrow` is the serialised Arrow schema (IPC encapsulated message); two schemas are equal if their names and type
     spellings are.
     """
 
@@ -50,28 +50,28 @@ def schema_record(schema: Schema) -> dict[str, Any]:
 
 
 def schema_of(record: Mapping[str, Any]) -> Schema:
-    """Return a schema that the index has."""
+    """Return the schema that the index stores."""
     return Schema(tuple(Column(*column) for column in record["columns"]), base64.b64decode(record["arrow"]))
 
 
 class SchemaPlanner(Protocol):
-    """The engine, as the compiler sees it: it plans a query on empty tables and tells the result's schema."""
+    """The engine, as the compiler sees it: it plans a query on empty tables and returns the result's schema."""
 
     def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
         """Return the schema of `sql`; the planner may remember it under `key`.
 
         `inputs` maps each input's name to its schema and to the columns the query may see: any other column does not
-        exist for the planner, so a scan set that misses one fails here. Raises `SqlError` when the query is wrong.
+        exist for the planner, so a scan set that misses one fails here. Raises `SqlError` if the query is invalid.
         """
         ...
 
     def problem(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
-        """Return what the engine says against `sql`, None if it can be planned. Inputs are as for `plan_schema`."""
+        """Return the engine's error about `sql`, None if it can be planned. Inputs are as for `plan_schema`."""
         ...
 
     def trial(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
-        """Return what the engine says against `sql` when it is run on inputs without rows; None for what it can run.
+        """Return the engine's error when `sql` is run on inputs without rows; None if it can be run.
 
-        Only for what `compiler.engine_sql.trial.needs_trial` allows.
+        Only for queries that `compiler.engine_sql.trial.needs_trial` allows.
         """
         ...

@@ -1,7 +1,7 @@
-"""Why products are not clean, down to the edit of a rule or the source column that each reason begins with.
+"""Why products are not clean: the edit of a rule or the source column at which each reason begins.
 
 Pure. `explain` and `plan --explain` show the same chains. A plan gives each product the nearest reason; here it is
-followed upwards, along the columns that matter, and each beginning is told once, by its shortest way.
+followed upwards, along the columns that matter, and each beginning is listed once, with its shortest path.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Kind = Literal["edit", "new", "forced", "volatile", "missing", "source", "earlie
 
 @dataclass(frozen=True)
 class Step:
-    """A product on the way to a cause, and the columns of it that matter; none named: its rows."""
+    """A product on the way to a cause, and those of its columns that matter; no columns: its rows."""
 
     product: str
     columns: tuple[str, ...] = ()
@@ -32,27 +32,26 @@ class Step:
 
 @dataclass(frozen=True)
 class Cause:
-    """A beginning. steps: from what a product reads to the product that it concerns; none where that is itself.
-
-    edit: the rule of the last step was edited. source: a source that it reads has changed. earlier: an earlier build
-    changed what it reads.
-    """
+    """The beginning of a chain of reasons."""
 
     steps: tuple[Step, ...]
+    """From an input of a product to the product that the cause concerns; empty if that is the product itself."""
     kind: Kind
+    """edit: the rule of the last step was edited. source: a source that it reads changed. earlier: an earlier build
+    changed one of its inputs."""
     sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Change:
-    """How an input differs from what was last read of it; columns None: in its rows, or in ways not known yet."""
+    """How an input differs from its last read state; columns None: in its rows, or in ways not known yet."""
 
     columns: frozenset[str] | None
     sentence: str
 
 
 def causes(plan: Plan, nodes: Mapping[str, Node], known: Known, forced: Collection[str]) -> dict[str, list[Cause]]:
-    """Return for each product that is not clean what that begins with, nearest first."""
+    """Return the causes for each product that is not clean, nearest first."""
     search = _Search(plan, nodes, known, forced)
     return {name: search.causes(name) for name, one in plan.judgements.items() if one.verdict != "clean"}
 
@@ -67,7 +66,7 @@ class _Search:
         self._own = cache(self._find_own)
 
     def causes(self, product: str) -> list[Cause]:
-        """Search breadth first, so that the first way to a beginning is the shortest."""
+        """Search breadth first, so that the first path to a beginning is the shortest."""
         found: dict[tuple[Kind, tuple[str, ...]], Cause] = {}
         seen: dict[str, frozenset[str] | None] = {product: None}
         ahead: deque[tuple[str, frozenset[str] | None, tuple[Step, ...]]] = deque([(product, None, ())])
@@ -106,14 +105,14 @@ class _Search:
         return own
 
     def _outside(self, entry: str, change: _Change) -> tuple[Kind, str]:
-        """Say of an input that this build leaves as it is how it came to differ."""
+        """Say how an input that this build leaves as it is came to differ."""
         last = self._known.products.get(entry)
         if last is None:
             return "source", f"source {change.sentence}"
         return "earlier", f"{change.sentence}, in build {last.build}"
 
     def _edit_reaches(self, name: str, columns: frozenset[str] | None) -> bool:
-        """Whether a run for the sake of the edit can change these columns: those it edits, and those that are open."""
+        """Whether a run caused by the edit can change these columns: those it edits, and those that are open."""
         edit, shape = self._plan.judgements[name].edit, self._nodes[name].shape
         if edit is None or edit.reaches == "row" or columns is None or shape.open_rows:
             return True
@@ -151,7 +150,7 @@ class _Search:
                     told = listing([f"{entry}.{column}" for column in changed])
                     yield entry, _Change(frozenset(changed), f"{told} changed")
                 elif node.order_dependent and entry in self._plan.movable:
-                    yield entry, _Change(None, "")  # which may hand over the same rows in another order
+                    yield entry, _Change(None, "")  # the input may return the same rows in another order
 
 
 def _used(edges: tuple[Edge, ...], entry: str, changed: frozenset[str], outputs: frozenset[str]) -> frozenset[str]:

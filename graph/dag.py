@@ -1,4 +1,4 @@
-"""The DAG: which product reads which input, and in what order products can be built."""
+"""The DAG: which product reads which input, and an order in which products can be built."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class CycleError(Exception):
-    """Products that read one another in a circle; `path` names them, first and last the same."""
+    """Products that read one another in a cycle; `path` names them, the first again at the end."""
 
     def __init__(self, path: tuple[str, ...]) -> None:
         super().__init__(" → ".join(path))
@@ -23,21 +23,20 @@ class CycleError(Exception):
 
 @dataclass(frozen=True)
 class Dag:
-    """inputs: for each product what it comes after, the names it reads, sources included; sources have no entry.
-
-    for_checks: those of them that only checks of the product read.
-    """
+    """The products of a project and the inputs of each."""
 
     inputs: Mapping[str, tuple[str, ...]]
+    """Product → the names it reads, sources included; sources have no entry."""
     for_checks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Product → those of its inputs that only its checks read."""
 
     def reads(self, name: str) -> tuple[str, ...]:
-        """Return what the rule of a product reads."""
+        """Return the inputs that the rule of a product reads."""
         return tuple(one for one in self.inputs[name] if one not in self.for_checks.get(name, ()))
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Products, each after those it reads; the same on every run. Raises `CycleError`."""
+        """The products, each after those it reads; the same on every run. Raises `CycleError`."""
         sorter = TopologicalSorter({name: self._products(inputs) for name, inputs in sorted(self.inputs.items())})
         try:
             sorter.prepare()
@@ -52,7 +51,7 @@ class Dag:
 
     @cached_property
     def readers(self) -> Mapping[str, tuple[str, ...]]:
-        """For each product or source that is read, the products that read it, in order."""
+        """Product or source → the products that read it, in order."""
         readers: dict[str, list[str]] = {}
         for name in self.order:
             for source in self.inputs[name]:
@@ -62,7 +61,7 @@ class Dag:
     @cached_property
     def digraph(self) -> nx.DiGraph[str]:
         """The DAG as a networkx graph, edges from input to reader, for questions about neighbourhoods."""
-        import networkx as nx  # 0.3 s that most builds do without
+        import networkx as nx  # 0.3 s that most builds can save
 
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(self.inputs)
@@ -81,11 +80,11 @@ class Dag:
         return found
 
     def upstream(self, name: str, depth: int | None = None) -> set[str]:
-        """Return what `name` reads, directly and through others, at most `depth` steps away; without `name`."""
+        """Return everything `name` reads, directly and through others, at most `depth` steps away; without `name`."""
         return self._neighbours(name, depth, against=True)
 
     def downstream(self, name: str, depth: int | None = None) -> set[str]:
-        """Return what reads `name`, directly and through others, at most `depth` steps away; without `name`."""
+        """Return all readers of `name`, direct and through others, at most `depth` steps away; without `name`."""
         return self._neighbours(name, depth, against=False)
 
     def _neighbours(self, name: str, depth: int | None, *, against: bool) -> set[str]:

@@ -1,4 +1,4 @@
-"""What differs between the rules of two versions of a project: which class of edit, which columns, in which words."""
+"""The differences between the rules of two versions of a project: class of edit, columns, sentences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from compiler.diff.edit_script import EditScript
 
 PARTS: Mapping[str, str] = {
-    "execution": "a version of rules before this one could compute a wrong table",
+    "execution": "an earlier version of rules could compute a wrong table",
     "query": "the query changed",
     "functions": "a Python function that it calls changed",
     "columns": "the output columns changed",
@@ -24,27 +24,26 @@ PARTS: Mapping[str, str] = {
     "engine": "the engine's version changed",
     "settings": "engine settings that can change its result changed",
 }
-"""The parts of a fingerprint, and what is said of one that changed."""
+"""Part of a fingerprint → the sentence if it changed."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """A rule as one version of the project has it.
-
-    shape: None where this version of the compiler does not know it. text: digest of the rule's file. formerly: another
-    fingerprint that means the same, from before an upgrade.
-    """
+    """A rule in one version of the project."""
 
     fingerprint: str
     inputs: tuple[str, ...]
     parts: Mapping[str, Any]
     shape: Shape | None
+    """None if this version of the compiler does not know it."""
     text: str
+    """The digest of the rule's file."""
     formerly: str = ""
+    """Another fingerprint of the same meaning, from before an upgrade."""
 
 
 def version_of(last: Product, shape: Shape | None = None) -> Version:
-    """Return the rule of a product's last state. shape: of it, where that is known."""
+    """Return the rule of a product's last state. shape: the rule's shape, if known."""
     record = last.record
     inputs = tuple(one.name for one in record.inputs)
     return Version(last.fingerprint, inputs, record.parts, shape, record.text)
@@ -52,21 +51,22 @@ def version_of(last: Product, shape: Shape | None = None) -> Version:
 
 @dataclass(frozen=True)
 class RuleEdit:
-    """How one rule differs between two versions: its class, the output columns that this changes, and sentences.
-
-    renamed: whether a new or removed rule is one that has another name now. edit: what its class was decided from.
-    """
+    """The difference of one rule between two versions."""
 
     name: str
     reaches: Class | Literal["new", "removed"]
+    """The class of the edit."""
     columns: frozenset[str]
+    """The output columns that it changes."""
     sentences: tuple[str, ...]
     renamed: bool = False
+    """Whether a new or removed rule is one that has another name now."""
     edit: Edit | None = field(default=None, compare=False)
+    """The edit from which the class was decided."""
 
     @property
     def means_the_same(self) -> bool:
-        """Whether only its text differs."""
+        """Whether only the rule's text differs."""
         return self.reaches == "cosmetic"
 
 
@@ -80,8 +80,8 @@ def sentences(
 ) -> tuple[str, ...]:
     """Say what differs between the parts of two fingerprints; `describe` is asked about queries.
 
-    pairs: the inputs that the same query reads in place of others, see `rebound`. upgraded: whether another version of
-    the compiler made the parts before. If not, it is the edit that calls for other corrections.
+    pairs: the inputs that the same query reads instead of others, see `rebound`. upgraded: whether another version of
+    the compiler made the earlier parts. If not, it is the edit that requires other corrections.
     """
     changed = [part for part in PARTS if before.get(part) != after.get(part)]
     told = [f"FROM: {', '.join(f'{was} → {now}' for was, now in pairs)}"] if pairs else []
@@ -102,31 +102,31 @@ def edit_between(
     shape: Shape,
     script: Callable[[], EditScript | None],
 ) -> Edit:
-    """Return what an edit reaches, from the parts of two fingerprints; more than the query reaches everything.
+    """Return the reach of an edit, from the parts of two fingerprints: everything if more than the query changed.
 
-    script: where the query was edited. Parts that are the same too are those of a rule that reads other inputs.
+    script: the places where the query was edited. Equal parts are those of a rule that reads other inputs.
     """
     last = shape_before()
     changed = {part for part in PARTS if before.get(part) != after.get(part)} - {"columns"}
     if last is not None and "query" in changed:
-        changed.discard("execution")  # by this version, of which the edited query calls for other corrections
+        changed.discard("execution")  # by this version: the edited query requires other corrections
     options = tuple(part for part in PARTS if part in changed - {"query"})
     same_query = "query" not in changed and bool(options)
     return classify(last, shape, None if same_query else script(), options)
 
 
 def _corrected(before: object, after: object) -> str:
-    """Say what is computed otherwise since an upgrade, by the names in `compiler.engine_sql.corrections`."""
+    """Say what is computed differently since an upgrade, by the names in `compiler.engine_sql.corrections`."""
     known = before[1:] if isinstance(before, list) else []
     names = [name.replace("-", " ") for name in after[1:] if name not in known] if isinstance(after, list) else []
     return f"{PARTS['execution']} ({', '.join(names)})" if names else PARTS["execution"]
 
 
 def rebound(before: Bound, after: Bound, renamed: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return which inputs one query reads in place of which, as its inputs are bound by their positions.
+    """Return which inputs a query reads instead of which others, matched by their positions.
 
-    () for two queries that are not the same to the letter. renamed: the products that are called otherwise now, which
-    are no other tables.
+    () for two queries that are not identical. renamed: products that have another name now, which
+    are not other tables.
     """
     if before.parts.get("query") != after.parts.get("query"):
         return ()
@@ -135,7 +135,7 @@ def rebound(before: Bound, after: Bound, renamed: Mapping[str, str]) -> tuple[tu
 
 
 class Bound(Protocol):
-    """A query with its inputs: what a rule means, whatever its product is called."""
+    """A query with its inputs: the meaning of a rule, whatever the name of its product."""
 
     @property
     def fingerprint(self) -> str:
@@ -147,11 +147,11 @@ class Bound(Protocol):
 
     @property
     def parts(self) -> Mapping[str, Any]:
-        """What the fingerprint covers."""
+        """The parts that the fingerprint covers."""
 
     @property
     def formerly(self) -> str:
-        """Another fingerprint that means the same, from before an upgrade; "" where there is none."""
+        """An earlier fingerprint of the same meaning, from before an upgrade, or ""."""
 
 
 def compare(
@@ -160,11 +160,11 @@ def compare(
     describe: Callable[[str, Mapping[str, str]], Sequence[str]],
     script: Callable[[str, Mapping[str, str]], EditScript | None],
 ) -> list[RuleEdit]:
-    """Return the rules that differ, in the order of `after` (inputs first), then those that it no longer has.
+    """Return the rules that differ, in the order of `after` (inputs first), then the removed ones.
 
-    describe: how the query of a rule that both have was edited, script: where; both are given the names that products
-    had, with those that they have now. A product that was renamed is new under one name and removed under the other;
-    those that read it still mean what they meant.
+    describe: how the query of a rule in both versions was edited, script: where; both get the old names of products
+    with their new ones. A renamed product is new under one name and removed under the other;
+    the meaning of its readers is unchanged.
     """
     gone = {name: version for name, version in before.items() if name not in after}
     renamed = renamed_rules(gone, {name: version for name, version in after.items() if name not in before})
@@ -179,20 +179,20 @@ def compare(
             if edit is not None:
                 edits.append(edit)
     for name in sorted(gone):
-        told = f"removed; it is called {renamed[name]} now" if name in renamed else "removed"
+        told = f"removed; it is now called {renamed[name]}" if name in renamed else "removed"
         edits.append(RuleEdit(name, "removed", _columns(before[name]), (told,), renamed=name in renamed))
     return edits
 
 
 def new_rule(origin: str | None) -> str:
-    """Say of a rule that its product was never built under this name. origin: what it was called before."""
-    return f"new rule, which means what {origin} meant" if origin is not None else "new rule"
+    """Say that a rule's product was never built under this name. origin: its earlier name."""
+    return f"new rule, with the meaning that {origin} had" if origin is not None else "new rule"
 
 
 def renamed_rules(gone: Mapping[str, Bound], come: Mapping[str, Bound]) -> dict[str, str]:
-    """Return old name → new name of the products that were given another name and nothing else.
+    """Return old name → new name of the products of which only the name changed.
 
-    gone: what is no longer there; come: what was not there before, inputs first.
+    gone: removed products; come: new products, inputs first.
     """
     renamed: dict[str, str] = {}
     for name, version in come.items():

@@ -1,4 +1,4 @@
-"""What a run can change of a product, told beforehand: from the edit of its rule and from what changed in its inputs.
+"""The impact of a run on a product, predicted from the edit of its rule and the changes of its inputs.
 
 Pure. The prediction may be wider than what happens, never narrower: a column is called stable only where the rule's
 shape, its column lineage and the digests of its inputs prove that a run gives it the same values again.
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 
 Class = Literal["cosmetic", "additive", "column", "row"]
 _CLASSES: tuple[Class, ...] = ("cosmetic", "additive", "column", "row")
-"""From narrow to wide: each reaches all that the one before it does."""
+"""From narrow to wide: each reaches everything that the one before it reaches."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """How a rule differs from its last state.
-
-    reaches: what it does to readers, see docs/architecture.md. columns: the output columns that it changes, adds or
-    removes; every one where the rows may differ. script: where its query was edited; None where that is not known.
-    proved: the class that the digests of rows and columns prove by themselves. options: what else of it was edited.
-    """
+    """How a rule differs from its last state."""
 
     reaches: Class
+    """Its effect on readers (see docs/architecture.md)."""
     columns: frozenset[str]
+    """The output columns that it changes, adds or removes; all of them if the rows may differ."""
     script: EditScript | None = None
+    """Where the query was edited; None if that is not known."""
     proved: Class | None = None
+    """The class that the digests of rows and columns prove by themselves."""
     options: tuple[str, ...] = ()
+    """The edited options."""
 
 
 def classify(before: Shape | None, after: Shape, script: EditScript | None, options: tuple[str, ...] = ()) -> Edit:
-    """Return how a rule was edited that is not the same now; what is not known reaches everything.
+    """Return the edit of a rule that differs now; an unknown edit reaches everything.
 
     script: where its query was edited, and so what it may reach. That holds only as far as the digests of rows and
-    columns prove it: where the two disagree, the wider class does, and the columns of both. options: edited ones; what
+    columns prove it: if the two disagree, the wider class and the columns of both count. options: edited ones; what
     they do is not known.
     """
     proved = _proved(before, after)
@@ -67,16 +67,16 @@ def _proved(before: Shape | None, after: Shape) -> Edit:
 
 @dataclass(frozen=True)
 class InputChange:
-    """How an input differs from what a product read of it last: in its rows, or else in some columns alone."""
+    """How an input differs from what a product last read of it: in its rows, or only in some columns."""
 
     rows: bool
     columns: frozenset[str]
 
 
 def input_changes(last: Product, contents: Mapping[str, Content], renamed: Mapping[str, str]) -> dict[str, InputChange]:
-    """Compare the inputs that a product read last with `contents`; what is missing there may be anything.
+    """Compare the inputs that a product last read with `contents`; an input missing there may have changed in any way.
 
-    renamed: what is called otherwise now.
+    renamed: old name → new name.
     """
     changes: dict[str, InputChange] = {}
     for was in last.record.inputs:
@@ -97,9 +97,9 @@ def stable_columns(
     changes: Mapping[str, InputChange],
     inputs: Collection[str],
 ) -> frozenset[str] | None:
-    """Return the output columns that a run gives the values they have, up to the order of rows.
+    """Return the output columns whose values a run leaves as they are, up to the order of rows.
 
-    None: the rows themselves may change. edges: of the rule as it is now; inputs: what it reads.
+    None: the rows themselves may change. edges: of the rule as it is now; inputs: those it reads.
     """
     if shape.open_rows or (edit is not None and edit.reaches == "row"):
         return None
@@ -115,10 +115,10 @@ def stable_columns(
 
 
 def reached(nodes: Mapping[str, Node], edited: str, change: InputChange) -> dict[str, frozenset[str] | None]:
-    """Return the products whose tables a change of `edited` can change, nearest first, and in which columns.
+    """Return the products whose tables a change of `edited` can change, nearest first, with the affected columns.
 
-    None: in their rows. nodes: inputs first. A product that reads nothing of what changes is not reached, unless it
-    depends on the order of rows and a run may hand them over in another.
+    None: their rows. nodes: inputs first. A product that reads nothing that changes is not reached, unless it
+    depends on the order of rows and a run may return them in another.
     """
     changes = {edited: change}
     movable = set() if nodes[edited].keeps_order else {edited}

@@ -1,6 +1,6 @@
-"""Column lineage through all rules: walks up to what a column is made of, and down to what is made of it.
+"""Column lineage through all rules: walks up to a column's origins, and down to the columns made from it.
 
-Plain data: the edges of each product were left by its compilation.
+Plain data: compilation recorded the edges of each product.
 """
 
 from __future__ import annotations
@@ -25,25 +25,26 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True)
 class Step:
-    """A column that a walk has reached.
-
-    kind: `value` if the values of one of the two columns flow into the other, `control` if only rows are decided about
-    somewhere on the way. A column may be reached in both ways. expression: of the last edge. depth: rules passed on the
-    shortest such way. via: position of the step before it, None at the beginning.
-    """
+    """A column that a walk has reached, perhaps in both kinds."""
 
     name: Name
     kind: Kind
+    """`value` if the values of one of the two columns flow into the other, `control` if somewhere on the way they only
+    decide about rows."""
     expression: str
+    """The expression of the last edge."""
     depth: int
+    """The number of rules on the shortest such path."""
     via: int | None
+    """The position of the step before it; None at the beginning."""
 
 
 class Link(NamedTuple):
-    """An edge between two columns; `target` has the column None where the edge concerns every column."""
+    """An edge between two columns."""
 
     source: Name
     target: tuple[str, str | None]
+    """Its column is None if the edge concerns every column."""
     kind: Kind
     expression: str
 
@@ -53,32 +54,32 @@ _Next = Callable[[Name], Iterable[tuple[Name, Edge]]]
 
 @dataclass(frozen=True)
 class Lineage:
-    """Of a whole project. columns: of each source that a rule reads, and of each product; edges: by product.
-
-    inputs: what each product reads, also where it is only how many rows there are, which no edge tells.
-    """
+    """The column lineage of a whole project."""
 
     columns: Mapping[str, tuple[str, ...]]
+    """The columns of each product, and of each source that a rule reads."""
     edges: Mapping[str, tuple[Edge, ...]]
+    """The edges of each product."""
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The inputs of each product, including those of which only the number of rows matters, which has no edge."""
 
     def upstream(self, name: Name, depth: int | None = None) -> list[Step]:
-        """Return what a column depends on, nearest first."""
+        """Return the columns that a column depends on, nearest first."""
         return _walk(name, self._read_by, depth)
 
     def upstream_of_rows(self, table: str, depth: int | None = None) -> list[Step]:
-        """Return what every column of a product depends on, because it decides about rows."""
+        """Return the columns that every column of a product depends on, because they decide about rows."""
         start = Name(table, "")
         return _walk(
             start, lambda name: self._into.get((table, None), ()) if name is start else self._read_by(name), depth
         )
 
     def upstream_of_values(self, name: Name, depth: int | None = None) -> list[Step]:
-        """Return what a column depends on besides that."""
+        """Return the other columns that a column depends on."""
         return _walk(name, lambda other: self._into.get(name, ()) if other is name else self._read_by(other), depth)
 
     def downstream(self, name: Name, depth: int | None = None) -> list[Step]:
-        """Return what depends on a column, nearest first."""
+        """Return the columns that depend on a column, nearest first."""
         return _walk(name, self._readers_of, depth)
 
     def sources(self, steps: Iterable[Step]) -> list[Name]:

@@ -1,4 +1,4 @@
-"""What planning needs to know of a rule once it is compiled."""
+"""Node: the facts about a compiled rule that planning needs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Node:
-    """What planning needs of a compiled rule; see `compiler.compile.Compiled`.
-
-    keeps_order: whether a run hands its rows over in the order of its input. edges: its column lineage, asked for only
-    where a run is ahead. formerly: the fingerprint of its last state, where that is another only because rules or the
-    engine was upgraded.
-    """
+    """The facts about a compiled rule that planning needs; see `compiler.compile.Compiled`."""
 
     name: str
     fingerprint: str
@@ -32,10 +27,13 @@ class Node:
     order_dependent: bool
     ordered: bool
     keeps_order: bool
+    """Whether a run returns its rows in the order of its input."""
     shape: Shape
     edges: Callable[[], Iterable[Edge]]
+    """The column lineage, computed only if a run is ahead."""
     formerly: str = ""
+    """The fingerprint of its last state, if only an upgrade of rules or the engine changed it."""
 
     def is_rule_of(self, last: Product) -> bool:
-        """Whether a product was last computed by this very rule."""
+        """Whether this very rule last computed a product."""
         return last.fingerprint in (self.fingerprint, self.formerly)

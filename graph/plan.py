@@ -1,7 +1,7 @@
 """Step 5 of 7, plan: a verdict with a reason for each product. Pure: decides from facts, executes nothing.
 
-`judge` decides about one product from what is known of its inputs. `make_plan` asks it for all of them before anything
-ran, so some inputs are known in part: in the columns that a run will not change. The build asks it again, product by
+`judge` decides about one product from known facts about its inputs. `make_plan` asks it for all of them before anything
+ran, so some inputs are known only in part: the columns that a run will not change. The build asks it again, product by
 product, when they are known.
 """
 
@@ -22,75 +22,78 @@ if TYPE_CHECKING:
     from compiler.diff.edit_script import EditScript
 
 Verdict = Literal["clean", "restore", "run", "maybe", "failed", "skipped"]
-"""The last two are of what no plan is made for: a rule that does not compile, and what reads one."""
+"""The last two are for rules that are not planned: one that does not compile, and the readers of one."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on one product: why in one sentence, its action key where known, the artifact to restore or keep.
-
-    edit: how the rule was edited since its last state, None where it is new, or means the same of the same inputs.
-    changed: the inputs of which something that the rule reads has changed since, where that is the reason.
-    """
+    """The verdict on one product."""
 
     name: str
     verdict: Verdict
     reason: str
+    """One sentence."""
     key: str | None = None
+    """The action key, if known."""
     artifact: str | None = None
+    """The artifact to restore or keep."""
     edit: Edit | None = None
+    """How the rule was edited since its last state; None if it is new, or has the same meaning and inputs."""
     changed: tuple[str, ...] = ()
+    """The inputs that changed, in parts that the rule reads, if that is the reason."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What has been computed before: last state of products, action key → artifact, and which artifacts are there.
-
-    shape: of the rule in its last state, where this version of the compiler knows it. describe: how the query of a rule
-    was edited since, in sentences; script: where, if that can be told. renamed: what products were called that are no
-    longer there → what they are called now.
-    """
+    """The results of earlier builds."""
 
     products: Mapping[str, Product]
+    """The last state of each product."""
     action: Callable[[str], str | None]
+    """Action key → artifact."""
     present: Callable[[str], bool]
+    """Whether an artifact is in the store."""
     shape: Callable[[Product], Shape | None]
+    """The shape of the rule in a last state; None if this version of the compiler does not know it."""
     describe: Callable[[Node, Product], Sequence[str]]
+    """How the query of a rule was edited since, in sentences."""
     script: Callable[[Node, Product], EditScript | None]
+    """Where it was edited; None if that is not known."""
     renamed: Mapping[str, str] = field(default_factory=dict)
+    """Old name → new name of products that no longer exist under the old one."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Judgements by product, in the order in which they can be built.
-
-    foreseen: what each input and product holds in the end, as far as that is known before anything ran. movable: the
-    products whose rows may then stand in another order. checks: judgements of the products' checks, by their names.
-    """
+    """The verdicts on products, before anything ran."""
 
     judgements: Mapping[str, Judgement]
+    """Verdicts by product, in the order in which they can be built."""
     foreseen: Mapping[str, Content]
+    """The final content of each input and product, as far as it is known."""
     movable: frozenset[str]
+    """The products whose rows may then be in another order."""
     checks: Mapping[str, Judgement] = field(default_factory=dict)
+    """Verdicts on the products' checks, by the names of checks."""
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Products that need no run, and the artifact that stands for each."""
+        """The products that need no run, and the artifact of each."""
         return _skipped(self.judgements)
 
     @property
     def skipped_checks(self) -> dict[str, str]:
-        """Checks that need no run, and the artifact that stands for each."""
+        """The checks that need no run, and the artifact of each."""
         return _skipped(self.checks)
 
     @property
     def ahead(self) -> list[str]:
-        """Products that are not clean, in the order in which they can be built."""
+        """The products that are not clean, in the order in which they can be built."""
         return [name for name, judgement in self.judgements.items() if judgement.verdict != "clean"]
 
     @property
     def summary(self) -> dict[str, int]:
-        """Number of products by verdict."""
+        """The number of products by verdict."""
         counts = dict.fromkeys(("clean", "restore", "run", "maybe"), 0)
         for judgement in self.judgements.values():
             counts[judgement.verdict] += 1
@@ -113,11 +116,11 @@ def make_plan(
     forced: frozenset[str],
     checks: Mapping[str, Node] | None = None,
 ) -> Plan:
-    """Judge `nodes` (in order), then `checks`, which nobody reads. To force a product forces its checks too.
+    """Judge `nodes` (in order), then `checks`, which nothing reads. Forcing a product forces its checks too.
 
-    `contents` holds what is known of inputs outside the plan: sources, and products that are not selected.
+    `contents` holds the known contents of inputs outside the plan: sources, and products that are not selected.
 
-    `content_of` tells the content of an artifact.
+    `content_of` returns the content of an artifact.
     """
     settled = dict(contents)
     running: set[str] = set()
@@ -143,7 +146,7 @@ def make_plan(
 
 
 def product_of(name: str) -> str:
-    """Return the product that a check, "product.title", is of; a product's own name stays."""
+    """Return the product of a check named "product.title"; a product's own name is returned as it is."""
     return name.partition(".")[0]
 
 
@@ -156,9 +159,9 @@ def _foresee(
     *,
     forced: bool,
 ) -> Judgement:
-    """Judge a product of whose inputs some will, or may, run first; of these, `settled` has what stays the same.
+    """Judge a product some of whose inputs will, or may, run first; `settled` has their parts that stay the same.
 
-    movable: those of the running ones whose rows may then come in another order.
+    movable: the running inputs whose rows may then come in another order.
     """
     pairs = list(zip(node.inputs, node.reads, strict=True))
     unknown = [name for name, reads in pairs if name not in settled or not settled[name].columns.keys() >= set(reads)]
@@ -174,7 +177,7 @@ def _foresee(
         if rebound_since(node, last, known):
             rule = f"{_what_changed(node, last, known)}, but what it reads"
         return replace(judgement, reason=f"{rule} of {listing(ahead)} will be too")
-    # What stands under another key than the last state's would run if the rows came in another order.
+    # A result under a key other than the last state's would run if the rows came in another order.
     return replace(judgement, verdict="maybe", artifact=None)
 
 
@@ -185,7 +188,7 @@ def _remaining(
     known: Known,
     content_of: Callable[[str], Content],
 ) -> Content | None:
-    """Return what a product will still hold after a run: the columns that it leaves as they are."""
+    """Return the content that a product keeps through a run: the columns that the run leaves as they are."""
     last = known.products.get(node.name)
     if last is None or node.volatile or not known.present(last.artifact):
         return None
@@ -205,7 +208,7 @@ def judge(
     waiting: list[str] | None = None,
     forced: bool = False,
 ) -> Judgement:
-    """Decide about one product. `waiting` names the inputs of which not all that it reads is known yet."""
+    """Decide about one product. `waiting` names the inputs of which it reads parts that are not known yet."""
     last = known.products.get(node.name)
     if forced:
         key = _key(node, contents) if not waiting else None
@@ -231,12 +234,12 @@ def judge(
         if last.key != key:
             reason = f"{_why(node, contents, last, known)}, but its result is known to be the same"
         elif rebound_since(node, last, known):
-            reason = f"{_what_changed(node, last, known)}, but what it reads there is what it read before"
+            reason = f"{_what_changed(node, last, known)}, but it reads the same data there as before"
         else:
             reason = f"{_named_otherwise(node, last, known)}the rule and everything it reads are unchanged"
         return Judgement(node.name, "clean", reason, key, artifact, edit)
     why = _why(node, contents, last, known)
-    return Judgement(node.name, "restore", f"{why}; an earlier build computed just this", key, artifact, edit, changed)
+    return Judgement(node.name, "restore", f"{why}; an earlier build computed the same", key, artifact, edit, changed)
 
 
 def _undecided(node: Node, last: Product | None, waiting: list[str], known: Known) -> Judgement:
@@ -260,7 +263,7 @@ def _key(node: Node, contents: Mapping[str, Content]) -> str:
 
 
 def _reads_hold(last: Product, contents: Mapping[str, Content]) -> bool:
-    """Whether all that a product read when it was computed is there unchanged; by the read sets of then."""
+    """Whether everything that a product read when it was computed is unchanged, judged by its read sets then."""
     for was in last.record.inputs:
         content = contents.get(was.name)
         if content is None or content.rows != was.rows:
@@ -291,7 +294,7 @@ def _why(node: Node, contents: Mapping[str, Content], last: Product | None, know
 
 
 def _changed_inputs(node: Node, contents: Mapping[str, Content], last: Product) -> tuple[str, ...]:
-    """Return the inputs whose rows or columns, as far as a rule reads them, are others than in its last state."""
+    """Return the inputs whose rows or columns, as far as a rule reads them, differ from its last state."""
     found = []
     for was, name, reads in zip(last.record.inputs, node.inputs, node.reads, strict=False):
         now = contents[name]
@@ -307,17 +310,17 @@ def _new(node: Node, known: Known) -> str:
 
 
 def is_edited(node: Node, last: Product, known: Known) -> bool:
-    """Whether a rule means something else than in a product's last state, or the same of other inputs."""
+    """Whether a rule's meaning differs from the product's last state, or is the same with other inputs."""
     return not node.is_rule_of(last) or bool(rebound_since(node, last, known))
 
 
 def rebound_since(node: Node, last: Product, known: Known) -> tuple[tuple[str, str], ...]:
-    """Return which inputs a rule reads in place of those that it read in a product's last state."""
+    """Return which inputs a rule reads instead of those that it read in a product's last state."""
     return rebound(version_of(last), node, known.renamed)
 
 
 def _named_otherwise(node: Node, last: Product, known: Known) -> str:
-    """Say which of the inputs that a rule reads as before were called otherwise when it was built."""
+    """Say which of the inputs that a rule still reads had another name when it was built."""
     told = [f"{now}, which was called {was}" for was, now in known.renamed.items() if now in node.inputs]
     return f"reads {listing(told)}; " if told and version_of(last).inputs != node.inputs else ""
 

@@ -1,4 +1,4 @@
-"""In what order products are settled: inputs first, and of those that could be next, what most others wait for."""
+"""The order in which products are settled: inputs first, then the product with the longest chain of readers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 class Schedule:
     """The products of a run that are not settled yet.
 
-    Of those whose inputs are settled the next one is that with the longest way of readers below it, so that a chain is
-    not left for the end, when nothing else could run beside it. Each step costs what hangs on it, never the whole.
+    Of those whose inputs are settled, the next has the longest chain of readers below it, so that a long chain is
+    not left for the end, when nothing else could run beside it. Each step costs as much as it has direct readers.
     """
 
     def __init__(self, order: Iterable[str], dependencies: Mapping[str, Iterable[str]]) -> None:
-        """Take products, inputs first; dependencies of each that are no product of the run count as settled."""
+        """Take products, inputs first; dependencies that are not products of the run count as settled."""
         position = {name: number for number, name in enumerate(order)}
         self._readers: dict[str, list[str]] = {name: [] for name in position}
         for name in position:
@@ -36,16 +36,16 @@ class Schedule:
         heapq.heapify(self._ready)
 
     def take(self) -> str | None:
-        """Return a product whose inputs are settled, or None while there is none."""
+        """Return a product whose inputs are settled, or None if there is none at present."""
         while self._ready:
             name = heapq.heappop(self._ready)[2]
-            if name in self._open and not self._missing[name]:  # else an input was reopened since
+            if name in self._open and not self._missing[name]:  # otherwise an input was reopened since
                 self._open.remove(name)
                 return name
         return None
 
     def settle(self, name: str) -> None:
-        """Say that a product that was taken is done, one way or another."""
+        """Mark a product that was taken as done, one way or another."""
         for reader in self._readers[name]:
             self._missing[reader] -= 1
             if reader in self._open and not self._missing[reader]:
@@ -57,7 +57,7 @@ class Schedule:
         heapq.heappush(self._ready, self._rank[name])
 
     def reopen(self, name: str) -> None:
-        """Say that a settled product is not settled after all: it can be taken, and its readers wait for it again."""
+        """Mark a settled product as not settled after all: it can be taken, and its readers wait for it again."""
         for reader in self._readers[name]:
             self._missing[reader] += 1
         self.put_back(name)

@@ -1,4 +1,4 @@
-"""Selection: which products a command is about, in dbt's grammar.
+"""Selection: the products that a command is about, in dbt's grammar.
 
 name   +name   name+   2+name   name+3   @name   glob_*   tag:x   path:dir   source:x+   changed
 space (or several -s) = union, comma = intersection
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 
     from graph.dag import Dag
 
-# A name holds no "+", so a term reads in one way only: 2+a+1 is two steps up and one down, and a+b is no term at all.
+# A name contains no "+", so a term has only one reading: 2+a+1 is two steps up and one down, and a+b is not a term.
 _TERM = re.compile(
     r"(?:(?P<family>@)|(?P<up_depth>\d*)(?P<up>\+))?(?P<body>[^+@][^+]*)(?:(?P<down>\+)(?P<down_depth>\d*))?\Z"
 )
-_EXAMPLES = "examples: name, +name, name+2, tag:x, path:rules/marts, 'a b' for both, 'tag:x,path:y' for what is in both"
+_EXAMPLES = "examples: name, +name, name+2, tag:x, path:rules/marts, 'a b' for either, 'tag:x,path:y' for both"
 _METHODS = ("tag", "path", "source")
 _ELSEWHERE = {
-    "state": "write changed: the rules that mean something else than when they were last built",
-    "git": "write changed: the rules that mean something else than when they were last built",
-    "result": "rules build runs what failed, and what was skipped for it; the rest is up to date",
-    "source_status": "rules build finds out itself which sources have changed, and what that reaches",
+    "state": "write changed: the rules whose meaning differs from when they were last built",
+    "git": "write changed: the rules whose meaning differs from when they were last built",
+    "result": "rules build runs the products that failed, and those skipped because of them; the rest is up to date",
+    "source_status": "rules build detects which sources have changed, and which products that affects",
     "config": "write tag:x, path:x or a name: rules have no other properties to select by",
     "group": "write tag:x",
     "file": "write path:x",
     "fqn": "write the name, or path:x",
-    "package": "write path:x: all rules are the project's own",
-    "resource_type": "all that is built are products",
+    "package": "write path:x: every rule belongs to the project",
+    "resource_type": "everything that is built is a product",
     "test_name": "checks run with their product: write its name",
     "test_type": "checks run with their product: write its name",
     "exposure": "write the products that it reads: +a +b",
-    "metric": "write the product: metrics are products like others",
+    "metric": "write the product: a metric is a product like any other",
 }
-"""Methods of dbt and SQLMesh → what is written here."""
+"""Methods of dbt and SQLMesh → the hint that names this tool's form."""
 _GLOB = "*?["
 _LISTED = 8
 
 
 class SelectionError(Exception):
-    """A selector that cannot be read or that names nothing."""
+    """A selector that cannot be parsed or that matches nothing."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ class SelectionError(Exception):
 
 @dataclass(frozen=True)
 class Facts:
-    """What selectors can ask about: each product's tags and path (relative to the project, "/" between folders)."""
+    """The facts that selectors match: each product's tags and path (relative to the project, "/" between folders)."""
 
     tags: Mapping[str, tuple[str, ...]]
     paths: Mapping[str, str]
@@ -83,7 +83,7 @@ def _union(dag: Dag, facts: Facts, expressions: list[str]) -> set[str]:
 def _term(dag: Dag, facts: Facts, text: str, whole: str) -> set[str]:
     match = _TERM.match(text)
     if match is None:
-        hint = "a comma stands between two selectors, without spaces" if not text else _EXAMPLES
+        hint = "a comma joins two selectors, without spaces" if not text else _EXAMPLES
         raise SelectionError(f"cannot read the selector '{whole}'", hint)
     if match["family"] and match["down"]:
         raise SelectionError(
@@ -92,7 +92,7 @@ def _term(dag: Dag, facts: Facts, text: str, whole: str) -> set[str]:
     roots = _body(dag, facts, match["body"])
     if match["body"].startswith("source:") and not (match["down"] or match["family"]):
         hint = f"{match['body']}+ selects the products that read it"
-        raise SelectionError(f"'{text}' selects no product, for a source is not built", hint)
+        raise SelectionError(f"'{text}' selects no product, because a source is not built", hint)
     chosen = set(roots)
     for root in roots:
         if match["up"]:
@@ -144,7 +144,7 @@ def _by_method(dag: Dag, facts: Facts, method: str, value: str) -> set[str]:
 
 
 def _by_path(facts: Facts, value: str) -> set[str]:
-    """Find the rules in a file, in a folder, or in what a glob matches; a file's name alone is enough."""
+    """Find the rules in a file, in a folder, or matching a glob; a file's name alone is enough."""
     wanted = value.removeprefix("./").rstrip("/")
     if value and wanted in {"", "."}:
         return set(facts.paths)

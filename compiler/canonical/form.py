@@ -194,26 +194,22 @@ def canonical(
     if not repeats_a_list(tree, facts):
         tree = number_names(tree, facts)  # first of all, as passes put things in order by names too
         if not volatile:  # whose calls may not be moved, merged or dropped
-            tree = _until_stable(PASSES if passes is None else passes, tree, facts)
+            chosen = PASSES if passes is None else passes
+            idle = 0  # passes that have left the tree as it is since the last change of it
+            for rewrite in chosen * MOST_ROUNDS:
+                before = hash(tree)
+                tree = rewrite(tree, facts)
+                facts.notice(tree)
+                idle = idle + 1 if hash(tree) == before else 0
+                if idle == len(chosen):
+                    break
+            tree = order_arguments(tree, facts)  # a pass may have put a clause back elsewhere, which is no change
     positions: dict[str, str] = {}
     for table in find_all(tree, exp.Table, depth_first=True):
         if table.db == INPUT_DB:
             number = positions.setdefault(table.name, str(len(positions)))
             table.set("this", exp.Identifier(this=number, quoted=True))
     return tree, tuple(positions)
-
-
-def _until_stable(passes: tuple[Pass, ...], tree: exp.Query, facts: Facts) -> exp.Query:
-    """Go round until each pass has left the tree as it is once since the last change of it."""
-    idle = 0
-    for rewrite in passes * MOST_ROUNDS:
-        before = hash(tree)
-        tree = rewrite(tree, facts)
-        facts.notice(tree)
-        idle = idle + 1 if hash(tree) == before else 0
-        if idle == len(passes):
-            break
-    return order_arguments(tree, facts)  # a pass may have put a clause back at another place, which is no change
 
 
 def named_tree(encoded: bytes, inputs: Sequence[str]) -> exp.Query:

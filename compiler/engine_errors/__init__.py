@@ -1,1 +1,1 @@
-"""What the engine says of queries, one module a kind: patterns, and who tells the author what they mean."""
+"""The engine's errors about queries, one module for each kind: patterns, and functions that reword them."""

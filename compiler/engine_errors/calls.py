@@ -1,4 +1,4 @@
-"""What the engine says of calls whose arguments do not fit, as sentences in SQL's terms."""
+"""The engine's errors about calls whose arguments do not fit, as sentences in SQL's terms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WANTED = {
     "Float64": "DOUBLE", "Decimal": "DOUBLE", "Duration": "INTERVAL", "Timestamp": "TIMESTAMP", "Date": "DATE",
     "Binary": "BYTEA", "Time": "TIME", "Boolean": "BOOLEAN",
 }  # fmt: skip
-"""The kinds that functions ask for, and the type to cast to for them."""
+"""The kinds of argument that functions require → the type to cast to."""
 
 
 def _count(match: re.Match[str], said: Said) -> Told:
@@ -42,12 +42,12 @@ def _least(match: re.Match[str], said: Said) -> Told:
 def _even(match: re.Match[str], said: Said) -> Told:
     name = match["name"].removeprefix("make_")
     return Told(
-        f"'{name}' takes names and values in turn, so an even number of arguments", None, calls(said.query, name)
+        f"'{name}' takes alternating names and values, so an even number of arguments", None, calls(said.query, name)
     )
 
 
 def _signatures(match: re.Match[str], said: Said) -> Told:
-    """Of several signatures none fits: each is told by what it asks for."""
+    """Word the error if none of several signatures fits, by what each of them requires."""
     name, text = match["name"], said.text
     received = re.findall(
         r"(?:requires|expects) (\w+),? but received \w+[^,]*? \(DataType: ((?:[^()]|\([^()]*\))+)\)", text
@@ -70,7 +70,7 @@ def _argument(match: re.Match[str], said: Said) -> Told:
 
 
 def _coerced(match: re.Match[str], said: Said) -> Told:
-    """The engine lists what it was given and the signature."""
+    """Word an error in which the engine lists the arguments' types and the signature."""
     name, given = match["name"], ", ".join(in_sql(one) for one in split(match["given"]))
     return Told(
         f"'{name}' cannot be called with ({given})",
@@ -86,12 +86,12 @@ def _unsupported(match: re.Match[str], said: Said) -> Told:
 
 
 def _refusal(name: str, given: str, wanted: list[str], said: Said) -> Told:
-    hints = {"array": "an array can be made with make_array(…)"}
+    hints = {"array": "make an array with make_array(…)"}
     kinds = [_WANTED[kind] for kind in wanted if kind in _WANTED]
     hint = hints.get(wanted[0]) if wanted else None
     if hint is None and kinds:
         hint = f"cast the argument: {name}(CAST(… AS {kinds[-1] if 'DOUBLE' not in kinds else 'DOUBLE'}))"
-    hint = hint or _callable(said) or "cast the argument to a type that it takes"
+    hint = hint or _callable(said) or "cast the argument to a type that the function takes"
     return Told(f"'{name}' cannot be called with {given}", hint, calls(said.query, name))
 
 
@@ -103,12 +103,12 @@ def _generic_call(match: re.Match[str], said: Said) -> Told:
 
 
 def _constant(match: re.Match[str], said: Said) -> Told:
-    message = f"'{match['name']}' needs a constant text as an argument"
+    message = f"'{match['name']}' needs a text constant as an argument"
     return Told(message, "write the text in quotes", calls(said.query, match["name"]))
 
 
 def _callable(said: Said) -> str | None:
-    """Return how a function can be called, where the engine tells it in words that SQL has too."""
+    """Return how a function can be called, if the engine says so in words that SQL has too."""
     if not said.candidates:
         return None
     shown = re.sub(r"(\w+)\((?:NullAry|Nullary)?\(\)\)", r"\1()", said.candidates)
@@ -194,4 +194,4 @@ TELLERS: tuple[tuple[str, Teller], ...] = (
         _generic_call,
     ),
 )
-"""From what the engine says to who tells it; the first that fits does."""
+"""Pattern of the engine's error → the function that words it; the first match counts."""

@@ -1,4 +1,4 @@
-"""What the engine says of aggregates, grouping and windows, in SQL's terms."""
+"""The engine's errors about aggregates, grouping and windows, in SQL's terms."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def _range(match: re.Match[str], said: Said) -> Told:
 
 def _in_where(_: re.Match[str], said: Said) -> Told:
     nodes = tuple(node for node in aggregates(said.query) if stands_in(node, exp.Where))
-    return Told("an aggregate cannot stand in WHERE", "filter groups with HAVING", nodes[:1])
+    return Told("an aggregate cannot be used in WHERE", "filter groups with HAVING", nodes[:1])
 
 
 def _nested(_: re.Match[str], said: Said) -> Told:
     nodes = tuple(node for node in aggregates(said.query) if stands_in(node, exp.AggFunc) or _filters(node))
-    return Told("an aggregate cannot stand inside another", "compute the inner one in a CTE", nodes[:1])
+    return Told("an aggregate cannot be nested in another", "compute the inner one in a CTE", nodes[:1])
 
 
 def _filters(node: exp.Expr) -> bool:
-    """Whether a node stands in the condition of FILTER."""
+    """Whether a node is in the condition of FILTER."""
     around = node.find_ancestor(exp.Filter, exp.Select)
     return isinstance(around, exp.Filter) and is_below(node, around.expression)
 
@@ -46,7 +46,7 @@ def _filters(node: exp.Expr) -> bool:
 def _windows_within(*kinds: type[exp.Expr], what: str) -> Teller:
     def tell(_: re.Match[str], said: Said) -> Told:
         nodes = tuple(node for node in said.query.find_all(exp.Window) if stands_in(node, *kinds) or _filters(node))
-        return Told(f"a window function cannot stand inside {what}", "compute the inner one in a CTE", nodes[:1])
+        return Told(f"a window function cannot be used inside {what}", "compute the inner one in a CTE", nodes[:1])
 
     return tell
 
@@ -55,7 +55,7 @@ def _ungrouped(match: re.Match[str], said: Said) -> Told:
     table, name = match["table"] or "", match["column"]
     hint = f"group by it too, or take one of its values: MIN({name})"
     return Told(
-        f"column '{name}' must stand in GROUP BY or inside an aggregate", hint, _ungrouped_uses(said.query, table, name)
+        f"column '{name}' must be in GROUP BY or inside an aggregate", hint, _ungrouped_uses(said.query, table, name)
     )
 
 
@@ -80,14 +80,14 @@ def _ungrouped_uses(query: exp.Query, table: str, name: str) -> tuple[exp.Expr, 
 
 def _having(_: re.Match[str], said: Said) -> Told:
     nodes = tuple(said.query.find_all(exp.Having))
-    return Told("HAVING reads what is neither grouped nor aggregated", "filter rows with WHERE", nodes[:1])
+    return Told("HAVING reads a value that is neither grouped nor aggregated", "filter rows with WHERE", nodes[:1])
 
 
 def _grouping(match: re.Match[str], said: Said) -> Told:
     name = match["column"].rpartition(".")[2]
     nodes = tuple(one for one in said.query.find_all(exp.Func) if is_grouping(one) and name in str(one))
     return Told(
-        f"GROUPING asks for '{name}', which is not in GROUP BY", "it takes expressions of the GROUP BY", nodes[:1]
+        f"GROUPING asks for '{name}', which is not in GROUP BY", "GROUPING takes the expressions of GROUP BY", nodes[:1]
     )
 
 
@@ -112,8 +112,8 @@ def _hidden_order(match: re.Match[str], said: Said) -> Told:
         for column in order.find_all(exp.Column)
         if (column.table, column.name) == (table, name)
     )
-    message = f"ORDER BY reads the column '{table}.{name}', and an output is called '{name}', too"
-    return Told(message, "give the output another name, or select the column, too", nodes[:1])
+    message = f"ORDER BY reads the column '{table}.{name}', but an output is called '{name}' too"
+    return Told(message, "rename the output, or select the column too", nodes[:1])
 
 
 def _misused(match: re.Match[str], said: Said) -> Told:
@@ -128,7 +128,7 @@ def _misused(match: re.Match[str], said: Said) -> Told:
         return Told(f"'{name}' is a window function", f"write {name}(…) OVER (…)", tuple(bare))
     if name in {"rollup", "cube"}:
         return Told(
-            f"{name.upper()} cannot stand there", "write out the GROUPING SETS", tuple(said.query.find_all(exp.Group))
+            f"{name.upper()} cannot be used here", "write out the GROUPING SETS", tuple(said.query.find_all(exp.Group))
         )
     return Told(f"'{name}' cannot be called here", None, calls(said.query, name))
 
@@ -136,7 +136,7 @@ def _misused(match: re.Match[str], said: Said) -> Told:
 def _frame(match: re.Match[str], said: Said) -> Told:
     why = match["why"]
     if "non negative" in why:
-        why = "its bounds are whole numbers that are not negative"
+        why = "its bounds must be non-negative whole numbers"
     elif "larger" in why:
         why = "it would end before it starts"
     else:
@@ -144,7 +144,7 @@ def _frame(match: re.Match[str], said: Said) -> Told:
         why = why.replace("be UNBOUNDED", "with UNBOUNDED")
     nodes = tuple(one for one in said.query.find_all(exp.WindowSpec))
     return Told(
-        f"the window's frame is wrong: {why}",
+        f"the window's frame is invalid: {why}",
         "write ROWS BETWEEN … PRECEDING AND … FOLLOWING",
         nodes or tuple(said.query.find_all(exp.Window)),
     )
@@ -152,12 +152,12 @@ def _frame(match: re.Match[str], said: Said) -> Told:
 
 def _named_window(match: re.Match[str], said: Said) -> Told:
     nodes = tuple(one for one in said.query.find_all(exp.Window) if match["name"] in str(one))
-    return Told(f"there is no window '{match['name']}'", f"declare it: WINDOW {match['name']} AS (…)", nodes[:1])
+    return Told(f"unknown window '{match['name']}'", f"declare it: WINDOW {match['name']} AS (…)", nodes[:1])
 
 
 def _nulls(match: re.Match[str], said: Said) -> Told:
     nodes = tuple(said.query.find_all(exp.IgnoreNulls, exp.RespectNulls)) or calls(said.query, match["name"])
-    return Told(f"IGNORE NULLS and RESPECT NULLS are not for '{match['name']}'", "leave them out", nodes[:1])
+    return Told(f"'{match['name']}' does not take IGNORE NULLS or RESPECT NULLS", "leave them out", nodes[:1])
 
 
 def _literal_argument(_: re.Match[str], said: Said) -> Told:
@@ -174,7 +174,7 @@ def _positive_ntile(_: re.Match[str], said: Said) -> Told:
 
 
 def _qualify(_: re.Match[str], said: Said) -> Told:
-    """Of a name that is a column and an output, the engine means the column, as in WHERE."""
+    """Word an error of QUALIFY: a name of both a column and an output means the column to the engine, as in WHERE."""
     for clause in said.query.find_all(exp.Qualify):
         select = clause.parent
         windows = (
@@ -183,10 +183,10 @@ def _qualify(_: re.Match[str], said: Said) -> Told:
         for column in clause.find_all(exp.Column):
             if column.name in windows:
                 message = f"'{column.name}' in QUALIFY is the column {column.table}.{column.name}, not the output"
-                return Told(message, "give the output another name, or write the window function itself", (column,))
+                return Told(message, "rename the output, or write the window function itself", (column,))
     nodes = tuple(said.query.find_all(exp.Qualify))
     return Told(
-        "QUALIFY filters by window functions, and there is none",
+        "QUALIFY filters by window functions, but the query has none",
         "filter rows with WHERE, groups with HAVING",
         nodes[:1],
     )
@@ -229,9 +229,7 @@ TELLERS: tuple[tuple[str, Teller], ...] = (
     (r"NULLS are not permitted for (?P<name>\w+)", _nulls),
     (
         r"WITHIN GROUP is only supported for ordered-set",
-        plain(
-            "WITHIN GROUP is for percentiles alone", "write the order inside: array_agg(x ORDER BY y)", exp.WithinGroup
-        ),
+        plain("only percentiles take WITHIN GROUP", "write the order inside: array_agg(x ORDER BY y)", exp.WithinGroup),
     ),
     (
         (
@@ -242,4 +240,4 @@ TELLERS: tuple[tuple[str, Teller], ...] = (
     ),
     (r"NTILE requires a positive integer", _positive_ntile),
 )
-"""From what the engine says to who tells it; the first that fits does."""
+"""Pattern of the engine's error → the function that words it; the first match counts."""

@@ -1,7 +1,7 @@
-"""Which part of a query the engine means, found by planning the parts: the engine itself knows no places.
+"""The part of a query that the engine's error is about, found by planning parts: the engine reports no places.
 
-Of the parts that may be meant, each is planned alone over the FROM of its query: `SELECT part FROM …`. The innermost
-one of which the engine says the same is the one. A part costs under a millisecond, and only what fails is looked at.
+Each candidate part is planned alone over the FROM of its query: `SELECT part FROM …`. The guilty part is the innermost
+one with the same error. A part costs under a millisecond, and only failing parts are examined.
 Many parts are planned side by side, and halved: `SELECT part, part, … FROM …`.
 """
 
@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlglot import exp
 
 Probe = Callable[[exp.Query], str | None]
-"""From a query to what the engine says against it, None if it can be planned."""
+"""Query → the engine's error about it, or None if it can be planned."""
 
 _FEW = 24
-"""Parts that are tried one by one."""
+"""The most parts that are tried one by one."""
 _MOST = 400
-"""Queries that are planned at most; where they do not suffice, the error is placed at the clause."""
+"""The most queries that are planned; if they do not suffice, the error is placed at the clause."""
 
 
 def guilty(query: exp.Query, candidates: Iterable[exp.Expr], said: str, probe: Probe) -> exp.Expr | None:
-    """Return the one of some nodes of `query` of which the engine says `said`, None where that cannot be told."""
+    """Return the one of some nodes of `query` that causes the error `said`, or None if that cannot be determined."""
     found = in_order(query, candidates)
     if len(found) == 1:
         return found[0]
@@ -35,7 +35,7 @@ def guilty(query: exp.Query, candidates: Iterable[exp.Expr], said: str, probe: P
 
 
 class _Halving:
-    """The search for the guilty one of many nodes, given as `in_order` returns them."""
+    """The search for the guilty one of many nodes, in the order of `in_order`."""
 
     def __init__(self, nodes: list[exp.Expr], said: str, probe: Probe) -> None:
         self._said = said
@@ -61,10 +61,10 @@ class _Halving:
         return next((one for tops in self._tops.values() if (one := self._among(tops)) is not None), None)
 
     def _among(self, nodes: list[exp.Expr]) -> exp.Expr | None:
-        """Return the guilty one of nodes of one query that do not stand in each other, or what is in it."""
+        """Return the guilty one among disjoint nodes of one query, or a part of it."""
         plain = [node for node in nodes if node.find(exp.AggFunc, exp.Query) is None]
         found = self._first(plain)
-        others = (one for one in nodes if one.find(exp.AggFunc, exp.Query) is not None)  # cannot stand side by side
+        others = (one for one in nodes if one.find(exp.AggFunc, exp.Query) is not None)  # not together
         return found or next((one for node in others if (one := self._first([node])) is not None), None)
 
     def _first(self, nodes: list[exp.Expr]) -> exp.Expr | None:
@@ -83,7 +83,7 @@ class _Halving:
 
 
 def in_order(query: exp.Query, nodes: Iterable[exp.Expr]) -> list[exp.Expr]:
-    """Return nodes of a query: those of inner queries first, what stands in another before it, else as in the text."""
+    """Return nodes of a query: those of inner queries first, nested nodes before outer ones, else as in the text."""
     places = {id(node): place for place, node in enumerate(_postorder(query))}
     known = [node for node in nodes if id(node) in places]
     return sorted(known, key=lambda node: (-_depth(node), places[id(node)]))
@@ -99,7 +99,7 @@ def _postorder(tree: exp.Expr) -> list[exp.Expr]:
 
 
 def _depth(node: exp.Expr) -> int:
-    """Return in how many queries a node stands."""
+    """Return how many queries are around a node."""
     depth = 0
     around = node.parent
     while around is not None:
@@ -109,7 +109,7 @@ def _depth(node: exp.Expr) -> int:
 
 
 def _alone(nodes: Sequence[exp.Expr]) -> exp.Query | None:
-    """Return the query that computes nothing but some nodes of one query."""
+    """Return the query that computes only some nodes of one query."""
     select = nodes[0].find_ancestor(exp.Select)
     if select is None:
         return None
@@ -117,7 +117,7 @@ def _alone(nodes: Sequence[exp.Expr]) -> exp.Query | None:
     alone = exp.Select(expressions=items)
     tables = _tables(select)
     around = select.find_ancestor(exp.Select)
-    while around is not None:  # what a correlated query refers to
+    while around is not None:  # a correlated query refers to these
         known = {table.alias_or_name for table in tables}
         if not _reads(around, select):
             tables += [table for table in _tables(around) if table.alias_or_name not in known]
@@ -133,14 +133,14 @@ def _alone(nodes: Sequence[exp.Expr]) -> exp.Query | None:
 
 
 def _tables(select: exp.Select) -> list[exp.Expr]:
-    """Return what stands in FROM."""
+    """Return the items of FROM."""
     first = select.args.get("from_")
     joined = [join.this for join in select.args.get("joins") or ()]
     return ([first.this] if first is not None else []) + joined + list(select.args.get("laterals") or ())
 
 
 def _reads(select: exp.Select, inner: exp.Select) -> bool:
-    """Whether `inner` stands in the FROM of `select`, or in its WITH, where it sees nothing of it."""
+    """Whether `inner` is in the FROM or the WITH of `select`, and so sees none of its tables."""
     around: exp.Expr | None = inner
     while around is not None and around.parent is not select:
         around = around.parent
@@ -148,7 +148,7 @@ def _reads(select: exp.Select, inner: exp.Select) -> bool:
 
 
 def ctes_in_sight(select: exp.Select) -> list[exp.CTE]:
-    """Return the CTEs that a query sees, without those that it stands in."""
+    """Return the CTEs that a query sees, except those that it is part of."""
     found: list[exp.CTE] = []
     inside: exp.Expr | None = select
     around: exp.Expr | None = select

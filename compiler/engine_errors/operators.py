@@ -1,4 +1,4 @@
-"""What the engine says of operators, CASE, IN, BETWEEN and conditions whose types do not fit, in SQL's terms."""
+"""The engine's errors about types in operators, CASE, IN, BETWEEN and conditions, in SQL's terms."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def _operation(match: re.Match[str], said: Said) -> Told:
         message = f"{symbol} needs conditions on both sides, not {left} and {right}"
         return Told(message, "write a comparison, such as x <> 0", nodes)
     if symbol in {"LIKE", "SIMILAR TO"} or "~" in symbol or "REGEX" in symbol:
-        return Told(f"{symbol} needs texts, not {left} and {right}", "cast the sides: CAST(… AS TEXT)", nodes)
+        return Told(
+            f"{symbol} needs text on both sides, not {left} and {right}", "cast both sides: CAST(… AS TEXT)", nodes
+        )
     return Told(f"{left} {symbol} {right} cannot be computed", _cast_hint(left, right), nodes)
 
 
@@ -116,7 +118,7 @@ def _convert(match: re.Match[str], said: Said) -> Told:
 
 def _union(match: re.Match[str], said: Said) -> Told:
     kinds = f"{in_sql(match['one'])} and {in_sql(match['other'])}"
-    message = f"the branches of a set operation have {kinds} as column '{match['column']}'"
+    message = f"column '{match['column']}' is {kinds} in the branches of a set operation"
     items = [
         item
         for operation in said.query.find_all(exp.SetOperation)
@@ -130,18 +132,18 @@ def _union(match: re.Match[str], said: Said) -> Told:
 def _condition(match: re.Match[str], said: Said) -> Told:
     kind = in_sql(match["type"])
     nodes = tuple(clause.this for clause in said.query.find_all(exp.Where, exp.Having, exp.Qualify, exp.Filter))
-    message = f"WHERE and HAVING need a condition, and this is of type {kind}"
+    message = f"WHERE and HAVING need a condition, but this is of type {kind}"
     return Told(message, "write a comparison", nodes)
 
 
 def _join_condition(match: re.Match[str], said: Said) -> Told:
     nodes = tuple(join.args["on"] for join in said.query.find_all(exp.Join) if join.args.get("on") is not None)
-    return Told(f"ON needs a condition, and this is of type {in_sql(match['type'])}", "write a comparison", nodes)
+    return Told(f"ON needs a condition, but this is of type {in_sql(match['type'])}", "write a comparison", nodes)
 
 
 def _scale(match: re.Match[str], said: Said) -> Told:
     kinds = f"{in_sql(match['left'])} {match['symbol']} {in_sql(match['right'])}"
-    return Told(f"{kinds} would have more than 38 digits behind the point", "cast the sides to fewer digits first",
+    return Told(f"{kinds} would have more than 38 digits after the point", "cast the sides to fewer digits first",
                 of_kind(said.query, *_SYMBOLS.get(match["symbol"], (exp.Binary,))))  # fmt: skip
 
 
@@ -186,4 +188,4 @@ TELLERS: tuple[tuple[str, Teller], ...] = (
     (r"Join condition must be boolean type, but got (?P<type>.+)$", _join_condition),
     (r"Cannot automatically convert (?P<source>.+) to (?P<target>.+)$", _convert),
 )
-"""From what the engine says to who tells it; the first that fits does."""
+"""Pattern of the engine's error → the function that words it; the first match counts."""

@@ -1,8 +1,8 @@
-"""The engine's planning errors in the rule's own terms: which part of the SQL they are about, in a readable sentence.
+"""The engine's planning errors in the rule's own terms: the part of the SQL they are about, and a readable sentence.
 
-The engine knows neither places nor the author's text, and speaks of its own insides. What it says is taken apart by
-`TELLERS`, each of which knows one kind of error: the sentence, the hint, and the nodes that may be meant. Of several,
-planning them one by one finds the one (`compiler.engine_errors.guilty_part`).
+The engine knows neither places nor the author's text, and its errors name its own internals. They are taken apart by
+`TELLERS`, each of which knows one kind of error: the sentence, the hint, and the candidate nodes. If there are several,
+planning them one by one finds the guilty one (`compiler.engine_errors.guilty_part`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ INTERNALS = re.compile(
     r"|\bBinaryView\b|MonthDayNano|Exact\(|Signature|UserDefined|OneOf|Coercible|Span\(|ParserError|non-executable"
     r"|\baggregate_statistics\b|Assertion failed|PhysicalExpr|input schema|zero-based|unreachable code"
 )
-"""What no message may hold: names of the engine's own things."""
+"""Names of the engine's internals, which no message may contain."""
 _CANNOT_RUN = "the engine cannot run this part of the query"
 _EXPRESSIONS = (
     exp.Func, exp.Binary, exp.Unary, exp.Case, exp.Cast, exp.Between, exp.In, exp.Bracket, exp.Interval, exp.AtTimeZone,
@@ -52,9 +52,9 @@ _EXPRESSIONS = (
 
 
 def explained(error: SqlError, query: exp.Query, probe: Probe = lambda _: None) -> SqlError:
-    """Return the engine's error about `query` (the executed form) as the author is told it.
+    """Return the engine's error about `query` (the executed form), worded for the author.
 
-    probe: what the engine says against another query over the same inputs.
+    probe: returns the engine's error about another query over the same inputs.
     """
     if error.line is not None or error.code not in {"engine", "type"}:
         return error
@@ -77,7 +77,7 @@ def explained(error: SqlError, query: exp.Query, probe: Probe = lambda _: None) 
     message, hint = _as_written(told.message, told.hint, at)
     message, hint = _clean(message), hint and _clean(hint)
     if message == _CANNOT_RUN and hint is None:
-        hint = "compute a part of it in a rule of its own, and read that"
+        hint = "compute part of it in a separate rule, and read that rule"
     found = SqlError(message, hint=hint, code=error.code)
     if at is not None:
         found.line, found.column = position(at)
@@ -85,7 +85,7 @@ def explained(error: SqlError, query: exp.Query, probe: Probe = lambda _: None) 
 
 
 def _unstorable(error: SqlError, query: exp.Query) -> SqlError:
-    """Return at its column what says that an output cannot be stored."""
+    """Return the error of an output that cannot be stored, placed at its column."""
     named = re.match(r"output column '(.*)' of type (\S+)", error.message)
     leaf = output_leaf(query)
     items = leaf.selects if leaf is not None else []
@@ -97,7 +97,7 @@ def _unstorable(error: SqlError, query: exp.Query) -> SqlError:
 
 
 def other_columns_error(query: exp.Query, columns: Sequence[str]) -> SqlError:
-    """Return the error for a query (the executed form) that yields other columns than it names."""
+    """Return the error for a query (the executed form) whose columns differ from those it names."""
     leaf = output_leaf(query)
     items = [item for item in leaf.selects if item.alias not in columns] if leaf is not None else []
     unnested = [item.unalias() for item in items if isinstance(item.unalias(), exp.Explode)]
@@ -105,14 +105,14 @@ def other_columns_error(query: exp.Query, columns: Sequence[str]) -> SqlError:
         return struct_error(
             unnested[0], [name.rpartition(".")[2] for name in columns if name not in query.named_selects]
         )
-    return SqlError(f"the query yields other columns than it names: {', '.join(columns)}")
+    return SqlError(f"the query returns columns other than those it names: {', '.join(columns)}")
 
 
 def struct_error(unnest: exp.Expr, fields: Iterable[str] = ()) -> SqlError:
-    """Return the error for an unnest of a struct, whose fields would become columns with names of the engine's."""
+    """Return the error for an unnest of a struct, whose fields would become columns named by the engine."""
     value = render(unnest.this).replace('"', "")
     written = ", ".join(f"{value}['{field}'] AS {field}" for field in fields) or f"{value}['field'] AS field"
-    message = "unnest of a struct yields a column for each field, and they cannot be named"
+    message = "unnest of a struct yields a column for each field, and those columns cannot be named"
     return located(unnest, message, hint=f"select the fields one by one: {written}", code="unsupported")
 
 
@@ -132,7 +132,7 @@ def _told(said: Said) -> Iterator[Told]:
 
 
 def take_apart(message: str, query: exp.Query) -> Said:
-    """Take apart what the engine says."""
+    """Take apart an error of the engine."""
     text = re.sub(r"\s+", " ", message).strip()
     text = _BUG.sub("", text)
     candidates = _CANDIDATES.search(text)
@@ -166,18 +166,18 @@ def _path(node: exp.Expr) -> list[exp.Expr]:
 
 
 def _as_written(message: str, hint: str | None, at: exp.Expr | None) -> tuple[str, str | None]:
-    """Call a function as the author does: the engine knows several names of some, and uses one."""
+    """Name a function as the author does: some functions have several names, of which the engine uses one."""
     name = functions.function_name(at) if at is not None else None
     quoted = re.match(r"'(\w+)'", message)
     if name is None or quoted is None or functions.lookup(quoted[1]) is None:
         return message, hint
-    name = "trim" if name == "btrim" else name  # which is what TRIM(x) is read as
+    name = "trim" if name == "btrim" else name  # TRIM(x) is parsed as btrim
     hint = hint and re.sub(rf"\b{quoted[1]}\(", f"{name}(", hint)
     return f"'{name}'{message[quoted.end() :]}", hint
 
 
 def readable(said: Said) -> str:
-    """Return what the engine says, as far as SQL's terms go; it may hold what no message may (`INTERNALS`)."""
+    """Return the engine's error in SQL's terms as far as possible; it may still contain `INTERNALS`."""
     text = re.sub(
         r"ParserError\(\"(.*?)(?: at Line: \d+, Column: \d+)?\"\)", r"the engine cannot read this: \1", said.text
     )

@@ -1,7 +1,7 @@
-"""What the engine says when a query fails on its data, in the rule's own terms: the value, and the cast that met it.
+"""The engine's errors when a query fails on its data, in the rule's own terms: the value, and the cast that met it.
 
-The place is that of the one cast, division or call in the author's text that can be meant; with several, or none, that
-of the statement. The row cannot be told: the engine knows no rows when it computes a column.
+The place is the one cast, division or call in the author's text that can be the cause; with several or none, it is
+the statement. The row is unknown: the engine knows no rows when it computes a column.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _KINDS = {
     "DOUBLE": "DOUBLE", "DECIMAL": "DECIMAL", "DATE": "DATE", "TIME": "TIME", "TIMESTAMP": "TIMESTAMP",
     "TIMESTAMPTZ": "TIMESTAMP", "INTERVAL": "INTERVAL", "BOOLEAN": "BOOLEAN", "VARBINARY": "BYTEA",
 }  # fmt: skip
-"""SQLGlot's names of types, and ours in messages."""
+"""SQLGlot's names of types → the names that messages use."""
 _VALUES = (
     r"Cannot cast (?:string|value) '(?P<value>.*)' to value of (?P<type>.+) type",
     r"Can't cast value (?P<value>\S+) to type (?P<type>.+)$",
@@ -37,7 +37,7 @@ _PARSERS = ("to_timestamp", "to_date", "to_time", "to_unixtime")
 
 
 def failed(message: str, text: str | None) -> SqlError:
-    """Return the engine's error of a run as the author is told it; text: of the rule, None of one that is no SQL."""
+    """Return the engine's error of a run, worded for the author; text: of the rule, None if the rule is not SQL."""
     query = _parsed(text)
     said = take_apart(message, query if query is not None else exp.select("1"))
     for pattern in _VALUES:
@@ -45,11 +45,11 @@ def failed(message: str, text: str | None) -> SqlError:
         if match is not None:
             return _at(*_value(match, query))
     if "Divide by zero" in said.text:
-        hint = "NULLIF(…, 0) as the divisor gives NULL for it"
-        return _at("a division by zero", hint, _find(query, exp.Div, exp.Mod))
+        hint = "write the divisor as NULLIF(…, 0) to get NULL instead"
+        return _at("division by zero", hint, _find(query, exp.Div, exp.Mod))
     if "Scalar subquery returned more than one row" in said.text:
         found = [one for one in _find(query, exp.Subquery) if not isinstance(one.parent, exp.From | exp.Join)]
-        return _at("a subquery for a value yields several rows", "aggregate in it: MIN(…), MAX(…)", found)
+        return _at("a scalar subquery returns several rows", "aggregate inside it: MIN(…), MAX(…)", found)
     told = readable(said)
     if INTERNALS.search(told):
         return _at("the engine cannot run this query", None, [])
@@ -71,8 +71,8 @@ def _value(match: re.Match[str], query: exp.Query | None) -> tuple[str, str, lis
     nodes = [*alike, *(parsers if base in {"TIMESTAMP", "DATE", "TIME"} else ())]
     message = f"'{match['value']}' is not a value of {kind}"
     if nodes:
-        return message, f"TRY_CAST(… AS {kind}) gives NULL for it", nodes
-    return message, f"where types differ, one side is cast; TRY_CAST(… AS {kind}) gives NULL for what cannot be", []
+        return message, f"write TRY_CAST(… AS {kind}) to get NULL instead", nodes
+    return message, f"if types differ, one side is cast; TRY_CAST(… AS {kind}) gives NULL if the cast fails", []
 
 
 def _at(message: str, hint: str | None, nodes: list[exp.Expr]) -> SqlError:

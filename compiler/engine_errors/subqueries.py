@@ -1,4 +1,4 @@
-"""What the engine says of subqueries that it cannot run, in SQL's terms."""
+"""The engine's errors about subqueries that it cannot run, in SQL's terms."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from sqlglot import exp
 
 from compiler.engine_errors.told import Said, Teller, Told, aggregates, is_below, stands_in
 
-_JOIN = "write it as a join to a query that is grouped by what it compares with"
+_JOIN = "rewrite it as a join to a query grouped by the columns that it compares"
 
 
 def _unplanned(match: re.Match[str], said: Said) -> Told:
-    """Tell what is left in the plan that cannot be executed."""
+    """Word the error for a part of the plan that cannot be executed."""
     kind = match["kind"]
     query = said.query
     if kind in {"Exists", "InSubquery", "SetComparison", "ScalarSubquery"}:
@@ -21,9 +21,9 @@ def _unplanned(match: re.Match[str], said: Said) -> Told:
     if kind == "OuterReferenceColumn":
         lateral = tuple(query.find_all(exp.Lateral))
         if lateral:
-            hint = "write a join; for the first rows of each, number them with ROW_NUMBER() and filter"
+            hint = "write a join; for the first rows of each group, number them with ROW_NUMBER() and filter"
             return Told("LATERAL over a query with LIMIT, a set operation or no table cannot be run", hint, lateral[:1])
-        return Told("a subquery refers to the outer query where it cannot be run", _JOIN, _correlated(query)[:1])
+        return Told("a subquery that refers to the outer query cannot be run here", _JOIN, _correlated(query)[:1])
     if kind == "WindowFunction":
         windows = [
             one
@@ -33,14 +33,14 @@ def _unplanned(match: re.Match[str], said: Said) -> Told:
         ]
         where = _clause(windows[0]) if windows else "WHERE"
         hint = "filter with QUALIFY" if where in {"WHERE", "HAVING"} else "compute it in a CTE"
-        return Told(f"a window function cannot stand in {where}", hint, tuple(windows[:1]))
+        return Told(f"a window function cannot be used in {where}", hint, tuple(windows[:1]))
     if kind == "AggregateFunction":
         found = [one for one in aggregates(query) if stands_in(one, exp.Where, exp.Group, exp.Join)]
         where = _clause(found[0]) if found else "this place"
-        return Told(f"an aggregate cannot stand in {where}", "compute it in a CTE", tuple(found[:1]))
+        return Told(f"an aggregate cannot be used in {where}", "compute it in a CTE", tuple(found[:1]))
     if kind == "Wildcard":
         stars = [one for one in query.find_all(exp.Star) if isinstance(one.parent, exp.Func)]
-        return Told("* can be the only argument of COUNT alone", "write COUNT(*), or name a column", tuple(stars[:1]))
+        return Told("only COUNT can take * as its argument", "write COUNT(*), or name a column", tuple(stars[:1]))
     return Told("the engine cannot run a part of this query", None, ())
 
 
@@ -55,14 +55,14 @@ _IS: dict[str, tuple[str, tuple[type[exp.Expr], ...]]] = {
     "Exists": ("EXISTS", (exp.Exists,)),
     "InSubquery": ("IN with a subquery", (exp.In, exp.EQ, exp.NEQ)),
     "SetComparison": ("ANY or ALL with a subquery", (exp.Any, exp.All)),
-    "ScalarSubquery": ("a subquery for a value", (exp.Subquery,)),
+    "ScalarSubquery": ("a scalar subquery", (exp.Subquery,)),
 }
 
 
 def _subquery(kind: str, query: exp.Query) -> Told:
     what, kinds = _IS[kind]
     found = [one for one in query.find_all(*kinds) if _is_subquery(one)]
-    # Where several are meant, one that stands where the engine takes none, or that is correlated, comes first.
+    # Of several candidates, one in a place where the engine takes none, or a correlated one, comes first.
     found.sort(key=lambda one: (not _is_odd(one), not _is_correlated(one)))
     node = found[0] if found else None
     correlated = node is not None and _is_correlated(node)
@@ -92,11 +92,11 @@ def _scalar(node: exp.Expr, place: str) -> Told:
     outer = [column for column in node.find_all(exp.Column) if column.table and column.table not in inside]
     if all(isinstance(column.find_ancestor(exp.Predicate, exp.Select), exp.EQ) for column in outer):
         return Told(f"a correlated subquery cannot be run{place}", _JOIN, (node,))
-    return Told(f"a correlated subquery{place} can compare with the outer query by = alone", _JOIN, (node,))
+    return Told(f"a correlated subquery{place} can compare with the outer query only by =", _JOIN, (node,))
 
 
 def _standing(node: exp.Expr) -> str:
-    """Return where a subquery stands, in words."""
+    """Return the place of a subquery, in words."""
     around: exp.Expr | None = node
     while around is not None and not isinstance(around.parent, exp.Select | None):
         if isinstance(around, exp.Or):
@@ -131,7 +131,7 @@ def _is_subquery(node: exp.Expr) -> bool:
 
 
 def _is_correlated(node: exp.Expr) -> bool:
-    """Whether a column inside belongs to no table inside."""
+    """Whether a column inside the query belongs to no table inside it."""
     inside = _tables_inside(node)
     left = node.this if isinstance(node, exp.In) else None
     return any(
@@ -160,7 +160,7 @@ def _around(node: exp.Expr) -> Iterable[exp.Expr]:
 
 
 def _lost_column(match: re.Match[str], said: Said) -> Told:
-    """A column that the engine's own rewriting of subqueries has lost."""
+    """Word the error for a column that the engine lost when it rewrote subqueries."""
     column = match["column"].rpartition(".")[2].strip('"')
     table = match["column"].rpartition(".")[0].strip('"')
     limits = [one for one in said.query.find_all(exp.Limit, exp.Offset) if one.find(exp.Column)]
@@ -178,9 +178,9 @@ def _lost_column(match: re.Match[str], said: Said) -> Told:
             "move the condition to WHERE, or write a join",
             tuple(joined[:1]),
         )
-    message = "a subquery cannot be run that refers to an outer query in this way"
+    message = "a subquery that refers to an outer query in this way cannot be run"
     if uses and len(list(_around(uses[0]))) > 1:
-        message = "a subquery cannot refer to a query two levels further out"
+        message = "a subquery cannot refer to a query two levels above it"
     return Told(message, _JOIN, tuple(uses[:1]) or _correlated(said.query)[:1])
 
 
@@ -199,7 +199,9 @@ def _misplaced(_: re.Match[str], said: Said) -> Told:
         for one in said.query.find_all(exp.Exists, exp.In, exp.Subquery, exp.Any, exp.All)
         if _is_subquery(one) and stands_in(one, exp.Order, exp.Window, exp.Join, exp.Group, exp.Limit)
     ]
-    return Told("a subquery cannot stand here", "compute it as a column of a CTE, and refer to that", tuple(found[:1]))
+    return Told(
+        "a subquery cannot be used here", "compute it as a column of a CTE, and refer to that", tuple(found[:1])
+    )
 
 
 def _columns(_: re.Match[str], said: Said) -> Told:
@@ -209,7 +211,7 @@ def _columns(_: re.Match[str], said: Said) -> Told:
         if _is_subquery(one) and (inner := one.find(exp.Select)) is not None and len(inner.selects) > 1
     ]
     return Told(
-        "a subquery that is compared with a value yields one column",
+        "a subquery that is compared with a value must return one column",
         "select one column; for several write EXISTS",
         tuple(found[:1]),
     )
@@ -217,7 +219,9 @@ def _columns(_: re.Match[str], said: Said) -> Told:
 
 def _doubled(_: re.Match[str], said: Said) -> Told:
     hint = "name the columns in a CTE that selects each once"
-    return Told("the engine names two columns alike when it plans this query", hint, _correlated(said.query)[:1])
+    return Told(
+        "the engine gives two columns the same name when it plans this query", hint, _correlated(said.query)[:1]
+    )
 
 
 TELLERS: tuple[tuple[str, Teller], ...] = (
@@ -229,13 +233,13 @@ TELLERS: tuple[tuple[str, Teller], ...] = (
     (
         r"[Cc]orrelated scalar subquery must be aggregated",
         _about_correlated(
-            "a correlated subquery for a value could yield several rows", "aggregate in it: MIN(…), MAX(…)"
+            "a correlated scalar subquery could return several rows", "aggregate inside it: MIN(…), MAX(…)"
         ),
     ),
     (
         r"A GROUP BY clause in a scalar correlated subquery",
         _about_correlated(
-            "a correlated subquery for a value cannot be grouped by its own columns",
+            "a correlated scalar subquery cannot be grouped by its own columns",
             "leave GROUP BY out, or write a join to the grouped query",
         ),
     ),
@@ -249,4 +253,4 @@ TELLERS: tuple[tuple[str, Teller], ...] = (
     ),
     (r"No field named (?P<column>\S+?)\.?(?= |$)", _lost_column),
 )
-"""From what the engine says to who tells it; the first that fits does."""
+"""Pattern of the engine's error → the function that words it; the first match counts."""

@@ -1,4 +1,4 @@
-"""What the engine says of FROM, VALUES, LIMIT, UNNEST and recursion, in SQL's terms."""
+"""The engine's errors about FROM, VALUES, LIMIT, UNNEST and recursion, in SQL's terms."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def _row(values: tuple[exp.Expr, ...], row: int, column: int) -> tuple[exp.Expr,
 
 
 def _values_length(match: re.Match[str], said: Said) -> Told:
-    message = f"a row of VALUES has {match['given']} columns where the first has {match['wanted']}"
+    message = f"a row of VALUES has {match['given']} columns, but the first has {match['wanted']}"
     nodes = tuple(said.query.find_all(exp.Values))
     return Told(message, None, _row(nodes, int(match["row"]), 0))
 
 
 def _alias_length(match: re.Match[str], said: Said) -> Told:
-    message = f"a table of {match['has']} columns is given {match['named']} names"
+    message = f"a table with {match['has']} columns is given {match['named']} names"
     nodes = [
         one for one in said.query.find_all(exp.TableAlias) if len(one.args.get("columns") or ()) == int(match["named"])
     ]
@@ -43,7 +43,7 @@ def _alias_length(match: re.Match[str], said: Said) -> Told:
 def _limit(match: re.Match[str], said: Said) -> Told:
     word = match["word"]
     nodes = tuple(said.query.find_all(exp.Offset if word == "OFFSET" else exp.Limit))
-    return Told(f"{word} needs a whole number that is not negative", None, nodes[:1])
+    return Told(f"{word} needs a non-negative whole number", None, nodes[:1])
 
 
 def _series(match: re.Match[str], said: Said) -> Told:
@@ -78,13 +78,13 @@ def _recursive(message: str, hint: str) -> Teller:
 def _empty_in(_: re.Match[str], said: Said) -> Told:
     found = tuple(one for one in said.query.find_all(exp.In) if not one.args.get("query") and not one.expressions)
     message = "IN needs at least one value" if found else "an expression is missing"
-    return Told(message, "for no value at all write FALSE" if found else None, found)
+    return Told(message, "for an empty list, write FALSE" if found else None, found)
 
 
 def _unnest(_: re.Match[str], said: Said) -> Told:
     found = [*said.query.find_all(exp.Explode, exp.Unnest)]
     return Told(
-        "unnest can stand only as a column of SELECT, or in FROM",
+        "unnest can be used only as a column of SELECT or in FROM",
         "unnest in a CTE, and refer to its column",
         tuple(found[:1]),
     )
@@ -96,7 +96,7 @@ def _unnest_type(_: re.Match[str], said: Said) -> Told:
 
 
 TELLERS: tuple[tuple[str, Teller], ...] = (
-    (r"Empty tuple not supported", plain("() cannot stand there", None, exp.Group, exp.Tuple)),
+    (r"Empty tuple not supported", plain("() cannot be used here", None, exp.Group, exp.Tuple)),
     (
         (
             r"Inconsistent data type across values list at row (?P<row>\d+) column (?P<column>\d+)\. Was (?P<"
@@ -117,11 +117,11 @@ TELLERS: tuple[tuple[str, Teller], ...] = (
     (r"Argument #(?P<number>\d+) must be an? [\w, ]+ or NULL", _series),
     (
         r"LATERAL syntax is not supported for",
-        plain("LATERAL can stand behind JOIN, CROSS JOIN and LEFT JOIN alone", "turn the join round", exp.Lateral),
+        plain("LATERAL can follow only JOIN, CROSS JOIN and LEFT JOIN", "swap the sides of the join", exp.Lateral),
     ),
     (
         r"Multiple recursive references to the same CTE",
-        _recursive("a recursive CTE can read itself once", "read it once, and join that to other tables"),
+        _recursive("a recursive CTE can read itself only once", "read it once, and join that to other tables"),
     ),
     (
         r"Recursive queries? with a distinct UNION|recursive.*UNION",
@@ -132,7 +132,7 @@ TELLERS: tuple[tuple[str, Teller], ...] = (
     (r"unnest\(\) (?:can only be applied|does not support)", _unnest_type),
     (
         r"Unsupported ast node in sqltorel",
-        plain("the zone of AT TIME ZONE must be a constant text", "write AT TIME ZONE 'UTC'", exp.AtTimeZone),
+        plain("the zone of AT TIME ZONE must be a text constant", "write AT TIME ZONE 'UTC'", exp.AtTimeZone),
     ),
     (r"Expected: an expression, found: \)", _empty_in),
     (
@@ -147,10 +147,10 @@ TELLERS: tuple[tuple[str, Teller], ...] = (
     (
         r"Unsupported type '(?P<type>.+?)'\. Must be",
         lambda match, said: Told(
-            f"there is no type '{match['type']}'",
+            f"unknown type '{match['type']}'",
             "write CAST(… AS BIGINT), or a type such as 'Int32' for arrow_cast",
             calls(said.query, "arrow_cast"),
         ),
     ),
 )
-"""From what the engine says to who tells it; the first that fits does."""
+"""Pattern of the engine's error → the function that words it; the first match counts."""

@@ -1,4 +1,4 @@
-"""What the engine says of casts, literals, fields and elements that do not fit, in SQL's terms."""
+"""The engine's errors about casts, literals, fields and elements that do not fit, in SQL's terms."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def _decimal(match: re.Match[str], said: Said) -> Told:
     nodes = tuple(
         one for one in of_kind(said.query, exp.Cast, exp.TryCast) if match["digits"] in str(one.args.get("to"))
     )
-    message = f"there is no DECIMAL({match['digits']}, {match['scale']})"
-    return Told(message, "it has up to 38 digits in all, and no more of them behind the point", nodes)
+    message = f"DECIMAL({match['digits']}, {match['scale']}) does not exist"
+    return Told(message, "a DECIMAL has at most 38 digits, and no more digits after the point than in total", nodes)
 
 
 def _uncastable(match: re.Match[str], said: Said) -> Told:
     source, target = in_sql(match["source"]), in_sql(match["target"])
     nodes = of_kind(said.query, exp.Cast, exp.TryCast) or of_kind(said.query, exp.Func, exp.Binary)
     by_way = "TEXT" if source in {"DATE", "TIME", "TIMESTAMP", "BOOLEAN", "DOUBLE"} else None
-    hint = "cast to TEXT first, or compute it" if by_way else "no cast leads from one to the other; compute it"
+    hint = "cast to TEXT first, or compute it" if by_way else "no cast exists between them; compute the value"
     return Told(f"{source} cannot be cast to {target}", hint, nodes)
 
 
@@ -40,7 +40,7 @@ def _literal(match: re.Match[str], said: Said) -> Told:
 def _parsed(match: re.Match[str], said: Said) -> Told:
     kind = {"interval": "INTERVAL"}.get(match["kind"], match["kind"].upper())
     example = {"INTERVAL": "INTERVAL '1 month 2 days'", "TIMESTAMP": "'2024-01-31 12:30:00'", "TIME": "'12:30:00'"}
-    hint = f"write it as in {example[kind]}" if kind in example else None
+    hint = f"write it like {example[kind]}" if kind in example else None
     return Told(f"'{match['value']}' is not a value of {kind}", hint, literals(said.query, match["value"]))
 
 
@@ -48,19 +48,25 @@ def _too_large(match: re.Match[str], said: Said) -> Told:
     digits = match["digits"]
     nodes = literals(said.query, match["value"])
     return Told(
-        f"{match['value']} does not fit into a DECIMAL of {digits} digits", "declare more digits: DECIMAL(38, s)", nodes
+        f"{match['value']} does not fit in a DECIMAL of {digits} digits", "declare more digits: DECIMAL(38, s)", nodes
     )
 
 
 def _interval_range(_: re.Match[str], said: Said) -> Told:
     return Told(
-        "the interval is too long", "it holds up to 2,147,483,647 months, days or so", of_kind(said.query, exp.Interval)
+        "the interval is too long",
+        "an interval holds at most 2,147,483,647 months or days",
+        of_kind(said.query, exp.Interval),
     )
 
 
 def _regex(match: re.Match[str], said: Said) -> Told:
     nodes = of_kind(said.query, exp.RegexpLike, exp.RegexpILike, exp.SimilarTo) or calls(said.query, "regexp_")
-    return Told(f"the regular expression cannot be read: {match['why']}", "escape what is meant literally: \\(", nodes)
+    return Told(
+        f"the regular expression cannot be read: {match['why']}",
+        "escape characters that are meant literally: \\(",
+        nodes,
+    )
 
 
 def _field(match: re.Match[str], said: Said) -> Told:
@@ -70,15 +76,15 @@ def _field(match: re.Match[str], said: Said) -> Told:
 
 def _no_struct(match: re.Match[str], said: Said) -> Told:
     kind = in_sql(match["type"])
-    return Told(f"{kind} has no fields", "only structs and maps are read by names",
+    return Told(f"{kind} has no fields", "only structs and maps can be read by name",
                 of_kind(said.query, exp.Bracket, exp.Dot) + calls(said.query, "get_field"))  # fmt: skip
 
 
 def _element(match: re.Match[str], said: Said) -> Told:
     brackets = of_kind(said.query, exp.Bracket)
     called = [one for one in calls(said.query, "array_element") if functions.function_name(one) == "array_element"]
-    message = f"{in_sql(match['type'])} is not an array, and has no elements"
-    return Told(message, "for letters of a text write substr(…)", (*brackets, *called))
+    message = f"{in_sql(match['type'])} is not an array and has no elements"
+    return Told(message, "for characters of a text, write substr(…)", (*brackets, *called))
 
 
 def _percentile(match: re.Match[str], said: Said) -> Told:
@@ -86,21 +92,19 @@ def _percentile(match: re.Match[str], said: Said) -> Told:
         one for one in of_kind(said.query, exp.Literal) if not one.is_string and one.find_ancestor(exp.AggFunc)
     )
     at = tuple(one for one in nodes if float(one.name) == abs(float(match["value"])))
-    return Told(f"a percentile lies between 0 and 1, not at {match['value']}", None, at or nodes)
+    return Told(f"a percentile must be between 0 and 1, not {match['value']}", None, at or nodes)
 
 
 def _part(match: re.Match[str], said: Said) -> Told:
     known = match.groupdict().get("known")
     what = match.groupdict().get("what") or "part of a date"
-    hint = (
-        f"there are: {known}" if known and len(known) <= LONGEST else "such as year, month, day, hour, minute, second"
-    )
-    return Told(f"there is no {what} '{match['value']}'", hint, literals(said.query, match["value"]))
+    hint = f"known: {known}" if known and len(known) <= LONGEST else "such as year, month, day, hour, minute, second"
+    return Told(f"unknown {what} '{match['value']}'", hint, literals(said.query, match["value"]))
 
 
 def _zone(match: re.Match[str], said: Said) -> Told:
     hint = "write a zone such as 'Europe/Berlin' or '+01:00'"
-    return Told(f"there is no time zone '{match['value']}'", hint, literals(said.query, match["value"]))
+    return Told(f"unknown time zone '{match['value']}'", hint, literals(said.query, match["value"]))
 
 
 TELLERS: tuple[tuple[str, Teller], ...] = (
@@ -125,4 +129,4 @@ TELLERS: tuple[tuple[str, Teller], ...] = (
     (r"no built-in (?P<what>.+?) named '(?P<value>.*?)', currently supported \w+ are: (?P<known>.*)$", _part),
     (r'Invalid timezone "(?P<value>.*?)"', _zone),
 )
-"""From what the engine says to who tells it; the first that fits does."""
+"""Pattern of the engine's error → the function that words it; the first match counts."""

@@ -1,7 +1,7 @@
-"""Ibis expressions → SQLGlot ASTs: Ibis's own DataFusion compiler, where the engine needs something else corrected.
+"""Ibis expressions → SQLGlot ASTs: Ibis's own DataFusion compiler, with corrections for the engine.
 
-Ibis registers Python functions in its connection for some operations (parts of times and of URLs), which is not ours to
-have. Those that the engine can say by itself are said so here; the others are refused by name.
+Ibis registers Python functions in its connection for some operations (parts of times and of URLs), which are missing
+here. Those that the engine itself can express are expressed so; the others are refused by name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from compiler.tree.big_stack import with_deep_stack
 def compile_expression(expression: Any, *, fuse: bool = True) -> exp.Query:
     """Return the query of an Ibis expression over unbound tables, as if it had been parsed. Raises `SqlError`.
 
-    fuse: whether operations in a row become one SELECT where they can; the meaning is the same.
+    fuse: whether consecutive operations become one SELECT if possible; the meaning is the same.
     """
     _require_plain(expression)
 
@@ -48,19 +48,19 @@ def engine_tree(expression: Any, params: Any = None) -> exp.Query:
 
 
 def _require_plain(expression: Any) -> None:
-    """Refuse what is not made of the rule's inputs alone. Names of tables in memory are random, too."""
+    """Refuse an expression that is not made only of the rule's inputs. Names of tables in memory are random, too."""
     found = expression.op().find((ops.InMemoryTable, ops.DatabaseTable, ops.SQLQueryResult, ops.SQLStringView))
     for node in found:
         if isinstance(node, ops.InMemoryTable):
-            raise SqlError("a rule cannot hold a table in memory", hint="make it a source, or rules.sql('VALUES …')")
-        raise SqlError("a rule reads its parameters only", hint="name the input as a parameter of the function")
+            raise SqlError("a rule cannot contain a table in memory", hint="make it a source, or rules.sql('VALUES …')")
+        raise SqlError("a rule reads only its parameters", hint="name the input as a parameter of the function")
 
 
 class _Compiler(DataFusionCompiler):  # type: ignore[misc] # Ibis ships no types
-    """What differs from Ibis's compiler, operation by operation."""
+    """The differences from Ibis's compiler, operation by operation."""
 
     __slots__ = ()
-    # Ibis makes methods of these in every class that has them, in the place of those below; ours are inherited.
+    # Ibis turns these into methods of every class that has them, replacing those below; these are inherited.
     SIMPLE_OPS: ClassVar[dict[Any, str]] = {}
     UNSUPPORTED_OPS: ClassVar[tuple[Any, ...]] = ()
 
@@ -74,25 +74,25 @@ class _Compiler(DataFusionCompiler):  # type: ignore[misc] # Ibis ships no types
         return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
 
     def visit_Aggregate(self, op: Any, *, parent: Any, groups: Any, metrics: Any) -> Any:  # noqa: ARG002, N802
-        """GROUP BY the expressions themselves, which the engine can."""
+        """GROUP BY the expressions themselves, which the engine supports."""
         select = exp.select(*self._cleanup_names(groups), *self._cleanup_names(metrics)).from_(parent)
         keys = [key if not isinstance(key, exp.Literal) else exp.Paren(this=key) for key in groups.values()]
         return select.group_by(*(key.copy() for key in keys)) if keys else select
 
     def visit_Divide(self, op: Any, *, left: Any, right: Any) -> Any:  # noqa: N802
-        """A / b of floats as it stands: what Ibis makes of integers, it would make of all."""
+        """A / b of floats unchanged: Ibis would treat all types as it treats integers."""
         floats = op.left.dtype.is_floating() or op.right.dtype.is_floating()
         return exp.Div(this=_enclosed(left), expression=_enclosed(right), typed=floats)
 
     def visit_Cast(self, op: Any, *, arg: Any, to: Any) -> Any:  # noqa: N802
-        """CAST to decimals and to timestamps of microseconds, as one would write it."""
+        """CAST to decimals and to timestamps of microseconds, as an author would write it."""
         plain = to.is_decimal() or (to.is_timestamp() and to.scale in {None, 6} and not op.arg.dtype.is_numeric())
         if plain and (to.is_decimal() or to.timezone in {None, "UTC"}):
             return self.cast(arg, to)
         return super().visit_Cast(op, arg=arg, to=to)
 
     def visit_Round(self, op: Any, *, arg: Any, digits: Any) -> Any:  # noqa: N802
-        """Round without a cast where it gives a float already."""
+        """Round without a cast if the result is already a float."""
         if op.dtype.is_floating() and op.arg.dtype.is_floating():
             return self.f.round(arg, digits)
         return super().visit_Round(op, arg=arg, digits=digits)
@@ -102,7 +102,7 @@ class _Compiler(DataFusionCompiler):  # type: ignore[misc] # Ibis ships no types
         return self.cast(arg, dt.date)
 
     def visit_StringConcat(self, op: Any, *, arg: Any) -> Any:  # noqa: ARG002, N802
-        """X || y, which is NULL where one of them is."""
+        """X || y, which is NULL if one of them is."""
         first, *rest = arg
         for part in rest:
             first = exp.DPipe(this=_enclosed(first), expression=_enclosed(part))
@@ -117,7 +117,7 @@ class _Compiler(DataFusionCompiler):  # type: ignore[misc] # Ibis ships no types
         return self.f.date_part("hour", arg)
 
     def visit_ExtractSecond(self, op: Any, *, arg: Any) -> Any:  # noqa: ARG002, N802
-        """CAST(floor(date_part('second', x)) AS INT): the engine's own counts fractions where x has them."""
+        """CAST(floor(date_part('second', x)) AS INT): the engine's own includes the fractions of x."""
         return self.cast(self.f.floor(self.f.date_part("second", arg)), dt.int32)
 
     def visit_ExtractEpochSeconds(self, op: Any, *, arg: Any) -> Any:  # noqa: ARG002, N802
@@ -125,7 +125,7 @@ class _Compiler(DataFusionCompiler):  # type: ignore[misc] # Ibis ships no types
         return self.cast(self.f.floor(self.f.date_part("epoch", arg)), dt.int64)
 
     def visit_ExtractMillisecond(self, op: Any, *, arg: Any) -> Any:  # noqa: ARG002, N802
-        """CAST(floor(date_part('millisecond', x)) AS INT) % 1000: the engine's own counts seconds, too."""
+        """CAST(floor(date_part('millisecond', x)) AS INT) % 1000: the engine's own includes the seconds."""
         return self.cast(self.f.floor(self.f.date_part("millisecond", arg)), dt.int32) % 1_000
 
     def visit_ExtractMicrosecond(self, op: Any, *, arg: Any) -> Any:  # noqa: ARG002, N802
@@ -149,7 +149,7 @@ class _Compiler(DataFusionCompiler):  # type: ignore[misc] # Ibis ships no types
         return self.f.anon.to_date(arg, format_str)
 
     def visit_TimestampFromYMDHMS(self, op: Any, **parts: Any) -> Any:  # noqa: N802
-        """CAST('2024-…' AS TIMESTAMP): what Ibis calls announces a time zone, and then gives none."""
+        """CAST('2024-…' AS TIMESTAMP): the function that Ibis calls declares a time zone, then returns none."""
         return self.cast(super().visit_TimestampFromYMDHMS(op, **parts).expressions[0], dt.Timestamp(scale=6))
 
     def visit_ArrayMax(self, op: Any, *, arg: Any) -> Any:  # noqa: ARG002, N802
@@ -161,13 +161,13 @@ class _Compiler(DataFusionCompiler):  # type: ignore[misc] # Ibis ships no types
         return self.f.array_min(arg)
 
     def visit_ArrayIndex(self, op: Any, *, arg: Any, index: Any) -> Any:  # noqa: N802
-        """X[3], where Ibis computes the 3."""
+        """X[3]; Ibis computes the 3."""
         if _is_natural(op.index):
             return exp.Bracket(this=arg, expressions=[exp.Literal.number(op.index.value + 1)])
         return super().visit_ArrayIndex(op, arg=arg, index=index)
 
     def visit_Substring(self, op: Any, *, arg: Any, start: Any, length: Any) -> Any:  # noqa: N802
-        """substr(x, 3, 2), where Ibis asks whether the 3 is negative."""
+        """substr(x, 3, 2); Ibis tests whether the 3 is negative."""
         if _is_natural(op.start):
             return self.f.anon.substr(arg, op.start.value + 1, *([] if length is None else [length]))
         return super().visit_Substring(op, arg=arg, start=start, length=length)

@@ -1,8 +1,8 @@
-"""A tree of Ibis's making → the tree that our parser would have made, node by node.
+"""Ibis's tree → the tree that our parser would have made, node by node.
 
-Ibis calls functions through SQLGlot's own nodes, whose names are those of no engine. How such a node is spelled, its
-own generator says: with every operand a placeholder, the one call is written out, read by our grammar, and given its
-operands. So what Ibis makes and what an author writes come to the same nodes, and the same whitelist judges both.
+Ibis calls functions through SQLGlot's own nodes, whose names belong to no engine. Its generator knows how each node
+is spelled: with every operand a placeholder, the single call is written out, read by our grammar, and given its
+operands. So Ibis's calls and an author's become the same nodes, and the same whitelist judges both.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from compiler.sql.functions import function_name
 from compiler.sql.supported import check
 
 _PLACEHOLDER = "~operand"
-# Part of how a call is written, so that they are written with it.
+# Part of a call's spelling, so they are written with it.
 _SYNTAX = (exp.Var, exp.DataType, exp.Literal, exp.Identifier, exp.Null, exp.Boolean)
 # Between a call and its operands.
 _TRANSPARENT = (exp.Order, exp.Ordered, exp.Distinct, exp.Tuple)
-# Nodes of both dialects, of one meaning.
+# Nodes with one meaning in both dialects.
 _OWN = (exp.And, exp.Or, exp.Case, exp.If, exp.Cast, exp.TryCast, exp.Exists, exp.Count, exp.Avg, exp.Sum)
 # Ibis gives every window a frame.
 _FRAMELESS = frozenset({"cume_dist", "dense_rank", "lag", "lead", "ntile", "percent_rank", "rank", "row_number"})
@@ -30,7 +30,7 @@ _BOUNDS = ("kind", "start", "end", "start_side", "end_side")
 
 def adopted(tree: exp.Expr) -> exp.Query:
     """Return Ibis's tree in the nodes of our dialect. Raises `SqlError`."""
-    return check(_adopt(tree.copy()))  # Ibis lets one node stand in several places
+    return check(_adopt(tree.copy()))  # Ibis uses one node in several places
 
 
 def _adopt(node: exp.Expr) -> exp.Expr:
@@ -81,7 +81,7 @@ def _settle_frame(node: exp.WindowSpec) -> exp.Expr:
 
 
 def _settle_window(node: exp.Window) -> exp.Expr:
-    """rank() OVER (ORDER BY x ROWS …) → rank() OVER (ORDER BY x), where the function has no use for a frame."""
+    """rank() OVER (ORDER BY x ROWS …) → rank() OVER (ORDER BY x), if the function has no use for a frame."""
     node.set("over", "OVER")
     if function_name(node) in _FRAMELESS:
         node.set("spec", None)

@@ -1,1 +1,1 @@
-"""What `rules check` finds in a rule's SQL. Pure: text and schemas in, findings out; no engine."""
+"""The checks of `rules check` on a rule's SQL. Pure: text and schemas in, findings out; no engine."""

@@ -1,4 +1,4 @@
-"""Check one rule: its text, its options, and what is known of its inputs, in; findings and output columns out."""
+"""The check of one rule: text, options and known inputs → findings and output columns."""
 
 from __future__ import annotations
 
@@ -47,44 +47,45 @@ CHECKS: tuple[Check, ...] = (
 )
 
 UNKNOWN = "unknown"
-"""The type of a column that only the engine could tell."""
+"""The type of a column whose type only the engine knows."""
 
 
 MOST_FIXED = 1 << 18
-"""Characters of a rule that is fixed. To prove that a fix changes nothing takes several times as long as to check."""
+"""The most characters of a rule that is fixed: proving a fix correct takes several times as long as checking."""
 
 
 @dataclass(frozen=True)
 class World:
-    """What a rule is checked against.
-
-    schemas: of the inputs whose columns are known. resolve: from a table's name as written to the project's name; None
-    outside of a project, where every name may be a table. names: of all inputs, for suggestions. variables: None
-    outside of a project. keys: of the inputs that declare one. functions: names of the project's own.
-    """
+    """The surroundings that a rule is checked against."""
 
     schemas: InputSchemas = field(default_factory=InputSchemas)
+    """The columns of the inputs, as far as they are known."""
     resolve: Callable[[str], str | None] | None = None
+    """Table name as written → the project's name; None outside a project, where every name may be a table."""
     names: tuple[str, ...] = ()
+    """The names of all inputs, for suggestions."""
     variables: Mapping[str, Value] | None = None
+    """The project's variables; None outside a project."""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The keys of the inputs that declare one."""
     functions: frozenset[str] = frozenset()
+    """The names of the project's own functions."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What is found in a rule, and its output columns; None where they cannot be told."""
+    """The findings in a rule, and its output columns, None if they are unknown."""
 
     found: tuple[Found, ...]
     columns: tuple[Column, ...] | None
 
 
 def check_rule(text: str, world: World, *, volatile: bool = False) -> Checked:
-    """Check a rule. What cannot be read is a finding too; nothing is raised for any text."""
+    """Check a rule. Text that cannot be parsed is a finding too; no text raises an error."""
     try:
         checked = with_deep_stack(lambda: _check(text, world, volatile=volatile))
     except RecursionError:
-        error = SqlError("nested too deeply", hint="compute a part of it in a CTE", code="too-deep")
+        error = SqlError("nested too deeply", hint="compute part of it in a CTE", code="too-deep")
         return Checked((of_error(error, Lines(text)),), None)
     if len(text) <= MOST_FIXED:
         return checked
@@ -92,7 +93,7 @@ def check_rule(text: str, world: World, *, volatile: bool = False) -> Checked:
 
 
 def of_error(error: SqlError, lines: Lines) -> Found:
-    """Return an error of the compiler as a finding; one without a place stands at the start of the text."""
+    """Return an error of the compiler as a finding; one without a place is put at the start of the text."""
     start = lines.offset(error.line or 1, error.column or 1)
     end = start
     while end < len(lines.text) and (lines.text[end].isalnum() or lines.text[end] == "_"):
@@ -140,7 +141,7 @@ def _located(found: list[Found]) -> tuple[Found, ...]:
 
 
 def unsaid(problem: Found, found: Iterable[Found]) -> list[Found]:
-    """Return why a query cannot be qualified or planned, unless a check has said it: at its place, or elsewhere."""
+    """Return why a query cannot be qualified or planned, unless a check has reported it, at its place or elsewhere."""
     said = any(one.code == problem.code or (one.start == problem.start and one.code in _BREAKING) for one in found)
     return [] if said else [problem]
 
@@ -176,13 +177,13 @@ def _unknown_variables(query: exp.Query, world: World) -> list[Found]:
         name = variable_name(node) or ""
         if name not in world.variables:
             hint = suggestion(name, world.variables) or "declare it in rules.toml under [vars]"
-            start = node.meta["start"] - 1  # SQLGlot knows where the name is, right behind the $
+            start = node.meta["start"] - 1  # SQLGlot gives the place of the name, right after the $
             found.append(Found("R020", start, start + 1 + len(name), f"unknown variable '${name}'", hint))
     return found
 
 
 def _executed(query: exp.Query, world: World) -> tuple[exp.Query | None, Types | None, SqlError | None]:
-    """Return the qualified query and its types, or None and what is wrong with it, or neither: too little is known."""
+    """Return the qualified query and its types, or its error, or neither if too little is known."""
     outside = outside_tables(query)
     if is_huge(query):
         return None, None, None
@@ -201,7 +202,7 @@ def _executed(query: exp.Query, world: World) -> tuple[exp.Query | None, Types |
 
 
 def _columns(subject: Subject) -> tuple[Column, ...] | None:
-    """Return the output columns, with their types where those are certain."""
+    """Return the output columns, with those types that are certain."""
     if subject.executed is not None and subject.types is not None:
         leaf = output_leaf(subject.executed)
         assert leaf is not None

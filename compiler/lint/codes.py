@@ -1,4 +1,4 @@
-"""The codes of `rules check`: what each is called, whether it is on by default, and whether it can be turned off.
+"""The codes of `rules check`: the name of each, whether it is on by default, and whether it can be turned off.
 
 Light, because a check of an unchanged project reads it and little else.
 """
@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 ALL, DEFAULT = "ALL", "DEFAULT"
-"""What stands for several codes where codes are selected."""
+"""The words that select several codes at once."""
 
 
 class Code(NamedTuple):
-    """A check. always: it reports what cannot be built or cannot be meant, so nothing turns it off."""
+    """A check. always: it reports SQL that cannot be built or cannot be intended, so nothing turns it off."""
 
     code: str
     name: str
@@ -29,29 +29,29 @@ CODES: tuple[Code, ...] = (
     Code(
         "R002",
         "ambiguous-column",
-        "a column that several tables in sight have, or one has twice",
+        "a column that several tables in scope have, or that one table has twice",
         always=True,
     ),
-    Code("R003", "unknown-column", "a column that no table in sight has", always=True),
-    Code("R004", "unknown-table", "a table or alias that there is not", always=True),
+    Code("R003", "unknown-column", "a column that no table in scope has", always=True),
+    Code("R004", "unknown-table", "a table or alias that does not exist", always=True),
     Code("R005", "select-star", "SELECT *", fixable=True),
     Code("R006", "undeclared-volatile", "a volatile call in a rule without volatile = true", always=True),
-    Code("R007", "unordered", "LIMIT, a window or an aggregate that depends on an order nobody gives"),
-    Code("R008", "ties", "the same with an order that may leave ties", on=False),
+    Code("R007", "unordered", "LIMIT, a window or an aggregate that depends on an unspecified order"),
+    Code("R008", "ties", "the same, with an order that may leave ties", on=False),
     Code("R009", "not-in-nullable", "NOT IN over a subquery that may yield NULL"),
-    Code("R010", "implicit-cross-join", "a table joined to the others by no condition"),
+    Code("R010", "implicit-cross-join", "a table that no condition joins to the others"),
     Code("R011", "unnamed-column", "an output column without a name", always=True),
     Code("R012", "float-equality", "floats compared for equality"),
     Code("R013", "unused-cte", "a CTE that nothing reads", fixable=True),
     Code("R014", "unused-variable", "a variable of rules.toml that no rule uses"),
     Code("R015", "unused-input", "an input that is never read"),
-    Code("R016", "integer-division", "a division of integers, which drops the rest", on=False),
-    Code("R017", "sum-overflow", "a sum of integers, which wraps around silently where it overflows", on=False),
-    Code("R018", "engine-difference", "SQL that the engine reads otherwise than most others"),
+    Code("R016", "integer-division", "integer division, which drops the remainder", on=False),
+    Code("R017", "sum-overflow", "a sum of integers, which wraps around silently if it overflows", on=False),
+    Code("R018", "engine-difference", "SQL that the engine reads differently from most others"),
     Code("R019", "unused-suppression", "a suppression comment that suppresses nothing", fixable=True),
     Code("R020", "unknown-variable", "a $variable that rules.toml does not declare", always=True),
     Code("R021", "unknown-function", "a function that the engine does not have", always=True),
-    Code("R022", "slow-function", "a function in Python that the engine has faster"),
+    Code("R022", "slow-function", "a Python function that the engine has in a faster form"),
     Code("R900", "syntax-error", "text that is not one readable query", always=True),
     Code("R901", "unsupported", "SQL that the engine cannot run, or would misread", always=True),
     Code("R902", "invalid-rule", "a rule that cannot be compiled for another reason", always=True),
@@ -61,7 +61,7 @@ BY_CODE = {one.code: one for one in CODES}
 BY_NAME = {one.name: one for one in CODES}
 ALWAYS = frozenset(one.code for one in CODES if one.always)
 
-# Where an error of the compiler or the loader has a code of its own here; every other is R902.
+# The errors of the compiler and the loader that have a code of their own here; every other error is R902.
 OF_ERRORS = {
     "ambiguous-column": "R002", "unknown-column": "R003", "unknown-table": "R004", "unknown-input": "R004",
     "undeclared-volatile": "R006", "unnamed-column": "R011", "unknown-variable": "R020", "unknown-function": "R021",
@@ -74,20 +74,20 @@ OF_ERRORS = {
 
 
 def lookup(word: str) -> str | None:
-    """Return the code that a word means: a code or a name, in any case."""
+    """Return the code for a word: a code or a name, in any case."""
     found = BY_CODE.get(word.upper()) or BY_NAME.get(word.lower())
     return found.code if found is not None else None
 
 
 def suggest(word: str) -> str:
-    """Return the hint for a word that is no code."""
+    """Return the hint for a word that is not a code."""
     known = [*BY_NAME, *BY_CODE, ALL, DEFAULT]
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else "docs/checks.md lists all codes"
 
 
 def expand(words: Iterable[str]) -> frozenset[str]:
-    """Return the codes that valid words mean."""
+    """Return the codes for valid words."""
     codes: set[str] = set()
     for word in words:
         if word.upper() in (ALL, DEFAULT):

@@ -1,4 +1,4 @@
-"""R001 to R003: columns without a table, ambiguous columns, columns and aliases that there are not."""
+"""R001 to R003: columns without a table, ambiguous columns, columns and aliases that do not exist."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = 8
 
 
 def bare_columns(subject: Subject) -> list[Found]:
-    """SELECT amount FROM orders AS o → R001; → R002 where two tables have an amount, R003 where none has."""
+    """SELECT amount FROM orders AS o → R001; → R002 if two tables have an amount, R003 if none has."""
     tables = _resolved_tables(subject)
     hints = _Hints()
     found: list[Found] = []
@@ -71,7 +71,7 @@ def qualified_columns(subject: Subject) -> list[Found]:
 
 
 class _Hints:
-    """Suggestions, as long as there are few to make: each costs a look at every known name."""
+    """Suggestions, as long as there are only a few: each costs a look at every known name."""
 
     def __init__(self) -> None:
         self._left = 50
@@ -82,7 +82,7 @@ class _Hints:
 
 
 def _may_be_struct(subject: Subject, column: exp.Column, name: str) -> bool:
-    """Whether `name.b` can be the field b of a column of any table in sight."""
+    """Whether `name.b` can be the field b of a column of any table in scope."""
     select = column.find_ancestor(exp.Select)
     while isinstance(select, exp.Select):
         for item in from_items(select)[0]:
@@ -120,12 +120,12 @@ def _unqualified(subject: Subject, column: exp.Column, meaning: Meaning, tables:
 
 
 def _is_left_out(column: exp.Column) -> bool:
-    """Whether a column stands in the list of * EXCEPT (…), which takes names alone."""
+    """Whether a column is in the list of * EXCEPT (…), which takes only names."""
     return isinstance(column.parent, exp.Star) and column.arg_key == "except_"
 
 
 def _resolved_tables(subject: Subject) -> dict[int, str] | None:
-    """Return the table that the build takes each column for, by where the column's name stands."""
+    """Return the table to which the build assigns each column, by the position of the column's name."""
     from compiler.names.qualify_fixups import as_written
 
     if subject.executed is None:

@@ -1,4 +1,4 @@
-"""Suppressions: comments that say which findings are meant.
+"""Suppressions: comments that mark findings as intended.
 
 SELECT amount FROM orders AS o  -- rules: ignore[R001]
 -- rules: ignore[select-star]          on a line of its own: the next line that holds SQL
@@ -30,17 +30,20 @@ _BLOCK = re.compile(r"/\*|\*/")
 
 @dataclass(frozen=True)
 class Suppression:
-    """A suppression of `codes` (none: of all) at lines `first` to `last`; `start` and `end`: of its comment.
-
-    words: what it names that is no code.
-    """
+    """A comment that suppresses findings."""
 
     start: int
+    """The comment's first character."""
     end: int
+    """The character after the comment."""
     first: int
+    """The first line it covers."""
     last: int
+    """The last line it covers."""
     codes: tuple[str, ...]
+    """The codes that it suppresses; all of them if it names none."""
     words: tuple[str, ...] = ()
+    """The words it names that are not codes."""
 
     def covers(self, code: str, line: int) -> bool:
         """Whether it suppresses a finding."""
@@ -48,12 +51,12 @@ class Suppression:
         return chosen and self.first <= line <= self.last and code not in ALWAYS
 
     def to_record(self) -> list[Any]:
-        """Return it as JSON holds it."""
+        """Return its JSON form."""
         return [self.start, self.end, self.first, self.last, list(self.codes), list(self.words)]
 
     @classmethod
     def from_record(cls, record: list[Any]) -> Suppression:
-        """Return what `to_record` was called on."""
+        """Return the object of which `to_record` returned this."""
         start, end, first, last, codes, words = record
         return cls(start, end, first, last, tuple(codes), tuple(words))
 
@@ -77,7 +80,7 @@ def suppressions(text: str, *, toml: bool = False) -> list[Suppression]:
 
 
 def suppressed(findings: Iterable[Finding], marks: Iterable[Suppression]) -> tuple[list[Finding], set[tuple[int, str]]]:
-    """Return the findings that no suppression covers, and which suppression (by its start) covered which code."""
+    """Return the findings that no suppression covers, and the codes that each suppression (by its start) covered."""
     kept: list[Finding] = []
     used: set[tuple[int, str]] = set()
     every = list(marks)
@@ -90,13 +93,13 @@ def suppressed(findings: Iterable[Finding], marks: Iterable[Suppression]) -> tup
 
 
 def unused(text: str, mark: Suppression, used: set[tuple[int, str]], enabled: frozenset[str]) -> list[Found]:
-    """Return what of a suppression suppresses nothing. Codes that are not enabled might, so they are let be."""
+    """Return the parts of a suppression that suppress nothing. Codes that are not enabled might, so they are kept."""
     idle = [code for code in mark.codes if (mark.start, code) not in used and (code in enabled or code in ALWAYS)]
     if not mark.codes and not mark.words and not any(start == mark.start for start, _ in used):
         return [Found("R019", mark.start, mark.end, "this suppresses nothing", "remove it", _removal(text, mark))]
     found: list[Found] = []
     for code in idle:
-        why = "which cannot be suppressed" if code in ALWAYS else f"{BY_CODE[code].name}, which is not found here"
+        why = "which cannot be suppressed" if code in ALWAYS else f"{BY_CODE[code].name}, which has no finding here"
         whole = len(idle) == len(mark.codes) and not mark.words
         fix = _removal(text, mark) if whole else _without(text, mark, idle)
         found.append(Found("R019", mark.start, mark.end, f"this suppresses {code}, {why}", "remove it", fix))
@@ -107,7 +110,7 @@ def unused(text: str, mark: Suppression, used: set[tuple[int, str]], enabled: fr
 
 
 def _removal(text: str, mark: Suppression) -> Fix:
-    """Take out the comment with the blanks before it, and its line if nothing else stands there."""
+    """Remove the comment with the blanks before it, and its line if nothing else is on it."""
     start, end = mark.start, mark.end
     while start > 0 and text[start - 1] in " \t":
         start -= 1
@@ -125,7 +128,7 @@ def _without(text: str, mark: Suppression, idle: list[str]) -> Fix | None:
 
 
 def _reach(lines: Lines, start: int, end: int, kind: str) -> tuple[int, int]:
-    """Return the lines for which a suppression holds."""
+    """Return the lines that a suppression covers."""
     if kind == "ignore-file":
         return 1, len(lines.text) + 1
     line, column = lines.place(start)

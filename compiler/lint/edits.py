@@ -1,4 +1,4 @@
-"""Fixes: edits put into a text, and the proof that the rule means what it meant."""
+"""Fixes: edits applied to a text, and the proof that the rule's meaning is unchanged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from compiler.tree.walk import find_all
 
 
 def apply(text: str, edits: Iterable[Edit]) -> str:
-    """Return the text with its edits made; of two that overlap the first one."""
+    """Return the text with the edits applied; of two that overlap, only the first."""
     parts: list[str] = []
     position = 0
     for edit in sorted(set(edits), key=lambda one: (one.start, one.end)):
@@ -34,9 +34,9 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
 
 
 def fixed(text: str, found: Iterable[Found], world: World) -> tuple[str, list[Found]]:
-    """Return the text with the fixes of these findings, and those that were left out because they change its meaning.
+    """Return the text with the fixes of these findings, and the findings whose fix would change its meaning.
 
-    Each fix is meant to change nothing; that is not taken on trust. Where all of them together do, they are tried code
+    Each fix should change no meaning, but that is verified. If all of them together change it, they are tried code
     by code, then one by one.
     """
     fixes = [one for one in found if one.fix is not None]
@@ -66,7 +66,7 @@ def _with(text: str, found: Iterable[Found]) -> str:
 
 
 def _meaning(text: str, world: World) -> str | None:
-    """Return what is equal for texts that mean the same; None for a text that has no meaning."""
+    """Return a value that is equal for texts of equal meaning; None for a text that has none."""
 
     def work() -> str:
         query = parse(text)
@@ -86,7 +86,7 @@ def _meaning(text: str, world: World) -> str | None:
     try:
         return with_deep_stack(work)
     except SqlError as error:
-        # It does not compile, before or after: then the same text but for qualifiers means the same.
+        # It compiles neither before nor after: then texts that differ only in qualifiers mean the same.
         return _as_tree(text) if error.code in _RESOLUTION else None
     except (SqlglotError, RecursionError, KeyError):
         return None
@@ -100,7 +100,7 @@ def _as_tree(text: str) -> str:
 
 
 def _unqualified(query: exp.Query) -> str:
-    """Return the query without what stands before its columns: as much as can be compared where schemas are missing."""
+    """Return the query without qualifiers of its columns: as much as can be compared if schemas are missing."""
     for column in find_all(query, exp.Column):
         for part in ("table", "db", "catalog"):
             column.set(part, None)

@@ -1,4 +1,4 @@
-"""R006, R009, R012, R016 to R018 and R021: expressions whose value is not what one expects."""
+"""R006, R009, R012, R016 to R018 and R021: expressions whose value may surprise."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def calls(subject: Subject) -> list[Found]:
 
 
 def not_in_nullable(subject: Subject) -> list[Found]:
-    """WHERE o.id NOT IN (SELECT r.id FROM refunds AS r) → R009: one NULL among them, and no row is left."""
+    """WHERE o.id NOT IN (SELECT r.id FROM refunds AS r) → R009: a single NULL among them removes every row."""
     found: list[Found] = []
     for test in subject.every(exp.In):
         query = test.args.get("query")
@@ -42,7 +42,7 @@ def not_in_nullable(subject: Subject) -> list[Found]:
             continue
         if _may_be_null(subject, select.selects[0].unalias(), select):
             hint = "add WHERE … IS NOT NULL to the subquery, or write NOT EXISTS"
-            message = "once the subquery yields NULL, NOT IN is true for no row"
+            message = "if the subquery yields a NULL, NOT IN is true for no row"
             found.append(subject.found("R009", test.this, message, hint))
     return found
 
@@ -61,8 +61,8 @@ def typed(subject: Subject) -> list[Found]:
                 found.append(subject.found("R012", node, "floats are compared for equality", hint))
         elif isinstance(node, exp.Div):
             if types.is_integer(node.this) and types.is_integer(node.expression):
-                hint = "cast one side to double, or write 1.0 *; floor() or a comment says that it is meant"
-                found.append(subject.found("R016", node, "a division of integers drops the rest", hint))
+                hint = "cast one side to double, or write 1.0 *; floor() or a comment shows that it is intended"
+                found.append(subject.found("R016", node, "integer division drops the remainder", hint))
         elif types.is_integer(node.this):
             hint = "sum a decimal: SUM(CAST(x AS DECIMAL(38, 0)))"
             found.append(subject.found("R017", node, "a sum of integers wraps around silently if it overflows", hint))
@@ -70,9 +70,9 @@ def typed(subject: Subject) -> list[Found]:
 
 
 def misread_operators(subject: Subject) -> list[Found]:
-    """SELECT a ^ 2 → R018: a power elsewhere."""
+    """SELECT a ^ 2 → R018: it is a power in other engines."""
     return [
-        subject.found("R018", node, "^ is the exclusive or of bits here, not a power", "write power(a, b)")
+        subject.found("R018", node, "^ is bitwise exclusive or here, not a power", "write power(a, b)")
         for node in subject.every(exp.BitwiseXor)
     ]
 
@@ -100,7 +100,7 @@ def _may_be_null(subject: Subject, value: exp.Expr, select: exp.Select) -> bool:
 
 
 def _excludes_null(subject: Subject, part: exp.Expr, value: exp.Column) -> bool:
-    """Whether a condition does not hold where `value` is NULL: a comparison of it, or IS NOT NULL."""
+    """Whether a condition does not hold if `value` is NULL: a comparison of it, or IS NOT NULL."""
     if isinstance(part, exp.Not) and isinstance(part.this, exp.Is):
         sides = [part.this.this] if isinstance(part.this.expression, exp.Null) else []
     elif isinstance(part, exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.Like):

@@ -1,4 +1,4 @@
-"""What a check says: a finding at a span of the text, perhaps with a fix made of edits. Plain data."""
+"""Findings of checks: a span of the text, perhaps with a fix made of edits. Plain data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Fix:
-    """What to do, in words, and the edits that do it."""
+    """A fix in words, and the edits that make it."""
 
     message: str
     edits: tuple[Edit, ...]
@@ -32,11 +32,7 @@ class Fix:
 
 @dataclass(frozen=True)
 class Found:
-    """A finding in one text, from character `start` up to `end`.
-
-    case: tells apart what the policy may allow: of R001 "single" (one table in sight), of R005 "local" (a star over
-    CTEs and derived tables).
-    """
+    """A finding in one text, from character `start` up to `end`."""
 
     code: str
     start: int
@@ -45,10 +41,12 @@ class Found:
     hint: str | None = None
     fix: Fix | None = None
     case: str = ""
+    """The case that the policy may allow: "single" of R001 (one table in scope), "local" of R005 (a star over CTEs and
+    derived tables)."""
 
 
 class Place(NamedTuple):
-    """1-based lines and columns; the end is behind the last character."""
+    """1-based lines and columns; the end is just after the last character."""
 
     line: int
     column: int
@@ -58,7 +56,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, in which file, and where; path: relative to the project."""
+    """A finding with its file and its place; path: relative to the project."""
 
     path: str
     found: Found
@@ -70,7 +68,7 @@ class Finding:
         return self.found.code
 
     def to_record(self) -> dict[str, Any]:
-        """Return it as JSON holds it, without its path."""
+        """Return its JSON form, without its path."""
         one = self.found
         fix = one.fix and [one.fix.message, [[edit.start, edit.end, edit.text] for edit in one.fix.edits]]
         span = [one.start, one.end]
@@ -79,7 +77,7 @@ class Finding:
 
     @classmethod
     def from_record(cls, path: str, record: Mapping[str, Any]) -> Finding:
-        """Return what `to_record` was called on."""
+        """Return the object of which `to_record` returned this."""
         fix = record["fix"] and Fix(record["fix"][0], tuple(Edit(*edit) for edit in record["fix"][1]))
         start, end = record["span"]
         found = Found(record["code"], start, end, record["message"], record["hint"], fix, record["case"])
@@ -87,7 +85,7 @@ class Finding:
 
 
 def span(node: exp.Expr) -> tuple[int, int]:
-    """Return where `node` stands: from its first token that has a place up to its last, else those around it."""
+    """Return the span of `node`: from its first token that has a place up to its last, else those around it."""
     around: exp.Expr | None = node
     while around is not None:
         places = [place for inner in around.walk() if (place := token_span(inner)) is not None]
@@ -98,7 +96,7 @@ def span(node: exp.Expr) -> tuple[int, int]:
 
 
 def token_span(node: exp.Expr) -> tuple[int, int] | None:
-    """Return where the node's own token stands; quotes are part of it."""
+    """Return the span of the node's own token, quotes included."""
     meta = node.meta if node._meta else {}  # noqa: SLF001 — `.meta` would create a dict on every node
     start, end = meta.get("start"), meta.get("end")
     return (start, end + 1) if start is not None and end is not None else None
@@ -127,7 +125,7 @@ class Lines:
         return min(self._starts[line - 1] + column - 1, len(self.text))
 
     def next_said(self, line: int) -> int:
-        """Return the first line from `line` on that holds more than blanks and a comment, or the last one."""
+        """Return the first line from `line` on with more than blanks and a comment, or the last line."""
         said = self._said
         return min(said[bisect.bisect_left(said, line)] if said and said[-1] >= line else line, len(self._starts))
 
@@ -141,7 +139,7 @@ class Lines:
         return found
 
     def line(self, number: int) -> str:
-        """Return a line without its end."""
+        """Return a line without its line ending."""
         if number > len(self._starts):
             return ""
         end = self._starts[number] if number < len(self._starts) else len(self.text)

@@ -34,7 +34,7 @@ def _has_no_condition(join: exp.Join) -> bool:
 
 
 def _may_multiply(item: exp.Expr) -> bool:
-    """Whether a FROM item can have more than one row, as far as its form tells; functions of a row are no tables."""
+    """Whether a FROM item can have more than one row, judging by its form; functions of a row are not tables."""
     if isinstance(item, _OF_NO_TABLE) or (isinstance(item, exp.Table) and not isinstance(item.this, exp.Identifier)):
         return False
     query = item.this if isinstance(item, exp.Subquery) else None
@@ -49,7 +49,7 @@ def _has_unsure_columns(subject: Subject, select: exp.Select) -> bool:
 
 
 def _linked(subject: Subject, select: exp.Select, items: list[exp.Expr], joins: list[exp.Join]) -> dict[int, int]:
-    """Return for each FROM item the group it belongs to; what one condition mentions belongs together."""
+    """Return the group of each FROM item; items that one condition mentions belong together."""
     group = {id(item): number for number, item in enumerate(items)}
     where = select.args.get("where")
     conditions = [join.args["on"] for join in joins if join.args.get("on")] + ([where.this] if where else [])
@@ -67,7 +67,7 @@ def _linked(subject: Subject, select: exp.Select, items: list[exp.Expr], joins: 
 
 
 def conjuncts(condition: exp.Expr) -> list[exp.Expr]:
-    """Return the terms of a condition that all must hold."""
+    """Return the terms of a conjunction."""
     pending, found = [condition], []
     while pending:
         node = pending.pop()

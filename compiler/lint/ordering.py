@@ -1,4 +1,4 @@
-"""R007 and R008: what depends on an order of rows that nobody gives, or that may leave ties."""
+"""R007 and R008: dependence on an order of rows that is unspecified, or that may leave ties."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compiler.names.resolve import INPUT_DB, fold
 from compiler.sql import functions
 
 _WINDOWS = frozenset({"first_value", "lag", "last_value", "lead", "nth_value", "ntile", "row_number"})
-_TIES = "order by columns that tell all rows apart, such as a key, last"
+_TIES = "end ORDER BY with columns that tell all rows apart, such as a key"
 Outputs = Mapping[str, exp.Expr]
 _AGGREGATES = frozenset({"array_agg", "first_value", "last_value", "nth_value", "string_agg"})
 
@@ -34,14 +34,14 @@ def _limits(subject: Subject) -> Iterator[Found]:
         order = query.args.get("order")
         if order is None:
             hint = "add ORDER BY with columns that tell all rows apart"
-            yield subject.found("R007", limit, f"{word} without ORDER BY keeps any rows", hint)
+            yield subject.found("R007", limit, f"{word} without ORDER BY keeps arbitrary rows", hint)
         elif not (isinstance(query, exp.Select) and _is_total(subject, query, _keys(order), of_groups=True)):
             yield subject.found("R008", limit, f"{word} after an order that may leave ties", _TIES)
     for distinct in subject.every(exp.Distinct):
         query = distinct.parent
         if distinct.args.get("on") is not None and isinstance(query, exp.Select) and not query.args.get("order"):
             hint = "add ORDER BY with columns that tell all rows apart"
-            yield subject.found("R007", distinct, "DISTINCT ON without ORDER BY keeps any rows", hint)
+            yield subject.found("R007", distinct, "DISTINCT ON without ORDER BY keeps arbitrary rows", hint)
 
 
 def _windows(subject: Subject) -> Iterator[Found]:
@@ -73,7 +73,7 @@ def _aggregates(subject: Subject) -> Iterator[Found]:
         select = call.parent_select
         if order is None:
             hint = f"write {name}(… ORDER BY …) with columns that tell all rows apart"
-            yield subject.found("R007", call, f"{name} without ORDER BY takes rows as they come", hint)
+            yield subject.found("R007", call, f"{name} without ORDER BY takes rows in arbitrary order", hint)
         elif not (isinstance(select, exp.Select) and _is_total(subject, select, _keys(order), of_groups=False)):
             yield subject.found("R008", call, f"{name} over an order that may leave ties", _TIES)
 
@@ -106,7 +106,7 @@ def _yields_one_row(query: exp.Query) -> bool:
 
 
 def _is_total(subject: Subject, select: exp.Select, keys: list[exp.Expr], *, of_groups: bool) -> bool:
-    """Whether rows that are equal in all of `keys` are certainly one row."""
+    """Whether rows that are equal in all of `keys` are certainly the same row."""
     outputs = _outputs(select)
     given = {_meant(key, outputs) for key in keys}
     group = select.args.get("group")
@@ -131,7 +131,7 @@ def _meant(key: exp.Expr, outputs: Outputs) -> str:
 
 
 def _outputs(select: exp.Select) -> Outputs:
-    """Return what positions and aliases in a clause of `select` stand for."""
+    """Return the expressions that positions and aliases in a clause of `select` refer to."""
     found: dict[str, exp.Expr] = {str(number): item.unalias() for number, item in enumerate(select.selects, 1)}
     aliases = {fold(item.args["alias"]): item.this for item in select.selects if isinstance(item, exp.Alias)}
     return found | aliases

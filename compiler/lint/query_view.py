@@ -1,4 +1,4 @@
-"""What the checks look at: one rule's query as it is written, and as far as it can be told what its names mean."""
+"""The subject of the checks: one rule's query as written, and the meanings of its names as far as they are known."""
 
 from __future__ import annotations
 
@@ -21,28 +21,32 @@ E = TypeVar("E", bound=exp.Expr)
 
 @dataclass(frozen=True)
 class Subject:
-    """One rule.
-
-    query: as written, its tables bound. names, sight: what its names mean. meanings: of its bare columns,
-    by id. owners: of its other columns the FROM item, by id, where that is of the column's own query. executed, types:
-    the qualified query and the types of its expressions, where it can be qualified. volatile: whether the rule declares
-    it. keys: of the inputs that declare one. functions: names of the project's own.
-    """
+    """One rule."""
 
     text: str
     query: exp.Query
+    """The query as written, its tables bound."""
     names: Names
+    """The scopes and references of its names."""
     sight: Sight
+    """The resolver of its bare columns."""
     meanings: Mapping[int, Meaning]
+    """The meanings of its bare columns, by id."""
     owners: Mapping[int, exp.Expr]
+    """The FROM items of its other columns, by id, if the item is of the column's own query."""
     executed: exp.Query | None
+    """The qualified query, if the query can be qualified."""
     types: Types | None
+    """The types of the qualified query's expressions."""
     volatile: bool
+    """Whether the rule declares itself volatile."""
     keys: Mapping[str, tuple[str, ...]]
+    """The keys of the inputs that declare one."""
     functions: frozenset[str]
+    """The names of the project's own functions."""
 
     def every(self, *kinds: type[E]) -> list[E]:
-        """Return the nodes of the query that are of some kinds, none of them leaves, breadth first."""
+        """Return the nodes of some kinds in the query, none of them leaves, breadth first."""
         return [node for node in self._nodes if isinstance(node, kinds)]
 
     @cached_property
@@ -62,19 +66,19 @@ class Subject:
         """Return a finding at `node`."""
         start, end = span(node)
         open_ = self.text.count("(", start, end) - self.text.count(")", start, end)
-        if open_ > 0 and self.text[end : end + open_] == ")" * open_:  # which has no node of its own
+        if open_ > 0 and self.text[end : end + open_] == ")" * open_:  # () has no node of its own
             end += open_
         return Found(code, start, end, message, hint, fix, case)
 
     def owner(self, column: exp.Column) -> exp.Expr | None:
-        """Return the FROM item of its own query that a column belongs to; None if it is another query's or unsure."""
+        """Return the FROM item of its own query that a column belongs to; None if it is another query's or unknown."""
         meaning = self.meanings.get(id(column))
         if meaning is not None:
             return meaning.holders[0] if meaning.kind == "column" and meaning.distance == 0 else None
         return self.owners.get(id(column))
 
     def alias_text(self, item: exp.Expr) -> str | None:
-        """Return how the query writes the name of a FROM item, quoted if it must be so; None for one without a name."""
+        """Return how the query writes the name of a FROM item, quoted if necessary; None for one without a name."""
         alias = item.args.get("alias")
         identifier = alias.this if isinstance(alias, exp.TableAlias) else None
         if identifier is None or token_span(identifier) is None:

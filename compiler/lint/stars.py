@@ -18,7 +18,7 @@ _HINT = "list the columns, so that a new one upstream changes nothing here"
 
 
 def stars(subject: Subject) -> list[Found]:
-    """SELECT * FROM orders AS o → R005, but for EXISTS (SELECT * …), where it means nothing."""
+    """SELECT * FROM orders AS o → R005, except for EXISTS (SELECT * …), where it means nothing."""
     found: list[Found] = []
     for select in subject.every(exp.Select):
         if isinstance(select.parent, exp.Exists):
@@ -28,7 +28,7 @@ def stars(subject: Subject) -> list[Found]:
                 case = "local" if _is_local(subject, select) else ""
                 word = f"{item.table}.*" if isinstance(item, exp.Column) else "*"
                 fix = _expansion(subject, select, item)
-                found.append(subject.found("R005", item, f"SELECT {word} takes whatever there is", _HINT, fix, case))
+                found.append(subject.found("R005", item, f"SELECT {word} takes every column", _HINT, fix, case))
     return found
 
 
@@ -43,13 +43,13 @@ def unnamed_columns(subject: Subject) -> list[Found]:
 
 
 def span_of_star(item: exp.Expr) -> tuple[int, int] | None:
-    """Return where a star stands; None for one that the parser added."""
+    """Return the place of a star; None for one that the parser added."""
     star = item.this if isinstance(item, exp.Column) else item
     return span(item) if star.meta.get("start") is not None else None
 
 
 def _is_local(subject: Subject, select: exp.Select) -> bool:
-    """Whether all that a SELECT reads is written in the same rule: CTEs and derived tables."""
+    """Whether everything that a SELECT reads is written in the same rule: CTEs and derived tables."""
     ctes = {id(table) for table, _ in subject.names.tables}
     items = from_items(select)[0]
     return bool(items) and all(not isinstance(item, exp.Table) or id(item) in ctes for item in items)

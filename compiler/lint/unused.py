@@ -14,7 +14,7 @@ from compiler.sql.dialect import DIALECT
 
 
 def unused_ctes(subject: Subject) -> list[Found]:
-    """WITH a AS (…), b AS (…) SELECT … FROM a → R013 at b. What only an unused CTE reads is unused too."""
+    """WITH a AS (…), b AS (…) SELECT … FROM a → R013 at b. A CTE that only an unused CTE reads is unused too."""
     used = _used(subject)
     found: list[Found] = []
     unused = [cte for cte in subject.names.ctes if id(cte) not in used]
@@ -25,7 +25,7 @@ def unused_ctes(subject: Subject) -> list[Found]:
         name = cte.args["alias"].this
         place = token_span(name) or span(cte)
         message = f"nothing reads the CTE '{fold(name)}'"
-        # That nothing changes can be shown only of a query that compiles.
+        # Only for a query that compiles can it be proved that nothing changes.
         fix = _removal(subject, tokens, extents, cte) if subject.executed is not None else None
         found.append(Found("R013", *place, message, "remove it", fix))
     return found
@@ -72,7 +72,7 @@ def _removal(subject: Subject, tokens: list[Token], extents: Mapping[int, tuple[
 
 
 def _extent(tokens: list[Token], at: Mapping[int, int], cte: exp.Expr) -> tuple[int, int]:
-    """Return the positions of a CTE's first and last token: its name, and the parenthesis behind its query."""
+    """Return the positions of a CTE's first and last token: its name, and the parenthesis after its query."""
     place = token_span(cte.args["alias"].this)
     assert place is not None
     first = at[place[0]]

@@ -1,1 +1,1 @@
-"""What every name of a query means."""
+"""The meaning of every name in a query."""

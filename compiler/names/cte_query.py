@@ -1,4 +1,4 @@
-"""The query that yields the rows of one CTE of a rule, with all that the CTE can see."""
+"""The query that yields the rows of one CTE of a rule, with everything that the CTE can see."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from compiler.tree.walk import find_all
 
 @dataclass(frozen=True)
 class Place:
-    """A CTE and its path: the names of the CTEs that it stands in, outermost first, then its own."""
+    """A CTE and its path: the names of the CTEs around it, outermost first, then its own."""
 
     path: tuple[str, ...]
     cte: exp.CTE
@@ -34,8 +34,8 @@ def query_of_cte(text: str, wanted: Sequence[str]) -> exp.Query:
 
     WITH a AS (…), b AS (SELECT … FROM a), c AS (…) SELECT …, of ["b"] → WITH a AS (…), b AS (…) SELECT * FROM b
 
-    wanted: the CTE's name, after the names of CTEs that it stands in where it takes these to tell it from another.
-    Raises `SqlError` with code "unknown-cte" where no CTE is called that, "ambiguous-cte" where several are.
+    wanted: the CTE's name, after the names of CTEs around it if these are needed to tell it from another.
+    Raises `SqlError` with code "unknown-cte" if no CTE is called that, "ambiguous-cte" if several are.
     """
 
     def work() -> exp.Query:
@@ -50,7 +50,7 @@ def _places(query: exp.Query) -> list[Place]:
 
 
 def _holders(cte: exp.CTE) -> Iterator[str]:
-    """Yield the names of the CTEs that a CTE stands in, outermost first."""
+    """Yield the names of the CTEs around a CTE, outermost first."""
     around = cte.find_ancestor(exp.CTE)
     if around is not None:
         yield from _holders(around)
@@ -58,7 +58,7 @@ def _holders(cte: exp.CTE) -> Iterator[str]:
 
 
 def _find(places: Sequence[Place], wanted: tuple[str, ...]) -> Place:
-    """Return the one CTE that is meant: a path in full goes before the end of one. Raises `SqlError`."""
+    """Return the one CTE that is meant: a full path takes precedence over the end of one. Raises `SqlError`."""
     for spelled in (wanted, tuple(part.lower() for part in wanted)):
         for fits in ([one for one in places if one.path == spelled], [one for one in places if _ends(one, spelled)]):
             if len(fits) == 1:
@@ -90,7 +90,7 @@ def _ambiguous(places: Sequence[Place], wanted: str) -> SqlError:
 
 
 def _query_of(cte: exp.CTE) -> exp.Query:
-    """SELECT * FROM the CTE, with what it sees: the CTEs before it, then those in sight where its WITH stands."""
+    """SELECT * FROM the CTE, with everything it sees: the CTEs before it, then those in scope at its WITH."""
     alias = cte.args["alias"].this
     assert isinstance(cte.this, exp.Query)
     if not cte.args["alias"].columns:
@@ -113,7 +113,7 @@ def _query_of(cte: exp.CTE) -> exp.Query:
 
 
 def _in_sight(inner: exp.Expr) -> tuple[exp.With | None, list[exp.CTE]]:
-    """Return the WITH that a CTE stands in, or that a part of a query sees, and the CTEs of it that are in sight."""
+    """Return the WITH of a CTE, or the one that a part of a query sees, and those of its CTEs that are in scope."""
     with_ = inner.parent if isinstance(inner, exp.CTE) else inner.args.get("with_")
     if not isinstance(with_, exp.With):
         return None, []
@@ -128,7 +128,7 @@ def _in_sight(inner: exp.Expr) -> tuple[exp.With | None, list[exp.CTE]]:
 
 
 def _next(owner: exp.Expr) -> exp.Expr | None:
-    """Return what is around the query that owns a WITH and may see further CTEs: a CTE, or a query with a WITH."""
+    """Return the node around the query that owns a WITH that may see further CTEs: a CTE, or a query with a WITH."""
     around = owner.parent
     while around is not None:
         if isinstance(around, exp.CTE) or (isinstance(around, exp.Query) and around.args.get("with_")):
@@ -138,7 +138,7 @@ def _next(owner: exp.Expr) -> exp.Expr | None:
 
 
 def _needed(ctes: Sequence[exp.CTE], query: exp.Query) -> list[exp.CTE]:
-    """Return those CTEs that `query` reads, directly or through others: what is wrong with the rest does not matter."""
+    """Return the CTEs that `query` reads, directly or through others: errors in the rest do not matter."""
     read = _tables(query)
     kept: list[exp.CTE] = []
     for one in reversed(ctes):

@@ -1,6 +1,6 @@
-"""What names mean by SQL's scoping rules alone: which FROM item an alias refers to, which CTE a table refers to.
+"""Lexical resolution by SQL's scoping rules alone: the FROM item of each alias, the CTE of each table name.
 
-SQLGlot's scopes are not enough for that: there a CTE that is merely in sight can stand for an alias of an outer query,
+SQLGlot's scopes are not enough for that: they can take a CTE that is merely in scope for an alias of an outer query,
 and the right side of a semi-join for nothing at all.
 """
 
@@ -21,12 +21,12 @@ _SOURCES = frozenset({"with_", "from_", "joins"})
 
 CTEs = Mapping[str, exp.CTE]
 Scope = Mapping[str, exp.Expr]
-"""Aliases and the FROM items they stand for."""
+"""Alias → the FROM item it refers to."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A column, the FROM item its first part names, and how many queries further out that item stands."""
+    """A column, the FROM item its first part names, and how many queries further out that item is."""
 
     column: exp.Column
     item: exp.Expr
@@ -35,23 +35,25 @@ class Reference:
 
 @dataclass
 class Names:
-    """What the names of one query mean.
-
-    references: of columns with a table. free: columns whose first part is no alias in sight. bare: columns without a
-    table, each with the aliases in sight, innermost query first; these do not follow when aliases change, so they take
-    no part in comparisons. items: every FROM item. ctes: every CTE. tables: those that refer to a CTE, with it.
-    """
+    """The meanings of the names in one query."""
 
     references: list[Reference] = field(default_factory=list)
+    """The columns with a table."""
     free: list[exp.Column] = field(default_factory=list)
+    """The columns whose first part is not an alias in scope."""
     bare: list[tuple[exp.Column, tuple[Scope, ...]]] = field(default_factory=list, compare=False)
+    """The columns without a table, each with the aliases in scope, innermost query first. These do not follow when
+    aliases change, so they take no part in comparisons."""
     items: list[exp.Expr] = field(default_factory=list)
+    """Every FROM item."""
     ctes: list[exp.CTE] = field(default_factory=list)
+    """Every CTE."""
     tables: list[tuple[exp.Table, exp.CTE]] = field(default_factory=list)
+    """The tables that refer to a CTE, with that CTE."""
 
 
 def resolve_names(query: exp.Query) -> Names:
-    """Resolve every name of `query`. Raises `SqlError` where one alias stands for two FROM items of a SELECT."""
+    """Resolve every name of `query`. Raises `SqlError` if two FROM items of a SELECT have one alias."""
     names = Names()
     _visit(query, (), {}, names)
     return names
@@ -67,7 +69,7 @@ def item_name(item: exp.Expr) -> str | None:
 
 
 def is_semi_joined(item: exp.Expr) -> bool:
-    """Whether a FROM item is on the right side of a semi- or anti-join, whose columns the query does not have.
+    """Whether a FROM item is on the right side of a semi- or anti-join, so that the query does not have its columns.
 
     t SEMI JOIN (u JOIN v ON …) ON …: both u and v are.
     """
@@ -76,7 +78,7 @@ def is_semi_joined(item: exp.Expr) -> bool:
         if isinstance(around, exp.Join):
             if is_semi_join(around):
                 return True
-            around = around.parent  # what stands to the left of the join
+            around = around.parent  # the left side of the join
         if around is None or not (isinstance(around, exp.Join) or is_parenthesised(around) or around.args.get("joins")):
             return False
         if isinstance(around, exp.Query) and not is_parenthesised(around):
@@ -91,12 +93,12 @@ def is_semi_join(join: exp.Join) -> bool:
 
 
 def is_parenthesised(item: exp.Expr) -> bool:
-    """Whether a FROM item is one in parentheses, or several that are joined in them."""
+    """Whether a FROM item is in parentheses, alone or as several joined ones."""
     return isinstance(item, exp.Paren) or (isinstance(item, exp.Subquery) and not isinstance(item.this, exp.Query))
 
 
 def _visit(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) -> None:
-    """Visit what is no FROM item; `scopes` are the aliases in sight, innermost query first."""
+    """Visit a node that is not a FROM item; `scopes` are the aliases in scope, innermost query first."""
     if isinstance(node, exp.Column):
         _column(node, scopes, names)
         return
@@ -105,7 +107,7 @@ def _visit(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) 
     if isinstance(node, exp.Select):
         items, joins = from_items(node)
         everything = _scope(items)
-        # The right side of a semi-join is seen by its own ON alone; elsewhere its name can mean that of an outer query.
+        # Only its own ON sees the right side of a semi-join; elsewhere its name can mean that of an outer query.
         visible = {name: item for name, item in everything.items() if not is_semi_joined(item)}
         inner = (visible, *scopes)
         for item in items:
@@ -123,7 +125,7 @@ def _visit(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) 
 
 
 def _is_within(join: exp.Join, item: exp.Expr) -> bool:
-    """Whether a FROM item stands on the right side of a join, or beside it in its parentheses."""
+    """Whether a FROM item is on the right side of a join, or beside it in its parentheses."""
     left = join.parent
     beside = left.parent if left is not None and not isinstance(left, exp.Select) else None
     node: exp.Expr | None = item
@@ -145,7 +147,7 @@ def _visit_arguments(
 
 
 def from_items(select: exp.Select) -> tuple[list[exp.Expr], list[exp.Join]]:
-    """Return the FROM items of a SELECT and its joins, those in parentheses too."""
+    """Return the FROM items of a SELECT and its joins, including those in parentheses."""
     items: list[exp.Expr] = []
     joins: list[exp.Join] = []
 
@@ -175,14 +177,17 @@ def _scope(items: list[exp.Expr]) -> Scope:
             continue
         if name in scope:
             raise located(
-                item, f"two tables are called '{name}' here", hint="give one another alias", code="duplicate-alias"
+                item,
+                f"two tables are called '{name}' here",
+                hint="give one of them another alias",
+                code="duplicate-alias",
             )
         scope[name] = item
     return scope
 
 
 def _require_own_segment(join: exp.Join, items: list[exp.Expr], references: list[Reference]) -> None:
-    """Refuse ON to use what stands beyond a comma: FROM a, b JOIN c ON a.x = c.x.
+    """Refuse an ON that uses a table beyond a comma: FROM a, b JOIN c ON a.x = c.x.
 
     A comma binds more loosely than JOIN, so to the engine such a name means an outer query's table, or nothing.
     """
@@ -197,8 +202,8 @@ def _require_own_segment(join: exp.Join, items: list[exp.Expr], references: list
         if id(reference.item) in own and id(reference.item) not in segment:
             raise located(
                 reference.column,
-                f"'{item_name(reference.item)}' cannot be seen here: it stands beyond a comma, which joins last",
-                hint="write CROSS JOIN in place of the comma",
+                f"'{item_name(reference.item)}' cannot be seen here: it is beyond a comma, which joins last",
+                hint="write CROSS JOIN instead of the comma",
                 code="unknown-table",
             )
 
@@ -208,7 +213,7 @@ def _item(item: exp.Expr, inner: tuple[Scope, ...], outer: tuple[Scope, ...], ct
         if not item.args.get("db") and (cte := ctes.get(fold(item.this))) is not None:
             names.tables.append((item, cte))
         return
-    # A derived table does not see what stands beside it; LATERAL and the arguments of a table function do.
+    # A derived table does not see the items beside it; LATERAL and the arguments of a table function do.
     derived = isinstance(item, exp.Subquery)
     scopes = outer if derived else inner
     if derived:
@@ -217,7 +222,7 @@ def _item(item: exp.Expr, inner: tuple[Scope, ...], outer: tuple[Scope, ...], ct
 
 
 def _with(node: exp.Expr, scopes: tuple[Scope, ...], ctes: CTEs, names: Names) -> CTEs:
-    """Visit the CTEs of a query and return what is in sight after them."""
+    """Visit the CTEs of a query and return the names in scope after them."""
     with_ = node.args.get("with_")
     if with_ is None:
         return ctes

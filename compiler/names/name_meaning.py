@@ -1,7 +1,7 @@
-"""What a column without a table can mean, by scoping rules and whatever schemas are known.
+"""The possible meanings of a column without a table, by scoping rules and whatever schemas are known.
 
 The build resolves names with SQLGlot's `qualify`, which stops at the first mistake and needs every schema. A check goes
-on after mistakes and works without schemas; what it cannot tell it calls unsure.
+on after mistakes and works without schemas; a meaning it cannot determine is "unsure".
 """
 
 from __future__ import annotations
@@ -19,27 +19,25 @@ from compiler.tree.walk import output_leaf
 
 Kind = Literal["column", "output", "merged", "ambiguous", "unknown", "unsure"]
 Columns = tuple[str, ...] | None
-"""Names of columns; None where they are not known."""
+"""Names of columns; None if they are not known."""
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a bare column means.
-
-    holders: the FROM items that have it, for "merged" from left to right, or for "unsure" may have it.
-    distance: how many queries further out they are.
-    known: columns it could have been, for a suggestion.
-    """
+    """The meaning of a bare column."""
 
     kind: Kind
     holders: tuple[exp.Expr, ...] = ()
+    """The FROM items that have it; for "merged" from left to right, for "unsure" those that may have it."""
     distance: int = 0
+    """How many queries further out they are."""
     known: tuple[str, ...] = ()
+    """The columns it could have been, for a suggestion."""
 
 
 @dataclass(frozen=True)
 class _GivenNames:
-    """Of a SELECT: the names it gives with AS, those of columns it takes over, and its FROM items without a name."""
+    """Names in a SELECT: those given with AS, those of columns passed through, and its FROM items without a name."""
 
     aliases: set[str]
     plain: set[str]
@@ -49,18 +47,18 @@ class _GivenNames:
 
 @dataclass(frozen=True)
 class Output:
-    """An output column of a SELECT.
-
-    name: None if it has none. item: the item of the SELECT list that yields it. source, number: where that is a star,
-    the FROM item and the place among its columns; no source where USING or NATURAL merged several. replaced: what
-    REPLACE puts there.
-    """
+    """An output column of a SELECT."""
 
     name: str | None
+    """None if it has none."""
     item: exp.Expr
+    """The item of the SELECT list that yields it."""
     source: exp.Expr | None = None
+    """If that is a star: the FROM item; None if USING or NATURAL merged several."""
     number: int = 0
+    """If that is a star: the position among the FROM item's columns."""
     replaced: exp.Expr | None = None
+    """The expression that REPLACE puts there."""
 
 
 class Sight:
@@ -74,7 +72,7 @@ class Sight:
         self._given: dict[int, _GivenNames] = {}
 
     def meaning(self, column: exp.Column, scopes: tuple[Scope, ...]) -> Meaning:
-        """Return what `column` means where the aliases `scopes` are in sight, innermost query first."""
+        """Return the meaning of `column` if the aliases `scopes` are in scope, innermost query first."""
         name = fold(column.this)
         query, clause = _clause(column)
         if isinstance(query, exp.SetOperation):
@@ -95,7 +93,7 @@ class Sight:
     def columns(self, item: exp.Expr) -> Columns:
         """Return the columns of a FROM item."""
         if id(item) not in self._columns:
-            self._columns[id(item)] = None  # a CTE that reads itself is not known while it is worked out
+            self._columns[id(item)] = None  # the columns of a CTE that reads itself are unknown until they are computed
             self._columns[id(item)] = self._columns_of(item)
         return self._columns[id(item)]
 
@@ -106,7 +104,7 @@ class Sight:
         return tuple(output.name for output in found if output.name is not None) if found is not None else None
 
     def select_outputs(self, select: exp.Select) -> list[Output] | None:
-        """Return the output columns of a SELECT, its stars expanded; None where they are not known."""
+        """Return the output columns of a SELECT, its stars expanded; None if they are not known."""
         found: list[Output] = []
         for item in select.selects:
             if item.is_star:
@@ -115,7 +113,7 @@ class Sight:
                     return None
                 found += expanded
             elif isinstance(item, exp.Explode):
-                return None  # of a struct, it yields as many columns as that has fields
+                return None  # unnest of a struct yields as many columns as it has fields
             else:
                 found.append(Output(_output_name(item), item))
         return found
@@ -149,7 +147,7 @@ class Sight:
         return found
 
     def _merged_names(self, items: list[exp.Expr]) -> dict[str, list[exp.Expr]]:
-        """Return the columns that USING or NATURAL made one, with the FROM items that share them."""
+        """Return the columns that USING or NATURAL merged, with the FROM items that share them."""
         found: dict[str, list[exp.Expr]] = {}
         for place, item in enumerate(items):
             join = item.parent
@@ -165,7 +163,7 @@ class Sight:
         return found
 
     def star(self, select: exp.Select, item: exp.Expr) -> list[tuple[exp.Expr, tuple[str, ...]]] | None:
-        """Return the FROM items that a star stands for, with their columns; None where that is not known."""
+        """Return the FROM items that a star covers, with their columns; None if that is not known."""
         star = item.this if isinstance(item, exp.Column) else item
         items, joins = from_items(select)
         if isinstance(item, exp.Column):
@@ -183,7 +181,7 @@ class Sight:
         return found
 
     def _given_names(self, select: exp.Select) -> _GivenNames:
-        if id(select) not in self._given:  # worked out once, not for each column
+        if id(select) not in self._given:  # computed once, not for each column
             aliases = {fold(item.args["alias"]) for item in select.selects if isinstance(item, exp.Alias)}
             plain = {fold(item.this) for item in select.selects if isinstance(item, exp.Column) and not item.is_star}
             items, _ = from_items(select)
@@ -248,7 +246,7 @@ class Sight:
 
 
 def _merged(items: list[exp.Expr], sight: Sight) -> set[str]:
-    """Return the columns that USING or NATURAL made one of two, which belong to no single table."""
+    """Return the columns that USING or NATURAL merged from two, which belong to no single table."""
     found: set[str] = set()
     for item in items:
         join = item.parent
@@ -261,7 +259,7 @@ def _merged(items: list[exp.Expr], sight: Sight) -> set[str]:
 
 
 def _is_dropped(item: exp.Expr) -> bool:
-    """Whether a FROM item only filters, so that no column of it is left after its join."""
+    """Whether a FROM item only filters, so that none of its columns is left after its join."""
     return isinstance(item.parent, exp.Join) and item.parent.kind in {"SEMI", "ANTI"}
 
 
@@ -275,7 +273,7 @@ def _output_name(item: exp.Expr) -> str | None:
 
 
 def _clause(column: exp.Expr) -> tuple[exp.Expr, str]:
-    """Return the query that a column belongs to, and its clause; one around parentheses is of the query within."""
+    """Return the query that a column belongs to, and its clause; a clause around parentheses is of the query within."""
     node = column
     while (holder := node.parent) is not None and not isinstance(holder, exp.Select | exp.SetOperation):
         if isinstance(holder, exp.Subquery) and node.arg_key in {"order", "limit", "offset"}:

@@ -13,7 +13,7 @@ from compiler.sql.dialect import DIALECT
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _LONGEST = 240
 _AROUND = 60
-"""Characters of what did not change that are shown on each side of what did."""
+"""Characters of unchanged text that are shown on each side of a change."""
 
 
 class _Generator(DIALECT.Generator):
@@ -29,7 +29,7 @@ class _Generator(DIALECT.Generator):
 
 
 def brief(node: exp.Expr) -> str:
-    """Return an expression of an executed form in one line, cut with … where it is long; see `in_one_line`.
+    """Return an expression of an executed form in one line, cut with … if it is long; see `in_one_line`.
 
     "o"."amount" > (SELECT AVG("p"."amount") FROM …) → o.amount > (SELECT …)
     """
@@ -37,21 +37,21 @@ def brief(node: exp.Expr) -> str:
 
 
 def in_one_line(node: exp.Expr) -> str:
-    """Return an expression of an executed form in one line, whole but for inner queries.
+    """Return an expression of an executed form in one line, whole except for inner queries.
 
-    The generator works on `node` itself, for copies would cost more than all the rest; it may leave it changed.
+    The generator works on `node` itself, because copies would cost more than all the rest; it may leave it changed.
     """
     generator = _Generator(dialect=DIALECT, identify=False, comments=False, unsupported_level=ErrorLevel.IGNORE)
     return " ".join(generator.generate(node, copy=False).split())
 
 
 def cut(text: str) -> str:
-    """Return a text, cut with … where it is long."""
+    """Return a text, cut with … if it is long."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def change(before: str, after: str) -> str:
-    """Return "before → after"; of long texts only the part in which they differ, with some of what is around it."""
+    """Return "before → after"; of long texts only the part in which they differ, with some context."""
     if max(len(before), len(after)) <= _LONGEST:
         return f"{before} → {after}"
     start = _alike(before, after)
@@ -60,13 +60,13 @@ def change(before: str, after: str) -> str:
 
 
 def _alike(one: str, other: str) -> int:
-    """Return how many characters two texts begin with that are the same."""
+    """Return the length of the common prefix of two texts."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((number for number, (left, right) in pairs if left != right), min(len(one), len(other)))
 
 
 def _part(text: str, start: int, end: int) -> str:
-    """Return a text from a word before `start` to one behind the last `end` characters."""
+    """Return the part of a text from a word before `start` to a word within the last `end` characters."""
     first = max(0, start - _AROUND)
     first = text.find(" ", first, start) + 1 if first else 0
     last = min(len(text), len(text) - end + _AROUND)

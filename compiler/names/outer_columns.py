@@ -1,4 +1,4 @@
-"""Columns without a table that belong to an outer query, where SQLGlot's `qualify` gives them to none or to another."""
+"""Columns without a table that belong to an outer query, but that SQLGlot's `qualify` gives to none or to another."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from compiler.names.unaliased_tables import MARK
 from compiler.schema import Schema
 
 _MAY_MEAN_OUTPUTS = frozenset({"group", "having", "qualify", "order"})
-"""The clauses of a SELECT in which a name without a table may be that of an output."""
+"""The clauses of a SELECT in which a name without a table may be an output's."""
 
 
 @dataclass(frozen=True)
 class OuterColumn:
     """A column without a table, and the FROM item of an outer query that has it; between: the queries within that.
 
-    holders: several where USING or NATURAL made one column of theirs.
+    holders: several if USING or NATURAL merged their columns.
     """
 
     column: exp.Column
@@ -40,7 +40,7 @@ class OuterColumn:
                     yield scope[name], f"{name}{MARK}o{numbers[id(scope[name])]}"
 
     def qualify(self, renamed: Mapping[int, str]) -> None:
-        """HAVING a > 1 → HAVING q.a > 1, in place, where `qualify` leaves it, or takes it for an output's name.
+        """HAVING a > 1 → HAVING q.a > 1, in place, if `qualify` leaves it, or takes it for an output's name.
 
         A column of several holders becomes COALESCE(q.a, p.a). renamed: the names that FROM items will have, by id.
         """
@@ -78,7 +78,7 @@ def _is_output(column: exp.Column) -> bool:
 
 
 def _clause(column: exp.Column) -> str:
-    """Return the clause of its SELECT that a column stands in."""
+    """Return the clause of its SELECT that contains a column."""
     node: exp.Expr = column
     while node.parent is not None and not isinstance(node.parent, exp.Select):
         node = node.parent

@@ -1,4 +1,4 @@
-"""Name the outputs of a query that nobody reads by name: of one that is asked once, a column may have none."""
+"""Names for the outputs of an ad-hoc query, whose columns need no names of their own."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _LONGEST = 60
 
 
 def name_outputs(query: exp.Query) -> None:
-    """SELECT COUNT(*) FROM t → SELECT COUNT(*) AS "count(*)" FROM t, in place. Names that are there stay.
+    """SELECT COUNT(*) FROM t → SELECT COUNT(*) AS "count(*)" FROM t, in place. Existing names stay.
 
-    A column is named after its expression, and numbered where another one is called that already.
+    A column is named after its expression, and numbered if another column already has that name.
     """
     select = output_leaf(query)
     if select is None:
@@ -38,6 +38,6 @@ def name_outputs(query: exp.Query) -> None:
 def _text_of(item: exp.Expr) -> str:
     try:
         text = " ".join(render(item.copy()).split())
-    except SqlError:  # what cannot be written is refused later, at its place
+    except SqlError:  # an expression that cannot be written is refused later, at its place
         return "column"
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

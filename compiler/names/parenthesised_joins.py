@@ -45,7 +45,7 @@ def derive_parenthesised_joins(query: exp.Query) -> None:
 
 
 def require_no_filter_read(query: exp.Query) -> None:
-    """Refuse SELECT u.a FROM t SEMI JOIN u ON …, where u is not in sight. Raises `SqlError` at the column."""
+    """Refuse SELECT u.a FROM t SEMI JOIN u ON …, in which u is out of scope. Raises `SqlError` at the column."""
     if not any(is_semi_join(join) for join in find_all(query, exp.Join)):
         return
     for column in resolve_names(query).free:
@@ -54,7 +54,7 @@ def require_no_filter_read(query: exp.Query) -> None:
         select = column.find_ancestor(exp.Select)
         while select is not None:
             if any(is_semi_joined(item) and item_name(item) == name for item in from_items(select)[0]):
-                # What goes through a derived table without an alias is called "table~column" there.
+                # A column read through a derived table without an alias is called "table~column" there.
                 read = column.name if MARK in column.name else f"{name}.{column.name}"
                 table, _, of_it = read.replace(MARK, ".", 1).partition(".")
                 message = f"'{table}.{of_it}' cannot be read here: '{table}' only filters, in a SEMI or ANTI JOIN"

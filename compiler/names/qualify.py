@@ -1,6 +1,6 @@
 """Qualify a bound query: every column gets its table, every star its columns, every output its name; then prune.
 
-The result is the *executed form*. It is the authored query with nothing left to interpretation and without the columns
+The result is the *executed form*: the authored query with nothing left to interpretation and without the columns
 and CTEs that nothing uses, so the columns it mentions of each input are exactly those the engine may be shown.
 """
 
@@ -43,11 +43,11 @@ class InputSchemas:
         self.known: dict[str, Schema] = {}
 
     def add(self, name: str, schema: Schema) -> None:
-        """Make `name` known. Adding an equal schema again costs nothing."""
+        """Add the schema of `name`. Adding an equal schema again costs nothing."""
         if self.known.get(name) == schema:
             return
         table = exp.table_(name, db=INPUT_DB, quoted=True)
-        # As identifiers: a text would be parsed, and "Order By" is no name then.
+        # As identifiers: a text would be parsed, and "Order By" would not be a name.
         columns: dict[Any, str] = {exp.to_identifier(column, quoted=True): "UNKNOWN" for column in schema.names}
         self.mapping.add_table(table, columns, dialect=DIALECT, normalize=False, match_depth=False)
         self.known[name] = schema
@@ -59,7 +59,7 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     SELECT amount FROM "input"."orders" AS o WHERE open
     → SELECT o.amount AS amount FROM "input"."orders" AS o WHERE o.open
 
-    Raises `SqlError` for unknown, ambiguous, unnamed and doubled columns.
+    Raises `SqlError` for unknown, ambiguous, unnamed and duplicate columns.
     """
     _require_output_names(query)
     authored = bare_copy(query, positions=True)
@@ -86,7 +86,7 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
 
 
 def _require_left_out(query: exp.Query, schemas: InputSchemas) -> None:
-    """Refuse * EXCEPT (x) where no table has an x: `qualify` would leave nothing out."""
+    """Refuse * EXCEPT (x) if no table has an x: `qualify` would leave nothing out."""
     stars = [star for star in find_all(query, exp.Star) if star.args.get("except_")]
     sight = Sight(resolve_names(query), schemas.known) if stars else None
     for star in stars:
@@ -114,15 +114,15 @@ def _require_columns(query: exp.Query) -> None:
             blank_exists(select.parent)
             star = next((item for item in select.selects if item.is_star), None)
         if star is not None:
-            message = "the query selects no column: EXCEPT leaves out all that * stands for"
-            raise located(star, message, hint="leave one of them in, or select something beside *", code="no-column")
+            message = "the query selects no column: EXCEPT leaves out every column of *"
+            raise located(star, message, hint="leave one of them in, or select something besides *", code="no-column")
 
 
 def _settle_positions(query: exp.Query) -> None:
     """SELECT 5 AS a … GROUP BY 1 → SELECT 5 AS a … GROUP BY '', in place.
 
-    `qualify` leaves the position of a constant, which would mean another item once items are moved or dropped. Which
-    constant is grouped by tells nothing, and a text is never a position.
+    `qualify` leaves the position of a constant, which would mean another item once items are moved or dropped. The
+    grouped constant has no effect, and a text is never a position.
     """
     for group in find_all(query, exp.Group):
         select = group.parent
@@ -155,20 +155,20 @@ def pruned(query: exp.Query) -> exp.Query:
     selects = [select for select in found if isinstance(select, exp.Select)]
     whole = [select for select in selects if _adds_up_in_two_steps(select)]
     for select in whole:
-        select.set("distinct", exp.Distinct())  # whose columns are all needed
+        select.set("distinct", exp.Distinct())  # all columns of DISTINCT are needed
     names = [select.selects[0].alias if _is_blank(select) else None for select in selects]
     pruned_query = pushdown_projections(query)
     for select in whole:
         select.set("distinct", None)
     for select, name in zip(selects, names, strict=True):
-        if _is_blank(select):  # SQLGlot puts one there under a name of its own, even where there was one
+        if _is_blank(select):  # SQLGlot adds one under a name of its own, even if there was one
             kept = exp.Identifier(this=name or select.selects[0].alias, quoted=True)
             select.selects[0].set("alias", kept)
     return pruned_query
 
 
 def _is_blank(select: exp.Select) -> bool:
-    """Whether a SELECT has no column that means anything, as dropping leaves it: SELECT 1 AS x, or MAX(1)."""
+    """Whether a SELECT has only the placeholder column that dropping leaves: SELECT 1 AS x, or MAX(1)."""
     if len(select.selects) != 1 or not isinstance(select.selects[0], exp.Alias):
         return False
     value = select.selects[0].this
@@ -177,9 +177,9 @@ def _is_blank(select: exp.Select) -> bool:
 
 
 def _adds_up_in_two_steps(select: exp.Select) -> bool:
-    """Whether the engine may add sums up by the values of a DISTINCT, then once more, which shows in their type.
+    """Whether the engine may sum by the values of a DISTINCT first, then again, which changes the type of the sums.
 
-    It depends on each of the aggregates: of decimals, SUM(a) has another type when COUNT(DISTINCT b) beside it is gone.
+    It depends on every aggregate: SUM(a) of decimals has another type once COUNT(DISTINCT b) beside it is gone.
     """
     if select.args.get("distinct") is not None:
         return False
@@ -197,7 +197,7 @@ def blank_exists(exists: exp.Exists) -> None:
     by_position = select.args.get("order") or select.args.get("having") or select.args.get("qualify")
     if aggregates or by_position:
         return
-    # Without an alias: where the engine joins the two queries, any name could be that of a column.
+    # Without an alias: if the engine joins the two queries, any name could be that of a column.
     first = select.selects[0] if len(select.selects) == 1 else None
     if not (isinstance(first, exp.Literal) and not first.is_string and first.name == "1"):
         select.set("expressions", [exp.Literal.number(1)])
@@ -236,7 +236,7 @@ def _require_unique_outputs(query: exp.Query, authored: exp.Query) -> None:
 
 
 def _star_of(item: exp.Expr, authored: exp.Query) -> exp.Expr | None:
-    """Return the authored * that became `item`, which then has no place of its own; None if it was written out."""
+    """Return the authored * that became `item`, which then has no place of its own; None if the author wrote it out."""
     column = item.unalias()
     if not isinstance(column, exp.Column) or column.this.meta.get("line") is not None:
         return None
@@ -310,7 +310,7 @@ def _explained(message: str, authored: exp.Query, schemas: InputSchemas) -> SqlE
     if message.startswith("Unknown output column"):
         count = len(authored.selects)
         ordinal = next((node for node in authored.find_all(exp.Literal) if _is_ordinal(node) and node.name == name), at)
-        message = f"there is no output column {name}"
+        message = f"unknown output column {name}"
         counted = f"the query has {count} output column{'' if count == 1 else 's'}"
         return located(ordinal, message, hint=counted, code="unknown-column")
     if message.startswith("Unknown column"):
@@ -322,8 +322,8 @@ def _explained(message: str, authored: exp.Query, schemas: InputSchemas) -> SqlE
         name = as_written(table[1].strip("'\""))
         column = next((one for one in authored.find_all(exp.Column) if one.table == name), None)
         star = column is not None and column.is_star
-        hint = "list the columns in place of *" if star else "put the table's alias before each column"
-        message = f"unknown table or alias '{name}'" if name else "a column's table cannot be told"
+        hint = "list the columns instead of *" if star else "put the table's alias before each column"
+        message = f"unknown table or alias '{name}'" if name else "the table of a column cannot be determined"
         return located(column or authored, message, hint=hint, code="unknown-table")
     joined = re.match(r"Cannot automatically join: (\S+)", message)
     if joined:
@@ -345,7 +345,7 @@ def _is_ordinal(node: exp.Expr) -> bool:
 
 
 def _columns_near(name: exp.Expr, authored: exp.Query, schemas: InputSchemas) -> list[str]:
-    """Columns of the input that a misspelt `alias.column` means, where the alias is that of an input."""
+    """Return the columns of the input that a misspelt `alias.column` means, if the alias is an input's."""
     alias = name.parent.table if isinstance(name.parent, exp.Column) else ""
     for table in authored.find_all(exp.Table):
         if alias and table.alias_or_name == alias and table.db == INPUT_DB and table.name in schemas.known:

@@ -1,6 +1,6 @@
-"""Rewrite a bound query so that SQLGlot's qualification reads its names as the engine does.
+"""Rewrites of a bound query after which SQLGlot's qualification reads its names as the engine does.
 
-Each rewrite keeps the query's meaning and removes one thing that SQLGlot would take for something else.
+Each rewrite keeps the query's meaning and removes one construct that SQLGlot would misread.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from compiler.tree.positions import located
 from compiler.tree.walk import find_all, has, is_bare_subquery
 
 _CLAUSES = ("with_", "order", "limit", "offset")
-"""What can stand before and after the parentheses around a query."""
+"""The arguments of clauses that are allowed around the parentheses of a query."""
 _FURTHER_GROUPS = ("grouping_sets", "rollup", "cube", "all")
-"""What can stand in GROUP BY besides expressions."""
+"""The arguments of GROUP BY besides expressions."""
 
 
 def prepare(query: exp.Query, schemas: Mapping[str, Schema]) -> exp.Query:
     """Return the rewritten `query`, which is consumed; `schemas` are those of its inputs.
 
-    Raises `SqlError` where one alias stands for two tables.
+    Raises `SqlError` if two tables have one alias.
     """
     query = without_parentheses(query)
     _drop_empty_groups(query)
@@ -42,14 +42,14 @@ def prepare(query: exp.Query, schemas: Mapping[str, Schema]) -> exp.Query:
 
 
 def as_written(name: str) -> str:
-    """Return a name without what `prepare` has added to it, for messages."""
+    """Return a name without the suffix that `prepare` added, for messages."""
     return name.partition(MARK)[0] or name
 
 
 def drop_recursive_columns(query: exp.Query) -> None:
     """WITH RECURSIVE r(n) AS (SELECT 1 AS n UNION ALL …) → WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL …).
 
-    `qualify` has named the outputs of the static term by then, which is where the engine takes the names from. A list
+    By then `qualify` has named the outputs of the static term, from which the engine takes the names. A list
     of names beside them would have to be renamed along with them.
     """
     for cte in find_all(query, exp.CTE):
@@ -57,14 +57,16 @@ def drop_recursive_columns(query: exp.Query) -> None:
         if columns and [column.name for column in columns] == cte.this.named_selects:
             cte.args["alias"].set("columns", None)
         elif columns:
-            raise located(cte, f"'{cte.alias}' has other columns than it names", hint="name them in its first SELECT")
+            raise located(
+                cte, f"'{cte.alias}' has columns other than those it names", hint="name them in its first SELECT"
+            )
 
 
 def without_parentheses(query: exp.Query, *, derive: bool = True) -> exp.Query:
     """(SELECT a AS x FROM t) ORDER BY x LIMIT 1 → SELECT a AS x FROM t ORDER BY x LIMIT 1, in place.
 
     A query that has such clauses of its own becomes a derived table, or stays as it is if not `derive`. To SQLGlot's
-    scopes parentheses are no query, so nothing explains the names in clauses around them.
+    scopes parentheses are not a query, so nothing explains the names in clauses around them.
     """
     holders = find_all(query, exp.Subquery, exp.CTE)
     for around in holders:
@@ -95,7 +97,7 @@ def without_parentheses(query: exp.Query, *, derive: bool = True) -> exp.Query:
 def _drop_empty_groups(query: exp.Query) -> None:
     """GROUP BY (), t.a → GROUP BY t.a. Alone, GROUP BY () → nothing, with HAVING COUNT(*) >= 0 if nothing else groups.
 
-    The engine takes no (). It is one group of all rows, even of none, which an aggregate alone makes of a query.
+    The engine does not support (). It is one group of all rows, even of none, as in a query with only an aggregate.
     """
     for group in find_all(query, exp.Group):
         select = group.parent
@@ -155,14 +157,14 @@ def _wrap_renamed_orders(query: exp.Query) -> None:
         if has(body, exp.Order, exp.Having, exp.Qualify, exp.Distinct):
             inner = exp.Subquery(alias=exp.TableAlias(this=alias.this.copy()))
             body.replace(exp.select(exp.Star()).from_(inner, copy=False))
-            inner.set("this", body)  # the same node, as it can hold others of the list
+            inner.set("this", body)  # the same node, because others of the list can be inside it
 
 
 def _open_static_terms(query: exp.Query) -> None:
     """WITH RECURSIVE r AS ((WITH s AS (…) SELECT …) UNION ALL …) → WITH RECURSIVE s AS (…), r AS (… UNION ALL …).
 
-    In place, once all CTEs have names of their own. To SQLGlot a static term in parentheses is not that of its CTE:
-    when names are numbered, what refers to the CTE gets another number than the CTE.
+    In place, once all CTE names are unique. To SQLGlot a static term in parentheses is not that of its CTE:
+    when names are numbered, references to the CTE get a different number from the CTE.
     """
     for with_ in find_all(query, exp.With):
         if not with_.recursive:
@@ -202,7 +204,7 @@ def _open_static_term(body: exp.SetOperation) -> None:
 
 
 def _set_apart_names(query: exp.Query, schemas: Mapping[str, Schema]) -> None:
-    """Rename the CTEs and aliases that SQLGlot's scopes would mix up with others, and all that refers to them."""
+    """Rename the CTEs and aliases that SQLGlot's scopes would confuse with others, and all references to them."""
     names = resolve_names(query)
     columns = {column for schema in schemas.values() for column in schema.names}
     ctes = find_all(query, exp.CTE)
@@ -247,9 +249,9 @@ def _apart_items(query: exp.Query, names: Names, columns: set[str], ordering: se
     """Return new aliases, by the node's id.
 
     * An alias that is also the name of a CTE which it does not refer to: in a subquery SQLGlot takes it for the CTE.
-    * The right side of a semi-join, where another FROM item has the same alias.
+    * The right side of a semi-join, if another FROM item has the same alias.
     * A derived table's alias that ORDER BY uses for an output, as with CTEs.
-    * An alias that is also the name of a column, where it is the right side of a semi-join or is used two queries
+    * An alias that is also the name of a column, if it is the right side of a semi-join or is used two queries
       further in: there SQLGlot reads alias.column as a field of that column.
     """
     columns = columns | {alias.alias for alias in find_all(query, exp.Alias)}
@@ -269,7 +271,7 @@ def _apart_items(query: exp.Query, names: Names, columns: set[str], ordering: se
         if hidden or misread or (name in ctes and targets.get(id(item)) != name):
             renamed[id(item)] = f"{name}{MARK}{number}"
         elif id(item) in targets and not item.alias:
-            renamed[id(item)] = name  # the CTE may get another name, under which nobody would find its columns
+            renamed[id(item)] = name  # the CTE may get another name, under which its columns would not be found
     return renamed
 
 

@@ -1,4 +1,4 @@
-"""A name that a derived table or CTE yields twice: an error where it is read, set apart where it is not.
+"""A name that a derived table or CTE yields twice: an error if it is read, made unique if it is not.
 
 WITH x AS (SELECT * FROM t JOIN u ON t.id = u.id) SELECT x.id …: to the engine `x.id` is the first of the two, to
 SQLGlot the last, so what is executed would not be what is fingerprinted. Standard SQL calls such a name ambiguous.
@@ -25,7 +25,7 @@ from compiler.tree.walk import branches, find_all, output_leaf
 
 @dataclass(frozen=True)
 class RepeatedRead:
-    """Where a repeated name is read: the node, the name, and the derived table or query that yields it twice."""
+    """A read of a repeated name: the node, the name, and the derived table or query that yields it twice."""
 
     node: exp.Expr
     name: str
@@ -34,7 +34,7 @@ class RepeatedRead:
 
     @property
     def message(self) -> str:
-        """What is wrong, with the places of the columns that could be meant."""
+        """The error, with the places of the columns that could be meant."""
         is_query = isinstance(self.item, exp.Select | exp.SetOperation)
         owner = as_written(item_name(self.item) or "") if not is_query else ""
         whose = f"'{owner}' has" if owner else "the query has"
@@ -44,10 +44,10 @@ class RepeatedRead:
 
     @property
     def hint(self) -> str:
-        """What to write."""
+        """The hint."""
         naming = f"give each a name of its own: … AS {self.name}, … AS other_{self.name}"
         starred = any(output.item.is_star for output in self.outputs if output.name == self.name)
-        return f"list the columns in place of *, and {naming}" if starred else naming
+        return f"list the columns instead of *, and {naming}" if starred else naming
 
     def error(self) -> SqlError:
         """Return the error at the place of the read."""
@@ -57,7 +57,7 @@ class RepeatedRead:
 def set_repeated_names_apart(query: exp.Query, schemas: Mapping[str, Schema]) -> None:
     """(SELECT t.s, u.s, t.v FROM …) AS x → (SELECT t.s AS "s~1", u.s AS "s~2", t.v FROM …) AS x, in place.
 
-    Raises `SqlError` where such a name is read, or is an output of the whole query.
+    Raises `SqlError` if such a name is read, or is an output of the whole query.
     """
     if not _may_repeat(query):
         return
@@ -80,7 +80,7 @@ def repeated_reads(query: exp.Query, names: Names, sight: Sight) -> Iterator[Rep
 
 
 def _may_repeat(query: exp.Query) -> bool:
-    """Whether a query within the query has a star, or a name twice; most have not, and are not looked at further."""
+    """Whether a query within the query has a star, or a name twice; most do not, and are not examined further."""
     for holder in find_all(query, exp.Subquery, exp.CTE, exp.SetOperation):
         alias = holder.args.get("alias")
         names = [column.name for column in alias.columns] if isinstance(alias, exp.TableAlias) else []
@@ -97,7 +97,7 @@ def _repeated(names: Sequence[str | None]) -> frozenset[str]:
 
 
 class _Reader:
-    """Finds the reads of repeated names of one query."""
+    """Finds the reads of repeated names in one query."""
 
     def __init__(self, names: Names, sight: Sight) -> None:
         self._names = names
@@ -106,7 +106,7 @@ class _Reader:
         self._of: dict[int, frozenset[str]] = {}
 
     def columns(self) -> Iterator[RepeatedRead]:
-        """Yield reads by columns, with a table before them or without."""
+        """Yield reads by columns, qualified or not."""
         for reference in self._names.references:
             identifier = reference.column.parts[1]
             if isinstance(identifier, exp.Identifier):
@@ -160,7 +160,7 @@ class _Reader:
                     yield from self._read(node, name, table)
 
     def by_name(self, operation: exp.SetOperation) -> Iterator[RepeatedRead]:
-        """Yield the branches of UNION BY NAME that have a name twice: which of the two is meant, nobody can say."""
+        """Yield the branches of UNION BY NAME that have a name twice: either of the two could be meant."""
         if not operation.args.get("by_name"):
             return
         for branch in (operation.this, operation.expression):
@@ -177,7 +177,7 @@ class _Reader:
             yield RepeatedRead(node, name, item, tuple(map(self._origin, self._outputs(item))))
 
     def _origin(self, output: Output) -> Output:
-        """Return the output that is written where a star takes a column over, under the name that it has here."""
+        """Return the output that replaces a column of a star, under the name that it has here."""
         while output.source is not None:
             inner = self._outputs(output.source)
             if output.number >= len(inner):
@@ -196,7 +196,7 @@ class _Reader:
 
 
 class _Renaming:
-    """Gives the columns of one repeated name different names, which nobody reads."""
+    """Gives the columns of one repeated name different names, which nothing reads."""
 
     def __init__(self, names: Names, sight: Sight) -> None:
         self._names = names
@@ -208,7 +208,7 @@ class _Renaming:
         bodies = [holder.this for holder in holders if isinstance(holder.this, exp.Query)]
         bodies += [operation.expression for operation in find_all(query, exp.SetOperation)]
         selects = {id(select): select for body in bodies for select in branches(body)}
-        # All is worked out before anything changes: what a star means depends on the names within.
+        # Everything is computed before anything changes: the meaning of a star depends on the names within.
         outputs = {key: self._sight.select_outputs(select) for key, select in selects.items()}
         lists = [
             holder.args["alias"].columns for holder in holders if isinstance(holder.args.get("alias"), exp.TableAlias)
@@ -234,7 +234,7 @@ class _Renaming:
 
 
 def _require_own_names(query: exp.Query, sight: Sight) -> None:
-    """Refuse a query whose own star passes a repeated name on: a product has each name once."""
+    """Refuse a query whose own star passes on a repeated name: a product has each name once."""
     leaf = output_leaf(query)
     outputs = sight.select_outputs(leaf) if leaf is not None else None
     seen: set[str] = set()
@@ -248,7 +248,7 @@ def _require_own_names(query: exp.Query, sight: Sight) -> None:
 
 
 def _renamed(outputs: list[Output], columns: Mapping[int, Sequence[str]]) -> Iterator[exp.Expr]:
-    """Yield the items of a SELECT list with its stars written out, and unique names; columns: of stars' FROM items."""
+    """Yield the items of a SELECT list with its stars expanded, and unique names; columns: of stars' FROM items."""
     for output, name in zip(outputs, _apart([output.name for output in outputs]), strict=True):
         item = output.item
         if item.is_star:
@@ -260,9 +260,9 @@ def _renamed(outputs: list[Output], columns: Mapping[int, Sequence[str]]) -> Ite
 
 
 def _column(output: Output, columns: Mapping[int, Sequence[str]]) -> exp.Expr:
-    """Return the column that a star takes over."""
+    """Return the column that a star passes on."""
     assert output.name is not None
-    if output.source is None:  # of USING: `qualify` knows what the name means without a table
+    if output.source is None:  # merged by USING: `qualify` knows the name without a table
         return exp.column(output.name, quoted=True)
     name, alias = _apart(columns[id(output.source)])[output.number], item_name(output.source)
     assert name is not None
@@ -286,7 +286,7 @@ def _apart(names: Sequence[str | None]) -> list[str | None]:
 
 
 def _place(output: Output) -> str:
-    """Return what a column is and where it stands."""
+    """Return a description of a column, with its place."""
     line, column = position(output.item)
     at = f" at {line}:{column}" if line is not None else ""
     if output.item.is_star:

@@ -1,6 +1,6 @@
-"""Bind a parsed query to its inputs and variables: which tables come from outside, and what `$name` stands for.
+"""Binding of a parsed query to its inputs and variables: the tables from outside, and the values of `$name`.
 
-Table names are resolved lexically, before anything else looks at the tree, because only SQL's scoping rules tell a
+Table names are resolved lexically, before anything else examines the tree, because only SQL's scoping rules tell a
 CTE from the input it is named after (`WITH orders AS (SELECT * FROM orders) …`): inside its own body a plain CTE is
 not yet defined, so the inner `orders` is the input. Each input gets `INPUT_DB` as its schema, which makes every later
 pass, and the engine, read it as a base table.
@@ -24,7 +24,7 @@ Literal = int | float | str | bool
 
 
 def fold(identifier: exp.Identifier) -> str:
-    """Return the name an identifier means: as written when quoted, else in lower case (ASCII only, as the engine)."""
+    """Return the name an identifier means: as written if quoted, else in lower case (ASCII only, as in the engine)."""
     name = str(identifier.this)
     return name if identifier.quoted else _ascii_lower(name)
 
@@ -43,7 +43,7 @@ def bind_tables(query: exp.Expr, resolve: Callable[[str], str | None], known: It
     """Give every outside table of `query` its input's name, the schema `INPUT_DB`, and an alias, in place.
 
     `resolve` maps a name as written to the project's name for it, or None. Raises `SqlError` at the first name that is
-    no input, with a suggestion from `known`.
+    not an input, with a suggestion from `known`.
     """
     for table in outside_tables(query):
         written = fold(table.this)
@@ -82,7 +82,7 @@ def bind_variables(query: exp.Expr, literals: Mapping[str, exp.Expr]) -> exp.Exp
             hint = suggestion(name, literals) or "declare it in rules.toml under [vars]"
             error = located(node, f"unknown variable '${name}'", hint=hint, code="unknown-variable")
             if error.column is not None:
-                error.column -= 1  # SQLGlot knows where the name is, right behind the $
+                error.column -= 1  # SQLGlot gives the place of the name, right after the $
             raise error
         bound = literals[name].copy()
         bound.meta.update(node.meta)
@@ -98,19 +98,19 @@ def suggestion(name: str, known: Iterable[str]) -> str | None:
 
 
 def column_suggestion(name: str, known: Iterable[str]) -> str | None:
-    """Return how to write a column that is known by other capitals, else "did you mean 'x'?", or None."""
+    """Return how to write a column whose name differs only in case, else "did you mean 'x'?", or None."""
     known = list(known)
     if name in {"generate_series", "range", "unnest"} and name not in known:
-        return f"what {name}(…) yields is named behind it: FROM {name}(…) AS t(name)"
+        return f"name the column of {name}(…) after it: FROM {name}(…) AS t(name)"
     alike = [one for one in known if one.lower() == name.lower()]
     if alike and not re.fullmatch("[a-z_][a-z0-9_]*", alike[0]):
         quoted = '"' + alike[0].replace('"', '""') + '"'
-        return f"write {quoted}: without quotes a name means its lower case"
+        return f"write {quoted}: without quotes a name is read in lower case"
     return suggestion(name, known)
 
 
 def outside_tables(query: exp.Expr) -> list[exp.Table]:
-    """Return the tables of a freshly parsed query that are none of its CTEs, in order of appearance."""
+    """Return the tables of a freshly parsed query that are not its CTEs, in order of appearance."""
     found: list[exp.Table] = []
     _walk(query, frozenset(), found)
     return found
@@ -131,7 +131,7 @@ def _walk(node: exp.Expr, ctes: frozenset[str], found: list[exp.Table]) -> None:
 
 
 def _walk_ctes(node: exp.Expr, ctes: frozenset[str], found: list[exp.Table]) -> frozenset[str]:
-    """Walk the CTEs of a query; return the names in sight after them."""
+    """Walk the CTEs of a query; return the names in scope after them."""
     with_ = node.args.get("with_")
     if with_ is None:
         return ctes

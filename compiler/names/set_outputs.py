@@ -1,4 +1,4 @@
-"""The output columns of set operations: how many they are, and which of them ORDER BY means by a position.
+"""The output columns of set operations: their number, and the one that a position in ORDER BY refers to.
 
 SQLGlot counts the columns of the first SELECT. A UNION BY NAME has the other side's further ones too.
 """
@@ -67,12 +67,12 @@ def put_positions_back(query: exp.Query) -> None:
             names = output_names(operation)
             if not 1 <= number <= len(names):
                 counted = f"the query has {len(names)} output column{'' if len(names) == 1 else 's'}"
-                raise located(key.this, f"there is no output column {number}", hint=counted, code="unknown-column")
+                raise located(key.this, f"unknown output column {number}", hint=counted, code="unknown-column")
             key.set("this", exp.column(names[number - 1], quoted=True))
 
 
 def _has_names_of_both_sides(operation: exp.SetOperation) -> bool:
-    """Whether a BY NAME stands where the outputs get their names: the operation itself or its left branches."""
+    """Whether the outputs get their names from a BY NAME: in the operation itself or its left branches."""
     node: exp.Expr = operation
     while isinstance(node, exp.SetOperation):
         if node.args.get("by_name"):

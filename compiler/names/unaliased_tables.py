@@ -1,7 +1,7 @@
-"""Names that derived tables without an alias let through: SELECT t.a FROM (SELECT t.a FROM t).
+"""Names that derived tables without an alias expose: SELECT t.a FROM (SELECT t.a FROM t).
 
 To the engine the columns of such a table still belong to the tables within it. By the standard they belong to none: a
-name that stands for a FROM item of any query around it means that one, and only what would mean nothing is looked up
+name of a FROM item of any query around it refers to that item, and only names that would mean nothing are looked up
 here.
 """
 
@@ -13,15 +13,15 @@ from compiler.names.lexical import from_items, item_name, resolve_names
 from compiler.names.resolve import fold
 
 MARK = "~"
-"""Stands between a name as written and what sets it apart."""
+"""The separator between a name as written and the suffix that makes it unique."""
 _DEEPEST = 100
-"""Derived tables within each other through which a name is followed."""
+"""The most nested derived tables through which a name is followed."""
 
 
 def name_derived_tables(query: exp.Query) -> None:
     """SELECT t.a FROM (SELECT t.a FROM t) → SELECT d.x AS a FROM (SELECT t.a, t.a AS x FROM t) AS d, in place.
 
-    Raises `SqlError` where one alias stands for two tables.
+    Raises `SqlError` if two tables have one alias.
     """
     number = 0
     for _ in range(_DEEPEST):
@@ -43,9 +43,9 @@ def name_derived_tables(query: exp.Query) -> None:
 
 
 def home_of(column: exp.Column) -> exp.Subquery | None:
-    """Return the derived table without an alias of its own that lets `q.c` through, the innermost query's first.
+    """Return the derived table without an alias of its own that exposes `q.c`, the innermost query's first.
 
-    None where there is none, and where two do.
+    None if there is none, or if there are two.
     """
     if column.args.get("db") or not isinstance(column.this, exp.Identifier):
         return None
@@ -60,7 +60,7 @@ def home_of(column: exp.Column) -> exp.Subquery | None:
 
 
 def _spell_star(star: exp.Column) -> bool:
-    """SELECT t.* FROM (SELECT t.a, u.b FROM t …) → SELECT t.a FROM (…), in place, where the columns are written out."""
+    """SELECT t.* FROM (SELECT t.a, u.b FROM t …) → SELECT t.a FROM (…), in place, if the columns are written out."""
     select = star.parent
     if not isinstance(select, exp.Select) or any(star.this.args.values()):
         return False
@@ -90,7 +90,7 @@ def _unnamed(select: exp.Select) -> list[exp.Subquery]:
 
 
 def _lets_through(derived: exp.Subquery, table: str, name: str) -> bool:
-    """Whether one of the outputs of a derived table is the column `name` of what is called `table` within it."""
+    """Whether one of the outputs of a derived table is the column `name` of the FROM item `table` within it."""
     body = derived.unnest()
     if not isinstance(body, exp.Select):
         return False
@@ -112,14 +112,14 @@ def _lets_through(derived: exp.Subquery, table: str, name: str) -> bool:
             continue
         own = value.args.get("table")
         if isinstance(value.this, exp.Identifier) and fold(value.this) == f"{table}{MARK}{name}":
-            return True  # it has been looked up already
+            return True  # it was looked up already
         if isinstance(value.this, exp.Identifier) and fold(value.this) == name and (own is None or fold(own) == table):
             return True
     return False
 
 
 def _read_from(column: exp.Column, derived: exp.Subquery) -> None:
-    """Let a column be read from a derived table, as an output under a name that nothing else has."""
+    """Expose a column of a derived table, as an output under a unique name."""
     body = derived.unnest()
     assert isinstance(body, exp.Select)
     table, name = fold(column.args["table"]), fold(column.this)

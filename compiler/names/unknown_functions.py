@@ -1,4 +1,4 @@
-"""Refuse calls of functions that nobody has, or that give another value in each run."""
+"""Refusal of calls of unknown functions, and of functions whose value changes from run to run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from compiler.tree.walk import find_all
 
 
 def require_known_functions(query: exp.Expr) -> None:
-    """Refuse a call of what neither the engine nor the project has. Raises `SqlError`."""
+    """Refuse a call of a function that neither the engine nor the project has. Raises `SqlError`."""
     for node in find_all(query, exp.Anonymous, exp.AnonymousAggFunc):
         name = functions.function_name(node) or ""
         if functions.lookup(name) is None:

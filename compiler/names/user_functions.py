@@ -1,4 +1,4 @@
-"""Calls of the project's own functions become what calls of the engine's are, where the engine can do what they ask."""
+"""Calls of the project's own functions → the nodes of calls of the engine's, if the engine supports them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Shape = Literal["scalar", "aggregate", "window"]
 
 @dataclass(frozen=True)
 class OwnFunction:
-    """A function of the project. parameters: their number; digest: of all that decides what it computes.
+    """A function of the project. parameters: their number; digest: of everything that decides its values.
 
-    any_order: of an aggregate, whether its author says that no order of rows shows in its value.
+    any_order: of an aggregate, whether its author declares that its value is the same for every order of rows.
     """
 
     name: str
@@ -35,12 +35,12 @@ CALLS: Mapping[str, type[exp.Expression]] = {
     "aggregate": exp.AnonymousAggFunc,
     "window": functions.WindowFunction,
 }
-"""What calls of a project's functions become."""
+"""The nodes for calls of a project's functions."""
 _KINDS = {"scalar": "is a function of single rows", "window": "is a window function"}
 
 
 def with_own_calls(query: exp.Query, own: Mapping[str, OwnFunction]) -> exp.Query:
-    """Make calls of the project's functions what calls of the engine's are. Raises `SqlError`.
+    """Turn calls of the project's functions into nodes of calls of the engine's. Raises `SqlError`.
 
     grade(x) → ScalarFunction;  spread(x) → AnonymousAggFunc;  streak(x) OVER (…) → WindowFunction
     """
@@ -60,7 +60,7 @@ def with_own_calls(query: exp.Query, own: Mapping[str, OwnFunction]) -> exp.Quer
 
 
 def _require_plain(call: exp.Expr, function: OwnFunction) -> None:
-    """Refuse what the engine does not do with a function in Python, or does without saying so."""
+    """Refuse uses of a Python function that the engine does not support, or handles differently without an error."""
     arguments = call.expressions
     odd = next((one for one in arguments if isinstance(one, exp.Order | exp.Distinct | exp.Star)), None)
     if odd is not None:
@@ -92,7 +92,7 @@ def _require_plain(call: exp.Expr, function: OwnFunction) -> None:
 
 
 def _settle_frame(call: exp.Expr, function: OwnFunction, window: exp.Expr) -> None:
-    """A window function sees its partition whole; an aggregate cannot take back the rows that leave a frame."""
+    """Refuse frames: a window function sees its whole partition; an aggregate cannot remove rows that leave a frame."""
     spec = window.args.get("spec")
     alias = window.args.get("alias")
     if alias is not None:  # OVER w
@@ -110,7 +110,7 @@ def _settle_frame(call: exp.Expr, function: OwnFunction, window: exp.Expr) -> No
             window.set("spec", None)
     elif not from_start:
         hint = "begin the frame at UNBOUNDED PRECEDING"
-        raise _refused(call, f"'{function.name}' cannot take back the rows that leave this frame", hint)
+        raise _refused(call, f"'{function.name}' cannot remove the rows that leave this frame", hint)
 
 
 def _side(spec: exp.Expr, bound: str) -> str:

@@ -1,4 +1,4 @@
-"""Columns that USING or NATURAL makes one of two, where SQLGlot's `qualify` does not write them as COALESCE.
+"""Columns merged by USING or NATURAL that SQLGlot's `qualify` does not write as COALESCE.
 
 It does so in every clause but HAVING and QUALIFY, where it leaves them without a table, and the next join's condition,
 where it takes the left-most table's.
@@ -22,7 +22,7 @@ Columns = Callable[[Scope | exp.Expr], Sequence[str]]
 
 
 def note_merging_joins(query: exp.Query) -> None:
-    """Remember at each join what USING names, or that it is NATURAL, as `qualify` replaces both by ON."""
+    """Remember the columns of USING, or NATURAL, at each join, because `qualify` replaces both by ON."""
     for join in find_all(query, exp.Join):
         using = join.args.get("using")
         if using:
@@ -37,8 +37,8 @@ def spell_merged_columns(query: exp.Query, columns_of: Columns) -> None:
     FROM t JOIN u USING (k) … HAVING COUNT(k) > 1 → … HAVING COUNT(COALESCE(t.k, u.k)) > 1
     FROM t FULL JOIN u USING (k) JOIN v USING (k) → … JOIN v ON COALESCE(t.k, u.k) = v.k
 
-    query: as `qualify` left it. columns_of: the columns of a scope's source. A name that is an output's, too, means
-    that one in HAVING and QUALIFY, as it does to the engine, unless an aggregate reads it: none can read an output.
+    query: as `qualify` left it. columns_of: the columns of a scope's source. A name that is also an output's means
+    the output in HAVING and QUALIFY, as in the engine, unless an aggregate reads it: no aggregate can read an output.
     """
     for scope in traverse_scope(query):
         select = scope.expression
@@ -68,8 +68,8 @@ def _coalesced(name: str, tables: Sequence[str]) -> exp.Expr:
 def _merge(select: exp.Select, scope: Scope, columns_of: Columns) -> dict[str, list[str]]:
     """Return for each merged column the tables that have it, left to right, as `qualify` chains them.
 
-    A further join's condition on what an outer join has merged gets its COALESCE, in place: where that one kept rows of
-    its right side alone, the left-most table's column is NULL. Raises `SqlError` for a name that the left has twice.
+    A further join's condition on a column that an outer join merged gets its COALESCE, in place: if that kept rows of
+    only its right side, the left-most table's column is NULL. Raises `SqlError` for a name that the left has twice.
     """
     holders: dict[str, list[str]] = {}
     first_with: dict[str, str] = {}
@@ -90,7 +90,7 @@ def _merge(select: exp.Select, scope: Scope, columns_of: Columns) -> dict[str, l
         own = columns_in(table)
         names = join.meta.get(_MERGES) or []
         kept = join.kind not in {"SEMI", "ANTI"}
-        if is_comma(join):  # what stands before it is no part of the joins behind it
+        if is_comma(join):  # the items before it are not part of the joins after it
             holders = {}
         if kept:
             see(table)
@@ -113,7 +113,7 @@ def _merge(select: exp.Select, scope: Scope, columns_of: Columns) -> dict[str, l
 
 
 def _compare_with(join: exp.Join, name: str, table: str, left: Sequence[str], *, optional: bool) -> None:
-    """Let a join's condition compare what stands to its left: to `qualify` that is the first table with the column."""
+    """Let a join's condition compare the merged column to its left: `qualify` takes the first table with the column."""
     for equality in find_all(join.args["on"], exp.EQ):
         right = equality.expression
         sides = [equality.this] if isinstance(equality.this, exp.Column) else find_all(equality.this, exp.Column)
@@ -124,7 +124,7 @@ def _compare_with(join: exp.Join, name: str, table: str, left: Sequence[str], *,
 
 
 def _require_unmerged(select: exp.Select, join: exp.Join, name: str, tables: Sequence[str]) -> None:
-    """Refuse FROM t, u JOIN v USING (k), then k, where t has a k, too: `qualify` took it for t's and v's."""
+    """Refuse FROM t, u JOIN v USING (k), then k, if t has a k too: `qualify` took it for t's and v's."""
     for made in find_all(select, exp.Coalesce):
         sides = [made.this, *made.expressions]
         columns = [side for side in sides if isinstance(side, exp.Column) and side.this.meta.get("line") is None]

@@ -1,4 +1,4 @@
-"""SQLGlot's Postgres parser with an end for every text: no loop spins, and nothing is parsed over and over."""
+"""SQLGlot's Postgres parser, bounded for every text: no loop spins, and nothing is parsed over and over."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _LOOKS = 1_000_000
 _LOOKS_AT_EACH = 10_000
-"""How often a token is looked at in vain, at most on average, beside `_LOOKS`. An honest query needs 200."""
+"""The most fruitless looks at a token, on average, besides `_LOOKS`. An honest query needs 200."""
 
 
 class BoundedParser(PostgresParser):
@@ -33,14 +33,14 @@ class BoundedParser(PostgresParser):
         self._joins = {}
 
     def parse(self, raw_tokens: list[Token], sql: str) -> list[exp.Expr | None]:
-        """As SQLGlot; once for the text it looks whether calls in it may have IGNORE NULLS."""
+        """As SQLGlot; once for each text it checks whether calls in it may have IGNORE NULLS."""
         self._treats_nulls = any(token.text.upper() == "NULLS" for token in raw_tokens)
         return super().parse(raw_tokens, sql)
 
     def _match(self, token_type: TokenType, advance: bool = True, expression: exp.Expr | None = None) -> bool:  # noqa: FBT001, FBT002 — SQLGlot's signature
-        """As SQLGlot; what looks at tokens again and again without an end is an error of the text.
+        """As SQLGlot; a text that makes it look at tokens again and again without end is an error.
 
-        Whatever SQLGlot tries at a token, it tries it with this method. So this ends loops that do not advance, and
+        SQLGlot tries everything at a token through this method. So this ends loops that do not advance, and
         alternatives within alternatives whose number is exponential.
         """
         if self._curr.token_type == token_type:
@@ -50,7 +50,7 @@ class BoundedParser(PostgresParser):
             return True
         self._looks += 1
         if self._looks > _LOOKS and self._looks > _LOOKS_AT_EACH * self._tokens_size:
-            self.raise_error("This text is too entangled to be read")
+            self.raise_error("This text is too entangled to be parsed")
         return False
 
     def _parse_join(
@@ -61,8 +61,8 @@ class BoundedParser(PostgresParser):
     ) -> exp.Join | None:
         """As SQLGlot, but each join is parsed once.
 
-        Behind a JOIN without ON it looks whether the joins that follow are nested, as in a JOIN b JOIN c ON … ON …, and
-        parses them again where they are not: twice for each JOIN, so 2ⁿ times in a row of them.
+        After a JOIN without ON it checks whether the joins that follow are nested, as in a JOIN b JOIN c ON … ON …, and
+        parses them again if they are not: twice for each JOIN, so 2ⁿ times in a row of n.
         """
         start = (self._index, skip_join_token, parse_bracket, id(alias_tokens))
         known = self._joins.get(start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 ENGINE = "datafusion 55.0.0"
 
-# (kind, volatility) → names, aliases included. A name of two kinds stands under both.
+# (kind, volatility) → names, aliases included. A name of two kinds is listed under both.
 FUNCTIONS: dict[tuple[str, str], str] = {
     ("aggregate", "immutable"): """
         any_value approx_distinct approx_median approx_percentile_cont approx_percentile_cont_with_weight

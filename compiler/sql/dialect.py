@@ -1,9 +1,9 @@
-"""SQL text ↔ AST, so that what is rendered means to the engine what the author wrote.
+"""SQL text ↔ AST, so that the rendered text means to the engine what the author wrote.
 
 The parser knows the engine's functions by name (`compiler.sql.functions`) and keeps every call as a call; it reads
-operators as the engine does (`compiler.sql.operators`); it writes out sugar as the calls that the engine itself makes
+operators as the engine does (`compiler.sql.operators`); it expands sugar to the calls that the engine itself makes
 of it ([1, 2] → make_array(1, 2)); and it accepts only nodes that were tested to come back with the same meaning.
-Whatever else the text holds is an error with a place and a hint, never a silent difference.
+Anything else in the text is an error with a place and a hint, never a silent difference.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = ["DIALECT", "DataFusionSQL", "ScalarFunction", "WindowFunction", "pars
 
 
 class DataFusionSQL(Postgres):
-    """The SQL of DataFusion 55. The name is not DataFusion: Ibis enters that one in SQLGlot's registry."""
+    """The SQL of DataFusion 55. The class is not called DataFusion: Ibis registers that name in SQLGlot."""
 
     NORMALIZE_FUNCTIONS = False
     USING_COLUMN_ORDER = UsingColumnOrder.IN_PLACE
@@ -75,7 +75,7 @@ class DataFusionSQL(Postgres):
     Parser = Grammar
 
     class Generator(PostgresGenerator):
-        """The generator: nothing of Postgres's rewriting, no comments, types by the engine's names."""
+        """The generator: none of Postgres's rewriting, no comments, types by the engine's names."""
 
         LIMIT_FETCH = "LIMIT"
         MULTI_ARG_DISTINCT = True
@@ -114,7 +114,7 @@ class DataFusionSQL(Postgres):
             return self._enclosed(expression, super().nullsafeneq_sql(expression))
 
         def _enclosed(self, expression: exp.Expr, sql: str) -> str:
-            """To the engine everything after DISTINCT FROM is its operand, so the comparison stands in parentheses."""
+            """To the engine everything after DISTINCT FROM is its operand, so the comparison is put in parentheses."""
             return sql if isinstance(expression.parent, exp.Paren) else f"({sql})"
 
         def dot_sql(self, expression: exp.Dot) -> str:
@@ -158,7 +158,7 @@ _STARTS = (TokenType.SELECT, TokenType.WITH, TokenType.VALUES, TokenType.FROM)
 _CLAUSES = ("SELECT", "DISTINCT", "FROM", "WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "LIMIT", "OFFSET", "JOIN",
             "LEFT", "RIGHT", "INNER", "OUTER", "CROSS", "UNION", "EXCEPT", "INTERSECT", "CASE", "WHEN", "THEN", "ELSE",
             "BETWEEN", "EXISTS", "PARTITION", "OVER", "WITH")  # fmt: skip
-"""Keywords that are worth guessing."""
+"""The keywords that are worth guessing."""
 _INTERNALS = re.compile(r"Required keyword: .*")
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _IN_BRACKETS = re.compile(r"\[\s*[^\W\d]\w*(\s+\w+)*")
@@ -168,14 +168,14 @@ _CLOSING = (TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE)
 
 
 def variable_name(node: exp.Expr) -> str | None:
-    """Return the name of the project variable that `node` stands for (`$min_distance`), or None."""
+    """Return the name of the project variable that `node` is (`$min_distance`), or None."""
     return node.name if isinstance(node, exp.Parameter) else None
 
 
 def render(ast: exp.Expr, *, pretty: bool = False) -> str:
     """Return the SQL of `ast` for the engine: identifiers quoted as in the tree, no comments.
 
-    Raises `SqlError` when the tree holds something that this dialect cannot say.
+    Raises `SqlError` if the tree contains something that this dialect cannot express.
     """
 
     def work() -> str:
@@ -186,13 +186,13 @@ def render(ast: exp.Expr, *, pretty: bool = False) -> str:
     except RecursionError:
         raise SqlError("nested too deeply", code="too-deep") from None
     except UnsupportedError as error:
-        raise SqlError(f"cannot be written in the engine's SQL: {str(error).splitlines()[0]}") from error
+        raise SqlError(f"cannot be expressed in the engine's SQL: {str(error).splitlines()[0]}") from error
 
 
 def parse(sql: str) -> exp.Query:
-    """Return the one query that `sql` holds.
+    """Return the one query in `sql`.
 
-    Raises `SqlError` for text that is empty, is not SQL, holds several statements or something else than a query, or
+    Raises `SqlError` for text that is empty, is not SQL, contains several statements or anything but a query, or
     uses what the engine would not read as the author meant it.
     """
     tokens = _tokens(sql)
@@ -235,7 +235,7 @@ def _tokens(sql: str) -> list[Token]:
 def _require_one_query(tokens: list[Token], sql: str) -> None:
     first = next((token for token in tokens if token.token_type != TokenType.L_PAREN), None)
     if first is None:
-        raise SqlError("there is no query in this text", line=1, column=1, hint="a rule is one SELECT", code="empty")
+        raise SqlError("this text contains no query", line=1, column=1, hint="a rule is one SELECT", code="empty")
     separator = next((i for i, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON), None)
     if separator is not None:
         message = "a second statement starts after this ;"
@@ -273,7 +273,7 @@ def _too_deep(tokens: list[Token]) -> SqlError:
                 deepest, at = depth, token
         elif token.token_type in _CLOSING:
             depth -= 1
-    return _at(at, "nested too deeply", "compute a part of it in a CTE", "too-deep")
+    return _at(at, "nested too deeply", "compute part of it in a CTE", "too-deep")
 
 
 def _located(error: ParseError, sql: str, tokens: list[Token]) -> SqlError:
@@ -294,7 +294,7 @@ def _located(error: ParseError, sql: str, tokens: list[Token]) -> SqlError:
 
 
 def _misspelt(tokens: list[Token], offset: int) -> str | None:
-    """Return the keyword that a word may be meant as, where the parser stopped at the word or beside it.
+    """Return the keyword that a word may be meant as, if the parser stopped at the word or next to it.
 
     SELECT a FORM t → "did you mean FROM for 'FORM'?"
     """
@@ -313,7 +313,7 @@ def in_double_quotes(name: str) -> str:
 
 
 def _how_to_quote(sql: str, near: str, offset: int) -> str | None:
-    """Return how to quote what may be meant as a name, where the parser stopped at it: a bracket or a reserved word."""
+    """Return how to quote a possible name at which the parser stopped: a bracket or a reserved word."""
     bracket = sql.rfind("[", 0, offset + 1)
     after_name = bracket > 0 and (sql[bracket - 1].isalnum() or sql[bracket - 1] in '_)]"')
     if near == "[" or (bracket >= 0 and not after_name and _IN_BRACKETS.fullmatch(sql[bracket : offset + len(near)])):
@@ -326,7 +326,7 @@ def _how_to_quote(sql: str, near: str, offset: int) -> str | None:
 
 
 def _unreadable(sql: str, error: TokenError) -> SqlError:
-    """Return the error for text that is not even tokens: as a rule a string or quoted name that never ends."""
+    """Return the error for text that cannot be tokenized: usually a string or quoted name that never ends."""
     cause = str(error.__cause__ or error)
     start = _unclosed(sql)
     if start is None:
@@ -338,7 +338,7 @@ def _unreadable(sql: str, error: TokenError) -> SqlError:
 
 
 def _unclosed(sql: str) -> int | None:
-    """Return where the string, quoted name or comment starts that runs to the end of the text."""
+    """Return the start of the string, quoted name or comment that runs to the end of the text."""
     position = 0
     while position < len(sql):
         start = position
@@ -355,7 +355,7 @@ def _unclosed(sql: str) -> int | None:
 
 
 def _comment_end(sql: str, start: int) -> int:
-    """Return the last character of the comment, which may hold others, or -1."""
+    """Return the last character of the comment, which may contain others, or -1."""
     depth = 0
     for mark in re.finditer(r"/\*|\*/", sql[start:]):
         depth += 1 if mark[0] == "/*" else -1

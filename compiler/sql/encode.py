@@ -1,9 +1,9 @@
-"""An AST as bytes and back: what fingerprints hash, what the index stores, what `diff` reads.
+"""An AST as bytes and back: fingerprints hash them, the index stores them, `diff` reads them.
 
 A node is `[class name, {argument: value, …}]` in compact JSON with sorted keys. Comments, positions and every other
 `meta` stay out, and so does an argument that is None, False or an empty list: SQLGlot itself leaves such arguments out
-or sets them as it happens to parse. False is kept where it says something: in a required argument (FALSE itself, and
-what tells 1 from '1') and in UNION ALL, which is a union that is not distinct.
+or sets them as it happens to parse. False is kept if it has a meaning: in a required argument (FALSE itself, and
+the flag that tells 1 from '1') and in UNION ALL, which is a union that is not distinct.
 (`hash()` and `==` of SQLGlot ignore case on some nodes, and are seeded.)
 """
 
@@ -19,7 +19,7 @@ from sqlglot import exp
 import compiler.sql.functions as own_nodes
 
 _INTERNAL = re.compile(r"_[tc]\d+")
-"""What compiler.canonical.names calls tables and columns."""
+"""The names that compiler.canonical.names gives to tables and columns."""
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
@@ -36,12 +36,12 @@ def decode(data: bytes) -> exp.Expr:
 
 
 def blind_key(node: exp.Expr) -> str:
-    """Return a sort key of `node` that no internal name and no input's name takes part in."""
+    """Return a sort key of `node` that is independent of internal names and inputs' names."""
     return _JSON.encode(dump(node, _blinded))
 
 
 def dump(value: Any, replace: Callable[[exp.Expr], Any] | None = None) -> Any:
-    """Return a tree as plain JSON data; where `replace` gives something for a node, that stands in its place."""
+    """Return a tree as plain JSON data; if `replace` returns a value for a node, it takes the node's place."""
     if isinstance(value, exp.Expr):
         other = replace(value) if replace is not None else None
         if other is not None:
@@ -79,7 +79,7 @@ def _absent(value: Any) -> bool:
 
 
 def _tells(node: exp.Expr, key: str) -> bool:
-    """Whether False and no value at all are two things for an argument."""
+    """Whether False and no value at all differ for an argument."""
     return node.arg_types.get(key, False) or (key == "distinct" and isinstance(node, exp.SetOperation))
 
 
@@ -92,6 +92,6 @@ def _load(value: Any) -> Any:
         name, arguments = value
         node = getattr(exp, name, None) or getattr(own_nodes, name)
         if not (isinstance(node, type) and issubclass(node, exp.Expr)):  # the index is data: it names no other classes
-            raise ValueError(f"{name} is no class of nodes")
+            raise ValueError(f"{name} is not a class of nodes")
         return node(**{key: _load(item) for key, item in arguments.items()})
     return [_load(item) for item in value]

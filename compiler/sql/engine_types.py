@@ -22,7 +22,7 @@ _WORD = re.compile(rf"\b({'|'.join(sorted(_PLAIN, key=len, reverse=True))})\b(\(
 
 
 def in_sql(text: str) -> str:
-    """Return a text with every type that the engine's messages name spelled as in SQL."""
+    """Return a text of the engine with every type spelled as in SQL."""
     text = _FIELD.sub(r"\1", text)
     found = []
     at = 0
@@ -39,7 +39,7 @@ def in_sql(text: str) -> str:
 
 
 def split(text: str) -> list[str]:
-    """Return the parts of a text between the commas that stand in no parentheses, brackets or quotes."""
+    """Return the parts of a text between the commas outside parentheses, brackets and quotes."""
     parts, depth, quoted, start = [], 0, False, 0
     for at, letter in enumerate(text):
         if letter == '"':
@@ -58,7 +58,7 @@ def split(text: str) -> list[str]:
 
 
 def _spelled(word: str, inside: str | None) -> str:
-    """Return a type in SQL; inside: what stands in its parentheses."""
+    """Return a type in SQL; inside: the text in its parentheses."""
     plain = _PLAIN[word]
     if inside is None:
         return plain

@@ -1,4 +1,4 @@
-"""What is known of the engine's functions: kind, volatility, and whether row order or rounding can show in a value."""
+"""The engine's functions: kind, volatility, and whether row order or rounding can affect a value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from compiler.sql.catalogue import FUNCTIONS
 
 
 class ScalarFunction(exp.Expression, exp.Func):
-    """A call of a scalar function of the engine: one value a row, so it may be dropped where nothing reads it.
+    """A call of a scalar function of the engine: one value a row, so it may be dropped if nothing reads it.
 
     `exp.Anonymous` would say less: SQLGlot takes it for a function that may return any number of rows.
     """
@@ -34,19 +34,18 @@ class WindowFunction(exp.Expression, exp.Func):
 
 @dataclass(frozen=True)
 class Function:
-    """A function of the engine.
-
-    kinds: any of scalar, aggregate, window, table. volatility: immutable; stable (one value within a query, another in
-    the next run); volatile. any_order: of an aggregate of the project, whether the order of rows shows in no value.
-    """
+    """A function of the engine."""
 
     name: str
     kinds: frozenset[str]
+    """Any of scalar, aggregate, window, table."""
     volatility: str
+    """immutable; stable (one value within a query, another in the next run); volatile."""
     any_order: bool = True
+    """Of an aggregate of the project: whether its value is the same for every order of rows."""
 
 
-# Typed nodes that the dialect makes, because SQLGlot's own passes make them too. Everything else keeps its name.
+# Typed nodes that the dialect makes because SQLGlot's own passes make them too. Everything else keeps its name.
 TYPED: dict[str, type[exp.Func]] = {
     "avg": exp.Avg,
     "coalesce": exp.Coalesce,
@@ -78,7 +77,7 @@ _FLOAT_SENSITIVE = frozenset({
 })  # fmt: skip
 
 ZONELESS = ("to_timestamp", "to_timestamp_seconds", "to_timestamp_millis", "to_timestamp_micros", "to_timestamp_nanos")
-"""Functions that yield timestamps without a time zone, whatever the zone of the session is."""
+"""Functions that yield timestamps without a time zone, whatever the session's zone."""
 
 
 _declared: dict[str, Function] = {}
@@ -104,7 +103,7 @@ def _strength(volatility: str) -> int:
 
 @contextmanager
 def declared(own: Mapping[str, Function]) -> Iterator[None]:
-    """Let `lookup` find a project's own functions inside; compiling is done by one thread at a time."""
+    """Let `lookup` find a project's own functions inside; only one thread compiles at a time."""
     before = dict(_declared)
     _declared.clear()
     _declared.update(own)
@@ -116,7 +115,7 @@ def declared(own: Mapping[str, Function]) -> Iterator[None]:
 
 
 def lookup(name: str) -> Function | None:
-    """Return the function called `name`, in any case of letters: the engine's, or one that is declared, or None."""
+    """Return the function called `name`, in any case of letters: the engine's, or a declared one, or None."""
     return functions().get(name.lower()) or _declared.get(name.lower())
 
 
@@ -130,7 +129,7 @@ def function_name(node: exp.Expr) -> str | None:
 
 
 def is_volatile(node: exp.Expr) -> bool:
-    """Whether a call can give another value in the next run. A function that the catalogue lacks counts as such."""
+    """Whether a call can give another value in the next run. A function missing in the catalogue counts as such."""
     name = function_name(node)
     if name is None:
         return isinstance(node, exp.Func) and not isinstance(node, _SYNTAX)
@@ -147,8 +146,8 @@ def suggest(name: str) -> str | None:
 def is_order_dependent(node: exp.Expr) -> bool:
     """Whether the value of a call can depend on the order of its input rows, ties of its own ORDER BY included.
 
-    Takes the bare call or any of its wrappers. `array_agg(x ORDER BY x)` does not: rows that tie have equal values. An
-    aggregate that is not in the catalogue does.
+    Takes the bare call or any of its wrappers. False for `array_agg(x ORDER BY x)`: tied rows have equal values. An
+    aggregate that is not in the catalogue depends on it.
     """
     if isinstance(node, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup | exp.Window):
         return is_order_dependent(node.this)

@@ -1,4 +1,4 @@
-"""Reads calls, literals and constructors as the engine does, and writes sugar out as the calls it stands for."""
+"""Reads calls, literals and constructors as the engine does, and expands sugar to the calls it means."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ESCAPES = {"\\": "\\", "'": "'", "n": "\n", "t": "\t", "r": "\r", "b": "\b", "f
 
 
 def _unescape(parser: OperatorParser, token: Token) -> str:
-    """Return what E'…' means; only the escapes that the engine and Postgres agree on are taken."""
+    """Return the value of E'…'; only the escapes that the engine and Postgres agree on are accepted."""
     body = parser.sql[token.start : token.end + 1]
     body = body[body.index("'") + 1 : -1]
     characters = iter(body)
@@ -50,7 +50,7 @@ def call(name: str, *arguments: exp.Expr) -> ScalarFunction:
 
 
 def _builder(name: str) -> Callable[[list[exp.Expr]], exp.Expr]:
-    """Return what SQLGlot's parser makes a call of `name` with."""
+    """Return the constructor of a call of `name` for SQLGlot's parser."""
     kinds = functions()[name].kinds
     if name in TYPED:
         node = TYPED[name]
@@ -80,7 +80,7 @@ def _build_struct(args: list[exp.Expr]) -> exp.Expr:
 
 
 def _closed(parse: Callable[[Any], exp.Expr]) -> Callable[[Any], exp.Expr]:
-    """Require the ) that SQLGlot would forgive after a special form."""
+    """Require the ) after a special form, which SQLGlot lets be omitted."""
 
     def parse_closed(parser: Any) -> exp.Expr:
         result = parse(parser)
@@ -98,8 +98,8 @@ _SINGLE_ARGUMENT = ("avg", "max", "min", "sum")
 class Grammar(OperatorParser):
     """SQLGlot's parser with the engine's functions, literals and special forms of calls."""
 
-    BRACKETS: ClassVar[frozenset[TokenType]] = frozenset({TokenType.L_BRACKET})  # x{…} is nothing, and no subscript
-    OPTIONAL_ALIAS_TOKEN_CTE = False  # WITH a (SELECT …) is SQL neither here nor to the engine
+    BRACKETS: ClassVar[frozenset[TokenType]] = frozenset({TokenType.L_BRACKET})  # x{…} is not a subscript
+    OPTIONAL_ALIAS_TOKEN_CTE = False  # neither this dialect nor the engine has WITH a (SELECT …)
     FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {
         **{name.upper(): _builder(name) for name in functions()},
         **{name.upper(): _only_argument(name) for name in _SINGLE_ARGUMENT},
@@ -219,11 +219,11 @@ class Grammar(OperatorParser):
         """As SQLGlot, which would read WITH a (SELECT …) as something else altogether."""
         cte = super()._parse_cte()
         if cte is None:
-            self.raise_error("Expected AS behind the name of a CTE")
+            self.raise_error("Expected AS after the name of a CTE")
         return cte
 
     def _parse_struct_types(self, type_required: bool = False) -> exp.Expr | None:  # noqa: FBT001, FBT002 — SQLGlot's signature
-        """As SQLGlot, but it does not try the types of STRUCT(STRUCT(…)) as calls before, at each level anew."""
+        """As SQLGlot, but without first trying the types of STRUCT(STRUCT(…)) as calls, again at each level."""
         if type_required and self._curr.token_type in self.NESTED_TYPE_TOKENS and self._next.token_type in _TYPE_OPENS:
             return self._parse_types()
         return super()._parse_struct_types(type_required)
@@ -234,7 +234,7 @@ class Grammar(OperatorParser):
         tokens: Collection[TokenType] | None = None,
         anonymous_func: bool = False,  # noqa: FBT001, FBT002 — SQLGlot's signature
     ) -> exp.Expr | None:
-        """As SQLGlot, which rewrites all that stands before the dot of s.f(x) for each of them."""
+        """As SQLGlot, which rewrites everything before the dot of s.f(x) for each dot."""
         before, start = self._prev, self._index
         field = super()._parse_field(any_token, tokens, anonymous_func)
         if before.token_type == TokenType.DOT and isinstance(field, exp.Func | exp.Window):
@@ -247,7 +247,7 @@ class Grammar(OperatorParser):
         return field
 
     def _parse_column_reference(self) -> exp.Expr | None:
-        """Parse a name, which VALUES is unless a row follows."""
+        """Parse a name; VALUES is one unless a row follows."""
         following = [token.text.upper() for token in self._tokens[self._index : self._index + 3]]
         if self._curr.token_type == TokenType.VALUES and following == ["VALUES", "ROW", "("]:
             return None
@@ -325,7 +325,7 @@ class Grammar(OperatorParser):
         allow_identifiers: bool = True,  # noqa: FBT001, FBT002 — SQLGlot's signature
         with_collation: bool = False,  # noqa: FBT001, FBT002 — SQLGlot's signature
     ) -> exp.Expr | None:
-        """As SQLGlot; the type also learns where it stands, for errors."""
+        """As SQLGlot; the type also keeps its place, for errors."""
         token = self._curr
         kind = super()._parse_types(check_func, schema, allow_identifiers, with_collation)
         return kind.update_positions(token) if isinstance(kind, exp.DataType) else kind

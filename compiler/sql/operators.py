@@ -1,6 +1,6 @@
 """Reads operators with the precedence that the engine's own parser gives them.
 
-SQLGlot's levels differ (`a | b & c`, `x || y + z`), and a tree that groups otherwise than the engine does is wrong as
+SQLGlot's levels differ (`a | b & c`, `x || y + z`), and a tree that groups differently from the engine is wrong as
 soon as a pass moves a part of it. The numbers are those of the default dialect of the sqlparser crate
 (`Precedence` in src/dialect/mod.rs), read as a Pratt parser reads them.
 
@@ -125,7 +125,7 @@ class OperatorParser(BoundedParser):
         return operand
 
     def _parse_infix(self, left: exp.Expr, floor: int) -> exp.Expr | None:
-        """Parse one operator and its right side, or return None when none binds tighter than `floor`."""
+        """Parse one operator and its right side, or return None if none binds tighter than `floor`."""
         kind, text = self._curr.token_type, self._curr.text
         if kind in self.TEXT_MATCH_EXCLUDED_TOKENS:
             return None
@@ -165,7 +165,7 @@ class OperatorParser(BoundedParser):
         return self.expression(result, comments=self._prev_comments)
 
     def _left(self, left: exp.Expr) -> exp.Expr:
-        """Return `left`, in parentheses when it is a NOT IN: rendered as NOT x IN it would take the operator along."""
+        """Return `left`, in parentheses if it is a NOT IN: rendered as NOT x IN it would include the operator."""
         return self.expression(exp.Paren(this=left)) if isinstance(left, exp.Not) else left
 
     def _parse_quantified(self) -> exp.Expr:

@@ -1,4 +1,4 @@
-"""What functions of other engines are called here: a query that comes from elsewhere calls them.
+"""The names here of functions of other engines, which queries from elsewhere call.
 
 The examples read `a` and `b`, two timestamps, `n`, a number, and `s`, a text. Tests run each.
 """
@@ -68,7 +68,7 @@ ELSEWHERE = {name: text for names, text in _WRITTEN.items() for name in names.sp
 
 
 def function_hint(name: str) -> str | None:
-    """Return what to write in place of a function that nobody has: what it is called here, or one of a similar name."""
+    """Return what to write instead of an unknown function: its name here, or a function of a similar name."""
     written = ELSEWHERE.get(name.lower())
     if written is not None:
         return f"write {written}"

@@ -1,4 +1,4 @@
-"""Write rarer spellings as the usual ones that mean the same, in a freshly parsed tree, before names are looked at."""
+"""Rarer spellings → the usual ones of the same meaning, in a freshly parsed tree, before names are resolved."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from compiler.tree.walk import find_all, is_bare_subquery, is_comma
 _CLAUSES = ("with_", "order", "limit", "offset")
 _SEMI = frozenset({"SEMI", "ANTI"})
 MADE = "made"
-"""In the `meta` of a star that stands for no star of the text, but is no query without a SELECT list either."""
+"""In the `meta` of a star that the author did not write, but whose query is not one without a SELECT list either."""
 _NESTED = "nested~"
-"""Starts the names of CTEs that are made of derived tables; no alias is likely to be called so."""
+"""The prefix of the names of CTEs made from derived tables; no alias is likely to have it."""
 
 
 def usual_spelling(tree: exp.Expr) -> exp.Expr:
@@ -27,7 +27,7 @@ def usual_spelling(tree: exp.Expr) -> exp.Expr:
 
 
 def _spell_values(tree: exp.Expr) -> exp.Expr:
-    """VALUES (1) ORDER BY column1 → SELECT * FROM (VALUES (1)) AS "values" ORDER BY column1, where a query stands."""
+    """VALUES (1) ORDER BY column1 → SELECT * FROM (VALUES (1)) AS "values" ORDER BY column1, if it is a query."""
     for values in find_all(tree, exp.Values):
         parent = values.parent
         if parent is None:
@@ -55,7 +55,7 @@ def _selected(values: exp.Values) -> exp.Select:
 
 
 def _lists_of_joins(tree: exp.Expr) -> Iterator[tuple[exp.Expr, exp.Expr]]:
-    """Yield what holds a list of joins, and the first FROM item of the list: of each SELECT, and in parentheses."""
+    """Yield each node with a list of joins, and the first FROM item of the list: SELECTs, and parentheses."""
     for node in find_all(tree, exp.Select, exp.Subquery):
         if isinstance(node, exp.Select) and node.args.get("from_") is not None:
             yield node, node.args["from_"].this
@@ -93,7 +93,7 @@ def _turn_right_semi_joins(holder: exp.Expr, first: exp.Expr) -> None:
     if isinstance(holder, exp.Select):
         holder.args["from_"].set("this", first)
         holder.set("joins", kept)
-    else:  # the first item holds the others
+    else:  # the first item contains the others
         assert around is not None
         holder.args.pop("joins", None)
         first.set("joins", kept)
@@ -153,7 +153,7 @@ def _is_group(item: exp.Expr) -> bool:
 def _drop_parentheses(tree: exp.Expr) -> None:
     """FROM (t) → FROM t; FROM ((t JOIN u ON p) JOIN v ON q) → FROM (t JOIN u ON p JOIN v ON q), in place.
 
-    To SQLGlot's scopes parentheses in parentheses are no FROM item, and neither is a derived table in parentheses.
+    To SQLGlot's scopes neither parentheses in parentheses nor a derived table in parentheses is a FROM item.
     """
     for around in reversed(find_all(tree, exp.Subquery)):  # inner ones first
         item, parent = around.this, around.parent
@@ -183,7 +183,7 @@ def _drop_parentheses(tree: exp.Expr) -> None:
 
 
 def _joins_by_names(select: exp.Select) -> bool:
-    """Whether a SELECT has a join for which SQLGlot asks what the first FROM item is called."""
+    """Whether a SELECT has a join for which SQLGlot needs the name of the first FROM item."""
     joins = select.args.get("joins") or []
     return any(join.kind in _SEMI or join.method or join.args.get("using") for join in joins)
 

@@ -1,7 +1,7 @@
 """The nodes, arguments and types that come back from rendering as the author meant them; everything else is an error.
 
-A whitelist, because the engine reads some text without a word and without effect (TABLESAMPLE, FOR UPDATE,
-`* ILIKE 'x'`), and because SQLGlot knows much that the engine reads as something else.
+A whitelist, because the engine silently ignores some text (TABLESAMPLE, FOR UPDATE,
+`* ILIKE 'x'`), and because SQLGlot knows much that the engine reads differently.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ _HINTS = {
     "* RENAME": "write * EXCEPT (a), a AS b",
     "MATERIALIZED": "leave it out",
 }
-_FALSE_MEANS = ("all", "materialized")  # arguments whose False is something that the author wrote
+_FALSE_MEANS = ("all", "materialized")  # arguments whose False the author wrote
 _WORDS = {
     "all": "GROUP BY DISTINCT",
     exp.Fetch: "FETCH",
@@ -145,7 +145,7 @@ _WORDS = {
     "sample": "TABLESAMPLE",
     "sort": "SORT BY",
 }
-"""What the author wrote, for nodes and arguments that are not allowed."""
+"""Node or argument that is not allowed → what the author wrote."""
 
 
 def check(tree: exp.Expr | None) -> exp.Query:
@@ -173,7 +173,7 @@ def check(tree: exp.Expr | None) -> exp.Query:
 
 
 def _unsupported(node: exp.Expr, what: str) -> SqlError:
-    """Return the error at `node`, or, where nothing in it has a position, at what stands around it."""
+    """Return the error at `node`, or, if nothing in it has a position, at the node around it."""
     around: exp.Expr = node
     while position(around)[0] is None and around.parent is not None:
         around = around.parent
@@ -192,7 +192,7 @@ def _named_values(values: exp.Values) -> exp.Values:
 
 def _check_select(node: exp.Select) -> None:
     star = node.expressions[0] if node.expressions else None
-    # FROM t alone becomes SELECT * in SQLGlot, with a star at no place in the text; to the engine it has no columns.
+    # FROM t alone becomes SELECT * in SQLGlot, with a star that has no place in the text; for the engine it has none.
     # It does the same, rightly, to the VALUES of a CTE.
     invented = isinstance(star, exp.Star) and not star.meta.get("start") and not star.meta.get(MADE)
     if star is None or (invented and not isinstance(node.args["from_"].this, exp.Values)):
@@ -200,27 +200,27 @@ def _check_select(node: exp.Select) -> None:
 
 
 def _check_star(node: exp.Star) -> None:
-    """Refuse * EXCEPT (true), where SQLGlot sees no name and leaves nothing out."""
+    """Refuse * EXCEPT (true), in which SQLGlot sees no name and leaves nothing out."""
     if node.args.get("except_") == []:
-        raise located(node, "* EXCEPT takes names of columns", hint="write * EXCEPT (a, b)", code="unsupported")
+        raise located(node, "* EXCEPT takes column names", hint="write * EXCEPT (a, b)", code="unsupported")
     for item in node.args.get("except_") or []:
         if not isinstance(item, exp.Identifier) and not (isinstance(item, exp.Column) and not item.table):
             word = item.sql().lower()
             hint = f'if it is a name, write "{word}"' if word.isidentifier() else None
-            raise located(node, f"* EXCEPT takes names of columns, not {word}", hint=hint, code="unsupported")
+            raise located(node, f"* EXCEPT takes column names, not {word}", hint=hint, code="unsupported")
 
 
 def _check_column(node: exp.Column) -> None:
     if isinstance(node.this, exp.Star) and not isinstance(node.parent, exp.Select):
-        message = f"{node.table}.* can only stand in a SELECT list"
+        message = f"{node.table}.* can be used only in a SELECT list"
         raise located(node, message, hint="write COUNT(*)", code="unsupported")
     if not isinstance(node.this, exp.Identifier | exp.Star):
-        raise located(node, f"expected the name of a column behind {node.table}.", code="syntax")
+        raise located(node, f"expected a column name after {node.table}.", code="syntax")
 
 
 def _check_alias(node: exp.Alias) -> None:
     if not isinstance(node.args.get("alias"), exp.Identifier):
-        raise located(node, "expected a name behind AS", code="syntax")
+        raise located(node, "expected a name after AS", code="syntax")
 
 
 def _check_grouping(node: exp.Rollup | exp.Cube) -> None:
@@ -291,7 +291,7 @@ def _check_table(node: exp.Table) -> None:
     name = function.name if isinstance(function, ScalarFunction) else ""
     known = lookup(name)
     if known is None or "table" not in known.kinds:
-        raise located(node, "only a table, generate_series(…) or range(…) can stand here", code="unsupported")
+        raise located(node, "only a table, generate_series(…) or range(…) can be used here", code="unsupported")
     alias = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier(name, quoted=True))
     if not alias.columns:
         alias.set("columns", [exp.to_identifier("value", quoted=True)])

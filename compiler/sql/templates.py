@@ -1,4 +1,4 @@
-"""What to write where a text holds what other tools expand before it is SQL: Jinja, SQLMesh's MODEL and macros."""
+"""What to write instead of text that other tools expand to SQL: Jinja, SQLMesh's MODEL and macros."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from sqlglot.tokenizer_core import Token, TokenType
 
 _NAME = r"['\"](?P<name>[^'\"]*)['\"]"
-_OPTIONS = "options stand in the comment block at the top of the file: -- /// rule … -- ///"
+_OPTIONS = "options go in the comment block at the top of the file: -- /// rule … -- ///"
 _SPINE = "write generate_series(DATE '2026-01-01', DATE '2026-12-31', INTERVAL '1 day') AS days(day)"
 _JINJA = (
-    (rf"\{{\{{-?\s*ref\(\s*(?:['\"][^'\"]*['\"]\s*,\s*)?{_NAME}", "write the name of the product alone: {name}"),
-    (rf"\{{\{{-?\s*source\([^,]*,\s*{_NAME}", "write the name of a source of rules.toml alone: {name}"),
+    (rf"\{{\{{-?\s*ref\(\s*(?:['\"][^'\"]*['\"]\s*,\s*)?{_NAME}", "write only the name of the product: {name}"),
+    (rf"\{{\{{-?\s*source\([^,]*,\s*{_NAME}", "write only the name of a source of rules.toml: {name}"),
     (rf"\{{\{{-?\s*var\(\s*{_NAME}", "write ${name}, and declare {name} under [vars] in rules.toml"),
     (r"\{\{-?\s*config\b", f"leave it out; {_OPTIONS}"),
     (r"\{\{-?\s*this\b", "a rule never reads its own product: write the whole query, and only what changed runs"),
@@ -31,13 +31,13 @@ _JINJA = (
 )
 _DECLARED = {
     "MODEL": f"leave MODEL (…) out; {_OPTIONS}",
-    "AUDIT": "a check is declared in the rule that it is of: [[checks]] of its options (docs/contracts.md)",
+    "AUDIT": "declare a check in its rule: [[checks]] in the options (docs/contracts.md)",
     "METRIC": "a rule is one query: write it as a SELECT",
 }
 
 
 def template_error(tokens: Sequence[Token], sql: str) -> tuple[Token, str, str] | None:
-    """Return the first token that starts a template, what is wrong with it, and what to write; None for plain SQL."""
+    """Return the first token that starts a template, its error, and what to write; None for plain SQL."""
     if len(tokens) > 1 and tokens[1].token_type == TokenType.L_PAREN and tokens[0].text.upper() in _DECLARED:
         word = tokens[0].text.upper()
         return tokens[0], f"{word} (…) is not read here", _DECLARED[word]
@@ -57,7 +57,7 @@ def _hint(sql: str, start: int) -> str:
         match = re.match(pattern, sql[start:])
         if match is not None:
             return hint.format(**match.groupdict())
-    raise AssertionError("the last pattern is whatever opens a template")
+    raise AssertionError("the last pattern matches whatever opens a template")
 
 
 def _shown(sql: str, start: int) -> str:

@@ -1,1 +1,1 @@
-"""Walking trees, and running what recurses on them."""
+"""Walking trees, and running code that recurses on them."""

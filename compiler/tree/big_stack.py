@@ -1,4 +1,4 @@
-"""Run deeply recursive work on a stack that is large enough for it."""
+"""Deeply recursive work on a stack that is large enough for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 STACK_BYTES = 512 * 1024 * 1024
 """Reserved address space; a page of it becomes memory only when the recursion reaches it."""
 RECURSION_LIMIT = 120_000
-"""Frames. About 4 KiB of stack each, more than the costliest path through C needs."""
+"""The number of frames. About 4 KiB of stack each, more than the costliest path through C needs."""
 
 _lock = threading.Lock()
 _limit_lock = threading.Lock()
@@ -24,7 +24,7 @@ _usual_limit = 0
 
 
 def with_deep_stack(work: Callable[[], T]) -> T:
-    """Return `work()`, run in a thread with a large stack; what it raises is raised here.
+    """Return `work()`, run in a thread with a large stack; its exceptions are raised here.
 
     Called from within such a thread it just calls `work`. Raises `RecursionError` beyond `RECURSION_LIMIT` frames.
     """
@@ -47,7 +47,7 @@ def with_deep_stack(work: Callable[[], T]) -> T:
         usual_stack = threading.stack_size(STACK_BYTES)
         try:
             thread = threading.Thread(target=run, name="deep-stack", daemon=True)
-            # Returns once the thread has started, so nobody else's thread gets the large stack.
+            # Returns once the thread has started, so no other thread gets the large stack.
             thread.start()
         finally:
             threading.stack_size(usual_stack)
@@ -61,7 +61,7 @@ def with_deep_stack(work: Callable[[], T]) -> T:
 
 
 def _raise_limit() -> None:
-    """The limit is one for the whole process, so it stays up until the last deep thread is done."""
+    """The process has a single limit, so it stays raised until the last deep thread is done."""
     global _active, _usual_limit  # noqa: PLW0603 — process-wide state, like the limit itself
     with _limit_lock:
         if _active == 0:

@@ -1,4 +1,4 @@
-"""Recognise queries that are too large: nested too deeply for the engine, or too wide to be qualified in good time."""
+"""Queries that are too large: nested too deeply for the engine, or too wide to be qualified in good time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from compiler.tree.positions import located
 from compiler.tree.walk import find_all
 
 MAX_DEPTH = 1500
-"""Of a query's tree. The engine planned 2,000 operators in a row and 200 queries in one another, and crashed the
+"""The depth of a query's tree. The engine planned 2,000 operators in a row and 200 nested queries, and crashed the
 process at 3,000 and 400."""
 _WEIGHTS: Mapping[type[exp.Expr], int] = {exp.Paren: 0, exp.Select: 4}
 MAX_COLUMNS = 3000
-"""Beyond that many column names `qualify` takes minutes, and a check does without it."""
+"""With more column names than this `qualify` takes minutes, and a check skips it."""
 
 
 def is_huge(query: exp.Query) -> bool:
@@ -23,11 +23,11 @@ def is_huge(query: exp.Query) -> bool:
 
 
 def require_depth(query: exp.Query) -> None:
-    """Refuse what would exhaust the engine's stack, which ends the process; parentheses cost the engine nothing."""
+    """Refuse a query that would exhaust the engine's stack, which ends the process; parentheses cost it nothing."""
     pending: list[tuple[exp.Expr, int]] = [(query, 0)]
     while pending:
         node, depth = pending.pop()
         if depth > MAX_DEPTH:
-            raise located(node, "nested too deeply", hint="compute a part of it in a CTE", code="too-deep")
+            raise located(node, "nested too deeply", hint="compute part of it in a CTE", code="too-deep")
         below = depth + _WEIGHTS.get(type(node), 1)
         pending += [(child, below) for child in node.iter_expressions()]

@@ -1,4 +1,4 @@
-"""Where in the rule's text a node stands: turns a node into a located `SqlError`."""
+"""Places of nodes in the rule's text: node → located `SqlError`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def position(node: exp.Expr) -> tuple[int | None, int | None]:
-    """Return the 1-based line and column of the first token known in `node`, else in what stands around it.
+    """Return the 1-based line and column of the first token known in `node`, else in the nodes around it.
 
     SQLGlot notes positions on identifiers, literals, functions and a few more. It walks `o.amount` from the name, so
     the first token is the earliest in the text, not in the tree.
@@ -32,12 +32,12 @@ def located(node: exp.Expr, message: str, *, hint: str | None = None, code: str 
 
 
 def _own(node: exp.Expr) -> tuple[int, int] | None:
-    """Return where the node's own token starts; SQLGlot counts columns to its last character."""
+    """Return the start of the node's own token; SQLGlot counts columns to its last character."""
     meta = node.meta if node._meta else {}  # noqa: SLF001 — `.meta` would create a dict on every node
     line, last, start, end = (meta.get(key) for key in ("line", "col", "start", "end"))
     if line is None or last is None or start == 0:
         return (
-            None  # a query begins with a keyword, which is no node: what starts there is from a text of SQLGlot's own
+            None  # a query begins with a keyword, which is not a node: a node at that place is from SQLGlot's own text
         )
     width = end - start if start is not None and end is not None else 0
     return line, max(1, last - width)

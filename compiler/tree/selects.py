@@ -1,4 +1,4 @@
-"""What a SELECT is by itself, whatever the queries within it are: whether it is grouped, which items yield rows."""
+"""Facts about a SELECT itself, not the queries within it: whether it is grouped, which items yield rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 ROWS_OF_A_SET = (exp.Explode, exp.Unnest, *exp.SET_RETURNING_FUNCTIONS)
-"""Calls that make several rows of one, or none."""
+"""Calls that turn one row into several, or none."""
 
 
 def own_nodes(node: exp.Expr, *kinds: type[exp.Expr]) -> Iterator[exp.Expr]:
@@ -18,7 +18,7 @@ def own_nodes(node: exp.Expr, *kinds: type[exp.Expr]) -> Iterator[exp.Expr]:
 
 
 def is_aggregated(select: exp.Select) -> bool:
-    """Whether a SELECT has a row for each group, or one for all of its input."""
+    """Whether a SELECT has one row for each group, or one for all of its input."""
     others = (select.args.get(key) for key in ("having", "order", "qualify"))
     parts = [*select.selects, *(part for part in others if isinstance(part, exp.Expr))]
     calls = (call for part in parts for call in own_nodes(part, exp.AggFunc))
@@ -26,7 +26,7 @@ def is_aggregated(select: exp.Select) -> bool:
 
 
 def yields_rows(item: exp.Expr) -> bool:
-    """Whether a select item decides how many rows there are."""
+    """Whether a select item decides the number of rows."""
     return next(own_nodes(item, *ROWS_OF_A_SET), None) is not None
 
 

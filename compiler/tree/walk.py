@@ -1,6 +1,6 @@
 """Walking and copying trees, which is most of what compiling costs: SQLGlot's own are generators within generators.
 
-They hand out lists, so what is found stays found when the tree changes.
+They return lists, so the nodes found stay the same when the tree changes.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from sqlglot import exp
 E = TypeVar("E", bound=exp.Expr)
 
 LEAVES = frozenset({exp.Identifier, exp.Literal, exp.Boolean, exp.Null})
-"""Most of the nodes of a tree; none stands below them."""
+"""Most of the nodes of a tree; they have no nodes below them."""
 
 
 def children(node: exp.Expr) -> list[exp.Expr]:
-    """Return the nodes right below one, without the leaves that hold a mere name, value or word."""
+    """Return the nodes directly below one, without the leaves that hold only a name, value or word."""
     found: list[exp.Expr] = []
     for value in node.args.values():
         if isinstance(value, exp.Expr):
@@ -29,7 +29,7 @@ def children(node: exp.Expr) -> list[exp.Expr]:
 
 
 def nodes(tree: exp.Expr) -> list[exp.Expr]:
-    """Return every node of a tree, breadth first: what `walk` yields."""
+    """Return every node of a tree, breadth first, in the order of `walk`."""
     found = [tree]
     for node in found:
         if type(node) not in LEAVES:
@@ -58,17 +58,17 @@ def nodes_in_order(tree: exp.Expr) -> list[exp.Expr]:
 
 
 def find_all(tree: exp.Expr, *kinds: type[E], depth_first: bool = False) -> list[E]:
-    """Return the nodes of some kinds, breadth first unless said otherwise."""
+    """Return the nodes of some kinds, by default breadth first."""
     return [node for node in (nodes_in_order(tree) if depth_first else nodes(tree)) if isinstance(node, kinds)]
 
 
 def has(tree: exp.Expr, *kinds: type[exp.Expr]) -> bool:
-    """Whether a node of one of the kinds stands in a tree."""
+    """Whether a tree contains a node of one of the kinds."""
     return any(isinstance(node, kinds) for node in nodes(tree))
 
 
 def is_bare_subquery(node: exp.Expr) -> bool:
-    """Whether a node is nothing but parentheses around a query."""
+    """Whether a node is only parentheses around a query."""
     return isinstance(node, exp.Subquery) and all(not value for key, value in node.args.items() if key != "this")
 
 
@@ -88,7 +88,7 @@ def output_leaf(query: exp.Expr) -> exp.Select | None:
 
 
 def branches(query: exp.Expr) -> Iterator[exp.Select]:
-    """Yield the SELECTs that a query is made of by set operations, from left to right; of another node, none."""
+    """Yield the SELECTs that set operations combine in a query, from left to right; for other nodes, none."""
     pending = [query]
     while pending:
         node = pending.pop()
@@ -101,7 +101,7 @@ def branches(query: exp.Expr) -> Iterator[exp.Select]:
 
 
 def bare_copy(tree: E, *, positions: bool = False) -> E:
-    """Return a copy of a tree without comments and types, and without positions unless they are asked for."""
+    """Return a copy of a tree without comments and types, and by default without positions."""
     root = _blank(tree, None, None, None)
     pending: list[tuple[exp.Expr, exp.Expr]] = [(tree, root)]
     for node, copy in pending:
@@ -127,7 +127,7 @@ def bare_copy(tree: E, *, positions: bool = False) -> E:
 
 
 def _blank(model: E, parent: exp.Expr | None, key: str | None, index: int | None) -> E:
-    """Return a node of the model's class without arguments, past the constructors, which are dear for being general."""
+    """Return a node of the model's class without arguments, bypassing the constructors, whose generality is costly."""
     node = object.__new__(type(model))
     node.args = {}
     node.parent, node.arg_key, node.index = parent, key, index

@@ -1,1 +1,1 @@
-"""Rules in Python: how they are declared, imported, remembered and turned into queries."""
+"""Rules in Python: declaring, importing, remembering them, and turning them into queries."""

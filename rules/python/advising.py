@@ -1,7 +1,7 @@
-"""Say where a function stands on a slower rung than it must: its body is one call or expression.
+"""Advice for functions on a slower rung than necessary: the body is a single call or expression.
 
-Only what gives the same wherever the Python does not raise: calls with an equal in the engine; sums, products and
-comparisons of floats. How much faster it would be is measured, by `python -m benchmarks.rungs`.
+Only bodies with the same result wherever the Python does not raise: calls with an equal in the engine; sums, products,
+comparisons of floats. The gain in speed is measured, by `python -m benchmarks.rungs`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rules.python.functions import RegisteredFunction
 
 _TIMES = {("python", "call"): 12, ("python", "expression"): 24, ("pandas", "call"): 2.5, ("pandas", "expression"): 9}
-"""How many times the engine's own time a rung took, on texts (a call) and on floats (an expression)."""
+"""The time of a rung as a multiple of the engine's own, on texts (a call) and on floats (an expression)."""
 _METHODS = {
     "upper": ("upper", 0),
     "lower": ("lower", 0),
@@ -30,7 +30,7 @@ _COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 
 
 def advice(function: RegisteredFunction) -> tuple[str, str] | None:
-    """Return what is found of a function and what to do instead, None if there is nothing to say."""
+    """Return the finding about a function and what to do instead, None if there is none."""
     if function.kind not in {"python", "pandas"} or isinstance(function.function, type):
         return None
     node, _ = definition(function.function.__code__)
@@ -44,7 +44,7 @@ def advice(function: RegisteredFunction) -> tuple[str, str] | None:
     rung = "is called for every value" if function.kind == "python" else "goes through pandas"
     if call is not None:
         message = f"'{function.name}' {rung}, and does what {call} of the engine does"
-        return _timed(function, message, "call"), f"call {call} in SQL, its like in Ibis, or @udf.builtin"
+        return _timed(function, message, "call"), f"call {call} in SQL, its equivalent in Ibis, or @udf.builtin"
     if value is not None and isinstance(value, ast.BinOp | ast.Compare) and _is_expression(value, types):
         message = f"'{function.name}' {rung}, and is an expression of the engine"
         return _timed(function, message, "expression"), "write it in SQL or Ibis, or over arrays: @udf.pyarrow"
@@ -56,7 +56,7 @@ def _timed(function: RegisteredFunction, message: str, what: str) -> str:
 
 
 def _value(node: ast.FunctionDef, names: list[str]) -> ast.expr | None:
-    """Return what a function returns for values that are not None, if it says just that."""
+    """Return the expression that a function returns for values that are not None, if its body is only that."""
     body = node.body[1:] if ast.get_docstring(node) is not None else node.body
     if len(body) == 2 and isinstance(body[0], ast.If) and _is_guard(body[0].test, names):  # noqa: PLR2004 — guard, result
         inside = body[0].body
@@ -121,7 +121,7 @@ def _is_text(node: ast.expr, types: dict[str, pa.DataType]) -> bool:
 
 
 def _is_expression(node: ast.expr, types: dict[str, pa.DataType]) -> bool:
-    """Whether a node is made of floats alone, which the engine calculates with as Python does."""
+    """Whether a node is made only of floats, which the engine computes as Python does."""
     if isinstance(node, ast.BinOp):
         parts = [node.left, node.right]
         known = isinstance(node.op, _OPERATORS)

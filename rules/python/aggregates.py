@@ -8,7 +8,7 @@
         def merge(self, lows, highs): ...                 # an array for each value of other instances' states
         def evaluate(self) -> float: ...                  # a plain value, None for NULL
 
-The engine makes an instance for each group and thread, and merges them; one that took in nothing is merged, too.
+The engine makes an instance for each group and thread, and merges them, including those that took in nothing.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def require_methods(accumulator: type) -> None:
 
 
 class Accumulating:
-    """One instance, handing over what the engine wants: Arrow scalars of the declared types."""
+    """One instance, as the engine requires: its values are Arrow scalars of the declared types."""
 
     def __init__(self, made: RegisteredFunction, noting: Noting) -> None:
-        """noting: is put around all that runs the project's code."""
+        """noting: wraps everything that runs the project's code."""
         self._made = made
         self._own = noting(made.function)()
         self.update = noting(self._own.update)

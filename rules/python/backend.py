@@ -1,4 +1,4 @@
-"""Ibis tables over a project's products, which execute on a session of our own.
+"""Ibis tables over a project's products, which execute on a session made here.
 
 Ibis's DataFusion connection does not work with the engine's version, and would give a product other types than rules
 see. Every execution reads the products as last committed, and only those that the expression names.
@@ -45,14 +45,14 @@ from rules.python.series import require_pandas
 
 
 class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
-    """The backend of the tables of one project."""
+    """The backend of one project's tables."""
 
     name = "rules"
     compiler = ENGINE_COMPILER
     supports_python_udfs = False
 
     def __init__(self, path: Callable[[str], Path], products: Callable[[], list[str]]) -> None:
-        """path: gives the file of a product. Raises `UserError`. products: gives their names."""
+        """path: returns the file of a product. Raises `UserError`. products: returns their names."""
         super().__init__()
         self._path = path
         self._products = products
@@ -85,7 +85,7 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
     def create_table(self, *arguments: Any, **named: Any) -> Any:
         """Refuse: products are made by rules."""
         del arguments, named
-        raise UserError("products are made by rules alone", code="read-only", hint="write a rule")
+        raise UserError("only rules make products", code="read-only", hint="write a rule")
 
     def to_pyarrow_batches(self, expr: Any, /, *, params: Any = None, limit: Any = None, **_: Any) -> Any:
         """Execute, streaming. Raises `UserError`."""
@@ -163,7 +163,7 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
         """Refuse."""
         del expr, path
         hint = "write .to_csv(…), or .to_pandas().to_excel(…)"
-        raise UserError("XLSX files cannot be written", code="unsupported", hint=hint)
+        raise UserError("XLSX files are not supported", code="unsupported", hint=hint)
 
     def _get_schema_using_query(self, query: str) -> sch.Schema:
         return ibis_schema(self._stream(parse(query)).schema)
@@ -192,7 +192,7 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
             raise UserError(error.message, code=error.code, hint=error.hint, exit_code=FAILED) from error
         except EngineError as error:
             raise UserError(str(error), code="execution", exit_code=FAILED) from error
-        # What the engine announces and what it hands over differ in which columns it takes for never NULL.
+        # The engine's announced and actual schemas differ in which columns are never NULL.
         schema = pa.schema([pa.field(field.name, plain_type(field.type)) for field in frame.schema()])
         return pa.RecordBatchReader.from_batches(schema, _batches(stream, schema))
 
@@ -203,7 +203,7 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
 
 
 def _executable(query: exp.Query, schemas: InputSchemas, known: Iterable[str]) -> str:
-    """Return the SQL to execute for a freshly made query over products: as of a rule, around the engine's faults."""
+    """Return the SQL to execute for a freshly made query over products: with workarounds, as for a rule."""
     bind_tables(query, lambda name: name, known)
     widen_literals(query)
     executed, _ = for_engine(pruned(qualified(query, schemas)), schemas.known)

@@ -1,4 +1,4 @@
-"""Call one Python rule with its inputs as unbound Ibis tables; what it returns becomes a query."""
+"""Calls of Python rules: inputs as unbound Ibis tables → a query."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from rules.python.faults import Misuse
 from rules.python.schemas import ibis_schema
 
 _FRAGMENT = "~sql"
-"""Begins the name of the table that stands for a query of `rules.sql` in an Ibis expression."""
+"""The prefix of the name of the table that represents a query of `rules.sql` in an Ibis expression."""
 
 
 class RuleCall:
-    """One call of a rule, with what `rules.sql` made in it."""
+    """One call of a rule, with the queries that `rules.sql` made in it."""
 
     def __init__(
         self,
@@ -63,14 +63,14 @@ class RuleCall:
             place = f"line {error.line}, column {error.column}" if error.line is not None else ""
             raise Misuse(error.message, error.hint, {"in its SQL": place} if place else {}) from error
         for node in query.walk():
-            if not isinstance(node, exp.Star):  # whose place is what marks it as written
+            if not isinstance(node, exp.Star):  # a star's place marks it as written
                 node._meta = None  # noqa: SLF001 — places in a text that is no file
         name = f"{_FRAGMENT}{len(self._fragments)}"
         self._fragments[name] = query
         return _table(name, schema)
 
     def _settle(self, table: exp.Table, name: str, given: Mapping[str, Any]) -> None:
-        """Put the query of an Ibis table in the place of its name."""
+        """Replace the name of an Ibis table by its query."""
         if name in given:
             if not isinstance(given[name], Table):
                 raise Misuse(f"'{name}' is {type(given[name]).__name__}, not an Ibis table")
@@ -81,7 +81,7 @@ class RuleCall:
         known = {one.lower() for one in self._tables} | self._tables.keys()
         if name not in known:
             hint = suggestion(name, [*self._tables, *given]) or "name it as a parameter of the rule"
-            raise Misuse(f"'{name}' is no input of '{self._rule.name}'", hint)
+            raise Misuse(f"'{name}' is not an input of '{self._rule.name}'", hint)
 
     def _compiled(self, expression: Any, *, fuse: bool) -> exp.Query:
         try:

@@ -1,6 +1,6 @@
-"""What an object that is no plain value is made of: the values by which it can be told from another of its kind.
+"""Contents of objects that are not plain values: the values that distinguish an object from others of its kind.
 
-Only what Python and its standard library, NumPy and Arrow make. Objects of a project's own classes are their classes
+Only objects of Python and its standard library, NumPy and Arrow. Objects of a project's own classes are their classes
 and attributes, see `rules.python.function_digest`.
 """
 
@@ -32,7 +32,7 @@ _TOLD = (
     *(fractions.Fraction, uuid.UUID, pathlib.PurePath, ipaddress.IPv4Address, ipaddress.IPv6Address),
     *(ipaddress.IPv4Network, ipaddress.IPv6Network),
 )
-"""Whose repr tells all."""
+"""The types whose repr is complete."""
 _DATACLASS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
 _FIELD = ("init", "repr", "hash", "compare", "kw_only")
 
@@ -75,7 +75,7 @@ _MADE_BY: tuple[tuple[type | tuple[type, ...], str, Callable[[Any], list[Any]]],
 
 
 def content(value: Any) -> Content | None:
-    """Return a kind of object, and what one of it is made of; None if that is not known."""
+    """Return the kind of an object and its contents; None if they are not known."""
     for kind, name, parts in _MADE_BY:
         if isinstance(value, kind):
             return name, parts(value)
@@ -89,9 +89,9 @@ def content(value: Any) -> Content | None:
 
 
 def members(value: type) -> tuple[list[tuple[str, Any]], list[Any]]:
-    """Return the members of a class that were written in it, and what stands for those that were made for it.
+    """Return the members of a class that were written in it, and the facts from which the others were generated.
 
-    What Python makes (a dataclass's __init__, an enum's maps) differs between its versions, and says nothing more.
+    Generated members (a dataclass's __init__, an enum's maps) differ between Python versions, and add no information.
     """
     own = [(name, item) for name, item in vars(value).items() if _is_written(name, item)]
     made: list[Any] = []
@@ -144,7 +144,7 @@ def enum_file() -> str:
 
 
 def is_reachable(value: Any) -> bool:
-    """Whether an installed thing is found by its name where it says that it is from: the version tells what it is."""
+    """Whether an installed object is found by its name in its module: then the version identifies it."""
     module = sys.modules.get(str(getattr(value, "__module__", None)))
     for name in (getattr(value, "__qualname__", None), getattr(value, "__name__", None)):
         found: Any = module
@@ -156,7 +156,7 @@ def is_reachable(value: Any) -> bool:
 
 
 def keeps_its_state(kind: type) -> bool:
-    """Whether all that an instance of a class holds can be seen: its attributes, and what it is as a tuple or dict."""
+    """Whether everything in an instance of a class is visible: its attributes, and its value as a tuple or dict."""
     return kind is not object and all(base in _BARE or _is_of_python(base) for base in kind.__mro__)
 
 
@@ -167,7 +167,7 @@ _BARE = frozenset({
 
 
 def _is_of_python(kind: type) -> bool:
-    """Whether a class is written in Python, so that its instances have no state but their attributes."""
+    """Whether a class is written in Python, so that its instances have no state except their attributes."""
     return "__module__" in vars(kind) and ("__slots__" in vars(kind) or "__dict__" in vars(kind) or _has_code(kind))
 
 
@@ -176,7 +176,7 @@ def _has_code(kind: type) -> bool:
 
 
 def state(value: Any) -> list[Any]:
-    """Return the attributes of an instance, and what it is as a tuple, a dict and so on."""
+    """Return the attributes of an instance, and its value as a tuple, a dict and so on."""
     attributes = dict(getattr(value, "__dict__", {}))
     for base in type(value).__mro__:
         slots = vars(base).get("__slots__", ())
@@ -185,7 +185,7 @@ def state(value: Any) -> list[Any]:
             if name not in {"__dict__", "__weakref__"} and hasattr(value, shown):
                 attributes[shown] = getattr(value, shown)
     found: list[Any] = [[name, item] for name, item in attributes.items()]
-    for kind, plain in _PLAINLY.items():  # whatever the subclass makes of it
+    for kind, plain in _PLAINLY.items():  # whatever the subclass overrides
         if isinstance(value, kind):
             found.append([kind.__name__, plain(value)])
             break

@@ -1,4 +1,4 @@
-"""What a rule file writes: `rule`, `sql`, `var`."""
+"""The names that a rule file uses: `rule`, `sql`, `var`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _calls: list[Call] = []
 
 @dataclass(frozen=True)
 class Streams:
-    """What a rule with engine="arrow" declares: names and Arrow types of what it yields, what it reads of inputs."""
+    """The declaration of a rule with engine="arrow": names and Arrow types of its output, the columns it reads."""
 
     output: tuple[tuple[str, Any], ...]
     reads: Mapping[str, tuple[str, ...]]
 
 
 class PythonRule:
-    """A function that is a rule. Called, it is the function."""
+    """A function that is a rule. Calling it calls the function."""
 
     def __init__(self, function: FunctionType, name: str, options: RuleOptions, streams: Streams | None = None) -> None:
         self.function = function
@@ -47,7 +47,7 @@ class PythonRule:
 
 
 class Call(Protocol):
-    """A rule that is being called: where `sql` and `var` get what they need from."""
+    """A rule that is being called: the source of what `sql` and `var` return."""
 
     def sql(self, text: str, tables: dict[str, Any]) -> Any:
         """Return an Ibis table for a query."""
@@ -65,13 +65,13 @@ class Recording:
     _loops: dict[CodeType, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, rule: PythonRule) -> None:
-        """Record a rule. Raises `Misuse` for one of a loop whose rules would all read the variable's last value."""
+        """Record a rule. Raises `Misuse` for a rule in a loop whose rules would all read the variable's last value."""
         code = rule.function.__code__
         now = {name: rule.function.__globals__[name] for name in code.co_names if name in rule.function.__globals__}
         before = self._loops.setdefault(code, now)
         changed = [name for name, value in now.items() if before.get(name, value) is not value]
         if changed:
-            message = f"rules of a loop all read the last value of '{changed[0]}'"
+            message = f"the rules in a loop all read the last value of '{changed[0]}'"
             raise Misuse(message, f"make it a parameter with a default: {changed[0]}={changed[0]}")
         self.rules.append(rule)
 
@@ -133,9 +133,9 @@ def rule(  # noqa: PLR0913 — the options of a rule
     reads: Mapping[str, Sequence[str]] | None = None,
     schema: Any = None,
 ) -> Any:
-    """Make a function a rule: its parameters are its inputs, as Ibis tables, and its result is an Ibis expression.
+    """Turn a function into a rule: its parameters are its inputs, as Ibis tables, and its result is an Ibis expression.
 
-    A parameter with a default is no input. A function that yields other rules declares those, and is none itself.
+    A parameter with a default is not an input. A function that yields rules declares those, and is not a rule itself.
 
     With engine="arrow", the inputs come as `pyarrow.RecordBatchReader`s and the function yields batches. output: their
     schema, a `pyarrow.Schema` or a dict of Arrow types. reads: by input, the columns that it reads, else all.
@@ -145,7 +145,7 @@ def rule(  # noqa: PLR0913 — the options of a rule
 
     def declare(function: Callable[..., Any]) -> Any:
         if not isinstance(function, FunctionType):
-            raise Misuse(f"@rule stands before a function, not {type(function).__name__}")
+            raise Misuse(f"@rule must precede a function, not {type(function).__name__}")
         streams = _streams(engine, output, reads)
         if inspect.isgeneratorfunction(function) and streams is None:
             return _generate(function)
@@ -170,22 +170,22 @@ def rule(  # noqa: PLR0913 — the options of a rule
 def sql(text: str, **tables: Any) -> Any:
     """Return the Ibis table of a SQL query over inputs of the rule, and over the Ibis tables given by name."""
     if not _calls:
-        raise Misuse("rules.sql is for the inside of a rule", "call it in the function, not beside it")
+        raise Misuse("rules.sql can be used only inside a rule", "call it in the function, not outside it")
     return _calls[-1].sql(text, tables)
 
 
 def var(name: str) -> Any:
     """Return the value of a project variable, as [vars] of rules.toml types it."""
     if not _calls:
-        raise Misuse("rules.var is for rule files, which the command line imports")
+        raise Misuse("rules.var can be used only in rule files, which the command line imports")
     return _calls[-1].var(name)
 
 
 def _columns(schema: Any) -> dict[str, ColumnContract]:
-    """Return what an Ibis schema declares."""
+    """Return the columns that an Ibis schema declares."""
     if schema is None:
         return {}
-    from ibis.expr.schema import Schema  # whoever has one has imported it
+    from ibis.expr.schema import Schema  # the caller has imported it
 
     from rules.python.schemas import spelled_type
 
@@ -195,7 +195,7 @@ def _columns(schema: Any) -> dict[str, ColumnContract]:
     for name, kind in schema.items():
         spelling = spelled_type(kind)
         if spelling is None:
-            raise Misuse(f"column '{name}' of the schema is of a type that no product has: {kind}")
+            raise Misuse(f"column '{name}' of the schema has a type that no product can have: {kind}")
         columns[name] = ColumnContract(type=spelling, not_null=not kind.nullable)
     return columns
 
@@ -203,10 +203,10 @@ def _columns(schema: Any) -> dict[str, ColumnContract]:
 def _generate(function: FunctionType) -> list[PythonRule]:
     """Declare the rules that a function yields."""
     if _inputs(function, function.__name__):
-        message = f"'{function.__name__}' yields rules, and so has no inputs of its own"
+        message = f"'{function.__name__}' yields rules, so it has no inputs of its own"
         raise Misuse(message, "give the inputs to the functions that it yields")
     made: list[PythonRule] = []
-    with recording():  # those that it makes and does not yield are not meant
+    with recording():  # rules that it makes and does not yield do not count
         for item in function():
             if not isinstance(item, PythonRule):
                 message = f"'{function.__name__}' yields {type(item).__name__}, not a rule"
@@ -223,16 +223,18 @@ def _streams(engine: str, output: Any, reads: Mapping[str, Sequence[str]] | None
         raise Misuse("'engine' must be 'ibis' or 'arrow'")
     if engine == "ibis":
         if output is not None or reads is not None:
-            raise Misuse("'output' and 'reads' are for rules over streams", "add engine='arrow', or leave them out")
+            raise Misuse(
+                "'output' and 'reads' are only for rules over streams", "add engine='arrow', or leave them out"
+            )
         return None
     import pyarrow as pa
 
     try:
         schema = output if isinstance(output, pa.Schema) else pa.schema(list((output or {}).items()))
     except (TypeError, AttributeError, pa.ArrowInvalid) as error:
-        raise Misuse(f"'output' is no schema: {error}", 'write output={"id": pa.int64(), …}') from error
+        raise Misuse(f"'output' is not a schema: {error}", 'write output={"id": pa.int64(), …}') from error
     if not schema.names:
-        raise Misuse("a rule over streams declares what it yields", 'add output={"id": pa.int64(), …}')
+        raise Misuse("a rule over streams must declare its output", 'add output={"id": pa.int64(), …}')
     read = {name: _texts("reads", columns) for name, columns in (reads or {}).items()}
     return Streams(tuple((field.name, field.type) for field in schema), read)
 
@@ -246,7 +248,7 @@ def _inputs(function: FunctionType, name: str) -> tuple[str, ...]:
 
 
 def _closed(function: FunctionType) -> FunctionType:
-    """Return a function that keeps what it captures as it is now: a loop goes on to other values."""
+    """Return a function that keeps its captured values as they are now: a loop goes on to other values."""
     if function.__closure__ is None:
         return function
     cells = tuple(CellType(*_contents(cell)) for cell in function.__closure__)

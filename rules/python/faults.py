@@ -1,4 +1,4 @@
-"""What goes wrong in a project's Python code → one located error: the user's file and line, no traceback of ours."""
+"""Exceptions in a project's Python code → one located error: the user's file and line, no internal traceback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rules.errors import FAILED, UserError, Where
 
 
 class Misuse(Exception):  # noqa: N818 — an error of the code that calls us, raised where it does
-    """Something that a rule file does and must not: a message, and what to do instead."""
+    """An invalid use of the API in a rule file: a message, and what to do instead."""
 
     def __init__(self, message: str, hint: str | None = None, facts: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class Misuse(Exception):  # noqa: N818 — an error of the code that calls us, r
 
 
 def located(error: BaseException, root: str, path: str, line: int | None = None) -> UserError:
-    """Return what the code of a rule file raised, as an error at the innermost place in the project.
+    """Return an exception from the code of a rule file as an error at the innermost place in the project.
 
     path, line: where it began, for errors that name no place.
     """
@@ -37,7 +37,10 @@ def located(error: BaseException, root: str, path: str, line: int | None = None)
         message = f"not valid Python: {error.msg}"
         return UserError(message, code="python", where=Where(shown, error.lineno, error.offset), exit_code=FAILED)
     if any(frame.f_code.co_name == "memtable" for frame, _ in traceback.walk_tb(error.__traceback__)):
-        message, hint = "a rule cannot hold a table in memory", "make it a source, or rules.sql('SELECT … UNION ALL …')"
+        message, hint = (
+            "a rule cannot contain a table in memory",
+            "make it a source, or rules.sql('SELECT … UNION ALL …')",
+        )
         return UserError(message, code="python", where=where, hint=hint, exit_code=FAILED)
     text = str(error).strip().splitlines()
     message = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
@@ -45,13 +48,13 @@ def located(error: BaseException, root: str, path: str, line: int | None = None)
 
 
 def fault_record(error: UserError) -> dict[str, Any]:
-    """Return an error as what can be remembered of it."""
+    """Return the record of an error."""
     where = None if error.where is None else list(error.where)
     return {"code": error.code, "message": error.message, "where": where, "facts": error.facts, "hint": error.hint}
 
 
 def of_fault(record: Mapping[str, Any]) -> UserError:
-    """Return a remembered error."""
+    """Return the error of a record."""
     where = None if record["where"] is None else Where(*record["where"])
     more = {"facts": dict(record["facts"]), "hint": record["hint"], "exit_code": FAILED}
     return UserError(record["message"], code=record.get("code", "python"), where=where, **more)
@@ -71,7 +74,7 @@ def _innermost(trace: TracebackType | None, root: str) -> Where | None:
 
 
 def shown_path(filename: str, root: str) -> str | None:
-    """Return a file of the project relative to it, None for others."""
+    """Return the path of a project's file relative to the project, None for other files."""
     path = os.path.relpath(filename, root) if os.path.isabs(filename) else filename
     parts = path.split(os.sep)
     inside = os.path.isabs(filename) and parts[0] != ".." and "site-packages" not in parts and parts[0] != ".venv"

@@ -1,8 +1,8 @@
-"""What a Python function of a project means, as one digest: its code, and all that the code reaches.
+"""The meaning of a project's Python function, as one digest: its code, and everything that the code reaches.
 
 The digest covers the function's syntax tree (without names of local variables, annotations, documentation and layout),
 the project's functions and classes that it names, its constants and captured values, and the versions of what is
-installed. Two functions of one digest compute the same; one whose values cannot be compared is refused.
+installed packages. Two functions with one digest compute the same; one whose values cannot be compared is refused.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def digest_of_function(function: types.FunctionType | type, is_ours: Callable[[s
 
 
 class _Meaning:
-    """One walk through what a function reaches; what has been met is named by its place in the walk."""
+    """One walk through everything a function reaches; an object met before is named by its place in the walk."""
 
     def __init__(self, is_ours: Callable[[str], bool]) -> None:
         self._is_ours = is_ours
@@ -75,7 +75,7 @@ class _Meaning:
         return ["function", tree.dump(undecorated(node)), reached, defaults, named, *attributes]
 
     def _of_attributes(self, function: types.FunctionType, captured: Iterable[Any]) -> list[Any]:
-        """Return what was assigned to a function's attributes, but for what a decorator notes and has captured."""
+        """Return a function's assigned attributes, except those that a decorator notes and captures."""
         given = {
             name: value
             for name, value in vars(function).items()
@@ -84,8 +84,8 @@ class _Meaning:
         return [["attributes", [[name, self._of_value(value)] for name, value in given.items()]]] if given else []
 
     def of_class(self, value: type) -> list[Any]:
-        """Return the meaning of a class without its name. Methods may stand in any order, other members may not."""
-        if self._open.count(id(value)) > 1:  # members that lead back to it
+        """Return the meaning of a class without its name. The order of other members than methods counts."""
+        if self._open.count(id(value)) > 1:  # members that lead back to the class
             return ["within", self._open.index(id(value))]
         with self._within(value):
             bases = [self._of_value(base) for base in value.__bases__ if base is not object]
@@ -112,9 +112,9 @@ class _Meaning:
             self._open.pop()
 
     def _inner_imports(self, node: ast.AST, function: types.FunctionType) -> dict[str, Any]:
-        """Return what import statements inside a function bind to modules of the project, or to what is in them.
+        """Return the names that import statements inside a function bind to modules of the project or their contents.
 
-        They are imported now, so that whoever remembers this knows their files.
+        They are imported now, so that the memo includes their files.
         """
         space = function.__globals__.get("__builtins__")
         imports = space["__import__"] if isinstance(space, dict) else builtins.__import__
@@ -137,13 +137,13 @@ class _Meaning:
                         leaf = imports(one.name, function.__globals__, None, ("__name__",) if one.asname else ())
                         bound[one.asname or one.name.partition(".")[0]] = _plainly_installed(one.name, leaf)
                     bound = {name: value for name, value in bound.items() if self._is_our_module(value)}
-            except ImportError:  # the function may do without
+            except ImportError:  # the function may handle the error
                 continue
             found |= bound
         again = assigned(node) & found.keys()
         if again:
             name = min(again)
-            raise Misuse(f"a function both imports and assigns '{name}'", "give one of the two another name")
+            raise Misuse(f"a function both imports and assigns '{name}'", "rename one of the two")
         return found
 
     def _is_our_module(self, value: Any) -> bool:
@@ -154,7 +154,7 @@ class _Meaning:
         return self._is_ours(file) if file else value.__name__.startswith(PREFIX)
 
     def _resolve(self, path: tuple[str, ...], captured: dict[str, Any], known: dict[str, Any]) -> Any:
-        """Return the meaning of a dotted name: modules are followed to what is taken from them."""
+        """Return the meaning of a dotted name: modules are followed to the attribute taken from them."""
         name, *attributes = path
         if name in captured:
             value = captured[name]
@@ -163,14 +163,16 @@ class _Meaning:
         elif hasattr(builtins, name):
             return ["builtin", _plainly_installed(name, getattr(builtins, name)) and name]
         else:
-            return ["unknown", name]  # fails when it runs, or is assigned by then
+            return ["unknown", name]  # it fails when it runs, or is assigned by then
         while attributes and (self._is_our_module(value) or value is importlib):
             attribute = attributes.pop(0)
             if not hasattr(value, attribute):
                 return ["unknown", ".".join(path)]
             value = getattr(value, attribute)
         if self._is_our_module(value):
-            raise Misuse(f"a function uses the module '{name}' as a value", f"name what it takes from it: {name}.…")
+            raise Misuse(
+                f"a function uses the module '{name}' as a value", f"name the attribute that it uses: {name}.…"
+            )
         try:
             return self._of_value(value)
         except Misuse as error:
@@ -178,7 +180,7 @@ class _Meaning:
             raise
 
     def _of_value(self, value: Any) -> Any:
-        """Return the meaning of a value; one that holds itself is named by how far outside it began."""
+        """Return the meaning of a value; one that contains itself is named by its distance from where it began."""
         if isinstance(value, bool | int | float | str | None) and type(value).__module__ == "builtins":
             return [type(value).__name__, repr(value)]
         if id(value) in self._open and not isinstance(value, type):
@@ -219,7 +221,7 @@ class _Meaning:
         return [self._of_value(value.default_factory)] if hasattr(value, "default_factory") else []
 
     def _of_member(self, value: enum.Enum) -> Any:
-        """Return the meaning of an enum's member: its value, and all of the enum if that is more than its values."""
+        """Return the meaning of an enum's member: its value, and the whole enum if that is more than its values."""
         kind = type(value)
         if not self._is_our_class(kind):
             return ["enum", kind.__qualname__, value.name, repr(value.value)]
@@ -230,9 +232,9 @@ class _Meaning:
         return ["enum", value.name, self._of_value(value.value), self._of_value(kind)]
 
     def _of_instance(self, value: Any) -> Any:
-        """Return the meaning of an object of the project by its class and attributes. Raises `Misuse` for another.
+        """Return the meaning of an object of the project by its class and attributes. Raises `Misuse` for others.
 
-        What an installed class keeps is its own affair: a cache, a lock, or all objects of its kind.
+        The state of an installed class (a cache, a lock, all objects of its kind) does not count.
         """
         kind = type(value)
         if not (self._is_our_class(kind) and keeps_its_state(kind)):
@@ -262,7 +264,7 @@ class _Meaning:
         raise _incomparable(value)
 
     def _of_closure(self, function: types.FunctionType) -> Any:
-        """Return the meaning of a function that installed code has made, such as a decorator around one of ours."""
+        """Return the meaning of a function made by installed code, such as a decorator around one of the project's."""
         code, module = function.__code__, str(function.__globals__.get("__name__"))
         if not Path(code.co_filename).is_absolute():
             hint = "define it with def in a file of the project"
@@ -274,7 +276,7 @@ class _Meaning:
         return ["made", _public(module), code.co_qualname, _version(module), made, *attributes]
 
     def _is_our_class(self, kind: type) -> bool:
-        """Whether a class is of the project: of one of its modules, or with a method from one of its files."""
+        """Whether a class belongs to the project: in one of its modules, or with a method from one of its files."""
         if kind.__module__ == "builtins":
             return False
         if self._is_ours(_file_of(kind)):
@@ -285,12 +287,12 @@ class _Meaning:
 
 def _incomparable(value: Any) -> Misuse:
     message = f"a function uses a value of type {type(value).__name__}, whose content cannot be compared"
-    hint = "make it of plain values (numbers, texts, lists, dicts), or make it inside the function"
+    hint = "build it from plain values (numbers, strings, lists, dicts), or create it inside the function"
     return Misuse(message, hint)
 
 
 def _captured(function: types.FunctionType) -> dict[str, Any]:
-    """Return what a function has captured, by name; what is not assigned yet is left out."""
+    """Return the captured values of a function, by name, without those that are not assigned yet."""
     found = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         with contextlib.suppress(ValueError):
@@ -303,12 +305,12 @@ _LOOKERS = (builtins.globals, builtins.eval, builtins.exec)
 
 
 def _plainly_installed(name: str, value: Any) -> Any:
-    """Return a value, unless it is one by which a function would import what nobody can see. Raises `Misuse`."""
+    """Return a value, unless a function could use it to import modules unseen. Raises `Misuse`."""
     if any(value is one for one in _IMPORTERS) or (value is importlib and name == "importlib"):
-        message = "a function imports modules by names that are known only when it is called"
+        message = "a function imports modules by names that are known only when it runs"
         raise Misuse(message, "write an import statement, at the top of the file or in the function")
     if any(value is one for one in _LOOKERS):
-        message = f"a function uses what {value.__name__}() finds, which is known only when it is called"
+        message = f"a function uses the result of {value.__name__}(), which is known only when it runs"
         raise Misuse(message, "name what it uses")
     return value
 

@@ -41,7 +41,7 @@ _TYPES: dict[Any, pa.DataType] = {
 
 @dataclass(frozen=True)
 class Signature:
-    """Arrow types: of the parameters, of the result, of an aggregate's state."""
+    """Arrow types of the parameters, the result, and an aggregate's state."""
 
     inputs: tuple[pa.DataType, ...]
     output: pa.DataType
@@ -51,7 +51,7 @@ class Signature:
 class RegisteredFunction:
     """A Python function that the engine can call. Called with Ibis values it is an expression, else the function.
 
-    any_order: of an aggregate, whether the order in which rows come never shows in its value.
+    any_order: of an aggregate, whether its value is the same for every order of rows.
     """
 
     def __init__(
@@ -89,16 +89,16 @@ class RegisteredFunction:
         return f"<{self.kind} function {self.name}({', '.join(map(str, self.inputs))}) -> {self.output}>"
 
     def for_engine(self, noting: Noting) -> Callable[..., Any]:
-        """Return what the engine calls, see `rules.engine.user_functions`.
+        """Return the function for the engine, see `rules.engine.user_functions`.
 
-        Noting: is put around what runs the project's code.
+        noting: wraps everything that runs the project's code.
         """
         if self.shape == "aggregate":
             return lambda: Accumulating(self, noting)
         return noting(self.over_arrays)
 
     def over_arrays(self, *arrays: pa.Array) -> pa.Array:
-        """Return what the engine asks for: one array for those of a batch."""
+        """Return the array that the engine requires for the arrays of a batch."""
         if self.kind == "python":
             rows = zip(*(array.to_pylist() for array in arrays), strict=True)
             return pa.array([self.function(*row) for row in rows], type=self.output)
@@ -124,7 +124,7 @@ class RegisteredFunction:
             from rules.python.schemas import ibis_type
 
             signature = (tuple(ibis_type(kind) for kind in self.inputs), ibis_type(self.output))
-            # To Ibis it is a function that the engine has, and so it will be.
+            # To Ibis it is a function of the engine; it will be registered as one.
             stub = _with_parameters(self.name, len(self.inputs))
             made = ibis.udf.scalar if self.shape == "scalar" else ibis.udf.agg
             self._ibis = made.builtin(stub, name=self.name, signature=signature)
@@ -132,14 +132,14 @@ class RegisteredFunction:
 
 
 class Aggregates:
-    """The decorators of functions of many rows. Called, it is that of a class which accumulates."""
+    """The decorators of functions of many rows. Calling it decorates a class that accumulates."""
 
     def __call__(self, accumulator: type | None = None, /, **options: Any) -> Any:
         """Register an aggregate, see `rules.python.aggregates`.
 
         state: the types of its state, else those of `state`'s annotation. any_order: whether its value is the same, to
-        the last bit, in whatever order rows come and states are merged; if it is not said, the order of an input's rows
-        is content to the rules that call it.
+        the last bit, for every order of rows and of merged states; if it is not declared, the order of an input's rows
+        matters to the rules that call it.
         """
         return _declare("agg", "aggregate", accumulator, **options)
 
@@ -193,13 +193,13 @@ def _declare(
         wanted = type if kind == "agg" else types.FunctionType
         written = f"@udf.{'agg.' if shape == 'aggregate' and kind == 'builtin' else ''}{kind}"
         if not isinstance(function, wanted):
-            raise Misuse(f"{written} stands before a {_WORDS[wanted]}, not {type(function).__name__}")
+            raise Misuse(f"{written} must precede a {_WORDS[wanted]}, not {type(function).__name__}")
         unknown = sorted(more.keys() - ({"state", "any_order"} if kind == "agg" else set()))
         if unknown:
             raise Misuse(f"{written} has no option '{unknown[0]}'")
         called = name if name is not None else function.__name__
         if called != called.lower() or not called.isidentifier():
-            raise Misuse(f"'{called}' is no usable name of a function", "the engine takes names in lower case")
+            raise Misuse(f"'{called}' cannot be the name of a function", "the engine takes names in lower case")
         known = engine_functions.lookup(called)
         if kind == "builtin" and (known is None or shape not in known.kinds):
             raise Misuse(
@@ -212,7 +212,7 @@ def _declare(
             raise Misuse("'volatility' must be 'immutable' or 'volatile'")
         signature = _signature(function, inputs, output, more.get("state"))
         if kind != "builtin" and not signature.inputs:
-            raise Misuse(f"'{called}' has no parameters, and so would not know how many rows there are")
+            raise Misuse(f"'{called}' has no parameters, so it would not know the number of rows")
         any_order = bool(more.get("any_order", False))
         made = RegisteredFunction(function, kind, shape, called, signature, volatility, any_order=any_order)
         recording = current_recording()
@@ -232,7 +232,7 @@ def _signature(
     output: pa.DataType | None,
     state: Sequence[pa.DataType] | None,
 ) -> Signature:
-    """Return the types that are given, else those of the annotations. Raises `Misuse`."""
+    """Return the given types, else those of the annotations. Raises `Misuse`."""
     if isinstance(function, types.FunctionType):
         given, returned = _types(function, 0, inputs), output or _type(function, "return", _hints(function))
         return Signature(given, returned)
@@ -244,18 +244,18 @@ def _signature(
     parts = typing.get_args(_hints(kept).get("return"))
     if not parts or ... in parts:
         hint = "annotate it: def state(self) -> tuple[float, int], or give state=[…] as Arrow types"
-        raise Misuse(f"'{function.__name__}' does not say of what types its state is", hint)
+        raise Misuse(f"'{function.__name__}' does not declare the types of its state", hint)
     return Signature(given, returned, tuple(_type(kept, "return", {"return": part}) for part in parts))
 
 
 def _types(function: types.FunctionType, skipped: int, given: Sequence[pa.DataType] | None) -> tuple[pa.DataType, ...]:
-    """Return the types of the parameters but the first `skipped`. Raises `Misuse`."""
+    """Return the types of the parameters except the first `skipped`. Raises `Misuse`."""
     names = function.__code__.co_varnames[skipped : function.__code__.co_argcount]
     if given is None:
         hints = _hints(function)
         return tuple(_type(function, name, hints) for name in names)
     if len(given) != len(names):
-        raise Misuse(f"'{function.__name__}' has {len(names)} parameters, and {len(given)} types are given")
+        raise Misuse(f"'{function.__name__}' has {len(names)} parameters, but {len(given)} types are given")
     return tuple(given)
 
 
@@ -277,7 +277,7 @@ def _type(function: types.FunctionType, name: str, hints: Mapping[str, Any]) -> 
         of = "its result" if name == "return" else f"the parameter '{name}'"
         known = ", ".join(kind.__name__ for kind in _TYPES)
         hint_text = f"annotate it ({known}), or give inputs=[…] and output=… as Arrow types"
-        raise Misuse(f"'{function.__name__}' does not say of what type {of} is", hint_text)
+        raise Misuse(f"'{function.__name__}' does not declare the type of {of}", hint_text)
     return _TYPES[hint]
 
 
@@ -289,7 +289,7 @@ def _first_line(function: types.FunctionType | type) -> int:
 
 
 def _with_parameters(name: str, count: int) -> types.FunctionType:
-    """Return a function of so many parameters, of which Ibis reads the signature."""
+    """Return a function with a number of parameters, whose signature Ibis reads."""
     space: dict[str, Any] = {}
     exec(f"def {name}({', '.join(f'a{number}' for number in range(count))}): ...", space)  # noqa: S102 — a checked name
     made = space[name]

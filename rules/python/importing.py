@@ -1,9 +1,9 @@
-"""Import a project's Python files under names of our own, so that theirs and ours never meet.
+"""Imports of a project's Python files under private names, so that they never clash with this package's modules.
 
-A project may have a `graph.py`, a `cache/` or a folder `rules/`, and so have we. Its modules therefore go by private
-names, and `import` inside them is led through `_Importer`: a name that the project has a file for is the project's,
-beside the importing file first, then at the root; `rules` is ours, with the project's own modules below it; everything
-else is what is installed. Nothing outside these modules changes: no `sys.path`, no import hook, no cached bytecode.
+A project may have a `graph.py`, a `cache/` or a folder `rules/`, as we do. Its modules therefore get private
+names, and `import` inside them goes through `_Importer`: a name for which the project has a file is the project's,
+beside the importing file first, then at the root; `rules` is ours, with the project's own modules below it; anything
+else is an installed package. Nothing outside these modules changes: no `sys.path`, no import hook, no cached bytecode.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from rules.python.ordering import HELPER, compile_ordered, ordered
 
 Running = Callable[[str], contextlib.AbstractContextManager[object]]
 PREFIX = "_rules_project_"
-"""How the names of all modules of projects begin."""
+"""The prefix of the names of all modules of projects."""
 _numbers = itertools.count(1)
 _OURS = frozenset({"rules", "compiler", "cache", "graph"})
 
 
 @dataclass
 class Traced:
-    """What importing a file led to: project files, by path relative to the project, and paths looked for in vain."""
+    """The files that importing a file loaded, by path relative to the project, and the paths that did not exist."""
 
     files: set[str] = field(default_factory=set)
     absent: set[str] = field(default_factory=set)
 
 
 class ProjectModules:
-    """The modules of one project. They leave `sys.modules` when this object goes."""
+    """The modules of one project. They leave `sys.modules` when this object is deleted."""
 
     def __init__(self, root: str, read: Callable[[str], bytes], running: Running) -> None:
         """Import nothing yet.
 
-        read: gives the bytes of a file, by path relative to the project. running: entered while a file's code runs.
-        Both are methods of who holds this.
+        read: returns the bytes of a file, by path relative to the project. running: entered while a file's code runs.
+        Both are methods of this object's owner.
         """
         self._importer = _Importer(root, f"{PREFIX}{next(_numbers)}", read, running)
         weakref.finalize(self, _forget, self._importer.prefix)
@@ -59,10 +59,10 @@ class ProjectModules:
 
     @contextlib.contextmanager
     def visible(self, path: str) -> Iterator[None]:
-        """Let code that was imported from `path` run: what it finds by other ways than `import` is of the project too.
+        """Let code imported from `path` run: modules found by means other than `import` are the project's too.
 
-        The project stands last on `sys.path` meanwhile. Afterwards the path is what it was, and modules of the project
-        that came by it are gone again, but remembered as imported.
+        The project is last on `sys.path` meanwhile. Afterwards the path is restored, and modules of the project
+        that were found on it are removed, but remembered as imported.
         """
         before, paths, writes = set(sys.modules), list(sys.path), sys.dont_write_bytecode
         sys.path.append(self._importer.root)
@@ -75,7 +75,7 @@ class ProjectModules:
             self._importer.take_back(path, sys.modules.keys() - before)
 
     def traced(self, path: str) -> Traced:
-        """Return what a file has imported so far, directly and through others, itself included."""
+        """Return the files that a file has imported so far, directly and through others, itself included."""
         return self._importer.traced(path)
 
 
@@ -85,7 +85,7 @@ class _Importer:
     def __init__(self, root: str, prefix: str, read: Callable[[str], bytes], running: Running) -> None:
         self.prefix = prefix
         self.root = root
-        # Held weakly: the modules hold this importer, and must not hold whoever is to outlive them.
+        # Held weakly: the modules hold this importer, and must not keep its owner alive.
         self._running = weakref.WeakMethod(running)
         self._read = weakref.WeakMethod(read)
         self._lock = threading.RLock()
@@ -138,7 +138,7 @@ class _Importer:
         fromlist: Any = (),
         level: int = 0,
     ) -> Any:
-        """Stand for `__import__` in the project's modules."""
+        """Replace `__import__` in the project's modules."""
         importer = str((globals or {}).get("__name__", self.prefix))
         if level:
             package = str((globals or {})["__package__"]).split(".")
@@ -158,7 +158,7 @@ class _Importer:
             return sys.modules[private.removesuffix(name) + name.partition(".")[0]]
 
     def _import_names(self, importer: str, module: ModuleType, names: Any) -> None:
-        """From package import module: import those names that are no attributes yet."""
+        """From package import module: import the names that are not attributes yet."""
         if not hasattr(module, "__path__"):
             return
         wanted = module.__dict__.get("__all__", ()) if "*" in names else names
@@ -172,7 +172,7 @@ class _Importer:
                 self._ensure(importer, f"{module.__name__}.{name}", name)
 
     def _find(self, importer: str, name: str) -> str | None:
-        """Return the private name of what the project calls `name`, None if that is nothing of the project's."""
+        """Return the private name of the project's module `name`, None if the project has none."""
         top = name.partition(".")[0]
         if top == "rules":
             return f"{self.prefix}.{name}"
@@ -217,17 +217,17 @@ class _Importer:
             shown_path = "/".join(_shown(part) for part in name.split(".")[1:])
             self._absent.setdefault(importer, set()).update({f"{shown_path}.py", f"{shown_path}/__init__.py"})
             if parent.__name__ == f"{self.prefix}.rules":
-                return importlib.import_module(f"rules.{child}")  # of our own, such as rules.arrow
+                return importlib.import_module(f"rules.{child}")  # this package's own, such as rules.arrow
             raise ModuleNotFoundError(f"No module named '{shown}'", name=shown)
         module = self._load(name, path or None)
         setattr(parent, child, module)
         return module
 
     def _load(self, name: str, path: str | None) -> ModuleType:
-        """Make a module of a file, or a package of a folder without one."""
+        """Make a module from a file, or a package from a folder without one."""
         package = path is None or path.endswith("/__init__.py")
         module = self._new(name, path, package=package)
-        if name == f"{self.prefix}.rules":  # ours, with the project's own modules below it
+        if name == f"{self.prefix}.rules":  # this package, with the project's own modules below it
             module.__dict__["__getattr__"] = lambda wanted: getattr(_ours(), wanted)
         if path is None:
             return module
@@ -253,7 +253,7 @@ class _Importer:
             "__package__": name if package else name.rpartition(".")[0],
         }
         if package:
-            facts["__path__"] = []  # so that nobody else finds, and imports, what is in it
+            facts["__path__"] = []  # so that nothing else finds and imports its contents
         if path is not None:
             facts["__file__"] = os.path.join(self.root, path)
             self._files[name] = path
@@ -295,7 +295,7 @@ def _shown(part: str) -> str:
 
 
 def _is_installed(top: str, root: str) -> bool:
-    """Whether a name is that of something installed; the project stands on the path while its code runs."""
+    """Whether a name is an installed package's; the project is on the path while its code runs."""
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):

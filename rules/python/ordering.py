@@ -1,8 +1,8 @@
-"""Make what a project's Python code iterates over come in the same order in every process.
+"""The same order of iteration in a project's Python code in every process.
 
-Only sets do not: the order of a set of strings depends on the hash seed, and a rule built by walking over one would
-have another fingerprint on another machine. The code of a project is compiled with every iteration that can be seen in
-it led through `ordered`.
+Only sets lack it: the order of a set of strings depends on the hash seed, and a rule built by iterating over one would
+have another fingerprint on another machine. The code of a project is compiled with every visible iteration in
+it going through `ordered`.
 """
 
 from __future__ import annotations

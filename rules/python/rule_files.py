@@ -1,7 +1,7 @@
-"""Python rule files: what they declare, remembered by the digests of the files that say so, and their rules, called.
+"""Python rule files: their declarations, remembered by the digests of the files they depend on, and calls of rules.
 
-A file is imported only if it, or a file of the project that it imports, is not the one that is remembered; a rule is
-called only if its compiled form is not remembered either. So unchanged rules cost neither Ibis nor the user's imports.
+A file is imported only if it, or a file of the project that it imports, differs from the remembered one; a rule is
+called only if its compiled form is not remembered either. So unchanged rules need neither Ibis nor the user's imports.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ SchemaOf = Callable[["exp.Query"], "Schema"]
 
 @dataclass(frozen=True)
 class Declared:
-    """A rule as its file declares it.
+    """A rule as declared by its file.
 
-    digest: of all that calling it may depend on, but its inputs. streams: of a rule over streams, see `stream_of`.
-    fault: what is wrong with it, see `faults.of_fault`.
+    digest: of all that calling it may depend on, except its inputs. streams: of a rule over streams, see `stream_of`.
+    fault: its error, see `faults.of_fault`.
     """
 
     name: str
@@ -59,11 +59,11 @@ class Declared:
 
 @dataclass(frozen=True)
 class DeclaredFunction:
-    """A function of the project that the engine can call, as its file declares it.
+    """A function of the project that the engine can call, as declared by its file.
 
     file: where its code is. signature: parameters, the result, then an aggregate's state, as a serialised Arrow schema.
-    digest: of all that decides what it computes. any_order: see `RegisteredFunction`. advice: what it could be
-    instead, and what to do. fault: why a rule cannot call it, see `error`.
+    digest: of everything that decides its values. any_order: see `RegisteredFunction`. advice: a better form of it,
+    and what to do. fault: why a rule cannot call it, see `error`.
     """
 
     name: str
@@ -81,11 +81,11 @@ class DeclaredFunction:
 
     @functools.cached_property
     def error(self) -> UserError | None:
-        """What is wrong with it, one object for all rules that call it."""
+        """Its error, one object for all rules that call it."""
         return None if self.fault is None else of_fault(self.fault)
 
     def for_engine(self, call: Callable[..., Any] | None = None) -> EngineFunction:
-        """Return it as the engine is given it. call: left out where it is only planned with."""
+        """Return its form for the engine. call: left out if it is only used for planning."""
         import pyarrow as pa
 
         from rules.engine.user_functions import EngineFunction, planned_only
@@ -99,7 +99,7 @@ class PythonFiles:
     """The Python rule files of one project, imported at most once each."""
 
     def __init__(self, project: Project, files: FileDigests, index: Index, compiler: str) -> None:
-        """Import nothing yet. compiler: identity of what compiles, part of every memo."""
+        """Import nothing yet. compiler: the identity of the compiler, part of every memo."""
         self._project = project
         self._root = os.fspath(project.root)
         self._files = files
@@ -137,11 +137,11 @@ class PythonFiles:
             return found
 
     def located(self, error: BaseException, path: str, line: int | None = None) -> UserError:
-        """Return what code of the project raised, as an error that says where."""
+        """Return an exception of the project's code as an error with its place."""
         return located(error, self._root, path, line)
 
     def known_names(self, path: str) -> list[str]:
-        """Return the names of the rules that a file declared when it last could be imported."""
+        """Return the names of the rules that a file declared at its last successful import."""
         memo = self._names_memo(path)
         record = self._index.memo("parsed", [memo]).get(memo)
         return list(record["names"]) if record is not None else []
@@ -149,9 +149,9 @@ class PythonFiles:
     def call(
         self, path: str, name: str, inputs: Mapping[str, Schema], schema_of: SchemaOf, *, fuse: bool
     ) -> tuple[exp.Query, Declared]:
-        """Call a rule; return its query, and the rule as it is declared now that all that it imports is known.
+        """Call a rule; return its query, and the rule's declaration now that everything it imports is known.
 
-        inputs: schemas, by parameter. schema_of: tells the schema of a query over the inputs. Raises `UserError`.
+        inputs: schemas, by parameter. schema_of: returns the schema of a query over the inputs. Raises `UserError`.
         """
         from rules.python.calling import RuleCall
 
@@ -185,7 +185,7 @@ class PythonFiles:
         for rule in self._recordings[path].rules:
             if rule.name in rules:
                 message = f"two rules of this file are named '{rule.name}'"
-                hint = "give one another name: @rule(name=…)"
+                hint = "rename one of them: @rule(name=…)"
                 where = Where(path, rule.line)
                 raise UserError(message, code="duplicate-name", where=where, hint=hint, exit_code=FAILED)
             rules[rule.name] = rule
@@ -193,7 +193,7 @@ class PythonFiles:
 
     @contextlib.contextmanager
     def _running(self, path: str) -> Iterator[None]:
-        """Collect what the code of a file declares and asks for while it runs."""
+        """Collect the declarations and dependencies of a file's code while it runs."""
         from rules.python.declarations import calling, recording
 
         with recording() as declared, calling(_Importing(lambda name: self._variable(path, name))):
@@ -218,9 +218,9 @@ class PythonFiles:
             raise UserError(f"cannot read {path}: {error.strerror}", code="unreadable", where=Where(path)) from error
 
     def _remember(self, path: str) -> dict[str, Any]:
-        """Remember what a file declares and imports."""
+        """Remember the declarations and imports of a file."""
         assert self._modules is not None
-        # Telling what a function means imports what it will import.
+        # Digesting a function imports the modules that it will import.
         rules = [
             [rule.name, rule.line, list(rule.inputs), msgspec.to_builtins(rule.options), self._streams(rule, path)]
             for rule in self._rules[path].values()
@@ -249,7 +249,7 @@ class PythonFiles:
         return record
 
     def _streams(self, rule: PythonRule, path: str) -> dict[str, Any] | None:
-        """Return what a rule over streams declares, and the digest of its code, or what is wrong with that."""
+        """Return the declaration of a rule over streams, and the digest of its code, or its error."""
         if rule.streams is None:
             return None
         import pyarrow as pa
@@ -280,7 +280,7 @@ class PythonFiles:
             return self._rules[path][name]
 
     def _described(self, function: RegisteredFunction, file: str) -> dict[str, Any]:
-        """Return what is remembered of a function, also of one that cannot be called."""
+        """Return the record of a function, also of one that cannot be called."""
         from importlib.metadata import version
 
         import pyarrow as pa
@@ -329,7 +329,7 @@ class PythonFiles:
         return f"python names {self._index.root} {path}"
 
     def _holds(self, record: Mapping[str, Any]) -> bool:
-        """Whether importing a file would do what it did when it was remembered."""
+        """Whether importing a file would have the same effect as when it was remembered."""
         if any(os.path.exists(os.path.join(self._root, path)) for path in record["absent"]):
             return False
         variables = {name: repr(self._project.variables.get(name)) for name in record["variables"]}
@@ -356,7 +356,7 @@ class PythonFiles:
 
 
 class _Importing:
-    """What `sql` and `var` find while a file is imported."""
+    """The source of `sql` and `var` while a file is imported."""
 
     def __init__(self, variable: Callable[[str], Value]) -> None:
         self.var = variable
@@ -364,11 +364,11 @@ class _Importing:
     def sql(self, text: str, tables: dict[str, Any]) -> Any:
         """Refuse: there are no inputs yet. Raises `Misuse`."""
         del text, tables
-        raise Misuse("rules.sql is for the inside of a rule", "call it in the function, not beside it")
+        raise Misuse("rules.sql can be used only inside a rule", "call it in the function, not outside it")
 
 
 def stream_of(record: Mapping[str, Any]) -> Stream:
-    """Return what a rule over streams declares."""
+    """Return the declaration of a rule over streams."""
     import pyarrow as pa
 
     from rules.python.streaming import Stream

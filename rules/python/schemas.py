@@ -64,7 +64,7 @@ def ibis_type(kind: pa.DataType) -> Any:
 
 
 def spelled_type(kind: Any) -> str | None:
-    """Return an Ibis type as a contract declares it; None for what no product's column is.
+    """Return an Ibis type as a contract declares it; None for a type that no product's column has.
 
     A timestamp of no scale is of any unit.
     """

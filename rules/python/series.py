@@ -1,7 +1,7 @@
-"""Between Arrow arrays and pandas Series, for functions of that rung; pandas is asked for nowhere else.
+"""Arrow arrays ↔ pandas Series, for functions of that rung; pandas is needed nowhere else.
 
-A Series comes with the Arrow type of its parameter. What NumPy would make of it depends on the batch: integers among
-which there is a NULL would be floats, those of the next batch integers.
+A Series has the Arrow type of its parameter. NumPy's type would depend on the batch: integers among
+which there is a NULL would become floats, those of the next batch integers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ INSTALL = "pip install 'leastwork-rules[pandas]'"
 
 
 def require_pandas(instead: str) -> None:
-    """Refuse to go on without pandas. instead: what else could be done. Raises `Misuse`."""
+    """Refuse to go on without pandas. instead: an alternative. Raises `Misuse`."""
     if importlib.util.find_spec("pandas") is None:
         raise Misuse("pandas is not installed", f"{INSTALL}, or {instead}")
 
@@ -41,4 +41,4 @@ def over_series(function: Callable[..., Any], name: str, arrays: Sequence[pa.Arr
         return pa.Array.from_pandas(found, type=output)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise Misuse(f"what '{name}' returns is not of the type {output}: {reason}", "see output=… of @udf") from error
+        raise Misuse(f"the result of '{name}' is not of the type {output}: {reason}", "see output=… of @udf") from error

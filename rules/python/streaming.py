@@ -1,7 +1,7 @@
-"""Rules over Arrow streams: what SQL cannot say, batch by batch, in bounded memory.
+"""Rules over Arrow streams: computations that SQL cannot express, batch by batch, in bounded memory.
 
-For keys, lineage and edits such a rule is a query that nothing runs: every output, and which rows there are, depends on
-every column that it reads. Its code is in the fingerprint as that of a function is.
+For keys, lineage and edits such a rule is a query that is never run: every output, and the rows themselves, depend on
+every column that it reads. Its code is in the fingerprint, as a function's is.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from rules.engine.scanning import EngineInput
 
 CALL = "python_rule"
-"""What the code of such a rule is called in its query."""
+"""The name of such a rule's code in its query."""
 _BATCH = 1 << 16
 _BUFFER = 1 << 20
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A rule over streams as its file declares it: the schema that it yields, the columns it reads, its code's digest.
+    """A rule over streams as declared by its file: the schema that it yields, the columns it reads, its code's digest.
 
-    reads: by parameter; one that is not here is read whole.
+    reads: by parameter; an input missing here is read whole.
     """
 
     output: pa.Schema
@@ -54,10 +54,12 @@ def compile_stream(
 ) -> Compiled:
     """Compile a rule over streams. inputs: schemas, by parameter. Raises `SqlError`."""
     if options.tier == Tier.CANONICAL:
-        raise SqlError("a rule over streams is not put in order", hint="leave tier out, or order it in a rule above")
+        raise SqlError(
+            "a rule over streams cannot be ordered", hint="leave tier out, or order it in a rule that reads it"
+        )
     unknown = next((name for name in stream.reads if name not in inputs), None)
     if unknown is not None:
-        raise SqlError(f"'reads' names '{unknown}', which is no input", hint=f"inputs: {', '.join(inputs)}")
+        raise SqlError(f"'reads' names '{unknown}', which is not an input", hint=f"inputs: {', '.join(inputs)}")
     schema = to_schema(storable_schema(stream.output))
     own = {**compiler.own, CALL: OwnFunction(CALL, 0, "immutable", stream.digest)}
     planned = replace(compiler, own=own, known_schema=lambda _key: schema)
@@ -70,7 +72,7 @@ def compile_stream(
 
 
 def run_stream(function: Any, stream: Stream, inputs: Mapping[str, EngineInput], target: Path) -> TableDigest:
-    """Run a rule over streams, write what it yields, and digest it. Raises `Misuse`, and what its code raises."""
+    """Run a rule over streams, write its output, and digest it. Raises `Misuse`, and its code's own exceptions."""
     schema = storable_schema(stream.output)
     readers = {name: _reader(entry) for name, entry in inputs.items()}
     with ProductWriter(target, to_schema(schema)) as writer:
@@ -100,7 +102,7 @@ def _reader(entry: EngineInput) -> pa.RecordBatchReader:
     types = {field.name: field.type for field in to_arrow(entry.schema)}
     inside = [name for name in entry.columns if name not in entry.constants]
     fields = [
-        # A type in microseconds of what is INT96 in the file is the source's alone.
+        # Only a source reads INT96 as microseconds.
         first.field(name) if name in inside and not pa.types.is_timestamp(types[name]) else pa.field(name, types[name])
         for name in entry.columns
     ]
@@ -141,8 +143,8 @@ def _checked(batch: Any, schema: pa.Schema) -> pa.RecordBatch:
         raise Misuse(f"the rule yields {type(batch).__name__}, not pyarrow.RecordBatch")
     if sorted(batch.schema.names) != sorted(schema.names):
         told = {"declared": ", ".join(schema.names), "yielded": ", ".join(batch.schema.names)}
-        raise Misuse("the rule yields other columns than it declares", "see output=… of @rule", told)
+        raise Misuse("the rule yields columns other than those it declares", "see output=… of @rule", told)
     try:
         return batch.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise Misuse(f"what the rule yields is not of the declared types: {error}", "see output=… of @rule") from error
+        raise Misuse(f"the rule's output is not of the declared types: {error}", "see output=… of @rule") from error

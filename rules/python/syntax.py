@@ -1,6 +1,6 @@
-"""The syntax tree of a function of a project: where it is, what it says without names, and what it names.
+"""The syntax tree of a project's function: its place, its content without local names, and the names it uses.
 
-Two functions of equal dumps are written alike but for the names of their local variables, annotations and layout.
+Two functions with equal dumps differ only in the names of local variables, annotations and layout.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Tree:
         self._numbers: dict[str, int] = {}
 
     def dump(self, node: Any) -> Any:
-        """Return a node, a list of them or what stands in one as lists of texts."""
+        """Return a node, a list of nodes or a node's field as lists of texts."""
         if isinstance(node, list):
             return [self.dump(item) for item in node]
         if isinstance(node, ast.AST):
@@ -50,7 +50,7 @@ class Tree:
 
 
 def definition(code: types.CodeType) -> tuple[ast.AST, list[str]]:
-    """Return the node that a function was made of, and the lines of its file. Raises `Misuse`."""
+    """Return the node that a function was made from, and the lines of its file. Raises `Misuse`."""
     linecache.checkcache(code.co_filename)
     lines = linecache.getlines(code.co_filename)
     lambdas: list[ast.Lambda] = []
@@ -70,7 +70,7 @@ def definition(code: types.CodeType) -> tuple[ast.AST, list[str]]:
 
 
 def _holds(body: ast.expr, code: types.CodeType) -> bool:
-    """Whether all that a lambda does stands in a body, where several lambdas begin on one line."""
+    """Whether all of a lambda's code is in a body, if several lambdas begin on one line."""
     begin, end = (body.lineno, body.col_offset), (body.end_lineno or 0, body.end_col_offset or 0)
     found = [place for place in code.co_positions() if place[2] or place[3]]  # the first instruction has none
     return bool(found) and all(
@@ -79,7 +79,7 @@ def _holds(body: ast.expr, code: types.CodeType) -> bool:
 
 
 def undecorated(node: ast.AST) -> ast.AST:
-    """Return a function's node without its own decorators, which made of it what it is called by."""
+    """Return a function's node without its own decorators, which registered it."""
     if isinstance(node, ast.Lambda):
         return node
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -98,7 +98,7 @@ def local_names(module: symtable.SymbolTable, node: ast.AST) -> set[str]:
 
 
 def fixed_names(node: ast.AST) -> set[str]:
-    """Return the names that stand where they cannot be told from others: f(x=1), except E as x, global x."""
+    """Return the names in places where they cannot be told from others: f(x=1), except E as x, global x."""
     found: set[str] = set()
     for inner in ast.walk(node):
         for field, value in ast.iter_fields(inner):
@@ -118,7 +118,7 @@ def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 
 
 def paths(node: ast.AST, local: set[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the dotted names that a function takes from around it."""
+    """Yield the dotted names that a function takes from its surroundings."""
     if isinstance(node, ast.Attribute):
         path: list[str] = []
         inner: ast.AST = node
@@ -140,7 +140,7 @@ def paths(node: ast.AST, local: set[str]) -> Iterator[tuple[str, ...]]:
 
 
 def assigned(node: ast.AST) -> set[str]:
-    """Return the names that are bound otherwise than by import in a function or inside it."""
+    """Return the names that are bound by means other than import in a function or inside it."""
     found = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
     found |= {one.arg for one in ast.walk(node) if isinstance(one, ast.arg)}
     definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

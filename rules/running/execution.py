@@ -22,7 +22,15 @@ from rules.planning.broken import failed_input
 from rules.running.checks import Candidate, Checked, Checker, refusal
 from rules.running.product_job import Done, ProductJob
 from rules.running.product_records import Provenance, State, commit
-from rules.running.results import CheckResult, Observer, Result, SourceResult, skipped_artifacts
+from rules.running.results import (
+    AuditReport,
+    BuildReport,
+    CheckResult,
+    Observer,
+    Result,
+    SourceResult,
+    skipped_artifacts,
+)
 from rules.running.source_checks import before_readers, conclude_source
 from rules.sources.contents import Sources
 
@@ -63,6 +71,10 @@ class Execution:
     def skipped(self) -> dict[str, str]:
         """What did not run, products and then all checks, with the artifact that stands for each."""
         return skipped_artifacts(self.results, self.sources_settled)
+
+    def report(self, results: dict[str, Result], seconds: float, audited: AuditReport) -> BuildReport:
+        """Return what the build did. seconds: since it was asked for."""
+        return BuildReport(self.build, results, seconds, audited, dict(sorted(self.sources_settled.items())))
 
     def run(self) -> dict[str, Result]:
         """Settle the selected products; those that are broken have failed before they began. Returns results in order.

@@ -16,7 +16,7 @@ _COMMANDS = {
     "debug": "rules check looks at rules.toml, the sources and the rules; there is no connection to try",
     "clean": "delete the folder .rules: it holds what builds have stored, and the next one makes it again",
     "list": "rules ls lists the products",
-    "retry": "rules build runs what failed, and what was skipped for it; the rest is up to date",
+    "retry": "rules build runs the products that failed, and those skipped because of them; the rest is up to date",
     "run-operation": "there are no macros to run: products are made by rules alone",
     "clone": "nothing has to be cloned: what any branch has computed in this store is taken from there",
     "freshness": "rules plan looks at every source and says what its changes reach; there is no freshness to declare",
@@ -74,7 +74,7 @@ _OPTIONS = {
     "--sample": "write a rule that samples, or a $variable that limits",
     "--inline": 'rules show "SELECT …" runs a query',
     "--output": "write --json, or --format where a command has formats",
-    "--resource-type": "all that is built are products",
+    "--resource-type": "everything that is built is a product",
     # SQLMesh
     "--auto-apply": "nothing ever asks: rules build does what rules plan says",
     "--no-prompts": "nothing ever asks: rules build does what rules plan says",

@@ -38,7 +38,7 @@ RUNTIME = {
     "a cast that nobody wrote": (
         "SELECT o.order_id AS n FROM orders AS o WHERE o.code > 1",
         "'x' is not a value of BIGINT",
-        "where types differ, one side is cast",
+        "if types differ, one side is cast",
     ),
     "timestamp": ("SELECT CAST(«o.code AS TIMESTAMP) AS n FROM orders AS o", "is not a value of TIMESTAMP", "TRY_CAST"),
     "too large": (
@@ -46,11 +46,11 @@ RUNTIME = {
         "'1000' is not a value of TINYINT",
         "TRY_CAST",
     ),
-    "division": ("SELECT «o.order_id / (o.order_id - 1) AS n FROM orders AS o", "a division by zero", "NULLIF"),
+    "division": ("SELECT «o.order_id / (o.order_id - 1) AS n FROM orders AS o", "division by zero", "NULLIF"),
     "several rows": (
         "SELECT (SELECT «o.order_id FROM orders AS o) AS n FROM customers AS c",
-        "a subquery for a value yields several rows",
-        "aggregate in it",
+        "a scalar subquery returns several rows",
+        "aggregate inside it",
     ),
     "a function's own": ("SELECT substr(o.code, 1, -1) AS n FROM orders AS o", "negative count not allowed: -1", None),
 }  # fmt: skip

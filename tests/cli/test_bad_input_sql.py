@@ -43,9 +43,9 @@ SYNTAX = {
         "WITH q AS (SELECT amount FROM orders),\n«SELECT amount FROM q",
         "expected CTE to have alias, near SELECT",
     ),
-    "nothing": ("«", "there is no query in this text"),
-    "only blanks": ("«   \n\n", "there is no query in this text"),
-    "only comments": ("«-- nothing\n/* here */", "there is no query in this text"),
+    "nothing": ("«", "this text contains no query"),
+    "only blanks": ("«   \n\n", "this text contains no query"),
+    "only comments": ("«-- nothing\n/* here */", "this text contains no query"),
     "two statements": ("SELECT 1 AS a«; SELECT 2 AS b", "a second statement starts after this ;"),
     "CREATE": ("«CREATE TABLE x AS SELECT 1 AS a", "a rule is one query, and CREATE does not start one"),
     "DROP": ("-- comment\n«DROP TABLE orders", "a rule is one query, and DROP does not start one"),
@@ -155,7 +155,7 @@ NAMES = {
     "function like nothing": ("SELECT «xyzzyx(amount) AS a FROM orders", "unknown function 'xyzzyx'", None),
     "output by number": (
         "SELECT order_id FROM orders ORDER BY «7",
-        "there is no output column 7",
+        "unknown output column 7",
         "the query has 1 output column",
     ),
 }
@@ -215,19 +215,22 @@ PLANNING = {
         "SELECT abs(amount) AS a, «abs(status) AS b FROM orders",
         "'abs' cannot be called with TEXT",
     ),
-    "aggregate in WHERE": ("SELECT order_id FROM orders\nWHERE «SUM(amount) > 3", "an aggregate cannot stand in WHERE"),
+    "aggregate in WHERE": (
+        "SELECT order_id FROM orders\nWHERE «SUM(amount) > 3",
+        "an aggregate cannot be used in WHERE",
+    ),
     "aggregate in an aggregate": (
         "SELECT SUM(«AVG(amount)) AS a FROM orders",
-        "an aggregate cannot stand inside another",
+        "an aggregate cannot be nested in another",
     ),
     "column that is not grouped": (
         "SELECT order_id,\n  «o.status,\n  SUM(amount) AS a\nFROM orders AS o\nGROUP BY order_id",
-        "column 'status' must stand in GROUP BY or inside an aggregate",
+        "column 'status' must be in GROUP BY or inside an aggregate",
     ),
     "window function alone": ("SELECT «row_number() AS a FROM orders", "'row_number' is a window function"),
     "condition of a wrong type": (
         "SELECT order_id FROM orders WHERE «status",
-        "WHERE and HAVING need a condition, and this is of type TEXT",
+        "WHERE and HAVING need a condition, but this is of type TEXT",
     ),
     "unsupported": ("SELECT «order_id FROM orders FOR UPDATE", "FOR UPDATE is not supported"),
     "one of many calls": (

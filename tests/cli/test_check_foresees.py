@@ -26,18 +26,18 @@ REFUSED = {
     "numbers and text": ("SELECT t.i,\n  «t.s * 2 AS x\nFROM t", "TEXT * BIGINT cannot be computed"),
     "a window function in WHERE": (
         "SELECT t.i FROM t WHERE «RANK() OVER (ORDER BY t.i) = 1",
-        "a window function cannot stand in WHERE",
+        "a window function cannot be used in WHERE",
     ),
     "an aggregate that is grouped by": (
         "SELECT COUNT(*) AS x FROM t GROUP BY «SUM(t.i)",
-        "an aggregate cannot stand in GROUP BY",
+        "an aggregate cannot be used in GROUP BY",
     ),
     "a cast that there is not": ("SELECT CAST(«t.f AS DATE) AS x FROM t", "DOUBLE cannot be cast to DATE"),
     "a text that is no number": ("SELECT t.i FROM t WHERE t.i = «'x'", "'x' is not a value of BIGINT"),
     "ntile of nothing": ("SELECT «ntile(0) OVER (ORDER BY t.i) AS x FROM t", "'ntile' needs a positive number"),
     "a frame that ends before it starts": (
         "SELECT SUM(t.i) OVER (ORDER BY t.i ROWS BETWEEN CURRENT ROW AND «1 PRECEDING) AS x FROM t",
-        "the window's frame is wrong: it would end before it starts",
+        "the window's frame is invalid: it would end before it starts",
     ),
     "an interval as an output": (
         "SELECT t.i, INTERVAL «'1 day' AS x FROM t",

@@ -47,7 +47,7 @@ def test_the_original_is_told_what_to_write(tool: str, tmp_path: Path) -> None:
     sample.write("rules/original.sql", original)
     ran = run(sample, "check", expect=1)
     assert "rules/original.sql:2:1: R900" in ran.stdout
-    assert "options stand in the comment block" in ran.stdout
+    assert "options go in the comment block" in ran.stdout
 
 
 @pytest.mark.parametrize("tool", TOOLS)

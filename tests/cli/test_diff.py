@@ -111,8 +111,8 @@ def test_edits_and_what_they_reach(project: SampleProject, against: list[str]) -
     )
     assert rules["totals"]["edits"] == ["column orders: added, COUNT(*)"]
     assert (rules["totals"]["columns"], rules["totals"]["impact"]) == (["orders"], [])
-    assert rules["alone"]["edits"] == ["new rule, which means what lonely meant"]
-    assert rules["lonely"]["edits"] == ["removed; it is called alone now"]
+    assert rules["alone"]["edits"] == ["new rule, with the meaning that lonely had"]
+    assert rules["lonely"]["edits"] == ["removed; it is now called alone"]
     assert rules["report"]["edits"] == rules["report"]["impact"] == []
     assert document["summary"] == {
         "new": 2, "removed": 1, "row": 1, "column": 0, "additive": 1, "cosmetic": 1, "unchanged": 0,

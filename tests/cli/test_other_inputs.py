@@ -99,7 +99,7 @@ def test_a_table_that_reads_the_same_executes_nothing(project: SampleProject) ->
     project.sql("r", "SELECT x.k, x.v FROM same AS x")
     plan = planned(project, "r")
     assert (plan["verdict"], plan["reason"]) == (
-        "clean", "FROM: t → same, but what it reads there is what it read before"
+        "clean", "FROM: t → same, but it reads the same data there as before"
     )  # fmt: skip
     assert planned(project, "reader")["verdict"] == "clean"
     told_alike(project, "r")
@@ -112,7 +112,7 @@ def test_what_was_built_of_it_before_is_restored(project: SampleProject) -> None
     project.sql("r", "SELECT x.k, x.v FROM u AS x")
     build(project)
     project.sql("r", QUERIES["from"][0])
-    assert planned(project, "r")["reason"] == "FROM: u → t; an earlier build computed just this"
+    assert planned(project, "r")["reason"] == "FROM: u → t; an earlier build computed the same"
     assert planned(project, "r")["verdict"] == "restore"
     told_alike(project, "r")
 
@@ -175,7 +175,7 @@ def test_a_product_that_was_renamed(project: SampleProject) -> None:
     assert (plan["verdict"], plan["class"], plan["columns"]) == ("clean", "cosmetic", [])
     assert plan["reason"] == "reads renamed, which was called first; the rule and everything it reads are unchanged"
     assert planned(project, "renamed")["reason"] == (
-        "new rule, which means what first meant; an earlier build computed just this"
+        "new rule, with the meaning that first had; an earlier build computed the same"
     )
     rules = {one["name"]: one for one in run(project, "diff", "--json").document["rules"]}
     assert (rules["r"]["class"], rules["r"]["edits"]) == ("cosmetic", [])

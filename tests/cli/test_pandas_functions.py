@@ -103,8 +103,8 @@ WRONG = {
     "one value": ("return x.sum()", "'f' returns int, not a pandas Series"),
     "a frame": ("return x.to_frame()", "'f' returns DataFrame, not a pandas Series"),
     "out of order": ("return x.sort_values()", "'f' returns a Series whose index is not that of its input"),
-    "of another type": ("return x.astype('string') + '!'", "what 'f' returns is not of the type int64: "),
-    "with fractions": ("return x.astype('float64') / 2", "what 'f' returns is not of the type int64: "),
+    "of another type": ("return x.astype('string') + '!'", "the result of 'f' is not of the type int64: "),
+    "with fractions": ("return x.astype('float64') / 2", "the result of 'f' is not of the type int64: "),
 }
 
 

@@ -202,11 +202,11 @@ REFUSED = {
     ),
     "frame": (
         "SELECT mean_of(t.x) OVER (ORDER BY t.i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS m FROM t",
-        "'mean_of' cannot take back the rows that leave this frame",
+        "'mean_of' cannot remove the rows that leave this frame",
     ),
     "named frame": (
         "SELECT mean_of(t.x) OVER w AS m FROM t WINDOW w AS (ORDER BY t.i ROWS 1 PRECEDING)",
-        "'mean_of' cannot take back the rows that leave this frame",
+        "'mean_of' cannot remove the rows that leave this frame",
     ),
     "frame of a window function": (
         "SELECT rise(t.x) OVER (ORDER BY t.i ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS m FROM t",
@@ -256,8 +256,8 @@ def test_wrong_values_are_told(project: SampleProject, method: str, value: str, 
 
 
 WRONG = {
-    "a function": ("@udf.agg\ndef f(x: float) -> float: ...", "@udf.agg stands before a class, not function"),
-    "a class": ("@udf.window\nclass f: ...", "@udf.window stands before a function, not type"),
+    "a function": ("@udf.agg\ndef f(x: float) -> float: ...", "@udf.agg must precede a class, not function"),
+    "a class": ("@udf.window\nclass f: ...", "@udf.window must precede a function, not type"),
     "no merge": (
         "@udf.agg\nclass f:\n    def update(self, x: float): ...\n    def evaluate(self) -> float: ...\n",
         "'f' has no method 'merge'",
@@ -267,7 +267,7 @@ WRONG = {
             "@udf.agg\nclass f:\n    def update(self, x: float): ...\n    def evaluate(self) -> float: ...\n"
             "    def merge(self, x): ...\n    def state(self): ...\n"
         ),
-        "'f' does not say of what types its state is",
+        "'f' does not declare the types of its state",
     ),
     "not the engine's": ("@udf.agg.builtin\ndef upper(x: str) -> str: ...", "the engine has no aggregate 'upper'"),
     "option": ("@udf.python(any_order=True)\ndef f(x: int) -> int: ...", "@udf.python has no option 'any_order'"),

@@ -200,29 +200,29 @@ def test_wrong_calls_are_refused(project: SampleProject, name: str) -> None:
 
 
 WRONG = {
-    "untyped": ("@udf.pyarrow\ndef f(x) -> int: ...", "'f' does not say of what type the parameter 'x' is"),
+    "untyped": ("@udf.pyarrow\ndef f(x) -> int: ...", "'f' does not declare the type of the parameter 'x'"),
     "engine's": ("@udf.pyarrow\ndef upper(x: str) -> str: ...", "the engine has a function 'upper' already"),
     "not the engine's": ("@udf.builtin\ndef f(x: str) -> str: ...", "the engine has no function 'f'"),
     "no parameters": (
         "@udf.python\ndef f() -> int: ...",
-        "'f' has no parameters, and so would not know how many rows there are",
+        "'f' has no parameters, so it would not know the number of rows",
     ),
-    "capital": ("@udf.python\ndef F(x: int) -> int: ...", "'F' is no usable name of a function"),
+    "capital": ("@udf.python\ndef F(x: int) -> int: ...", "'F' cannot be the name of a function"),
     "imports by name": (
         "import importlib as i\n\n@udf.python\ndef f(x: int) -> int:\n    return i.import_module('weights').FACTOR",
-        "a function imports modules by names that are known only when it is called",
+        "a function imports modules by names that are known only when it runs",
     ),
     "imports what imports by name": (
         "@udf.python\ndef f(x: int) -> int:\n    from importlib import import_module as i\n    return i('weights')",
-        "a function imports modules by names that are known only when it is called",
+        "a function imports modules by names that are known only when it runs",
     ),
     "imports importlib": (
         "@udf.python\ndef f(x: int) -> int:\n    import importlib as i\n    return i.import_module('weights').FACTOR",
-        "a function imports modules by names that are known only when it is called",
+        "a function imports modules by names that are known only when it runs",
     ),
     "imports by a built-in": (
         "@udf.python\ndef f(x: int) -> int:\n    return __import__('weights').FACTOR",
-        "a function imports modules by names that are known only when it is called",
+        "a function imports modules by names that are known only when it runs",
     ),
     "imports and assigns": (
         "@udf.python\ndef f(x: int) -> int:\n    import weights\n    weights = 1\n    return weights",

@@ -204,7 +204,7 @@ BROKEN = {
     ),
     "loop": (
         "from rules import rule\n\nfor n in (1, 2):\n    @rule(name=f'x{n}')\n    def x(orders): return orders[n:]\n",
-        "rules of a loop all read the last value of 'n'",
+        "the rules in a loop all read the last value of 'n'",
         "rules/bad.py:4",
     ),
     "nothing returned": (
@@ -234,7 +234,7 @@ BROKEN = {
     ),
     "undeclared input": (
         "import rules\n\n@rules.rule\ndef x(orders):\n    return rules.sql('SELECT id FROM large')\n",
-        "'large' is no input of 'x'",
+        "'large' is not an input of 'x'",
         "rules/bad.py:5",
     ),
     "set without an order": (
@@ -244,7 +244,7 @@ BROKEN = {
     ),
     "memory": (
         "import ibis\nfrom rules import rule\n\n@rule\ndef x(orders):\n    return ibis.memtable({'id': [1]})\n",
-        "a rule cannot hold a table in memory",
+        "a rule cannot contain a table in memory",
         "rules/bad.py:6",
     ),
 }

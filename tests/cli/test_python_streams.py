@@ -112,10 +112,10 @@ def test_lineage_is_that_of_what_is_declared(project: SampleProject) -> None:
 
 
 WRONG = {
-    "no output": ("@rule(engine='arrow')\ndef x(orders): ...", "a rule over streams declares what it yields", 4),
+    "no output": ("@rule(engine='arrow')\ndef x(orders): ...", "a rule over streams must declare its output", 4),
     "output of Ibis": (
         "@rule(output={'a': pa.int64()})\ndef x(orders): ...",
-        "'output' and 'reads' are for rules over streams",
+        "'output' and 'reads' are only for rules over streams",
         4,
     ),
     "unknown column": (
@@ -125,7 +125,7 @@ WRONG = {
     ),
     "unknown input": (
         "@rule(engine='arrow', output={'a': pa.int64()}, reads={'order': ['id']})\ndef x(orders): ...",
-        "'reads' names 'order', which is no input",
+        "'reads' names 'order', which is not an input",
         4,
     ),
     "nothing": (
@@ -135,7 +135,7 @@ WRONG = {
     ),
     "other columns": (
         "@rule(engine='arrow', output={'a': pa.int64()})\ndef x(orders):\n    yield from orders",
-        "the rule yields other columns than it declares",
+        "the rule yields columns other than those it declares",
         4,
     ),
     "raises": (

@@ -113,7 +113,7 @@ def test_what_an_earlier_version_ran_wrongly_runs_again(project: SampleProject, 
     build_with(earlier, project)
     after = project.build()
     assert SampleProject.executed(after) == set(RULES)
-    told = "a version of rules before this one could compute a wrong table"
+    told = "an earlier version of rules could compute a wrong table"
     assert all(product["reason"].startswith(told) for product in after["products"])
 
 

@@ -77,7 +77,7 @@ def test_the_engine_does_what_a_check_says(database: StoredDatabase, claim: str)
 def test_r009_says_so_in_its_message_and_in_the_document() -> None:
     text = "SELECT o.id FROM orders AS o WHERE o.customer NOT IN (SELECT c.id FROM customers AS c)"
     (finding,) = [one for one in findings(text) if one.code == "R009"]
-    assert finding.found.message == "once the subquery yields NULL, NOT IN is true for no row"
+    assert finding.found.message == "if the subquery yields a NULL, NOT IN is true for no row"
     document = (FIXTURES.parent / "docs" / "checks.md").read_text(encoding="utf-8")
     section = document.split("## R009")[1].split("## R010")[0]
     assert "is true for no row" in section

@@ -64,9 +64,9 @@ def test_a_function_of_another_engine(project: SampleProject, name: str) -> None
             "{{ config(materialized='table') }}",
             "leave it out",
         ),
-        ("SELECT a.x FROM {{ ref('a') }} AS a", (1, 17), "{{ ref('a') }}", "the product alone: a"),
-        ('SELECT a.x FROM {{ref("p", "a")}} AS a', (1, 17), '{{ref("p", "a") }}', "the product alone: a"),
-        ("SELECT a.x FROM {{- source( 'shop', 'raw' ) -}} AS a", (1, 17), "source( 'shop', 'raw' )", "alone: raw"),
+        ("SELECT a.x FROM {{ ref('a') }} AS a", (1, 17), "{{ ref('a') }}", "the product: a"),
+        ('SELECT a.x FROM {{ref("p", "a")}} AS a', (1, 17), '{{ref("p", "a") }}', "the product: a"),
+        ("SELECT a.x FROM {{- source( 'shop', 'raw' ) -}} AS a", (1, 17), "source( 'shop', 'raw' )", "rules.toml: raw"),
         ("SELECT {{ var('least', 3) }} AS x", (1, 8), "{{ var('least', 3) }}", "write $least, and declare least"),
         ("SELECT 1 AS x\n{% if is_incremental() %} WHERE 1 = 1 {% endif %}", (2, 1), "{% if", "the whole query"),
         ("SELECT MAX(t.x) AS x FROM {{ this }} AS t", (1, 27), "{{ this }}", "never reads its own product"),
@@ -114,7 +114,7 @@ def test_a_column_in_capitals(tmp_path_factory: pytest.TempPathFactory) -> None:
         "SELECT r.CLAIM_ID AS x FROM raw AS r",
         "SELECT * EXCEPT (claim_id) FROM raw",
     ):
-        hint = 'write "Claim_Id": without quotes a name means its lower case'
+        hint = 'write "Claim_Id": without quotes a name is read in lower case'
         assert "unknown column 'claim_id'\n" in run(sample, "query", text, expect=1).stderr
         assert hint in run(sample, "query", text, expect=1).stderr
     sample.sql("capitals", "SELECT r.Claim_Id AS x FROM raw AS r")

@@ -48,7 +48,7 @@ def test_check_plan_and_build_say_the_same(tmp_path: Path) -> None:
         said = done.stdout + done.stderr
         assert message in said
         assert "twice.sql:4:8" in said
-        assert "list the columns in place of *" in said
+        assert "list the columns instead of *" in said
 
 
 def test_an_unread_name_costs_nothing(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_what_is_no_selector_is_quoted_back(selector: str) -> None:
         ("@orders+", "cannot read the selector '@orders+'", "@name includes the readers of name, so it takes no +"),
         (
             "source:raw_items",
-            "'source:raw_items' selects no product, for a source is not built",
+            "'source:raw_items' selects no product, because a source is not built",
             "source:raw_items+ selects the products that read it",
         ),
     ],

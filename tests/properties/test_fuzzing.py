@@ -102,7 +102,7 @@ def test_the_work_of_parsing_does_not_explode(name: str, monkeypatch: pytest.Mon
 def test_what_is_parsed_over_and_over_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compiler.sql.bounded_parser._LOOKS", 10)
     monkeypatch.setattr("compiler.sql.bounded_parser._LOOKS_AT_EACH", 1)
-    with pytest.raises(SqlError, match="too entangled to be read") as caught:
+    with pytest.raises(SqlError, match="too entangled to be parsed") as caught:
         parse_rule("SELECT 1 + 1 AS a")
     assert caught.value.line == 1
 
@@ -115,13 +115,13 @@ def test_what_is_no_name_behind_a_dot_is_refused(field: str) -> None:
 
 
 def test_a_variable_is_no_alias() -> None:
-    with pytest.raises(SqlError, match="expected a name behind AS") as caught:
+    with pytest.raises(SqlError, match="expected a name after AS") as caught:
         parse_rule("SELECT t.a AS $x FROM t")
     assert caught.value.line == 1
 
 
 def test_a_cte_without_as_is_refused() -> None:
-    with pytest.raises(SqlError, match="expected AS behind the name of a CTE") as caught:
+    with pytest.raises(SqlError, match="expected AS after the name of a CTE") as caught:
         parse_rule("WITH a (SELECT 1 AS x) SELECT a.x FROM a")
     assert caught.value.line == 1
 
