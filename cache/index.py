@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from cache.records import Artifact, Product
+    from cache.records import Artifact, Product, ProductRecord
 
 VERSION = 3
 SnapshotKind = Literal["checked", "compiled", "built"]
@@ -193,7 +193,7 @@ class Index:
 
     def artifacts(self, names: Iterable[str]) -> dict[str, Artifact]:
         """Return artifacts by digest."""
-        from cache.records import Artifact  # dataclasses are slow to import, and a no-op asks for none
+        from cache.records import Artifact  # msgspec takes time to import, and a no-op asks for none
 
         found = self._select("artifacts", "artifact", "rows, bytes, file_digest, columns", names)
         artifacts = {}
@@ -245,7 +245,10 @@ class Index:
 
     def set_product(self, product: Product) -> None:
         """Move a product's, or a check's, pointer. What was known to be up to date no longer is."""
-        made_of = (product.artifact, product.key, product.fingerprint, product.memo, sealed(product.record))
+        from cache.records import to_builtins
+
+        record = sealed(to_builtins(product.record))
+        made_of = (product.artifact, product.key, product.fingerprint, product.memo, record)
         row = (self.root, product.name, *made_of, product.seconds, product.build)
         with self.transaction():
             self._many("REPLACE INTO products VALUES (?,?,?,?,?,?,?,?,?)", [row])
@@ -490,12 +493,14 @@ def _unsealed(rows: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return {key: record for key, record in read if record is not None}
 
 
-def read_state(text: object, name: str) -> dict[str, Any]:
+def read_state(text: object, name: str) -> ProductRecord:
     """Return the record of a product. Raises `DamagedIndexError`."""
-    record = unsealed(text)
-    if record is None:
-        raise DamagedIndexError(f"the index is damaged: its record of {name} cannot be read")
-    return record
+    from cache.records import from_builtins
+
+    try:
+        return from_builtins(unsealed(text))
+    except ValueError as error:
+        raise DamagedIndexError(f"the index is damaged: its record of {name} cannot be read") from error
 
 
 def _read(text: object, what: str) -> dict[str, Any]:

@@ -1,37 +1,70 @@
-"""What the index says of stored tables and of products."""
+"""What the index says of stored tables and of products, decoded and checked once, when it is read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True)
-class Artifact:
-    """A stored table: digest of its content, row count, size and digest of its file, name → (type, digest)."""
+Facts = tuple[str, str]
+"""Type and digest of a column."""
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """A stored table."""
 
     artifact: str
+    """Digest of its content."""
     rows: int
     bytes: int
     file_digest: str
-    columns: Mapping[str, tuple[str, str]]
+    columns: Mapping[str, Facts]
 
 
-@dataclass(frozen=True)
-class Product:
-    """The last committed state of a product.
+class InputState(msgspec.Struct, frozen=True, array_like=True):
+    """What an input was when a product read it, in the columns of the read set. Written as a list."""
 
-    record: {"parts": what its fingerprint covers, "inputs": [[name, rows, {column: [type, digest]}, artifact], …],
-    "compiler": identity of the compiler that compiled it, "text": digest of the rule's file};
-    seconds: how long its last execution took.
-    """
+    name: str
+    rows: int
+    columns: dict[str, Facts]
+    artifact: str | None = None
+
+
+class ProductRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a product's last state was made of."""
+
+    parts: Mapping[str, Any]
+    """What its fingerprint covers."""
+    inputs: tuple[InputState, ...]
+    compiler: str = ""
+    """Identity of the compiler that compiled it."""
+    text: str = ""
+    """Digest of the rule's file."""
+    severity: str | None = None
+    """Of a check."""
+
+
+class Product(msgspec.Struct, frozen=True):
+    """The last committed state of a product or check."""
 
     name: str
     artifact: str
     key: str
     fingerprint: str
     memo: str
-    record: Mapping[str, Any]
+    record: ProductRecord
     seconds: float
+    """How long its last execution took."""
     build: str
+
+
+def to_builtins(record: ProductRecord) -> dict[str, Any]:
+    """Return a record as what JSON can hold."""
+    plain: dict[str, Any] = msgspec.to_builtins(record)
+    return plain
+
+
+def from_builtins(plain: Any) -> ProductRecord:
+    """Return what `to_builtins` was given. Raises `ValueError` for anything else."""
+    return msgspec.convert(plain, ProductRecord)

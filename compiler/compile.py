@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TypeVar
 
 from sqlglot import exp
@@ -63,6 +64,16 @@ class Parsed:
     tables: tuple[str, ...]
     variables: tuple[str, ...]
     functions: tuple[str, ...] = ()
+
+
+class Tier(IntEnum):
+    """How much of a product's order is a promise."""
+
+    UNORDERED = 0
+    STABLE = 1
+    """Within a run."""
+    CANONICAL = 2
+    """Ordered by its key."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +167,36 @@ class Compiler:
 
         executed: what to execute instead, another tree of the same meaning. Raises `SqlError`.
         """
-        return self._located(source, lambda: self._compile(source, options, resolve, executed))
+
+        def work() -> Compiled:
+            query = parse(source) if isinstance(source, str) else source
+            form, scans, volatile = self._executed(query, options, resolve)
+            tree, inputs = canonical(form, self.schemas.known, volatile=volatile)
+            meaning, lineage = render(form), column_edges(form)
+            _require_key(options, form.named_selects)
+            # A canonical tree shows no more than the authored query: what it cannot depend on, the query cannot either.
+            narrow = read_sets(tree)
+            facts = Facts({str(number): self.schemas.known[name] for number, name in enumerate(inputs)})
+            types = Types(resolve_names(tree), facts.schemas)
+            found, encoded = traits(tree, types), encode(tree)
+            parts = self._parts(form, encoded, options, found, corrections(tree, facts))
+            sql, scans, schema = self._runnable(form, meaning, scans, options, resolve, executed)
+            return Compiled(
+                fingerprint=fingerprint(parts),
+                inputs=inputs,
+                reads=tuple(tuple(sorted(narrow[str(number)])) for number in range(len(inputs))),
+                scans=scans,
+                schema=schema,
+                sql=sql,
+                meaning=meaning,
+                canonical=encoded,
+                parts=parts,
+                traits=found,
+                shape=shape(tree, inputs, types, volatile=volatile or options.volatile),
+                lineage=lineage,
+            )
+
+        return self._located(source, work)
 
     def _located(self, source: str | exp.Query, work: Callable[[], T]) -> T:
         """Return `work()`; what it raises becomes a `SqlError` with a place, at least that of the statement."""
@@ -263,59 +303,27 @@ class Compiler:
         require_known_functions(bound)
         return bound
 
-    def _compile(
+    def _runnable(
         self,
-        source: str | exp.Query,
+        form: exp.Query,
+        meaning: str,
+        scans: dict[str, tuple[str, ...]],
         options: Options,
         resolve: Callable[[str], str | None],
         instead: exp.Query | None,
-    ) -> Compiled:
-        query = parse(source) if isinstance(source, str) else source
-        executed, scans, volatile = self._executed(query, options, resolve)
-        lineage = column_edges(executed)
-        tree, inputs = canonical(executed, self.schemas.known, volatile=volatile)
-        narrow = read_sets(tree)
-        reads = tuple(tuple(sorted(narrow[str(number)])) for number in range(len(inputs)))
-        names, meaning = executed.named_selects, render(executed)
-        _require_key(options, names)
-        # Of the canonical tree: what it cannot depend on, the authored query cannot either.
-        facts = Facts({str(number): self.schemas.known[name] for number, name in enumerate(inputs)})
-        types = Types(resolve_names(tree), facts.schemas)
-        found = traits(tree, types)
-        encoded = encode(tree)
-        called = {call.name for call in executed.find_all(*CALLS.values())}
-        parts = self._parts(encoded, names, options, found)
-        corrected = corrections(tree, facts)
-        if corrected:
-            parts["execution"] = [EXECUTION, *corrected]
-        used = {name: function.digest for name, function in sorted(self.own.items()) if name in called}
-        if used:
-            parts["functions"] = used
-        print_ = fingerprint(parts)
-        executed, rewritten = for_engine(executed, self.schemas.known)
-        sql = render(executed) if rewritten else meaning
-        schema = self._schema(scans, executed, sql)
+    ) -> tuple[str, dict[str, tuple[str, ...]], Schema]:
+        """Return what the engine runs, the columns that it scans, and the schema. instead: another tree to run."""
+        form, rewritten = for_engine(form, self.schemas.known)
+        sql = render(form) if rewritten else meaning
+        schema = self._schema(scans, form, sql)
         if instead is not None:
-            executed = pruned(qualified(self._bound(instead, resolve), self.schemas))
-            scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
-            executed, _ = for_engine(executed, self.schemas.known)
-        ordered = options.tier == 2 or has_open_order(executed)  # noqa: PLR2004
+            form = pruned(qualified(self._bound(instead, resolve), self.schemas))
+            scans = {name: tuple(sorted(columns)) for name, columns in read_sets(form).items()}
+            form, _ = for_engine(form, self.schemas.known)
+        ordered = options.tier == Tier.CANONICAL or has_open_order(form)
         if ordered:
-            executed = in_canonical_order(executed, options.key, schema)
-        return Compiled(
-            fingerprint=print_,
-            inputs=inputs,
-            reads=reads,
-            scans=scans,
-            schema=schema,
-            sql=render(executed) if ordered or instead is not None else sql,
-            meaning=meaning,
-            canonical=encoded,
-            parts=parts,
-            traits=found,
-            shape=shape(tree, inputs, types, volatile=volatile or options.volatile),
-            lineage=lineage,
-        )
+            form = in_canonical_order(form, options.key, schema)
+        return render(form) if ordered or instead is not None else sql, scans, schema
 
     def _executed(
         self, query: exp.Query, options: Options, resolve: Callable[[str], str | None]
@@ -336,17 +344,22 @@ class Compiler:
         part, _ = for_engine(part, self.schemas.known)
         return self._schema(scans, part, render(part))
 
-    def _parts(self, encoded: bytes, names: list[str], options: Options, facts: Traits) -> dict[str, object]:
+    def _parts(
+        self, form: exp.Query, encoded: bytes, options: Options, facts: Traits, corrected: Sequence[str]
+    ) -> dict[str, object]:
         sensitive = facts.float_sensitive or facts.order_dependent
+        called = {call.name for call in form.find_all(*CALLS.values())}
+        used = {name: function.digest for name, function in sorted(self.own.items()) if name in called}
         return {
-            "execution": EXECUTION,
+            "execution": [EXECUTION, *corrected] if corrected else EXECUTION,
             "query": digest_of(encoded),
-            "columns": names,
+            "columns": form.named_selects,
             "tier": options.tier,
-            "key": list(options.key) if options.tier == 2 else [],  # noqa: PLR2004 — only tier 2 sorts by the key
+            "key": list(options.key) if options.tier == Tier.CANONICAL else [],
             "volatile": options.volatile,
             "engine": self.engine.version,
             "settings": {**self.engine.settings, **(self.engine.float_settings if sensitive else {})},
+            **({"functions": used} if used else {}),
         }
 
     def _schema(self, scans: Mapping[str, tuple[str, ...]], executed: exp.Query, sql: str) -> Schema:
@@ -440,6 +453,6 @@ def _require_key(options: Options, names: list[str]) -> None:
             hint = suggestion(column, names) or f"output columns: {', '.join(names)}"
             message = f"key column '{column}' is not an output column"
             raise SqlError(message, hint=hint, code="unknown-key")
-    if options.tier == 2 and not options.key:  # noqa: PLR2004
+    if options.tier == Tier.CANONICAL and not options.key:
         message = "tier 2 orders the product by its key, and no key is declared"
         raise SqlError(message, hint='add key = ["…"]', code="missing-key")

@@ -9,7 +9,7 @@ import xxhash
 
 FORMAT = 1
 """Version of the canonical form and of everything hashed here. Raise it when either changes: rules of unchanged
-meaning are not run again because of it (rules/upgrade.py)."""
+meaning are not run again because of it (`Work._was_upgraded` in rules/compiling/compile_rules.py)."""
 
 EXECUTION = 1
 """Version of the execution of queries. Raise it if an earlier version could have computed a wrong table; every rule

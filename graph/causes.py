@@ -132,21 +132,20 @@ class _Search:
                 yield entry, _Change(used, change.sentence)
 
     def _changes(self, node: Node, last: Product) -> Iterator[tuple[str, _Change]]:
-        recorded = last.record["inputs"]
         renamed = self._known.renamed
-        before = {renamed.get(name, name): (rows, columns) for name, rows, columns, *_ in recorded}
+        before = {renamed.get(was.name, was.name): was for was in last.record.inputs}
         for entry, reads in zip(node.inputs, node.reads, strict=True):
             if entry not in before:  # then the rule was edited
                 continue
-            rows, columns = before[entry]
+            was = before[entry]
             now = self._plan.foreseen.get(entry)
             if now is None:
                 yield entry, _Change(None, "")
-            elif now.rows != rows:
-                yield entry, _Change(None, f"{entry} has {now.rows:,} rows instead of {rows:,}")
+            elif now.rows != was.rows:
+                yield entry, _Change(None, f"{entry} has {now.rows:,} rows instead of {was.rows:,}")
             else:
-                compared = [column for column in reads if column in columns]
-                changed = [column for column in compared if list(now.columns.get(column, ())) != columns[column]]
+                compared = [column for column in reads if column in was.columns]
+                changed = [column for column in compared if now.columns.get(column) != was.columns[column]]
                 if changed:
                     told = listing([f"{entry}.{column}" for column in changed])
                     yield entry, _Change(frozenset(changed), f"{told} changed")

@@ -45,8 +45,8 @@ class Version:
 def version_of(last: Product, shape: Shape | None = None) -> Version:
     """Return the rule of a product's last state. shape: the rule's shape, if known."""
     record = last.record
-    inputs = tuple(name for name, *_ in record["inputs"])
-    return Version(last.fingerprint, inputs, record["parts"], shape, record["text"])
+    inputs = tuple(one.name for one in record.inputs)
+    return Version(last.fingerprint, inputs, record.parts, shape, record.text)
 
 
 @dataclass(frozen=True)

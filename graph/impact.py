@@ -28,7 +28,7 @@ class Edit:
     """How a rule differs from its last state."""
 
     reaches: Class
-    """Its effect on readers (DESIGN.md, section 5)."""
+    """Its effect on readers (see docs/architecture.md)."""
     columns: frozenset[str]
     """The output columns that it changes, adds or removes; all of them if the rows may differ."""
     script: EditScript | None = None
@@ -79,13 +79,13 @@ def input_changes(last: Product, contents: Mapping[str, Content], renamed: Mappi
     renamed: old name → new name.
     """
     changes: dict[str, InputChange] = {}
-    for was, rows, columns, *_rest in last.record["inputs"]:
-        name = renamed.get(was, was)
+    for was in last.record.inputs:
+        name = renamed.get(was.name, was.name)
         now = contents.get(name)
-        if now is None or now.rows != rows:
-            changes[name] = InputChange(rows=True, columns=frozenset(columns))
+        if now is None or now.rows != was.rows:
+            changes[name] = InputChange(rows=True, columns=frozenset(was.columns))
             continue
-        differing = (column for column, facts in columns.items() if list(now.columns.get(column, ())) != facts)
+        differing = (column for column, facts in was.columns.items() if now.columns.get(column) != facts)
         changes[name] = InputChange(rows=False, columns=frozenset(differing))
     return changes
 

@@ -264,12 +264,11 @@ def _key(node: Node, contents: Mapping[str, Content]) -> str:
 
 def _reads_hold(last: Product, contents: Mapping[str, Content]) -> bool:
     """Whether everything that a product read when it was computed is unchanged, judged by its read sets then."""
-    for name, rows, columns, *_rest in last.record["inputs"]:
-        content = contents.get(name)
-        if content is None or content.rows != rows:
+    for was in last.record.inputs:
+        content = contents.get(was.name)
+        if content is None or content.rows != was.rows:
             return False
-        now = {column: list(facts) for column, facts in content.columns.items()}
-        if any(now.get(column) != facts for column, facts in columns.items()):
+        if any(content.columns.get(column) != facts for column, facts in was.columns.items()):
             return False
     return True
 
@@ -280,14 +279,13 @@ def _why(node: Node, contents: Mapping[str, Content], last: Product | None, know
         return _new(node, known)
     if is_edited(node, last, known):
         return _what_changed(node, last, known)
-    before = last.record["inputs"]
     changed: list[str] = []
     recounted: list[str] = []
-    for (_, rows, columns, *_rest), name, reads in zip(before, node.inputs, node.reads, strict=False):
+    for was, name, reads in zip(last.record.inputs, node.inputs, node.reads, strict=False):
         content = contents[name]
-        changed += [f"{name}.{column}" for column in reads if list(content.columns[column]) != columns.get(column)]
-        if rows != content.rows:
-            recounted.append(f"{name} has {content.rows:,} rows instead of {rows:,}")
+        changed += [f"{name}.{column}" for column in reads if content.columns[column] != was.columns.get(column)]
+        if was.rows != content.rows:
+            recounted.append(f"{name} has {content.rows:,} rows instead of {was.rows:,}")
     if changed:
         return f"reads {listing(changed)}, which changed"
     if recounted:
@@ -298,9 +296,9 @@ def _why(node: Node, contents: Mapping[str, Content], last: Product | None, know
 def _changed_inputs(node: Node, contents: Mapping[str, Content], last: Product) -> tuple[str, ...]:
     """Return the inputs whose rows or columns, as far as a rule reads them, differ from its last state."""
     found = []
-    for (_, rows, columns, *_rest), name, reads in zip(last.record["inputs"], node.inputs, node.reads, strict=False):
+    for was, name, reads in zip(last.record.inputs, node.inputs, node.reads, strict=False):
         now = contents[name]
-        if rows != now.rows or any(list(now.columns[column]) != columns.get(column) for column in reads):
+        if was.rows != now.rows or any(now.columns[column] != was.columns.get(column) for column in reads):
             found.append(name)
     return tuple(found)
 
@@ -330,7 +328,7 @@ def _named_otherwise(node: Node, last: Product, known: Known) -> str:
 def _edit(node: Node, last: Product | None, known: Known) -> Edit | None:
     if last is None or not is_edited(node, last, known):
         return None
-    before = last.record["parts"]
+    before = last.record.parts
     return edit_between(before, node.parts, lambda: known.shape(last), node.shape, lambda: known.script(node, last))
 
 
@@ -338,7 +336,7 @@ def edits_of(node: Node, last: Product, known: Known) -> tuple[str, ...]:
     """Say in sentences how a rule differs from the one of a product's last state."""
     pairs = rebound_since(node, last, known)
     upgraded = known.shape(last) is None
-    return sentences(last.record["parts"], node.parts, pairs, lambda: known.describe(node, last), upgraded=upgraded)
+    return sentences(last.record.parts, node.parts, pairs, lambda: known.describe(node, last), upgraded=upgraded)
 
 
 def _what_changed(node: Node, last: Product, known: Known) -> str:

@@ -37,46 +37,45 @@ def plan(project: Project, request: Request, observer: Observer) -> Prepared:
 
 
 def build(project: Project, request: Request, observer: Observer) -> BuildReport:
-    """Bring the selected products up to date. Raises as `plan` does."""
+    """Bring the selected products up to date. Raises as `plan` does.
+
+    Each product is stored as soon as it is executed, so that an interrupt loses only what was running.
+    """
     started = time.perf_counter()
     with open_store(project.root, observer.say, building=True) as store:
         warn_of_tracked(store.objects.root, observer.say)
-        return believing_memos(store, observer.say, lambda: _build(project, request, observer, store, started))
+        for attempt in believing_memos(store, observer.say):
+            build_id = new_build_id()
+            with attempt, recorded(store.index, build_id, started) as begin:
+                prepared = prepare(project, request, store)  # 1 load to 5 plan
+                refuse_broken(prepared)
+                if request.trust_engine_upgrade and not engine_proves_same(prepared, observer, build_id):
+                    prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
+                observer.planned(len(prepared.order), prepared.plan.ahead)
+                begin()
+                execution = Execution(prepared, build_id, observer)
+                results = execution.run()  # 6 execute, 7 store
+                audited = run_again(prepared, build_id, execution.skipped, execution.artifacts, request.audit)
+                report = execution.report(results, time.perf_counter() - started, audited)
+                record_build(prepared, report)
+    return report
 
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
     """Steps 1 to 5: from files to a plan."""
-    session = load(project, request.profile, store, jobs=request.jobs, trust_engine=request.trust_engine_upgrade)
+    jobs, trust = request.jobs, request.trust_engine_upgrade
+    session = load(project, request.profile, store, jobs=jobs, trust_engine=trust)  # 1 load
     selection = choose(session, request)
     order, contracts = selection.order, selection.contracts
-    compiled = session.compile(order, contracts).verified(order, contracts)  # with fingerprints
-    known = compared_with_last(session, compiled)  # by sqlglot.diff, when a verdict turns on it
+    compiled = session.compile(order, contracts).verified(order, contracts)  # 2 compile, 3 fingerprint
+    known = compared_with_last(session, compiled)  # 4 diff, by sqlglot.diff, once a verdict depends on it
     contents = contents_of_inputs(session, compiled, order, store.states)
     nodes = {name: compiled.rules[name].node for name in order if name in compiled.rules}
     checks = nodes_of_checks([*(compiled.rules[name] for name in nodes), *compiled.contracts.values()])
-    verdicts = make_plan(nodes, contents, known, store.content, selection.forced, checks)
+    verdicts = make_plan(nodes, contents, known, store.content, selection.forced, checks)  # 5 plan
     session.files.save()
     found = causes(verdicts, nodes, known, selection.forced) if request.explain else {}
     return Prepared(request, session, selection, compiled, known, contents, verdicts, found)
-
-
-def _build(project: Project, request: Request, observer: Observer, store: Store, started: float) -> BuildReport:
-    """All seven steps. Each product is stored as soon as it is executed, so an interrupt loses what runs, no more."""
-    build_id = new_build_id()
-    with recorded(store.index, build_id, started) as begin:
-        prepared = prepare(project, request, store)
-        refuse_broken(prepared)
-        if request.trust_engine_upgrade and not engine_proves_same(prepared, observer, build_id):
-            prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
-        observer.planned(len(prepared.order), prepared.plan.ahead)
-        begin()
-        execution = Execution(prepared, build_id, observer)
-        results = execution.run()
-        audit = run_again(prepared, build_id, execution.skipped, execution.artifacts, request.audit)
-        sources = dict(sorted(execution.sources_settled.items()))
-        report = BuildReport(build_id, results, time.perf_counter() - started, audit, sources)
-        record_build(prepared, report)
-    return report
 
 
 def audit(project: Project, request: Request, observer: Observer) -> AuditReport:
@@ -84,12 +83,12 @@ def audit(project: Project, request: Request, observer: Observer) -> AuditReport
 
     Raises as `plan` does.
     """
-
-    def audit_all() -> AuditReport:
-        prepared = prepare(project, request, store)
-        refuse_broken(prepared)
-        products, checks = prepared.plan.skipped, prepared.plan.skipped_checks
-        return run_again(prepared, new_build_id(), products | checks, prepared.artifacts | products, request.audit)
-
     with open_store(project.root, observer.say, building=True) as store:
-        return believing_memos(store, observer.say, audit_all)
+        for attempt in believing_memos(store, observer.say):
+            with attempt:
+                prepared = prepare(project, request, store)
+                refuse_broken(prepared)
+                products, checks = prepared.plan.skipped, prepared.plan.skipped_checks
+                artifacts = prepared.artifacts | products
+                report = run_again(prepared, new_build_id(), products | checks, artifacts, request.audit)
+    return report

@@ -1,8 +1,8 @@
 """Types of expressions, as far as they are certain without the engine.
 
 SQLGlot's `annotate_types` is right about most expressions but not all, and a rewrite that holds only for integers
-is unsound on the first float. So this knows few types, each checked against the engine (see
-tests/compiler/test_types.py), and returns None for everything else.
+is unsound on the first float. So this knows few types, each checked against the engine, and returns None for
+everything else.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ Pass = Callable[[exp.Query, Facts], exp.Query]
 SPELLING_PASSES: tuple[Pass, ...] = (drop_parens, spell_fields)
 """What may be done where the result depends on what aliases are called."""
 
-PASSES: tuple[Pass, ...] = (
+SPELLING: tuple[Pass, ...] = (
     drop_parens,
     spell_fields,
     spell_numbers,
@@ -83,6 +83,10 @@ PASSES: tuple[Pass, ...] = (
     drop_default_frames,
     spell_window_calls,
     order_partitions,
+)
+"""Afterwards literals, calls and windows have one spelling, so that later passes can compare expressions."""
+
+UNNESTING: tuple[Pass, ...] = (
     inline_single_use_ctes,
     inline_small_ctes,
     spell_limits,
@@ -95,6 +99,10 @@ PASSES: tuple[Pass, ...] = (
     absorb_projections,
     prune_columns,
     order_ctes,
+)
+"""Afterwards derived tables and CTEs exist only if they cannot be merged, so that joins are between base tables."""
+
+JOINING: tuple[Pass, ...] = (
     spell_joins,
     turn_right_joins,
     narrow_outer_joins,
@@ -106,6 +114,10 @@ PASSES: tuple[Pass, ...] = (
     order_inner_joins,
     order_full_join,
     take_one_key,
+)
+"""Afterwards inner joins have their conditions in WHERE and are in one order, so that grouping sees all filters."""
+
+GROUPING: tuple[Pass, ...] = (
     spell_ordering,
     order_by_outputs,
     drop_idle_keys,
@@ -118,11 +130,16 @@ PASSES: tuple[Pass, ...] = (
     merge_grouped,
     merge_windowed,
     count_distinct,
-    spell_by_name,
-    dissolve_union_wrappers,
-    order_unions,
-    drop_branch_distinct,
-    number_names,
+)
+"""Afterwards GROUP BY, DISTINCT and ORDER BY have only keys that matter, so that branches of a set can be compared."""
+
+SETS: tuple[Pass, ...] = (spell_by_name, dissolve_union_wrappers, order_unions, drop_branch_distinct)
+"""Afterwards the branches of a set operation are in one order, so that tables can be numbered by where they are."""
+
+NAMING: tuple[Pass, ...] = (number_names,)
+"""Afterwards no name is of the author's choosing, so that terms can be put in an order by their text."""
+
+PREDICATES: tuple[Pass, ...] = (
     spell_sums,
     spell_products,
     expand_between,
@@ -140,6 +157,23 @@ PASSES: tuple[Pass, ...] = (
     sort_connectors,
     order_arguments,
 )
+"""Afterwards conditions and sums are in one form and order, in which the next round merges what it could not before."""
+
+GROUPS = (SPELLING, UNNESTING, JOINING, GROUPING, SETS, NAMING, PREDICATES)
+PASSES: tuple[Pass, ...] = tuple(rewrite for group in GROUPS for rewrite in group)
+"""They go round until none changes anything, so a later group may also make work for an earlier one."""
+
+BEFORE: tuple[tuple[Pass, Pass], ...] = (
+    # A CTE is small by the size of its text, which grows by the CTEs that it reads once and changes as tables merge.
+    (inline_single_use_ctes, inline_small_ctes),
+    (inline_single_use_ctes, merge_derived_tables),
+    (inline_small_ctes, merge_derived_tables),
+    # A projection that was absorbed into the table below it has a shape that is merged no more.
+    (merge_derived_tables, absorb_projections),
+    # A filter of NULLIF is simplified as the CASE that it stands for.
+    (spell_nullif, simplify_filters),
+)
+"""Passes of one group of which the first must come first; within a group all others may be exchanged."""
 
 MOST_ROUNDS = 6
 """One pass makes work for another, so they go round until nothing changes. Stopping early is only weaker."""
@@ -160,26 +194,22 @@ def canonical(
     if not repeats_a_list(tree, facts):
         tree = number_names(tree, facts)  # first of all, as passes put things in order by names too
         if not volatile:  # whose calls may not be moved, merged or dropped
-            tree = _until_stable(PASSES if passes is None else passes, tree, facts)
+            chosen = PASSES if passes is None else passes
+            idle = 0  # passes that have left the tree as it is since the last change of it
+            for rewrite in chosen * MOST_ROUNDS:
+                before = hash(tree)
+                tree = rewrite(tree, facts)
+                facts.notice(tree)
+                idle = idle + 1 if hash(tree) == before else 0
+                if idle == len(chosen):
+                    break
+            tree = order_arguments(tree, facts)  # a pass may have put a clause back elsewhere, which is no change
     positions: dict[str, str] = {}
     for table in find_all(tree, exp.Table, depth_first=True):
         if table.db == INPUT_DB:
             number = positions.setdefault(table.name, str(len(positions)))
             table.set("this", exp.Identifier(this=number, quoted=True))
     return tree, tuple(positions)
-
-
-def _until_stable(passes: tuple[Pass, ...], tree: exp.Query, facts: Facts) -> exp.Query:
-    """Go round until each pass has left the tree as it is once since the last change of it."""
-    idle = 0
-    for rewrite in passes * MOST_ROUNDS:
-        before = hash(tree)
-        tree = rewrite(tree, facts)
-        facts.notice(tree)
-        idle = idle + 1 if hash(tree) == before else 0
-        if idle == len(passes):
-            break
-    return order_arguments(tree, facts)  # a pass may have put a clause back at another place, which is no change
 
 
 def named_tree(encoded: bytes, inputs: Sequence[str]) -> exp.Query:

@@ -141,7 +141,7 @@ def _details(prepared: Prepared, name: str) -> dict[str, Any]:
     node, last = prepared.compiled.rules[name].node, prepared.known.products.get(name)
     artifact = prepared.session.store.artifacts.get(last.artifact) if last is not None else None
     edit = prepared.plan.judgements[name].edit
-    if edit is None and last is not None and last.record["text"] != prepared.session.rules[name].digest:
+    if edit is None and last is not None and last.record.text != prepared.session.rules[name].digest:
         edit = Edit("cosmetic", frozenset())
     return {
         **({"class": edit.reaches, "columns": sorted(edit.columns)} if edit is not None else {}),

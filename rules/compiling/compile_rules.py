@@ -1,8 +1,8 @@
-"""Steps 2 and 3 of 7: compile every rule, inputs first, remembering each result by everything it was made from."""
+"""Steps 2 and 3 of 7: compile each rule, inputs first, and remember the result by everything it was made from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,58 +42,66 @@ _BATCH = 50
 """The number of compiled rules that are recorded at once."""
 
 
-def compile_rules(
-    work: Work,
-    rules: Mapping[str, Rule],
-    order: Iterable[str],
-    contracts: Mapping[str, Rule],
-    broken: dict[str, UserError],
-) -> tuple[dict[str, CompiledRule], dict[str, CompiledContract]]:
-    """Compile the rules named in `order`, inputs first, and the contracts of sources, each before it is read.
+class CompileOrder:
+    """The rules that can be compiled, inputs first, and the results of those before them."""
 
-    `broken` holds the known errors of rules and sources; errors found here are added to it. A rule that reads
-    a broken one is left out without an error of its own.
-    """
-    compiled: dict[str, CompiledRule] = {}
-    contracted: dict[str, CompiledContract] = {}
-    waiting = dict(contracts)
-    closed = {name for name in broken if name not in rules}  # sources: only checks of other sources may read them
+    def __init__(
+        self, work: Work, rules: Mapping[str, Rule], contracts: Mapping[str, Rule], broken: dict[str, UserError]
+    ) -> None:
+        """contracts: of sources, each compiled before the source is read.
 
-    def settle_contracts(names: Iterable[str]) -> None:
-        for name in [one for one in names if one in waiting]:
-            found = _compile_contract(work, waiting.pop(name), broken)
-            if found is None:
-                closed.add(name)
+        broken: the errors of rules and sources that are known already; those found here are added. A rule that reads
+        a broken one is left out without an error of its own.
+        """
+        self.compiled: dict[str, CompiledRule] = {}
+        self.contracted: dict[str, CompiledContract] = {}
+        self._work, self._rules, self._broken = work, rules, broken
+        self._waiting = dict(contracts)
+        # Sources: only checks of other sources may read them.
+        self._closed = {name for name in broken if name not in rules}
+
+    def ready(self, order: Iterable[str]) -> Iterator[Rule]:
+        """Yield the rules named in `order` whose inputs are compiled; each is settled before the next is asked for."""
+        work = self._work
+        for name in order:
+            rule = self._rules[name]
+            named = dict.fromkeys(work.resolve(table) or "" for one in rule.all for table in one.parsed.tables)
+            self._settle_contracts(named)
+            tables = [*rule.parsed.tables, *(table for check in rule.checks for table in check.rule.parsed.tables)]
+            read = {work.resolve(table) for table in tables} - ({name} if rule.checks else set())
+            if name in self._broken or not read <= work.known.keys() or not self._closed.isdisjoint(read):
+                work.known.pop(name, None)
             else:
-                contracted[name] = found
+                yield rule
+        self._settle_contracts(list(self._waiting))
 
-    for name in order:
-        rule = rules[name]
-        settle_contracts(dict.fromkeys(work.resolve(table) or "" for one in rule.all for table in one.parsed.tables))
-        tables = [*rule.parsed.tables, *(table for check in rule.checks for table in check.rule.parsed.tables)]
-        read = {work.resolve(table) for table in tables} - ({name} if rule.checks else set())
-        if name in broken or not read <= work.known.keys() or not closed.isdisjoint(read):
-            work.known.pop(name, None)
-            continue
-        try:
-            compiled[name] = work.compile_promised(rule)
-        except UserError as error:
-            broken[name] = error
-            work.known.pop(name, None)
-    settle_contracts(contracts)
-    work.save()
-    return compiled, contracted
+    def add(self, rule: Rule, found: CompiledRule) -> None:
+        """Check a compiled rule against its contract, and compile its checks. Raises `UserError`."""
+        self.compiled[rule.name] = self._work.promised(rule, found)
 
+    def fail(self, rule: Rule, error: UserError) -> None:
+        """Leave a rule out."""
+        self._broken[rule.name] = error
+        self._work.known.pop(rule.name, None)
 
-def _compile_contract(work: Work, rule: Rule, broken: dict[str, UserError]) -> CompiledContract | None:
-    """Compile the contract of a source; None if that is not possible."""
-    read = {work.resolve(table) for check in rule.checks for table in check.rule.parsed.tables}
-    if rule.name not in broken and {rule.name} | read <= work.known.keys():
-        try:
-            return work.compile_contract(rule)
-        except UserError as error:
-            broken[rule.name] = error
-    return None
+    def _settle_contracts(self, names: Iterable[str]) -> None:
+        for name in [one for one in names if one in self._waiting]:
+            found = self._contract(self._waiting.pop(name))
+            if found is None:
+                self._closed.add(name)
+            else:
+                self.contracted[name] = found
+
+    def _contract(self, rule: Rule) -> CompiledContract | None:
+        """Compile the contract of a source; None if that is not possible."""
+        work = self._work
+        read = {work.resolve(table) for check in rule.checks for table in check.rule.parsed.tables}
+        if rule.name not in self._broken and {rule.name} | read <= work.known.keys():
+            try:
+                return work.compile_contract(rule)
+            except UserError as error:
+                self._broken[rule.name] = error
+        return None
 
 
 class Work:
@@ -135,12 +143,29 @@ class Work:
         self._schemas = InputSchemas()
         self._compiler: Compiler | None = None
 
-    def compile(self, rule: Rule) -> CompiledRule:
-        """Return a compiled rule, from the index if it is known. Raises `UserError`."""
+    def compile(self, rule: Rule, *, again: bool = False) -> CompiledRule:
+        """Return a compiled rule, from the index if it is known and need not be compiled again. Raises `UserError`."""
         memo = self.memo(rule)
-        head = self.head(memo)
+        head = None if again else self.head(memo)
         if head is None:
-            rule, memo, head = self._compile(rule, memo)
+            inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
+            try:
+                compiler = self._compiler_of(inputs)
+                if rule.streams is not None:
+                    from rules.python.streaming import compile_stream
+
+                    known = {table: schema_of(self.known[self.resolve(table) or ""]) for table in rule.parsed.tables}
+                    result = compile_stream(compiler, stream_of(rule.streams), known, options_of(rule), self.resolve)
+                elif rule.in_python:
+                    rule, meant, executed = self._call(rule, compiler)
+                    memo = self.memo(rule)
+                    result = compiler.compile_rule(meant, options_of(rule), self.resolve, executed)
+                else:
+                    result = compiler.compile_rule(rule.text(self.project), options_of(rule), self.resolve)
+            except SqlError as error:
+                raise self._located(error, rule) from error
+            self.remember(memo, *to_records(result))
+            head = self._heads[memo]
         compiled = from_head(
             rule,
             memo,
@@ -150,7 +175,7 @@ class Work:
         )
         self._require_sound(compiled)
         last = self._last.get(rule.name)
-        if last is None or not self._was_upgraded(compiled.node, last):
+        if again or last is None or not self._was_upgraded(compiled.node, last):
             return compiled
         return replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
 
@@ -162,9 +187,8 @@ class Work:
         inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
         return self._compiler_of(inputs).foresee(rule.text(self.project), options_of(rule), self.resolve)
 
-    def compile_promised(self, rule: Rule) -> CompiledRule:
-        """Compile a rule, check it against its contract, and compile its checks. Raises `UserError`."""
-        found = self.compile(rule)
+    def promised(self, rule: Rule, found: CompiledRule) -> CompiledRule:
+        """Check a compiled rule against its contract, and compile its checks. Raises `UserError`."""
         require_promised(self.project, rule, found.table, self.known)
         self.known[rule.name] = found.table
         return replace(found, checks=tuple(self._compile_check(rule, check) for check in rule.checks))
@@ -184,7 +208,7 @@ class Work:
     def is_new(self, rule: Rule) -> bool:
         """Whether the last state of a rule's product was made from another text, or by another compiler."""
         last = self._last.get(rule.name)
-        return last is None or last.record["text"] != rule.digest or last.record["compiler"] != COMPILER
+        return last is None or last.record.text != rule.digest or last.record.compiler != COMPILER
 
     def head(self, memo: str) -> Any:
         """Return the small facts of a compiled rule, None if it is not known."""
@@ -230,13 +254,13 @@ class Work:
         """
         if last.fingerprint == node.fingerprint:
             return False
-        before, now = last.record["parts"], node.parts
+        before, now = last.record.parts, node.parts
         changed = {part for part in before.keys() | now.keys() if before.get(part) != now.get(part)}
         if not changed <= self._may_differ:
             return False
         if "query" not in changed:  # inputs are bound by position, so the same query may read others now
-            return [name for name, *_ in last.record["inputs"]] == list(node.inputs)
-        if last.record["compiler"] == COMPILER:
+            return [one.name for one in last.record.inputs] == list(node.inputs)
+        if last.record.compiler == COMPILER:
             return False
         try:
             meaning = load_body(self._index, last.memo).meaning
@@ -264,27 +288,6 @@ class Work:
             )
         return self._compiler
 
-    def _compile(self, rule: Rule, memo: str) -> tuple[Rule, str, Any]:
-        """Compile a rule; return the result, with the rule and the key of its memo."""
-        inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
-        try:
-            compiler = self._compiler_of(inputs)
-            if rule.streams is not None:
-                from rules.python.streaming import compile_stream
-
-                known = {table: schema_of(self.known[self.resolve(table) or ""]) for table in rule.parsed.tables}
-                result = compile_stream(compiler, stream_of(rule.streams), known, options_of(rule), self.resolve)
-            elif rule.in_python:
-                rule, meant, executed = self._call(rule, compiler)
-                memo = self.memo(rule)
-                result = compiler.compile_rule(meant, options_of(rule), self.resolve, executed)
-            else:
-                result = compiler.compile_rule(rule.text(self.project), options_of(rule), self.resolve)
-        except SqlError as error:
-            raise self._located(error, rule) from error
-        self.remember(memo, *to_records(result))
-        return rule, memo, self._heads[memo]
-
     def compile_again(self, rule: Rule) -> tuple[Any, bytes, Any]:
         """Return the memo of a rule as it should be: head, body and lineage. Raises `UserError`.
 
@@ -293,7 +296,7 @@ class Work:
         self._believes = False
         if rule.sql is None and not rule.in_python:
             require_parsed(self.project, rule)
-        self._compile(rule, self.memo(rule))
+        self.compile(rule, again=True)
         _, *records = self._fresh.pop()
         return tuple(records)
 

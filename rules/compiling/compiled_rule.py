@@ -17,7 +17,7 @@ from cache.records import Product
 from compiler.analysis.edges import Edge, to_record
 from compiler.analysis.shape import Shape
 from compiler.canonical.form import named_tree
-from compiler.compile import Compiled
+from compiler.compile import Compiled, Tier
 from compiler.schema import Schema, schema_of, schema_record
 from compiler.tree.big_stack import with_deep_stack
 from graph.node import Node
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class CompiledRule:
     """A compiled rule as the rest of the pipeline needs it; its SQL and canonical AST stay in the index (`body`).
 
-    table: its schema as the index has it. checks: of its product.
+    table: its schema as the index stores it. checks: those of its product.
     """
 
     rule: Rule
@@ -97,7 +97,7 @@ def load_body(index: Index, memo: str) -> Body:
 
 def last_shape(index: Index, last: Product) -> Shape | None:
     """Return the shape of the rule in a product's last state; None if another version of the compiler made it."""
-    head = index.compiled_heads([last.memo]).get(last.memo) if last.record["compiler"] == COMPILER else None
+    head = index.compiled_heads([last.memo]).get(last.memo) if last.record.compiler == COMPILER else None
     return _shape(head["shape"]) if head is not None else None
 
 
@@ -131,7 +131,7 @@ class Comparer:
 
         key = rule.memo, last.memo, _names_now(last, renamed)
         if key not in self._scripts:
-            trees = self._compared(rule, last, renamed) if last.record["compiler"] == COMPILER else None
+            trees = self._compared(rule, last, renamed) if last.record.compiler == COMPILER else None
             self._scripts[key] = with_deep_stack(lambda: edit_script(*trees)) if trees is not None else None
         return self._scripts[key]
 
@@ -147,7 +147,7 @@ class Comparer:
 
 
 def _names_now(last: Product, renamed: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(renamed.get(name, name) for name, *_ in last.record["inputs"])
+    return tuple(renamed.get(one.name, one.name) for one in last.record.inputs)
 
 
 def to_records(compiled: Compiled) -> tuple[Any, bytes, Any]:
@@ -167,7 +167,7 @@ def _to_head(compiled: Compiled) -> dict[str, Any]:
         "parts": compiled.parts,
         "volatile": bool(compiled.traits.volatile) or bool(compiled.parts["volatile"]),
         "order_dependent": compiled.traits.order_dependent or compiled.traits.float_sensitive,
-        "ordered": compiled.traits.ordered or compiled.parts["tier"] == 2,  # noqa: PLR2004
+        "ordered": compiled.traits.ordered or compiled.parts["tier"] == Tier.CANONICAL,
         "schema": schema_record(compiled.schema),
         "shape": {
             "rows": compiled.shape.rows,
@@ -194,7 +194,7 @@ def from_head(
         volatile=head["volatile"],
         order_dependent=head["order_dependent"],
         ordered=head["ordered"],
-        keeps_order=one_partition and head["shape"]["in_order"] and head["parts"]["tier"] != 2,  # noqa: PLR2004
+        keeps_order=one_partition and head["shape"]["in_order"] and head["parts"]["tier"] != Tier.CANONICAL,
         shape=_shape(head["shape"]),
         edges=edges,
     )

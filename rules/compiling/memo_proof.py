@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import threading
 import zlib
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from cache.errors import DamagedIndexError
 from compiler.schema import schema_record
@@ -24,20 +24,39 @@ if TYPE_CHECKING:
     from rules.compiling.session import Session
     from rules.storage.store import Store
 
-T = TypeVar("T")
+
+def believing_memos(store: Store, say: Callable[[str], None]) -> Iterator[Attempt]:
+    """Yield one attempt at some work, and another if the store's memos prove to be of other texts.
+
+    The work is done within the attempt: `for attempt in believing_memos(…): with attempt: …`.
+    """
+    first = Attempt(store, say)
+    yield first
+    if first.was_misled:
+        yield Attempt(None, say)
 
 
-def believing_memos(store: Store, say: Callable[[str], None], work: Callable[[], T]) -> T:
-    """Do some work with the store's memos of the rules' texts, unless they prove to be of other texts."""
-    try:
-        return work()
-    except ForeignMemoError as error:
-        say(
+class Attempt:
+    """Work that relies on memos. store: the memos in it are forgotten if one proves to be of another text."""
+
+    def __init__(self, store: Store | None, say: Callable[[str], None]) -> None:
+        self._store, self._say = store, say
+        self.was_misled = False
+
+    def __enter__(self) -> None:
+        """Begin the work."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        """Forget memos that misled the work; any other error passes."""
+        if self._store is None or not isinstance(error, ForeignMemoError):
+            return False
+        self._say(
             f"warning: the store's memo of {error} differs from what its text compiles to; all of the store's "
             "memos of rules are made again"
         )
-        store.index.forget_compiled()
-    return work()
+        self._store.index.forget_compiled()
+        self.was_misled = True
+        return True
 
 
 class Bodies:

@@ -12,7 +12,7 @@ import msgspec
 from compiler.schema import schema_record
 from graph.dag import Dag
 from rules import snapshots
-from rules.compiling.compile_rules import Work, compile_rules
+from rules.compiling.compile_rules import CompileOrder, Work
 from rules.compiling.compiled_rule import CompiledContract, CompiledRule
 from rules.config.profiles import Profile
 from rules.config.project import Project, load_project
@@ -100,10 +100,16 @@ class Session:
         work.known |= {name: schema_record(table.schema) for name, table in sources.items()}
         self._compile_ahead(work, [one for name in order if name not in self.broken for one in self.rules[name].all])
         promised = {name: rule for name, rule in self.contracts.items() if name in read}
-        compiled, contracted = compile_rules(work, self.rules, order, promised, self.broken)
-        if self.lasting and len(compiled) == len(self.rules):
-            self._remember(compiled)
-        return Compilation(compiled, contracted)
+        run = CompileOrder(work, self.rules, promised, self.broken)
+        for rule in run.ready(order):
+            try:
+                run.add(rule, work.compile(rule))
+            except UserError as error:
+                run.fail(rule, error)
+        work.save()
+        if self.lasting and len(run.compiled) == len(self.rules):
+            self._remember(run.compiled)
+        return Compilation(run.compiled, run.contracted)
 
     def work(self, *, trust_engine: bool = False) -> Work:
         """Return a compiler of this project's rules, which knows no input yet."""

@@ -113,7 +113,7 @@ def _readers(prepared: Prepared, name: str) -> dict[str, tuple[str, ...] | None]
         if name not in prepared.session.dag.reads(reader):
             continue
         last = prepared.known.products.get(reader)
-        reads = [tuple(columns) for entry, _, columns, *_ in last.record["inputs"] if entry == name] if last else []
+        reads = [tuple(one.columns) for one in last.record.inputs if one.name == name] if last else []
         readers[reader] = reads[0] if reads else None
     return readers
 

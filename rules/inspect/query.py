@@ -109,7 +109,7 @@ def question_of_cte(project: Project, store: Store, name: str) -> Question | Non
             told = UserError(what, code="unknown-product", where=Where(files[0]), hint=error.hint)
         raise told from error
     last = store.products.get(product)
-    if last is not None and last.record["text"] != FileDigests(project.root, store.index).digest(files[0]):
+    if last is not None and last.record.text != FileDigests(project.root, store.index).digest(files[0]):
         store.say(f"note: {files[0]} was edited since {product} was last built; this is its text as it is now")
     return Question(text, files[0], tree)
 

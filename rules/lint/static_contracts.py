@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from compiler.analysis.types import INTEGERS
+from compiler.compile import Tier
 from compiler.names.resolve import suggestion
 from compiler.schema import Schema
 from rules.compiling.promised_columns import UNTOLD, broken_promises
@@ -37,7 +38,7 @@ def foretold(
         if not rule.is_of_source:
             yield from _unknown_keys(project, rule, types)
         yield from broken_promises(project, rule, types, shown)
-    if rule.options.tier == 2 and not rule.options.key and not rule.in_python:  # noqa: PLR2004
+    if Tier(rule.options.tier) is Tier.CANONICAL and not rule.options.key and not rule.in_python:
         message = "tier 2 orders the product by its key, and no key is declared"
         where = option_where(rule.text(project), rule.path, "tier")
         yield UserError(message, code="missing-key", where=where, hint='add key = ["…"]')

@@ -69,5 +69,5 @@ def changed_rules(compiled: Mapping[str, CompiledRule], products: Mapping[str, P
         for name, rule in compiled.items()
         if name not in products
         or not rule.node.is_rule_of(products[name])
-        or [entry[0] for entry in products[name].record["inputs"]] != list(rule.node.inputs)
+        or [one.name for one in products[name].record.inputs] != list(rule.node.inputs)
     ]

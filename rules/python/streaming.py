@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from cache.digests import TableDigest
-from compiler.compile import Compiled, Compiler, Options
+from compiler.compile import Compiled, Compiler, Options, Tier
 from compiler.errors import SqlError
 from compiler.names.user_functions import OwnFunction
 from compiler.schema import Schema
@@ -53,7 +53,7 @@ def compile_stream(
     compiler: Compiler, stream: Stream, inputs: Mapping[str, Schema], options: Options, resolve: Callable[..., Any]
 ) -> Compiled:
     """Compile a rule over streams. inputs: schemas, by parameter. Raises `SqlError`."""
-    if options.tier == 2:  # noqa: PLR2004
+    if options.tier == Tier.CANONICAL:
         raise SqlError(
             "a rule over streams cannot be ordered", hint="leave tier out, or order it in a rule that reads it"
         )

@@ -51,7 +51,7 @@ def _beginning(product: str, cause: Cause, prepared: Prepared) -> str:
     if cause.kind == "new":
         return f"{rule.path} is new"
     if cause.kind == "edit":
-        if prepared.known.products[name].record["text"] != rule.digest:
+        if prepared.known.products[name].record.text != rule.digest:
             return f"{rule.path} was edited: {told}"
         variables = f" (see {', '.join(f'${one}' for one in rule.parsed.variables)})" if rule.parsed.variables else ""
         return f"{rule.path} is unchanged, but means something else{variables}: {told}"

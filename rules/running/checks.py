@@ -197,8 +197,8 @@ class Checker:
             fingerprint=check.compiled.node.fingerprint,
             key=judgement.key,
         )
-        more = {"severity": result.severity}
-        return Checked(check.check, State(check.compiled, artifact, judgement.key, result.seconds, more), result)
+        state = State(check.compiled, artifact, judgement.key, result.seconds, result.severity)
+        return Checked(check.check, state, result)
 
 
 def refusal(project: Project, rule: Rule, checked: Sequence[Checked], *, published: bool) -> UserError | None:

@@ -53,17 +53,17 @@ def reads_same_rows(
     """
     if node.order_dependent or last.fingerprint != node.fingerprint:
         return False
-    before = last.record["inputs"]
+    before = last.record.inputs
     if len(before) != len(node.inputs):
         return False
-    for (_, rows, columns, old_name), name, reads in zip(before, node.inputs, node.reads, strict=True):
+    for was, name, reads in zip(before, node.inputs, node.reads, strict=True):
         content = contents[name]
-        if content.rows != rows:
+        if content.rows != was.rows:
             return False
-        if all(list(content.columns[column]) == columns.get(column) for column in reads):
+        if all(content.columns[column] == was.columns.get(column) for column in reads):
             continue
         now = store.artifact(inputs[name]) if name in inputs else None
-        old = store.artifact(old_name) if old_name else None
+        old = store.artifact(was.artifact) if was.artifact else None
         if now is None or old is None or not store.present(old.artifact):
             return False
         try:

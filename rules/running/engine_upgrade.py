@@ -38,7 +38,7 @@ def engine_proves_same(prepared: Prepared, observer: Observer, build: str) -> bo
 
 
 def _is_of_another_engine(prepared: Prepared, name: str) -> bool:
-    before, now = prepared.known.products[name].record["parts"], prepared.compiled.rules[name].node.parts
+    before, now = prepared.known.products[name].record.parts, prepared.compiled.rules[name].node.parts
     return bool(before["engine"] != now["engine"])
 
 

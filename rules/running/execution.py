@@ -22,7 +22,15 @@ from rules.planning.broken import failed_input
 from rules.running.checks import Candidate, Checked, Checker, refusal
 from rules.running.product_job import Done, ProductJob
 from rules.running.product_records import Provenance, State, commit
-from rules.running.results import CheckResult, Observer, Result, SourceResult, skipped_artifacts
+from rules.running.results import (
+    AuditReport,
+    BuildReport,
+    CheckResult,
+    Observer,
+    Result,
+    SourceResult,
+    skipped_artifacts,
+)
 from rules.running.source_checks import before_readers, conclude_source
 from rules.sources.contents import Sources
 
@@ -63,6 +71,10 @@ class Execution:
     def skipped(self) -> dict[str, str]:
         """Products, then checks, that did not run, with the artifact of each."""
         return skipped_artifacts(self.results, self.sources_settled)
+
+    def report(self, results: dict[str, Result], seconds: float, audited: AuditReport) -> BuildReport:
+        """Return what the build did. seconds: since it was asked for."""
+        return BuildReport(self.build, results, seconds, audited, dict(sorted(self.sources_settled.items())))
 
     def run(self) -> dict[str, Result]:
         """Settle the selected products; broken ones fail before they begin. Returns results in order.
@@ -261,7 +273,7 @@ class Execution:
 
     def _candidate(self, result: Result, artifact: Artifact, *, changed: bool) -> Candidate:
         rule = self.compiled[result.name]
-        return Candidate(result, State(rule, artifact, result.key, result.seconds or 0.0, {}), changed)
+        return Candidate(result, State(rule, artifact, result.key, result.seconds or 0.0), changed)
 
     def _check(self, candidate: Candidate, pool: ThreadPoolExecutor) -> None:
         """Settle the checks of a product, in a worker if one of them has to run, then the product."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cache.records import Artifact, Product
+from cache.records import Artifact, InputState, Product, ProductRecord
 from rules.loading.rules import COMPILER
 
 if TYPE_CHECKING:
@@ -28,17 +28,17 @@ class Provenance:
 
 @dataclass(frozen=True)
 class State:
-    """The table that a rule yielded. more: the other fields of its record."""
+    """The table that a rule yields. severity: a check's."""
 
     rule: CompiledRule
     artifact: Artifact
     key: str | None
     seconds: float
-    more: Mapping[str, Any]
+    severity: str | None = None
 
     def is_that_of(self, last: Product | None) -> bool:
         """Whether this is already recorded."""
-        if last is None or any(last.record.get(name) != value for name, value in self.more.items()):
+        if last is None or last.record.severity != self.severity:
             return False
         before = (last.key, last.fingerprint, last.memo, last.artifact)
         return before == (self.key or "", self.rule.node.fingerprint, self.rule.memo, self.artifact.artifact)
@@ -80,22 +80,16 @@ def _record_result(store: Store, state: State, build: str) -> None:
 def _move_pointer(store: Store, state: State, made_of: Provenance) -> None:
     """Record that this is now the product or the check's result, and the contents from which it was made."""
     rule = state.rule
-    record = {
-        "parts": rule.node.parts,
-        "inputs": _inputs_record(rule, made_of.contents, made_of.artifacts),
-        "compiler": COMPILER,
-        "text": rule.rule.digest,
-        **state.more,
-    }
+    inputs = tuple(_input_states(rule, made_of.contents, made_of.artifacts))
+    record = ProductRecord(rule.node.parts, inputs, COMPILER, rule.rule.digest, state.severity)
     keys = (state.key or "", rule.node.fingerprint, rule.memo, record)
     store.index.set_product(Product(rule.node.name, state.artifact.artifact, *keys, state.seconds, made_of.build))
 
 
-def _inputs_record(rule: CompiledRule, contents: Mapping[str, Content], artifacts: Mapping[str, str]) -> list[Any]:
-    """Each input when it was read: name, rows, the read set's types and digests, artifact."""
-    record = []
+def _input_states(
+    rule: CompiledRule, contents: Mapping[str, Content], artifacts: Mapping[str, str]
+) -> Iterator[InputState]:
+    """Yield the state of each input when it was read."""
     for name, reads in zip(rule.node.inputs, rule.node.reads, strict=True):
         content = contents[name].restricted(reads)
-        columns = {column: list(facts) for column, facts in content.columns.items()}
-        record.append([name, content.rows, columns, artifacts.get(name)])
-    return record
+        yield InputState(name, content.rows, dict(content.columns), artifacts.get(name))

@@ -193,7 +193,7 @@ def clean_report(index: Index, failing: Mapping[str, Mapping[str, Any]]) -> Buil
         checks.setdefault(name.partition(".")[0], []).append(
             CheckResult(
                 name=name,
-                severity=state.record["severity"],
+                severity=state.record.severity or "",
                 status="clean",
                 reason=_UNCHANGED,
                 failing=artifacts[state.artifact].rows,

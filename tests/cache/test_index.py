@@ -13,7 +13,7 @@ import pytest
 
 from cache.errors import DamagedIndexError, StoreError
 from cache.index import VERSION, Index, set_aside
-from cache.records import Artifact, Product
+from cache.records import Artifact, Product, ProductRecord
 from cache.signatures import Signature
 from support.former_store import as_version_2
 from support.inprocess import build, run
@@ -33,7 +33,7 @@ def artifact(name: str = "ab01") -> Artifact:
 
 
 def test_what_is_recorded_is_there_when_it_is_opened_again(path: Path) -> None:
-    product = Product("p", "ab01", "key", "print", "memo", {"parts": {"query": "q"}, "inputs": []}, 0.5, "b1")
+    product = Product("p", "ab01", "key", "print", "memo", ProductRecord({"query": "q"}, ()), 0.5, "b1")
     with Index(path) as index:
         assert index.created
         index.add_artifact(artifact(), "b1")
@@ -108,7 +108,7 @@ def test_moving_a_product_forgets_that_everything_is_up_to_date(path: Path) -> N
     with Index(path) as index:
         index.set_snapshot("built", {"files": [["a", 1]]})
         index.set_snapshot("compiled", {"files": [["b", 1]]})
-        index.set_product(Product("p", "ab01", "key", "print", "memo", {}, 0.5, "b1"))
+        index.set_product(Product("p", "ab01", "key", "print", "memo", ProductRecord({}, ()), 0.5, "b1"))
         assert index.snapshot("built") is None
         assert index.snapshot("compiled") == {"files": [["b", 1]]}, "what is compiled does not depend on products"
         index.refresh_snapshot({"files": [["a", 1]]}, {"files": [["a", 2]]})

@@ -12,6 +12,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+from rules import cells
 from rules.cli import main
 from rules.report import rows
 from support.forks import shared
@@ -191,17 +192,17 @@ def test_a_table_fits_a_terminal(project: SampleProject) -> None:
     ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
 )
 def test_values_of_every_type(array: pa.Array, plain: list[object], tmp_path: Path) -> None:
-    assert rows.plain(array) == plain
-    assert json.loads(json.dumps(rows.plain(array), allow_nan=False)) == plain
+    assert cells.plain(array) == plain
+    assert json.loads(json.dumps(cells.plain(array), allow_nan=False)) == plain
     pq.write_table(pa.table({"x": array}), tmp_path / "x.parquet")
     out = io.BytesIO()
-    with rows.stored_rows(tmp_path / "x.parquet", None) as stored:
+    with cells.stored_rows(tmp_path / "x.parquet", None) as stored:
         rows.write_csv(stored, out)
     assert len(list(csv.reader(io.StringIO(out.getvalue().decode())))) == len(array) + 1
 
 
 def test_show_reads_no_more_than_it_prints(project: SampleProject, capsys: pytest.CaptureFixture[str]) -> None:
-    with rows.stored_rows(project.root / ".rules" / "products" / "lines.parquet", 3) as stored:
+    with cells.stored_rows(project.root / ".rules" / "products" / "lines.parquet", 3) as stored:
         read = [batch.num_rows for batch in stored.batches]
     assert read == [3]
     assert main(["-C", str(project.root), "show", "lines", "-n", "3", "--format", "json"]) == 0

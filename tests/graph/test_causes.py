@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from cache.keys import Content, action_key
-from cache.records import Product
+from cache.records import InputState, Product, ProductRecord
 from compiler.analysis.edges import Edge
 from compiler.analysis.shape import Shape
 from compiler.diff.edit_script import EditScript
@@ -51,16 +51,19 @@ class World:
         self.nodes[name] = node
         known = {**self.contents, **{one: self.content(one) for one in self.products}}
         pairs = [known[entry].restricted(wanted) for entry, wanted in zip(inputs, reads, strict=True)]
-        record = {
-            "parts": node.parts,
-            "text": "",
-            "inputs": [
-                [entry, one.rows, {c: list(f) for c, f in one.columns.items()}, None]
-                for entry, one in zip(inputs, pairs, strict=True)
-            ],
-        }
+        states = (InputState(entry, one.rows, dict(one.columns)) for entry, one in zip(inputs, pairs, strict=True))
+        record = ProductRecord(dict(node.parts), tuple(states))
         key = action_key(node.fingerprint, pairs)
         self.products[name] = Product(name, name, key, node.fingerprint, "", record, 0.0, "build-1")
+
+    def read_another_total(self, name: str) -> None:
+        """Let the last state of `report` be made of another `totals.total`, of a product that was called `name`."""
+        totals, *others = self.products["report"].record.inputs
+        columns = {**totals.columns, "total": (totals.columns["total"][0], "another")}
+        record = ProductRecord({"query": "report"}, (InputState(name, totals.rows, columns), *others))
+        self.products["report"] = Product(
+            "report", "report", "other key", "print of report", "", record, 0.0, "build-1"
+        )
 
     def content(self, artifact: str) -> Content:
         columns = self.nodes[artifact].shape.columns
@@ -163,10 +166,7 @@ def test_a_run_may_change_what_is_open() -> None:
 
 def test_an_input_that_was_called_otherwise() -> None:
     world = chain()
-    record = world.products["report"].record
-    record["inputs"][0][0] = "as totals was called before"
-    record["inputs"][0][2]["total"][1] = "another"
-    world.products["report"] = Product("report", "report", "other key", "print of report", "", record, 0.0, "build-1")
+    world.read_another_total("as totals was called before")
     renamed = {"as totals was called before": "totals"}
     assert [cause.kind for cause in world.causes(renamed=renamed)["report"]] == ["earlier"]
     edited = ("FROM: as totals was called before → totals",)
@@ -196,9 +196,7 @@ def test_a_new_rule_a_missing_artifact_and_force() -> None:
 
 def test_what_an_earlier_build_changed() -> None:
     world = chain()
-    record = world.products["report"].record
-    record["inputs"][0][2]["total"][1] = "another"
-    world.products["report"] = Product("report", "report", "other key", "print of report", "", record, 0.0, "build-1")
+    world.read_another_total("totals")
     assert world.causes() == {"report": [Cause((), "earlier", ("totals.total changed, in build build-1",))]}
 
 

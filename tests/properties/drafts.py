@@ -121,11 +121,11 @@ def is_free(node: exp.Expr) -> bool:
 
 
 def draft_tree(compiled: Compiled) -> exp.Query | None:
-    """Return the executed form of a query as a tree to draft from; None for a recursive one."""
-    tree = parse(compiled.sql)
-    item = tree.args["from_"].this if isinstance(tree, exp.Select) and tree.args.get("from_") else None
-    if isinstance(item, exp.Subquery) and item.alias == "product" and compiled.sql.startswith('SELECT "product".'):
-        tree = item.this.pop()  # the rows of a UNION were put in order
+    """Return a qualified query, without what is done to it for the engine, as a tree to draft from.
+
+    None for a recursive one.
+    """
+    tree = parse(compiled.meaning)
     if any(with_.recursive for with_ in tree.find_all(exp.With)):
         return None
     facts = Facts({})

@@ -254,11 +254,8 @@ def offset_zero(draft: Draft) -> None:
 
 
 def unlimited(draft: Draft) -> None:
-    """SELECT COUNT(*) … → SELECT COUNT(*) … LIMIT 1, and back: a total has one row.
-
-    Back where the query is one that the engine is given, which has a limit at every total that is joined.
-    """
-    others = ("group", "offset", "having", "qualify", "order")
+    """SELECT COUNT(*) … → SELECT COUNT(*) … LIMIT 1: a total has one row."""
+    others = ("group", "limit", "having", "qualify", "order")
     found = [
         one
         for one in draft.selects()
@@ -268,8 +265,7 @@ def unlimited(draft: Draft) -> None:
     ]  # fmt: skip
     select = draft.pick(found)
     if select is not None:
-        limit = None if select.args.get("limit") else exp.Limit(expression=exp.Literal.number("1"))
-        select.set("limit", limit)
+        select.set("limit", exp.Limit(expression=exp.Literal.number("1")))
         draft.changed = True
 
 

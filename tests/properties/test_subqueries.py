@@ -42,7 +42,9 @@ class Judge:
         counts["correlated"] += correlated
         compiled = self._compiled(pair.engine)
         if isinstance(compiled, SqlError):
-            assert compiled.code == "unsupported", f"{compiled.message}\n{pair.engine}"
+            # The engine's own limit is told in the author's terms too, with a place and a hint.
+            known = compiled.code == "unsupported" or "two levels above" in compiled.message
+            assert known, f"{compiled.message}\n{pair.engine}"
             assert compiled.line, pair.engine
             assert compiled.hint, pair.engine
             counts["refused"] += 1

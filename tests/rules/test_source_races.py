@@ -177,13 +177,13 @@ def test_a_file_that_comes_while_a_build_runs_is_seen_by_the_next(
     project.sql("p", "SELECT SUM(a) AS a FROM s")
     from rules import build as driver
 
-    real = driver._record  # noqa: SLF001
+    real = driver.record_build
 
     def late(*arguments: Any) -> None:
         project.parquet("b", {"a": [2]})
         real(*arguments)
 
-    monkeypatch.setattr(driver, "_record", late)
+    monkeypatch.setattr(driver, "record_build", late)
     build(tmp_path)
     monkeypatch.undo()
     assert executed(build(tmp_path)) == {"p"}

@@ -1,0 +1,99 @@
+"""Every file, module, function and test that a comment, a docstring or a document names exists."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import io
+import re
+import subprocess
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = "rules|compiler|cache|graph"
+PATH = re.compile(
+    rf"(?<![\w./-])((?:(?:{OURS})/[\w./-]+\.py|(?:tests|fixtures|docs|benchmarks)/[\w./-]+\.(?:py|md|sql|json|txt|toml)))\b"
+)
+MODULE = re.compile(rf"`((?:{OURS})(?!\.(?:py|toml)`)(?:\.\w+)+)(?:\(\))?`")
+TEST = re.compile(r"\b(test_\w+)\.py\b")
+DOCUMENT = re.compile(r"\b([A-Z]{4,}\.md)\b")
+ELSEWHERE = {"rules/sales.py", "rules/helpers.py", "benchmarks/results/results.json"}
+"""Files of an imagined project, in documents for users, and what is written by a command."""
+HISTORY = {"CHANGELOG.md"}
+"""Names what was, too."""
+
+
+@cache
+def tracked() -> tuple[str, ...]:
+    found = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return tuple(name for name in found.splitlines() if (ROOT / name).is_file())
+
+
+@cache
+def stems() -> frozenset[str]:
+    return frozenset(Path(name).stem for name in tracked())
+
+
+def prose(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the comments and docstrings of a module, or the lines of a document, each with its line."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        yield from enumerate(text.splitlines(), 1)
+        return
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+    for node in ast.walk(ast.parse(text)):
+        for statement in getattr(node, "body", []) if isinstance(getattr(node, "body", None), list) else []:
+            value = statement.value if isinstance(statement, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield from enumerate(value.value.splitlines(), value.lineno)
+
+
+@cache
+def exists(dotted: str) -> bool:
+    """Whether a dotted name is one of a module, or of what a module has."""
+    parts = dotted.split(".")
+    for end in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:end]))
+        except ModuleNotFoundError:
+            continue
+        for name in parts[end:]:
+            fields = getattr(found, "__annotations__", {})
+            if not hasattr(found, name) and name not in fields:
+                return False
+            found = getattr(found, name, None)
+        return True
+    return False
+
+
+def missing(line: str) -> Iterator[str]:
+    for path in PATH.findall(line):
+        if not (ROOT / path).exists() and path not in ELSEWHERE:
+            yield path
+    for name in MODULE.findall(line):
+        if not exists(name):
+            yield name
+    yield from (name for name in DOCUMENT.findall(line) if not (ROOT / name).exists())
+    for name in TEST.findall(line):
+        if name not in stems():
+            yield f"{name}.py"
+
+
+def test_every_name_exists() -> None:
+    wrong = []
+    for name in tracked():
+        if not name.endswith((".py", ".md")) or name in HISTORY or name.startswith("fixtures/"):
+            continue
+        for number, line in prose(ROOT / name):
+            wrong += [f"{name}:{number}: {one}" for one in missing(line)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_does_not_exist_is_found() -> None:
+    line = "see `rules.build.prepare`, `compiler.nothing.here`, rules/build.py, rules/nowhere.py and test_nothing.py"
+    assert list(missing(line)) == ["rules/nowhere.py", "compiler.nothing.here", "test_nothing.py"]
