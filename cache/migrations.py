@@ -6,7 +6,7 @@ Memos (what can be worked out again from the project's files) may be dropped.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cache.sealing import sealed
 
@@ -34,8 +34,8 @@ def migrate(connection: sqlite3.Connection, schema: list[str], root: str) -> Non
     """Bring an index of version 2 up to date, inside the caller's transaction.
 
     schema: the statements that make today's tables where they are missing. root: the project root that takes over what
-    version 2 knew of no root: pointers and builds. Raises `sqlite3.DatabaseError`, and ValueError for a record that is
-    no JSON.
+    version 2 knew of no root: pointers and builds. A record that cannot be read is dropped. Raises
+    `sqlite3.DatabaseError`.
     """
     for statement in (*_TO_3, *schema):
         connection.execute(statement)
@@ -45,5 +45,18 @@ def migrate(connection: sqlite3.Connection, schema: list[str], root: str) -> Non
         connection.execute(statement)
     for table, column in _SEALED_IN_3:
         rows = connection.execute(f"SELECT DISTINCT {column} FROM {table}").fetchall()
-        fresh = [(sealed(json.loads(text)), text) for (text,) in rows]
+        read = [(text, _read(text)) for (text,) in rows]
+        fresh = [(sealed(record), text) for text, record in read if record is not None]
         connection.executemany(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", fresh)
+        # A memo is made again, and a product is found again by its action.
+        lost = [(text,) for text, record in read if record is None]
+        connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", lost)
+
+
+def _read(text: object) -> dict[str, Any] | None:
+    """Return a record of version 2, None for what is none: the rest of the index is still good."""
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cache.database import VERSION
 from cache.digests import ingested_digest, table_digest
 from cache.errors import DamagedIndexError
-from cache.index import VERSION, Index, read_state
+from cache.history import read_state
+from cache.index import Index
 from cache.readonly import uri
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")

@@ -24,8 +24,8 @@ _TERM = re.compile(
 _EXAMPLES = "examples: name, +name, name+2, tag:x, path:rules/marts, 'a b' for either, 'tag:x,path:y' for both"
 _METHODS = ("tag", "path", "source")
 _ELSEWHERE = {
-    "state": "write changed: the rules whose meaning differs from when they were last built",
-    "git": "write changed: the rules whose meaning differs from when they were last built",
+    "state": "write changed: the rules that have changed in meaning since they were last built",
+    "git": "write changed: the rules that have changed in meaning since they were last built",
     "result": "rules build runs the products that failed, and those skipped because of them; the rest is up to date",
     "source_status": "rules build detects which sources have changed, and which products that affects",
     "config": "write tag:x, path:x or a name: rules have no other properties to select by",

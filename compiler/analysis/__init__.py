@@ -1,1 +1,1 @@
-"""What a query depends on: the columns it reads, its lineage, its shape, types and traits."""
+"""The dependencies of a query: the columns it reads, its lineage, its shape, types and traits."""

@@ -1,4 +1,4 @@
-"""The edges of column lineage as plain data, which is read back without anything that understands SQL."""
+"""The edges of column lineage as plain data, which can be read back without a SQL parser."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def to_record(edges: Iterable[Edge]) -> dict[str, Any]:
 
 
 def from_record(record: Mapping[str, Any]) -> tuple[Edge, ...]:
-    """Return the edges that `to_record` was given."""
+    """Return the edges that were passed to `to_record`."""
     expressions = record["expressions"]
     return tuple(
         Edge(output, table, column, kind, expressions[number])

@@ -1,7 +1,7 @@
-"""Which expressions may be floats: all but those that certainly are not.
+"""Expressions that may be floats: all except those that certainly are not.
 
-Floats have values that compare in several ways (NaN, signed zeros) and sums that depend on order, so what is said here
-may be yes too often, never too seldom. `compiler.analysis.types` says what is certain.
+Floats have values that compare in several ways (NaN, signed zeros) and sums that depend on order, so the answers here
+may be yes too often, never too seldom. `compiler.analysis.types` knows the certain types.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _OTHER_FUNCTIONS = frozenset({
     "to_date", "to_hex", "to_local_time", "to_time", "to_timestamp", "to_timestamp_micros", "to_timestamp_millis",
     "to_timestamp_nanos", "to_timestamp_seconds", "to_unixtime", "today", "translate", "trim", "upper", "uuid",
 })  # fmt: skip
-"""Functions that never yield a float; a list or struct of floats is none."""
+"""Functions that never yield a float; a list or struct of floats does not count as one."""
 
 _OPERATORS = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg, exp.Paren, exp.Alias, exp.Distinct, exp.Filter,
               exp.Window, exp.IgnoreNulls, exp.RespectNulls, exp.WithinGroup)  # fmt: skip
@@ -54,14 +54,14 @@ _NO_FLOATS = (exp.DPipe, exp.Interval, exp.Null, exp.Star, exp.BitwiseAnd, exp.B
 
 
 class Floats(Types):
-    """Types of the expressions of one qualified query, as far as they tell floats from the rest."""
+    """Types of the expressions of one qualified query, as far as they distinguish floats from the rest."""
 
     def __init__(self, names: Names, schemas: Mapping[str, Schema]) -> None:
         super().__init__(names, schemas)
         self._may_be: dict[tuple[int, str], bool] = {}
 
     def of(self, node: exp.Expr) -> str | None:
-        """Return what `Types.of` says, and "float64" of what is certainly made of one."""
+        """Return the type from `Types.of`, and "float64" for an expression that is certainly made from one."""
         found = super().of(node)
         if found is not None:
             return found
@@ -75,7 +75,7 @@ class Floats(Types):
         return None
 
     def may_be(self, node: exp.Expr) -> bool:
-        """Whether an expression may be of a type of floats; a list or struct that holds them is not."""
+        """Whether an expression may be of a type of floats; a list or struct of floats is not."""
         certain = self.of(node)
         if certain is not None and not isinstance(node, exp.Column):
             return certain.startswith("float")
@@ -94,7 +94,7 @@ class Floats(Types):
         return self._operation_may_be(node)
 
     def is_float(self, node: exp.Expr) -> bool:
-        """Whether an expression certainly is of a type of floats."""
+        """Whether an expression is certainly of a type of floats."""
         if (self.of(node) or "").startswith("float"):
             return True
         if isinstance(node, exp.Literal):
@@ -112,7 +112,7 @@ class Floats(Types):
         return function_name(node) in _OF_FLOATS and self.is_float(_first(node))
 
     def is_number(self, node: exp.Expr) -> bool:
-        """Whether an expression certainly is a number or NULL."""
+        """Whether an expression is certainly a number or NULL."""
         kind = self.of(node) or ""
         if kind in INTEGERS or kind.startswith("decimal") or isinstance(node, exp.Null) or self.is_float(node):
             return True
@@ -164,7 +164,7 @@ class Floats(Types):
     def _output_may_be(self, source: exp.Expr, name: str) -> bool:
         key = (id(source), name)
         if key not in self._may_be:
-            self._may_be[key] = False  # a recursive CTE yields what its static term yields, and what it adds
+            self._may_be[key] = False  # a recursive CTE yields the rows of its static term, and those that it adds
             self._may_be[key] = self._any_branch_may_be(source, name)
         return self._may_be[key]
 

@@ -1,7 +1,7 @@
 """Read sets: for each input, the exact columns that a query's result can depend on.
 
-After `qualify` every column names its table, and after pruning no column is mentioned in vain, so the read set is
-what the tree mentions. Every base table starts with the empty set: `COUNT(*)` depends on the row count alone. SQLGlot's
+After `qualify` every column names its table, and after pruning no column is mentioned without need, so the read set is
+what the tree mentions. Every base table starts with the empty set: `COUNT(*)` depends only on the row count. SQLGlot's
 `lineage()` would miss columns in WHERE, JOIN, GROUP BY, HAVING, ORDER BY and EXISTS.
 """
 

@@ -1,4 +1,4 @@
-"""What else about a query decides how its result may be keyed and compared."""
+"""Further facts about a query that decide how its result may be keyed and compared."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Traits:
 
 
 def traits(query: exp.Query, types: Types) -> Traits:
-    """Return the traits of a qualified query. What is not known to be harmless counts as harmful.
+    """Return the traits of a qualified query. Anything not known to be harmless counts as harmful.
 
-    types: of its expressions; they tell a sum of integers from one of floats.
+    types: those of its expressions; they distinguish a sum of integers from one of floats.
     """
     return Traits(
         volatile=volatile_calls(query),
@@ -54,7 +54,7 @@ def is_order_dependent(query: exp.Query) -> bool:
 
 
 def depends_on_row_order(node: exp.Expr, types: Types) -> bool:
-    """Whether the order of rows can show in what a part of a query yields: in its rows, values or their last bits."""
+    """Whether the order of rows can affect the result of a part of a query: its rows, values or their last bits."""
     return _is_float_sensitive(node, types) or any(map(shows_row_order, nodes(node)))
 
 
@@ -66,7 +66,7 @@ def _is_float_sensitive(node: exp.Expr, types: Types) -> bool:
 
 
 def shows_row_order(node: exp.Expr) -> bool:
-    """Whether what a node by itself does can depend on the order of its inputs' rows."""
+    """Whether the effect of a node itself can depend on the order of its inputs' rows."""
     if isinstance(node, exp.Limit | exp.Offset | exp.Fetch):
         return True
     if isinstance(node, exp.Distinct):
@@ -76,7 +76,7 @@ def shows_row_order(node: exp.Expr) -> bool:
         if functions.function_name(node) in _TIE_FREE_WINDOWS:
             return False
         spec = node.args.get("spec")
-        # A frame of whole peer groups does not care how ties are ordered; any other may cut through them.
+        # A frame of whole peer groups does not depend on the order of ties; any other may cut through them.
         by_peers = spec is None or spec.args.get("kind") == "RANGE"
         return not (isinstance(function, exp.AggFunc) and by_peers and not functions.is_order_dependent(function))
     return isinstance(node, exp.Func) and functions.is_order_dependent(node)

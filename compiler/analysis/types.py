@@ -1,7 +1,7 @@
-"""Types of expressions, as far as they can be told for certain without the engine.
+"""Types of expressions, as far as they are certain without the engine.
 
-SQLGlot's `annotate_types` is right about most expressions and wrong about some, and a rewrite that holds for integers
-alone is unsound on the first float. So this knows few things, each checked against the engine, and says None of
+SQLGlot's `annotate_types` is right about most expressions but not all, and a rewrite that holds only for integers
+is unsound on the first float. So this knows few types, each checked against the engine, and returns None for
 everything else.
 """
 
@@ -69,7 +69,7 @@ class Types:
         return self._call(node)
 
     def is_integer(self, node: exp.Expr) -> bool:
-        """Whether an expression certainly is of a signed or unsigned integer type."""
+        """Whether an expression is certainly of a signed or unsigned integer type."""
         return self.of(node) in INTEGERS
 
     def is_exact(self, node: exp.Expr) -> bool:
@@ -125,7 +125,7 @@ class Types:
         return self._inputs[name]
 
     def _output(self, source: exp.Expr, name: str, given: list[str]) -> str | None:
-        """Return the type of an output. given: the names of the outputs where its alias lists them."""
+        """Return the type of an output. given: the names of the outputs if the alias lists them."""
         if id(source) not in self._places:
             first = next(_branches(source), None)
             names = [item.alias_or_name for item in first.selects] if isinstance(first, exp.Select) else []
@@ -158,7 +158,7 @@ def _visible_body(cte: exp.CTE, table: exp.Table) -> exp.Expr:
 
 
 def _branches(query: exp.Expr) -> Iterator[exp.Expr]:
-    """Yield the branches of a query, from left to right: itself if it is no set operation; a BY NAME is one branch."""
+    """Yield the branches of a query, from left to right: itself if not a set operation; a BY NAME is one branch."""
     pending = [query]
     while pending:
         node = pending.pop()

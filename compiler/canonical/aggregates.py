@@ -1,4 +1,4 @@
-"""What the passes must know of the aggregates of a SELECT before they change one of them beside the others."""
+"""Facts about the aggregates of a SELECT that passes need before they change one of them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from compiler.canonical.facts import Facts
 
 
 def added_up_in_two_steps(query: exp.Query, facts: Facts) -> set[int]:
-    """Return the SELECTs, by id, in which the engine may add sums up by the values of a DISTINCT, then once more.
+    """Return the SELECTs, by id, in which the engine may sum by the values of a DISTINCT first, then again.
 
-    Whether it does depends on each of their aggregates, and shows in the rounding of floats and the type of decimals:
-    so no aggregate of theirs may come, go, or be written with another DISTINCT or FILTER.
+    Whether it does depends on each of their aggregates, and affects the rounding of floats and the type of decimals:
+    so none of their aggregates may be added, removed, or written with another DISTINCT or FILTER.
     """
     if not facts.has(query, exp.Distinct):
         return set()

@@ -14,10 +14,10 @@ from compiler.tree.walk import children, has
 _NUMBERED = re.compile(rb'(?<=")_([tc])(\d+)(?=")')
 _LARGEST = 2**63 - 1
 _MOST_RUNS = 12
-"""Of sums within sums, or products within products, that are put in order."""
+"""The most sums within sums, or products within products, that are put in order."""
 _NARROW = frozenset({"int8", "int16", "int32"})
 _FOLDED_IN = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Add, exp.Sub, exp.Mul, exp.Alias, exp.Between)
-"""Where a constant may stand instead of what yields it: in ORDER BY and GROUP BY it would be a position, and the type
+"""Where a constant may replace the expression that yields it: in ORDER BY and GROUP BY it is a position, and the type
 of a function's result can depend on whether an argument is a literal."""
 
 
@@ -56,10 +56,10 @@ def spell_products(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def _roots(query: exp.Query, facts: Facts, kinds: tuple[type[exp.Expr], ...]) -> list[exp.Expr]:
-    """Return the topmost operators of each run of them, the innermost first, where no expression has to stay as it is.
+    """Return the topmost operators of each run of them, the innermost first, if no expression has to stay as it is.
 
-    Beside an expression in GROUP BY, or DISTINCT with an ORDER BY, the engine looks for that very expression. Runs deep
-    in one another are left as they are, because each run reads all that is below it.
+    With an expression in GROUP BY, or DISTINCT with an ORDER BY, the engine looks for that very expression. Runs nested
+    deeply are left as they are, because each run reads everything below it.
     """
     if not facts.has(query, *kinds):
         return []
@@ -182,7 +182,7 @@ def _is_sound(kind: str, terms: list[exp.Expr], kinds: dict[int, str | None]) ->
 
 
 def _in_order(kind: str, terms: list[exp.Expr], types: Types, *, headed: bool) -> list[exp.Expr]:
-    """Return the terms in order. `headed`: something as wide as the result stands before them."""
+    """Return the terms in order. `headed`: an operand as wide as the result comes before them."""
     if kind != "int64":
         return sorted(terms, key=_sort_key) if len(terms) > 1 else terms
     bare = [_without_widening(term, types) for term in terms]
@@ -195,7 +195,7 @@ def _in_order(kind: str, terms: list[exp.Expr], types: Types, *, headed: bool) -
 
 
 def _without_widening(term: exp.Expr, types: Types) -> tuple[bool, exp.Expr]:
-    """CAST(a AS BIGINT) → a, which the operation widens anyway; and whether what is left is narrow."""
+    """CAST(a AS BIGINT) → a, which the operation widens anyway; and whether the operand is then narrow."""
     inner, kind = term, types.of(term)
     while type(inner) is exp.Cast and inner.to.this is exp.DType.BIGINT and not inner.to.expressions:
         below = types.of(inner.this)

@@ -1,4 +1,4 @@
-"""AND, OR and filters: terms that say nothing are dropped, and NULL is FALSE where it acts so."""
+"""AND, OR and filters: terms without effect are dropped, and NULL is FALSE where it has that effect."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _FLOATS = ("float32", "float64")
 
 
 def simplify_connectives(query: exp.Query, facts: Facts) -> exp.Query:
-    """Drop what decides nothing, and all else where one term decides.
+    """Drop terms without effect, and all others if one term decides.
 
     a AND TRUE → a;  a OR FALSE → a;  a OR TRUE → TRUE;  a AND FALSE → FALSE;  a OR (a AND b) → a;  a AND (a OR b) → a
 
-    All of these hold for NULL too. A term that decides nothing may still fail, or be what makes the query an aggregate
+    All of these hold for NULL too. A term without effect may still fail, or be what makes the query an aggregate
     one, so only terms that certainly do neither are dropped.
     """
     chains = roots(query, facts, exp.And, exp.Or)
@@ -49,8 +49,8 @@ def simplify_filters(query: exp.Query, facts: Facts) -> exp.Query:
     a = a → NOT a IS NULL;  a = b OR (a IS NULL AND b IS NULL) → a IS NOT DISTINCT FROM b;
     a < 5 AND NOT a IS NULL → a < 5;  WHERE TRUE → (nothing)
 
-    Not in HAVING: there p may be no column of its own but a part of a grouping expression. Not around IN (SELECT …):
-    the engine says NULL of it only as a term of its own, and FALSE anywhere below OR, IS or CASE.
+    Not in HAVING: there p may be part of a grouping expression instead of a column. Not around IN (SELECT …):
+    the engine yields NULL for it only as a term of its own, and FALSE anywhere below OR, IS or CASE.
     """
     conditions = [where for where in facts.nodes(query, exp.Where) if where.this is not None]
     ons = [join for join in facts.nodes(query, exp.Join) if _is_inner(join) and join.args.get("on") is not None]
@@ -107,14 +107,14 @@ def _is_inner(join: exp.Join) -> bool:
 
 
 def _filter(condition: exp.Expr, types: Types) -> None:
-    """Rewrite what stands below AND and OR only: there NULL and FALSE have one effect."""
+    """Rewrite terms directly below AND and OR: there NULL and FALSE have the same effect."""
     pending = [condition]
     while pending:
         node = pending.pop()
         if isinstance(node, exp.And):
             terms = list(terms_of(node, exp.And))
             if _not_nulls_implied(node, terms):
-                continue  # what is left comes round again
+                continue  # the rest is visited again
             pending += terms
         elif _looks_into_query(node):
             continue
@@ -168,7 +168,7 @@ def _filter_is(node: exp.Expr, test: exp.Is, *, negated: bool) -> None:
 
 
 def _not_nulls_implied(root: exp.Expr, terms: list[exp.Expr]) -> bool:
-    """Drop `a IS NOT NULL` beside a comparison of a, which is TRUE for no NULL."""
+    """Drop `a IS NOT NULL` beside a comparison of a, which is never TRUE for NULL."""
     strict: set[bytes] = set()
     for term in terms:
         test = term.this if isinstance(term, exp.Not) else term
@@ -220,11 +220,11 @@ def _equal_or_both_null(root: exp.Expr, terms: list[exp.Expr], types: Types) -> 
 
 
 def _null(term: exp.Expr) -> exp.Expr | None:
-    """Return the column of which a term says that it is NULL."""
+    """Return the column that a term requires to be NULL."""
     is_null = isinstance(term, exp.Is) and isinstance(term.expression, exp.Null)
     return term.this if is_null and isinstance(term.this, exp.Column) else None
 
 
 def _not_null(term: exp.Expr) -> exp.Expr | None:
-    """Return the column of which a term says that it is not NULL."""
+    """Return the column that a term requires not to be NULL."""
     return _null(term.this) if isinstance(term, exp.Not) else None

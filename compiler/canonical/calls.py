@@ -35,7 +35,7 @@ ALIASES: dict[str, str] = {
         )
     },
 }  # fmt: skip
-"""Names under which the engine registers one and the same function → its own name for it."""
+"""Alias of a function of the engine → the engine's own name for it."""
 
 _UNIT_FIRST = frozenset({"date_part", "date_trunc"})
 _UNIT = re.compile(r"[A-Za-z]+")
@@ -82,7 +82,7 @@ def spell_calls(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def spell_casts(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write a cast of a number to a plain numeric type as CAST, a decimal with its scale, no cast that does nothing.
+    """Write a cast of a number to a plain numeric type as CAST, a decimal with its scale; drop casts without effect.
 
     arrow_cast(n, 'Int64') → CAST(n AS BIGINT);  CAST(x AS DECIMAL(12)) → CAST(x AS DECIMAL(12, 0));
     CAST(n AS BIGINT) → n, for a column that is a bigint
@@ -121,7 +121,7 @@ def _is_qualified(node: exp.Expr) -> bool:
 
 
 def spell_patterns(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write the pattern of ILIKE in lower case where it holds nothing but ASCII letters, digits, blanks and wildcards.
+    """Write the pattern of ILIKE in lower case if it has only ASCII letters, digits, blanks and wildcards.
 
     name ILIKE 'A%' → name ILIKE 'a%'
     """

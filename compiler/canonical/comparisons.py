@@ -22,7 +22,7 @@ _FLOATS = ("float32", "float64")
 
 
 def expand_between(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write BETWEEN as two comparisons, where both bounds are compared in the type in which BETWEEN compares.
+    """Write BETWEEN as two comparisons, if both bounds are compared in the type in which BETWEEN compares.
 
     a BETWEEN 1 AND 2 → a >= 1 AND a <= 2
     """

@@ -1,7 +1,7 @@
-"""CASE, COALESCE and their kin in one spelling each, wherever that leaves value and type as they are.
+"""CASE, COALESCE and their kin in one spelling each, wherever that keeps value and type.
 
-CASE and COALESCE have the type to which all of their values are coerced, the never chosen ones too. So a value is only
-dropped or moved between them where all are certainly of one type.
+CASE and COALESCE have the type to which all of their values are coerced, even those never chosen. So a value is only
+dropped or moved between them if all are certainly of one type.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from compiler.sql.functions import ScalarFunction
 
 _TWO = 2
 _NVL_TYPES = frozenset({"int32", "int64", "string", "bool"})
-"""NVL turns what it does not know, dates and timestamps, into strings."""
+"""NVL turns types that it does not know, dates and timestamps, into strings."""
 
 
 def spell_coalesce(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write COALESCE flat, without repeated arguments, for NVL too.
+    """Write COALESCE flat, without repeated arguments; likewise NVL.
 
     nvl(a, b) → COALESCE(a, b);  COALESCE(a, COALESCE(b, c)) → COALESCE(a, b, c);  COALESCE(a, b, a) → COALESCE(a, b);
     COALESCE(a) → a
 
-    NVL computes both of its arguments, COALESCE the second only where it needs it: so not where that may fail.
+    NVL computes both of its arguments, COALESCE the second only if it needs it: so not if that may fail.
     """
     types: Types | None = None
     for call in facts.nodes(query, ScalarFunction)[::-1]:
@@ -42,7 +42,7 @@ def spell_coalesce(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def spell_nullif(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write NULLIF as a CASE, where = compares as NULLIF does (by bits) and the first operand keeps its type.
+    """Write NULLIF as a CASE, if = compares as NULLIF does (by bits) and the first operand keeps its type.
 
     nullif(a, b) → CASE WHEN a = b THEN NULL ELSE a END
     """
@@ -61,7 +61,7 @@ def spell_nullif(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def spell_case(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write CASE without subject, without branches that never decide, and as what it is where there is a shorter way.
+    """Write CASE without subject, without branches that never decide, and in a shorter form if there is one.
 
     CASE a WHEN 1 THEN b END → CASE WHEN a = 1 THEN b END;  … ELSE NULL END → … END;
     CASE WHEN FALSE THEN a ELSE b END → b;  WHEN p THEN a WHEN q THEN a → WHEN p OR q THEN a;
@@ -128,7 +128,7 @@ def _one_result(types: Types, first: exp.Expr, second: exp.Expr) -> bool:
 
 
 def _search(case: exp.Case, types: Types) -> None:
-    """CASE a WHEN 1 THEN … → CASE WHEN a = 1 THEN …, where = compares bits."""
+    """CASE a WHEN 1 THEN … → CASE WHEN a = 1 THEN …, if = compares bits."""
     subject = case.this
     values = [branch.this for branch in case.args["ifs"]]
     if not isinstance(subject, exp.Column) or not all(is_constant(value) for value in values) or _has_null(values):
@@ -141,7 +141,7 @@ def _search(case: exp.Case, types: Types) -> None:
 
 
 def _of_one_type(case: exp.Case, types: Types) -> bool:
-    """Whether every value of a CASE is certainly of one type, so that no choice of them changes the type."""
+    """Whether all values of a CASE are certainly of one type, so that no choice of them changes the type."""
     values = [branch.args["true"] for branch in case.args["ifs"]]
     default = case.args.get("default")
     values += [] if default is None else [default]
@@ -221,7 +221,7 @@ def _merge_outcomes(case: exp.Case, types: Types) -> None:
 
 
 def _shorten(case: exp.Case, types: Types) -> None:
-    """Write a CASE of one branch as IS TRUE or COALESCE where it is one."""
+    """Write a CASE of one branch as IS TRUE or COALESCE if it is equivalent to one."""
     branches, default = case.args["ifs"], case.args.get("default")
     if len(branches) != 1 or default is None:
         return

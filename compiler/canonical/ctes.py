@@ -1,4 +1,4 @@
-"""CTEs: a CTE used once is a derived table; the others stand in the order in which the query comes to need them."""
+"""CTEs: a CTE used once becomes a derived table; the others are ordered by their first use in the query."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from compiler.canonical.facts import Facts
 from compiler.tree.walk import find_all, has
 
 MOST_COPIES = 400
-"""Nodes that the copies of one CTE may add to the query."""
+"""The most nodes that the copies of one CTE may add to the query."""
 _SEVERAL = 2
 
 
 def inline_single_use_ctes(query: exp.Query, facts: Facts) -> exp.Query:
-    """Put each plain CTE that is referenced exactly once in the place of its reference.
+    """Replace the reference to each plain CTE that is referenced exactly once by the CTE.
 
     WITH c AS (SELECT t.a FROM t) SELECT x.a FROM c AS x → SELECT x.a FROM (SELECT t.a FROM t) AS x
     """
@@ -32,13 +32,13 @@ def inline_single_use_ctes(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def inline_small_ctes(query: exp.Query, facts: Facts) -> exp.Query:
-    """Put a copy of each small plain CTE in the place of every reference, which is what the engine does with all.
+    """Replace every reference to a small plain CTE by a copy of it, as the engine does with all CTEs.
 
     WITH c AS (SELECT t.a FROM t) SELECT x.a FROM c AS x, c AS y
     → SELECT x.a FROM (SELECT t.a FROM t) AS x, (SELECT t.a FROM t) AS y
 
     The copies of one CTE may add so many nodes: each of a chain of CTEs that join the one before with itself doubles.
-    Not where a row's place shows in the result: the copies agree about it only as long as the engine plans them alike.
+    Not if a row's position affects the result: the copies agree about it only as long as the engine plans them alike.
     """
     if not facts.has(query, exp.CTE) or any(with_.recursive for with_ in facts.nodes(query, exp.With)):
         return query
@@ -46,7 +46,7 @@ def inline_small_ctes(query: exp.Query, facts: Facts) -> exp.Query:
         return query
     for cte, tables in _references(query, facts):
         size = sum(1 for _ in cte.this.walk())
-        # A body of CTEs, and a reference in one that has been copied by now, wait for the next round.
+        # A body of CTEs, and a reference in one that was already copied, wait for the next round.
         if has(cte.this, exp.With) or size * (len(tables) - 1) > MOST_COPIES or len(tables) < _SEVERAL:
             continue
         if all(_is_plain(table) and _is_in(table, query) for table in tables):

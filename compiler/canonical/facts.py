@@ -1,6 +1,6 @@
-"""What a pass may know of the tree: its nodes by kind, its names, the types of its expressions.
+"""Facts about the tree for passes: its nodes by kind, its names, the types of its expressions.
 
-Most passes find nothing to do in most trees, so asking has to be cheap: each answer is kept until the tree changes.
+Most passes find nothing to do in most trees, so questions have to be cheap: each answer is kept until the tree changes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ E = TypeVar("E", bound=exp.Expr)
 
 
 class Facts:
-    """Answers about one query at a time, as it is at the moment of asking. `schemas`: of the inputs, by name."""
+    """Answers about one query at a time, in its state when asked. `schemas`: of the inputs, by name."""
 
     def __init__(self, schemas: Mapping[str, Schema]) -> None:
         self.schemas = schemas
@@ -31,14 +31,14 @@ class Facts:
         self._answers: dict[object, Any] = {}
 
     def of(self, query: exp.Query, question: Callable[[exp.Query, Facts], T]) -> T:
-        """Return what `question` says of `query`; it is asked once for each state of the tree."""
+        """Return the answer of `question` about `query`; it is called once for each state of the tree."""
         answers = self._current(query)
         if question not in answers:
             answers[question] = question(query, self)
         return cast("T", answers[question])
 
     def nodes(self, query: exp.Query, *kinds: type[E]) -> Sequence[E]:
-        """Return the nodes of some kinds, but no identifiers, the outermost first: what `find_all` finds, at once."""
+        """Return the nodes of some kinds, but not identifiers, the outermost first, as `find_all` does, at once."""
         answers = self._current(query)
         if kinds not in answers:
             found = [places for kind, places in self.of(query, _places).items() if issubclass(kind, kinds)]
@@ -56,7 +56,7 @@ class Facts:
         return self.of(query, _types)
 
     def names(self, query: exp.Query) -> Names:
-        """Return what the names of the tree mean."""
+        """Return the meanings of the tree's names."""
         return self.of(query, _names)
 
     def is_order_dependent(self, query: exp.Query) -> bool:
@@ -65,7 +65,7 @@ class Facts:
 
     @contextmanager
     def renaming(self, query: exp.Query, *, columns: bool) -> Iterator[None]:
-        """Keep what no name takes part in while names change here, and all if they are in the end what they were.
+        """Keep answers without names while names change here, and all answers if the names are unchanged in the end.
 
         columns: whether columns get other names too, and not just tables. All nodes but identifiers stay in the tree.
         """
@@ -80,7 +80,7 @@ class Facts:
             }
 
     def notice(self, query: exp.Query) -> None:
-        """Forget what is known if a pass has changed the tree, be it that nodes were replaced by their like."""
+        """Forget the answers if a pass has changed the tree, even by replacing nodes with equal ones."""
         if query._hash is None:  # noqa: SLF001 — see `_current`
             self._query = None
 
@@ -124,4 +124,4 @@ def _is_order_dependent(query: exp.Query, facts: Facts) -> bool:
 
 
 _NAMELESS = frozenset({_nodes, _places, _names})
-"""Questions whose answers are nodes of the tree, wherever it has them and whatever they are called."""
+"""Questions whose answers are nodes of the tree, independent of their places and names."""

@@ -1,4 +1,4 @@
-"""GROUP BY, DISTINCT and aggregates: one spelling for each, and no DISTINCT that finds nothing to do."""
+"""GROUP BY, DISTINCT and aggregates: one spelling for each, and no DISTINCT without effect."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def spell_aggregates(query: exp.Query, facts: Facts) -> exp.Query:
     COUNT(), COUNT(1) → COUNT(*);  COUNT(*) FILTER (WHERE a IS NOT NULL) → COUNT(a);  MIN(DISTINCT a) → MIN(a)
     COUNT(CASE WHEN p THEN 1 END) → COUNT(*) FILTER (WHERE p);  SUM(CASE WHEN p THEN a END) → SUM(a) FILTER (WHERE p)
 
-    Not where an aggregate with DISTINCT stands beside a sum that is not of integers: whether another one has DISTINCT
-    or a FILTER decides there in how many steps the engine adds up, which shows in rounding and in the type.
+    Not if an aggregate with DISTINCT is beside a sum that is not of integers: whether another one has DISTINCT
+    or a FILTER decides in how many steps the engine sums, which affects rounding and the type.
     """
     for count in facts.nodes(query, exp.Count):
         if not count.expressions and (count.this is None or _is_value(count.this)):
@@ -58,7 +58,7 @@ def order_group_keys(query: exp.Query, facts: Facts) -> exp.Query:
 
     GROUP BY b, 'x', a, b → GROUP BY a, b;  ROLLUP (a, b) → GROUPING SETS ((a, b), (a), ())
 
-    Groups come in the order in which their rows do, whatever the order of the keys, but in that of the grouping sets.
+    Groups come in the order of their rows, whatever the order of the keys, but in the order of the grouping sets.
     """
     if not facts.of(query, rows_may_move):
         return query
@@ -81,7 +81,7 @@ def order_group_keys(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def spell_distinct(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write a grouping without aggregates as DISTINCT, and drop a DISTINCT of rows that differ anyway.
+    """Write a grouping without aggregates as DISTINCT, and drop a DISTINCT of rows that are distinct anyway.
 
     SELECT t.a AS a FROM t GROUP BY t.a → SELECT DISTINCT t.a AS a FROM t
     SELECT DISTINCT t.a AS a, COUNT(*) AS n FROM t GROUP BY t.a → SELECT t.a AS a, COUNT(*) AS n FROM t GROUP BY t.a
@@ -132,12 +132,12 @@ def drop_distinct_under_distinct(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def having_to_where(query: exp.Query, facts: Facts) -> exp.Query:
-    """Move what HAVING says of the keys alone to WHERE.
+    """Move terms of HAVING that read only the keys to WHERE.
 
     SELECT t.a, COUNT(*) FROM t GROUP BY t.a HAVING t.a = 'x' AND COUNT(*) > 1
     → SELECT t.a, COUNT(*) FROM t WHERE t.a = 'x' GROUP BY t.a HAVING COUNT(*) > 1
 
-    Only comparisons of columns and literals, which cannot fail, and of types whose groups hold one value each: a group
+    Only comparisons of columns and literals, which cannot fail, and of types whose groups have one value each: a group
     of floats can hold 0.0 and -0.0. Not under grouping sets, whose keys can be NULL by themselves.
     """
     types: Types | None = None
@@ -161,13 +161,13 @@ def having_to_where(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def is_exact(types: Types, node: exp.Expr) -> bool:
-    """Whether values of the expression that are equal are the same to the bit."""
+    """Whether equal values of the expression are the same to the bit."""
     found = types.of(node)
     return types.is_exact(node) or (found is not None and found.startswith(_EXACT))
 
 
 def is_plain_group(group: exp.Expr) -> bool:
-    """Whether GROUP BY lists expressions alone: no ALL, no sets, no position that was left a number."""
+    """Whether GROUP BY lists only expressions: no ALL, no sets, no position that is still a number."""
     special = (*_SETS, exp.Tuple)
     return _only_expressions(group) and not any(
         isinstance(key, special) or (isinstance(key, exp.Literal) and not key.is_string) for key in group.expressions
@@ -279,13 +279,13 @@ def _order_sets(sets: exp.GroupingSets) -> None:
 
 
 def _orders_names(select: exp.Select) -> bool:
-    """Whether a SELECT is ordered, if at all, by names of its outputs, which is all that DISTINCT allows."""
+    """Whether a SELECT is ordered, if at all, by names of its outputs, the only keys that DISTINCT allows."""
     order = select.args.get("order")
     return order is None or all(isinstance(key.this, exp.Column) and not key.this.table for key in order.expressions)
 
 
 def _shows_order_of_groups(query: exp.Query, facts: Facts) -> bool:
-    """Whether something reads the groups further, and may tell in which order: a sum of floats, or a set of them."""
+    """Whether something reads the groups and may depend on their order: a sum of floats, or a set of them."""
     if not has(query, exp.Window) and len(find_all(query, exp.Select)) == 1:
         return False
     if has(query, exp.SetOperation, exp.Distinct):
@@ -318,7 +318,7 @@ def _only_source(select: exp.Select) -> exp.Subquery | None:
 
 
 def _is_safe_on(term: exp.Expr, keys: set[bytes], types: Types) -> bool:
-    """Whether a term is a comparison of keys and literals that no row can make fail: no text is read as a number."""
+    """Whether a term is a comparison of keys and literals that fails for no row: no text is read as a number."""
     inner = term.this if isinstance(term, exp.Not) else term
     if isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
         operands = [inner.this]

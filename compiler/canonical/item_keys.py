@@ -1,4 +1,4 @@
-"""What tells FROM items apart that are joined in any order: what the query does with each, whatever it is called."""
+"""Sort keys of FROM items that are joined in any order: by the query's use of each, independent of its name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from compiler.sql.encode import blind_key, encode
 from compiler.tree.walk import find_all
 
 _MOST_TELLING = 8
-"""A term of more tables is the same for each of them."""
+"""A term of more tables than this counts the same for each of them."""
 _INTERNAL = re.compile(r"_[tc]\d+")
 _SYMMETRIC = frozenset({exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ})
 _CONNECTIVES = frozenset({exp.And, exp.Or})
@@ -47,7 +47,7 @@ def item_keys(
     types: Types,
     ignored: AbstractSet[int] = frozenset(),
 ) -> dict[int, tuple[str, ...]]:
-    """Return a sort key of each FROM item, made of all places that use its columns; names take no part in it."""
+    """Return a sort key of each FROM item, made from all places that use its columns, without names."""
     own = {id(column): item for item in items for column in owned.get(id(item), ()) if id(column) not in ignored}
     outputs = {id(item): _output_positions(item) for item in items}
     labels = {
@@ -73,7 +73,7 @@ def item_keys(
 
 
 def _units(select: exp.Select) -> Iterator[tuple[str, exp.Expr]]:
-    """The parts of a SELECT that can be told apart without a name, each with a label of its place."""
+    """The parts of a SELECT that differ without names, each with a label of its place."""
     for index, item in enumerate(select.expressions):
         yield f"s{index:06}", item
     for term in where_terms(select):
@@ -83,7 +83,7 @@ def _units(select: exp.Select) -> Iterator[tuple[str, exp.Expr]]:
             for term in conjuncts(join.args["on"]):
                 yield "j", term
     for node in as_list(select.args.get("group")):
-        # Another pass orders the keys by the names of the tables, which follow from the order these get.
+        # Another pass orders the keys by the names of the tables, which follow from the order decided here.
         for one in node.expressions if is_plain_group(node) else [node]:
             yield "group", one
     for key in ("having", "order", "qualify", "distinct"):
@@ -92,7 +92,7 @@ def _units(select: exp.Select) -> Iterator[tuple[str, exp.Expr]]:
 
 
 def as_list(value: object) -> list[exp.Expr]:
-    """Return the nodes that an argument holds, one or several."""
+    """Return the nodes of an argument, one or several."""
     values = value if isinstance(value, list) else [value]
     return [node for node in values if isinstance(node, exp.Expr)]
 
@@ -109,7 +109,7 @@ def _output_positions(item: exp.Expr) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Telling:
-    """Describes trees: the columns in `own` are marked, and what other passes put in order by name is in one order."""
+    """Describes trees: the columns in `own` are marked, and parts that other passes order by name are in one order."""
 
     own: AbstractSet[int]
     labels: Mapping[int, str]
@@ -137,7 +137,7 @@ class _Telling:
         return self._arithmetic(node) or self._comparison(node) or self._call(node)
 
     def _arithmetic(self, node: exp.Expr) -> str | None:
-        """Describe an integer sum by what it adds and what it takes off, a product by its factors."""
+        """Describe an integer sum by its added and subtracted terms, a product by its factors."""
         if type(node) is exp.Mul and self.types.is_integer(node):
             return self._unordered("Mul", _terms(node))
         if type(node) not in _SUMS or not self.types.is_integer(node):

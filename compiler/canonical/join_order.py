@@ -1,4 +1,4 @@
-"""The order of joined tables: by what the query does with each of them, whatever they are called."""
+"""The order of joined tables: by the query's use of each of them, independent of their names."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from compiler.names.resolve import INPUT_DB
 from compiler.tree.walk import find_all
 
 MOST_ITEMS = 64
-"""A SELECT of more tables keeps its order."""
+"""A SELECT of more tables than this keeps its order."""
 
 
 def order_inner_joins(query: exp.Query, facts: Facts) -> exp.Query:
-    """Put cross-joined tables into one order, before those that are joined otherwise, which do not filter by them.
+    """Put cross-joined tables into one order, before those that are joined in other ways, which do not filter by them.
 
     FROM b LEFT JOIN c ON q CROSS JOIN a → FROM a CROSS JOIN b LEFT JOIN c ON q
 
-    Inner joins have been made cross joins (compiler.canonical.joins). Tables that the query uses alike stay as they
+    Inner joins are already cross joins (compiler.canonical.joins). Tables that the query uses alike stay as they
     are.
     """
     selects = [select for select in facts.of(query, joined_selects) if _is_sortable(select)]
@@ -93,7 +93,7 @@ def is_confused(
 
 
 def take_one_key(query: exp.Query, facts: Facts) -> exp.Query:
-    """Read columns that WHERE makes equal from one of the tables, where equal values are the same value.
+    """Read columns that WHERE makes equal from one of the tables, if equal values are the same value.
 
     SELECT b.k FROM a CROSS JOIN b WHERE a.k = b.k → SELECT a.k FROM a CROSS JOIN b WHERE a.k = b.k
     """
@@ -132,7 +132,7 @@ def _take_one_key(select: exp.Select, owned: Owned, types: Types) -> None:
     for column in free:
         ranked = sorted(groups[id(own[id(column)]), column.name], key=lambda member: (keys[member[0]], member[1]))
         item, name = ranked[0]
-        # Of two tables that are used alike neither can be preferred by anything but their order, which can change.
+        # Of two tables that are used alike, only their order could decide, and it can change.
         if (item, name) != (id(own[id(column)]), column.name) and all(
             keys[other] != keys[item] for other, _ in ranked if other != item
         ):
@@ -145,7 +145,7 @@ _Name = tuple[int, str]
 
 
 def _equal_columns(select: exp.Select, own: Mapping[int, exp.Expr], types: Types) -> dict[_Name, set[_Name]]:
-    """Return what WHERE makes equal: each column with those that have its value, itself too."""
+    """Return the equalities of WHERE: each column with those that have its value, itself included."""
     groups: dict[_Name, set[_Name]] = {}
     for term in where_terms(select):
         sides = (term.this, term.expression) if isinstance(term, exp.EQ) else ()

@@ -13,17 +13,17 @@ from compiler.sql.encode import encode
 from compiler.sql.functions import function_name, is_float_sensitive
 
 _INEXACT = ("float", "struct", "list", "map")
-"""How the names of types begin of which equal values can differ in their bits."""
+"""The prefixes of the names of types whose equal values can differ in their bits."""
 _ITEM_ARGUMENTS = {"this", "alias", "db", "catalog"}
 
 
 def spell_joins(query: exp.Query, facts: Facts) -> exp.Query:
-    """Drop the words that say nothing.
+    """Drop the words without meaning.
 
     a INNER JOIN b ON p → a JOIN b ON p;  a LEFT OUTER JOIN b → a LEFT JOIN b;  a, b → a CROSS JOIN b
 
     A comma binds more loosely than JOIN: a, b RIGHT JOIN c keeps every row of c once for each row of a, a CROSS JOIN b
-    RIGHT JOIN c keeps it once. So a comma stays before a RIGHT or FULL JOIN, and before any JOIN where the order of
+    RIGHT JOIN c keeps it once. So a comma stays before a RIGHT or FULL JOIN, and before any JOIN if the order of
     rows counts.
     """
     holders = {id(join.parent): join.parent for join in facts.nodes(query, exp.Join)}
@@ -50,7 +50,7 @@ def pull_inner_predicates(query: exp.Query, facts: Facts) -> exp.Query:
     FROM a JOIN b ON a.x = b.x WHERE p → FROM a CROSS JOIN b WHERE p AND a.x = b.x
     FROM a JOIN (b LEFT JOIN c ON q) ON p → FROM a CROSS JOIN b LEFT JOIN c ON q WHERE p
 
-    Only where every join of the SELECT is inner, LEFT, SEMI or ANTI: what filters its left side then filters its rows.
+    Only if every join of the SELECT is inner, LEFT, SEMI or ANTI: a filter of its left side then filters its rows.
     """
     selects = [select for select in facts.of(query, joined_selects) if is_left_deep(select)]
     if not selects or not facts.of(query, row_order_is_open) or facts.of(query, looks_up_bits):
@@ -74,7 +74,7 @@ def joined_selects(query: exp.Query, facts: Facts) -> list[exp.Select]:
 
 
 def is_left_deep(select: exp.Select) -> bool:
-    """Whether all joins of a SELECT keep what a filter of their left side lets through, and no item sees another."""
+    """Whether all joins of a SELECT keep the rows that pass a filter of their left side, and no item sees another."""
     if select.args.get("laterals") or select.args.get("pivots"):
         return False
     return _is_item(select.args["from_"].this) and all(_is_plain_join(join) for join in select.args["joins"])
@@ -86,7 +86,7 @@ def is_inner(join: exp.Join) -> bool:
 
 
 def conjuncts(node: exp.Expr) -> list[exp.Expr]:
-    """Return the terms that AND ties together, in order."""
+    """Return the terms of an AND, in order."""
     terms: list[exp.Expr] = []
     pending = [node]
     while pending:
@@ -105,12 +105,12 @@ def where_terms(select: exp.Select) -> list[exp.Expr]:
 
 
 def set_where(select: exp.Select, terms: list[exp.Expr]) -> None:
-    """Make the terms, which can stand anywhere in the tree, the WHERE of a SELECT."""
+    """Make the terms, which can be anywhere in the tree, the WHERE of a SELECT."""
     select.set("where", exp.Where(this=conjoined(terms)) if terms else None)
 
 
 def conjoined(terms: list[exp.Expr]) -> exp.Expr:
-    """Tie terms together by AND. The nodes are moved."""
+    """Combine terms by AND. The nodes are moved."""
     tied = terms[0]
     for term in terms[1:]:
         tied = exp.And(this=tied, expression=term)
@@ -118,9 +118,9 @@ def conjoined(terms: list[exp.Expr]) -> exp.Expr:
 
 
 def row_order_is_open(query: exp.Query, facts: Facts) -> bool:
-    """Whether the order in which joins yield rows cannot reach the result, so that joins may be written otherwise.
+    """Whether the order in which joins yield rows cannot affect the result, so that joins may be rewritten.
 
-    It can where something takes the first rows, where floats are added up, and where -0.0 and 0.0 are one group, of
+    It can if something takes the first rows, if floats are summed, and if -0.0 and 0.0 are one group, of
     which either is kept. Ties of the outermost ORDER BY are part of the result as well.
     """
     if facts.is_order_dependent(query) or not _is_ordered_in_full(query):
@@ -134,7 +134,7 @@ def row_order_is_open(query: exp.Query, facts: Facts) -> bool:
 
 
 def is_exactly_grouped(kind: str | None) -> bool:
-    """Whether values of a type that are equal are the same value."""
+    """Whether equal values of a type are the same value."""
     return kind is not None and not kind.startswith(_INEXACT)
 
 
@@ -184,7 +184,7 @@ def _is_ordered_in_full(query: exp.Query) -> bool:
 
 
 def _flatten_items(select: exp.Select) -> list[exp.Expr]:
-    """Take inner-joined items out of their parentheses; return the predicates that tied them to the others."""
+    """Take inner-joined items out of their parentheses; return the predicates that joined them to the others."""
     terms: list[exp.Expr] = []
     if not any(map(_nested_joins, items_of(select))):
         return terms
@@ -232,7 +232,7 @@ def _is_plain_join(join: exp.Join) -> bool:
 
 
 def _is_item(item: exp.Expr, *, nested: bool = True) -> bool:
-    """Whether an item of FROM is a table, a derived table, or in parentheses what a SELECT may join as well."""
+    """Whether an item of FROM is a table, a derived table, or in parentheses items that a SELECT may join as well."""
     if nested and _nested_joins(item):
         inner = item.this
         bare = not any(value for key, value in item.args.items() if key != "this")

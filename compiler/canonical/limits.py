@@ -1,4 +1,4 @@
-"""LIMIT, OFFSET and ORDER BY of derived tables: what does nothing is dropped, and numbers are written as numbers."""
+"""LIMIT, OFFSET and ORDER BY of derived tables: clauses without effect are dropped, numbers written as numbers."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def drop_limits_of_totals(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def spell_no_rows(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write a limit of no rows as a filter that none passes, where rows are neither grouped nor made.
+    """Write a limit of no rows as a filter that no row passes, if rows are neither grouped nor made.
 
     SELECT t.a AS a FROM t WHERE p LIMIT 0 → SELECT t.a AS a FROM t WHERE FALSE
 
-    Not under ORDER BY: the order of a product is a promise, rows or none.
+    Not under ORDER BY: the order of a product is a promise, even without rows.
     """
     known = {"expressions", "from_", "joins", "where", "limit", "with_"}
     for select in facts.nodes(query, exp.Select):
@@ -71,12 +71,12 @@ def spell_no_rows(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def drop_orders_of_derived_tables(query: exp.Query, facts: Facts) -> exp.Query:
-    """Drop ORDER BY of derived tables and CTEs where nothing can tell.
+    """Drop ORDER BY of derived tables and CTEs if it cannot affect the result.
 
     SELECT COUNT(*) AS n FROM (SELECT t.a AS a FROM t ORDER BY t.a) AS d → SELECT COUNT(*) AS n FROM (…) AS d
 
-    Order shows in LIMIT, in ties of windows, in array_agg; in sums of floats, by rounding; and in which of 0.0 and -0.0
-    a group or a set keeps. Where any of that may be, all stays.
+    Order affects LIMIT, ties of windows, array_agg; sums of floats, by rounding; and which of 0.0 and -0.0
+    a group or a set keeps. If any of these is possible, everything stays.
     """
     inner = [
         order
@@ -114,7 +114,7 @@ def _is_all(count: exp.Expr) -> bool:
 
 
 def _number(node: exp.Expr | None) -> int | None:
-    """Return the value of an integer literal or of a sum of such, None of anything else."""
+    """Return the value of an integer literal or of a sum of them, None for anything else."""
     if isinstance(node, exp.Literal):
         return int(node.name) if node.is_int and 0 <= int(node.name) < _END else None
     if isinstance(node, exp.Add):

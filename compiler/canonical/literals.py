@@ -22,11 +22,11 @@ _UNITS = {
     "minute": (60, "second"),
     "second": (1, "second"),
 }
-"""An interval is months, days and nanoseconds: no number of one is a number of another."""
+"""An interval is months, days and nanoseconds, which do not convert into one another."""
 
 
 def spell_numbers(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write every number in the shortest way that is read as the same number of the same type.
+    """Write every number in the shortest form that is read as the same number of the same type.
 
     002 → 2;  1.50 → 1.5;  1e2 → 100.0;  .5 → 0.5
 

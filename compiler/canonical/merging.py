@@ -1,7 +1,7 @@
 """Derived tables that only project, filter or join are merged into the query around them.
 
-Filters rise: a merged WHERE joins that of the outer query. Each merge removes one derived table and none is ever made,
-so it ends.
+Filters rise: a merged WHERE joins that of the outer query. Each merge removes one derived table and makes none,
+so the process ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from compiler.sql.functions import WindowFunction
 from compiler.tree.walk import find_all, has
 
 MOST_COPIES = 200
-"""Nodes that one merge may add by repeating a computed column: x + x of x + x of … would double at each level."""
+"""The most nodes that a merge may add by repeating a computed column: x + x of x + x of … doubles at each level."""
 
 _NOT_SCALAR = (exp.AggFunc, exp.Window, WindowFunction, exp.UDTF, exp.Explode, exp.Anonymous, exp.Query, exp.Subquery,
                exp.Exists, exp.Star)  # fmt: skip
@@ -30,7 +30,7 @@ _HOLDERS_OF_CONSTANTS = (*_COMPARISONS, exp.Connector, exp.Not, exp.Where, exp.H
 
 @dataclass
 class Uses:
-    """The columns that refer to each FROM item, by its alias, with how many queries further in they stand."""
+    """The columns that refer to each FROM item, by its alias, with the number of queries that they are further in."""
 
     by_alias: dict[str, list[tuple[exp.Column, int]]] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
@@ -40,7 +40,7 @@ class Uses:
         return [(column, far) for column, far in self.by_alias.get(alias, []) if id(column) not in self.dropped]
 
     def add(self, node: exp.Expr, distance: int) -> None:
-        """Note the columns in `node`, which has come into the tree."""
+        """Note the columns in `node`, which was added to the tree."""
         for column in find_all(node, exp.Column):
             self.by_alias.setdefault(column.table, []).append((column, distance))
 
@@ -51,10 +51,10 @@ def merge_derived_tables(query: exp.Query, facts: Facts) -> exp.Query:
     SELECT d.v AS v FROM (SELECT t.a + 1 AS v, t.b AS b FROM t WHERE t.c) AS d WHERE d.b = 2
     → SELECT t.a + 1 AS v FROM t WHERE t.c AND t.b = 2
 
-    * A filter or a computed column only where every row of the derived table comes through: not where an outer join
-      may put NULLs in place of one. There plain columns alone are renamed.
+    * A filter or a computed column only if every row of the derived table comes through: not if an outer join
+      may replace one by NULLs. There only plain columns are renamed.
     * A derived table with joins of its own only as the first FROM item, as joins group to the left.
-    * No equality of floats may come to stand beside another: the engine makes lists of them, which compare bits.
+    * No equality of floats may end up beside another: the engine makes lists of them, which compare bits.
     """
     if not facts.has(query, exp.Subquery) or any(with_.recursive for with_ in facts.nodes(query, exp.With)):
         return query
@@ -76,7 +76,7 @@ def merge_derived_tables(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def _merge_items(select: exp.Select, uses: Uses, types: Types, merged: set[int], *, positional: bool) -> None:
-    """Merge what can be merged of one SELECT's FROM items; what replaces one is looked at in turn."""
+    """Merge the mergeable FROM items of one SELECT; the items that replace them are examined in turn."""
     while (inner := _mergeable(select, None, uses, types, positional=positional)) is not None:
         merged.add(id(inner))
     for join in list(select.args.get("joins") or []):
@@ -87,7 +87,7 @@ def _merge_items(select: exp.Select, uses: Uses, types: Types, merged: set[int],
 def _mergeable(
     select: exp.Select, join: exp.Join | None, uses: Uses, types: Types, *, positional: bool
 ) -> exp.Select | None:
-    """Merge the FROM item of `join` (None: the first one) into `select`, and return what it was, or None."""
+    """Merge the FROM item of `join` (None: the first one) into `select`, and return it, or None."""
     holder = select.args["from_"] if join is None else join
     item, joins = holder.this, list(select.args.get("joins") or [])
     if not is_derived(item) or any(not is_plain_join(one) for one in joins):
@@ -164,7 +164,7 @@ def add_condition(select: exp.Select, condition: exp.Expr) -> None:
 
 
 def substitute(columns: list[tuple[exp.Column, int]], outputs: Mapping[str, exp.Expr], uses: Uses) -> None:
-    """Put copies of the outputs in the place of the columns that refer to them."""
+    """Replace the columns that refer to outputs by copies of the outputs."""
     for output in outputs.values():
         uses.dropped.update(id(column) for column in find_all(output, exp.Column))
     for column, distance in columns:
@@ -177,11 +177,11 @@ def substitute(columns: list[tuple[exp.Column, int]], outputs: Mapping[str, exp.
 
 
 def may_substitute(columns: list[tuple[exp.Column, int]], outputs: Mapping[str, exp.Expr], types: Types) -> bool:
-    """Whether computed columns may stand where their names do.
+    """Whether computed columns may replace their names.
 
     A constant is more than a value to GROUP BY 1, to ORDER BY 1 and to functions whose type depends on a literal, so it
-    goes into comparisons of its own type alone. Floats stay out of what the engine may make a list of. What can fail
-    stays out of CASE and COALESCE, which do not compute all that stands in them.
+    goes only into comparisons of its own type. Floats stay out of what the engine may turn into a list. Expressions
+    that can fail stay out of CASE and COALESCE, which do not compute everything in them.
     """
     counts: dict[str, int] = {}
     for column, distance in columns:
@@ -232,12 +232,12 @@ def _is_lazy(column: exp.Column) -> bool:
             return True
         cut_short |= isinstance(parent, exp.And | exp.Or)
         parent = parent.parent
-    # A filter sinks to where the column is computed anyway.
+    # A filter sinks to the place where the column is computed anyway.
     return cut_short and not isinstance(parent, exp.Where)
 
 
 def _is_certain(output: exp.Expr, types: Types) -> bool:
-    """Whether an output fails for no row where it is computed for some: aggregates and windows see all rows anyway."""
+    """Whether an output fails for no row if it is computed for some: aggregates and windows see all rows anyway."""
     return isinstance(output, exp.AggFunc | exp.Filter | exp.Window) or never_fails(types, output)
 
 
@@ -266,7 +266,7 @@ def _has_bare_alias(item: exp.Expr, others: set[str]) -> bool:
 
 
 def _is_optional(join: exp.Join | None, joins: list[exp.Join]) -> bool:
-    """Whether rows of the FROM item may be left out, or stand as NULLs, or only be looked for."""
+    """Whether rows of the FROM item may be left out, or become NULLs, or only be tested for."""
     position = next((index for index, one in enumerate(joins) if one is join), -1)
     if join is not None and (join.side or join.kind in {"SEMI", "ANTI"}):
         return True

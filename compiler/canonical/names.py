@@ -38,7 +38,7 @@ def number_names(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def order_arguments(query: exp.Query, facts: Facts) -> exp.Query:
-    """Hold the clauses of each SELECT in the order of its text, as the inputs get their positions in that order.
+    """Keep the clauses of each SELECT in the order of its text, because the inputs get their positions in that order.
 
     A pass that gives a SELECT its first WHERE or joins puts them last.
     """
@@ -52,11 +52,11 @@ def order_arguments(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def set_apart(query: exp.Query, facts: Facts) -> None:
-    """Give every FROM item and every CTE a name that nothing else in the query has.
+    """Give every FROM item and every CTE a name that is unique in the query.
 
-    SQLGlot renames one scope after the other, and takes a CTE that is merely in sight for an alias of the same name
-    that belongs to an outer query. With unique names there is nothing to confuse: neither that, nor a name it has given
-    in an inner scope with one that still stands in an outer scope.
+    SQLGlot renames one scope after the other, and takes a CTE that is merely in scope for an alias of the same name
+    that belongs to an outer query. With unique names it confuses neither these, nor a name it has given
+    in an inner scope with one that is still in an outer scope.
     """
     names = facts.names(query)
     named = [node for node in (*names.items, *names.ctes) if node.args.get("alias") is not None]

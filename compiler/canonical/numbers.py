@@ -1,7 +1,7 @@
-"""The numbers of internal names, worked out at once for a query whose FROM items are all plain tables and subqueries.
+"""The numbers of internal names, computed at once for a query whose FROM items are all plain tables and subqueries.
 
 `canonicalize_internal_names` gives the same numbers and knows more kinds of FROM items, but it builds SQLGlot's scopes
-each time, which makes it the dearest step of all.
+each time, which makes it the costliest step of all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _QUERIES = (exp.Select, exp.SetOperation)
 
 
 def plain_numbers(query: exp.Query, facts: Facts) -> Renaming | None:
-    """Return what number each name of the query gets, in the order of its scopes; None if something is not plain."""
+    """Return the number of each name of the query, in the order of its scopes; None if something is not plain."""
     if not facts.of(query, has_plain_sources):
         return None
     numbering = _Numbering(facts.names(query))
@@ -54,7 +54,7 @@ def has_plain_sources(query: exp.Query, facts: Facts) -> bool:
 
 
 class _Numbering:
-    """Visits the queries from the inside out, as SQLGlot's scopes come."""
+    """Visits the queries from the inside out, in the order of SQLGlot's scopes."""
 
     def __init__(self, names: Names) -> None:
         self.visited = 0
@@ -66,7 +66,7 @@ class _Numbering:
         self._renaming: Renaming = []
 
     def visit(self, query: exp.Expr, ctes: tuple[exp.CTE, ...], *, top: bool) -> None:
-        """Number a query and what stands in it. ctes: in sight. top: its columns are those of the whole."""
+        """Number a query and its parts. ctes: those in scope. top: its columns are those of the whole query."""
         self.visited += 1
         with_ = query.args.get("with_")
         for cte in with_.expressions if with_ is not None else ():
@@ -87,7 +87,7 @@ class _Numbering:
         self._renaming += [(column.this, outputs[column.name]) for column in columns if column.name in outputs]
 
     def renaming(self) -> Renaming | None:
-        """Return what each identifier is to be called."""
+        """Return the new name of each identifier."""
         found = self._renaming
         for table, cte in self._names.tables:
             found.append((table.this, self._labels[id(cte)]))
@@ -129,7 +129,7 @@ def _items(select: exp.Expr) -> list[exp.Expr]:
 
 
 def _own(query: exp.Expr) -> tuple[list[exp.Column], list[exp.Expr]]:
-    """Return the columns without a table and the subqueries of a query, but not what is in its CTEs and FROM items."""
+    """Return the columns without a table and the subqueries of a query, except those in its CTEs and FROM items."""
     columns: list[exp.Column] = []
     subqueries: list[exp.Expr] = []
     pending = [query]

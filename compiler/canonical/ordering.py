@@ -1,4 +1,4 @@
-"""ORDER BY: defaults written out, keys by the names of outputs, keys that decide nothing dropped."""
+"""ORDER BY: defaults written out, keys by the names of outputs, keys without effect dropped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CUTS = ("limit", "offset", "fetch")
 
 
 def spell_ordering(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write direction and place of NULLs as the engine means them: ascending puts NULLs last, descending first.
+    """Write direction and place of NULLs by the engine's defaults: ascending puts NULLs last, descending first.
 
     ORDER BY a ASC NULLS LAST, b DESC NULLS FIRST → ORDER BY a, b DESC
     """
@@ -27,7 +27,7 @@ def spell_ordering(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def order_by_outputs(query: exp.Query, facts: Facts) -> exp.Query:
-    """Call a key by the output that it is.
+    """Write a key as the name of its output.
 
     SELECT t.a AS a, length(t.a) AS n FROM t ORDER BY length(a), t.a → … ORDER BY n, a
     """
@@ -77,7 +77,7 @@ def drop_idle_keys(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def drop_inner_orders(query: exp.Query, facts: Facts) -> exp.Query:
-    """Drop ORDER BY from a branch of a set operation and from the query of IN, where nothing is cut off by it.
+    """Drop ORDER BY from a branch of a set operation and from the query of IN, if no LIMIT depends on it.
 
     a IN (SELECT t.b FROM t ORDER BY t.c) → a IN (SELECT t.b FROM t)
     """
@@ -99,9 +99,9 @@ def drop_inner_orders(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def rows_may_move(query: exp.Query, facts: Facts) -> bool:
-    """Whether the rows of any part of `query` may come in another order without a trace in its result.
+    """Whether the rows of any part of `query` may come in another order without changing its result.
 
-    Not where something depends on their order, nor where the query ends in ORDER BY and different rows can tie.
+    Not if something depends on their order, nor if the query ends in ORDER BY and different rows can tie.
     """
     if facts.is_order_dependent(query):
         return False
@@ -113,7 +113,7 @@ def rows_may_move(query: exp.Query, facts: Facts) -> bool:
 
 
 def sort_key(node: exp.Expr) -> tuple[str, bytes]:
-    """Return a key that internal names decide only between nodes that differ in nothing else."""
+    """Return a key in which internal names only decide between nodes that differ in nothing else."""
     return blind_key(node), encode(node)
 
 
@@ -122,7 +122,7 @@ def _is_bare(key: exp.Expr) -> bool:
 
 
 def _resolved(key: exp.Expr, columns: dict[str, exp.Expr]) -> exp.Expr:
-    """Return a copy of `key` in which names of outputs that are columns of that very name are those columns.
+    """Return a copy of `key` in which names of outputs that are columns of that very name become those columns.
 
     In a larger expression only those: there an alias and a column of one name can mean two things.
     """

@@ -1,4 +1,4 @@
-"""Outer joins: made narrower where a filter drops the rows they add; one side and one place for their predicates."""
+"""Outer joins: made narrower if a filter drops the rows they add; one side and one place for their predicates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul)
 
 _MOST_TELLING = 8
-"""A term of more tables is not looked into once for each of them."""
+"""A term of more tables than this is not examined once for each of them."""
 
 Test = Callable[[exp.Column], bool]
 
@@ -53,7 +53,7 @@ def turn_right_joins(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def narrow_outer_joins(query: exp.Query, facts: Facts) -> exp.Query:
-    """Keep no rows that WHERE drops because they have NULL for a whole table.
+    """Drop early the rows that WHERE drops because they have NULL for a whole table.
 
     FROM a LEFT JOIN b ON p WHERE b.x > 1 → FROM a JOIN b ON p WHERE b.x > 1
     FROM a FULL JOIN b ON p WHERE a.x > 1 → FROM a LEFT JOIN b ON p WHERE a.x > 1
@@ -86,11 +86,11 @@ _SIDES = {(True, True): "FULL", (True, False): "LEFT", (False, True): "RIGHT", (
 
 
 def merge_optional_filters(query: exp.Query, facts: Facts) -> exp.Query:
-    """Join by the filter of an optional table's derived table, which only picks columns.
+    """Move the filter of an optional derived table, which only picks columns, to the join's condition.
 
     FROM a LEFT JOIN (SELECT b.k AS k FROM b WHERE b.f) AS q ON a.k = q.k → FROM a LEFT JOIN b ON a.k = b.k AND b.f
 
-    No equality of floats may come to stand beside another: the engine makes lists of them, which compare bits.
+    No equality of floats may end up beside another: the engine makes lists of them, which compare bits.
     """
     selects = [
         select
@@ -113,7 +113,7 @@ def merge_optional_filters(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def drop_key_coalesce(query: exp.Query, facts: Facts) -> exp.Query:
-    """Read the key of a LEFT JOIN from the side that is kept: where that is NULL, so is the other.
+    """Read the key of a LEFT JOIN from the side that is kept: if that is NULL, so is the other.
 
     SELECT COALESCE(a.k, b.k) FROM a LEFT JOIN b ON a.k = b.k → SELECT a.k FROM a LEFT JOIN b ON a.k = b.k
     """
@@ -157,7 +157,7 @@ def _key(node: exp.Expr) -> tuple[str, str] | None:
 
 
 def rejects_null(term: exp.Expr, of: Test) -> bool:
-    """Whether a predicate is never true where all columns that `of` accepts are NULL."""
+    """Whether a predicate is never true if all columns that `of` accepts are NULL."""
     if isinstance(term, exp.And):
         return rejects_null(term.this, of) or rejects_null(term.expression, of)
     if isinstance(term, exp.Or):
@@ -170,7 +170,7 @@ def rejects_null(term: exp.Expr, of: Test) -> bool:
 
 
 def is_strict(node: exp.Expr, of: Test) -> bool:
-    """Whether an expression is NULL where all columns that `of` accepts are NULL."""
+    """Whether an expression is NULL if all columns that `of` accepts are NULL."""
     if isinstance(node, exp.Column):
         return of(node)
     if isinstance(node, exp.Not | exp.Neg):
@@ -195,7 +195,7 @@ def _is_scalar(node: exp.Expr) -> bool:
 
 
 def _required(select: exp.Select, owned: Owned, types: Types) -> set[int]:
-    """The FROM items of which a row must exist, as WHERE drops what has NULL for all their columns."""
+    """The FROM items of which a row must exist, because WHERE drops rows with NULL for all their columns."""
     items = {id(column): id(item) for item in items_of(select) for column in owned.get(id(item), ())}
     required: set[int] = set()
     for term in where_terms(select):
@@ -211,7 +211,7 @@ def _columns_of(item: int, items: dict[int, int], types: Types) -> Test:
 
 
 def has_plain_nulls(kind: str | None) -> bool:
-    """Whether any comparison of a value of the type with NULL is NULL for certain: it is no struct, list or map."""
+    """Whether any comparison of a value of the type with NULL is certainly NULL: it is not a struct, list or map."""
     return is_exactly_grouped(kind) or kind in {"float16", "float32", "float64"}
 
 
@@ -283,7 +283,7 @@ def _is_mergeable(join: exp.Join) -> bool:
 
 
 def _merge(join: exp.Join, owned: Owned) -> None:
-    """Put the table of a mergeable derived table in its place, under the alias that its readers know."""
+    """Replace a mergeable derived table by its table, under the alias that its readers know."""
     item, inner = join.this, join.this.this
     table, name = inner.args["from_"].this, item.args["alias"].this
     outputs = {node.alias_or_name: node.unalias().this for node in inner.selects}

@@ -1,4 +1,4 @@
-"""What the passes on predicates must know before they touch one: kinds that compare alike, terms that cannot fail."""
+"""Facts that passes on predicates need before they change one: kinds that compare alike, terms that cannot fail."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _LOGIC = (exp.And, exp.Or, exp.Not)
 _COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _WRAPPING = (exp.Add, exp.Sub, exp.Mul)
 _BITWISE_FROM = 4
-"""As many values make the engine look a value up by its bits instead of comparing it (where -0.0 is not 0.0)."""
+"""With this many values the engine looks a value up by its bits instead of comparing it (so -0.0 is not 0.0)."""
 
 
 def kind(types: Types, node: exp.Expr) -> str | None:
-    """Return what an expression of an exact type compares with, or None."""
+    """Return the kind of an expression of an exact type for comparisons, or None."""
     return _KINDS.get(types.of(node) or "")
 
 
@@ -46,9 +46,9 @@ def is_constant(node: exp.Expr) -> bool:
 
 
 def never_fails(types: Types, node: exp.Expr) -> bool:
-    """Whether a row-by-row expression certainly raises on no database, and may thus go where nothing asks for it.
+    """Whether a row-by-row expression certainly fails on no database, and so may be dropped if nothing needs it.
 
-    An aggregate, a window or a subquery is none: without it the query is another.
+    An aggregate, a window or a subquery is not one: without it the query would be a different one.
     """
     pending = [node]
     while pending:
@@ -77,8 +77,8 @@ def looks_up_bits(query: exp.Query, facts: Facts) -> bool:
     """Whether the engine may look a float up by its bits or compare it, depending on how predicates are written.
 
     x = 0.0 OR x = 1.0 OR x = 2.0 OR x = 3.0 finds no -0.0, x <> 0.0 AND … of the same values does, and so does the OR
-    when another term stands between. So where several equalities on one operand that may be a float come to four
-    values, no connective of the query is touched.
+    if another term is between them. So if several equalities on one operand that may be a float have four
+    values in total, no connective of the query is changed.
     """
     found: dict[bytes, list[list[exp.Expr]]] = {}
     for node in facts.nodes(query, exp.EQ, exp.NEQ, exp.In):
@@ -119,7 +119,7 @@ def roots(query: exp.Query, facts: Facts, *connectives: type[exp.Expr]) -> list[
 
 
 def chained(connective: type[exp.Expr], terms: list[exp.Expr]) -> exp.Expr:
-    """Return terms joined by AND or OR; they must stand in no tree."""
+    """Return terms joined by AND or OR; they must not be in a tree."""
     joined = terms[0]
     for term in terms[1:]:
         joined = connective(this=joined, expression=term)
@@ -127,7 +127,7 @@ def chained(connective: type[exp.Expr], terms: list[exp.Expr]) -> exp.Expr:
 
 
 def replace(node: exp.Expr, new: exp.Expr) -> bool:
-    """Put `new` (which may stand inside `node`) in the place of `node`, unless it would mean something else there.
+    """Replace `node` by `new` (which may be inside `node`), unless it would mean something else there.
 
     GROUP BY 1 and ORDER BY 1 name an output column.
     """
@@ -146,7 +146,7 @@ def _is_plain_list(node: exp.In) -> bool:
 
 
 def _is_date(node: exp.Expr) -> bool:
-    """Whether a node is a date literal that is one; a bad one raises."""
+    """Whether a node is a valid date literal; an invalid one raises."""
     if not (type(node) is exp.Cast and isinstance(node.this, exp.Literal) and node.to.this == exp.DType.DATE):
         return False
     text = node.this.name

@@ -42,7 +42,7 @@ def orient_comparisons(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def push_not(query: exp.Query, facts: Facts) -> exp.Query:
-    """Move NOT into what it negates, which three-valued logic allows: NOT NULL is NULL on both sides.
+    """Move NOT into the negated expression, which three-valued logic allows: NOT NULL is NULL on both sides.
 
     NOT NOT a → a;  NOT (a AND b) → NOT a OR NOT b;  NOT (a OR b) → NOT a AND NOT b;  NOT a < b → a >= b
 

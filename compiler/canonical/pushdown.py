@@ -1,7 +1,7 @@
-"""What stands around a grouped or distinct derived table goes into it: filters on its keys, and a bare projection.
+"""Filters on the keys of a grouped or distinct derived table, and a bare projection around it, move into it.
 
 Filters sink here because they cannot rise: a grouped query is never merged into the one around it
-(compiler.canonical.merging). Each step takes a term or a SELECT away from an outer query, so it ends.
+(compiler.canonical.merging). Each step takes a term or a SELECT away from an outer query, so the process ends.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def push_filters_under_keys(query: exp.Query, facts: Facts) -> exp.Query:
     SELECT d.a, d.n FROM (SELECT t.a AS a, COUNT(*) AS n FROM t GROUP BY t.a) AS d WHERE d.a = 1
     → SELECT d.a, d.n FROM (SELECT t.a AS a, COUNT(*) AS n FROM t WHERE t.a = 1 GROUP BY t.a) AS d
 
-    A group keeps one of its rows' keys, so a filter sees the same before and after only where equal keys are the same
+    A group keeps one of its rows' keys, so a filter sees the same before and after only if equal keys are the same
     bits: not for floats. A filter that mentions no key would empty a total that has one row on no rows.
     """
     if not facts.has(query, exp.Subquery) or any(with_.recursive for with_ in facts.nodes(query, exp.With)):
@@ -56,13 +56,13 @@ def push_filters_under_keys(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def absorb_projections(query: exp.Query, facts: Facts) -> exp.Query:
-    """Let a query that only projects another one be one with it, grouped, windowed and distinct ones too.
+    """Merge a query that only projects another with it, even if that is grouped, windowed or distinct.
 
     SELECT d.n + 1 AS m FROM (SELECT t.a AS a, COUNT(*) AS n FROM t GROUP BY t.a) AS d
     → SELECT COUNT(*) + 1 AS m FROM t GROUP BY t.a
     SELECT d.a AS a, d.one AS one FROM (SELECT t.a AS a, 1 AS one FROM t) AS d → SELECT t.a AS a, 1 AS one FROM t
 
-    DISTINCT needs all its columns, and so does a total, which would be no total without its aggregates.
+    DISTINCT needs all its columns, and so does a total, which would not be a total without its aggregates.
     """
     if not facts.has(query, exp.Subquery) or any(with_.recursive for with_ in facts.nodes(query, exp.With)):
         return query
@@ -109,7 +109,7 @@ def drop_true_terms(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def prune_columns(query: exp.Query, facts: Facts) -> exp.Query:
-    """Drop the columns of derived tables and CTEs that nothing reads any more: a copy of a CTE may need fewer.
+    """Drop the columns of derived tables and CTEs that are no longer read: a copy of a CTE may need fewer.
 
     SELECT d.a FROM (SELECT t.a AS a, t.b AS b FROM t LIMIT 3) AS d → SELECT d.a FROM (SELECT t.a AS a FROM t …) AS d
     """
@@ -124,7 +124,7 @@ def prune_columns(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def _all_is_read(query: exp.Query, facts: Facts) -> bool:
-    """Whether every CTE and every column of a derived table or CTE certainly is read: then nothing is to be dropped.
+    """Whether every CTE and every column of a derived table or CTE certainly is read: then nothing can be dropped.
 
     Each is read from further out, and there nothing is dropped either.
     """
@@ -245,7 +245,7 @@ def _may_absorb(outer: exp.Select, inner: exp.Query, columns: list[tuple[exp.Col
     if any(has(output, *_MANY_ROWS, exp.Query, exp.Subquery, exp.Star) and not _is_count(output)
            for output in inner.expressions):  # fmt: skip
         return False
-    # A name without a table means one of the outputs that are about to go.
+    # A name without a table means one of the outputs that are about to be dropped.
     if any(not column.table for column in find_all(inner, exp.Column)):
         return False
     outputs = {output.alias: output.this for output in inner.selects}

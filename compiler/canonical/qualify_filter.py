@@ -1,8 +1,8 @@
-"""A SELECT over a derived table with groups or windows: its filter becomes HAVING or QUALIFY, its items theirs.
+"""A SELECT over a derived table with groups or windows: its filter becomes HAVING or QUALIFY, the items are merged.
 
 Only where the derived table's items are columns, literals, aggregates and window calls, which cannot fail, and only as
-far as the text does not grow: an item that is used n times is written n times. And only where no equality of floats may
-come to stand beside another: the engine makes lists of them, which compare bits.
+far as the text does not grow: an item that is used n times is written n times. And only if no equality of floats may
+end up beside another: the engine makes lists of them, which compare bits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GROUPED_PARTS = {"expressions", "from_", "joins", "where", "group", "having"}
 _WINDOWED_PARTS = {"expressions", "from_", "joins", "where", "qualify"}
 _DISTINCT_PARTS = {"expressions", "from_", "joins", "where", "distinct"}
 _MOST_NODES = 500
-"""Of an outer SELECT after the items have been put into it."""
+"""The most nodes of an outer SELECT after the items were merged into it."""
 
 
 def merge_grouped(query: exp.Query, facts: Facts) -> exp.Query:
@@ -29,7 +29,7 @@ def merge_grouped(query: exp.Query, facts: Facts) -> exp.Query:
     SELECT q.n + 1 AS m FROM (SELECT t.a AS a, COUNT(*) AS n FROM t GROUP BY t.a) AS q WHERE q.n > 1
     → SELECT COUNT(*) + 1 AS m FROM t GROUP BY t.a HAVING COUNT(*) > 1
 
-    Keys of floats stay: a group can hold 0.0 and -0.0, and which of the two is computed with shows.
+    Keys of floats stay: a group can contain 0.0 and -0.0, and the choice between the two affects the result.
     """
     for outer in facts.nodes(query, exp.Select):
         inner = _inner(outer, _GROUPED_PARTS)
@@ -105,7 +105,7 @@ def count_distinct(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def _inner(outer: exp.Select, parts: set[str]) -> exp.Select | None:
-    """Return the SELECT that is all `outer` reads, where neither has other parts than those known here."""
+    """Return the SELECT that is all `outer` reads, if neither has parts that are unknown here."""
     if any(value and key not in _OUTER_PARTS for key, value in outer.args.items()):
         return None
     from_ = outer.args.get("from_")
@@ -121,7 +121,7 @@ def _inner(outer: exp.Select, parts: set[str]) -> exp.Select | None:
 
 
 def _values(inner: exp.Select, kind: type[exp.Expr]) -> dict[str, exp.Expr] | None:
-    """Return what each output of `inner` is, None if one may fail or two have one name."""
+    """Return the expression of each output of `inner`, None if one may fail or two have one name."""
     values: dict[str, exp.Expr] = {}
     for item in inner.selects:
         value = item.unalias()

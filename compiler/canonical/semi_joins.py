@@ -1,4 +1,4 @@
-"""Semi-joins: IN, = ANY, EXISTS, SEMI and ANTI JOIN are EXISTS where they filter alike."""
+"""Semi-joins: IN, = ANY, EXISTS, SEMI and ANTI JOIN become EXISTS if they filter alike."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _PLAIN = {"expressions", "from_", "joins", "where"}
 
 
 def drop_inner_distinct(query: exp.Query, facts: Facts) -> exp.Query:
-    """Drop DISTINCT where only whether a row exists counts.
+    """Drop DISTINCT if only the existence of a row counts.
 
     x IN (SELECT DISTINCT b.y FROM b) → x IN (SELECT b.y FROM b)
     EXISTS (SELECT DISTINCT b.y FROM b) → EXISTS (SELECT 1 FROM b);  x = ANY (SELECT …) → x IN (SELECT …)
 
-    ANY is IN only as a term of WHERE: within another expression the engine never says NULL of IN.
+    ANY is IN only as a term of WHERE: within another expression the engine never yields NULL for IN.
     """
     nodes = facts.nodes(query, exp.In, exp.Exists, exp.EQ)
     if not any(_tested(node) for node in nodes) or not facts.of(query, row_order_is_open):
@@ -66,8 +66,8 @@ def spell_semi_joins(query: exp.Query, facts: Facts) -> exp.Query:
     WHERE a.x IN (SELECT b.y FROM b WHERE p) → WHERE EXISTS (SELECT 1 FROM b WHERE p AND b.y = a.x)
     FROM a LEFT JOIN b ON b.y = a.x WHERE b.y IS NULL → FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.y = a.x)
 
-    In a filter NULL and FALSE are one, so IN is EXISTS; NOT IN is NOT EXISTS only where neither side can be NULL. An IN
-    stays where the sides have not certainly one type, whose equality is that of values.
+    In a filter NULL and FALSE are equal, so IN is EXISTS; NOT IN is NOT EXISTS only if neither side can be NULL. An IN
+    stays unless the sides certainly have one type, whose equality is that of values.
     """
     if not facts.has(query, exp.In) and not facts.of(query, joined_selects):
         return query
@@ -82,11 +82,11 @@ def spell_semi_joins(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def repeats_a_list(query: exp.Query, facts: Facts) -> bool:
-    """Whether one IN (SELECT …) may stand twice in a SELECT, not both times as a term of WHERE.
+    """Whether one IN (SELECT …) may occur twice in a SELECT, not both times as a term of WHERE.
 
     (x NOT IN (SELECT b.y FROM b) AND p) OR (x NOT IN (SELECT b.y FROM b) AND q)
 
-    Where the two are one text, aliases too, the engine makes a term of WHERE of them, in which a NULL among b.y counts.
+    If both have one text, aliases included, the engine makes one term of WHERE of them, in which a NULL in b.y counts.
     """
     nodes = [node for node in facts.nodes(query, exp.In) if node.args.get("query")]
     if len(nodes) < 2:  # noqa: PLR2004 — nothing to repeat
@@ -101,7 +101,7 @@ def repeats_a_list(query: exp.Query, facts: Facts) -> bool:
 
 
 def _tested(node: exp.Expr) -> exp.Select | None:
-    """The SELECT of a node that asks whether a row or value is among its rows."""
+    """The SELECT of a node that tests whether a row or value is among its rows."""
     body: object = None
     if isinstance(node, exp.In):
         body = node.args.get("query")
@@ -120,14 +120,14 @@ def _tests(select: exp.Select) -> list[exp.Expr]:
 
 
 def _is_plain(select: exp.Select, more: set[str] | frozenset[str] = frozenset()) -> bool:
-    """Whether a SELECT has no clause but those of a filter and a projection, which neither aggregates nor unnests."""
+    """Whether a SELECT has only the clauses of a filter and a projection, which neither aggregates nor unnests."""
     if any(value for key, value in select.args.items() if key not in _PLAIN | more) or not select.args.get("from_"):
         return False
     return not any(has(item, exp.AggFunc, exp.Window, *exp.SET_RETURNING_FUNCTIONS) for item in select.selects)
 
 
 def _move_joins(select: exp.Select) -> None:
-    """Make filters of the semi-joins of a SELECT: no join after them drops or adds to what they let through."""
+    """Turn the semi-joins of a SELECT into filters: no join after them drops or adds rows."""
     terms: list[exp.Expr] = []
     kept: list[exp.Expr] = []
     for join in select.args["joins"]:
@@ -147,7 +147,7 @@ def _move_joins(select: exp.Select) -> None:
 
 
 def _spell_missing(query: exp.Query, facts: Facts) -> None:
-    """LEFT JOIN b ON b.y = a.x WHERE b.y IS NULL keeps what matched nothing: where it matched, b.y is no NULL."""
+    """LEFT JOIN b ON b.y = a.x WHERE b.y IS NULL keeps the rows without a match: with a match, b.y is not NULL."""
     selects = [select for select in facts.of(query, joined_selects) if is_left_deep(select)]
     if not selects:
         return
@@ -180,7 +180,7 @@ def _spell_missing(query: exp.Query, facts: Facts) -> None:
 
 
 def _is_equality_of(term: exp.Expr, columns: set[int]) -> bool:
-    """Whether a term is an equality that is true only where the columns, given by id, are no NULL."""
+    """Whether a term is an equality that is true only if the columns, given by id, are not NULL."""
     return isinstance(term, exp.EQ) and rejects_null(term, lambda column: id(column) in columns)
 
 
@@ -229,7 +229,7 @@ def _only_column(select: exp.Select) -> exp.Column | None:
 
 
 def _is_never_null(column: exp.Column, terms: list[exp.Expr]) -> bool:
-    """Whether WHERE says that a column is not NULL."""
+    """Whether WHERE requires a column not to be NULL."""
     return any(
         isinstance(term, exp.Not)
         and isinstance(term.this, exp.Is)

@@ -26,7 +26,7 @@ _WRAPPER_PARTS = {"expressions", "from_", "where", "distinct", "order"}
 _UNION_PARTS = {"this", "expression", "distinct"}
 _ROOT_PARTS = {*_UNION_PARTS, "order"}
 _MOST_COPIED = 5000
-"""Nodes that a filter may grow to when it is repeated in every branch."""
+"""The most nodes that a filter may have after it is repeated in every branch."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ def spell_by_name(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def dissolve_union_wrappers(query: exp.Query, facts: Facts) -> exp.Query:
-    """Do in the branches what a SELECT over a union does: choose columns, filter, drop duplicates.
+    """Move the work of a SELECT over a union into the branches: choose columns, filter, drop duplicates.
 
     SELECT u.a AS a FROM (SELECT t.a … UNION ALL SELECT s.a …) AS u WHERE u.a > 1
     → SELECT t.a AS a … WHERE t.a > 1 UNION ALL SELECT s.a AS a … WHERE s.a > 1
     SELECT DISTINCT u.a AS a FROM (… UNION ALL …) AS u → … UNION …
 
-    Not a filter with an equality of floats: of it and one of the branch the engine makes a list, which compares bits.
+    Not a filter with an equality of floats: the engine makes a list of it and one of the branch, which compares bits.
     """
     if not facts.has(query, exp.Union) or _has_recursion(query, facts) or not facts.of(query, _may_reorder):
         return query
@@ -131,7 +131,7 @@ def _has_recursion(query: exp.Query, facts: Facts) -> bool:
 
 
 def _may_reorder(query: exp.Query, facts: Facts) -> bool:
-    """Whether rows may move, and no sum of floats shows in its last bits in which order they came."""
+    """Whether rows may move, and no sum of floats depends in its last bits on their order."""
     if not facts.of(query, rows_may_move):
         return False
     types: Types | None = None
@@ -214,16 +214,16 @@ def _rebuild(query: exp.Query, union: exp.Union, branches: _Branches) -> exp.Que
         if distinct:
             select.set("distinct", None)
         own = number_names(_named(select.copy(), names), Facts({}))
-        # Numbered apart, a name of an outer query could look like one of its own.
+        # Numbered separately, a name of an outer query could look like one of its own.
         if distinct and not resolve_names(select).free:
             key = encode(own)
             if key in seen:
                 continue
             seen.add(key)
         keyed.append((blind_key(own), select))
-    # A tie is broken by nothing: which input comes first is told by the names of inputs alone, and may not count.
+    # Nothing breaks a tie: only the names of inputs tell which comes first, and they must not count.
     ordered = [select for _, select in sorted(keyed, key=lambda one: one[0])]
-    _named(ordered[0], names)  # the others' names are internal, and stay what number_names makes of them
+    _named(ordered[0], names)  # the others' names are internal, and stay as number_names makes them
     if len(ordered) == 1:
         only = ordered[0]
         if distinct:

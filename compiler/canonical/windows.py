@@ -1,4 +1,4 @@
-"""Windows: named ones are written out, defaults left out, keys of partitions in order."""
+"""Windows: named ones are written out, defaults are left out, keys of partitions are ordered."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def inline_named_windows(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def drop_default_frames(query: exp.Query, facts: Facts) -> exp.Query:
-    """Leave out a frame that is the default one.
+    """Drop a frame that is the default.
 
     OVER (ORDER BY a RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) → OVER (ORDER BY a)
     OVER (PARTITION BY a ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) → OVER (PARTITION BY a)
     … rows between 1 preceding and current row → … ROWS BETWEEN 1 PRECEDING AND CURRENT ROW
 
     Without an order all rows of a partition are peers, so a RANGE up to the current row is all of them; that is used
-    only where neither the order of rows nor rounding can show.
+    only if neither the order of rows nor rounding can affect the result.
     """
     types: Types | None = None
     for node in facts.nodes(query, exp.Window):
@@ -56,7 +56,7 @@ def drop_default_frames(query: exp.Query, facts: Facts) -> exp.Query:
         if not isinstance(spec, exp.WindowSpec):
             continue
         for part, word in list(spec.args.items()):
-            if isinstance(word, str):  # the parser keeps some of these words as they were typed
+            if isinstance(word, str):  # the parser keeps some of these words as typed
                 spec.set(part, word.upper())
         if spec.args.get("exclude"):
             continue
@@ -82,8 +82,8 @@ def order_partitions(query: exp.Query, facts: Facts) -> exp.Query:
 
     OVER (PARTITION BY b, a, b) → OVER (PARTITION BY a, b)
 
-    The engine sorts by these keys, and another order of rows can show in ties, in a LIMIT, in the last bits of sums and
-    in which of 0.0 and -0.0 a group keeps: so nothing is done unless nothing in the query depends on the order of rows.
+    The engine sorts by these keys, and another order of rows can affect ties, a LIMIT, the last bits of sums and
+    which of 0.0 and -0.0 a group keeps: so nothing is done unless nothing in the query depends on the order of rows.
     """
     windows = [node for node in facts.nodes(query, exp.Window) if len(node.args.get("partition_by") or []) > 1]
     if not windows:
@@ -97,7 +97,7 @@ def order_partitions(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def spell_window_calls(query: exp.Query, facts: Facts) -> exp.Query:
-    """Leave out default arguments of window functions.
+    """Drop default arguments of window functions.
 
     LAG(a, 1, NULL) OVER … → LAG(a) OVER …;  NTH_VALUE(a, 1) OVER … → FIRST_VALUE(a) OVER …;  COUNT(1) → COUNT(*)
     """
@@ -160,7 +160,7 @@ def _is_exact(function: exp.Expr, types: Types) -> bool:
 
 
 def _may_show_order(query: exp.Query, facts: Facts) -> bool:
-    """Whether ties of an ORDER BY, groups or named windows, which hide frames, could show in which order rows come."""
+    """Whether ties of an ORDER BY, groups or named windows, which hide frames, could depend on the order of rows."""
     clauses = ("order", "group", "distinct", "windows")
     return facts.has(query, exp.SetOperation) or any(
         select.args.get(clause) for select in facts.nodes(query, exp.Select, exp.Subquery) for clause in clauses
@@ -168,7 +168,7 @@ def _may_show_order(query: exp.Query, facts: Facts) -> bool:
 
 
 def _adds_exactly(query: exp.Query, facts: Facts) -> bool:
-    """Whether no aggregate and no window of the query can tell in which order its rows come."""
+    """Whether no aggregate and no window of the query depends on the order of its rows."""
     types = facts.types(query)
     for node in facts.nodes(query, exp.AggFunc):
         if not _is_exact(node, types):

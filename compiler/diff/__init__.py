@@ -1,1 +1,1 @@
-"""Step 4, diff: how a rule was edited, where, and what the edit cannot have touched."""
+"""Step 4, diff: how and where a rule was edited, and the parts that the edit cannot have touched."""

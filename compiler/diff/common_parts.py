@@ -1,7 +1,7 @@
-"""What two queries have at the same place is left out, so that what is left is what an edit can have touched.
+"""Removal of the common parts of two queries, so that only the parts that an edit can have touched remain.
 
-Linear in the trees. Where the order of parts means something (ORDER BY, outer joins), they have one place only before
-the first and after the last that differ; terms, group keys, CTEs and tables joined crosswise have that of their clause.
+Linear in the trees. If the order of parts has a meaning (ORDER BY, outer joins), they have one place only before
+the first and after the last that differ; terms, group keys, CTEs and cross-joined tables have that of their clause.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Left:
 
 
 def leave_out_common(old: exp.Query, new: exp.Query, met: Met) -> Left:
-    """Take out of two queries under stable names what they share, in place.
+    """Remove the common parts of two queries under stable names, in place.
 
     met: is shown each SELECT with the one that has its place in the other tree, while both are whole.
     """
@@ -46,9 +46,9 @@ def leave_out_common(old: exp.Query, new: exp.Query, met: Met) -> Left:
 
 
 def pairs_of_nodes(old: exp.Expr, new: exp.Expr, same: Iterable[Pair]) -> int:
-    """Return how many pairs of nodes of two trees `sqlglot.diff` compares: those of a kind, leaves and others apart.
+    """Return the number of pairs of nodes that `sqlglot.diff` compares in two trees: those of a kind, leaves apart.
 
-    same: what it need not match.
+    same: nodes that it need not match.
     """
     known = {id(node) for pair in same for node in pair}
     counts: list[Counter[tuple[type[exp.Expr], bool]]] = []
@@ -67,7 +67,7 @@ class _Comparison:
         self._key = Keys().of
 
     def queries(self, old: exp.Expr, new: exp.Expr) -> None:
-        """Leave out what two queries that have one place share."""
+        """Remove the common parts of two queries that have one place."""
         if isinstance(old, exp.SetOperation) and isinstance(new, exp.SetOperation) and type(old) is type(new):
             self.left.same.append((old, new))
             for key in ("this", "expression"):
@@ -134,7 +134,7 @@ class _Comparison:
         return pairs
 
     def _items(self, old: exp.Select, new: exp.Select) -> list[Pair]:
-        """Drop equal select items: by position where branches or EXISTS, IN and the like read them so, else by name.
+        """Drop equal select items: by position if branches or EXISTS, IN and the like read them so, else by name.
 
         Those that have one name and differ are taken out too, and returned.
         """
@@ -152,7 +152,7 @@ class _Comparison:
         return pairs
 
     def _expressions(self, old: exp.Expr, new: exp.Expr) -> None:
-        """Go down in two expressions that differ, as long as they differ in what is below alone."""
+        """Go down in two expressions that differ, as long as they differ only in the nodes below."""
         if isinstance(old, exp.Select | exp.SetOperation) and isinstance(new, exp.Select | exp.SetOperation):
             self.left.expressions.append((old, new))
             self.queries(old, new)
@@ -169,7 +169,7 @@ class _Comparison:
             self.left.expressions.append((old, new))
 
     def _differ_below(self, old: exp.Expr, new: exp.Expr, below: list[Pair]) -> bool:
-        """Whether two nodes of a kind differ in children only, as many of each; these are added to `below`.
+        """Whether two nodes of a kind differ only in children, equal in number; these are added to `below`.
 
         If not, the ends of lists that are equal are dropped.
         """
@@ -229,7 +229,7 @@ class _Comparison:
                 new.set(key, None)
 
     def _without_equal(self, old: Sequence[E], new: Sequence[E]) -> tuple[list[E], list[E]]:
-        """Return what only one of two collections has, as often as it has it more often."""
+        """Return the multiset difference of two collections."""
         known: dict[str, list[int]] = defaultdict(list)
         for index, node in enumerate(new):
             known[self._key(node)].append(index)
@@ -244,7 +244,7 @@ class _Comparison:
         return left, [node for index, node in enumerate(new) if index not in gone]
 
     def _without_ends(self, old: Sequence[E], new: Sequence[E]) -> tuple[list[E], list[E]]:
-        """Return two lists without what both begin with, and without what both then end with."""
+        """Return two lists without their common beginning, and then without their common end."""
         keys, new_keys = list(map(self._key, old)), list(map(self._key, new))
         shorter = min(len(keys), len(new_keys))
         start = 0

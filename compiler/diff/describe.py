@@ -2,7 +2,7 @@
 
 Both canonical trees are taken apart by clause. What a clause lost and gained is paired by `sqlglot.diff` (Fluri et al.,
 "Change Distilling", 2007): a predicate that became another one is one edit. It is quadratic, so large clauses are not
-paired; nothing but the wording depends on the sentences.
+paired; only the wording of reports depends on the sentences.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from compiler.sql.functions import function_name
 from compiler.tree.walk import branches, output_leaf
 
 _MOST_NODES = 300
-"""Of the terms of one clause that are still paired."""
+"""The most terms of one clause that are still paired."""
 _FLIPPED: Mapping[type[exp.Expr], type[exp.Binary]] = {
     exp.LT: exp.GT,
     exp.LTE: exp.GTE,
@@ -32,7 +32,7 @@ _FLIPPED: Mapping[type[exp.Expr], type[exp.Binary]] = {
 
 
 def describe(before: exp.Query, after: exp.Query) -> tuple[str, ...]:
-    """Return what was edited between two canonical trees with the names of their inputs; () if it cannot be said.
+    """Return the edits between two canonical trees with the names of their inputs; () if they are unknown.
 
     WHERE: orders.status = 'open' → orders.status IN ('held', 'open')
     """
@@ -41,7 +41,7 @@ def describe(before: exp.Query, after: exp.Query) -> tuple[str, ...]:
 
 
 def _substituted(before: exp.Query, after: exp.Query) -> tuple[exp.Query, list[str]]:
-    """Say which inputs are read in place of which, and return a tree that reads these already."""
+    """Say which inputs replaced which, and return the tree with the replacements."""
     became = substituted(before, after)
     if not became:
         return before, []
@@ -68,7 +68,7 @@ def _readable(query: exp.Query) -> exp.Query:
 
 
 def _name_tables(names: Names) -> None:
-    """Give each FROM item the name of its input, with a number where that is read several times."""
+    """Give each FROM item the name of its input, with a number if that is read several times."""
     written = {id(item): item.name if _is_input(item) else f"{_kind_of_item(item)} " for item in names.items}
     often = Counter(written.values())
     seen: Counter[str] = Counter()
@@ -100,7 +100,7 @@ def _is_input(item: exp.Expr) -> bool:
 
 
 def _kind_of_item(item: exp.Expr) -> str:
-    """Return what a FROM item that is no input is called: a table function by its own name."""
+    """Return the name of a FROM item that is not an input: a table function has its own."""
     if isinstance(item, exp.Unnest | exp.Values):
         return item.key
     called = function_name(item.this) if isinstance(item, exp.Table) and isinstance(item.this, exp.Expr) else None
@@ -108,7 +108,7 @@ def _kind_of_item(item: exp.Expr) -> str:
 
 
 def _name_branches(query: exp.Query) -> None:
-    """Call the outputs of each branch of a set operation as the first one does, which alone keeps their names."""
+    """Name the outputs of each branch of a set operation as the first, the only one that keeps their names."""
     leaf = output_leaf(query)
     if leaf is None or any(one.args.get("by_name") for one in query.find_all(exp.SetOperation)):
         return
@@ -119,7 +119,7 @@ def _name_branches(query: exp.Query) -> None:
 
 
 def _name_ordering(query: exp.Query, names: Names) -> None:
-    """Order queries within others by what their outputs are, as nobody knows the names that these have now."""
+    """Order queries within others by the content of their outputs, whose current names are internal."""
     for column, _ in names.bare:
         owner = column.find_ancestor(exp.Select, exp.SetOperation)
         leaf = output_leaf(owner) if owner is not None and owner is not query else None
@@ -130,7 +130,7 @@ def _name_ordering(query: exp.Query, names: Names) -> None:
 
 
 def _query(before: exp.Query, after: exp.Query, *, inner: bool = False) -> Iterator[str]:
-    """Compare two queries; inner: within others, where their outputs have names that nobody wrote."""
+    """Compare two queries; inner: within others, so that their outputs have internal names."""
     if isinstance(before, exp.Select) and isinstance(after, exp.Select):
         yield from _select(before, after, inner=inner)
     elif isinstance(before, exp.SetOperation) and isinstance(after, exp.SetOperation):
@@ -191,7 +191,7 @@ def _select(before: exp.Select, after: exp.Select, *, inner: bool) -> Iterator[s
     if (old_distinct is None) != (new_distinct is None):
         yield f"DISTINCT: {'added' if old_distinct is None else 'removed'}"
     yield from _ending(before, after)
-    if not inner:  # what reads them shows what they are made of
+    if not inner:  # their readers show the expressions
         yield from _items(before, after)
     yield from _subqueries(before, after)
 
@@ -235,7 +235,7 @@ def _ending(before: exp.Query, after: exp.Query) -> Iterator[str]:
 
 
 def _terms(clause: str, before: Sequence[exp.Expr], after: Sequence[exp.Expr]) -> Iterator[str]:
-    """Say which terms of a clause became which, which are new and which are gone."""
+    """Yield sentences for changed, added and removed terms of a clause."""
     old, new = {_text(term): term for term in before}, {_text(term): term for term in after}
     gone = [text for text in old if text not in new]
     come = [text for text in new if text not in old]
@@ -306,4 +306,4 @@ def _kind(query: exp.Query) -> str:
 
 
 def _text(node: exp.Expr) -> str:
-    return in_one_line(parenthesised(node.copy()))  # whole, for what differs may stand at the end
+    return in_one_line(parenthesised(node.copy()))  # whole, because the difference may be at the end

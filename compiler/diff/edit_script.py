@@ -30,7 +30,7 @@ from compiler.tree.walk import find_all, nodes
 Reach = Literal["cosmetic", "additive", "column", "row"]
 
 MOST_PAIRS = 10_000
-"""Of nodes of one kind that `sqlglot.diff` compares, each with each: at 20 µs a pair, a fifth of a second."""
+"""The most pairs of nodes of one kind that `sqlglot.diff` compares: at 20 µs a pair, a fifth of a second."""
 _CLAUSES = {
     "with_": "WITH",
     "distinct": "DISTINCT",
@@ -47,7 +47,7 @@ _CLAUSES = {
     "offset": "OFFSET",
     "": "SET OPERATION",
 }
-"""In the order in which they are named; what else a query can have is called by its argument's name."""
+"""The clauses in the order in which they are named; any other is called by its argument's name."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class EditScript:
 
     @property
     def reaches(self) -> Reach:
-        """The class of the edit, as far as the script can tell."""
+        """The class of the edit, judging by the script."""
         if self.rows or not self.known:
             return "row"
         if self.changed or self.removed or self.reordered:
@@ -85,7 +85,7 @@ class EditScript:
 def edit_script(before: exp.Query, after: exp.Query, most_pairs: int = MOST_PAIRS) -> EditScript:
     """Return where two canonical trees with the names of their inputs differ. Both are left as they are.
 
-    most_pairs: of nodes that may be compared.
+    most_pairs: the number of pairs of nodes that may be compared.
     """
     old, new = before.copy(), after.copy()
     sides = _Side(old, with_stable_names(old, substituted(before, after))), _Side(new, with_stable_names(new))
@@ -133,7 +133,7 @@ def edit_script(before: exp.Query, after: exp.Query, most_pairs: int = MOST_PAIR
 def _mark_edits(
     old: exp.Expr, new: exp.Expr, same: list[tuple[exp.Expr, exp.Expr]], sides: tuple[_Side, _Side]
 ) -> None:
-    """Mark every node that the edit script names, and those whose match stands elsewhere or is called otherwise.
+    """Mark every node that the edit script names, and those whose match is elsewhere or has another name.
 
     same: nodes that are known to match.
     """
@@ -154,7 +154,7 @@ def _mark_edits(
                 sides[0].mark(edit.source)
                 sides[1].mark(edit.target)
     for one, other in pairs:
-        # An edit of the parent alone would not tell that this node came to, or went from, another clause.
+        # An edit of only the parent would not show that this node moved to, or from, another clause.
         moved = one is not old and (one.arg_key != other.arg_key or matches.get(id(one.parent)) != id(other.parent))
         if moved or _words(one) != _words(other):
             sides[0].mark(one)
@@ -162,13 +162,13 @@ def _mark_edits(
 
 
 def _words(node: exp.Expr) -> list[tuple[str, Any]]:
-    """Return what of a node itself `sqlglot.diff` does not look at: the identifiers right below it."""
+    """Return the part of a node that `sqlglot.diff` ignores: the identifiers directly below it."""
     values = ((key, value if isinstance(value, list) else [value]) for key, value in node.args.items())
     return sorted((key, one.this) for key, found in values for one in found if isinstance(one, exp.Identifier))
 
 
 class _Side:
-    """One of two trees, and what edits touch of it: rows, outputs by name, and clauses."""
+    """One of two trees, and the parts that edits touch: rows, outputs by name, and clauses."""
 
     def __init__(self, query: exp.Query, names: Names) -> None:
         self.query = query
@@ -186,7 +186,7 @@ class _Side:
         self._done: set[int] = set()
 
     def mark(self, node: exp.Expr, *, edited: bool = True) -> None:
-        """Take a node for touched. edited: by the script itself, and not for the sake of what stands below it."""
+        """Mark a node as touched. edited: by the script itself, not because of a node below it."""
         if isinstance(node, exp.Select | exp.SetOperation):
             if edited and isinstance(node.parent, exp.SetOperation):
                 self.clauses.add(_CLAUSES[""])
@@ -210,12 +210,12 @@ class _Side:
             self._mark_rows(owner)
 
     def mark_grouping(self, select: exp.Select) -> None:
-        """Take a SELECT for touched that became one row a group, or ceased to be."""
+        """Mark a SELECT as touched if only one version has one row a group."""
         self.clauses.add(_CLAUSES["expressions"])
         self._mark_rows(select)
 
     def mark_distinct(self, select: exp.Select) -> None:
-        """Take a SELECT DISTINCT for touched that yields other values, whatever they are called."""
+        """Mark a SELECT DISTINCT as touched if it yields other values, whatever their names."""
         if select.args.get("distinct") is not None:
             self._mark_rows(select)
 
@@ -227,7 +227,7 @@ class _Side:
             self.outputs.add(name)
         elif select.parent is not None and derived_query(select.parent) is None:
             self.mark(select.parent, edited=False)
-        # Who reads a column of a derived table names what it is made of, so is edited too.
+        # A reader of a derived table's column names the column's content, so it is edited too.
 
     def _mark_rows(self, query: exp.Expr) -> None:
         if id(query) in self._done:
@@ -246,7 +246,7 @@ class _Side:
 
 
 def _items_decide(select: exp.Select) -> bool:
-    """Whether any select item takes part in which rows there are."""
+    """Whether any select item takes part in deciding the rows."""
     group, order = select.args.get("group"), select.args.get("order")
     keys = [*(group.expressions if group is not None else []), *(order.expressions if order is not None else [])]
     if any(map(_is_ordinal, keys)):
@@ -260,7 +260,7 @@ def _items_decide(select: exp.Select) -> bool:
 
 
 def _output_of(node: exp.Expr, query: exp.Query) -> str:
-    """Return the output of a query that a node belongs to, "" where that is one of a query within."""
+    """Return the output of a query that a node belongs to, "" if that is one of an inner query."""
     while node.parent is not None and not isinstance(node.parent, exp.Select | exp.SetOperation):
         node = node.parent
     return node.alias_or_name if node.parent is query else ""

@@ -1,7 +1,7 @@
-"""Names that an edit elsewhere does not move: two versions of a canonical tree are compared under these.
+"""Names that an edit elsewhere does not change: two versions of a canonical tree are compared under these.
 
 The canonical form numbers its internal names, so one more table or column renumbers all that follow. Here a table is
-called by the inputs it is made of, and a column of a subquery by what it is made of. A change of it then shows at each
+named after the inputs it is made from, and a column of a subquery after its content. A change of it then shows at each
 place that reads it, as a change of the name there.
 """
 
@@ -21,14 +21,14 @@ from compiler.sql.encode import dump
 from compiler.tree.walk import find_all
 
 _SYMMETRIC = (exp.And, exp.Or, exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
-"""Whose sides the canonical form puts into an order in which internal names take part."""
+"""Operators whose sides the canonical form orders partly by internal names."""
 _DIGITS = 16
 _TABLE_PARTS = ("table", "db", "catalog")
-"""Where a column of two, three or four parts has the name of its table."""
+"""The argument with the table's name, for a column of two, three or four parts."""
 
 
 def with_stable_names(query: exp.Query, called: Mapping[int, str] = MappingProxyType({})) -> Names:
-    """Rename FROM items, CTEs and the columns of inner queries, in place; return what the names stand for.
+    """Rename FROM items, CTEs and the columns of inner queries, in place; return the meaning of the names.
 
     query: canonical, with the names of its inputs. The names of its own outputs stay. called: what some inputs are to
     be called in these names, by the number of the table in the order of the text; the tables themselves stay.
@@ -77,14 +77,14 @@ def leaf_queries(query: exp.Expr) -> list[exp.Select]:
 class Keys:
     """Digests of trees, equal for those that differ at most in the order of the sides of AND, OR and comparisons.
 
-    Each node is digested once, with all below it as it is when it is met first: the same tree may change afterwards.
+    Each node is digested once, with everything below it in its state when first met: the tree may change afterwards.
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[exp.Expr, str]] = {}  # with the node, lest another gets its place in memory
+        self._known: dict[int, tuple[exp.Expr, str]] = {}  # with the node, so that no other gets its place in memory
 
     def of(self, node: exp.Expr) -> str:
-        """Return the digest of a node and all below it."""
+        """Return the digest of a node and everything below it."""
         if id(node) not in self._known:
             made_of: Any
             if isinstance(node, _SYMMETRIC):
@@ -97,7 +97,7 @@ class Keys:
 
 
 def _name_tables(names: Names, read: Mapping[int, str]) -> None:
-    """Name each FROM item by the inputs below it, its depth, and a number where that is not enough."""
+    """Name each FROM item by the inputs below it, its depth, and a number if that is not enough."""
     ctes = {id(table): id(cte) for table, cte in names.tables}
     inputs: dict[int, frozenset[str]] = {id(cte): frozenset() for cte in names.ctes}  # as its own body sees it
 
@@ -142,7 +142,7 @@ def _depth(item: exp.Expr) -> int:
 
 
 class _Columns:
-    """Renames the outputs of inner queries, those first that others are made of."""
+    """Renames the outputs of inner queries, first those from which others are made."""
 
     def __init__(self, query: exp.Query, names: Names) -> None:
         self._query = query
@@ -164,7 +164,7 @@ class _Columns:
         for one in (*self._names.ctes, *self._names.items):
             self._visit(one)
         outputs = set(map(id, leaf_queries(self._query)))
-        for select in find_all(self._query, exp.Select):  # what is left are subqueries in expressions
+        for select in find_all(self._query, exp.Select):  # the rest are subqueries in expressions
             if id(select) not in self._done and id(select) not in outputs and not _by_name(select):
                 self._apply(select, [select], [f"p{number}" for number in range(len(select.selects))], [])
 

@@ -1,7 +1,7 @@
-"""Which inputs a rule reads in place of which others: FROM t became FROM u, and all that is made of t is made of u now.
+"""Inputs that replaced others in a rule: FROM t became FROM u, and everything made from t is now made from u.
 
-Exact where two canonical trees differ in nothing else. Where they do, an input that is gone became one that has come if
-the rule reads much the same columns of both; it is a guess, which wording and places of edits depend on, no class.
+Exact if two canonical trees differ in nothing else. If they do, a removed input is taken to have become an added one if
+the rule reads much the same columns of both: a guess, on which the wording and places of edits depend, but no class.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _ALIKE = 0.5
 
 
 def input_tables(query: exp.Query) -> list[exp.Table]:
-    """Return where a canonical tree reads its inputs, in the order of its text."""
+    """Return the places at which a canonical tree reads its inputs, in the order of its text."""
     return [table for table in find_all(query, exp.Table, depth_first=True) if table.db == INPUT_DB]
 
 
 def substituted(before: exp.Query, after: exp.Query) -> dict[int, str]:
-    """Return which of the `input_tables` of a tree, by number, became another input in a second tree, and which."""
+    """Return number → new input for the `input_tables` of a tree that became other inputs in a second tree."""
     old, new = input_tables(before), input_tables(after)
     if len(old) == len(new) and _blind(before) == _blind(after):
         pairs = enumerate(zip(old, new, strict=True))
@@ -46,7 +46,7 @@ def substituted(before: exp.Query, after: exp.Query) -> dict[int, str]:
         if gone[name] == len(numbers) == come[best]:
             found |= dict.fromkeys(numbers, best)
             del come[best]
-        elif gone[name] == 1:  # one of several: the one that leaves the least to be told
+        elif gone[name] == 1:  # one of several: the one that leaves the fewest differences
             choices = [found | {number: best} for number in numbers]
             found = min(choices, key=lambda choice: _left(before, after, choice))
             come -= Counter([best])
@@ -74,7 +74,7 @@ def _likeness(one: set[str], other: set[str]) -> float:
 
 
 def _left(before: exp.Query, after: exp.Query, choice: Mapping[int, str]) -> int:
-    """Return how many nodes are not common to two trees where some inputs count as others."""
+    """Return the number of nodes not common to two trees if some inputs count as others."""
     old, new = before.copy(), after.copy()
     with_stable_names(old, choice)
     with_stable_names(new)

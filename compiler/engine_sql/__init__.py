@@ -1,1 +1,1 @@
-"""The form of a query that the engine executes, and what it needs so that the engine does what the SQL says."""
+"""The form of a query that the engine executes, with the rewrites it needs for the engine to do what the SQL says."""

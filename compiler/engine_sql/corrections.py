@@ -1,7 +1,7 @@
-"""Which rules an earlier version of rules could have computed wrongly; they run once more after an upgrade.
+"""Rules that an earlier version of rules could have computed wrongly; they run once more after an upgrade.
 
-A corrected rule's fingerprint holds the names of the corrections, so what was computed without them is not found. Each
-looks at the canonical tree, so that rules of one meaning go on sharing a fingerprint, and may say yes too often, which
+A corrected rule's fingerprint contains the names of the corrections, so results without them are not found. Each
+examines the canonical tree, so that rules of one meaning still share a fingerprint, and may say yes too often, which
 costs one run; never too seldom, which would leave a wrong table in use.
 """
 
@@ -118,7 +118,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "try-cast": may_have_wrapped_dates,
     "union-order": shows_union_order,
 }
-"""Names of faults that have been mended, and whether a rule with a canonical tree could have met them."""
+"""Name of a corrected fault → whether a rule with a canonical tree could have met it."""
 
 
 def corrections(tree: exp.Query, facts: Facts) -> list[str]:

@@ -1,6 +1,6 @@
 """Rewrite the executed form so that the engine does what the SQL says. Workarounds are functions in a tuple.
 
-They come after the canonical form is made: what a rule means, and so its fingerprint, does not depend on them. The
+They run after the canonical form is made: the meaning of a rule, and so its fingerprint, does not depend on them. The
 rules whose products were wrong before a workaround existed are found by `compiler.engine_sql.corrections`.
 """
 

@@ -1,4 +1,4 @@
-"""Recursive CTEs that the engine cannot be trusted with."""
+"""Recursive CTEs that the engine may compute wrongly."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def require_flat_recursion(
         for column, item in zip(schema.columns, static.selects, strict=True):
             kind = next((word for prefix, word in _NESTED.items() if column.type.startswith(prefix)), None)
             if kind is not None:
-                message = f"column '{column.name}' is {kind}, and a recursive UNION may lose rows by it"
+                message = f"column '{column.name}' is {kind}, which can make a recursive UNION lose rows"
                 hint = "write UNION ALL, and end the recursion with WHERE"
                 raise located(item, message, hint=hint, code="unsupported")
 

@@ -1,4 +1,4 @@
-"""Set operations whose sides have types that the engine makes one of while it runs, or by counting days."""
+"""Set operations whose types the engine unifies only while it runs, or by counting days."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _branches(side: exp.Expr) -> Iterator[exp.Select]:
 
 
 def _kind(item: exp.Expr, types: Types) -> str | None:
-    """Return what an output is; None for a literal too, which is cast before the query runs."""
+    """Return the kind of an output; None also for a literal, which is cast before the query runs."""
     value = item.unalias().unnest()
     if isinstance(value, exp.Literal):
         return None
@@ -66,4 +66,4 @@ def _kind(item: exp.Expr, types: Types) -> str | None:
 def _error(operation: exp.SetOperation, item: exp.Expr, place: int, left: str, right: str) -> SqlError:
     word = type(operation).__name__.upper()
     message = f"column {place + 1} of {word} is {_WORDS[left]} on the left and {_WORDS[right]} on the right"
-    return located(item, message, hint="cast one of both: CAST(… AS …)", code="set-operation")
+    return located(item, message, hint="cast one of the two: CAST(… AS …)", code="set-operation")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HINT = (
     "timestamps in nanoseconds end in the years 1677 and 2262: compute this in microseconds, with CAST(… AS "
-    "TIMESTAMP(6)) in place of CAST(… AS TIMESTAMP) or to_timestamp(…), and around what is in nanoseconds"
+    "TIMESTAMP(6)) instead of CAST(… AS TIMESTAMP) or to_timestamp(…), and around values in nanoseconds"
 )
 
 _KINDS = {exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ}
@@ -128,7 +128,7 @@ def overflow(message: str, query: exp.Query, schemas: Mapping[str, Schema], auth
         return None
     value = found.groupdict().get("text")
     subject = f"the timestamp {value}" if value else "a timestamp"
-    said = f"{subject} does not fit into nanoseconds, in which the engine computes here"
+    said = f"{subject} does not fit into nanoseconds, the unit in which the engine computes here"
     return located(_suspect(query, schemas, authored) or authored, said, hint=HINT, code="execution")
 
 

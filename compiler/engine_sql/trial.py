@@ -1,6 +1,6 @@
-"""Which queries the engine plans and still cannot run, whatever the data: what must be run once on no rows to know.
+"""Queries that the engine plans but cannot run, whatever the data: they must be run once on no rows to find out.
 
-Some functions look at the types and constants among their arguments only when they are called.
+Some functions check the types and constants among their arguments only when they are called.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _LATE = re.compile(
     r"|union_\w+|string_agg|percentile_cont|quantile_cont|approx_percentile_cont\w*|nth_value|array_dims|array_length"
     r"|(?:array|list)_pop_(?:back|front)"
 )
-"""Functions that do. Found by calling every function of the catalogue with arguments of every type."""
+"""These functions. They were found by calling every function of the catalogue with arguments of every type."""
 _OF_ITSELF = re.compile(
     r"[Uu]nsupported (?:data type|date_trunc|argument)|must be (?:a|between|a string) |only (?:support|accept)s?"
     r"|not (?:yet )?supported|no built-in|regex parse error|Invalid timezone|does not support"
 )
-"""What it says then that no data can mend. Anything else may be a matter of rows that never come."""
+"""The errors then that no data can avoid. Any other error may depend on rows that never exist."""
 
 
 def needs_trial(query: exp.Query) -> bool:
-    """Whether a query (the executed form) calls what shows its faults late, and ends at once when it reads no rows."""
+    """Whether a query (the executed form) calls functions that fail late, and ends at once if it reads no rows."""
     if any(with_.args.get("recursive") for with_ in find_all(query, exp.With)):
         return False
     late = False
@@ -39,5 +39,5 @@ def needs_trial(query: exp.Query) -> bool:
 
 
 def is_of_itself(said: str) -> bool:
-    """Whether what the engine says when it runs on no rows holds for all data."""
+    """Whether the engine's error when it runs on no rows occurs with all data."""
     return _OF_ITSELF.search(said) is not None

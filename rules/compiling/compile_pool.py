@@ -1,7 +1,7 @@
-"""Compile many rules side by side, in processes of their own: a cold build has all of them to compile.
+"""Parallel compilation of many rules, in helper processes: a cold build has to compile all of them.
 
-What comes back is just what compiling here gives. What a helper cannot compile is left to be compiled here, which says
-what is wrong with it. A helper ends when its pipe does, so none outlives a build that is killed.
+The results are the same as those of compiling here. A rule that a helper cannot compile is compiled here, which reports
+its error. A helper ends when its pipe does, so none outlives a build that is killed.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _BOOT = (
     "from rules.compiling.compile_pool import serve; serve()"
 )
 _MOST = 8
-"""Helpers: each holds a compiler and an engine, some 170 MB."""
+"""The most helpers: each has a compiler and an engine, some 170 MB."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rules of a project are compiled with."""
+    """The settings with which all rules of a project are compiled."""
 
     variables: Mapping[str, Value]
     engine: EngineIdentity
@@ -49,7 +49,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Job:
-    """A rule to compile. names: table as written → input; schemas: of the inputs, as the index has them."""
+    """A rule to compile. names: table as written → input; schemas: of the inputs, as the index stores them."""
 
     text: str
     options: Options
@@ -59,7 +59,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Made:
-    """What a compiled rule is remembered as: head, body and lineage. learned: schemas that the engine has planned."""
+    """The memo of a compiled rule: head, body and lineage. learned: schemas that the engine has planned."""
 
     head: Any
     body: bytes
@@ -68,11 +68,11 @@ class Made:
 
 
 def compile_ahead(work: Work, rules: Sequence[Rule], helpers: Helpers) -> None:
-    """Compile the rules, inputs first, as far as they can be, and let `work` remember what that comes to."""
+    """Compile the rules that can be compiled, inputs first, and record the results in `work`."""
     inputs = {rule.name: [work.resolve(table) or "" for table in rule.parsed.tables] for rule in rules}
     by_name = {rule.name: rule for rule in rules}
     schedule = Schedule(by_name, inputs)
-    done: SimpleQueue[tuple[str, Future[Made | None]]] = SimpleQueue()  # waiting for all would look at each, every time
+    done: SimpleQueue[tuple[str, Future[Made | None]]] = SimpleQueue()  # waiting would check all each time
     running = 0
     setting = Setting(work.project.variables, work.identity, work.profile)
     while True:
@@ -97,13 +97,13 @@ def _note(done: SimpleQueue[tuple[str, Future[Made | None]]], name: str, future:
 
 
 def _job(work: Work, rule: Rule, inputs: Sequence[str]) -> Job | None:
-    """Return the job of compiling a rule; None where it needs none, or cannot be done ahead."""
+    """Return the job of compiling a rule; None if it needs none, or cannot be compiled ahead."""
     if any(name not in work.known for name in inputs):
         return None
     head = work.head(work.memo(rule))
     if head is not None:
         work.known[rule.name] = head["schema"]
-    if head is not None or rule.in_python:  # whose functions are called in our own process
+    if head is not None or rule.in_python:  # Python functions are called in this process
         return None
     names = dict(zip(rule.parsed.tables, inputs, strict=True))
     return Job(rule.text(work.project), options_of(rule), names, {name: work.known[name] for name in inputs})
@@ -117,9 +117,9 @@ def _accept(work: Work, rule: Rule, made: Made) -> None:
 
 
 def serve() -> None:
-    """Compile what is asked on the standard input, until it ends."""
+    """Compile the jobs on the standard input, until it ends."""
     asked, told = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints must not get between the answers
+    os.dup2(2, 1)  # printed text must not mix with the answers
     import rules.engine.planner  # noqa: F401 — who asks is still loading the project
 
     with_deep_stack(lambda: _answer(asked, told))  # once for all jobs: making such a stack takes 0.4 ms
@@ -132,7 +132,7 @@ def _answer(asked: BinaryIO, told: BinaryIO) -> None:
         while True:
             pickle.dump(bench.make(pickle.load(asked)), told)  # noqa: S301
             told.flush()
-    except (EOFError, BrokenPipeError):  # the build has got what it wanted, or has been killed
+    except (EOFError, BrokenPipeError):  # the build has finished, or has been killed
         os._exit(0)
 
 
@@ -164,7 +164,7 @@ _started: weakref.WeakSet[Helpers] = weakref.WeakSet()
 
 
 class Helpers:
-    """Helper processes; a thread of ours waits for each. They end with `close`, or when nobody holds this any more."""
+    """Helper processes; a thread here waits for each. They end with `close`, or when this object is deleted."""
 
     def __init__(self, count: int) -> None:
         self._count = min(count, _MOST)
@@ -173,7 +173,7 @@ class Helpers:
         self._pool: ThreadPoolExecutor | None = None
 
     def start(self) -> None:
-        """Start the processes, unless they run. It takes them a second to be ready."""
+        """Start the processes, unless they are running. They take a second to be ready."""
         if self.processes:
             return
         weakref.finalize(self, _end, self.processes)
@@ -184,12 +184,12 @@ class Helpers:
             self.processes.append(process)
 
     def submit(self, job: Job, setting: Setting) -> Future[Made | None]:
-        """Have a rule compiled by the next helper that is free. The setting is that of all jobs."""
+        """Have a rule compiled by the next free helper. The setting is that of all jobs."""
         if self._pool is None:
             self.start()
             for process in self.processes:
                 assert process.stdin is not None
-                with contextlib.suppress(BrokenPipeError):  # one that has died already tells so when it is asked
+                with contextlib.suppress(BrokenPipeError):  # a helper that has died is found out at its next job
                     pickle.dump(setting, process.stdin)
                     process.stdin.flush()
                 self._idle.put(process)
@@ -197,9 +197,9 @@ class Helpers:
         return self._pool.submit(self._ask, job)
 
     def close(self) -> None:
-        """End the processes, whatever they do. They hold nothing that could be lost."""
+        """End the processes, whatever they are doing. They hold nothing that could be lost."""
         for process in self.processes:
-            process.kill()  # so that none of our threads waits for it
+            process.kill()  # so that no thread waits for it
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
         _end(self.processes)
@@ -235,5 +235,5 @@ def _end(processes: list[subprocess.Popen[bytes]]) -> None:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
-            with contextlib.suppress(BrokenPipeError):  # of what nobody read
+            with contextlib.suppress(BrokenPipeError):  # of output that nothing read
                 pipe.close()

@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from rules.storage.store import Store
 
 _BATCH = 50
-"""Compiled rules that are recorded at once."""
+"""The number of compiled rules that are recorded at once."""
 
 
 class CompileOrder:
-    """Which rules can be compiled, inputs first, and what came of those before them."""
+    """The rules that can be compiled, inputs first, and the results of those before them."""
 
     def __init__(
         self, work: Work, rules: Mapping[str, Rule], contracts: Mapping[str, Rule], broken: dict[str, UserError]
@@ -51,7 +51,7 @@ class CompileOrder:
         """contracts: of sources, each compiled before the source is read.
 
         broken: the errors of rules and sources that are known already; those found here are added. A rule that reads
-        what is broken is left out without an error of its own.
+        a broken one is left out without an error of its own.
         """
         self.compiled: dict[str, CompiledRule] = {}
         self.contracted: dict[str, CompiledContract] = {}
@@ -76,7 +76,7 @@ class CompileOrder:
         self._settle_contracts(list(self._waiting))
 
     def add(self, rule: Rule, found: CompiledRule) -> None:
-        """Hold a compiled rule to its contract, and compile its checks. Raises `UserError`."""
+        """Check a compiled rule against its contract, and compile its checks. Raises `UserError`."""
         self.compiled[rule.name] = self._work.promised(rule, found)
 
     def fail(self, rule: Rule, error: UserError) -> None:
@@ -105,11 +105,11 @@ class CompileOrder:
 
 
 class Work:
-    """One run of the compiler over one project, and what it has to remember.
+    """One run of the compiler over one project, and the memos it has to record.
 
-    names: of all inputs that there are. trust_engine: what another version of the engine computed counts too. known:
-    the schemas of the inputs so far, as the index has them. Only what is compiled needs more of them.
-    made: takes the memos of what is compiled here.
+    names: of all existing inputs. trust_engine: results of another version of the engine count too. known:
+    the schemas of the inputs so far, as the index stores them. Only rules that are compiled need more of them.
+    made: receives the memos of rules compiled here.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Work:
         self._compiler: Compiler | None = None
 
     def compile(self, rule: Rule, *, again: bool = False) -> CompiledRule:
-        """Return a compiled rule, from the index unless it is not known or to be compiled again. Raises `UserError`."""
+        """Return a compiled rule, from the index if it is known and need not be compiled again. Raises `UserError`."""
         memo = self.memo(rule)
         head = None if again else self.head(memo)
         if head is None:
@@ -180,33 +180,33 @@ class Work:
         return replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
 
     def foresee(self, rule: Rule) -> Schema | None:
-        """Return the columns of a rule in SQL, which is planned and not compiled any further. Raises `SqlError`.
+        """Return the columns of a rule in SQL, which is planned but not compiled any further. Raises `SqlError`.
 
-        None where it is too large to be planned in good time. Its inputs must be known.
+        None if it is too large to be planned in good time. Its inputs must be known.
         """
         inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
         return self._compiler_of(inputs).foresee(rule.text(self.project), options_of(rule), self.resolve)
 
     def promised(self, rule: Rule, found: CompiledRule) -> CompiledRule:
-        """Hold a compiled rule to its contract, and compile its checks. Raises `UserError`."""
+        """Check a compiled rule against its contract, and compile its checks. Raises `UserError`."""
         require_promised(self.project, rule, found.table, self.known)
         self.known[rule.name] = found.table
         return replace(found, checks=tuple(self._compile_check(rule, check) for check in rule.checks))
 
     def compile_contract(self, rule: Rule) -> CompiledContract:
-        """Hold an opened source to its contract, and compile its checks. Raises `UserError`."""
+        """Check an opened source against its contract, and compile its checks. Raises `UserError`."""
         require_promised(self.project, rule, self.known[rule.name], self.known)
         return CompiledContract(rule, tuple(self._compile_check(rule, check) for check in rule.checks))
 
     def save(self) -> None:
-        """Record in the index what was new."""
+        """Record the new memos in the index."""
         with self._index.transaction():
             self._index.remember("schemas", self._fresh_schemas)
             self._index.remember_compiled(self._fresh)
         self._fresh, self._fresh_schemas = [], {}
 
     def is_new(self, rule: Rule) -> bool:
-        """Whether the last state of a rule's product was made of another text, or by another compiler."""
+        """Whether the last state of a rule's product was made from another text, or by another compiler."""
         last = self._last.get(rule.name)
         return last is None or last.record.text != rule.digest or last.record.compiler != COMPILER
 
@@ -215,14 +215,14 @@ class Work:
         return self._heads.get(memo) or self._index.compiled_heads([memo]).get(memo)
 
     def memo(self, rule: Rule) -> str:
-        """Return under what a rule is remembered: all that its compilation depends on. Its inputs must be known."""
+        """Return the memo key of a rule: everything that its compilation depends on. Its inputs must be known."""
         inputs = []
         for table in rule.parsed.tables:
             name = self.resolve(table)
             assert name is not None
             inputs.append([table, name, self.known[name]["columns"]])
         variables = {name: repr(self.project.variables.get(name)) for name in rule.parsed.variables}
-        # What a rule in Python calls is known only when it is called: any function may matter.
+        # The functions that a rule in Python calls are known only when it is called: any may matter.
         called = self._functions if rule.in_python else rule.parsed.functions
         own = {name: self._functions[name].digest for name in called if name in self._functions}
         return fingerprint(
@@ -231,7 +231,7 @@ class Work:
                 "context": self._context,
                 "inputs": inputs,
                 "vars": variables,
-                # Not all of them stand in the text: rules.toml may declare the key.
+                # Not all of them are in the text: rules.toml may declare the key.
                 "options": [rule.options.volatile, rule.options.tier, rule.options.key],
                 **({"functions": own} if own else {}),
                 **({} if self.profile.fuse_selects or not rule.in_python else {"fuse": False}),
@@ -239,7 +239,7 @@ class Work:
         )
 
     def _require_sound(self, compiled: CompiledRule) -> None:
-        """Refuse a rule that calls a function of the project which cannot be called. Raises `UserError`."""
+        """Refuse a rule that calls an unusable function of the project. Raises `UserError`."""
         called = compiled.node.parts.get("functions", {})
         for name in sorted(called):
             error = self._functions[name].error if name in self._functions else None
@@ -247,10 +247,10 @@ class Work:
                 raise error
 
     def _was_upgraded(self, node: Node, last: Product) -> bool:
-        """Whether a rule is what it was, and has another fingerprint only by an upgrade of rules (or of the engine).
+        """Whether a rule is unchanged, and has another fingerprint only because rules (or the engine) was upgraded.
 
-        Told by compiling the SQL that the earlier version executed: if this one makes the very same of both, the rule
-        means what it meant.
+        Decided by compiling the SQL that the earlier version executed: if both give the same result now, the rule's
+        meaning is unchanged.
         """
         if last.fingerprint == node.fingerprint:
             return False
@@ -258,7 +258,7 @@ class Work:
         changed = {part for part in before.keys() | now.keys() if before.get(part) != now.get(part)}
         if not changed <= self._may_differ:
             return False
-        if "query" not in changed:  # its inputs are bound by position, so the same query may read others now
+        if "query" not in changed:  # inputs are bound by position, so the same query may read others now
             return [one.name for one in last.record.inputs] == list(node.inputs)
         if last.record.compiler == COMPILER:
             return False
@@ -266,11 +266,11 @@ class Work:
             meaning = load_body(self._index, last.memo).meaning
             compiler = self._compiler_of(self._heads[last.memo]["scans"])
             return compiler.query_digest(meaning) == (now["query"], node.inputs)
-        except (KeyError, SqlError):  # it reads what no longer exists, or is written as nobody writes it any more
+        except (KeyError, SqlError):  # its input no longer exists, or its syntax is no longer supported
             return False
 
     def _compiler_of(self, inputs: Iterable[str]) -> Compiler:
-        """Return the compiler, which knows `inputs` as far as they exist."""
+        """Return the compiler, which knows those of `inputs` that exist."""
         for name in inputs:
             if name in self.known:
                 self._schemas.add(name, schema_of(self.known[name]))
@@ -289,9 +289,9 @@ class Work:
         return self._compiler
 
     def compile_again(self, rule: Rule) -> tuple[Any, bytes, Any]:
-        """Return what the index ought to remember of a rule: head, body and lineage. Raises `UserError`.
+        """Return the memo of a rule as it should be: head, body and lineage. Raises `UserError`.
 
-        From here on nothing counts that the index remembers of texts.
+        From here on the index's memos of texts do not count.
         """
         self._believes = False
         if rule.sql is None and not rule.in_python:
@@ -301,7 +301,7 @@ class Work:
         return tuple(records)
 
     def _call(self, rule: Rule, compiler: Compiler) -> tuple[Rule, Query, Query | None]:
-        """Call a rule in Python; return it as it is known now, its query, and what to execute if not that."""
+        """Call a rule in Python; return its declaration now, its query, and the query to execute instead, if any."""
 
         def call(*, fuse: bool) -> tuple[Query, Declared]:
             return self._python.call(rule.path, rule.name, inputs, schema_of_part, fuse=fuse)
@@ -327,7 +327,7 @@ class Work:
         return located
 
     def remember(self, memo: str, head: Any, body: bytes, lineage: Any) -> None:
-        """Keep what compiling a rule came to, and record it now and then: an interrupt costs little."""
+        """Keep the result of compiling a rule, and record it now and then: an interrupt costs little."""
         self._heads[memo] = head
         self.made.add(memo)
         self._fresh.append((memo, head, body, lineage))
@@ -354,7 +354,7 @@ class Work:
 
 
 class LazyPlanner:
-    """Starts the engine when the first schema has to be planned, which a cosmetic edit never asks for."""
+    """Starts the engine when the first schema has to be planned, which a cosmetic edit never needs."""
 
     def __init__(
         self,
@@ -362,7 +362,7 @@ class LazyPlanner:
         remember: Callable[[str, Schema], None],
         functions: Iterable[DeclaredFunction] = (),
     ) -> None:
-        """functions: of the project."""
+        """functions: those of the project."""
         self.profile = profile
         self._remember = remember
         self._functions = functions

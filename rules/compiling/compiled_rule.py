@@ -1,4 +1,4 @@
-"""Compiled rules, and how the index remembers them: a head that every plan reads, a body that a run does."""
+"""Compiled rules, and their form in the index: a head that every plan reads, a body that a run reads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class CompiledRule:
     """A compiled rule as the rest of the pipeline needs it; its SQL and canonical AST stay in the index (`body`).
 
-    table: its schema as the index has it. checks: of its product.
+    table: its schema as the index stores it. checks: those of its product.
     """
 
     rule: Rule
@@ -54,7 +54,7 @@ class CompiledRule:
 
 @dataclass(frozen=True)
 class CompiledCheck:
-    """A compiled check: a rule whose product are the failing rows."""
+    """A compiled check: a rule whose product is the failing rows."""
 
     check: Check
     compiled: CompiledRule
@@ -96,7 +96,7 @@ def load_body(index: Index, memo: str) -> Body:
 
 
 def last_shape(index: Index, last: Product) -> Shape | None:
-    """Return the shape of the rule in a product's last state; None where another version of the compiler made it."""
+    """Return the shape of the rule in a product's last state; None if another version of the compiler made it."""
     head = index.compiled_heads([last.memo]).get(last.memo) if last.record.compiler == COMPILER else None
     return _shape(head["shape"]) if head is not None else None
 
@@ -107,18 +107,18 @@ def canonical_tree(index: Index, memo: str, inputs: Sequence[str]) -> Query:
 
 
 class Comparer:
-    """How compiled rules' queries were edited since products' last states. Each is compared once."""
+    """The edits of compiled rules' queries since products' last states. Each is compared once."""
 
     def __init__(self, index: Index) -> None:
-        """index: where both are remembered."""
+        """index: the memos of both."""
         self._index = index
         self._trees: dict[tuple[str, str, tuple[str, ...]], tuple[Query, Query] | None] = {}
         self._scripts: dict[tuple[str, str, tuple[str, ...]], EditScript | None] = {}
 
     def describe(self, rule: CompiledRule, last: Product, renamed: Mapping[str, str]) -> tuple[str, ...]:
-        """Say in sentences how a query was edited; () if it cannot be told.
+        """Say in sentences how a query was edited; () if that is unknown.
 
-        renamed: the products that were called otherwise then.
+        renamed: the products that had another name then.
         """
         from compiler.diff.describe import describe
 
@@ -126,7 +126,7 @@ class Comparer:
         return with_deep_stack(lambda: describe(*trees)) if trees is not None else ()
 
     def script(self, rule: CompiledRule, last: Product, renamed: Mapping[str, str]) -> EditScript | None:
-        """Return where a query was edited; None where another version of the compiler made what it was."""
+        """Return where a query was edited; None if another version of the compiler made its earlier form."""
         from compiler.diff.edit_script import edit_script
 
         key = rule.memo, last.memo, _names_now(last, renamed)
@@ -151,7 +151,7 @@ def _names_now(last: Product, renamed: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def to_records(compiled: Compiled) -> tuple[Any, bytes, Any]:
-    """Return what the index remembers of a compiled rule: head, body and lineage."""
+    """Return the memo of a compiled rule: head, body and lineage."""
     large = {"sql": compiled.sql, "meaning": compiled.meaning, "canonical": compiled.canonical.decode()}
     body = json.dumps(large, ensure_ascii=False)
     lineage = {"columns": compiled.schema.names, **to_record(compiled.lineage)}
@@ -182,7 +182,7 @@ def _to_head(compiled: Compiled) -> dict[str, Any]:
 def from_head(
     rule: Rule, memo: str, head: Mapping[str, Any], edges: Callable[[], tuple[Edge, ...]], *, one_partition: bool
 ) -> CompiledRule:
-    """Return a compiled rule as its head tells; edges: its column lineage, read when it is asked for."""
+    """Return a compiled rule from its head; edges: its column lineage, read on demand."""
     scans = {name: tuple(columns) for name, columns in head["scans"].items()}
     node = Node(
         name=rule.name,

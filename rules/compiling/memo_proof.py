@@ -1,8 +1,8 @@
-"""What runs is compiled from the text at hand: the memo of a rule that is about to run is proved by compiling it again.
+"""Proof of memos: the memo of a rule that is about to run is compared with a fresh compilation of its text.
 
-A store is data that anybody may have written, and a memo is only as good as its store. Plans and reports believe memos;
-the engine is given nothing that this process has not compiled. A rule that was edited was compiled just now, so this
-costs a few milliseconds for each of the rules that run because their inputs changed, and nothing for what is clean.
+A store is data that anybody may have written, and a memo is only as good as its store. Plans and reports trust memos;
+the engine gets only queries that this process has compiled. A rule that was edited was compiled just now, so this
+costs a few milliseconds for each rule that runs because its inputs changed, and nothing for clean rules.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def believing_memos(store: Store, say: Callable[[str], None]) -> Iterator[Attempt]:
-    """Yield one attempt at some work, and another if what the store remembers proves to be of other texts.
+    """Yield one attempt at some work, and another if the store's memos prove to be of other texts.
 
     The work is done within the attempt: `for attempt in believing_memos(…): with attempt: …`.
     """
@@ -37,7 +37,7 @@ def believing_memos(store: Store, say: Callable[[str], None]) -> Iterator[Attemp
 
 
 class Attempt:
-    """Work that relies on memos. A store: that they are forgotten in, if one proves to be of another text."""
+    """Work that relies on memos. store: the memos in it are forgotten if one proves to be of another text."""
 
     def __init__(self, store: Store | None, say: Callable[[str], None]) -> None:
         self._store, self._say = store, say
@@ -51,8 +51,8 @@ class Attempt:
         if self._store is None or not isinstance(error, ForeignMemoError):
             return False
         self._say(
-            f"warning: what the store remembers of {error} is not what its text compiles to; everything that it "
-            "remembers of rules is made again"
+            f"warning: the store's memo of {error} differs from what its text compiles to; all of the store's "
+            "memos of rules are made again"
         )
         self._store.index.forget_compiled()
         self.was_misled = True
@@ -71,7 +71,7 @@ class Bodies:
         self._proved: dict[str, Body] = {}
 
     def body(self, rule: CompiledRule) -> Body:
-        """Return the query of a rule. Raises `ForeignMemoError`, and `UserError` if the text is another by now."""
+        """Return the query of a rule. Raises `ForeignMemoError`, and `UserError` if the text has changed since."""
         if rule.memo in self._session.made:
             return load_body(self._session.store.index, rule.memo)
         with self._lock:
@@ -107,7 +107,7 @@ class Bodies:
 
 
 def _plain(record: Any) -> Any:
-    """Return a record as it comes back from the index."""
+    """Return a record as read back from the index."""
     return json.loads(json.dumps(record))
 
 

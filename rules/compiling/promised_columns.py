@@ -1,4 +1,4 @@
-"""Step 2 of 7, compile, for contracts: whether a rule's columns are those it promises, told without any data."""
+"""Step 2 of 7, compile, for contracts: whether a rule's columns are those it promises, decided without data."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from rules.loading.rules import Rule
 
 Tables = Mapping[str, Mapping[str, Any]]
-"""Schemas by the names of their tables, as the index has them."""
+"""Schemas by the names of their tables, as the index stores them."""
 
 UNTOLD = ""
-"""A type that only the engine can tell."""
+"""A type that only the engine knows."""
 
 _KINDS = {"number", "moment", "string", "bool"}
-"""Kinds of values no two of which can be compared."""
+"""Kinds of values, of which no two can be compared."""
 
 _INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 _FLOATS = {"float", "double", "halffloat", "float16", "float32", "float64"}
 _ZONED = '"'
-"""Stands in the name of a timestamp's type only around its zone."""
+"""In the name of a timestamp's type, this is only around the zone."""
 _TYPES = "examples: string, int64, double, decimal(10, 2), date, timestamp, or a type as rules contract prints it"
 
 
 def require_promised(project: Project, rule: Rule, table: Mapping[str, Any], known: Tables) -> None:
-    """Raise `UserError`, at the declaration, unless a product's columns are what its contract says.
+    """Raise `UserError`, at the declaration, unless a product's columns match its contract.
 
     table: the product's schema as the index has it; known: those of the inputs that its checks refer to.
     """
@@ -44,9 +44,9 @@ def require_promised(project: Project, rule: Rule, table: Mapping[str, Any], kno
 
 
 def broken_promises(project: Project, rule: Rule, types: Mapping[str, str], known: Tables) -> Iterator[UserError]:
-    """Return all in which a product's columns are not what its contract says, as errors at the declarations.
+    """Return the errors of a product's columns against its contract, placed at the declarations.
 
-    types: by column, `UNTOLD` where only the engine can tell; nothing is said of such a column's type.
+    types: by column, `UNTOLD` if only the engine knows it; the type of such a column is not checked.
     """
     broken = itertools.chain(_keys(rule, types), _broken(rule, types, known))
     for wrong in broken:
@@ -55,7 +55,7 @@ def broken_promises(project: Project, rule: Rule, types: Mapping[str, str], know
 
 
 def _keys(rule: Rule, types: Mapping[str, str]) -> Iterator[Wrong]:
-    """Say which columns of a source's key it does not have; of a rule's key the compiler says so."""
+    """Yield the columns of a source's key that it lacks; for a rule's key the compiler reports them."""
     for name in rule.options.key if rule.is_of_source else ():
         if name not in types:
             hint = suggestion(name, types) or f"its columns: {', '.join(types)}"
@@ -99,8 +99,8 @@ def _wrong_type(rule: Rule, name: str, declared: str, inferred: str) -> Iterator
         return
     if inferred not in names:
         holds = "the source has" if rule.is_of_source else "the rule yields"
-        message = f"{rule.name}.{name} is declared as {declared}, and {holds} {spelled(inferred)}"
-        remedy = f"put the data right, or say in [sources.{rule.name}] how to read it: columns"
+        message = f"{rule.name}.{name} is declared as {declared}, but {holds} {spelled(inferred)}"
+        remedy = f"correct the data, or say in [sources.{rule.name}] how to read it: columns"
         cast = f"{remedy} = {{ {name} = … }}" if rule.is_of_source else "cast it in the rule"
         yield Wrong(path, message, f'{cast}, or declare type = "{spelled(inferred)}"')
 
@@ -117,19 +117,19 @@ def _wrong_reference(
         message = f"{table} has no column '{column}', which {product}.{name} refers to"
         yield Wrong(path, message, suggestion(column, there) or f"its columns: {', '.join(there)}")
     elif len(kinds := {_kind(types[name]), _kind(there[column])}) > 1 and kinds <= _KINDS:
-        message = f"{product}.{name} is {spelled(types[name])}, and {reference} is {spelled(there[column])}"
+        message = f"{product}.{name} is {spelled(types[name])}, but {reference} is {spelled(there[column])}"
         yield Wrong(path, message, "cast one of the two in its rule")
 
 
 def _kind(dtype: str) -> str:
-    """Return what values of a type are, as far as comparing them goes; the type itself where it is alone."""
+    """Return the kind of a type's values for comparisons; the type itself if nothing else compares with it."""
     if dtype in _INTEGERS | _FLOATS or dtype.startswith("decimal"):
         return "number"
     return "moment" if dtype.startswith(("date", "timestamp")) else dtype
 
 
 def _may_equal(value: Any, dtype: str) -> bool:
-    """Whether a value of TOML can equal one of a column type without any conversion of kind."""
+    """Whether a value of TOML can equal one of a column's type without conversion to another kind."""
     if dtype == UNTOLD:
         return True
     if isinstance(value, bool):
@@ -147,7 +147,7 @@ def _may_equal(value: Any, dtype: str) -> bool:
 
 
 def _moment(value: object) -> datetime.datetime | None:
-    """Return the time that a value of TOML, or its text, stands for; a date is its first moment."""
+    """Return the time that a value of TOML, or its text, means; a date is its first moment."""
     try:
         return datetime.datetime.fromisoformat(str(value))
     except ValueError:

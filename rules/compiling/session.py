@@ -1,4 +1,4 @@
-"""The session of one run: step 1, load, makes it; steps 2 and 3, compile and fingerprint, are asked of it."""
+"""The session of one run: step 1, load, makes it; it performs steps 2 and 3, compile and fingerprint."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compilation:
-    """What compiling some rules gave: the rules, and the contracts of sources that were compiled with them, by name."""
+    """The result of compiling some rules: the rules, and the contracts of sources compiled with them, by name."""
 
     rules: Mapping[str, CompiledRule]
     contracts: Mapping[str, CompiledContract]
@@ -46,7 +46,7 @@ class Compilation:
         }
 
     def verified(self, order: Iterable[str], contracts: Collection[str]) -> Compilation:
-        """Return the same, with contracts of those sources only that the products of `order` read, or `contracts`."""
+        """Return the same, with the contracts of only the sources that the products of `order` read, or `contracts`."""
         compiled = [self.rules[name] for name in order if name in self.rules]
         read = {entry for rule in compiled for one in rule.all for entry in one.scans}
         kept = {name: one for name, one in self.contracts.items() if name in read or name in contracts}
@@ -55,7 +55,7 @@ class Compilation:
 
 @dataclass(frozen=True)
 class Session:
-    """What one run works with: made once, by `load`, and held by every later step."""
+    """The state of one run: made once, by `load`, and used by every later step."""
 
     project: Project
     profile: Profile
@@ -64,28 +64,28 @@ class Session:
     sources: Sources
     python: PythonFiles
     functions: Mapping[str, DeclaredFunction]
-    """Functions of the project that SQL may call."""
+    """The functions of the project that SQL may call."""
     rules: Mapping[str, Rule]
     contracts: Mapping[str, Rule]
-    """Of sources that have one."""
+    """The contracts of sources that have one."""
     dag: Dag
     broken: dict[str, UserError]
-    """What is wrong with rules and sources; compiling adds what it finds."""
+    """The errors of rules and sources; compiling adds those it finds."""
     unreadable: dict[str, UserError] = field(default_factory=dict)
-    """What is wrong with sources that could not be opened."""
+    """The errors of sources that could not be opened."""
     made: set[str] = field(default_factory=set)
-    """Memos of what this process compiled itself, and need not be proved."""
+    """The memos of rules that this process compiled itself, which need no proof."""
     helpers: Helpers | None = None
-    """Processes that compile, where they were started already because many rules are new."""
+    """Processes that compile, if they were started already because many rules are new."""
     trust_engine: bool = False
-    """Whether what another version of the engine computed counts."""
+    """Whether results of another version of the engine count."""
     lasting: bool = True
-    """Whether the project is the one in the work tree as it is, and not a commit's or one with other variables."""
+    """Whether the project is that of the work tree as it is, not a commit's or one with other variables."""
 
     def compile(self, wanted: Iterable[str], contracts: Collection[str] = ()) -> Compilation:
-        """Compile products with all that they read; what cannot be compiled or read is in `broken` then.
+        """Compile products with everything that they read; errors are added to `broken`.
 
-        contracts: of these sources are compiled too, though nothing that is wanted may read them.
+        contracts: sources whose contracts are compiled too, even if no wanted product reads them.
         """
         resolve = make_resolver([*self.project.sources, *self.rules])
         checks = (check.rule for name in contracts for check in self.contracts[name].checks)
@@ -125,7 +125,7 @@ class Session:
         )
 
     def errors(self, names: Iterable[str]) -> list[UserError]:
-        """Return what is wrong with products, or with anything that they read."""
+        """Return the errors of products, and of everything that they read."""
         needed = self.dag.closure(names)
         needed |= {source for name in needed for source in self.dag.inputs[name]}
         return list(dict.fromkeys(error for name, error in self.broken.items() if name in needed))
@@ -139,7 +139,7 @@ class Session:
         return found
 
     def _compile_ahead(self, work: Work, rules: Sequence[Rule]) -> None:
-        """Compile rules side by side, where they are many that were never compiled as they are now."""
+        """Compile rules in parallel, if many of them were never compiled as they are now."""
         helpers = self.helpers
         try:
             if sum(map(work.is_new, rules)) >= MANY and self.profile.cores > 1:
@@ -152,7 +152,7 @@ class Session:
                 helpers.close()
 
     def _remember(self, compiled: Mapping[str, CompiledRule]) -> None:
-        """Remember that every rule is compiled, for who asks next."""
+        """Remember that every rule is compiled, for later callers."""
         memos = {name: rule.memo for name, rule in compiled.items()}
         state = snapshots.compiled_snapshot(self.project, self.files, self.sources, memos)
         index = self.store.index
@@ -163,12 +163,12 @@ class Session:
 def load(
     project: Project, profile: str, store: Store, *, jobs: int | None = None, trust_engine: bool = False
 ) -> Session:
-    """Load the rules of the project as it is now; those that cannot be loaded are broken. Raises `UserError`.
+    """Load the rules of the project as it is now; rules that cannot be loaded are broken. Raises `UserError`.
 
-    jobs: products at once, if not as many as the profile says.
+    jobs: the number of products at once, if not the profile's.
     """
     files = FileDigests(project.root, store.index)
-    # Digested, then read again now that the store is ours: an edit from here on shows in the next no-op check.
+    # Digested, then read again now that the store is locked: the next no-op check sees an edit from here on.
     files.digest(FILE)
     project = load_project(project.root, project.given)
     sources = Sources(project, store.index, store.objects, files)

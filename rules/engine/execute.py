@@ -1,6 +1,6 @@
 """Step 6 of 7, execute, for one product: run its SQL on exactly the columns it may read; write and digest the result.
 
-Nothing but the query's inputs is registered, each with the columns of its scan set alone, so a rule cannot depend on
+Only the query's inputs are registered, each with only the columns of its scan set, so a rule cannot depend on
 anything its action key does not cover.
 """
 
@@ -30,7 +30,7 @@ _READ_ROWS = 1 << 16
 
 @dataclass(frozen=True)
 class Executed:
-    """What an execution yielded: the digest of its table, name → (type, digest) of its columns, and seconds it took."""
+    """The result of an execution: the digest of its table, name → (type, digest) of its columns, and its seconds."""
 
     digest: TableDigest
     columns: Mapping[str, tuple[str, str]]
@@ -58,7 +58,7 @@ def execute(
 
 
 def executed(digest: TableDigest, schema: Schema, started: float) -> Executed:
-    """Return what an execution comes to that has written a table of `schema`; started: when it was begun."""
+    """Return the result of an execution that has written a table of `schema`; started: when it began."""
     types = {column.name: column.type for column in schema.columns}
     columns = {name: (types[name], value) for name, value in digest.columns.items()}
     return Executed(digest, columns, time.perf_counter() - started)
@@ -71,7 +71,7 @@ def open_frame(
     profile: Profile,
     functions: Iterable[EngineFunction] = (),
 ) -> DataFrame:
-    """Plan `sql` in a session of its own. `scratch`: a folder for links. Raises what the engine raises."""
+    """Plan `sql` in a session of its own. `scratch`: a folder for links. Raises the engine's exceptions."""
     return _open(sql, inputs, scratch, profile, functions)[1]
 
 

@@ -1,4 +1,4 @@
-"""What the engine raises, as one kind of error with one line of text."""
+"""The engine's exceptions, as one kind of error with one line of text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _PANIC_MODULE = "pyo3_runtime"
-"""Where PyO3 puts the class of a Rust panic. It cannot be imported, and inherits from BaseException alone."""
+"""The module of PyO3's class of Rust panics. It cannot be imported, and inherits only from BaseException."""
 
 
 class EngineError(Exception):
@@ -16,7 +16,7 @@ class EngineError(Exception):
 
 @contextmanager
 def engine_errors() -> Iterator[None]:
-    """Turn whatever the engine raises within, panics included, into `EngineError`; errors of ours pass.
+    """Turn any exception of the engine within, panics included, into `EngineError`; other errors pass.
 
     An interrupt (KeyboardInterrupt, SystemExit) passes too.
     """
@@ -26,7 +26,7 @@ def engine_errors() -> Iterator[None]:
         raise
     except BaseException as error:
         if type(error).__module__ == _PANIC_MODULE:
-            raise EngineError(f"the engine met a fault of its own: {clean_message(error)}") from error
+            raise EngineError(f"the engine had an internal error: {clean_message(error)}") from error
         if not isinstance(error, Exception):
             raise
         raise EngineError(clean_message(error)) from error

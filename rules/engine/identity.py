@@ -1,4 +1,4 @@
-"""What of the engine is part of fingerprints, known without loading the engine."""
+"""The parts of fingerprints that identify the engine, known without loading it."""
 
 from __future__ import annotations
 

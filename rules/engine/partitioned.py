@@ -1,9 +1,9 @@
-"""Tables whose files lack a column that has one value for each of them: the engine is shown a view that adds it.
+"""Tables with a column of one value a file that the files lack: the engine sees a view that adds it.
 
-The files are linked into folders that hold numbers alone, which the engine takes for partition columns; a function
-makes values of them. So no value has to be spelled as the name of a folder, NULL and '' are apart, and rows stay in the
-order of the files. The function is volatile, so that no filter of such a column becomes one of partitions: the engine
-keeps partitions for which that is NULL.
+The files are linked into folders named only by numbers, which the engine takes for partition columns; a function
+turns them into values. So no value has to be spelled as a folder's name, NULL and '' differ, and rows stay in the
+order of the files. The function is volatile, so that no filter of such a column filters partitions: the engine
+keeps partitions for which the filter is NULL.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Schemas by planning: the engine plans a rule on empty tables and tells the types, in about a millisecond."""
+"""Schemas by planning: the engine plans a rule on empty tables and returns the types, in about a millisecond."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rules.storage.types import storable_schema, to_arrow, to_schema
 
 
 class EnginePlanner:
-    """`compiler.schema.SchemaPlanner` on one session; `remember` is told every schema with its memo key."""
+    """`compiler.schema.SchemaPlanner` on one session; `remember` receives every schema with its memo key."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class EnginePlanner:
         remember: Callable[[str, Schema], None],
         functions: Iterable[EngineFunction] = (),
     ) -> None:
-        """functions: of the project."""
+        """functions: those of the project."""
         self._session = make_session(profile)
         # Volatile, so that planning never calls them.
         register(self._session, [replace(one, volatility="volatile") for one in functions])
@@ -58,7 +58,7 @@ class EnginePlanner:
         return None
 
     def trial(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
-        """See `compiler.schema.SchemaPlanner`. The inputs are tables in memory, of one batch each, which has no row."""
+        """See `compiler.schema.SchemaPlanner`. The inputs are tables in memory, of one batch each, without rows."""
         names = []
         try:
             for name, (schema, visible) in inputs.items():
@@ -76,10 +76,10 @@ class EnginePlanner:
         return None
 
     def _planned(self, sql: str) -> pa.Schema:
-        """Return the schema of what the engine would execute, which is planned to the end but not executed."""
+        """Return the schema of the plan that the engine would execute; it is planned to the end but not executed."""
         frame = plan_query(self._session, sql)
-        # Some queries have a logical plan and no physical one. It takes 0.3 to 0.8 ms to make; what the optimiser
-        # leaves cannot stand in for the frame, as optimising twice can differ.
+        # Some queries have a logical plan but no physical one. It takes 0.3 to 0.8 ms to make; the optimiser's result
+        # cannot replace the frame, because optimising twice can give a different plan.
         frame.execution_plan()
         return planned_schema(self._session, frame)
 
@@ -87,7 +87,7 @@ class EnginePlanner:
     def _registered(self, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> Iterator[None]:
         """Let the session have the inputs, empty, while a query is planned.
 
-        They are Parquet, as when a product is executed: over tables in memory other queries can be planned. The file
+        They are Parquet, as when a product is executed: over tables in memory, other queries can be planned. The file
         does not exist, which the engine takes for a table without rows.
         """
         names = []

@@ -1,9 +1,9 @@
-"""Show the engine its inputs: exactly the columns it may read, and no statistics of floats.
+"""The engine's view of its inputs: exactly the columns it may read, and no statistics of floats.
 
 Parquet leaves NaN out of a column's least and greatest value, and many writers do not tell -0.0 from 0.0 there. The
 engine believes both: DataFusion 55 skips row groups whose NaNs satisfy `x > 2`, and takes `1.5, NaN, 1.5` for three
-times 1.5. So it reads each column of floats through a view, `nanvl(x, x)`, that is x to the last bit and of which it
-knows nothing; statistics of all other columns go on sparing it row groups.
+times 1.5. So it reads each column of floats through a view, `nanvl(x, x)`, which is x to the last bit, of which it
+knows nothing; statistics of all other columns still let it skip row groups.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from rules.engine.session import ignore_statistics, plan_query, qualified_name
 from rules.storage.types import to_arrow
 
 _STORED_DB = "stored"
-"""The engine's schema for what the views read; a query that is executed names tables of INPUT_DB alone."""
+"""The engine's schema for the tables that the views read; an executed query names only tables of INPUT_DB."""
 
 
 @dataclass(frozen=True)
 class EngineInput:
-    """An input as the engine is shown it: its Parquet files in row order, and the only columns that exist for it.
+    """An input as the engine sees it: its Parquet files in row order, and the only columns that exist for it.
 
-    constants: columns that are not in the files: of each, an array with one value for each file.
+    constants: columns that are not in the files; for each an array with one value a file.
     """
 
     name: str
@@ -45,13 +45,13 @@ class EngineInput:
 
 
 def register_inputs(session: SessionContext, inputs: Iterable[EngineInput], scratch: Path) -> None:
-    """Let queries read the inputs. scratch: a folder for links. Raises `EngineError`, and what the engine raises."""
+    """Let queries read the inputs. scratch: a folder for links. Raises `EngineError`, and the engine's exceptions."""
     for entry in inputs:
         _register(session, entry, scratch)
 
 
 def takes_first_files(frame: DataFrame) -> bool:
-    """Whether a LIMIT reaches a scan: of several files the engine then takes those that the folder lists first.
+    """Whether a LIMIT reaches a scan: of several files the engine then reads those that the folder lists first.
 
     It takes as many as have enough rows by their statistics. Without these it reads them by name until it has enough.
     """
@@ -67,7 +67,7 @@ def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> Non
     added = visible & entry.constants.keys()
     floats = [field.name for field in schema if pa.types.is_floating(field.type) and field.name not in added]
     if floats and _may_seem_constant(entry.files, floats):
-        ignore_statistics(session)  # not even a view keeps the engine from putting a constant in a column's place
+        ignore_statistics(session)  # even through a view the engine replaces a column by a constant
 
     def read(name: str) -> str:
         quoted = '"' + name.replace('"', '""') + '"'
@@ -90,10 +90,10 @@ def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> Non
 
 
 def _may_seem_constant(files: Sequence[Path], floats: Iterable[str]) -> bool:
-    """Whether a file's statistics allow that some column of floats holds one value only, which the engine would trust.
+    """Whether by a file's statistics some column of floats may hold a single value, which the engine would trust.
 
-    It takes a least and a greatest value of the same bits for that value, and looks at no row group that lacks them. So
-    one row group in which they differ is enough to tell that it sees no constant, and so is a lack of statistics.
+    It takes a least and a greatest value of equal bits for that value, and ignores row groups that lack them. So
+    one row group in which they differ is enough to show that it sees no constant, and so is a lack of statistics.
     """
     wanted = frozenset(floats)
     for file in files:
@@ -122,7 +122,7 @@ def _is_below(least: float, most: float) -> bool:
 def _location(entry: EngineInput, scratch: Path) -> str:
     """Return a URL: of the one file, or of a folder of links to several, whose names keep them in order.
 
-    The engine takes a path that holds `*`, `?` or `[` as a glob, and what a glob does not find as an empty table.
+    The engine takes a path that contains `*`, `?` or `[` for a glob, and a glob without matches for an empty table.
     """
     if len(entry.files) == 1:
         return entry.files[0].as_uri()

@@ -15,7 +15,7 @@ from rules.config.profiles import Profile
 from rules.engine.settings import RESULT_SETTINGS
 
 _NESTING = "5000"
-"""Levels the engine's parser takes, 50 by default; beyond 5,000 its own stack would be at risk."""
+"""The levels that the engine's parser accepts, by default 50; beyond 5,000 its own stack would be at risk."""
 
 
 def make_session(profile: Profile) -> SessionContext:
@@ -24,7 +24,7 @@ def make_session(profile: Profile) -> SessionContext:
     for key, value in RESULT_SETTINGS.items():
         config = config.set(key, value)
     config = config.set("datafusion.sql_parser.recursion_limit", _NESTING)
-    # Of groups that are ordered and limited it keeps the first ones only, and panics on a group key NaN, or repeats it.
+    # With it the engine keeps only the first of ordered, limited groups, and panics on a group key NaN, or repeats it.
     config = config.set("datafusion.optimizer.enable_topk_aggregation", "false")
     if profile.sorted_at_once is not None:
         config = config.set("datafusion.execution.sort_in_place_threshold_bytes", str(profile.sorted_at_once))
@@ -38,20 +38,20 @@ def make_session(profile: Profile) -> SessionContext:
 
 
 def plan_query(session: SessionContext, sql: str) -> DataFrame:
-    """Plan a query: the one way by which text becomes something that the engine executes.
+    """Plan a query: the only path from text to a plan that the engine executes.
 
-    DDL, DML (COPY too) and statements such as SET are refused. Tables are what was registered: the session reads no
-    file that a query names, and its table functions (`generate_series`, `range`) make rows of their arguments alone.
-    Raises what the engine raises.
+    DDL, DML (COPY too) and statements such as SET are refused. Only registered tables exist: the session reads no
+    file that a query names, and its table functions (`generate_series`, `range`) make rows only from their arguments.
+    Raises the engine's exceptions.
     """
     return session.sql_with_options(sql, _queries_alone())
 
 
 def planned_schema(session: SessionContext, frame: DataFrame) -> pa.Schema:
-    """Return the schema of what the engine would execute for a frame, as it has planned it.
+    """Return the schema of the plan that the engine would execute for a frame.
 
-    The frame's own schema is not always what comes out: an int UNION ALL bigint is announced as int. What the optimiser
-    leaves, types coerced, is.
+    The frame's own schema is not always the result's: an int UNION ALL bigint is announced as int. The optimiser's
+    plan, with types coerced, has the right one.
     """
     schema: pa.Schema = session.create_dataframe_from_logical_plan(frame.optimized_logical_plan()).schema()
     return schema
@@ -63,7 +63,7 @@ def _queries_alone() -> SQLOptions:
 
 
 def ignore_statistics(session: SessionContext) -> None:
-    """Let the queries to come know nothing of whole files: neither which columns are constant nor how many rows.
+    """Hide the statistics of whole files from later queries: constant columns and numbers of rows.
 
     Row groups are still chosen by their own statistics. There is no such setting for one table, so joins are ordered
     without knowing which side is small.
@@ -82,7 +82,7 @@ def _zoneless() -> tuple[ScalarUDF, ...]:
     """Return the functions that must not know the session's time zone, as a session without one has them.
 
     With `execution.time_zone` set, they promise timestamps of that zone and yield some without it: they fail on every
-    column of text. That setting must stay: TIMESTAMPTZ has its zone by it, and it is in every fingerprint. Only rules
+    column of text. That setting must stay: it gives TIMESTAMPTZ its zone, and it is in every fingerprint. Only rules
     that call these functions have another fingerprint than before (see `compiler.engine_sql.corrections`). Whenever
     something is SET in a session, the engine makes its own functions anew, and these have to be registered again.
     """

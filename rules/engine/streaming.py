@@ -1,6 +1,6 @@
-"""Run a query in a thread of its own and hand its batches over, a few at a time, to a caller who stays interruptible.
+"""A query in a thread of its own, whose batches go, a few at a time, to a caller that stays interruptible.
 
-The engine looks at no signal while it computes, and the main thread is the one that Python wakes for them.
+The engine ignores signals while it computes, and Python wakes only the main thread for them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rules.engine.scanning import EngineInput
 from rules.engine.user_functions import EngineFunction
 
 _AHEAD = 2
-"""Batches that are computed before they are asked for."""
+"""The number of batches that are computed in advance."""
 _PATIENCE = 0.1
 
 
@@ -57,14 +57,14 @@ def stream(
 
 
 class _Handover:
-    """Takes batches from one thread to another, a few at a time; then None, or what went wrong."""
+    """Passes batches from one thread to another, a few at a time; then None, or the exception."""
 
     def __init__(self) -> None:
         self._ready: Queue[pa.RecordBatch | BaseException | None] = Queue(_AHEAD)
         self._stopped = threading.Event()
 
     def give(self, item: pa.RecordBatch | BaseException | None) -> bool:
-        """Hand an item over, once there is room; return False if nobody wants it any more."""
+        """Pass an item on, once there is room; return False if it is no longer wanted."""
         while not self._stopped.is_set():
             try:
                 self._ready.put(item, timeout=_PATIENCE)
@@ -74,10 +74,10 @@ class _Handover:
         return False
 
     def take(self) -> pa.RecordBatch | None:
-        """Return the next batch, None behind the last. Raises what the other thread met."""
+        """Return the next batch, None after the last. Raises the other thread's exception."""
         while True:
             try:
-                item = self._ready.get(timeout=_PATIENCE)  # a wait without an end could not be interrupted everywhere
+                item = self._ready.get(timeout=_PATIENCE)  # an endless wait could not be interrupted on every platform
             except Empty:
                 continue
             if isinstance(item, BaseException):
@@ -85,7 +85,7 @@ class _Handover:
             return item
 
     def stop(self) -> None:
-        """Take no more."""
+        """Accept no more batches."""
         self._stopped.set()
 
 

@@ -1,4 +1,4 @@
-"""The project's own functions, as the engine is given them: scalar, aggregate, window."""
+"""The project's own functions in their form for the engine: scalar, aggregate, window."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EngineFunction:
 
 
 def planned_only(*_: Any) -> Any:
-    """Stand for a function in sessions that only plan."""
+    """The body of a function in sessions that only plan."""
     raise AssertionError("planning calls no function")
 
 
@@ -57,7 +57,7 @@ def _evaluators(function: EngineFunction) -> Callable[[], WindowEvaluator]:
 
 
 class _Accumulator(Accumulator):
-    """Is what the engine insists on; the work is done by what it holds."""
+    """The class that the engine requires; the accumulator inside it does the work."""
 
     def __init__(self, own: Any) -> None:
         self._own = own
@@ -77,7 +77,7 @@ class _Accumulator(Accumulator):
 
 
 class _Evaluator(WindowEvaluator):
-    """Hands over a whole partition, in the order of its OVER."""
+    """Passes on a whole partition, in the order of its OVER."""
 
     def __init__(self, call: Callable[..., pa.Array]) -> None:
         self._call = call

@@ -1,6 +1,6 @@
-"""Write a product's table as Parquet, and digest it on the way: what is digested is what is written.
+"""A product's table as Parquet, digested while it is written, so the digest is of the written data.
 
-Equal tables give files of equal row groups, however they came in batches: an engine that reads them adds up their
+Equal tables give files of equal row groups, whatever their batches: an engine that reads them adds up their
 floats in the same order.
 """
 
@@ -22,10 +22,10 @@ from rules.storage.encodings import encodings, statistics
 from rules.storage.types import storable_type, to_arrow, written_schema
 
 _PIECE = 1 << 16
-"""Rows after which a row group may end."""
+"""The number of rows after which a row group may end."""
 _GROUP_ROWS = 1 << 20
 _GROUP_BYTES = 8 << 20
-"""Of a row group, as it is digested. One is held in memory while it is filled, and the one before it is written."""
+"""The size of a row group, as digested. One is kept in memory while it is filled and the one before it is written."""
 
 
 class ProductWriter:
@@ -40,7 +40,7 @@ class ProductWriter:
         self._written = written_schema(to_arrow(schema))
         self._digester = TableDigester(self._written)
         self._target = target
-        self._file: pq.ParquetWriter | None = None  # opened once it is known what the columns look like
+        self._file: pq.ParquetWriter | None = None  # opened once a sample of the columns is known
         self._seen: pa.Schema | None = None
         self._group: list[pa.RecordBatch] = []
         self._group_rows = 0
@@ -60,7 +60,7 @@ class ProductWriter:
                 self._file.close()
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Add rows. Raises `EngineError` unless they are of the product's schema, in whatever layout, and OSError."""
+        """Add rows. Raises `EngineError` unless they have the product's schema, in any layout, and OSError."""
         if self._seen is None or not batch.schema.equals(self._seen):
             self.require_planned(batch.schema)
             self._seen = batch.schema
@@ -79,13 +79,13 @@ class ProductWriter:
                 self._end_group()
 
     def require_planned(self, schema: pa.Schema) -> None:
-        """Raise `EngineError` unless a schema is that of the product, in whatever layout."""
+        """Raise `EngineError` unless a schema is the product's, in any layout."""
         found = [(field.name, type_name(storable_type(field.type))) for field in schema]
         if found != self._types:
-            raise EngineError(f"the engine yields the columns {found} where it had planned {self._types}")
+            raise EngineError(f"the engine returned the columns {found}, but it had planned {self._types}")
 
     def finish(self) -> TableDigest:
-        """Write what is left, and return the digest of all rows."""
+        """Write the remaining rows, and return the digest of all rows."""
         if self._pool is None:
             self._encode(self._group)
         elif self._group:

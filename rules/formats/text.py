@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from rules.formats.source import Source
 
+_CSV_READING = 2
+_JSON_READING = 3
+"""See `Format.reading`."""
+
 _CSV_BLOCK = 16 << 20
 _JSON_BLOCK = 32 << 20
 """Bytes of text that are parsed at a time."""
@@ -35,7 +39,7 @@ class Csv(Format):
         Option("header", bool, default=True),
         Option("nulls", tuple[str, ...], ("",)),
     )
-    reading = 2
+    reading = _CSV_READING
     infers_types = True
 
     def flaw(self, options: Mapping[str, Any]) -> Flaw | None:
@@ -80,7 +84,7 @@ class JsonLines(Format):
 
     name = "json"
     extensions: tuple[str, ...] = (".json", ".jsonl", ".ndjson")
-    reading = 3
+    reading = _JSON_READING
     infers_types = True
 
     def file_settings(self, source: Source, file: str) -> tuple[str, str]:

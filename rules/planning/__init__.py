@@ -1,1 +1,1 @@
-"""Step 5, plan: which products a request is about, and everything that is known before one of them runs."""
+"""Step 5, plan: the products that a request selects, and everything that is known before one of them runs."""

@@ -1,4 +1,4 @@
-"""What is wrong with rules and sources before anything runs, and which products that leaves without a plan."""
+"""The errors of rules and sources before anything runs, and the products that they leave without a plan."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def lost_products(
 def broken_sources(
     order: Iterable[str], dag: Dag, broken: Mapping[str, UserError], sources: Iterable[str]
 ) -> dict[str, UserError]:
-    """Return what is wrong with sources that the products of `order` read, directly or through others."""
+    """Return the errors of sources that the products of `order` read, directly or through others."""
     read = {one for name in dag.closure(order) for one in dag.inputs[name]}
     return {name: broken[name] for name in sorted(sources) if name in read and name in broken}
 
 
 def failed_input(name: str, dag: Dag, compiled: Container[str], broken: Container[str]) -> str:
-    """Return the input for which a rule was not compiled though nothing is wrong with the rule itself."""
+    """Return the input because of which a rule without errors of its own was not compiled."""
     inputs = dag.inputs[name]
     return next(one for one in inputs if one in broken or (one in dag.inputs and one not in compiled))
 
 
 def refuse_broken(prepared: Prepared) -> None:
-    """Raise `UserErrors` for what cannot be built or read, unless the request is to build the rest.
+    """Raise `UserErrors` for rules and sources that cannot be built or read, unless the request is to build the rest.
 
-    Of rules that are not selected only those count that cannot even be loaded, and functions that no rule can call.
+    Of rules that are not selected, only those that cannot even be loaded count, and functions that no rule can call.
     """
     if prepared.request.keep_going:
         return

@@ -1,4 +1,4 @@
-"""What is known of the inputs that a run does not build: sources, and products outside the selection."""
+"""The inputs that a run does not build: sources, and products outside the selection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rules.errors import UserError
 def contents_of_inputs(
     session: Session, compiled: Compilation, order: Iterable[str], products: Mapping[str, Product]
 ) -> dict[str, Content]:
-    """Return the contents of all that the products of `order` and the contracts read and this run does not build.
+    """Return the contents of the inputs of `order` and of the contracts that this run does not build.
 
     products: in their last states. Raises `UserError` for a product that was never built, and for sources.
     """

@@ -1,6 +1,6 @@
-"""Step 4 of 7, diff: the states that products were left in, and how each rule was edited since, by `sqlglot.diff`.
+"""Step 4 of 7, diff: the last states of products, and how each rule was edited since, by `sqlglot.diff`.
 
-Comparing two canonical trees costs more than planning does, so a rule is compared when a verdict turns on it.
+Comparing two canonical trees costs more than planning, so a rule is compared only if a verdict depends on it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from rules.compiling.session import Compilation, Session
 
 
 def compared_with_last(session: Session, compiled: Compilation) -> Known:
-    """Return what was computed before, and how the compiled rules compare with it."""
+    """Return the results of earlier builds, and how the compiled rules compare with them."""
     store, queries = session.store, compiled.by_name
     comparer = Comparer(store.index)
     gone = {name: version_of(last) for name, last in store.products.items() if name not in session.rules}

@@ -1,4 +1,4 @@
-"""What a run is asked for, and everything that is known before it executes anything: plain data between the steps."""
+"""The request for a run, and everything that is known before it executes anything: plain data between the steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rules.planning.inputs import artifacts_of_inputs
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: which products, under which profile, and how failures are met."""
+    """The request: which products, under which profile, and how to treat failures."""
 
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -30,13 +30,13 @@ class Request:
     audit: float = 0.0
     """The share of skipped products to run again, 0 to 1."""
     trust_engine_upgrade: bool = False
-    """Whether to keep what another version of the engine computed, if a sample of it proves the same."""
+    """Whether to keep results of another version of the engine, if a sample of them proves the same."""
     explain: bool = False
     """Whether to find the causes of the verdicts of a plan."""
 
     @property
     def whole(self) -> bool:
-        """Whether it is about every product of the project."""
+        """Whether it selects every product of the project."""
         return not self.select and not self.exclude
 
 
@@ -48,24 +48,24 @@ class Selection:
     """Inputs first."""
     forced: frozenset[str]
     contracts: tuple[str, ...]
-    """Sources whose contracts are verified though nothing selected may read them."""
+    """Sources whose contracts are verified even if nothing selected reads them."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that is known before anything is executed: what each of the steps 1 to 5 found."""
+    """Everything that is known before anything is executed: the results of steps 1 to 5."""
 
     request: Request
     session: Session
     selection: Selection
     compiled: Compilation
     known: Known
-    """The states that products were left in, and how to compare with them."""
+    """The last states of products, and how to compare with them."""
     contents: dict[str, Content]
-    """Of inputs that this run does not build: sources, and products that are not selected."""
+    """The contents of inputs that this run does not build: sources, and products that are not selected."""
     plan: Plan
     causes: Mapping[str, list[Cause]] = field(default_factory=dict)
-    """By product, if the request asks for them."""
+    """The causes by product, if the request asks for them."""
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -84,12 +84,12 @@ class Prepared:
 
     @property
     def lost(self) -> dict[str, Judgement]:
-        """Verdicts of the selected products that were not compiled: failed, or skipped because of what they read."""
+        """Verdicts of the selected products that were not compiled: failed, or skipped because of an input."""
         return lost_products(self.order, self.session.dag, self.compiled.rules, self.session.broken)
 
     @property
     def broken_sources(self) -> dict[str, UserError]:
-        """What is wrong with sources that this run reads or verifies."""
+        """The errors of sources that this run reads or verifies."""
         broken, dag = self.session.broken, self.session.dag
         unread = {name: broken[name] for name in self.selection.contracts if name in broken}
         return unread | broken_sources(self.order, dag, broken, self.session.project.sources)
@@ -102,7 +102,7 @@ class Prepared:
 
     @property
     def summary(self) -> dict[str, int]:
-        """Number of products by verdict; those that a whole project never has are there if something is broken."""
+        """The number of products by verdict; failed and skipped are included only if something is broken."""
         counts = self.plan.summary
         if self.session.broken:
             counts |= {"failed": 0, "skipped": 0}
@@ -112,7 +112,7 @@ class Prepared:
 
     @property
     def errors(self) -> list[UserError]:
-        """What is wrong with sources and with the selected products."""
+        """The errors of sources and of the selected products."""
         broken = self.session.broken
         products = (broken[name] for name in self.order if name in broken)
         return list(dict.fromkeys((*self.broken_sources.values(), *products)))

@@ -1,4 +1,4 @@
-"""Which products a request is about: its selectors, applied to the DAG."""
+"""The products that a request selects: its selectors, applied to the DAG."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def choose(session: Session, request: Request) -> Selection:
-    """Return the products that a request selects. Raises `UserError`, and `UserErrors` if that may be due to others.
+    """Return the products that a request selects. Raises `UserError`, and `UserErrors` if others may be the cause.
 
-    Compiles every rule if a selector asks for those that changed.
+    Compiles every rule if a selector selects changed rules.
     """
 
     def changed() -> list[str]:
@@ -52,18 +52,18 @@ def selected(
     except SelectionError as error:
         raise UserError(error.message, code="selection", hint=error.hint) from error
     if forced and forced.isdisjoint(order):
-        message = f"{min(forced)} is to be forced, but is not selected"
+        message = f"{min(forced)} is forced, but not selected"
         raise UserError(message, code="selection", hint="select it too, or force without --select")
     return order, forced.intersection(order)
 
 
 def asks_for_changed(request: Request) -> bool:
-    """Whether a selector is about what changed, which takes compiling to know."""
+    """Whether a selector selects changed rules, which only compiling finds."""
     return any("changed" in re.split(r"[\s,+@\d]+", selector) for selector in (*request.select, *request.exclude))
 
 
 def changed_rules(compiled: Mapping[str, CompiledRule], products: Mapping[str, Product]) -> list[str]:
-    """Return the rules that are new, or mean something else than in their product's last state."""
+    """Return the rules that are new, or whose meaning differs from their product's last state."""
     return [
         name
         for name, rule in compiled.items()

@@ -1,7 +1,7 @@
-"""Audit: run a sample of what was skipped once more and compare digests: proof, in production, that skipping was right.
+"""Audit: re-run a sample of the skipped products and compare digests: proof, in production, that skipping was right.
 
-A skipped product is one that was judged clean or restored. It is run on the artifacts that its inputs have now, and
-must give the very table that stands for it. Volatile rules are not skipped, so there is nothing to prove about them.
+A skipped product is one that was judged clean or restored. It is run on its inputs' current artifacts, and
+must give the very table that was kept. Volatile rules are not skipped, so there is nothing to prove about them.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Auditor:
-    """Runs products and checks again without recording anything. rules: those of all of them, by name."""
+    """Runs products and checks again without recording anything. rules: their rules, by name."""
 
     runner: Runner
     sources: Sources
     rules: Mapping[str, CompiledRule]
 
     def check(self, skipped: Mapping[str, str], artifacts: Mapping[str, str], share: float) -> AuditReport:
-        """Run a share (0 to 1) of what is in `skipped` (name → artifact), several at once.
+        """Run a share (0 to 1) of `skipped` (name → artifact), several at once.
 
-        artifacts: of all that they read.
+        artifacts: those of all inputs.
         """
         lasting = [name for name in skipped if not self.rules[name].node.volatile]
         expected = {name: skipped[name] for name in sample(lasting, share, self.runner.build)}
@@ -78,7 +78,7 @@ class Auditor:
 
 
 def sample(names: Iterable[str], fraction: float, seed: str) -> list[str]:
-    """Return a share of `names`, at least one if it is not 0, in their order: others with every seed."""
+    """Return a share of `names`, at least one if it is not 0, in their order; the choice depends on the seed."""
     listed = list(names)
     ranked = sorted(listed, key=lambda name: xxhash.xxh3_128_digest(f"{seed}\x00{name}".encode()))
     chosen = set(ranked[: math.ceil(len(listed) * fraction)])

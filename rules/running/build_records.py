@@ -1,4 +1,4 @@
-"""Step 7 of 7, store, for a build as a whole: that it began, how it ended, and the snapshot for the next no-op."""
+"""Step 7 of 7, store, for a build as a whole: its start, its end, and the snapshot for the next no-op."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 def new_build_id() -> str:
-    """Return a name for a build: the time and something random."""
+    """Return a name for a build: the time and a random suffix."""
     now = datetime.datetime.now(datetime.UTC)
     return f"{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
 
 
 @contextlib.contextmanager
 def recorded(index: Index, build: str, started: float) -> Iterator[Callable[[], None]]:
-    """Record how a build ends if it does not end by itself; what is given is called when it begins to run.
+    """Record the end of a build that does not end by itself; yields a function to call when it begins to run.
 
-    started: when it was asked for, by `time.perf_counter`.
+    started: the time of the request, by `time.perf_counter`.
     """
 
     def begin() -> None:
@@ -39,7 +39,7 @@ def recorded(index: Index, build: str, started: float) -> Iterator[Callable[[], 
         yield begin
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        with contextlib.suppress(StoreError):  # such as a full disk, which may be what went wrong
+        with contextlib.suppress(StoreError):  # such as a full disk, which may be the cause of the failure
             if interrupted and not index.has_build(build):  # while it was prepared
                 begin()
             index.finish_build(build, time.perf_counter() - started, "interrupted" if interrupted else "error", {})
@@ -47,7 +47,7 @@ def recorded(index: Index, build: str, started: float) -> Iterator[Callable[[], 
 
 
 def record_build(prepared: Prepared, report: BuildReport) -> None:
-    """Record a build; when every product of the project is up to date now, also the state in which that is so."""
+    """Record a build; if every product of the project is up to date now, also the state in which it is."""
     session, compiled = prepared.session, prepared.compiled
     store, rules = session.store, session.rules
     rows = [_row(result) for result in report.results.values()]
@@ -58,7 +58,7 @@ def record_build(prepared: Prepared, report: BuildReport) -> None:
     nodes = [one.node for rule in compiled.rules.values() for one in rule.all]
     volatile = any(node.volatile for node in (*nodes, *nodes_of_checks(compiled.contracts.values()).values()))
     if store.links is not None:
-        store.links.unpublish(existing)  # before the snapshot: after it, nobody would look again
+        store.links.unpublish(existing)  # before the snapshot: after it, nothing would check again
     with store.index.transaction():
         store.index.add_results(report.build, rows)
         store.index.finish_build(report.build, report.seconds, "ok" if report.ok else "failed", report.summary)

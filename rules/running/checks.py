@@ -1,7 +1,7 @@
-"""Steps 6 and 7 of 7 for checks: run those of one product that must run, on the table that is to be published.
+"""Steps 6 and 7 of 7 for checks: run those of one product that must run, on the table to be published.
 
-A check is judged as a product is: what it reads of that table, and of others, makes its key. So one whose columns did
-not change is not run again, whether it passed or failed.
+A check is judged as a product is: the columns that it reads, of that table and others, make its key. If they did
+not change, it is not run again, whether it passed or failed.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from rules.storage.store import Store
 
 _SHOWN = 5
-"""Failing rows that a report shows; all of them are kept."""
+"""The most failing rows that a report shows; all of them are kept."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A product's table that its checks decide about. changed: it is another than the last published one."""
+    """A product's table, to be judged by its checks. changed: whether it differs from the last published one."""
 
     result: Result
     state: State
@@ -57,7 +57,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Checked:
-    """A check that was settled: where its failing rows are, and what is told of it."""
+    """A check that was settled: the place of its failing rows, and its result for reports."""
 
     check: Check
     state: State
@@ -71,7 +71,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Checker:
-    """Settles checks in one build. Worker threads share it. runner: asked for only where one runs."""
+    """Settles checks in one build. Worker threads share it. runner: called only if a check runs."""
 
     project: Project
     store: Store
@@ -88,7 +88,7 @@ class Checker:
         *,
         forced: bool,
     ) -> list[Checked]:
-        """Run or look up every check of a product or source. forced: what is known is run again too.
+        """Run or look up every check of a product or source. forced: checks with known results run again too.
 
         Raises `UserError` for a query that cannot be run.
         """
@@ -100,7 +100,7 @@ class Checker:
         ]
 
     def _known(self, check: CompiledCheck, judgement: Judgement) -> Checked | None:
-        """Return what is known of a check, unless the object of its failing rows proves to be corrupt."""
+        """Return the known result of a check, unless the object of its failing rows proves to be corrupt."""
         artifact = self.store.artifact(judgement.artifact) if judgement.artifact is not None else None
         if judgement.verdict not in {"clean", "restore"} or artifact is None:
             return None
@@ -119,7 +119,7 @@ class Checker:
         contents: Mapping[str, Content],
         artifacts: Mapping[str, str],
     ) -> Checked | None:
-        """Keep the last result where the rows that are read only stand in another order."""
+        """Keep the last result if the rows that the check reads are only in another order."""
         from rules.running import cutoff
 
         node = check.compiled.node
@@ -133,7 +133,7 @@ class Checker:
             self.store.verify(old)
         except ObjectError:
             return None
-        return self._checked(check, judgement, old, "clean", "the rows it reads only stand in another order")
+        return self._checked(check, judgement, old, "clean", "the rows it reads are only in another order")
 
     def _run(
         self,
@@ -202,7 +202,7 @@ class Checker:
 
 
 def refusal(project: Project, rule: Rule, checked: Sequence[Checked], *, published: bool) -> UserError | None:
-    """Return why a product is not to be published, or a source not to be read; None where nothing keeps it back."""
+    """Return why a product must not be published, or a source not be read; None if nothing prevents it."""
     failed = [one for one in checked if one.keeps_back]
     if not failed:
         return None
@@ -212,7 +212,7 @@ def refusal(project: Project, rule: Rule, checked: Sequence[Checked], *, publish
     hint = "its last good table stays published" if published else "it is published when its checks pass"
     if rule.is_of_source:
         told = f"the source '{rule.name}' breaks its contract: {told}"
-        hint = "put the data right, or the contract; until then nothing that reads it is built"
+        hint = "correct the data or the contract; until then nothing that reads it is built"
     return UserError(told, code="check", where=where, facts=facts, hint=hint, exit_code=FAILED)
 
 

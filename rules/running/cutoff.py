@@ -1,6 +1,6 @@
-"""Early cutoff: a new result that says the same as the old one moves nothing below it.
+"""Early cutoff: a new result that equals the old one re-runs nothing below it.
 
-Equal column digests of the read set are equal action keys and need no code here. This module is about rows that came
+Equal column digests of the read set are equal action keys and need no code here. This module handles rows that came
 in another order, which SQL leaves open: they are the same table unless the rule orders its product.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def only_permuted(store: Store, node: Node, last: Product, executed: Executed, written_bag: str) -> Artifact | None:
-    """Return the old artifact if the new result holds the very same rows in another order, and order is not content."""
+    """Return the old artifact if the new result has the very same rows in another order, and order is not content."""
     old = store.artifact(last.artifact)
     if node.ordered or old is None or old.rows != executed.digest.rows or not store.present(old.artifact):
         return None
@@ -30,14 +30,14 @@ def only_permuted(store: Store, node: Node, last: Product, executed: Executed, w
         return None
     try:
         store.objects.verify(old.artifact, old.bytes, old.file_digest)
-    except ObjectError as error:  # not worth keeping
+    except ObjectError as error:  # a corrupt object is not worth keeping
         store.say(f"warning: {error}; the new result takes its place")
         return None
     return old if bag(store, old, tuple(types)) == written_bag else None
 
 
 def may_be_permuted(store: Store, node: Node, last: Product | None, executed: Executed) -> bool:
-    """Whether comparing the rows as a bag can tell anything: the counts agree and the digests do not."""
+    """Whether comparing the rows as a bag can show anything: the counts agree and the digests do not."""
     if last is None or node.ordered or last.artifact == executed.digest.table:
         return False
     old = store.artifact(last.artifact)
@@ -47,7 +47,7 @@ def may_be_permuted(store: Store, node: Node, last: Product | None, executed: Ex
 def reads_same_rows(
     store: Store, node: Node, last: Product, inputs: Mapping[str, str], contents: Mapping[str, Content]
 ) -> bool:
-    """Whether every input of an unchanged rule holds, in the columns it reads, the rows it held before, in any order.
+    """Whether every input of an unchanged rule has, in the columns it reads, the same rows as before, in any order.
 
     `inputs`: name → artifact now, for products and ingested sources. Only asked when some digest differs.
     """
@@ -69,7 +69,7 @@ def reads_same_rows(
         try:
             if bag(store, now, reads) != bag(store, old, reads):
                 return False
-        except ObjectError as error:  # then nothing can be told, and the rule runs
+        except ObjectError as error:  # then nothing is known, and the rule runs
             store.say(f"warning: {error}")
             return False
     return True

@@ -1,4 +1,4 @@
-"""Whether the tables of another engine version may be kept: a share of them is run again first."""
+"""Whether the tables of another engine version may be kept: a share of them runs again first."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from rules.planning.prepared import Prepared
 
 _TRUST_SHARE, _TRUST_LEAST = 0.05, 3
-"""How much of what another version of the engine computed is run again before the rest is trusted."""
+"""The share of another engine version's results that runs again before the rest is trusted."""
 
 
 def engine_proves_same(prepared: Prepared, observer: Observer, build: str) -> bool:
-    """Return whether products of another engine version may be kept: a sample of them is run again and compared."""
+    """Return whether products of another engine version may be kept: a sample of them runs again and is compared."""
     trusted = {
         name: artifact
         for name, artifact in prepared.plan.skipped.items()
@@ -27,9 +27,9 @@ def engine_proves_same(prepared: Prepared, observer: Observer, build: str) -> bo
     share = max(_TRUST_SHARE, _TRUST_LEAST / len(trusted))
     found = run_again(prepared, build, trusted, prepared.artifacts | prepared.plan.skipped, share)
     for name, wrong in found.differing.items():
-        observer.say(f"warning: {name} is another table under this version of the engine: {wrong}")
+        observer.say(f"warning: {name} differs under this version of the engine: {wrong}")
     if found.differing:
-        observer.say("warning: nothing that another version of the engine computed is kept")
+        observer.say("warning: no results of another version of the engine are kept")
     else:
         observer.say(
             f"{len(trusted):,} products of another engine version are kept: {len(found.checked):,} ran again alike"
@@ -48,7 +48,7 @@ def run_again(
     """Run a share of the products and checks that were skipped again, on `artifacts`, and compare."""
     if not share:
         return AuditReport()
-    from rules.running.audit import Auditor  # with the engine, which a build that runs nothing does not start
+    from rules.running.audit import Auditor  # imports the engine, which a build that runs nothing does not start
     from rules.running.query_runner import Runner
 
     queries, products = prepared.compiled.by_name, prepared.session.rules

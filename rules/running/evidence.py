@@ -1,4 +1,4 @@
-"""Evidence: what was run for a product, kept in the store where a person can look at it or run it again."""
+"""Evidence: the query that was run for a product, kept in the store so that a person can read it or run it again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rules.engine.scanning import EngineInput
 from rules.printable import without_secrets
 
 _LONGEST = 200
-"""Bytes of a folder's name that are a product's. File systems take 255."""
+"""The most bytes of a product's name in a folder's name. File systems allow 255."""
 
 
 def keep(
@@ -45,6 +45,6 @@ def keep(
 
 
 def _folder_of(name: str) -> str:
-    """Return a folder's name for a product or a check. A check is called after a column, whatever that is."""
+    """Return a folder's name for a product or a check. A check is named after a column, whose name can be anything."""
     quoted = quote(name, safe="")
     return quoted if len(quoted) <= _LONGEST else f"{quoted[:_LONGEST]}~{digest_of(name.encode())}"

@@ -1,7 +1,7 @@
-"""Steps 6 and 7 of 7: run what is dirty in the DAG's order, several products at once, and commit each when it is done.
+"""Steps 6 and 7 of 7: run dirty products in the DAG's order, several at once, and commit each when it is done.
 
-The main thread decides and commits; worker threads execute, digest and write objects. A product is judged when all it
-reads is settled, so early cutoff needs no step of its own: equal content gives an equal key, and the key is known.
+The main thread decides and commits; worker threads execute, digest and write objects. A product is judged when all its
+inputs are settled, so early cutoff needs no step of its own: equal content gives an equal key, and the key is known.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Execution:
         self.compiled, self.contracted = prepared.compiled.rules, prepared.compiled.contracts
         self.sources = self.session.sources
         self.contents = dict(prepared.contents)
-        """Of all inputs that are settled; it grows, as `artifacts` does."""
+        """The contents of all settled inputs; it grows, as `artifacts` does."""
         self.artifacts = prepared.artifacts
         self.results: dict[str, Result] = {}
         self.sources_settled: dict[str, SourceResult] = {}
@@ -69,7 +69,7 @@ class Execution:
 
     @property
     def skipped(self) -> dict[str, str]:
-        """What did not run, products and then all checks, with the artifact that stands for each."""
+        """Products, then checks, that did not run, with the artifact of each."""
         return skipped_artifacts(self.results, self.sources_settled)
 
     def report(self, results: dict[str, Result], seconds: float, audited: AuditReport) -> BuildReport:
@@ -77,7 +77,7 @@ class Execution:
         return BuildReport(self.build, results, seconds, audited, dict(sorted(self.sources_settled.items())))
 
     def run(self) -> dict[str, Result]:
-        """Settle the selected products; those that are broken have failed before they began. Returns results in order.
+        """Settle the selected products; broken ones fail before they begin. Returns results in order.
 
         Contracts of sources are settled before anything reads the source.
         """
@@ -100,7 +100,7 @@ class Execution:
                         self._collect(*running.pop(future), future, pool)
                 self._advance(running, pool)
         except KeyboardInterrupt:
-            # The user is waiting, and the process ends soon. An interrupt may have come while the pool held a lock.
+            # The user is waiting, and the process ends soon. An interrupt may have arrived while the pool held a lock.
             raise
         except BaseException:
             pool.shutdown(cancel_futures=True)  # workers use the store, which is closed next
@@ -109,7 +109,7 @@ class Execution:
         return {name: self.results[name] for name in order}
 
     def _advance(self, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
-        """Settle or start whatever can be; one more than there are workers, so that none of them waits for us."""
+        """Settle or start every product that can be; one more than there are workers, so that no worker waits."""
         most = self.session.profile.workers
         while len(running) + len(self._checking) <= most and (name := self._schedule.take()) is not None:
             if name in self.contracted:
@@ -154,7 +154,7 @@ class Execution:
         running[pool.submit(self._job(name, judgement).run)] = (name, judgement)
 
     def _decide_source(self, name: str, pool: ThreadPoolExecutor) -> None:
-        """Settle the contract of a source: what its checks read is there, or has failed."""
+        """Settle the contract of a source: the inputs of its checks exist, or have failed."""
         contract = self.contracted[name]
         if self._stopped():
             reason = "not verified, because something else failed (see --keep-going)"
@@ -170,7 +170,7 @@ class Execution:
                 self._settle_source(SourceResult(name, "failed", error.message, error))
 
     def _mend_sources(self, contract: CompiledContract) -> None:
-        """Ingest again what the checks that have to run read, where its object is corrupt. Raises `UserError`."""
+        """Ingest again the inputs of checks that have to run, if their objects are corrupt. Raises `UserError`."""
         nodes = [one.compiled.node for one in contract.checks]
         ahead = [node for node in nodes if self.plan.checks[node.name].verdict != "clean"]
         for entry in dict.fromkeys(entry for node in ahead for entry in node.dependencies):
@@ -178,7 +178,7 @@ class Execution:
                 self._ingest_again(entry)
 
     def _conclude_source(self, contract: CompiledContract, outcome: Outcome) -> None:
-        """Let a source be read, unless one of its checks keeps it back."""
+        """Let a source be read, unless one of its checks prevents it."""
         made_of = Provenance(self.build, self.known, self.contents, self.artifacts)
         result = conclude_source(self.project, self.store, contract, outcome, made_of)
         self._settle_source(result)
@@ -192,7 +192,7 @@ class Execution:
             self._schedule.settle(result.name)
 
     def _judge(self, node: Node, planned: Mapping[str, Judgement], contents: Mapping[str, Content]) -> Judgement:
-        """Judge a product or check whose inputs are settled; what was planned stands if all is as foreseen."""
+        """Judge a product or check whose inputs are settled; the planned verdict holds if everything is as foreseen."""
         foreseen, plan = self.plan.foreseen, planned[node.name]
         if plan.verdict == "clean" and all(contents[name] is foreseen.get(name) for name in node.inputs):
             assert plan.artifact is not None
@@ -201,7 +201,7 @@ class Execution:
         return judge(node, contents, self.known, forced=product_of(node.name) in self.prepared.selection.forced)
 
     def _ingest_again(self, name: str) -> None:
-        """Make the object of an input that no rule of this run yields anew. Raises `UserError` if that cannot be."""
+        """Make the object of an input that no rule of this run yields again. Raises `UserError` if that fails."""
         if name not in self.project.sources:
             raise UserError(
                 f"the stored object of its input {name} is corrupt",
@@ -209,7 +209,7 @@ class Execution:
                 hint=f"rules build -s {name} makes it again",
                 exit_code=FAILED,
             )
-        # Opened anew with the digests that are in the keys: whose object is gone is ingested, the others are known.
+        # Opened again with the digests in the keys: a source without an object is ingested, the others are known.
         sources = Sources(self.project, self.store.index, self.store.objects, self.session.files)
         table = sources.open([source for source in self.contents if source in self.project.sources])[name]
         self.sources = sources
@@ -232,7 +232,7 @@ class Execution:
 
     @functools.cached_property
     def _runner(self) -> Runner:
-        from rules.running.query_runner import Runner  # with the engine
+        from rules.running.query_runner import Runner  # imports the engine
 
         return Runner.of(self.prepared, self.build)
 
@@ -299,7 +299,7 @@ class Execution:
         *,
         forced: bool,
     ) -> None:
-        """Settle checks, in a worker if one of them has to run. artifacts, contents: of the table they are of."""
+        """Settle checks, in a worker if one of them has to run. artifacts, contents: those of their table."""
         read = {entry for one in owner.checks for entry in one.compiled.node.dependencies}
         artifacts = {entry: self.artifacts[entry] for entry in read if entry in self.artifacts} | artifacts
         contents = {entry: self.contents[entry] for entry in read if entry in self.contents} | contents
@@ -312,7 +312,7 @@ class Execution:
             self._checking[pool.submit(work)] = conclude
 
     def _conclude(self, candidate: Candidate, outcome: Outcome) -> None:
-        """Publish a product whose checks are settled, unless one of them keeps it back."""
+        """Publish a product whose checks are settled, unless one of them prevents it."""
         name, artifact = candidate.name, candidate.artifact
         last = self.known.products.get(name)
         checked: list[Checked] = []
@@ -331,7 +331,7 @@ class Execution:
             self._settle(Result(name, "failed", error.message, error=error, checks=results))
 
     def _warn(self, checks: Iterable[CheckResult]) -> None:
-        """Say which checks failed that keep nothing back."""
+        """Report the failed checks that prevent nothing."""
         for one in checks:
             if not one.passed:
                 self.observer.say(one.warning)
@@ -339,7 +339,7 @@ class Execution:
     def _commit(self, candidate: Candidate, checked: list[Checked], *, publish: bool) -> None:
         """Record a product and the states of its checks in one transaction."""
         name, artifact = candidate.name, candidate.artifact.artifact
-        # Chains, because a copy would cost a whole DAG's size.
+        # Chains, because a copy would cost the size of the whole DAG.
         contents = ChainMap({name: self.store.content(artifact)}, self.contents)
         made_of = Provenance(self.build, self.known, contents, ChainMap({name: artifact}, self.artifacts))
         states = [(candidate.state, candidate.result.status), *((one.state, one.result.status) for one in checked)]
@@ -380,7 +380,7 @@ class Execution:
         return self._any_failed and not self.prepared.request.keep_going
 
     def _dependencies(self, name: str) -> tuple[str, ...]:
-        if name in self.contracted:  # whose checks read the data of other sources, whatever becomes of these
+        if name in self.contracted:  # its checks read the data of other sources, whether these pass or not
             nodes = [one.compiled.node for one in self.contracted[name].checks]
             sources: Collection[str] = self.project.sources
         elif name in self.compiled:

@@ -1,6 +1,6 @@
 """Step 6 of 7, execute, for one product in a worker thread: run its query, unless its inputs' rows only moved.
 
-The table is written, digested and put in place as an object here. The main thread decides what becomes of it.
+The table is written, digested and put in place as an object here. The main thread decides what to do with it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Done:
-    """What a worker hands back: the artifact, new or kept, and how long the execution took (None: it needed none)."""
+    """The result of a worker: the artifact, new or kept, and the seconds of its execution (None: it needed none)."""
 
     artifact: Artifact
     seconds: float | None
@@ -36,7 +36,7 @@ class Done:
 
 @dataclass(frozen=True)
 class ProductJob:
-    """The run of one product. Worker threads share what it refers to; none of it changes while a reader is running."""
+    """The run of one product. Worker threads share the objects it refers to, which do not change during reads."""
 
     runner: Runner
     rule: CompiledRule
@@ -45,7 +45,7 @@ class ProductJob:
     reason: str
     """Why it runs."""
     asked: bool
-    """Whether it runs whatever is known: forced, volatile, or its object was corrupt."""
+    """Whether it runs regardless of known results: forced, volatile, or its object was corrupt."""
     sources: Sources
     contents: Mapping[str, Content]
     artifacts: Mapping[str, str]
@@ -61,7 +61,7 @@ class ProductJob:
             same = cutoff.reads_same_rows(store, node, last, self.artifacts, self.contents)
             old = store.artifact(last.artifact) if same else None
             if old is not None and _is_intact(store, old):
-                return Done(old, None, "the rows it reads only stand in another order")
+                return Done(old, None, "the rows it reads are only in another order")
         target = store.objects.temporary()
         try:
             executed = self.runner.run(self.rule, self.sources, self.artifacts, target)
@@ -77,7 +77,7 @@ class ProductJob:
                 f"cannot store the product: {error}", code="store", where=Where(self.rule.rule.path), exit_code=FAILED
             ) from error
         finally:
-            with contextlib.suppress(OSError):  # whatever is left goes with the folder
+            with contextlib.suppress(OSError):  # the rest is removed with the folder
                 remove_temporary(target)
 
 

@@ -1,4 +1,4 @@
-"""Step 7 of 7, store, the half that is the index: what a build records of a product and of its checks."""
+"""Step 7 of 7, store, the index's half: a build's records of a product and of its checks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What states were made from: the build, what was known before it, contents and artifacts of all inputs."""
+    """The origins of states: the build, the earlier results, contents and artifacts of all inputs."""
 
     build: str
     known: Known
@@ -28,7 +28,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class State:
-    """The table that a rule yields. severity: of a check."""
+    """The table that a rule yields. severity: a check's."""
 
     rule: CompiledRule
     artifact: Artifact
@@ -37,7 +37,7 @@ class State:
     severity: str | None = None
 
     def is_that_of(self, last: Product | None) -> bool:
-        """Whether this is what is recorded already."""
+        """Whether this is already recorded."""
         if last is None or last.record.severity != self.severity:
             return False
         before = (last.key, last.fingerprint, last.memo, last.artifact)
@@ -53,8 +53,8 @@ def commit(
 ) -> None:
     """Record artifacts, actions and pointers of states, each with its status, in one transaction.
 
-    What is recorded already is left as it is. unpublished: gets no pointer, as its checks keep it back; it need not run
-    again once the check is put right.
+    Existing records are left as they are. unpublished: gets no pointer, because its checks failed; it need not run
+    again once the check is corrected.
     """
     fresh = [
         state
@@ -78,7 +78,7 @@ def _record_result(store: Store, state: State, build: str) -> None:
 
 
 def _move_pointer(store: Store, state: State, made_of: Provenance) -> None:
-    """Record that this is now the product, or what the check found, and from which contents it was made."""
+    """Record that this is now the product or the check's result, and the contents from which it was made."""
     rule = state.rule
     inputs = tuple(_input_states(rule, made_of.contents, made_of.artifacts))
     record = ProductRecord(rule.node.parts, inputs, COMPILER, rule.rule.digest, state.severity)
@@ -89,7 +89,7 @@ def _move_pointer(store: Store, state: State, made_of: Provenance) -> None:
 def _input_states(
     rule: CompiledRule, contents: Mapping[str, Content], artifacts: Mapping[str, str]
 ) -> Iterator[InputState]:
-    """Yield what each input was when it was read."""
+    """Yield the state of each input when it was read."""
     for name, reads in zip(rule.node.inputs, rule.node.reads, strict=True):
         content = contents[name].restricted(reads)
         yield InputState(name, content.rows, dict(content.columns), artifacts.get(name))

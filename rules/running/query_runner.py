@@ -1,4 +1,4 @@
-"""Run one product's query on given inputs into a file of the store's tmp/: what building and auditing share."""
+"""One product's query on given inputs, run into a file of the store's tmp/: shared by building and auditing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Runner:
-    """What all queries of one build have in common. build: names the evidence; bodies: what may be executed."""
+    """The context of all queries of one build. build: names the evidence; bodies: the queries that may be executed."""
 
     session: Session
     compiled: Mapping[str, CompiledRule]
@@ -48,8 +48,8 @@ class Runner:
     def run(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str], target: Path) -> Executed:
         """Execute a rule and write its table to `target`.
 
-        artifacts: of the products it reads. Raises `UserError`, with the SQL kept as evidence, when the engine fails or
-        a source has changed since it was digested; `ForeignMemoError` when what the store remembers is of other texts.
+        artifacts: of the products it reads. Raises `UserError`, with the SQL kept as evidence, if the engine fails or
+        a source has changed since it was digested; `ForeignMemoError` if the store's memos are of other texts.
         """
         name, body = rule.node.name, self.bodies.body(rule)
         sql = body.sql
@@ -79,9 +79,7 @@ class Runner:
             if self.session.profile.evidence:
                 evidence.keep(folder, self.build, name, sql, self.session.profile, inputs)
         except EngineError as error:
-            _require_unchanged(
-                sources, outside
-            )  # a file that was swapped is the cause, whatever the engine makes of it
+            _require_unchanged(sources, outside)  # a swapped file is the cause, whatever the engine's error
             try:
                 kept = evidence.keep(folder, self.build, name, sql, self.session.profile, inputs, error=str(error))
             except OSError as failure:  # a full disk, which may be why the engine failed
@@ -95,7 +93,7 @@ class Runner:
     def _failed(
         self, message: str, rule: CompiledRule, meaning: str, inputs: Sequence[EngineInput], kept: str
     ) -> UserError:
-        """Return the error of a rule that failed on its data. meaning: as in `Compiled`; kept: where its SQL is."""
+        """Return the error of a rule that failed on its data. meaning: as in `Compiled`; kept: the place of its SQL."""
         from compiler.engine_errors.running import failed
         from compiler.engine_sql.timestamps import explained_overflow
 
@@ -120,7 +118,7 @@ class Runner:
         )
 
     def _require_stored(self, entry: EngineInput, artifact: str | None) -> None:
-        """Raise `ForeignMemoError` unless a product is stored with the columns that its rule is said to have."""
+        """Raise `ForeignMemoError` unless a product's stored columns are those of its rule's memo."""
         stored = self.session.store.artifact(artifact) if artifact is not None and entry.name in self.compiled else None
         if stored is None:
             return
@@ -155,7 +153,7 @@ class Runner:
 
 
 def callable_function(python: PythonFiles, declared: DeclaredFunction, faults: list[UserError]) -> EngineFunction:
-    """Return a function of the project for the engine; what it raises is noted, located, in `faults`."""
+    """Return a function of the project for the engine; its exceptions are noted, with places, in `faults`."""
     function = python.function(declared)
 
     def noting(work: Callable[..., Any]) -> Callable[..., Any]:

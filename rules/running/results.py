@@ -1,4 +1,4 @@
-"""What a build or a plan came to, as plain data: what reports and commands read."""
+"""The results of a build or a plan, as plain data for reports and commands."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ STATUSES: tuple[Status, ...] = ("clean", "restored", "executed", "failed", "skip
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check of a product in one build. failing: how many rows it yields; rows: the first of them.
+    """One check of a product in one build. failing: the number of rows it yields; rows: the first of them.
 
-    message: what is wrong, "" where nothing is. seconds: as for a product.
+    message: the failure, or "". seconds: as for a product.
     """
 
     name: str
@@ -37,7 +37,7 @@ class CheckResult:
 
     @property
     def was_skipped(self) -> bool:
-        """Whether an earlier result stands for the check."""
+        """Whether an earlier result was reused for the check."""
         return self.status in {"clean", "restored"}
 
     @property
@@ -47,18 +47,18 @@ class CheckResult:
 
     @property
     def sentence(self) -> str:
-        """What is wrong, with the check's name without that of its product."""
+        """The failure, with the check's name without its product's."""
         return f"check {self.name.partition('.')[2]} failed: {self.message}"
 
     @property
     def warning(self) -> str:
-        """The sentence with the product that it is about."""
+        """The sentence, with its product."""
         return f"warning: {self.name.partition('.')[0]}: {self.sentence}"
 
 
 @dataclass(frozen=True)
 class Result:
-    """One product in one build. seconds: of this execution, else of the last one (what was saved).
+    """One product in one build. seconds: of this execution, else of the last one (the time saved).
 
     is_broken: its rule cannot be built, so it failed before it began.
     """
@@ -79,13 +79,13 @@ class Result:
 
     @property
     def was_skipped(self) -> bool:
-        """Whether an earlier result stands for the product."""
+        """Whether an earlier result was reused for the product."""
         return self.status in {"clean", "restored"}
 
 
 @dataclass(frozen=True)
 class SourceResult:
-    """One source in one build, which has a contract or cannot be read. Nothing reads it unless it has passed."""
+    """One source in one build, with a contract or unreadable. Nothing reads it unless it has passed."""
 
     name: str
     status: Literal["passed", "failed", "skipped"]
@@ -96,9 +96,9 @@ class SourceResult:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What an audit came to.
+    """The result of an audit.
 
-    checked: products and checks that ran again; differing: which of them → what is wrong, in a clause.
+    checked: products and checks that ran again; differing: name → the difference, in a clause.
     """
 
     checked: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ class AuditReport:
 
 @dataclass(frozen=True)
 class BuildReport:
-    """A finished build. `build` is empty when there was nothing to do and so nothing to record.
+    """A finished build. `build` is empty if there was nothing to do and so nothing to record.
 
     sources: those with contracts, and those that cannot be read.
     """
@@ -128,7 +128,7 @@ class BuildReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every selected product is up to date now, as far as is known."""
+        """Whether every selected product is up to date now, as far as known."""
         failed = any(result.status in {"failed", "skipped"} for result in self._settled)
         return not failed and not self.audit.differing
 
@@ -139,7 +139,7 @@ class BuildReport:
 
     @property
     def errors(self) -> list[UserError]:
-        """What went wrong, of sources first."""
+        """The errors, those of sources first."""
         return [result.error for result in self._settled if result.error is not None]
 
     @property
@@ -148,12 +148,12 @@ class BuildReport:
 
     @property
     def saved_seconds(self) -> float:
-        """Seconds that the products which did not have to run took when they last ran."""
+        """The seconds that the products without a run took when they last ran."""
         return sum(result.seconds or 0.0 for result in self.results.values() if result.was_skipped)
 
 
 class Observer(Protocol):
-    """Who is told how a build goes on."""
+    """The receiver of a build's progress."""
 
     def planned(self, total: int, ahead: Sequence[str]) -> None:
         """`total` products are selected; those `ahead` are not known to be clean."""
@@ -165,14 +165,14 @@ class Observer(Protocol):
         """A product is done, one way or another."""
 
     def say(self, message: str) -> None:
-        """Something to tell the user that concerns no single product."""
+        """A message to the user that concerns no single product."""
 
     def close(self) -> None:
         """The build has ended, well or not."""
 
 
 def skipped_artifacts(results: Mapping[str, Result], sources: Mapping[str, SourceResult]) -> dict[str, str]:
-    """Return what did not run, products and then all checks, with the artifact that stands for each."""
+    """Return the products, then all checks, that did not run, with the artifact of each."""
     settled = [result for result in results.values() if result.status not in {"failed", "skipped"}]
     products = {one.name: one.artifact for one in settled if one.artifact and one.was_skipped}
     owners: list[Result | SourceResult] = [*settled, *sources.values()]
@@ -183,7 +183,7 @@ def skipped_artifacts(results: Mapping[str, Result], sources: Mapping[str, Sourc
 def clean_report(index: Index, failing: Mapping[str, Mapping[str, Any]]) -> BuildReport:
     """Return the report of a build that had nothing to do, from the index alone.
 
-    failing: what was told of the checks that failed and kept nothing back.
+    failing: the results of the checks that failed and prevented nothing.
     """
     products, states = index.products(), index.checks()
     artifacts = index.artifacts({state.artifact for state in (*products.values(), *states.values())})

@@ -1,4 +1,4 @@
-"""Steps 6 and 7 of 7 for contracts of sources: what came of the checks of one, recorded, and whether it may be read."""
+"""Steps 6 and 7 of 7 for contracts of sources: record the outcome of a source's checks, and whether it may be read."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def conclude_source(
     outcome: Callable[[], list[Checked]],
     made_of: Provenance,
 ) -> SourceResult:
-    """Record what came of the checks of a source, and return whether it has passed.
+    """Record the outcome of a source's checks, and return whether it has passed.
 
-    outcome: of its checks; it may raise `UserError`, which fails the source. made_of: of what the checks read.
+    outcome: of its checks; it may raise `UserError`, which fails the source. made_of: of the checks' inputs.
     """
     checked: list[Checked] = []
     try:
@@ -43,7 +43,7 @@ def conclude_source(
 def before_readers(
     order: Iterable[str], reads: Callable[[str], Iterable[str]], contracted: Container[str]
 ) -> dict[str, None]:
-    """Return products in their order, each behind those sources with contracts that it reads."""
+    """Return products in their order, each after those sources with contracts that it reads."""
     steps: dict[str, None] = {}
     for name in order:
         steps |= dict.fromkeys(one for one in reads(name) if one in contracted)

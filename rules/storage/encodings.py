@@ -1,6 +1,6 @@
-"""How a product's columns are encoded in its file, and which of them have statistics there.
+"""Encodings of a product's columns in its file, and the columns that have statistics there.
 
-Integers are stored as differences, or as a dictionary where few values repeat.
+Integers are stored as differences, or as a dictionary if few values repeat.
 
 Parquet's writers try a dictionary first and fall back to plain values, which is right for strings. Integers, dates and
 times that hardly repeat take half as long to write and to read as differences, and up to a third less space; of few
@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 _SAMPLE = 4096
-"""Rows by which a column is judged."""
+"""The number of rows by which a column is judged."""
 _DICTIONARY_BYTES = 1 << 16
 _RUN = 32
-"""Differences that are stored in the bits of the largest of them: a miniblock of Parquet."""
+"""The number of differences that are stored with the bits of the largest of them: a miniblock of Parquet."""
 
 
 def encodings(table: pa.Table) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _is_integral(dtype: pa.DataType) -> bool:
 
 
 def _fits(column: pa.ChunkedArray) -> bool:
-    """Whether a dictionary of all values is too large, or takes no less room than their differences."""
+    """Whether a dictionary of all values is too large, or takes at least as much space as their differences."""
     if len(column) <= _RUN:
         return False
     stride = max(1, len(column) // _SAMPLE)
@@ -49,7 +49,7 @@ def _fits(column: pa.ChunkedArray) -> bool:
         return False
     entries = 8 * _DICTIONARY_BYTES // column.type.bit_width
     distinct = pc.count_distinct(spread).as_py()
-    # So many of the sample would be distinct if each were one of as many values as a dictionary takes.
+    # The number of distinct values in the sample if each were one of as many values as a dictionary can hold.
     if distinct > entries * -math.expm1(-len(spread) / entries):
         return True
     steps = np.diff(first)
@@ -59,13 +59,13 @@ def _fits(column: pa.ChunkedArray) -> bool:
 
 
 def _whole(column: pa.Array) -> npt.NDArray[np.int64]:
-    """Return what stands in the buffer of a column of integers, dates or times."""
+    """Return the contents of the buffer of a column of integers, dates or times."""
     view = {32: pa.int32(), 64: pa.int64()}.get(column.type.bit_width, column.type)
     return column.view(view).to_numpy().astype(np.int64)  # type: ignore[no-any-return]
 
 
 def statistics(schema: pa.Schema) -> bool | list[str]:
-    """Return the option `write_statistics` of `pyarrow.parquet.ParquetWriter`: for all columns but floats.
+    """Return the option `write_statistics` of `pyarrow.parquet.ParquetWriter`: for all columns except floats.
 
     The least and greatest value leave NaN out, and every reader that skips row groups by them loses rows.
     """
@@ -79,7 +79,7 @@ def _is_floating(leaf: pq.ColumnSchema) -> bool:
 
 
 def _leaves(schema: pa.Schema) -> list[str]:
-    """Return the paths by which Parquet knows the columns, those within lists and structs too."""
+    """Return the paths by which Parquet knows the columns, including those within lists and structs."""
     if not any(pa.types.is_nested(field.type) for field in schema):
         return list(schema.names)
     return [leaf.path for leaf in _columns(schema)]

@@ -22,7 +22,7 @@ _SPELLINGS = {
 
 
 def stored_type(dtype: pa.DataType) -> pa.DataType:
-    """Return the type a column has when the engine reads it from storage: strings as views, dictionaries decoded."""
+    """Return the type of a column that the engine reads from storage: strings as views, dictionaries decoded."""
     if pa.types.is_dictionary(dtype) or pa.types.is_run_end_encoded(dtype):
         return stored_type(dtype.value_type)
     if pa.types.is_string(dtype) or pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype):
@@ -38,7 +38,7 @@ def stored_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def storable_type(dtype: pa.DataType) -> pa.DataType:
-    """Return the type as which a column is written: Parquet has no times in seconds, and no intervals.
+    """Return the type in which a column is written: Parquet has no times in seconds, and no intervals.
 
     Raises `UnsupportedTypeError`.
     """
@@ -54,7 +54,7 @@ def storable_type(dtype: pa.DataType) -> pa.DataType:
 
 
 def _with_items(dtype: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
-    """Return the type with what it holds changed: the items of lists and maps, the fields of structs."""
+    """Return the type with its inner types changed: the items of lists and maps, the fields of structs."""
     if pa.types.is_dictionary(dtype) or pa.types.is_run_end_encoded(dtype):
         return change(dtype.value_type)
     if pa.types.is_struct(dtype):
@@ -74,7 +74,7 @@ def storable_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def written_schema(schema: pa.Schema) -> pa.Schema:
-    """Return the schema of a product's file: strings with long offsets, whatever their layout, and all of it nullable.
+    """Return the schema of a product's file: strings with long offsets in any layout, and every column nullable.
 
     Raises `UnsupportedTypeError`, naming the column.
     """
@@ -107,7 +107,7 @@ def _of_column(field: pa.Field, describe: Callable[[pa.DataType], T]) -> T:
 
 
 def to_arrow(schema: Schema) -> pa.Schema:
-    """Return the Arrow schema that `to_schema` was given, with stored types."""
+    """Return the Arrow schema that was passed to `to_schema`, with stored types."""
     return pa.ipc.read_schema(pa.py_buffer(schema.arrow))
 
 
@@ -129,7 +129,7 @@ def parse_type(text: str) -> pa.DataType:
 
 
 def declared_names(text: str) -> set[str]:
-    """Return what a product's column may be called that is declared as `text`. Raises ValueError for no type.
+    """Return the type names of a product's column declared as `text`. Raises ValueError if it is not a type.
 
     A timestamp without a unit is of any unit: rules do not choose it, functions do.
     """

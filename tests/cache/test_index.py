@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cache.database import VERSION
 from cache.errors import DamagedIndexError, StoreError
-from cache.index import VERSION, Index, set_aside
+from cache.index import Index, set_aside
 from cache.records import Artifact, Product, ProductRecord
 from cache.signatures import Signature
 from support.former_store import as_version_2

@@ -22,7 +22,7 @@ BROKEN = {
     ),
     "another type": (
         '[columns.amount]\n«type = "decimal(10, 2)"',
-        "bad.amount is declared as decimal(10, 2), and the rule yields double",
+        "bad.amount is declared as decimal(10, 2), but the rule yields double",
         'cast it in the rule, or declare type = "double"',
     ),
     "no type": (
@@ -42,7 +42,7 @@ BROKEN = {
     ),
     "reference to another kind of value": (
         '[columns.order_id]\n«references = "customers.name"',
-        "bad.order_id is int64, and customers.name is string",
+        "bad.order_id is int64, but customers.name is string",
         "cast one of the two in its rule",
     ),
     "not all declared": (
@@ -191,7 +191,7 @@ IN_TOML = {
     ),
     "type": (
         '[contracts.fine.columns.order_id]\n«type = "string"',
-        "fine.order_id is declared as string, and the rule yields int64",
+        "fine.order_id is declared as string, but the rule yields int64",
         'cast it in the rule, or declare type = "int64"',
     ),
     "check": (

@@ -277,7 +277,7 @@ def test_nested_parentheses_work(project: SampleProject, depth: int) -> None:
 def test_parentheses_nested_too_deeply_are_an_error(project: SampleProject) -> None:
     refusal = refused_rule(project, f"SELECT {'(' * 29_999}«(o.amount{')' * 30_000} AS a FROM orders AS o")
     assert (refusal.code, refusal.message) == ("too-deep", "nested too deeply")
-    assert refusal.hint == "compute a part of it in a CTE"
+    assert refusal.hint == "compute part of it in a CTE"
 
 
 CRASHED = {

@@ -72,7 +72,7 @@ def test_write_declares_what_is_not_declared(project: SampleProject) -> None:
     assert project.read("rules/orders.sql") == written
     assert build(project).executed == set()
     project.parquet("raw", {"id": ["1"], "customer": [1], "status": ["open"], "amount": [1], "note": ["x"]})
-    assert "orders.id is declared as int64, and the rule yields string" in run_here(project, "build").err
+    assert "orders.id is declared as int64, but the rule yields string" in run_here(project, "build").err
 
 
 def test_write_makes_front_matter(project: SampleProject) -> None:

@@ -42,7 +42,7 @@ def test_a_schema_is_checked(project: SampleProject) -> None:
 
 
 BROKEN = {
-    "type": ('"name": "string"', '"name": "int32"', "people.name is declared as int32, and the rule yields string"),
+    "type": ('"name": "string"', '"name": "int32"', "people.name is declared as int32, but the rule yields string"),
     "not there": ('"half": "float64"', '"halve": "float64"', "people yields no column 'halve', which its contract"),
     "too few": (
         ', "half": "float64"',

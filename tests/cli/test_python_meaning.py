@@ -102,7 +102,7 @@ REFUSED = {
         "x + HOLDER.lock.locked()", "a value of type lock", "HOLDER.lock.locked",
     ),
     "iterator": ("COUNT = iter([1, 2])", "x + next(COUNT)", "a value of type list_iterator", "COUNT"),
-    "globals": ("LIMIT = 1", "x + globals()['LIMIT']", "what globals() finds", "globals"),
+    "globals": ("LIMIT = 1", "x + globals()['LIMIT']", "the result of globals()", "globals"),
     "logger": ("import logging\nLOG = logging.getLogger('a')", "x + LOG.level", "a value of type Logger", "LOG.level"),
 }  # fmt: skip
 

@@ -232,7 +232,7 @@ WRONG = {
     "no such key": ('[contracts.people]\n«key = ["nam"]', "people has no column 'nam', which its key names"),
     "another type": (
         '[contracts.people.columns.id]\n«type = "string"',
-        "people.id is declared as string, and the source has int64",
+        "people.id is declared as string, but the source has int64",
     ),
     "not exact": (
         "[contracts.people]\n«exact = true\n[contracts.people.columns.id]",
@@ -316,4 +316,4 @@ def test_contract_writes_the_types_of_a_source(project: SampleProject) -> None:
     assert build(project).executed == set()
     project.parquet("people", {"id": ["1", "2"], "name": ["ada", "bob"]})
     told = run(project, "build", expect=1).stderr
-    assert "people.id is declared as int64, and the source has string" in told
+    assert "people.id is declared as int64, but the source has string" in told

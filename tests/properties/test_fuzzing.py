@@ -109,7 +109,7 @@ def test_what_is_parsed_over_and_over_is_refused(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("field", ["1", "'a'", "$x", "(a)"])
 def test_what_is_no_name_behind_a_dot_is_refused(field: str) -> None:
-    with pytest.raises(SqlError, match=r"expected the name of a column behind t\.") as caught:
+    with pytest.raises(SqlError, match=r"expected a column name after t\.") as caught:
         parse_rule(f"SELECT t.{field} AS a FROM t")
     assert caught.value.line == 1
 

@@ -169,7 +169,7 @@ def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:
 )
 def test_columns_that_were_not_planned_are_refused(tmp_path: Path, found: dict[str, list[Any]]) -> None:
     schema = pa.schema([("x", pa.int64())])
-    with pytest.raises(EngineError, match="where it had planned"):
+    with pytest.raises(EngineError, match="but it had planned"):
         written(tmp_path / "product.parquet", schema, [pa.RecordBatch.from_pydict(found)])
 
 

@@ -216,7 +216,7 @@ def run(context: SessionContext, sql: str) -> pa.Table:
 
 
 def execute(sql: str, database: Database) -> pa.Table:
-    """The result of one query on a fresh session. Raises what the engine raises."""
+    """The result of one query on a fresh session. Raises the engine's exceptions."""
     return run(open_database(database), sql)
 
 

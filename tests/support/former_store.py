@@ -6,6 +6,8 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from cache.sealing import compact, unsealed
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -22,6 +24,8 @@ CREATE TABLE builds (
 CREATE TABLE snapshots (kind TEXT PRIMARY KEY CHECK (kind IN ('compiled', 'built')), record TEXT NOT NULL);
 """
 """The tables of version 2 that are others today."""
+SEALED_SINCE = {"compiled": "head", "contents": "record", "products": "record"}
+"""Records that had no checksum yet."""
 
 
 def as_version_2(path: Path) -> None:
@@ -39,5 +43,9 @@ def as_version_2(path: Path) -> None:
             connection.execute(f"INSERT INTO {table} SELECT {columns} FROM {table}_3")
         for table in (*moved, "snapshots"):
             connection.execute(f"DROP TABLE {table}_3")
+        connection.create_function("plain", 1, lambda text: compact(unsealed(text)))
+        for table, column in SEALED_SINCE.items():
+            connection.execute(f"UPDATE {table} SET {column} = plain({column})")
+        connection.execute("UPDATE compiled SET lineage = plain(lineage)")
         connection.execute("PRAGMA user_version = 2")
         connection.commit()

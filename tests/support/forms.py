@@ -58,7 +58,7 @@ class StoredDatabase:
         return session
 
     def authored(self, sql: str) -> pa.Table:
-        """Run the text as it was written, every table of the database in sight. Raises what the engine raises."""
+        """Run the text as it was written, every table of the database in sight. Raises the engine's exceptions."""
         return collected(self._authored.sql(sql))
 
     def executed(self, compiled: Compiled) -> pa.Table:

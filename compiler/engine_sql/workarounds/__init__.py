@@ -1,1 +1,1 @@
-"""Rewrites of the executed form that avoid what DataFusion 55 does wrong or cannot do: one module a kind of fault."""
+"""Rewrites of the executed form that avoid errors and limitations of DataFusion 55: one module a kind of fault."""

@@ -1,4 +1,4 @@
-"""Casts that lose something, which the engine takes away from comparisons all the same."""
+"""Casts that lose information, which the engine nevertheless removes from comparisons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expressions that are the same to all but the engine's planner, which knows nothing of them."""
+"""Expressions of unchanged value about which the engine's planner knows nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fault of the engine in what it knows to be unique: it goes on believing so above joins that repeat the rows.
+"""A fault of the engine in its knowledge of unique columns: it keeps it above joins that repeat the rows.
 
 DataFusion 55 knows that the keys of GROUP BY and DISTINCT determine the rest of a row. A join may repeat such a row. An
 aggregate above the join forgets that, and takes its own rows to be determined by the keys from below: GROUP BY and

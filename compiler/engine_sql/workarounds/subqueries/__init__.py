@@ -1,1 +1,1 @@
-"""Subqueries that DataFusion 55 answers wrongly or cannot plan become joins: one module a step."""
+"""Subqueries that DataFusion 55 answers wrongly or cannot plan, as joins: one module a step."""

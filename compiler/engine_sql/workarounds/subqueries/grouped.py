@@ -1,4 +1,4 @@
-"""Part a grouped SELECT in two, so that a subquery which is asked for once for each group has rows to be joined to."""
+"""Splitting of a grouped SELECT in two, so that a subquery evaluated once a group has rows to be joined to."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def part(select: exp.Select, reading: Reading, fresh: Fresh) -> None:
     for one in left:
         if id(one) in own and one.parent is not None and one.find_ancestor(exp.Select) is not None:
             hint = "group by it, or aggregate it"
-            raise located(one, f"column '{one.name}' is read for each group, and not grouped by", hint=hint, code=CODE)
+            raise located(one, f"column '{one.name}' is read for each group, but not grouped by", hint=hint, code=CODE)
     inner = exp.Select(
         expressions=[aliased(value, name) for value, name in passed.values()]
         or [aliased(exp.Count(this=exp.Star(), big_int=True), fresh.name())]

@@ -1,4 +1,4 @@
-"""Subqueries in ON, and LATERAL derived tables: each becomes what can stand in a FROM clause."""
+"""Subqueries in ON, and LATERAL derived tables: each becomes an item of a FROM clause."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def flatten_lateral(lateral: exp.Lateral, select: exp.Select, reading: Reading, 
     joins = select.args.get("joins") or []
     if not isinstance(join, exp.Join) or not any(one is join for one in joins) or join.side in {"RIGHT", "FULL"}:
         raise _refused(
-            lateral, "LATERAL here", "write it behind the tables that it reads, as CROSS or LEFT JOIN LATERAL"
+            lateral, "LATERAL here", "write it after the tables that it reads, as CROSS or LEFT JOIN LATERAL"
         )
     cross_commas(select)
     body = lateral.this

@@ -1,4 +1,4 @@
-"""What stands in the place of a subquery: an expression over columns of derived tables that are joined to the SELECT.
+"""The replacement of a subquery: an expression over columns of derived tables that are joined to the SELECT.
 
 Each derived table has at most one row for each row of the SELECT, so a LEFT JOIN keeps all rows, and none twice. The
 expression is TRUE, FALSE or NULL as the standard says of IN, ANY, ALL and EXISTS.
@@ -65,7 +65,7 @@ def _twins(place: Place) -> list[exp.Expr]:
 
 
 def _require_stable(node: exp.Expr) -> None:
-    hint = "compute the value in a rule of its own"
+    hint = "compute the value in a separate rule"
     for one in find_all(node, exp.Func):
         if functions.is_volatile(one):
             raise located(one, "the engine cannot run this subquery with a volatile call", hint=hint, code=CODE)
@@ -127,7 +127,7 @@ def _comparison(place: Place, reading: Reading, fresh: Fresh) -> exp.Expr:
     answers = Answers(place, reading, fresh)
     if len(values) != len(answers.outputs):
         message = f"{len(values)} values are compared with a subquery of {len(answers.outputs)} columns"
-        raise located(node, message, hint="select as many columns as stand before it", code="columns")
+        raise located(node, message, hint="select as many columns as it is compared with", code="columns")
     values = [value.copy() for value in values]
     if operator is exp.EQ and not every and (exact or len(values) == 1 or (is_filtering(place) and not negated)):
         found = _member(values, answers, fresh, exact=exact, filtering=is_filtering(place) and not negated)

@@ -1,4 +1,4 @@
-"""Which rules a version before the one that unnests subqueries may have computed wrongly, by their canonical tree."""
+"""Rules that a version before the one that unnests subqueries may have computed wrongly, by their canonical tree."""
 
 from __future__ import annotations
 

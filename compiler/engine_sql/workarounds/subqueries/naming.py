@@ -1,4 +1,4 @@
-"""Names that nothing in a query has, and what its own names refer to."""
+"""Names that are new to a query, and the references of its own names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Give what a query yields other names."""
+"""Other names for the outputs of a query."""
 
 from __future__ import annotations
 

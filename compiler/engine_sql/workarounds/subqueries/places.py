@@ -1,4 +1,4 @@
-"""Where the subqueries of a query stand, and what each of them reads from the queries around it."""
+"""The places of a query's subqueries, and the columns that each of them reads from the queries around it."""
 
 from __future__ import annotations
 

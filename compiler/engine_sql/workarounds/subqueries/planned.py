@@ -1,4 +1,4 @@
-"""Which subqueries DataFusion 55 plans, and answers as the standard does; those stay as they are, and fast.
+"""Subqueries that DataFusion 55 plans, and answers as the standard does; those stay as they are, and fast.
 
 Each line of this was found by judging the engine by PostgreSQL, see tests/properties/test_subqueries.py.
 """

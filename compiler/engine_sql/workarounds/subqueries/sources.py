@@ -117,10 +117,10 @@ def require_repeatable(tree: exp.Expr, at: exp.Expr) -> None:
     """Refuse to read twice what may be another table when it is read again. Raises `SqlError`."""
     for node in nodes(tree):
         if isinstance(node, exp.Func) and is_volatile(node):
-            hint = "compute the volatile value in a rule of its own"
+            hint = "compute the volatile value in a separate rule"
             raise located(at, "the engine cannot run a subquery beside a volatile call", hint=hint, code=CODE)
         if shows_row_order(node) and not _is_settled(node):
-            hint = "order what is limited or numbered by all of its columns, or compute it in a rule of its own"
+            hint = "order what is limited or numbered by all of its columns, or compute it in a separate rule"
             raise located(
                 at, "the engine cannot run this subquery over rows that depend on their order", hint=hint, code=CODE
             )

@@ -78,7 +78,7 @@ class Spreader:
         if isinstance(query, exp.Subquery):
             return self.spread(query.this)
         if not isinstance(query, exp.Query):
-            raise _refused(query, "such a subquery that reads the query around it", "write it as a join")
+            raise _refused(query, "a subquery of this kind that reads the query around it", "write it as a join")
         with_ = query.args.get("with_")
         if isinstance(with_, exp.With):
             self._spread_ctes(with_)
@@ -254,7 +254,9 @@ class Spreader:
         skipped = offset.expression if offset is not None else None
         for bound in (count, skipped):
             if bound is not None and not isinstance(bound, exp.Literal | exp.Null):
-                raise _refused(query, "a LIMIT that is no number, in a subquery that reads the query around it", None)
+                raise _refused(
+                    query, "a LIMIT that is not a number, in a subquery that reads the query around it", None
+                )
         order = query.args.get("order")
         outputs = list(query.named_selects)
         for key in ("limit", "offset", "order"):

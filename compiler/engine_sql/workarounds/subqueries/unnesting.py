@@ -44,7 +44,7 @@ def unnest_subqueries(query: exp.Query, facts: Facts) -> exp.Query:
         steps -= 1
         if not steps:
             at = found[0].node if found else query
-            hint = "compute a part of them in a CTE that is joined"
+            hint = "compute part of them in a CTE that is joined"
             raise located(at, "these subqueries are nested too deeply to be joined", hint=hint, code=CODE)
     return query
 

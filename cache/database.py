@@ -1,0 +1,210 @@
+"""The database of the index: connection, transactions and version, without what is in its tables.
+
+WAL mode: readers never wait for a build. Writers take turns; a build holds the store's lock anyway. Statements run
+under one lock, so worker threads may share a `Database`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+from cache.errors import DamagedIndexError, StoreError
+from cache.readonly import memory_copy, uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+VERSION = 3
+OLDEST = 2
+"""The oldest version that `cache.migrations` brings up to date."""
+_SCHEMAS = ("history.sql", "memos.sql")
+_BATCH = 500
+_DAMAGED = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_SCHEMA,
+    sqlite3.SQLITE_FORMAT,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+)
+_UNLIKE = re.compile(
+    r"^(no such (table|column|index)|table \S+ has (\d+ columns|no column)|datatype mismatch"
+    r"|Could not decode|.*(constraint failed|may not be modified))"
+)
+"""What SQLite says where the tables are not those of `history.sql` and `memos.sql`."""
+
+
+class Database:
+    """An open index. Close it, or use it as a context manager. Every method raises `StoreError` when SQLite fails."""
+
+    def __init__(
+        self,
+        path: str | Path | None,
+        *,
+        root: str = "",
+        heir: str = "",
+        existing: bool = False,
+        in_memory: bool = False,
+    ) -> None:
+        """Open the index, made if there is none. With `existing` it must be there.
+
+        root: the project root, "" for the one whose folder holds the store. heir: the root that takes over what version
+        2 knew of no root. in_memory: a copy that is forgotten when it
+        is closed, for a store that cannot be written (path: None or missing for an empty one). Raises
+        `DamagedIndexError` if the index is damaged or of a version that is not known, else `StoreError`.
+        """
+        self.created = False
+        self.root = root
+        self._heir = heir
+        self._lock = threading.RLock()
+        self._connection = _copied(path) if in_memory or path is None else _open(path, create=not existing)
+        try:
+            version = self._version()
+            if OLDEST <= version < VERSION:
+                self._migrate()
+            elif version == 0 and not existing:
+                self._create()
+            elif version != VERSION:
+                message = f"the index has version {version}, which this version of rules does not know"
+                raise DamagedIndexError(message)  # noqa: TRY301 — the connection is closed below
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the changes inside all or none. Nests: the outermost one decides."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            try:
+                with _translated():
+                    self._connection.execute("BEGIN IMMEDIATE")
+                yield
+                with _translated():
+                    self._connection.execute("COMMIT")
+            except BaseException:
+                self._connection.rollback()  # does nothing where SQLite ended it, as on a full disk
+                raise
+
+    def _rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
+        with self._lock, _translated():
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def _select(self, table: str, key: str, columns: str, keys: Iterable[str]) -> list[Any]:
+        wanted = list(keys)
+        found: list[Any] = []
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            marks = ",".join("?" * len(batch))
+            found += self._rows(f"SELECT {key}, {columns} FROM {table} WHERE {key} IN ({marks})", tuple(batch))
+        return found
+
+    def _many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        with self.transaction(), _translated():
+            self._connection.executemany(sql, rows)
+
+    def _create(self) -> None:
+        with _translated():
+            script = f"BEGIN IMMEDIATE;\n{_schema()}\nPRAGMA user_version = {VERSION};\nCOMMIT;"
+            self._connection.executescript(script)
+        self.created = True
+
+    def _migrate(self) -> None:
+        """Bring an index of a former version up to date, all or nothing; another process may be about it, too."""
+        with self.transaction(), _translated():
+            if int(self._connection.execute("PRAGMA user_version").fetchone()[0]) == VERSION:
+                return
+            from cache.migrations import migrate
+
+            migrate(self._connection, _statements(_schema()), self._heir)
+            self._connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _version(self) -> int:
+        """Return the index's version, 0 for a file without tables, at one moment: another process may be making it."""
+        with _translated():
+            self._connection.execute("BEGIN")
+            version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+            tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            self._connection.execute("COMMIT")
+        if version == 0 and tables:
+            raise DamagedIndexError("the index is damaged: it has tables but no version")
+        return version
+
+
+def _schema() -> str:
+    texts = []
+    for name in _SCHEMAS:
+        with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
+            texts.append(file.read())
+    return "".join(texts)
+
+
+def _statements(script: str) -> list[str]:
+    """Return the statements of a script whose comments hold no semicolon at the end of a line."""
+    return [f"{text};" for text in script.split(";\n") if text.strip()]
+
+
+def _open(path: str | Path, *, create: bool) -> sqlite3.Connection:
+    for part in (path, f"{path}-wal", f"{path}-shm"):
+        if os.path.isdir(part):
+            raise DamagedIndexError(f"the index is damaged: {part} is a folder")
+    address = uri(path, f"mode={'rwc' if create else 'rw'}")
+    try:
+        connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=60)
+    except sqlite3.OperationalError as error:
+        raise StoreError(f"cannot open the index {path}: {error}") from error
+    try:
+        with _translated():
+            connection.execute("PRAGMA synchronous = NORMAL")
+            if create:
+                with contextlib.suppress(sqlite3.OperationalError):  # another process is making it
+                    connection.execute("PRAGMA journal_mode = WAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _copied(path: str | Path | None) -> sqlite3.Connection:
+    try:
+        with _translated():
+            return memory_copy(path)
+    except OSError as error:
+        raise StoreError(f"cannot read the index {path}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turn SQLite's errors into ours."""
+    try:
+        yield
+    except sqlite3.ProgrammingError:  # our mistake, not the store's
+        raise
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            raise DamagedIndexError(f"the index is damaged: {error}") from error
+        if _UNLIKE.match(str(error)):
+            raise DamagedIndexError(f"the index is damaged: {error}") from error
+        busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+        hint = "another process holds it; try again when that has finished" if busy else None
+        raise StoreError(f"the index cannot be used: {error}", hint=hint) from error

@@ -1,0 +1,208 @@
+"""What the index knows and nothing else can tell: artifacts, actions, products, builds; see `history.sql`.
+
+It is migrated to every new version and never dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from cache.database import Database
+from cache.errors import DamagedIndexError
+from cache.sealing import compact, sealed, unsealed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cache.records import Artifact, Product, ProductRecord
+
+_NAME = re.compile(r"[0-9a-f]{4,64}")
+"""What an artifact is called, and so its file: a name with a / in it would be of another one."""
+
+
+class History(Database):
+    """The history of an index. Products and builds are those of one project root; everything else is the store's."""
+
+    # Artifacts and actions
+
+    def artifacts(self, names: Iterable[str]) -> dict[str, Artifact]:
+        """Return artifacts by digest."""
+        from cache.records import Artifact  # msgspec takes time to import, and a no-op asks for none
+
+        found = self._select("artifacts", "artifact", "rows, bytes, file_digest, columns", names)
+        artifacts = {}
+        for name, rows, size, file_digest, columns in found:
+            facts = _read(columns, f"of artifact {name}")
+            numbers = isinstance(rows, int) and isinstance(size, int)
+            if not (numbers and all(map(_are_facts, facts.values())) and _NAME.fullmatch(name)):
+                raise DamagedIndexError(f"the index is damaged: its record of artifact {name} cannot be read")
+            artifacts[name] = Artifact(name, rows, size, file_digest, {key: tuple(two) for key, two in facts.items()})
+        return artifacts
+
+    def every_artifact(self) -> dict[str, Artifact]:
+        """Return all artifacts, by digest."""
+        return self.artifacts([name for (name,) in self._rows("SELECT artifact FROM artifacts ORDER BY artifact")])
+
+    def add_artifact(self, artifact: Artifact, build: str) -> None:
+        """Record an artifact whose object is in place."""
+        columns = compact({name: list(facts) for name, facts in artifact.columns.items()})
+        row = (artifact.artifact, artifact.rows, artifact.bytes, artifact.file_digest, columns, build)
+        self._many("REPLACE INTO artifacts VALUES (?,?,?,?,?,?)", [row])
+
+    def actions(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return action key → artifact for the keys that are known."""
+        return dict(self._select("actions", "key", "artifact", keys))
+
+    def add_action(self, key: str, artifact: str, seconds: float, build: str) -> None:
+        """Record that the action with this key yields this artifact."""
+        self._many("REPLACE INTO actions VALUES (?,?,?,?)", [(key, artifact, seconds, build)])
+
+    # Products and checks
+
+    def products(self) -> dict[str, Product]:
+        """Return the last committed state of every product."""
+        return self._states("instr(name, '.') = 0")
+
+    def checks(self) -> dict[str, Product]:
+        """Return the last state of every check, by names such as "orders.key": what it yields are the failing rows."""
+        return self._states("instr(name, '.') > 0")
+
+    def _states(self, which: str) -> dict[str, Product]:
+        from cache.records import Product
+
+        rows = self._rows(
+            "SELECT name, artifact, key, fingerprint, memo, seconds, build, record FROM products "
+            f"WHERE root = ? AND {which}",
+            (self.root,),
+        )
+        for name, artifact, *_ in rows:
+            if not (isinstance(artifact, str) and _NAME.fullmatch(artifact) and isinstance(name, str)):
+                raise DamagedIndexError(f"the index is damaged: its record of {name} names no object")
+        return {
+            name: Product(name, artifact, key, fingerprint, memo, read_state(record, name), seconds, build)
+            for name, artifact, key, fingerprint, memo, seconds, build, record in rows
+        }
+
+    def _write_product(self, product: Product) -> None:
+        from cache.records import to_builtins
+
+        record = sealed(to_builtins(product.record))
+        made_of = (product.artifact, product.key, product.fingerprint, product.memo, record)
+        row = (self.root, product.name, *made_of, product.seconds, product.build)
+        self._many("REPLACE INTO products VALUES (?,?,?,?,?,?,?,?,?)", [row])
+
+    def drop_products(self, names: Iterable[str]) -> None:
+        """Forget products, or checks, that the project no longer has."""
+        self._many("DELETE FROM products WHERE root = ? AND name = ?", [(self.root, name) for name in names])
+
+    def pointers(self) -> dict[str, list[str]]:
+        """Return the products and checks of all project roots, by the artifacts that they point at."""
+        found: dict[str, list[str]] = {}
+        for name, artifact in self._rows("SELECT DISTINCT name, artifact FROM products"):
+            found.setdefault(artifact, []).append(name)
+        return found
+
+    # Builds
+
+    def start_build(self, build: str, started: str) -> None:
+        """Record that a build began. Call with the store's lock held: whatever else seems to run was killed."""
+        with self.transaction():
+            self._many("UPDATE builds SET status = 'killed' WHERE status = ?", [("running",)])
+            self._many("REPLACE INTO builds VALUES (?,?,?,NULL,'running','{}')", [(self.root, build, started)])
+
+    def has_build(self, build: str) -> bool:
+        """Whether a build has been recorded as begun."""
+        return bool(self._rows("SELECT 1 FROM builds WHERE build = ?", (build,)))
+
+    def finish_build(self, build: str, seconds: float, status: str, summary: Mapping[str, int]) -> None:
+        """Record how a build ended."""
+        row = (seconds, status, compact(summary), build)
+        self._many("UPDATE builds SET seconds = ?, status = ?, summary = ? WHERE build = ?", [row])
+
+    def add_results(
+        self, build: str, rows: Iterable[tuple[str, str, bool | None, str, float | None, str | None]]
+    ) -> None:
+        """Record products' results in a build: product, status, changed, reason, seconds, artifact."""
+        self._many("REPLACE INTO results VALUES (?,?,?,?,?,?,?)", [(build, *row) for row in rows])
+
+    def builds(self, limit: int) -> list[tuple[str, str, float | None, str, dict[str, int]]]:
+        """Return the latest builds, newest first: build, started, seconds, status, summary."""
+        rows = self._rows(
+            "SELECT build, started, seconds, status, summary FROM builds WHERE root = ? "
+            "ORDER BY started DESC, build DESC LIMIT ?",
+            (self.root, limit),
+        )
+        _require_texts((build, started, status) for build, started, _, status, _ in rows)
+        _require_seconds(seconds for _, _, seconds, *_ in rows)
+        return [
+            (build, started, seconds, status, _read(summary, f"of build {build}"))
+            for build, started, seconds, status, summary in rows
+        ]
+
+    def results(self, build: str) -> list[tuple[str, str, bool | None, str, float | None, str | None]]:
+        """Return a build's results by product."""
+        rows = self._rows(
+            "SELECT product, status, changed, reason, seconds, artifact FROM results WHERE build = ? ORDER BY product",
+            (build,),
+        )
+        _require_texts((product, status, reason) for product, status, _, reason, *_ in rows)
+        _require_seconds(seconds for *_, seconds, _ in rows)
+        return rows
+
+    def history(self, product: str) -> list[tuple[str, str, str, str | None]]:
+        """Return what builds made of a product, newest first: build, status, reason, artifact."""
+        rows = self._rows(
+            "SELECT build, results.status, reason, artifact FROM results JOIN builds USING (build) "
+            "WHERE product = ? AND root = ? ORDER BY started DESC, build DESC",
+            (product, self.root),
+        )
+        _require_texts(row[:3] for row in rows)
+        return rows
+
+    # Salvage
+
+    def restore(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take over rows of another index of this version, as far as they have the columns of the table."""
+        columns = [name for _, name, *_ in self._rows(f"PRAGMA table_info({table})")]
+        marks = ",".join("?" * len(columns))
+        known = [tuple(row[name] for name in columns) for row in rows if row.keys() >= set(columns)]
+        self._many(f"REPLACE INTO {table} VALUES ({marks})", known)
+
+
+def read_state(text: object, name: str) -> ProductRecord:
+    """Return the record of a product. Raises `DamagedIndexError`."""
+    from cache.records import from_builtins
+
+    try:
+        return from_builtins(unsealed(text))
+    except ValueError as error:
+        raise DamagedIndexError(f"the index is damaged: its record of {name} cannot be read") from error
+
+
+def _read(text: object, what: str) -> dict[str, Any]:
+    """Return a JSON object. Raises `DamagedIndexError` for anything else."""
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or "crc32" in found:
+        raise DamagedIndexError(f"the index is damaged: its record {what} cannot be read")
+    return found
+
+
+def _require_texts(rows: Iterable[tuple[Any, ...]]) -> None:
+    """Raise `DamagedIndexError` unless every value in the rows, which describe builds, is text."""
+    if not all(isinstance(one, str) for row in rows for one in row):
+        raise DamagedIndexError("the index is damaged: its record of a build cannot be read")
+
+
+def _require_seconds(values: Iterable[object]) -> None:
+    if not all(value is None or isinstance(value, int | float) for value in values):
+        raise DamagedIndexError("the index is damaged: its record of a build cannot be read")
+
+
+def _are_facts(value: object) -> bool:
+    """Whether this is the type and the digest of a column."""
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value)  # noqa: PLR2004

@@ -1,0 +1,21 @@
+-- The history in the index: never dropped, see cache/migrations.py. Records are JSON unless said otherwise; digests are
+-- 32 hex digits.
+-- root: the project root that a row belongs to, its path, or '' for the one whose .rules folder is the store.
+CREATE TABLE IF NOT EXISTS artifacts (
+    artifact TEXT PRIMARY KEY, rows INT NOT NULL, bytes INT NOT NULL, file_digest TEXT NOT NULL,
+    columns TEXT NOT NULL, build TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS actions (          -- action key → artifact
+    key TEXT PRIMARY KEY, artifact TEXT NOT NULL, seconds REAL NOT NULL, build TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS products (         -- the last committed state of each product and check
+    root TEXT, name TEXT, artifact TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL, memo TEXT NOT NULL,
+    record TEXT NOT NULL, seconds REAL NOT NULL, build TEXT NOT NULL, PRIMARY KEY (root, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS builds (
+    root TEXT NOT NULL, build TEXT PRIMARY KEY, started TEXT NOT NULL, seconds REAL, status TEXT NOT NULL, summary TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS results (
+    build TEXT, product TEXT, status TEXT NOT NULL, changed INT, reason TEXT NOT NULL, seconds REAL, artifact TEXT,
+    PRIMARY KEY (build, product)
+) WITHOUT ROWID;

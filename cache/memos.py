@@ -1,0 +1,128 @@
+"""What the index remembers and can work out again from the project's files: see `memos.sql`. It may be forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from cache.database import Database
+from cache.errors import DamagedIndexError
+from cache.sealing import sealed, unsealed
+from cache.signatures import Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SnapshotKind = Literal["checked", "compiled", "built"]
+
+
+class Memos(Database):
+    """The memos of an index. Files and snapshots are those of one project root; everything else is the store's."""
+
+    # Files and texts
+
+    def files(self) -> dict[str, tuple[Signature, str]]:
+        """Return every known file's settled signature and digest, by path."""
+        rows = self._rows(
+            "SELECT path, size, mtime_ns, ctime_ns, inode, digest FROM files WHERE root = ?", (self.root,)
+        )
+        return {path: (Signature(*rest), digest) for path, *rest, digest in rows}
+
+    def remember_files(self, files: Iterable[tuple[str, Signature, str]]) -> None:
+        """Record settled signatures."""
+        rows = [(self.root, path, *taken, digest) for path, taken, digest in files]
+        self._many("REPLACE INTO files VALUES (?,?,?,?,?,?,?)", rows)
+
+    def memo(self, table: str, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the records that `parsed`, `schemas` or `contents` holds under `keys`; a damaged one is not there."""
+        column = "content" if table == "contents" else "memo"
+        return _unsealed(self._select(table, column, "record", keys))
+
+    def remember(self, table: str, records: Mapping[str, Any]) -> None:
+        """Record mappings in `parsed`, `schemas` or `contents`."""
+        self._many(f"REPLACE INTO {table} VALUES (?,?)", [(key, sealed(record)) for key, record in records.items()])
+
+    def compiled_heads(self, memos: Iterable[str]) -> dict[str, Any]:
+        """Return the small facts of compiled rules, by memo key."""
+        return _unsealed(self._select("compiled", "memo", "head", memos))
+
+    def compiled_body(self, memo: str) -> bytes:
+        """Return the large facts of one compiled rule. Raises KeyError."""
+        rows = self._rows("SELECT body FROM compiled WHERE memo = ?", (memo,))
+        if not rows:
+            raise KeyError(memo)
+        if not isinstance(rows[0][0], bytes):
+            raise DamagedIndexError("the index is damaged: a compiled rule cannot be read")
+        return rows[0][0]
+
+    def forget_compiled(self) -> None:
+        """Forget all that was remembered of rules' texts: it is made again from them."""
+        with self.transaction():
+            for table in ("parsed", "compiled", "schemas", "snapshots"):
+                self._many(f"DELETE FROM {table} WHERE ?", [(1,)])
+
+    def lineages(self, memos: Iterable[str]) -> dict[str, Any]:
+        """Return the column lineage of compiled rules, by memo key."""
+        found = self._select("compiled", "memo", "lineage", memos)
+        readable = _unsealed(found)
+        if len(readable) < len(found):
+            raise DamagedIndexError("the index is damaged: a column lineage cannot be read")
+        return readable
+
+    def remember_compiled(self, records: Iterable[tuple[str, Any, bytes, Any]]) -> None:
+        """Record compiled rules: memo key, head, body, lineage."""
+        rows = [(memo, sealed(head), body, sealed(lineage)) for memo, head, body, lineage in records]
+        self._many("REPLACE INTO compiled VALUES (?,?,?,?)", rows)
+
+    # Columns
+
+    def column_digests(self, content: str) -> dict[str, str]:
+        """Return the known column digests of a source's content."""
+        return dict(self._rows("SELECT column_name, digest FROM column_digests WHERE content = ?", (content,)))
+
+    def remember_column_digests(self, content: str, digests: Mapping[str, str]) -> None:
+        """Record column digests of a source's content."""
+        rows = [(content, column, digest) for column, digest in digests.items()]
+        self._many("REPLACE INTO column_digests VALUES (?,?,?)", rows)
+
+    def chunk_digests(self, chunks: Iterable[str]) -> dict[str, str]:
+        """Return the value digests known for digests of encoded column chunks."""
+        return dict(self._select("chunks", "chunks", "digest", chunks))
+
+    def remember_chunks(self, digests: Mapping[str, str]) -> None:
+        """Record which values encoded column chunks hold."""
+        self._many("REPLACE INTO chunks VALUES (?,?)", list(digests.items()))
+
+    def bag(self, artifact: str, columns: str) -> str | None:
+        """Return the order-free digest of some columns of an artifact, if it was ever computed."""
+        rows = self._rows("SELECT digest FROM bags WHERE artifact = ? AND columns = ?", (artifact, columns))
+        return rows[0][0] if rows else None
+
+    def remember_bag(self, artifact: str, columns: str, digest: str) -> None:
+        """Record the order-free digest of some columns of an artifact."""
+        self._many("REPLACE INTO bags VALUES (?,?,?)", [(artifact, columns, digest)])
+
+    # Snapshots
+
+    def snapshot(self, kind: SnapshotKind) -> dict[str, Any] | None:
+        """Return the state in which everything was checked, compiled or up to date, if that still is the last state."""
+        rows = self._rows("SELECT record FROM snapshots WHERE root = ? AND kind = ?", (self.root, kind))
+        return unsealed(rows[0][0]) if rows else None
+
+    def set_snapshot(self, kind: SnapshotKind, record: Mapping[str, Any]) -> None:
+        """Record the state in which everything is checked, compiled or up to date."""
+        self._many("REPLACE INTO snapshots VALUES (?,?,?)", [(self.root, kind, sealed(record))])
+
+    def refresh_snapshot(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Replace the snapshot `before`, unless it has been replaced or forgotten meanwhile."""
+        row = (sealed(after), self.root, sealed(before))
+        self._many("UPDATE snapshots SET record = ? WHERE root = ? AND record = ?", [row])
+
+    def forget_built(self) -> None:
+        """Say that not everything may be up to date."""
+        self._many("DELETE FROM snapshots WHERE root = ? AND kind = 'built'", [(self.root,)])
+
+
+def _unsealed(rows: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return records by key. One that cannot be read is not there: whatever is remembered can be made again."""
+    read = ((key, unsealed(text)) for key, text in rows)
+    return {key: record for key, record in read if record is not None}
