@@ -17,13 +17,12 @@ from rules.files.project_paths import FILE, find_root
 from rules.printable import ExactText
 from rules.report.findings import (
     check_document,
-    concise_lines,
-    github_annotations,
     inferred_lines,
     statistics_lines,
     summary_line,
-    text_lines,
 )
+from rules.report.formats import FINDINGS, FindingsView
+from rules.terminal.arguments import add_format
 
 if TYPE_CHECKING:
     from compiler.lint.check import World
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from rules.lint.fixes import Rewritten
     from rules.terminal.output import Output
 
-_FORMATS = ("text", "concise", "json", "github", "sarif")
 _ROUNDS = 10
 """Of fixing: a removed CTE can leave another one without a reader."""
 
@@ -41,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="*", metavar="PATH", help="report only what is found in these files and folders")
     parser.add_argument("--fix", action="store_true", help="put right what can be without changing any result")
     parser.add_argument("--diff", action="store_true", help="show what --fix would do, without doing it")
-    parser.add_argument(
-        "--format", choices=_FORMATS, default="text", metavar="FORMAT", help=f"{', '.join(_FORMATS)} (default: text)"
-    )
+    add_format(parser, FINDINGS)
     parser.add_argument("--select", type=_codes, default=(), metavar="CODES", help="report these codes instead")
     parser.add_argument("--ignore", type=_codes, default=(), metavar="CODES", help="leave these codes out")
     parser.add_argument("--statistics", action="store_true", help="count findings by code")
@@ -218,21 +214,22 @@ def _print(
         return
     for line in inferred_lines(looked.inferred, verbose=output.verbosity > 0):
         output.message(line)
-    if options.format == "sarif":
-        from rules.report.sarif import sarif
-
-        output.document(sarif(findings, _from_repository(looked.root)))
-        return
-    if options.statistics:
+    form = options.format or next(iter(FINDINGS))
+    if output.verbosity < 0 and form == "text":
+        form = "concise"
+    chosen = FINDINGS[form]
+    assert chosen is not None, "documents are printed above"
+    printed = chosen.write(FindingsView(findings, _source_line(looked), _from_repository(looked.root)))
+    if isinstance(printed, dict):
+        output.document(printed)
+    elif options.statistics:
         output.result(statistics_lines(findings))
-    elif options.format == "github":
-        for command, properties, text in github_annotations(findings, _from_repository(looked.root)):
-            output.annotation(command, properties, text)
-    elif options.format == "concise" or output.verbosity < 0:
-        output.result(concise_lines(findings))
+    elif isinstance(printed, list):
+        output.result(printed)
     else:
-        output.result(text_lines(findings, _source_line(looked)))
-    if output.verbosity >= 0 and options.format == "text":
+        for command, properties, text in printed:
+            output.annotation(command, properties, text)
+    if form == "text":
         fixed = [f"{more['fixed']:,} fixed"] if more.get("fixed") else []
         output.result(["; ".join([*fixed, summary_line(findings, looked.checked)])])
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from graph.lineage import Lineage, Name
 from rules.errors import UserError
 from rules.files.project_paths import find_root
 from rules.inspect.lineage import find_columns, trace
+from rules.report.formats import LINEAGE, LineageView
 from rules.report.lineage import (
     Question,
     answer,
@@ -18,14 +18,13 @@ from rules.report.lineage import (
     table_document,
     table_tree,
 )
-from rules.terminal.arguments import positive
+from rules.terminal.arguments import add_format, positive, require_format
 
 if TYPE_CHECKING:
     import argparse
 
     from rules.terminal.output import Output
 
-_FORMATS = ("text", "json", "mermaid", "dot", "html")
 _EPILOG = """value: the column's values flow into the other's. control: they only decide which rows there
 are, or which values go together (filters, joins, groups, windows, order, DISTINCT, UNION).
 Text shows values; --control adds the rest, which all other formats have.
@@ -46,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--control", action="store_true", help="in text, show also what only decides about rows or groups"
     )
-    parser.add_argument(
-        "--format", choices=_FORMATS, metavar="FORMAT", help="text, json, mermaid, dot or html (default: text)"
-    )
+    add_format(parser, LINEAGE)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -62,7 +59,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     both = options.upstream == options.downstream
     question = Question(both or options.upstream, both or options.downstream, options.depth, options.control)
     if options.name is None:
-        _print_drawing(form, traced.lineage, names, "", output, root.name)
+        _print_drawing(form, LineageView(traced.lineage, names, root.name, ""), output)
         return 0
     whole = options.name == table
     if form == "text" and whole and output.verbosity >= 0:
@@ -78,30 +75,20 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         steps = [step for one in answers for step in (*(one.upstream or ()), *(one.downstream or ()))]
         shown = dict.fromkeys([*names, *(step.name for step in steps)])
-        _print_drawing(form, traced.lineage, list(shown), options.name, output, options.name)
+        _print_drawing(form, LineageView(traced.lineage, list(shown), options.name, options.name), output)
     return 0
 
 
 def _format(options: argparse.Namespace, output: Output) -> str:
-    if output.as_json and options.format not in {None, "json"}:
-        hint = f"leave out --json to print {options.format} alone"
-        raise UserError(f"--json cannot hold --format {options.format}", code="usage", hint=hint)
-    form: str = "json" if output.as_json else options.format or "text"
-    if options.name is None and form in {"text", "json"}:
+    require_format(options, output, LINEAGE)
+    form: str = "json" if output.as_json else options.format or next(iter(LINEAGE))
+    if options.name is None and LINEAGE[form] is None:
         hint = "for the whole project as a page: rules lineage --format html"
         raise UserError("name a product or a column", code="usage", hint=hint)
-    if form == "html" and sys.stdout.isatty():
-        raise UserError("a page is not for terminals", code="usage", hint="redirect it: > lineage.html")
     return form
 
 
-def _print_drawing(form: str, lineage: Lineage, names: list[Name], focus: str, output: Output, title: str) -> None:
-    if form == "html":
-        from rules.report.lineage_page import page
-
-        output.data(page(lineage, names, f"Lineage of {title}", focus).rstrip("\n"))
-        return
-    from rules.report.drawing import dot, draw, mermaid
-
-    drawing = draw(lineage, names)
-    output.data("\n".join(mermaid(drawing) if form == "mermaid" else dot(drawing)))
+def _print_drawing(form: str, view: LineageView, output: Output) -> None:
+    drawing = LINEAGE[form]
+    assert drawing is not None
+    output.data(drawing.write(view))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rules.terminal.arguments import ROW_FORMATS, add_rows, add_variables
-from rules.terminal.row_printer import require_printable
+from rules.report.formats import ROWS
+from rules.terminal.arguments import ROW_FORMATS, add_rows, add_variables, require_format
 
 if TYPE_CHECKING:
     import argparse
@@ -27,6 +27,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
     from rules.inspect.query import Question
     from rules.terminal.query_answer import answer
 
-    require_printable(options, output)
+    require_format(options, output, ROWS)
     text = sys.stdin.read() if options.query == "-" else options.query
     return answer(options, output, lambda *_: Question(text), query=text)

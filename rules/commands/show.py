@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from rules.errors import UserError
 from rules.files.project_paths import find_root
+from rules.report.formats import ROWS
 from rules.storage.store import open_store
-from rules.terminal.arguments import ROW_FORMATS, add_rows, add_variables
-from rules.terminal.row_printer import print_rows, require_printable, row_limit
+from rules.terminal.arguments import ROW_FORMATS, add_rows, add_variables, require_format
+from rules.terminal.row_printer import print_rows, row_limit
 
 if TYPE_CHECKING:
     import argparse
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print rows."""
-    require_printable(options, output)
+    require_format(options, output, ROWS)
     word = options.name
     if word == "-" or not _NAME.fullmatch(word):
         from rules.inspect.query import Question

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from rules.report.formats import Formats
+    from rules.terminal.output import Output
 
 SELECTORS = """selectors:
   NAME      one product                tag:T      products with the tag T
@@ -36,12 +44,29 @@ def add_rows(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n", "--limit", type=not_negative, metavar="N", help="rows to print (default: 20 in a table, else all)"
     )
-    parser.add_argument(
-        "--format",
-        choices=("table", "csv", "json", "arrow"),
-        metavar="FORMAT",
-        help="table, csv, json or arrow (default: table)",
-    )
+    from rules.report.formats import ROWS  # building does without
+
+    add_format(parser, ROWS)
+
+
+def add_format(parser: argparse.ArgumentParser, known: Collection[str]) -> None:
+    """Declare --format. known: the names of formats, the default first; it is None if nothing is given."""
+    *others, last = known
+    shown = f"{', '.join(others)} or {last} (default: {others[0]})"
+    parser.add_argument("--format", choices=tuple(known), metavar="FORMAT", help=shown)
+
+
+def require_format(options: argparse.Namespace, output: Output, known: Formats[Any]) -> None:
+    """Refuse a format that cannot go where it would. Raises `UserError`."""
+    from rules.errors import UserError
+
+    if output.as_json and options.format not in {None, "json"}:
+        message = f"--json cannot hold --format {options.format}"
+        raise UserError(message, code="usage", hint=f"leave out --json to print {options.format} alone")
+    chosen = known[options.format] if options.format is not None else None
+    if chosen is not None and chosen.unfit is not None and sys.stdout.isatty():
+        message, hint = chosen.unfit
+        raise UserError(message, code="usage", hint=hint)
 
 
 def add_variables(parser: argparse.ArgumentParser) -> None:
