@@ -97,12 +97,14 @@ class History(Database):
         """Forget products, or checks, that the project no longer has."""
         self._many("DELETE FROM products WHERE root = ? AND name = ?", [(self.root, name) for name in names])
 
-    def pointers(self) -> dict[str, list[str]]:
-        """Return the products and checks of all project roots, by the artifacts that they point at."""
-        found: dict[str, list[str]] = {}
-        for name, artifact in self._rows("SELECT DISTINCT name, artifact FROM products"):
-            found.setdefault(artifact, []).append(name)
-        return found
+    def pointers(self) -> list[tuple[str, str, str]]:
+        """Return what the products and checks of all project roots point at: root, name, artifact."""
+        return self._rows("SELECT root, name, artifact FROM products ORDER BY root, name")
+
+    def every_record(self) -> list[tuple[str, str, ProductRecord]]:
+        """Return what the products and checks of all project roots were made of: root, name, record."""
+        rows = self._rows("SELECT root, name, record FROM products ORDER BY root, name")
+        return [(root, name, read_state(record, name)) for root, name, record in rows]
 
     # Builds
 
@@ -150,6 +152,10 @@ class History(Database):
         _require_texts((product, status, reason) for product, status, _, reason, *_ in rows)
         _require_seconds(seconds for *_, seconds, _ in rows)
         return rows
+
+    def every_result(self) -> list[tuple[str, str, str | None]]:
+        """Return what products were after the builds of all project roots: build, product, artifact."""
+        return self._rows("SELECT build, product, artifact FROM results ORDER BY build, product")
 
     def history(self, product: str) -> list[tuple[str, str, str, str | None]]:
         """Return what builds made of a product, newest first: build, status, reason, artifact."""

@@ -41,6 +41,11 @@ class Memos(Database):
         """Record mappings in `parsed`, `schemas` or `contents`."""
         self._many(f"REPLACE INTO {table} VALUES (?,?)", [(key, sealed(record)) for key, record in records.items()])
 
+    def ingested(self) -> list[tuple[str, str]]:
+        """Return the digest of the content of each source that was ingested, and its artifact."""
+        contents = _unsealed(self._rows("SELECT content, record FROM contents ORDER BY content"))
+        return [(content, record["artifact"]) for content, record in contents.items() if record["artifact"] is not None]
+
     def compiled_heads(self, memos: Iterable[str]) -> dict[str, Any]:
         """Return the small facts of compiled rules, by memo key."""
         return _unsealed(self._select("compiled", "memo", "head", memos))

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from cache.digests import TableDigester, ingested_digest
 from cache.errors import ObjectError
 from cache.levels import UnsupportedTypeError, type_name
+from cache.reachable import references
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,13 +55,13 @@ def verify_store(store: Store, *, repair: bool) -> Verified:
     An object that the index knows has the digest of its bytes there. The others, which a killed build or a lost index
     leaves, are named by the digest of their content.
     """
-    known, pointers = store.index.every_artifact(), store.index.pointers()
+    known, needed = store.index.every_artifact(), references(store.index, ["pointer"])
     names = dict.fromkeys([*known, *_found(store.objects.root / "objects")])
     bad = []
     for name in names:
         problem = _problem(store, name, known.get(name))
         if problem is not None:
-            products = tuple(sorted(pointers.get(name, ())))
+            products = tuple(sorted({one.owner for one in needed.get(name, ())}))
             one = BadObject(name, store.objects.path(name), problem, products)
             bad.append(_repaired(store, one) if repair else one)
     return Verified(len(names), tuple(bad))
