@@ -22,7 +22,7 @@ from compiler.names.qualify import InputSchemas, pruned, qualified
 from compiler.sql.dialect import parse
 from compiler.sql.encode import encode
 from compiler.tree.big_stack import with_deep_stack
-from rules.engine.types import to_schema
+from rules.storage.types import to_schema
 from support.compiling import TestCompiler
 from support.databases import TABLES
 from support.pairs import Pair, load_pairs

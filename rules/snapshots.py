@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from rules.sources.contents import Sources
     from rules.storage.store import Store
 
-_FORMAT = 6
+_FORMAT = 7
 _PACKAGES = (
     "cache", "compiler", "compiler/analysis", "compiler/canonical", "compiler/diff", "compiler/engine_errors",
     "compiler/engine_sql", "compiler/engine_sql/workarounds", "compiler/engine_sql/workarounds/subqueries",
     "compiler/ibis", "compiler/lint", "compiler/names", "compiler/sql", "compiler/tree", "graph", "rules",
-    "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/files", "rules/inspect",
-    "rules/lint", "rules/loading", "rules/planning", "rules/python", "rules/report", "rules/running",
-    "rules/sources", "rules/storage", "rules/terminal",
+    "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/files", "rules/formats",
+    "rules/inspect", "rules/lint", "rules/loading", "rules/planning", "rules/python", "rules/report",
+    "rules/running", "rules/sources", "rules/storage", "rules/terminal",
 )  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 
@@ -134,6 +134,8 @@ def as_checked(root: str, index: Index) -> dict[str, Any] | None:
 
 def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[str, Any]:
     """Return every file that was looked at, as it was then."""
+    from rules.formats.registry import extensions
+
     files.digest(FILE)
     return {
         "format": _FORMAT,
@@ -144,6 +146,7 @@ def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[s
             *([source.path, source.format, list(found)] for source, found in sources.listings()),
             *([one.path, one.format, list(one.files)] for one in project.patterns),
         ],
+        "extensions": extensions(),
         "files": [[path, *taken, digest] for path, taken, digest in files.records()],
         "rule_files": len(files.rule_files),
         "absent": sorted(files.absent),
@@ -220,7 +223,10 @@ def _source_listings_hold(root: str, record: dict[str, Any]) -> bool:
     from rules.files.source_listing import list_files
 
     try:
-        return all(list(list_files(Path(root), path, declared)) == files for path, declared, files in record["sources"])
+        return all(
+            list(list_files(Path(root), path, declared, record["extensions"])) == files
+            for path, declared, files in record["sources"]
+        )
     except OSError:
         return False
 

@@ -14,7 +14,7 @@ from rules.config.profiles import Profile
 from rules.engine.execute import execute
 from rules.engine.planner import EnginePlanner
 from rules.engine.scanning import EngineInput
-from rules.engine.types import to_schema
+from rules.storage.types import to_schema
 
 ROWS = 1_000_000
 QUERIES = {

@@ -89,7 +89,7 @@ def _broken(rule: Rule, types: Mapping[str, str], known: Tables) -> Iterator[Wro
 def _wrong_type(rule: Rule, name: str, declared: str, inferred: str) -> Iterator[Wrong]:
     if declared in {"", inferred} or inferred == UNTOLD:
         return
-    from rules.engine.types import declared_names  # with pyarrow, which a contract without types does not need
+    from rules.storage.types import declared_names  # with pyarrow, which a contract without types does not need
 
     path = ("columns", name, "type")
     try:

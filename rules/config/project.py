@@ -23,7 +23,9 @@ from rules.config.toml_types import did_you_mean, kind_of, wrong_table
 from rules.config.variables import with_given
 from rules.errors import UserError, Where
 from rules.files.project_paths import FILE
-from rules.files.source_patterns import Pattern, PatternError, expand, is_pattern
+from rules.formats import registry
+from rules.formats.source import Source, source_of, source_table
+from rules.formats.source_patterns import Pattern, PatternError, expand, is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
-Format = Literal["parquet", "csv", "json", "arrow"]
 TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts")
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -41,21 +42,6 @@ class ProjectTable(msgspec.Struct, forbid_unknown_fields=True):
 
     name: str
     rules: tuple[str, ...] = ("rules",)
-
-
-class Source(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """[sources.NAME]: where a table comes from. `columns` types text formats and is a contract for the others.
-
-    partitions: whether folders that are called key=value are columns.
-    """
-
-    path: str
-    format: Format | None = None
-    columns: dict[str, str] = {}
-    delimiter: str = ","
-    header: bool = True
-    nulls: tuple[str, ...] = ("",)
-    partitions: bool = True
 
 
 class ProfileTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -249,12 +235,12 @@ def _sources(text: str, entries: dict[str, Any], patterns: Iterable[Pattern]) ->
 
 
 def _source(text: str, name: str, value: Any) -> Source:
-    source = _checked(text, value, Source, ("sources", name))
-    if len(source.delimiter) != 1 or not source.delimiter.isascii() or source.delimiter in '\r\n"':
-        where = _where(text, "sources", name, "delimiter")
-        raise UserError(
-            "'delimiter' must be a single ASCII character", code="config", where=where, hint='for tabs: "\\t"'
-        )
+    source = source_of(_checked(text, value, source_table(), ("sources", name)))
+    for one in registry.FORMATS:
+        wrong = one.flaw(source.options)
+        if wrong is not None:
+            where = _where(text, "sources", name, wrong.key)
+            raise UserError(wrong.message, code="config", where=where, hint=wrong.hint)
     return source
 
 

@@ -15,8 +15,8 @@ from compiler.schema import Schema
 from rules.config.profiles import Profile
 from rules.engine.failures import EngineError, engine_errors
 from rules.engine.session import make_session, plan_query, planned_schema, qualified_name
-from rules.engine.types import storable_schema, to_arrow, to_schema
 from rules.engine.user_functions import EngineFunction, register
+from rules.storage.types import storable_schema, to_arrow, to_schema
 
 
 class EnginePlanner:

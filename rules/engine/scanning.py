@@ -24,7 +24,7 @@ from compiler.schema import Schema
 from rules.engine.failures import EngineError
 from rules.engine.partitioned import register_partitioned
 from rules.engine.session import ignore_statistics, plan_query, qualified_name
-from rules.engine.types import to_arrow
+from rules.storage.types import to_arrow
 
 _STORED_DB = "stored"
 """The engine's schema for the tables that the views read; an executed query names only tables of INPUT_DB."""

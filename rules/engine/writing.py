@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from cache.digests import TableDigest, TableDigester
 from cache.levels import type_name
 from compiler.schema import Schema
-from rules.engine.encodings import encodings, statistics
 from rules.engine.failures import EngineError
-from rules.engine.types import storable_type, to_arrow, written_schema
+from rules.storage.encodings import encodings, statistics
+from rules.storage.types import storable_type, to_arrow, written_schema
 
 _PIECE = 1 << 16
 """The number of rows after which a row group may end."""

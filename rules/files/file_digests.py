@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from cache.filedigest import file_digest
+from cache.filedigest import file_digest, open_regular
 from cache.signatures import Signature, is_settled, signature
 
 if TYPE_CHECKING:
@@ -47,6 +48,16 @@ class FileDigests:
             with ThreadPoolExecutor() as pool:
                 list(pool.map(self.digest, wanted))
         return {path: self.digest(path) for path in paths}
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's bytes, None if there is none; a change of either is noticed from now on. Raises OSError."""
+        try:
+            self.digest(path)  # first, so that a change in between shows
+            with open(os.path.join(self._root, path), "rb", opener=open_regular) as file:
+                return file.read()
+        except FileNotFoundError:
+            self.absent.add(path)
+            return None
 
     def unchanged(self, path: str) -> bool:
         """Whether the file still is the one whose digest was given."""

@@ -10,35 +10,25 @@ from typing import TYPE_CHECKING
 from rules.files.project_paths import own_folder, store_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_EXTENSIONS = {
-    ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json",
-    ".ndjson": "json", ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow",
-}  # fmt: skip
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+"""Endings of compressed files, after the extension."""
 
 
-def format_by_name(path: str) -> str | None:
-    """Return the format that a file's extension says, an ending such as `.gz` left aside; None for others."""
+def extension_of(path: str) -> str:
+    """Return the extension that says a file's format, in lower case, an ending such as `.gz` left aside."""
     name = path.lower()
     for suffix in COMPRESSED:
         name = name.removesuffix(suffix)
-    return _EXTENSIONS.get(os.path.splitext(name)[1])
+    return os.path.splitext(name)[1]
 
 
-def without_extension(name: str) -> str:
-    """Return a file's name without the extension that says its format."""
-    plain = name
-    for suffix in COMPRESSED:
-        plain = plain[: -len(suffix)] if plain.lower().endswith(suffix) else plain
-    stem, extension = os.path.splitext(plain)
-    return stem if extension.lower() in _EXTENSIONS else name
-
-
-def list_files(root: Path, path: str, declared: str | None) -> tuple[str, ...]:
+def list_files(root: Path, path: str, declared: str | None, extensions: Mapping[str, str]) -> tuple[str, ...]:
     """Return a source's files now, perhaps none: sorted, relative to `root` unless `path` is absolute.
+
+    declared: the format, by name; extensions: of the known formats, with their names.
 
     A folder stands for the files below it of the declared format (by name; if no name says so, for all), or of any
     known format. Names that begin with a dot or an underscore are left out, and so is the store. Links are followed.
@@ -50,9 +40,8 @@ def list_files(root: Path, path: str, declared: str | None) -> tuple[str, ...]:
     listing = _Listing(str(root), {os.path.abspath(store_root(root)), own_folder(str(root))})
     if os.path.isdir(whole):
         found = list(listing.below(path.rstrip("/") or "/", frozenset()))
-        known = [
-            file for file in found if (format_by_name(file) or "") in ({declared} if declared else _EXTENSIONS.values())
-        ]
+        formats = {file: extensions.get(extension_of(file)) for file in found}
+        known = [file for file, name in formats.items() if name is not None and declared in {None, name}]
         return tuple(sorted(known or (found if declared else [])))
     parts = [part for part in path.split("/") if part]
     if parts and parts[-1] == "**":

@@ -9,10 +9,10 @@ from sqlglot import exp
 
 from compiler.schema import Schema
 from rules.config.contract import Contract, spelled
-from rules.engine.types import to_arrow
 from rules.errors import UserError
 from rules.loading.check_queries import accepted_literal
 from rules.python.schemas import ibis_type
+from rules.storage.types import to_arrow
 
 
 def ddl(product: str, schema: Schema, contract: Contract, dialect: str) -> str:

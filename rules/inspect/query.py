@@ -36,7 +36,6 @@ from rules.engine.identity import identity
 from rules.engine.planner import EnginePlanner
 from rules.engine.scanning import EngineInput
 from rules.engine.streaming import stream
-from rules.engine.types import to_arrow, to_schema
 from rules.errors import UserError, UserErrors, Where
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import DEFAULT_PROFILE
@@ -45,6 +44,7 @@ from rules.loading.input_binding import make_resolver
 from rules.loading.rules import RuleSet, load_rules, rule_files, user_error
 from rules.running.query_runner import callable_function
 from rules.sources.contents import Sources
+from rules.storage.types import to_arrow, to_schema
 
 if TYPE_CHECKING:
     from rules.config.project import Project

@@ -35,7 +35,7 @@ def _compiler_identity() -> str:
     """Return what parses, compiles and plans: versions of SQLGlot and of the function catalogue, and our own source."""
     own = Path(__file__).parents[1]
     folders = (Path(compiler.__file__).parent, own / "engine", own / "python")
-    sources = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    sources = sorted([*(path for folder in folders for path in folder.rglob("*.py")), own / "storage" / "types.py"])
     digests = " ".join(file_digest(path) for path in sources)
     return digest_of(f"{FORMAT} {sqlglot_version} {version('ibis-framework')} {ENGINE} {digests}".encode())
 

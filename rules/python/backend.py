@@ -36,12 +36,12 @@ from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
 from rules.engine.failures import EngineError, engine_errors
 from rules.engine.scanning import EngineInput
-from rules.engine.types import to_schema
 from rules.errors import FAILED, UserError
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.python.faults import Misuse
 from rules.python.schemas import ibis_schema
 from rules.python.series import require_pandas
+from rules.storage.types import to_schema
 
 
 class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types

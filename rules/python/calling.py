@@ -14,10 +14,10 @@ from compiler.ibis.compiler import compile_expression
 from compiler.names.resolve import fold, outside_tables, suggestion
 from compiler.schema import Schema
 from compiler.sql.dialect import parse
-from rules.engine.types import to_arrow
 from rules.python.declarations import PythonRule, calling
 from rules.python.faults import Misuse
 from rules.python.schemas import ibis_schema
+from rules.storage.types import to_arrow
 
 _FRAGMENT = "~sql"
 """The prefix of the name of the table that represents a query of `rules.sql` in an Ibis expression."""

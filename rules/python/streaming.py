@@ -22,9 +22,9 @@ from compiler.names.user_functions import OwnFunction
 from compiler.schema import Schema
 from compiler.sql.functions import ScalarFunction
 from rules.arrow import plain_type
-from rules.engine.types import storable_schema, to_arrow, to_schema
 from rules.engine.writing import ProductWriter
 from rules.python.faults import Misuse
+from rules.storage.types import storable_schema, to_arrow, to_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable

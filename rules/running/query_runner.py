@@ -12,11 +12,11 @@ from rules.compiling.compiled_rule import CompiledRule
 from rules.engine.execute import Executed, execute
 from rules.engine.failures import EngineError
 from rules.engine.scanning import EngineInput
-from rules.engine.types import to_arrow
 from rules.engine.user_functions import EngineFunction
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
 from rules.running import evidence
+from rules.storage.types import to_arrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

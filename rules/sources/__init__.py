@@ -1,1 +1,1 @@
-"""Tables from outside: which files they are, what is in them, and what they promise."""
+"""Tables from outside: the files of each, as what they are read, and the digests of their columns."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from compiler.names.qualify import InputSchemas
 from compiler.schema import Column, Schema, schema_of, schema_record
 from rules.errors import UserError
 from rules.files.source_listing import list_files
+from rules.formats.declared_types import spelled
+from rules.formats.registry import extensions
+from rules.sources.locating import lists_files, source_listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,18 +20,6 @@ if TYPE_CHECKING:
     from rules.config.project import Project
     from rules.files.file_digests import FileDigests
     from rules.sources.contents import Sources
-
-# As the compiler spells what rules.toml may say; any other spelling is passed on, and nothing is concluded from it.
-_SPELLINGS = {
-    "boolean": "bool", "integer": "int32", "int": "int32", "smallint": "int16", "tinyint": "int8", "bigint": "int64",
-    "real": "float32", "float": "float64", "double": "float64", "text": "string", "varchar": "string",
-    "date": "date32",
-}  # fmt: skip
-
-_DECLARED = {
-    "float64": "double", "float32": "real", "date32": "date", "bool": "boolean", "timestamp<us>": "timestamp",
-    'timestamp<us, "UTC">': "timestamptz", "time64<us>": "time",
-}  # fmt: skip
 
 
 class KnownSchemas:
@@ -83,18 +74,22 @@ class KnownSchemas:
 
     def _close(self, name: str) -> bool:
         """Note a source that cannot be opened; return whether there are files of it."""
-        source = self._project.sources[name]
-        try:
-            found = list(list_files(self._project.root, source.path, source.format))
-        except OSError:
-            found = []
-        self.closed.append([source.path, source.format, found])
+        source, found = self._project.sources[name], list[str]()
+        if lists_files(source):  # what its listing looks at is noted by itself
+            there = (self._project.root / source.path).exists()
+            with contextlib.suppress(UserError):
+                found = list(source_listing(self._project, name, self._files).files)
+        else:
+            with contextlib.suppress(OSError):
+                found = list(list_files(self._project.root, source.path, source.format, extensions()))
+            there = bool(found)
+            self.closed.append([source.path, source.format, found])
         for file in found:
             try:
                 self._files.digest(file)  # so that a change of it is noticed
             except OSError:
                 self.unnoticed = True
-        return bool(found)
+        return there
 
 
 def _in_arrow(declared: Mapping[str, str]) -> Schema | None:
@@ -102,27 +97,10 @@ def _in_arrow(declared: Mapping[str, str]) -> Schema | None:
     import pyarrow as pa
 
     from cache.levels import UnsupportedTypeError
-    from rules.engine.types import parse_type, to_schema
+    from rules.storage.types import parse_type, to_schema
 
     try:
         fields = [pa.field(name, parse_type(kind)) for name, kind in declared.items()]
         return to_schema(pa.schema(fields)) if fields else None
     except (ValueError, UnsupportedTypeError):
         return None
-
-
-def spelled(text: str) -> str:
-    """Return a type of rules.toml as the compiler spells it."""
-    word = re.sub(r"\s", "", text.lower())
-    return _SPELLINGS.get(word, word)
-
-
-def spelled_as_declared(kind: str) -> str:
-    """Return a type of the compiler as rules.toml spells it; a nested one, which that cannot say, as it is."""
-    if kind in _DECLARED:
-        return _DECLARED[kind]
-    zoned = re.fullmatch(r'timestamp<(\w+)(?:, "(.*)")?>', kind)
-    if zoned:
-        return f"timestamp[{zoned[1]}, tz={zoned[2]}]" if zoned[2] else f"timestamp[{zoned[1]}]"
-    decimal = re.fullmatch(r"decimal128<(\d+), (-?\d+)>", kind)
-    return f"decimal({decimal[1]}, {decimal[2]})" if decimal else kind

@@ -16,17 +16,17 @@ from cache.removal import remove_temporary
 from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
+from rules.formats.declared_types import spelled_as_declared
+from rules.formats.source_format import TableFiles
 from rules.printable import without_secrets
-from rules.sources.column_schemas import spelled_as_declared
 from rules.sources.locating import (
     AS_READER,
-    compression_of,
     declared_wrongly,
-    delimiter_of,
     format_of,
+    lists_files,
     noting,
     source_error,
-    source_files,
+    source_listing,
 )
 
 if TYPE_CHECKING:
@@ -35,14 +35,12 @@ if TYPE_CHECKING:
 
     from cache.index import Index
     from cache.objects import Objects
-    from rules.config.project import Project, Source
+    from rules.config.project import Project
     from rules.files.file_digests import FileDigests
-    from rules.sources.contract import IngestError
-    from rules.sources.partitions import Partitions
-
-_READING = {"csv": 2, "json": 3}
-"""Version of how bytes of a format become tables, 1 for others. Raise it when the same file would be read as another
-table."""
+    from rules.formats.contract import IngestError
+    from rules.formats.partitions import Partitions
+    from rules.formats.source import Source
+    from rules.formats.source_format import Listing
 
 
 @dataclass
@@ -71,7 +69,7 @@ class Sources:
         self._objects = objects
         self._files = files
         self._tables: dict[str, SourceTable] = {}
-        self._listed: dict[str, tuple[str, ...]] = {}
+        self._listed: dict[str, Listing] = {}
 
     def open(self, names: Iterable[str]) -> dict[str, SourceTable]:
         """Return the named sources, ingesting and digesting what is new. Raises `UserError` for one that fails."""
@@ -117,7 +115,7 @@ class Sources:
         """
         for name in names:
             with noting(name, broken):
-                self._listed[name] = source_files(self._project, name)
+                self._listed[name] = source_listing(self._project, name, self._files)
         self._digest_files([name for name in names if name not in broken], broken)
         described: dict[str, tuple[tuple[str, ...], str]] = {}
         for name in names:
@@ -168,7 +166,7 @@ class Sources:
         for name in self.opened():
             source, table = self._project.sources[name], self._tables[name]
             columns = [one for one in table.schema.columns if one.name not in source.columns]
-            if columns and format_of(self._project, name, table.files) in {"csv", "json"}:
+            if columns and format_of(self._project, name, table.files).infers_types:
                 listed = [{"name": one.name, "type": spelled_as_declared(one.type)} for one in columns]
                 found.append({"source": name, "path": without_secrets(source.path), "columns": listed})
         return found
@@ -178,8 +176,9 @@ class Sources:
         return sorted(self._tables)
 
     def listings(self) -> list[tuple[Source, tuple[str, ...]]]:
-        """Return the sources that were opened, each with the files it had then."""
-        return [(self._project.sources[name], files) for name, files in sorted(self._listed.items())]
+        """Return the sources that were opened whose files are found by their names, each with those it had then."""
+        found = [(self._project.sources[name], listing.files) for name, listing in sorted(self._listed.items())]
+        return [(source, files) for source, files in found if not lists_files(source)]
 
     def require_unchanged(self, name: str) -> None:
         """Raise `UserError` if a file that is about to be read, or was, is not the one whose digest is in the keys."""
@@ -201,10 +200,10 @@ class Sources:
     def _digest_files(self, names: Iterable[str], broken: dict[str, UserError]) -> None:
         """Digest the files of several sources side by side; `broken` takes what cannot be read."""
         try:
-            self._files.digests(dict.fromkeys(file for name in names for file in self._listed[name]))
+            self._files.digests(dict.fromkeys(file for name in names for file in self._listed[name].files))
         except OSError:
             for name in names:
-                for file in self._listed[name]:
+                for file in self._listed[name].files:
                     with noting(name, broken):
                         self._digest(name, file)
 
@@ -216,10 +215,11 @@ class Sources:
 
     def _unusable(self, name: str, files: Sequence[str], error: IngestError) -> UserError:
         """Return what is wrong with a file: at its place there, or where rules.toml declares what it does not keep."""
+        file = files[error.file] if files else self._project.sources[name].path
         if not error.declared:
-            return self._error(name, error.message, files[error.file], error.hint, error.line, error.column)
+            return self._error(name, error.message, file, error.hint, error.line, error.column)
         found = declared_wrongly(self._project, name, error.message, error.hint, error.declared)
-        found.facts["file"] = files[error.file]
+        found.facts["file"] = file
         return found
 
     def _error(
@@ -235,39 +235,36 @@ class Sources:
 
     def _describe(self, name: str) -> tuple[tuple[str, ...], str]:
         """Return the source's files, and the digest of all that decides what table they are read as."""
-        source, files = self._project.sources[name], self._listed[name]
+        source, files = self._project.sources[name], self._listed[name].files
         kind = format_of(self._project, name, files)
         digests = self._files.digests(files)
         parts: dict[str, Any] = {
-            "reading": _READING.get(kind, 1),
-            "format": kind,
+            "reading": kind.reading,
+            "format": kind.name,
             "columns": list(source.columns.items()),
+            **kind.settings(source),
         }
-        if kind == "csv":
-            parts |= {"header": source.header, "nulls": source.nulls}
         partitions = self._partitions(name)
         if partitions is not None:
             parts["partitions"] = [partitions.names, partitions.values]
-        parts["files"] = [
-            [
-                digests[file],
-                compression_of(file) if kind in {"csv", "json"} else "",
-                delimiter_of(file, source) if kind == "csv" else "",
-            ]
-            for file in files
-        ]
+        if self._listed[name].details:
+            parts["details"] = self._listed[name].details
+        parts["files"] = [[digests[file], *kind.file_settings(source, file)] for file in files]
         return files, fingerprint({"source": parts})
 
     def _partitions(self, name: str) -> Partitions | None:
-        """Return the columns in the names of a source's folders. Raises `UserError`."""
-        files = self._listed[name]
+        """Return the columns that a table's listing or the names of its folders hold. Raises `UserError`."""
+        files, partitions = self._listed[name].files, self._listed[name].partitions
+        if partitions is not None or lists_files(self._project.sources[name]):
+            return partitions
         if not self._project.sources[name].partitions or not any("=" in file for file in files):
             return None
-        from rules.sources import contract, partitions  # these load pyarrow, which other sources do without
+        from rules.formats.contract import IngestError  # these load pyarrow, which other sources do without
+        from rules.formats.partitions import partitions_of
 
         try:
-            return partitions.partitions_of(files)
-        except contract.IngestError as error:
+            return partitions_of(files)
+        except IngestError as error:
             raise self._unusable(name, files, error) from error
 
     def constants(self, name: str) -> dict[str, Any]:
@@ -277,30 +274,23 @@ class Sources:
 
     def _read(self, name: str, files: tuple[str, ...]) -> dict[str, Any]:
         from cache.digests import ingested_digest  # these load pyarrow, which known contents do without
-        from rules.sources import contract, ingest
-        from rules.sources import parquet as physical
+        from rules.formats.contract import IngestError
 
-        source = self._project.sources[name]
-        kind = format_of(self._project, name, files)
-        paths = [self._project.root / file for file in files]
+        source, artifact = self._project.sources[name], None
+        paths = tuple(self._project.root / file for file in files)
         target = self._objects.temporary()
         try:
             for path, file in zip(paths, files, strict=True):
                 if path.stat().st_size == 0:
                     raise self._error(name, "is empty (0 bytes)", file, "write its columns, or leave the file out")
-            if kind == "parquet":
-                schema, rows = physical.describe(paths, source, self._partitions(name))
-                artifact = None
-            else:
-                delimiters = [delimiter_of(file, source) for file in files]
-                schema, rows, columns = ingest.to_parquet(
-                    kind, paths, delimiters, source, target, self._partitions(name)
-                )
+            table = TableFiles(source, paths, files, self._partitions(name), self._listed[name].details)
+            schema, rows, columns = format_of(self._project, name, files).read(table, target)
+            if columns is not None:
                 digest = ingested_digest(rows, columns)
                 size, file_digest = self._objects.adopt(target, digest, None)
                 artifact = Artifact(digest, rows, size, file_digest, columns)
                 self._index.add_artifact(artifact, build="")
-        except contract.IngestError as error:
+        except IngestError as error:
             raise self._unusable(name, files, error) from error
         except OSError as error:
             shown = os.path.relpath(error.filename, self._project.root) if error.filename else files[0]
@@ -311,7 +301,7 @@ class Sources:
             "columns": [[column.name, column.type] for column in schema.columns],
             "arrow": base64.b64encode(schema.arrow).decode(),
             "rows": rows,
-            "artifact": artifact and artifact.artifact,
+            "artifact": None if artifact is None else artifact.artifact,
         }
 
     def _table(self, name: str, files: tuple[str, ...], content: str, record: dict[str, Any]) -> SourceTable:
@@ -322,19 +312,19 @@ class Sources:
         return SourceTable(name, files, content, schema, record["rows"], artifact, partitions)
 
     def _digest_columns(self, table: SourceTable, columns: list[str]) -> dict[str, str]:
-        from rules.sources import contract
-        from rules.sources import parquet as physical
+        from rules.formats import parquet_files
+        from rules.formats.contract import IngestError
 
         paths = [self._project.root / file for file in table.files]
         constants = {one: values for one, values in self.constants(table.name).items() if one in columns}
         columns = [column for column in columns if column not in constants]
         try:
-            chunks = physical.chunk_digests(paths, columns, table.schema)
+            chunks = parquet_files.chunk_digests(paths, columns, table.schema)
             known = self._index.chunk_digests(chunks.values())
             digests = {column: known[chunk] for column, chunk in chunks.items() if chunk in known}
-            digests |= physical.column_digests(paths, [one for one in columns if one not in digests], table.schema)
-            digests |= physical.partition_digests(paths, constants) if constants else {}
-        except contract.IngestError as error:
+            digests |= parquet_files.column_digests(paths, [one for one in columns if one not in digests], table.schema)
+            digests |= parquet_files.partition_digests(paths, constants) if constants else {}
+        except IngestError as error:
             raise self._unusable(table.name, table.files, error) from error
         self.require_unchanged(table.name)
         with self._index.transaction():

@@ -9,40 +9,78 @@ from typing import TYPE_CHECKING
 
 from rules.errors import FAILED, UserError, Where
 from rules.files.project_paths import FILE
-from rules.files.source_listing import COMPRESSED, format_by_name, list_files
+from rules.files.source_listing import list_files
+from rules.formats.registry import extensions, format_by_name, format_named, or_declared
+from rules.formats.source_format import Format, Listing, ListingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from rules.config.project import Project, Source
+    from rules.config.project import Project
+    from rules.files.file_digests import FileDigests
+    from rules.formats.source import Source
 
 AS_READER = "whoever runs rules must be able to read it"
 """What to do about a file without permission."""
 
 
-def format_of(project: Project, name: str, files: Iterable[str]) -> str:
+def declared_format(source: Source) -> Format | None:
+    """Return a source's format as its format or its path says it; None if only the names of its files can."""
+    return format_named(source.format) if source.format is not None else format_by_name(source.path)
+
+
+def lists_files(source: Source) -> bool:
+    """Whether a source's format says which files it has, so that their names do not."""
+    kind = declared_format(source)
+    return kind is not None and kind.lists_files and "://" not in source.path
+
+
+def format_of(project: Project, name: str, files: Iterable[str]) -> Format:
     """Return a source's format: declared, or by the extension of its path or of its files. Raises `UserError`."""
     source = project.sources[name]
-    known = source.format or format_by_name(source.path)
+    known = declared_format(source)
     if known is not None:
         return known
-    kinds = sorted({format_by_name(file) or "" for file in files})
-    if len(kinds) == 1 and kinds[0]:
-        return kinds[0]
+    kinds = {format_by_name(file) for file in files}
+    only = next(iter(kinds), None)
+    if len(kinds) == 1 and only is not None:
+        return only
     problem = (
         f"has files of several formats ('{source.path}')" if any(kinds) else f"has no known format ('{source.path}')"
     )
-    raise declared_wrongly(project, name, problem, 'add format = "parquet", "csv", "json" or "arrow"')
+    raise declared_wrongly(project, name, problem, f"add {or_declared()}")
+
+
+def source_listing(project: Project, name: str, files: FileDigests) -> Listing:
+    """Return a source's files, as its format or their names say. Raises `UserError` if there are none.
+
+    What a format looks at for that is noted in `files`.
+    """
+    source = project.sources[name]
+    kind = declared_format(source)
+    if kind is None or not lists_files(source):
+        return Listing(source_files(project, name))
+    try:
+        return kind.listing(source, files.read)
+    except ListingError as error:
+        raise source_error(project, name, error.message, Where(error.path), error.hint) from error
+    except OSError as error:
+        shown = os.path.relpath(error.filename, project.root) if error.filename else source.path
+        problem = f"cannot be listed: {error.strerror or error}"
+        raise source_error(project, name, problem, Where(shown), AS_READER) from error
 
 
 def source_files(project: Project, name: str) -> tuple[str, ...]:
-    """Return a source's files, sorted, relative to the project (absolute if outside). Raises `UserError` if none."""
+    """Return the files that a source's path names, sorted, relative to the project (absolute if outside).
+
+    Raises `UserError` if there are none.
+    """
     source, root = project.sources[name], project.root
     if "://" in source.path:
         raise declared_wrongly(project, name, f"is a URL ('{source.path}'), which this version cannot read")
     try:
-        found = list_files(root, source.path, source.format)
+        found = list_files(root, source.path, source.format, extensions())
     except OSError as error:
         shown = os.path.relpath(error.filename, root) if error.filename else source.path
         problem = f"cannot be listed: {error.strerror or error}"
@@ -73,17 +111,6 @@ def _nearest(root: Path, path: str) -> str:
     close = get_close_matches(file, names, n=1, cutoff=0.6)
     shown = f"{folder}/{close[0]}" if close and folder else "".join(close)
     return f"did you mean {shown}?" if close else "paths are relative to the folder of rules.toml"
-
-
-def delimiter_of(file: str, source: Source) -> str:
-    """Return what separates the fields of a text file: a tab in .tsv files, unless rules.toml names another."""
-    tabs = source.delimiter == "," and ".tsv" in file.rsplit("/", 1)[-1].lower()
-    return "\t" if tabs else source.delimiter
-
-
-def compression_of(file: str) -> str:
-    """Return the ending that says how a file is compressed, "" for none."""
-    return next((suffix for suffix in COMPRESSED if file.endswith(suffix)), "")
 
 
 def declared_wrongly(

@@ -1,1 +1,1 @@
-"""The store of a project on this machine: opened, verified, and whether git tracks it."""
+"""The store of a project: opened, verified, its types and encodings, and whether git tracks it."""

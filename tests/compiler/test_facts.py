@@ -17,7 +17,7 @@ from compiler.names.resolve import bind_tables
 from compiler.sql.dialect import parse
 from compiler.sql.encode import encode
 from compiler.tree.big_stack import with_deep_stack
-from rules.engine.types import to_schema
+from rules.storage.types import to_schema
 from support.databases import TABLES
 from support.pairs import load_pairs
 

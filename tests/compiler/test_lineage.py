@@ -24,7 +24,7 @@ from compiler.names.resolve import bind_tables
 from compiler.sql.dialect import parse
 from compiler.tree.big_stack import with_deep_stack
 from properties.queries import random_query
-from rules.engine.types import to_schema
+from rules.storage.types import to_schema
 from support.compiling import TestCompiler
 from support.databases import TABLES as DATABASE
 from support.databases import random_database

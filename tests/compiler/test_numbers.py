@@ -18,7 +18,7 @@ from compiler.sql.dialect import parse
 from compiler.sql.encode import encode
 from compiler.tree.big_stack import with_deep_stack
 from compiler.tree.walk import bare_copy
-from rules.engine.types import to_schema
+from rules.storage.types import to_schema
 from support.databases import TABLES
 from support.pairs import load_pairs
 from support.tpcds import RULES

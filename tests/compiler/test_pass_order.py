@@ -15,7 +15,7 @@ from compiler.sql.dialect import parse
 from compiler.sql.encode import encode
 from properties.queries import random_query
 from properties.shapes import shaped_query
-from rules.engine.types import to_schema
+from rules.storage.types import to_schema
 from support.compiling import TestCompiler
 from support.databases import TABLES
 from support.pairs import load_pairs

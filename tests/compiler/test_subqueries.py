@@ -10,7 +10,7 @@ from compiler.compile import Compiled
 from compiler.engine_sql.workarounds.subqueries.unnesting import unnest_subqueries
 from compiler.errors import SqlError
 from compiler.sql.dialect import parse, render
-from rules.engine.types import to_schema
+from rules.storage.types import to_schema
 from support.compiling import TestCompiler
 from support.forms import StoredDatabase
 

@@ -23,7 +23,7 @@ from properties.patterns import patterned_query
 from properties.queries import small_query
 from properties.shapes import shaped_query
 from rules.engine.session import make_session, qualified_name
-from rules.engine.types import to_schema
+from rules.storage.types import to_schema
 from support.compiling import TestCompiler
 from support.databases import TABLES, random_database, same_table
 from support.forms import PROFILE, StoredDatabase, collected, difference

@@ -28,7 +28,7 @@ from properties.patterns import patterned_query
 from properties.queries import random_query
 from properties.shapes import shaped_query
 from properties.targets import targeted_query
-from rules.engine.types import to_schema
+from rules.storage.types import to_schema
 from support.compiling import TestCompiler
 from support.databases import TABLES, random_database
 from support.forms import StoredDatabase, again, canonical_sql, corrected, difference, scrambled

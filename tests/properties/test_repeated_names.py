@@ -12,7 +12,7 @@ from compiler.errors import SqlError
 from compiler.lint.check import World, check_rule
 from compiler.names.qualify import InputSchemas
 from properties.repeated import Twin, twin_query
-from rules.engine.types import to_schema
+from rules.storage.types import to_schema
 from support.compiling import TestCompiler
 from support.forms import StoredDatabase, difference
 

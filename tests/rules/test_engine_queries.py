@@ -13,8 +13,8 @@ from compiler.schema import Schema
 from rules.config.profiles import PROFILES
 from rules.engine.execute import execute
 from rules.engine.failures import EngineError
-from rules.engine.types import to_schema
 from rules.files.project_paths import DEFAULT_PROFILE
+from rules.storage.types import to_schema
 
 _ONE: Schema = to_schema(pa.schema([pa.field("x", pa.int64())]))
 _ENTRANCES = {"sql", "sql_with_options", "register_csv", "register_json", "register_avro", "register_listing_table"} | {

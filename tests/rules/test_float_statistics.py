@@ -16,8 +16,8 @@ from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
 from rules.engine.scanning import EngineInput
 from rules.engine.session import make_session
-from rules.engine.types import stored_schema, to_schema
 from rules.files.project_paths import DEFAULT_PROFILE
+from rules.storage.types import stored_schema, to_schema
 from support.projects import SampleProject
 
 NAN = math.nan

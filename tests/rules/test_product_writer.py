@@ -19,9 +19,9 @@ from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
 from rules.engine.failures import EngineError
 from rules.engine.scanning import EngineInput
-from rules.engine.types import storable_schema, to_arrow, to_schema
 from rules.engine.writing import ProductWriter
 from rules.files.project_paths import DEFAULT_PROFILE
+from rules.storage.types import storable_schema, to_arrow, to_schema
 from support.arrays import LEAVES, batches_of, columns, digest, schema_of
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -9,7 +9,7 @@ import pytest
 
 from rules.config.profiles import PROFILES
 from rules.engine.session import make_session
-from rules.engine.types import stored_schema
+from rules.storage.types import stored_schema
 from support.compiling import TestCompiler
 from support.forms import StoredDatabase
 from support.projects import SampleProject

@@ -198,7 +198,7 @@ def test_text_is_ingested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("text was read again")
 
-    monkeypatch.setattr("rules.sources.ingest.to_parquet", refuse)
+    monkeypatch.setattr("rules.formats.ingest.to_parquet", refuse)
     assert executed(build(tmp_path)) == set()
     project.sql("p", "SELECT a + 1 AS a, b FROM s")
     project.sql("r", "SELECT COUNT(*) AS n FROM j")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from rules.sources import text
+from rules.formats import text
 from support.direct import build, executed
 from support.inprocess import run
 from support.projects import SampleProject

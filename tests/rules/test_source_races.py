@@ -17,8 +17,7 @@ from cache.objects import Objects
 from rules.config.project import load_project
 from rules.errors import UserError
 from rules.files.file_digests import FileDigests
-from rules.sources import ingest
-from rules.sources import parquet as physical
+from rules.formats import ingest, parquet_files
 from rules.sources.contents import Sources
 from support.direct import build, executed
 from support.projects import SampleProject
@@ -107,7 +106,7 @@ def test_a_source_replaced_between_digest_and_reading_is_not_recorded(
         else:
             target.write_text("a\n" + "".join(f"{value}\n" for value in values))
 
-    module, name = (physical, "describe") if kind == "parquet" else (ingest, "to_parquet")
+    module, name = (parquet_files, "describe") if kind == "parquet" else (ingest, "to_parquet")
     real = getattr(module, name)
 
     def late(*arguments: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from rules.sources import text
+from rules.formats import text
 from support.direct import build
 from support.projects import SampleProject
 

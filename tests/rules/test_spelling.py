@@ -7,7 +7,7 @@ import random
 import pyarrow as pa
 import pytest
 
-from rules.sources.spelling import Column
+from rules.formats.spelling import Column
 
 POOLS = [
     [

@@ -14,7 +14,7 @@ from graph.impact import Edit, classify
 from rules.config.profiles import PROFILES
 from rules.engine.identity import identity
 from rules.engine.planner import EnginePlanner
-from rules.engine.types import to_schema
+from rules.storage.types import to_schema
 
 
 def script_between(before: Compiled, after: Compiled) -> EditScript:

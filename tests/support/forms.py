@@ -28,7 +28,7 @@ from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
 from rules.engine.scanning import EngineInput
 from rules.engine.session import make_session
-from rules.engine.types import stored_schema, to_schema
+from rules.storage.types import stored_schema, to_schema
 from support.compiling import TestCompiler
 from support.databases import same_table
 

@@ -19,7 +19,7 @@ from compiler.tree.big_stack import with_deep_stack
 from rules.config.profiles import PROFILES
 from rules.engine.identity import identity
 from rules.engine.planner import EnginePlanner
-from rules.engine.types import to_schema
+from rules.storage.types import to_schema
 
 WIDE = 2000
 TABLES = {

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rules.sources.contract import IngestError
+from rules.formats.contract import IngestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

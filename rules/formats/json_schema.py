@@ -2,7 +2,7 @@
 
 Numbers are integers, or doubles if these keep them to the last digit; integers beyond 64 bits are decimals, and other
 numbers that no double keeps are texts. Texts are timestamps if all of a field are spelled alike (see
-`rules.sources.spelling`).
+`rules.formats.spelling`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
-from rules.sources.json_numbers import NUMBERS, Numbers, is_long, numbers_in, quoted
-from rules.sources.spelling import Column
-from rules.sources.text_file import usable
+from rules.formats.json_numbers import NUMBERS, Numbers, is_long, numbers_in, quoted
+from rules.formats.spelling import Column
+from rules.formats.text_file import usable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rules.files.source_listing import list_files, without_extension
+from rules.files.source_listing import list_files
+from rules.formats.registry import extensions, format_named, without_extension
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,9 +66,15 @@ def expand(root: Path, key: str, entry: Mapping[str, Any], others: Mapping[str, 
     path, declared = entry["path"], entry.get("format")
     if "://" in path:
         raise PatternError(f"'{path}' is a URL, which this version cannot read", _REMEDY, ("path",))
+    kind = format_named(declared) if declared is not None else None
+    if kind is not None and kind.lists_files:
+        message = f"a table of the format {kind.name} has several files, and a pattern makes a source of each"
+        raise PatternError(
+            message, f'declare each table: [sources.NAME] with path = "…" and format = "{kind.name}"', ("path",)
+        )
     within = _within(path)
     try:
-        files = list_files(root, path, declared)
+        files = list_files(root, path, declared, extensions())
     except OSError as error:
         shown = os.path.relpath(error.filename, root) if error.filename else path
         raise PatternError(f"{shown} cannot be listed: {error.strerror or error}", _REMEDY, ("path",)) from error

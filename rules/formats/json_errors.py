@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from rules.sources.contract import IngestError
-from rules.sources.csv_text import keeps
-from rules.sources.json_numbers import is_long, numbers_in, quoted
-from rules.sources.json_schema import Seen, as_parsed, read_lines
-from rules.sources.text_file import AS_UTF8, hint
-from rules.sources.text_places import column_in_json, unreadable_column
+from rules.formats.contract import IngestError
+from rules.formats.csv_text import keeps
+from rules.formats.json_numbers import is_long, numbers_in, quoted
+from rules.formats.json_schema import Seen, as_parsed, read_lines
+from rules.formats.text_file import AS_UTF8, hint
+from rules.formats.text_places import column_in_json, unreadable_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rules.config.project import Source
-    from rules.sources.json_schema import Path
-    from rules.sources.text_file import TextFile
+    from rules.formats.json_schema import Path
+    from rules.formats.source import Source
+    from rules.formats.text_file import TextFile
 
 _CHANGED = re.compile(r"Column\(/([^/()]+)")
 _SHOWN = 60

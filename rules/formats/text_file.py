@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from rules.sources.contract import IngestError
+from rules.formats.contract import IngestError
 
 if TYPE_CHECKING:
-    from rules.config.project import Source
+    from rules.formats.source import Source
 
 
 AS_UTF8 = "save the file as UTF-8, for example: iconv -f LATIN1 -t UTF-8 OLD > NEW"

@@ -1,4 +1,4 @@
-"""JSON lines as typed record batches. Streams: see `rules.sources.json_schema` for the types of their fields."""
+"""JSON lines as typed record batches. Streams: see `rules.formats.json_schema` for the types of their fields."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from rules.sources.contract import IngestError, first_line
-from rules.sources.json_errors import broken_line, conflict, misfit, require_kept, require_utf8, typed
-from rules.sources.json_numbers import NUMBERS, quoted
-from rules.sources.json_schema import Seen, as_parsed, read_lines
-from rules.sources.text_file import open_text, require_no_utf16
+from rules.formats.contract import IngestError, first_line
+from rules.formats.json_errors import broken_line, conflict, misfit, require_kept, require_utf8, typed
+from rules.formats.json_numbers import NUMBERS, quoted
+from rules.formats.json_schema import Seen, as_parsed, read_lines
+from rules.formats.text_file import open_text, require_no_utf16
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from rules.config.project import Source
-    from rules.sources.text_file import TextFile
+    from rules.formats.source import Source
+    from rules.formats.text_file import TextFile
 
 
 def infer(files: Sequence[TextFile], source: Source, declared: Mapping[str, pa.DataType], block: int) -> pa.Schema:

@@ -16,17 +16,17 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from rules.files.source_listing import COMPRESSED
-from rules.sources.contract import IngestError, first_line, require_distinct
-from rules.sources.spelling import Column
-from rules.sources.text_file import AS_UTF8, hint, open_text, require_no_utf16
-from rules.sources.text_places import place_in_csv
+from rules.formats.contract import IngestError, first_line, require_distinct
+from rules.formats.spelling import Column
+from rules.formats.text_file import AS_UTF8, hint, open_text, require_no_utf16
+from rules.formats.text_places import place_in_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from rules.config.project import Source
-    from rules.sources.text_file import TextFile
+    from rules.formats.source import Source
+    from rules.formats.text_file import TextFile
 
 _ROW = re.compile(r"Row #(\d+): ")
 _COLUMN = re.compile(r"In CSV column #(\d+): ")
@@ -115,14 +115,14 @@ def _reader(
         pa_csv.ReadOptions(
             use_threads=False,
             block_size=block,
-            autogenerate_column_names=not source.header,
-            skip_rows=_blank_lines(file.path) if single and source.header else 0,
+            autogenerate_column_names=not source.options["header"],
+            skip_rows=_blank_lines(file.path) if single and source.options["header"] else 0,
         ),
         pa_csv.ParseOptions(delimiter=file.delimiter, newlines_in_values=True, ignore_empty_lines=not single),
         pa_csv.ConvertOptions(
             column_types=types,
             include_columns=wanted,
-            null_values=list(source.nulls),
+            null_values=list(source.options["nulls"]),
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
         ),
@@ -165,7 +165,9 @@ def _rounded(text: str, name: str, file: TextFile, source: Source, row: int, nam
 
 def _before_rows(file: TextFile, source: Source, *, single: bool) -> int:
     """Return how many rows, as `place_in_csv` counts, come before the first one of values."""
-    return source.header + (_blank_lines(file.path) if single and source.header else 0)
+    if not source.options["header"]:
+        return 0
+    return 1 + (_blank_lines(file.path) if single else 0)
 
 
 def _may_be_rounded(texts: pa.Array, dtype: pa.DataType) -> bool:
@@ -218,7 +220,7 @@ def _error(file: TextFile, source: Source, schema: pa.Schema | None, message: st
     if column is None:
         line, at = place_in_csv(file, row or 1, 0, single=single, unreadable=unreadable)
         if unreadable:
-            told_of = "has a header that is not UTF-8" if source.header else "is not UTF-8"
+            told_of = "has a header that is not UTF-8" if source.options["header"] else "is not UTF-8"
             return IngestError(told_of, file=file.number, line=line, column=at, hint=AS_UTF8)
         if "Empty CSV" in problem:
             missing = "write the names of the columns into the first line, or leave the file out"
@@ -250,7 +252,7 @@ def _require_distinct(file: TextFile, source: Source, names: Sequence[str]) -> N
         require_distinct(names)
     except IngestError as error:
         again = next((at for at, name in enumerate(names) if name in names[:at]), None)
-        if source.header and again is not None:
+        if source.options["header"] and again is not None:
             error.line, error.column = place_in_csv(file, _before_rows(file, source, single=len(names) == 1), again)
         raise
 
@@ -258,7 +260,7 @@ def _require_distinct(file: TextFile, source: Source, names: Sequence[str]) -> N
 def _name_of(file: TextFile, source: Source, schema: pa.Schema | None, number: int) -> str:
     if schema is not None:
         return str(schema.names[number])
-    if not source.header:
+    if not source.options["header"]:
         return f"f{number}"
     with (
         open_text(file.path) as stream,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from cache.levels import UnsupportedTypeError
-from rules.engine.types import parse_type, storable_schema, stored_schema, to_schema
-from rules.sources.column_schemas import spelled_as_declared
+from rules.formats.declared_types import spelled_as_declared
+from rules.storage.types import parse_type, storable_schema, stored_schema, to_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,12 +11,12 @@ import io
 import json
 from typing import TYPE_CHECKING
 
-from rules.sources.text_file import open_text
+from rules.formats.text_file import open_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rules.sources.text_file import TextFile
+    from rules.formats.text_file import TextFile
 
 Place = tuple[int | None, int | None]
 """Line and column, as far as they can be told."""

@@ -11,17 +11,18 @@ import pyarrow.parquet as pq
 import xxhash
 
 from cache.digests import TableDigester
-from rules.engine.types import stored_schema, stored_type, to_arrow
-from rules.sources import int96
-from rules.sources.contract import ONE_SCHEMA, IngestError, checked, difference, first_line, require_declared
+from rules.formats import int96
+from rules.formats.contract import ONE_SCHEMA, IngestError, checked, difference, first_line, require_declared
+from rules.formats.registry import or_declared
+from rules.storage.types import stored_schema, stored_type, to_arrow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from compiler.schema import Schema
-    from rules.config.project import Source
-    from rules.sources.partitions import Partitions
+    from rules.formats.partitions import Partitions
+    from rules.formats.source import Source
 
 _READ_ROWS = 1 << 16
 _HASH_BYTES = 1 << 20
@@ -45,7 +46,7 @@ def describe(paths: Sequence[Path], source: Source, partitions: Partitions | Non
                 old |= dict.fromkeys(int96.columns_of(file, _owners(file)))
         except (pa.ArrowException, OSError) as error:
             message = f"is not a readable Parquet file: {first_line(error)}"
-            hint = 'write it again; or if it is of another kind, say so: format = "csv", "json" or "arrow"'
+            hint = f"write it again; or if it is of another kind, say so: {or_declared('parquet')}"
             raise IngestError(message, file=number, hint=hint) from error
         if schema is not None and found != schema:
             message = f"has files of different schemas: {difference(schema, found)}"

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from rules.sources.contract import IngestError, declared_types
+from rules.formats.contract import IngestError, declared_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,0 +1,128 @@
+"""A source format: everything that the rest of the program asks of one.
+
+A new format is a module with an implementation of `Format`, and an entry in `rules.formats.registry.FORMATS`. Such a
+module imports pyarrow inside of its methods only: rules.toml is checked without it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from compiler.schema import Schema
+    from rules.formats.partitions import Partitions
+    from rules.formats.source import Source
+
+
+class Option(NamedTuple):
+    """A key of [sources.NAME] that only some formats take. type: as msgspec has it."""
+
+    name: str
+    type: Any
+    default: Any
+
+
+class Flaw(NamedTuple):
+    """Why the value of an option is not usable. key: the option's name."""
+
+    key: str
+    message: str
+    hint: str
+
+
+class Listing(NamedTuple):
+    """The files of a source, in row order, relative to the project unless outside of it.
+
+    partitions: columns that are not in the files, which the listing of a table format has. details: what else such a
+    listing says that decides as what table the files are read, for example its schema.
+    """
+
+    files: tuple[str, ...]
+    partitions: Partitions | None = None
+    details: str = ""
+
+
+class ListingError(Exception):
+    """The files of a table cannot be listed. path: of the file that says which they are."""
+
+    def __init__(self, message: str, path: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.hint = hint
+
+
+class TableFiles(NamedTuple):
+    """A source that is about to be read. paths: of its files, which are not empty; files: the same as people know them.
+
+    partitions: columns that are not in the files, with one value for each file. details: see `Listing`.
+    """
+
+    source: Source
+    paths: tuple[Path, ...]
+    files: tuple[str, ...]
+    partitions: Partitions | None
+    details: str = ""
+
+
+class ReadTable(NamedTuple):
+    """A table that was read. columns: name → (type, digest) of an ingested one.
+
+    None for files that are read where they are: those are Parquet files with the columns of `schema`, except for the
+    partitions, and are digested column by column once something reads them.
+    """
+
+    schema: Schema
+    rows: int
+    columns: Mapping[str, tuple[str, str]] | None = None
+
+
+class Format(Protocol):
+    """A source format. What has a default here is right for formats that need nothing special."""
+
+    name: str
+    """As rules.toml names it."""
+    extensions: tuple[str, ...] = ()
+    """Of its files' names, in lower case, with the dot; none for a format that has to be declared."""
+    options: tuple[Option, ...] = ()
+    reading: int = 1
+    """Version of how bytes become tables. Raise it when the same files would be read as another table."""
+    infers_types: bool = False
+    """Whether the types that rules.toml does not declare are inferred from the values."""
+    lists_files: bool = False
+    """Whether a table says itself which files it has, as table formats do. Otherwise names decide, see
+    `rules.files.source_listing.list_files`."""
+
+    def flaw(self, options: Mapping[str, Any]) -> Flaw | None:
+        """Return what is wrong with the options of a source; all of them have a value."""
+        del options
+        return None
+
+    def listing(self, source: Source, read: Callable[[str], bytes | None]) -> Listing:
+        """Return the files of a table that says itself which it has. Raises `ListingError` and OSError.
+
+        read: returns the bytes of a file, None if there is none. Listing may depend on nothing else: until one of the
+        files that were read has changed, or one that was missing exists, nobody asks again.
+        """
+        del source, read
+        return Listing(())
+
+    def settings(self, source: Source) -> Mapping[str, Any]:
+        """Return all that decides how a source is read, besides the bytes and names of its columns' declaration."""
+        del source
+        return {}
+
+    def file_settings(self, source: Source, file: str) -> tuple[str, str]:
+        """Return all that decides how a file of it is read: its compression, and its delimiter. "" for none."""
+        del source, file
+        return "", ""
+
+    def read(self, table: TableFiles, target: Path) -> ReadTable:
+        """Read a table that was never read before: describe it, or ingest it into the Parquet file `target`.
+
+        Raises `rules.formats.contract.IngestError` and OSError.
+        """
+        ...
