@@ -14,23 +14,28 @@ _BATCH_ROWS = 32_768
 rest is alike. See `benchmarks/parts/test_execution.py`."""
 
 
-class Profile(msgspec.Struct, frozen=True):
-    """Engine settings.
+_FIXED = {"name", "evidence", "fuse_selects"}
+"""Settings that belong to the built-in profiles: rules.toml cannot override them."""
 
-    jobs: products executed at once (0: one more than there are cores, so that none is idle while one product waits for
-    the disk). partitions: of each product's execution. batch_size: rows.
-    memory_limit_mb: pool for one product's execution, in MiB; None for no limit. evidence: keep SQL, plans and
-    settings of every executed product, not only of failed ones. fuse_selects: whether the operations of an Ibis
-    expression become as few SELECTs as can be, or one each, which reads like the expression.
-    """
+
+class Profile(msgspec.Struct, frozen=True):
+    """Engine settings. A field is a key of [profiles.NAME] in rules.toml, unless it is one of _FIXED."""
 
     name: str
     jobs: int = 0
+    """Products executed at once. 0: one more than there are cores, so that none is idle while one product waits for the
+    disk."""
     partitions: int = 1
+    """Of each product's execution."""
     batch_size: int = _BATCH_ROWS
+    """Rows."""
     memory_limit_mb: int | None = None
+    """Pool for one product's execution, in MiB; None for no limit."""
     evidence: bool = False
+    """Whether SQL, plans and settings are kept of every executed product, not only of failed ones."""
     fuse_selects: bool = True
+    """Whether the operations of an Ibis expression become as few SELECTs as can be, or one each, which reads like the
+    expression."""
 
     @property
     def workers(self) -> int:
@@ -70,3 +75,10 @@ PROFILES = {
         Profile("memory_tight", jobs=1, batch_size=8192, memory_limit_mb=512),
     )
 }
+
+ProfileTable = msgspec.defstruct(
+    "ProfileTable",
+    [(one.name, one.type | None, None) for one in msgspec.structs.fields(Profile) if one.name not in _FIXED],
+    forbid_unknown_fields=True,
+)
+"""[profiles.NAME] of rules.toml: overrides of a built-in profile, None for what it leaves. Numbers are at least 1."""

@@ -17,7 +17,7 @@ import msgspec
 from cache.filedigest import open_regular
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.config.contract import Contract, flaw
-from rules.config.profiles import PROFILES, Profile
+from rules.config.profiles import PROFILES, Profile, ProfileTable
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places
 from rules.config.toml_types import did_you_mean, kind_of, wrong_table
 from rules.config.variables import with_given
@@ -42,15 +42,6 @@ class ProjectTable(msgspec.Struct, forbid_unknown_fields=True):
 
     name: str
     rules: tuple[str, ...] = ("rules",)
-
-
-class ProfileTable(msgspec.Struct, forbid_unknown_fields=True):
-    """[profiles.NAME]: overrides of a built-in profile."""
-
-    jobs: int | None = None
-    partitions: int | None = None
-    batch_size: int | None = None
-    memory_limit_mb: int | None = None
 
 
 class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -292,7 +283,7 @@ def _override(text: str, name: str, value: Any) -> Profile:
     table = _checked(text, value, ProfileTable, ("profiles", name))
     given = {key: setting for key, setting in msgspec.structs.asdict(table).items() if setting is not None}
     for key, setting in given.items():
-        if setting < 1:
+        if isinstance(setting, int) and not isinstance(setting, bool) and setting < 1:
             raise UserError(f"'{key}' must be at least 1", code="config", where=_where(text, "profiles", name, key))
     return msgspec.structs.replace(PROFILES[name], **given)
 
