@@ -97,3 +97,25 @@ def test_every_name_exists() -> None:
 def test_what_does_not_exist_is_found() -> None:
     line = "see `rules.build.prepare`, `compiler.nothing.here`, rules/build.py, rules/nowhere.py and test_nothing.py"
     assert list(missing(line)) == ["rules/nowhere.py", "compiler.nothing.here", "test_nothing.py"]
+
+
+def test_architecture_shows_every_folder() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    section = {name: page.split(f"## The folders of `{name}`")[1].split("\n## ")[0] for name in ("rules", "compiler")}
+    rooms = {
+        (package, Path(name).relative_to(package))
+        for package in section
+        for name in tracked()
+        if name.startswith(f"{package}/")
+    }
+    folders = {(package, path.parts[0]) for package, path in rooms if len(path.parts) > 1}
+    assert ("rules", "planning") in folders
+    assert sorted(one for one in folders if f"{one[1]}/`" not in section[one[0]]) == []
+
+
+def test_names_in_the_table_of_architecture_exist() -> None:
+    """The table of where to add something names constants and classes beside the file that has them."""
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    pairs = re.findall(r"`(\w+)`(?: and `\w+`)? (?:in|of) `([\w/]+\.py)`", page)
+    assert len(pairs) > len({"COMMANDS", "Format", "CHECKS", "make_plan"})
+    assert [(name, path) for name, path in pairs if not re.search(rf"\b{name}\b", (ROOT / path).read_text())] == []

@@ -16,6 +16,7 @@ from compiler.canonical.facts import Facts
 from compiler.canonical.names import set_apart
 from compiler.canonical.ordering import rows_may_move
 from compiler.canonical.predicate_facts import never_fails
+from compiler.names.lexical import Names
 from compiler.sql.functions import WindowFunction
 from compiler.tree.walk import find_all, has
 
@@ -34,6 +35,15 @@ class Uses:
 
     by_alias: dict[str, list[tuple[exp.Column, int]]] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
+
+    @classmethod
+    def found_in(cls, names: Names) -> Uses:
+        """Return the uses of the FROM items of a query, each of which has an alias of its own."""
+        uses = cls()
+        for reference in names.references:
+            alias = reference.item.args["alias"].this.name
+            uses.by_alias.setdefault(alias, []).append((reference.column, reference.distance))
+        return uses
 
     def of(self, alias: str) -> list[tuple[exp.Column, int]]:
         """Return the columns that refer to the FROM item called `alias` and are still in the tree."""
@@ -62,10 +72,7 @@ def merge_derived_tables(query: exp.Query, facts: Facts) -> exp.Query:
     names = facts.names(query)
     if names.free:
         return query
-    uses = Uses()
-    for reference in names.references:
-        alias = reference.item.args["alias"].this.name
-        uses.by_alias.setdefault(alias, []).append((reference.column, reference.distance))
+    uses = Uses.found_in(names)
     types = facts.types(query)
     positional = not facts.of(query, rows_may_move)
     merged: set[int] = set()

@@ -70,10 +70,7 @@ def absorb_projections(query: exp.Query, facts: Facts) -> exp.Query:
     names = facts.names(query)
     if names.free:
         return query
-    uses = Uses()
-    for reference in names.references:
-        alias = reference.item.args["alias"].this.name
-        uses.by_alias.setdefault(alias, []).append((reference.column, reference.distance))
+    uses = Uses.found_in(names)
     types = facts.types(query)
     split = added_up_in_two_steps(query, facts)
     for outer in reversed(facts.nodes(query, exp.Select)):

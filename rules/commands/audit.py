@@ -8,10 +8,9 @@ from rules.build import audit
 from rules.config.project import load_project
 from rules.errors import FAILED
 from rules.files.project_paths import find_root
-from rules.planning.prepared import Request
 from rules.report.runs import audit_errors, audit_fields, audit_lines, document, error_lines
 from rules.terminal import progress
-from rules.terminal.arguments import add_selection, add_variables, positive, share
+from rules.terminal.arguments import add_jobs, add_profile, add_selection, add_variables, request_of, share
 
 if TYPE_CHECKING:
     import argparse
@@ -23,23 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     add_selection(parser, "audit")
     add_variables(parser)
-    parser.add_argument("--sample", type=share, default=1.0, metavar="SHARE", help="run only a share, as in 5%%")
     parser.add_argument(
-        "-j", "--jobs", type=positive, metavar="N", help="products executed at once (default: cores + 1)"
+        "--sample", dest="audit", type=share, default=1.0, metavar="SHARE", help="run only a share, as in 5%%"
     )
-    parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
+    add_jobs(parser)
+    add_profile(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Audit; 1 when a result differs."""
     project = load_project(find_root(options.project), options.var)
-    request = Request(
-        select=tuple(options.select),
-        exclude=tuple(options.exclude),
-        profile=options.profile,
-        jobs=options.jobs,
-        audit=options.sample,
-    )
+    request = request_of(options)
     report = audit(project, request, progress.observer(output))
     if output.as_json:
         status = "failed" if report.differing else "ok"

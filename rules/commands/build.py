@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING
 
 from rules import noop
 from rules.errors import FAILED
-from rules.files.project_paths import DEFAULT_PROFILE, find_root
-from rules.terminal.arguments import TRUST_HELP, add_selection, add_variables, positive, share
+from rules.files.project_paths import find_root
+from rules.terminal.arguments import (
+    add_force,
+    add_jobs,
+    add_profile,
+    add_selection,
+    add_trust,
+    add_variables,
+    request_of,
+    share,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -19,12 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     add_selection(parser, "build")
     add_variables(parser)
-    parser.add_argument(
-        "--force", action="append", default=[], metavar="SELECTOR", help="run these even if nothing changed"
-    )
-    parser.add_argument(
-        "-j", "--jobs", type=positive, metavar="N", help="products executed at once (default: cores + 1)"
-    )
+    add_force(parser, "run these even if nothing changed")
+    add_jobs(parser)
     parser.add_argument(
         "-k", "--keep-going", action="store_true", help="after a failure, go on with what does not need it"
     )
@@ -35,10 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="run this share (5%%) of what was skipped again, and fail if a result differs",
     )
-    parser.add_argument("--trust-engine-upgrade", action="store_true", help=TRUST_HELP)
-    parser.add_argument(
-        "--profile", default=DEFAULT_PROFILE, metavar="NAME", help="engine settings (default: %(default)s)"
-    )
+    add_trust(parser)
+    add_profile(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -50,20 +53,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return 0
     from rules.build import build
     from rules.config.project import load_project
-    from rules.planning.prepared import Request
     from rules.report.runs import audit_errors, build_document, build_lines, error_lines, errors_lines
     from rules.terminal import progress
 
-    request = Request(
-        select=tuple(options.select),
-        exclude=tuple(options.exclude),
-        force=tuple(options.force),
-        profile=options.profile,
-        jobs=options.jobs,
-        keep_going=options.keep_going,
-        audit=options.audit,
-        trust_engine_upgrade=options.trust_engine_upgrade,
-    )
+    request = request_of(options)
     observer = progress.observer(output)
     try:
         report = build(load_project(root, options.var), request, observer)

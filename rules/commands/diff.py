@@ -12,15 +12,15 @@ from rules.files.project_paths import find_root
 from rules.inspect.history import State, after_build, at_commit, before_last_change, changed_last, resolve_build
 from rules.inspect.revision import at_ref
 from rules.inspect.rule_diff import session_at, since_commit, since_last_build
-from rules.planning.prepared import Request
 from rules.planning.selection import changed_rules, selected
 from rules.storage.store import open_store
-from rules.terminal.arguments import add_selection, not_negative
+from rules.terminal.arguments import add_profile, add_selection, not_negative, request_of
 
 if TYPE_CHECKING:
     import argparse
 
     from rules.config.project import Project
+    from rules.planning.prepared import Request
     from rules.storage.store import Store
     from rules.terminal.output import Output
 
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-k", "--keep-going", action="store_true", help="leave out what is broken, and what reads it")
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 when something differs")
-    parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
+    add_profile(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -54,12 +54,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.build and options.against:
         raise UserError("--build and --against exclude each other", code="usage", hint="leave one of them out")
     project = load_project(find_root(options.project))
-    request = Request(
-        select=(*options.select, *options.names),
-        exclude=tuple(options.exclude),
-        profile=options.profile,
-        keep_going=options.keep_going,
-    )
+    request = request_of(options, select=(*options.select, *options.names))
     with open_store(project.root, output.message, building=False) as store:
         differs = (_data if options.data else _rules)(project, request, store, options, output)
     return FAILED if options.exit_code and differs else 0

@@ -10,7 +10,7 @@ from rules.files.project_paths import find_root
 from rules.inspect.explanation import explain
 from rules.report.explain import explain_document, explain_lines
 from rules.storage.store import open_store
-from rules.terminal.arguments import add_variables
+from rules.terminal.arguments import add_profile, add_variables
 
 if TYPE_CHECKING:
     import argparse
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     parser.add_argument("name", metavar="NAME", help="the product")
     add_variables(parser)
-    parser.add_argument("--profile", default="prod_fast", metavar="NAME", help="engine settings (default: prod_fast)")
+    add_profile(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

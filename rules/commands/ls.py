@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from rules.config.project import load_project
 from rules.files.project_paths import find_root
 from rules.inspect.listing import list_products
-from rules.planning.prepared import Request
 from rules.report.runs import document, error_fields
 from rules.storage.store import open_store
-from rules.terminal.arguments import add_selection
+from rules.terminal.arguments import add_selection, request_of
 from rules.wording import table_lines
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """List products in build order."""
     project = load_project(find_root(options.project))
-    request = Request(select=tuple(options.select), exclude=tuple(options.exclude))
+    request = request_of(options)
     with open_store(project.root, output.message, building=False) as store:
         found = list_products(project, request, store)
     rules, order = found.rules, found.order

@@ -9,13 +9,13 @@ from graph.impact import Edit
 from rules.build import plan
 from rules.config.project import load_project
 from rules.errors import FAILED
-from rules.files.project_paths import DEFAULT_PROFILE, find_root
-from rules.planning.prepared import Prepared, Request
+from rules.files.project_paths import find_root
+from rules.planning.prepared import Prepared
 from rules.report.causes import cause_lines, causes_fields
 from rules.report.diff import edit_fields
 from rules.report.runs import check_lines, error_fields, errors_lines, plan_document, plan_lines, source_lines
 from rules.terminal import progress
-from rules.terminal.arguments import TRUST_HELP, add_selection, add_variables
+from rules.terminal.arguments import add_force, add_profile, add_selection, add_trust, add_variables, request_of
 
 if TYPE_CHECKING:
     import argparse
@@ -29,10 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     add_selection(parser, "plan")
     add_variables(parser)
-    parser.add_argument(
-        "--force", action="append", default=[], metavar="SELECTOR", help="plan to run these in any case"
-    )
-    parser.add_argument("--trust-engine-upgrade", action="store_true", help=TRUST_HELP)
+    add_force(parser, "plan to run these in any case")
+    add_trust(parser)
     parser.add_argument(
         "--explain", action="store_true", help="follow each verdict to the edits or sources it is due to"
     )
@@ -40,23 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-k", "--keep-going", action="store_true", help="plan what does not need the rules and sources that are broken"
     )
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 when anything is not clean")
-    parser.add_argument(
-        "--profile", default=DEFAULT_PROFILE, metavar="NAME", help="engine settings (default: %(default)s)"
-    )
+    add_profile(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan; 1 when something is broken; with --exit-code, also when a build would do something."""
     project = load_project(find_root(options.project), options.var)
-    request = Request(
-        select=tuple(options.select),
-        exclude=tuple(options.exclude),
-        force=tuple(options.force),
-        keep_going=options.keep_going,
-        profile=options.profile,
-        trust_engine_upgrade=options.trust_engine_upgrade,
-        explain=options.explain,
-    )
+    request = request_of(options)
     observer = progress.observer(output)
     prepared = plan(project, request, observer)
     checks = {name: _checks(prepared, prepared.compiled.rules[name].checks) for name in prepared.plan.judgements}

@@ -59,7 +59,7 @@ class Contract(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def flaw(contract: Contract) -> Wrong | None:
-    """Return what is wrong with a contract whose keys are of the right types; None if nothing is."""
+    """Return the error of a contract whose keys are of the right types; None if nothing is."""
     return next(_flaws(contract), None)
 
 
@@ -86,7 +86,7 @@ def _flaws(contract: Contract) -> Iterator[Wrong]:
 
 
 def twice(first: Contract, second: Contract) -> Keys | None:
-    """Return the keys of the first thing that both declare, as they stand in `second`; None if there is none."""
+    """Return the keys of the first thing that both declare, as written in `second`; None if there is none."""
     if first.key and second.key:
         return ("key",)
     columns = [name for name in second.columns if name in first.columns]

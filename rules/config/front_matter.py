@@ -66,7 +66,7 @@ def read_options(text: str, path: str) -> RuleOptions:
 
 
 def option_where(text: str, path: str, *names: str) -> Where:
-    """Return where the first of these options stands in a file whose options could be read."""
+    """Return where the first of these options is in a file whose options could be read."""
     block = _block(text, path)
     places = key_places(block.toml) if block is not None else {}
     found = next((name for name in names if (name,) in places), None)

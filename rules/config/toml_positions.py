@@ -1,4 +1,4 @@
-"""Where each key of a TOML text stands, and each character of a string in it: tomllib keeps no positions."""
+"""Where each key of a TOML text is, and each character of a string in it: tomllib keeps no positions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def closest(places: Mapping[tuple[str, ...], Place], path: tuple[str, ...]) -> P
 
 
 def huge_number(text: str) -> Place:
-    """Return where the number stands that Python refuses to read: the first of thousands of digits."""
+    """Return the place of a number that Python refuses to read: the first of thousands of digits."""
     found = _DIGITS.search(text)
     start = found.start() if found is not None else 0
     return text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)

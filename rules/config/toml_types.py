@@ -1,4 +1,4 @@
-"""What is wrong with the type of a TOML value, in words, item by item, so that an error stands at the item."""
+"""Errors in the type of a TOML value, in words, item by item, so that each is reported at its item."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def wrong_table(value: Mapping[str, Any], kind: type[msgspec.Struct], path: tupl
 
 
 def wrong_type(value: Any, kind: Any, path: tuple[str, ...]) -> Wrong | None:
-    """Return what is wrong with a value for a field of type `kind`, None if nothing is. `path` ends with its key."""
+    """Return the error of a value for a field of type `kind`, None if nothing is. `path` ends with its key."""
     inner = get_args(kind)
     if kind is Any:
         return None

@@ -62,7 +62,7 @@ class Checking:
 
 
 def check_project(project: Project, store: Store, say: Callable[[str], None]) -> Checking:
-    """Check every rule file of a project, and rules.toml. Raises `UserError` for what is wrong with rules.toml."""
+    """Check every rule file of a project, and rules.toml. Raises `UserError` if rules.toml has an error."""
     files = FileDigests(project.root, store.index)
     files.digest(FILE)
     sources = Sources(project, store.index, store.objects, files)
@@ -287,7 +287,7 @@ def _advise(work: Checking, function: DeclaredFunction) -> None:
 
 
 def _record_error(work: Checking, error: UserError) -> None:
-    """Record what is wrong with a file as a finding in it."""
+    """Record an error of a file as a finding in it."""
     assert error.where is not None
     path = error.where.path
     try:

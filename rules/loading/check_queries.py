@@ -35,12 +35,12 @@ class Draft:
 
     @property
     def is_authored(self) -> bool:
-        """Whether its query stands in the contract as it is."""
+        """Whether the contract contains its query as it is."""
         return self.declared[0] == "checks"
 
 
 def drafts(product: str, contract: Contract) -> tuple[Draft, ...]:
-    """Return the checks that a product's contract comes to."""
+    """Return the checks of a product's contract."""
     return tuple(_drafts(product, contract))
 
 

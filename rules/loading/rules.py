@@ -134,7 +134,7 @@ class RuleSet:
     functions: dict[str, DeclaredFunction]
 
     def add_broken(self, name: str, path: str, digest: str, error: UserError) -> None:
-        """Add a rule of which nothing is known but what is wrong with it."""
+        """Add a rule of which only the error is known."""
         self.unloaded[name] = error
         self.rules[name] = Rule(name, path, digest, RuleOptions(), Parsed((), ()))
 
@@ -146,7 +146,7 @@ def load_rules(
     *,
     expect_many: Callable[[], None] = lambda: None,
 ) -> RuleSet:
-    """Return the project's rules, and what is wrong with those that cannot be loaded.
+    """Return the project's rules, and the errors of those that cannot be loaded.
 
     expect_many: called before many rules are parsed for the first time, which takes a while. Raises `UserError` for
     what concerns no single rule, such as a folder that is not there.

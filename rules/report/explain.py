@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rules.inspect.explanation import Explanation, Input, Last
 
 _CAUSES = 3
-"""Causes of a verdict that are told unless all are asked for."""
+"""Causes of a verdict that are shown unless all are asked for."""
 _MOST_LISTED = 20
 """Columns, or readers, that are listed unless all are asked for."""
 

@@ -34,7 +34,7 @@ def concise_lines(findings: Iterable[Finding]) -> list[str]:
 
 
 def text_lines(findings: Iterable[Finding], source_line: Callable[[str, int], str]) -> list[str]:
-    """Return each finding with the line it stands in and a mark below it; `source_line` gives a line of a file."""
+    """Return each finding with the line it is in and a mark below it; `source_line` gives a line of a file."""
     lines: list[str] = []
     for one in findings:
         lines.append(f"{_where(one)}: {one.code} {printable(one.found.message)}")

@@ -1,4 +1,4 @@
-"""Options that several commands share, and checks of their values."""
+"""Options that several commands share, checks of their values, and the request that they make."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from rules.files.project_paths import DEFAULT_PROFILE
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from rules.planning.prepared import Request
     from rules.report.formats import Formats
     from rules.terminal.output import Output
 
@@ -21,9 +24,6 @@ SELECTORS = """selectors:
   @NAME     its readers, and all       GLOB       products whose names match, as in stg_*
             they read
 A space, or a second -s, adds; a comma keeps only what both sides select."""
-
-
-TRUST_HELP = "keep what another version of the engine computed, if a sample of it gives the same tables"
 
 
 def add_selection(parser: argparse.ArgumentParser, verb: str) -> None:
@@ -78,6 +78,49 @@ def add_variables(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="another value of a variable of rules.toml, read by the type of the declared one",
     )
+
+
+def add_force(parser: argparse.ArgumentParser, explanation: str) -> None:
+    """Declare --force. explanation: its help."""
+    parser.add_argument("--force", action="append", default=[], metavar="SELECTOR", help=explanation)
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Declare --jobs."""
+    parser.add_argument(
+        "-j", "--jobs", type=positive, metavar="N", help="products executed at once (default: cores + 1)"
+    )
+
+
+def add_profile(parser: argparse.ArgumentParser) -> None:
+    """Declare --profile."""
+    parser.add_argument(
+        "--profile", default=DEFAULT_PROFILE, metavar="NAME", help="engine settings (default: %(default)s)"
+    )
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Declare --trust-engine-upgrade."""
+    parser.add_argument(
+        "--trust-engine-upgrade",
+        action="store_true",
+        help="keep what another version of the engine computed, if a sample of it gives the same tables",
+    )
+
+
+def request_of(options: argparse.Namespace, **given: Any) -> Request:
+    """Return the request that a command's options make: an option has the name of the field that it sets.
+
+    Fields that the command has no option for keep their defaults; `given` replaces what an option says.
+    """
+    from dataclasses import fields  # here, as a no-op pays for each import
+
+    from rules.planning.prepared import Request
+
+    said = vars(options)
+    values = {one.name: said[one.name] for one in fields(Request) if one.name in said} | given
+    plain: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in values.items()}
+    return Request(**plain)
 
 
 def positive(text: str) -> int:

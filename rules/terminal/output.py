@@ -87,7 +87,7 @@ class Output:
             self._tell(self.message_text(line))
 
     def message_text(self, line: str) -> str:
-        """Return what `message` prints, for who prints it elsewhere on the screen."""
+        """Return what `message` prints, for a caller that prints it elsewhere on the screen."""
         return self.paint(_line(line), sys.stderr)
 
     def error(self, lines: list[str]) -> None:
