@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datafusion import SessionConfig, SessionContext
 
-from rules.engine.user_functions import EngineFunction, register
+from rules.engine.protocol import EngineFunction
+from rules.engine.user_functions import register
 from rules.python.functions import RegisteredFunction, udf
 
 ROWS = 1_000_000

@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from cache.digests import check_types, column_types, hash_json
 from cache.levels import Bytes, Ints, Level, level_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    import pyarrow as pa
+    from pathlib import Path
 
 Words: TypeAlias = npt.NDArray[np.uint64]
 
 # A part of every digest: raise it whenever the same bag would get another digest.
 BAG_FORMAT = 1
+
+_READ_ROWS = 1 << 16
 
 # Rows hashed at a time: the two lanes and their scratch space then fit a core's cache.
 _SLICE = 8192
@@ -87,6 +90,16 @@ class BagDigester:
     def finish(self) -> str:
         """Return the digest of all rows so far: 32 hex digits."""
         return hash_json([BAG_FORMAT, self._rows, list(self._types.items()), [int(lane) for lane in self._sums]])
+
+
+def bag_of_file(path: Path, columns: Sequence[str]) -> str:
+    """Return the digest of some columns of a stored table."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+        if not columns:
+            return bag_digest(schema, [], columns)
+        batches = file.iter_batches(batch_size=_READ_ROWS, columns=list(columns), use_threads=False)
+        return bag_digest(schema, batches, list(columns))
 
 
 def row_hashes(arrays: Sequence[pa.Array]) -> Words:

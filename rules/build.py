@@ -64,7 +64,7 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
     """Steps 1 to 5: from files to a plan."""
     jobs, trust = request.jobs, request.trust_engine_upgrade
-    session = load(project, request.profile, store, jobs=jobs, trust_engine=trust)  # 1 load
+    session = load(project, request.profile, store, jobs=jobs, engine=request.engine, trust_engine=trust)  # 1 load
     selection = choose(session, request)
     order, contracts = selection.order, selection.contracts
     compiled = session.compile(order, contracts).verified(order, contracts)  # 2 compile, 3 fingerprint

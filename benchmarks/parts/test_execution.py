@@ -13,7 +13,7 @@ import pytest
 from rules.config.profiles import Profile
 from rules.engine.execute import execute
 from rules.engine.planner import EnginePlanner
-from rules.engine.scanning import EngineInput
+from rules.engine.protocol import EngineInput
 from rules.storage.types import to_schema
 
 ROWS = 1_000_000

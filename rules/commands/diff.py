@@ -84,7 +84,7 @@ def _data(project: Project, request: Request, store: Store, options: argparse.Na
     from rules.inspect.table_diff import compare_states
     from rules.report.diff import data_document, data_lines
 
-    session = load(project, request.profile, store)
+    session = load(project, request.profile, store, engine=request.engine)
     products = store.products
     order, _ = selected(
         session.dag, session.rules, request, lambda: changed_rules(session.compile(session.dag.order).rules, products)

@@ -25,9 +25,11 @@ from compiler.names.qualify import InputSchemas
 from compiler.schema import Schema, schema_of
 from compiler.tree.big_stack import with_deep_stack
 from graph.schedule import Schedule
-from rules.compiling.compile_rules import LazyPlanner, Work, options_of
+from rules.compiling.compile_rules import Work, options_of
 from rules.compiling.compiled_rule import to_records
+from rules.compiling.lazy_planner import LazyPlanner
 from rules.config.profiles import Profile
+from rules.engine.protocol import Engine
 from rules.loading.rules import Rule
 
 _BOOT = (
@@ -43,7 +45,7 @@ class Setting:
     """The settings with which all rules of a project are compiled."""
 
     variables: Mapping[str, Value]
-    engine: EngineIdentity
+    identity: EngineIdentity
     profile: Profile
 
 
@@ -120,15 +122,19 @@ def serve() -> None:
     """Compile the jobs on the standard input, until it ends."""
     asked, told = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # printed text must not mix with the answers
-    import rules.engine.planner  # noqa: F401 — who asks is still loading the project
+    try:
+        engine: Engine = pickle.load(asked)  # noqa: S301 — from our own parent process
+    except EOFError:
+        os._exit(0)
+    engine.load()  # who asks is still loading the project
 
-    with_deep_stack(lambda: _answer(asked, told))  # once for all jobs: making such a stack takes 0.4 ms
+    with_deep_stack(lambda: _answer(engine, asked, told))  # once for all jobs: making such a stack takes 0.4 ms
 
 
-def _answer(asked: BinaryIO, told: BinaryIO) -> None:
+def _answer(engine: Engine, asked: BinaryIO, told: BinaryIO) -> None:
     try:
         setting: Setting = pickle.load(asked)  # noqa: S301 — from our own parent process
-        bench = _Bench(setting)
+        bench = _Bench(engine, setting)
         while True:
             pickle.dump(bench.make(pickle.load(asked)), told)  # noqa: S301
             told.flush()
@@ -139,12 +145,12 @@ def _answer(asked: BinaryIO, told: BinaryIO) -> None:
 class _Bench:
     """A compiler in a helper's process."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, engine: Engine, setting: Setting) -> None:
         self._schemas = InputSchemas()
         self._known: dict[str, Schema] = {}
         self._learned: dict[str, Schema] = {}
-        planner = LazyPlanner(setting.profile, self._learn)
-        self._compiler = Compiler(self._schemas, setting.variables, setting.engine, planner, self._known.get)
+        planner = LazyPlanner(engine, setting.profile, self._learn)
+        self._compiler = Compiler(self._schemas, setting.variables, setting.identity, planner, self._known.get)
 
     def make(self, job: Job) -> Made | None:
         for name, record in job.schemas.items():
@@ -166,8 +172,9 @@ _started: weakref.WeakSet[Helpers] = weakref.WeakSet()
 class Helpers:
     """Helper processes; a thread here waits for each. They end with `close`, or when this object is deleted."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, engine: Engine) -> None:
         self._count = min(count, _MOST)
+        self._engine = engine
         self.processes: list[subprocess.Popen[bytes]] = []
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
@@ -182,19 +189,24 @@ class Helpers:
         for _ in range(self._count):
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 — ourselves
             self.processes.append(process)
+            self._send(process, self._engine)
 
     def submit(self, job: Job, setting: Setting) -> Future[Made | None]:
         """Have a rule compiled by the next free helper. The setting is that of all jobs."""
         if self._pool is None:
             self.start()
             for process in self.processes:
-                assert process.stdin is not None
-                with contextlib.suppress(BrokenPipeError):  # a helper that has died is found out at its next job
-                    pickle.dump(setting, process.stdin)
-                    process.stdin.flush()
+                self._send(process, setting)
                 self._idle.put(process)
             self._pool = ThreadPoolExecutor(self._count)
         return self._pool.submit(self._ask, job)
+
+    @staticmethod
+    def _send(process: subprocess.Popen[bytes], what: Engine | Setting) -> None:
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # a helper that has died is found out at its next job
+            pickle.dump(what, process.stdin)
+            process.stdin.flush()
 
     def close(self) -> None:
         """End the processes, whatever they are doing. They hold nothing that could be lost."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from sqlglot.expressions import Query
 
 from cache.records import Product
 from compiler.analysis.edges import from_record
-from compiler.compile import Compiler, EngineIdentity, Options
+from compiler.compile import Compiler, Options
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
 from compiler.names.qualify import InputSchemas
@@ -25,10 +25,12 @@ from rules.compiling.compiled_rule import (
     load_body,
     to_records,
 )
+from rules.compiling.lazy_planner import LazyPlanner
 from rules.compiling.promised_columns import require_promised
 from rules.config.front_matter import option_where
 from rules.config.profiles import Profile
 from rules.config.project import Project
+from rules.engine.protocol import Engine
 from rules.errors import UserError, Where
 from rules.loading.contracts import check_error, contract_where
 from rules.loading.input_binding import make_resolver
@@ -107,7 +109,7 @@ class CompileOrder:
 class Work:
     """One run of the compiler over one project, and the memos it has to record.
 
-    names: of all existing inputs. trust_engine: results of another version of the engine count too. known:
+    names: of all existing inputs. trust_engine: whether results of another version of the engine count too. known:
     the schemas of the inputs so far, as the index stores them. Only rules that are compiled need more of them.
     made: receives the memos of rules compiled here.
     """
@@ -121,13 +123,13 @@ class Work:
         *,
         python: PythonFiles,
         functions: Mapping[str, DeclaredFunction],
-        trust_engine: bool,
+        engine: Engine,
     ) -> None:
         self.known: dict[str, Mapping[str, Any]] = {}
         self.made: set[str] = set()
         self._believes = True
         self.resolve = make_resolver(names)
-        self._may_differ = {"query", "engine"} if trust_engine else {"query"}
+        self.trust_engine = False
         self.project = project
         self.profile = profile
         self._python = python
@@ -137,9 +139,10 @@ class Work:
         self._heads = store.index.compiled_heads({product.memo for product in self._last.values()})
         self._fresh: list[tuple[str, Any, bytes, Any]] = []
         self._fresh_schemas: dict[str, Any] = {}
-        self.identity = _identity(profile)
-        engine = [self.identity.version, self.identity.settings, self.identity.float_settings]
-        self._context = fingerprint({"compiler": COMPILER, "engine": engine})
+        self.engine = engine
+        self.identity = engine.identity(profile)
+        parts = [self.identity.version, self.identity.settings, self.identity.float_settings]
+        self._context = fingerprint({"compiler": COMPILER, "engine": parts})
         self._schemas = InputSchemas()
         self._compiler: Compiler | None = None
 
@@ -256,7 +259,7 @@ class Work:
             return False
         before, now = last.record.parts, node.parts
         changed = {part for part in before.keys() | now.keys() if before.get(part) != now.get(part)}
-        if not changed <= self._may_differ:
+        if not changed <= ({"query", "engine"} if self.trust_engine else {"query"}):
             return False
         if "query" not in changed:  # inputs are bound by position, so the same query may read others now
             return [one.name for one in last.record.inputs] == list(node.inputs)
@@ -279,7 +282,7 @@ class Work:
                 self._schemas,
                 self.project.variables,
                 self.identity,
-                LazyPlanner(self.profile, self.learn, self._functions.values()),
+                LazyPlanner(self.engine, self.profile, self.learn, self._functions.values()),
                 self._known,
                 {
                     name: OwnFunction(name, one.parameters, one.volatility, one.digest, one.shape, one.any_order)
@@ -351,51 +354,6 @@ class Work:
         if record is None and self._believes:
             record = self._index.memo("schemas", [memo]).get(memo)
         return schema_of(record) if record is not None else None
-
-
-class LazyPlanner:
-    """Starts the engine when the first schema has to be planned, which a cosmetic edit never needs."""
-
-    def __init__(
-        self,
-        profile: Profile,
-        remember: Callable[[str, Schema], None],
-        functions: Iterable[DeclaredFunction] = (),
-    ) -> None:
-        """functions: those of the project."""
-        self.profile = profile
-        self._remember = remember
-        self._functions = functions
-        self._planner: Any = None
-
-    def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
-        """See `compiler.schema.SchemaPlanner`."""
-        schema: Schema = self._started().plan_schema(sql, inputs, key)
-        return schema
-
-    def problem(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
-        """See `compiler.schema.SchemaPlanner`."""
-        said: str | None = self._started().problem(sql, inputs)
-        return said
-
-    def trial(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
-        """See `compiler.schema.SchemaPlanner`."""
-        said: str | None = self._started().trial(sql, inputs)
-        return said
-
-    def _started(self) -> Any:
-        if self._planner is None:
-            from rules.engine.planner import EnginePlanner
-
-            planned = [one.for_engine() for one in self._functions]
-            self._planner = EnginePlanner(self.profile, self._remember, planned)
-        return self._planner
-
-
-def _identity(profile: Profile) -> EngineIdentity:
-    from rules.engine.identity import identity
-
-    return identity(profile)
 
 
 def options_of(rule: Rule) -> Options:

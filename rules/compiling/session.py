@@ -16,6 +16,8 @@ from rules.compiling.compile_rules import CompileOrder, Work
 from rules.compiling.compiled_rule import CompiledContract, CompiledRule
 from rules.config.profiles import Profile
 from rules.config.project import Project, load_project
+from rules.engine.local import LOCAL
+from rules.engine.protocol import Engine
 from rules.errors import UserError
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import FILE
@@ -60,6 +62,8 @@ class Session:
     project: Project
     profile: Profile
     store: Store
+    engine: Engine
+    """The engine that plans and runs queries."""
     files: FileDigests
     sources: Sources
     python: PythonFiles
@@ -80,7 +84,8 @@ class Session:
     trust_engine: bool = False
     """Whether results of another version of the engine count."""
     lasting: bool = True
-    """Whether the project is that of the work tree as it is, not a commit's or one with other variables."""
+    """Whether a later command would run the same: the project in the work tree as it is, on the engine that commands
+    use; not a commit's, one with other variables, or one on another engine."""
 
     def compile(self, wanted: Iterable[str], contracts: Collection[str] = ()) -> Compilation:
         """Compile products with everything that they read; errors are added to `broken`.
@@ -114,15 +119,17 @@ class Session:
     def work(self, *, trust_engine: bool = False) -> Work:
         """Return a compiler of this project's rules, which knows no input yet."""
         names = [*self.project.sources, *self.rules]
-        return Work(
+        work = Work(
             self.project,
             self.profile,
             self.store,
             names,
             python=self.python,
             functions=self.functions,
-            trust_engine=trust_engine,
+            engine=self.engine,
         )
+        work.trust_engine = trust_engine
+        return work
 
     def errors(self, names: Iterable[str]) -> list[UserError]:
         """Return the errors of products, and of everything that they read."""
@@ -145,7 +152,7 @@ class Session:
             if sum(map(work.is_new, rules)) >= MANY and self.profile.cores > 1:
                 from rules.compiling.compile_pool import Helpers, compile_ahead
 
-                helpers = helpers or Helpers(self.profile.cores)
+                helpers = helpers or Helpers(self.profile.cores, self.engine)
                 compile_ahead(work, rules, helpers)
         finally:
             if helpers is not None:
@@ -161,7 +168,13 @@ class Session:
 
 
 def load(
-    project: Project, profile: str, store: Store, *, jobs: int | None = None, trust_engine: bool = False
+    project: Project,
+    profile: str,
+    store: Store,
+    *,
+    jobs: int | None = None,
+    engine: Engine = LOCAL,
+    trust_engine: bool = False,
 ) -> Session:
     """Load the rules of the project as it is now; rules that cannot be loaded are broken. Raises `UserError`.
 
@@ -172,12 +185,14 @@ def load(
     files.digest(FILE)
     project = load_project(project.root, project.given)
     sources = Sources(project, store.index, store.objects, files)
-    session = load_at(project, profile, store, sources, files)
+    session = load_at(project, profile, store, sources, files, engine)
     settings = session.profile if jobs is None else msgspec.structs.replace(session.profile, jobs=jobs)
-    return replace(session, profile=settings, trust_engine=trust_engine, lasting=not project.given)
+    return replace(session, profile=settings, trust_engine=trust_engine, lasting=not project.given and engine is LOCAL)
 
 
-def load_at(project: Project, profile: str, store: Store, sources: Sources, files: FileDigests) -> Session:
+def load_at(
+    project: Project, profile: str, store: Store, sources: Sources, files: FileDigests, engine: Engine
+) -> Session:
     """Load the rules of a project that reads `sources`. files: digests of its rule files. Raises as `load` does."""
     settings = project.profile(profile)
     helpers: Helpers | None = None
@@ -187,7 +202,7 @@ def load_at(project: Project, profile: str, store: Store, sources: Sources, file
         if settings.cores > 1:
             from rules.compiling.compile_pool import Helpers
 
-            helpers = Helpers(settings.cores)
+            helpers = Helpers(settings.cores, engine)
             helpers.start()
 
     with contextlib.ExitStack() as unless_loaded:
@@ -209,5 +224,6 @@ def load_at(project: Project, profile: str, store: Store, sources: Sources, file
         dag=dag,
         broken=broken | contracted.wrong,
         helpers=helpers,
+        engine=engine,
         lasting=False,
     )

@@ -7,34 +7,19 @@ anything its action key does not cover.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from datafusion import DataFrame, SessionContext
 
-from cache.bags import bag_digest
-from cache.digests import TableDigest
 from compiler.schema import Schema
 from rules.config.profiles import Profile
 from rules.engine.failures import engine_errors
-from rules.engine.scanning import EngineInput, register_inputs, takes_first_files
+from rules.engine.protocol import EngineFunction, EngineInput, Executed
+from rules.engine.scanning import register_inputs, takes_first_files
 from rules.engine.session import ignore_statistics, make_session, plan_query, planned_schema
-from rules.engine.user_functions import EngineFunction, register
+from rules.engine.user_functions import register
 from rules.engine.writing import ProductWriter
-
-_READ_ROWS = 1 << 16
-
-
-@dataclass(frozen=True)
-class Executed:
-    """The result of an execution: the digest of its table, name → (type, digest) of its columns, and its seconds."""
-
-    digest: TableDigest
-    columns: Mapping[str, tuple[str, str]]
-    seconds: float
 
 
 def execute(
@@ -54,14 +39,7 @@ def execute(
             for batch in frame.execute_stream():
                 writer.write(batch.to_pyarrow())
             digest = writer.finish()
-    return executed(digest, schema, started)
-
-
-def executed(digest: TableDigest, schema: Schema, started: float) -> Executed:
-    """Return the result of an execution that has written a table of `schema`; started: when it began."""
-    types = {column.name: column.type for column in schema.columns}
-    columns = {name: (types[name], value) for name, value in digest.columns.items()}
-    return Executed(digest, columns, time.perf_counter() - started)
+    return Executed.of(digest, schema, started)
 
 
 def open_frame(
@@ -90,13 +68,3 @@ def _open(
         ignore_statistics(session)
         frame = plan_query(session, sql)
     return session, frame
-
-
-def bag_of_file(path: Path, columns: Sequence[str]) -> str:
-    """Return the order-free digest of some columns of a stored product."""
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
-        if not columns:
-            return bag_digest(schema, [], columns)
-        batches = file.iter_batches(batch_size=_READ_ROWS, columns=list(columns), use_threads=False)
-        return bag_digest(schema, batches, list(columns))

@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rules.engine.protocol import EngineError
+
 _PANIC_MODULE = "pyo3_runtime"
 """The module of PyO3's class of Rust panics. It cannot be imported, and inherits only from BaseException."""
-
-
-class EngineError(Exception):
-    """The engine refused or failed a query; the message is the engine's, on one line."""
 
 
 @contextmanager

@@ -13,9 +13,10 @@ from cache.levels import UnsupportedTypeError
 from compiler.errors import SqlError
 from compiler.schema import Schema
 from rules.config.profiles import Profile
-from rules.engine.failures import EngineError, engine_errors
+from rules.engine.failures import engine_errors
+from rules.engine.protocol import EngineError, EngineFunction
 from rules.engine.session import make_session, plan_query, planned_schema, qualified_name
-from rules.engine.user_functions import EngineFunction, register
+from rules.engine.user_functions import register
 from rules.storage.types import storable_schema, to_arrow, to_schema
 
 

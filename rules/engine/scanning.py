@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,28 +19,13 @@ import pyarrow.parquet as pq
 from datafusion import DataFrame, SessionContext
 from datafusion.catalog import Schema as CatalogSchema
 
-from compiler.schema import Schema
-from rules.engine.failures import EngineError
 from rules.engine.partitioned import register_partitioned
+from rules.engine.protocol import EngineError, EngineInput
 from rules.engine.session import ignore_statistics, plan_query, qualified_name
 from rules.storage.types import to_arrow
 
 _STORED_DB = "stored"
 """The engine's schema for the tables that the views read; an executed query names only tables of INPUT_DB."""
-
-
-@dataclass(frozen=True)
-class EngineInput:
-    """An input as the engine sees it: its Parquet files in row order, and the only columns that exist for it.
-
-    constants: columns that are not in the files; for each an array with one value a file.
-    """
-
-    name: str
-    files: tuple[Path, ...]
-    schema: Schema
-    columns: tuple[str, ...]
-    constants: Mapping[str, pa.Array] = field(default_factory=dict)
 
 
 def register_inputs(session: SessionContext, inputs: Iterable[EngineInput], scratch: Path) -> None:

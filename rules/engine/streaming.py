@@ -15,8 +15,7 @@ import pyarrow as pa
 from rules.config.profiles import Profile
 from rules.engine.execute import open_frame
 from rules.engine.failures import engine_errors
-from rules.engine.scanning import EngineInput
-from rules.engine.user_functions import EngineFunction
+from rules.engine.protocol import EngineFunction, EngineInput
 
 _AHEAD = 2
 """The number of batches that are computed in advance."""

@@ -3,36 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 from datafusion import SessionContext, udf
 from datafusion.user_defined import Accumulator, AggregateUDF, WindowEvaluator, WindowUDF
 
-from compiler.names.user_functions import Shape
-
-
-@dataclass(frozen=True)
-class EngineFunction:
-    """A function of the project as the engine calls it.
-
-    call: of a scalar or window function, takes an array for each parameter, and gives an array of as many values; of an
-    aggregate, makes an accumulator. state: the types of an accumulator's state.
-    """
-
-    name: str
-    shape: Shape
-    inputs: tuple[pa.DataType, ...]
-    output: pa.DataType
-    volatility: str
-    call: Callable[..., Any]
-    state: tuple[pa.DataType, ...] = ()
-
-
-def planned_only(*_: Any) -> Any:
-    """The body of a function in sessions that only plan."""
-    raise AssertionError("planning calls no function")
+from rules.engine.protocol import EngineFunction
 
 
 def register(session: SessionContext, functions: Iterable[EngineFunction]) -> None:

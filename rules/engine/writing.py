@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from cache.digests import TableDigest, TableDigester
 from cache.levels import type_name
 from compiler.schema import Schema
-from rules.engine.failures import EngineError
+from rules.engine.protocol import EngineError
 from rules.storage.encodings import encodings, statistics
 from rules.storage.types import storable_type, to_arrow, written_schema
 

@@ -31,11 +31,8 @@ from compiler.names.user_functions import OwnFunction
 from compiler.tree.big_stack import with_deep_stack
 from rules.arrow import plain_type
 from rules.config.project import read_text
-from rules.engine.failures import EngineError
-from rules.engine.identity import identity
-from rules.engine.planner import EnginePlanner
-from rules.engine.scanning import EngineInput
-from rules.engine.streaming import stream
+from rules.engine.local import LOCAL
+from rules.engine.protocol import EngineError, EngineInput
 from rules.errors import UserError, UserErrors, Where
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import DEFAULT_PROFILE
@@ -48,7 +45,7 @@ from rules.storage.types import to_arrow, to_schema
 
 if TYPE_CHECKING:
     from rules.config.project import Project
-    from rules.engine.user_functions import EngineFunction
+    from rules.engine.protocol import Engine, EngineFunction
     from rules.python.rule_files import DeclaredFunction
     from rules.storage.store import Store
 
@@ -74,11 +71,11 @@ class Answer:
 
 
 @contextmanager
-def answered(project: Project, store: Store, question: Question) -> Iterator[Answer]:
+def answered(project: Project, store: Store, question: Question, engine: Engine = LOCAL) -> Iterator[Answer]:
     """Compile a query, and run it as its rows are read. Raises `UserError`, then and while they are read."""
     with ExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="rules-")))
-        yield _Asked(project, store, folder, held).answer(question)
+        yield _Asked(project, store, engine, folder, held).answer(question)
 
 
 def question_of_source(project: Project, name: str) -> Question | None:
@@ -117,9 +114,10 @@ def question_of_cte(project: Project, store: Store, name: str) -> Question | Non
 class _Asked:
     """What one query reads and calls. folder: for what lasts as long as it; held: what is closed then."""
 
-    def __init__(self, project: Project, store: Store, folder: Path, held: ExitStack) -> None:
+    def __init__(self, project: Project, store: Store, engine: Engine, folder: Path, held: ExitStack) -> None:
         self._project = project
         self._store = store
+        self._engine = engine
         self._folder = folder
         self._held = held
         self._profile = project.profile(DEFAULT_PROFILE)
@@ -157,8 +155,8 @@ class _Asked:
             name: OwnFunction(name, one.parameters, one.volatility, one.digest, one.shape, one.any_order)
             for name, one in own.items()
         }
-        planner = EnginePlanner(self._profile, lambda *_: None, [one.for_engine() for one in own.values()])
-        engine = identity(self._profile)
+        planner = self._engine.planner(self._profile, lambda *_: None, [one.for_engine() for one in own.values()])
+        engine = self._engine.identity(self._profile)
         return Compiler(self._schemas, self._project.variables, engine, planner, lambda _: None, declared)
 
     def _open(self, name: str | None) -> None:
@@ -204,7 +202,8 @@ class _Asked:
         inputs = [self._input(name, columns) for name, columns in compiled.scans.items()]
         try:
             self._require_unchanged()
-            with closing(stream(compiled.sql, inputs, schema, self._folder, self._profile, functions)) as batches:
+            batches = self._engine.stream(compiled.sql, inputs, schema, self._folder, self._profile, functions)
+            with closing(batches):
                 yield from batches
             self._require_unchanged()
         except EngineError as error:

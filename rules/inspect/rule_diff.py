@@ -57,7 +57,7 @@ def since_last_build(project: Project, request: Request, store: Store) -> Compar
 
     Raises `UserError`, or `UserErrors` for rules that do not compile.
     """
-    session = load(project, request.profile, store)
+    session = load(project, request.profile, store, engine=request.engine)
     products = store.products
     chosen, gone = _chosen(session, request, store, products.keys() - session.rules.keys())
     compiled = _compile_with_readers(session, chosen, keep_going=request.keep_going)
@@ -83,7 +83,7 @@ def since_commit(project: Project, request: Request, store: Store, ref: str) -> 
 
     Raises as `since_last_build` does.
     """
-    session = load(project, request.profile, store)
+    session = load(project, request.profile, store, engine=request.engine)
     with session_at(session, store, ref) as old:
         chosen, gone = _chosen(session, request, store, old.rules.keys() - session.rules.keys())
         wanted = [name for name in old.rules if name in chosen or name in gone]
@@ -124,7 +124,7 @@ def session_at(session: Session, store: Store, ref: str) -> Iterator[Session]:
         project = replace(revision.project, sources=declared)
         # Its digests are not remembered: they are of files that are gone in a moment.
         files = FileDigests(project.root, store.index)
-        yield load_at(project, session.profile.name, store, sources, files)
+        yield load_at(project, session.profile.name, store, sources, files, session.engine)
 
 
 def _chosen(

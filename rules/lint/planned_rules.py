@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
 from compiler.schema import schema_record
+from rules.engine.local import LOCAL
+from rules.engine.protocol import Engine
 from rules.files.project_paths import DEFAULT_PROFILE
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Foresight:
     names: Iterable[str]
     resolve: Callable[[str], str | None]
     tables: dict[str, Table] = field(default_factory=dict)
+    engine: Engine = LOCAL
 
     def know(self, name: str, schema: Schema) -> None:
         """Let a table be read by rules that are planned; one without the engine's own form of its types cannot be."""
@@ -50,9 +53,7 @@ class Foresight:
     @cached_property
     def context(self) -> str:
         """What an outcome depends on besides the rule and what it reads."""
-        from rules.engine.identity import identity
-
-        engine = identity(self.project.profile(DEFAULT_PROFILE))
+        engine = self.engine.identity(self.project.profile(DEFAULT_PROFILE))
         own = {name: one.digest for name, one in self.loaded.functions.items()}
         return fingerprint({"engine": [engine.version, engine.settings, engine.float_settings], "functions": own})
 
@@ -97,5 +98,5 @@ class Foresight:
             list(self.names),
             python=self.loaded.python,
             functions=self.loaded.functions,
-            trust_engine=False,
+            engine=self.engine,
         )

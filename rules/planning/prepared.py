@@ -11,6 +11,8 @@ from graph.causes import Cause
 from graph.plan import Judgement, Known, Plan
 from rules.compiling.memo_proof import Bodies
 from rules.compiling.session import Compilation, Session
+from rules.engine.local import LOCAL
+from rules.engine.protocol import Engine
 from rules.errors import UserError
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.planning.broken import broken_sources, lost_products
@@ -31,6 +33,7 @@ class Request:
     """The share of skipped products to run again, 0 to 1."""
     trust_engine_upgrade: bool = False
     """Whether to keep results of another version of the engine, if a sample of them proves the same."""
+    engine: Engine = LOCAL
     explain: bool = False
     """Whether to find the causes of the verdicts of a plan."""
 

@@ -34,8 +34,8 @@ from compiler.tree.big_stack import with_deep_stack
 from rules.arrow import plain_type
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
-from rules.engine.failures import EngineError, engine_errors
-from rules.engine.scanning import EngineInput
+from rules.engine.failures import engine_errors
+from rules.engine.protocol import EngineError, EngineInput
 from rules.errors import FAILED, UserError
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.python.faults import Misuse

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from compiler.names.user_functions import Shape
     from compiler.schema import Schema
     from rules.config.project import Project, Value
-    from rules.engine.user_functions import EngineFunction
+    from rules.engine.protocol import EngineFunction
     from rules.files.file_digests import FileDigests
     from rules.python.declarations import PythonRule, Recording
     from rules.python.functions import RegisteredFunction
@@ -88,7 +88,7 @@ class DeclaredFunction:
         """Return its form for the engine. call: left out if it is only used for planning."""
         import pyarrow as pa
 
-        from rules.engine.user_functions import EngineFunction, planned_only
+        from rules.engine.protocol import EngineFunction, planned_only
 
         types = tuple(pa.ipc.read_schema(pa.py_buffer(self.signature)).types)
         inputs, output, state = types[: self.parameters], types[self.parameters], types[self.parameters + 1 :]

@@ -29,7 +29,7 @@ from rules.storage.types import storable_schema, to_arrow, to_schema
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rules.engine.scanning import EngineInput
+    from rules.engine.protocol import EngineInput
 
 CALL = "python_rule"
 """The name of such a rule's code in its query."""

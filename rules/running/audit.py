@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
+from cache.bags import bag_of_file
 from cache.removal import remove_temporary
-from rules.engine.execute import bag_of_file
 from rules.errors import UserError
 from rules.running import cutoff
 from rules.running.query_runner import Runner
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from cache.records import Artifact
     from rules.compiling.compiled_rule import CompiledRule
-    from rules.engine.execute import Executed
+    from rules.engine.protocol import Executed
     from rules.sources.contents import Sources
 
 

@@ -65,7 +65,7 @@ def record_build(prepared: Prepared, report: BuildReport) -> None:
         store.index.drop_products(set(prepared.known.products) - existing)
         if report.audit.differing:
             store.index.forget_built()
-        elif complete and not volatile and not session.project.given:
+        elif complete and not volatile and session.lasting:
             store.index.set_snapshot("built", _snapshot(prepared, report))
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cache.bags import bag_of_file
 from cache.errors import ObjectError
-from rules.engine.execute import Executed, bag_of_file
+from rules.engine.protocol import Executed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ import msgspec
 
 from compiler.fingerprint import digest_of
 from rules.config.profiles import Profile
-from rules.engine.scanning import EngineInput
+from rules.engine.protocol import EngineInput
 from rules.printable import without_secrets
 
 _LONGEST = 200

@@ -52,7 +52,7 @@ class ProductJob:
 
     def run(self) -> Done:
         """Execute the product and put its object in place. Raises `UserError`."""
-        from rules.engine.execute import bag_of_file
+        from cache.bags import bag_of_file
         from rules.running import cutoff
         from rules.running.query_runner import adopted
 

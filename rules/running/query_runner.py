@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING
 from cache.levels import type_name
 from cache.records import Artifact
 from rules.compiling.compiled_rule import CompiledRule
-from rules.engine.execute import Executed, execute
-from rules.engine.failures import EngineError
-from rules.engine.scanning import EngineInput
-from rules.engine.user_functions import EngineFunction
+from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
 from rules.running import evidence
@@ -74,7 +71,8 @@ class Runner:
             if rule.rule.streams is not None:
                 executed = self._run_stream(rule, inputs, target)
             else:
-                executed = execute(sql, inputs, rule.schema, target, self.session.profile, functions)
+                session = self.session
+                executed = session.engine.execute(sql, inputs, rule.schema, target, session.profile, functions)
             _require_unchanged(sources, outside)
             if self.session.profile.evidence:
                 evidence.keep(folder, self.build, name, sql, self.session.profile, inputs)
@@ -134,7 +132,6 @@ class Runner:
 
     def _run_stream(self, rule: CompiledRule, inputs: Sequence[EngineInput], target: Path) -> Executed:
         """Run a rule over streams. Raises `UserError`."""
-        from rules.engine.execute import executed
         from rules.python.rule_files import stream_of
         from rules.python.streaming import run_stream
 
@@ -149,7 +146,7 @@ class Runner:
             digest = run_stream(function, stream_of(one.streams), given, target)
         except Exception as error:
             raise self.session.python.located(error, one.path, one.line) from error
-        return executed(digest, rule.schema, started)
+        return Executed.of(digest, rule.schema, started)
 
 
 def callable_function(python: PythonFiles, declared: DeclaredFunction, faults: list[UserError]) -> EngineFunction:

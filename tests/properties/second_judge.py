@@ -27,7 +27,8 @@ from properties.outside_judges import Judge, JudgeError, PostgresqlJudge, Row, S
 from properties.portable_queries import PortableQuery, portable_query
 from properties.portable_tables import portable_database, without_signed_zeros
 from properties.reducing import reduced
-from rules.engine.failures import EngineError, engine_errors
+from rules.engine.failures import engine_errors
+from rules.engine.protocol import EngineError
 from support.compiling import TestCompiler
 from support.forms import StoredDatabase
 

@@ -25,7 +25,7 @@ from compiler.errors import SqlError
 from compiler.sql import functions
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
-from rules.engine.scanning import EngineInput
+from rules.engine.protocol import EngineInput
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.storage.types import to_schema
 from support.compiling import TestCompiler

@@ -12,7 +12,7 @@ import rules.engine
 from compiler.schema import Schema
 from rules.config.profiles import PROFILES
 from rules.engine.execute import execute
-from rules.engine.failures import EngineError
+from rules.engine.protocol import EngineError
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.storage.types import to_schema
 

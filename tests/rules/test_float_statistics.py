@@ -14,7 +14,7 @@ import pytest
 
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
-from rules.engine.scanning import EngineInput
+from rules.engine.protocol import EngineInput
 from rules.engine.session import make_session
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.storage.types import stored_schema, to_schema

@@ -17,8 +17,7 @@ from cache.digests import TableDigest
 from cache.levels import UnsupportedTypeError
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
-from rules.engine.failures import EngineError
-from rules.engine.scanning import EngineInput
+from rules.engine.protocol import EngineError, EngineInput
 from rules.engine.writing import ProductWriter
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.storage.types import storable_schema, to_arrow, to_schema

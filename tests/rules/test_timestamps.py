@@ -15,7 +15,8 @@ from datafusion import SessionConfig, SessionContext
 
 from compiler.errors import SqlError
 from rules.config.profiles import PROFILES
-from rules.engine.execute import EngineInput, open_frame
+from rules.engine.execute import open_frame
+from rules.engine.protocol import EngineInput
 from rules.storage.types import stored_schema, to_schema
 from support.compiling import TestCompiler
 from support.direct import build, run

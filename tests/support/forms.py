@@ -26,7 +26,7 @@ from compiler.sql.dialect import parse, render
 from compiler.sql.encode import decode
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
-from rules.engine.scanning import EngineInput
+from rules.engine.protocol import EngineInput
 from rules.engine.session import make_session
 from rules.storage.types import stored_schema, to_schema
 from support.compiling import TestCompiler

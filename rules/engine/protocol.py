@@ -1,0 +1,128 @@
+"""The engine as the steps see it: a value that plans, runs and identifies itself. Files, Arrow types and texts go in.
+
+`rules.engine.local` has the one that runs in this process. An engine may be used from several threads at once. It is
+handed to helper processes, so it can be pickled.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from cache.digests import TableDigest
+    from compiler.compile import EngineIdentity
+    from compiler.names.user_functions import Shape
+    from compiler.schema import Schema, SchemaPlanner
+    from rules.config.profiles import Profile
+
+
+class EngineError(Exception):
+    """The engine refused or failed a query; the message is the engine's, on one line."""
+
+
+@dataclass(frozen=True)
+class EngineInput:
+    """An input as the engine sees it: its Parquet files in row order, and the only columns that exist for it."""
+
+    name: str
+    files: tuple[Path, ...]
+    schema: Schema
+    columns: tuple[str, ...]
+    constants: Mapping[str, pa.Array] = field(default_factory=dict)
+    """Columns that are not in the files: for each, an array with one value for each file."""
+
+
+@dataclass(frozen=True)
+class EngineFunction:
+    """A function of the project as the engine calls it."""
+
+    name: str
+    shape: Shape
+    inputs: tuple[pa.DataType, ...]
+    output: pa.DataType
+    volatility: str
+    call: Callable[..., Any]
+    """Of a scalar or window function: takes an array for each parameter, and returns an array of as many values. Of an
+    aggregate: makes an accumulator."""
+    state: tuple[pa.DataType, ...] = ()
+    """The types of an accumulator's state."""
+
+
+def planned_only(*_: Any) -> Any:
+    """Replace a function in sessions that only plan."""
+    raise AssertionError("planning calls no function")
+
+
+@dataclass(frozen=True)
+class Executed:
+    """The result of an execution: the digest of its table, name → (type, digest) of its columns, and its seconds."""
+
+    digest: TableDigest
+    columns: Mapping[str, tuple[str, str]]
+    seconds: float
+
+    @classmethod
+    def of(cls, digest: TableDigest, schema: Schema, started: float) -> Executed:
+        """Return the result of an execution that has written a table of `schema`; started: by `time.perf_counter`."""
+        types = {column.name: column.type for column in schema.columns}
+        columns = {name: (types[name], value) for name, value in digest.columns.items()}
+        return cls(digest, columns, time.perf_counter() - started)
+
+
+class Engine(Protocol):
+    """What the steps need of an engine."""
+
+    def identity(self, profile: Profile) -> EngineIdentity:
+        """Return the parts of fingerprints that identify the engine. Nothing large is loaded for it."""
+        ...
+
+    def load(self) -> None:
+        """Load what planning needs, ahead of time."""
+        ...
+
+    def planner(
+        self, profile: Profile, remember: Callable[[str, Schema], None], functions: Iterable[EngineFunction]
+    ) -> SchemaPlanner:
+        """Return a planner for one thread. remember: takes every schema that was planned, with its memo key.
+
+        functions: of the project, which planning never calls.
+        """
+        ...
+
+    def execute(
+        self,
+        sql: str,
+        inputs: Iterable[EngineInput],
+        schema: Schema,
+        target: Path,
+        profile: Profile,
+        functions: Iterable[EngineFunction],
+    ) -> Executed:
+        """Run `sql` and write its result, which must have `schema`, to `target`, as `rules.engine.writing` does.
+
+        Only these inputs exist for it, each with its columns alone, and these functions. Raises `EngineError` and
+        OSError.
+        """
+        ...
+
+    def stream(
+        self,
+        sql: str,
+        inputs: Iterable[EngineInput],
+        schema: pa.Schema,
+        scratch: Path,
+        profile: Profile,
+        functions: Iterable[EngineFunction],
+    ) -> Generator[pa.RecordBatch]:
+        """Yield the rows of `sql`, cast to `schema`. scratch: a folder for files. Raises `EngineError`.
+
+        When the caller stops, the query does.
+        """
+        ...
