@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from compiler.errors import SqlError
 from rules.config.profiles import PROFILES
 from rules.engine.session import make_session

@@ -6,25 +6,22 @@ compiled inputs first. Both results are plain data that the index memoises.
 
 from __future__ import annotations
 
-import datetime
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import TypeVar
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError
 
-from compiler.analysis.edges import Edge
 from compiler.analysis.lineage import column_edges
 from compiler.analysis.readset import read_sets
-from compiler.analysis.shape import Shape, shape
+from compiler.analysis.shape import shape
 from compiler.analysis.traits import Traits, traits, volatile_calls
 from compiler.analysis.types import Types
 from compiler.canonical.facts import Facts
 from compiler.canonical.form import canonical
+from compiler.compiled import Compiled, CompiledQuery, EngineIdentity, Options, Parsed, Tier
 from compiler.engine_errors.planning import explained, other_columns_error
 from compiler.engine_sql import timestamps
 from compiler.engine_sql.corrections import corrections
@@ -47,90 +44,9 @@ from compiler.sql.dialect import DIALECT, parse, render
 from compiler.sql.encode import encode
 from compiler.tree.big_stack import with_deep_stack
 from compiler.tree.nesting import is_huge, require_depth
+from compiler.variables import Value, literal
 
 T = TypeVar("T")
-
-Value = int | float | str | bool | datetime.date | datetime.datetime
-"""The value of a project variable, as TOML types it."""
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """What the text alone tells: the tables a rule reads and the project variables it uses, as it writes them.
-
-    functions: those it calls that the engine does not have, in lower case.
-    """
-
-    tables: tuple[str, ...]
-    variables: tuple[str, ...]
-    functions: tuple[str, ...] = ()
-
-
-class Tier(IntEnum):
-    """How much of a product's order is a promise."""
-
-    UNORDERED = 0
-    STABLE = 1
-    """Within a run."""
-    CANONICAL = 2
-    """Ordered by its key."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """A rule's options that can change its result."""
-
-    volatile: bool = False
-    tier: int = 0
-    key: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class EngineIdentity:
-    """What of the engine is part of a fingerprint.
-
-    settings: those that can change any result (optimizer flags). float_settings: those that can change only float
-    aggregates and order-dependent constructs (partitions, batch size, memory limit).
-    """
-
-    version: str
-    settings: Mapping[str, object]
-    float_settings: Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class CompiledQuery:
-    """A query that is run once: what is executed, its meaning, the columns it scans, its schema; see `Compiled`."""
-
-    sql: str
-    meaning: str
-    scans: Mapping[str, tuple[str, ...]]
-    schema: Schema
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A compiled rule.
-
-    inputs: names of the inputs, by position in the canonical AST; reads: for each of them the sorted columns of its
-    read set. scans: for each input of the executed form the columns the engine is shown, a superset of the read set.
-    sql: the executed form. meaning: the same without what is done to it for the engine's sake, such as an order that
-    nobody asked for. canonical: the encoded canonical AST. parts: what the fingerprint covers, for reasons.
-    lineage: the edges from the columns of the scans to the output columns.
-    """
-
-    fingerprint: str
-    inputs: tuple[str, ...]
-    reads: tuple[tuple[str, ...], ...]
-    scans: Mapping[str, tuple[str, ...]]
-    schema: Schema
-    sql: str
-    meaning: str
-    canonical: bytes
-    parts: Mapping[str, object]
-    traits: Traits
-    shape: Shape
-    lineage: tuple[Edge, ...]
 
 
 def parse_rule(text: str) -> Parsed:
@@ -417,23 +333,6 @@ class Compiler:
     def _explained(self, error: SqlError, executed: exp.Query, probe: Callable[[exp.Query], str | None]) -> SqlError:
         beyond = timestamps.overflow(error.message, executed, self.schemas.known, executed)
         return beyond or explained(error, executed, probe)
-
-
-def literal(value: Value) -> exp.Expr:
-    """Return a project variable's value as a typed SQL literal."""
-    if isinstance(value, bool):
-        return exp.Boolean(this=value)
-    if isinstance(value, int | float):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise SqlError(f"a variable cannot be {value}", code="variable-type")
-        number = exp.Literal.number(repr(abs(value)))
-        return exp.Neg(this=number) if math.copysign(1, value) < 0 else number
-    if isinstance(value, str):
-        return exp.Literal.string(value)
-    if isinstance(value, datetime.datetime):
-        kind = "TIMESTAMP" if value.tzinfo is None else "TIMESTAMPTZ"
-        return exp.cast(exp.Literal.string(value.isoformat(sep=" ")), kind)
-    return exp.cast(exp.Literal.string(value.isoformat()), "DATE")
 
 
 def _start(source: str | exp.Query) -> tuple[int | None, int | None]:

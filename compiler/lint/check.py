@@ -9,7 +9,6 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from compiler.analysis.types import Types
-from compiler.compile import Value, literal
 from compiler.errors import SqlError
 from compiler.lint.codes import OF_ERRORS
 from compiler.lint.columns import bare_columns, qualified_columns, repeated_names
@@ -30,6 +29,7 @@ from compiler.sql.dialect import parse, variable_name
 from compiler.tree.big_stack import with_deep_stack
 from compiler.tree.nesting import is_huge, require_depth
 from compiler.tree.walk import bare_copy, find_all, output_leaf
+from compiler.variables import Value, literal
 
 CHECKS: tuple[Check, ...] = (
     bare_columns,

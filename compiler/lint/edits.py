@@ -8,7 +8,6 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from compiler.canonical.form import canonical
-from compiler.compile import literal
 from compiler.errors import SqlError
 from compiler.fingerprint import digest_of
 from compiler.lint.check import World
@@ -20,6 +19,7 @@ from compiler.sql.encode import encode
 from compiler.tree.big_stack import with_deep_stack
 from compiler.tree.nesting import is_huge
 from compiler.tree.walk import find_all
+from compiler.variables import literal
 
 
 def apply(text: str, edits: Iterable[Edit]) -> str:

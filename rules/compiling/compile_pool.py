@@ -19,11 +19,13 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from compiler.compile import Compiler, EngineIdentity, Options, Value
+from compiler.compile import Compiler
+from compiler.compiled import EngineIdentity, Options
 from compiler.errors import SqlError
 from compiler.names.qualify import InputSchemas
 from compiler.schema import Schema, schema_of
 from compiler.tree.big_stack import with_deep_stack
+from compiler.variables import Value
 from graph.schedule import Schedule
 from rules.compiling.compile_rules import Work, options_of
 from rules.compiling.compiled_rule import to_records

@@ -10,7 +10,8 @@ from sqlglot.expressions import Query
 
 from cache.records import Product
 from compiler.analysis.edges import from_record
-from compiler.compile import Compiler, Options
+from compiler.compile import Compiler
+from compiler.compiled import Options
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
 from compiler.names.qualify import InputSchemas

@@ -17,7 +17,7 @@ from cache.records import Product
 from compiler.analysis.edges import Edge, to_record
 from compiler.analysis.shape import Shape
 from compiler.canonical.form import named_tree
-from compiler.compile import Compiled, Tier
+from compiler.compiled import Compiled, Tier
 from compiler.schema import Schema, schema_of, schema_record
 from compiler.tree.big_stack import with_deep_stack
 from graph.node import Node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from compiler.compile import EngineIdentity
+from compiler.compiled import EngineIdentity
 from rules.config.profiles import Profile
 from rules.engine.settings import RESULT_SETTINGS
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from compiler.compile import EngineIdentity
+    from compiler.compiled import EngineIdentity
     from compiler.schema import Schema, SchemaPlanner
     from rules.config.profiles import Profile
     from rules.engine.protocol import EngineFunction, EngineInput, Executed

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from cache.digests import TableDigest
-    from compiler.compile import EngineIdentity
+    from compiler.compiled import EngineIdentity
     from compiler.names.user_functions import Shape
     from compiler.schema import Schema, SchemaPlanner
     from rules.config.profiles import Profile

@@ -20,7 +20,8 @@ from sqlglot import exp
 from cache.errors import ObjectError
 from cache.index import Index
 from cache.objects import Objects
-from compiler.compile import CompiledQuery, Compiler, parse_rule
+from compiler.compile import Compiler, parse_rule
+from compiler.compiled import CompiledQuery
 from compiler.engine_errors.running import failed
 from compiler.engine_sql.timestamps import explained_overflow
 from compiler.errors import SqlError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from compiler.analysis.types import INTEGERS
-from compiler.compile import Tier
+from compiler.compiled import Tier
 from compiler.names.resolve import suggestion
 from compiler.schema import Schema
 from rules.compiling.promised_columns import UNTOLD, broken_promises

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import msgspec
 from sqlglot import exp
 
-from compiler.compile import literal
 from compiler.sql.dialect import render
+from compiler.variables import literal
 from rules.config.contract import CheckTable, ColumnContract, Contract, Severity
 from rules.config.toml_positions import Keys
 

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from cache.index import Index
-from compiler.compile import Parsed, parse_rule
+from compiler.compile import parse_rule
+from compiler.compiled import Parsed
 from compiler.errors import SqlError
 from compiler.fingerprint import digest_of
 from rules.config.contract import Contract, flaw, twice

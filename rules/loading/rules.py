@@ -16,7 +16,8 @@ from sqlglot._version import __version__ as sqlglot_version
 import compiler
 from cache.filedigest import file_digest
 from cache.index import Index
-from compiler.compile import Parsed, parse_rule
+from compiler.compile import parse_rule
+from compiler.compiled import Parsed
 from compiler.errors import SqlError
 from compiler.fingerprint import FORMAT, digest_of
 from compiler.sql.catalogue import ENGINE

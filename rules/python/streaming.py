@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from cache.digests import TableDigest
-from compiler.compile import Compiled, Compiler, Options, Tier
+from compiler.compile import Compiler
+from compiler.compiled import Compiled, Options, Tier
 from compiler.errors import SqlError
 from compiler.names.user_functions import OwnFunction
 from compiler.schema import Schema

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from compiler.errors import SqlError
 from support.compiling import TestCompiler
 from support.databases import TABLES

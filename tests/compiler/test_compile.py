@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from compiler.compile import Options
+from compiler.compiled import Options
 from compiler.errors import SqlError
 from support.compiling import TestCompiler
 from support.forms import StoredDatabase, canonical_sql, difference

@@ -11,7 +11,7 @@ import pytest
 from sqlglot import exp
 
 from compiler.canonical.form import named_tree
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from compiler.diff.edit_script import EditScript, edit_script
 from compiler.diff.substitution import substituted
 from graph.impact import classify

@@ -17,7 +17,7 @@ from sqlglot import exp
 from compiler.analysis.edges import Edge, from_record, to_record
 from compiler.analysis.lineage import column_edges
 from compiler.analysis.readset import read_sets
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from compiler.errors import SqlError
 from compiler.names.qualify import InputSchemas, pruned, qualified
 from compiler.names.resolve import bind_tables

@@ -9,7 +9,7 @@ from functools import cache
 import pyarrow as pa
 import pytest
 
-from compiler.compile import Compiled, Options
+from compiler.compiled import Compiled, Options
 from compiler.errors import SqlError
 from graph.impact import classify
 from support.compiling import TestCompiler, edit_between, script_between

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from compiler.canonical.facts import Facts
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from compiler.engine_sql.workarounds.subqueries.unnesting import unnest_subqueries
 from compiler.errors import SqlError
 from compiler.sql.dialect import parse, render

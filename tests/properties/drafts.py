@@ -16,7 +16,7 @@ from compiler.canonical.merging import has_exact_equalities
 from compiler.canonical.names import set_apart
 from compiler.canonical.predicate_facts import kind, one_kind
 from compiler.canonical.predicates import drop_parens
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from compiler.names.resolve import INPUT_DB
 from compiler.schema import Schema
 from compiler.sql.dialect import parse

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from compiler.compile import Options
+from compiler.compiled import Options
 from compiler.errors import SqlError
 from compiler.lint.check import check_rule
 from compiler.lint.comments import suppressions

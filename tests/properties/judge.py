@@ -15,7 +15,7 @@ import pyarrow as pa
 from datafusion import SessionContext
 from sqlglot import exp
 
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from compiler.errors import SqlError
 from compiler.schema import Schema
 from properties.drafts import Drafts, draft_tree, text_of

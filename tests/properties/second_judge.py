@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from compiler.errors import SqlError
 from properties.disagreements import KNOWN_FAULTS, LEGAL_CLASSES, Fault
 from properties.outside_judges import Judge, JudgeError, PostgresqlJudge, Row, SqliteJudge, normal, rows_of

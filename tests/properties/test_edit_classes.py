@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp
 
-from compiler.compile import Compiled, Options
+from compiler.compiled import Compiled, Options
 from graph.impact import Edit
 from properties.drafts import Draft, Drafts, items_of, name
 from properties.judge import Tally, compiler, identity, judged, outcome

@@ -17,7 +17,7 @@ from sqlglot import exp
 from compiler.canonical.facts import Facts
 from compiler.canonical.form import PASSES, canonical, rendered
 from compiler.canonical.semi_joins import repeats_a_list
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from compiler.engine_sql.workarounds.subqueries.naming import CODE as REFUSED
 from compiler.errors import SqlError
 from compiler.names.qualify import InputSchemas, pruned, qualified

@@ -10,7 +10,7 @@ import pytest
 from datafusion import SessionContext
 from sqlglot import exp
 
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from compiler.errors import SqlError
 from compiler.sql.dialect import parse, render
 from support.compiling import TestCompiler

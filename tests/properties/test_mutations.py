@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from properties.judge import DATABASES, Case, Tally, identity, judged, one_plan, told_apart
 from properties.mutations import CLASSES, mutated
 

@@ -7,7 +7,7 @@ from functools import cache
 import pyarrow as pa
 import pytest
 
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from compiler.errors import SqlError
 from compiler.lint.check import World, check_rule
 from compiler.names.qualify import InputSchemas

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compiler.compile import Compiled, Options
+from compiler.compiled import Compiled, Options
 from compiler.errors import SqlError
 from compiler.sql import functions
 from rules.config.profiles import PROFILES

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from compiler.errors import SqlError
 from properties.subqueries import SCHEMAS, database, subquery_pair
 from support.compiling import TestCompiler

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from compiler.canonical.form import named_tree
-from compiler.compile import Compiled, Compiler, Options, Value
+from compiler.compile import Compiler
+from compiler.compiled import Compiled, Options
 from compiler.diff.edit_script import EditScript, edit_script
 from compiler.names.qualify import InputSchemas
+from compiler.variables import Value
 from graph.impact import Edit, classify
 from rules.config.profiles import PROFILES
 from rules.engine.identity import identity

@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from compiler.canonical.facts import Facts
 from compiler.canonical.form import rendered
-from compiler.compile import Compiled
+from compiler.compiled import Compiled
 from compiler.engine_sql.form import for_engine
 from compiler.engine_sql.workarounds.set_operations import name_branches_alike
 from compiler.names.qualify import InputSchemas, pruned, qualified

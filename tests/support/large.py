@@ -10,7 +10,8 @@ from random import Random
 
 import pyarrow as pa
 
-from compiler.compile import Compiled, Compiler, Options
+from compiler.compile import Compiler
+from compiler.compiled import Compiled, Options
 from compiler.errors import SqlError
 from compiler.names.qualify import InputSchemas
 from compiler.schema import Column, Schema

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from compiler.compile import EngineIdentity
+from compiler.compiled import EngineIdentity
 from compiler.errors import SqlError
 from compiler.names.resolve import INPUT_DB
 from compiler.schema import Schema
