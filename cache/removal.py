@@ -14,12 +14,14 @@ import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _TEMPORARY = re.compile(r"[0-9a-f]{32}(\.parquet(#\d+)?)?")
 """A file, link or folder in tmp/; with #1 behind it, one that the engine had not finished."""
 _OBJECT = re.compile(r"[0-9a-f]{2,}\.parquet")
+EVIDENCE = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
+"""A folder in evidence/: the name of a build."""
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{32}\.new")
 """A file or link that was to replace another when its process was killed."""
 
@@ -32,6 +34,19 @@ def remove_temporary(path: Path) -> None:
 def remove_object(path: Path) -> None:
     """Remove an object, or a link in its place, if there is one. Raises as `remove_temporary` does."""
     _remove(path, _OBJECT)
+
+
+def remove_objects(folder: Path, names: Iterable[str]) -> None:
+    """Remove objects, or links in their place, from a folder of the store, as far as they are there.
+
+    Raises OSError, or ValueError for another name than ours.
+    """
+    with contextlib.suppress(FileNotFoundError), _opened(folder) as shelf:
+        for name in names:
+            if not _OBJECT.fullmatch(name):
+                raise ValueError(f"{name} is no name of ours")
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=shelf)
 
 
 def remove_link(path: Path) -> None:
@@ -49,6 +64,13 @@ def remove_scratch(path: Path) -> None:
     """
     _require(path, _TEMPORARY)
     with _opened(path.parent) as folder:
+        _clear(folder, path.name, os.fstat(folder).st_dev)
+
+
+def remove_evidence(path: Path) -> None:
+    """Remove what was kept of a build in evidence/. Raises as `remove_scratch` does."""
+    _require(path, EVIDENCE)
+    with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
         _clear(folder, path.name, os.fstat(folder).st_dev)
 
 

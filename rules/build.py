@@ -6,7 +6,9 @@ the steps is plain data, so the plan that is explained is the plan that is execu
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from graph.causes import causes
@@ -15,6 +17,7 @@ from rules.compiling.compiled_rule import nodes_of_checks
 from rules.compiling.memo_proof import believing_memos
 from rules.compiling.session import load
 from rules.config.project import Project
+from rules.errors import UserError
 from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
 from rules.planning.last_states import compared_with_last
@@ -24,6 +27,7 @@ from rules.running.build_records import new_build_id, record_build, recorded
 from rules.running.engine_upgrade import engine_proves_same, run_again
 from rules.running.execution import Execution
 from rules.running.results import AuditReport, BuildReport, Observer
+from rules.storage.collecting import collect_when_due
 from rules.storage.git_tracking import warn_of_tracked
 from rules.storage.store import Store, open_store
 
@@ -92,3 +96,9 @@ def audit(project: Project, request: Request, observer: Observer) -> AuditReport
                 artifacts = prepared.artifacts | products
                 report = run_again(prepared, new_build_id(), products | checks, artifacts, request.audit)
     return report
+
+
+def keep_small(project: Project, say: Callable[[str], None]) -> None:
+    """Collect garbage for a moment, if the store has grown: after a build that has reported, so that nobody waits."""
+    with contextlib.suppress(UserError), open_store(project.root, say, building=False, collecting=True) as store:
+        collect_when_due(store, project.limits)

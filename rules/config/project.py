@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import msgspec
 
 from cache.filedigest import open_regular
+from cache.housekeeping import Limits
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.config.contract import Contract, flaw
 from rules.config.profiles import PROFILES, Profile, ProfileTable
+from rules.config.store_limits import Flaw, StoreTable, limits_of
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places
 from rules.config.toml_types import did_you_mean, kind_of, wrong_table
 from rules.config.variables import with_given
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
-TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts")
+TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "store")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -59,8 +61,8 @@ class Project:
     """A project's configuration. `root` is absolute.
 
     contracts: those that rules.toml declares, by product or source. patterns: entries of [sources] that stand for many;
-    their sources are among `sources`. given: values of variables that are other than it declares,
-    as `--var` has them; what is done with them says nothing about the project as its files have it.
+    their sources are among `sources`. limits: what [store] keeps. given: values of variables that are other than it
+    declares, as `--var` has them; what is done with them says nothing about the project as its files have it.
     """
 
     root: Path
@@ -73,6 +75,7 @@ class Project:
     given: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
     patterns: tuple[Pattern, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     def source_where(self, name: str, *keys: str) -> Where:
         """Return where rules.toml declares a source, or what `keys` lead to from its table."""
@@ -132,7 +135,8 @@ def load_project(root: Path, given: Iterable[str] = (), *, data: Path | None = N
     texts = tuple(given)
     variables = with_given(variables, texts)
     profiles = PROFILES | overrides
-    return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, policy, patterns)
+    limits = _limits(text, raw.get("store", {}))
+    return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, policy, patterns, limits)
 
 
 def config_where(root: Path, *path: str) -> Where:
@@ -274,6 +278,14 @@ def _policy(text: str, value: Any) -> Policy:
                 where = _where(text, "policy", *path, str(number))
                 raise UserError(f"there is no code '{word}'", code="config", where=where, hint=suggest(word))
     return policy
+
+
+def _limits(text: str, value: Any) -> Limits:
+    table = _checked(text, value, StoreTable, ("store",))
+    found = limits_of(table)
+    if isinstance(found, Flaw):
+        raise UserError(found.message, code="config", where=_where(text, "store", found.key), hint=found.hint)
+    return found
 
 
 def _override(text: str, name: str, value: Any) -> Profile:
