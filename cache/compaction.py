@@ -10,13 +10,13 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from cache.housekeeping import Savings
+from cache.usage import Savings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from cache.housekeeping import Outcome
     from cache.index import Index
+    from cache.usage import Outcome
 
 WHOLE = 10
 """Of each project root the newest so many builds are left as they are."""
@@ -26,8 +26,8 @@ _STATUSES_OF_HITS = ("clean", "restored")
 def compact(index: Index, keep: Collection[str], *, room: int | None, until: float) -> bool:
     """Compact history and memos until `until`, by `time.monotonic`; return whether all of it was looked at.
 
-    keep: builds that stay whole. room: the bytes that history may take up, beyond which the oldest states go; None for
-    any. Every step is a transaction of its own.
+    keep: builds of which every new state stays. room: the bytes that history may take up, beyond which the oldest
+    states go; None for any. Every step is a transaction of its own.
     """
     return all(time.monotonic() < until for _ in _steps(index, keep, room))
 
@@ -40,11 +40,10 @@ def _steps(index: Index, keep: Collection[str], room: int | None) -> Iterator[No
         by_root[root].append((build, started))
     pinned = {pin.build for pin in index.pins()}
     for root, builds in by_root.items():
-        whole = {*keep, *pinned, *(build for build, _ in builds[-WHOLE:])}
-        old = [(build, started) for build, started in builds if build not in whole]
-        yield from _fold(index, root, builds, {build for build, _ in old})
+        old = {build for build, _ in builds[:-WHOLE]} - pinned
+        yield from _fold(index, root, builds, old)
         if room is not None:
-            yield from _expire(index, root, builds, {build for build, _ in old}, room // len(by_root))
+            yield from _expire(index, root, builds, old.difference(keep), room // len(by_root))
 
 
 def _fold(index: Index, root: str, builds: list[tuple[str, str]], old: Collection[str]) -> Iterator[None]:

@@ -63,30 +63,6 @@ class Size(NamedTuple):
     build: str
 
 
-class Outcome(NamedTuple):
-    """What one build made of a product. seconds: spent, or saved; bytes: of its table, 0 if that is gone."""
-
-    product: str
-    status: str
-    reason: str
-    artifact: str | None
-    seconds: float
-    bytes: int
-
-
-class Savings(NamedTuple):
-    """What a product's results in a month have come to."""
-
-    root: str
-    product: str
-    month: str
-    hits: int
-    misses: int
-    seconds_saved: float
-    bytes_saved: int
-    seconds_spent: float
-
-
 class Housekeeping(Database):
     """Pins, limits, past states and sizes of an index."""
 
@@ -187,51 +163,6 @@ class Housekeeping(Database):
     def commits(self) -> int:
         """Return a number that is another one as soon as another connection has committed something."""
         return int(self._rows("PRAGMA data_version")[0][0])
-
-    # History
-
-    def outcomes(self, build: str) -> list[Outcome]:
-        """Return what a build made of each product."""
-        rows = self._rows(
-            "SELECT product, status, reason, artifact, coalesce(seconds, 0), coalesce(bytes, 0) FROM results "
-            "LEFT JOIN artifacts USING (artifact) WHERE results.build = ? ORDER BY product",
-            (build,),
-        )
-        return [Outcome(*row) for row in rows]
-
-    def weights(self, root: str) -> dict[str, int]:
-        """Return about how many bytes each build of a root takes up in the index."""
-        sql = (
-            "SELECT build, 150 + total(120 + length(reason) + length(product)) FROM builds LEFT JOIN results "
-            "USING (build) WHERE root = ? GROUP BY build"
-        )
-        return {build: int(weight) for build, weight in self._rows(sql, (root,))}
-
-    def drop_results(self, build: str, products: Iterable[str], savings: Iterable[Savings]) -> None:
-        """Remove results, and add what they have come to to the savings."""
-        with self.transaction():
-            self._many("DELETE FROM results WHERE build = ? AND product = ?", [(build, name) for name in products])
-            self._add_savings(savings)
-
-    def drop_build(self, build: str, savings: Iterable[Savings]) -> None:
-        """Remove a build with all its results."""
-        with self.transaction():
-            self._rows("DELETE FROM results WHERE build = ?", (build,))
-            self._rows("DELETE FROM builds WHERE build = ?", (build,))
-            self._add_savings(savings)
-
-    def _add_savings(self, savings: Iterable[Savings]) -> None:
-        self._many(
-            "INSERT INTO savings VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (root, product, month) DO UPDATE SET "
-            "hits = hits + excluded.hits, misses = misses + excluded.misses, "
-            "seconds_saved = seconds_saved + excluded.seconds_saved, bytes_saved = bytes_saved + excluded.bytes_saved, "
-            "seconds_spent = seconds_spent + excluded.seconds_spent",
-            list(savings),
-        )
-
-    def savings(self) -> list[Savings]:
-        """Return what results that were compacted away had come to."""
-        return [Savings(*row) for row in self._rows("SELECT * FROM savings ORDER BY root, product, month")]
 
     # Forgetting
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cache.history import History
 from cache.housekeeping import Housekeeping
 from cache.memos import Memos
+from cache.usage import Usage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from cache.records import Product
 
 
-class Index(History, Memos, Housekeeping):
+class Index(History, Memos, Housekeeping, Usage):
     """An open index. Close it, or use it as a context manager. Every method raises `StoreError` when SQLite fails.
 
     Files, pointers, builds and snapshots are those of one project root; everything else is the store's.

@@ -6,6 +6,7 @@ Memos (what can be worked out again from the project's files) may be dropped.
 from __future__ import annotations
 
 import json
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from cache.sealing import sealed
@@ -44,6 +45,14 @@ def migrate(connection: sqlite3.Connection, version: int, schema: list[str], roo
         connection.execute(statement)
     if version < 3:  # noqa: PLR2004
         _finish_3(connection, root)
+    columns = "artifact, name, key, fingerprint, memo, record, seconds, build"
+    rows = connection.execute(f"SELECT {columns} FROM products").fetchall()
+    states = [
+        (*row[:5], zlib.compress(row[5].encode(errors="surrogatepass")), *row[6:])
+        for row in rows
+        if type(row[5]) is str
+    ]
+    connection.executemany("REPLACE INTO states VALUES (?,?,?,?,?,?,?,?)", states)
 
 
 def _finish_3(connection: sqlite3.Connection, root: str) -> None:

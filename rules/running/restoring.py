@@ -10,13 +10,13 @@ import msgspec
 
 from cache.errors import ObjectError
 from cache.reachable import REMOVED, after_builds
-from cache.records import Product, ProductRecord
 from rules.errors import FAILED, UserError
 from rules.running.build_records import new_build_id, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cache.records import Product
     from rules.storage.store import Store
 
 
@@ -47,14 +47,15 @@ def restore(store: Store, build: str) -> Restored:
         _require_sound(store, name, build, artifact)
     current = store.products
     moved = {name: artifact for name, artifact in states.items() if _differs(current.get(name), artifact)}
+    fresh = new_build_id()
+    pointers = [_state(store, name, artifact, fresh) for name, artifact in moved.items()]
     gone = sorted(current.keys() - states.keys())
     outcome = {**dict.fromkeys(states, "clean"), **dict.fromkeys(moved, "restored"), **dict.fromkeys(gone, REMOVED)}
-    fresh = new_build_id()
     with recorded(store.index, fresh, started) as begin:
         begin()
         with store.index.transaction():
-            for name, artifact in moved.items():
-                store.index.set_product(_state(store, name, artifact, fresh))
+            for pointer in pointers:
+                store.index.set_product(pointer)
             checks = [name for name in store.states if name not in current and name.partition(".")[0] in gone]
             store.index.drop_products([*gone, *checks])
             reason = f"rules restore {build}"
@@ -92,10 +93,15 @@ def _differs(last: Product | None, artifact: str) -> bool:
 
 
 def _state(store: Store, name: str, artifact: str, build: str) -> Product:
-    """Return how a product came to be an artifact; where nobody knows, a state that no rule has, so it is judged."""
+    """Return how a product came to be an artifact. Raises `UserError` where nobody recorded it."""
     known = store.index.state(artifact, name)
     if known is None:
-        return Product(name, artifact, "", "", "", ProductRecord({}, ()), 0.0, build)
+        raise UserError(
+            f"what {name} was made from then is not recorded, so nothing was restored",
+            code="not-recorded",
+            hint="a former version of rules built it; git checkout the rules as they were, and rules build restores it",
+            exit_code=FAILED,
+        )
     return msgspec.structs.replace(known, build=build)
 
 

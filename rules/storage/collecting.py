@@ -17,11 +17,13 @@ from cache.collection import Marked, Policy, Tally, clear_evidence, mark, step
 from cache.compaction import WHOLE, compact
 from cache.errors import StoreError
 from cache.locks import BUILDERS, READERS, exclusive, exclusive_within
+from cache.reachable import objects_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from cache.housekeeping import Limits
+    from cache.retention import Fate
     from rules.storage.store import Say, Store
 
 _STEP_SECONDS = 0.02
@@ -247,6 +249,39 @@ def _both_locks(store: Store, patience: float) -> Iterator[None]:
             message = "another command is using the store, and does not end"
             raise StoreError(message, hint="run this again when it has") from error
         yield
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An artifact in the store. why: the reason for which it stays, or "cache"; products: that it was."""
+
+    artifact: str
+    bytes: int
+    build: str
+    why: Fate
+    products: tuple[str, ...]
+
+
+def listed(store: Store, own: Limits) -> list[Stored]:
+    """Return what is in the store, the largest first. Raises `StoreError`."""
+    index = store.index
+    marked = mark(index, store.objects, _with_limits(store, own, Policy()), thorough=False)
+    why: dict[str, Fate] = {**dict.fromkeys(marked.sizes, "cache"), **marked.choice.staying}
+    names = index.products_of()
+    found = [
+        Stored(artifact, size.bytes, size.build, why[artifact], tuple(names.get(artifact, ())))
+        for artifact, size in marked.sizes.items()
+    ]
+    return sorted(found, key=lambda one: (-one.bytes, one.artifact))
+
+
+def discard(store: Store, artifacts: Collection[str]) -> None:
+    """Remove artifacts, needed or not: what needs one is not up to date then. Raises `StoreError` and OSError."""
+    with _both_locks(store, _PATIENCE):
+        with store.index.durable(), store.index.transaction():
+            for artifact in artifacts:
+                store.index.forget_artifact(artifact)
+        store.objects.remove(objects_of(artifacts))
 
 
 def waiting(store: Store, say: Say) -> None:
