@@ -66,7 +66,7 @@ def clear_beside(folder: Path) -> None:
 
 
 def replace(fresh: Path, target: Path) -> None:
-    """Move a file or link of ours to `target`, in one step, over the file or link that has that name.
+    """Move our own file or link to `target`, in one step, over the file or link that has that name.
 
     The caller knows that the name is ours. Raises OSError.
     """
@@ -77,7 +77,7 @@ def replace(fresh: Path, target: Path) -> None:
 
 
 def rename(path: Path, fresh: Path) -> None:
-    """Give a file of ours a name that no file has. Raises OSError."""
+    """Give one of our files a name that no file has. Raises OSError."""
     path.rename(fresh)
 
 
@@ -115,7 +115,7 @@ def _remove(path: Path, names: re.Pattern[str]) -> None:
 
 def _require(path: Path, names: re.Pattern[str]) -> None:
     if not names.fullmatch(path.name):
-        raise ValueError(f"{path} has no name of ours")
+        raise ValueError(f"{path} does not have one of our names")
 
 
 def _clear(folder: int, name: str, device: int) -> None:

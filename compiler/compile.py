@@ -336,7 +336,7 @@ class Compiler:
 
 
 def _start(source: str | exp.Query) -> tuple[int | None, int | None]:
-    """Return the place of the statement's first token, where errors stand that concern no particular place."""
+    """Return the place of the statement's first token, for errors without a place of their own."""
     if not isinstance(source, str):
         return None, None
     try:

@@ -57,7 +57,7 @@ def of_kind(query: exp.Query, *kinds: type[exp.Expr]) -> tuple[exp.Expr, ...]:
 def literals(query: exp.Query, value: str) -> tuple[exp.Expr, ...]:
     """Return the literals of a value; else what may compute it from literals."""
     found = tuple(one for one in query.find_all(exp.Literal) if one.this == value)
-    if len(found) > 1:  # alone each is what it is: what it stands in is wrong
+    if len(found) > 1:  # alone each is correct: what is around it is wrong
         return tuple(one.parent for one in found if one.parent is not None)
     return found or of_kind(query, exp.Cast, exp.TryCast, exp.Func, exp.Binary, exp.In, exp.Between)
 
@@ -83,7 +83,7 @@ def is_within(node: exp.Expr, *kinds: type[exp.Expr]) -> bool:
 
 
 def is_below(node: exp.Expr, top: exp.Expr | None) -> bool:
-    """Whether a node is `top` or stands below it."""
+    """Whether a node is `top` or below it."""
     around: exp.Expr | None = node
     while around is not None and top is not None:
         if around is top:

@@ -80,7 +80,7 @@ def parse(before: list[str], command: str | None, after: list[str]) -> argparse.
         usage="rules [OPTIONS] COMMAND ...",
         description=f"{_DESCRIPTION}\n\ncommands:\n{listed}",
         epilog=(
-            "rules COMMAND --help describes a command. These options may stand before or after it.\n\n"
+            "rules COMMAND --help describes a command. These options go before or after it.\n\n"
             "environment:\n"
             "  RULES_STORE            the folder of the store (default: .rules in the project);\n"
             "                         several work trees may share one"
@@ -91,7 +91,7 @@ def parse(before: list[str], command: str | None, after: list[str]) -> argparse.
     options, unknown = top.parse_known_args(before)
     if unknown:
         raise UserError(
-            f"unknown option '{unknown[0]}'", code="usage", hint="a command's own options stand after the command"
+            f"unknown option '{unknown[0]}'", code="usage", hint="a command's own options go after the command"
         )
     if options.version:
         options.run = _print_version
@@ -148,7 +148,7 @@ def _unknown_word(parser: argparse.ArgumentParser, word: str, *, literal: bool) 
         takes_selection = parser.get_default("select") is not None
         hint = f"to name products: {parser.prog} -s {word}" if takes_selection else f"see {parser.prog} --help"
         if parser.prog in {"rules show", "rules query"}:
-            hint = f'a query stands in quotes: {parser.prog} "SELECT …"'
+            hint = f'put the query in quotes: {parser.prog} "SELECT …"'
         return UserError(f"unexpected argument '{word}'", code="usage", hint=hint)
     elsewhere = option_hint(word)
     if elsewhere is not None:
