@@ -74,7 +74,7 @@ class Runner:
                 session = self.session
                 executed = session.engine.execute(sql, inputs, rule.schema, target, session.profile, functions)
             _require_unchanged(sources, outside)
-            if self.session.profile.evidence:
+            if self.session.profile.evidence != "none":
                 evidence.keep(folder, self.build, name, sql, self.session.profile, inputs)
         except EngineError as error:
             _require_unchanged(sources, outside)  # a swapped file is the cause, whatever the engine's error
