@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the explanation."""
-    project = load_project(find_root(options.project), options.var)
+    project = load_project(find_root(options.project), options.var, options.settings)
     with open_store(project.root, output.message, building=False) as store:
         found = explain(project, options.name, options.profile, store)
     if output.as_json:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from datafusion import DataFrame, SessionContext
+from datafusion import DataFrame, ExecutionPlan, SessionContext
 
 from compiler.schema import Schema
 from rules.config.profiles import Profile
@@ -39,7 +40,15 @@ def execute(
             for batch in frame.execute_stream():
                 writer.write(batch.to_pyarrow())
             digest = writer.finish()
-    return Executed.of(digest, schema, started)
+        spilled = _spilled_bytes(frame.execution_plan())
+    return replace(Executed.of(digest, schema, started), spilled=spilled)
+
+
+def _spilled_bytes(plan: ExecutionPlan) -> int:
+    """Return how much the operators of an executed plan have spilled."""
+    metrics = plan.metrics()
+    own = (metrics.spilled_bytes or 0) if metrics is not None else 0
+    return own + sum(_spilled_bytes(child) for child in plan.children())
 
 
 def open_frame(
@@ -60,7 +69,7 @@ def _open(
     profile: Profile,
     functions: Iterable[EngineFunction],
 ) -> tuple[SessionContext, DataFrame]:
-    session, given = make_session(profile), list(inputs)
+    session, given = make_session(profile, scratch), list(inputs)
     register(session, functions)
     register_inputs(session, given, scratch)
     frame = plan_query(session, sql)

@@ -21,10 +21,20 @@ if TYPE_CHECKING:
     from compiler.names.user_functions import Shape
     from compiler.schema import Schema, SchemaPlanner
     from rules.config.profiles import Profile
+    from rules.engine.fallbacks import Fallback
 
 
 class EngineError(Exception):
     """The engine refused or failed a query; the message is the engine's, on one line."""
+
+
+class MemoryExhaustedError(EngineError):
+    """A query needs more memory than its pool has, or more room for spilling than it is allowed."""
+
+    def __init__(self, message: str, *, is_of_pool: bool) -> None:
+        """is_of_pool: whether it is the pool that is too small."""
+        super().__init__(message)
+        self.is_of_pool = is_of_pool
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,10 @@ class Executed:
     digest: TableDigest
     columns: Mapping[str, tuple[str, str]]
     seconds: float
+    spilled: int = 0
+    """The bytes that did not fit into memory."""
+    fallback: Fallback | None = None
+    """How it was run, if not as the profile says."""
 
     @classmethod
     def of(cls, digest: TableDigest, schema: Schema, started: float) -> Executed:
@@ -86,6 +100,10 @@ class Engine(Protocol):
     def load(self) -> None:
         """Load what planning needs, ahead of time."""
         ...
+
+    def require(self, profile: Profile) -> None:
+        """Raise `UserError` if the engine refuses a setting of a profile."""
+        del profile
 
     def planner(
         self, profile: Profile, remember: Callable[[str, Schema], None], functions: Iterable[EngineFunction]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cache.levels import type_name
 from cache.records import Artifact
 from rules.compiling.compiled_rule import CompiledRule
-from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed
+from rules.engine.fallbacks import Fallback, spilled, within_memory
+from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed, MemoryExhaustedError
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
 from rules.running import evidence
+from rules.running.out_of_memory import out_of_memory
 from rules.storage.types import to_arrow
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from rules.compiling.memo_proof import Bodies
     from rules.compiling.session import Session
+    from rules.config.profiles import Profile
     from rules.planning.prepared import Prepared
     from rules.python.rule_files import DeclaredFunction, PythonFiles
     from rules.sources.contents import Sources
@@ -71,21 +74,48 @@ class Runner:
             if rule.rule.streams is not None:
                 executed = self._run_stream(rule, inputs, target)
             else:
-                session = self.session
-                executed = session.engine.execute(sql, inputs, rule.schema, target, session.profile, functions)
+                executed = self._run_query(rule, sql, inputs, target, functions)
             _require_unchanged(sources, outside)
-            if self.session.profile.evidence:
-                evidence.keep(folder, self.build, name, sql, self.session.profile, inputs)
+            if self.session.profile.evidence != "none" or executed.fallback is not None:
+                used = executed.fallback.profile if executed.fallback is not None else self.session.profile
+                evidence.keep(folder, self.build, name, sql, used, inputs)
         except EngineError as error:
             _require_unchanged(sources, outside)  # a swapped file is the cause, whatever the engine's error
             try:
                 kept = evidence.keep(folder, self.build, name, sql, self.session.profile, inputs, error=str(error))
             except OSError as failure:  # a full disk, which may be why the engine failed
                 kept = f"could not be kept: {failure.strerror}"
+            if isinstance(error, MemoryExhaustedError):
+                raise out_of_memory(error, rule.rule, self.session.profile, kept) from error
             if faults:
                 faults[0].facts.setdefault("executed SQL", kept)
                 raise faults[0] from error
             raise self._failed(str(error), rule, body.meaning, inputs, kept) from error
+        return executed
+
+    def as_made(self, rule: CompiledRule, fallback: Fallback | None) -> CompiledRule:
+        """Return an executed rule under the fingerprint that the settings which made its product give it."""
+        identity = self.session.engine.identity(self.session.profile)
+        own = fallback.settings if fallback is not None else identity.float_settings
+        return rule.made_with({**identity.settings, **own})
+
+    def _run_query(
+        self,
+        rule: CompiledRule,
+        sql: str,
+        inputs: Sequence[EngineInput],
+        target: Path,
+        functions: Sequence[EngineFunction],
+    ) -> Executed:
+        """Run a query, if need be in a way that needs less memory. Raises `EngineError`."""
+
+        def run(profile: Profile) -> Executed:
+            return self.session.engine.execute(sql, inputs, rule.schema, target, profile, functions)
+
+        profile = self.session.profile
+        executed = within_memory(run, profile)
+        if executed.spilled and executed.fallback is None and profile.memory_limit_mb is None and rule.is_sensitive:
+            return replace(executed, fallback=spilled(profile))
         return executed
 
     def _failed(
