@@ -64,9 +64,14 @@ def _limited(rows: Rows, batches: Iterator[pa.RecordBatch], limit: int | None) -
 def records(rows: Rows) -> Iterator[dict[str, Any]]:
     """Return rows as what JSON can hold."""
     for batch in rows.batches:
-        columns = [plain(column) for column in batch.columns]
-        for row in zip(*columns, strict=True):
-            yield dict(zip(batch.schema.names, row, strict=True))
+        yield from batch_records(batch)
+
+
+def batch_records(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """Return the rows of a batch as what JSON can hold."""
+    columns = [plain(column) for column in batch.columns]
+    for row in zip(*columns, strict=True):
+        yield dict(zip(batch.schema.names, row, strict=True))
 
 
 def plain(array: pa.Array) -> list[Any]:

@@ -17,7 +17,7 @@ from rules.formats.contract import IngestError, declared_types
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_NULL = "__HIVE_DEFAULT_PARTITION__"
+NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 _AS_FOLDERS = "rename the folders, or add partitions = false, which makes them mere folders"
 
 
@@ -77,7 +77,7 @@ def _keys(file: str) -> list[tuple[str, str | None]]:
     for folder in file.split("/")[:-1]:
         key, equals, value = folder.partition("=")
         if key and equals:
-            found.append((unquote(key), None if value == _NULL else unquote(value)))
+            found.append((unquote(key), None if value == NULL_FOLDER else unquote(value)))
     return found
 
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "ls": "list products",
     "show": "print rows: of a product, a source, a CTE or a query",
     "query": "print the rows of a query over products and sources",
+    "export": "write a product to a file or folder, as Parquet, CSV, JSON or Arrow",
     "log": "list past builds",
     "cache": "verify what is stored",
 }
