@@ -23,6 +23,7 @@ from rules.planning.selection import choose
 from rules.running.build_records import new_build_id, record_build, recorded
 from rules.running.engine_upgrade import engine_proves_same, run_again
 from rules.running.execution import Execution
+from rules.running.manifest import keep_manifest
 from rules.running.results import AuditReport, BuildReport, Observer
 from rules.storage.git_tracking import warn_of_tracked
 from rules.storage.store import Store, open_store
@@ -58,13 +59,15 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
                 audited = run_again(prepared, build_id, execution.skipped, execution.artifacts, request.audit)
                 report = execution.report(results, time.perf_counter() - started, audited)
                 record_build(prepared, report)
+                keep_manifest(prepared, report, execution.evidence, execution.contents)
     return report
 
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
     """Steps 1 to 5: from files to a plan."""
     jobs, trust = request.jobs, request.trust_engine_upgrade
-    session = load(project, request.profile, store, jobs=jobs, engine=request.engine, trust_engine=trust)  # 1 load
+    given = {"jobs": jobs, "evidence": request.evidence}
+    session = load(project, request.profile, store, given=given, engine=request.engine, trust_engine=trust)  # 1 load
     selection = choose(session, request)
     order, contracts = selection.order, selection.contracts
     compiled = session.compile(order, contracts).verified(order, contracts)  # 2 compile, 3 fingerprint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 import msgspec
 
@@ -13,6 +14,10 @@ _BATCH_ROWS = 32_768
 """Against the engine's default, 8,192, sorts take a fifth less, scans of strings a fifth and windows a twentieth; the
 rest is alike. See `benchmarks/parts/test_execution.py`."""
 
+
+Evidence = Literal["none", "summary", "full"]
+"""How much evidence of an execution is kept. summary: the SQL, the plan that ran, time, rows and spill by operator.
+full: also the rule as written, its canonical form, logical plans, all metrics, all settings, Substrait."""
 
 _FIXED = {"name", "evidence", "fuse_selects"}
 """Settings that belong to the built-in profiles: rules.toml cannot override them."""
@@ -31,8 +36,8 @@ class Profile(msgspec.Struct, frozen=True):
     """Rows."""
     memory_limit_mb: int | None = None
     """Pool for one product's execution, in MiB; None for no limit."""
-    evidence: bool = False
-    """Whether SQL, plans and settings are kept of every executed product, not only of failed ones."""
+    evidence: Evidence = "summary"
+    """What is kept of every executed product; of failed ones, the SQL is always kept."""
     fuse_selects: bool = True
     """Whether the operations of an Ibis expression become as few SELECTs as can be, or one each, which reads like the
     expression."""
@@ -71,7 +76,7 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile(DEFAULT_PROFILE),
-        Profile("dev_debug", jobs=1, evidence=True, fuse_selects=False),
+        Profile("dev_debug", jobs=1, evidence="full", fuse_selects=False),
         Profile("memory_tight", jobs=1, batch_size=8192, memory_limit_mb=512),
     )
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from datafusion import DataFrame, SessionContext
@@ -15,6 +16,7 @@ from datafusion import DataFrame, SessionContext
 from compiler.schema import Schema
 from rules.config.profiles import Profile
 from rules.engine.failures import engine_errors
+from rules.engine.observing import observe
 from rules.engine.protocol import EngineFunction, EngineInput, Executed
 from rules.engine.scanning import register_inputs, takes_first_files
 from rules.engine.session import ignore_statistics, make_session, plan_query, planned_schema
@@ -36,10 +38,14 @@ def execute(
         session, frame = _open(sql, inputs, target.parent, profile, functions)
         with ProductWriter(target, schema) as writer:
             writer.require_planned(planned_schema(session, frame))  # a table without rows has no batch that shows it
+            planned = time.perf_counter() - started
             for batch in frame.execute_stream():
                 writer.write(batch.to_pyarrow())
             digest = writer.finish()
-    return Executed.of(digest, schema, started)
+        executed = Executed.of(digest, schema, started)
+        if profile.evidence == "none":
+            return executed
+        return replace(executed, observed=observe(session, frame, profile, planned))
 
 
 def open_frame(

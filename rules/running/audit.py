@@ -46,8 +46,8 @@ class Auditor:
         artifacts: those of all inputs.
         """
         lasting = [name for name in skipped if not self.rules[name].node.volatile]
-        expected = {name: skipped[name] for name in sample(lasting, share, self.runner.build)}
-        with ThreadPoolExecutor(max_workers=self.runner.session.profile.workers) as pool:
+        expected = {name: skipped[name] for name in sample(lasting, share, self.runner.evidence.build)}
+        with ThreadPoolExecutor(max_workers=self.runner.profile.workers) as pool:
             found = pool.map(lambda name: self._recheck(name, expected[name], artifacts), expected)
             differing = {name: wrong for name, wrong in zip(expected, found, strict=True) if wrong is not None}
         return AuditReport(tuple(expected), differing)

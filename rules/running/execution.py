@@ -20,6 +20,7 @@ from rules.compiling.compiled_rule import CompiledContract, CompiledRule
 from rules.errors import FAILED, UserError
 from rules.planning.broken import failed_input
 from rules.running.checks import Candidate, Checked, Checker, refusal
+from rules.running.evidence import Evidence
 from rules.running.product_job import Done, ProductJob
 from rules.running.product_records import Provenance, State, commit
 from rules.running.results import (
@@ -60,6 +61,7 @@ class Execution:
         self.contents = dict(prepared.contents)
         """The contents of all settled inputs; it grows, as `artifacts` does."""
         self.artifacts = prepared.artifacts
+        self.evidence = Evidence(self.store.objects.root, build)
         self.results: dict[str, Result] = {}
         self.sources_settled: dict[str, SourceResult] = {}
         self._corrupt: set[str] = set()
@@ -234,7 +236,7 @@ class Execution:
     def _runner(self) -> Runner:
         from rules.running.query_runner import Runner  # imports the engine
 
-        return Runner.of(self.prepared, self.build)
+        return Runner.of(self.prepared, self.evidence)
 
     def _collect(self, name: str, judgement: Judgement, future: Future[Done], pool: ThreadPoolExecutor) -> None:
         self._corrupt.discard(name)
