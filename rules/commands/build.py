@@ -49,9 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Build; 1 when a product failed."""
     root = find_root(options.project)
-    if not (options.select or options.exclude or options.force or options.audit or options.var) and noop.answered(
-        str(root), options.profile, output
-    ):
+    asked = options.select or options.exclude or options.force or options.audit or options.var or options.settings
+    if not asked and noop.answered(str(root), options.profile, output):
         return 0
     from rules.build import build
     from rules.config.project import load_project
@@ -61,7 +60,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     request = request_of(options)
     observer = progress.observer(output)
     try:
-        report = build(load_project(root, options.var), request, observer)
+        report = build(load_project(root, options.var, options.settings), request, observer)
     finally:
         observer.close()
     if output.as_json:

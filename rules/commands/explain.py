@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the explanation."""
-    project = load_project(find_root(options.project), options.var)
+    project = load_project(find_root(options.project), options.var, options.settings)
     asked = next((name for name in _SHOWN if getattr(options, name)), None)
     with open_store(project.root, output.message, building=False) as store:
         if asked is not None:

@@ -175,7 +175,7 @@ class Work:
             memo,
             head,
             lambda: from_record(self._index.lineages([memo])[memo]),
-            one_partition=self.profile.partitions == 1,
+            keeps_order=self.profile.keeps_order,
         )
         self._require_sound(compiled)
         last = self._last.get(rule.name)

@@ -180,9 +180,12 @@ def _to_head(compiled: Compiled) -> dict[str, Any]:
 
 
 def from_head(
-    rule: Rule, memo: str, head: Mapping[str, Any], edges: Callable[[], tuple[Edge, ...]], *, one_partition: bool
+    rule: Rule, memo: str, head: Mapping[str, Any], edges: Callable[[], tuple[Edge, ...]], *, keeps_order: bool
 ) -> CompiledRule:
-    """Return a compiled rule from its head; edges: its column lineage, read on demand."""
+    """Return a compiled rule from its head. edges: its column lineage, read on demand.
+
+    keeps_order: whether the profile lets rows stay in the order of their input.
+    """
     scans = {name: tuple(columns) for name, columns in head["scans"].items()}
     node = Node(
         name=rule.name,
@@ -194,7 +197,7 @@ def from_head(
         volatile=head["volatile"],
         order_dependent=head["order_dependent"],
         ordered=head["ordered"],
-        keeps_order=one_partition and head["shape"]["in_order"] and head["parts"]["tier"] != Tier.CANONICAL,
+        keeps_order=keeps_order and head["shape"]["in_order"] and head["parts"]["tier"] != Tier.CANONICAL,
         shape=_shape(head["shape"]),
         edges=edges,
     )

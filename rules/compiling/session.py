@@ -183,12 +183,14 @@ def load(
     files = FileDigests(project.root, store.index)
     # Digested, then read again now that the store is locked: the next no-op check sees an edit from here on.
     files.digest(FILE)
-    project = load_project(project.root, project.given)
+    project = load_project(project.root, project.given, project.settings)
     sources = Sources(project, store.index, store.objects, files)
+    engine.require(project.profile(profile))
     session = load_at(project, profile, store, sources, files, engine)
     changed = {name: value for name, value in (given or {}).items() if value is not None}
     settings = msgspec.structs.replace(session.profile, **changed)
-    return replace(session, profile=settings, trust_engine=trust_engine, lasting=not project.given and engine is LOCAL)
+    lasting = not project.given and not project.settings and engine is LOCAL
+    return replace(session, profile=settings, trust_engine=trust_engine, lasting=lasting)
 
 
 def load_at(

@@ -66,7 +66,7 @@ def _open(
     profile: Profile,
     functions: Iterable[EngineFunction],
 ) -> tuple[SessionContext, DataFrame]:
-    session, given = make_session(profile), list(inputs)
+    session, given = make_session(profile, scratch), list(inputs)
     register(session, functions)
     register_inputs(session, given, scratch)
     frame = plan_query(session, sql)

@@ -23,11 +23,16 @@ def engine_errors() -> Iterator[None]:
     except EngineError:
         raise
     except BaseException as error:
-        if type(error).__module__ == _PANIC_MODULE:
+        if is_panic(error):
             raise EngineError(f"the engine had an internal error: {clean_message(error)}") from error
         if not isinstance(error, Exception):
             raise
         raise EngineError(clean_message(error)) from error
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether an exception is a panic of the engine."""
+    return type(error).__module__ == _PANIC_MODULE
 
 
 def clean_message(error: BaseException) -> str:

@@ -125,6 +125,10 @@ class Engine(Protocol):
         """Load what planning needs, ahead of time."""
         ...
 
+    def require(self, profile: Profile) -> None:
+        """Raise `UserError` if the engine refuses a setting of a profile."""
+        del profile
+
     def planner(
         self, profile: Profile, remember: Callable[[str, Schema], None], functions: Iterable[EngineFunction]
     ) -> SchemaPlanner:

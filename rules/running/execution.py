@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections import ChainMap
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,7 @@ class Execution:
         self._corrupt: set[str] = set()
         self._checking: dict[Future[list[Checked]], Callable[[Outcome], None]] = {}
         self._any_failed = False
+        self._while_running = ExitStack()
         self._schedule: Schedule
 
     @property
@@ -90,6 +92,11 @@ class Execution:
         self._schedule = Schedule(steps, {name: self._dependencies(name) for name in steps})
         running: dict[Future[Done], tuple[str, Judgement]] = {}
         pool = ThreadPoolExecutor(max_workers=workers)
+        with self._while_running:
+            self._run_all(running, pool)
+        return {name: self.results[name] for name in order}
+
+    def _run_all(self, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
         try:
             self._advance(running, pool)
             while running or self._checking:
@@ -108,7 +115,6 @@ class Execution:
             pool.shutdown(cancel_futures=True)  # workers use the store, which is closed next
             raise
         pool.shutdown()
-        return {name: self.results[name] for name in order}
 
     def _advance(self, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
         """Settle or start every product that can be; one more than there are workers, so that no worker waits."""
@@ -234,8 +240,10 @@ class Execution:
 
     @functools.cached_property
     def _runner(self) -> Runner:
+        from rules.running.arrow_threads import limited_threads
         from rules.running.query_runner import Runner  # imports the engine
 
+        self._while_running.enter_context(limited_threads(self.session.profile))
         return Runner.of(self.prepared, self.evidence)
 
     def _collect(self, name: str, judgement: Judgement, future: Future[Done], pool: ThreadPoolExecutor) -> None:

@@ -83,7 +83,8 @@ def parse(before: list[str], command: str | None, after: list[str]) -> argparse.
             "rules COMMAND --help describes a command. These options may stand before or after it.\n\n"
             "environment:\n"
             "  RULES_STORE            the folder of the store (default: .rules in the project);\n"
-            "                         several work trees may share one"
+            "                         several work trees may share one\n"
+            "  RULES_PROFILE          the runtime profile where --profile names none"
         ),
     )
     _add_globals(top)
@@ -154,7 +155,8 @@ def _unknown_word(parser: argparse.ArgumentParser, word: str, *, literal: bool) 
     if elsewhere is not None:
         return UserError(f"unknown option '{word}'", code="usage", hint=elsewhere)
     known = re.findall(r"--[a-z-]+", parser.format_help())
-    close = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.6)
+    written = word.partition("=")[0]
+    close = [one for one in known if one.startswith(written)] or difflib.get_close_matches(written, known, 1, 0.6)
     hint = f"did you mean '{close[0]}'?" if close else f"see {parser.prog} --help"
     return UserError(f"unknown option '{word}'", code="usage", hint=hint)
 
