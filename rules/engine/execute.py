@@ -16,7 +16,7 @@ from datafusion import DataFrame, SessionContext
 from compiler.schema import Schema
 from rules.config.profiles import Profile
 from rules.engine.failures import engine_errors
-from rules.engine.observing import observe
+from rules.engine.observing import observe, spilled_bytes
 from rules.engine.protocol import EngineFunction, EngineInput, Executed
 from rules.engine.scanning import register_inputs, takes_first_files
 from rules.engine.session import ignore_statistics, make_session, plan_query, planned_schema
@@ -42,10 +42,10 @@ def execute(
             for batch in frame.execute_stream():
                 writer.write(batch.to_pyarrow())
             digest = writer.finish()
-        executed = Executed.of(digest, schema, started)
-        if profile.evidence == "none":
-            return executed
-        return replace(executed, observed=observe(session, frame, profile, planned))
+        plan = frame.execution_plan()
+        observed = None if profile.evidence == "none" else observe(session, frame, plan, profile, planned)
+        spilled = spilled_bytes(plan)
+    return replace(Executed.of(digest, schema, started), spilled=spilled, observed=observed)
 
 
 def open_frame(
@@ -68,7 +68,7 @@ def _open(
 ) -> tuple[SessionContext, DataFrame]:
     session, given = make_session(profile, scratch), list(inputs)
     register(session, functions)
-    register_inputs(session, given, scratch)
+    register_inputs(session, given, scratch, pruning=profile.pruning)
     frame = plan_query(session, sql)
     if any(len(entry.files) > 1 for entry in given) and takes_first_files(frame):
         ignore_statistics(session)

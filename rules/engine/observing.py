@@ -23,12 +23,13 @@ _LONGEST_DETAIL = 500
 _NANO = 1e-9
 
 
-def observe(session: SessionContext, frame: DataFrame, profile: Profile, planned: float) -> Observation:
+def observe(
+    session: SessionContext, frame: DataFrame, plan: ExecutionPlan, profile: Profile, planned: float
+) -> Observation:
     """Return what happened when `frame` was drained. planned: the seconds before that. Raises the engine's exceptions.
 
-    profile: the one that the session was made of.
+    plan: the frame's, which ran. profile: the one that the session was made of.
     """
-    plan = frame.execution_plan()
     full = profile.evidence == "full"
     listed = list(_listed(plan, 0))
     operators = tuple(_operator(node, depth, _LONGEST_DETAIL) for node, depth in listed)
@@ -44,6 +45,12 @@ def observe(session: SessionContext, frame: DataFrame, profile: Profile, planned
     if refusal:
         texts["substrait.txt"] = refusal
     return Observation(operators, planned, _settings(session), _versions(), texts, substrait)
+
+
+def spilled_bytes(plan: ExecutionPlan) -> int:
+    """Return how much the operators of an executed plan have spilled."""
+    found = (node.metrics() for node, _ in _listed(plan, 0))
+    return sum(one.spilled_bytes or 0 for one in found if one is not None)
 
 
 def _listed(plan: ExecutionPlan, depth: int) -> Iterator[tuple[ExecutionPlan, int]]:

@@ -21,10 +21,20 @@ if TYPE_CHECKING:
     from compiler.names.user_functions import Shape
     from compiler.schema import Schema, SchemaPlanner
     from rules.config.profiles import Profile
+    from rules.engine.fallbacks import Fallback
 
 
 class EngineError(Exception):
     """The engine refused or failed a query; the message is the engine's, on one line."""
+
+
+class MemoryExhaustedError(EngineError):
+    """A query needs more memory than its pool has, or more room for spilling than it is allowed."""
+
+    def __init__(self, message: str, *, is_of_pool: bool) -> None:
+        """is_of_pool: whether it is the pool that is too small."""
+        super().__init__(message)
+        self.is_of_pool = is_of_pool
 
 
 @dataclass(frozen=True)
@@ -104,14 +114,18 @@ class Executed:
     digest: TableDigest
     columns: Mapping[str, tuple[str, str]]
     seconds: float
+    spilled: int = 0
+    """The bytes that did not fit into memory."""
+    fallback: Fallback | None = None
+    """How it was run, if not as the profile says."""
     observed: Observation | None = None
 
     @classmethod
-    def of(cls, digest: TableDigest, schema: Schema, started: float, observed: Observation | None = None) -> Executed:
+    def of(cls, digest: TableDigest, schema: Schema, started: float) -> Executed:
         """Return the result of an execution that has written a table of `schema`; started: by `time.perf_counter`."""
         types = {column.name: column.type for column in schema.columns}
         columns = {name: (types[name], value) for name, value in digest.columns.items()}
-        return cls(digest, columns, time.perf_counter() - started, observed)
+        return cls(digest, columns, time.perf_counter() - started)
 
 
 class Engine(Protocol):

@@ -29,9 +29,10 @@ _NESTING = "5000"
 
 
 def make_session(profile: Profile, spill: Path | None = None) -> SessionContext:
-    """Return a session with an empty schema for inputs. spill: the folder for what does not fit into memory.
+    """Return a session with an empty schema for inputs.
 
-    Raises `UserError` for a setting that the engine refuses.
+    spill: the folder for what does not fit into memory, unless the profile names one; None for a session that only
+    plans. Raises `UserError` for a setting that the engine refuses.
     """
     config = SessionConfig().with_target_partitions(profile.partitions).with_batch_size(profile.batch_size)
     if profile.partitions > 1:
@@ -75,11 +76,11 @@ def given_keys(profile: Profile) -> dict[str, str]:
 def _runtime(profile: Profile, spill: Path | None) -> RuntimeEnvBuilder:
     """Return the pool of a session and its folder for spilling."""
     runtime = RuntimeEnvBuilder()
-    folder = profile.temp_directory or spill
-    if folder is not None:
-        if not Path(folder).is_dir():
-            raise UserError(f"the temp_directory '{folder}' of profile '{profile.name}' is no folder", code="setting")
-        runtime = runtime.with_disk_manager_specified(folder)
+    own = profile.temp_directory
+    if own is not None and not Path(own).is_dir():
+        raise UserError(f"the temp_directory '{own}' of profile '{profile.name}' is no folder", code="setting")
+    if spill is not None:  # the engine makes a folder in it at once, which would outlive a session that only plans
+        runtime = runtime.with_disk_manager_specified(own or spill)
     size = pool_bytes(profile)
     return (
         runtime.with_fair_spill_pool(size) if profile.memory_pool == "fair" else runtime.with_greedy_memory_pool(size)

@@ -45,6 +45,7 @@ def execution_document(found: Execution, *, whole: bool) -> dict[str, Any]:
         "canonical_sql": found.text("canonical.sql"),
         "settings": {**manifest.get("engine", {}).get("settings", {}), **line.settings},
         "changed_settings": dict(line.settings),
+        "fallback": line.fallback or None,
         "feature_flags": manifest.get("engine", {}).get("feature_flags", {}),
         "versions": manifest.get("versions", {}),
         "profile": manifest.get("profile"),

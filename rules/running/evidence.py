@@ -48,6 +48,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     """What is kept of one execution. seconds: from the query's text to the last byte written; planned: of these.
 
     settings: those that differ from the manifest's. left_out: operators of a plan that is too large to be kept whole.
+    fallback: how it was run for lack of memory, and with which settings.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     """None for a rule that no engine runs."""
     left_out: int = 0
     settings: dict[str, str | None] = {}
+    fallback: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,12 @@ class Evidence:
         return self.root / "evidence" / self.build
 
     def succeeded(self, run: Run, executed: Executed) -> None:
-        """Keep what the run's profile asks for. Raises OSError."""
-        if run.profile.evidence == "none":
+        """Keep what the run's profile asks for, and all of a run that was not as its profile says. Raises OSError."""
+        seen, fallback = executed.observed, executed.fallback
+        if fallback is not None:
+            run = dataclasses.replace(run, profile=fallback.profile)
+        elif run.profile.evidence == "none":
             return
-        seen = executed.observed
         line = Line(run.name, _cut(run.sql, _LONGEST_SQL), executed.seconds, executed.digest.rows)
         if seen is not None:
             if not self.settings:
@@ -107,13 +111,15 @@ class Evidence:
             line.operators = [_without_secrets(one) for one in seen.operators[:_MOST_OPERATORS]]
             line.left_out = max(len(seen.operators) - _MOST_OPERATORS, 0)
             line.settings = _differing(seen.settings, self.settings)
+        if fallback is not None:
+            line.fallback = {"name": fallback.name, **msgspec.to_builtins(fallback.settings)}
         self.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.folder / LINES, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             os.write(descriptor, msgspec.json.encode(line) + b"\n")
         finally:
             os.close(descriptor)
-        if run.profile.evidence == "full":
+        if run.profile.evidence == "full" or fallback is not None:
             self._write(run, seen)
 
     def failed(self, run: Run, error: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import ObjectError
 from cache.records import Artifact
-from graph.plan import Judgement, judge, product_of
+from graph.plan import Judgement, judge, key_of, product_of
 from graph.schedule import Schedule
 from rules.compiling.compiled_rule import CompiledContract, CompiledRule
 from rules.errors import FAILED, UserError
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from cache.keys import Content
     from graph.node import Node
+    from rules.engine.fallbacks import Fallback
     from rules.planning.prepared import Prepared
     from rules.running.query_runner import Runner
 
@@ -57,7 +58,7 @@ class Execution:
         self.prepared, self.build, self.observer = prepared, build, observer
         self.session, self.plan, self.known = prepared.session, prepared.plan, prepared.known
         self.project, self.store = self.session.project, self.session.store
-        self.compiled, self.contracted = prepared.compiled.rules, prepared.compiled.contracts
+        self.compiled, self.contracted = dict(prepared.compiled.rules), prepared.compiled.contracts
         self.sources = self.session.sources
         self.contents = dict(prepared.contents)
         """The contents of all settled inputs; it grows, as `artifacts` does."""
@@ -256,11 +257,18 @@ class Execution:
         last = self.known.products.get(name)
         changed = last is None or last.artifact != done.artifact.artifact
         executed = done.seconds is not None
+        if executed:
+            judgement = self._keyed(name, judgement, done.fallback)
         seconds = done.seconds if done.seconds is not None else (last.seconds if last else 0.0)
         result = self._result(
             name, done.artifact, done.reason, judgement.key, seconds, "executed" if executed else "clean"
         )
         self._check(self._candidate(result, done.artifact, changed=changed and executed), pool)
+
+    def _keyed(self, name: str, judgement: Judgement, fallback: Fallback | None) -> Judgement:
+        """Let a rule and its judgement have the keys of the settings that made the product."""
+        rule = self.compiled[name] = self._runner.as_made(self.compiled[name], fallback)
+        return replace(judgement, key=key_of(rule.node, self.contents)) if judgement.key is not None else judgement
 
     def _restore(self, judgement: Judgement, pool: ThreadPoolExecutor) -> bool:
         """Point a product at an artifact that exists. Returns False if the object proves to be corrupt."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cache.levels import type_name
@@ -13,10 +13,12 @@ from cache.records import Artifact
 from compiler.canonical.form import named_tree, rendered
 from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_rule import Body, CompiledRule
-from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed
+from rules.engine.fallbacks import Fallback, spilled, within_memory
+from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed, MemoryExhaustedError
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
 from rules.running.evidence import Run
+from rules.running.out_of_memory import out_of_memory
 from rules.storage.types import to_arrow
 
 if TYPE_CHECKING:
@@ -87,8 +89,7 @@ class Runner:
             if streams:
                 executed = self._run_stream(rule, inputs, target)
             else:
-                engine = self.session.engine
-                executed = engine.execute(sql, inputs, rule.schema, target, self.profile, functions)
+                executed = self._run_query(rule, sql, inputs, target, functions)
             _require_unchanged(sources, outside)
             self.evidence.succeeded(kept, executed)
         except EngineError as error:
@@ -97,6 +98,8 @@ class Runner:
                 place = self.evidence.failed(kept, str(error))
             except OSError as failure:  # a full disk, which may be why the engine failed
                 place = f"could not be kept: {failure.strerror}"
+            if isinstance(error, MemoryExhaustedError):
+                raise out_of_memory(error, rule.rule, self.profile, place) from error
             if faults:
                 faults[0].facts.setdefault("executed SQL", place)
                 raise faults[0] from error
@@ -115,6 +118,31 @@ class Runner:
         with contextlib.suppress(OSError, UnicodeDecodeError):
             return (self.session.project.root / path).read_text(encoding="utf-8")
         return ""
+
+    def as_made(self, rule: CompiledRule, fallback: Fallback | None) -> CompiledRule:
+        """Return an executed rule under the fingerprint that the settings which made its product give it."""
+        identity = self.session.engine.identity(self.profile)
+        own = fallback.settings if fallback is not None else identity.float_settings
+        return rule.made_with({**identity.settings, **own})
+
+    def _run_query(
+        self,
+        rule: CompiledRule,
+        sql: str,
+        inputs: Sequence[EngineInput],
+        target: Path,
+        functions: Sequence[EngineFunction],
+    ) -> Executed:
+        """Run a query, if need be in a way that needs less memory. Raises `EngineError`."""
+
+        def run(profile: Profile) -> Executed:
+            return self.session.engine.execute(sql, inputs, rule.schema, target, profile, functions)
+
+        profile = self.profile
+        executed = within_memory(run, profile)
+        if executed.spilled and executed.fallback is None and profile.memory_limit_mb is None and rule.is_sensitive:
+            return replace(executed, fallback=spilled(profile))
+        return executed
 
     def _failed(
         self, message: str, rule: CompiledRule, meaning: str, inputs: Sequence[EngineInput], kept: str
