@@ -18,7 +18,7 @@ from rules.running.other_settings import AGAINST, Against, Change, changed, chan
 from rules.storage.types import to_schema
 from support.inprocess import build, run
 from support.projects import SampleProject
-from test_audit import make_stale
+from support.stale import make_stale
 
 ROWS = 60_000
 RULES = {
@@ -71,7 +71,7 @@ def test_only_what_is_selected_and_up_to_date_runs(project: SampleProject) -> No
     told = run(project, "verify", "first", "late").stdout.splitlines()
     assert told[0] == "not verified: late, because it is not up to date, so there is no table to compare with"
     assert told[1].startswith("verify: 1 product run again with 15 other settings; every result is the same")
-    assert run(project, "verify", "nothing", "--json", expect=2).document["error"]["code"] == "unknown-selector"
+    assert run(project, "verify", "nothing", "--json", expect=2).document["error"]["code"] == "selection"
 
 
 def test_a_rule_that_depends_on_partitions_is_found_with_that_setting(project: SampleProject) -> None:
@@ -103,17 +103,19 @@ def test_a_wrong_table_needs_no_setting_to_differ(project: SampleProject) -> Non
 
 
 def test_a_fault_of_the_engine_is_traced_to_the_settings_that_make_it(tmp_path: Path) -> None:
-    """Both are worked around in compiled rules, so the engine is given the text that a person would write."""
+    """It is worked around in compiled rules, so the engine is given the text that a person would write."""
     inputs = {
         "a": pa.table({"k": [1, 2, 3], "x": [10, None, 30]}),
         "b": pa.table({"s": [1, 2, 4], "x": [7, 8, 9]}),
     }
-    sql = 'SELECT b.s FROM "input".a RIGHT JOIN "input".b ON a.k = b.s WHERE a.x IS NULL'
+    sql = 'SELECT b.s, b.x FROM "input".a RIGHT JOIN "input".b ON a.k = b.s WHERE a.x IS NULL'
     entries = []
     for name, table in inputs.items():
         pq.write_table(table, tmp_path / f"{name}.parquet")
-        entries.append(EngineInput(name, (tmp_path / f"{name}.parquet",), to_schema(table.schema), tuple(table.schema.names)))
-    schema: Schema = to_schema(pa.schema([("s", pa.int64())]))
+        entries.append(
+            EngineInput(name, (tmp_path / f"{name}.parquet",), to_schema(table.schema), tuple(table.schema.names))
+        )
+    schema: Schema = to_schema(pa.schema([("s", pa.int64()), ("x", pa.int64())]))
 
     def rows(profile: Profile) -> int:
         return LOCAL.execute(sql, entries, schema, tmp_path / "out.parquet", profile, ()).digest.rows
