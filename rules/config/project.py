@@ -60,7 +60,7 @@ class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Project:
     """A project's configuration. `root` is absolute.
 
-    contracts: those that rules.toml declares, by product or source. patterns: entries of [sources] that stand for many;
+    contracts: those that rules.toml declares, by product or source. patterns: entries of [sources] that declare many;
     their sources are among `sources`. given: values of variables that are other than it declares,
     as `--var` has them; what is done with them says nothing about the project as its files have it. settings: what
     `--set` changes of the profile.
@@ -204,7 +204,7 @@ def _checked(text: str, value: Any, kind: type[T], path: tuple[str, ...]) -> T:
 
 
 def _pattern(text: str, root: Path, key: str, entries: dict[str, Any]) -> Pattern:
-    """Return an entry of [sources] that stands for many, with what it stands for. Raises `UserError`."""
+    """Return an entry of [sources] that declares many, with those. Raises `UserError`."""
     _source(text, key, entries[key])
     try:
         return expand(root, key, entries[key], {name: one for name, one in entries.items() if not is_pattern(name)})
@@ -304,7 +304,7 @@ def _syntax_error(text: str, message: str) -> UserError:
     place = re.search(r"\(at line (\d+), column (\d+)\)", message)
     if place:
         line, column = int(place[1]), int(place[2])
-        if message.startswith("Cannot "):  # told after what is said twice, so point at where that line begins
+        if message.startswith("Cannot "):  # reported at the end of the repeated line: point at its beginning
             said = text.split("\n")[line - 1]
             column = len(said) - len(said.lstrip()) + 1
     else:

@@ -31,6 +31,7 @@ COMMANDS = {
     "ls": "list products",
     "show": "print rows: of a product, a source, a CTE or a query",
     "query": "print the rows of a query over products and sources",
+    "export": "write a product to a file or folder, as Parquet, CSV, JSON or Arrow",
     "log": "list past builds",
     "cache": "verify what is stored",
 }
@@ -81,7 +82,7 @@ def parse(before: list[str], command: str | None, after: list[str]) -> argparse.
         usage="rules [OPTIONS] COMMAND ...",
         description=f"{_DESCRIPTION}\n\ncommands:\n{listed}",
         epilog=(
-            "rules COMMAND --help describes a command. These options may stand before or after it.\n\n"
+            "rules COMMAND --help describes a command. These options go before or after it.\n\n"
             "environment:\n"
             "  RULES_STORE            the folder of the store (default: .rules in the project);\n"
             "                         several work trees may share one\n"
@@ -93,7 +94,7 @@ def parse(before: list[str], command: str | None, after: list[str]) -> argparse.
     options, unknown = top.parse_known_args(before)
     if unknown:
         raise UserError(
-            f"unknown option '{unknown[0]}'", code="usage", hint="a command's own options stand after the command"
+            f"unknown option '{unknown[0]}'", code="usage", hint="a command's own options go after the command"
         )
     if options.version:
         options.run = _print_version
@@ -150,7 +151,7 @@ def _unknown_word(parser: argparse.ArgumentParser, word: str, *, literal: bool) 
         takes_selection = parser.get_default("select") is not None
         hint = f"to name products: {parser.prog} -s {word}" if takes_selection else f"see {parser.prog} --help"
         if parser.prog in {"rules show", "rules query"}:
-            hint = f'a query stands in quotes: {parser.prog} "SELECT …"'
+            hint = f'put the query in quotes: {parser.prog} "SELECT …"'
         return UserError(f"unexpected argument '{word}'", code="usage", hint=hint)
     elsewhere = option_hint(word)
     if elsewhere is not None:
