@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _TEMPORARY = re.compile(r"[0-9a-f]{32}(\.parquet(#\d+)?)?")
 """A file, link or folder in tmp/; with #1 behind it, one that the engine had not finished."""
 _OBJECT = re.compile(r"[0-9a-f]{2,}\.parquet")
+_BUILD = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
+"""A build's folder in evidence/."""
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{32}\.new")
 """A file, link or exported folder that was to replace another when its process was killed."""
 _EXPORTED = re.compile(r"part-\d{5,}-[0-9a-f]{12}\.[a-z.0-9]+")
@@ -54,6 +56,18 @@ def remove_scratch(path: Path) -> None:
     _require(path, _TEMPORARY)
     with _opened(path.parent) as folder:
         _clear(folder, path.name, os.fstat(folder).st_dev)
+
+
+def remove_evidence(path: Path) -> None:
+    """Remove the folder of a build in evidence/ with all that is in it. Raises as `remove_scratch` does."""
+    _require(path, _BUILD)
+    with _opened(path.parent) as folder:
+        _clear(folder, path.name, os.fstat(folder).st_dev)
+
+
+def is_build(name: str) -> bool:
+    """Whether a name in evidence/ is a build's."""
+    return _BUILD.fullmatch(name) is not None
 
 
 def is_temporary(name: str) -> bool:

@@ -8,6 +8,7 @@ from rules import noop
 from rules.errors import FAILED
 from rules.files.project_paths import find_root
 from rules.terminal.arguments import (
+    add_evidence,
     add_force,
     add_jobs,
     add_profile,
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run this share (5%%) of what was skipped again, and fail if a result differs",
     )
     add_trust(parser)
+    add_evidence(parser)
     add_profile(parser)
 
 

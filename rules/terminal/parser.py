@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "find what is wrong with rules or doubtful, without running anything",
     "explain": "tell why a product is in its state, and everything that this was decided from",
     "audit": "run what a build would skip once more, and compare",
+    "verify": "run products again with the engine set otherwise, and compare",
     "lineage": "tell what a column is made of, and what is made of it",
     "contract": "print what a product or source promises, as DDL, or write it down",
     "ls": "list products",
