@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cache.reachable import objects_of, reasons
-from cache.removal import EVIDENCE, remove_evidence
+from cache.removal import is_build, remove_evidence
 from cache.retention import Choice, Fate, choose, recomputable, strongest
 from cache.signatures import SEAL_NS
 
@@ -236,7 +236,7 @@ def _old_evidence(index: Index, root: Path, builds: Mapping[str, Reason], newest
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if not EVIDENCE.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False) or entry.name in needed:
+            if not is_build(entry.name) or not entry.is_dir(follow_symlinks=False) or entry.name in needed:
                 continue
             # A build that is not recorded may be an audit, or about to begin.
             if entry.name in known or entry.stat(follow_symlinks=False).st_mtime < now - GRACE_SECONDS:

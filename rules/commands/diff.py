@@ -67,7 +67,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UserError("--build is about tables", code="usage", hint="rules diff --data --build BUILD")
     if options.build and options.against:
         raise UserError("--build and --against exclude each other", code="usage", hint="leave one of them out")
-    project = load_project(find_root(options.project))
+    project = load_project(find_root(options.project), settings=options.settings)
     spans = [word for word in options.names if "@" in word[1:]]
     if spans:
         return _compare_spans(project, spans, options, output)

@@ -7,7 +7,6 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from rules.errors import UserError
 from rules.files.project_paths import find_root
 from rules.report.formats import ROWS
 from rules.storage.store import open_store
@@ -81,6 +80,7 @@ def _show_stored(options: argparse.Namespace, output: Output) -> bool:
 def _show_computed(options: argparse.Namespace, output: Output) -> int:
     """Print the rows of a source, or of a CTE of a rule. Raises `UserError` for a name that is neither."""
     from rules.inspect.query import question_of_cte, question_of_source
+    from rules.inspect.stored_tables import unknown_table
     from rules.terminal.query_answer import answer
 
     name = options.name
@@ -89,27 +89,7 @@ def _show_computed(options: argparse.Namespace, output: Output) -> int:
     def ask(project: Project, store: Store) -> Question:
         found = question_of_cte(project, store, name) if "." in name else question_of_source(project, name)
         if found is None:
-            raise _unknown(project, store, name)
+            raise unknown_table(project, store, name)
         return found
 
     return answer(options, output, ask, **{kind: name})
-
-
-def _unknown(project: Project, store: Store, name: str) -> UserError:
-    """Tell a product that was never built from one that does not exist."""
-    import difflib
-
-    from rules.inspect.query import unbuilt
-
-    ahead = unbuilt(project, store)
-    known = [*store.states, *ahead, *project.sources]
-    product, dot, _ = name.partition(".")
-    if name in ahead:
-        hint = f"rules build -s +{name}"
-        return UserError(f"the product '{name}' has not been built yet", code="not-built", hint=hint)
-    if dot and product in known:
-        message = f"{product} has no check of that name, and only rules in SQL have CTEs"
-        return UserError(message, code="unknown-product", hint=f"rules contract {product} shows its checks")
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
-    return UserError(f"unknown product '{name}'", code="unknown-product", hint=hint)

@@ -48,7 +48,7 @@ _SYNONYMS = {
     "add": "init", "new": "init", "make": "build", "status": "plan", "dry-run": "plan", "cat": "show", "head": "show",
     "preview": "show", "select": "query", "sql": "query", "verify": "audit", "trace": "lineage", "columns": "lineage",
     "compare": "diff", "changes": "diff", "why": "explain", "describe": "explain", "history": "log",
-    "schema": "contract", "ddl": "contract",
+    "schema": "contract", "ddl": "contract", "unload": "export", "save": "export", "write": "export",
 }  # fmt: skip
 """What the same thing is called elsewhere."""
 
