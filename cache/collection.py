@@ -50,7 +50,7 @@ class Policy:
 
     builds: int = 1
     evidence: int = 1
-    """Of each root the evidence of the newest so many builds stays."""
+    """Of each root the evidence of the newest so many builds stays, and of others within `spare`."""
     ordered: bool = False
     limits: Mapping[str, Limits] = field(default_factory=dict)
     spare: float | None = None
@@ -119,7 +119,8 @@ def mark(index: Index, objects: Objects, policy: Policy, *, now: float | None = 
             budget = needed_bytes + int((needed_bytes + policy.index_bytes) * policy.spare)
         choice = choose(sizes, needed, costs, _ages(index), budget=budget, strict=strict)
         orphans = _orphans(objects, sizes, moment) if thorough else {}
-        evidence = _old_evidence(index, objects.root, builds, policy.evidence, moment)
+        room = int((needed_bytes + policy.index_bytes) * (policy.spare or 0.0))
+        evidence = _old_evidence(index, objects.root, builds, (policy.evidence, room), moment)
     return Marked(choice, sizes, orphans, evidence, needed_bytes, commits, builds)
 
 
@@ -225,23 +226,41 @@ def every_object(objects: Objects) -> Iterator[tuple[str, os.stat_result]]:
                             yield f"{shelf}{file.name.removesuffix('.parquet')}", status
 
 
-def _old_evidence(index: Index, root: Path, builds: Mapping[str, Reason], newest: int, now: float) -> tuple[str, ...]:
-    """Return the builds whose evidence nothing needs: neither kept nor pinned, and no product's last."""
+def _old_evidence(
+    index: Index, root: Path, builds: Mapping[str, Reason], most: tuple[int, int], now: float
+) -> tuple[str, ...]:
+    """Return the builds whose evidence nothing needs: neither kept nor pinned, and no product's last.
+
+    most: of each root the newest so many builds keep theirs in any case, and others while it takes up so many bytes.
+    """
     folder = root / "evidence"
     if not folder.is_dir() or folder.is_symlink():
         return ()
     needed = {*builds, *(pin.build for pin in index.pins()), *index.pointed_builds()}
-    needed |= kept_builds(index, Policy(builds=newest), now).keys()
+    needed |= kept_builds(index, Policy(builds=most[0]), now).keys()
     known = {build for _, build, _ in index.every_build()}
-    found = []
+    found, room = [], most[1]
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if not is_build(entry.name) or not entry.is_dir(follow_symlinks=False) or entry.name in needed:
-                continue
-            # A build that is not recorded may be an audit, or about to begin.
-            if entry.name in known or entry.stat(follow_symlinks=False).st_mtime < now - GRACE_SECONDS:
-                found.append(entry.name)
+        listed = [one for one in entries if is_build(one.name) and one.is_dir(follow_symlinks=False)]
+    for entry in sorted(listed, key=lambda one: one.name, reverse=True):
+        # A build that is not recorded may be an audit, or about to begin.
+        young = entry.name not in known and entry.stat(follow_symlinks=False).st_mtime >= now - GRACE_SECONDS
+        if entry.name in needed or young:
+            continue
+        room -= _size(entry.path) if room > 0 else 0
+        if room <= 0:
+            found.append(entry.name)
     return tuple(sorted(found))
+
+
+def _size(folder: str) -> int:
+    """Return the bytes of the files in a folder, which may be removed meanwhile. Links are not followed."""
+    total = 0
+    for inside, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(f"{inside}/{name}").st_size
+    return total
 
 
 def _moment(started: str) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cache.collection import Marked, Policy, Tally, clear_evidence, mark, step
-from cache.compaction import WHOLE, compact
+from cache.compaction import compact
 from cache.errors import StoreError
 from cache.locks import BUILDERS, READERS, exclusive, exclusive_within
 from cache.reachable import objects_of
@@ -41,6 +41,8 @@ _GROWN = 1.02
 _RECORDS = 1500
 """About how many bytes the index has of an artifact."""
 _FEW = 100
+_EVIDENCE = 2
+"""Of so many builds of each root a build leaves the evidence in any case."""
 _LISTED_BY_BUILDS = 2000
 """A build looks for orphans in stores of at most so many artifacts."""
 _LOST_SECONDS = 30 * 86_400
@@ -120,7 +122,7 @@ def collect_when_due(store: Store, own: Limits, seconds: float = BUDGET_SECONDS)
     build. Returns what was done, None if nothing was due or somebody else is at work.
     """
     try:
-        policy = _with_limits(store, own, Policy(spare=SPARE, evidence=WHOLE))
+        policy = _with_limits(store, own, Policy(spare=SPARE, evidence=_EVIDENCE))
         last = _due(store, policy)
         return None if last is None else _collect_a_little(store, policy, last, seconds)
     except (OSError, StoreError):  # somebody is at work, or the index is damaged, which the next command says
