@@ -50,7 +50,7 @@ class Policy:
 
     builds: int = 1
     evidence: int = 1
-    """Of each root the evidence of the newest so many builds stays, and of others within `spare`."""
+    """Of each root the evidence of the newest so many builds stays, and of others within half of `spare`."""
     ordered: bool = False
     limits: Mapping[str, Limits] = field(default_factory=dict)
     spare: float | None = None
@@ -119,7 +119,7 @@ def mark(index: Index, objects: Objects, policy: Policy, *, now: float | None = 
             budget = needed_bytes + int((needed_bytes + policy.index_bytes) * policy.spare)
         choice = choose(sizes, needed, costs, _ages(index), budget=budget, strict=strict)
         orphans = _orphans(objects, sizes, moment) if thorough else {}
-        room = int((needed_bytes + policy.index_bytes) * (policy.spare or 0.0))
+        room = int((needed_bytes + policy.index_bytes) * (policy.spare or 0.0) / 2)
         evidence = _old_evidence(index, objects.root, builds, (policy.evidence, room), moment)
     return Marked(choice, sizes, orphans, evidence, needed_bytes, commits, builds)
 
@@ -247,13 +247,13 @@ def _old_evidence(
         young = entry.name not in known and entry.stat(follow_symlinks=False).st_mtime >= now - GRACE_SECONDS
         if entry.name in needed or young:
             continue
-        room -= _size(entry.path) if room > 0 else 0
+        room -= size_of(entry.path) if room > 0 else 0
         if room <= 0:
             found.append(entry.name)
     return tuple(sorted(found))
 
 
-def _size(folder: str) -> int:
+def size_of(folder: str) -> int:
     """Return the bytes of the files in a folder, which may be removed meanwhile. Links are not followed."""
     total = 0
     for inside, _, names in os.walk(folder):

@@ -200,11 +200,13 @@ class Project:
 
         A product that fails is in the result. Raises `UserError`, or `UserErrors` for rules that do not compile.
         """
-        from rules.build import build
+        from rules.build import build, keep_small
 
-        request = self._request(select, exclude, force, jobs=jobs, keep_going=keep_going)
+        request, project = self._request(select, exclude, force, jobs=jobs, keep_going=keep_going), self._project()
         with _told():
-            return Build(build(self._project(), request, _Quiet()))
+            found = Build(build(project, request, _Quiet()))
+            keep_small(project, _Quiet().say)
+            return found
 
     def plan(
         self, *select: str, exclude: Sequence[str] = (), force: Sequence[str] = (), keep_going: bool = False

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from cache.collection import Marked, Policy, Tally, clear_evidence, mark, step
+from cache.collection import Marked, Policy, Tally, clear_evidence, mark, size_of, step
 from cache.compaction import compact
 from cache.errors import StoreError
 from cache.locks import BUILDERS, READERS, exclusive, exclusive_within
@@ -41,7 +41,7 @@ _GROWN = 1.02
 _RECORDS = 1500
 """About how many bytes the index has of an artifact."""
 _FEW = 100
-_EVIDENCE = 2
+_EVIDENCE = 1
 """Of so many builds of each root a build leaves the evidence in any case."""
 _LISTED_BY_BUILDS = 2000
 """A build looks for orphans in stores of at most so many artifacts."""
@@ -49,11 +49,11 @@ _LOST_SECONDS = 30 * 86_400
 """For so long the products of a project root that is gone stay: its disk may be away."""
 _PAUSE = 0.001
 
-DUE = 0.3
+DUE = 0.25
 """A build collects once what is not needed takes up this share of what is, the index included …"""
-SPARE = 0.2
+SPARE = 0.15
 """… and leaves so much of it: tables that may be asked for again."""
-INDEX_DUE = 1.4
+INDEX_DUE = 1.3
 """Or once the index has grown to so many times what it needs for what is needed."""
 ROOM = 0.1
 """The share of what is needed that the history may take up besides the newest builds."""
@@ -165,7 +165,8 @@ def _due(store: Store, policy: Policy) -> Mapping[str, int] | None:
         return None
     needed = index.pointed_at() + last["inputs"]
     most = policy.max_bytes if policy.max_bytes is not None else needed + int((needed + last["index"]) * DUE)
-    grown = total > most and total > last["total"] * _GROWN
+    fresh = _evidence_builds(store) - last.get("evidence", 0)
+    grown = total > last["total"] * _GROWN and total + fresh * last.get("evidence_bytes", 0) > most
     swollen = used > last["index"] * INDEX_DUE and used > last["used"] * _GROWN
     return last if grown or swollen or count > 2 * last["count"] + _FEW else None
 
@@ -188,7 +189,22 @@ def _remember(store: Store, marked: Marked) -> None:
     beside = sum(sum(index.weights(root).values()) for root in {root for root, *_ in index.every_build()})
     used = index.pages()[0]
     needed = max(used - beside - spare * _RECORDS, used // 2)
-    index.set_collected({"inputs": inputs, "index": needed, "used": used, "count": count, "total": total})
+    record = {"inputs": inputs, "index": needed, "used": used, "count": count, "total": total}
+    index.set_collected(record | _evidence(store))
+
+
+def _evidence(store: Store) -> dict[str, int]:
+    """Return of how many builds there is evidence, and how many bytes one has."""
+    builds = _evidence_builds(store)
+    return {"evidence": builds, "evidence_bytes": size_of(f"{store.objects.root}/evidence") // max(builds, 1)}
+
+
+def _evidence_builds(store: Store) -> int:
+    try:
+        with os.scandir(f"{store.objects.root}/evidence") as entries:
+            return sum(1 for _ in entries)
+    except OSError:
+        return 0
 
 
 def _with_limits(store: Store, own: Limits, policy: Policy) -> Policy:

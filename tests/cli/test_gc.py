@@ -297,3 +297,24 @@ def test_a_project_without_a_store(tmp_path: Path) -> None:
     made = SampleProject(tmp_path / "project")
     found = run(made, "gc", "--json").document
     assert found["removed"]["objects"] == found["kept"]["objects"] == 0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_after_500_edits_the_store_is_less_than_twice_as_large(tmp_path: Path) -> None:
+    made = SampleProject(tmp_path / "project", sources=["orders"])
+    rows = range(20_000)
+    made.parquet("orders", {"id": list(rows), "amount": [row * 7919 % 1000 for row in rows]})
+    made.sql("big", "SELECT o.id, o.amount FROM orders AS o WHERE o.amount > 0")
+    made.sql("twice", "SELECT b.id, b.amount * 2 AS twice FROM big AS b")
+    made.sql("top", "SELECT t.id FROM twice AS t WHERE t.twice > 1000")
+    for number in range(5):
+        made.sql(f"alone{number}", f"SELECT o.id + {number} AS id FROM orders AS o WHERE o.amount > {900 + number}")
+    build(made)
+    live = size_of(made.root / ".rules")
+    for least in range(500):
+        made.sql("big", f"SELECT o.id, o.amount FROM orders AS o WHERE o.amount > {least + 1}")
+        assert build(made).executed >= {"big", "twice"}
+        assert size_of(made.root / ".rules") < 2 * live, least
+    assert run(made, "build").stdout.startswith("nothing to do")
+    assert run(made, "audit", "--json").document["differing"] == []
