@@ -1,11 +1,11 @@
 """Print what a limit of space costs: `python benchmarks/retention.py [SEEDS]`.
 
-A project of 100 products is edited 200 times, as people do: most edits touch what was touched lately, three of ten
-take something back, and now and then a branch is checked out. After each build the store is cut down to 10, 25 or
-50 % of the space that keeping all tables would take up, by `cache.retention` and, to compare, by least recent use. Sizes and
-costs vary by orders of magnitude; a product costs a part that grows with its size and a part that does not. Printed are
-the seconds that were spent to make again what had been made before, in percent of what it costs to keep nothing but what
-products are now.
+A project of 100 products is edited 200 times, as people do: most edits touch what was touched lately, three of
+ten take something back, and now and then a branch is checked out. After each build the store is cut down to 10,
+25 or 50 % of the space that keeping all tables would take up, by `cache.retention` and, to compare, by least recent
+use. Sizes and costs vary by orders of magnitude; a product costs a part that grows with its size and a part that does
+not. Printed are the seconds that were spent to make again what had been made before, in percent of what it costs to
+keep nothing but what products are now.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ class History(Database):
             "ORDER BY started DESC, build DESC LIMIT ?",
             (self.root, limit),
         )
-        _require_texts((build, started, status) for build, started, _, status, _ in rows)
+        require_texts((build, started, status) for build, started, _, status, _ in rows)
         _require_seconds(seconds for _, _, seconds, *_ in rows)
         return [
             (build, started, seconds, status, _read(summary, f"of build {build}"))
@@ -153,7 +153,7 @@ class History(Database):
             "SELECT product, status, changed, reason, seconds, artifact FROM results WHERE build = ? ORDER BY product",
             (build,),
         )
-        _require_texts((product, status, reason) for product, status, _, reason, *_ in rows)
+        require_texts((product, status, reason) for product, status, _, reason, *_ in rows)
         _require_seconds(seconds for *_, seconds, _ in rows)
         return rows
 
@@ -168,7 +168,7 @@ class History(Database):
             "WHERE product = ? AND root = ? ORDER BY started DESC, build DESC",
             (product, self.root),
         )
-        _require_texts(row[:3] for row in rows)
+        require_texts(row[:3] for row in rows)
         return rows
 
     # Salvage
@@ -202,7 +202,7 @@ def _read(text: object, what: str) -> dict[str, Any]:
     return found
 
 
-def _require_texts(rows: Iterable[tuple[Any, ...]]) -> None:
+def require_texts(rows: Iterable[tuple[Any, ...]]) -> None:
     """Raise `DamagedIndexError` unless every value in the rows, which describe builds, is text."""
     if not all(isinstance(one, str) for row in rows for one in row):
         raise DamagedIndexError("the index is damaged: its record of a build cannot be read")

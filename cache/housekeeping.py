@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cache.database import Database
 from cache.errors import DamagedIndexError
-from cache.history import read_state
+from cache.history import read_state, require_texts
 from cache.sealing import sealed, unsealed
 
 if TYPE_CHECKING:
@@ -86,7 +86,10 @@ class Housekeeping(Database):
     def limits(self) -> dict[str, Limits]:
         """Return what each project root asks, as of its last build."""
         rows = self._rows("SELECT root, keep_seconds, keep_builds, max_bytes FROM limits")
-        return {root: Limits(*rest) for root, *rest in rows}
+        read = {root: Limits(*rest) for root, *rest in rows}
+        if not all(value is None or type(value) in {int, float} for limits in read.values() for value in limits):
+            raise DamagedIndexError("the index is damaged: its record of limits cannot be read")
+        return read
 
     def set_limits(self, limits: Limits) -> None:
         """Record what this root asks, if it is something else than before."""
@@ -97,7 +100,9 @@ class Housekeeping(Database):
 
     def every_build(self) -> list[tuple[str, str, str]]:
         """Return the builds of all project roots, oldest first: root, build, started."""
-        return self._rows("SELECT root, build, started FROM builds ORDER BY started, build")
+        rows = self._rows("SELECT root, build, started FROM builds ORDER BY started, build")
+        require_texts(rows)
+        return rows
 
     def pointed_builds(self) -> set[str]:
         """Return the builds that computed what products and checks of all project roots are now."""
@@ -246,7 +251,7 @@ class Housekeeping(Database):
                 self._rows(f"DELETE FROM {table} WHERE root = ?", (root,))
 
     def collected(self) -> dict[str, int] | None:
-        """Return what the last collection left."""
+        """Return what the last collection left, None where that is not known."""
         rows = self._rows("SELECT record FROM collected")
         return unsealed(rows[0][0]) if rows else None
 

@@ -6,7 +6,6 @@ the steps is plain data, so the plan that is explained is the plan that is execu
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +17,7 @@ from rules.compiling.compiled_rule import nodes_of_checks
 from rules.compiling.memo_proof import believing_memos
 from rules.compiling.session import load
 from rules.config.project import Project
-from rules.errors import UserError
+from rules.errors import REPLACED, UserError
 from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
 from rules.planning.last_states import compared_with_last
@@ -126,5 +125,9 @@ def verify(project: Project, request: Request, against: Against, observer: Obser
 
 def keep_small(project: Project, say: Callable[[str], None]) -> None:
     """Collect garbage for a moment, if the store has grown: after a build that has reported, so that nobody waits."""
-    with contextlib.suppress(UserError), open_store(project.root, say, building=False, collecting=True) as store:
-        collect_when_due(store, project.limits)
+    try:
+        with open_store(project.root, say, building=False, collecting=True) as store:
+            collect_when_due(store, project.limits)
+    except UserError as error:  # such as a store that can no longer be written; the next build tries again
+        if error.code == REPLACED:
+            say(f"warning: {error.message}")

@@ -49,6 +49,9 @@ _LOST_SECONDS = 30 * 86_400
 """For so long the products of a project root that is gone stay: its disk may be away."""
 _PAUSE = 0.001
 
+_COLLECTED = {"inputs", "index", "used", "count", "total"}
+"""What is remembered of a collection."""
+
 DUE = 0.25
 """A build collects once what is not needed takes up this share of what is, the index included …"""
 SPARE = 0.15
@@ -150,7 +153,7 @@ def _due(store: Store, policy: Policy) -> Mapping[str, int] | None:
     index = store.index
     last = index.collected()
     (count, total), (used, _) = index.stored(), index.pages()
-    if last is None:
+    if last is None or last.keys() < _COLLECTED:
         builds = len(index.every_build())
         last = {
             "inputs": max(0, total - index.pointed_at()),

@@ -26,6 +26,11 @@ COMMANDS = (
     ("diff", "--data"),
     ("check",),
     ("cache", "verify"),
+    ("cache", "stats"),
+    ("cache", "ls"),
+    ("log", "total"),
+    ("pin",),
+    ("gc",),
     ("show", "small.a"),
     ("audit",),
 )
