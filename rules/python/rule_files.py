@@ -61,9 +61,9 @@ class Declared:
 class DeclaredFunction:
     """A function of the project that the engine can call, as declared by its file.
 
-    file: where its code is. names: of its parameters. signature: parameters, the result, then an aggregate's state, as a serialised Arrow schema.
-    digest: of everything that decides its values. any_order: see `RegisteredFunction`. advice: a better form of it,
-    and what to do. fault: why a rule cannot call it, see `error`.
+    file: where its code is. names: of its parameters. signature: these, the result, then an aggregate's state, as a
+    serialised Arrow schema. digest: of everything that decides its values. any_order: see `RegisteredFunction`. advice:
+    a better form of it, and what to do. fault: why a rule cannot call it, see `error`.
     """
 
     name: str
