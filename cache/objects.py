@@ -4,7 +4,7 @@ Commit protocol: write to `tmp/`, fsync, rename into `objects/`, fsync the folde
 transaction) speak of the object. A `kill -9` at any instant leaves at most an unnamed file in `tmp/` or an object that
 nothing refers to yet.
 
-An object is sealed: read-only, and stamped with one fixed time. A write to it leaves another stamp, so one `stat` tells
+An object is sealed: read-only, and stamped with one fixed time. A write to it leaves another stamp, so one `stat` shows
 whether its bytes have to be compared; what changes bytes and leaves the stamp is found when the object is read.
 """
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _TEMPORARY = re.compile(r"[0-9a-f]{32}(\.parquet(#\d+)?)?")
 """A file, link or folder in tmp/; with #1 behind it, one that the engine had not finished."""
 _OBJECT = re.compile(r"[0-9a-f]{2,}\.parquet")
+_BUILD = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
+"""A build's folder in evidence/."""
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{32}\.new")
 """A file, link or exported folder that was to replace another when its process was killed."""
 _EXPORTED = re.compile(r"part-\d{5,}-[0-9a-f]{12}\.[a-z.0-9]+")
@@ -56,6 +58,18 @@ def remove_scratch(path: Path) -> None:
         _clear(folder, path.name, os.fstat(folder).st_dev)
 
 
+def remove_evidence(path: Path) -> None:
+    """Remove the folder of a build in evidence/ with all that is in it. Raises as `remove_scratch` does."""
+    _require(path, _BUILD)
+    with _opened(path.parent) as folder:
+        _clear(folder, path.name, os.fstat(folder).st_dev)
+
+
+def is_build(name: str) -> bool:
+    """Whether a name in evidence/ is a build's."""
+    return _BUILD.fullmatch(name) is not None
+
+
 def is_temporary(name: str) -> bool:
     """Whether a name in tmp/ is one that we give."""
     return _TEMPORARY.fullmatch(name) is not None
@@ -70,7 +84,7 @@ def clear_beside(folder: Path) -> None:
 
 
 def replace(fresh: Path, target: Path) -> None:
-    """Move a file or link of ours to `target`, in one step, over the file or link that has that name.
+    """Move our own file or link to `target`, in one step, over the file or link that has that name.
 
     The caller knows that the name is ours. Raises OSError.
     """
@@ -81,7 +95,7 @@ def replace(fresh: Path, target: Path) -> None:
 
 
 def rename(path: Path, fresh: Path) -> None:
-    """Give a file of ours a name that no file has. Raises OSError."""
+    """Give one of our files a name that no file has. Raises OSError."""
     path.rename(fresh)
 
 
@@ -207,7 +221,7 @@ def _remove(path: Path, names: re.Pattern[str]) -> None:
 
 def _require(path: Path, names: re.Pattern[str]) -> None:
     if not names.fullmatch(path.name):
-        raise ValueError(f"{path} has no name of ours")
+        raise ValueError(f"{path} does not have one of our names")
 
 
 def _clear(folder: int, name: str, device: int) -> None:

@@ -61,7 +61,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 def _sound(connection: sqlite3.Connection, table: str, holds: Callable[[Row], bool]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table that can be read and are what was written; none where there is no such table."""
     connection.row_factory = sqlite3.Row
-    with contextlib.suppress(sqlite3.Error):  # of a damaged page: what stands before it is still of use
+    with contextlib.suppress(sqlite3.Error):  # of a damaged page: what comes before it is still of use
         for row in connection.execute(f"SELECT * FROM {table}"):
             found = dict(row)
             try:

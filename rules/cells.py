@@ -86,7 +86,7 @@ def plain(array: pa.Array) -> list[Any]:
     if pa.types.is_nested(kind):
         return _lists(array)
     if pa.types.is_floating(kind):
-        # As strings and back: the shortest text that stands for a 32-bit float is not that of the same 64-bit one.
+        # As strings and back: the shortest text of a 32-bit float is not that of the same 64-bit one.
         return [None if value is None else _float(value) for value in array.cast(pa.string()).to_pylist()]
     if pa.types.is_timestamp(kind):
         zone = "Z" if kind.tz else ""

@@ -236,7 +236,7 @@ def _products_hold(root: str, products: dict[str, list[int]]) -> bool:
 
 
 def _object(root: str, name: str) -> list[int]:
-    """Return what tells the object that a product's link leads to, and when it was last written; [] for none."""
+    """Return what identifies the object that a product's link leads to, and when it was last written; [] for none."""
     try:
         status = os.stat(f"{own_folder(root)}/products/{name}.parquet")
     except OSError:

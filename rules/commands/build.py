@@ -8,6 +8,7 @@ from rules import noop
 from rules.errors import FAILED
 from rules.files.project_paths import find_root
 from rules.terminal.arguments import (
+    add_evidence,
     add_force,
     add_jobs,
     add_profile,
@@ -41,15 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run this share (5%%) of what was skipped again, and fail if a result differs",
     )
     add_trust(parser)
+    add_evidence(parser)
     add_profile(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Build; 1 when a product failed."""
     root = find_root(options.project)
-    if not (options.select or options.exclude or options.force or options.audit or options.var) and noop.answered(
-        str(root), options.profile, output
-    ):
+    asked = options.select or options.exclude or options.force or options.audit or options.var or options.settings
+    if not asked and noop.answered(str(root), options.profile, output):
         return 0
     from rules.build import build
     from rules.config.project import load_project
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     request = request_of(options)
     observer = progress.observer(output)
     try:
-        report = build(load_project(root, options.var), request, observer)
+        report = build(load_project(root, options.var, options.settings), request, observer)
     finally:
         observer.close()
     if output.as_json:

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UserError("--build is about tables", code="usage", hint="rules diff --data --build BUILD")
     if options.build and options.against:
         raise UserError("--build and --against exclude each other", code="usage", hint="leave one of them out")
-    project = load_project(find_root(options.project))
+    project = load_project(find_root(options.project), settings=options.settings)
     request = request_of(options, select=(*options.select, *options.names))
     with open_store(project.root, output.message, building=False) as store:
         differs = (_data if options.data else _rules)(project, request, store, options, output)

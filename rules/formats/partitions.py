@@ -1,4 +1,4 @@
-"""Columns that stand in the names of folders, as Hive and Spark write them: year=2024/month=01/part.parquet.
+"""Columns in the names of folders, as Hive and Spark write them: year=2024/month=01/part.parquet.
 
 Every folder that is called key=value, in the path as rules.toml has it or below, is a column; its values are texts
 unless rules.toml declares another type. Keys and values are URL-encoded, and __HIVE_DEFAULT_PARTITION__ is NULL.

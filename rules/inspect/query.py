@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from rules.storage.store import Store
 
 _PLACE = "query"
-"""What stands for a path in errors of a query that is in no file."""
+"""In place of a path, in errors of a query that is in no file."""
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _text(value: Any, *, quoted: bool) -> str:
-    """Write a value so that NULL, 'NULL' and values that differ in their last digit alone are told apart."""
+    """Write a value so that NULL, 'NULL' and values that differ in their last digit alone look different."""
     if value is None:
         return "NULL"
     if isinstance(value, bool):

@@ -25,6 +25,11 @@ def new_build_id() -> str:
     return f"{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
 
 
+def time_of(build: str) -> str:
+    """Return the time that is in a build's name, in UTC, as ISO 8601."""
+    return datetime.datetime.strptime(build.partition("-")[0] + "+0000", "%Y%m%dT%H%M%S%z").isoformat()
+
+
 @contextlib.contextmanager
 def recorded(index: Index, build: str, started: float) -> Iterator[Callable[[], None]]:
     """Record the end of a build that does not end by itself; yields a function to call when it begins to run.

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 class SourceTable:
     """A source whose content is known.
 
-    files: relative to the project where inside. artifact: of an ingested source. partitions: columns that stand in the
+    files: relative to the project where inside. artifact: of an ingested source. partitions: columns in the
     names of the folders of files that are read where they lie.
     """
 
