@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cache.housekeeping import Limits, Size
-    from cache.index import Index
     from cache.objects import Objects
     from cache.reachable import Reason
+    from cache.store_index import StoreIndex
 
 GRACE_SECONDS = 3600
 """How old a file that no lock protects must be before it is taken for garbage."""
@@ -94,7 +94,9 @@ class Tally:
         return [(fate, self.artifacts[fate]) for fate in strongest(self.artifacts)]
 
 
-def mark(index: Index, objects: Objects, policy: Policy, *, now: float | None = None, thorough: bool = True) -> Marked:
+def mark(
+    index: StoreIndex, objects: Objects, policy: Policy, *, now: float | None = None, thorough: bool = True
+) -> Marked:
     """Decide what stays, from one state of the index. thorough: look for orphans, too, which lists all objects.
 
     Raises `DamagedIndexError`, rather than take what cannot be read for garbage, `StoreError` and OSError.
@@ -124,7 +126,7 @@ def mark(index: Index, objects: Objects, policy: Policy, *, now: float | None = 
     return Marked(choice, sizes, orphans, evidence, needed_bytes, commits, builds)
 
 
-def kept_builds(index: Index, policy: Policy, now: float) -> dict[str, Reason]:
+def kept_builds(index: StoreIndex, policy: Policy, now: float) -> dict[str, Reason]:
     """Return the builds whose tables stay, by the policy and by what each root asks, and why."""
     found: dict[str, Reason] = {}
     seen: Counter[str] = Counter()
@@ -139,7 +141,7 @@ def kept_builds(index: Index, policy: Policy, now: float) -> dict[str, Reason]:
     return found
 
 
-def step(index: Index, objects: Objects, marked: Marked, artifacts: list[str], removed: Tally) -> None:
+def step(index: StoreIndex, objects: Objects, marked: Marked, artifacts: list[str], removed: Tally) -> None:
     """Forget artifacts that were marked to go, and remove their objects. Call with both locks of the store held.
 
     Raises `StoreError`, and OSError for an object that cannot be removed.
@@ -163,7 +165,7 @@ def clear_evidence(root: Path, builds: tuple[str, ...], removed: Tally) -> None:
 
 
 def _recent(
-    index: Index,
+    index: StoreIndex,
     objects: Objects,
     sizes: Mapping[str, Size],
     builds: Mapping[str, Reason],
@@ -185,7 +187,7 @@ def _recent(
     return found
 
 
-def _ages(index: Index) -> dict[str, int]:
+def _ages(index: StoreIndex) -> dict[str, int]:
     """Return how many builds of the same root have come since artifacts were last of use."""
     order: dict[str, int] = {}
     seen: Counter[str] = Counter()
@@ -227,7 +229,7 @@ def every_object(objects: Objects) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _old_evidence(
-    index: Index, root: Path, builds: Mapping[str, Reason], most: tuple[int, int], now: float
+    index: StoreIndex, root: Path, builds: Mapping[str, Reason], most: tuple[int, int], now: float
 ) -> tuple[str, ...]:
     """Return the builds whose evidence nothing needs: neither kept nor pinned, and no product's last.
 

@@ -15,7 +15,7 @@ from cache.usage import Savings
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from cache.index import Index
+    from cache.store_index import StoreIndex
     from cache.usage import Outcome
 
 WHOLE = 10
@@ -23,7 +23,7 @@ WHOLE = 10
 _STATUSES_OF_HITS = ("clean", "restored")
 
 
-def compact(index: Index, keep: Collection[str], *, room: int | None, until: float) -> bool:
+def compact(index: StoreIndex, keep: Collection[str], *, room: int | None, until: float) -> bool:
     """Compact history and memos until `until`, by `time.monotonic`; return whether all of it was looked at.
 
     keep: builds of which every new state stays. room: the bytes that history may take up, beyond which the oldest
@@ -32,7 +32,7 @@ def compact(index: Index, keep: Collection[str], *, room: int | None, until: flo
     return all(time.monotonic() < until for _ in _steps(index, keep, room))
 
 
-def _steps(index: Index, keep: Collection[str], room: int | None) -> Iterator[None]:
+def _steps(index: StoreIndex, keep: Collection[str], room: int | None) -> Iterator[None]:
     index.forget_memos()
     yield
     by_root: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -46,7 +46,7 @@ def _steps(index: Index, keep: Collection[str], room: int | None) -> Iterator[No
             yield from _expire(index, root, builds, old.difference(keep), room // len(by_root))
 
 
-def _fold(index: Index, root: str, builds: list[tuple[str, str]], old: Collection[str]) -> Iterator[None]:
+def _fold(index: StoreIndex, root: str, builds: list[tuple[str, str]], old: Collection[str]) -> Iterator[None]:
     """Remove the rows of old builds that tell of no new state."""
     states: dict[str, tuple[str | None, str]] = {}
     for build, started in builds:
@@ -72,7 +72,9 @@ def _states(outcomes: list[Outcome]) -> dict[str, tuple[str | None, str]]:
     return {one.product: (one.artifact, one.reason) for one in outcomes if one.status != "skipped"}
 
 
-def _expire(index: Index, root: str, builds: list[tuple[str, str]], old: Collection[str], room: int) -> Iterator[None]:
+def _expire(
+    index: StoreIndex, root: str, builds: list[tuple[str, str]], old: Collection[str], room: int
+) -> Iterator[None]:
     """Remove the oldest states while history takes up too much room; a state that lasted until later builds stays."""
     weights = index.weights(root)
     total = sum(weights.values())

@@ -1,7 +1,7 @@
 """The index: what the store knows, in one SQLite file. Every method is one question or one atomic change.
 
 History (`cache.history`) is what nothing else can tell; memos (`cache.memos`) can be worked out again;
-`cache.housekeeping` forgets. What changes several at once is here.
+what changes both at once is here. `cache.store_index` adds what a no-op does without.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cache.history import History
-from cache.housekeeping import Housekeeping
 from cache.memos import Memos
-from cache.usage import Usage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from cache.records import Product
 
 
-class Index(History, Memos, Housekeeping, Usage):
+class Index(History, Memos):
     """An open index. Close it, or use it as a context manager. Every method raises `StoreError` when SQLite fails.
 
     Files, pointers, builds and snapshots are those of one project root; everything else is the store's.

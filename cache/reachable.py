@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from cache.index import Index
+    from cache.store_index import StoreIndex
 
 Kind = Literal["pointer", "input", "source", "build"]
 KINDS: tuple[Kind, ...] = ("pointer", "input", "source", "build")
@@ -71,7 +72,7 @@ def references(index: Index, kinds: Collection[Kind] = KINDS) -> dict[str, list[
     return found
 
 
-def after_builds(index: Index, builds: Collection[str]) -> dict[str, dict[str, str]]:
+def after_builds(index: StoreIndex, builds: Collection[str]) -> dict[str, dict[str, str]]:
     """Return which table each product was when a build had ended, whether or not it was a part of it.
 
     By build, then product. A product that has been removed since, which no later build lists, is left out.
@@ -101,7 +102,7 @@ def after_builds(index: Index, builds: Collection[str]) -> dict[str, dict[str, s
     return found
 
 
-def reasons(index: Index, builds: Mapping[str, Reason]) -> dict[str, Reason]:
+def reasons(index: StoreIndex, builds: Mapping[str, Reason]) -> dict[str, Reason]:
     """Return the artifacts that must stay, and why: the first of `REASONS` that applies.
 
     builds: those whose tables are to stay, and why. Pins are heeded in any case. While the objects of these are in the
@@ -127,7 +128,7 @@ def reasons(index: Index, builds: Mapping[str, Reason]) -> dict[str, Reason]:
     return found
 
 
-def reachable(index: Index, builds: Collection[str] = ()) -> set[str]:
+def reachable(index: StoreIndex, builds: Collection[str] = ()) -> set[str]:
     """Return the artifacts that the project roots need as they are now, and those that pins and some builds need.
 
     Raises as `references` does.

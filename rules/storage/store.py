@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cache.errors import DamagedIndexError, ForeignStoreError, ObjectError, StoreError
-from cache.index import Index, set_aside
+from cache.index import set_aside
 from cache.keys import Content
 from cache.locks import BUILDERS, READERS, exclusive, shared
 from cache.objects import Objects
 from cache.ownership import examine
 from cache.products import Products, retire
+from cache.store_index import StoreIndex
 from rules.errors import FAILED, REPLACED, ForeignMemoError, UserError, UserErrors
 from rules.files.project_paths import heir_of, own_folder, root_key, store_root
 
@@ -31,7 +32,7 @@ class Store:
     """An open store. `say` warns the user."""
 
     objects: Objects
-    index: Index
+    index: StoreIndex
     say: Say
     links: Products | None = None
     """The products folder of the project root, of a build that can write it."""
@@ -231,11 +232,11 @@ def _reading(root: Path, place: Path, say: Say, *, asked: bool) -> Iterator[Stor
         objects.close()
 
 
-def _read_index(place: Path, keys: _Keys, say: Say, *, asked: bool) -> Index:
+def _read_index(place: Path, keys: _Keys, say: Say, *, asked: bool) -> StoreIndex:
     path = place / "index.sqlite"
     try:
         examine(place)
-        return Index(path, root=keys.root, heir=keys.heir, in_memory=True)
+        return StoreIndex(path, root=keys.root, heir=keys.heir, in_memory=True)
     except ForeignStoreError:
         raise
     except (OSError, StoreError) as error:
@@ -243,13 +244,13 @@ def _read_index(place: Path, keys: _Keys, say: Say, *, asked: bool) -> Index:
         if asked:
             raise StoreError(told) from error
         say(f"warning: {told}; the store is left alone, and what it knows is not used")
-        return Index(None, root=keys.root)
+        return StoreIndex(None, root=keys.root)
 
 
-def _open_index(objects: Objects, path: Path, keys: _Keys, lock: Path, say: Say, *, locked: bool) -> Index:
+def _open_index(objects: Objects, path: Path, keys: _Keys, lock: Path, say: Say, *, locked: bool) -> StoreIndex:
     """Open the index, or begin a new one where there is none that can be used, and say so."""
     try:
-        index = Index(path, root=keys.root, heir=keys.heir)
+        index = StoreIndex(path, root=keys.root, heir=keys.heir)
     except DamagedIndexError as error:
         name = _set_aside(path, lock, error, locked=locked)
         say(f"warning: {error.message}; it was set aside as {name} and a new one begun")
@@ -273,9 +274,9 @@ def _replaced(
     )
 
 
-def _begun(objects: Objects, path: Path, keys: _Keys, aside: str) -> Index:
+def _begun(objects: Objects, path: Path, keys: _Keys, aside: str) -> StoreIndex:
     """Begin a new index with what is sound in the one that was set aside."""
-    index = Index(path, root=keys.root, heir=keys.heir)
+    index = StoreIndex(path, root=keys.root, heir=keys.heir)
     if objects.any():
         from cache.salvage import salvage  # with pyarrow
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cache.errors import DamagedIndexError
-from cache.index import Index
 from cache.objects import Objects
 from cache.reachable import Kind, reachable, references
+from cache.store_index import StoreIndex
 from support.inprocess import Ran, build, run
 from support.projects import SampleProject
 
@@ -39,8 +39,8 @@ def first(tmp_path: Path, store: Path) -> SampleProject:
 
 
 @contextmanager
-def opened(store: Path) -> Iterator[Index]:
-    with Index(store / "index.sqlite", existing=True) as index:
+def opened(store: Path) -> Iterator[StoreIndex]:
+    with StoreIndex(store / "index.sqlite", existing=True) as index:
         yield index
 
 
