@@ -259,7 +259,8 @@ class Project:
 
         from rules.arrow import plain_type
 
-        file = pq.ParquetFile(self.path(name), pre_buffer=False, page_checksum_verification=True)
+        with self._committed(name) as path:
+            file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
         wanted = file.schema_arrow.names if columns is None else list(columns)
         missing = [column for column in wanted if column not in file.schema_arrow.names]
         if missing:
@@ -279,13 +280,23 @@ class Project:
     def table(self, name: str) -> ibis.Table:
         """Return a product as an Ibis table, for expressions that run on our engine. Raises `UserError`."""
         from rules.python.backend import ProjectBackend
+        from rules.storage.store import reading
 
         if self._backend is None:
-            self._backend = ProjectBackend(self.path, self.products)
+            self._backend = ProjectBackend(self.path, self.products, lambda: reading(self.root))
         return self._backend.table(name)
 
     def path(self, name: str) -> Path:
-        """Return where a product's table is, as last committed: an immutable Parquet file. Raises `UserError`."""
+        """Return where a product's table is, as last committed: an immutable Parquet file. Raises `UserError`.
+
+        Once the product is another table, a build may remove the file; who has opened it can read on.
+        """
+        with self._committed(name) as path:
+            return path
+
+    @contextmanager
+    def _committed(self, name: str) -> Iterator[Path]:
+        """Find a product's table, which nobody removes inside. Raises `UserError`."""
         from compiler.names.resolve import suggestion
         from rules.storage.store import open_store
 
@@ -294,7 +305,7 @@ class Project:
             if name not in products:
                 hint = suggestion(name, products) or f"rules build -s +{name}"
                 raise UserError(f"there is no product '{name}' that has been built", code="not-built", hint=hint)
-            return store.objects.path(store.stored(name, products[name].artifact).artifact)
+            yield store.objects.path(store.stored(name, products[name].artifact).artifact)
 
     def __repr__(self) -> str:
         return f"<project {self.root.name}>"

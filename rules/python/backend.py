@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -51,11 +52,20 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
     compiler = ENGINE_COMPILER
     supports_python_udfs = False
 
-    def __init__(self, path: Callable[[str], Path], products: Callable[[], list[str]]) -> None:
-        """path: returns the file of a product. Raises `UserError`. products: returns their names."""
+    def __init__(
+        self,
+        path: Callable[[str], Path],
+        products: Callable[[], list[str]],
+        reading: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        """path: returns the file of a product. Raises `UserError`. products: returns their names.
+
+        reading: while it is open, no such file is removed, which the engine would read as one without rows.
+        """
         super().__init__()
         self._path = path
         self._products = products
+        self._reading = reading
 
     @property
     def version(self) -> str:
@@ -179,6 +189,12 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
 
     def _stream(self, query: exp.Query) -> pa.RecordBatchReader:
         """Run a query over products, named as they are. Raises `UserError`."""
+        with ExitStack() as opened:
+            opened.enter_context(self._reading())
+            return self._stream_of(query, opened)
+
+    def _stream_of(self, query: exp.Query, opened: ExitStack) -> pa.RecordBatchReader:
+        """Run a query; what is `opened` is closed with the stream."""
         known = {name: self._input(name) for name in {str(fold(table.this)) for table in outside_tables(query)}}
         schemas = InputSchemas()
         for name, entry in known.items():
@@ -194,7 +210,7 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
             raise UserError(str(error), code="execution", exit_code=FAILED) from error
         # The engine's announced and actual schemas differ in which columns are never NULL.
         schema = pa.schema([pa.field(field.name, plain_type(field.type)) for field in frame.schema()])
-        return pa.RecordBatchReader.from_batches(schema, _batches(stream, schema))
+        return pa.RecordBatchReader.from_batches(schema, _batches(stream, schema, opened.pop_all()))
 
     def _input(self, name: str) -> EngineInput:
         path = self._path(name)
@@ -210,9 +226,9 @@ def _executable(query: exp.Query, schemas: InputSchemas, known: Iterable[str]) -
     return render(executed)
 
 
-def _batches(stream: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(stream: Any, schema: pa.Schema, opened: ExitStack) -> Iterator[pa.RecordBatch]:
     try:
-        with engine_errors():
+        with opened, engine_errors():
             for batch in stream:
                 yield batch.to_pyarrow().cast(schema)
     except EngineError as error:

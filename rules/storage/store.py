@@ -147,6 +147,11 @@ def open_store(
         raise UserError(error.message, code="store", hint=error.hint, exit_code=FAILED) from error
 
 
+def reading(root: Path) -> contextlib.AbstractContextManager[None]:
+    """Return what lets no object be removed from the store of a project root while it is open."""
+    return shared(store_root(root) / READERS)
+
+
 def _is_writable(place: Path) -> bool:
     """Whether the store can be written, or made, as far as permissions and the file system tell."""
     if not os.path.lexists(place):

@@ -318,3 +318,22 @@ def test_after_500_edits_the_store_is_less_than_twice_as_large(tmp_path: Path) -
         assert size_of(made.root / ".rules") < 2 * live, least
     assert run(made, "build").stdout.startswith("nothing to do")
     assert run(made, "audit", "--json").document["differing"] == []
+
+
+def test_a_table_that_a_program_reads_is_not_removed_under_its_eyes(project: SampleProject) -> None:
+    from rules import Project
+
+    build(project)
+    opened = Project.open(project.root)
+    stream = opened.table("some").to_pyarrow_batches()
+    edit(project, 5)
+    waiting = subprocess.Popen([RULES, "gc"], cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.communicate(timeout=1.5)
+    assert sum(batch.num_rows for batch in stream) == 3
+    waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+    rows = opened.read("some")
+    edit(project, 6)
+    run(project, "gc")
+    assert rows.read_all().column("v").to_pylist() == [15, 25, 35], "a file that was opened is read on"
