@@ -60,7 +60,8 @@ class Objects:
             for folder in (self.tmp, self.root / "objects"):
                 folder.mkdir(exist_ok=True)
             make_files(self.root)
-            (self.root / READERS).touch()  # who looks at the store may not be able to
+            if not os.path.lexists(self.root / READERS):  # who only looks may not be able to make it
+                (self.root / READERS).touch()
         except OSError as error:
             message = f"cannot write the store at {self.root}: {error.strerror or error}"
             raise StoreError(
