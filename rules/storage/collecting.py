@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cache.retention import Fate
     from rules.storage.store import Say, Store
 
-_STEP_SECONDS = 0.02
+_STEP_SECONDS = 0.01
 """How long locks are held at a stretch."""
 _AT_ONCE = 128
 """Artifacts that are removed before the time is looked at."""
@@ -306,9 +306,10 @@ def discard(store: Store, artifacts: Collection[str]) -> None:
 
 
 def waiting(store: Store, say: Say) -> None:
-    """Say so if a build holds the store, for which a collection waits."""
-    try:
-        with exclusive(store.objects.root / BUILDERS, wait=False):
-            return
-    except OSError:
-        say("waiting for another build on this store to finish")
+    """Say so if another command holds the store, for which a collection waits."""
+    for name, what in ((BUILDERS, "another build on this store"), (READERS, "a command that reads the store")):
+        try:
+            with exclusive(store.objects.root / name, wait=False):
+                continue
+        except OSError:
+            say(f"waiting for {what} to finish")

@@ -256,8 +256,8 @@ def test_gc_waits_for_a_build_and_for_readers(project: SampleProject) -> None:
                 waiting.communicate(timeout=1)
             assert objects(project) == before
             fcntl.flock(held, fcntl.LOCK_UN)
-            assert waiting.wait(timeout=60) == 0
-            waiting.communicate()
+            _, said = waiting.communicate(timeout=60)
+            assert (waiting.returncode, said.startswith("waiting for a")) == (0, True)
         edit(project, 7)
         before = objects(project)
 
