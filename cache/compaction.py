@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from cache.reachable import REMOVED
 from cache.usage import Savings
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _fold(index: StoreIndex, root: str, builds: list[tuple[str, str]], old: Coll
 
 
 def _repeats(one: Outcome, states: Mapping[str, tuple[str | None, str]]) -> bool:
-    if one.product not in states or one.status == "removed":
+    if one.product not in states or one.status == REMOVED:
         return False
     artifact, reason = states[one.product]
     return one.artifact == artifact if one.artifact is not None else one.reason == reason or one.status == "skipped"
@@ -75,24 +76,33 @@ def _states(outcomes: list[Outcome]) -> dict[str, tuple[str | None, str]]:
 def _expire(
     index: StoreIndex, root: str, builds: list[tuple[str, str]], old: Collection[str], room: int
 ) -> Iterator[None]:
-    """Remove the oldest states while history takes up too much room; a state that lasted until later builds stays."""
+    """Remove the oldest states while history takes up too much room.
+
+    A state that lasted until a build that stays is kept for that: what each product was then remains known.
+    """
     weights = index.weights(root)
     total = sum(weights.values())
-    doomed = []
-    for build, started in builds:
+    doomed: set[str] = set()
+    for build, _ in builds:
         if total <= room:
             break
         if build in old:
-            doomed.append((build, started))
+            doomed.add(build)
             total -= weights.get(build, 0)
-    if not doomed:
-        return
-    latest: dict[str, str] = {}
-    for build, _ in doomed:
-        latest.update({one.product: build for one in index.outcomes(build) if one.artifact is not None})
-    for build, started in doomed:
+    lasting: dict[str, str] = {}
+    kept: set[tuple[str, str]] = set()
+    for build, _ in builds:
+        if build in doomed:
+            lasting |= {one.product: build for one in index.outcomes(build) if one.artifact or one.status == REMOVED}
+        else:
+            kept |= {(where, product) for product, where in lasting.items()}
+            lasting = {}
+    kept |= {(where, product) for product, where in lasting.items()}
+    for build, started in builds:
+        if build not in doomed:
+            continue
         outcomes = index.outcomes(build)
-        gone = [one for one in outcomes if latest.get(one.product) != build]
+        gone = [one for one in outcomes if (build, one.product) not in kept]
         if len(gone) == len(outcomes):
             index.drop_build(build, savings(root, started, gone))
         elif gone:
