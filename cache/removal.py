@@ -41,7 +41,7 @@ def remove_object(path: Path) -> None:
 
 
 def remove_objects(folder: Path, names: Iterable[str]) -> None:
-    """Remove objects, or links in their place, from a folder of the store, as far as they are there.
+    """Remove objects, or links in their place, from a folder of the store, as far as they are there; then it, if empty.
 
     Raises OSError, or ValueError for another name than ours.
     """
@@ -51,6 +51,8 @@ def remove_objects(folder: Path, names: Iterable[str]) -> None:
                 raise ValueError(f"{name} is no name of ours")
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=shelf)
+        with contextlib.suppress(OSError):  # it holds others
+            folder.rmdir()
 
 
 def remove_link(path: Path) -> None:

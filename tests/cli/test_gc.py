@@ -70,6 +70,7 @@ def test_what_was_edited_away_goes_and_nothing_runs_again(project: SampleProject
     assert set(artifacts(last).values()) <= left
     assert not {artifacts(first)["some"], artifacts(first)["total"]} & left
     assert left == recorded(project)
+    assert all(any(shelf.iterdir()) for shelf in (project.root / ".rules" / "objects").iterdir())
     assert recorded(project, "actions") | recorded(project, "states") <= left
     assert run(project, "build").stdout.startswith("nothing to do")
     assert run(project, "audit", "--json").document["status"] == "ok"
