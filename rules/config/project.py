@@ -11,6 +11,7 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
@@ -19,7 +20,7 @@ from cache.filedigest import open_regular
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.config.contract import Contract, flaw
 from rules.config.profile_reading import read_profiles, with_settings
-from rules.config.profiles import RuntimeProfile
+from rules.config.profiles import RuntimeProfile, Tier
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places
 from rules.config.toml_types import did_you_mean, kind_of, wrong_table
 from rules.config.variables import with_given
@@ -30,12 +31,11 @@ from rules.formats.source import Source, source_of, source_table
 from rules.formats.source_patterns import Pattern, PatternError, expand, is_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
-TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts")
+TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "folders")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -44,6 +44,13 @@ class ProjectTable(msgspec.Struct, forbid_unknown_fields=True):
 
     name: str
     rules: tuple[str, ...] = ("rules",)
+    tier: Tier | None = None
+
+
+class FolderTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[folders."PATH"]: what the rules in a folder have that do not say otherwise."""
+
+    tier: Tier | None = None
 
 
 class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -77,6 +84,9 @@ class Project:
     policy: Policy = field(default_factory=Policy)
     patterns: tuple[Pattern, ...] = ()
     settings: tuple[str, ...] = ()
+    tier: Tier | None = None
+    folders: dict[str, FolderTable] = field(default_factory=dict)
+    """By paths relative to the project, as they are written."""
 
     def source_where(self, name: str, *keys: str) -> Where:
         """Return where rules.toml declares a source, or what `keys` lead to from its table."""
@@ -139,8 +149,9 @@ def load_project(
     texts = tuple(given)
     variables = with_given(variables, texts)
     return Project(
-        root, table.name, folders, sources, variables, profiles, contracts, texts, policy, patterns, tuple(settings)
-    )
+        root, table.name, folders, sources, variables, profiles, contracts, texts, policy, patterns, tuple(settings),
+        table.tier, dict(_folders(text, root, raw.get("folders", {}))),
+    )  # fmt: skip
 
 
 def config_where(root: Path, *path: str) -> Where:
@@ -282,6 +293,17 @@ def _policy(text: str, value: Any) -> Policy:
                 where = _where(text, "policy", *path, str(number))
                 raise UserError(f"there is no code '{word}'", code="config", where=where, hint=suggest(word))
     return policy
+
+
+def _folders(text: str, root: Path, tables: dict[str, Any]) -> Iterator[tuple[str, FolderTable]]:
+    for name, value in tables.items():
+        table = _checked(text, value, FolderTable, ("folders", name))
+        path = os.path.normpath(name).replace(os.sep, "/")
+        if path.startswith("..") or Path(path).is_absolute() or not (root / path).is_dir():
+            known = [str(one.relative_to(root)) for one in root.glob("**/") if ".rules" not in one.parts]
+            message = f"there is no folder '{name}' in the project"
+            raise UserError(message, code="config", where=_where(text, "folders", name), hint=did_you_mean(name, known))
+        yield name, table
 
 
 def _value(text: str, name: str, value: Any) -> Value:

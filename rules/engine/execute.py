@@ -13,9 +13,11 @@ from pathlib import Path
 
 from datafusion import DataFrame, ExecutionPlan, SessionContext
 
+from compiler.compiled import Tier
 from compiler.schema import Schema
 from rules.config.profiles import Profile
 from rules.engine.failures import engine_errors
+from rules.engine.plan_order import require_in_order
 from rules.engine.protocol import EngineFunction, EngineInput, Executed
 from rules.engine.scanning import register_inputs, takes_first_files
 from rules.engine.session import ignore_statistics, make_session, plan_query, planned_schema
@@ -35,6 +37,8 @@ def execute(
     started = time.perf_counter()
     with engine_errors():
         session, frame = _open(sql, inputs, target.parent, profile, functions)
+        if Tier(profile.tier or 0) is Tier.STABLE:
+            require_in_order(frame.execution_plan())
         with ProductWriter(target, schema) as writer:
             writer.require_planned(planned_schema(session, frame))  # a table without rows has no batch that shows it
             for batch in frame.execute_stream():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cache.levels import type_name
 from cache.records import Artifact
+from compiler.compiled import Tier
 from rules.compiling.compiled_rule import CompiledRule
 from rules.engine.fallbacks import Fallback, spilled, within_memory
 from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed, MemoryExhaustedError
@@ -15,6 +16,7 @@ from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
 from rules.running import evidence
 from rules.running.out_of_memory import out_of_memory
+from rules.running.total_order import NoTotalOrderError, no_total_order, require_total_order
 from rules.storage.types import to_arrow
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class Runner:
                 executed = self._run_query(rule, sql, inputs, target, functions)
             _require_unchanged(sources, outside)
             if self.session.profile.evidence != "none" or executed.fallback is not None:
-                used = executed.fallback.profile if executed.fallback is not None else self.session.profile
+                used = executed.fallback.profile if executed.fallback is not None else self.profile_of(rule)
                 evidence.keep(folder, self.build, name, sql, used, inputs)
         except EngineError as error:
             _require_unchanged(sources, outside)  # a swapped file is the cause, whatever the engine's error
@@ -86,16 +88,22 @@ class Runner:
             except OSError as failure:  # a full disk, which may be why the engine failed
                 kept = f"could not be kept: {failure.strerror}"
             if isinstance(error, MemoryExhaustedError):
-                raise out_of_memory(error, rule.rule, self.session.profile, kept) from error
+                raise out_of_memory(error, rule, self.profile_of(rule), kept) from error
+            if isinstance(error, NoTotalOrderError):
+                raise no_total_order(self.session.project, rule, error, kept) from error
             if faults:
                 faults[0].facts.setdefault("executed SQL", kept)
                 raise faults[0] from error
             raise self._failed(str(error), rule, body.meaning, inputs, kept) from error
         return executed
 
+    def profile_of(self, rule: CompiledRule) -> Profile:
+        """Return the profile that a rule is run under: the session's, as far as the rule's tier allows."""
+        return self.session.profile.of_tier(rule.rule.tier, sensitive=rule.is_sensitive)
+
     def as_made(self, rule: CompiledRule, fallback: Fallback | None) -> CompiledRule:
         """Return an executed rule under the fingerprint that the settings which made its product give it."""
-        identity = self.session.engine.identity(self.session.profile)
+        identity = self.session.engine.identity(self.profile_of(rule))
         own = fallback.settings if fallback is not None else identity.float_settings
         return rule.made_with({**identity.settings, **own})
 
@@ -112,8 +120,10 @@ class Runner:
         def run(profile: Profile) -> Executed:
             return self.session.engine.execute(sql, inputs, rule.schema, target, profile, functions)
 
-        profile = self.session.profile
-        executed = within_memory(run, profile)
+        profile = self.profile_of(rule)
+        executed = within_memory(run, profile, spread=not rule.needs_one_partition)
+        if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
+            require_total_order(target, rule)
         if executed.spilled and executed.fallback is None and profile.memory_limit_mb is None and rule.is_sensitive:
             return replace(executed, fallback=spilled(profile))
         return executed

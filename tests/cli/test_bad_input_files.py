@@ -68,7 +68,7 @@ OPTIONS = {
     "tier without key": (
         f"-- /// rule\n-- «tier = 2\n-- ///\n{QUERY}",
         "tier 2 orders the product by its key, and no key is declared",
-        'add key = ["…"]',
+        'add key = ["…"] or order_by = ["…"]',
     ),
     "key that is no output": (
         f"-- /// rule\n-- tags = []\n-- «key = ['ordr_id']\n-- ///\n{QUERY}",
