@@ -19,7 +19,7 @@ import msgspec
 from cache.filedigest import open_regular
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.config.contract import Contract, flaw
-from rules.config.profile_reading import read_profiles, with_settings
+from rules.config.profile_reading import read_pins, read_profiles, with_pins, with_settings
 from rules.config.profiles import RuntimeProfile, Tier
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places
 from rules.config.toml_types import did_you_mean, kind_of, wrong_table
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
-TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "folders")
+TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "folders", "engine")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -51,6 +51,12 @@ class FolderTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """[folders."PATH"]: what the rules in a folder have that do not say otherwise."""
 
     tier: Tier | None = None
+
+
+class EngineTable(msgspec.Struct, forbid_unknown_fields=True):
+    """[engine]. disable: optimisations that no profile may use."""
+
+    disable: tuple[str, ...] = ()
 
 
 class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -87,6 +93,8 @@ class Project:
     tier: Tier | None = None
     folders: dict[str, FolderTable] = field(default_factory=dict)
     """By paths relative to the project, as they are written."""
+    disabled: tuple[str, ...] = ()
+    """Keys of the engine's optimisations that no profile may use."""
 
     def source_where(self, name: str, *keys: str) -> Where:
         """Return where rules.toml declares a source, or what `keys` lead to from its table."""
@@ -110,7 +118,7 @@ class Project:
         """Return the profile called `name`. Raises `UserError`."""
         if name not in self.profiles:
             raise UserError(f"unknown profile '{name}'", code="unknown-profile", hint=did_you_mean(name, self.profiles))
-        return with_settings(self.profiles[name], self.settings, self.root)
+        return with_pins(with_settings(self.profiles[name], self.settings, self.root), self.disabled)
 
 
 def load_project(
@@ -136,6 +144,8 @@ def load_project(
     patterns = tuple(_pattern(text, data or root, key, entries) for key in entries if is_pattern(key))
     sources = _sources(text, entries, patterns)
     profiles = read_profiles(raw.get("profiles", {}), root, functools.partial(_where, text, "profiles"))
+    disable = _checked(text, raw.get("engine", {}), EngineTable, ("engine",)).disable
+    pins = read_pins(disable, functools.partial(_where, text, "engine", "disable"))
     _require_distinct(text, sources, patterns)
     for kind in ("sources", "vars"):
         for name in raw.get(kind, {}):
@@ -150,7 +160,7 @@ def load_project(
     variables = with_given(variables, texts)
     return Project(
         root, table.name, folders, sources, variables, profiles, contracts, texts, policy, patterns, tuple(settings),
-        table.tier, dict(_folders(text, root, raw.get("folders", {}))),
+        table.tier, dict(_folders(text, root, raw.get("folders", {}))), pins,
     )  # fmt: skip
 
 
