@@ -8,8 +8,8 @@
         ...
     project.table("carrier_delay").order_by("mean_delay").limit(3).to_pyarrow()
 
-What is returned is plain data with a text and an HTML form. Whatever is the user's to put right is raised as
-`UserError` (or `UserErrors`), as the command line tells it.
+What is returned is plain data with a text and an HTML form. Whatever the user can correct is raised as
+`UserError` (or `UserErrors`), as the command line reports it.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Build(_Listed):
 
 @dataclass(frozen=True, repr=False)
 class Plan(_Listed):
-    """What a build would do. judgements: by product, with verdict and reason. errors: what stands in the way."""
+    """What a build would do. judgements: by product, with verdict and reason. errors: what prevents a build."""
 
     judgements: Mapping[str, Judgement]
     _lines: Sequence[str]
@@ -325,7 +325,7 @@ class Project:
 
 
 class _Quiet:
-    """An observer who tells nobody; the result tells."""
+    """An observer that prints nothing: the result has it all."""
 
     def planned(self, total: int, ahead: Sequence[str]) -> None:
         """Say nothing."""

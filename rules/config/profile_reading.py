@@ -122,7 +122,10 @@ def read_pins(names: Iterable[str], locate: Callable[[str], Where]) -> tuple[str
 def with_pins(profile: RuntimeProfile, pins: Iterable[str]) -> RuntimeProfile:
     """Return a profile under which some of the engine's optimisations are off, which counts for every rule."""
     off = dict.fromkeys(pins, "false")
-    return msgspec.structs.replace(profile, engine=dict(sorted({**profile.engine, **off}.items()))) if off else profile
+    if not off:
+        return profile
+    named: dict[str, Any] = {FIELDS_BY_KEY[key]: False for key in off if key in FIELDS_BY_KEY}
+    return msgspec.structs.replace(profile, engine=dict(sorted({**profile.engine, **off}.items())), **named)
 
 
 def _error(message: str, where: Where, hint: str | None = None, facts: dict[str, str] | None = None) -> UserError:

@@ -25,6 +25,8 @@ _MIB = 1 << 20
 
 Tier = Literal[0, 1, 2]
 Evidence = Literal["none", "summary", "full"]
+"""How much evidence of an execution is kept. summary: the SQL, the plan that ran, time, rows and spill by operator.
+full: also the rule as written, its canonical form, logical plans, all metrics, all settings, Substrait."""
 
 
 class Effect(Enum):
@@ -132,7 +134,7 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     expression."""
     analyze_level: Annotated[Literal["summary", "dev"], Setting(_SPEED, "datafusion.explain.analyze_level")] = "dev"
     """How many metrics EXPLAIN ANALYZE shows."""
-    evidence: Annotated[Evidence, Setting(_SPEED)] = "none"
+    evidence: Annotated[Evidence, Setting(_SPEED)] = "summary"
     """What is kept of every executed product. Of a failed one SQL and settings are kept in any case."""
     tier: Annotated[Tier | None, Setting(Effect.TIER)] = None
     """The determinism tier of rules that declare none, and whose folders do not; None: the project's."""

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import msgspec
 
 from cache.filedigest import open_regular
+from cache.housekeeping import Limits
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.config.contract import Contract, flaw
 from rules.config.profile_reading import read_pins, read_profiles, with_pins, with_settings
 from rules.config.profiles import RuntimeProfile, Tier
+from rules.config.store_limits import Flaw, StoreTable, limits_of
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places
 from rules.config.toml_types import did_you_mean, kind_of, wrong_table
 from rules.config.variables import with_given
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
-TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "folders", "engine")
+TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "store", "folders", "engine")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -73,10 +75,10 @@ class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Project:
     """A project's configuration. `root` is absolute.
 
-    contracts: those that rules.toml declares, by product or source. patterns: entries of [sources] that stand for many;
-    their sources are among `sources`. given: values of variables that are other than it declares,
-    as `--var` has them; what is done with them says nothing about the project as its files have it. settings: what
-    `--set` changes of the profile.
+    contracts: those that rules.toml declares, by product or source. patterns: entries of [sources] that declare many;
+    their sources are among `sources`. given: values of variables that are other than it declares, as `--var` has them;
+    what is done with them says nothing about the project as its files have it. settings: what `--set` changes of the
+    profile. limits: what [store] keeps.
     """
 
     root: Path
@@ -90,6 +92,7 @@ class Project:
     policy: Policy = field(default_factory=Policy)
     patterns: tuple[Pattern, ...] = ()
     settings: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
     tier: Tier | None = None
     folders: dict[str, FolderTable] = field(default_factory=dict)
     """By paths relative to the project, as they are written."""
@@ -158,10 +161,10 @@ def load_project(
     contracts = {name: _contract(text, name, value) for name, value in raw.get("contracts", {}).items()}
     texts = tuple(given)
     variables = with_given(variables, texts)
-    return Project(
-        root, table.name, folders, sources, variables, profiles, contracts, texts, policy, patterns, tuple(settings),
-        table.tier, dict(_folders(text, root, raw.get("folders", {}))), pins,
-    )  # fmt: skip
+    limits = _limits(text, raw.get("store", {}))
+    of_tiers = (table.tier, dict(_folders(text, root, raw.get("folders", {}))))
+    rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins)
+    return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, *rest)
 
 
 def config_where(root: Path, *path: str) -> Where:
@@ -225,7 +228,7 @@ def _checked(text: str, value: Any, kind: type[T], path: tuple[str, ...]) -> T:
 
 
 def _pattern(text: str, root: Path, key: str, entries: dict[str, Any]) -> Pattern:
-    """Return an entry of [sources] that stands for many, with what it stands for. Raises `UserError`."""
+    """Return an entry of [sources] that declares many, with those. Raises `UserError`."""
     _source(text, key, entries[key])
     try:
         return expand(root, key, entries[key], {name: one for name, one in entries.items() if not is_pattern(name)})
@@ -316,6 +319,14 @@ def _folders(text: str, root: Path, tables: dict[str, Any]) -> Iterator[tuple[st
         yield name, table
 
 
+def _limits(text: str, value: Any) -> Limits:
+    table = _checked(text, value, StoreTable, ("store",))
+    found = limits_of(table)
+    if isinstance(found, Flaw):
+        raise UserError(found.message, code="config", where=_where(text, "store", found.key), hint=found.hint)
+    return found
+
+
 def _value(text: str, name: str, value: Any) -> Value:
     good = isinstance(value, int | float | str | bool | dt.date) and not (
         isinstance(value, float) and not math.isfinite(value)
@@ -336,7 +347,7 @@ def _syntax_error(text: str, message: str) -> UserError:
     place = re.search(r"\(at line (\d+), column (\d+)\)", message)
     if place:
         line, column = int(place[1]), int(place[2])
-        if message.startswith("Cannot "):  # told after what is said twice, so point at where that line begins
+        if message.startswith("Cannot "):  # reported at the end of the repeated line: point at its beginning
             said = text.split("\n")[line - 1]
             column = len(said) - len(said.lstrip()) + 1
     else:

@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from datafusion import DataFrame, ExecutionPlan, SessionContext
+from datafusion import DataFrame, SessionContext
 
 from compiler.compiled import Tier
 from compiler.schema import Schema
 from rules.config.profiles import Profile
 from rules.engine.failures import engine_errors
+from rules.engine.observing import observe, spilled_bytes
 from rules.engine.plan_order import require_in_order
 from rules.engine.protocol import EngineFunction, EngineInput, Executed
 from rules.engine.scanning import register_inputs, takes_first_files
@@ -37,22 +38,18 @@ def execute(
     started = time.perf_counter()
     with engine_errors():
         session, frame = _open(sql, inputs, target.parent, profile, functions)
-        if Tier(profile.tier or 0) is Tier.STABLE:
-            require_in_order(frame.execution_plan())
         with ProductWriter(target, schema) as writer:
             writer.require_planned(planned_schema(session, frame))  # a table without rows has no batch that shows it
+            planned = time.perf_counter() - started
             for batch in frame.execute_stream():
                 writer.write(batch.to_pyarrow())
             digest = writer.finish()
-        spilled = _spilled_bytes(frame.execution_plan())
-    return replace(Executed.of(digest, schema, started), spilled=spilled)
-
-
-def _spilled_bytes(plan: ExecutionPlan) -> int:
-    """Return how much the operators of an executed plan have spilled."""
-    metrics = plan.metrics()
-    own = (metrics.spilled_bytes or 0) if metrics is not None else 0
-    return own + sum(_spilled_bytes(child) for child in plan.children())
+        plan = frame.execution_plan()
+        if Tier(profile.tier or 0) is Tier.STABLE:
+            require_in_order(plan)
+        observed = None if profile.evidence == "none" else observe(session, frame, plan, profile, planned)
+        spilled = spilled_bytes(plan)
+    return replace(Executed.of(digest, schema, started), spilled=spilled, observed=observed)
 
 
 def open_frame(
@@ -75,7 +72,7 @@ def _open(
 ) -> tuple[SessionContext, DataFrame]:
     session, given = make_session(profile, scratch), list(inputs)
     register(session, functions)
-    register_inputs(session, given, scratch)
+    register_inputs(session, given, scratch, pruning=profile.pruning)
     frame = plan_query(session, sql)
     if any(len(entry.files) > 1 for entry in given) and takes_first_files(frame):
         ignore_statistics(session)

@@ -21,6 +21,7 @@ from rules.compiling.compiled_rule import CompiledContract, CompiledRule
 from rules.errors import FAILED, UserError
 from rules.planning.broken import failed_input
 from rules.running.checks import Candidate, Checked, Checker, refusal
+from rules.running.evidence import Evidence
 from rules.running.product_job import Done, ProductJob
 from rules.running.product_records import Provenance, State, commit
 from rules.running.results import (
@@ -62,6 +63,7 @@ class Execution:
         self.contents = dict(prepared.contents)
         """The contents of all settled inputs; it grows, as `artifacts` does."""
         self.artifacts = prepared.artifacts
+        self.evidence = Evidence(self.store.objects.root, build)
         self.results: dict[str, Result] = {}
         self.sources_settled: dict[str, SourceResult] = {}
         self._corrupt: set[str] = set()
@@ -243,7 +245,7 @@ class Execution:
         from rules.running.query_runner import Runner  # imports the engine
 
         self._while_running.enter_context(limited_threads(self.session.profile))
-        return Runner.of(self.prepared, self.build)
+        return Runner.of(self.prepared, self.evidence)
 
     def _collect(self, name: str, judgement: Judgement, future: Future[Done], pool: ThreadPoolExecutor) -> None:
         self._corrupt.discard(name)

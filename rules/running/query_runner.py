@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cache.levels import type_name
 from cache.records import Artifact
+from compiler.canonical.form import named_tree, rendered
 from compiler.compiled import Tier
-from rules.compiling.compiled_rule import CompiledRule
+from compiler.tree.big_stack import with_deep_stack
+from rules.compiling.compiled_rule import Body, CompiledRule
 from rules.engine.fallbacks import Fallback, spilled, within_memory
 from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed, MemoryExhaustedError
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
-from rules.running import evidence
+from rules.running.evidence import Run
 from rules.running.out_of_memory import out_of_memory
 from rules.running.total_order import NoTotalOrderError, no_total_order, require_total_order
 from rules.storage.types import to_arrow
@@ -29,23 +33,26 @@ if TYPE_CHECKING:
     from rules.config.profiles import Profile
     from rules.planning.prepared import Prepared
     from rules.python.rule_files import DeclaredFunction, PythonFiles
+    from rules.running.evidence import Evidence
     from rules.sources.contents import Sources
     from rules.storage.store import Store
 
 
 @dataclass(frozen=True)
 class Runner:
-    """The context of all queries of one build. build: names the evidence; bodies: the queries that may be executed."""
+    """The context of all queries of one build. bodies: the queries that may be executed; profile: to execute with."""
 
     session: Session
     compiled: Mapping[str, CompiledRule]
-    build: str
+    evidence: Evidence
     bodies: Bodies
+    profile: Profile
 
     @classmethod
-    def of(cls, prepared: Prepared, build: str) -> Runner:
+    def of(cls, prepared: Prepared, evidence: Evidence) -> Runner:
         """Return a runner of the queries that were compiled for a build."""
-        return cls(prepared.session, prepared.compiled.rules, build, prepared.bodies)
+        session = prepared.session
+        return cls(session, prepared.compiled.rules, evidence, prepared.bodies, session.profile)
 
     def run(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str], target: Path) -> Executed:
         """Execute a rule and write its table to `target`.
@@ -66,40 +73,59 @@ class Runner:
         ]
         for entry in inputs:
             self._require_stored(entry, artifacts.get(entry.name))
-        folder = self.session.store.objects.root
+        streams = rule.rule.streams is not None
+        kept = Run(
+            name,
+            "" if streams else sql,
+            self.profile_of(rule),
+            inputs,
+            functools.partial(self._authored, rule),
+            functools.partial(_canonical, body, rule.node.inputs),
+        )
         faults: list[UserError] = []
         functions = [
             callable_function(self.session.python, self.session.functions[name], faults) for name in self.called(rule)
         ]
         try:
             _require_unchanged(sources, outside)
-            if rule.rule.streams is not None:
+            if streams:
                 executed = self._run_stream(rule, inputs, target)
             else:
                 executed = self._run_query(rule, sql, inputs, target, functions)
             _require_unchanged(sources, outside)
-            if self.session.profile.evidence != "none" or executed.fallback is not None:
-                used = executed.fallback.profile if executed.fallback is not None else self.profile_of(rule)
-                evidence.keep(folder, self.build, name, sql, used, inputs)
+            self.evidence.succeeded(kept, executed)
         except EngineError as error:
             _require_unchanged(sources, outside)  # a swapped file is the cause, whatever the engine's error
             try:
-                kept = evidence.keep(folder, self.build, name, sql, self.session.profile, inputs, error=str(error))
+                place = self.evidence.failed(kept, str(error))
             except OSError as failure:  # a full disk, which may be why the engine failed
-                kept = f"could not be kept: {failure.strerror}"
+                place = f"could not be kept: {failure.strerror}"
             if isinstance(error, MemoryExhaustedError):
-                raise out_of_memory(error, rule, self.profile_of(rule), kept) from error
+                raise out_of_memory(error, rule, self.profile_of(rule), place) from error
             if isinstance(error, NoTotalOrderError):
-                raise no_total_order(self.session.project, rule, error, kept) from error
+                raise no_total_order(self.session.project, rule, error, place) from error
             if faults:
-                faults[0].facts.setdefault("executed SQL", kept)
+                faults[0].facts.setdefault("executed SQL", place)
                 raise faults[0] from error
-            raise self._failed(str(error), rule, body.meaning, inputs, kept) from error
+            raise self._failed(str(error), rule, body.meaning, inputs, place) from error
         return executed
 
+    def _authored(self, rule: CompiledRule) -> str:
+        """Return the file of a rule, or the text of one that has none of its own; "" where it was edited since."""
+        one = rule.rule
+        try:
+            return one.text(self.session.project) if not one.in_python else self._file(one.path)
+        except UserError:
+            return ""
+
+    def _file(self, path: str) -> str:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return (self.session.project.root / path).read_text(encoding="utf-8")
+        return ""
+
     def profile_of(self, rule: CompiledRule) -> Profile:
-        """Return the profile that a rule is run under: the session's, as far as the rule's tier allows."""
-        return self.session.profile.of_tier(rule.rule.tier, sensitive=rule.is_sensitive)
+        """Return the profile that a rule is run under: this runner's, as far as the rule's tier allows."""
+        return self.profile.of_tier(rule.rule.tier, sensitive=rule.is_sensitive)
 
     def as_made(self, rule: CompiledRule, fallback: Fallback | None) -> CompiledRule:
         """Return an executed rule under the fingerprint that the settings which made its product give it."""
@@ -213,6 +239,10 @@ def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
     before = None if recorded is None else (recorded.bytes, recorded.file_digest)
     size, digest = store.objects.adopt(target, name, before)
     return Artifact(name, executed.digest.rows, size, digest, executed.columns)
+
+
+def _canonical(body: Body, inputs: Sequence[str]) -> str:
+    return with_deep_stack(lambda: rendered(named_tree(body.canonical, inputs), pretty=True))
 
 
 def _require_unchanged(sources: Sources, names: list[str]) -> None:

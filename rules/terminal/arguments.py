@@ -119,6 +119,16 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_evidence(parser: argparse.ArgumentParser) -> None:
+    """Declare --evidence."""
+    parser.add_argument(
+        "--evidence",
+        choices=("none", "summary", "full"),
+        metavar="LEVEL",
+        help="what to keep of each execution: none, summary or full (default: the profile's)",
+    )
+
+
 def request_of(options: argparse.Namespace, **given: Any) -> Request:
     """Return the request that a command's options make: an option has the name of the field that it sets.
 
