@@ -79,8 +79,8 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     """Pool for one product's execution, in MiB; None: a share of the machine's or container's memory."""
     memory_pool: Annotated[Literal["fair", "greedy"], Setting(_ORDER)] = "fair"
     """Whether operators that can spill share the pool evenly, or the first takes what it wants."""
-    sort_reservation_mb: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.sort_spill_reservation_bytes", factor=_MIB)] = 10
-    """What each sort reserves for merging, in MiB."""
+    sort_reservation_mb: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.sort_spill_reservation_bytes", factor=_MIB)] = 0
+    """What each sort reserves for merging, in MiB; 0: a third of the pool, at least 10."""
     spill_fan_in: Annotated[int, Setting(_ORDER, f"{_RUNTIME}.max_spill_merge_fan_in", least=2)] = 0
     """The most spilled files that are merged at once; 0: all."""
     spill_file_mb: Annotated[int, Setting(_SPEED, f"{_EXECUTION}.max_spill_file_size_bytes", factor=_MIB)] = 128
@@ -140,6 +140,19 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     """The determinism tier of rules that declare none, and whose folders do not; None: the project's."""
     engine: Mapping[str, str] = {}
     """Further keys of the engine (`datafusion.…`), as it spells their values."""
+
+    def of_tier(self, tier: int, *, sensitive: bool) -> RuntimeProfile:
+        """Return the profile for a rule of a tier. sensitive: whether partitions can change its values.
+
+        Tier 1: rows come from one partition in the order of the scans. Tier 2: they are sorted, so only a rule whose
+        values depend on partitions has to do with one.
+        """
+        if tier == 1:
+            stable = {"partitions": 1, "pushdown_filters": False, "reorder_filters": False}
+            return msgspec.structs.replace(self, tier=1, **stable)
+        if tier == 2:  # noqa: PLR2004
+            return msgspec.structs.replace(self, tier=2, partitions=1 if sensitive else self.partitions)
+        return msgspec.structs.replace(self, tier=0) if self.tier else self
 
     @property
     def workers(self) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SHARE = 0.6
 """Of the memory there is: the rest is for what no pool counts (batches under way, Python, the file system's cache)."""
 _LEAST = 64 << 20
+_LEAST_RESERVATION = 10 << 20
 _UNLIMITED = 1 << 60
 """Limits from here on are how control groups of version 1 say that there is none."""
 
@@ -27,6 +28,17 @@ def pool_bytes(profile: Profile) -> int:
     if profile.memory_limit_mb is not None:
         return profile.memory_limit_mb << 20
     return max(_LEAST, int(machine_memory() * _SHARE) // profile.workers)
+
+
+def reservation_bytes(profile: Profile) -> int:
+    """Return what each sort reserves of the pool for merging.
+
+    With the engine's fixed 10 MiB a sort of more rows than a large pool holds fails: merging what fills the pool takes
+    a quarter of its size again.
+    """
+    if profile.sort_reservation_mb:
+        return profile.sort_reservation_mb << 20
+    return max(_LEAST_RESERVATION, pool_bytes(profile) // 3)
 
 
 @functools.cache

@@ -18,11 +18,13 @@ from compiler.names.resolve import INPUT_DB
 from compiler.sql.functions import ZONELESS
 from rules.config.profiles import SETTINGS, Profile
 from rules.engine.failures import clean_message, is_panic
-from rules.engine.memory import pool_bytes
+from rules.engine.memory import pool_bytes, reservation_bytes
 from rules.engine.settings import RESULT_SETTINGS
 from rules.errors import UserError
 
 _RUNTIME = "datafusion.runtime."
+_MADE_WITH = {"partitions", "batch_size", "memory_limit_mb", "sort_reservation_mb", "temp_directory"}
+"""Settings that a session is made with, so that they need no key of their own."""
 _QUOTE = "'"
 _NESTING = "5000"
 """The levels that the engine's parser accepts, by default 50; beyond 5,000 its own stack would be at risk."""
@@ -38,6 +40,7 @@ def make_session(profile: Profile, spill: Path | None = None) -> SessionContext:
     if profile.partitions > 1:
         # Otherwise files move between partitions as these become idle, and sums of floats differ from run to run.
         config = config.set("datafusion.execution.enable_file_stream_work_stealing", "false")
+    config = config.set("datafusion.execution.sort_spill_reservation_bytes", str(reservation_bytes(profile)))
     at_run_time = {}
     for key, value in given_keys(profile).items():
         if key.startswith(_RUNTIME):
@@ -68,7 +71,7 @@ def given_keys(profile: Profile) -> dict[str, str]:
     found = {}
     for name, value in profile.changed().items():
         key = SETTINGS[name].key
-        if key is not None and name not in {"partitions", "batch_size", "memory_limit_mb", "temp_directory"}:
+        if key is not None and name not in _MADE_WITH:
             found[key] = SETTINGS[name].engine_text(value)
     return found | dict(profile.engine)
 
