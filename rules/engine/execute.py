@@ -20,6 +20,7 @@ from rules.engine.observing import observe, spilled_bytes
 from rules.engine.protocol import EngineFunction, EngineInput, Executed
 from rules.engine.scanning import register_inputs, takes_first_files
 from rules.engine.session import ignore_statistics, make_session, plan_query, planned_schema
+from rules.engine.stopping import NEVER, Stop
 from rules.engine.user_functions import register
 from rules.engine.writing import ProductWriter
 
@@ -31,8 +32,9 @@ def execute(
     target: Path,
     profile: Profile,
     functions: Iterable[EngineFunction] = (),
+    stop: Stop = NEVER,
 ) -> Executed:
-    """Run `sql` and write its result, which must have `schema`, to `target`. Raises `EngineError`."""
+    """Run `sql` and write its result, which must have `schema`, to `target`. Raises `EngineError`, `StoppedError`."""
     started = time.perf_counter()
     with engine_errors():
         session, frame = _open(sql, inputs, target.parent, profile, functions)
@@ -40,6 +42,7 @@ def execute(
             writer.require_planned(planned_schema(session, frame))  # a table without rows has no batch that shows it
             planned = time.perf_counter() - started
             for batch in frame.execute_stream():
+                stop.check()
                 writer.write(batch.to_pyarrow())
             digest = writer.finish()
         plan = frame.execution_plan()
