@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
@@ -107,9 +108,13 @@ def test_a_program_is_interrupted_and_goes_on(project: SampleProject) -> None:
 
 
 def workers_of(parent: int) -> list[int]:
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    fields = [line.split(maxsplit=2) for line in listed.splitlines() if "worker_process" in line]
-    return [int(pid) for pid, above, _ in fields if int(above) == parent]
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended
+            above = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if above == parent and b"worker_process" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
 
 
 def lives(pid: int) -> bool:
