@@ -234,7 +234,11 @@ class Work:
         variables = {name: repr(self.project.variables.get(name)) for name in rule.parsed.variables}
         # The functions that a rule in Python calls are known only when it is called: any may matter.
         called = self._functions if rule.in_python else rule.parsed.functions
-        own = {name: self._functions[name].digest for name in called if name in self._functions}
+        own = {
+            name: [self._functions[name].digest, self._functions[name].names]
+            for name in called
+            if name in self._functions
+        }
         return fingerprint(
             {
                 "text": rule.digest,
@@ -292,7 +296,7 @@ class Work:
                 LazyPlanner(self.engine, self.profile, self.learn, self._functions.values()),
                 self._known,
                 {
-                    name: OwnFunction(name, one.parameters, one.volatility, one.digest, one.shape, one.any_order)
+                    name: OwnFunction(name, one.names, one.volatility, one.digest, one.shape, one.any_order)
                     for name, one in self._functions.items()
                 },
             )

@@ -153,7 +153,7 @@ class _Asked:
 
     def _compiler(self, own: Mapping[str, DeclaredFunction]) -> Compiler:
         declared = {
-            name: OwnFunction(name, one.parameters, one.volatility, one.digest, one.shape, one.any_order)
+            name: OwnFunction(name, one.names, one.volatility, one.digest, one.shape, one.any_order)
             for name, one in own.items()
         }
         planner = self._engine.planner(self._profile, lambda *_: None, [one.for_engine() for one in own.values()])
