@@ -24,6 +24,8 @@ from rules.engine.stopping import NEVER, Stop
 from rules.engine.user_functions import register
 from rules.engine.writing import ProductWriter
 
+_PRUNING = "datafusion.execution.parquet.pruning"
+
 
 def execute(
     sql: str,
@@ -71,7 +73,9 @@ def _open(
 ) -> tuple[SessionContext, DataFrame]:
     session, given = make_session(profile, scratch), list(inputs)
     register(session, functions)
-    register_inputs(session, given, scratch, pruning=profile.pruning)
+    # For registered files the engine does not ask the setting, which may also be given by its key.
+    pruning = profile.pruning and profile.engine.get(_PRUNING) != "false"
+    register_inputs(session, given, scratch, pruning=pruning)
     frame = plan_query(session, sql)
     if any(len(entry.files) > 1 for entry in given) and takes_first_files(frame):
         ignore_statistics(session)
