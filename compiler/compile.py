@@ -267,7 +267,7 @@ class Compiler:
             form, _ = for_engine(form, self.schemas.known)
         ordered = options.tier == Tier.CANONICAL or has_open_order(form)
         if ordered:
-            form = in_canonical_order(form, options.key, schema)
+            form = in_canonical_order(form, options.order if options.tier == Tier.CANONICAL else options.key, schema)
         return render(form) if ordered or instead is not None else sql, scans, schema
 
     def _executed(
@@ -293,6 +293,8 @@ class Compiler:
         self, form: exp.Query, encoded: bytes, options: Options, facts: Traits, corrected: Sequence[str]
     ) -> dict[str, object]:
         sensitive = facts.float_sensitive or facts.order_dependent
+        canonical, stable = options.tier == Tier.CANONICAL, self.engine.stable_settings
+        own = stable if canonical and stable is not None else self.engine.float_settings
         called = {call.name for call in form.find_all(*CALLS.values())}
         used = {name: function.digest for name, function in sorted(self.own.items()) if name in called}
         return {
@@ -300,10 +302,10 @@ class Compiler:
             "query": digest_of(encoded),
             "columns": form.named_selects,
             "tier": options.tier,
-            "key": list(options.key) if options.tier == Tier.CANONICAL else [],
+            "key": list(options.order) if canonical else [],
             "volatile": options.volatile,
             "engine": self.engine.version,
-            "settings": {**self.engine.settings, **(self.engine.float_settings if sensitive else {})},
+            "settings": {**self.engine.settings, **(own if sensitive else {})},
             **({"functions": used} if used else {}),
         }
 
@@ -376,11 +378,12 @@ def _start(source: str | exp.Query) -> tuple[int | None, int | None]:
 
 
 def _require_key(options: Options, names: list[str]) -> None:
-    for column in options.key:
-        if column not in names:
-            hint = suggestion(column, names) or f"output columns: {', '.join(names)}"
-            message = f"key column '{column}' is not an output column"
-            raise SqlError(message, hint=hint, code="unknown-key")
-    if options.tier == Tier.CANONICAL and not options.key:
+    for what, columns in (("key", options.key), ("order_by", options.order_by)):
+        for column in columns:
+            if column not in names:
+                hint = suggestion(column, names) or f"output columns: {', '.join(names)}"
+                message = f"{what} column '{column}' is not an output column"
+                raise SqlError(message, hint=hint, code=f"unknown-{what}")
+    if options.tier == Tier.CANONICAL and not options.order:
         message = "tier 2 orders the product by its key, and no key is declared"
-        raise SqlError(message, hint='add key = ["…"]', code="missing-key")
+        raise SqlError(message, hint='add key = ["…"] or order_by = ["…"]', code="missing-key")

@@ -41,6 +41,13 @@ class Options:
     volatile: bool = False
     tier: int = 0
     key: tuple[str, ...] = ()
+    order_by: tuple[str, ...] = ()
+    """Columns that order rows of equal keys."""
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns that a product of tier 2 is ordered by, as declared."""
+        return tuple(dict.fromkeys((*self.key, *self.order_by)))
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ class EngineIdentity:
     version: str
     settings: Mapping[str, object]
     float_settings: Mapping[str, object]
+    stable_settings: Mapping[str, object] | None = None
+    """The same for rules of tier 2, if it differs: their values are to depend on no number of partitions either."""
 
 
 @dataclass(frozen=True)

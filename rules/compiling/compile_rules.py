@@ -36,7 +36,8 @@ from rules.engine.protocol import Engine
 from rules.errors import UserError, Where
 from rules.loading.contracts import check_error, contract_where
 from rules.loading.input_binding import make_resolver
-from rules.loading.rules import COMPILER, Check, Rule, require_parsed, user_error
+from rules.loading.rules import COMPILER, Check, Rule, options_record, require_parsed, user_error
+from rules.loading.tiers import tier_where
 from rules.python.rule_files import Declared, DeclaredFunction, PythonFiles, stream_of
 
 if TYPE_CHECKING:
@@ -183,7 +184,9 @@ class Work:
         if last is not None and not again and compiled.is_sensitive:
             before = last.record.parts.get("settings", {})
             own = {key: value for key, value in before.items() if key not in self.identity.settings}
-            if is_of(self.profile, own):  # memory did not suffice: what was made otherwise is not made again for it
+            if is_of(
+                self.profile.of_tier(rule.options.tier or 0, sensitive=True), own
+            ):  # memory did not suffice: what was made otherwise is not made again for it
                 compiled = compiled.made_with({**self.identity.settings, **own})
         if again or last is None or not self._was_upgraded(compiled.node, last):
             return compiled
@@ -246,7 +249,7 @@ class Work:
                 "inputs": inputs,
                 "vars": variables,
                 # Not all of them are in the text: rules.toml may declare the key.
-                "options": [rule.options.volatile, rule.options.tier, rule.options.key],
+                "options": options_record(rule),
                 **({"functions": own} if own else {}),
                 **({} if self.profile.fuse_selects or not rule.in_python else {"fuse": False}),
             }
@@ -333,11 +336,12 @@ class Work:
         if rule.in_python:
             located.where = Where(rule.path, rule.line)
             located.facts.setdefault("rule", rule.name)
-        elif error.code in {"unknown-key", "missing-key"}:  # the compiler sees no front matter
-            missing = error.code == "missing-key"
-            text = rule.text(self.project)
-            where = option_where(text, rule.path, "tier") if missing else contract_where(self.project, rule, "key")
-            located.where = where
+        elif error.code == "unknown-key":  # the compiler sees no front matter
+            located.where = contract_where(self.project, rule, "key")
+        elif error.code == "unknown-order_by":
+            located.where = option_where(rule.text(self.project), rule.path, "order_by")
+        elif error.code == "missing-key":
+            located.where = tier_where(self.project, self.profile, rule)
         return located
 
     def remember(self, memo: str, head: Any, body: bytes, lineage: Any) -> None:
@@ -369,4 +373,4 @@ class Work:
 
 def options_of(rule: Rule) -> Options:
     """Return the options of a rule that can change its result."""
-    return Options(rule.options.volatile, rule.options.tier, rule.options.key)
+    return Options(rule.options.volatile, rule.tier, rule.options.key, rule.options.order_by)

@@ -52,6 +52,12 @@ class CompiledRule:
         """Whether settings that move rows, or divide them otherwise, can change the product."""
         return "partitions" in self.node.parts["settings"]
 
+    @property
+    def needs_one_partition(self) -> bool:
+        """Whether several partitions would break the promise of the rule's tier."""
+        tier = self.rule.tier
+        return tier is Tier.STABLE or (tier is Tier.CANONICAL and self.is_sensitive)
+
     def made_with(self, settings: Mapping[str, object]) -> CompiledRule:
         """Return the rule under the fingerprint that it has if these settings make its product."""
         if not self.is_sensitive or dict(settings) == self.node.parts["settings"]:

@@ -210,7 +210,7 @@ def load_at(
 
     with contextlib.ExitStack() as unless_loaded:
         unless_loaded.callback(lambda: helpers.close() if helpers is not None else None)
-        found = load_rules(project, store.index, files, expect_many=start_helpers)
+        found = load_rules(project, store.index, files, profile=settings, expect_many=start_helpers)
         contracted = with_contracts(project, store.index, found)
         dag, broken = make_dag(project, contracted.rules, contracted.sources)
         unless_loaded.pop_all()

@@ -28,12 +28,16 @@ _LIKE_OPEN = re.compile(r"--\s*///")
 
 
 class RuleOptions(Contract, forbid_unknown_fields=True, frozen=True):
-    """Options of one rule, its contract among them. `tier` is the determinism tier; 2 orders the product by `key`."""
+    """Options of one rule, its contract among them.
+
+    `tier` is the determinism tier, None where the rule does not say; 2 orders the product by `key`, then `order_by`.
+    """
 
     description: str = ""
     tags: tuple[str, ...] = ()
     volatile: bool = False
-    tier: Literal[0, 1, 2] = 0
+    tier: Literal[0, 1, 2] | None = None
+    order_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,37 @@ def with_settings(profile: RuntimeProfile, texts: Iterable[str], root: Path) -> 
     return _changed(profile, given, profile.name)
 
 
+def read_pins(names: Iterable[str], locate: Callable[[str], Where]) -> tuple[str, ...]:
+    """Return the engine's keys of the optimisations that [engine] disables. locate: from an item's number to its place.
+
+    An item is a key of the engine, the last part of one, or the name of a profile's setting. Raises `UserError`.
+    """
+    last = {key.rpartition(".")[2]: key for key in engine_keys.KINDS}
+    found = []
+    for number, name in enumerate(names):
+        key = (SETTINGS[name].key if name in SETTINGS else None) or last.get(name, name)
+        where = locate(str(number))
+        if key not in engine_keys.KINDS:
+            raise _error(f"the engine has no switch '{name}'", where, _suggestion(name))
+        if engine_keys.KINDS[key] != "bool":
+            raise _error(f"'{name}' is no switch of the engine: it is not true or false", where)
+        if engine_keys.is_own(key):
+            raise _error(f"'{key}' is set by rules itself: what queries mean depends on it", where, "leave it out")
+        if engine_keys.is_speed_only(key):
+            raise _error(f"'{key}' changes no table", where, "leave it out")
+        found.append(key)
+    return tuple(dict.fromkeys(found))
+
+
+def with_pins(profile: RuntimeProfile, pins: Iterable[str]) -> RuntimeProfile:
+    """Return a profile under which some of the engine's optimisations are off, which counts for every rule."""
+    off = dict.fromkeys(pins, "false")
+    if not off:
+        return profile
+    named: dict[str, Any] = {FIELDS_BY_KEY[key]: False for key in off if key in FIELDS_BY_KEY}
+    return msgspec.structs.replace(profile, engine=dict(sorted({**profile.engine, **off}.items())), **named)
+
+
 def _error(message: str, where: Where, hint: str | None = None, facts: dict[str, str] | None = None) -> UserError:
     return UserError(message, code="config", where=where, hint=hint, facts=facts)
 

@@ -145,6 +145,19 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     engine: Mapping[str, str] = {}
     """Further keys of the engine (`datafusion.…`), as it spells their values."""
 
+    def of_tier(self, tier: int, *, sensitive: bool) -> RuntimeProfile:
+        """Return the profile for a rule of a tier. sensitive: whether partitions can change its values.
+
+        Tier 1: rows come from one partition in the order of the scans. Tier 2: they are sorted, so only a rule whose
+        values depend on partitions has to do with one.
+        """
+        if tier == 1:
+            stable = {"partitions": 1, "pushdown_filters": False, "reorder_filters": False}
+            return msgspec.structs.replace(self, tier=1, **stable)
+        if tier == 2:  # noqa: PLR2004
+            return msgspec.structs.replace(self, tier=2, partitions=1 if sensitive else self.partitions)
+        return msgspec.structs.replace(self, tier=0) if self.tier else self
+
     @property
     def workers(self) -> int:
         """Number of products executed at once.

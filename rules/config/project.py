@@ -11,6 +11,7 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
@@ -19,8 +20,8 @@ from cache.filedigest import open_regular
 from cache.housekeeping import Limits
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.config.contract import Contract, flaw
-from rules.config.profile_reading import read_profiles, with_settings
-from rules.config.profiles import RuntimeProfile
+from rules.config.profile_reading import read_pins, read_profiles, with_pins, with_settings
+from rules.config.profiles import RuntimeProfile, Tier
 from rules.config.store_limits import Flaw, StoreTable, limits_of
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places
 from rules.config.toml_types import did_you_mean, kind_of, wrong_table
@@ -32,12 +33,11 @@ from rules.formats.source import Source, source_of, source_table
 from rules.formats.source_patterns import Pattern, PatternError, expand, is_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
-TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "store")
+TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "store", "folders", "engine")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -46,6 +46,19 @@ class ProjectTable(msgspec.Struct, forbid_unknown_fields=True):
 
     name: str
     rules: tuple[str, ...] = ("rules",)
+    tier: Tier | None = None
+
+
+class FolderTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[folders."PATH"]: what the rules in a folder have that do not say otherwise."""
+
+    tier: Tier | None = None
+
+
+class EngineTable(msgspec.Struct, forbid_unknown_fields=True):
+    """[engine]. disable: optimisations that no profile may use."""
+
+    disable: tuple[str, ...] = ()
 
 
 class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -80,6 +93,11 @@ class Project:
     patterns: tuple[Pattern, ...] = ()
     settings: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    tier: Tier | None = None
+    folders: dict[str, FolderTable] = field(default_factory=dict)
+    """By paths relative to the project, as they are written."""
+    disabled: tuple[str, ...] = ()
+    """Keys of the engine's optimisations that no profile may use."""
 
     def source_where(self, name: str, *keys: str) -> Where:
         """Return where rules.toml declares a source, or what `keys` lead to from its table."""
@@ -103,7 +121,7 @@ class Project:
         """Return the profile called `name`. Raises `UserError`."""
         if name not in self.profiles:
             raise UserError(f"unknown profile '{name}'", code="unknown-profile", hint=did_you_mean(name, self.profiles))
-        return with_settings(self.profiles[name], self.settings, self.root)
+        return with_pins(with_settings(self.profiles[name], self.settings, self.root), self.disabled)
 
 
 def load_project(
@@ -129,6 +147,8 @@ def load_project(
     patterns = tuple(_pattern(text, data or root, key, entries) for key in entries if is_pattern(key))
     sources = _sources(text, entries, patterns)
     profiles = read_profiles(raw.get("profiles", {}), root, functools.partial(_where, text, "profiles"))
+    disable = _checked(text, raw.get("engine", {}), EngineTable, ("engine",)).disable
+    pins = read_pins(disable, functools.partial(_where, text, "engine", "disable"))
     _require_distinct(text, sources, patterns)
     for kind in ("sources", "vars"):
         for name in raw.get(kind, {}):
@@ -142,7 +162,8 @@ def load_project(
     texts = tuple(given)
     variables = with_given(variables, texts)
     limits = _limits(text, raw.get("store", {}))
-    rest = (policy, patterns, tuple(settings), limits)
+    of_tiers = (table.tier, dict(_folders(text, root, raw.get("folders", {}))))
+    rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins)
     return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, *rest)
 
 
@@ -285,6 +306,17 @@ def _policy(text: str, value: Any) -> Policy:
                 where = _where(text, "policy", *path, str(number))
                 raise UserError(f"there is no code '{word}'", code="config", where=where, hint=suggest(word))
     return policy
+
+
+def _folders(text: str, root: Path, tables: dict[str, Any]) -> Iterator[tuple[str, FolderTable]]:
+    for name, value in tables.items():
+        table = _checked(text, value, FolderTable, ("folders", name))
+        path = os.path.normpath(name).replace(os.sep, "/")
+        if path.startswith("..") or Path(path).is_absolute() or not (root / path).is_dir():
+            known = [str(one.relative_to(root)) for one in root.glob("**/") if ".rules" not in one.parts]
+            message = f"there is no folder '{name}' in the project"
+            raise UserError(message, code="config", where=_where(text, "folders", name), hint=did_you_mean(name, known))
+        yield name, table
 
 
 def _limits(text: str, value: Any) -> Limits:

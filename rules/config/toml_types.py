@@ -61,6 +61,10 @@ def wrong_type(value: Any, kind: Any, path: tuple[str, ...]) -> Wrong | None:
     if get_origin(kind) is Literal and isinstance(value, str):
         known = get_args(kind)
         return None if value in known else Wrong(path, f"'{name}' cannot be '{value}'", did_you_mean(value, known))
+    if get_origin(kind) is Literal and isinstance(get_args(kind)[0], int):
+        *others, last = map(str, get_args(kind))
+        good = type(value) is int and value in get_args(kind)
+        return None if good else Wrong(path, f"'{name}' must be {', '.join(others)} or {last}", None)
     plain = str if get_origin(kind) is Literal else get_origin(kind) or kind
     if issubclass(plain, msgspec.Struct):
         plain = dict

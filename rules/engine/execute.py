@@ -13,10 +13,12 @@ from pathlib import Path
 
 from datafusion import DataFrame, SessionContext
 
+from compiler.compiled import Tier
 from compiler.schema import Schema
 from rules.config.profiles import Profile
 from rules.engine.failures import engine_errors
 from rules.engine.observing import observe, spilled_bytes
+from rules.engine.plan_order import require_in_order
 from rules.engine.protocol import EngineFunction, EngineInput, Executed
 from rules.engine.scanning import register_inputs, takes_first_files
 from rules.engine.session import ignore_statistics, make_session, plan_query, planned_schema
@@ -48,6 +50,8 @@ def execute(
                 writer.write(batch.to_pyarrow())
             digest = writer.finish()
         plan = frame.execution_plan()
+        if Tier(profile.tier or 0) is Tier.STABLE:
+            require_in_order(plan)
         observed = None if profile.evidence == "none" else observe(session, frame, plan, profile, planned)
         spilled = spilled_bytes(plan)
     return replace(Executed.of(digest, schema, started), spilled=spilled, observed=observed)

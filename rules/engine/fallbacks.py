@@ -32,8 +32,11 @@ class Fallback:
     settings: Mapping[str, object]
 
 
-def fallbacks(profile: Profile) -> tuple[Fallback, ...]:
-    """Return the steps for a query that has exhausted its memory, those with the least cost first."""
+def fallbacks(profile: Profile, *, spread: bool = True) -> tuple[Fallback, ...]:
+    """Return the steps for a query that has exhausted its memory, those with the least cost first.
+
+    spread: whether it may run on several partitions.
+    """
     small = msgspec.structs.replace(
         profile,
         partitions=1,
@@ -49,6 +52,8 @@ def fallbacks(profile: Profile) -> tuple[Fallback, ...]:
         "one partition": (f"{said} with small batches on one partition", small),
         "sort-merge joins": (f"{said} with small batches and sort-merge joins on two partitions", merging),
     }
+    if not spread:
+        del steps["sort-merge joins"]
     return tuple(
         Fallback(name, sentence, one, {**one.float_settings, **_marks(profile, name)})
         for name, (sentence, one) in steps.items()
@@ -76,8 +81,8 @@ def is_of(profile: Profile, settings: Mapping[str, Any]) -> bool:
     }
 
 
-def within_memory(run: Callable[[Profile], Executed], profile: Profile) -> Executed:
-    """Run a query under a profile; if its memory is exhausted, by one step after the other.
+def within_memory(run: Callable[[Profile], Executed], profile: Profile, *, spread: bool) -> Executed:
+    """Run a query under a profile; if its memory is exhausted, by one step after the other. spread: see `fallbacks`.
 
     Raises `MemoryExhaustedError` if no step suffices, which says what to raise, and whatever else `run` raises.
     """
@@ -86,7 +91,7 @@ def within_memory(run: Callable[[Profile], Executed], profile: Profile) -> Execu
     except MemoryExhaustedError as first:
         if not first.is_of_pool:
             raise
-        for step in fallbacks(profile):
+        for step in fallbacks(profile, spread=spread):
             try:
                 return replace(run(step.profile), fallback=step)
             except MemoryExhaustedError as again:

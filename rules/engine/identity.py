@@ -12,4 +12,5 @@ from rules.engine.settings import RESULT_SETTINGS
 def identity(profile: Profile) -> EngineIdentity:
     """Return the engine's version and the settings that can change results."""
     settings = {**RESULT_SETTINGS, **profile.engine_settings}
-    return EngineIdentity(f"datafusion {version('datafusion')}", settings, profile.float_settings)
+    stable = profile.of_tier(2, sensitive=True).float_settings
+    return EngineIdentity(f"datafusion {version('datafusion')}", settings, profile.float_settings, stable)

@@ -26,12 +26,12 @@ from rules.config.project import Project, read_text
 from rules.config.toml_positions import closest, key_places
 from rules.errors import UserError
 from rules.files.file_digests import FileDigests
-from rules.files.project_paths import FILE
+from rules.files.project_paths import DEFAULT_PROFILE, FILE
 from rules.lint.planned_rules import Foresight, Table
 from rules.lint.static_contracts import foretold, referred
 from rules.loading.contracts import Contracted, query_places, with_contracts
 from rules.loading.input_binding import cut_dag, make_resolver
-from rules.loading.rules import COMPILER, Rule, RuleSet, load_rules, rule_files
+from rules.loading.rules import COMPILER, Rule, RuleSet, load_rules, options_record, rule_files
 from rules.loading.rules import Check as DataCheck
 from rules.python.rule_files import DeclaredFunction
 from rules.sources.column_schemas import KnownSchemas
@@ -67,7 +67,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     files.digest(FILE)
     sources = Sources(project, store.index, store.objects, files)
     paths = rule_files(project.root, project.rule_folders)
-    loaded = load_rules(project, store.index, files)
+    loaded = load_rules(project, store.index, files, profile=project.profile(DEFAULT_PROFILE))
     names = (*project.sources, *loaded.rules)
     resolve = make_resolver(names)
     known = KnownSchemas(project, store.index, sources, files)
@@ -252,7 +252,7 @@ def _memo(
     }
     parts["functions"] = sorted(work.functions)
     parts["planned"] = work.foresight.context if plannable else None
-    parts["options"] = [rule.options.volatile, rule.options.tier, rule.options.key]
+    parts["options"] = options_record(rule)
     return "check " + fingerprint({**parts, "keys": {name: list(key) for name, key in keys.items()}})
 
 

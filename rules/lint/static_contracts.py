@@ -14,6 +14,7 @@ from rules.config.project import Project
 from rules.errors import UserError
 from rules.loading.contracts import contract_where
 from rules.loading.rules import Rule
+from rules.loading.tiers import tier_where
 
 _CERTAIN = frozenset((*INTEGERS, "float64", "bool", "string", "date32"))
 """Types that a product has just as its rule's columns have them, however they came to be known."""
@@ -38,10 +39,11 @@ def foretold(
         if not rule.is_of_source:
             yield from _unknown_keys(project, rule, types)
         yield from broken_promises(project, rule, types, shown)
-    if Tier(rule.options.tier) is Tier.CANONICAL and not rule.options.key and not rule.in_python:
+    ordered = rule.options.key or rule.options.order_by
+    if rule.tier is Tier.CANONICAL and not ordered and not rule.in_python:
         message = "tier 2 orders the product by its key, and no key is declared"
-        where = option_where(rule.text(project), rule.path, "tier")
-        yield UserError(message, code="missing-key", where=where, hint='add key = ["…"]')
+        where = tier_where(project, None, rule)
+        yield UserError(message, code="missing-key", where=where, hint='add key = ["…"] or order_by = ["…"]')
     for column, table in tables.items():
         if resolve(table) is None:
             where = contract_where(project, rule, "columns", column, "references")
@@ -55,6 +57,12 @@ def _unknown_keys(project: Project, rule: Rule, types: Mapping[str, str]) -> Ite
             message = f"key column '{name}' is not an output column"
             hint = suggestion(name, types) or f"output columns: {', '.join(types)}"
             yield UserError(message, code="unknown-key", where=contract_where(project, rule, "key"), hint=hint)
+    for name in rule.options.order_by if not rule.in_python else ():
+        if name not in types:
+            message = f"order_by column '{name}' is not an output column"
+            hint = suggestion(name, types) or f"output columns: {', '.join(types)}"
+            where = option_where(rule.text(project), rule.path, "order_by")
+            yield UserError(message, code="unknown-order_by", where=where, hint=hint)
 
 
 def referred(rule: Rule) -> dict[str, str]:

@@ -17,17 +17,19 @@ import compiler
 from cache.filedigest import file_digest
 from cache.index import Index
 from compiler.compile import parse_rule
-from compiler.compiled import Parsed
+from compiler.compiled import Parsed, Tier
 from compiler.errors import SqlError
 from compiler.fingerprint import FORMAT, digest_of
 from compiler.sql.catalogue import ENGINE
 from compiler.tree.big_stack import with_deep_stack
 from rules.config.front_matter import RuleOptions, read_options
+from rules.config.profiles import RuntimeProfile
 from rules.config.project import NAME, Project, config_where, read_text
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import FILE, is_rule_file
 from rules.loading.check_queries import Draft
+from rules.loading.tiers import broken_tier, with_tier
 from rules.python.faults import fault_record, of_fault
 from rules.python.rule_files import DeclaredFunction, PythonFiles
 
@@ -75,6 +77,11 @@ class Rule:
     def in_python(self) -> bool:
         """Whether the rule is a function."""
         return self.sql is None and self.path.endswith(".py")
+
+    @property
+    def tier(self) -> Tier:
+        """The determinism tier that the rule has."""
+        return Tier(self.options.tier or 0)
 
     @property
     def is_of_source(self) -> bool:
@@ -145,12 +152,14 @@ def load_rules(
     index: Index,
     files: FileDigests,
     *,
+    profile: RuntimeProfile | None = None,
     expect_many: Callable[[], None] = lambda: None,
 ) -> RuleSet:
     """Return the project's rules, and the errors of those that cannot be loaded.
 
-    expect_many: called before many rules are parsed for the first time, which takes a while. Raises `UserError` for
-    what concerns no single rule, such as a folder that is not there.
+    profile: the one they are to be run under, whose tier those have that declare none. expect_many: called before many
+    rules are parsed for the first time, which takes a while. Raises `UserError` for what concerns no single rule, such
+    as a folder that is not there.
     """
     paths = files.rule_files = rule_files(project.root, project.rule_folders)
     found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
@@ -178,7 +187,7 @@ def load_rules(
                 except UserError as error:
                     found.unloaded[name] = error
                     record = _UNLOADED
-            options = msgspec.convert(record["options"], RuleOptions)
+            options = with_tier(project, profile, path, msgspec.convert(record["options"], RuleOptions))
             parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
             found.rules[name] = Rule(name, path, digests[path], options, parsed)
 
@@ -186,11 +195,18 @@ def load_rules(
     index.remember("parsed", fresh)
     for path in paths:
         if path.endswith(".py"):
-            _load_python(project, found, path, digests[path], names)
+            _load_python(project, found, path, digests[path], names, profile)
+    if profile is not None:
+        for name, rule in found.rules.items():
+            error = broken_tier(project, profile, rule) if name not in found.unloaded else None
+            if error is not None:
+                found.unloaded[name] = error
     return found
 
 
-def _load_python(project: Project, found: RuleSet, path: str, digest: str, names: _Names) -> None:
+def _load_python(
+    project: Project, found: RuleSet, path: str, digest: str, names: _Names, profile: RuntimeProfile | None
+) -> None:
     """Add the rules of a Python file."""
     try:
         declared, functions = found.python.declared(path)
@@ -219,7 +235,8 @@ def _load_python(project: Project, found: RuleSet, path: str, digest: str, names
         parsed = Parsed(one.inputs, tuple(sorted(project.variables)))
         if one.fault is not None:
             found.unloaded[name] = of_fault(one.fault)
-        found.rules[name] = Rule(name, path, one.digest, one.options, parsed, one.line, one.streams)
+        options = with_tier(project, profile, path, one.options)
+        found.rules[name] = Rule(name, path, one.digest, options, parsed, one.line, one.streams)
 
 
 def user_error(error: SqlError, path: str) -> UserError:
@@ -228,13 +245,20 @@ def user_error(error: SqlError, path: str) -> UserError:
     return UserError(error.message, code=error.code, where=where, hint=error.hint, exit_code=FAILED)
 
 
+def options_record(rule: Rule) -> list[object]:
+    """Return the options of a rule that its compilation depends on, for keys of memos."""
+    options = rule.options
+    return [options.volatile, options.tier or 0, options.key, *([options.order_by] if options.order_by else [])]
+
+
 def require_parsed(project: Project, rule: Rule) -> None:
     """Raise `ForeignMemoError` unless a rule file says what is remembered of it."""
     record = _parse(project, rule.path, rule.digest)
     parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
     options, own = msgspec.convert(record["options"], RuleOptions), rule.options
     # rules.toml may add a key and checks.
-    same = (options.volatile, options.tier) == (own.volatile, own.tier) and options.key in {(), own.key}
+    same = options.volatile == own.volatile and options.tier in {None, own.tier} and options.key in {(), own.key}
+    same = same and options.order_by == own.order_by
     if parsed != rule.parsed or not same:
         raise ForeignMemoError(rule.name)
 

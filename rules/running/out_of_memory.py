@@ -9,12 +9,12 @@ from rules.engine.memory import pool_bytes
 from rules.errors import FAILED, UserError, Where
 
 if TYPE_CHECKING:
+    from rules.compiling.compiled_rule import CompiledRule
     from rules.config.profiles import Profile
     from rules.engine.protocol import MemoryExhaustedError
-    from rules.loading.rules import Rule
 
 
-def out_of_memory(error: MemoryExhaustedError, rule: Rule, profile: Profile, kept: str) -> UserError:
+def out_of_memory(error: MemoryExhaustedError, rule: CompiledRule, profile: Profile, kept: str) -> UserError:
     """Return the error of a rule that no fallback could run either. kept: the place of its SQL."""
     pool = pool_bytes(profile) >> 20
     facts = {"executed SQL": kept}
@@ -23,7 +23,10 @@ def out_of_memory(error: MemoryExhaustedError, rule: Rule, profile: Profile, kep
         message = f"the query spills more to disk than the {limit} that profile '{profile.name}' allows"
         hint = f"raise temp_limit_mb in [profiles.{profile.name}], or give the query more memory by memory_limit_mb"
     else:
-        facts["tried"] = "; ".join(["as the profile says", *(one.name for one in fallbacks(profile))])
+        tried = [one.name for one in fallbacks(profile, spread=not rule.needs_one_partition)]
+        facts["tried"] = "; ".join(["as the profile says", *tried])
+        if rule.needs_one_partition:
+            facts["tier"] = f"{rule.rule.tier.value}: it may run on one partition only, where joins do not spill"
         if profile.memory_limit_mb is not None:
             message = f"the query needs more memory than the {pool:,} MiB that profile '{profile.name}' gives a product"
             hint = f"raise memory_limit_mb in [profiles.{profile.name}], or try --set memory_limit_mb={2 * pool}"
@@ -31,5 +34,5 @@ def out_of_memory(error: MemoryExhaustedError, rule: Rule, profile: Profile, kep
             message = f"the query needs more memory than the {pool:,} MiB that one product may have on this machine"
             fewer = "run fewer products at once (--jobs 1), or " if profile.workers > 1 else ""
             hint = f"{fewer}set memory_limit_mb in [profiles.{profile.name}]"
-    where = Where(rule.path, rule.line)
+    where = Where(rule.rule.path, rule.rule.line)
     return UserError(message, code="memory", where=where, facts=facts, hint=hint, exit_code=FAILED)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cache.levels import type_name
 from cache.records import Artifact
 from compiler.canonical.form import named_tree, rendered
+from compiler.compiled import Tier
 from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_rule import Body, CompiledRule
 from rules.engine.fallbacks import Fallback, spilled, within_memory
@@ -20,6 +21,7 @@ from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
 from rules.running.evidence import Run
 from rules.running.out_of_memory import out_of_memory
+from rules.running.total_order import NoTotalOrderError, no_total_order, require_total_order
 from rules.storage.types import to_arrow
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class Runner:
         kept = Run(
             name,
             "" if streams else sql,
-            self.profile,
+            self.profile_of(rule),
             inputs,
             functools.partial(self._authored, rule),
             functools.partial(_canonical, body, rule.node.inputs),
@@ -105,7 +107,9 @@ class Runner:
             except OSError as failure:  # a full disk, which may be why the engine failed
                 place = f"could not be kept: {failure.strerror}"
             if isinstance(error, MemoryExhaustedError):
-                raise out_of_memory(error, rule.rule, self.profile, place) from error
+                raise out_of_memory(error, rule, self.profile_of(rule), place) from error
+            if isinstance(error, NoTotalOrderError):
+                raise no_total_order(self.session.project, rule, error, place) from error
             if faults:
                 faults[0].facts.setdefault("executed SQL", place)
                 raise faults[0] from error
@@ -125,9 +129,13 @@ class Runner:
             return (self.session.project.root / path).read_text(encoding="utf-8")
         return ""
 
+    def profile_of(self, rule: CompiledRule) -> Profile:
+        """Return the profile that a rule is run under: this runner's, as far as the rule's tier allows."""
+        return self.profile.of_tier(rule.rule.tier, sensitive=rule.is_sensitive)
+
     def as_made(self, rule: CompiledRule, fallback: Fallback | None) -> CompiledRule:
         """Return an executed rule under the fingerprint that the settings which made its product give it."""
-        identity = self.session.engine.identity(self.profile)
+        identity = self.session.engine.identity(self.profile_of(rule))
         own = fallback.settings if fallback is not None else identity.float_settings
         return rule.made_with({**identity.settings, **own})
 
@@ -146,8 +154,10 @@ class Runner:
                 sql, inputs, rule.schema, target, profile, functions
             )
 
-        profile = self.profile
-        executed = within_memory(run, profile)
+        profile = self.profile_of(rule)
+        executed = within_memory(run, profile, spread=not rule.needs_one_partition)
+        if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
+            require_total_order(target, rule)
         if executed.spilled and executed.fallback is None and profile.memory_limit_mb is None and rule.is_sensitive:
             return replace(executed, fallback=spilled(profile))
         return executed

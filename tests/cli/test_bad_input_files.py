@@ -43,7 +43,7 @@ OPTIONS = {
     "unknown, indented": (
         f"\n  -- /// rule\n  --«nix = 1\n  -- ///\n{QUERY}",
         "unknown option 'nix'",
-        "known: checks, columns, description, exact, key, severity, tags, tier, volatile",
+        "known: checks, columns, description, exact, key, order_by, severity, tags, tier, volatile",
     ),
     "unknown, after several lines": (
         f"-- /// rule\n-- description = '''\n-- x\n-- '''\n-- «kye = 1\n-- ///\n{QUERY}",
@@ -68,7 +68,7 @@ OPTIONS = {
     "tier without key": (
         f"-- /// rule\n-- «tier = 2\n-- ///\n{QUERY}",
         "tier 2 orders the product by its key, and no key is declared",
-        'add key = ["…"]',
+        'add key = ["…"] or order_by = ["…"]',
     ),
     "key that is no output": (
         f"-- /// rule\n-- tags = []\n-- «key = ['ordr_id']\n-- ///\n{QUERY}",

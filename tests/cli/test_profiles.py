@@ -199,3 +199,46 @@ def test_arrow_has_its_threads_again_after_a_build(tmp_path: Path) -> None:
     before = pa.cpu_count(), pa.io_thread_count()
     inprocess.build(project, "--set", "arrow_threads=3", "--set", "arrow_io_threads=2")
     assert (pa.cpu_count(), pa.io_thread_count()) == before
+
+
+def test_a_disabled_optimisation_is_off_in_every_profile_and_runs_every_rule(tmp_path: Path) -> None:
+    project = floats(tmp_path)
+    inprocess.build(project)
+    before = facts(inprocess.run(project, "plan", "--json").document, "fingerprint")
+    pins = '"join_dynamic_filters", "enable_window_limits", "datafusion.optimizer.join_reordering"'
+    project.edit("rules.toml", "[project]", f"[engine]\ndisable = [{pins}]\n\n[project]")
+    ran = inprocess.build(project, "--set", "join_dynamic_filters=true", "--set", "evidence=full")
+    assert ran.executed == {"sums", "joined", "first", "plain"}
+    after = facts(ran.document, "fingerprint")
+    assert all(after[name] != before[name] for name in before)
+    kept = (tmp_path / ".rules/evidence" / ran.document["build"] / "joined/settings.json").read_text()
+    for key in ("enable_join_dynamic_filter_pushdown", "enable_window_limits", "join_reordering"):
+        assert f'"datafusion.optimizer.{key}": "false"' in kept
+    assert inprocess.build(project).executed == set()
+    project.edit("rules.toml", f"[engine]\ndisable = [{pins}]\n\n", "")
+    assert facts(inprocess.run(project, "plan", "--json").document, "fingerprint") == before
+
+
+@pytest.mark.parametrize(
+    ("pin", "message", "hint"),
+    [
+        (
+            "join_reorder",
+            "the engine has no switch 'join_reorder'",
+            "did you mean 'datafusion.optimizer.join_reordering'?",
+        ),
+        ("batch_size", "'batch_size' is no switch of the engine: it is not true or false", None),
+        (
+            "repartition_sorts",
+            "'datafusion.optimizer.repartition_sorts' is set by rules itself: what queries mean depends on it",
+            "leave it out",
+        ),
+        ("show_sizes", "'datafusion.explain.show_sizes' changes no table", "leave it out"),
+    ],
+)
+def test_what_cannot_be_disabled_is_an_error_at_its_place(
+    tmp_path: Path, pin: str, message: str, hint: str | None
+) -> None:
+    project = SampleProject(tmp_path, toml=f'\n[engine]\ndisable = ["prefer_hash_join", "{pin}"]\n')
+    error = inprocess.build(project, expect=2).document["error"]
+    assert (error["message"], error["hint"], error["where"]) == (message, hint, "rules.toml:5:32")
