@@ -173,7 +173,7 @@ class Execution:
         if self._any_failed:
             limit = self._watch.limit_of_build
             return Result(name, "skipped", f"not started, because the build's limit of {limit} was reached")
-        error = self._watch.unstarted(name)
+        error = self._watch.unstarted(self.compiled[name].rule)
         return Result(name, "failed", error.message, error=error)
 
     def _decide(self, name: str, running: dict[Future[Done], tuple[str, Judgement]], pool: Threads) -> None:
@@ -204,7 +204,7 @@ class Execution:
         stop = Stop()
         future = pool.submit(self._job(name, judgement, stop).run)
         running[future] = (name, judgement)
-        self._watch.add(future, name, stop)
+        self._watch.add(future, rule.rule, stop)
 
     def _decide_source(self, name: str, pool: Threads) -> None:
         """Settle the contract of a source: the inputs of its checks exist, or have failed."""
@@ -377,7 +377,7 @@ class Execution:
         else:
             future = pool.submit(functools.partial(_begun, stop, work))
             self._checking[future] = conclude
-            self._watch.add(future, owner.rule.name, stop)
+            self._watch.add(future, owner.rule, stop)
 
     def _conclude(self, candidate: Candidate, outcome: Outcome) -> None:
         """Publish a product whose checks are settled, unless one of them prevents it."""

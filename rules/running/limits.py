@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rules.config.durations import seconds_of
-from rules.errors import FAILED, UserError
+from rules.errors import FAILED, UserError, Where
 from rules.wording import duration
 
 if TYPE_CHECKING:
     from rules.config.profiles import Profile
     from rules.engine.stopping import Stop
+    from rules.loading.rules import Rule
     from rules.planning.prepared import Request
 
 _GRACE = 1.0
@@ -48,7 +49,7 @@ class Limits:
 class _Work:
     """What a thread does. late: when it was asked to stop, and why; or None."""
 
-    name: str
+    rule: Rule
     stop: Stop
     late: tuple[float, UserError] | None = None
 
@@ -61,9 +62,9 @@ class Watch:
     started: float
     _works: dict[Future[Any], _Work] = field(default_factory=dict)
 
-    def add(self, future: Future[Any], name: str, stop: Stop) -> None:
-        """Look after work on the product or source `name`."""
-        self._works[future] = _Work(name, stop)
+    def add(self, future: Future[Any], rule: Rule, stop: Stop) -> None:
+        """Look after work on a product, or on the contract of a source."""
+        self._works[future] = _Work(rule, stop)
 
     def remove(self, future: Future[Any]) -> UserError | None:
         """Look no longer after work that has ended or is left behind; return why it was stopped, if it was."""
@@ -113,17 +114,18 @@ class Watch:
         assert self.limits.build is not None
         return told(self.limits.build)
 
-    def unstarted(self, name: str) -> UserError:
+    def unstarted(self, rule: Rule) -> UserError:
         """Return the error of the first product that could not be started in time."""
-        return _error(f"{name} was not started: the build's limit of {self.limit_of_build} was reached", "timeout")
+        return _error(rule, f"was not started: the build's limit of {self.limit_of_build} was reached", "timeout")
 
     def _limit_of(self, work: _Work, now: float) -> UserError | None:
+        rule = work.rule
         if self.build_is_over:
-            return _error(f"{work.name} was stopped: the build's limit of {self.limit_of_build} was reached", "timeout")
+            return _error(rule, f"was stopped: the build's limit of {self.limit_of_build} was reached", "timeout")
         began, limit = work.stop.began, self.limits.product
         if limit is None or began is None or now - began < limit:
             return None
-        return _error(f"{work.name} was stopped: a product's limit of {told(limit)} was reached", "product-timeout")
+        return _error(rule, f"was stopped: a product's limit of {told(limit)} was reached", "product-timeout")
 
 
 def told(seconds: float) -> str:
@@ -131,7 +133,8 @@ def told(seconds: float) -> str:
     return f"{seconds:g} s" if seconds < _MINUTE else duration(seconds).removesuffix(" 0 s").removesuffix(" 0 min")
 
 
-def _error(message: str, option: str) -> UserError:
+def _error(rule: Rule, message: str, option: str) -> UserError:
     setting = option.replace("-", "_")
     hint = f"what was finished is kept; raise --{option}, or {setting} of the profile"
-    return UserError(message, code="timeout", hint=hint, exit_code=FAILED)
+    where = Where(rule.path, rule.line)
+    return UserError(f"{rule.name} {message}", code="timeout", where=where, hint=hint, exit_code=FAILED)

@@ -1,7 +1,7 @@
 """Threads that work for one build, and can go on without one that does not end.
 
-They are daemons, so that a thread that was left behind does not keep the process from ending; the others are waited
-for.
+A program ends once its threads have, also one that was left behind: to end it within the engine would abort the
+program. The command line does not wait for that.
 """
 
 from __future__ import annotations
@@ -13,6 +13,12 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_left: list[threading.Thread] = []
+
+
+def are_left() -> bool:
+    """Whether a thread that was left behind is still at its work."""
+    return any(one.is_alive() for one in _left)
 
 
 class Threads:
@@ -37,6 +43,7 @@ class Threads:
         thread = next((one for one, at in self._doing.items() if at is future), None)
         if thread is not None:
             del self._doing[thread]
+            _left.append(thread)
             self._start()
 
     def shutdown(self, *, cancel_futures: bool = False) -> None:
@@ -54,7 +61,7 @@ class Threads:
             self._tasks.put(None)
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._serve, name="rules-build", daemon=True)
+        thread = threading.Thread(target=self._serve, name="rules-build")
         self._doing[thread] = None
         thread.start()
 

@@ -18,7 +18,6 @@ from rules.config.durations import seconds_of
 from rules.engine.protocol import MemoryExhaustedError
 from rules.errors import UserError
 from support.beside import endless
-from support.forks import shared
 from support.inprocess import build, run
 from support.projects import SampleProject
 
@@ -69,7 +68,7 @@ def test_a_program_limits_a_build(project: SampleProject) -> None:
     }
     error = done.results["long"].error
     assert error is not None
-    assert (error.code, error.exit_code) == ("timeout", 1)
+    assert (error.code, error.exit_code, str(error.where)) == ("timeout", 1, "rules/long.sql")
     assert error.message == "long was stopped: the build's limit of 1 s was reached"
     assert statuses(project)[0] == "failed"
     mended(project)
@@ -200,9 +199,9 @@ def test_checks_have_the_limit_of_their_product(project: SampleProject) -> None:
 def test_a_function_that_does_not_return_is_left_behind(project: SampleProject) -> None:
     project.write("rules/late.py", SLOW_FUNCTION)
     project.sql("long", "SELECT f.a + 1 AS n FROM first AS f")
-    ended = shared().run(project.root, "build", "--product-timeout", "500ms", "-k", "-j", "1", "--json")
-    assert ended.code == 1, ended.stderr
-    assert "late was stopped: a product's limit of 0.5 s was reached" in ended.stdout
+    ended = project.started("build", "--product-timeout", "2s", "-k", "-j", "1", "--json")
+    assert ended.returncode == 1, ended.stderr
+    assert "late was stopped: a product's limit of 2 s was reached" in ended.stdout
     assert project.product("after").to_pylist() == [{"n": 2}]
 
 
