@@ -15,6 +15,7 @@ What is returned is plain data with a text and an HTML form. Whatever the user c
 from __future__ import annotations
 
 import html
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -195,15 +196,27 @@ class Project:
         force: Sequence[str] = (),
         jobs: int | None = None,
         keep_going: bool = False,
+        timeout: float | str | None = None,
+        product_timeout: float | str | None = None,
     ) -> Build:
         """Bring products up to date, all or those that `select` names as `rules build -s` does.
 
-        A product that fails is in the result. Raises `UserError`, or `UserErrors` for rules that do not compile.
+        timeout, product_timeout: how long the build, and each product, may take, in seconds or as "10m".
+        A product that fails is in the result, also one that was stopped by a limit of time. An interrupt
+        (`KeyboardInterrupt`) ends the queries, too; what was finished is kept either way. Raises `UserError`, or
+        `UserErrors` for rules that do not compile.
         """
-        from rules.build import build, keep_small
+        from dataclasses import replace
 
-        request, project = self._request(select, exclude, force, jobs=jobs, keep_going=keep_going), self._project()
+        from rules.build import build, keep_small
+        from rules.engine.stoppable import STOPPABLE
+
         with _told():
+            limits = (_seconds("timeout", timeout), _seconds("product_timeout", product_timeout))
+            request, project = self._request(select, exclude, force, jobs=jobs, keep_going=keep_going), self._project()
+            request = replace(request, timeout=limits[0], product_timeout=limits[1])
+            if threading.current_thread() is threading.main_thread():  # no other is interrupted
+                request = replace(request, engine=STOPPABLE)
             found = Build(build(project, request, _Quiet()))
             keep_small(project, _Quiet().say)
             return found
@@ -378,6 +391,16 @@ def _note(error: BaseException, lines: list[str]) -> None:
     text = "\n".join(lines)
     if text and text not in getattr(error, "__notes__", ()):
         error.add_note(text)
+
+
+def _seconds(name: str, given: float | str | None) -> float | None:
+    """Return a length of time in seconds. Raises `UserError`."""
+    from rules.config.durations import SHAPE, seconds_of
+
+    try:
+        return None if given is None else seconds_of(str(given))
+    except ValueError:
+        raise UserError(f"{name} must be {SHAPE}, or a number of seconds, not {given!r}", code="usage") from None
 
 
 def _tuple(words: Sequence[str]) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from rules.compiling.compiled_rule import nodes_of_checks
 from rules.compiling.memo_proof import believing_memos
 from rules.compiling.session import load
 from rules.config.project import Project
+from rules.engine.local import LOCAL
+from rules.engine.stoppable import STOPPABLE
 from rules.errors import REPLACED, UserError
 from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
@@ -27,6 +29,7 @@ from rules.running.build_records import new_build_id, record_build, recorded
 from rules.running.engine_upgrade import engine_proves_same, run_again
 from rules.running.evidence import Evidence
 from rules.running.execution import Execution
+from rules.running.limits import Limits
 from rules.running.manifest import keep_manifest
 from rules.running.results import AuditReport, BuildReport, Observer
 from rules.storage.collecting import collect_when_due
@@ -52,6 +55,8 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
     Each product is stored as soon as it is executed, so that an interrupt loses only what was running.
     """
     started = time.perf_counter()
+    if request.engine is LOCAL and Limits.of(project.profile(request.profile), request):
+        request = replace(request, engine=STOPPABLE)
     with open_store(project.root, observer.say, building=True) as store:
         warn_of_tracked(store.objects.root, observer.say)
         for attempt in believing_memos(store, observer.say):
@@ -63,7 +68,7 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
                     prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
                 observer.planned(len(prepared.order), prepared.plan.ahead)
                 begin()
-                execution = Execution(prepared, build_id, observer)
+                execution = Execution(prepared, build_id, observer, started)
                 results = execution.run()  # 6 execute, 7 store
                 audited = run_again(prepared, build_id, execution.skipped, execution.artifacts, request.audit)
                 report = execution.report(results, time.perf_counter() - started, audited)

@@ -34,9 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = Output(as_json=_wants_json(words))
     try:
         with signals.raised():
-            return _ended_well(words, output)
+            code = _ended_well(words, output)
     except KeyboardInterrupt as stop:
         _stop(output, None, stop)
+    if arguments is None:
+        signals.leave_threads(code)
+    return code
 
 
 def _ended_well(words: list[str], output: Output) -> int:

@@ -13,6 +13,7 @@ from rules.terminal.arguments import (
     add_jobs,
     add_profile,
     add_selection,
+    add_timeouts,
     add_trust,
     add_variables,
     request_of,
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_trust(parser)
     add_evidence(parser)
+    add_timeouts(parser)
     add_profile(parser)
 
 

@@ -189,7 +189,7 @@ def load(
     session = load_at(project, profile, store, sources, files, engine)
     changed = {name: value for name, value in (given or {}).items() if value is not None}
     settings = msgspec.structs.replace(session.profile, **changed)
-    lasting = not project.given and not project.settings and engine is LOCAL
+    lasting = not project.given and not project.settings and engine.lasting
     return replace(session, profile=settings, trust_engine=trust_engine, lasting=lasting)
 
 

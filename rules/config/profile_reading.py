@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from rules.config import engine_keys
+from rules.config.durations import SHAPE, seconds_of
 from rules.config.profiles import (
     FIELDS_BY_KEY,
     KINDS,
@@ -24,6 +26,7 @@ from rules.errors import UserError, Where
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 _PREFIX = "datafusion."
 _MOST = (1 << 31) - 1
+_DURATIONS = ("timeout", "product_timeout")
 _LIKE_BUILT_IN = 0.8
 """How alike a name must be to a built-in profile's for it to be taken for a slip, unless it says what it inherits."""
 _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
@@ -221,6 +224,8 @@ def _checked(name: str, value: Any, path: tuple[str, ...], root: Path) -> Any:
                 "'tier' must be 0, 1 or 2", "0 unordered, 1 stable within a run, 2 ordered by key", path
             )
         return value
+    if name in _DURATIONS:
+        return _duration(value, path)
     wrong = wrong_type(value, kind, path)
     if wrong is not None:
         message = wrong.message.replace(f"'{path[-1]}'", f"'{'.'.join(path)}'")
@@ -229,6 +234,17 @@ def _checked(name: str, value: Any, path: tuple[str, ...], root: Path) -> Any:
         bound = f"at least {setting.least}" if value < setting.least else f"at most {_MOST:,}"
         raise _WrongSettingError(f"'{'.'.join(path)}' must be {bound}", None, path)
     return str(root / Path(value).expanduser()) if name == "temp_directory" else value
+
+
+def _duration(value: Any, path: tuple[str, ...]) -> str:
+    """Return a length of time as it is written; a number is one of seconds. Raises `_WrongSettingError`."""
+    text = f"{value}s" if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if isinstance(text, str):
+        with contextlib.suppress(ValueError):
+            seconds_of(text)
+            return text
+    shown = f"'{value}'" if isinstance(value, str) else kind_of(value) if isinstance(value, bool) else str(value)
+    raise _WrongSettingError(f"'{path[-1]}' must be {SHAPE}, not {shown}", None, path)
 
 
 def _of_text(key: str, text: str) -> Any:

@@ -136,6 +136,10 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     """How many metrics EXPLAIN ANALYZE shows."""
     evidence: Annotated[Evidence, Setting(_SPEED)] = "summary"
     """What is kept of every executed product. Of a failed one SQL and settings are kept in any case."""
+    timeout: Annotated[str | None, Setting(_SPEED)] = None
+    """How long a build may take, such as "10m"; None: as long as it takes."""
+    product_timeout: Annotated[str | None, Setting(_SPEED)] = None
+    """How long each product may take; None: as long as it takes."""
     tier: Annotated[Tier | None, Setting(Effect.TIER)] = None
     """The determinism tier of rules that declare none, and whose folders do not; None: the project's."""
     engine: Mapping[str, str] = {}

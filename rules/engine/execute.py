@@ -22,8 +22,11 @@ from rules.engine.plan_order import require_in_order
 from rules.engine.protocol import EngineFunction, EngineInput, Executed
 from rules.engine.scanning import register_inputs, takes_first_files
 from rules.engine.session import ignore_statistics, make_session, plan_query, planned_schema
+from rules.engine.stopping import NEVER, Stop
 from rules.engine.user_functions import register
 from rules.engine.writing import ProductWriter
+
+_PRUNING = "datafusion.execution.parquet.pruning"
 
 
 def execute(
@@ -33,8 +36,9 @@ def execute(
     target: Path,
     profile: Profile,
     functions: Iterable[EngineFunction] = (),
+    stop: Stop = NEVER,
 ) -> Executed:
-    """Run `sql` and write its result, which must have `schema`, to `target`. Raises `EngineError`."""
+    """Run `sql` and write its result, which must have `schema`, to `target`. Raises `EngineError`, `StoppedError`."""
     started = time.perf_counter()
     with engine_errors():
         session, frame = _open(sql, inputs, target.parent, profile, functions)
@@ -42,6 +46,7 @@ def execute(
             writer.require_planned(planned_schema(session, frame))  # a table without rows has no batch that shows it
             planned = time.perf_counter() - started
             for batch in frame.execute_stream():
+                stop.check()
                 writer.write(batch.to_pyarrow())
             digest = writer.finish()
         plan = frame.execution_plan()
@@ -72,7 +77,9 @@ def _open(
 ) -> tuple[SessionContext, DataFrame]:
     session, given = make_session(profile, scratch), list(inputs)
     register(session, functions)
-    register_inputs(session, given, scratch, pruning=profile.pruning)
+    # For registered files the engine does not ask the setting, which may also be given by its key.
+    pruning = profile.pruning and profile.engine.get(_PRUNING) != "false"
+    register_inputs(session, given, scratch, pruning=pruning)
     frame = plan_query(session, sql)
     if any(len(entry.files) > 1 for entry in given) and takes_first_files(frame):
         ignore_statistics(session)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rules.engine.protocol import EngineError, MemoryExhaustedError
+from rules.engine.stopping import StoppedError
 
 _PANIC_MODULE = "pyo3_runtime"
 """The module of PyO3's class of Rust panics. It cannot be imported, and inherits only from BaseException."""
@@ -23,7 +24,7 @@ def engine_errors() -> Iterator[None]:
     """
     try:
         yield
-    except EngineError:
+    except (EngineError, StoppedError):
         raise
     except BaseException as error:
         if is_panic(error):

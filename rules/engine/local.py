@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from rules.engine import identity
 from rules.engine.protocol import Engine
+from rules.engine.stopping import NEVER, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -19,8 +21,20 @@ if TYPE_CHECKING:
     from rules.engine.protocol import EngineFunction, EngineInput, Executed
 
 
+@dataclass(frozen=True)
 class LocalEngine(Engine):
-    """`Engine` by functions of this package."""
+    """`Engine` by functions of this package. stop: ends a query between two batches."""
+
+    stop: Stop = NEVER
+    lasting: ClassVar[bool] = True
+
+    def __reduce__(self) -> tuple[Callable[[], LocalEngine], tuple[()]]:
+        """Leave behind what only this process can ask."""
+        return LocalEngine, ()
+
+    def stoppable(self, stop: Stop) -> LocalEngine:
+        """See `Engine`."""
+        return LocalEngine(stop)
 
     def identity(self, profile: Profile) -> EngineIdentity:
         """See `Engine`."""
@@ -57,7 +71,7 @@ class LocalEngine(Engine):
         """See `Engine`."""
         from rules.engine.execute import execute
 
-        return execute(sql, inputs, schema, target, profile, functions)
+        return execute(sql, inputs, schema, target, profile, functions, self.stop)
 
     def stream(
         self,

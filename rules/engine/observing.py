@@ -5,7 +5,6 @@ The engine has metrics of a plan once its stream is drained, and tells them of t
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterator
 
@@ -16,7 +15,7 @@ from datafusion.substrait import Producer
 
 from rules.config.profiles import Profile
 from rules.engine.protocol import Observation, Operator
-from rules.engine.session import make_session
+from rules.engine.session import engine_versions, make_session
 
 _LONGEST_DETAIL = 500
 """The most characters of an operator's own text in a summary. A list of literals can be of any length."""
@@ -135,10 +134,7 @@ def _usual_settings(profile: Profile) -> dict[str, str | None]:
     return _usual[key]
 
 
-@functools.cache
 def _versions() -> dict[str, str]:
     """Return the versions of the engine: of its Python package, and of the core in it, which is another."""
-    from importlib.metadata import version
-
-    told = SessionContext().sql("SELECT version() AS version").to_pydict()["version"][0]
-    return {"datafusion": version("datafusion"), "datafusion core": str(told).split()[2].rstrip(",")}
+    known = engine_versions()
+    return {"datafusion": known["package"], "datafusion core": known["core"]}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from compiler.schema import Schema, SchemaPlanner
     from rules.config.profiles import Profile
     from rules.engine.fallbacks import Fallback
+    from rules.engine.stopping import Stop
 
 
 class EngineError(Exception):
@@ -35,6 +36,14 @@ class MemoryExhaustedError(EngineError):
         """is_of_pool: whether it is the pool that is too small."""
         super().__init__(message)
         self.is_of_pool = is_of_pool
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep what only has a name, when another process has raised it."""
+        return _exhausted, (str(self), self.is_of_pool)
+
+
+def _exhausted(message: str, is_of_pool: bool) -> MemoryExhaustedError:  # noqa: FBT001 — as pickle calls it
+    return MemoryExhaustedError(message, is_of_pool=is_of_pool)
 
 
 @dataclass(frozen=True)
@@ -130,6 +139,21 @@ class Executed:
 
 class Engine(Protocol):
     """What the steps need of an engine."""
+
+    lasting: ClassVar[bool] = False
+    """Whether it is the one that commands use, so that what was built with it is up to date for them."""
+
+    def stoppable(self, stop: Stop) -> Engine:
+        """Return the same engine for one piece of work that `stop` may end: `execute` raises `StoppedError` then.
+
+        How soon depends on the engine.
+        """
+        del stop
+        return self
+
+    def settle(self) -> None:
+        """Let go of what only a build needs."""
+        return
 
     def identity(self, profile: Profile) -> EngineIdentity:
         """Return the parts of fingerprints that identify the engine. Nothing large is loaded for it."""

@@ -36,6 +36,9 @@ class Request:
     """The share of skipped products to run again, 0 to 1."""
     trust_engine_upgrade: bool = False
     """Whether to keep results of another version of the engine, if a sample of them proves the same."""
+    timeout: float | None = None
+    product_timeout: float | None = None
+    """Seconds that the build, and each product, may take, if not what the profile says."""
     engine: Engine = LOCAL
     explain: bool = False
     """Whether to find the causes of the verdicts of a plan."""

@@ -72,12 +72,18 @@ def compile_stream(
     )
 
 
-def run_stream(function: Any, stream: Stream, inputs: Mapping[str, EngineInput], target: Path) -> TableDigest:
-    """Run a rule over streams, write its output, and digest it. Raises `Misuse`, and its code's own exceptions."""
+def run_stream(
+    function: Any, stream: Stream, inputs: Mapping[str, EngineInput], target: Path, check: Callable[[], None]
+) -> TableDigest:
+    """Run a rule over streams, write its output, and digest it. Raises `Misuse`, and its code's own exceptions.
+
+    check: is called for each batch that it yields, and may raise.
+    """
     schema = storable_schema(stream.output)
     readers = {name: _reader(entry) for name, entry in inputs.items()}
     with ProductWriter(target, to_schema(schema)) as writer:
         for batch in _batches(function(**readers)):
+            check()
             writer.write(_checked(batch, schema))
         return writer.finish()
 

@@ -153,13 +153,17 @@ def folder_of(name: str) -> str:
     return quoted if len(quoted) <= _LONGEST else f"{quoted[:_LONGEST]}~{digest_of(name.encode())}"
 
 
-def prune(root: Path) -> None:
-    """Remove the evidence of old builds, so that what is kept is bounded. root: of the store."""
+def prune(root: Path, last: Path) -> None:
+    """Remove the evidence of old builds, so that what is kept is bounded. root: of the store; last: the latest folder.
+
+    Bytes are counted only when the latest build kept folders of products: lines are small, and counting takes time.
+    """
     with contextlib.suppress(OSError):  # of another user, or removed meanwhile; the next build tries again
+        counted = any(entry.is_dir() for entry in last.iterdir())
         folders = [path for path in (root / "evidence").iterdir() if is_build(path.name)]
         total = 0
         for number, folder in enumerate(sorted(folders, key=_age, reverse=True)):
-            total += _size(folder)
+            total += _size(folder) if counted else 0
             if number >= KEPT_BUILDS or (number and total > _KEPT_BYTES):
                 remove_evidence(folder)
 

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import functools
 from collections import ChainMap
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cache.errors import ObjectError
 from cache.records import Artifact
 from graph.plan import Judgement, judge, key_of, product_of
 from graph.schedule import Schedule
 from rules.compiling.compiled_rule import CompiledContract, CompiledRule
+from rules.engine.local import LOCAL
+from rules.engine.stopping import Stop, StoppedError
 from rules.errors import FAILED, UserError
 from rules.planning.broken import failed_input
 from rules.running.checks import Candidate, Checked, Checker, refusal
 from rules.running.evidence import Evidence
+from rules.running.limits import Limits, Watch
 from rules.running.product_job import Done, ProductJob
 from rules.running.product_records import Provenance, State, commit
 from rules.running.results import (
@@ -34,6 +37,7 @@ from rules.running.results import (
     skipped_artifacts,
 )
 from rules.running.source_checks import before_readers, conclude_source
+from rules.running.threads import Threads
 from rules.sources.contents import Sources
 
 if TYPE_CHECKING:
@@ -47,14 +51,17 @@ if TYPE_CHECKING:
 
     Outcome = Callable[[], list[Checked]]
 
+T = TypeVar("T")
+_PATIENCE = 1.0
+"""Seconds that an interrupted build waits for its threads."""
 _CORRUPT = "its object in the store was corrupt"
 
 
 class Execution:
     """One run over the selected products."""
 
-    def __init__(self, prepared: Prepared, build: str, observer: Observer) -> None:
-        """build: names the build in the store."""
+    def __init__(self, prepared: Prepared, build: str, observer: Observer, started: float) -> None:
+        """build: names the build in the store. started: when it was asked for, by `time.perf_counter`."""
         self.prepared, self.build, self.observer = prepared, build, observer
         self.session, self.plan, self.known = prepared.session, prepared.plan, prepared.known
         self.project, self.store = self.session.project, self.session.store
@@ -66,6 +73,7 @@ class Execution:
         self.evidence = Evidence(self.store.objects.root, build)
         self.results: dict[str, Result] = {}
         self.sources_settled: dict[str, SourceResult] = {}
+        self._watch = Watch(Limits.of(self.session.profile, prepared.request), started)
         self._corrupt: set[str] = set()
         self._checking: dict[Future[list[Checked]], Callable[[Outcome], None]] = {}
         self._any_failed = False
@@ -92,32 +100,55 @@ class Execution:
         steps = before_readers(order, self._dependencies, self.contracted) | dict.fromkeys(self.contracted)
         self._schedule = Schedule(steps, {name: self._dependencies(name) for name in steps})
         running: dict[Future[Done], tuple[str, Judgement]] = {}
-        pool = ThreadPoolExecutor(max_workers=workers)
+        pool = Threads(workers)
+        self._while_running.callback(self.session.engine.settle)
         with self._while_running:
             self._run_all(running, pool)
         return {name: self.results[name] for name in order}
 
-    def _run_all(self, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
+    def _run_all(self, running: dict[Future[Done], tuple[str, Judgement]], pool: Threads) -> None:
         try:
             self._advance(running, pool)
             while running or self._checking:
                 ahead: list[Future[Any]] = [*running, *self._checking]
-                done, _ = wait(ahead, return_when=FIRST_COMPLETED)
-                for future in done:
+                done, _ = wait(ahead, self._watch.patience, return_when=FIRST_COMPLETED)
+                behind = [future for future in self._watch.look() if future not in done]
+                for future in (*done, *behind):
+                    if future in behind:
+                        pool.leave(future)
                     if future in self._checking:
-                        self._checking.pop(future)(future.result)
+                        self._checking.pop(future)(self._outcome(future))
                     else:
-                        self._collect(*running.pop(future), future, pool)
+                        self._collect(*running.pop(future), self._outcome(future), pool)
                 self._advance(running, pool)
         except KeyboardInterrupt:
-            # The user is waiting, and the process ends soon. An interrupt may have arrived while the pool held a lock.
+            # The user is waiting. On the command line the process ends now; in a program, what it runs elsewhere does.
+            self._watch.stop_all()
+            pool.end()
+            if self.session.engine is not LOCAL:
+                unfinished: list[Future[Any]] = [*running, *self._checking]
+                wait(unfinished, _PATIENCE)
             raise
         except BaseException:
             pool.shutdown(cancel_futures=True)  # workers use the store, which is closed next
             raise
         pool.shutdown()
 
-    def _advance(self, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
+    def _outcome(self, future: Future[T]) -> Callable[[], T]:
+        """Return what yields the result of work that has ended; the error of its limit if it was stopped."""
+        late = self._watch.remove(future)
+
+        def result() -> T:
+            if late is None:
+                return future.result()
+            try:
+                return future.result(0)
+            except (StoppedError, TimeoutError) as error:
+                raise late from error
+
+        return result
+
+    def _advance(self, running: dict[Future[Done], tuple[str, Judgement]], pool: Threads) -> None:
         """Settle or start every product that can be; one more than there are workers, so that no worker waits."""
         most = self.session.profile.workers
         while len(running) + len(self._checking) <= most and (name := self._schedule.take()) is not None:
@@ -128,6 +159,8 @@ class Execution:
                 self._settle(Result(name, "failed", error.message, error=error, is_broken=True))
             elif failed := self._failed_input(name):
                 self._settle(Result(name, "skipped", f"its input {failed} failed"))
+            elif self._watch.build_is_over:
+                self._settle(self._too_late(name))
             elif self._stopped():
                 what = "another product" if any(one.status == "failed" for one in self.results.values()) else "a source"
                 reason = f"not started, because {what} failed (see --keep-going)"
@@ -135,7 +168,15 @@ class Execution:
             else:
                 self._decide(name, running, pool)
 
-    def _decide(self, name: str, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
+    def _too_late(self, name: str) -> Result:
+        """Return the result of a product that cannot be started any more: a failure if it is the first to go wrong."""
+        if self._any_failed:
+            limit = self._watch.limit_of_build
+            return Result(name, "skipped", f"not started, because the build's limit of {limit} was reached")
+        error = self._watch.unstarted(self.compiled[name].rule)
+        return Result(name, "failed", error.message, error=error)
+
+    def _decide(self, name: str, running: dict[Future[Done], tuple[str, Judgement]], pool: Threads) -> None:
         """Judge a product whose inputs are settled; start it or settle it, or put it back behind an input."""
         rule = self.compiled[name]
         judgement = self._judge(rule.node, self.plan.judgements, self.contents)
@@ -160,12 +201,18 @@ class Execution:
                     self._settle(Result(name, "failed", error.message, error=error))
                 return
         self.observer.started(name)
-        running[pool.submit(self._job(name, judgement).run)] = (name, judgement)
+        stop = Stop()
+        future = pool.submit(self._job(name, judgement, stop).run)
+        running[future] = (name, judgement)
+        self._watch.add(future, rule.rule, stop)
 
-    def _decide_source(self, name: str, pool: ThreadPoolExecutor) -> None:
+    def _decide_source(self, name: str, pool: Threads) -> None:
         """Settle the contract of a source: the inputs of its checks exist, or have failed."""
         contract = self.contracted[name]
-        if self._stopped():
+        if self._watch.build_is_over:
+            reason = f"not verified, because the build's limit of {self._watch.limit_of_build} was reached"
+            self._settle_source(SourceResult(name, "skipped", reason))
+        elif self._stopped():
             reason = "not verified, because something else failed (see --keep-going)"
             self._settle_source(SourceResult(name, "skipped", reason))
         elif failed := self._failed_input(name):
@@ -226,10 +273,10 @@ class Execution:
         self.artifacts[name] = table.artifact.artifact
         self.contents[name] = self.sources.content(name, sorted(self.contents[name].columns))
 
-    def _job(self, name: str, judgement: Judgement) -> ProductJob:
+    def _job(self, name: str, judgement: Judgement, stop: Stop) -> ProductJob:
         rule = self.compiled[name]
         return ProductJob(
-            runner=self._runner,
+            runner=replace(self._runner, stop=stop),
             rule=rule,
             last=self.known.products.get(name),
             reason=judgement.reason,
@@ -247,10 +294,10 @@ class Execution:
         self._while_running.enter_context(limited_threads(self.session.profile))
         return Runner.of(self.prepared, self.evidence)
 
-    def _collect(self, name: str, judgement: Judgement, future: Future[Done], pool: ThreadPoolExecutor) -> None:
+    def _collect(self, name: str, judgement: Judgement, outcome: Callable[[], Done], pool: Threads) -> None:
         self._corrupt.discard(name)
         try:
-            done = future.result()
+            done = outcome()
         except UserError as error:
             self._settle(Result(name, "failed", error.message, error=error))
             return
@@ -270,7 +317,7 @@ class Execution:
         rule = self.compiled[name] = self._runner.as_made(self.compiled[name], fallback)
         return replace(judgement, key=key_of(rule.node, self.contents)) if judgement.key is not None else judgement
 
-    def _restore(self, judgement: Judgement, pool: ThreadPoolExecutor) -> bool:
+    def _restore(self, judgement: Judgement, pool: Threads) -> bool:
         """Point a product at an artifact that exists. Returns False if the object proves to be corrupt."""
         assert judgement.artifact is not None
         artifact = self.store.artifact(judgement.artifact)
@@ -293,7 +340,7 @@ class Execution:
         rule = self.compiled[result.name]
         return Candidate(result, State(rule, artifact, result.key, result.seconds or 0.0), changed)
 
-    def _check(self, candidate: Candidate, pool: ThreadPoolExecutor) -> None:
+    def _check(self, candidate: Candidate, pool: Threads) -> None:
         """Settle the checks of a product, in a worker if one of them has to run, then the product."""
         name, artifact = candidate.name, candidate.artifact
         self.store.artifacts[artifact.artifact] = artifact
@@ -313,7 +360,7 @@ class Execution:
         artifacts: dict[str, str],
         contents: dict[str, Content],
         conclude: Callable[[Outcome], None],
-        pool: ThreadPoolExecutor,
+        pool: Threads,
         *,
         forced: bool,
     ) -> None:
@@ -321,13 +368,16 @@ class Execution:
         read = {entry for one in owner.checks for entry in one.compiled.node.dependencies}
         artifacts = {entry: self.artifacts[entry] for entry in read if entry in self.artifacts} | artifacts
         contents = {entry: self.contents[entry] for entry in read if entry in self.contents} | contents
-        checker = Checker(self.project, self.store, self.known, lambda: self._runner)
+        stop = Stop()
+        checker = Checker(self.project, self.store, self.known, lambda: replace(self._runner, stop=stop))
         judgements = [self._judge(one.compiled.node, self.plan.checks, contents) for one in owner.checks]
         work = functools.partial(checker.settle, owner, judgements, contents, artifacts, self.sources, forced=forced)
         if all(one.verdict in {"clean", "restore"} for one in judgements):
             conclude(work)
         else:
-            self._checking[pool.submit(work)] = conclude
+            future = pool.submit(functools.partial(_begun, stop, work))
+            self._checking[future] = conclude
+            self._watch.add(future, owner.rule, stop)
 
     def _conclude(self, candidate: Candidate, outcome: Outcome) -> None:
         """Publish a product whose checks are settled, unless one of them prevents it."""
@@ -426,3 +476,8 @@ class Execution:
             self.observer.say(f"warning: the object of {name} is not sound: {error}")
             return False
         return True
+
+
+def _begun(stop: Stop, work: Callable[[], T]) -> T:
+    stop.begin()
+    return work()

@@ -46,7 +46,7 @@ def keep_manifest(prepared: Prepared, report: BuildReport, evidence: Evidence, c
     except OSError as error:
         prepared.session.store.say(f"warning: the manifest of the build cannot be written: {error}")
         return
-    prune(evidence.root)
+    prune(evidence.root, evidence.folder)
 
 
 def _did_nothing(report: BuildReport) -> bool:

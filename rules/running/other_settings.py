@@ -77,9 +77,11 @@ def changes(profile: Profile, against: Against) -> tuple[Change, ...]:
 
 def changed(profile: Profile, these: Sequence[Change]) -> Profile:
     """Return a profile with other settings."""
-    fields = {FIELDS_BY_KEY[one.key]: one.value for one in these if one.key in FIELDS_BY_KEY}
-    others = {one.key: str(one.value).lower() for one in these if one.key not in FIELDS_BY_KEY}
-    return msgspec.structs.replace(profile, **fields, engine={**profile.engine, **others})
+    named = {one.key: one.value for one in these if one.key in FIELDS_BY_KEY}
+    fields = {FIELDS_BY_KEY[key]: value for key, value in named.items()}
+    others = {one.key: str(one.value).lower() for one in these if one.key not in named}
+    engine = {key: text for key, text in profile.engine.items() if key not in named} | others
+    return msgspec.structs.replace(profile, **fields, engine=engine)
 
 
 def smallest(these: Sequence[Change], differs: Callable[[Sequence[Change]], bool]) -> tuple[Change, ...]:
@@ -108,10 +110,10 @@ def smallest(these: Sequence[Change], differs: Callable[[Sequence[Change]], bool
 
 
 def _value(profile: Profile, key: str) -> Any:
-    if key in FIELDS_BY_KEY:
-        return getattr(profile, FIELDS_BY_KEY[key])
-    text = profile.engine.get(key)
-    return {"true": True, "false": False}.get(text, text) if text is not None else _DEFAULTS.get(key)
+    text = profile.engine.get(key)  # which counts before a setting that has a name, as that of a pin does
+    if text is not None:
+        return {"true": True, "false": False}.get(text, text)
+    return getattr(profile, FIELDS_BY_KEY[key]) if key in FIELDS_BY_KEY else _DEFAULTS.get(key)
 
 
 _DEFAULTS: Mapping[str, bool] = {

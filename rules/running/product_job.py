@@ -56,11 +56,12 @@ class ProductJob:
     artifacts: Mapping[str, str]
 
     def run(self) -> Done:
-        """Execute the product and put its object in place. Raises `UserError`."""
+        """Execute the product and put its object in place. Raises `UserError`, and `StoppedError` if it is stopped."""
         from cache.bags import bag_of_file
         from rules.running import cutoff
         from rules.running.query_runner import adopted
 
+        self.runner.stop.begin()
         store, node, last = self.runner.session.store, self.rule.node, self.last
         if not self.asked and last is not None:
             same = cutoff.reads_same_rows(store, node, last, self.artifacts, self.contents)

@@ -16,6 +16,7 @@ from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_rule import Body, CompiledRule
 from rules.engine.fallbacks import Fallback, spilled, within_memory
 from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed, MemoryExhaustedError
+from rules.engine.stopping import NEVER, Stop, StoppedError
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
 from rules.running.evidence import Run
@@ -47,6 +48,8 @@ class Runner:
     evidence: Evidence
     bodies: Bodies
     profile: Profile
+    stop: Stop = NEVER
+    """Ends what it runs."""
 
     @classmethod
     def of(cls, prepared: Prepared, evidence: Evidence) -> Runner:
@@ -84,7 +87,8 @@ class Runner:
         )
         faults: list[UserError] = []
         functions = [
-            callable_function(self.session.python, self.session.functions[name], faults) for name in self.called(rule)
+            callable_function(self.session.python, self.session.functions[name], faults, self.stop)
+            for name in self.called(rule)
         ]
         try:
             _require_unchanged(sources, outside)
@@ -93,8 +97,10 @@ class Runner:
             else:
                 executed = self._run_query(rule, sql, inputs, target, functions)
             _require_unchanged(sources, outside)
+            self.stop.check()
             self.evidence.succeeded(kept, executed)
         except EngineError as error:
+            self.stop.check()  # a function of the project was stopped, which the engine takes for a failure of it
             _require_unchanged(sources, outside)  # a swapped file is the cause, whatever the engine's error
             try:
                 place = self.evidence.failed(kept, str(error))
@@ -144,7 +150,9 @@ class Runner:
         """Run a query, if need be in a way that needs less memory. Raises `EngineError`."""
 
         def run(profile: Profile) -> Executed:
-            return self.session.engine.execute(sql, inputs, rule.schema, target, profile, functions)
+            return self.session.engine.stoppable(self.stop).execute(
+                sql, inputs, rule.schema, target, profile, functions
+            )
 
         profile = self.profile_of(rule)
         executed = within_memory(run, profile, spread=not rule.needs_one_partition)
@@ -209,18 +217,26 @@ class Runner:
         started = time.perf_counter()
         try:
             given = {table: by_name[resolve(table) or ""] for table in one.parsed.tables}
-            digest = run_stream(function, stream_of(one.streams), given, target)
+            digest = run_stream(function, stream_of(one.streams), given, target, self.stop.check)
+        except StoppedError:
+            raise
         except Exception as error:
             raise self.session.python.located(error, one.path, one.line) from error
         return Executed.of(digest, rule.schema, started)
 
 
-def callable_function(python: PythonFiles, declared: DeclaredFunction, faults: list[UserError]) -> EngineFunction:
-    """Return a function of the project for the engine; its exceptions are noted, with places, in `faults`."""
+def callable_function(
+    python: PythonFiles, declared: DeclaredFunction, faults: list[UserError], stop: Stop = NEVER
+) -> EngineFunction:
+    """Return a function of the project for the engine; its exceptions are noted, with places, in `faults`.
+
+    It raises `StoppedError` when it is called after `stop` was asked for.
+    """
     function = python.function(declared)
 
     def noting(work: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
+            stop.check()
             try:
                 return work(*arguments)
             except Exception as error:

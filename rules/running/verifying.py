@@ -85,7 +85,7 @@ def verify_products(prepared: Prepared, evidence: Evidence, against: Against) ->
     verified = tuple(one for one in found if isinstance(one, Verified))
     failed = {name: one for name, one in zip(names, found, strict=True) if isinstance(one, str)}
     if not all(one.same for one in verified):
-        prune(evidence.root)
+        prune(evidence.root, evidence.folder)
     return VerifyReport(against, verifier.changes, verified, verifier.refused | failed)
 
 

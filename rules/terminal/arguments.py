@@ -129,6 +129,16 @@ def add_evidence(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_timeouts(parser: argparse.ArgumentParser) -> None:
+    """Declare --timeout and --product-timeout."""
+    parser.add_argument(
+        "--timeout", type=seconds, metavar="TIME", help="stop after this time (10m, 90s); what is finished is kept"
+    )
+    parser.add_argument(
+        "--product-timeout", type=seconds, metavar="TIME", help="let a product fail that takes longer than this"
+    )
+
+
 def request_of(options: argparse.Namespace, **given: Any) -> Request:
     """Return the request that a command's options make: an option has the name of the field that it sets.
 
@@ -162,6 +172,16 @@ def share(text: str) -> float:
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"must be a share such as 5%, 0.05 or all, not '{text}'")
     return value
+
+
+def seconds(text: str) -> float:
+    """Return "90s", "10m" or "1h30m" in seconds. Raises `argparse.ArgumentTypeError`."""
+    from rules.config.durations import SHAPE, seconds_of
+
+    try:
+        return seconds_of(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be {SHAPE}, not '{text}'") from None
 
 
 def _at_least(least: int, text: str) -> int:

@@ -139,6 +139,17 @@ def end(number: int) -> NoReturn:
     os._exit(128 + number)
 
 
+def leave_threads(code: int) -> None:
+    """End the process at once if a thread was left behind, which Python would wait for."""
+    threads = sys.modules.get("rules.running.threads")
+    if threads is None or not threads.are_left():
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(*_UNWRITABLE):
+            stream.flush()
+    os._exit(code)
+
+
 def _end_late(number: int) -> None:
     with contextlib.suppress(*_UNWRITABLE):
         sys.stderr.write(f"error: {notice(number)}\n")

@@ -200,7 +200,7 @@ def test_it_is_bounded(project: SampleProject, monkeypatch: pytest.MonkeyPatch) 
     assert len(line) < 40_000
     assert json.loads(line)["sql"].endswith("more characters, which are not kept")
     monkeypatch.setattr(evidence, "_KEPT_BYTES", 100)
-    build(project, "--force", "large")
+    build(project, "--force", "large", "--evidence", "full")
     assert [path.name for path in folders(project) if path.is_dir()] == build_names(project)[:1]
 
 

@@ -27,6 +27,8 @@ OTHER: dict[str, Any] = {
     "analyze_level": "summary",
     "evidence": "full",
     "preserve_order": "true",
+    "timeout": "1h",
+    "product_timeout": "1h",
 } | dict.fromkeys(
     [
         "pruning",

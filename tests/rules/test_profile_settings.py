@@ -33,6 +33,8 @@ def other_value(name: str) -> Any:
         return next(one for one in get_args(KINDS[name]) if one != DEFAULTS[name])
     if isinstance(DEFAULTS[name], bool):
         return not DEFAULTS[name]
+    if name.endswith("timeout"):
+        return "7m"
     return 7 if name in NUMBERS else "/tmp"  # noqa: S108 — a folder that exists
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def endless(name: str) -> str:
     """Return a query over the rule `name` that no test waits for."""
     pairs = "generate_series(1, 100000) AS a(v) CROSS JOIN generate_series(1, 100000000) AS b(v)"
-    return f"SELECT SUM(a.v * b.v % 7) AS n FROM {pairs} CROSS JOIN {name} AS f"
+    return f"SELECT SUM(a.v * b.v % 7) AS n FROM {name} AS f CROSS JOIN {pairs}"
 
 
 @contextlib.contextmanager
