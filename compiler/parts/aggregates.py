@@ -7,7 +7,6 @@ written, so that GROUPING SETS, HAVING and windows over groups remain what they 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from sqlglot import exp
@@ -15,7 +14,7 @@ from sqlglot import exp
 from compiler.analysis.types import INTEGERS
 from compiler.names.lexical import from_items
 from compiler.parts.rows import NotProvedError
-from compiler.parts.rule import Rule, free_name, named, partials_table
+from compiler.parts.rule import DECIMAL, Rule, decimal, free_name, is_exact, named, partials_table
 from compiler.sql.encode import encode
 from compiler.sql.functions import function_name
 from compiler.tree.selects import own_nodes
@@ -26,10 +25,10 @@ _GROUPINGS = (exp.Rollup, exp.Cube, exp.GroupingSets, exp.Tuple, exp.Paren)
 _WRAPPERS = (exp.Filter, exp.IgnoreNulls, exp.RespectNulls, exp.WithinGroup)
 _NARROW = frozenset({"int8", "int16", "int32", "uint8", "uint16", "uint32"})
 
+_FLOATS = frozenset({"float32", "float64"})
 _WIDEST_AVERAGED = 24
 """Precision and scale of a decimal whose sum, of 10 more digits, the engine can divide: it multiplies it by 10 to the
 power of scale + 4 first, in 38 digits."""
-_DECIMAL = re.compile(r"decimal128<(\d+), (-?\d+)>")
 
 
 class Aggregates:
@@ -62,8 +61,16 @@ class Aggregates:
         return select
 
     def know(self, types: Mapping[str, str]) -> None:
-        """Take the types of the columns of the partial result."""
+        """Take the types of the columns of the partial result. Raise `NotProvedError` if there is one too many."""
         self._types = types
+        for name, (_, how) in self._states.items():
+            if how in {"min", "max"} and not is_exact(types[name]) and types[name] not in _FLOATS:
+                raise NotProvedError(f"has {how}(…) of nested values, of which equal ones may differ in their bits")
+
+    @property
+    def adds_floats(self) -> bool:
+        """Whether floats are added, so that the last bits depend on the order of rows."""
+        return any(how == "sum" and self._types[name] in _FLOATS for name, (_, how) in self._states.items())
 
     def merge(self) -> exp.Select:
         """Return the query that merges partial results."""
@@ -242,26 +249,20 @@ class Aggregates:
         """AVG(x) → SUM / COUNT, as the engine computes it: decimals with four more digits, integers as doubles."""
         kind = self._averaged.get(encode(call.this), "")
         count = self._merged(self._state(exp.Count(this=call.this.copy()), "count", condition))
-        decimal = _DECIMAL.fullmatch(kind)
-        if decimal:
-            precision, scale = int(decimal[1]), int(decimal[2])
+        found = DECIMAL.fullmatch(kind)
+        if found:
+            precision, scale = int(found[1]), int(found[2])
             if precision + scale > _WIDEST_AVERAGED or scale < 0:
                 raise NotProvedError("averages decimals so wide that the engine may not divide their sum")
             total = self._merged(self._state(exp.Sum(this=call.this.copy()), "sum", condition))
-            target = exp.DataType(
-                this=exp.DType.DECIMAL,
-                expressions=[
-                    exp.DataTypeParam(this=exp.Literal.number(min(38, precision + 4))),
-                    exp.DataTypeParam(this=exp.Literal.number(min(38, scale + 4))),
-                ],
-            )
+            target = decimal(min(38, precision + 4), min(38, scale + 4))
             return exp.Cast(this=exp.Div(this=total, expression=count), to=target)
         if kind in _NARROW:
             total = self._merged(self._state(exp.Sum(this=call.this.copy()), "sum", condition))
         elif kind in INTEGERS:
             wide = exp.cast(call.this.copy(), "DECIMAL(20, 0)")
             total = self._merged(self._state(exp.Sum(this=wide), "sum", condition))
-        elif kind in {"float32", "float64"}:
+        elif kind in _FLOATS:
             wide = exp.cast(call.this.copy(), "DOUBLE")
             total = self._merged(self._state(exp.Sum(this=wide), "sum", condition))
         else:
@@ -276,20 +277,12 @@ class Aggregates:
             return exp.Sum(this=column)
         if how == "sum":
             kind = self._types.get(state)
-            decimal = _DECIMAL.fullmatch(kind or "")
-            if kind is not None and not decimal and kind not in {"int64", "uint64", "float64"}:
+            found = DECIMAL.fullmatch(kind or "")
+            if kind is not None and not found and kind not in {"int64", "uint64", "float64"}:
                 raise NotProvedError("adds up values of a type whose partial sums are not known")
             total: exp.Expr = exp.Sum(this=column)
-            if decimal:
-                total = exp.Cast(
-                    this=total,
-                    to=exp.DataType(
-                        this=exp.DType.DECIMAL,
-                        expressions=[
-                            exp.DataTypeParam(this=exp.Literal.number(int(part))) for part in decimal.groups()
-                        ],
-                    ),
-                )
+            if found:
+                total = exp.Cast(this=total, to=decimal(found[1], found[2]))
             return total
         if how in {"min", "max"}:
             return (exp.Min if how == "min" else exp.Max)(this=column)

@@ -7,6 +7,7 @@ A part yields a partial result of that query; the rule over the merged ones is w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -19,38 +20,36 @@ from compiler.parts.rule import (
     everything,
     free_name,
     is_exact,
-    named,
+    keeps_bits,
     of_others,
     of_parts,
     without_unused_ctes,
 )
+from compiler.parts.sorting import outputs_of, set_end, with_sort_keys, without_end
 from compiler.schema import Schema
-from compiler.sql.encode import encode
 from compiler.tree.selects import is_aggregated
 from compiler.tree.walk import nodes
 
-_END = ("order", "limit", "offset")
 
+def merging_way(rule: Rule, query: exp.Query) -> tuple[str, PartQueries] | None:
+    """Return the way to make the product from partial results of a query within it, and what is said of it.
 
-def merging_way(rule: Rule, query: exp.Query) -> PartQueries | None:
-    """Return the way to make the product from partial results of a query within it; None if it has none.
+    None if the query has none.
 
     Raises `NotProvedError`, `SqlError`.
     """
-    if query.args.get("fetch") is not None or (_is_limited(query) and query.args.get("order") is None):
-        raise NotProvedError("takes any of the rows by LIMIT")
     distinct = query.args.get("distinct")
     find: Callable[[Rule, exp.Query], PartQueries]
     if isinstance(query, exp.Select) and is_aggregated(query):
-        find = _of_groups
+        find, said = _of_groups, "Aggregates of its parts are merged"
     elif (distinct and not _has_on(distinct)) or _is_looked_up(query):
-        find = _of_distinct_rows
+        find, said = _of_distinct_rows, "Distinct rows of its parts are made distinct together"
     elif isinstance(query, exp.Select) and _is_limited(query):
-        find = _of_first_rows
+        find, said = _of_first_rows, "The first rows are among the first of each part"
     else:
         return None
     rule.require_independent(query)
-    return find(rule, query)
+    return said, find(rule, query)
 
 
 def _of_groups(rule: Rule, select: exp.Query) -> PartQueries:
@@ -59,25 +58,26 @@ def _of_groups(rule: Rule, select: exp.Query) -> PartQueries:
     rows, _ = rule.reader.from_items(select)
     aggregates = Aggregates(rule, select)
     partial = aggregates.partial()
-    each, rest = _partials(rule, select, partial.copy(), rest=rows.rest)
+    each, rest = _partials(rule, select, partial, rest=rows.rest)
     _require_exact(each.schema, aggregates.keys, "groups by")
     aggregates.know({column.name: column.type for column in each.schema.columns})
-    return _way(rule, select, rows, (each, rest), (partial, aggregates.merge(), aggregates.finish()))
+    way = _way(rule, select, rows, (each, rest), (partial, aggregates.merge(), aggregates.finish()))
+    return replace(way, exact=way.exact and not aggregates.adds_floats)
 
 
 def _of_distinct_rows(rule: Rule, query: exp.Query) -> PartQueries:
     """SELECT DISTINCT, UNION, EXCEPT and INTERSECT, whose rows are made distinct once more; x IN (SELECT …)."""
     rows = rule.reader.of(query, before_end=True)
     assert rows is not None
-    partial = _without_end(query)
+    partial = without_end(query)
     if isinstance(partial, exp.Select):
         partial = partial.distinct(copy=False)
-    each, rest = _partials(rule, query, partial.copy(), rest=rows.rest)
+    each, rest = _partials(rule, query, partial, rest=rows.rest)
     _require_exact(each.schema, each.schema.names, "compares")
     alias = free_name(rule.tree)
     merge = everything(each.schema.columns, alias).distinct(copy=False)
     finish = merge.copy()
-    _set_end(query, finish, _outputs(query), alias)
+    set_end(query, finish, outputs_of(query), alias)
     return _way(rule, query, rows, (each, rest), (partial, merge, finish))
 
 
@@ -87,25 +87,21 @@ def _of_first_rows(rule: Rule, select: exp.Query) -> PartQueries:
     Rows that tie are in the order of all columns, so that which are taken does not depend on the parts.
     """
     assert isinstance(select, exp.Select)
+    if select.args.get("order") is None:
+        raise NotProvedError("takes any of the rows by LIMIT")
     rows = rule.reader.of(select, before_end=True)
     assert rows is not None
-    outputs = _outputs(select)
     width = len(select.selects)
-    partial = _without_end(select)
-    for ordered in select.args["order"].expressions:
-        code = encode(ordered.this)
-        if code not in outputs:
-            outputs[code] = f"~{len(outputs)}"
-            partial.append("expressions", named(ordered.this.copy(), outputs[code]))
+    partial, outputs = with_sort_keys(select)
     partial.set("order", select.args["order"].copy())
     _take_first(partial, select)
-    each, rest = _partials(rule, select, partial.copy(), rest=rows.rest)
+    each, rest = _partials(rule, select, partial, rest=rows.rest)
     alias = free_name(rule.tree)
     merge = everything(each.schema.columns, alias)
-    _set_end(select, merge, outputs, alias)
+    set_end(select, merge, outputs, alias)
     _take_first(merge, select)
     finish = everything(each.schema.columns[:width], alias)
-    _set_end(select, finish, outputs, alias)
+    set_end(select, finish, outputs, alias)
     return _way(rule, select, rows, (each, rest), (partial, merge, finish))
 
 
@@ -129,13 +125,17 @@ def _way(
         rule.is_exact(tree, schema, total)
         for tree, schema in ((partial, None), (merge, each.schema), (whole, each.schema))
     )
-    unshared = None if rows.unshared is None else tuple(sorted(rows.unshared))
+    unshared = None
+    if rows.unshared is not None:
+        unshared = tuple(sorted(rows.unshared))
+        exact = exact and keeps_bits(each.schema)
     return PartQueries(each, rest, merged, rule.product(whole, each.schema), unshared, exact)
 
 
 def _partials(rule: Rule, query: exp.Query, partial: exp.Query, *, rest: bool) -> tuple[PartQuery, PartQuery | None]:
-    """Return the queries of a partial result of a part and of the other inputs alone."""
-    if not agree_in_all_parts(query, rule.reader):
+    """Return the queries of a partial result of a part and of the other inputs alone; it is given its CTEs."""
+    ctes: list[exp.Expr] = list(rule.names.ctes)
+    if not all(agree_in_all_parts(one, rule.reader) for one in [query, *ctes]):
         raise NotProvedError("takes from other inputs what can be other in every run")
     partial.set("with_", rule.visible_ctes(query))
     each = rule.query(of_parts(partial))
@@ -154,7 +154,7 @@ def _in_place(rule: Rule, query: exp.Query, finish: exp.Query) -> exp.Query:
     """Return a copy of the rule with another query, in which ties are broken, in the place of one."""
     if query is rule.tree:
         return finish
-    if _is_limited(finish):
+    if _is_limited(finish) and finish.args.get("order") is not None:
         break_ties(finish)
     place = next(number for number, node in enumerate(nodes(rule.tree)) if node is query)
     whole = rule.tree.copy()
@@ -188,38 +188,6 @@ def _is_looked_up(query: exp.Query) -> bool:
 
 def _is_limited(query: exp.Query) -> bool:
     return query.args.get("limit") is not None or query.args.get("offset") is not None
-
-
-def _without_end(query: exp.Query) -> exp.Query:
-    copy = query.copy()
-    for part in _END:
-        copy.set(part, None)
-    return copy
-
-
-def _outputs(query: exp.Query) -> dict[bytes, str]:
-    """Return the outputs of a query by the expressions that ORDER BY may have for them."""
-    found = {encode(exp.column(name, quoted=True)): name for name in query.named_selects}
-    if isinstance(query, exp.Select):
-        found = {**{encode(item.unalias()): item.alias_or_name for item in query.selects}, **found}
-    return found
-
-
-def _set_end(query: exp.Query, other: exp.Query, outputs: Mapping[bytes, str], alias: str) -> None:
-    """Give another query, of the rows of one, its ORDER BY and LIMIT."""
-    for part in ("limit", "offset"):
-        if query.args.get(part) is not None:
-            other.set(part, query.args[part].copy())
-    order = query.args.get("order")
-    if order is None:
-        return
-    order = order.copy()
-    for ordered in order.expressions:
-        name = outputs.get(encode(ordered.this))
-        if name is None:
-            raise NotProvedError("sorts distinct rows by what it does not yield")
-        ordered.set("this", exp.column(name, table=alias, quoted=True))
-    other.set("order", order)
 
 
 def _take_first(query: exp.Query, select: exp.Select) -> None:

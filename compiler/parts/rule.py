@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from sqlglot import exp
 
@@ -18,22 +20,37 @@ from compiler.names.resolve import INPUT_DB, fold
 from compiler.parts.reading import PARTIALS, PartQuery
 from compiler.parts.rows import EACH, REST, NotProvedError, Reader
 from compiler.schema import Column, Schema
+from compiler.sql.encode import encode
 from compiler.sql.functions import function_name, is_float_sensitive
-from compiler.tree.walk import branches, find_all, nodes
+from compiler.tree.walk import branches, find_all, has, nodes
 
+DECIMAL = re.compile(r"decimal128<(\d+), (-?\d+)>")
 _EXACT = frozenset({*INTEGERS, "string", "bool", "date32", "date64", "binary"})
 _EXACT_FAMILIES = ("decimal128<", "timestamp<", "time32<", "time64<", "duration<", "binary<")
 
 
-class Rule:
-    """A rule as a reader of the input `table`. tree: its meaning; schemas: of its inputs."""
+@dataclass(frozen=True)
+class Meanings:
+    """The meaning of a rule as trees: with its CTEs, and with those that are read several times written out."""
 
-    def __init__(self, compiled: Compiled, compiler: Compiler, options: Options, table: str, *, copied: bool) -> None:
-        """copied: whether CTEs that are read several times are written out at each place."""
-        self.compiled, self.table = compiled, table
+    trees: tuple[exp.Query, ...]
+
+    @classmethod
+    def of(cls, compiled: Compiled, compiler: Compiler) -> Meanings:
+        """Return the meanings of a rule; call it in `Compiler.working`."""
+        known = {name: compiler.schemas.known[name] for name in compiled.scans}
+        tree = _without_ctes(compiler.tree_of(compiled), Facts(known), copied=False)
+        other = _without_ctes(tree.copy(), Facts(known), copied=True) if has(tree, exp.CTE) else tree
+        return cls((tree,) if encode(other) == encode(tree) else (tree, other))
+
+
+class Rule:
+    """A rule as a reader of the input `table`. tree: its meaning, which is noted in; schemas: of its inputs."""
+
+    def __init__(self, compiled: Compiled, compiler: Compiler, options: Options, tree: exp.Query, table: str) -> None:
+        self.compiled, self.table, self.tree = compiled, table, tree
         self.schemas = {name: compiler.schemas.known[name] for name in compiled.scans}
         self._compiler, self._options = compiler, options
-        self.tree = _without_ctes(compiler.tree_of(compiled), Facts(self.schemas), copied=copied)
         self.names = resolve_names(self.tree)
         exact = frozenset(column.name for column in self.schemas[table].columns if is_exact(column.type))
         self.reader = Reader(self.tree, table, self.names, exact)
@@ -56,7 +73,9 @@ class Rule:
         if form.args.get("order") is not None and not any("map<" in one.type for one in self.compiled.schema.columns):
             break_ties(form)
         key = self._options.key if self._options.tier == Tier.CANONICAL else None
-        found = self._query(form, partials, key)
+        found = self._query(form.copy(), partials, key)
+        if found.schema != self.compiled.schema:
+            found = self._query(_widened(form, found.schema, self.compiled.schema), partials, key)
         if found.schema != self.compiled.schema:
             raise NotProvedError("has another type when it is made of parts")
         return PartQuery(found.sql, found.scans, found.schema, self.is_sorted)
@@ -107,6 +126,8 @@ class Rule:
 
     def require_independent(self, query: exp.Query) -> None:
         """Raise `NotProvedError` if a query within the rule refers to the queries around it."""
+        if self.reader.is_in_recursion(query):
+            raise NotProvedError("reads it in a recursive CTE")
         within = {id(node) for node in nodes(query)}
         for reference in self.names.references:
             if id(reference.column) in within and id(reference.item) not in within:
@@ -133,9 +154,37 @@ class Rule:
         return exp.With(expressions=[cte.copy() for cte in found], recursive=recursive)
 
 
+def _widened(form: exp.Query, made: Schema, wanted: Schema) -> exp.Query:
+    """Return a query whose decimals have as many digits as those of the rule, where only they are others.
+
+    The engine adds twice beside COUNT(DISTINCT x), first by the values of x, and each time with ten digits more.
+    """
+    if not isinstance(form, exp.Select) or form.args.get("distinct") or len(made.columns) != len(wanted.columns):
+        raise NotProvedError("has another type when it is made of parts")
+    for item, column, target in zip(list(form.selects), made.columns, wanted.columns, strict=True):
+        if column.type == target.type:
+            continue
+        narrow, wide = DECIMAL.fullmatch(column.type), DECIMAL.fullmatch(target.type)
+        if narrow is None or wide is None or narrow[2] != wide[2] or int(narrow[1]) > int(wide[1]):
+            raise NotProvedError("has another type when it is made of parts")
+        item.replace(named(exp.Cast(this=item.unalias().copy(), to=decimal(wide[1], wide[2])), item.alias_or_name))
+    return form
+
+
+def decimal(precision: str | int, scale: str | int) -> exp.DataType:
+    """Return the type of decimals of so many digits."""
+    parameters = [exp.DataTypeParam(this=exp.Literal.number(int(one))) for one in (precision, scale)]
+    return exp.DataType(this=exp.DType.DECIMAL, expressions=parameters)
+
+
 def is_exact(kind: str) -> bool:
     """Whether equality of values of a type is equality of their bits."""
     return kind in _EXACT or kind.startswith(_EXACT_FAMILIES)
+
+
+def keeps_bits(schema: Schema) -> bool:
+    """Whether equal values of a schema's columns have equal bits, so that it does not matter which of them is shown."""
+    return all(is_exact(column.type) for column in schema.columns)
 
 
 def break_ties(query: exp.Query) -> None:
@@ -154,7 +203,12 @@ def partials_table(alias: str) -> exp.Table:
 
 def everything(columns: tuple[Column, ...], alias: str) -> exp.Select:
     """Return the query of all columns of partial results."""
-    items = [named(exp.column(one.name, table=alias, quoted=True), one.name) for one in columns]
+    return everything_of([one.name for one in columns], alias)
+
+
+def everything_of(names: Sequence[str], alias: str) -> exp.Select:
+    """Return the query of some columns of partial results."""
+    items = [named(exp.column(name, table=alias, quoted=True), name) for name in names]
     return exp.select(*items, copy=False).from_(partials_table(alias), copy=False)
 
 
