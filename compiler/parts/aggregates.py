@@ -16,7 +16,7 @@ from compiler.names.lexical import from_items
 from compiler.parts.rows import NotProvedError
 from compiler.parts.rule import DECIMAL, Rule, decimal, free_name, is_exact, named, partials_table
 from compiler.sql.encode import encode
-from compiler.sql.functions import function_name
+from compiler.sql.functions import ScalarFunction, function_name
 from compiler.tree.selects import own_nodes
 
 _SAME = frozenset({"min", "max", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor"})
@@ -257,13 +257,11 @@ class Aggregates:
             total = self._merged(self._state(exp.Sum(this=call.this.copy()), "sum", condition))
             target = decimal(min(38, precision + 4), min(38, scale + 4))
             return exp.Cast(this=exp.Div(this=total, expression=count), to=target)
-        if kind in _NARROW:
+        if kind in _NARROW or kind in _FLOATS:  # the engine adds floats of 32 bits as doubles, too
             total = self._merged(self._state(exp.Sum(this=call.this.copy()), "sum", condition))
         elif kind in INTEGERS:
-            wide = exp.cast(call.this.copy(), "DECIMAL(20, 0)")
-            total = self._merged(self._state(exp.Sum(this=wide), "sum", condition))
-        elif kind in _FLOATS:
-            wide = exp.cast(call.this.copy(), "DOUBLE")
+            # The engine names a cast like its value, and two aggregates must not have one name.
+            wide = ScalarFunction(this="greatest", expressions=[exp.cast(call.this.copy(), "DECIMAL(20, 0)")])
             total = self._merged(self._state(exp.Sum(this=wide), "sum", condition))
         else:
             raise NotProvedError("averages values of a type whose partial sums are not known")

@@ -42,7 +42,9 @@ def merging_way(rule: Rule, query: exp.Query) -> tuple[str, PartQueries] | None:
     find: Callable[[Rule, exp.Query], PartQueries]
     if isinstance(query, exp.Select) and is_aggregated(query):
         find, said = _of_groups, "Aggregates of its parts are merged"
-    elif (distinct and not _has_on(distinct)) or _is_looked_up(query):
+    elif _has_on(distinct):
+        return None
+    elif distinct or _is_looked_up(query):
         find, said = _of_distinct_rows, "Distinct rows of its parts are made distinct together"
     elif isinstance(query, exp.Select) and _is_limited(query):
         find, said = _of_first_rows, "The first rows are among the first of each part"

@@ -74,7 +74,7 @@ class Reader:
     def of(self, query: exp.Expr, *, before_end: bool = False) -> Rows | None:
         """Return what is known of the rows of a query, None if it does not read X; an ORDER BY of it does not count.
 
-        before_end: of those before DISTINCT and LIMIT of this very query. Raises `NotProvedError`.
+        before_end: of those before its own DISTINCT (not DISTINCT ON) and LIMIT. Raises `NotProvedError`.
         """
         if not self.reads(query):
             return None

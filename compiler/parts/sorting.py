@@ -27,6 +27,9 @@ def with_sort_keys(query: exp.Query) -> tuple[exp.Query, dict[bytes, str]]:
     """Return a copy without ORDER BY and LIMIT that yields the keys of the order, too, and names for these."""
     outputs, body = outputs_of(query), without_end(query)
     order = query.args.get("order")
+    distinct = query.args.get("distinct")
+    if isinstance(distinct, exp.Distinct) and distinct.args.get("on") is not None:
+        body.set("order", order.copy() if order is not None else None)  # it says which rows are the first ones
     for ordered in order.expressions if order is not None else []:
         code = encode(ordered.this)
         if code in outputs:

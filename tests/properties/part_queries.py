@@ -45,9 +45,9 @@ class _Queries:
 
     def top(self) -> str:
         kind = self.rng.choice((
-            self.grouped, self.grouped, self.grouped, self.totals, self.sets, self.windowed, self.deduped, self.distinct,
-            self.first, self.union, self.union_grouped, self.around, self.shared, self.looked_up, self.rows, self.sorted,
-            self.ranked_groups, self.grouped_windows,
+            self.grouped, self.grouped, self.grouped, self.totals, self.sets, self.windowed, self.deduped,
+            self.distinct, self.first, self.union, self.union_grouped, self.around, self.shared, self.looked_up,
+            self.rows, self.sorted, self.ranked_groups, self.grouped_windows,
         ))  # fmt: skip
         return kind()
 
@@ -140,7 +140,9 @@ class _Queries:
     def first(self) -> str:
         columns = [f"t.{column}" for column in _KEYS[self.table]]
         order = ", ".join(f"{column}{self.pick('', ' DESC')}" for column in self.rng.sample(columns, len(columns)))
-        return f"SELECT {self.items(columns)} {self.source(side=False)} ORDER BY {order} LIMIT {self.pick('0', '1', '4')}"
+        return (
+            f"SELECT {self.items(columns)} {self.source(side=False)} ORDER BY {order} LIMIT {self.pick('0', '1', '4')}"
+        )
 
     def union(self) -> str:
         word = self.pick("UNION ALL", "UNION ALL", "UNION", "EXCEPT", "INTERSECT")
@@ -154,11 +156,10 @@ class _Queries:
         return f"{first} {word} {second}" + (f" UNION ALL {third}" if self.rng.random() < 0.4 else "")
 
     def union_grouped(self) -> str:
-        return (
-            "SELECT u.k AS c0, COUNT(*) AS c1, MAX(u.v) AS c2 FROM (SELECT o.customer_id AS k, o.status AS v FROM orders AS o "
-            f"UNION ALL SELECT {self.pick('c.customer_id, c.name FROM customers', 'c.customer_id, c.status FROM orders')} "
-            f"AS c) AS u {self.pick('', 'WHERE u.k > 1 ')}GROUP BY u.k"
-        )
+        other = self.pick("c.customer_id, c.name FROM customers AS c", "c.customer_id, c.status FROM orders AS c")
+        both = f"SELECT o.customer_id AS k, o.status AS v FROM orders AS o UNION ALL SELECT {other}"
+        where = self.pick("", "WHERE u.k > 1 ")
+        return f"SELECT u.k AS c0, COUNT(*) AS c1, MAX(u.v) AS c2 FROM ({both}) AS u {where}GROUP BY u.k"
 
     def around(self) -> str:
         body = self.pick(self.grouped(), self.totals(), self.distinct(), self.windowed(), self.sets())
