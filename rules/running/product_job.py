@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cache.keys import Content
     from cache.records import Product
     from rules.compiling.compiled_rule import CompiledRule
+    from rules.engine.fallbacks import Fallback
     from rules.running.query_runner import Runner
     from rules.sources.contents import Sources
     from rules.storage.store import Store
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Done:
-    """The result of a worker: the artifact, new or kept, and the seconds of its execution (None: it needed none)."""
+    """The result of a worker: the artifact, new or kept, and the seconds of its execution (None: it needed none).
+
+    fallback: how it was executed, if not as the profile says.
+    """
 
     artifact: Artifact
     seconds: float | None
     reason: str
+    fallback: Fallback | None = None
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,15 @@ class ProductJob:
         target = store.objects.temporary()
         try:
             executed = self.runner.run(self.rule, self.sources, self.artifacts, target)
+            instead = executed.fallback
+            reason = f"{self.reason}; {instead.sentence}" if instead is not None else self.reason
             if last is not None and cutoff.may_be_permuted(store, node, last, executed):
                 written = bag_of_file(target, tuple(executed.columns))
                 old = cutoff.only_permuted(store, node, last, executed, written)
                 if old is not None:
                     remove_temporary(target)
-                    return Done(old, executed.seconds, f"{self.reason}; its rows only came in another order")
-            return Done(adopted(store, executed, target), executed.seconds, self.reason)
+                    return Done(old, executed.seconds, f"{reason}; its rows only came in another order", instead)
+            return Done(adopted(store, executed, target), executed.seconds, reason, instead)
         except (OSError, ObjectError) as error:
             raise UserError(
                 f"cannot store the product: {error}", code="store", where=Where(self.rule.rule.path), exit_code=FAILED
