@@ -14,7 +14,7 @@ from sqlglot import exp
 from compiler.analysis.types import INTEGERS
 from compiler.names.lexical import from_items
 from compiler.parts.rows import NotProvedError
-from compiler.parts.rule import DECIMAL, Rule, decimal, free_name, is_exact, named, partials_table
+from compiler.parts.rule import DECIMAL, Rule, copied, decimal, free_name, is_exact, named, partials_table
 from compiler.sql.encode import encode
 from compiler.sql.functions import ScalarFunction, function_name
 from compiler.tree.selects import own_nodes
@@ -55,9 +55,9 @@ class Aggregates:
         values = {**self.keys, **{name: value for name, (value, _) in self._states.items()}}
         if not values:
             raise NotProvedError("aggregates no rows")
-        select = self._rows([named(value.copy(), name) for name, value in values.items()])
+        select = self._rows([named(copied(value), name) for name, value in values.items()])
         if self.keys:
-            select.set("group", exp.Group(expressions=[value.copy() for value in self.keys.values()]))
+            select.set("group", exp.Group(expressions=[copied(value) for value in self.keys.values()]))
         return select
 
     def know(self, types: Mapping[str, str]) -> None:
@@ -89,7 +89,7 @@ class Aggregates:
             from_=exp.From(this=partials_table(self._alias)),
         )
         if self._group is not None:
-            made.set("group", self._group.copy())
+            made.set("group", copied(self._group))
         for key in ("having", "qualify", "order", "limit", "offset", "distinct", "with_"):
             if key in arguments:
                 made.set(key, self._over(arguments[key]))
@@ -101,10 +101,10 @@ class Aggregates:
         select = exp.Select(expressions=items)
         for key in ("from_", "where"):
             if self._select.args.get(key) is not None:
-                select.set(key, self._select.args[key].copy())
+                select.set(key, copied(self._select.args[key]))
         for key in ("joins", "laterals"):
             if self._select.args.get(key):
-                select.set(key, [one.copy() for one in self._select.args[key]])
+                select.set(key, [copied(one) for one in self._select.args[key]])
         return select
 
     def _grouped(self) -> exp.Group | None:
@@ -136,7 +136,7 @@ class Aggregates:
 
     def _state(self, value: exp.Expr, how: str, condition: exp.Expr | None) -> str:
         if condition is not None:
-            value = exp.Filter(this=value, expression=condition.copy())
+            value = exp.Filter(this=value, expression=copied(condition))
         code = encode(value)
         if code not in self._state_of:
             name = f"s{len(self._states)}"
@@ -153,7 +153,7 @@ class Aggregates:
             owner = self._rule.reader.owner(node)
             if owner is not None and id(owner) in self._items:
                 raise NotProvedError("shows a column that it does not group by")
-            return node.copy()
+            return copied(node)
         if not nested:
             if isinstance(node, exp.Window):
                 return self._window(node)
@@ -222,13 +222,13 @@ class Aggregates:
                 f"has {name}(…) of distinct or ordered values, which is not merged from partial results"
             )
         if name == "count":
-            return self._count(self._state(call.copy(), "count", condition))
+            return self._count(self._state(copied(call), "count", condition))
         if name == "sum":
-            return self._merged(self._state(call.copy(), "sum", condition))
+            return self._merged(self._state(copied(call), "sum", condition))
         if name == "avg":
             return self._average(call, condition)
         if name in _SAME:
-            return self._merged(self._state(call.copy(), name, condition))
+            return self._merged(self._state(copied(call), name, condition))
         raise NotProvedError(f"has {name}(…), which is not merged from partial results")
 
     def _count(self, state: str) -> exp.Expr:
@@ -240,28 +240,28 @@ class Aggregates:
     def _count_distinct(self, distinct: exp.Distinct, condition: exp.Expr | None) -> exp.Expr:
         if len(distinct.expressions) != 1 or isinstance(distinct.expressions[0], exp.Star | exp.Literal):
             raise NotProvedError("counts distinct combinations of several values")
-        value = distinct.expressions[0].copy()
+        value = copied(distinct.expressions[0])
         if condition is not None:
-            value = exp.Case(ifs=[exp.If(this=condition.this.copy(), true=value)])
+            value = exp.Case(ifs=[exp.If(this=copied(condition.this), true=value)])
         return exp.Count(this=exp.Distinct(expressions=[self._column(self._key(value))]))
 
     def _average(self, call: exp.Expr, condition: exp.Expr | None) -> exp.Expr:
         """AVG(x) → SUM / COUNT, as the engine computes it: decimals with four more digits, integers as doubles."""
         kind = self._averaged.get(encode(call.this), "")
-        count = self._merged(self._state(exp.Count(this=call.this.copy()), "count", condition))
+        count = self._merged(self._state(exp.Count(this=copied(call.this)), "count", condition))
         found = DECIMAL.fullmatch(kind)
         if found:
             precision, scale = int(found[1]), int(found[2])
             if precision + scale > _WIDEST_AVERAGED or scale < 0:
                 raise NotProvedError("averages decimals so wide that the engine may not divide their sum")
-            total = self._merged(self._state(exp.Sum(this=call.this.copy()), "sum", condition))
+            total = self._merged(self._state(exp.Sum(this=copied(call.this)), "sum", condition))
             target = decimal(min(38, precision + 4), min(38, scale + 4))
             return exp.Cast(this=exp.Div(this=total, expression=count), to=target)
         if kind in _NARROW or kind in _FLOATS:  # the engine adds floats of 32 bits as doubles, too
-            total = self._merged(self._state(exp.Sum(this=call.this.copy()), "sum", condition))
+            total = self._merged(self._state(exp.Sum(this=copied(call.this)), "sum", condition))
         elif kind in INTEGERS:
             # The engine names a cast like its value, and two aggregates must not have one name.
-            wide = ScalarFunction(this="greatest", expressions=[exp.cast(call.this.copy(), "DECIMAL(20, 0)")])
+            wide = ScalarFunction(this="greatest", expressions=[exp.cast(copied(call.this), "DECIMAL(20, 0)")])
             total = self._merged(self._state(exp.Sum(this=wide), "sum", condition))
         else:
             raise NotProvedError("averages values of a type whose partial sums are not known")
@@ -294,7 +294,7 @@ class Aggregates:
         if not values:
             return {}
         names = {code: f"x{number}" for number, code in enumerate(values)}
-        select = self._rows([named(value.copy(), names[code]) for code, value in values.items()])
+        select = self._rows([named(copied(value), names[code]) for code, value in values.items()])
         select.set("with_", self._rule.visible_ctes(self._select))
         schema = self._rule.query(select).schema
         kinds = {column.name: column.type for column in schema.columns}

@@ -13,10 +13,10 @@ from sqlglot import exp
 from compiler.compile import Compiler
 from compiler.compiled import Compiled, Options
 from compiler.errors import SqlError
-from compiler.parts.merging import merging_way
+from compiler.parts.merging import merging_way_of_several, merging_ways
 from compiler.parts.reading import Kind, PartQueries, PartQuery, Reading
 from compiler.parts.rows import NotProvedError, agree_in_all_parts
-from compiler.parts.rule import Meanings, Rule, keeps_bits, of_others, of_parts
+from compiler.parts.rule import Meanings, Rule, copied, keeps_bits, of_others, of_parts
 from compiler.parts.sorting import sorting
 from compiler.schema import Schema
 
@@ -42,9 +42,10 @@ def readings(
 
 def _reading(compiled: Compiled, compiler: Compiler, options: Options, meanings: Meanings, table: str) -> Reading:
     first: Reading | None = None
-    for tree in meanings.trees:
+    # With CTEs in their place first: what is read once there need not be read twice.
+    for tree, several in [(tree, False) for tree in meanings.trees] + [(tree, True) for tree in meanings.trees]:
         try:
-            found = _read_by(Rule(compiled, compiler, options, tree.copy(), table))
+            found = _read_by(Rule(compiled, compiler, options, copied(tree), table), several=several)
         except SqlError as error:
             found = Reading(Kind.WHOLE, f"The engine does not plan the queries for its parts: {error.message}.")
         if found.kind != Kind.WHOLE:
@@ -54,7 +55,7 @@ def _reading(compiled: Compiled, compiler: Compiler, options: Options, meanings:
     return first
 
 
-def _read_by(rule: Rule) -> Reading:
+def _read_by(rule: Rule, *, several: bool) -> Reading:
     ways: list[PartQueries] = []
     reason = sentence = ""
     try:
@@ -62,18 +63,21 @@ def _read_by(rule: Rule) -> Reading:
         ways.append(way)
     except NotProvedError as why:
         reason = str(why)
-    if not ways or ways[0].unshared is not None:
-        for query in rule.enclosing():
-            try:
-                found = merging_way(rule, query)
-            except NotProvedError as why:
-                reason = str(why)
+    for query in rule.enclosing() if not ways or ways[0].unshared is not None else ():
+        for found in merging_ways(rule, query):
+            if isinstance(found, NotProvedError):
+                reason = str(found)
                 continue
-            if found is not None:
-                sentence, way = found
-                ways.append(way)
-                if way.unshared is None:
-                    break
+            sentence, way = found
+            ways.append(way)
+            if way.unshared is None:
+                return _described(ways, sentence, reason)
+    if not ways and several:
+        try:
+            sentence, way = merging_way_of_several(rule)
+            ways.append(way)
+        except NotProvedError:
+            pass  # the reason of the queries around it says more
     return _described(ways, sentence, reason)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from compiler.parts.rows import NotProvedError
-from compiler.parts.rule import everything_of, free_name, named
+from compiler.parts.rule import copied, everything_of, free_name, named
 from compiler.sql.encode import encode
 from compiler.tree.walk import find_all
 
@@ -29,7 +29,7 @@ def with_sort_keys(query: exp.Query) -> tuple[exp.Query, dict[bytes, str]]:
     order = query.args.get("order")
     distinct = query.args.get("distinct")
     if isinstance(distinct, exp.Distinct) and distinct.args.get("on") is not None:
-        body.set("order", order.copy() if order is not None else None)  # it says which rows are the first ones
+        body.set("order", copied(order) if order is not None else None)  # it says which rows are the first ones
     for ordered in order.expressions if order is not None else []:
         code = encode(ordered.this)
         if code in outputs:
@@ -39,13 +39,13 @@ def with_sort_keys(query: exp.Query) -> tuple[exp.Query, dict[bytes, str]]:
         if any(not column.table for column in find_all(ordered.this, exp.Column)):
             raise NotProvedError("sorts its rows by an expression of its own outputs")
         outputs[code] = f"~{len(outputs)}"
-        body.append("expressions", named(ordered.this.copy(), outputs[code]))
+        body.append("expressions", named(copied(ordered.this), outputs[code]))
     return body, outputs
 
 
 def without_end(query: exp.Query) -> exp.Query:
     """Return a copy of a query without ORDER BY and LIMIT."""
-    copy = query.copy()
+    copy = copied(query)
     for part in _END:
         copy.set(part, None)
     return copy
@@ -63,11 +63,11 @@ def set_end(query: exp.Query, other: exp.Query, outputs: Mapping[bytes, str], al
     """Give another query, of the rows of one, its ORDER BY and LIMIT."""
     for part in ("limit", "offset"):
         if query.args.get(part) is not None:
-            other.set(part, query.args[part].copy())
+            other.set(part, copied(query.args[part]))
     order = query.args.get("order")
     if order is None:
         return
-    order = order.copy()
+    order = copied(order)
     for ordered in order.expressions:
         name = outputs.get(encode(ordered.this))
         if name is None:
