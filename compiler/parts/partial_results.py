@@ -13,7 +13,17 @@ from sqlglot import exp
 from compiler.parts.aggregates import Aggregates
 from compiler.parts.reading import PARTIALS, PartQuery
 from compiler.parts.rows import NotProvedError, Rows, agree_in_all_parts
-from compiler.parts.rule import Rule, break_ties, copied, everything, free_name, is_exact, of_parts, without_unused_ctes
+from compiler.parts.rule import (
+    Rule,
+    break_ties,
+    copied,
+    everything,
+    free_name,
+    is_exact,
+    named,
+    of_parts,
+    without_unused_ctes,
+)
 from compiler.parts.sorting import outputs_of, set_end, with_sort_keys, without_end
 from compiler.schema import Schema
 from compiler.tree.selects import is_aggregated
@@ -80,6 +90,9 @@ def _of_distinct_rows(rule: Rule, query: exp.Query) -> PartialResult:
     partial = without_end(query)
     if isinstance(partial, exp.Select):
         partial = partial.distinct(copy=False)
+        for number, item in enumerate(partial.selects):
+            if not isinstance(item, exp.Alias):  # EXISTS (SELECT 1 …)
+                item.replace(named(copied(item), f"c{number}"))
     each = _of_a_part(rule, query, partial)
     _require_exact(each.schema, each.schema.names, "compares")
     alias = free_name(rule.tree)
