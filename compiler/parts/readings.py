@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from compiler.compile import Compiler
 from compiler.compiled import Compiled, Options
@@ -19,6 +20,7 @@ from compiler.parts.rows import NotProvedError, agree_in_all_parts
 from compiler.parts.rule import Meanings, Rule, copied, keeps_bits, of_others, of_parts
 from compiler.parts.sorting import sorting
 from compiler.schema import Schema
+from compiler.tree.nesting import is_huge
 
 
 def readings(
@@ -35,6 +37,8 @@ def readings(
 
     def work() -> dict[str, Reading]:
         meanings = Meanings.of(compiled, compiler)
+        if is_huge(meanings.trees[0]):
+            return dict.fromkeys(asked, Reading(Kind.WHOLE, "The rule is too large to be taken apart."))
         return {name: _reading(compiled, compiler, options, meanings, name) for name in asked}
 
     return compiler.working(work)
@@ -46,8 +50,8 @@ def _reading(compiled: Compiled, compiler: Compiler, options: Options, meanings:
     for tree, several in [(tree, False) for tree in meanings.trees] + [(tree, True) for tree in meanings.trees]:
         try:
             found = _read_by(Rule(compiled, compiler, options, copied(tree), table), several=several)
-        except SqlError as error:
-            found = Reading(Kind.WHOLE, f"The engine does not plan the queries for its parts: {error.message}.")
+        except (SqlError, SqlglotError) as error:
+            found = Reading(Kind.WHOLE, f"The queries for its parts cannot be planned: {str(error).splitlines()[0]}.")
         if found.kind != Kind.WHOLE:
             return found
         first = first or found
@@ -123,5 +127,6 @@ def _described(ways: list[PartQueries], sentence: str, reason: str) -> Reading:
     if always is None:
         return Reading(Kind.WHOLE, f"The rule {reason}.")
     if columns:
-        sentence += f"; nothing is merged where no two parts share a value of {columns}"
+        less = "nothing is merged" if ways[0].finish is None else "there is less to merge"
+        sentence += f"; {less} where no two parts share a value of {columns}"
     return Reading(Kind.PART_WISE if always.finish is None else Kind.MERGEABLE, f"{sentence}.", tuple(ways))

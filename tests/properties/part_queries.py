@@ -192,7 +192,8 @@ class _Queries:
     def ranked_groups(self) -> str:
         key, value = self.keys(1)[0], self.aggregate()
         over = self.pick("ORDER BY COUNT(*)", f"PARTITION BY COUNT(*) ORDER BY {key}")
-        return f"SELECT {self.items([key, value, f'RANK() OVER ({over})'])} {self.source()} GROUP BY {key}"
+        last = self.pick("", f" QUALIFY DENSE_RANK() OVER ({over}) < 3")
+        return f"SELECT {self.items([key, value, f'RANK() OVER ({over})'])} {self.source()} GROUP BY {key}{last}"
 
     def share(self) -> str:
         """Groups beside the total of all, or of others."""
