@@ -32,7 +32,7 @@ _QUERY = "query"
 """The column with the number of the query that a partial result is of."""
 _OWN = "partial"
 """What the rows of one query are called where they are put together and taken apart."""
-_MOST = 12
+_MOST = 24
 """Queries whose partial results are made together."""
 
 
