@@ -89,8 +89,8 @@ def check_random(query: Callable[[int], str], seeds: range, databases: list[Stor
 def test_random_queries(databases: list[StoredDatabase]) -> None:
     ran = check_random(part_query, range(SUITE_QUERIES), databases)
     assert ran[Kind.MERGEABLE] > SUITE_QUERIES / 3
-    assert ran[Kind.PART_WISE] > 3
-    assert ran[Kind.KEYED] > 3
+    assert ran[Kind.PART_WISE] > 1
+    assert ran[Kind.KEYED] > 1
     assert ran["refused"] < SUITE_QUERIES / 10
 
 
