@@ -29,7 +29,7 @@ from support.readings import lists, read
 from support.tpcds import make_tables as make_tpcds
 from support.tpch import make_project as make_tpch
 
-SUITE_QUERIES = 45
+SUITE_QUERIES = 32
 SOAK_QUERIES = 4000
 WITH_NAN = (1, 2, 5, 7, 11, 13)
 """Databases of `random_database`, some of them with NaN and infinities, with integer extremes, with empty tables."""
