@@ -1,6 +1,6 @@
 """How a rule reads an input, as plain data: the kind, a sentence of reason, and the queries that work part by part.
 
-The vocabulary is that of DESIGN.md, section 12. X is the input that comes in parts; every other input is read whole.
+X is the input that comes in parts; every other input is read whole.
 """
 
 from __future__ import annotations
