@@ -189,22 +189,21 @@ class Compiler:
 
     def run_as(
         self, form: exp.Query, schemas: Mapping[str, Schema], order: Sequence[str] | None = None
-    ) -> CompiledQuery:
-        """Return a qualified tree, which is consumed, as the engine has to be given it; call it in `working`.
+    ) -> tuple[str, dict[str, tuple[str, ...]], Schema]:
+        """Return a qualified tree, which is consumed, as SQL for the engine, the columns that it scans, its schema.
 
-        schemas: of all inputs of the tree. order: the key to order the rows by. Raises `SqlError`.
+        schemas: of all inputs of the tree. order: the key to order the rows by. Call it in `working`.
+        Raises `SqlError`.
         """
-        meaning = render(form)
         scans = {name: tuple(sorted(columns)) for name, columns in read_sets(form).items()}
         known = InputSchemas()
         known.known.update(schemas)
-        other = replace(self, schemas=known)
         form, _ = for_engine(form, known.known)
         sql = render(form)
-        schema = other._schema(scans, form, sql)  # noqa: SLF001 — of its own class
+        schema = replace(self, schemas=known)._schema(scans, form, sql)  # noqa: SLF001 — of its own class
         if order is not None or has_open_order(form):
             sql = render(in_canonical_order(form, tuple(order or ()), schema))
-        return CompiledQuery(sql, meaning, scans, schema)
+        return sql, scans, schema
 
     def working(self, work: Callable[[], T]) -> T:
         """Return `work()`, called where the project's functions are known and the stack is large."""

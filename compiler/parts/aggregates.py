@@ -7,7 +7,6 @@ written, so that GROUPING SETS, HAVING and windows over groups remain what they 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from sqlglot import exp
@@ -15,9 +14,9 @@ from sqlglot import exp
 from compiler.analysis.types import INTEGERS
 from compiler.names.lexical import from_items
 from compiler.parts.rows import NotProvedError
-from compiler.parts.rule import Rule, free_name, named, partials_table
+from compiler.parts.rule import DECIMAL, Rule, copied, decimal, free_name, is_exact, named, partials_table
 from compiler.sql.encode import encode
-from compiler.sql.functions import function_name
+from compiler.sql.functions import ScalarFunction, function_name
 from compiler.tree.selects import own_nodes
 
 _SAME = frozenset({"min", "max", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor"})
@@ -26,10 +25,10 @@ _GROUPINGS = (exp.Rollup, exp.Cube, exp.GroupingSets, exp.Tuple, exp.Paren)
 _WRAPPERS = (exp.Filter, exp.IgnoreNulls, exp.RespectNulls, exp.WithinGroup)
 _NARROW = frozenset({"int8", "int16", "int32", "uint8", "uint16", "uint32"})
 
+_FLOATS = frozenset({"float32", "float64"})
 _WIDEST_AVERAGED = 24
 """Precision and scale of a decimal whose sum, of 10 more digits, the engine can divide: it multiplies it by 10 to the
 power of scale + 4 first, in 38 digits."""
-_DECIMAL = re.compile(r"decimal128<(\d+), (-?\d+)>")
 
 
 class Aggregates:
@@ -56,14 +55,22 @@ class Aggregates:
         values = {**self.keys, **{name: value for name, (value, _) in self._states.items()}}
         if not values:
             raise NotProvedError("aggregates no rows")
-        select = self._rows([named(value.copy(), name) for name, value in values.items()])
+        select = self._rows([named(copied(value), name) for name, value in values.items()])
         if self.keys:
-            select.set("group", exp.Group(expressions=[value.copy() for value in self.keys.values()]))
+            select.set("group", exp.Group(expressions=[copied(value) for value in self.keys.values()]))
         return select
 
     def know(self, types: Mapping[str, str]) -> None:
-        """Take the types of the columns of the partial result."""
+        """Take the types of the columns of the partial result. Raise `NotProvedError` if there is one too many."""
         self._types = types
+        for name, (_, how) in self._states.items():
+            if how in {"min", "max"} and not is_exact(types[name]) and types[name] not in _FLOATS:
+                raise NotProvedError(f"has {how}(…) of nested values, of which equal ones may differ in their bits")
+
+    @property
+    def adds_floats(self) -> bool:
+        """Whether floats are added, so that the last bits depend on the order of rows."""
+        return any(how == "sum" and self._types[name] in _FLOATS for name, (_, how) in self._states.items())
 
     def merge(self) -> exp.Select:
         """Return the query that merges partial results."""
@@ -82,7 +89,7 @@ class Aggregates:
             from_=exp.From(this=partials_table(self._alias)),
         )
         if self._group is not None:
-            made.set("group", self._group.copy())
+            made.set("group", copied(self._group))
         for key in ("having", "qualify", "order", "limit", "offset", "distinct", "with_"):
             if key in arguments:
                 made.set(key, self._over(arguments[key]))
@@ -94,10 +101,10 @@ class Aggregates:
         select = exp.Select(expressions=items)
         for key in ("from_", "where"):
             if self._select.args.get(key) is not None:
-                select.set(key, self._select.args[key].copy())
+                select.set(key, copied(self._select.args[key]))
         for key in ("joins", "laterals"):
             if self._select.args.get(key):
-                select.set(key, [one.copy() for one in self._select.args[key]])
+                select.set(key, [copied(one) for one in self._select.args[key]])
         return select
 
     def _grouped(self) -> exp.Group | None:
@@ -129,7 +136,7 @@ class Aggregates:
 
     def _state(self, value: exp.Expr, how: str, condition: exp.Expr | None) -> str:
         if condition is not None:
-            value = exp.Filter(this=value, expression=condition.copy())
+            value = exp.Filter(this=value, expression=copied(condition))
         code = encode(value)
         if code not in self._state_of:
             name = f"s{len(self._states)}"
@@ -146,7 +153,7 @@ class Aggregates:
             owner = self._rule.reader.owner(node)
             if owner is not None and id(owner) in self._items:
                 raise NotProvedError("shows a column that it does not group by")
-            return node.copy()
+            return copied(node)
         if not nested:
             if isinstance(node, exp.Window):
                 return self._window(node)
@@ -215,13 +222,13 @@ class Aggregates:
                 f"has {name}(…) of distinct or ordered values, which is not merged from partial results"
             )
         if name == "count":
-            return self._count(self._state(call.copy(), "count", condition))
+            return self._count(self._state(copied(call), "count", condition))
         if name == "sum":
-            return self._merged(self._state(call.copy(), "sum", condition))
+            return self._merged(self._state(copied(call), "sum", condition))
         if name == "avg":
             return self._average(call, condition)
         if name in _SAME:
-            return self._merged(self._state(call.copy(), name, condition))
+            return self._merged(self._state(copied(call), name, condition))
         raise NotProvedError(f"has {name}(…), which is not merged from partial results")
 
     def _count(self, state: str) -> exp.Expr:
@@ -233,36 +240,28 @@ class Aggregates:
     def _count_distinct(self, distinct: exp.Distinct, condition: exp.Expr | None) -> exp.Expr:
         if len(distinct.expressions) != 1 or isinstance(distinct.expressions[0], exp.Star | exp.Literal):
             raise NotProvedError("counts distinct combinations of several values")
-        value = distinct.expressions[0].copy()
+        value = copied(distinct.expressions[0])
         if condition is not None:
-            value = exp.Case(ifs=[exp.If(this=condition.this.copy(), true=value)])
+            value = exp.Case(ifs=[exp.If(this=copied(condition.this), true=value)])
         return exp.Count(this=exp.Distinct(expressions=[self._column(self._key(value))]))
 
     def _average(self, call: exp.Expr, condition: exp.Expr | None) -> exp.Expr:
         """AVG(x) → SUM / COUNT, as the engine computes it: decimals with four more digits, integers as doubles."""
         kind = self._averaged.get(encode(call.this), "")
-        count = self._merged(self._state(exp.Count(this=call.this.copy()), "count", condition))
-        decimal = _DECIMAL.fullmatch(kind)
-        if decimal:
-            precision, scale = int(decimal[1]), int(decimal[2])
+        count = self._merged(self._state(exp.Count(this=copied(call.this)), "count", condition))
+        found = DECIMAL.fullmatch(kind)
+        if found:
+            precision, scale = int(found[1]), int(found[2])
             if precision + scale > _WIDEST_AVERAGED or scale < 0:
                 raise NotProvedError("averages decimals so wide that the engine may not divide their sum")
-            total = self._merged(self._state(exp.Sum(this=call.this.copy()), "sum", condition))
-            target = exp.DataType(
-                this=exp.DType.DECIMAL,
-                expressions=[
-                    exp.DataTypeParam(this=exp.Literal.number(min(38, precision + 4))),
-                    exp.DataTypeParam(this=exp.Literal.number(min(38, scale + 4))),
-                ],
-            )
+            total = self._merged(self._state(exp.Sum(this=copied(call.this)), "sum", condition))
+            target = decimal(min(38, precision + 4), min(38, scale + 4))
             return exp.Cast(this=exp.Div(this=total, expression=count), to=target)
-        if kind in _NARROW:
-            total = self._merged(self._state(exp.Sum(this=call.this.copy()), "sum", condition))
+        if kind in _NARROW or kind in _FLOATS:  # the engine adds floats of 32 bits as doubles, too
+            total = self._merged(self._state(exp.Sum(this=copied(call.this)), "sum", condition))
         elif kind in INTEGERS:
-            wide = exp.cast(call.this.copy(), "DECIMAL(20, 0)")
-            total = self._merged(self._state(exp.Sum(this=wide), "sum", condition))
-        elif kind in {"float32", "float64"}:
-            wide = exp.cast(call.this.copy(), "DOUBLE")
+            # The engine names a cast like its value, and two aggregates must not have one name.
+            wide = ScalarFunction(this="greatest", expressions=[exp.cast(copied(call.this), "DECIMAL(20, 0)")])
             total = self._merged(self._state(exp.Sum(this=wide), "sum", condition))
         else:
             raise NotProvedError("averages values of a type whose partial sums are not known")
@@ -276,20 +275,12 @@ class Aggregates:
             return exp.Sum(this=column)
         if how == "sum":
             kind = self._types.get(state)
-            decimal = _DECIMAL.fullmatch(kind or "")
-            if kind is not None and not decimal and kind not in {"int64", "uint64", "float64"}:
+            found = DECIMAL.fullmatch(kind or "")
+            if kind is not None and not found and kind not in {"int64", "uint64", "float64"}:
                 raise NotProvedError("adds up values of a type whose partial sums are not known")
             total: exp.Expr = exp.Sum(this=column)
-            if decimal:
-                total = exp.Cast(
-                    this=total,
-                    to=exp.DataType(
-                        this=exp.DType.DECIMAL,
-                        expressions=[
-                            exp.DataTypeParam(this=exp.Literal.number(int(part))) for part in decimal.groups()
-                        ],
-                    ),
-                )
+            if found:
+                total = exp.Cast(this=total, to=decimal(found[1], found[2]))
             return total
         if how in {"min", "max"}:
             return (exp.Min if how == "min" else exp.Max)(this=column)
@@ -303,7 +294,7 @@ class Aggregates:
         if not values:
             return {}
         names = {code: f"x{number}" for number, code in enumerate(values)}
-        select = self._rows([named(value.copy(), names[code]) for code, value in values.items()])
+        select = self._rows([named(copied(value), names[code]) for code, value in values.items()])
         select.set("with_", self._rule.visible_ctes(self._select))
         schema = self._rule.query(select).schema
         kinds = {column.name: column.type for column in schema.columns}

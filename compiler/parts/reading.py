@@ -1,6 +1,6 @@
 """How a rule reads an input, as plain data: the kind, a sentence of reason, and the queries that work part by part.
 
-The vocabulary is that of DESIGN.md, section 12. X is the input that comes in parts; every other input is read whole.
+X is the input that comes in parts; every other input is read whole.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class PartQuery:
     """A query that the engine can run.
 
     scans: for each input that it reads, the columns that the engine is shown; `PARTIALS` among them for partial
-    results, all of whose columns it reads. schema: of its result. sorted: whether the order of its rows is content.
+    results. schema: of its result. sorted: whether the order of its rows is content.
     """
 
     sql: str
@@ -60,7 +60,8 @@ class PartQueries:
     in its order, and rows that tie in it are in the order of all their columns. Of several right answers (LIMIT and
     numbering among ties) it is one.
     exact: whether its rows are the same to the last bit, however the input is cut and the partial results are grouped.
-    Else the result is defined by the cut and the grouping: floats are added, or ties are broken by the order of rows.
+    A mean of integers is that of their exact sum, which the whole query has only up to 2^53. If not exact, the result
+    is defined by the cut and the grouping: floats are added, or ties are broken by the order of rows.
     """
 
     each: PartQuery

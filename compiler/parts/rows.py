@@ -67,14 +67,18 @@ class Reader:
         """Whether a part of the query reads X."""
         return id(node) in self._reading
 
+    def is_in_recursion(self, query: exp.Expr) -> bool:
+        """Whether a query is a part of a recursive CTE."""
+        return id(query) in self._recursive
+
     def of(self, query: exp.Expr, *, before_end: bool = False) -> Rows | None:
         """Return what is known of the rows of a query, None if it does not read X; an ORDER BY of it does not count.
 
-        before_end: of those before DISTINCT and LIMIT of this very query. Raises `NotProvedError`.
+        before_end: of those before its own DISTINCT (not DISTINCT ON) and LIMIT. Raises `NotProvedError`.
         """
         if not self.reads(query):
             return None
-        if id(query) in self._recursive:
+        if self.is_in_recursion(query):
             raise NotProvedError("reads it in a recursive CTE")
         if isinstance(query, exp.Subquery) and isinstance(query.this, exp.Query):
             _require_only(query, {"this", "alias"})
@@ -260,7 +264,7 @@ class Reader:
         return marked
 
 
-def agree_in_all_parts(query: exp.Query, reader: Reader) -> bool:
+def agree_in_all_parts(query: exp.Expr, reader: Reader) -> bool:
     """Whether what a query takes from the other inputs is the same in every run: no order of rows shows there."""
     for node in nodes(query):
         if shows_row_order(node):

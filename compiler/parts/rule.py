@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlglot import exp
 
 from compiler.analysis.floats import Floats
 from compiler.analysis.traits import shows_row_order
 from compiler.analysis.types import INTEGERS
-from compiler.canonical.ctes import inline_single_use_ctes, inline_small_ctes
+from compiler.canonical.ctes import MOST_COPIES, inline_single_use_ctes
 from compiler.canonical.facts import Facts
 from compiler.compile import Compiler
 from compiler.compiled import Compiled, Options, Tier
@@ -18,25 +22,50 @@ from compiler.names.resolve import INPUT_DB, fold
 from compiler.parts.reading import PARTIALS, PartQuery
 from compiler.parts.rows import EACH, REST, NotProvedError, Reader
 from compiler.schema import Column, Schema
+from compiler.sql.encode import encode
 from compiler.sql.functions import function_name, is_float_sensitive
-from compiler.tree.walk import branches, find_all, nodes
+from compiler.tree.walk import bare_copy, branches, find_all, has, nodes
 
+E = TypeVar("E", bound=exp.Expr)
+
+DECIMAL = re.compile(r"decimal128<(\d+), (-?\d+)>")
 _EXACT = frozenset({*INTEGERS, "string", "bool", "date32", "date64", "binary"})
 _EXACT_FAMILIES = ("decimal128<", "timestamp<", "time32<", "time64<", "duration<", "binary<")
 
 
-class Rule:
-    """A rule as a reader of the input `table`. tree: its meaning; schemas: of its inputs."""
+@dataclass(frozen=True)
+class Meanings:
+    """The meaning of a rule as trees: with its CTEs, and with those that are read several times written out."""
 
-    def __init__(self, compiled: Compiled, compiler: Compiler, options: Options, table: str, *, copied: bool) -> None:
-        """copied: whether CTEs that are read several times are written out at each place."""
-        self.compiled, self.table = compiled, table
+    trees: tuple[exp.Query, ...]
+
+    @classmethod
+    def of(cls, compiled: Compiled, compiler: Compiler) -> Meanings:
+        """Return the meanings of a rule; call it in `Compiler.working`."""
+        known = {name: compiler.schemas.known[name] for name in compiled.scans}
+        tree = _without_ctes(compiler.tree_of(compiled), Facts(known), written_out=False)
+        other = _without_ctes(copied(tree), Facts(known), written_out=True) if has(tree, exp.CTE) else tree
+        return cls((tree,) if encode(other) == encode(tree) else (tree, other))
+
+
+class Rule:
+    """A rule as a reader of the input `table`. tree: its meaning, which is noted in; schemas: of its inputs."""
+
+    def __init__(self, compiled: Compiled, compiler: Compiler, options: Options, tree: exp.Query, table: str) -> None:
+        self.compiled, self.table, self.tree = compiled, table, tree
         self.schemas = {name: compiler.schemas.known[name] for name in compiled.scans}
         self._compiler, self._options = compiler, options
-        self.tree = _without_ctes(compiler.tree_of(compiled), Facts(self.schemas), copied=copied)
         self.names = resolve_names(self.tree)
         exact = frozenset(column.name for column in self.schemas[table].columns if is_exact(column.type))
         self.reader = Reader(self.tree, table, self.names, exact)
+
+    def with_tree(self, tree: exp.Query) -> Rule:
+        """Return the rule with another tree of the same meaning, which may read partial results."""
+        return Rule(self.compiled, self._compiler, self._options, tree, self.table)
+
+    def mentions(self) -> list[exp.Table]:
+        """Return the places where the tree names the input."""
+        return [table for table in find_all(self.tree, exp.Table) if self.is_mention(table)]
 
     @property
     def is_sorted(self) -> bool:
@@ -56,22 +85,22 @@ class Rule:
         if form.args.get("order") is not None and not any("map<" in one.type for one in self.compiled.schema.columns):
             break_ties(form)
         key = self._options.key if self._options.tier == Tier.CANONICAL else None
-        found = self._query(form, partials, key)
+        found = self._query(copied(form), partials, key)
+        if found.schema != self.compiled.schema:
+            found = self._query(_widened(form, found.schema, self.compiled.schema), partials, key)
         if found.schema != self.compiled.schema:
             raise NotProvedError("has another type when it is made of parts")
         return PartQuery(found.sql, found.scans, found.schema, self.is_sorted)
 
-    def is_exact(self, form: exp.Query, partials: Schema | None, total: Sequence[exp.Query] = ()) -> bool:
+    def is_exact(self, form: exp.Query, partials: Schema | None, total: AbstractSet[int] = frozenset()) -> bool:
         """Whether the rows of a query do not depend on the order of those it reads, to the last bit.
 
-        total: parts of it whose LIMIT is by a total order.
+        total: ids of parts of it whose LIMIT is by a total order.
         """
         known = {**self.schemas, **({PARTIALS: partials} if partials is not None else {})}
         floats = Floats(resolve_names(form), known)
         for node in nodes(form):
-            if shows_row_order(node) and not (
-                isinstance(node, exp.Limit | exp.Offset) and any(node.parent is one for one in total)
-            ):
+            if shows_row_order(node) and not (isinstance(node, exp.Limit | exp.Offset) and id(node.parent) in total):
                 return False
             if isinstance(node, exp.Func) and is_float_sensitive(function_name(node) or ""):
                 value = node.this if isinstance(node, exp.Sum) else node
@@ -82,14 +111,12 @@ class Rule:
     def _query(self, form: exp.Query, partials: Schema | None, key: tuple[str, ...] | None) -> PartQuery:
         form = without_unused_ctes(form)
         known = {**self.schemas, **({PARTIALS: partials} if partials is not None else {})}
-        found = self._compiler.run_as(form, known, key)
-        return PartQuery(found.sql, dict(found.scans), found.schema)
+        return PartQuery(*self._compiler.run_as(form, known, key))
 
     def enclosing(self) -> Iterator[exp.Query]:
         """Yield the queries that hold every mention of the input, the outermost first, which is the rule's."""
-        mentions = [item for item in find_all(self.tree, exp.Table) if self.is_mention(item)]
         common: list[exp.Expr] | None = None
-        for mention in mentions:
+        for mention in self.mentions():
             around: list[exp.Expr] = []
             node: exp.Expr | None = mention
             while node is not None:
@@ -107,6 +134,8 @@ class Rule:
 
     def require_independent(self, query: exp.Query) -> None:
         """Raise `NotProvedError` if a query within the rule refers to the queries around it."""
+        if self.reader.is_in_recursion(query):
+            raise NotProvedError("reads it in a recursive CTE")
         within = {id(node) for node in nodes(query)}
         for reference in self.names.references:
             if id(reference.column) in within and id(reference.item) not in within:
@@ -130,12 +159,45 @@ class Rule:
             node = node.parent
         if not found:
             return None
-        return exp.With(expressions=[cte.copy() for cte in found], recursive=recursive)
+        return exp.With(expressions=[copied(cte) for cte in found], recursive=recursive)
+
+
+def _widened(form: exp.Query, made: Schema, wanted: Schema) -> exp.Query:
+    """Return a query whose decimals have as many digits as those of the rule, where only they are others.
+
+    The engine adds twice beside COUNT(DISTINCT x), first by the values of x, and each time with ten digits more.
+    """
+    if not isinstance(form, exp.Select) or form.args.get("distinct") or len(made.columns) != len(wanted.columns):
+        raise NotProvedError("has another type when it is made of parts")
+    for item, column, target in zip(list(form.selects), made.columns, wanted.columns, strict=True):
+        if column.type == target.type:
+            continue
+        narrow, wide = DECIMAL.fullmatch(column.type), DECIMAL.fullmatch(target.type)
+        if narrow is None or wide is None or narrow[2] != wide[2] or int(narrow[1]) > int(wide[1]):
+            raise NotProvedError("has another type when it is made of parts")
+        item.replace(named(exp.Cast(this=item.unalias().copy(), to=decimal(wide[1], wide[2])), item.alias_or_name))
+    return form
+
+
+def decimal(precision: str | int, scale: str | int) -> exp.DataType:
+    """Return the type of decimals of so many digits."""
+    parameters = [exp.DataTypeParam(this=exp.Literal.number(int(one))) for one in (precision, scale)]
+    return exp.DataType(this=exp.DType.DECIMAL, expressions=parameters)
+
+
+def copied(tree: E) -> E:
+    """Return a copy of a tree with the notes in it."""
+    return bare_copy(tree, positions=True)
 
 
 def is_exact(kind: str) -> bool:
     """Whether equality of values of a type is equality of their bits."""
     return kind in _EXACT or kind.startswith(_EXACT_FAMILIES)
+
+
+def keeps_bits(schema: Schema) -> bool:
+    """Whether equal values of a schema's columns have equal bits, so that it does not matter which of them is shown."""
+    return all(is_exact(column.type) for column in schema.columns)
 
 
 def break_ties(query: exp.Query) -> None:
@@ -154,7 +216,12 @@ def partials_table(alias: str) -> exp.Table:
 
 def everything(columns: tuple[Column, ...], alias: str) -> exp.Select:
     """Return the query of all columns of partial results."""
-    items = [named(exp.column(one.name, table=alias, quoted=True), one.name) for one in columns]
+    return everything_of([one.name for one in columns], alias)
+
+
+def everything_of(names: Sequence[str], alias: str) -> exp.Select:
+    """Return the query of some columns of partial results."""
+    items = [named(exp.column(name, table=alias, quoted=True), name) for name in names]
     return exp.select(*items, copy=False).from_(partials_table(alias), copy=False)
 
 
@@ -198,7 +265,7 @@ def without_unused_ctes(query: exp.Query) -> exp.Query:
 
 
 def _branches_kept(query: exp.Query, note: str) -> exp.Query:
-    query = query.copy()
+    query = copied(query)
     for union in reversed(find_all(query, exp.Union)):  # inner ones first
         sides = union.meta.get(note)
         if sides is None or len(sides) != 1:
@@ -225,11 +292,37 @@ def _require_no_with(query: exp.Expr) -> None:
         raise NotProvedError("has CTEs in a branch of a UNION ALL")
 
 
-def _without_ctes(tree: exp.Query, facts: Facts, *, copied: bool) -> exp.Query:
+def _without_ctes(tree: exp.Query, facts: Facts, *, written_out: bool) -> exp.Query:
     """Write CTEs as derived tables where that is safe: where no two are called alike."""
     ctes = find_all(tree, exp.CTE)
     called = [fold(cte.args["alias"].this) for cte in ctes]
     if len(set(called)) < len(called) or any(cte.args["alias"].columns for cte in ctes):
         return tree
     tree = inline_single_use_ctes(tree, facts)
-    return inline_small_ctes(tree, facts) if copied else tree
+    return _written_out(tree) if written_out else tree
+
+
+def _written_out(tree: exp.Query) -> exp.Query:
+    """Put a copy of each CTE whose rows are the same in every copy where it is read, in place; names are unique."""
+    while True:
+        names = resolve_names(tree)
+        for cte in reversed(names.ctes):  # inner ones, and those that read others, last
+            tables = [table for table, one in names.tables if one is cte]
+            with_, size = cte.parent, len(nodes(cte.this))
+            if (
+                isinstance(with_, exp.With)
+                and not with_.recursive
+                and not has(cte.this, exp.With)
+                and size * (len(tables) - 1) <= MOST_COPIES
+                and not any(map(shows_row_order, nodes(cte.this)))
+                and all(not table.args["alias"].columns and not table.args.get("joins") for table in tables)
+            ):
+                for table in tables:
+                    alias = exp.TableAlias(this=table.args["alias"].this)
+                    table.replace(exp.Subquery(this=copied(cte.this), alias=alias))
+                cte.pop()
+                if not with_.expressions:
+                    with_.pop()
+                break
+        else:
+            return tree

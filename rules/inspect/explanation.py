@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cache.records import Artifact, Product
 from compiler.canonical.form import rendered
 from compiler.errors import SqlError
+from compiler.parts.reading import Kind, Reading
 from compiler.sql.dialect import parse, render
 from graph.plan import Judgement
 from rules.build import prepare
@@ -55,6 +56,7 @@ class Last:
 class Explanation:
     """A product as planning sees it. readers: the columns that each of them read last, None if it was never built.
 
+    readings: how the rule reads each of its inputs, when these come in parts.
     evidence: path of the query that was executed last, where it was kept.
     """
 
@@ -63,6 +65,7 @@ class Explanation:
     judgement: Judgement
     inputs: tuple[Input, ...]
     readers: Mapping[str, tuple[str, ...] | None]
+    readings: Mapping[str, Reading]
     canonical_sql: str
     executed_sql: str
     last: Last | None
@@ -86,6 +89,7 @@ def explain(project: Project, name: str, profile: str, store: Store) -> Explanat
         judgement=prepared.plan.judgements[name],
         inputs=tuple(_inputs(prepared, rule)),
         readers=_readers(prepared, name),
+        readings=_readings(prepared, rule),
         canonical_sql=rendered(canonical_tree(store.index, rule.memo, rule.node.inputs), pretty=True),
         executed_sql=_laid_out(body.sql),
         last=_last(prepared, store, name),
@@ -117,6 +121,15 @@ def _readers(prepared: Prepared, name: str) -> dict[str, tuple[str, ...] | None]
         reads = [tuple(one.columns) for one in last.record.inputs if one.name == name] if last else []
         readers[reader] = reads[0] if reads else None
     return readers
+
+
+def _readings(prepared: Prepared, rule: CompiledRule) -> dict[str, Reading]:
+    if rule.node.volatile:
+        unproved = Reading(Kind.WHOLE, "The rule is declared volatile: it may give another result in every run.")
+        return dict.fromkeys(rule.node.inputs, unproved)
+    found = prepared.bodies.readings(rule)
+    unproved = Reading(Kind.WHOLE, "The rule's function is called with all rows.")
+    return {name: found.get(name, unproved) for name in rule.node.inputs}
 
 
 def _last(prepared: Prepared, store: Store, name: str) -> Last | None:

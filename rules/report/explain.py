@@ -11,6 +11,7 @@ from rules.wording import duration, plural, wrapped_lines
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from compiler.parts.reading import Reading
     from rules.inspect.explanation import Explanation, Input, Last
 
 _CAUSES = 3
@@ -51,6 +52,8 @@ def explain_document(found: Explanation) -> dict[str, Any]:
             }
             for one in found.inputs
         ],
+        reading={name: str(one.kind) for name, one in found.readings.items()},
+        reading_reason={name: one.reason for name, one in found.readings.items()},
         fingerprint=node.fingerprint,
         parts=dict(node.parts),
         key=judgement.key,
@@ -78,7 +81,8 @@ def explain_lines(found: Explanation, width: int | None, *, verbose: bool = Fals
             ("reason", found.judgement.reason),
             *_listed("because", cause_lines(node.name, causes, found.prepared, len(causes) if verbose else _CAUSES)),
         ],
-        [fact for one in found.inputs for fact in _input_facts(one, whole=verbose)] or [("reads", "nothing")],
+        [fact for one in found.inputs for fact in _input_facts(one, found.readings[one.name], whole=verbose)]
+        or [("reads", "nothing")],
         _listed("readers", _some([_reader(*one) for one in found.readers.items()], whole=verbose) or ["none"]),
         _rule_facts(found, whole=verbose),
         *([_key_facts(found)] if verbose else []),
@@ -137,11 +141,12 @@ def _some(texts: Sequence[str], *, whole: bool) -> list[str]:
     return [*texts[:_MOST_LISTED], f"and {len(texts) - _MOST_LISTED:,} more"]
 
 
-def _input_facts(one: Input, *, whole: bool) -> list[tuple[str, str]]:
+def _input_facts(one: Input, reading: Reading, *, whole: bool) -> list[tuple[str, str]]:
     rows = f", {plural(one.rows, 'row')}" if one.rows is not None else ""
     facts = [("input", f"{one.name} ({one.kind}{rows})")]
     facts.append(("reads", ", ".join(_some(one.reads, whole=whole)) or "only how many rows there are"))
-    return [*facts, ("not read", ", ".join(_some(one.not_read, whole=whole)))]
+    facts.append(("not read", ", ".join(_some(one.not_read, whole=whole))))
+    return [*facts, ("by parts", f"{reading.kind}: {reading.reason}")]
 
 
 def _part(value: object) -> str:

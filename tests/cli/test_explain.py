@@ -93,7 +93,7 @@ def test_as_text(project: SampleProject) -> None:
 def test_text_leads_with_verdict_reads_and_readers(project: SampleProject) -> None:
     lines = run(project, "explain", "totals").stdout.splitlines()
     names = [line.partition(":")[0].strip() for line in lines if re.match(r"  \w[\w ]*:", line)]
-    assert names[:6] == ["verdict", "reason", "input", "reads", "not read", "readers"]
+    assert names[:7] == ["verdict", "reason", "input", "reads", "not read", "by parts", "readers"]
     assert {"fingerprint", "of", "action key", "artifact", "file", "canonical SQL", "executed SQL"}.isdisjoint(names)
     whole = run(project, "explain", "totals", "-v").stdout.splitlines()
     assert {" ".join(line.split()) for line in lines[:8]} <= {" ".join(line.split()) for line in whole}
@@ -204,3 +204,19 @@ def test_the_evidence_of_a_failed_run(project: SampleProject) -> None:
     assert (found["verdict"], found["last"]["status"]) == ("run", "failed")
     assert found["last"]["rows"] == 1, "the last committed state stands"
     assert "COUNT(*)" in Path(found["evidence"]).read_text(encoding="utf-8")
+
+
+def test_how_inputs_are_read_by_parts(project: SampleProject) -> None:
+    found = explain(project, "totals")
+    assert found["reading"] == {"cleaned": "mergeable"}
+    assert "merged where no two parts share a value of day." in found["reading_reason"]["cleaned"]
+    assert explain(project, "cleaned")["reading"] == {"orders": "part-wise"}
+    text = run(project, "explain", "report").stdout
+    assert re.search(r"by parts: +mergeable: Aggregates of its parts are merged\.", text)
+
+
+def test_what_is_volatile_is_read_whole(project: SampleProject) -> None:
+    project.sql("drawn", "-- /// rule\n-- volatile = true\n-- ///\nSELECT c.id, random() AS x FROM cleaned AS c")
+    found = explain(project, "drawn")
+    assert found["reading"] == {"cleaned": "whole"}
+    assert found["reading_reason"]["cleaned"].endswith("in every run.")

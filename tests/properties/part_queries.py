@@ -45,9 +45,10 @@ class _Queries:
 
     def top(self) -> str:
         kind = self.rng.choice((
-            self.grouped, self.grouped, self.grouped, self.totals, self.sets, self.windowed, self.deduped, self.distinct,
-            self.first, self.union, self.union_grouped, self.around, self.shared, self.looked_up, self.rows, self.sorted,
-            self.ranked_groups, self.grouped_windows,
+            self.grouped, self.grouped, self.grouped, self.totals, self.sets, self.windowed, self.deduped,
+            self.distinct, self.first, self.union, self.union_grouped, self.around, self.shared, self.looked_up,
+            self.rows, self.sorted, self.ranked_groups, self.grouped_windows, self.share, self.several,
+            self.first_groups,
         ))  # fmt: skip
         return kind()
 
@@ -156,11 +157,10 @@ class _Queries:
         return f"{first} {word} {second}" + (f" UNION ALL {third}" if self.rng.random() < 0.4 else "")
 
     def union_grouped(self) -> str:
-        return (
-            "SELECT u.k AS c0, COUNT(*) AS c1, MAX(u.v) AS c2 FROM (SELECT o.customer_id AS k, o.status AS v FROM orders AS o "
-            f"UNION ALL SELECT {self.pick('c.customer_id, c.name FROM customers', 'c.customer_id, c.status FROM orders')} "
-            f"AS c) AS u {self.pick('', 'WHERE u.k > 1 ')}GROUP BY u.k"
-        )
+        other = self.pick("c.customer_id, c.name FROM customers AS c", "c.customer_id, c.status FROM orders AS c")
+        both = f"SELECT o.customer_id AS k, o.status AS v FROM orders AS o UNION ALL SELECT {other}"
+        where = self.pick("", "WHERE u.k > 1 ")
+        return f"SELECT u.k AS c0, COUNT(*) AS c1, MAX(u.v) AS c2 FROM ({both}) AS u {where}GROUP BY u.k"
 
     def around(self) -> str:
         body = self.pick(self.grouped(), self.totals(), self.distinct(), self.windowed(), self.sets())
@@ -192,7 +192,36 @@ class _Queries:
     def ranked_groups(self) -> str:
         key, value = self.keys(1)[0], self.aggregate()
         over = self.pick("ORDER BY COUNT(*)", f"PARTITION BY COUNT(*) ORDER BY {key}")
-        return f"SELECT {self.items([key, value, f'RANK() OVER ({over})'])} {self.source()} GROUP BY {key}"
+        last = self.pick("", f" QUALIFY DENSE_RANK() OVER ({over}) < 3")
+        return f"SELECT {self.items([key, value, f'RANK() OVER ({over})'])} {self.source()} GROUP BY {key}{last}"
+
+    def share(self) -> str:
+        """Groups beside the total of all, or of others."""
+        key, integer = self.keys(1)[0], self.pick(*_INTEGERS[self.table])
+        total = f"(SELECT {self.pick('SUM', 'MAX', 'COUNT')}(u.{integer}) FROM {self.table} AS u)"
+        having = self.pick("", f" HAVING MAX(t.{integer}) < {total}")
+        return f"SELECT {self.items([key, f'SUM(t.{integer})', total])} {self.source()} GROUP BY {key}{having}"
+
+    def several(self) -> str:
+        """Several aggregates of one CTE of rows."""
+        keys = list(_KEYS[self.table])
+        columns = ", ".join(f"t.{column} AS {column}" for column in keys)
+        first, second = self.rng.sample(keys, 2)
+        one = f"SELECT r.{first} AS k, COUNT(*) AS n, COUNT(DISTINCT r.{second}) AS d FROM r GROUP BY r.{first}"
+        other = self.pick(
+            f"SELECT MIN(r.{second}) AS n FROM r", f"SELECT DISTINCT r.{second} AS n FROM r",
+            f"SELECT r.{second} AS n, COUNT(*) AS m FROM r GROUP BY r.{second} ORDER BY m DESC, n LIMIT 2",
+        )  # fmt: skip
+        with_ = f"WITH r AS (SELECT {columns} {self.source()}), a AS ({one}), b AS ({other})"
+        join = self.pick("CROSS JOIN b", "LEFT JOIN b ON a.n > 1")
+        return f"{with_} SELECT a.k AS c0, a.n AS c1, a.d AS c2, b.n AS c3 FROM a {join}"
+
+    def first_groups(self) -> str:
+        """The first of the groups, some of which lie within parts."""
+        keys, value = self.keys(), self.aggregate()
+        shown = [*keys, "COUNT(*)", value]
+        order = self.pick("c0, ", "COUNT(*) DESC, ") + ", ".join(f"c{number}" for number in range(len(shown)))
+        return f"SELECT {self.items(shown)} {self.source()} GROUP BY {', '.join(keys)} ORDER BY {order} LIMIT 3"
 
     def grouped_windows(self) -> str:
         key = self.keys(1)[0]

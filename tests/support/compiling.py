@@ -43,9 +43,9 @@ class TestCompiler:
             schemas.add(name, to_schema(schema))
         profile = PROFILES["prod_fast"]
         planner = EnginePlanner(profile, lambda _key, _schema: None)
-        self._compiler = Compiler(schemas, variables or {}, identity(profile), planner, lambda _key: None)
+        self.compiler = Compiler(schemas, variables or {}, identity(profile), planner, lambda _key: None)
         self._names = {name if as_written else name.lower(): name for name in tables}
 
     def compile(self, sql: str, options: Options = Options(volatile=True)) -> Compiled:  # noqa: B008 — immutable
         """Compile a query. Raises `SqlError`."""
-        return self._compiler.compile_rule(sql, options, self._names.get)
+        return self.compiler.compile_rule(sql, options, self._names.get)

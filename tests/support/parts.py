@@ -16,7 +16,7 @@ from compiler.schema import Schema
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
 from rules.engine.protocol import EngineInput
-from rules.storage.types import to_schema
+from rules.storage.types import to_arrow, to_schema
 from support.forms import collected
 
 PROFILE = PROFILES["prod_fast"]
@@ -62,8 +62,6 @@ class PartRunner:
             end = rng.randint(start, len(made))
             merged = self._run(way.merge, {PARTIALS: [self._write(one) for one in made[start:end]]}, schema)
             made[start:end] = [merged]
-        if not made:
-            made = [pa.schema([]).empty_table()]
         return self._run(way.finish, {PARTIALS: [self._write(one) for one in made]}, schema)
 
     def _run(self, query: PartQuery, files: Mapping[str, list[Path]], partials: Schema | None = None) -> pa.Table:
@@ -83,13 +81,9 @@ class PartRunner:
 
 
 def _typed(table: pa.Table, schema: Schema) -> pa.Table:
-    from rules.storage.types import to_arrow
-
     wanted = to_arrow(schema)
     return table.cast(pa.schema([pa.field(field.name, field.type) for field in wanted]))
 
 
 def _empty(schema: Schema) -> pa.Table:
-    from rules.storage.types import to_arrow
-
     return to_arrow(schema).empty_table()
