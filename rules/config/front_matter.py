@@ -21,6 +21,7 @@ from rules.config.contract import Contract, flaw
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places, string_places
 from rules.config.toml_types import Wrong, did_you_mean, wrong_type
 from rules.errors import FAILED, UserError, Where
+from rules.storage.writer_options import PLAIN, WriterOptions, flaws
 
 _OPEN = re.compile(r"--\s*///\s*rule\s*\Z")
 _CLOSE = re.compile(r"--\s*///\s*\Z")
@@ -28,12 +29,16 @@ _LIKE_OPEN = re.compile(r"--\s*///")
 
 
 class RuleOptions(Contract, forbid_unknown_fields=True, frozen=True):
-    """Options of one rule, its contract among them. `tier` is the determinism tier; 2 orders the product by `key`."""
+    """Options of one rule, its contract among them.
+
+    tier: the determinism tier; 2 orders the product by `key`. writer: how its published file is written.
+    """
 
     description: str = ""
     tags: tuple[str, ...] = ()
     volatile: bool = False
     tier: Literal[0, 1, 2] = 0
+    writer: WriterOptions = PLAIN
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,8 @@ def _decode(block: _Block, path: str) -> RuleOptions:
         if wrong is not None:
             raise _error(wrong.message, path, *block.place(*closest(places, wrong.path)), wrong.hint)
     options = msgspec.convert(raw, RuleOptions)
-    wrong = flaw(options)
+    unfit = next(flaws(options.writer), None)
+    wrong = flaw(options) if unfit is None else Wrong(("writer", *unfit.path), unfit.message, unfit.hint)
     if wrong is not None:
         raise _error(wrong.message, path, *block.place(*closest(places, wrong.path)), wrong.hint)
     return options

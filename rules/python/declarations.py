@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from types import CellType, CodeType, FunctionType
 from typing import Any, Literal, Protocol, overload
 
+import msgspec
+
 from rules.config.contract import ColumnContract
 from rules.config.front_matter import RuleOptions
+from rules.config.toml_types import wrong_table
 from rules.python.faults import Misuse
+from rules.storage.writer_options import WriterOptions, flaws
 
 _recordings: list[Recording] = []
 _calls: list[Call] = []
@@ -113,6 +117,7 @@ def rule(
     key: Sequence[str] = (),
     volatile: bool = False,
     tier: Literal[0, 1, 2] = 0,
+    writer: Mapping[str, Any] | None = None,
     engine: Literal["ibis", "arrow"] = "ibis",
     output: Any = None,
     reads: Mapping[str, Sequence[str]] | None = None,
@@ -128,6 +133,7 @@ def rule(  # noqa: PLR0913 — the options of a rule
     key: Sequence[str] = (),
     volatile: bool = False,
     tier: Literal[0, 1, 2] = 0,
+    writer: Mapping[str, Any] | None = None,
     engine: Literal["ibis", "arrow"] = "ibis",
     output: Any = None,
     reads: Mapping[str, Sequence[str]] | None = None,
@@ -139,6 +145,8 @@ def rule(  # noqa: PLR0913 — the options of a rule
 
     With engine="arrow", the inputs come as `pyarrow.RecordBatchReader`s and the function yields batches. output: their
     schema, a `pyarrow.Schema` or a dict of Arrow types. reads: by input, the columns that it reads, else all.
+
+    writer: how the product's published file is written, as [writer] in the options of a rule in SQL.
 
     schema: an `ibis.Schema` that the result must have, its columns of types like `!string` never being NULL.
     """
@@ -156,6 +164,7 @@ def rule(  # noqa: PLR0913 — the options of a rule
             key=_texts("key", key),
             volatile=_flag(volatile),
             tier=_tier(tier),
+            writer=_writer(writer or {}),
             columns=_columns(schema),
             exact=schema is not None,
         )
@@ -275,6 +284,18 @@ def _texts(option: str, value: Iterable[Any]) -> tuple[str, ...]:
     if isinstance(value, str) or not all(isinstance(item, str) for item in value):
         raise Misuse(f"'{option}' must be a list of strings", f'write {option}=["…"]')
     return tuple(value)
+
+
+def _writer(given: Mapping[str, Any]) -> WriterOptions:
+    table = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    wrong = wrong_table(table, WriterOptions, ("writer",), "key")
+    if wrong is not None:
+        raise Misuse(wrong.message, wrong.hint)
+    options = msgspec.convert(table, WriterOptions)
+    unfit = next(flaws(options), None)
+    if unfit is not None:
+        raise Misuse(unfit.message, unfit.hint)
+    return options
 
 
 def _flag(value: Any) -> bool:
