@@ -19,12 +19,17 @@ import tempfile
 import threading
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cache.errors import ObjectError, StoreError
 from cache.filedigest import file_digest
+from cache.locks import READERS
 from cache.ownership import claim, make_files
-from cache.removal import is_temporary, remove_object, remove_scratch, remove_temporary, replace
+from cache.removal import is_temporary, remove_object, remove_objects, remove_scratch, remove_temporary, replace
 from cache.signatures import SEAL_NS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _NAME = re.compile(r"[0-9a-f]{3,}")
 
@@ -55,6 +60,7 @@ class Objects:
             for folder in (self.tmp, self.root / "objects"):
                 folder.mkdir(exist_ok=True)
             make_files(self.root)
+            (self.root / READERS).touch()  # who looks at the store may not be able to
         except OSError as error:
             message = f"cannot write the store at {self.root}: {error.strerror or error}"
             raise StoreError(
@@ -222,6 +228,16 @@ class Objects:
         self._sound.discard(artifact)
         if not self._read_only:
             remove_object(self.path(artifact))
+
+    def remove(self, artifacts: Iterable[str]) -> None:
+        """Remove objects that nothing needs, as far as they are there. Raises OSError."""
+        shelves: dict[str, list[str]] = {}
+        for artifact in artifacts:
+            if _NAME.fullmatch(artifact):
+                shelves.setdefault(artifact[:2], []).append(f"{artifact[2:]}.parquet")
+                self._sound.discard(artifact)
+        for shelf, names in shelves.items():
+            remove_objects(self.root / "objects" / shelf, names)
 
 
 def seal(path: str | Path) -> None:

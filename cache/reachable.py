@@ -6,7 +6,9 @@ Artifacts are named by
   products, and the snapshots by which a no-op is recognised, are about these tables and no others;
 * an *input*: it is what a product's last execution read, a product or an ingested source. Whether a changed input holds
   the same rows in another order is found out by comparing it with that table;
-* a *build*: it is in the log, and `rules diff` and `rules show` can be asked for it;
+* a *build*: it is in the log, and `rules diff` and `rules show` can be asked for it. What a product was after a build
+  is what the latest build up to it says that lists the product: a selection leaves the others as they were;
+* a *pin*: a build, or one product of it, that a person wants to keep;
 * a *source*: files of this content were ingested to it, by whichever root and however long ago. It is ingested again if
   it is gone, so this needs no object to stay. What products read now is an input.
 
@@ -18,12 +20,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Mapping
 
     from cache.index import Index
 
 Kind = Literal["pointer", "input", "source", "build"]
 KINDS: tuple[Kind, ...] = ("pointer", "input", "source", "build")
+Reason = Literal["product", "input", "pin", "build", "age"]
+REASONS: tuple[Reason, ...] = ("product", "input", "pin", "build", "age")
+REMOVED = "removed"
+"""The status in a build of a product that the project no longer has."""
 
 
 class Reference(NamedTuple):
@@ -65,14 +71,70 @@ def references(index: Index, kinds: Collection[Kind] = KINDS) -> dict[str, list[
     return found
 
 
-def reachable(index: Index, builds: Collection[str] = ()) -> set[str]:
-    """Return the artifacts that the project roots need as they are now, and those that some builds have left.
+def after_builds(index: Index, builds: Collection[str]) -> dict[str, dict[str, str]]:
+    """Return which table each product was when a build had ended, whether or not it was a part of it.
 
-    While the objects of these are in the store, nothing that is up to date has to run again. Raises as `references`
-    does.
+    By build, then product. A product that has been removed since, which no later build lists, is left out.
     """
-    return {
-        artifact
-        for artifact, named in references(index, ["pointer", "input", "build"]).items()
-        if any(one.kind != "build" or one.build in builds for one in named)
-    }
+    rows = index.timeline()
+    last = {(row.root, row.product): place for place, row in enumerate(rows)}
+    current = {(root, name) for root, name, _ in index.pointers()}
+    found: dict[str, dict[str, str]] = {}
+    state: dict[str, str] = {}
+    first = 0
+    for place, row in enumerate(rows):
+        if place and rows[place - 1].build != row.build:
+            first = place
+            if rows[place - 1].root != row.root:
+                state = {}
+        if row.product is not None:
+            if row.status == REMOVED:
+                state.pop(row.product, None)
+            elif row.artifact is not None:
+                state[row.product] = row.artifact
+        if row.build in builds and (place + 1 == len(rows) or rows[place + 1].build != row.build):
+            found[row.build] = {
+                name: artifact
+                for name, artifact in state.items()
+                if (row.root, name) in current or last[row.root, name] >= first
+            }
+    return found
+
+
+def reasons(index: Index, builds: Mapping[str, Reason]) -> dict[str, Reason]:
+    """Return the artifacts that must stay, and why: the first of `REASONS` that applies.
+
+    builds: those whose tables are to stay, and why. Pins are heeded in any case. While the objects of these are in the
+    store, nothing that is up to date has to run again. Raises as `references` does.
+    """
+    found: dict[str, Reason] = {}
+
+    def add(artifact: str, reason: Reason) -> None:
+        if artifact not in found or REASONS.index(reason) < REASONS.index(found[artifact]):
+            found[artifact] = reason
+
+    for artifact, named in references(index, ["pointer", "input"]).items():
+        add(artifact, "product" if any(one.kind == "pointer" for one in named) else "input")
+    pins = index.pins()
+    states = after_builds(index, {*builds, *(pin.build for pin in pins)})
+    for pin in pins:
+        for name, artifact in states.get(pin.build, {}).items():
+            if pin.product in {"", name}:
+                add(artifact, "pin")
+    for build, reason in builds.items():
+        for artifact in states.get(build, {}).values():
+            add(artifact, reason)
+    return found
+
+
+def reachable(index: Index, builds: Collection[str] = ()) -> set[str]:
+    """Return the artifacts that the project roots need as they are now, and those that pins and some builds need.
+
+    Raises as `references` does.
+    """
+    return set(reasons(index, dict.fromkeys(builds, "build")))
+
+
+def objects_of(artifacts: Iterable[str]) -> set[str]:
+    """Return the names of the objects that hold artifacts: each is one object, of its own name."""
+    return set(artifacts)

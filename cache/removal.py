@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from cache.exchange import renamed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _TEMPORARY = re.compile(r"[0-9a-f]{32}(\.parquet(#\d+)?)?")
@@ -47,6 +47,19 @@ def remove_written(path: Path) -> None:
     _remove(path, _WRITTEN)
 
 
+def remove_objects(folder: Path, names: Iterable[str]) -> None:
+    """Remove objects, or links in their place, from a folder of the store, as far as they are there.
+
+    Raises OSError, or ValueError for another name than ours.
+    """
+    with contextlib.suppress(FileNotFoundError), _opened(folder) as shelf:
+        for name in names:
+            if not _OBJECT.fullmatch(name):
+                raise ValueError(f"{name} is no name of ours")
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=shelf)
+
+
 def remove_link(path: Path) -> None:
     """Remove a link. Raises OSError, also where it is no link."""
     with _opened(path.parent) as folder:
@@ -68,7 +81,7 @@ def remove_scratch(path: Path) -> None:
 def remove_evidence(path: Path) -> None:
     """Remove the folder of a build in evidence/ with all that is in it. Raises as `remove_scratch` does."""
     _require(path, _BUILD)
-    with _opened(path.parent) as folder:
+    with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
         _clear(folder, path.name, os.fstat(folder).st_dev)
 
 

@@ -18,6 +18,7 @@ from cache.database import VERSION
 from cache.digests import ingested_digest, table_digest
 from cache.errors import DamagedIndexError
 from cache.history import read_state
+from cache.housekeeping import past_record
 from cache.index import Index
 from cache.readonly import uri
 
@@ -102,11 +103,29 @@ def _is_result(row: Row) -> bool:
     return timed and texts and (row["artifact"] is None or _is_digest(row["artifact"]))
 
 
+def _is_state(row: Row) -> bool:
+    past_record(row["record"], row["product"])
+    texts = (row["product"], row["key"], row["fingerprint"], row["memo"], row["build"])
+    return _are_texts(texts) and _is_digest(row["artifact"]) and _is_seconds(row["seconds"])
+
+
+def _is_pin(row: Row) -> bool:
+    return _are_texts((row["root"], row["build"], row["product"]))
+
+
+def _are_savings(row: Row) -> bool:
+    numbers = (row["hits"], row["misses"], row["seconds_saved"], row["bytes_saved"], row["seconds_spent"])
+    return _are_texts((row["root"], row["product"], row["month"])) and all(map(_is_seconds, numbers))
+
+
 _TABLES: Mapping[str, Callable[[Row], bool]] = {
     "actions": _is_action,
     "products": _is_pointer,
     "builds": _is_build,
     "results": _is_result,
+    "states": _is_state,
+    "pins": _is_pin,
+    "savings": _are_savings,
 }
 
 

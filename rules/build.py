@@ -6,7 +6,9 @@ the steps is plain data, so the plan that is explained is the plan that is execu
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from rules.compiling.compiled_rule import nodes_of_checks
 from rules.compiling.memo_proof import believing_memos
 from rules.compiling.session import load
 from rules.config.project import Project
+from rules.errors import UserError
 from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
 from rules.planning.last_states import compared_with_last
@@ -28,6 +31,7 @@ from rules.running.evidence import Evidence
 from rules.running.execution import Execution
 from rules.running.manifest import keep_manifest
 from rules.running.results import AuditReport, BuildReport, Observer
+from rules.storage.collecting import collect_when_due
 from rules.storage.git_tracking import warn_of_tracked
 from rules.storage.store import Store, open_store
 
@@ -120,3 +124,9 @@ def verify(project: Project, request: Request, against: Against, observer: Obser
                 evidence = Evidence(store.objects.root, new_build_id())
                 report = verify_products(prepared, evidence, against)
     return report
+
+
+def keep_small(project: Project, say: Callable[[str], None]) -> None:
+    """Collect garbage for a moment, if the store has grown: after a build that has reported, so that nobody waits."""
+    with contextlib.suppress(UserError), open_store(project.root, say, building=False, collecting=True) as store:
+        collect_when_due(store, project.limits)

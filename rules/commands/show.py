@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[^\s()]+")
 """What is one word is a name; what is more is a query."""
+_PAST = re.compile(r"[^@]+@[^@]+")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name",
         metavar="NAME",
-        help="a product, a source, a check for its failing rows (orders.key), a CTE of a rule (orders.recent), "
+        help="a product, also as a build left it (orders@BUILD), a source, a check for its failing rows (orders.key), "
+        "a CTE of a rule (orders.recent), "
         'a query in quotes ("SELECT …"), or - for a query on standard input',
     )
     add_rows(parser)
@@ -55,17 +58,22 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _show_stored(options: argparse.Namespace, output: Output) -> bool:
     """Print a product, or the failing rows of a check; return False where no build has left such a table."""
     root = find_root(options.project)
-    with open_store(root, output.message, building=False, asked=True) as store:
-        if options.name not in store.states:
-            return False
-        from rules.inspect.stored_tables import committed
+    with contextlib.ExitStack() as opened:
+        with open_store(root, output.message, building=False, asked=True) as store:
+            if options.name not in store.states and not _PAST.fullmatch(options.name):
+                return False
+            from rules.cells import stored_rows
+            from rules.inspect.stored_tables import committed, committed_by
+            from rules.report.rows import part_of
 
-        path, total = committed(store, options.name)
-    from rules.cells import stored_rows
-    from rules.report.rows import part_of
-
-    with stored_rows(path, row_limit(options, output)) as rows:
-        print_rows(rows, options, output, part_of(total), lambda _: {"product": options.name, "rows": total})
+            if options.name in store.states:
+                name, build, (path, total) = options.name, None, committed(store, options.name)
+            else:
+                name, build, (path, total) = committed_by(store, options.name)
+            # While the store is open, nobody removes what is about to be opened.
+            rows = opened.enter_context(stored_rows(path, row_limit(options, output)))
+        of = {"product": name, **({"build": build} if build is not None else {}), "rows": total}
+        print_rows(rows, options, output, part_of(total), lambda _: of)
     return True
 
 

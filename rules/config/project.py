@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import msgspec
 
 from cache.filedigest import open_regular
+from cache.housekeeping import Limits
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.config.contract import Contract, flaw
 from rules.config.profile_reading import read_profiles, with_settings
 from rules.config.profiles import RuntimeProfile
+from rules.config.store_limits import Flaw, StoreTable, limits_of
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places
 from rules.config.toml_types import did_you_mean, kind_of, wrong_table
 from rules.config.variables import with_given
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
-TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts")
+TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "store")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -61,9 +63,9 @@ class Project:
     """A project's configuration. `root` is absolute.
 
     contracts: those that rules.toml declares, by product or source. patterns: entries of [sources] that declare many;
-    their sources are among `sources`. given: values of variables that are other than it declares,
-    as `--var` has them; what is done with them says nothing about the project as its files have it. settings: what
-    `--set` changes of the profile.
+    their sources are among `sources`. given: values of variables that are other than it declares, as `--var` has them;
+    what is done with them says nothing about the project as its files have it. settings: what `--set` changes of the
+    profile. limits: what [store] keeps.
     """
 
     root: Path
@@ -77,6 +79,7 @@ class Project:
     policy: Policy = field(default_factory=Policy)
     patterns: tuple[Pattern, ...] = ()
     settings: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     def source_where(self, name: str, *keys: str) -> Where:
         """Return where rules.toml declares a source, or what `keys` lead to from its table."""
@@ -138,9 +141,9 @@ def load_project(
     contracts = {name: _contract(text, name, value) for name, value in raw.get("contracts", {}).items()}
     texts = tuple(given)
     variables = with_given(variables, texts)
-    return Project(
-        root, table.name, folders, sources, variables, profiles, contracts, texts, policy, patterns, tuple(settings)
-    )
+    limits = _limits(text, raw.get("store", {}))
+    rest = (policy, patterns, tuple(settings), limits)
+    return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, *rest)
 
 
 def config_where(root: Path, *path: str) -> Where:
@@ -282,6 +285,14 @@ def _policy(text: str, value: Any) -> Policy:
                 where = _where(text, "policy", *path, str(number))
                 raise UserError(f"there is no code '{word}'", code="config", where=where, hint=suggest(word))
     return policy
+
+
+def _limits(text: str, value: Any) -> Limits:
+    table = _checked(text, value, StoreTable, ("store",))
+    found = limits_of(table)
+    if isinstance(found, Flaw):
+        raise UserError(found.message, code="config", where=_where(text, "store", found.key), hint=found.hint)
+    return found
 
 
 def _value(text: str, name: str, value: Any) -> Value:

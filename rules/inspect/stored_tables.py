@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rules.errors import UserError
+from rules.inspect.history import after_build, past_of, require_stored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,3 +38,11 @@ def unknown_table(project: Project, store: Store, name: str) -> UserError:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
     return UserError(f"unknown product '{name}'", code="unknown-product", hint=hint)
+
+
+def committed_by(store: Store, text: str) -> tuple[str, str, tuple[Path, int]]:
+    """Return product and build of NAME@BUILD, and the file and the number of rows that it had. Raises `UserError`."""
+    past = past_of(store.index, text)
+    assert past is not None
+    artifact = store.stored(past.name, require_stored(store, past.name, after_build(store.index, *past)))
+    return *past, (store.objects.path(artifact.artifact), artifact.rows)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rules.loading.rules import Rule
     from rules.storage.writer_options import WriterOptions
 
-_WRITING = 1
+_FORMAT = 1
 """Version of how published files are written. Raise it to have them all written again."""
 
 
@@ -35,7 +35,7 @@ def publish(links: Products, stored: Path, name: str, artifact: str, options: Wr
 
     from compiler.fingerprint import fingerprint
 
-    key = fingerprint({"artifact": artifact, "writer": msgspec.to_builtins(options), "version": _WRITING})[:16]
+    key = fingerprint({"artifact": artifact, "writer": msgspec.to_builtins(options), "format": _FORMAT})[:16]
 
     def make(target: Path) -> None:
         from rules.storage.published_files import write_published

@@ -175,6 +175,10 @@ class Sources:
         """Return the names of the sources that were opened."""
         return sorted(self._tables)
 
+    def contents(self) -> dict[str, str]:
+        """Return the digest of the content of each opened source, by name."""
+        return {name: table.content for name, table in self._tables.items()}
+
     def listings(self) -> list[tuple[Source, tuple[str, ...]]]:
         """Return the sources that were opened whose files are found by their names, each with those it had then."""
         found = [(self._project.sources[name], listing.files) for name, listing in sorted(self._listed.items())]

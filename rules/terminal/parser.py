@@ -32,8 +32,12 @@ COMMANDS = {
     "show": "print rows: of a product, a source, a CTE or a query",
     "query": "print the rows of a query over products and sources",
     "export": "write a product to a file or folder, as Parquet, CSV, JSON or Arrow",
-    "log": "list past builds",
-    "cache": "verify what is stored",
+    "log": "list past builds, or the states of a product",
+    "restore": "let products be again what they were after a build, without running anything",
+    "pin": "keep the tables of a build",
+    "unpin": "let go the tables of a build that was pinned",
+    "gc": "remove tables from the store that nothing needs any more",
+    "cache": "verify, list or remove what is stored, and tell what it has saved",
 }
 _DESCRIPTION = "A compiler for data rules: a rebuild does the least work that is provably correct."
 _COLOR_HELP = "colour the output: auto, always or never (default: auto)"

@@ -162,7 +162,10 @@ def test_a_product_without_rows(project: SampleProject) -> None:
 
 def test_a_profile_and_a_rule(project: SampleProject) -> None:
     text = project.read("rules.toml")
-    project.write("rules.toml", f'{text}\n[profiles.prod_fast.writer]\ncompression = "gzip"\ncompression_level = 9\nrow_group_rows = 2000\n')
+    project.write(
+        "rules.toml",
+        f'{text}\n[profiles.prod_fast.writer]\ncompression = "gzip"\ncompression_level = 9\nrow_group_rows = 2000\n',
+    )
     wish(project, 'compression = "snappy"')
     build(project)
     assert (column(project, "id").compression, metadata(project).num_row_groups) == ("SNAPPY", 3)
