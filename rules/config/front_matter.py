@@ -31,7 +31,8 @@ _LIKE_OPEN = re.compile(r"--\s*///")
 class RuleOptions(Contract, forbid_unknown_fields=True, frozen=True):
     """Options of one rule, its contract among them.
 
-    tier: the determinism tier; 2 orders the product by `key`. writer: how its published file is written.
+    tier: the determinism tier; 2 orders the product by `key`. writer: how its published file is written. fuse_selects:
+    of a rule in Ibis, see `RuntimeProfile`.
     """
 
     description: str = ""
@@ -39,6 +40,7 @@ class RuleOptions(Contract, forbid_unknown_fields=True, frozen=True):
     volatile: bool = False
     tier: Literal[0, 1, 2] = 0
     writer: WriterOptions = PLAIN
+    fuse_selects: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,9 @@ def _decode(block: _Block, path: str) -> RuleOptions:
         if wrong is not None:
             raise _error(wrong.message, path, *block.place(*closest(places, wrong.path)), wrong.hint)
     options = msgspec.convert(raw, RuleOptions)
+    if options.fuse_selects is not None:
+        message = "'fuse_selects' is for rules in Ibis: a rule in SQL is executed as it is written"
+        raise _error(message, path, *block.place(*closest(places, ("fuse_selects",))), "leave it out")
     unfit = next(flaws(options.writer), None)
     wrong = flaw(options) if unfit is None else Wrong(("writer", *unfit.path), unfit.message, unfit.hint)
     if wrong is not None:
