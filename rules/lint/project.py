@@ -33,6 +33,7 @@ from rules.loading.contracts import Contracted, query_places, with_contracts
 from rules.loading.input_binding import cut_dag, make_resolver
 from rules.loading.rules import COMPILER, Rule, RuleSet, load_rules, rule_files
 from rules.loading.rules import Check as DataCheck
+from rules.planning.writer_columns import unwritable
 from rules.python.rule_files import DeclaredFunction
 from rules.sources.column_schemas import KnownSchemas
 from rules.sources.contents import Sources
@@ -99,7 +100,8 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     foresight.save()
     files.save()
     for rule in promising:
-        for error in foretold(project, rule, work.known.schemas.known, resolve, names):
+        foreseen = foretold(project, rule, work.known.schemas.known, resolve, names)
+        for error in [*foreseen, *_unwritable(work, rule)]:
             _record_error(work, error)
     if not circles and not known.unnoticed:
         snapshots.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
@@ -141,6 +143,12 @@ def _at_declaration(project: Project, name: str, error: UserError) -> UserError:
         return error
     message = f"{error.message}: {error.where}"
     return UserError(message, code=error.code, where=project.source_where(name), hint=error.hint)
+
+
+def _unwritable(work: Checking, rule: Rule) -> list[UserError]:
+    """Return what is wrong with the options of a rule's writer, where its columns are known with their types."""
+    schema = work.known.schemas.known.get(rule.name)
+    return list(unwritable(work.project, rule, schema)) if schema is not None and schema.arrow else []
 
 
 def _check(

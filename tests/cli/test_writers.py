@@ -216,6 +216,8 @@ def test_what_is_wrong_is_told_at_its_place(project: SampleProject, toml: str, l
     assert error["message"].startswith(message)
     assert (error["hint"] or "").startswith(hint)
     assert error["where"].startswith(f"rules/top.sql:{line}:")
+    [finding] = run(project, "check", "--json", "--select", "R902,R903", expect=1).document["findings"]
+    assert (finding["line"], finding["message"]) == (line, error["message"])
 
 
 def test_a_profile_names_no_columns(project: SampleProject) -> None:
