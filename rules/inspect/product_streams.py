@@ -15,7 +15,7 @@ from rules.arrow import plain_type
 from rules.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
 _BATCH_ROWS = 1 << 16
@@ -56,7 +56,7 @@ class Product:
         bounds = [self._groups * part // parts for part in range(parts + 1)]
         return [self._reader(range(start, end)) for start, end in pairwise(bounds)]
 
-    async def stream(self) -> AsyncIterator[pa.RecordBatch]:
+    async def stream(self) -> AsyncGenerator[pa.RecordBatch, None]:
         """Yield all rows, batch by batch, in the product's order; files are read and decoded in another thread."""
         import asyncio
 
