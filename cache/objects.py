@@ -138,7 +138,7 @@ class Objects:
         Otherwise the new file replaces it.
         """
         fresh = (written.stat().st_size, file_digest(written))
-        _seal(written)
+        seal(written)
         _fsync(written)
         with self._lock:
             kept = self._adopted.get(artifact, recorded)
@@ -205,7 +205,7 @@ class Objects:
         # A copied store may not be ours to stamp, and a file that has another name is not only ours: read each time.
         if not self._read_only and status.st_nlink == 1:
             with contextlib.suppress(OSError):
-                _seal(path)
+                seal(path)
         return True
 
     def verify(self, artifact: str, size: int, digest: str) -> None:
@@ -241,7 +241,8 @@ class Objects:
             remove_objects(self.root / "objects" / shelf, names)
 
 
-def _seal(path: str | Path) -> None:
+def seal(path: str | Path) -> None:
+    """Make a file read-only, and stamp it with the one time that tells that nobody wrote to it since."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         os.utime(descriptor, ns=(SEAL_NS, SEAL_NS))

@@ -1,4 +1,7 @@
-"""The products folder of a project root: for each product a link to the object that holds its last committed state."""
+"""The products folder of a project root: for each product a link to the object that holds its last committed state.
+
+Where its author wishes the file to be written in another way, the link leads to such a file, which belongs to the root.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,28 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
+from cache.objects import seal
 from cache.ownership import claim, make_files
-from cache.removal import clear_beside, name_beside, remove_link, replace
+from cache.removal import (
+    clear_beside,
+    is_written,
+    name_beside,
+    remove_beside,
+    remove_link,
+    remove_written,
+    replace,
+)
+from cache.signatures import SEAL_NS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from cache.objects import Objects
 
-_TARGET = re.compile(r"(?:\.\.|/.*)/objects/[0-9a-f]{2}/[0-9a-f]+\.parquet")
+_TARGET = re.compile(
+    r"(?:\.\.|/.*)/objects/[0-9a-f]{2}/[0-9a-f]+\.parquet|\.\./written/[^\W\d]\w*-[0-9a-f]{16}\.parquet"
+)
 
 
 class Products:
@@ -25,6 +41,7 @@ class Products:
     def __init__(self, own: Path, objects: Objects) -> None:
         """own: the folder `.rules` of the project root; objects: of the store, which may be the same folder."""
         self.folder = own / "products"
+        self._written = own / "written"
         self._own = own
         self._folder, self._objects = str(self.folder), ".." if own == objects.root else str(objects.root)
         self._temporary = objects.temporary if own == objects.root else None
@@ -34,19 +51,43 @@ class Products:
         claim(self._own)
         self.folder.mkdir(exist_ok=True)
         clear_beside(self.folder)
+        if self._written.is_dir():
+            clear_beside(self._written)
         make_files(self._own)
 
     def target(self, artifact: str) -> str:
         """Return what a product's link holds: where the object of an artifact is."""
         return f"{self._objects}/objects/{artifact[:2]}/{artifact[2:]}.parquet"
 
-    def publish(self, product: str, artifact: str) -> None:
-        """Point `products/NAME.parquet` at the object, atomically. Repeating it changes nothing.
+    def write(self, product: str, key: str, make: Callable[[Path], None]) -> str:
+        """Return the name of a product's file of its own, made by `make` unless it is there. Raises OSError.
+
+        key: 16 hexadecimal digits that stand for the table and for how it is written. make: writes to a path and
+        synchronises it.
+        """
+        name = f"{product}-{key}.parquet"
+        target = self._written / name
+        with contextlib.suppress(FileNotFoundError):
+            status = target.lstat()
+            if stat.S_ISREG(status.st_mode) and status.st_mtime_ns == SEAL_NS and status.st_nlink == 1:
+                return name
+        self._written.mkdir(exist_ok=True)
+        fresh = name_beside(target)
+        try:
+            make(fresh)
+            seal(fresh)
+            replace(fresh, target)
+        finally:
+            remove_beside(fresh)
+        return name
+
+    def publish(self, product: str, artifact: str, written: str | None = None) -> None:
+        """Point `products/NAME.parquet` at the object, or at what `write` returned. Repeating it changes nothing.
 
         Raises OSError, with what to remove where something else than a link has that name.
         """
         link = f"{self._folder}/{product}.parquet"
-        target = self.target(artifact)
+        target = self.target(artifact) if written is None else f"../written/{written}"
         with contextlib.suppress(OSError):
             if os.readlink(link) == target:
                 return
@@ -58,8 +99,13 @@ class Products:
         replace(fresh, self.folder / f"{product}.parquet")
 
     def unpublish(self, keep: set[str]) -> None:
-        """Remove our links of products that the project no longer has. Raises OSError."""
+        """Remove our links of products that the project no longer has, and files no link leads to. Raises OSError."""
         _remove_links(self.folder, keep)
+        if self._written.is_dir():
+            used = {os.path.basename(os.readlink(link)) for link in self.folder.iterdir() if link.is_symlink()}
+            for file in self._written.iterdir():
+                if is_written(file.name) and file.name not in used:
+                    remove_written(file)
 
 
 def retire(folder: Path) -> None:

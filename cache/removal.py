@@ -26,6 +26,8 @@ _BUILD = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
 """A build's folder in evidence/."""
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{32}\.new")
 """A file, link or exported folder that was to replace another when its process was killed."""
+_WRITTEN = re.compile(r"[^\W\d]\w*-[0-9a-f]{16}\.parquet")
+"""A product's table as its author wishes it, see `cache.products`."""
 _EXPORTED = re.compile(r"part-\d{5,}-[0-9a-f]{12}\.[a-z.0-9]+")
 """A file of an exported folder, see `exported_name`."""
 
@@ -38,6 +40,11 @@ def remove_temporary(path: Path) -> None:
 def remove_object(path: Path) -> None:
     """Remove an object, or a link in its place, if there is one. Raises as `remove_temporary` does."""
     _remove(path, _OBJECT)
+
+
+def remove_written(path: Path) -> None:
+    """Remove a product's published file, if there is one. Raises as `remove_temporary` does."""
+    _remove(path, _WRITTEN)
 
 
 def remove_objects(folder: Path, names: Iterable[str]) -> None:
@@ -138,6 +145,11 @@ def rewrite(target: Path, data: bytes, *, expected: bytes | None = None) -> bool
 def name_beside(target: Path) -> Path:
     """Return a name for what is to replace `target`; `clear_beside` removes what is left of that name."""
     return target.with_name(f".{_shortened(target.name)}.{os.urandom(16).hex()}.new")
+
+
+def is_written(name: str) -> bool:
+    """Whether a file is a product's published file, by its name."""
+    return _WRITTEN.fullmatch(name) is not None
 
 
 def exported_name(number: int, artifact: str, extension: str) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from graph.plan import Judgement
+    from rules.inspect.product_streams import Product
     from rules.inspect.rule_diff import Comparison
     from rules.planning.prepared import Request
     from rules.report.lineage import Answer
@@ -267,28 +268,14 @@ class Project:
 
     def read(self, name: str, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
         """Return a product's rows as last committed, batch by batch. Raises `UserError`."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        return self.product(name, columns).read()
 
-        from rules.arrow import plain_type
+    def product(self, name: str, columns: Sequence[str] | None = None) -> Product:
+        """Return a product's table as last committed, to be read in whatever way. Raises `UserError`."""
+        from rules.inspect.product_streams import Product
 
         with self._committed(name) as path:
-            file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
-        wanted = file.schema_arrow.names if columns is None else list(columns)
-        missing = [column for column in wanted if column not in file.schema_arrow.names]
-        if missing:
-            file.close()
-            hint = f"its columns: {', '.join(file.schema_arrow.names)}"
-            raise UserError(f"unknown column '{missing[0]}' of {name}", code="unknown-column", hint=hint)
-        fields = [file.schema_arrow.field(column) for column in wanted]
-        schema = pa.schema([field.with_type(plain_type(field.type)) for field in fields])
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            with file:
-                for batch in file.iter_batches(columns=wanted, use_threads=False):
-                    yield batch.select(wanted).cast(schema)
-
-        return pa.RecordBatchReader.from_batches(schema, batches())
+            return Product(name, path, columns)
 
     def table(self, name: str) -> ibis.Table:
         """Return a product as an Ibis table, for expressions that run on our engine. Raises `UserError`."""

@@ -52,6 +52,7 @@ CODES: tuple[Code, ...] = (
     Code("R020", "unknown-variable", "a $variable that rules.toml does not declare", always=True),
     Code("R021", "unknown-function", "a function that the engine does not have", always=True),
     Code("R022", "slow-function", "a Python function that the engine has in a faster form"),
+    Code("R023", "rejected-name", "a table that the project's own policy keeps a rule from reading"),
     Code("R900", "syntax-error", "text that is not one readable query", always=True),
     Code("R901", "unsupported", "SQL that the engine cannot run, or would misread", always=True),
     Code("R902", "invalid-rule", "a rule that cannot be compiled for another reason", always=True),

@@ -204,6 +204,8 @@ def parse(sql: str) -> exp.Query:
     def work() -> exp.Query:
         parser = DIALECT().parser(error_level=ErrorLevel.IMMEDIATE, error_message_context=len(sql))
         tree = parser.parse(tokens, sql)[0]
+        if "case_sensitive" in sql:
+            _keep_case(tree)
         return check(tree)
 
     try:
@@ -217,6 +219,17 @@ def parse(sql: str) -> exp.Query:
             start = _at(tokens[0], error.message)
             error.line, error.column = start.line, start.column
         raise
+
+
+def _keep_case(tree: exp.Expr | None) -> None:
+    """Quote the names before a comment that says so, as SQLGlot has it.
+
+    Name /* sqlglot.meta case_sensitive */ → "Name"
+    """
+    marked = [node for node in tree.walk() if node.meta.get("case_sensitive")] if tree is not None else []
+    for node in marked:
+        for name in node.find_all(exp.Identifier):
+            name.set("quoted", True)  # noqa: FBT003 — SQLGlot's own signature
 
 
 def _tokens(sql: str) -> list[Token]:

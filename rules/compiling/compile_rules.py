@@ -272,7 +272,7 @@ class Work:
                 # Not all of them are in the text: rules.toml may declare the key.
                 "options": options_record(rule),
                 **({"functions": own} if own else {}),
-                **({} if self.profile.fuse_selects or not rule.in_python else {"fuse": False}),
+                **({} if self._fuses(rule) or not rule.in_python else {"fuse": False}),
             }
         )
 
@@ -338,6 +338,11 @@ class Work:
         _, *records = self._fresh.pop()
         return tuple(records)
 
+    def _fuses(self, rule: Rule) -> bool:
+        """Whether the operations of a rule in Ibis become as few SELECTs as can be."""
+        own = rule.options.fuse_selects
+        return self.profile.fuse_selects if own is None else own
+
     def _call(self, rule: Rule, compiler: Compiler) -> tuple[Rule, Query, Query | None]:
         """Call a rule in Python; return its declaration now, its query, and the query to execute instead, if any."""
 
@@ -349,7 +354,7 @@ class Work:
 
         inputs = {table: schema_of(self.known[self.resolve(table) or ""]) for table in rule.parsed.tables}
         meant, declared = call(fuse=True)
-        executed = None if self.profile.fuse_selects else call(fuse=False)[0]
+        executed = None if self._fuses(rule) else call(fuse=False)[0]
         return replace(rule, digest=declared.digest, line=declared.line), meant, executed
 
     def _located(self, error: SqlError, rule: Rule) -> UserError:

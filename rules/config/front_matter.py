@@ -21,6 +21,7 @@ from rules.config.contract import Contract, flaw
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places, string_places
 from rules.config.toml_types import Wrong, did_you_mean, wrong_type
 from rules.errors import FAILED, UserError, Where
+from rules.storage.writer_options import PLAIN, WriterOptions, flaws
 
 _OPEN = re.compile(r"--\s*///\s*rule\s*\Z")
 _CLOSE = re.compile(r"--\s*///\s*\Z")
@@ -30,7 +31,8 @@ _LIKE_OPEN = re.compile(r"--\s*///")
 class RuleOptions(Contract, forbid_unknown_fields=True, frozen=True):
     """Options of one rule, its contract among them.
 
-    `tier` is the determinism tier, None where the rule does not say; 2 orders the product by `key`, then `order_by`.
+    tier: the determinism tier, None where the rule does not say; 2 orders the product by `key`, then `order_by`.
+    writer: how its published file is written. fuse_selects: of a rule in Ibis, see `RuntimeProfile`.
     """
 
     description: str = ""
@@ -38,6 +40,8 @@ class RuleOptions(Contract, forbid_unknown_fields=True, frozen=True):
     volatile: bool = False
     tier: Literal[0, 1, 2] | None = None
     order_by: tuple[str, ...] = ()
+    writer: WriterOptions = PLAIN
+    fuse_selects: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,11 @@ def _decode(block: _Block, path: str) -> RuleOptions:
         if wrong is not None:
             raise _error(wrong.message, path, *block.place(*closest(places, wrong.path)), wrong.hint)
     options = msgspec.convert(raw, RuleOptions)
-    wrong = flaw(options)
+    if options.fuse_selects is not None:
+        message = "'fuse_selects' is for rules in Ibis: a rule in SQL is executed as it is written"
+        raise _error(message, path, *block.place(*closest(places, ("fuse_selects",))), "leave it out")
+    unfit = next(flaws(options.writer), None)
+    wrong = flaw(options) if unfit is None else Wrong(("writer", *unfit.path), unfit.message, unfit.hint)
     if wrong is not None:
         raise _error(wrong.message, path, *block.place(*closest(places, wrong.path)), wrong.hint)
     return options

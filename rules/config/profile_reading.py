@@ -22,6 +22,7 @@ from rules.config.profiles import (
 )
 from rules.config.toml_types import did_you_mean, kind_of, wrong_type
 from rules.errors import UserError, Where
+from rules.storage.writer_options import WriterOptions, flaws
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 _PREFIX = "datafusion."
@@ -160,12 +161,30 @@ def _given(table: Any, root: Path, *, built_in: bool) -> tuple[dict[str, Any], A
     if built_in and inherits is not None:
         raise _WrongSettingError("a built-in profile inherits nothing", "leave it out", ("inherits",))
     given: dict[str, Any] = {}
-    flat = {key: value for key, value in table.items() if key != "inherits"}
+    flat = {key: value for key, value in table.items() if key not in {"inherits", "writer"}}
+    if "writer" in table:
+        given["writer"] = _writer(table["writer"])
     for name, value in _settings(flat, root):
         if name in given:
             raise _WrongSettingError(f"'{name}' is set twice", "the engine calls it by another name", (name,))
         given[name] = value
     return given, inherits
+
+
+def _writer(table: Any) -> WriterOptions:
+    """Return what [profiles.NAME.writer] says of all products, which names no column. Raises `_WrongSettingError`."""
+    wrong = wrong_type(table, WriterOptions, ("writer",))
+    if wrong is not None:
+        raise _WrongSettingError(wrong.message, wrong.hint, wrong.path)
+    options = msgspec.convert(table, WriterOptions)
+    for name in ("sort_by", "bloom_filters", "columns"):
+        if getattr(options, name):
+            message = f"'{name}' names columns, which not every product has"
+            raise _WrongSettingError(message, "say it in [writer] of a rule's options", ("writer", name))
+    unfit = next(flaws(options), None)
+    if unfit is not None:
+        raise _WrongSettingError(unfit.message, unfit.hint, ("writer", *unfit.path))
+    return options
 
 
 def _settings(table: Mapping[str, Any], root: Path) -> Iterator[tuple[str, Any]]:
@@ -280,4 +299,6 @@ def _suggestion(key: str) -> str:
 def _changed(base: RuntimeProfile, given: Mapping[str, Any], name: str) -> RuntimeProfile:
     keys = {key: value for key, value in given.items() if key.startswith(_PREFIX)}
     named = {key: value for key, value in given.items() if key not in keys}
+    if "writer" in named:
+        named["writer"] = named["writer"].over(base.writer)
     return msgspec.structs.replace(base, name=name, engine=dict(sorted({**base.engine, **keys}.items())), **named)

@@ -16,6 +16,7 @@ import msgspec
 
 from rules.config.engine_keys import is_speed_only
 from rules.files.project_paths import DEFAULT_PROFILE
+from rules.storage.writer_options import PLAIN, WriterOptions
 
 _SORTED_AT_ONCE = 32 << 20
 _BATCH_ROWS = 32_768
@@ -66,7 +67,7 @@ _OPTIMIZER, _RUNTIME = "datafusion.optimizer", "datafusion.runtime"
 
 
 class RuntimeProfile(msgspec.Struct, frozen=True):
-    """Settings of a run. A field is a key of [profiles.NAME] in rules.toml and of --set, except `name` and `engine`."""
+    """Settings of a run. A field with a `Setting` is a key of [profiles.NAME] in rules.toml, and of --set."""
 
     name: str
     jobs: Annotated[int, Setting(_SPEED)] = 0
@@ -142,6 +143,8 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     """How long each product may take; None: as long as it takes."""
     tier: Annotated[Tier | None, Setting(Effect.TIER)] = None
     """The determinism tier of rules that declare none, and whose folders do not; None: the project's."""
+    writer: WriterOptions = PLAIN
+    """How the published files of products are written whose rules do not say."""
     engine: Mapping[str, str] = {}
     """Further keys of the engine (`datafusion.…`), as it spells their values."""
 

@@ -62,13 +62,17 @@ class EngineTable(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """[policy]: what `rules check` reports. select, ignore, per_file_ignores: codes, names, DEFAULT or ALL."""
+    """[policy]: what `rules check` reports. select, ignore, per_file_ignores: codes, names, DEFAULT or ALL.
+
+    on_qualify: "FILE.py:FUNCTION", see `rules.lint.policy_hook`; "" for none.
+    """
 
     select: tuple[str, ...] = (DEFAULT,)
     ignore: tuple[str, ...] = ()
     per_file_ignores: dict[str, tuple[str, ...]] = {}
     qualify: Literal["always", "joins"] = "always"
     star: Literal["never", "local"] = "never"
+    on_qualify: str = ""
 
 
 @dataclass(frozen=True)
@@ -305,6 +309,10 @@ def _policy(text: str, value: Any) -> Policy:
             if word.upper() not in (ALL, DEFAULT) and lookup(word) is None:
                 where = _where(text, "policy", *path, str(number))
                 raise UserError(f"there is no code '{word}'", code="config", where=where, hint=suggest(word))
+    if policy.on_qualify and not re.fullmatch(r"[^:]+\.py:[A-Za-z_]\w*", policy.on_qualify):
+        message = f"'on_qualify' must name a file and a function in it, not '{policy.on_qualify}'"
+        where = _where(text, "policy", "on_qualify")
+        raise UserError(message, code="config", where=where, hint='as in on_qualify = "policy.py:allowed"')
     return policy
 
 

@@ -8,6 +8,7 @@ empty text in one folder and one field, leaves NULLs out of JSON, and replaces w
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -35,7 +36,7 @@ _GROUP_BYTES = 16 << 20
 """The size of what is written to a file of a folder at once: a row group of Parquet."""
 _BUFFERED_BYTES = 256 << 20
 """Of all files of a folder that are written side by side. Beyond, the largest is written."""
-_OPEN_FILES = 128
+_OPEN_FILES = 400
 """Files that are written side by side; a table of more folders is read once for every so many."""
 
 
@@ -139,8 +140,9 @@ def _write_partitions(export: Export, fresh: Path, name: str) -> list[str]:
     with pq.ParquetFile(export.file, page_checksum_verification=True) as table:
         folders = folders_of(table.iter_batches(_BATCH_ROWS, columns=list(keys)), keys)
         schema = _rest(table.schema_arrow, keys)
-        for at in range(0, len(folders), _OPEN_FILES):
-            some = folders[at : at + _OPEN_FILES]
+        most = min(_OPEN_FILES, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
+        for at in range(0, len(folders), most):
+            some = folders[at : at + most]
             with ExitStack() as held:
                 files = _Files(
                     {folder: held.enter_context(_made(export, fresh / folder / name, schema)) for folder in some}

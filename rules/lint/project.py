@@ -28,11 +28,13 @@ from rules.errors import UserError
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import DEFAULT_PROFILE, FILE
 from rules.lint.planned_rules import Foresight, Table
+from rules.lint.policy_hook import rejected
 from rules.lint.static_contracts import foretold, referred
 from rules.loading.contracts import Contracted, query_places, with_contracts
 from rules.loading.input_binding import cut_dag, make_resolver
 from rules.loading.rules import COMPILER, Rule, RuleSet, load_rules, options_record, rule_files
 from rules.loading.rules import Check as DataCheck
+from rules.planning.writer_columns import unwritable
 from rules.python.rule_files import DeclaredFunction
 from rules.sources.column_schemas import KnownSchemas
 from rules.sources.contents import Sources
@@ -99,9 +101,12 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     foresight.save()
     files.save()
     for rule in promising:
-        for error in foretold(project, rule, work.known.schemas.known, resolve, names):
+        foreseen = foretold(project, rule, work.known.schemas.known, resolve, names)
+        for error in [*foreseen, *_unwritable(work, rule)]:
             _record_error(work, error)
-    if not circles and not known.unnoticed:
+    _ask_policy(work, rules.values(), resolve)
+    # The hook of a policy is asked each time, so a project that has one is never recognised.
+    if not (circles or known.unnoticed or project.policy.on_qualify):
         snapshots.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
     return work
 
@@ -141,6 +146,28 @@ def _at_declaration(project: Project, name: str, error: UserError) -> UserError:
         return error
     message = f"{error.message}: {error.where}"
     return UserError(message, code=error.code, where=project.source_where(name), hint=error.hint)
+
+
+def _ask_policy(work: Checking, rules: Iterable[Rule], resolve: Callable[[str], str | None]) -> None:
+    """Report the names that the project's hook rejects."""
+    if not work.project.policy.on_qualify:
+        return
+    try:
+        for rule, lines, found in rejected(work.project, rules, resolve):
+            work.records[rule.path]["found"].append(lines.finding(rule.path, found).to_record())
+            text = read_text(work.project.root / rule.path, rule.path)
+            marks = [mark.to_record() for mark in suppressions(text, toml=rule.in_python)]
+            work.records[rule.path]["marks"] = marks
+    except UserError as error:
+        if error.where is not None:  # in the hook's file, which is no rule file
+            work.records.setdefault(error.where.path, {"found": [], "marks": []})
+        _record_error(work, error)
+
+
+def _unwritable(work: Checking, rule: Rule) -> list[UserError]:
+    """Return what is wrong with the options of a rule's writer, where its columns are known with their types."""
+    schema = work.known.schemas.known.get(rule.name)
+    return list(unwritable(work.project, rule, schema)) if schema is not None and schema.arrow else []
 
 
 def _check(

@@ -14,6 +14,7 @@ from compiler.ibis.compiler import compile_expression
 from compiler.names.resolve import fold, outside_tables, suggestion
 from compiler.schema import Schema
 from compiler.sql.dialect import parse
+from compiler.sql.foreign import translated
 from rules.python.declarations import PythonRule, calling
 from rules.python.faults import Misuse
 from rules.python.schemas import ibis_schema
@@ -52,10 +53,13 @@ class RuleCall:
             )
         return self._compiled(result, fuse=fuse)
 
-    def sql(self, text: str, tables: dict[str, Any]) -> Any:
-        """Return the table of a query in SQL; it may name the rule's inputs, and `tables`. Raises `Misuse`."""
+    def sql(self, written: str | exp.Expr, tables: dict[str, Any], dialect: str | None = None) -> Any:
+        """Return the table of a query in SQL; it may name the rule's inputs, and `tables`. Raises `Misuse`.
+
+        written: text, of another `dialect` where one is given, or a SQLGlot expression.
+        """
         try:
-            query = parse(text)
+            query = parse(translated(written, dialect))
             for table in outside_tables(query):
                 self._settle(table, fold(table.this), tables)
             schema = self._schema_of(query.copy())

@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from types import CellType, CodeType, FunctionType
 from typing import Any, Literal, Protocol, overload
 
+import msgspec
+
 from rules.config.contract import ColumnContract
 from rules.config.front_matter import RuleOptions
+from rules.config.toml_types import wrong_table
 from rules.python.faults import Misuse
+from rules.storage.writer_options import WriterOptions, flaws
 
 _recordings: list[Recording] = []
 _calls: list[Call] = []
@@ -49,8 +53,8 @@ class PythonRule:
 class Call(Protocol):
     """A rule that is being called: the source of what `sql` and `var` return."""
 
-    def sql(self, text: str, tables: dict[str, Any]) -> Any:
-        """Return an Ibis table for a query."""
+    def sql(self, written: Any, tables: dict[str, Any], dialect: str | None = None) -> Any:
+        """Return an Ibis table for a query: a text, or a SQLGlot expression."""
 
     def var(self, name: str) -> Any:
         """Return the value of a project variable."""
@@ -114,6 +118,8 @@ def rule(
     volatile: bool = False,
     tier: Literal[0, 1, 2] | None = None,
     order_by: Sequence[str] = (),
+    writer: Mapping[str, Any] | None = None,
+    fuse_selects: bool | None = None,
     engine: Literal["ibis", "arrow"] = "ibis",
     output: Any = None,
     reads: Mapping[str, Sequence[str]] | None = None,
@@ -130,6 +136,8 @@ def rule(  # noqa: PLR0913 — the options of a rule
     volatile: bool = False,
     tier: Literal[0, 1, 2] | None = None,
     order_by: Sequence[str] = (),
+    writer: Mapping[str, Any] | None = None,
+    fuse_selects: bool | None = None,
     engine: Literal["ibis", "arrow"] = "ibis",
     output: Any = None,
     reads: Mapping[str, Sequence[str]] | None = None,
@@ -141,6 +149,9 @@ def rule(  # noqa: PLR0913 — the options of a rule
 
     With engine="arrow", the inputs come as `pyarrow.RecordBatchReader`s and the function yields batches. output: their
     schema, a `pyarrow.Schema` or a dict of Arrow types. reads: by input, the columns that it reads, else all.
+
+    fuse_selects: whether its operations become as few SELECTs as can be, or one each; None: as the profile says.
+    writer: how the product's published file is written, as [writer] in the options of a rule in SQL.
 
     schema: an `ibis.Schema` that the result must have, its columns of types like `!string` never being NULL.
     """
@@ -159,6 +170,8 @@ def rule(  # noqa: PLR0913 — the options of a rule
             volatile=_flag(volatile),
             tier=_tier(tier) if tier is not None else None,
             order_by=_texts("order_by", order_by),
+            writer=_writer(writer or {}),
+            fuse_selects=None if fuse_selects is None else _flag(fuse_selects, "fuse_selects"),
             columns=_columns(schema),
             exact=schema is not None,
         )
@@ -170,11 +183,19 @@ def rule(  # noqa: PLR0913 — the options of a rule
     return declare if function is None else declare(function)
 
 
-def sql(text: str, **tables: Any) -> Any:
-    """Return the Ibis table of a SQL query over inputs of the rule, and over the Ibis tables given by name."""
+def sql(text: Any, *, dialect: Any = None, **tables: Any) -> Any:
+    """Return the Ibis table of a SQL query over inputs of the rule, and over the Ibis tables given by name.
+
+    text: our SQL, SQL of another `dialect` by SQLGlot's name for it ("duckdb"), or a SQLGlot expression.
+    """
     if not _calls:
         raise Misuse("rules.sql can be used only inside a rule", "call it in the function, not outside it")
-    return _calls[-1].sql(text, tables)
+    if not isinstance(text, str) and not hasattr(text, "sql"):
+        raise Misuse(f"rules.sql takes SQL or a SQLGlot expression, not {type(text).__name__}")
+    if dialect is not None and not isinstance(dialect, str):
+        hint = "give an Ibis table another name than dialect"
+        raise Misuse("'dialect' is the name of a dialect of SQL, as SQLGlot has it", hint)
+    return _calls[-1].sql(text, tables, dialect)
 
 
 def var(name: str) -> Any:
@@ -280,9 +301,21 @@ def _texts(option: str, value: Iterable[Any]) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _flag(value: Any) -> bool:
+def _writer(given: Mapping[str, Any]) -> WriterOptions:
+    table = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    wrong = wrong_table(table, WriterOptions, ("writer",), "key")
+    if wrong is not None:
+        raise Misuse(wrong.message, wrong.hint)
+    options = msgspec.convert(table, WriterOptions)
+    unfit = next(flaws(options), None)
+    if unfit is not None:
+        raise Misuse(unfit.message, unfit.hint)
+    return options
+
+
+def _flag(value: Any, option: str = "volatile") -> bool:
     if not isinstance(value, bool):
-        raise Misuse("'volatile' must be True or False")
+        raise Misuse(f"'{option}' must be True or False")
     return value
 
 

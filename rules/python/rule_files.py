@@ -364,9 +364,9 @@ class _Importing:
     def __init__(self, variable: Callable[[str], Value]) -> None:
         self.var = variable
 
-    def sql(self, text: str, tables: dict[str, Any]) -> Any:
+    def sql(self, written: Any, tables: dict[str, Any], dialect: str | None = None) -> Any:
         """Refuse: there are no inputs yet. Raises `Misuse`."""
-        del text, tables
+        del written, tables, dialect
         raise Misuse("rules.sql can be used only inside a rule", "call it in the function, not outside it")
 
 

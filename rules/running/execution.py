@@ -27,6 +27,7 @@ from rules.running.evidence import Evidence
 from rules.running.limits import Limits, Watch
 from rules.running.product_job import Done, ProductJob
 from rules.running.product_records import Provenance, State, commit
+from rules.running.publishing import publish, writer_of
 from rules.running.results import (
     AuditReport,
     BuildReport,
@@ -416,7 +417,8 @@ class Execution:
     def _publish(self, name: str, artifact: str) -> None:
         try:
             if self.store.links is not None:
-                self.store.links.publish(name, artifact)
+                options = writer_of(self.session, self.compiled[name].rule)
+                publish(self.store.links, self.store.objects.path(artifact), name, artifact, options)
         except OSError as error:
             message = f"cannot write products/{name}.parquet: {error.strerror or error}"
             raise UserError(message, code="store", exit_code=FAILED) from error

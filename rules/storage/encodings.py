@@ -45,7 +45,7 @@ def encodings(table: pa.Table) -> dict[str, Any]:
     differences = [field.name for field in table.schema if _is_integral(field.type) and _fits(table[field.name])]
     if not differences:
         return {}
-    rest = [path for path in _leaves(table.schema) if path not in differences]
+    rest = [path for path in leaves(table.schema) if path not in differences]
     return {"column_encoding": dict.fromkeys(differences, "DELTA_BINARY_PACKED"), "use_dictionary": rest}
 
 
@@ -93,7 +93,7 @@ def _is_floating(leaf: pq.ColumnSchema) -> bool:
     return leaf.physical_type in {"FLOAT", "DOUBLE"} or leaf.logical_type.type == "FLOAT16"
 
 
-def _leaves(schema: pa.Schema) -> list[str]:
+def leaves(schema: pa.Schema) -> list[str]:
     """Return the paths by which Parquet knows the columns, including those within lists and structs."""
     if not any(pa.types.is_nested(field.type) for field in schema):
         return list(schema.names)

@@ -154,13 +154,13 @@ def doubled(small):
 """
 IMPORTING = [
     ["plan"], ["build"], ["check"], ["diff"], ["ls"], ["explain", "doubled"], ["lineage", "doubled.a"],
-    ["contract", "doubled"], ["audit"], ["show", "nothing"], ["export", "nothing", "exported"],
+    ["contract", "doubled"], ["audit"], ["show", "nothing"], ["export", "nothing", "/proc/exported"],
     ["show", "SELECT mine(small.a) AS a FROM small"],
     ["query", "SELECT mine(small.a) AS a FROM small"],
 ]  # fmt: skip
 NOT_IMPORTING = [
     ["show", "small"],
-    ["export", "small", "exported", "--mode", "overwrite"],
+    ["export", "small", "/proc/exported"],
     ["log"],
     ["cache", "verify"],
     ["cache", "verify", "--repair"],
