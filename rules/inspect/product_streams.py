@@ -22,7 +22,7 @@ _BATCH_ROWS = 1 << 16
 
 
 class Product:
-    """A product's table as it was committed when this was made. Its file is held, so a later build takes it from nobody."""
+    """A product's table as it was committed when this was made. Its file is held, so that no later build removes it."""
 
     def __init__(self, name: str, path: Path, columns: Sequence[str] | None = None) -> None:
         """columns: those to read, in this order. Raises `UserError` for one that there is not."""
