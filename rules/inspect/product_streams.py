@@ -28,8 +28,8 @@ class Product:
         """columns: those to read, in this order. Raises `UserError` for one that there is not."""
         self.name = name
         self.path = path
-        self._mapped = pa.memory_map(str(path))
-        with pq.ParquetFile(self._mapped) as file:
+        self._file = pa.OSFile(str(path))
+        with pq.ParquetFile(self._file) as file:
             found: pa.Schema = file.schema_arrow
             self._groups: int = file.metadata.num_row_groups
             self.rows: int = file.metadata.num_rows
@@ -92,6 +92,6 @@ class Product:
         return pa.RecordBatchReader.from_batches(self.schema, self._batches(groups))
 
     def _batches(self, groups: range) -> Iterator[pa.RecordBatch]:
-        with pq.ParquetFile(self._mapped, pre_buffer=False, page_checksum_verification=True) as file:
+        with pq.ParquetFile(self._file, pre_buffer=False, page_checksum_verification=True) as file:
             for batch in file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=self._columns, use_threads=False):
                 yield batch.select(self._columns).cast(self.schema)
