@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
-TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts")
+TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "parts")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -52,6 +52,12 @@ class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     per_file_ignores: dict[str, tuple[str, ...]] = {}
     qualify: Literal["always", "joins"] = "always"
     star: Literal["never", "local"] = "never"
+
+
+class Parts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[parts]: which tables have parts. min_rows: the rows from which on a table is cut, see `cache.parts.cut`."""
+
+    min_rows: int = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Project:
     given: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
     patterns: tuple[Pattern, ...] = ()
+    parts: Parts = field(default_factory=Parts)
 
     def source_where(self, name: str, *keys: str) -> Where:
         """Return where rules.toml declares a source, or what `keys` lead to from its table."""
@@ -126,13 +133,14 @@ def load_project(root: Path, given: Iterable[str] = (), *, data: Path | None = N
                 message = f"'{name}' is not a usable name in [{kind}]: letters, digits and _ only, no digit first"
                 raise UserError(message, code="config", where=_where(text, kind, name))
     policy = _policy(text, raw.get("policy", {}))
+    parts = _parts(text, raw.get("parts", {}))
     variables = {name: _value(text, name, value) for name, value in raw.get("vars", {}).items()}
     folders = tuple(dict.fromkeys(os.path.normpath(folder) for folder in table.rules))
     contracts = {name: _contract(text, name, value) for name, value in raw.get("contracts", {}).items()}
     texts = tuple(given)
     variables = with_given(variables, texts)
     profiles = PROFILES | overrides
-    return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, policy, patterns)
+    return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, policy, patterns, parts)
 
 
 def config_where(root: Path, *path: str) -> Where:
@@ -274,6 +282,14 @@ def _policy(text: str, value: Any) -> Policy:
                 where = _where(text, "policy", *path, str(number))
                 raise UserError(f"there is no code '{word}'", code="config", where=where, hint=suggest(word))
     return policy
+
+
+def _parts(text: str, value: Any) -> Parts:
+    parts = _checked(text, value, Parts, ("parts",))
+    if parts.min_rows < 1:
+        where = _where(text, "parts", "min_rows")
+        raise UserError("'min_rows' must be at least 1", code="config", where=where)
+    return parts
 
 
 def _override(text: str, name: str, value: Any) -> Profile:
