@@ -11,7 +11,7 @@ from sqlglot.expressions import Query
 from cache.records import Product
 from compiler.analysis.edges import from_record
 from compiler.compile import Compiler
-from compiler.compiled import Options
+from compiler.compiled import Compiled, Options
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
 from compiler.names.qualify import InputSchemas
@@ -39,6 +39,7 @@ from rules.loading.rules import COMPILER, Check, Rule, require_parsed, user_erro
 from rules.python.rule_files import Declared, DeclaredFunction, PythonFiles, stream_of
 
 if TYPE_CHECKING:
+    from compiler.parts.reading import Reading
     from rules.storage.store import Store
 
 _BATCH = 50
@@ -152,22 +153,8 @@ class Work:
         memo = self.memo(rule)
         head = None if again else self.head(memo)
         if head is None:
-            inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
-            try:
-                compiler = self._compiler_of(inputs)
-                if rule.streams is not None:
-                    from rules.python.streaming import compile_stream
-
-                    known = {table: schema_of(self.known[self.resolve(table) or ""]) for table in rule.parsed.tables}
-                    result = compile_stream(compiler, stream_of(rule.streams), known, options_of(rule), self.resolve)
-                elif rule.in_python:
-                    rule, meant, executed = self._call(rule, compiler)
-                    memo = self.memo(rule)
-                    result = compiler.compile_rule(meant, options_of(rule), self.resolve, executed)
-                else:
-                    result = compiler.compile_rule(rule.text(self.project), options_of(rule), self.resolve)
-            except SqlError as error:
-                raise self._located(error, rule) from error
+            rule, result = self._compiled(rule)
+            memo = self.memo(rule)
             self.remember(memo, *to_records(result))
             head = self._heads[memo]
         compiled = from_head(
@@ -182,6 +169,40 @@ class Work:
         if again or last is None or not self._was_upgraded(compiled.node, last):
             return compiled
         return replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
+
+    def _compiled(self, rule: Rule) -> tuple[Rule, Compiled]:
+        """Compile a rule; return it as it is declared now, and the result. Raises `UserError`."""
+        inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
+        try:
+            compiler = self._compiler_of(inputs)
+            if rule.streams is not None:
+                from rules.python.streaming import compile_stream
+
+                known = {table: schema_of(self.known[self.resolve(table) or ""]) for table in rule.parsed.tables}
+                result = compile_stream(compiler, stream_of(rule.streams), known, options_of(rule), self.resolve)
+            elif rule.in_python:
+                rule, meant, executed = self._call(rule, compiler)
+                result = compiler.compile_rule(meant, options_of(rule), self.resolve, executed)
+            else:
+                result = compiler.compile_rule(rule.text(self.project), options_of(rule), self.resolve)
+        except SqlError as error:
+            raise self._located(error, rule) from error
+        return rule, result
+
+    def readings(self, rule: Rule) -> dict[str, Reading]:
+        """Return how a rule reads each of its inputs, whose schemas are known; {} for a rule over streams.
+
+        Nothing of it is remembered, and no memo is believed. Raises `UserError`.
+        """
+        from compiler.parts.readings import readings
+
+        if rule.streams is not None:
+            return {}
+        self._believes = False
+        if rule.sql is None and not rule.in_python:
+            require_parsed(self.project, rule)
+        rule, result = self._compiled(rule)
+        return readings(result, self._compiler_of(result.scans), options_of(rule))
 
     def foresee(self, rule: Rule) -> Schema | None:
         """Return the columns of a rule in SQL, which is planned but not compiled any further. Raises `SqlError`.

@@ -20,6 +20,7 @@ from rules.compiling.compiled_rule import Body, CompiledRule, load_body
 from rules.errors import ForeignMemoError
 
 if TYPE_CHECKING:
+    from compiler.parts.reading import Reading
     from rules.compiling.compile_rules import Work
     from rules.compiling.session import Session
     from rules.storage.store import Store
@@ -69,6 +70,7 @@ class Bodies:
         self._lock = threading.Lock()
         self._work: Work | None = None
         self._proved: dict[str, Body] = {}
+        self._readings: dict[str, Mapping[str, Reading]] = {}
 
     def body(self, rule: CompiledRule) -> Body:
         """Return the query of a rule. Raises `ForeignMemoError`, and `UserError` if the text has changed since."""
@@ -79,12 +81,27 @@ class Bodies:
                 self._proved[rule.memo] = with_deep_stack(lambda: self._prove(rule))
             return self._proved[rule.memo]
 
-    def _prove(self, rule: CompiledRule) -> Body:
-        index, work = self._session.store.index, self._compiler()
+    def readings(self, rule: CompiledRule) -> Mapping[str, Reading]:
+        """Return how a rule reads each of its inputs, with the queries to work by parts. Raises `UserError`.
+
+        It takes as long as compiling the rule, so it is asked for only where an input has several parts.
+        """
+        with self._lock:
+            if rule.memo not in self._readings:
+                self._readings[rule.memo] = with_deep_stack(lambda: self._informed(rule).readings(rule.rule))
+            return self._readings[rule.memo]
+
+    def _informed(self, rule: CompiledRule) -> Work:
+        """Return a compiler that knows the inputs of a rule."""
+        work = self._compiler()
         for table in rule.rule.parsed.tables:
             name = work.resolve(table)
             if name is not None and name not in work.known:
                 work.known[name] = self._table(name)
+        return work
+
+    def _prove(self, rule: CompiledRule) -> Body:
+        index, work = self._session.store.index, self._informed(rule)
         head, packed, lineage = work.compile_again(rule.rule)
         remembered = index.compiled_heads([rule.memo]), index.lineages([rule.memo])
         try:

@@ -61,12 +61,27 @@ def planned_only(*_: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class PartsRun:
+    """How a rule was executed by the parts of an input: of how many, and how many of them had to run.
+
+    partials: the artifacts of the partial results that the product was made of.
+    """
+
+    input: str
+    total: int
+    run: int
+    partials: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Executed:
     """The result of an execution: the digest of its table, name → (type, digest) of its columns, and its seconds."""
 
     digest: TableDigest
     columns: Mapping[str, tuple[str, str]]
     seconds: float
+    parts: PartsRun | None = None
+    """If it was executed by parts."""
 
     @classmethod
     def of(cls, digest: TableDigest, schema: Schema, started: float) -> Executed:

@@ -182,6 +182,11 @@ class Sources:
             return (self._objects.path(table.artifact.artifact),)
         return tuple(self._project.root / file for file in table.files)
 
+    def part_paths(self, name: str) -> list[tuple[Path, ...]]:
+        """Return the files of each part of an opened source that has some."""
+        table = self._tables[name]
+        return [tuple(self._project.root / file for file in table.files[part.files]) for part in table.parts]
+
     def table(self, name: str) -> SourceTable:
         """Return an opened source."""
         return self._tables[name]

@@ -1,0 +1,141 @@
+"""How a rule is executed by the parts of one of its inputs: which input, by which queries, under which keys.
+
+Planning counts the new parts with it, and running runs them, so that both speak of the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cache.keys import Content, action_key
+from cache.parts import PARTS_FORMAT
+from compiler.fingerprint import fingerprint
+from compiler.parts.reading import PARTIALS, PartQueries, PartQuery
+from rules.wording import plural
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graph.node import Node
+    from rules.compiling.compiled_rule import CompiledRule
+    from rules.compiling.memo_proof import Bodies
+    from rules.compiling.session import Session
+    from rules.sources.contents import Sources
+
+_ENGINE = ("execution", "engine", "settings", "functions")
+"""What the fingerprint of a rule covers besides its query: it holds for the queries of its parts, too."""
+
+
+@dataclass(frozen=True)
+class InputPart:
+    """A part of an input: its rows, in the columns that a rule scans, and its files. constants: as in `EngineInput`."""
+
+    content: Content
+    files: tuple[Path, ...]
+    constants: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PartWork:
+    """The way of a rule to work by the parts of `input`. keys: of the action of each part, in their order.
+
+    rest_key: of the action that reads no part, if there is one.
+    """
+
+    input: str
+    queries: PartQueries
+    parts: tuple[InputPart, ...]
+    keys: tuple[str, ...]
+    rest_key: str | None
+    parts_of_fingerprint: Mapping[str, Any]
+
+    def merge_key(self, query: PartQuery, children: Sequence[str], contents: Mapping[str, Content]) -> str:
+        """Return the key of the action that merges partial results, which are named by their content."""
+        merged = {**_identity(query, self.parts_of_fingerprint), "children": list(children)}
+        others = [contents[name].restricted(query.scans[name]) for name in sorted(query.scans) if name != PARTIALS]
+        return action_key(fingerprint(merged), others)
+
+
+def part_work(
+    rule: CompiledRule,
+    bodies: Bodies,
+    session: Session,
+    sources: Sources,
+    contents: Mapping[str, Content],
+) -> PartWork | None:
+    """Return how a rule works by parts; None if no input has several, or it is not proved that it can.
+
+    Of several inputs the largest one is read by parts. contents: of the inputs, as far as they are known, in the
+    scanned columns of products. Raises `UserError`.
+    """
+    found = [name for name in rule.scans if name in session.project.sources and sources.table(name).parts]
+    if not found or rule.node.volatile:
+        return None
+    readings = bodies.readings(rule)
+    for name in sorted(found, key=lambda one: -sources.table(one).rows):
+        ways = readings[name].ways if name in readings else ()
+        way = next((one for one in ways if one.unshared is None), None)
+        if way is not None:
+            return _work(rule, name, way, sources, contents)
+    return None
+
+
+def _work(
+    rule: CompiledRule, name: str, way: PartQueries, sources: Sources, contents: Mapping[str, Content]
+) -> PartWork | None:
+    columns = way.each.scans[name]
+    others = {one for query in (way.each, way.rest) if query is not None for one in query.scans} - {name}
+    known = {one: _content(one, way, sources, contents) for one in sorted(others)}
+    if any(content is None for content in known.values()):
+        return None
+    constants = sources.constants(name)
+    parts = tuple(
+        InputPart(content, files, {key: values[part.files] for key, values in constants.items() if key in columns})
+        for part, content, files in zip(
+            sources.table(name).parts,
+            sources.part_contents(name, columns),
+            sources.part_paths(name),
+            strict=True,
+        )
+    )
+    node = rule.node
+    keys = tuple(_key(way.each, node, {**known, name: part.content}, name) for part in parts)
+    rest_key = _key(way.rest, node, known, "") if way.rest is not None else None
+    return PartWork(name, way, parts, keys, rest_key, node.parts)
+
+
+def _content(name: str, way: PartQueries, sources: Sources, contents: Mapping[str, Content]) -> Content | None:
+    wanted = {column for query in (way.each, way.rest) if query is not None for column in query.scans.get(name, ())}
+    if name in sources.opened():
+        return sources.content(name, sorted(wanted))
+    content = contents.get(name)
+    return content if content is not None and wanted <= content.columns.keys() else None
+
+
+def _key(query: PartQuery, node: Node, contents: Mapping[str, Content | None], part: str) -> str:
+    """Return the key of the action of one part. part: the input that it is of, "" for none."""
+    scanned = sorted(query.scans)
+    of_inputs = []
+    for name in scanned:
+        content = contents[name]
+        assert content is not None
+        of_inputs.append(content.restricted(query.scans[name]))
+    identity = {**_identity(query, node.parts), "part": scanned.index(part) if part else -1}
+    return action_key(fingerprint(identity), of_inputs)
+
+
+def _identity(query: PartQuery, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides the table that a query makes of its inputs."""
+    return {
+        "by parts": PARTS_FORMAT,
+        "query": query.sql,
+        "columns": [[column.name, column.type] for column in query.schema.columns],
+        **{part: parts[part] for part in _ENGINE if part in parts},
+    }
+
+
+def sentence(total: int, run: int, name: str) -> str:
+    """Say how many parts of an input are new: "1 of 365 parts of flights is new"."""
+    return f"{run:,} of {plural(total, 'part')} of {name} {'is' if run == 1 else 'are'} new"
