@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sqlglot import exp
@@ -181,6 +181,34 @@ class Compiler:
                 return with_deep_stack(work)
         except (RecursionError, SqlglotError) as error:
             raise SqlError(f"cannot be compiled: {str(error).splitlines()[0]}") from error
+
+    def tree_of(self, compiled: Compiled) -> exp.Query:
+        """Return what a rule means as a tree that is qualified and pruned. Call it, and what takes it, in `working`."""
+        return pruned(qualified(with_own_calls(parse(compiled.meaning), self.own), self.schemas))
+
+    def run_as(
+        self, form: exp.Query, schemas: Mapping[str, Schema], order: Sequence[str] | None = None
+    ) -> CompiledQuery:
+        """Return a qualified tree, which is consumed, as the engine has to be given it; call it in `working`.
+
+        schemas: of all inputs of the tree. order: the key to order the rows by. Raises `SqlError`.
+        """
+        meaning = render(form)
+        scans = {name: tuple(sorted(columns)) for name, columns in read_sets(form).items()}
+        known = InputSchemas()
+        known.known.update(schemas)
+        other = replace(self, schemas=known)
+        form, _ = for_engine(form, known.known)
+        sql = render(form)
+        schema = other._schema(scans, form, sql)  # noqa: SLF001 — of its own class
+        if order is not None or has_open_order(form):
+            sql = render(in_canonical_order(form, tuple(order or ()), schema))
+        return CompiledQuery(sql, meaning, scans, schema)
+
+    def working(self, work: Callable[[], T]) -> T:
+        """Return `work()`, called where the project's functions are known and the stack is large."""
+        with self._own_functions():
+            return with_deep_stack(work)
 
     def _own_functions(self) -> AbstractContextManager[None]:
         return functions.declared(
