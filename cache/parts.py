@@ -87,6 +87,11 @@ def merged_together(artifacts: Sequence[str], level: int) -> Iterator[slice]:
             start = place
 
 
+def is_flat(artifacts: Sequence[object]) -> bool:
+    """Whether so few partial results are finished without being merged before."""
+    return len(artifacts) <= _MEAN
+
+
 def _fraction(name: str) -> int:
     """Return a number below 2**64 that is as good as random, and always the same for a name."""
     return xxhash.xxh3_64_intdigest(name.encode(errors="surrogateescape"))

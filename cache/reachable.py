@@ -6,6 +6,7 @@ Artifacts are named by
   products, and the snapshots by which a no-op is recognised, are about these tables and no others;
 * an *input*: it is what a product's last execution read, a product or an ingested source. Whether a changed input holds
   the same rows in another order is found out by comparing it with that table;
+* a *partial*: it is a partial result that a product was made of, part by part. Without it, the part is computed again;
 * a *build*: it is in the log, and `rules diff` and `rules show` can be asked for it;
 * a *source*: files of this content were ingested to it, by whichever root and however long ago. It is ingested again if
   it is gone, so this needs no object to stay. What products read now is an input.
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
     from cache.index import Index
 
-Kind = Literal["pointer", "input", "source", "build"]
-KINDS: tuple[Kind, ...] = ("pointer", "input", "source", "build")
+Kind = Literal["pointer", "input", "partial", "source", "build"]
+KINDS: tuple[Kind, ...] = ("pointer", "input", "partial", "source", "build")
 
 
 class Reference(NamedTuple):
@@ -33,7 +34,7 @@ class Reference(NamedTuple):
     owner: str
     """A product or check, or the digest of a source's content."""
     root: str = ""
-    """Of a pointer or an input: the project root, "" for the one whose folder holds the store."""
+    """Of a pointer, an input or a partial: the project root, "" for the one whose folder holds the store."""
     build: str = ""
     """Of a build: its name."""
 
@@ -52,10 +53,12 @@ def references(index: Index, kinds: Collection[Kind] = KINDS) -> dict[str, list[
     if "pointer" in kinds:
         for root, name, table in index.pointers():
             add(table, Reference("pointer", name, root))
-    if "input" in kinds:
+    if "input" in kinds or "partial" in kinds:
         for root, name, record in index.every_record():
-            for entry in dict.fromkeys(one.artifact for one in record.inputs):
+            for entry in dict.fromkeys(one.artifact for one in record.inputs) if "input" in kinds else ():
                 add(entry, Reference("input", name, root))
+            for entry in record.partials if "partial" in kinds else ():
+                add(entry, Reference("partial", name, root))
     if "source" in kinds:
         for content, table in index.ingested():
             add(table, Reference("source", content))
@@ -73,6 +76,6 @@ def reachable(index: Index, builds: Collection[str] = ()) -> set[str]:
     """
     return {
         artifact
-        for artifact, named in references(index, ["pointer", "input", "build"]).items()
+        for artifact, named in references(index, ["pointer", "input", "partial", "build"]).items()
         if any(one.kind != "build" or one.build in builds for one in named)
     }

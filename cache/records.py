@@ -43,6 +43,9 @@ class ProductRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Digest of the rule's file."""
     severity: str | None = None
     """Of a check."""
+    partials: tuple[str, ...] = ()
+    """The artifacts of the partial results that it was made of, if its rule works by parts: the next run needs those
+    that have not changed."""
 
 
 class Product(msgspec.Struct, frozen=True):

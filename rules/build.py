@@ -18,6 +18,7 @@ from rules.config.project import Project
 from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
 from rules.planning.last_states import compared_with_last
+from rules.planning.parts import with_parts_counted
 from rules.planning.prepared import Prepared, Request
 from rules.planning.selection import choose
 from rules.running.build_records import new_build_id, record_build, recorded
@@ -33,7 +34,7 @@ def plan(project: Project, request: Request, observer: Observer) -> Prepared:
     with open_store(project.root, observer.say, building=False) as store:
         prepared = prepare(project, request, store)
         refuse_broken(prepared)
-        return prepared
+        return with_parts_counted(prepared)
 
 
 def build(project: Project, request: Request, observer: Observer) -> BuildReport:

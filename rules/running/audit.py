@@ -57,7 +57,7 @@ class Auditor:
         old = self.runner.session.store.artifact(artifact)
         assert old is not None
         try:
-            executed = self.runner.run(rule, self.sources, artifacts, target)
+            executed = self.runner.run(rule, self.sources, artifacts, target, reuse=False)
             if executed.digest.table == artifact:
                 return None
             if not rule.node.ordered and self._same_rows(old, executed, target):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cache.keys import Content
     from cache.records import Product
     from rules.compiling.compiled_rule import CompiledRule
+    from rules.engine.protocol import PartsRun
     from rules.running.query_runner import Runner
     from rules.sources.contents import Sources
     from rules.storage.store import Store
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Done:
-    """The result of a worker: the artifact, new or kept, and the seconds of its execution (None: it needed none)."""
+    """The result of a worker: the artifact, new or kept, and the seconds of its execution (None: it needed none).
+
+    parts: how it was executed by parts, if it was.
+    """
 
     artifact: Artifact
     seconds: float | None
     reason: str
+    parts: PartsRun | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class ProductJob:
         """Execute the product and put its object in place. Raises `UserError`."""
         from cache.bags import bag_of_file
         from rules.running import cutoff
+        from rules.planning.part_work import with_parts
         from rules.running.query_runner import adopted
 
         store, node, last = self.runner.session.store, self.rule.node, self.last
@@ -65,13 +71,15 @@ class ProductJob:
         target = store.objects.temporary()
         try:
             executed = self.runner.run(self.rule, self.sources, self.artifacts, target)
+            reason = with_parts(self.reason, executed.parts)
             if last is not None and cutoff.may_be_permuted(store, node, last, executed):
                 written = bag_of_file(target, tuple(executed.columns))
                 old = cutoff.only_permuted(store, node, last, executed, written)
                 if old is not None:
                     remove_temporary(target)
-                    return Done(old, executed.seconds, f"{self.reason}; its rows only came in another order")
-            return Done(adopted(store, executed, target), executed.seconds, self.reason)
+                    told = f"{reason}; its rows only came in another order"
+                    return Done(old, executed.seconds, told, executed.parts)
+            return Done(adopted(store, executed, target), executed.seconds, reason, executed.parts)
         except (OSError, ObjectError) as error:
             raise UserError(
                 f"cannot store the product: {error}", code="store", where=Where(self.rule.rule.path), exit_code=FAILED

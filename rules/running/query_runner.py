@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Exec
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
 from rules.running import evidence
+from rules.running.part_runs import PartRuns
+from rules.planning.part_work import PartWork, part_work
 from rules.storage.types import to_arrow
 
 if TYPE_CHECKING:
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from cache.keys import Content
+    from compiler.parts.reading import PartQuery
     from rules.compiling.memo_proof import Bodies
     from rules.compiling.session import Session
     from rules.planning.prepared import Prepared
@@ -42,10 +48,23 @@ class Runner:
         """Return a runner of the queries that were compiled for a build."""
         return cls(prepared.session, prepared.compiled.rules, build, prepared.bodies)
 
-    def run(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str], target: Path) -> Executed:
-        """Execute a rule and write its table to `target`.
+    @functools.cached_property
+    def parts_pool(self) -> ThreadPoolExecutor:
+        """The threads that run parts, of all rules together."""
+        return ThreadPoolExecutor(self.session.profile.workers)
 
-        artifacts: of the products it reads. Raises `UserError`, with the SQL kept as evidence, if the engine fails or
+    def run(
+        self,
+        rule: CompiledRule,
+        sources: Sources,
+        artifacts: Mapping[str, str],
+        target: Path,
+        *,
+        reuse: bool = True,
+    ) -> Executed:
+        """Execute a rule, by parts if it can be, and write its table to `target`.
+
+        artifacts: of the products it reads. reuse: whether results of parts that are known count. Raises `UserError`, with the SQL kept as evidence, if the engine fails or
         a source has changed since it was digested; `ForeignMemoError` if the store's memos are of other texts.
         """
         name, body = rule.node.name, self.bodies.body(rule)
@@ -70,6 +89,8 @@ class Runner:
             _require_unchanged(sources, outside)
             if rule.rule.streams is not None:
                 executed = self._run_stream(rule, inputs, target)
+            elif (work := self._part_work(rule, sources, artifacts)) is not None:
+                executed = self._run_parts(work, inputs, functions, sources, artifacts, target, reuse=reuse)
             else:
                 session = self.session
                 executed = session.engine.execute(sql, inputs, rule.schema, target, session.profile, functions)
@@ -87,6 +108,39 @@ class Runner:
                 raise faults[0] from error
             raise self._failed(str(error), rule, body.meaning, inputs, kept) from error
         return executed
+
+    def _part_work(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str]) -> PartWork | None:
+        return part_work(rule, self.bodies, self.session, sources, self._contents(rule, artifacts))
+
+    def _contents(self, rule: CompiledRule, artifacts: Mapping[str, str]) -> dict[str, Content]:
+        """Return the contents of the products that a rule reads."""
+        store = self.session.store
+        return {name: store.content(artifacts[name]) for name in rule.scans if name in self.compiled}
+
+    def _run_parts(
+        self,
+        work: PartWork,
+        inputs: Sequence[EngineInput],
+        functions: Sequence[EngineFunction],
+        sources: Sources,
+        artifacts: Mapping[str, str],
+        target: Path,
+        *,
+        reuse: bool,
+    ) -> Executed:
+        session = self.session
+
+        def execute(query: PartQuery, given: Sequence[EngineInput], path: Path) -> Executed:
+            return session.engine.execute(query.sql, given, query.schema, path, session.profile, functions)
+
+        whole = {entry.name: entry for entry in inputs}
+        contents = {
+            name: sources.content(name, entry.columns) if name in sources.opened() else session.store.content(artifacts[name])
+            for name, entry in whole.items()
+        }
+        return PartRuns(
+            session.store, self.build, work, whole, contents, execute, self.parts_pool, reuse=reuse
+        ).run(target)
 
     def _failed(
         self, message: str, rule: CompiledRule, meaning: str, inputs: Sequence[EngineInput], kept: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -58,6 +58,10 @@ class Store:
         if name not in self.artifacts:
             self.artifacts.update(self.index.artifacts([name]))
         return self.artifacts.get(name)
+
+    def know(self, names: Iterable[str]) -> None:
+        """Ask the index for several artifacts at once, which are about to be asked for one by one."""
+        self.artifacts.update(self.index.artifacts(set(names) - self.artifacts.keys()))
 
     def present(self, name: str) -> bool:
         """Whether an artifact is known and its object is in place; says so if it is there and corrupt."""

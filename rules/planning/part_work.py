@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rules.compiling.compiled_rule import CompiledRule
     from rules.compiling.memo_proof import Bodies
     from rules.compiling.session import Session
+    from rules.engine.protocol import PartsRun
     from rules.sources.contents import Sources
 
 _ENGINE = ("execution", "engine", "settings", "functions")
@@ -138,4 +139,9 @@ def _identity(query: PartQuery, parts: Mapping[str, Any]) -> dict[str, Any]:
 
 def sentence(total: int, run: int, name: str) -> str:
     """Say how many parts of an input are new: "1 of 365 parts of flights is new"."""
-    return f"{run:,} of {plural(total, 'part')} of {name} {'is' if run == 1 else 'are'} new"
+    return f"{run or 'none'} of {plural(total, 'part')} of {name} {'is' if run < 2 else 'are'} new"  # noqa: PLR2004
+
+
+def with_parts(reason: str, parts: PartsRun | None) -> str:
+    """Return the reason of a run, with how many parts it had to read."""
+    return reason if parts is None else f"{reason}; {sentence(parts.total, parts.run, parts.input)}"
