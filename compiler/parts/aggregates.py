@@ -15,7 +15,7 @@ from sqlglot import exp
 from compiler.analysis.types import INTEGERS
 from compiler.names.lexical import from_items
 from compiler.parts.rows import NotProvedError
-from compiler.parts.rule import Rule, named, partials_table
+from compiler.parts.rule import Rule, free_name, named, partials_table
 from compiler.sql.encode import encode
 from compiler.sql.functions import function_name
 from compiler.tree.selects import own_nodes
@@ -39,7 +39,7 @@ class Aggregates:
         """Raise `NotProvedError` if there is one that is not proved to merge."""
         self._rule, self._select = rule, select
         self._items = {id(item) for item in from_items(select)[0]}
-        self._alias = _free_name(rule.tree)
+        self._alias = free_name(rule.tree)
         self.keys: dict[str, exp.Expr] = {}
         self._key_of: dict[bytes, str] = {}
         self._states: dict[str, tuple[exp.Expr, str]] = {}
@@ -311,12 +311,3 @@ class Aggregates:
 
     def _column(self, name: str) -> exp.Column:
         return exp.column(name, table=self._alias, quoted=True)
-
-
-def _free_name(query: exp.Query) -> str:
-    """Return a name that no identifier of a query has."""
-    taken = {str(node.this).lower() for node in query.find_all(exp.Identifier)}
-    name = "partials"
-    while name in taken:
-        name += "_"
-    return name

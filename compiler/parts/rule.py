@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
@@ -61,15 +61,17 @@ class Rule:
             raise NotProvedError("has another type when it is made of parts")
         return PartQuery(found.sql, found.scans, found.schema, self.is_sorted)
 
-    def is_exact(self, form: exp.Query, partials: Schema | None, total: exp.Query | None = None) -> bool:
+    def is_exact(self, form: exp.Query, partials: Schema | None, total: Sequence[exp.Query] = ()) -> bool:
         """Whether the rows of a query do not depend on the order of those it reads, to the last bit.
 
-        total: a part of it whose LIMIT is by a total order.
+        total: parts of it whose LIMIT is by a total order.
         """
         known = {**self.schemas, **({PARTIALS: partials} if partials is not None else {})}
         floats = Floats(resolve_names(form), known)
         for node in nodes(form):
-            if shows_row_order(node) and not (isinstance(node, exp.Limit | exp.Offset) and node.parent is total):
+            if shows_row_order(node) and not (
+                isinstance(node, exp.Limit | exp.Offset) and any(node.parent is one for one in total)
+            ):
                 return False
             if isinstance(node, exp.Func) and is_float_sensitive(function_name(node) or ""):
                 value = node.this if isinstance(node, exp.Sum) else node
@@ -159,6 +161,15 @@ def everything(columns: tuple[Column, ...], alias: str) -> exp.Select:
 def named(value: exp.Expr, name: str) -> exp.Expr:
     """Return a select item."""
     return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
+
+
+def free_name(query: exp.Query) -> str:
+    """Return a name that no identifier of a query has."""
+    taken = {str(node.this).lower() for node in query.find_all(exp.Identifier)}
+    name = "partials"
+    while name in taken:
+        name += "_"
+    return name
 
 
 def of_parts(query: exp.Query) -> exp.Query:
