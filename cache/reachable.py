@@ -53,19 +53,30 @@ def references(index: Index, kinds: Collection[Kind] = KINDS) -> dict[str, list[
     if "pointer" in kinds:
         for root, name, table in index.pointers():
             add(table, Reference("pointer", name, root))
-    if "input" in kinds or "partial" in kinds:
+    if "input" in kinds:
         for root, name, record in index.every_record():
-            for entry in dict.fromkeys(one.artifact for one in record.inputs) if "input" in kinds else ():
+            for entry in dict.fromkeys(one.artifact for one in record.inputs):
                 add(entry, Reference("input", name, root))
-            for entry in record.partials if "partial" in kinds else ():
-                add(entry, Reference("partial", name, root))
+    if "partial" in kinds:
+        for root, name, record in index.every_record():
+            for one in record.partials:
+                add(one, Reference("partial", name, root))
     if "source" in kinds:
         for content, table in index.ingested():
             add(table, Reference("source", content))
     if "build" in kinds:
         for build, name, result in index.every_result():
             add(result, Reference("build", name, build=build))
-    return found
+    return _with_parts(index, found)
+
+
+def _with_parts(index: Index, found: dict[str, list[Reference]]) -> dict[str, list[Reference]]:
+    """Return what names each artifact, where what names a table in parts names its parts, too."""
+    named = {artifact: list(references) for artifact, references in found.items()}
+    for artifact, parts in index.every_part():
+        for part in parts if artifact in found else ():
+            named.setdefault(part, []).extend(found[artifact])
+    return named
 
 
 def reachable(index: Index, builds: Collection[str] = ()) -> set[str]:

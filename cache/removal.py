@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _TEMPORARY = re.compile(r"[0-9a-f]{32}(\.parquet(#\d+)?)?")
 """A file, link or folder in tmp/; with #1 behind it, one that the engine had not finished."""
 _OBJECT = re.compile(r"[0-9a-f]{2,}\.parquet")
+_PART = re.compile(r"part-\d{5,}\.parquet")
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{32}\.new")
 """A file or link that was to replace another when its process was killed."""
 
@@ -30,8 +31,16 @@ def remove_temporary(path: Path) -> None:
 
 
 def remove_object(path: Path) -> None:
-    """Remove an object, or a link in its place, if there is one. Raises as `remove_temporary` does."""
-    _remove(path, _OBJECT)
+    """Remove an object, or a link in its place, if there is one. Raises as `remove_temporary` does.
+
+    The object of a table in parts is a folder of links, which are removed with it.
+    """
+    _require(path, _OBJECT)
+    with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
+        if stat.S_ISDIR(os.lstat(path.name, dir_fd=folder).st_mode):
+            _clear_links(folder, path.name)
+        else:
+            os.unlink(path.name, dir_fd=folder)
 
 
 def remove_link(path: Path) -> None:
@@ -116,6 +125,19 @@ def _remove(path: Path, names: re.Pattern[str]) -> None:
 def _require(path: Path, names: re.Pattern[str]) -> None:
     if not names.fullmatch(path.name):
         raise ValueError(f"{path} has no name of ours")
+
+
+def _clear_links(folder: int, name: str) -> None:
+    """Remove a folder that holds links to parts, and nothing else. Raises OSError."""
+    inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+    try:
+        with os.scandir(inside) as entries:
+            listed = [entry.name for entry in entries if entry.is_symlink() and _PART.fullmatch(entry.name)]
+        for link in listed:
+            os.unlink(link, dir_fd=inside)
+    finally:
+        os.close(inside)
+    os.rmdir(name, dir_fd=folder)
 
 
 def _clear(folder: int, name: str, device: int) -> None:

@@ -246,22 +246,27 @@ class Project:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        from cache.table_files import files_of
         from rules.arrow import plain_type
 
-        file = pq.ParquetFile(self.path(name), pre_buffer=False, page_checksum_verification=True)
-        wanted = file.schema_arrow.names if columns is None else list(columns)
-        missing = [column for column in wanted if column not in file.schema_arrow.names]
+        paths = files_of(self.path(name))
+        files = [pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) for path in paths]
+        stored = files[0].schema_arrow
+        wanted = stored.names if columns is None else list(columns)
+        missing = [column for column in wanted if column not in stored.names]
         if missing:
-            file.close()
-            hint = f"its columns: {', '.join(file.schema_arrow.names)}"
+            for file in files:
+                file.close()
+            hint = f"its columns: {', '.join(stored.names)}"
             raise UserError(f"unknown column '{missing[0]}' of {name}", code="unknown-column", hint=hint)
-        fields = [file.schema_arrow.field(column) for column in wanted]
+        fields = [stored.field(column) for column in wanted]
         schema = pa.schema([field.with_type(plain_type(field.type)) for field in fields])
 
         def batches() -> Iterator[pa.RecordBatch]:
-            with file:
-                for batch in file.iter_batches(columns=wanted, use_threads=False):
-                    yield batch.select(wanted).cast(schema)
+            for file in files:
+                with file:
+                    for batch in file.iter_batches(columns=wanted, use_threads=False):
+                        yield batch.select(wanted).cast(schema)
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 
@@ -274,7 +279,10 @@ class Project:
         return self._backend.table(name)
 
     def path(self, name: str) -> Path:
-        """Return where a product's table is, as last committed: an immutable Parquet file. Raises `UserError`."""
+        """Return where a product's table is, as last committed: an immutable Parquet file, or a folder of several.
+
+        Raises `UserError`.
+        """
         from compiler.names.resolve import suggestion
         from rules.storage.store import open_store
 

@@ -82,6 +82,8 @@ class Executed:
     seconds: float
     parts: PartsRun | None = None
     """If it was executed by parts."""
+    tables: tuple[str, ...] = ()
+    """The artifacts of the parts of its table, if it has several; no file was written then."""
 
     @classmethod
     def of(cls, digest: TableDigest, schema: Schema, started: float) -> Executed:

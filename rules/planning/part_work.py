@@ -18,12 +18,14 @@ from rules.wording import plural
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cache.records import Artifact
     from graph.node import Node
     from rules.compiling.compiled_rule import CompiledRule
     from rules.compiling.memo_proof import Bodies
     from rules.compiling.session import Session
     from rules.engine.protocol import PartsRun
     from rules.sources.contents import Sources
+    from rules.storage.store import Store
 
 _ENGINE = ("execution", "engine", "settings", "functions")
 """What the fingerprint of a rule covers besides its query: it holds for the queries of its parts, too."""
@@ -64,65 +66,92 @@ def part_work(
     bodies: Bodies,
     session: Session,
     sources: Sources,
-    contents: Mapping[str, Content],
+    artifacts: Mapping[str, str],
 ) -> PartWork | None:
     """Return how a rule works by parts; None if no input has several, or it is not proved that it can.
 
-    Of several inputs the largest one is read by parts. contents: of the inputs, as far as they are known, in the
-    scanned columns of products. Raises `UserError`.
+    Of several inputs the largest one is read by parts. artifacts: of the products that it reads, as far as they are
+    known; None is returned if one is not. Raises `UserError`.
     """
-    found = [name for name in rule.scans if name in session.project.sources and sources.table(name).parts]
-    if not found or rule.node.volatile:
+    inputs = _Inputs(session.store, sources, artifacts)
+    if rule.rule.streams is not None or rule.node.volatile or not all(map(inputs.is_known, rule.scans)):
+        return None
+    found = [name for name in rule.scans if inputs.has_parts(name)]
+    if not found:
         return None
     readings = bodies.readings(rule)
-    for name in sorted(found, key=lambda one: -sources.table(one).rows):
+    for name in sorted(found, key=lambda one: -inputs.rows(one)):
         ways = readings[name].ways if name in readings else ()
         way = next((one for one in ways if one.unshared is None), None)
         if way is not None:
-            return _work(rule, name, way, sources, contents)
+            return _work(rule, name, way, inputs)
     return None
 
 
-def _work(
-    rule: CompiledRule, name: str, way: PartQueries, sources: Sources, contents: Mapping[str, Content]
-) -> PartWork | None:
-    columns = way.each.scans[name]
-    others = {one for query in (way.each, way.rest) if query is not None for one in query.scans} - {name}
-    known = {one: _content(one, way, sources, contents) for one in sorted(others)}
-    if any(content is None for content in known.values()):
-        return None
-    constants = sources.constants(name)
-    parts = tuple(
-        InputPart(content, files, {key: values[part.files] for key, values in constants.items() if key in columns})
-        for part, content, files in zip(
-            sources.table(name).parts,
-            sources.part_contents(name, columns),
-            sources.part_paths(name),
-            strict=True,
+@dataclass(frozen=True)
+class _Inputs:
+    """The inputs of a rule, sources and products. artifacts: of products."""
+
+    store: Store
+    sources: Sources
+    artifacts: Mapping[str, str]
+
+    def is_known(self, name: str) -> bool:
+        return self._is_source(name) or (name in self.artifacts and self._artifact(name) is not None)
+
+    def has_parts(self, name: str) -> bool:
+        if self._is_source(name):
+            return bool(self.sources.table(name).parts)
+        artifact = self._artifact(name)
+        return artifact is not None and bool(artifact.parts)
+
+    def rows(self, name: str) -> int:
+        return self.sources.table(name).rows if self._is_source(name) else self.store.content(self.artifacts[name]).rows
+
+    def content(self, name: str, columns: Sequence[str]) -> Content:
+        if self._is_source(name):
+            return self.sources.content(name, columns)
+        return self.store.content(self.artifacts[name]).restricted(columns)
+
+    def parts(self, name: str, columns: Sequence[str]) -> tuple[InputPart, ...]:
+        if not self._is_source(name):
+            artifact = self._artifact(name)
+            assert artifact is not None
+            self.store.know(artifact.parts)
+            return tuple(
+                InputPart(self.store.content(one).restricted(columns), self.store.files(one), {})
+                for one in artifact.parts
+            )
+        constants = self.sources.constants(name)
+        table = self.sources.table(name)
+        found = zip(table.parts, self.sources.part_contents(name, columns), self.sources.part_paths(name), strict=True)
+        return tuple(
+            InputPart(content, files, {key: values[part.files] for key, values in constants.items() if key in columns})
+            for part, content, files in found
         )
-    )
+
+    def _is_source(self, name: str) -> bool:
+        return name in self.sources.opened()
+
+    def _artifact(self, name: str) -> Artifact | None:
+        return self.store.artifact(self.artifacts[name])
+
+
+def _work(rule: CompiledRule, name: str, way: PartQueries, inputs: _Inputs) -> PartWork:
+    queries = [query for query in (way.each, way.rest) if query is not None]
+    scanned = {one: {column for query in queries for column in query.scans.get(one, ())} for one in rule.scans}
+    known = {one: inputs.content(one, sorted(columns)) for one, columns in scanned.items() if one != name}
+    parts = inputs.parts(name, way.each.scans[name])
     node = rule.node
     keys = tuple(_key(way.each, node, {**known, name: part.content}, name) for part in parts)
     rest_key = _key(way.rest, node, known, "") if way.rest is not None else None
     return PartWork(name, way, parts, keys, rest_key, node.parts)
 
 
-def _content(name: str, way: PartQueries, sources: Sources, contents: Mapping[str, Content]) -> Content | None:
-    wanted = {column for query in (way.each, way.rest) if query is not None for column in query.scans.get(name, ())}
-    if name in sources.opened():
-        return sources.content(name, sorted(wanted))
-    content = contents.get(name)
-    return content if content is not None and wanted <= content.columns.keys() else None
-
-
-def _key(query: PartQuery, node: Node, contents: Mapping[str, Content | None], part: str) -> str:
+def _key(query: PartQuery, node: Node, contents: Mapping[str, Content], part: str) -> str:
     """Return the key of the action of one part. part: the input that it is of, "" for none."""
     scanned = sorted(query.scans)
-    of_inputs = []
-    for name in scanned:
-        content = contents[name]
-        assert content is not None
-        of_inputs.append(content.restricted(query.scans[name]))
+    of_inputs = [contents[name].restricted(query.scans[name]) for name in scanned]
     identity = {**_identity(query, node.parts), "part": scanned.index(part) if part else -1}
     return action_key(fingerprint(identity), of_inputs)
 

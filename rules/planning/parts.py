@@ -19,6 +19,7 @@ def with_parts_counted(prepared: Prepared) -> Prepared:
     sources = prepared.session.sources
     if not any(sources.table(name).parts for name in sources.opened()):
         return prepared
+    artifacts = prepared.artifacts | prepared.plan.skipped
     from rules.planning.part_work import part_work, with_parts  # with pyarrow
 
     found, told = dict[str, PartsRun](), dict(prepared.plan.judgements)
@@ -26,9 +27,7 @@ def with_parts_counted(prepared: Prepared) -> Prepared:
         if judgement.verdict != "run":
             continue
         try:
-            work = part_work(
-                prepared.compiled.rules[name], prepared.bodies, prepared.session, sources, prepared.plan.foreseen
-            )
+            work = part_work(prepared.compiled.rules[name], prepared.bodies, prepared.session, sources, artifacts)
         except UserError:  # building says so
             continue
         if work is not None:

@@ -8,6 +8,7 @@ is equal to the last bit.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from cache.digests import TableDigest, hash_json, table_digest
 from cache.errors import ObjectError
-from cache.parts import is_flat, merged_together
+from cache.keys import Content
+from cache.parts import PARTS_FORMAT, composed, cut, is_flat, merged_together
 from cache.records import Artifact
 from cache.removal import remove_temporary
 from compiler.parts.reading import PARTIALS, PartQuery
@@ -25,7 +28,6 @@ from rules.engine.protocol import EngineInput, Executed, PartsRun
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cache.keys import Content
     from rules.planning.part_work import PartWork
     from rules.storage.store import Store
 
@@ -45,32 +47,48 @@ class _Partial:
 
     artifact: str
     file: Path
+    content: Content
 
 
-@dataclass
-class PartRuns:
-    """One execution of a rule by parts.
+@dataclass(frozen=True)
+class PartContext:
+    """What all executions by parts share.
 
-    work: how; whole: its inputs as they are read whole, by name; contents: of these; execute: runs a query; pool: runs
-    several; reuse: whether known results count and new ones are recorded, which is not so for an audit.
+    execute: runs a query; pool: runs several; min_rows: the rows from which on a table has parts; reuse: whether known
+    results count and new ones are recorded, which is not so for an audit.
     """
 
     store: Store
     build: str
-    work: PartWork
-    whole: Mapping[str, EngineInput]
-    contents: Mapping[str, Content]
     execute: Execute
     pool: ThreadPoolExecutor
+    min_rows: int
     reuse: bool = True
+
+
+class PartRuns:
+    """One execution of a rule by parts."""
+
+    def __init__(
+        self,
+        context: PartContext,
+        work: PartWork,
+        whole: Mapping[str, EngineInput],
+        contents: Mapping[str, Content],
+    ) -> None:
+        """work: how; whole: its inputs as they are read whole, by name; contents: of these."""
+        self.store, self.build, self.reuse = context.store, context.build, context.reuse
+        self.execute, self.pool, self.min_rows = context.execute, context.pool, context.min_rows
+        self.work, self.whole, self.contents = work, whole, contents
+        self._ran: set[int] = set()
+        self._made: list[_Partial] = []
+        self._temporary: list[Path] = []
 
     def run(self, target: Path) -> Executed:
         """Write the product to `target`. Raises what `execute` does, and `ObjectError`."""
         started = time.perf_counter()
         while True:
-            self._ran: set[int] = set()
-            self._made: list[_Partial] = []
-            self._temporary: list[Path] = []
+            self._ran, self._made, self._temporary = set(), [], []
             try:
                 executed = self._attempt(target)
             except _LostError:
@@ -93,16 +111,39 @@ class PartRuns:
         if queries.merge is not None:
             while not is_flat(level):
                 groups = list(merged_together([one.artifact for one in level], depth))
-                before = level
-                level = self._side_by_side(lambda place: self._node(before[groups[place]]), len(groups))
+                level = self._side_by_side(functools.partial(self._node, groups, level), len(groups))
                 depth += 1
-        if queries.finish is None:
-            from rules.engine.concatenation import concatenate
+        return (
+            self._concatenated(level, target) if queries.finish is None else self._over(queries.finish, level, target)
+        )
 
-            for one in level:
-                self._require(one)
-            return concatenate([one.file for one in level], queries.each.schema, target)
-        return self._over(queries.finish, level, target)
+    def _concatenated(self, results: Sequence[_Partial], target: Path) -> Executed:
+        """Return the product of which the results of all parts are the rows: one table, or one in parts."""
+        slices = cut([(one.artifact, one.content.rows) for one in results], self.min_rows)
+        filled = [one for one in slices if any(part.content.rows for part in results[one])]
+        if len(filled) < 2:  # noqa: PLR2004
+            return self._one_after_the_other(results, target)
+        tables = self._side_by_side(lambda place: self._grouped(results[filled[place]]), len(filled))
+        content = composed([one.content for one in tables])
+        columns = {name: digest for name, (_, digest) in content.columns.items()}
+        digest = TableDigest(content.rows, columns, table_digest(content.rows, columns))
+        return Executed(digest, content.columns, 0.0, tables=tuple(one.artifact for one in tables))
+
+    def _grouped(self, results: Sequence[_Partial]) -> _Partial:
+        """Return neighbours as one part of a product."""
+        filled = [one for one in results if one.content.rows]
+        if len(filled) == 1:
+            return filled[0]
+        key = hash_json(["concatenated", PARTS_FORMAT, [one.artifact for one in filled]])
+        found = self._known(self.store.index.actions([key]).get(key)) if self.reuse else None
+        return found or self._keep(key, lambda path: self._one_after_the_other(filled, path))
+
+    def _one_after_the_other(self, results: Sequence[_Partial], target: Path) -> Executed:
+        from rules.engine.concatenation import concatenate
+
+        for one in results:
+            self._require(one)
+        return concatenate([one.file for one in results], self.work.queries.each.schema, target)
 
     def _leaf(self, place: int, key: str, known: str | None) -> _Partial:
         """Return the result of one part; the one after the last is what no part yields."""
@@ -124,9 +165,9 @@ class PartRuns:
             ]
         return self._keep(key, lambda path: self.execute(query, inputs, path))
 
-    def _node(self, children: Sequence[_Partial]) -> _Partial:
-        """Return neighbours merged into one."""
-        merge = self.work.queries.merge
+    def _node(self, groups: Sequence[slice], level: Sequence[_Partial], place: int) -> _Partial:
+        """Return neighbours of a level merged into one."""
+        children, merge = level[groups[place]], self.work.queries.merge
         assert merge is not None
         if len(children) == 1:
             return children[0]
@@ -147,7 +188,7 @@ class PartRuns:
         """Return a result that an earlier run left, if it is still there."""
         if artifact is None or not self.store.present(artifact):
             return None
-        found = _Partial(artifact, self.store.objects.path(artifact))
+        found = _Partial(artifact, self.store.objects.path(artifact), self.store.content(artifact))
         self._made.append(found)
         return found
 
@@ -159,7 +200,7 @@ class PartRuns:
         executed = run(target)
         name = executed.digest.table
         if not self.reuse:
-            return _Partial(name, target)
+            return _Partial(name, target, Content(executed.digest.rows, executed.columns))
         recorded = index.artifacts([name]).get(name)
         before = None if recorded is None else (recorded.bytes, recorded.file_digest)
         size, digest = objects.adopt(target, name, before)
@@ -168,7 +209,7 @@ class PartRuns:
             index.add_artifact(artifact, self.build)
             index.add_action(key, name, executed.seconds, self.build)
         self.store.artifacts[name] = artifact
-        found = _Partial(name, objects.path(name))
+        found = _Partial(name, objects.path(name), self.store.content(name))
         self._made.append(found)
         return found
 
@@ -178,13 +219,13 @@ class PartRuns:
             return
         artifact = self.store.artifact(one.artifact)
         try:
-            if artifact is None:
-                raise ObjectError(f"object {one.artifact} is missing from the store")
-            self.store.verify(artifact)
-        except ObjectError as error:
+            if artifact is not None:
+                self.store.verify(artifact)
+                return
+        except ObjectError:
             self.store.index.forget_artifact(one.artifact)
             self.store.artifacts.pop(one.artifact, None)
-            raise _LostError from error
+        raise _LostError
 
     def _side_by_side(self, work: Callable[[int], U], count: int) -> list[U]:
         """Return `work` of 0 to `count` - 1. An error waits for what is running, and nothing else is started."""

@@ -58,8 +58,8 @@ class ProductJob:
     def run(self) -> Done:
         """Execute the product and put its object in place. Raises `UserError`."""
         from cache.bags import bag_of_file
-        from rules.running import cutoff
         from rules.planning.part_work import with_parts
+        from rules.running import cutoff
         from rules.running.query_runner import adopted
 
         store, node, last = self.runner.session.store, self.rule.node, self.last

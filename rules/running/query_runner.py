@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cache.levels import type_name
-from cache.records import Artifact
+from cache.records import PARTS, Artifact
 from rules.compiling.compiled_rule import CompiledRule
 from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
-from rules.running import evidence
-from rules.running.part_runs import PartRuns
 from rules.planning.part_work import PartWork, part_work
+from rules.running import evidence
+from rules.running.part_runs import PartContext, PartRuns
 from rules.storage.types import to_arrow
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from cache.keys import Content
     from compiler.parts.reading import PartQuery
     from rules.compiling.memo_proof import Bodies
     from rules.compiling.session import Session
@@ -64,18 +63,17 @@ class Runner:
     ) -> Executed:
         """Execute a rule, by parts if it can be, and write its table to `target`.
 
-        artifacts: of the products it reads. reuse: whether results of parts that are known count. Raises `UserError`, with the SQL kept as evidence, if the engine fails or
-        a source has changed since it was digested; `ForeignMemoError` if the store's memos are of other texts.
+        artifacts: of the products it reads. reuse: whether results of parts that are known count. Raises `UserError`,
+        with the SQL kept as evidence, if the engine fails or a source has changed since it was digested;
+        `ForeignMemoError` if the store's memos are of other texts.
         """
         name, body = rule.node.name, self.bodies.body(rule)
-        sql = body.sql
+        sql, store = body.sql, self.session.store
         outside = [entry for entry in rule.scans if entry not in self.compiled]
         inputs = [
             EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns, sources.constants(entry))
             if entry in outside
-            else EngineInput(
-                entry, (self.session.store.objects.path(artifacts[entry]),), self.compiled[entry].schema, columns
-            )
+            else EngineInput(entry, store.files(artifacts[entry]), self.compiled[entry].schema, columns)
             for entry, columns in rule.scans.items()
         ]
         for entry in inputs:
@@ -110,12 +108,7 @@ class Runner:
         return executed
 
     def _part_work(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str]) -> PartWork | None:
-        return part_work(rule, self.bodies, self.session, sources, self._contents(rule, artifacts))
-
-    def _contents(self, rule: CompiledRule, artifacts: Mapping[str, str]) -> dict[str, Content]:
-        """Return the contents of the products that a rule reads."""
-        store = self.session.store
-        return {name: store.content(artifacts[name]) for name in rule.scans if name in self.compiled}
+        return part_work(rule, self.bodies, self.session, sources, artifacts)
 
     def _run_parts(
         self,
@@ -135,12 +128,14 @@ class Runner:
 
         whole = {entry.name: entry for entry in inputs}
         contents = {
-            name: sources.content(name, entry.columns) if name in sources.opened() else session.store.content(artifacts[name])
+            name: sources.content(name, entry.columns)
+            if name in sources.opened()
+            else session.store.content(artifacts[name])
             for name, entry in whole.items()
         }
-        return PartRuns(
-            session.store, self.build, work, whole, contents, execute, self.parts_pool, reuse=reuse
-        ).run(target)
+        least = session.project.parts.min_rows
+        context = PartContext(session.store, self.build, execute, self.parts_pool, least, reuse=reuse)
+        return PartRuns(context, work, whole, contents).run(target)
 
     def _failed(
         self, message: str, rule: CompiledRule, meaning: str, inputs: Sequence[EngineInput], kept: str
@@ -223,6 +218,11 @@ def callable_function(python: PythonFiles, declared: DeclaredFunction, faults: l
 def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
     """Put an executed table's file in place as the object of its artifact. Raises `ObjectError` and OSError."""
     name = executed.digest.table
+    if executed.tables:
+        store.objects.adopt_parts(name, executed.tables)
+        size = sum(one.bytes for one in store.index.artifacts(executed.tables).values())
+        named = PARTS + " ".join(executed.tables)
+        return Artifact(name, executed.digest.rows, size, named, executed.columns)
     recorded = store.index.artifacts([name]).get(name)
     before = None if recorded is None else (recorded.bytes, recorded.file_digest)
     size, digest = store.objects.adopt(target, name, before)

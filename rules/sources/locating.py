@@ -77,7 +77,8 @@ def names_below(path: str, files: Iterable[str]) -> list[str]:
 
     So they are the same wherever that folder is.
     """
-    above = os.path.dirname(re.split(r"[*?[]", path)[0]) if re.search(r"[*?[]", path) else path.rstrip("/")
+    fixed, *pattern = re.split(r"[*?[]", path, maxsplit=1)
+    above = fixed.rpartition("/")[0] if pattern else path.rstrip("/")
     return [file.removeprefix(f"{above}/") if above else file for file in files]
 
 

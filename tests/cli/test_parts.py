@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 TOML = '\n[sources.sales]\npath = "data/sales"\n[sources.shops]\npath = "data/shops.parquet"\n[parts]\nmin_rows = 1\n'
 RULES = {
-    "totals": "SELECT s.shop, COUNT(*) AS n, SUM(s.amount) AS amount, AVG(s.price) AS price FROM sales AS s GROUP BY s.shop",
+    "totals": "SELECT s.shop, COUNT(*) AS n, SUM(s.amount) AS amount, AVG(s.price) AS price FROM sales AS s "
+    "GROUP BY s.shop",
     "floats": "SELECT s.shop, SUM(s.weight) AS weight, AVG(s.weight * 0.1) AS mean FROM sales AS s GROUP BY s.shop",
     "one": "SELECT COUNT(*) AS n, MIN(s.day) AS first, MAX(s.amount) AS most FROM sales AS s",
     "large": "SELECT s.day, s.amount, p.city FROM sales AS s JOIN shops AS p ON s.shop = p.shop WHERE s.amount > 50",
@@ -61,9 +62,7 @@ def project(tmp_path: Path) -> SampleProject:
 
 def parts(ran: Ran) -> dict[str, tuple[int, int]]:
     return {
-        one["name"]: (one["parts"]["total"], one["parts"]["run"])
-        for one in ran.document["products"]
-        if "parts" in one
+        one["name"]: (one["parts"]["total"], one["parts"]["run"]) for one in ran.document["products"] if "parts" in one
     }
 
 
@@ -153,3 +152,19 @@ def test_the_audit_works_by_parts_and_finds_no_difference(project: SampleProject
     ran = run(project, "audit", "--json")
     assert ran.document["status"] == "ok"
     assert set(ran.document["checked"]) >= set(RULES)
+
+
+def test_a_rule_after_a_part_wise_one_inherits_its_parts(project: SampleProject, tmp_path: Path) -> None:
+    project.sql("by_city", "SELECT l.city, SUM(l.amount) AS amount FROM large AS l GROUP BY l.city")
+    project.sql("again", "SELECT l.day, l.amount + 1 AS more FROM large AS l WHERE l.day <> 3")
+    build(project)
+    put(project, DAYS + 1)
+    ran = build(project)
+    assert parts(ran)["by_city"] == (DAYS + 1, 1)
+    assert parts(ran)["again"] == (DAYS + 1, 1)
+    require_clean_build(project, ran, tmp_path / "clean")
+    link = project.root / ".rules/products/large.parquet"
+    assert link.is_symlink()
+    assert len(list(link.iterdir())) == DAYS + 1
+    assert len(pq.read_table(link)) == pq.read_table(link, filters=[("amount", ">", 50)]).num_rows
+    assert build(project).executed == set()
