@@ -38,7 +38,7 @@ def _lanes(first: int, second: int) -> Words:
 # of D. Stafford, "Better Bit Mixing", 2011). Lane 1 mixes as fmix64 of MurmurHash3 does (A. Appleby, public domain).
 _SHIFTS = (_lanes(30, 33), _lanes(27, 33), _lanes(31, 33))
 _FACTORS = (_lanes(0xBF58476D1CE4E5B9, 0xFF51AFD7ED558CCD), _lanes(0x94D049BB133111EB, 0xC4CEB9FE1A85EC53))
-# What starts a row, stands for a null, and separates positions and lengths: fractional bits of the golden ratio (the
+# What starts a row, marks a null, and separates positions and lengths: fractional bits of the golden ratio (the
 # increment of splitmix64) and, as in SHA-512's initial values, of the square roots of 2, 3, 5, 7, 11, 13 and 17; those
 # that are multiplied are odd.
 _SEED = _lanes(0x6A09E667F3BCC908, 0xBB67AE8584CAA73B)

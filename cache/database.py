@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-VERSION = 3
+VERSION = 4
 OLDEST = 2
 """The oldest version that `cache.migrations` brings up to date."""
 _SCHEMAS = ("history.sql", "memos.sql")
@@ -132,11 +132,12 @@ class Database:
     def _migrate(self) -> None:
         """Bring an index of a former version up to date, all or nothing; another process may be about it, too."""
         with self.transaction(), _translated():
-            if int(self._connection.execute("PRAGMA user_version").fetchone()[0]) == VERSION:
+            version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+            if version == VERSION:
                 return
             from cache.migrations import migrate
 
-            migrate(self._connection, _statements(_schema()), self._heir)
+            migrate(self._connection, version, _statements(_schema()), self._heir)
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _version(self) -> int:

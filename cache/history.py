@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from cache.database import Database
@@ -101,6 +102,9 @@ class History(Database):
         made_of = (product.artifact, product.key, product.fingerprint, product.memo, record)
         row = (self.root, product.name, *made_of, product.seconds, product.build)
         self._many("REPLACE INTO products VALUES (?,?,?,?,?,?,?,?,?)", [row])
+        packed = zlib.compress(record.encode(errors="surrogatepass"))
+        state = (product.artifact, product.name, product.key, product.fingerprint, product.memo, packed)
+        self._many("REPLACE INTO states VALUES (?,?,?,?,?,?,?,?)", [(*state, product.seconds, product.build)])
 
     def drop_products(self, names: Iterable[str]) -> None:
         """Forget products, or checks, that the project no longer has."""

@@ -19,3 +19,19 @@ CREATE TABLE IF NOT EXISTS results (
     build TEXT, product TEXT, status TEXT NOT NULL, changed INT, reason TEXT NOT NULL, seconds REAL, artifact TEXT,
     PRIMARY KEY (build, product)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS artifact_sizes ON artifacts (bytes);
+CREATE INDEX IF NOT EXISTS action_artifacts ON actions (artifact);
+CREATE TABLE IF NOT EXISTS states (           -- how a product came to be an artifact, to restore it; record: JSON in zlib
+    artifact TEXT, product TEXT, key TEXT NOT NULL, fingerprint TEXT NOT NULL, memo TEXT NOT NULL, record BLOB NOT NULL,
+    seconds REAL NOT NULL, build TEXT NOT NULL, PRIMARY KEY (artifact, product)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pins (             -- builds whose tables stay: of one product, or '' for all
+    root TEXT, build TEXT, product TEXT, PRIMARY KEY (root, build, product)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS limits (           -- what [store] of each project root says: seconds, builds, bytes
+    root TEXT PRIMARY KEY, keep_seconds REAL, keep_builds INT, max_bytes INT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS savings (          -- results that were compacted away, by month
+    root TEXT, product TEXT, month TEXT, hits INT NOT NULL, misses INT NOT NULL, seconds_saved REAL NOT NULL,
+    bytes_saved INT NOT NULL, seconds_spent REAL NOT NULL, PRIMARY KEY (root, product, month)
+) WITHOUT ROWID;

@@ -1,7 +1,7 @@
 """The index: what the store knows, in one SQLite file. Every method is one question or one atomic change.
 
-History (`cache.history`) is what nothing else can tell; memos (`cache.memos`) can be worked out again. What changes
-both at once is here.
+History (`cache.history`) is what nothing else can tell; memos (`cache.memos`) can be worked out again;
+`cache.housekeeping` forgets. What changes several at once is here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import time
 from typing import TYPE_CHECKING
 
 from cache.history import History
+from cache.housekeeping import Housekeeping
 from cache.memos import Memos
+from cache.usage import Usage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from cache.records import Product
 
 
-class Index(History, Memos):
+class Index(History, Memos, Housekeeping, Usage):
     """An open index. Close it, or use it as a context manager. Every method raises `StoreError` when SQLite fails.
 
     Files, pointers, builds and snapshots are those of one project root; everything else is the store's.
@@ -35,7 +37,7 @@ class Index(History, Memos):
     def forget_artifact(self, artifact: str) -> None:
         """Forget an artifact whose object is gone, and that everything is up to date."""
         with self.transaction():
-            for table in ("artifacts", "actions", "bags"):
+            for table in ("artifacts", "actions", "states", "bags"):
                 self._many(f"DELETE FROM {table} WHERE artifact = ?", [(artifact,)])
             self._many("DELETE FROM snapshots WHERE kind = ?", [("built",)])
 

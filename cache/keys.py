@@ -24,7 +24,7 @@ class Content:
 def action_key(fingerprint: str, inputs: Sequence[Content]) -> str:
     """Return H(fingerprint, [row count, sorted (column, type, digest) of each input's read set]), 32 hex digits.
 
-    `inputs` stand in the order of their positions in the canonical AST, each restricted to its read set. Equal keys
+    `inputs` are in the order of their positions in the canonical AST, each restricted to its read set. Equal keys
     mean equal products.
     """
     parts = [[content.rows, sorted([name, *facts] for name, facts in content.columns.items())] for content in inputs]

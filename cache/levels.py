@@ -1,7 +1,7 @@
 """Arrow arrays in normal form: what a column holds, whatever its physical layout.
 
 A column is taken apart into `Level`s: one for itself, and one for every nested child, each in a form that does not
-depend on batches, offsets, padding, encodings or on what stands under a null.
+depend on batches, offsets, padding, encodings or on what is under a null.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def gather(level: Level, indices: npt.NDArray[np.intp]) -> Level:
 
 
 def mask(level: Level, nulls: Ints | None) -> Level:
-    """Make rows null: add them to the level's nulls, and drop or zero whatever stands under them."""
+    """Make rows null: add them to the level's nulls, and drop or zero whatever is under them."""
     if nulls is None or len(nulls) == 0 or level.rows == 0:
         return level
     keep = np.ones(level.rows, np.bool_)

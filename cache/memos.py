@@ -46,6 +46,12 @@ class Memos(Database):
         contents = _unsealed(self._rows("SELECT content, record FROM contents ORDER BY content"))
         return [(content, record["artifact"]) for content, record in contents.items() if record["artifact"] is not None]
 
+    def remember_used(self, contents: Mapping[str, str]) -> None:
+        """Record the content that sources had in a build of this root, by name."""
+        before = dict(self._rows("SELECT source, content FROM used WHERE root = ?", (self.root,)))
+        fresh = [(self.root, name, content) for name, content in contents.items() if before.get(name) != content]
+        self._many("REPLACE INTO used VALUES (?,?,?)", fresh)
+
     def compiled_heads(self, memos: Iterable[str]) -> dict[str, Any]:
         """Return the small facts of compiled rules, by memo key."""
         return _unsealed(self._select("compiled", "memo", "head", memos))

@@ -29,3 +29,9 @@ CREATE TABLE IF NOT EXISTS snapshots (        -- the states in which all was che
     root TEXT, kind TEXT CHECK (kind IN ('checked', 'compiled', 'built')), record TEXT NOT NULL,
     PRIMARY KEY (root, kind)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS used (             -- the content of each source when it was last built from
+    root TEXT, source TEXT, content TEXT NOT NULL, PRIMARY KEY (root, source)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS collected (        -- what the last collection of garbage left
+    one INT PRIMARY KEY CHECK (one = 1), record TEXT NOT NULL
+) WITHOUT ROWID;

@@ -6,6 +6,7 @@ Memos (what can be worked out again from the project's files) may be dropped.
 from __future__ import annotations
 
 import json
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from cache.sealing import sealed
@@ -30,15 +31,31 @@ _AFTER_3 = ("DROP TABLE products_2", "DROP TABLE builds_2")
 _SEALED_IN_3 = (("compiled", "head"), ("compiled", "lineage"), ("contents", "record"), ("products", "record"))
 
 
-def migrate(connection: sqlite3.Connection, schema: list[str], root: str) -> None:
-    """Bring an index of version 2 up to date, inside the caller's transaction.
+def migrate(connection: sqlite3.Connection, version: int, schema: list[str], root: str) -> None:
+    """Bring an index of a former version up to date, inside the caller's transaction.
 
-    schema: the statements that make today's tables where they are missing. root: the project root that takes over what
-    version 2 knew of no root: pointers and builds. A record that cannot be read is dropped. Raises
-    `sqlite3.DatabaseError`.
+    schema: the statements that make today's tables where they are missing. Version 4 has new tables and no others than
+    version 3. root: the project root that takes over what version 2 knew of no root: pointers and builds. A record that
+    cannot be read is dropped. Raises `sqlite3.DatabaseError`.
     """
-    for statement in (*_TO_3, *schema):
+    if version < 3:  # noqa: PLR2004
+        for statement in _TO_3:
+            connection.execute(statement)
+    for statement in schema:
         connection.execute(statement)
+    if version < 3:  # noqa: PLR2004
+        _finish_3(connection, root)
+    columns = "artifact, name, key, fingerprint, memo, record, seconds, build"
+    rows = connection.execute(f"SELECT {columns} FROM products").fetchall()
+    states = [
+        (*row[:5], zlib.compress(row[5].encode(errors="surrogatepass")), *row[6:])
+        for row in rows
+        if type(row[5]) is str
+    ]
+    connection.executemany("REPLACE INTO states VALUES (?,?,?,?,?,?,?,?)", states)
+
+
+def _finish_3(connection: sqlite3.Connection, root: str) -> None:
     for statement in _MOVE_TO_3:
         connection.execute(statement, (root,))
     for statement in _AFTER_3:

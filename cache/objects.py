@@ -4,7 +4,7 @@ Commit protocol: write to `tmp/`, fsync, rename into `objects/`, fsync the folde
 transaction) speak of the object. A `kill -9` at any instant leaves at most an unnamed file in `tmp/` or an object that
 nothing refers to yet.
 
-An object is sealed: read-only, and stamped with one fixed time. A write to it leaves another stamp, so one `stat` tells
+An object is sealed: read-only, and stamped with one fixed time. A write to it leaves another stamp, so one `stat` shows
 whether its bytes have to be compared; what changes bytes and leaves the stamp is found when the object is read.
 """
 
@@ -23,12 +23,21 @@ from typing import TYPE_CHECKING
 
 from cache.errors import ObjectError, StoreError
 from cache.filedigest import file_digest
+from cache.locks import READERS
 from cache.ownership import claim, make_files
-from cache.removal import is_temporary, remove_object, remove_scratch, remove_temporary, rename, replace
+from cache.removal import (
+    is_temporary,
+    remove_object,
+    remove_objects,
+    remove_scratch,
+    remove_temporary,
+    rename,
+    replace,
+)
 from cache.signatures import SEAL_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _NAME = re.compile(r"[0-9a-f]{3,}")
 
@@ -59,6 +68,7 @@ class Objects:
             for folder in (self.tmp, self.root / "objects"):
                 folder.mkdir(exist_ok=True)
             make_files(self.root)
+            (self.root / READERS).touch()  # who looks at the store may not be able to
         except OSError as error:
             message = f"cannot write the store at {self.root}: {error.strerror or error}"
             raise StoreError(
@@ -264,6 +274,16 @@ class Objects:
         self._sound.discard(artifact)
         if not self._read_only:
             remove_object(self.path(artifact))
+
+    def remove(self, artifacts: Iterable[str]) -> None:
+        """Remove objects that nothing needs, as far as they are there. Raises OSError."""
+        shelves: dict[str, list[str]] = {}
+        for artifact in artifacts:
+            if _NAME.fullmatch(artifact):
+                shelves.setdefault(artifact[:2], []).append(f"{artifact[2:]}.parquet")
+                self._sound.discard(artifact)
+        for shelf, names in shelves.items():
+            remove_objects(self.root / "objects" / shelf, names)
 
 
 def _links_to(parts: Sequence[str]) -> Iterator[str]:

@@ -32,10 +32,10 @@ id {id}
 This file tells `rules` that the folder is its own. Without it nothing in the folder is used, changed or removed.
 """
 _FOLDERS = ("tmp", "objects", "products", "evidence")
-_FILES = ("lock", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal")
+_FILES = ("lock", "readers", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal")
 _SHELF = re.compile(r"[0-9a-f]{2}")
 _LEFT = re.compile(rf"\.{re.escape(MARKER)}\.[0-9a-f]{{32}}\.new")
-_SMALL = {"lock": (b"",), "README": (b"", README.encode()), MARKER: (b"",)}
+_SMALL = {"lock": (b"",), "readers": (b"",), "README": (b"", README.encode()), MARKER: (b"",)}
 """Files that a killed process may have left in a folder that it was about to make a store, with what may be in them."""
 
 
@@ -173,7 +173,7 @@ def _require_kind(path: Path, wanted: Callable[[int], bool], noun: str) -> None:
         _refuse(path, "a link, which is not followed")
     if not wanted(status.st_mode):
         _refuse(path, f"not {noun}")
-    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and path.name != "lock":
+    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and path.name not in {"lock", "readers"}:
         what = "a file that has another name elsewhere (a hard link), and would be changed there, too"
         _refuse(path, what, f"put a copy in its place: cp {path} copy && mv copy {path}")
 

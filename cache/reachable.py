@@ -7,7 +7,9 @@ Artifacts are named by
 * an *input*: it is what a product's last execution read, a product or an ingested source. Whether a changed input holds
   the same rows in another order is found out by comparing it with that table;
 * a *partial*: it is a partial result that a product was made of, part by part. Without it, the part is computed again;
-* a *build*: it is in the log, and `rules diff` and `rules show` can be asked for it;
+* a *build*: it is in the log, and `rules diff` and `rules show` can be asked for it. What a product was after a build
+  is what the latest build up to it says that lists the product: a selection leaves the others as they were;
+* a *pin*: a build, or one product of it, that a person wants to keep;
 * a *source*: files of this content were ingested to it, by whichever root and however long ago. It is ingested again if
   it is gone, so this needs no object to stay. What products read now is an input.
 
@@ -19,12 +21,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from cache.index import Index
 
 Kind = Literal["pointer", "input", "partial", "source", "build"]
 KINDS: tuple[Kind, ...] = ("pointer", "input", "partial", "source", "build")
+Reason = Literal["product", "input", "pin", "build", "age"]
+REASONS: tuple[Reason, ...] = ("product", "input", "pin", "build", "age")
+REMOVED = "removed"
+"""The status in a build of a product that the project no longer has."""
 
 
 class Reference(NamedTuple):
@@ -53,14 +59,8 @@ def references(index: Index, kinds: Collection[Kind] = KINDS) -> dict[str, list[
     if "pointer" in kinds:
         for root, name, table in index.pointers():
             add(table, Reference("pointer", name, root))
-    if "input" in kinds:
-        for root, name, record in index.every_record():
-            for entry in dict.fromkeys(one.artifact for one in record.inputs):
-                add(entry, Reference("input", name, root))
-    if "partial" in kinds:
-        for root, name, record in index.every_record():
-            for one in record.partials:
-                add(one, Reference("partial", name, root))
+    for kind, root, name, entry in _made_of(index, kinds):
+        add(entry, Reference(kind, name, root))
     if "source" in kinds:
         for content, table in index.ingested():
             add(table, Reference("source", content))
@@ -68,6 +68,17 @@ def references(index: Index, kinds: Collection[Kind] = KINDS) -> dict[str, list[
         for build, name, result in index.every_result():
             add(result, Reference("build", name, build=build))
     return _with_parts(index, found)
+
+
+def _made_of(index: Index, kinds: Collection[Kind]) -> Iterator[tuple[Kind, str, str, str | None]]:
+    """Yield what products were made of, as far as that is asked for: kind, root, name, artifact."""
+    if "input" not in kinds and "partial" not in kinds:
+        return
+    for root, name, record in index.every_record():
+        for entry in dict.fromkeys(one.artifact for one in record.inputs) if "input" in kinds else ():
+            yield "input", root, name, entry
+        for entry in record.partials if "partial" in kinds else ():
+            yield "partial", root, name, entry
 
 
 def _with_parts(index: Index, found: dict[str, list[Reference]]) -> dict[str, list[Reference]]:
@@ -79,14 +90,76 @@ def _with_parts(index: Index, found: dict[str, list[Reference]]) -> dict[str, li
     return named
 
 
-def reachable(index: Index, builds: Collection[str] = ()) -> set[str]:
-    """Return the artifacts that the project roots need as they are now, and those that some builds have left.
+def after_builds(index: Index, builds: Collection[str]) -> dict[str, dict[str, str]]:
+    """Return which table each product was when a build had ended, whether or not it was a part of it.
 
-    While the objects of these are in the store, nothing that is up to date has to run again. Raises as `references`
-    does.
+    By build, then product. A product that has been removed since, which no later build lists, is left out.
     """
-    return {
-        artifact
-        for artifact, named in references(index, ["pointer", "input", "partial", "build"]).items()
-        if any(one.kind != "build" or one.build in builds for one in named)
-    }
+    rows = index.timeline()
+    last = {(row.root, row.product): place for place, row in enumerate(rows)}
+    current = {(root, name) for root, name, _ in index.pointers()}
+    found: dict[str, dict[str, str]] = {}
+    state: dict[str, str] = {}
+    first = 0
+    for place, row in enumerate(rows):
+        if place and rows[place - 1].build != row.build:
+            first = place
+            if rows[place - 1].root != row.root:
+                state = {}
+        if row.product is not None:
+            if row.status == REMOVED:
+                state.pop(row.product, None)
+            elif row.artifact is not None:
+                state[row.product] = row.artifact
+        if row.build in builds and (place + 1 == len(rows) or rows[place + 1].build != row.build):
+            found[row.build] = {
+                name: artifact
+                for name, artifact in state.items()
+                if (row.root, name) in current or last[row.root, name] >= first
+            }
+    return found
+
+
+def reasons(index: Index, builds: Mapping[str, Reason]) -> dict[str, Reason]:
+    """Return the artifacts that must stay, and why: the first of `REASONS` that applies.
+
+    builds: those whose tables are to stay, and why. Pins are heeded in any case. While the objects of these are in the
+    store, nothing that is up to date has to run again. Raises as `references` does.
+    """
+    found: dict[str, Reason] = {}
+
+    def add(artifact: str, reason: Reason) -> None:
+        if artifact not in found or REASONS.index(reason) < REASONS.index(found[artifact]):
+            found[artifact] = reason
+
+    for artifact, named in references(index, ["pointer", "input", "partial"]).items():
+        add(artifact, "product" if any(one.kind == "pointer" for one in named) else "input")
+    pins = index.pins()
+    states = after_builds(index, {*builds, *(pin.build for pin in pins)})
+    for pin in pins:
+        for name, artifact in states.get(pin.build, {}).items():
+            if pin.product in {"", name}:
+                add(artifact, "pin")
+    for build, reason in builds.items():
+        for artifact in states.get(build, {}).values():
+            add(artifact, reason)
+    for artifact, parts in index.every_part():
+        for part in parts if artifact in found else ():
+            add(part, found[artifact])
+    return found
+
+
+def reachable(index: Index, builds: Collection[str] = ()) -> set[str]:
+    """Return the artifacts that the project roots need as they are now, and those that pins and some builds need.
+
+    Raises as `references` does.
+    """
+    return set(reasons(index, dict.fromkeys(builds, "build")))
+
+
+def objects_of(artifacts: Iterable[str]) -> set[str]:
+    """Return the names of the objects that hold artifacts: each is one object, of its own name.
+
+    That of a table in parts is a folder with links to the objects of its parts, which are artifacts themselves.
+    """
+    return set(artifacts)

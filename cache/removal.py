@@ -13,16 +13,22 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
+from cache.exchange import renamed
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _TEMPORARY = re.compile(r"[0-9a-f]{32}(\.parquet(#\d+)?)?")
 """A file, link or folder in tmp/; with #1 behind it, one that the engine had not finished."""
 _OBJECT = re.compile(r"[0-9a-f]{2,}\.parquet")
 _PART = re.compile(r"part-\d{5,}\.parquet")
+_BUILD = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
+"""A build's folder in evidence/."""
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{32}\.new")
-"""A file or link that was to replace another when its process was killed."""
+"""A file, link or exported folder that was to replace another when its process was killed."""
+_EXPORTED = re.compile(r"part-\d{5,}-[0-9a-f]{12}\.[a-z.0-9]+")
+"""A file of an exported folder, see `exported_name`."""
 
 
 def remove_temporary(path: Path) -> None:
@@ -37,10 +43,19 @@ def remove_object(path: Path) -> None:
     """
     _require(path, _OBJECT)
     with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
-        if stat.S_ISDIR(os.lstat(path.name, dir_fd=folder).st_mode):
-            _clear_links(folder, path.name)
-        else:
-            os.unlink(path.name, dir_fd=folder)
+        _remove_one(folder, path.name)
+
+
+def remove_objects(folder: Path, names: Iterable[str]) -> None:
+    """Remove objects, or links in their place, from a folder of the store, as far as they are there.
+
+    Raises OSError, or ValueError for another name than ours.
+    """
+    with contextlib.suppress(FileNotFoundError), _opened(folder) as shelf:
+        for name in names:
+            if not _OBJECT.fullmatch(name):
+                raise ValueError(f"{name} is no name of ours")
+            _remove_one(shelf, name)
 
 
 def remove_link(path: Path) -> None:
@@ -61,6 +76,18 @@ def remove_scratch(path: Path) -> None:
         _clear(folder, path.name, os.fstat(folder).st_dev)
 
 
+def remove_evidence(path: Path) -> None:
+    """Remove the folder of a build in evidence/ with all that is in it. Raises as `remove_scratch` does."""
+    _require(path, _BUILD)
+    with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
+        _clear(folder, path.name, os.fstat(folder).st_dev)
+
+
+def is_build(name: str) -> bool:
+    """Whether a name in evidence/ is a build's."""
+    return _BUILD.fullmatch(name) is not None
+
+
 def is_temporary(name: str) -> bool:
     """Whether a name in tmp/ is one that we give."""
     return _TEMPORARY.fullmatch(name) is not None
@@ -75,7 +102,7 @@ def clear_beside(folder: Path) -> None:
 
 
 def replace(fresh: Path, target: Path) -> None:
-    """Move a file or link of ours to `target`, in one step, over the file or link that has that name.
+    """Move our own file or link to `target`, in one step, over the file or link that has that name.
 
     The caller knows that the name is ours. Raises OSError.
     """
@@ -86,7 +113,7 @@ def replace(fresh: Path, target: Path) -> None:
 
 
 def rename(path: Path, fresh: Path) -> None:
-    """Give a file of ours a name that no file has. Raises OSError."""
+    """Give one of our files a name that no file has. Raises OSError."""
     path.rename(fresh)
 
 
@@ -113,7 +140,95 @@ def rewrite(target: Path, data: bytes, *, expected: bytes | None = None) -> bool
 
 def name_beside(target: Path) -> Path:
     """Return a name for what is to replace `target`; `clear_beside` removes what is left of that name."""
-    return target.with_name(f".{target.name[:80]}.{os.urandom(16).hex()}.new")
+    return target.with_name(f".{_shortened(target.name)}.{os.urandom(16).hex()}.new")
+
+
+def exported_name(number: int, artifact: str, extension: str) -> str:
+    """Return the name of the file that holds part `number` of an exported table. extension: with the dot."""
+    return f"part-{number:05d}-{artifact[:12]:0<12}{extension}"
+
+
+def is_exported(name: str) -> bool:
+    """Whether a file in an exported folder has a name that only we give."""
+    return _EXPORTED.fullmatch(name) is not None
+
+
+def publish(fresh: Path, target: Path) -> None:
+    """Give a file or folder of ours a name that nothing has. Raises FileExistsError where something has it, OSError."""
+    if renamed(str(fresh), str(target), "free"):
+        return
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    fresh.rename(target)
+
+
+def exchange(fresh: Path, target: Path) -> None:
+    """Let two folders, of which `fresh` is ours, change names. Raises OSError.
+
+    In one step where the system can do that; else `target` does not exist for a moment.
+    """
+    if renamed(str(fresh), str(target), "exchange"):
+        return
+    aside = name_beside(target)
+    target.rename(aside)
+    fresh.rename(target)
+    aside.rename(fresh)
+
+
+def remove_beside(path: Path) -> bool:
+    """Remove what `name_beside` has named: a file or link, or a folder with the exported files in it.
+
+    Return whether all of it could go: a file of another name, and the folders above it, keep their place. Raises
+    OSError, or ValueError for another name than ours.
+    """
+    _require(path, _BESIDE)
+    with _opened(path.parent) as folder:
+        try:
+            is_folder = stat.S_ISDIR(os.lstat(path.name, dir_fd=folder).st_mode)
+        except FileNotFoundError:
+            return True
+        if is_folder:
+            return _clear_exported(folder, path.name, os.fstat(folder).st_dev)
+        os.unlink(path.name, dir_fd=folder)
+    return True
+
+
+def beside(target: Path) -> list[Path]:
+    """Return what is beside `target` and was to replace it. Raises OSError."""
+    start = f".{_shortened(target.name)}."
+    with os.scandir(target.parent) as entries:
+        names = [entry.name for entry in entries if entry.name.startswith(start) and _BESIDE.fullmatch(entry.name)]
+    return [target.with_name(name) for name in names if len(name) == len(start) + 36]
+
+
+def _shortened(name: str) -> str:
+    """Return the beginning of a name, which leaves room for more: a file's name has 255 bytes at most."""
+    return os.fsencode(name)[:80].decode(errors="ignore")
+
+
+def _clear_exported(folder: int, name: str, device: int) -> bool:
+    """Remove the exported files of a folder, and the folder if it is empty then; return whether it is gone."""
+    inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+    whole = True
+    try:
+        if os.fstat(inside).st_dev != device:
+            return False  # another file system is mounted there
+        with os.scandir(inside) as entries:
+            listed = [
+                (one.name, one.is_dir(follow_symlinks=False), one.is_file(follow_symlinks=False)) for one in entries
+            ]
+        for child, is_folder, is_file in listed:
+            if is_folder:
+                whole = _clear_exported(inside, child, device) and whole
+            elif is_file and is_exported(child):
+                os.unlink(child, dir_fd=inside)
+            else:
+                whole = False
+    finally:
+        os.close(inside)
+    if whole:
+        os.rmdir(name, dir_fd=folder)
+    return whole
 
 
 def _remove(path: Path, names: re.Pattern[str]) -> None:
@@ -124,7 +239,16 @@ def _remove(path: Path, names: re.Pattern[str]) -> None:
 
 def _require(path: Path, names: re.Pattern[str]) -> None:
     if not names.fullmatch(path.name):
-        raise ValueError(f"{path} has no name of ours")
+        raise ValueError(f"{path} does not have one of our names")
+
+
+def _remove_one(shelf: int, name: str) -> None:
+    """Remove an object from its folder, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.lstat(name, dir_fd=shelf).st_mode):
+            _clear_links(shelf, name)
+        else:
+            os.unlink(name, dir_fd=shelf)
 
 
 def _clear_links(folder: int, name: str) -> None:

@@ -132,7 +132,7 @@ def _hashes(path: Path, columns: Sequence[str]) -> Words:
 
 
 def _one_nan(array: pa.Array) -> pa.Array:
-    """Give every NaN the same bits: what no query tells apart is no difference."""
+    """Give every NaN the same bits: what no query can distinguish is no difference."""
     if not pa.types.is_floating(array.type) or pa.types.is_float16(array.type):
         return array
     return pc.if_else(pc.is_nan(array), pa.scalar(float("nan"), array.type), array)

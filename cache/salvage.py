@@ -18,6 +18,7 @@ from cache.database import VERSION
 from cache.digests import ingested_digest, table_digest
 from cache.errors import DamagedIndexError
 from cache.history import read_state
+from cache.housekeeping import past_record
 from cache.index import Index
 from cache.readonly import uri
 from cache.records import parts_of
@@ -62,7 +63,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 def _sound(connection: sqlite3.Connection, table: str, holds: Callable[[Row], bool]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table that can be read and are what was written; none where there is no such table."""
     connection.row_factory = sqlite3.Row
-    with contextlib.suppress(sqlite3.Error):  # of a damaged page: what stands before it is still of use
+    with contextlib.suppress(sqlite3.Error):  # of a damaged page: what comes before it is still of use
         for row in connection.execute(f"SELECT * FROM {table}"):
             found = dict(row)
             try:
@@ -104,11 +105,29 @@ def _is_result(row: Row) -> bool:
     return timed and texts and (row["artifact"] is None or _is_digest(row["artifact"]))
 
 
+def _is_state(row: Row) -> bool:
+    past_record(row["record"], row["product"])
+    texts = (row["product"], row["key"], row["fingerprint"], row["memo"], row["build"])
+    return _are_texts(texts) and _is_digest(row["artifact"]) and _is_seconds(row["seconds"])
+
+
+def _is_pin(row: Row) -> bool:
+    return _are_texts((row["root"], row["build"], row["product"]))
+
+
+def _are_savings(row: Row) -> bool:
+    numbers = (row["hits"], row["misses"], row["seconds_saved"], row["bytes_saved"], row["seconds_spent"])
+    return _are_texts((row["root"], row["product"], row["month"])) and all(map(_is_seconds, numbers))
+
+
 _TABLES: Mapping[str, Callable[[Row], bool]] = {
     "actions": _is_action,
     "products": _is_pointer,
     "builds": _is_build,
     "results": _is_result,
+    "states": _is_state,
+    "pins": _is_pin,
+    "savings": _are_savings,
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -28,7 +28,7 @@ def schema_of(place: Path) -> pa.Schema:
 
 def read_batches(
     place: Path, columns: Sequence[str] | None = None, batch_size: int = READ_ROWS
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch]:
     """Yield the rows of a stored table in order. columns: which (default: all). Raises OSError and Arrow's errors."""
     wanted = None if columns is None else list(columns)
     for path in files_of(place):

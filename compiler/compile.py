@@ -33,6 +33,7 @@ from compiler.engine_sql.workarounds.row_order import has_open_order, in_canonic
 from compiler.errors import SqlError
 from compiler.fingerprint import EXECUTION, digest_of, fingerprint
 from compiler.names.lexical import resolve_names
+from compiler.names.named_arguments import by_position
 from compiler.names.output_names import name_outputs
 from compiler.names.qualify import InputSchemas, pruned, qualified
 from compiler.names.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
@@ -242,7 +243,7 @@ class Compiler:
         literals = {name: literal(value) for name, value in self.variables.items()}
         bound = bind_variables(query, literals)
         assert isinstance(bound, exp.Query)
-        bound = with_own_calls(bound, self.own)
+        bound = with_own_calls(by_position(bound, self.own), self.own)
         timestamps.widen_literals(bound)
         require_known_functions(bound)
         return bound
@@ -364,7 +365,7 @@ class Compiler:
 
 
 def _start(source: str | exp.Query) -> tuple[int | None, int | None]:
-    """Return the place of the statement's first token, where errors stand that concern no particular place."""
+    """Return the place of the statement's first token, for errors without a place of their own."""
     if not isinstance(source, str):
         return None, None
     try:

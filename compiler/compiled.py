@@ -14,7 +14,7 @@ from compiler.schema import Schema
 
 @dataclass(frozen=True)
 class Parsed:
-    """What the text alone tells: the tables a rule reads and the project variables it uses, as it writes them.
+    """What the text alone says: the tables a rule reads and the project variables it uses, as it writes them.
 
     functions: those it calls that the engine does not have, in lower case.
     """

@@ -211,14 +211,14 @@ def judge(
     """Decide about one product. `waiting` names the inputs of which it reads parts that are not known yet."""
     last = known.products.get(node.name)
     if forced:
-        key = _key(node, contents) if not waiting else None
+        key = key_of(node, contents) if not waiting else None
         return Judgement(node.name, "run", "asked for with --force", key, edit=_edit(node, last, known))
     if node.volatile:
-        key = _key(node, contents) if not waiting else None
+        key = key_of(node, contents) if not waiting else None
         return Judgement(node.name, "run", "declared volatile, so it runs in every build", key)
     if waiting and any(name in waiting for name in node.inputs):
         return _undecided(node, last, waiting, known)
-    key = _key(node, contents)
+    key = key_of(node, contents)
     if last is not None and last.fingerprint == node.formerly and _reads_hold(last, contents):
         reason = "the rule means what it meant before the upgrade, and everything it reads is unchanged"
         if known.present(last.artifact):
@@ -257,7 +257,8 @@ def _undecided(node: Node, last: Product | None, waiting: list[str], known: Know
     return Judgement(node.name, "maybe", reason, edit=edit)
 
 
-def _key(node: Node, contents: Mapping[str, Content]) -> str:
+def key_of(node: Node, contents: Mapping[str, Content]) -> str:
+    """Return the action key of a product whose inputs have these contents."""
     pairs = zip(node.inputs, node.reads, strict=True)
     return action_key(node.fingerprint, [contents[name].restricted(columns) for name, columns in pairs])
 

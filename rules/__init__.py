@@ -31,7 +31,7 @@ _HERE = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
 
 
 class _Siblings:
-    """Finds our own packages beside this one, whatever stands on `sys.path`: users have their names too."""
+    """Finds our own packages beside this one, whatever is on `sys.path`: users have modules of these names too."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:

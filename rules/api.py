@@ -8,8 +8,8 @@
         ...
     project.table("carrier_delay").order_by("mean_delay").limit(3).to_pyarrow()
 
-What is returned is plain data with a text and an HTML form. Whatever is the user's to put right is raised as
-`UserError` (or `UserErrors`), as the command line tells it.
+What is returned is plain data with a text and an HTML form. Whatever the user can correct is raised as
+`UserError` (or `UserErrors`), as the command line reports it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rules.errors import UserError, UserErrors
-from rules.files.project_paths import DEFAULT_PROFILE, find_root
+from rules.files.project_paths import find_root, profile_name
 
 if TYPE_CHECKING:
     import ibis
@@ -102,7 +102,7 @@ class Build(_Listed):
 
 @dataclass(frozen=True, repr=False)
 class Plan(_Listed):
-    """What a build would do. judgements: by product, with verdict and reason. errors: what stands in the way."""
+    """What a build would do. judgements: by product, with verdict and reason. errors: what prevents a build."""
 
     judgements: Mapping[str, Judgement]
     _lines: Sequence[str]
@@ -167,17 +167,26 @@ class Diff(_Shown):
 class Project:
     """A project on disk. Every method looks at the files as they are now, and holds nothing open."""
 
-    def __init__(self, path: str | Path = ".", *, profile: str = DEFAULT_PROFILE) -> None:
-        """Find the project at `path` or above. Raises `UserError`."""
+    def __init__(
+        self, path: str | Path = ".", *, profile: str | None = None, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """Find the project at `path` or above. profile, settings: as `open` has them. Raises `UserError`."""
         with _told():
             self.root = find_root(str(path))
-        self.profile = profile
+        self.profile = profile or profile_name()
+        self.settings = {key: _setting(value) for key, value in (settings or {}).items()}
         self._backend: Any = None
 
     @classmethod
-    def open(cls, path: str | Path = ".", *, profile: str = DEFAULT_PROFILE) -> Project:
-        """Open the project at `path` or above. profile: the engine settings to build with. Raises `UserError`."""
-        return cls(path, profile=profile)
+    def open(
+        cls, path: str | Path = ".", *, profile: str | None = None, settings: Mapping[str, Any] | None = None
+    ) -> Project:
+        """Open the project at `path` or above. Raises `UserError`.
+
+        profile: the runtime profile to build with, by default the one that RULES_PROFILE names, or prod_fast. settings:
+        changes of it, as `rules build --set` makes them.
+        """
+        return cls(path, profile=profile, settings=settings)
 
     def build(
         self,
@@ -300,7 +309,7 @@ class Project:
         from rules.config.project import load_project
 
         with _told():
-            return load_project(self.root)
+            return load_project(self.root, settings=[f"{key}={value}" for key, value in self.settings.items()])
 
     def _request(
         self,
@@ -324,7 +333,7 @@ class Project:
 
 
 class _Quiet:
-    """An observer who tells nobody; the result tells."""
+    """An observer that prints nothing: the result has it all."""
 
     def planned(self, total: int, ahead: Sequence[str]) -> None:
         """Say nothing."""
@@ -368,6 +377,10 @@ def _note(error: BaseException, lines: list[str]) -> None:
 
 def _tuple(words: Sequence[str]) -> tuple[str, ...]:
     return (words,) if isinstance(words, str) else tuple(words)
+
+
+def _setting(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _number(value: int | None) -> str:

@@ -6,8 +6,11 @@ the steps is plain data, so the plan that is explained is the plan that is execu
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from graph.causes import causes
 from graph.plan import make_plan
@@ -15,6 +18,7 @@ from rules.compiling.compiled_rule import nodes_of_checks
 from rules.compiling.memo_proof import believing_memos
 from rules.compiling.session import load
 from rules.config.project import Project
+from rules.errors import UserError
 from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
 from rules.planning.last_states import compared_with_last
@@ -23,10 +27,17 @@ from rules.planning.prepared import Prepared, Request
 from rules.planning.selection import choose
 from rules.running.build_records import new_build_id, record_build, recorded
 from rules.running.engine_upgrade import engine_proves_same, run_again
+from rules.running.evidence import Evidence
 from rules.running.execution import Execution
+from rules.running.manifest import keep_manifest
 from rules.running.results import AuditReport, BuildReport, Observer
+from rules.storage.collecting import collect_when_due
 from rules.storage.git_tracking import warn_of_tracked
 from rules.storage.store import Store, open_store
+
+if TYPE_CHECKING:
+    from rules.running.other_settings import Against
+    from rules.running.verifying import VerifyReport
 
 
 def plan(project: Project, request: Request, observer: Observer) -> Prepared:
@@ -59,13 +70,15 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
                 audited = run_again(prepared, build_id, execution.skipped, execution.artifacts, request.audit)
                 report = execution.report(results, time.perf_counter() - started, audited)
                 record_build(prepared, report)
+                keep_manifest(prepared, report, execution.evidence, execution.contents)
     return report
 
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
     """Steps 1 to 5: from files to a plan."""
     jobs, trust = request.jobs, request.trust_engine_upgrade
-    session = load(project, request.profile, store, jobs=jobs, engine=request.engine, trust_engine=trust)  # 1 load
+    given = {"jobs": jobs, "evidence": request.evidence}
+    session = load(project, request.profile, store, given=given, engine=request.engine, trust_engine=trust)  # 1 load
     selection = choose(session, request)
     order, contracts = selection.order, selection.contracts
     compiled = session.compile(order, contracts).verified(order, contracts)  # 2 compile, 3 fingerprint
@@ -93,3 +106,26 @@ def audit(project: Project, request: Request, observer: Observer) -> AuditReport
                 artifacts = prepared.artifacts | products
                 report = run_again(prepared, new_build_id(), products | checks, artifacts, request.audit)
     return report
+
+
+def verify(project: Project, request: Request, against: Against, observer: Observer) -> VerifyReport:
+    """Run the selected products that are up to date with other settings of the engine, and compare.
+
+    Nothing but evidence of differences is kept. Raises as `plan` does.
+    """
+    with open_store(project.root, observer.say, building=True) as store:
+        for attempt in believing_memos(store, observer.say):
+            with attempt:
+                prepared = prepare(project, request, store)
+                refuse_broken(prepared)
+                from rules.running.verifying import verify_products  # imports the engine
+
+                evidence = Evidence(store.objects.root, new_build_id())
+                report = verify_products(prepared, evidence, against)
+    return report
+
+
+def keep_small(project: Project, say: Callable[[str], None]) -> None:
+    """Collect garbage for a moment, if the store has grown: after a build that has reported, so that nobody waits."""
+    with contextlib.suppress(UserError), open_store(project.root, say, building=False, collecting=True) as store:
+        collect_when_due(store, project.limits)

@@ -66,9 +66,14 @@ def _limited(rows: Rows, batches: Iterator[pa.RecordBatch], limit: int | None) -
 def records(rows: Rows) -> Iterator[dict[str, Any]]:
     """Return rows as what JSON can hold."""
     for batch in rows.batches:
-        columns = [plain(column) for column in batch.columns]
-        for row in zip(*columns, strict=True):
-            yield dict(zip(batch.schema.names, row, strict=True))
+        yield from batch_records(batch)
+
+
+def batch_records(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """Return the rows of a batch as what JSON can hold."""
+    columns = [plain(column) for column in batch.columns]
+    for row in zip(*columns, strict=True):
+        yield dict(zip(batch.schema.names, row, strict=True))
 
 
 def plain(array: pa.Array) -> list[Any]:
@@ -83,7 +88,7 @@ def plain(array: pa.Array) -> list[Any]:
     if pa.types.is_nested(kind):
         return _lists(array)
     if pa.types.is_floating(kind):
-        # As strings and back: the shortest text that stands for a 32-bit float is not that of the same 64-bit one.
+        # As strings and back: the shortest text of a 32-bit float is not that of the same 64-bit one.
         return [None if value is None else _float(value) for value in array.cast(pa.string()).to_pylist()]
     if pa.types.is_timestamp(kind):
         zone = "Z" if kind.tz else ""

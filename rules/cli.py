@@ -113,10 +113,10 @@ def _stop(output: Output, command: str | None, stop: KeyboardInterrupt) -> NoRet
 def _nothing_to_do(command: str, output: Output) -> bool:
     """Whether a plain `rules build` or `rules plan` is a no-op, which is then said. They need no parser."""
     from rules import noop
-    from rules.files.project_paths import DEFAULT_PROFILE, root_above
+    from rules.files.project_paths import profile_name, root_above
 
     root = root_above(os.path.realpath(os.getcwd()))
-    return root is not None and noop.answered(root, DEFAULT_PROFILE, output, planning=command == "plan")
+    return root is not None and noop.answered(root, profile_name(), output, planning=command == "plan")
 
 
 def _wants_json(words: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""The error families: what a user can cause (1 or 2), everything else (3, a bug of ours). Signals are no errors."""
+"""The error families: what a user can cause (1 or 2), everything else (3, our bug). Signals are not errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Where(NamedTuple):
 
 
 class UserError(Exception):
-    """Something the user can put right: a message, where it applies, aligned facts, and a hint.
+    """Something the user can correct: a message, where it applies, aligned facts, and a hint.
 
     URLs in its texts lose user, password and query at once, as errors are recorded as well as shown.
     """

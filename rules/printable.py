@@ -150,7 +150,7 @@ def _shown_url(match: re.Match[str]) -> str:
     authority, slash, path = rest.partition("?")[0].partition("#")[0].partition("/")
     password = authority.partition(":")[2]
     if "@" in rest and "@" not in authority and password and not password.isdecimal():
-        # A password with a / or ? that should have been written as %2F: the host stands behind the last @.
+        # A password with a / or ? that should have been written as %2F: the host is behind the last @.
         authority, slash, path = rest.rpartition("@")[2].partition("?")[0].partition("#")[0].partition("/")
     return f"{scheme}{authority.rpartition('@')[2]}{slash}{path}"
 

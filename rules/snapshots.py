@@ -32,9 +32,9 @@ _FORMAT = 7
 _PACKAGES = (
     "cache", "compiler", "compiler/analysis", "compiler/canonical", "compiler/diff", "compiler/engine_errors",
     "compiler/engine_sql", "compiler/engine_sql/workarounds", "compiler/engine_sql/workarounds/subqueries",
-    "compiler/ibis", "compiler/lint", "compiler/names", "compiler/sql", "compiler/tree", "graph", "rules",
-    "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/files", "rules/formats",
-    "rules/inspect", "rules/lint", "rules/loading", "rules/planning", "rules/python", "rules/report",
+    "compiler/ibis", "compiler/lint", "compiler/names", "compiler/parts", "compiler/sql", "compiler/tree", "graph",
+    "rules", "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/exporting", "rules/files",
+    "rules/formats", "rules/inspect", "rules/lint", "rules/loading", "rules/planning", "rules/python", "rules/report",
     "rules/running", "rules/sources", "rules/storage", "rules/terminal",
 )  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
@@ -237,7 +237,7 @@ def _products_hold(root: str, products: dict[str, list[int]]) -> bool:
 
 
 def _object(root: str, name: str) -> list[int]:
-    """Return what tells the object that a product's link leads to, and when it was last written; [] for none.
+    """Return what identifies the object that a product's link leads to, and when it was last written; [] for none.
 
     A table in parts is a folder of links; [] if one of its parts was written since.
     """

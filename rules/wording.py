@@ -89,3 +89,13 @@ def duration(seconds: float, digits: int = 2) -> str:
 def plural(count: int, noun: str) -> str:
     """Return "1 row", "2,000 rows"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def byte_size(count: int) -> str:
+    """Return "512 B", "1.2 MB": powers of 1,000, three digits."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:  # noqa: PLR2004 — what would be rounded to four digits
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"  # noqa: PLR2004
+        value /= 1000
+    return f"{value:,.1f} TB"

@@ -13,7 +13,7 @@ Kind = Literal["value", "control"]
 class Edge(NamedTuple):
     """An output column depends on an input's column.
 
-    output: None stands for every output column. kind: `value` where the input column's values become part of the
+    output: None means every output column. kind: `value` where the input column's values become part of the
     output column's; `control` where they only decide which rows there are, or which values go together. expression:
     where the query says so, from the output inwards.
     """

@@ -110,7 +110,7 @@ class _Walk:
             outer = _Relation(inner.names, inner.flows, inner.controls, inner.whole)
             self._add_modifiers(outer, node)
             return _renamed(outer, node)
-        # A table function or VALUES: what stands in it decides about its values and about how many rows there are.
+        # A table function or VALUES: what is in it decides about its values and about how many rows there are.
         flow = _Flow()
         for child in node.iter_expressions():
             if not isinstance(child, exp.TableAlias):
@@ -183,7 +183,7 @@ class _Walk:
     def _flow(self, node: exp.Expr, outputs: Mapping[str, _Flow], clause: str | None = None) -> _Flow:
         """Return what an expression is made of; `outputs` are the columns that a name without a table can mean.
 
-        clause: the expression with the clause it stands in, where it is none that makes a column.
+        clause: the expression with its clause, unless it makes a column.
         """
         flow = _Flow()
         around: Trail = () if clause is None else (clause,)
@@ -248,14 +248,14 @@ def _edges(output: str | None, kind: Kind, trails: Trails) -> list[Edge]:
 
 
 def _around(column: exp.Expr) -> exp.Expr:
-    """Return the select item or clause in which a column stands."""
+    """Return the select item or clause that a column is in."""
     while column.parent is not None and not isinstance(column.parent, exp.Query):
         column = column.parent
     return column
 
 
 def _parts(node: exp.Expr) -> Iterator[tuple[exp.Expr, str | None]]:
-    """Yield the operands of an expression; one that only controls the value comes with the clause it stands in."""
+    """Yield the operands of an expression; one that only controls the value comes with its clause."""
     if isinstance(node, exp.Window):
         yield node.this, None
         definition = _named_window(node) or node

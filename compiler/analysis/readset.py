@@ -22,7 +22,7 @@ def read_sets(query: exp.Query) -> dict[str, frozenset[str]]:
 
     `query` is qualified and pruned, its inputs bound. A column that cannot be traced to a FROM item which yields it is
     an error: a read set that misses a column would make stale results, and so would a canonical form that has lost what
-    a name stands for. A column without a table names an output of its own query.
+    a name refers to. A column without a table names an output of its own query.
     """
     names = resolve_names(query)
     for column in (*names.free, *_not_outputs(names), *_not_made(names)):

@@ -1,8 +1,8 @@
 """What a query's rows and each of its columns are made of, as digests: two versions of a rule are compared by them.
 
 Equal `rows` mean that two queries keep the same rows, whatever columns they show of them; an equal digest of a column,
-that it then holds the same values. A column stands for what it is made of in the inputs, so neither aliases nor columns
-that a subquery shows besides take part (as in a Merkle tree, each digest covers those below it). Linear in the tree.
+that it then holds the same values. A column is what it is made of in the inputs, so neither aliases nor columns that
+a subquery shows besides take part (as in a Merkle tree, each digest covers those below it). Linear in the tree.
 
 The walk is not shared with `compiler.analysis.lineage`: only its dispatch of a dozen lines is alike, and the two differ
 in what a recursive CTE, a lateral, a modifier and an unknown node mean.
@@ -257,7 +257,7 @@ class _Shapes:
         return None
 
     def _is_open(self, node: exp.Expr) -> bool:
-        if isinstance(node, exp.SetOperation):  # by its parts, once each, as hundreds may stand in one another
+        if isinstance(node, exp.SetOperation):  # by its parts, once each, as hundreds may be nested
             if id(node) not in self._open:
                 self._open[id(node)] = shows_row_order(node) or any(map(self._is_open_within, node.iter_expressions()))
             return self._open[id(node)]

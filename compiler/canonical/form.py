@@ -170,7 +170,7 @@ BEFORE: tuple[tuple[Pass, Pass], ...] = (
     (inline_small_ctes, merge_derived_tables),
     # A projection that was absorbed into the table below it has a shape that is merged no more.
     (merge_derived_tables, absorb_projections),
-    # A filter of NULLIF is simplified as the CASE that it stands for.
+    # NULLIF in a filter has become a CASE by now, and is simplified as one.
     (spell_nullif, simplify_filters),
 )
 """Passes of one group of which the first must come first; within a group all others may be exchanged."""

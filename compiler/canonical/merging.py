@@ -16,7 +16,6 @@ from compiler.canonical.facts import Facts
 from compiler.canonical.names import set_apart
 from compiler.canonical.ordering import rows_may_move
 from compiler.canonical.predicate_facts import never_fails
-from compiler.names.lexical import Names
 from compiler.sql.functions import WindowFunction
 from compiler.tree.walk import find_all, has
 
@@ -37,8 +36,17 @@ class Uses:
     dropped: set[int] = field(default_factory=set)
 
     @classmethod
-    def found_in(cls, names: Names) -> Uses:
-        """Return the uses of the FROM items of a query, each of which has an alias of its own."""
+    def of_items(cls, query: exp.Query, facts: Facts) -> Uses | None:
+        """Return the uses of all FROM items, and give each an alias of its own, in place.
+
+        None for a query without derived tables, and for one whose references are not all known.
+        """
+        if not facts.has(query, exp.Subquery) or any(with_.recursive for with_ in facts.nodes(query, exp.With)):
+            return None
+        set_apart(query, facts)
+        names = facts.names(query)
+        if names.free:
+            return None
         uses = cls()
         for reference in names.references:
             alias = reference.item.args["alias"].this.name
@@ -66,13 +74,9 @@ def merge_derived_tables(query: exp.Query, facts: Facts) -> exp.Query:
     * A derived table with joins of its own only as the first FROM item, as joins group to the left.
     * No equality of floats may end up beside another: the engine makes lists of them, which compare bits.
     """
-    if not facts.has(query, exp.Subquery) or any(with_.recursive for with_ in facts.nodes(query, exp.With)):
+    uses = Uses.of_items(query, facts)
+    if uses is None:
         return query
-    set_apart(query, facts)
-    names = facts.names(query)
-    if names.free:
-        return query
-    uses = Uses.found_in(names)
     types = facts.types(query)
     positional = not facts.of(query, rows_may_move)
     merged: set[int] = set()

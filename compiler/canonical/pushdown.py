@@ -64,13 +64,9 @@ def absorb_projections(query: exp.Query, facts: Facts) -> exp.Query:
 
     DISTINCT needs all its columns, and so does a total, which would not be a total without its aggregates.
     """
-    if not facts.has(query, exp.Subquery) or any(with_.recursive for with_ in facts.nodes(query, exp.With)):
+    uses = Uses.of_items(query, facts)
+    if uses is None:
         return query
-    set_apart(query, facts)
-    names = facts.names(query)
-    if names.free:
-        return query
-    uses = Uses.found_in(names)
     types = facts.types(query)
     split = added_up_in_two_steps(query, facts)
     for outer in reversed(facts.nodes(query, exp.Select)):

@@ -13,6 +13,7 @@ from compiler.canonical.aggregates import added_up_in_two_steps
 from compiler.canonical.facts import Facts
 from compiler.canonical.grouping import is_exact, is_plain_group
 from compiler.canonical.merging import has_exact_equalities
+from compiler.tree.selects import has_only, only_read
 from compiler.tree.walk import find_all, has
 
 _OUTER_PARTS = {"expressions", "from_", "where", "order"}
@@ -106,18 +107,8 @@ def count_distinct(query: exp.Query, facts: Facts) -> exp.Query:
 
 def _inner(outer: exp.Select, parts: set[str]) -> exp.Select | None:
     """Return the SELECT that is all `outer` reads, if neither has parts that are unknown here."""
-    if any(value and key not in _OUTER_PARTS for key, value in outer.args.items()):
-        return None
-    from_ = outer.args.get("from_")
-    source = from_.this if from_ is not None else None
-    if not isinstance(source, exp.Subquery) or any(
-        value and key not in {"this", "alias"} for key, value in source.args.items()
-    ):
-        return None
-    inner, alias = source.this, source.args.get("alias")
-    if alias is None or alias.args.get("columns") or not isinstance(inner, exp.Select):
-        return None
-    return None if any(value and key not in parts for key, value in inner.args.items()) else inner
+    inner = only_read(outer, _OUTER_PARTS)
+    return inner if isinstance(inner, exp.Select) and has_only(inner, parts) else None
 
 
 def _values(inner: exp.Select, kind: type[exp.Expr]) -> dict[str, exp.Expr] | None:

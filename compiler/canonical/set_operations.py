@@ -19,6 +19,7 @@ from compiler.canonical.ordering import rows_may_move
 from compiler.names.lexical import resolve_names
 from compiler.sql.encode import blind_key, encode
 from compiler.sql.functions import function_name, is_float_sensitive
+from compiler.tree.selects import only_read
 from compiler.tree.walk import find_all, has, is_bare_subquery
 
 _BRANCH_PARTS = {"expressions", "from_", "joins", "where", "group", "having", "distinct", "qualify"}
@@ -265,17 +266,7 @@ def _is_empty(select: exp.Select) -> bool:
 
 def _wrapped_union(outer: exp.Select) -> exp.Union | None:
     """Return the union that is all a SELECT reads, where the SELECT only chooses columns, filters and deduplicates."""
-    if any(value and key not in _WRAPPER_PARTS for key, value in outer.args.items()):
-        return None
-    from_ = outer.args.get("from_")
-    source = from_.this if from_ is not None else None
-    if not isinstance(source, exp.Subquery) or any(
-        value and key not in {"this", "alias"} for key, value in source.args.items()
-    ):
-        return None
-    if source.args["alias"].args.get("columns"):
-        return None
-    union = source.this
+    union = only_read(outer, _WRAPPER_PARTS)
     holder = outer.parent
     if not isinstance(union, exp.Union) or not _is_inner_union(union):
         return None

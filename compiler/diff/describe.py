@@ -1,4 +1,4 @@
-"""Step 4 of 7, diff: how a rule's query was edited, in sentences; where, `compiler.diff.edit_script` tells.
+"""Step 4 of 7, diff: how a rule's query was edited, in sentences; `compiler.diff.edit_script` says where.
 
 Both canonical trees are taken apart by clause. What a clause lost and gained is paired by `sqlglot.diff` (Fluri et al.,
 "Change Distilling", 2007): a predicate that became another one is one edit. It is quadratic, so large clauses are not

@@ -3,7 +3,7 @@
 Both trees are put under names that edits do not move (`compiler.diff.stable_names`), and what both have at the same
 place is left out: it is matched before the search for matches begins, so that a term of WHERE is never taken for a
 select item that is like it, and cost follows the size of the edit. Then the edit script (Fluri et al., "Change
-Distilling", 2007) inserts, removes, moves and updates nodes; each stands in a clause of some query, and that decides
+Distilling", 2007) inserts, removes, moves and updates nodes; each belongs to a clause of some query, and that decides
 what it touches.
 
 The script never says that two rules are the same: one that is empty, or too dear to make, is not known. What it says is

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from compiler.engine_errors.told import LONGEST, Said, Teller, Told, calls
+from compiler.engine_errors.advice import LONGEST, Advice, Adviser, Refusal, calls
 from compiler.sql.engine_types import in_sql, split
 
 _WANTED = {
@@ -15,7 +15,7 @@ _WANTED = {
 """The kinds of argument that functions require → the type to cast to."""
 
 
-def _count(match: re.Match[str], said: Said) -> Told:
+def _count(match: re.Match[str], refusal: Refusal) -> Advice:
     name, given = match["name"].lower(), match["given"]
     wanted = {"zero": "0", "no": "0"}.get(match["wanted"], match["wanted"])
     wanted = "1" if wanted == "at least one" else wanted
@@ -23,32 +23,34 @@ def _count(match: re.Match[str], said: Said) -> Told:
     takes += f", not {given}" if given else ""
     if given == "0":
         takes = f"'{name}' needs {'an argument' if wanted == '1' else _arguments(wanted)}"
-    return Told(takes, _callable(said), calls(said.query, name))
+    return Advice(takes, _callable(refusal), calls(refusal.query, name))
 
 
 def _arguments(count: str) -> str:
     return f"{count} argument{'' if count == '1' else 's'}"
 
 
-def _none(match: re.Match[str], said: Said) -> Told:
-    return Told(f"'{match['name']}' needs an argument", _callable(said), calls(said.query, match["name"]))
+def _none(match: re.Match[str], refusal: Refusal) -> Advice:
+    return Advice(f"'{match['name']}' needs an argument", _callable(refusal), calls(refusal.query, match["name"]))
 
 
-def _least(match: re.Match[str], said: Said) -> Told:
+def _least(match: re.Match[str], refusal: Refusal) -> Advice:
     message = f"'{match['name']}' needs at least {_arguments(match['wanted'])}, not {match['given']}"
-    return Told(message, _callable(said), calls(said.query, match["name"]))
+    return Advice(message, _callable(refusal), calls(refusal.query, match["name"]))
 
 
-def _even(match: re.Match[str], said: Said) -> Told:
+def _even(match: re.Match[str], refusal: Refusal) -> Advice:
     name = match["name"].removeprefix("make_")
-    return Told(
-        f"'{name}' takes alternating names and values, so an even number of arguments", None, calls(said.query, name)
+    return Advice(
+        f"'{name}' takes alternating names and values, so an even number of arguments",
+        None,
+        calls(refusal.query, name),
     )
 
 
-def _signatures(match: re.Match[str], said: Said) -> Told:
+def _signatures(match: re.Match[str], refusal: Refusal) -> Advice:
     """Word the error if none of several signatures fits, by what each of them requires."""
-    name, text = match["name"], said.text
+    name, text = match["name"], refusal.text
     received = re.findall(
         r"(?:requires|expects) (\w+),? but received \w+[^,]*? \(DataType: ((?:[^()]|\([^()]*\))+)\)", text
     )
@@ -56,62 +58,64 @@ def _signatures(match: re.Match[str], said: Said) -> Told:
     if not received:
         wanted = sorted({count for count, _ in counts})
         if not wanted:
-            return Told(f"'{name}' cannot be called with these arguments", _callable(said), calls(said.query, name))
+            return Advice(
+                f"'{name}' cannot be called with these arguments", _callable(refusal), calls(refusal.query, name)
+            )
         takes = _arguments(wanted[0]) if len(wanted) == 1 else f"{' or '.join(wanted)} arguments"
-        return Told(f"'{name}' takes {takes}, not {counts[0][1]}", _callable(said), calls(said.query, name))
+        return Advice(f"'{name}' takes {takes}, not {counts[0][1]}", _callable(refusal), calls(refusal.query, name))
     given_types = list(dict.fromkeys(in_sql(kind) for _, kind in received))
     wanted_kinds = list(dict.fromkeys(kind for kind, _ in received if in_sql(kind) not in given_types))
-    return _refusal(name, ", ".join(given_types), wanted_kinds, said)
+    return _refusal(name, ", ".join(given_types), wanted_kinds, refusal)
 
 
-def _argument(match: re.Match[str], said: Said) -> Told:
+def _argument(match: re.Match[str], refusal: Refusal) -> Advice:
     given = match.groupdict().get("type") or match["kind"]
-    return _refusal(match["name"], in_sql(given), [match["wanted"]], said)
+    return _refusal(match["name"], in_sql(given), [match["wanted"]], refusal)
 
 
-def _coerced(match: re.Match[str], said: Said) -> Told:
+def _coerced(match: re.Match[str], refusal: Refusal) -> Advice:
     """Word an error in which the engine lists the arguments' types and the signature."""
     name, given = match["name"], ", ".join(in_sql(one) for one in split(match["given"]))
-    return Told(
+    return Advice(
         f"'{name}' cannot be called with ({given})",
-        _from_signature(name, match["signature"]) or _callable(said),
-        calls(said.query, name),
+        _from_signature(name, match["signature"]) or _callable(refusal),
+        calls(refusal.query, name),
     )
 
 
-def _unsupported(match: re.Match[str], said: Said) -> Told:
-    name = (said.function or match["name"]).lower()
+def _unsupported(match: re.Match[str], refusal: Refusal) -> Advice:
+    name = (refusal.function or match["name"]).lower()
     wanted = ["array"] if name.startswith(("array", "list", "empty", "cardinality", "flatten")) else []
-    return _refusal(name, in_sql(match["type"]), wanted, said)
+    return _refusal(name, in_sql(match["type"]), wanted, refusal)
 
 
-def _refusal(name: str, given: str, wanted: list[str], said: Said) -> Told:
+def _refusal(name: str, given: str, wanted: list[str], refusal: Refusal) -> Advice:
     hints = {"array": "make an array with make_array(…)"}
     kinds = [_WANTED[kind] for kind in wanted if kind in _WANTED]
     hint = hints.get(wanted[0]) if wanted else None
     if hint is None and kinds:
         hint = f"cast the argument: {name}(CAST(… AS {kinds[-1] if 'DOUBLE' not in kinds else 'DOUBLE'}))"
-    hint = hint or _callable(said) or "cast the argument to a type that the function takes"
-    return Told(f"'{name}' cannot be called with {given}", hint, calls(said.query, name))
+    hint = hint or _callable(refusal) or "cast the argument to a type that the function takes"
+    return Advice(f"'{name}' cannot be called with {given}", hint, calls(refusal.query, name))
 
 
-def _generic_call(match: re.Match[str], said: Said) -> Told:
-    name = said.function or match["name"]
-    given = f"({', '.join(in_sql(one) for one in split(said.given))})" if said.given else "these arguments"
-    hint = _callable(said) or "cast the arguments to one type"
-    return Told(f"'{name}' cannot be called with {given}", hint, calls(said.query, name))
+def _generic_call(match: re.Match[str], refusal: Refusal) -> Advice:
+    name = refusal.function or match["name"]
+    given = f"({', '.join(in_sql(one) for one in split(refusal.given))})" if refusal.given else "these arguments"
+    hint = _callable(refusal) or "cast the arguments to one type"
+    return Advice(f"'{name}' cannot be called with {given}", hint, calls(refusal.query, name))
 
 
-def _constant(match: re.Match[str], said: Said) -> Told:
+def _constant(match: re.Match[str], refusal: Refusal) -> Advice:
     message = f"'{match['name']}' needs a text constant as an argument"
-    return Told(message, "write the text in quotes", calls(said.query, match["name"]))
+    return Advice(message, "write the text in quotes", calls(refusal.query, match["name"]))
 
 
-def _callable(said: Said) -> str | None:
+def _callable(refusal: Refusal) -> str | None:
     """Return how a function can be called, if the engine says so in words that SQL has too."""
-    if not said.candidates:
+    if not refusal.candidates:
         return None
-    shown = re.sub(r"(\w+)\((?:NullAry|Nullary)?\(\)\)", r"\1()", said.candidates)
+    shown = re.sub(r"(\w+)\((?:NullAry|Nullary)?\(\)\)", r"\1()", refusal.candidates)
     shown = re.sub(r"\b(Numeric|String|Comparable|Integer|Boolean|Date|Timestamp)\((\d+)\)", _repeated, shown)
     if re.search(r"UserDefined|Signature|OneOf|Coercible|Variadic|Exact|Uniform|\{|\[|Any", shown):
         return None
@@ -136,17 +140,19 @@ def _from_signature(name: str, signature: str) -> str | None:
     return f"it can be called as {' or '.join(f'{name}({form})' for form in forms[:3])}"
 
 
-def _late_constant(match: re.Match[str], said: Said) -> Told:
+def _late_constant(match: re.Match[str], refusal: Refusal) -> Advice:
     name = match["name"].lower()
-    return Told(
-        f"'{name}' needs a constant as an argument", "write the value itself, or a $variable", calls(said.query, name)
+    return Advice(
+        f"'{name}' needs a constant as an argument",
+        "write the value itself, or a $variable",
+        calls(refusal.query, name),
     )
 
 
 _CALL = r"(?:The )?[Ff]unction '(?P<name>\w+)' "
 
 
-TELLERS: tuple[tuple[str, Teller], ...] = (
+ADVISERS: tuple[tuple[str, Adviser], ...] = (
     (_CALL + r"failed to match any signature", _signatures),
     (_CALL + r"expect(?:s|ed) (?P<wanted>\d+|zero|no|at least one) arguments? but received (?P<given>\d+)", _count),
     (r"(?P<name>\w+) (?:function )?requires (?P<wanted>\d+(?: to \d+)?) arguments?(?:, got (?P<given>\d+))?$", _count),

@@ -6,35 +6,35 @@ import re
 
 from sqlglot import exp
 
-from compiler.engine_errors.told import (
-    Said,
-    Teller,
-    Told,
+from compiler.engine_errors.advice import (
+    Advice,
+    Adviser,
+    Refusal,
     aggregates,
     calls,
     is_below,
     is_grouping,
+    is_within,
     of_kind,
     plain,
-    stands_in,
 )
 from compiler.sql import functions
 from compiler.sql.engine_types import in_sql
 
 
-def _range(match: re.Match[str], said: Said) -> Told:
+def _range(match: re.Match[str], refusal: Refusal) -> Advice:
     message = f"a frame in RANGE cannot be ordered by {in_sql(match['type'])}"
-    return Told(message, "write ROWS BETWEEN", of_kind(said.query, exp.Window))
+    return Advice(message, "write ROWS BETWEEN", of_kind(refusal.query, exp.Window))
 
 
-def _in_where(_: re.Match[str], said: Said) -> Told:
-    nodes = tuple(node for node in aggregates(said.query) if stands_in(node, exp.Where))
-    return Told("an aggregate cannot be used in WHERE", "filter groups with HAVING", nodes[:1])
+def _in_where(_: re.Match[str], refusal: Refusal) -> Advice:
+    nodes = tuple(node for node in aggregates(refusal.query) if is_within(node, exp.Where))
+    return Advice("an aggregate cannot be used in WHERE", "filter groups with HAVING", nodes[:1])
 
 
-def _nested(_: re.Match[str], said: Said) -> Told:
-    nodes = tuple(node for node in aggregates(said.query) if stands_in(node, exp.AggFunc) or _filters(node))
-    return Told("an aggregate cannot be nested in another", "compute the inner one in a CTE", nodes[:1])
+def _nested(_: re.Match[str], refusal: Refusal) -> Advice:
+    nodes = tuple(node for node in aggregates(refusal.query) if is_within(node, exp.AggFunc) or _filters(node))
+    return Advice("an aggregate cannot be nested in another", "compute the inner one in a CTE", nodes[:1])
 
 
 def _filters(node: exp.Expr) -> bool:
@@ -43,19 +43,21 @@ def _filters(node: exp.Expr) -> bool:
     return isinstance(around, exp.Filter) and is_below(node, around.expression)
 
 
-def _windows_within(*kinds: type[exp.Expr], what: str) -> Teller:
-    def tell(_: re.Match[str], said: Said) -> Told:
-        nodes = tuple(node for node in said.query.find_all(exp.Window) if stands_in(node, *kinds) or _filters(node))
-        return Told(f"a window function cannot be used inside {what}", "compute the inner one in a CTE", nodes[:1])
+def _windows_within(*kinds: type[exp.Expr], what: str) -> Adviser:
+    def advise(_: re.Match[str], refusal: Refusal) -> Advice:
+        nodes = tuple(node for node in refusal.query.find_all(exp.Window) if is_within(node, *kinds) or _filters(node))
+        return Advice(f"a window function cannot be used inside {what}", "compute the inner one in a CTE", nodes[:1])
 
-    return tell
+    return advise
 
 
-def _ungrouped(match: re.Match[str], said: Said) -> Told:
+def _ungrouped(match: re.Match[str], refusal: Refusal) -> Advice:
     table, name = match["table"] or "", match["column"]
     hint = f"group by it too, or take one of its values: MIN({name})"
-    return Told(
-        f"column '{name}' must be in GROUP BY or inside an aggregate", hint, _ungrouped_uses(said.query, table, name)
+    return Advice(
+        f"column '{name}' must be in GROUP BY or inside an aggregate",
+        hint,
+        _ungrouped_uses(refusal.query, table, name),
     )
 
 
@@ -78,62 +80,64 @@ def _ungrouped_uses(query: exp.Query, table: str, name: str) -> tuple[exp.Expr, 
     return ()
 
 
-def _having(_: re.Match[str], said: Said) -> Told:
-    nodes = tuple(said.query.find_all(exp.Having))
-    return Told("HAVING reads a value that is neither grouped nor aggregated", "filter rows with WHERE", nodes[:1])
+def _having(_: re.Match[str], refusal: Refusal) -> Advice:
+    nodes = tuple(refusal.query.find_all(exp.Having))
+    return Advice("HAVING reads a value that is neither grouped nor aggregated", "filter rows with WHERE", nodes[:1])
 
 
-def _grouping(match: re.Match[str], said: Said) -> Told:
+def _grouping(match: re.Match[str], refusal: Refusal) -> Advice:
     name = match["column"].rpartition(".")[2]
-    nodes = tuple(one for one in said.query.find_all(exp.Func) if is_grouping(one) and name in str(one))
-    return Told(
+    nodes = tuple(one for one in refusal.query.find_all(exp.Func) if is_grouping(one) and name in str(one))
+    return Advice(
         f"GROUPING asks for '{name}', which is not in GROUP BY", "GROUPING takes the expressions of GROUP BY", nodes[:1]
     )
 
 
-def _distinct_order(_: re.Match[str], said: Said) -> Told:
+def _distinct_order(_: re.Match[str], refusal: Refusal) -> Advice:
     nodes = [
         select.args["order"]
-        for select in said.query.find_all(exp.Select)
+        for select in refusal.query.find_all(exp.Select)
         if select.args.get("distinct") and select.args.get("order")
     ]
-    return Told(
+    return Advice(
         "SELECT DISTINCT can be ordered only by what it selects",
         "select the column too, or order by an output",
         tuple(nodes[:1]),
     )
 
 
-def _hidden_order(match: re.Match[str], said: Said) -> Told:
+def _hidden_order(match: re.Match[str], refusal: Refusal) -> Advice:
     table, name = match["table"].strip('"'), match["column"].strip('"')
     nodes = tuple(
         column
-        for order in said.query.find_all(exp.Order)
+        for order in refusal.query.find_all(exp.Order)
         for column in order.find_all(exp.Column)
         if (column.table, column.name) == (table, name)
     )
     message = f"ORDER BY reads the column '{table}.{name}', but an output is called '{name}' too"
-    return Told(message, "rename the output, or select the column too", nodes[:1])
+    return Advice(message, "rename the output, or select the column too", nodes[:1])
 
 
-def _misused(match: re.Match[str], said: Said) -> Told:
+def _misused(match: re.Match[str], refusal: Refusal) -> Advice:
     name = match["name"]
     known = functions.lookup(name)
     if known is not None and known.kinds == {"window"}:
         bare = [
             one
-            for one in calls(said.query, name)
+            for one in calls(refusal.query, name)
             if not isinstance(one.parent, exp.Window | exp.IgnoreNulls | exp.RespectNulls)
         ]
-        return Told(f"'{name}' is a window function", f"write {name}(…) OVER (…)", tuple(bare))
+        return Advice(f"'{name}' is a window function", f"write {name}(…) OVER (…)", tuple(bare))
     if name in {"rollup", "cube"}:
-        return Told(
-            f"{name.upper()} cannot be used here", "write out the GROUPING SETS", tuple(said.query.find_all(exp.Group))
+        return Advice(
+            f"{name.upper()} cannot be used here",
+            "write out the GROUPING SETS",
+            tuple(refusal.query.find_all(exp.Group)),
         )
-    return Told(f"'{name}' cannot be called here", None, calls(said.query, name))
+    return Advice(f"'{name}' cannot be called here", None, calls(refusal.query, name))
 
 
-def _frame(match: re.Match[str], said: Said) -> Told:
+def _frame(match: re.Match[str], refusal: Refusal) -> Advice:
     why = match["why"]
     if "non negative" in why:
         why = "its bounds must be non-negative whole numbers"
@@ -142,40 +146,40 @@ def _frame(match: re.Match[str], said: Said) -> Told:
     else:
         why = why.replace("start bound cannot", "it cannot start").replace("end bound cannot", "it cannot end")
         why = why.replace("be UNBOUNDED", "with UNBOUNDED")
-    nodes = tuple(one for one in said.query.find_all(exp.WindowSpec))
-    return Told(
+    nodes = tuple(one for one in refusal.query.find_all(exp.WindowSpec))
+    return Advice(
         f"the window's frame is invalid: {why}",
         "write ROWS BETWEEN … PRECEDING AND … FOLLOWING",
-        nodes or tuple(said.query.find_all(exp.Window)),
+        nodes or tuple(refusal.query.find_all(exp.Window)),
     )
 
 
-def _named_window(match: re.Match[str], said: Said) -> Told:
-    nodes = tuple(one for one in said.query.find_all(exp.Window) if match["name"] in str(one))
-    return Told(f"unknown window '{match['name']}'", f"declare it: WINDOW {match['name']} AS (…)", nodes[:1])
+def _named_window(match: re.Match[str], refusal: Refusal) -> Advice:
+    nodes = tuple(one for one in refusal.query.find_all(exp.Window) if match["name"] in str(one))
+    return Advice(f"unknown window '{match['name']}'", f"declare it: WINDOW {match['name']} AS (…)", nodes[:1])
 
 
-def _nulls(match: re.Match[str], said: Said) -> Told:
-    nodes = tuple(said.query.find_all(exp.IgnoreNulls, exp.RespectNulls)) or calls(said.query, match["name"])
-    return Told(f"'{match['name']}' does not take IGNORE NULLS or RESPECT NULLS", "leave them out", nodes[:1])
+def _nulls(match: re.Match[str], refusal: Refusal) -> Advice:
+    nodes = tuple(refusal.query.find_all(exp.IgnoreNulls, exp.RespectNulls)) or calls(refusal.query, match["name"])
+    return Advice(f"'{match['name']}' does not take IGNORE NULLS or RESPECT NULLS", "leave them out", nodes[:1])
 
 
-def _literal_argument(_: re.Match[str], said: Said) -> Told:
+def _literal_argument(_: re.Match[str], refusal: Refusal) -> Advice:
     wants = ("ntile", "lag", "lead", "nth_value")
-    nodes = tuple(one for one in said.query.find_all(exp.Window) if functions.function_name(one) in wants)
+    nodes = tuple(one for one in refusal.query.find_all(exp.Window) if functions.function_name(one) in wants)
     name = functions.function_name(nodes[0]) if len(nodes) == 1 else None
     shown = f"'{name}'" if name else "a window function"
-    return Told(f"{shown} needs a constant as its offset or count", "write a number", nodes)
+    return Advice(f"{shown} needs a constant as its offset or count", "write a number", nodes)
 
 
-def _positive_ntile(_: re.Match[str], said: Said) -> Told:
-    nodes = tuple(one for one in said.query.find_all(exp.Window) if functions.function_name(one) == "ntile")
-    return Told("'ntile' needs a positive number", None, nodes)
+def _positive_ntile(_: re.Match[str], refusal: Refusal) -> Advice:
+    nodes = tuple(one for one in refusal.query.find_all(exp.Window) if functions.function_name(one) == "ntile")
+    return Advice("'ntile' needs a positive number", None, nodes)
 
 
-def _qualify(_: re.Match[str], said: Said) -> Told:
+def _qualify(_: re.Match[str], refusal: Refusal) -> Advice:
     """Word an error of QUALIFY: a name of both a column and an output means the column to the engine, as in WHERE."""
-    for clause in said.query.find_all(exp.Qualify):
+    for clause in refusal.query.find_all(exp.Qualify):
         select = clause.parent
         windows = (
             {item.alias for item in select.selects if item.find(exp.Window)} if isinstance(select, exp.Select) else ()
@@ -183,16 +187,16 @@ def _qualify(_: re.Match[str], said: Said) -> Told:
         for column in clause.find_all(exp.Column):
             if column.name in windows:
                 message = f"'{column.name}' in QUALIFY is the column {column.table}.{column.name}, not the output"
-                return Told(message, "rename the output, or write the window function itself", (column,))
-    nodes = tuple(said.query.find_all(exp.Qualify))
-    return Told(
+                return Advice(message, "rename the output, or write the window function itself", (column,))
+    nodes = tuple(refusal.query.find_all(exp.Qualify))
+    return Advice(
         "QUALIFY filters by window functions, but the query has none",
         "filter rows with WHERE, groups with HAVING",
         nodes[:1],
     )
 
 
-TELLERS: tuple[tuple[str, Teller], ...] = (
+ADVISERS: tuple[tuple[str, Adviser], ...] = (
     (r"Cannot run range queries on datatype: (?P<type>.+)$", _range),
     (r"Aggregate functions are not allowed in the WHERE clause", _in_where),
     (r"Aggregate function calls cannot be nested", _nested),

@@ -6,7 +6,7 @@ import re
 
 from sqlglot import exp
 
-from compiler.engine_errors.told import Said, Teller, Told, of_kind
+from compiler.engine_errors.advice import Advice, Adviser, Refusal, of_kind
 from compiler.sql.engine_types import in_sql, split
 
 _SYMBOLS: dict[str, tuple[type[exp.Expr], ...]] = {
@@ -21,25 +21,25 @@ _INTERVAL_HINT = "n days as an interval: CAST(concat(n, ' days') AS INTERVAL)"
 _NUMBERS = re.compile(r"\b(?:TINYINT|SMALLINT|INT|BIGINT|REAL|DOUBLE|DECIMAL)\b")
 
 
-def _operation(match: re.Match[str], said: Said) -> Told:
+def _operation(match: re.Match[str], refusal: Refusal) -> Advice:
     left, right, symbol = in_sql(match["left"]), in_sql(match["right"]), match["symbol"].strip()
     kinds = _SYMBOLS.get(symbol, ())
-    nodes = of_kind(said.query, *kinds, *((exp.Case, exp.In, exp.Between) if symbol == "=" else ())) if kinds else ()
-    nodes = nodes or (_compared_columns(said.query) if symbol == "=" else ())
-    nodes = nodes or of_kind(said.query, exp.Binary, exp.In, exp.Between, exp.Case)
+    nodes = of_kind(refusal.query, *kinds, *((exp.Case, exp.In, exp.Between) if symbol == "=" else ())) if kinds else ()
+    nodes = nodes or (_compared_columns(refusal.query) if symbol == "=" else ())
+    nodes = nodes or of_kind(refusal.query, exp.Binary, exp.In, exp.Between, exp.Case)
     if symbol in {"=", "!=", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"}:
         if "BOOLEAN" in {left, right} and left != right and any(isinstance(one, exp.Is) for one in nodes):
             other = left if right == "BOOLEAN" else right
-            return Told(f"IS TRUE and IS FALSE need a condition, not {other}", "write a comparison", nodes)
-        return Told(f"{left} and {right} cannot be compared", _cast_hint(left, right), nodes)
+            return Advice(f"IS TRUE and IS FALSE need a condition, not {other}", "write a comparison", nodes)
+        return Advice(f"{left} and {right} cannot be compared", _cast_hint(left, right), nodes)
     if symbol in {"AND", "OR"}:
         message = f"{symbol} needs conditions on both sides, not {left} and {right}"
-        return Told(message, "write a comparison, such as x <> 0", nodes)
+        return Advice(message, "write a comparison, such as x <> 0", nodes)
     if symbol in {"LIKE", "SIMILAR TO"} or "~" in symbol or "REGEX" in symbol:
-        return Told(
+        return Advice(
             f"{symbol} needs text on both sides, not {left} and {right}", "cast both sides: CAST(… AS TEXT)", nodes
         )
-    return Told(f"{left} {symbol} {right} cannot be computed", _cast_hint(left, right), nodes)
+    return Advice(f"{left} {symbol} {right} cannot be computed", _cast_hint(left, right), nodes)
 
 
 def _compared_columns(query: exp.Query) -> tuple[exp.Expr, ...]:
@@ -66,88 +66,88 @@ def _is_time_with_number(left: str, right: str) -> bool:
     return len(times) == 1 and any(_NUMBERS.search(side) for side in (left, right))
 
 
-def _unary(match: re.Match[str], said: Said) -> Told:
+def _unary(match: re.Match[str], refusal: Refusal) -> Advice:
     if match["symbol"] == "NOT":
         kind = in_sql(match["type"] or "") or "this"
-        return Told(f"NOT needs a condition, not {kind}", "write a comparison", of_kind(said.query, exp.Not))
-    return Told(
-        "- needs a number, an interval or a timestamp", "cast it: -CAST(… AS DOUBLE)", of_kind(said.query, exp.Neg)
+        return Advice(f"NOT needs a condition, not {kind}", "write a comparison", of_kind(refusal.query, exp.Not))
+    return Advice(
+        "- needs a number, an interval or a timestamp", "cast it: -CAST(… AS DOUBLE)", of_kind(refusal.query, exp.Neg)
     )
 
 
-def _case(match: re.Match[str], said: Said) -> Told:
+def _case(match: re.Match[str], refusal: Refusal) -> Advice:
     one, other = in_sql(match["one"]), in_sql(match["other"])
     if match["what"] == "case":
         message = f"CASE compares {one} with {other}, which cannot be compared"
     else:
         message = f"the branches of CASE are {one} and {other}, which have no common type"
-    return Told(message, "cast them to one type", of_kind(said.query, exp.Case))
+    return Advice(message, "cast them to one type", of_kind(refusal.query, exp.Case))
 
 
-def _when(match: re.Match[str], said: Said) -> Told:
+def _when(match: re.Match[str], refusal: Refusal) -> Advice:
     kind = in_sql(match["type"])
-    return Told(f"WHEN needs a condition, not {kind}", "write a comparison", of_kind(said.query, exp.Case))
+    return Advice(f"WHEN needs a condition, not {kind}", "write a comparison", of_kind(refusal.query, exp.Case))
 
 
-def _between(match: re.Match[str], said: Said) -> Told:
+def _between(match: re.Match[str], refusal: Refusal) -> Advice:
     left, right = in_sql(match["left"]), in_sql(match["right"])
-    return Told(f"BETWEEN compares {left} with {right}, which cannot be compared", "cast them to one type",
-                of_kind(said.query, exp.Between))  # fmt: skip
+    return Advice(f"BETWEEN compares {left} with {right}, which cannot be compared", "cast them to one type",
+                of_kind(refusal.query, exp.Between))  # fmt: skip
 
 
-def _in_list(match: re.Match[str], said: Said) -> Told:
+def _in_list(match: re.Match[str], refusal: Refusal) -> Advice:
     left, listed = in_sql(match["left"]), ", ".join(dict.fromkeys(map(in_sql, split(match["listed"]))))
     message = f"IN compares {left} with {listed}, which cannot be compared"
-    return Told(message, "write values of one type", of_kind(said.query, exp.In))
+    return Advice(message, "write values of one type", of_kind(refusal.query, exp.In))
 
 
-def _in_query(match: re.Match[str], said: Said) -> Told:
+def _in_query(match: re.Match[str], refusal: Refusal) -> Advice:
     left, right = in_sql(match["left"]), in_sql(match["right"])
-    nodes = tuple(one for one in of_kind(said.query, exp.In) if one.args.get("query"))
+    nodes = tuple(one for one in of_kind(refusal.query, exp.In) if one.args.get("query"))
     message = f"IN compares {left} with a subquery's {right}, which cannot be compared"
-    return Told(message, "cast one of them", nodes or of_kind(said.query, exp.In, exp.Any, exp.All))
+    return Advice(message, "cast one of them", nodes or of_kind(refusal.query, exp.In, exp.Any, exp.All))
 
 
-def _convert(match: re.Match[str], said: Said) -> Told:
+def _convert(match: re.Match[str], refusal: Refusal) -> Advice:
     message = f"{in_sql(match['source'])} and {in_sql(match['target'])} have no common type"
-    nodes = of_kind(said.query, exp.Func, exp.Binary, exp.Case, exp.In, exp.Between)
+    nodes = of_kind(refusal.query, exp.Func, exp.Binary, exp.Case, exp.In, exp.Between)
     kinds = in_sql(match["source"]), in_sql(match["target"])
     hint = _INTERVAL_HINT if _is_time_with_number(*kinds) else "cast one of them: CAST(… AS …)"
-    return Told(message, hint, nodes)
+    return Advice(message, hint, nodes)
 
 
-def _union(match: re.Match[str], said: Said) -> Told:
+def _union(match: re.Match[str], refusal: Refusal) -> Advice:
     kinds = f"{in_sql(match['one'])} and {in_sql(match['other'])}"
     message = f"column '{match['column']}' is {kinds} in the branches of a set operation"
     items = [
         item
-        for operation in said.query.find_all(exp.SetOperation)
+        for operation in refusal.query.find_all(exp.SetOperation)
         for side in (operation.expression,)
         for item in side.selects
         if item.alias_or_name == match["column"]
     ]
-    return Told(message, "cast them to one type", tuple(items[:1]) or of_kind(said.query, exp.SetOperation)[:1])
+    return Advice(message, "cast them to one type", tuple(items[:1]) or of_kind(refusal.query, exp.SetOperation)[:1])
 
 
-def _condition(match: re.Match[str], said: Said) -> Told:
+def _condition(match: re.Match[str], refusal: Refusal) -> Advice:
     kind = in_sql(match["type"])
-    nodes = tuple(clause.this for clause in said.query.find_all(exp.Where, exp.Having, exp.Qualify, exp.Filter))
+    nodes = tuple(clause.this for clause in refusal.query.find_all(exp.Where, exp.Having, exp.Qualify, exp.Filter))
     message = f"WHERE and HAVING need a condition, but this is of type {kind}"
-    return Told(message, "write a comparison", nodes)
+    return Advice(message, "write a comparison", nodes)
 
 
-def _join_condition(match: re.Match[str], said: Said) -> Told:
-    nodes = tuple(join.args["on"] for join in said.query.find_all(exp.Join) if join.args.get("on") is not None)
-    return Told(f"ON needs a condition, but this is of type {in_sql(match['type'])}", "write a comparison", nodes)
+def _join_condition(match: re.Match[str], refusal: Refusal) -> Advice:
+    nodes = tuple(join.args["on"] for join in refusal.query.find_all(exp.Join) if join.args.get("on") is not None)
+    return Advice(f"ON needs a condition, but this is of type {in_sql(match['type'])}", "write a comparison", nodes)
 
 
-def _scale(match: re.Match[str], said: Said) -> Told:
+def _scale(match: re.Match[str], refusal: Refusal) -> Advice:
     kinds = f"{in_sql(match['left'])} {match['symbol']} {in_sql(match['right'])}"
-    return Told(f"{kinds} would have more than 38 digits after the point", "cast the sides to fewer digits first",
-                of_kind(said.query, *_SYMBOLS.get(match["symbol"], (exp.Binary,))))  # fmt: skip
+    return Advice(f"{kinds} would have more than 38 digits after the point", "cast the sides to fewer digits first",
+                of_kind(refusal.query, *_SYMBOLS.get(match["symbol"], (exp.Binary,))))  # fmt: skip
 
 
-TELLERS: tuple[tuple[str, Teller], ...] = (
+ADVISERS: tuple[tuple[str, Adviser], ...] = (
     (
         (
             r"Cannot get result type for decimal operation (?P<left>.+?) (?P<symbol>[-+*/%]) (?P<right>\S+\(["

@@ -1,8 +1,8 @@
 """The engine's planning errors in the rule's own terms: the part of the SQL they are about, and a readable sentence.
 
 The engine knows neither places nor the author's text, and its errors name its own internals. They are taken apart by
-`TELLERS`, each of which knows one kind of error: the sentence, the hint, and the candidate nodes. If there are several,
-planning them one by one finds the guilty one (`compiler.engine_errors.guilty_part`).
+`ADVISERS`, each of which knows one kind of error: the sentence, the hint, the candidate nodes. If there are several,
+planning them one by one finds the refused one (`compiler.engine_errors.refused_part`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlglot import exp
 
 from compiler.engine_errors import calls, groups, operators, subqueries, tables, values
-from compiler.engine_errors.guilty_part import Probe, guilty, in_order
-from compiler.engine_errors.told import Said, Told
+from compiler.engine_errors.advice import Advice, Refusal
+from compiler.engine_errors.refused_part import Probe, in_order, refused
 from compiler.errors import SqlError
 from compiler.sql import functions
 from compiler.sql.dialect import render
@@ -23,7 +23,7 @@ from compiler.tree.positions import located, position
 from compiler.tree.walk import output_leaf
 
 _KINDS = (groups, subqueries, tables, values, operators, calls)
-TELLERS = tuple((re.compile(pattern, re.DOTALL), teller) for kind in _KINDS for pattern, teller in kind.TELLERS)
+ADVISERS = tuple((re.compile(pattern, re.DOTALL), adviser) for kind in _KINDS for pattern, adviser in kind.ADVISERS)
 
 _BEFORE = re.compile(
     r"^(?:DataFusion error|Error during planning|Internal error|Schema error|Arrow error|Execution error|External error"
@@ -63,18 +63,18 @@ def explained(error: SqlError, query: exp.Query, probe: Probe = lambda _: None) 
     spread = _unnamed_field(error.message, query)
     if spread is not None:
         return struct_error(spread)
-    said = take_apart(error.message, query)
-    told = next(_told(said), None) or Told(readable(said), error.hint)
-    nodes = told.nodes or tuple(query.find_all(*_EXPRESSIONS))
+    refusal = take_apart(error.message, query)
+    advice = next(_advice(refusal), None) or Advice(readable(refusal), error.hint)
+    nodes = advice.nodes or tuple(query.find_all(*_EXPRESSIONS))
 
     def asked(part: exp.Query) -> str | None:
         answer = probe(part)
         return None if answer is None else take_apart(answer, query).text
 
-    at = guilty(query, nodes, said.text, asked)
-    if at is None and told.nodes:
-        at = _around(query, told.nodes)
-    message, hint = _as_written(told.message, told.hint, at)
+    at = refused(query, nodes, refusal.text, asked)
+    if at is None and advice.nodes:
+        at = _around(query, advice.nodes)
+    message, hint = _as_written(advice.message, advice.hint, at)
     message, hint = _clean(message), hint and _clean(hint)
     if message == _CANNOT_RUN and hint is None:
         hint = "compute part of it in a separate rule, and read that rule"
@@ -124,14 +124,14 @@ def _unnamed_field(message: str, query: exp.Query) -> exp.Expr | None:
     return found[0] if len(found) == 1 else None
 
 
-def _told(said: Said) -> Iterator[Told]:
-    for pattern, teller in TELLERS:
-        match = pattern.search(said.text)
+def _advice(refusal: Refusal) -> Iterator[Advice]:
+    for pattern, adviser in ADVISERS:
+        match = pattern.search(refusal.text)
         if match is not None:
-            yield teller(match, said)
+            yield adviser(match, refusal)
 
 
-def take_apart(message: str, query: exp.Query) -> Said:
+def take_apart(message: str, query: exp.Query) -> Refusal:
     """Take apart an error of the engine."""
     text = re.sub(r"\s+", " ", message).strip()
     text = _BUG.sub("", text)
@@ -147,7 +147,7 @@ def take_apart(message: str, query: exp.Query) -> Said:
         function = owner[1] if owner else function
         text = _BEFORE.sub("", _OWNER.sub("", text)).strip()
     text = text.rstrip(".")
-    return Said(text, query, function, call[2] if call else None, candidates[1] if candidates else None)
+    return Refusal(text, query, function, call[2] if call else None, candidates[1] if candidates else None)
 
 
 def _around(query: exp.Query, nodes: tuple[exp.Expr, ...]) -> exp.Expr:
@@ -176,10 +176,10 @@ def _as_written(message: str, hint: str | None, at: exp.Expr | None) -> tuple[st
     return f"'{name}'{message[quoted.end() :]}", hint
 
 
-def readable(said: Said) -> str:
+def readable(refusal: Refusal) -> str:
     """Return the engine's error in SQL's terms as far as possible; it may still contain `INTERNALS`."""
     text = re.sub(
-        r"ParserError\(\"(.*?)(?: at Line: \d+, Column: \d+)?\"\)", r"the engine cannot read this: \1", said.text
+        r"ParserError\(\"(.*?)(?: at Line: \d+, Column: \d+)?\"\)", r"the engine cannot read this: \1", refusal.text
     )
     text = re.sub(r"\s+", " ", in_sql(text)).strip().rstrip(".")
     return text[:1].lower() + text[1:] if text[1:2].islower() else text

@@ -39,21 +39,21 @@ _PARSERS = ("to_timestamp", "to_date", "to_time", "to_unixtime")
 def failed(message: str, text: str | None) -> SqlError:
     """Return the engine's error of a run, worded for the author; text: of the rule, None if the rule is not SQL."""
     query = _parsed(text)
-    said = take_apart(message, query if query is not None else exp.select("1"))
+    refusal = take_apart(message, query if query is not None else exp.select("1"))
     for pattern in _VALUES:
-        match = re.search(pattern, said.text, re.DOTALL)
+        match = re.search(pattern, refusal.text, re.DOTALL)
         if match is not None:
             return _at(*_value(match, query))
-    if "Divide by zero" in said.text:
+    if "Divide by zero" in refusal.text:
         hint = "write the divisor as NULLIF(…, 0) to get NULL instead"
         return _at("division by zero", hint, _find(query, exp.Div, exp.Mod))
-    if "Scalar subquery returned more than one row" in said.text:
+    if "Scalar subquery returned more than one row" in refusal.text:
         found = [one for one in _find(query, exp.Subquery) if not isinstance(one.parent, exp.From | exp.Join)]
         return _at("a scalar subquery returns several rows", "aggregate inside it: MIN(…), MAX(…)", found)
-    told = readable(said)
-    if INTERNALS.search(told):
+    advice = readable(refusal)
+    if INTERNALS.search(advice):
         return _at("the engine cannot run this query", None, [])
-    return _at(told, None, [])
+    return _at(advice, None, [])
 
 
 def _value(match: re.Match[str], query: exp.Query | None) -> tuple[str, str, list[exp.Expr]]:

@@ -7,41 +7,43 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
-from compiler.engine_errors.told import Said, Teller, Told, aggregates, is_below, stands_in
+from compiler.engine_errors.advice import Advice, Adviser, Refusal, aggregates, is_below, is_within
 
 _JOIN = "rewrite it as a join to a query grouped by the columns that it compares"
 
 
-def _unplanned(match: re.Match[str], said: Said) -> Told:
+def _unplanned(match: re.Match[str], refusal: Refusal) -> Advice:
     """Word the error for a part of the plan that cannot be executed."""
     kind = match["kind"]
-    query = said.query
+    query = refusal.query
     if kind in {"Exists", "InSubquery", "SetComparison", "ScalarSubquery"}:
         return _subquery(kind, query)
     if kind == "OuterReferenceColumn":
         lateral = tuple(query.find_all(exp.Lateral))
         if lateral:
             hint = "write a join; for the first rows of each group, number them with ROW_NUMBER() and filter"
-            return Told("LATERAL over a query with LIMIT, a set operation or no table cannot be run", hint, lateral[:1])
-        return Told("a subquery that refers to the outer query cannot be run here", _JOIN, _correlated(query)[:1])
+            return Advice(
+                "LATERAL over a query with LIMIT, a set operation or no table cannot be run", hint, lateral[:1]
+            )
+        return Advice("a subquery that refers to the outer query cannot be run here", _JOIN, _correlated(query)[:1])
     if kind == "WindowFunction":
         windows = [
             one
             for one in query.find_all(exp.Window)
             if one.find_ancestor(exp.Where, exp.Having, exp.Group, exp.Join, exp.Select)
-            and stands_in(one, exp.Where, exp.Having, exp.Group, exp.Join)
+            and is_within(one, exp.Where, exp.Having, exp.Group, exp.Join)
         ]
         where = _clause(windows[0]) if windows else "WHERE"
         hint = "filter with QUALIFY" if where in {"WHERE", "HAVING"} else "compute it in a CTE"
-        return Told(f"a window function cannot be used in {where}", hint, tuple(windows[:1]))
+        return Advice(f"a window function cannot be used in {where}", hint, tuple(windows[:1]))
     if kind == "AggregateFunction":
-        found = [one for one in aggregates(query) if stands_in(one, exp.Where, exp.Group, exp.Join)]
+        found = [one for one in aggregates(query) if is_within(one, exp.Where, exp.Group, exp.Join)]
         where = _clause(found[0]) if found else "this place"
-        return Told(f"an aggregate cannot be used in {where}", "compute it in a CTE", tuple(found[:1]))
+        return Advice(f"an aggregate cannot be used in {where}", "compute it in a CTE", tuple(found[:1]))
     if kind == "Wildcard":
         stars = [one for one in query.find_all(exp.Star) if isinstance(one.parent, exp.Func)]
-        return Told("only COUNT can take * as its argument", "write COUNT(*), or name a column", tuple(stars[:1]))
-    return Told("the engine cannot run a part of this query", None, ())
+        return Advice("only COUNT can take * as its argument", "write COUNT(*), or name a column", tuple(stars[:1]))
+    return Advice("the engine cannot run a part of this query", None, ())
 
 
 def _clause(node: exp.Expr) -> str:
@@ -59,7 +61,7 @@ _IS: dict[str, tuple[str, tuple[type[exp.Expr], ...]]] = {
 }
 
 
-def _subquery(kind: str, query: exp.Query) -> Told:
+def _subquery(kind: str, query: exp.Query) -> Advice:
     what, kinds = _IS[kind]
     found = [one for one in query.find_all(*kinds) if _is_subquery(one)]
     # Of several candidates, one in a place where the engine takes none, or a correlated one, comes first.
@@ -75,24 +77,24 @@ def _subquery(kind: str, query: exp.Query) -> Told:
         "SetComparison": "compare with MIN or MAX of the subquery",
         "ScalarSubquery": "write it as a join",
     }
-    return Told(
+    return Advice(
         f"{'a correlated ' if correlated and kind != 'ScalarSubquery' else ''}{what} cannot be run{place}",
         hints[kind],
         (node,) if node else (),
     )
 
 
-def _scalar(node: exp.Expr, place: str) -> Told:
+def _scalar(node: exp.Expr, place: str) -> Advice:
     if node.find(exp.Limit) is not None:
         hint = "take MIN or MAX, or number the rows with ROW_NUMBER() in a join"
-        return Told(f"a correlated subquery with LIMIT cannot be run{place}", hint, (node,))
+        return Advice(f"a correlated subquery with LIMIT cannot be run{place}", hint, (node,))
     if node.find(exp.SetOperation) is not None:
-        return Told(f"a correlated subquery with a set operation cannot be run{place}", _JOIN, (node,))
+        return Advice(f"a correlated subquery with a set operation cannot be run{place}", _JOIN, (node,))
     inside = _tables_inside(node)
     outer = [column for column in node.find_all(exp.Column) if column.table and column.table not in inside]
     if all(isinstance(column.find_ancestor(exp.Predicate, exp.Select), exp.EQ) for column in outer):
-        return Told(f"a correlated subquery cannot be run{place}", _JOIN, (node,))
-    return Told(f"a correlated subquery{place} can compare with the outer query only by =", _JOIN, (node,))
+        return Advice(f"a correlated subquery cannot be run{place}", _JOIN, (node,))
+    return Advice(f"a correlated subquery{place} can compare with the outer query only by =", _JOIN, (node,))
 
 
 def _standing(node: exp.Expr) -> str:
@@ -159,21 +161,21 @@ def _around(node: exp.Expr) -> Iterable[exp.Expr]:
         around = around.parent
 
 
-def _lost_column(match: re.Match[str], said: Said) -> Told:
+def _lost_column(match: re.Match[str], refusal: Refusal) -> Advice:
     """Word the error for a column that the engine lost when it rewrote subqueries."""
     column = match["column"].rpartition(".")[2].strip('"')
     table = match["column"].rpartition(".")[0].strip('"')
-    limits = [one for one in said.query.find_all(exp.Limit, exp.Offset) if one.find(exp.Column)]
+    limits = [one for one in refusal.query.find_all(exp.Limit, exp.Offset) if one.find(exp.Column)]
     if limits:
-        return Told("LIMIT and OFFSET need a whole number, not a column", None, tuple(limits[:1]))
+        return Advice("LIMIT and OFFSET need a whole number, not a column", None, tuple(limits[:1]))
     uses = [
         one
-        for one in _correlated(said.query)
+        for one in _correlated(refusal.query)
         if any(each.name == column and each.table == table for each in one.find_all(exp.Column))
     ]
-    joined = [one for one in uses if stands_in(one, exp.Join)]
+    joined = [one for one in uses if is_within(one, exp.Join)]
     if joined:
-        return Told(
+        return Advice(
             "a correlated subquery in ON cannot be run",
             "move the condition to WHERE, or write a join",
             tuple(joined[:1]),
@@ -181,50 +183,50 @@ def _lost_column(match: re.Match[str], said: Said) -> Told:
     message = "a subquery that refers to an outer query in this way cannot be run"
     if uses and len(list(_around(uses[0]))) > 1:
         message = "a subquery cannot refer to a query two levels above it"
-    return Told(message, _JOIN, tuple(uses[:1]) or _correlated(said.query)[:1])
+    return Advice(message, _JOIN, tuple(uses[:1]) or _correlated(refusal.query)[:1])
 
 
-def _about_correlated(message: str, hint: str) -> Teller:
-    def tell(_: re.Match[str], said: Said) -> Told:
-        every = _correlated(said.query)
+def _about_correlated(message: str, hint: str) -> Adviser:
+    def advise(_: re.Match[str], refusal: Refusal) -> Advice:
+        every = _correlated(refusal.query)
         found = [one for one in every if isinstance(one, exp.Subquery)] or every
-        return Told(message, hint, tuple(found[:1]))
+        return Advice(message, hint, tuple(found[:1]))
 
-    return tell
+    return advise
 
 
-def _misplaced(_: re.Match[str], said: Said) -> Told:
+def _misplaced(_: re.Match[str], refusal: Refusal) -> Advice:
     found = [
         one
-        for one in said.query.find_all(exp.Exists, exp.In, exp.Subquery, exp.Any, exp.All)
-        if _is_subquery(one) and stands_in(one, exp.Order, exp.Window, exp.Join, exp.Group, exp.Limit)
+        for one in refusal.query.find_all(exp.Exists, exp.In, exp.Subquery, exp.Any, exp.All)
+        if _is_subquery(one) and is_within(one, exp.Order, exp.Window, exp.Join, exp.Group, exp.Limit)
     ]
-    return Told(
+    return Advice(
         "a subquery cannot be used here", "compute it as a column of a CTE, and refer to that", tuple(found[:1])
     )
 
 
-def _columns(_: re.Match[str], said: Said) -> Told:
+def _columns(_: re.Match[str], refusal: Refusal) -> Advice:
     found = [
         one
-        for one in said.query.find_all(exp.In, exp.Subquery, exp.Any, exp.All)
+        for one in refusal.query.find_all(exp.In, exp.Subquery, exp.Any, exp.All)
         if _is_subquery(one) and (inner := one.find(exp.Select)) is not None and len(inner.selects) > 1
     ]
-    return Told(
+    return Advice(
         "a subquery that is compared with a value must return one column",
         "select one column; for several write EXISTS",
         tuple(found[:1]),
     )
 
 
-def _doubled(_: re.Match[str], said: Said) -> Told:
+def _doubled(_: re.Match[str], refusal: Refusal) -> Advice:
     hint = "name the columns in a CTE that selects each once"
-    return Told(
-        "the engine gives two columns the same name when it plans this query", hint, _correlated(said.query)[:1]
+    return Advice(
+        "the engine gives two columns the same name when it plans this query", hint, _correlated(refusal.query)[:1]
     )
 
 
-TELLERS: tuple[tuple[str, Teller], ...] = (
+ADVISERS: tuple[tuple[str, Adviser], ...] = (
     (
         r"(?:Physical plan does not support logical expression|Unsupported LIMIT expression: Some\() ?(?P<kind>\w+)",
         _unplanned,

@@ -6,16 +6,16 @@ import re
 
 from sqlglot import exp
 
-from compiler.engine_errors.told import Said, Teller, Told, calls, plain
+from compiler.engine_errors.advice import Advice, Adviser, Refusal, calls, plain
 from compiler.sql import functions
 from compiler.sql.engine_types import in_sql
 
 
-def _values(match: re.Match[str], said: Said) -> Told:
+def _values(match: re.Match[str], refusal: Refusal) -> Advice:
     one, other = in_sql(match["one"]), in_sql(match["other"])
-    nodes = tuple(said.query.find_all(exp.Values))
+    nodes = tuple(refusal.query.find_all(exp.Values))
     message = f"VALUES has {one} and {other} in column {int(match['column']) + 1}, which have no common type"
-    return Told(message, "cast them to one type", _row(nodes, int(match["row"]), int(match["column"])))
+    return Advice(message, "cast them to one type", _row(nodes, int(match["row"]), int(match["column"])))
 
 
 def _row(values: tuple[exp.Expr, ...], row: int, column: int) -> tuple[exp.Expr, ...]:
@@ -26,29 +26,31 @@ def _row(values: tuple[exp.Expr, ...], row: int, column: int) -> tuple[exp.Expr,
     return (cells[column],) if column < len(cells) else values
 
 
-def _values_length(match: re.Match[str], said: Said) -> Told:
+def _values_length(match: re.Match[str], refusal: Refusal) -> Advice:
     message = f"a row of VALUES has {match['given']} columns, but the first has {match['wanted']}"
-    nodes = tuple(said.query.find_all(exp.Values))
-    return Told(message, None, _row(nodes, int(match["row"]), 0))
+    nodes = tuple(refusal.query.find_all(exp.Values))
+    return Advice(message, None, _row(nodes, int(match["row"]), 0))
 
 
-def _alias_length(match: re.Match[str], said: Said) -> Told:
+def _alias_length(match: re.Match[str], refusal: Refusal) -> Advice:
     message = f"a table with {match['has']} columns is given {match['named']} names"
     nodes = [
-        one for one in said.query.find_all(exp.TableAlias) if len(one.args.get("columns") or ()) == int(match["named"])
+        one
+        for one in refusal.query.find_all(exp.TableAlias)
+        if len(one.args.get("columns") or ()) == int(match["named"])
     ]
-    return Told(message, "name each column once", tuple(nodes))
+    return Advice(message, "name each column once", tuple(nodes))
 
 
-def _limit(match: re.Match[str], said: Said) -> Told:
+def _limit(match: re.Match[str], refusal: Refusal) -> Advice:
     word = match["word"]
-    nodes = tuple(said.query.find_all(exp.Offset if word == "OFFSET" else exp.Limit))
-    return Told(f"{word} needs a non-negative whole number", None, nodes[:1])
+    nodes = tuple(refusal.query.find_all(exp.Offset if word == "OFFSET" else exp.Limit))
+    return Advice(f"{word} needs a non-negative whole number", None, nodes[:1])
 
 
-def _series(match: re.Match[str], said: Said) -> Told:
+def _series(match: re.Match[str], refusal: Refusal) -> Advice:
     message = f"argument {match['number']} of generate_series and range must be a constant whole number"
-    return Told(message, "join to a series up to a constant, and filter it", _series_calls(said.query))
+    return Advice(message, "join to a series up to a constant, and filter it", _series_calls(refusal.query))
 
 
 def _series_calls(query: exp.Query) -> tuple[exp.Expr, ...]:
@@ -57,45 +59,45 @@ def _series_calls(query: exp.Query) -> tuple[exp.Expr, ...]:
     )
 
 
-def _unknown_relation(match: re.Match[str], said: Said) -> Told:
+def _unknown_relation(match: re.Match[str], refusal: Refusal) -> Advice:
     name = match["name"]
-    nodes = tuple(one for one in said.query.find_all(exp.Table) if one.name == name)
-    recursive = any(one.args.get("recursive") for one in said.query.find_all(exp.With))
+    nodes = tuple(one for one in refusal.query.find_all(exp.Table) if one.name == name)
+    recursive = any(one.args.get("recursive") for one in refusal.query.find_all(exp.With))
     if recursive:
         hint = "write WITH RECURSIVE name AS (start UNION ALL step), where only the step reads name"
-        return Told(f"'{name}' cannot be read here: it is not yet defined", hint, nodes[:1])
-    return Told(f"unknown table '{name}'", None, nodes[:1])
+        return Advice(f"'{name}' cannot be read here: it is not yet defined", hint, nodes[:1])
+    return Advice(f"unknown table '{name}'", None, nodes[:1])
 
 
-def _recursive(message: str, hint: str) -> Teller:
-    def tell(_: re.Match[str], said: Said) -> Told:
-        found = [one for one in said.query.find_all(exp.With) if one.args.get("recursive")]
-        return Told(message, hint, tuple(cte for one in found[:1] for cte in one.expressions[:1]))
+def _recursive(message: str, hint: str) -> Adviser:
+    def advise(_: re.Match[str], refusal: Refusal) -> Advice:
+        found = [one for one in refusal.query.find_all(exp.With) if one.args.get("recursive")]
+        return Advice(message, hint, tuple(cte for one in found[:1] for cte in one.expressions[:1]))
 
-    return tell
+    return advise
 
 
-def _empty_in(_: re.Match[str], said: Said) -> Told:
-    found = tuple(one for one in said.query.find_all(exp.In) if not one.args.get("query") and not one.expressions)
+def _empty_in(_: re.Match[str], refusal: Refusal) -> Advice:
+    found = tuple(one for one in refusal.query.find_all(exp.In) if not one.args.get("query") and not one.expressions)
     message = "IN needs at least one value" if found else "an expression is missing"
-    return Told(message, "for an empty list, write FALSE" if found else None, found)
+    return Advice(message, "for an empty list, write FALSE" if found else None, found)
 
 
-def _unnest(_: re.Match[str], said: Said) -> Told:
-    found = [*said.query.find_all(exp.Explode, exp.Unnest)]
-    return Told(
+def _unnest(_: re.Match[str], refusal: Refusal) -> Advice:
+    found = [*refusal.query.find_all(exp.Explode, exp.Unnest)]
+    return Advice(
         "unnest can be used only as a column of SELECT or in FROM",
         "unnest in a CTE, and refer to its column",
         tuple(found[:1]),
     )
 
 
-def _unnest_type(_: re.Match[str], said: Said) -> Told:
-    found = tuple(said.query.find_all(exp.Explode, exp.Unnest))
-    return Told("unnest takes an array or a struct", "make_array(…) makes an array", found)
+def _unnest_type(_: re.Match[str], refusal: Refusal) -> Advice:
+    found = tuple(refusal.query.find_all(exp.Explode, exp.Unnest))
+    return Advice("unnest takes an array or a struct", "make_array(…) makes an array", found)
 
 
-TELLERS: tuple[tuple[str, Teller], ...] = (
+ADVISERS: tuple[tuple[str, Adviser], ...] = (
     (r"Empty tuple not supported", plain("() cannot be used here", None, exp.Group, exp.Tuple)),
     (
         (
@@ -146,10 +148,10 @@ TELLERS: tuple[tuple[str, Teller], ...] = (
     (r"Invalid escape character in LIKE", plain("ESCAPE takes a single character", "write ESCAPE '\\'", exp.Escape)),
     (
         r"Unsupported type '(?P<type>.+?)'\. Must be",
-        lambda match, said: Told(
+        lambda match, refusal: Advice(
             f"unknown type '{match['type']}'",
             "write CAST(… AS BIGINT), or a type such as 'Int32' for arrow_cast",
-            calls(said.query, "arrow_cast"),
+            calls(refusal.query, "arrow_cast"),
         ),
     ),
 )

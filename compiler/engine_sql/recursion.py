@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from compiler.engine_errors.guilty_part import ctes_in_sight
+from compiler.engine_errors.refused_part import ctes_in_sight
 from compiler.errors import SqlError
 from compiler.names.lexical import Names
 from compiler.schema import Schema

@@ -17,13 +17,13 @@ Shape = Literal["scalar", "aggregate", "window"]
 
 @dataclass(frozen=True)
 class OwnFunction:
-    """A function of the project. parameters: their number; digest: of everything that decides its values.
+    """A function of the project. names: of its parameters; digest: of everything that decides its values.
 
     any_order: of an aggregate, whether its author declares that its value is the same for every order of rows.
     """
 
     name: str
-    parameters: int
+    names: tuple[str, ...]
     volatility: str
     digest: str
     shape: Shape = "scalar"
@@ -66,8 +66,8 @@ def _require_plain(call: exp.Expr, function: OwnFunction) -> None:
     if odd is not None:
         word = {exp.Order: "ORDER BY", exp.Distinct: "DISTINCT"}.get(type(odd), "*")
         raise _refused(call, f"'{function.name}' takes no {word}", "put it in a subquery")
-    if len(arguments) != function.parameters:
-        takes, given = function.parameters, len(arguments)
+    if len(arguments) != len(function.names):
+        takes, given = len(function.names), len(arguments)
         message = f"'{function.name}' takes {takes} argument{'' if takes == 1 else 's'}, not {given}"
         raise located(call, message, code="arguments")
     window: exp.Expr | None = None

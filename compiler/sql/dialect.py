@@ -279,7 +279,7 @@ def _too_deep(tokens: list[Token]) -> SqlError:
 def _located(error: ParseError, sql: str, tokens: list[Token]) -> SqlError:
     facts = error.errors[0] if error.errors else {}
     description = str(facts.get("description") or error).splitlines()[0].rstrip(".")
-    # The parser was told to keep all context, so this is the text before the token.
+    # The parser keeps all context, so this is the text before the token.
     line, column = _place(sql, len(facts.get("start_context") or ""))
     near = (str(facts.get("highlight") or "").splitlines() or [""])[0]
     if description.startswith("Invalid expression") and near:

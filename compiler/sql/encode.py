@@ -3,7 +3,7 @@
 A node is `[class name, {argument: value, …}]` in compact JSON with sorted keys. Comments, positions and every other
 `meta` stay out, and so does an argument that is None, False or an empty list: SQLGlot itself leaves such arguments out
 or sets them as it happens to parse. False is kept if it has a meaning: in a required argument (FALSE itself, and
-the flag that tells 1 from '1') and in UNION ALL, which is a union that is not distinct.
+the flag that distinguishes 1 from '1') and in UNION ALL, which is a union that is not distinct.
 (`hash()` and `==` of SQLGlot ignore case on some nodes, and are seeded.)
 """
 

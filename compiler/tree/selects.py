@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from sqlglot import exp
 
@@ -28,6 +28,21 @@ def is_aggregated(select: exp.Select) -> bool:
 def yields_rows(item: exp.Expr) -> bool:
     """Whether a select item decides the number of rows."""
     return next(own_nodes(item, *ROWS_OF_A_SET), None) is not None
+
+
+def has_only(node: exp.Expr, parts: Collection[str]) -> bool:
+    """Whether a node has no parts but some of these."""
+    return all(key in parts for key, value in node.args.items() if value)
+
+
+def only_read(select: exp.Select, parts: Collection[str]) -> exp.Query | None:
+    """Return the derived table that is all a SELECT reads, if the SELECT has no parts but some of these."""
+    from_ = select.args.get("from_")
+    source = from_.this if from_ is not None else None
+    if not has_only(select, parts) or not isinstance(source, exp.Subquery) or not has_only(source, {"this", "alias"}):
+        return None
+    alias, query = source.args.get("alias"), source.this
+    return query if isinstance(query, exp.Query) and alias is not None and not alias.args.get("columns") else None
 
 
 def _has_over(call: exp.Expr) -> bool:

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Audit; 1 when a result differs."""
-    project = load_project(find_root(options.project), options.var)
+    project = load_project(find_root(options.project), options.var, options.settings)
     request = request_of(options)
     report = audit(project, request, progress.observer(output))
     if output.as_json:

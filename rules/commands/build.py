@@ -8,6 +8,7 @@ from rules import noop
 from rules.errors import FAILED
 from rules.files.project_paths import find_root
 from rules.terminal.arguments import (
+    add_evidence,
     add_force,
     add_jobs,
     add_profile,
@@ -41,29 +42,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run this share (5%%) of what was skipped again, and fail if a result differs",
     )
     add_trust(parser)
+    add_evidence(parser)
     add_profile(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Build; 1 when a product failed."""
     root = find_root(options.project)
-    if not (options.select or options.exclude or options.force or options.audit or options.var) and noop.answered(
-        str(root), options.profile, output
-    ):
+    asked = options.select or options.exclude or options.force or options.audit or options.var or options.settings
+    if not asked and noop.answered(str(root), options.profile, output):
         return 0
-    from rules.build import build
+    from rules.build import build, keep_small
     from rules.config.project import load_project
     from rules.report.runs import audit_errors, build_document, build_lines, error_lines, errors_lines
     from rules.terminal import progress
 
     request = request_of(options)
     observer = progress.observer(output)
+    project = load_project(root, options.var, options.settings)
     try:
-        report = build(load_project(root, options.var), request, observer)
+        report = build(project, request, observer)
     finally:
         observer.close()
     if output.as_json:
         output.document(build_document(report))
+        keep_small(project, output.message)
         return 0 if report.ok else FAILED
     broken = [one.error for one in report.sources.values() if one.error is not None]
     broken += [one.error for one in report.results.values() if one.is_broken and one.error is not None]
@@ -73,4 +76,5 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.error(error_lines(error))
     if output.verbosity >= 0:
         output.result(build_lines(report))
+    keep_small(project, output.message)
     return 0 if report.ok else FAILED

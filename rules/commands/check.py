@@ -37,7 +37,7 @@ _ROUNDS = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="report only what is found in these files and folders")
-    parser.add_argument("--fix", action="store_true", help="put right what can be without changing any result")
+    parser.add_argument("--fix", action="store_true", help="correct what can be corrected without changing any result")
     parser.add_argument("--diff", action="store_true", help="show what --fix would do, without doing it")
     add_format(parser, FINDINGS)
     parser.add_argument("--select", type=_codes, default=(), metavar="CODES", help="report these codes instead")
@@ -172,7 +172,7 @@ def _require_known(paths: list[str], looked: _Looked) -> None:
         if path.endswith(".sql") and Path(path).is_file():
             relative = os.path.relpath(Path(path).resolve(), looked.root.resolve()).replace(os.sep, "/")
             if relative not in looked.records:
-                hint = f"rules stand in the folders that {FILE} names; --no-project checks any file"
+                hint = f"rules are in the folders that {FILE} names; --no-project checks any file"
                 raise UserError(f"{path} is no rule of this project", code="usage", hint=hint)
 
 

@@ -9,7 +9,15 @@ from rules.compiling.session import Session, load
 from rules.config.project import load_project
 from rules.errors import FAILED, UserError
 from rules.files.project_paths import find_root
-from rules.inspect.history import State, after_build, at_commit, before_last_change, changed_last, resolve_build
+from rules.inspect.history import (
+    State,
+    after_build,
+    at_commit,
+    before_last_change,
+    changed_last,
+    resolve_build,
+    span_of,
+)
 from rules.inspect.revision import at_ref
 from rules.inspect.rule_diff import session_at, since_commit, since_last_build
 from rules.planning.selection import changed_rules, selected
@@ -31,7 +39,13 @@ _LAST_BUILD, _LAST_STATE = "last build", "last state"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     add_selection(parser, "compare")
-    parser.add_argument("names", nargs="*", metavar="SELECTOR", help="the same as -s SELECTOR")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="SELECTOR",
+        help="the same as -s SELECTOR; with --data also NAME@BUILD..BUILD, a product as two builds left it (the second "
+        "by default as it is now)",
+    )
     parser.add_argument(
         "--against", metavar="REF", help="compare with a commit, branch or tag, without touching the work tree"
     )
@@ -53,7 +67,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UserError("--build is about tables", code="usage", hint="rules diff --data --build BUILD")
     if options.build and options.against:
         raise UserError("--build and --against exclude each other", code="usage", hint="leave one of them out")
-    project = load_project(find_root(options.project))
+    project = load_project(find_root(options.project), settings=options.settings)
+    spans = [word for word in options.names if "@" in word[1:]]
+    if spans:
+        return _compare_spans(project, spans, options, output)
     request = request_of(options, select=(*options.select, *options.names))
     with open_store(project.root, output.message, building=False) as store:
         differs = (_data if options.data else _rules)(project, request, store, options, output)
@@ -109,6 +126,32 @@ def _data(project: Project, request: Request, store: Store, options: argparse.Na
     else:
         output.result(data_lines(found))
     return bool(differing)
+
+
+def _compare_spans(project: Project, spans: list[str], options: argparse.Namespace, output: Output) -> int:
+    """Compare products between builds: NAME@BUILD..BUILD."""
+    from rules.inspect.table_diff import compare_states
+    from rules.report.diff import data_document, data_lines
+
+    if not options.data:
+        raise UserError("NAME@BUILD is about tables", code="usage", hint=f"rules diff --data {spans[0]}")
+    if options.build or options.against or options.select or len(spans) < len(options.names):
+        raise UserError("NAME@BUILD excludes selectors, --build and --against", code="usage")
+    with open_store(project.root, output.message, building=False) as store:
+        session = load(project, options.profile, store)
+        keys = {name: rule.options.key for name, rule in session.rules.items()}
+        found = []
+        for span in spans:
+            name, before, after = span_of(store, span)
+            found += compare_states(store, {}, keys, {name: before}, options.limit, {name: after})
+        differing = [one.name for one in found if one.diff is not None and one.diff.differs]
+        if output.as_json:
+            output.document(data_document(found, ", ".join(spans)))
+        elif output.verbosity < 0:
+            output.result(differing)
+        else:
+            output.result(data_lines(found))
+    return FAILED if options.exit_code and differing else 0
 
 
 def _states(session: Session, store: Store, names: list[str], options: argparse.Namespace) -> dict[str, State]:

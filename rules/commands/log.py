@@ -1,4 +1,4 @@
-"""`rules log`: list past builds, or one build's products."""
+"""`rules log`: list past builds, one build's products, or the states that a product had."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from rules.files.project_paths import find_root
-from rules.inspect.history import resolve_build
+from rules.inspect.history import events, resolve_build
 from rules.report.runs import counts, document
 from rules.storage.store import open_store
 from rules.terminal.arguments import positive
@@ -16,23 +16,33 @@ from rules.wording import duration, table_lines, wrapped_lines
 if TYPE_CHECKING:
     import argparse
 
+    from rules.inspect.history import Event
     from rules.terminal.output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     parser.add_argument(
-        "build", metavar="BUILD", nargs="?", help="a build, or how only its name starts; without it, list builds"
+        "what",
+        metavar="BUILD|NAME",
+        nargs="?",
+        help="a build, or how only its name starts: what it made of each product; a product: each state that it had, "
+        "and why; without it, list builds",
     )
-    parser.add_argument("-n", "--limit", type=positive, default=20, metavar="N", help="builds to list (default: 20)")
+    parser.add_argument(
+        "-n", "--limit", type=positive, default=20, metavar="N", help="builds or states to list (default: 20)"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """List builds, newest first, or the products of one."""
     root = find_root(options.project)
     with open_store(root, output.message, building=False, asked=True) as store:
-        if options.build:
-            build = resolve_build(store.index, options.build)
+        if options.what and not options.what[0].isdigit():  # as no product's name begins, and every build's does
+            _show_product(options, events(store, options.what), output)
+            return 0
+        if options.what:
+            build = resolve_build(store.index, options.what)
             _show_build(build, store.index.results(build), output)
             return 0
         builds = store.index.builds(options.limit)
@@ -53,6 +63,28 @@ def run(options: argparse.Namespace, output: Output) -> int:
         lines = table_lines(header, rows, right=[2], width=output.width(sys.stdout))
         output.result(lines if rows else ["no builds yet"])
     return 0
+
+
+def _show_product(options: argparse.Namespace, found: list[Event], output: Output) -> None:
+    """Print the states that a product had; with -v also the builds that left it as it was."""
+    listed = [one for one in found if one.changed or one.status == "failed" or output.verbosity > 0][: options.limit]
+    if output.as_json:
+        fields = ("build", "status", "changed", "reason", "artifact", "stored")
+        states = [{name: getattr(one, name) for name in fields} for one in listed]
+        output.document(document("log", status="ok", product=options.what, states=states))
+    elif output.verbosity < 0:
+        output.result([one.build for one in listed])
+    else:
+        rows = [
+            [one.build, one.status, "" if one.stored or one.artifact is None else "gone", _first_line(one.reason)]
+            for one in listed
+        ]
+        aligned = table_lines(["build", "status", "table", "reason"], rows)
+        start = aligned[0].index("reason")
+        output.result(
+            wrapped_lines([[line[:start].rstrip(), line[start:]] for line in aligned], output.width(sys.stdout)),
+            painted=True,
+        )
 
 
 def _show_build(build: str, results: list[tuple[Any, ...]], output: Output) -> None:

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan; 1 when something is broken; with --exit-code, also when a build would do something."""
-    project = load_project(find_root(options.project), options.var)
+    project = load_project(find_root(options.project), options.var, options.settings)
     request = request_of(options)
     observer = progress.observer(output)
     prepared = plan(project, request, observer)

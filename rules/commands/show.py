@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from typing import TYPE_CHECKING
 
-from rules.errors import UserError
 from rules.files.project_paths import find_root
 from rules.report.formats import ROWS
 from rules.storage.store import open_store
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[^\s()]+")
 """What is one word is a name; what is more is a query."""
+_PAST = re.compile(r"[^@]+@[^@]+")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name",
         metavar="NAME",
-        help="a product, a source, a check for its failing rows (orders.key), a CTE of a rule (orders.recent), "
+        help="a product, also as a build left it (orders@BUILD), a source, a check for its failing rows (orders.key), "
+        "a CTE of a rule (orders.recent), "
         'a query in quotes ("SELECT …"), or - for a query on standard input',
     )
     add_rows(parser)
@@ -56,23 +58,29 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _show_stored(options: argparse.Namespace, output: Output) -> bool:
     """Print a product, or the failing rows of a check; return False where no build has left such a table."""
     root = find_root(options.project)
-    with open_store(root, output.message, building=False, asked=True) as store:
-        if options.name not in store.states:
-            return False
-        from rules.inspect.stored_tables import committed
+    with contextlib.ExitStack() as opened:
+        with open_store(root, output.message, building=False, asked=True) as store:
+            if options.name not in store.states and not _PAST.fullmatch(options.name):
+                return False
+            from rules.cells import stored_rows
+            from rules.inspect.stored_tables import committed, committed_by
+            from rules.report.rows import part_of
 
-        path, total = committed(store, options.name)
-    from rules.cells import stored_rows
-    from rules.report.rows import part_of
-
-    with stored_rows(path, row_limit(options, output)) as rows:
-        print_rows(rows, options, output, part_of(total), lambda _: {"product": options.name, "rows": total})
+            if options.name in store.states:
+                name, build, (path, total) = options.name, None, committed(store, options.name)
+            else:
+                name, build, (path, total) = committed_by(store, options.name)
+            # While the store is open, nobody removes what is about to be opened.
+            rows = opened.enter_context(stored_rows(path, row_limit(options, output)))
+        of = {"product": name, **({"build": build} if build is not None else {}), "rows": total}
+        print_rows(rows, options, output, part_of(total), lambda _: of)
     return True
 
 
 def _show_computed(options: argparse.Namespace, output: Output) -> int:
     """Print the rows of a source, or of a CTE of a rule. Raises `UserError` for a name that is neither."""
     from rules.inspect.query import question_of_cte, question_of_source
+    from rules.inspect.stored_tables import unknown_table
     from rules.terminal.query_answer import answer
 
     name = options.name
@@ -81,27 +89,7 @@ def _show_computed(options: argparse.Namespace, output: Output) -> int:
     def ask(project: Project, store: Store) -> Question:
         found = question_of_cte(project, store, name) if "." in name else question_of_source(project, name)
         if found is None:
-            raise _unknown(project, store, name)
+            raise unknown_table(project, store, name)
         return found
 
     return answer(options, output, ask, **{kind: name})
-
-
-def _unknown(project: Project, store: Store, name: str) -> UserError:
-    """Tell a product that was never built from one that does not exist."""
-    import difflib
-
-    from rules.inspect.query import unbuilt
-
-    ahead = unbuilt(project, store)
-    known = [*store.states, *ahead, *project.sources]
-    product, dot, _ = name.partition(".")
-    if name in ahead:
-        hint = f"rules build -s +{name}"
-        return UserError(f"the product '{name}' has not been built yet", code="not-built", hint=hint)
-    if dot and product in known:
-        message = f"{product} has no check of that name, and only rules in SQL have CTEs"
-        return UserError(message, code="unknown-product", hint=f"rules contract {product} shows its checks")
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
-    return UserError(f"unknown product '{name}'", code="unknown-product", hint=hint)

@@ -31,6 +31,7 @@ from rules.compiling.promised_columns import require_promised
 from rules.config.front_matter import option_where
 from rules.config.profiles import Profile
 from rules.config.project import Project
+from rules.engine.fallbacks import is_of
 from rules.engine.protocol import Engine
 from rules.errors import UserError, Where
 from rules.loading.contracts import check_error, contract_where
@@ -162,10 +163,15 @@ class Work:
             memo,
             head,
             lambda: from_record(self._index.lineages([memo])[memo]),
-            one_partition=self.profile.partitions == 1,
+            keeps_order=self.profile.keeps_order,
         )
         self._require_sound(compiled)
         last = self._last.get(rule.name)
+        if last is not None and not again and compiled.is_sensitive:
+            before = last.record.parts.get("settings", {})
+            own = {key: value for key, value in before.items() if key not in self.identity.settings}
+            if is_of(self.profile, own):  # memory did not suffice: what was made otherwise is not made again for it
+                compiled = compiled.made_with({**self.identity.settings, **own})
         if again or last is None or not self._was_upgraded(compiled.node, last):
             return compiled
         return replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
@@ -249,7 +255,11 @@ class Work:
         variables = {name: repr(self.project.variables.get(name)) for name in rule.parsed.variables}
         # The functions that a rule in Python calls are known only when it is called: any may matter.
         called = self._functions if rule.in_python else rule.parsed.functions
-        own = {name: self._functions[name].digest for name in called if name in self._functions}
+        own = {
+            name: [self._functions[name].digest, self._functions[name].names]
+            for name in called
+            if name in self._functions
+        }
         return fingerprint(
             {
                 "text": rule.digest,
@@ -307,7 +317,7 @@ class Work:
                 LazyPlanner(self.engine, self.profile, self.learn, self._functions.values()),
                 self._known,
                 {
-                    name: OwnFunction(name, one.parameters, one.volatility, one.digest, one.shape, one.any_order)
+                    name: OwnFunction(name, one.names, one.volatility, one.digest, one.shape, one.any_order)
                     for name, one in self._functions.items()
                 },
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from compiler.analysis.edges import Edge, to_record
 from compiler.analysis.shape import Shape
 from compiler.canonical.form import named_tree
 from compiler.compiled import Compiled, Tier
+from compiler.fingerprint import fingerprint
 from compiler.schema import Schema, schema_of, schema_record
 from compiler.tree.big_stack import with_deep_stack
 from graph.node import Node
@@ -45,6 +46,18 @@ class CompiledRule:
     def all(self) -> tuple[CompiledRule, ...]:
         """The rule and its checks."""
         return self, *(one.compiled for one in self.checks)
+
+    @property
+    def is_sensitive(self) -> bool:
+        """Whether settings that move rows, or divide them otherwise, can change the product."""
+        return "partitions" in self.node.parts["settings"]
+
+    def made_with(self, settings: Mapping[str, object]) -> CompiledRule:
+        """Return the rule under the fingerprint that it has if these settings make its product."""
+        if not self.is_sensitive or dict(settings) == self.node.parts["settings"]:
+            return self
+        parts = {**self.node.parts, "settings": dict(settings)}
+        return replace(self, node=replace(self.node, parts=parts, fingerprint=fingerprint(parts)))
 
     @cached_property
     def schema(self) -> Schema:
@@ -180,9 +193,12 @@ def _to_head(compiled: Compiled) -> dict[str, Any]:
 
 
 def from_head(
-    rule: Rule, memo: str, head: Mapping[str, Any], edges: Callable[[], tuple[Edge, ...]], *, one_partition: bool
+    rule: Rule, memo: str, head: Mapping[str, Any], edges: Callable[[], tuple[Edge, ...]], *, keeps_order: bool
 ) -> CompiledRule:
-    """Return a compiled rule from its head; edges: its column lineage, read on demand."""
+    """Return a compiled rule from its head. edges: its column lineage, read on demand.
+
+    keeps_order: whether the profile lets rows stay in the order of their input.
+    """
     scans = {name: tuple(columns) for name, columns in head["scans"].items()}
     node = Node(
         name=rule.name,
@@ -194,7 +210,7 @@ def from_head(
         volatile=head["volatile"],
         order_dependent=head["order_dependent"],
         ordered=head["ordered"],
-        keeps_order=one_partition and head["shape"]["in_order"] and head["parts"]["tier"] != Tier.CANONICAL,
+        keeps_order=keeps_order and head["shape"]["in_order"] and head["parts"]["tier"] != Tier.CANONICAL,
         shape=_shape(head["shape"]),
         edges=edges,
     )

@@ -172,22 +172,25 @@ def load(
     profile: str,
     store: Store,
     *,
-    jobs: int | None = None,
+    given: Mapping[str, object] | None = None,
     engine: Engine = LOCAL,
     trust_engine: bool = False,
 ) -> Session:
     """Load the rules of the project as it is now; rules that cannot be loaded are broken. Raises `UserError`.
 
-    jobs: the number of products at once, if not the profile's.
+    given: values of settings in place of the profile's; None leaves a setting.
     """
     files = FileDigests(project.root, store.index)
     # Digested, then read again now that the store is locked: the next no-op check sees an edit from here on.
     files.digest(FILE)
-    project = load_project(project.root, project.given)
+    project = load_project(project.root, project.given, project.settings)
     sources = Sources(project, store.index, store.objects, files)
+    engine.require(project.profile(profile))
     session = load_at(project, profile, store, sources, files, engine)
-    settings = session.profile if jobs is None else msgspec.structs.replace(session.profile, jobs=jobs)
-    return replace(session, profile=settings, trust_engine=trust_engine, lasting=not project.given and engine is LOCAL)
+    changed = {name: value for name, value in (given or {}).items() if value is not None}
+    settings = msgspec.structs.replace(session.profile, **changed)
+    lasting = not project.given and not project.settings and engine is LOCAL
+    return replace(session, profile=settings, trust_engine=trust_engine, lasting=lasting)
 
 
 def load_at(

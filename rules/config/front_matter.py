@@ -38,7 +38,7 @@ class RuleOptions(Contract, forbid_unknown_fields=True, frozen=True):
 
 @dataclass(frozen=True)
 class _Block:
-    """An options block: its TOML, the line it begins at, and by line how many characters stand before its TOML."""
+    """An options block: its TOML, the line it begins at, and for each line the number of characters before its TOML."""
 
     toml: str
     line: int
@@ -74,13 +74,13 @@ def option_where(text: str, path: str, *names: str) -> Where:
 
 
 def option_place(text: str, path: str, *keys: str) -> Where:
-    """Return where an option, or the nearest thing around it, stands; keys: from table to key."""
+    """Return the place of an option, or of the nearest thing around it; keys: from table to key."""
     block = _block(text, path)
     return Where(path, 1, 1) if block is None else Where(path, *block.place(*closest(key_places(block.toml), keys)))
 
 
 def option_string(text: str, path: str, *keys: str) -> list[int] | None:
-    """Return where in a file each character of an option that is a string stands, and its end; see `string_places`."""
+    """Return the place of each character of an option that is a string, and of its end; see `string_places`."""
     from compiler.lint.findings import Lines  # which only findings and errors need
 
     block = _block(text, path)
@@ -119,7 +119,7 @@ def _refuse_elsewhere(lines: list[str], start: int, path: str) -> None:
     for number in range(start, len(lines)):
         line, column = lines[number].strip(), _indent(lines[number]) + 1
         if _OPEN.match(line):
-            message = "an options block stands first in its file, and there is one of them"
+            message = "an options block must be the first thing in its file, and the only one"
             raise _error(message, path, number + 1, column, "move it to the first line")
         if number == start and _LIKE_OPEN.match(line):
             raise _error("this opens no options block", path, number + 1, column, "its first line reads: -- /// rule")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import itertools
 import json
 import math
@@ -15,9 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import msgspec
 
 from cache.filedigest import open_regular
+from cache.housekeeping import Limits
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.config.contract import Contract, flaw
-from rules.config.profiles import PROFILES, Profile, ProfileTable
+from rules.config.profile_reading import read_profiles, with_settings
+from rules.config.profiles import RuntimeProfile
+from rules.config.store_limits import Flaw, StoreTable, limits_of
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places
 from rules.config.toml_types import did_you_mean, kind_of, wrong_table
 from rules.config.variables import with_given
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
-TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "parts")
+TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "store", "parts")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -64,9 +68,10 @@ class Parts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Project:
     """A project's configuration. `root` is absolute.
 
-    contracts: those that rules.toml declares, by product or source. patterns: entries of [sources] that stand for many;
-    their sources are among `sources`. given: values of variables that are other than it declares,
-    as `--var` has them; what is done with them says nothing about the project as its files have it.
+    contracts: those that rules.toml declares, by product or source. patterns: entries of [sources] that declare many;
+    their sources are among `sources`. given: values of variables that are other than it declares, as `--var` has them;
+    what is done with them says nothing about the project as its files have it. settings: what `--set` changes of the
+    profile. limits: what [store] keeps.
     """
 
     root: Path
@@ -74,11 +79,13 @@ class Project:
     rule_folders: tuple[str, ...]
     sources: dict[str, Source]
     variables: dict[str, Value]
-    profiles: dict[str, Profile] = field(default_factory=dict)
+    profiles: dict[str, RuntimeProfile] = field(default_factory=dict)
     contracts: dict[str, Contract] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
     patterns: tuple[Pattern, ...] = ()
+    settings: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
     parts: Parts = field(default_factory=Parts)
 
     def source_where(self, name: str, *keys: str) -> Where:
@@ -99,17 +106,20 @@ class Project:
             return f"[sources.{name}] of {FILE}"
         return f"{pattern.sources[name]}, of [sources.{json.dumps(pattern.key)}] of {FILE}"
 
-    def profile(self, name: str) -> Profile:
+    def profile(self, name: str) -> RuntimeProfile:
         """Return the profile called `name`. Raises `UserError`."""
         if name not in self.profiles:
             raise UserError(f"unknown profile '{name}'", code="unknown-profile", hint=did_you_mean(name, self.profiles))
-        return self.profiles[name]
+        return with_settings(self.profiles[name], self.settings, self.root)
 
 
-def load_project(root: Path, given: Iterable[str] = (), *, data: Path | None = None) -> Project:
-    """Read and validate rules.toml; `given` ("name=value") sets variables otherwise. Raises `UserError`.
+def load_project(
+    root: Path, given: Iterable[str] = (), settings: Iterable[str] = (), *, data: Path | None = None
+) -> Project:
+    """Read and validate rules.toml. Raises `UserError`.
 
-    data: where the files of sources are, if not at `root`.
+    given ("name=value"): other values of variables; settings ("key=value"): changes of the profile. data: where the
+    files of sources are, if not at `root`.
     """
     text = read_text(root / FILE, FILE)
     try:
@@ -125,7 +135,7 @@ def load_project(root: Path, given: Iterable[str] = (), *, data: Path | None = N
     entries = raw.get("sources", {})
     patterns = tuple(_pattern(text, data or root, key, entries) for key in entries if is_pattern(key))
     sources = _sources(text, entries, patterns)
-    overrides = {name: _override(text, name, value) for name, value in raw.get("profiles", {}).items()}
+    profiles = read_profiles(raw.get("profiles", {}), root, functools.partial(_where, text, "profiles"))
     _require_distinct(text, sources, patterns)
     for kind in ("sources", "vars"):
         for name in raw.get(kind, {}):
@@ -139,8 +149,9 @@ def load_project(root: Path, given: Iterable[str] = (), *, data: Path | None = N
     contracts = {name: _contract(text, name, value) for name, value in raw.get("contracts", {}).items()}
     texts = tuple(given)
     variables = with_given(variables, texts)
-    profiles = PROFILES | overrides
-    return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, policy, patterns, parts)
+    limits = _limits(text, raw.get("store", {}))
+    rest = (policy, patterns, tuple(settings), limits, parts)
+    return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, *rest)
 
 
 def config_where(root: Path, *path: str) -> Where:
@@ -204,7 +215,7 @@ def _checked(text: str, value: Any, kind: type[T], path: tuple[str, ...]) -> T:
 
 
 def _pattern(text: str, root: Path, key: str, entries: dict[str, Any]) -> Pattern:
-    """Return an entry of [sources] that stands for many, with what it stands for. Raises `UserError`."""
+    """Return an entry of [sources] that declares many, with those. Raises `UserError`."""
     _source(text, key, entries[key])
     try:
         return expand(root, key, entries[key], {name: one for name, one in entries.items() if not is_pattern(name)})
@@ -292,16 +303,12 @@ def _parts(text: str, value: Any) -> Parts:
     return parts
 
 
-def _override(text: str, name: str, value: Any) -> Profile:
-    if name not in PROFILES:
-        where = _where(text, "profiles", name)
-        raise UserError(f"unknown profile '{name}'", code="config", where=where, hint=did_you_mean(name, PROFILES))
-    table = _checked(text, value, ProfileTable, ("profiles", name))
-    given = {key: setting for key, setting in msgspec.structs.asdict(table).items() if setting is not None}
-    for key, setting in given.items():
-        if isinstance(setting, int) and not isinstance(setting, bool) and setting < 1:
-            raise UserError(f"'{key}' must be at least 1", code="config", where=_where(text, "profiles", name, key))
-    return msgspec.structs.replace(PROFILES[name], **given)
+def _limits(text: str, value: Any) -> Limits:
+    table = _checked(text, value, StoreTable, ("store",))
+    found = limits_of(table)
+    if isinstance(found, Flaw):
+        raise UserError(found.message, code="config", where=_where(text, "store", found.key), hint=found.hint)
+    return found
 
 
 def _value(text: str, name: str, value: Any) -> Value:
@@ -324,7 +331,7 @@ def _syntax_error(text: str, message: str) -> UserError:
     place = re.search(r"\(at line (\d+), column (\d+)\)", message)
     if place:
         line, column = int(place[1]), int(place[2])
-        if message.startswith("Cannot "):  # told after what is said twice, so point at where that line begins
+        if message.startswith("Cannot "):  # reported at the end of the repeated line: point at its beginning
             said = text.split("\n")[line - 1]
             column = len(said) - len(said.lstrip()) + 1
     else:

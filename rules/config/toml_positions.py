@@ -53,9 +53,9 @@ def huge_number(text: str) -> Place:
 
 
 def string_places(text: str, path: Keys) -> list[int] | None:
-    """Return at which offset of a valid TOML text each character of the string at `path` stands, and where it ends.
+    """Return the offset, in a valid TOML text, of each character of the string at `path`, and of its end.
 
-    One written as an escape stands where that begins. None if there is no string.
+    A character written as an escape has the offset of the escape. None if there is no string.
     """
     scanner = _Scanner(text)
     scanner.scan()

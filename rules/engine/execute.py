@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from datafusion import DataFrame, SessionContext
@@ -15,6 +16,7 @@ from datafusion import DataFrame, SessionContext
 from compiler.schema import Schema
 from rules.config.profiles import Profile
 from rules.engine.failures import engine_errors
+from rules.engine.observing import observe, spilled_bytes
 from rules.engine.protocol import EngineFunction, EngineInput, Executed
 from rules.engine.scanning import register_inputs, takes_first_files
 from rules.engine.session import ignore_statistics, make_session, plan_query, planned_schema
@@ -36,10 +38,14 @@ def execute(
         session, frame = _open(sql, inputs, target.parent, profile, functions)
         with ProductWriter(target, schema) as writer:
             writer.require_planned(planned_schema(session, frame))  # a table without rows has no batch that shows it
+            planned = time.perf_counter() - started
             for batch in frame.execute_stream():
                 writer.write(batch.to_pyarrow())
             digest = writer.finish()
-    return Executed.of(digest, schema, started)
+        plan = frame.execution_plan()
+        observed = None if profile.evidence == "none" else observe(session, frame, plan, profile, planned)
+        spilled = spilled_bytes(plan)
+    return replace(Executed.of(digest, schema, started), spilled=spilled, observed=observed)
 
 
 def open_frame(
@@ -60,9 +66,9 @@ def _open(
     profile: Profile,
     functions: Iterable[EngineFunction],
 ) -> tuple[SessionContext, DataFrame]:
-    session, given = make_session(profile), list(inputs)
+    session, given = make_session(profile, scratch), list(inputs)
     register(session, functions)
-    register_inputs(session, given, scratch)
+    register_inputs(session, given, scratch, pruning=profile.pruning)
     frame = plan_query(session, sql)
     if any(len(entry.files) > 1 for entry in given) and takes_first_files(frame):
         ignore_statistics(session)

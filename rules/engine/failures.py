@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rules.engine.protocol import EngineError
+from rules.engine.protocol import EngineError, MemoryExhaustedError
 
 _PANIC_MODULE = "pyo3_runtime"
 """The module of PyO3's class of Rust panics. It cannot be imported, and inherits only from BaseException."""
+
+_POOL = re.compile(r"(?:^|: )(?:Resources exhausted: Failed to allocate|Not enough memory to continue external sort)")
+_DISK = re.compile(r"(?:^|: )The used disk space during the spilling process has exceeded the allowable limit")
 
 
 @contextmanager
@@ -23,11 +26,21 @@ def engine_errors() -> Iterator[None]:
     except EngineError:
         raise
     except BaseException as error:
-        if type(error).__module__ == _PANIC_MODULE:
+        if is_panic(error):
             raise EngineError(f"the engine had an internal error: {clean_message(error)}") from error
         if not isinstance(error, Exception):
             raise
-        raise EngineError(clean_message(error)) from error
+        message = clean_message(error)
+        if _POOL.search(message):
+            raise MemoryExhaustedError(message, is_of_pool=True) from error
+        if _DISK.search(message):
+            raise MemoryExhaustedError(message, is_of_pool=False) from error
+        raise EngineError(message) from error
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether an exception is a panic of the engine."""
+    return type(error).__module__ == _PANIC_MODULE
 
 
 def clean_message(error: BaseException) -> str:
@@ -37,7 +50,7 @@ def clean_message(error: BaseException) -> str:
         shorter = re.sub(
             r"^(DataFusion error|Error during planning|Schema error|Arrow error|Execution error"
             r"|Optimizer rule '\w+' failed|caused by"
-            r"|External error|type_coercion|Parquet error|This feature is not implemented|Context): ?",
+            r"|External error|Io error|type_coercion|Parquet error|This feature is not implemented|Context): ?",
             "",
             text,
         )

@@ -11,4 +11,5 @@ from rules.engine.settings import RESULT_SETTINGS
 
 def identity(profile: Profile) -> EngineIdentity:
     """Return the engine's version and the settings that can change results."""
-    return EngineIdentity(f"datafusion {version('datafusion')}", RESULT_SETTINGS, profile.float_settings)
+    settings = {**RESULT_SETTINGS, **profile.engine_settings}
+    return EngineIdentity(f"datafusion {version('datafusion')}", settings, profile.float_settings)

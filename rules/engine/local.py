@@ -30,6 +30,13 @@ class LocalEngine(Engine):
         """See `Engine`."""
         import rules.engine.planner  # noqa: F401 — for its imports
 
+    def require(self, profile: Profile) -> None:
+        """See `Engine`."""
+        if profile.engine or profile.temp_directory is not None:  # all else is known to be right without the engine
+            from rules.engine.session import make_session
+
+            make_session(profile)
+
     def planner(
         self, profile: Profile, remember: Callable[[str, Schema], None], functions: Iterable[EngineFunction]
     ) -> SchemaPlanner:

@@ -9,7 +9,7 @@ keeps partitions for which the filter is NULL.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from datafusion import SessionContext, udf
 from datafusion.catalog import Schema as CatalogSchema
 
+from rules.engine.protocol import EngineInput
 from rules.engine.session import plan_query, qualified_name
 
 _FILES_DB = "partitioned files"
@@ -24,17 +25,18 @@ _FILES_DB = "partitioned files"
 
 def register_partitioned(
     session: SessionContext,
-    name: str,
-    files: Sequence[Path],
+    entry: EngineInput,
     schema: pa.Schema,
-    constants: Mapping[str, pa.Array],
     scratch: Path,
     read: Callable[[str], str],
+    *,
+    pruning: bool,
 ) -> None:
-    """Register files as the input `name` with the columns of `schema`, those in `constants` with one value a file.
+    """Register an input with the columns of `schema`, its constants with one value a file.
 
-    read: how a column of the files is selected.
+    read: how a column of the files is selected. pruning: as for `rules.engine.scanning`.
     """
+    name, files, constants = entry.name, entry.files, entry.constants
     shown = [column for column in constants if column in schema.names]
     numbers = {column: constants[column].dictionary_encode() for column in shown}
     number = "number"  # of a file, or with a digit of a value among those of a column
@@ -54,7 +56,12 @@ def register_partitioned(
     columns = [(number, pa.int32()), *((f"{number}{position}", pa.int32()) for position in range(len(shown)))]
     inside_files = pa.schema([field for field in schema if field.name not in shown])
     session.register_parquet(
-        table, f"{folder.as_uri()}/", table_partition_cols=columns, schema=inside_files, file_extension=""
+        table,
+        f"{folder.as_uri()}/",
+        table_partition_cols=columns,
+        schema=inside_files,
+        file_extension="",
+        parquet_pruning=pruning,
     )
     items = []
     for field in schema:

@@ -21,10 +21,20 @@ if TYPE_CHECKING:
     from compiler.names.user_functions import Shape
     from compiler.schema import Schema, SchemaPlanner
     from rules.config.profiles import Profile
+    from rules.engine.fallbacks import Fallback
 
 
 class EngineError(Exception):
     """The engine refused or failed a query; the message is the engine's, on one line."""
+
+
+class MemoryExhaustedError(EngineError):
+    """A query needs more memory than its pool has, or more room for spilling than it is allowed."""
+
+    def __init__(self, message: str, *, is_of_pool: bool) -> None:
+        """is_of_pool: whether it is the pool that is too small."""
+        super().__init__(message)
+        self.is_of_pool = is_of_pool
 
 
 @dataclass(frozen=True)
@@ -74,8 +84,45 @@ class PartsRun:
 
 
 @dataclass(frozen=True)
+class Operator:
+    """An operator of a physical plan and what it did in one execution, all partitions together.
+
+    depth: in the tree, whose operators are listed from the top, each before its inputs. rows: that it put out; None
+    where the engine does not count. seconds: of computing, without its inputs'. spills: files that it wrote for lack of
+    memory.
+    """
+
+    name: str
+    detail: str
+    depth: int
+    rows: int | None = None
+    seconds: float | None = None
+    spills: int = 0
+    spilled_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What an engine can tell of one execution: the plan that ran and its metrics, as that very run left them.
+
+    planned: the seconds from the query's text to its plan. settings: all of the session, by key. texts: what only full
+    evidence has, by the name of its file. substrait: the plan that was optimised, where the engine can write it.
+    """
+
+    operators: tuple[Operator, ...]
+    planned: float
+    settings: Mapping[str, str | None]
+    versions: Mapping[str, str]
+    texts: Mapping[str, str] = field(default_factory=dict)
+    substrait: bytes = b""
+
+
+@dataclass(frozen=True)
 class Executed:
-    """The result of an execution: the digest of its table, name → (type, digest) of its columns, and its seconds."""
+    """The result of an execution: the digest of its table, name → (type, digest) of its columns, and its seconds.
+
+    observed: None if no evidence is kept, and for what no engine runs.
+    """
 
     digest: TableDigest
     columns: Mapping[str, tuple[str, str]]
@@ -84,6 +131,11 @@ class Executed:
     """If it was executed by parts."""
     tables: tuple[str, ...] = ()
     """The artifacts of the parts of its table, if it has several; no file was written then."""
+    spilled: int = 0
+    """The bytes that did not fit into memory."""
+    fallback: Fallback | None = None
+    """How it was run, if not as the profile says."""
+    observed: Observation | None = None
 
     @classmethod
     def of(cls, digest: TableDigest, schema: Schema, started: float) -> Executed:
@@ -103,6 +155,10 @@ class Engine(Protocol):
     def load(self) -> None:
         """Load what planning needs, ahead of time."""
         ...
+
+    def require(self, profile: Profile) -> None:
+        """Raise `UserError` if the engine refuses a setting of a profile."""
+        del profile
 
     def planner(
         self, profile: Profile, remember: Callable[[str, Schema], None], functions: Iterable[EngineFunction]

@@ -28,10 +28,16 @@ _STORED_DB = "stored"
 """The engine's schema for the tables that the views read; an executed query names only tables of INPUT_DB."""
 
 
-def register_inputs(session: SessionContext, inputs: Iterable[EngineInput], scratch: Path) -> None:
-    """Let queries read the inputs. scratch: a folder for links. Raises `EngineError`, and the engine's exceptions."""
+def register_inputs(
+    session: SessionContext, inputs: Iterable[EngineInput], scratch: Path, *, pruning: bool = True
+) -> None:
+    """Let queries read the inputs. Raises `EngineError`, and the engine's exceptions.
+
+    scratch: a folder for links. pruning: whether row groups are skipped by their statistics; for registered files the
+    engine does not ask the setting of that name.
+    """
     for entry in inputs:
-        _register(session, entry, scratch)
+        _register(session, entry, scratch, pruning=pruning)
 
 
 def takes_first_files(frame: DataFrame) -> bool:
@@ -42,7 +48,7 @@ def takes_first_files(frame: DataFrame) -> bool:
     return re.search(r"TableScan: .*fetch=\d", frame.optimized_logical_plan().display_indent()) is not None
 
 
-def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> None:
+def _register(session: SessionContext, entry: EngineInput, scratch: Path, *, pruning: bool) -> None:
     for file in entry.files:
         if not file.is_file():  # the engine would read a missing file as an empty table
             raise EngineError(f"the file {file.name} of input '{entry.name}' has vanished")
@@ -58,17 +64,18 @@ def _register(session: SessionContext, entry: EngineInput, scratch: Path) -> Non
         return f"nanvl({quoted}, {quoted}) AS {quoted}" if name in floats else quoted
 
     if added:
-        register_partitioned(session, entry.name, entry.files, schema, entry.constants, scratch, read)
+        register_partitioned(session, entry, schema, scratch, read, pruning=pruning)
         return
     location = _location(entry, scratch)
     if not floats:
-        session.register_parquet(qualified_name(entry.name), location, schema=schema, file_extension="")
+        name = qualified_name(entry.name)
+        session.register_parquet(name, location, schema=schema, file_extension="", parquet_pruning=pruning)
         return
     catalog = session.catalog()
     if _STORED_DB not in catalog.names():
         catalog.register_schema(_STORED_DB, CatalogSchema.memory_schema())
     stored = qualified_name(entry.name, _STORED_DB)
-    session.register_parquet(stored, location, schema=schema, file_extension="")
+    session.register_parquet(stored, location, schema=schema, file_extension="", parquet_pruning=pruning)
     columns = ", ".join(read(field.name) for field in schema)
     session.register_view(qualified_name(entry.name), plan_query(session, f"SELECT {columns} FROM {stored}"))
 

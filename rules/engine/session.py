@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
 
 import pyarrow as pa
 from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionContext, SQLOptions
@@ -11,16 +16,34 @@ from datafusion.user_defined import ScalarUDF
 
 from compiler.names.resolve import INPUT_DB
 from compiler.sql.functions import ZONELESS
-from rules.config.profiles import Profile
+from rules.config.profiles import SETTINGS, Profile
+from rules.engine.failures import clean_message, is_panic
+from rules.engine.memory import pool_bytes
 from rules.engine.settings import RESULT_SETTINGS
+from rules.errors import UserError
 
+_RUNTIME = "datafusion.runtime."
+_QUOTE = "'"
 _NESTING = "5000"
 """The levels that the engine's parser accepts, by default 50; beyond 5,000 its own stack would be at risk."""
 
 
-def make_session(profile: Profile) -> SessionContext:
-    """Return a session with an empty schema for inputs."""
+def make_session(profile: Profile, spill: Path | None = None) -> SessionContext:
+    """Return a session with an empty schema for inputs.
+
+    spill: the folder for what does not fit into memory, unless the profile names one; None for a session that only
+    plans. Raises `UserError` for a setting that the engine refuses.
+    """
     config = SessionConfig().with_target_partitions(profile.partitions).with_batch_size(profile.batch_size)
+    if profile.partitions > 1:
+        # Otherwise files move between partitions as these become idle, and sums of floats differ from run to run.
+        config = config.set("datafusion.execution.enable_file_stream_work_stealing", "false")
+    at_run_time = {}
+    for key, value in given_keys(profile).items():
+        if key.startswith(_RUNTIME):
+            at_run_time[key] = value
+        else:
+            config = _set(config, key, value, profile)
     for key, value in RESULT_SETTINGS.items():
         config = config.set(key, value)
     config = config.set("datafusion.sql_parser.recursion_limit", _NESTING)
@@ -28,13 +51,56 @@ def make_session(profile: Profile) -> SessionContext:
     config = config.set("datafusion.optimizer.enable_topk_aggregation", "false")
     if profile.sorted_at_once is not None:
         config = config.set("datafusion.execution.sort_in_place_threshold_bytes", str(profile.sorted_at_once))
-    runtime = RuntimeEnvBuilder()
-    if profile.memory_limit_mb is not None:
-        runtime = runtime.with_disk_manager_os().with_fair_spill_pool(profile.memory_limit_mb * 1024 * 1024)
-    session = SessionContext(config, runtime)
+    session = SessionContext(config, _runtime(profile, spill))
+    for key, value in at_run_time.items():
+        with _refusals(key, value, profile):
+            session.sql(f"SET {key} = '{value.replace(_QUOTE, _QUOTE * 2)}'").collect()
     session.catalog().register_schema(INPUT_DB, CatalogSchema.memory_schema())
     _register_zoneless(session)
     return session
+
+
+def given_keys(profile: Profile) -> dict[str, str]:
+    """Return the engine's keys that a profile sets, other than those that every session has, as the engine spells them.
+
+    The pool and its folder are made with the session.
+    """
+    found = {}
+    for name, value in profile.changed().items():
+        key = SETTINGS[name].key
+        if key is not None and name not in {"partitions", "batch_size", "memory_limit_mb", "temp_directory"}:
+            found[key] = SETTINGS[name].engine_text(value)
+    return found | dict(profile.engine)
+
+
+def _runtime(profile: Profile, spill: Path | None) -> RuntimeEnvBuilder:
+    """Return the pool of a session and its folder for spilling."""
+    runtime = RuntimeEnvBuilder()
+    own = profile.temp_directory
+    if own is not None and not Path(own).is_dir():
+        raise UserError(f"the temp_directory '{own}' of profile '{profile.name}' is no folder", code="setting")
+    if spill is not None:  # the engine makes a folder in it at once, which would outlive a session that only plans
+        runtime = runtime.with_disk_manager_specified(own or spill)
+    size = pool_bytes(profile)
+    return (
+        runtime.with_fair_spill_pool(size) if profile.memory_pool == "fair" else runtime.with_greedy_memory_pool(size)
+    )
+
+
+def _set(config: SessionConfig, key: str, value: str, profile: Profile) -> SessionConfig:
+    with _refusals(key, value, profile):
+        return config.set(key, value)
+
+
+@contextmanager
+def _refusals(key: str, value: str, profile: Profile) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:  # panics too
+        if not (isinstance(error, Exception) or is_panic(error)):
+            raise
+        message = f"the engine refuses '{value}' for {key}, which profile '{profile.name}' sets"
+        raise UserError(message, code="setting", hint=clean_message(error)) from error
 
 
 def plan_query(session: SessionContext, sql: str) -> DataFrame:
@@ -93,3 +159,11 @@ def _zoneless() -> tuple[ScalarUDF, ...]:
 def qualified_name(name: str, db: str = INPUT_DB) -> str:
     """Return how the engine's registration calls spell an input's name."""
     return f'{db}."{name}"'
+
+
+@functools.cache
+def engine_versions() -> dict[str, str]:
+    """Return the versions of the engine's Python package and of the engine inside it, which differ."""
+    core = SessionContext().sql("SELECT version()").to_pydict()
+    (text,) = next(iter(core.values()))
+    return {"package": version("datafusion"), "core": re.sub(r"^\D*([0-9.]+).*$", r"\1", text)}

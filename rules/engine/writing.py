@@ -18,7 +18,7 @@ from cache.digests import TableDigest, TableDigester
 from cache.levels import type_name
 from compiler.schema import Schema
 from rules.engine.protocol import EngineError
-from rules.storage.encodings import encodings, statistics
+from rules.storage.encodings import writer_options
 from rules.storage.types import storable_type, to_arrow, written_schema
 
 _PIECE = 1 << 16
@@ -106,18 +106,6 @@ class ProductWriter:
 
     def _encode(self, group: list[pa.RecordBatch]) -> None:
         table = pa.Table.from_batches(group, self._written)
-        self._file = self._file or pq.ParquetWriter(
-            self._target,
-            self._written,
-            # zstd 3 takes a tenth longer to execute most rules, for files that are 6 % smaller at best.
-            compression="zstd",
-            compression_level=1,
-            # By default a column of up to a million distinct bytes is stored as a dictionary, which takes twice the
-            # time and space of plain values where few of them repeat.
-            dictionary_pagesize_limit=1 << 16,
-            write_statistics=statistics(self._written),
-            write_page_checksum=True,
-            **encodings(table),
-        )
+        self._file = self._file or pq.ParquetWriter(self._target, self._written, **writer_options(table))
         if group:
             self._file.write_table(table, row_group_size=_GROUP_ROWS)

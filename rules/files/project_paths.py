@@ -14,6 +14,11 @@ FILE = "rules.toml"
 DEFAULT_PROFILE = "prod_fast"
 
 
+def profile_name() -> str:
+    """Return the profile that is used where none is named: RULES_PROFILE, or the default one."""
+    return os.environ.get("RULES_PROFILE") or DEFAULT_PROFILE
+
+
 def find_root(start: str) -> Path:
     """Return the nearest folder at or above `start` that holds rules.toml. Raises `UserError`."""
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which files a source's path stands for: a file, a glob or a folder. Light, because the no-op path needs it."""
+"""The files that a source's path names: a file, a glob or a folder. Light, because the no-op path needs it."""
 
 # On the no-op path a Path object costs more than the system call it is made for.
 from __future__ import annotations
@@ -30,7 +30,7 @@ def list_files(root: Path, path: str, declared: str | None, extensions: Mapping[
 
     declared: the format, by name; extensions: of the known formats, with their names.
 
-    A folder stands for the files below it of the declared format (by name; if no name says so, for all), or of any
+    A folder means the files below it of the declared format (by name; if no name says so, for all), or of any
     known format. Names that begin with a dot or an underscore are left out, and so is the store. Links are followed.
     Raises OSError for a folder that cannot be read: leaving its files out would be a wrong table.
     """

@@ -128,7 +128,7 @@ def difference(first: pa.Schema, second: pa.Schema) -> str:
         other = second.field(name).type if name in second.names else "missing"
         if one != other:
             return f"column '{name}' is {one} in the first and {other} here"
-    return "their columns stand in another order"
+    return "their columns are in another order"
 
 
 def first_line(error: BaseException) -> str:

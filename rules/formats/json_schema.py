@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 Path = tuple[str, ...]
-"""Where a value stands in an object: the names of fields, ITEM for the items of a list."""
+"""The place of a value in an object: the names of fields, ITEM for the items of a list."""
 
 ITEM = "[]"
 

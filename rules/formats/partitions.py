@@ -1,4 +1,4 @@
-"""Columns that stand in the names of folders, as Hive and Spark write them: year=2024/month=01/part.parquet.
+"""Columns in the names of folders, as Hive and Spark write them: year=2024/month=01/part.parquet.
 
 Every folder that is called key=value, in the path as rules.toml has it or below, is a column; its values are texts
 unless rules.toml declares another type. Keys and values are URL-encoded, and __HIVE_DEFAULT_PARTITION__ is NULL.
@@ -17,7 +17,7 @@ from rules.formats.contract import IngestError, declared_types
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_NULL = "__HIVE_DEFAULT_PARTITION__"
+NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 _AS_FOLDERS = "rename the folders, or add partitions = false, which makes them mere folders"
 
 
@@ -77,7 +77,7 @@ def _keys(file: str) -> list[tuple[str, str | None]]:
     for folder in file.split("/")[:-1]:
         key, equals, value = folder.partition("=")
         if key and equals:
-            found.append((unquote(key), None if value == _NULL else unquote(value)))
+            found.append((unquote(key), None if value == NULL_FOLDER else unquote(value)))
     return found
 
 

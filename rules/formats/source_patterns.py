@@ -1,6 +1,6 @@
 """One entry of [sources] for many files: "seed_*" = { path = "seeds/*.csv" } makes a source of each file.
 
-What the * of the path stands for in a file's name takes the place of the * in the name. Light: no format is opened.
+What the * of the path matches in a file's name takes the place of the * in the name. Light: no format is opened.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Pattern:
     sources: Mapping[str, str]
 
     def stem_of(self, name: str) -> str | None:
-        """Return what the * would stand for in the name of a source; None for a name that does not match."""
+        """Return what the * would match in the name of a source; None for a name that does not match."""
         before, _, after = self.key.partition("*")
         fits = name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after)
         return name[len(before) : len(name) - len(after)] if fits else None
@@ -54,7 +54,7 @@ class PatternError(Exception):
 
 
 def is_pattern(key: str) -> bool:
-    """Whether an entry of [sources] stands for many."""
+    """Whether an entry of [sources] declares many."""
     return _NAME.match(key) is not None
 
 
@@ -106,7 +106,7 @@ def _has_path(table: Any) -> bool:
 
 
 def _within(path: str) -> re.Pattern[str] | None:
-    """Return what finds the * of a path in the name of a file; None where it stands for the whole name."""
+    """Return what finds the * of a path in the name of a file; None if it matches the whole name."""
     last = path.rstrip("/").rpartition("/")[2]
     if not any(char in last for char in "*?[") or last == "**":
         return None

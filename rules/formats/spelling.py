@@ -147,7 +147,7 @@ class Times:
 
 @dataclass
 class Fractions:
-    """How many digits stand behind the point: always the same number, or as few as there can be.
+    """How many digits are behind the point: always the same number, or as few as there can be.
 
     whole: whether a value has no point. zero: whether one has nothing but zeros behind it; padded: or ends in one that
     says nothing. `1.0` is as short as some programs write it, and so counts as padded only where another has no point.
@@ -335,12 +335,12 @@ class Floats:
         return all(len(given) == 1 for given in self.style.values()) and _is_kept(text, value) and self._are_apart()
 
     def _are_apart(self) -> bool:
-        """Whether no number stands there both with an exponent and without."""
+        """Whether no number is written both with an exponent and without."""
         return self.tiny < self.least and self.most < self.huge
 
 
 def _is_kept(text: str, value: float) -> bool:
-    """Whether a number is what programs write for a double: the shortest that tells it from others, or of 17 digits."""
+    """Whether a number is what programs write for a double: the shortest that identifies it, or of 17 digits."""
     return Decimal(text) in {Decimal(repr(value)), Decimal(f"{value:.17g}")}
 
 

@@ -1,4 +1,4 @@
-"""Where in a text file a row, a field or a value stands: the readers tell rows and names, people want line and column.
+"""The place of a row, a field or a value in a text file: readers report rows and names, people want line and column.
 
 Lines and columns are 1-based; columns count characters. A byte order mark is none, a byte that is no UTF-8 is one.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rules.formats.text_file import TextFile
 
 Place = tuple[int | None, int | None]
-"""Line and column, as far as they can be told."""
+"""Line and column, as far as they are known."""
 UNREADABLE = "\ufffd"
 """Stands for a byte that is no UTF-8."""
 
@@ -46,7 +46,7 @@ def place_in_csv(
 
 
 def column_in_json(line: bytes, name: str | None) -> int | None:
-    """Return at which column of a line of JSON the value of a field stands; for no name, where the line is wrong."""
+    """Return the column of the value of a field in a line of JSON; without a name, that of the error."""
     text = line.decode("utf-8-sig", "replace")
     decoder = json.JSONDecoder()
     try:

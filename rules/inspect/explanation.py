@@ -19,6 +19,7 @@ from rules.compiling.session import load
 from rules.errors import UserError
 from rules.planning.broken import refuse_broken
 from rules.planning.prepared import Prepared, Request
+from rules.running.evidence import folder_of
 
 if TYPE_CHECKING:
     from rules.config.project import Project
@@ -133,9 +134,8 @@ def _evidence(store: Store, name: str) -> str | None:
     folder = store.objects.root / "evidence"
     if not folder.is_dir():
         return None
-    builds = {build for build, *_ in store.index.builds(1 << 62)}  # of this project root
-    found = sorted((build for build in folder.iterdir() if build.name in builds), reverse=True)
-    kept = [build / name / "query.sql" for build in found]
+    builds = store.index.builds(1 << 62)  # of this project root, newest first
+    kept = [folder / build / folder_of(name) / "query.sql" for build, *_ in builds]
     return next((str(path) for path in kept if path.is_file()), None)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from rules.errors import UserError
+from cache.reachable import REMOVED
+from rules.errors import FAILED, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,10 +63,90 @@ def after_build(index: Index, name: str, build: str) -> State:
     """Return a product's state when a build had ended, whether or not it was a part of it."""
     builds = [one for one, *_ in index.builds(_ALL)]
     until = set(builds[builds.index(build) :])
-    for one, _, _, artifact in index.history(name):
+    for one, status, _, artifact in index.history(name):
+        if one in until and status == REMOVED:
+            return State(None, f"it had been removed by {build}")
         if one in until and artifact is not None:
             return State(artifact, build)
     return State(None, f"it had not been built by {build}")
+
+
+def require_stored(store: Store, name: str, state: State) -> str:
+    """Return the artifact of a past state, whose object is in the store. Raises `UserError`."""
+    if state.artifact is None:
+        message = f"there is no such table of {name}: {state.told}"
+        raise UserError(message, code="not-built", hint=f"rules log {name} lists its states")
+    if not store.present(state.artifact):
+        raise UserError(
+            f"the table that {name} was after {state.told} is no longer in the store",
+            code="missing-object",
+            hint=f"rules pin {name}@BUILD keeps one, and [store] keep in rules.toml all of them for a time",
+            exit_code=FAILED,
+        )
+    return state.artifact
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a build made of a product. changed: whether that was another table; stored: whether it still is there."""
+
+    build: str
+    status: str
+    reason: str
+    artifact: str | None
+    changed: bool
+    stored: bool
+
+
+def events(store: Store, name: str) -> list[Event]:
+    """Return what builds made of a product, newest first. Raises `UserError` for one that no build lists."""
+    rows = store.index.history(name)
+    if not rows:
+        close = difflib.get_close_matches(name, store.products, n=1, cutoff=0.5)
+        hint = f"did you mean '{close[0]}'?" if close else "rules log lists the builds, rules ls the products"
+        raise UserError(f"unknown build or product '{name}'", code="unknown-build", hint=hint)
+    store.artifacts.update(store.index.artifacts({artifact for *_, artifact in rows if artifact is not None}))
+    found: list[Event] = []
+    before: str | None = None
+    for build, status, reason, artifact in reversed(rows):
+        changed = status == REMOVED or (artifact is not None and artifact != before)
+        stored = artifact is not None and store.present(artifact)
+        found.append(Event(build, status, reason, artifact, changed, stored))
+        before = None if status == REMOVED else artifact or before
+    return found[::-1]
+
+
+class Past(NamedTuple):
+    """A product as a build left it, as people write it: NAME@BUILD."""
+
+    name: str
+    build: str
+
+
+def past_of(index: Index, text: str) -> Past | None:
+    """Return what NAME@BUILD says, None for a text without a build. Raises `UserError` for a build that is unknown."""
+    name, at, build = text.partition("@")
+    return Past(name, resolve_build(index, build)) if name and at and build else None
+
+
+def span_of(store: Store, text: str) -> tuple[str, State, State]:
+    """Return the product and the two states of NAME@BUILD..BUILD; one that is left out is the last one.
+
+    Raises `UserError`.
+    """
+    name, _, span = text.partition("@")
+    first, _, second = span.partition("..")
+    states = store.products
+    if name not in states and not store.index.history(name):
+        raise UserError(f"unknown product '{name}'", code="unknown-product", hint="rules ls lists the products")
+
+    def state(build: str) -> State:
+        if build:
+            return after_build(store.index, name, resolve_build(store.index, build))
+        last = states.get(name)
+        return State(last.artifact, last.build) if last is not None else State(None, "it has been removed")
+
+    return name, state(first), state(second)
 
 
 def at_commit(old: Session, store: Store, ref: str, names: Iterable[str]) -> dict[str, State]:

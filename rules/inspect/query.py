@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from rules.storage.store import Store
 
 _PLACE = "query"
-"""What stands for a path in errors of a query that is in no file."""
+"""In place of a path, in errors of a query that is in no file."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class _Asked:
 
     def _compiler(self, own: Mapping[str, DeclaredFunction]) -> Compiler:
         declared = {
-            name: OwnFunction(name, one.parameters, one.volatility, one.digest, one.shape, one.any_order)
+            name: OwnFunction(name, one.names, one.volatility, one.digest, one.shape, one.any_order)
             for name, one in own.items()
         }
         planner = self._engine.planner(self._profile, lambda *_: None, [one.for_engine() for one in own.values()])

@@ -44,7 +44,7 @@ class Difference:
 class Comparison:
     """What differs, and how many rules were compared that do not.
 
-    unknown: rules that do not compile and were not asked about; what an edit does to them cannot be told.
+    unknown: rules that do not compile and were not asked about; the effect of an edit on them is not known.
     """
 
     differences: tuple[Difference, ...]
@@ -180,7 +180,7 @@ def _compare(
 
 
 def _impact(edit: RuleEdit, nodes: Mapping[str, Node]) -> dict[str, frozenset[str] | None]:
-    """Return what an edit reaches. What reads a removed rule no longer was edited itself, and is told itself.
+    """Return what an edit reaches. A rule that no longer reads a removed one was edited itself, and is reported itself.
 
     The rule will run, so the columns may change too of which two right results may differ.
     """

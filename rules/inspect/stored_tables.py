@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rules.errors import UserError
+from rules.inspect.history import after_build, past_of, require_stored
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rules.config.project import Project
     from rules.storage.store import Store
 
 
@@ -14,3 +18,31 @@ def committed(store: Store, name: str) -> tuple[Path, int]:
     """Return the file and the number of rows of a product or check that was built. Raises `UserError`."""
     artifact = store.stored(name, store.states[name].artifact)
     return store.objects.path(artifact.artifact), artifact.rows
+
+
+def unknown_table(project: Project, store: Store, name: str) -> UserError:
+    """Tell a product that was never built from one that does not exist."""
+    import difflib
+
+    from rules.inspect.query import unbuilt
+
+    ahead = unbuilt(project, store)
+    known = [*store.states, *ahead, *project.sources]
+    product, dot, _ = name.partition(".")
+    if name in ahead:
+        hint = f"rules build -s +{name}"
+        return UserError(f"the product '{name}' has not been built yet", code="not-built", hint=hint)
+    if dot and product in known:
+        message = f"{product} has no check of that name, and only rules in SQL have CTEs"
+        return UserError(message, code="unknown-product", hint=f"rules contract {product} shows its checks")
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
+    return UserError(f"unknown product '{name}'", code="unknown-product", hint=hint)
+
+
+def committed_by(store: Store, text: str) -> tuple[str, str, tuple[Path, int]]:
+    """Return product and build of NAME@BUILD, and the file and the number of rows that it had. Raises `UserError`."""
+    past = past_of(store.index, text)
+    assert past is not None
+    artifact = store.stored(past.name, require_stored(store, past.name, after_build(store.index, *past)))
+    return *past, (store.objects.path(artifact.artifact), artifact.rows)

@@ -87,18 +87,19 @@ def compare_states(
     keys: Mapping[str, tuple[str, ...]],
     before: Mapping[str, State],
     limit: int,
+    after: Mapping[str, State] | None = None,
 ) -> list[Compared]:
-    """Compare the last committed state of products with the states `before`. keys: by which rows are matched.
+    """Compare the last committed state of products, or `after`, with the states `before`.
 
-    Raises `UserError` for a table that is damaged.
+    keys: by which rows are matched. Raises `UserError` for a table that is damaged.
     """
     found: list[Compared] = []
     for name, old in before.items():
-        now = State(products[name].artifact, products[name].build)
+        now = after[name] if after and name in after else State(products[name].artifact, products[name].build)
         tables = [_present(store, name, state) for state in (old, now)]
         absent = next((state for state, table in zip((old, now), tables, strict=True) if table is None), None)
         if tables[0] is not None and tables[1] is not None:
-            found.append(Compared(name, old, now, diff_tables(store, tables[0], tables[1], keys[name], limit)))
+            found.append(Compared(name, old, now, diff_tables(store, tables[0], tables[1], keys.get(name, ()), limit)))
         elif absent is not None:
             gone = f"its table of {absent.told} is no longer in the store"
             found.append(Compared(name, old, now, None, gone if absent.artifact is not None else absent.told))
@@ -182,7 +183,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _text(value: Any, *, quoted: bool) -> str:
-    """Write a value so that NULL, 'NULL' and values that differ in their last digit alone are told apart."""
+    """Write a value so that NULL, 'NULL' and values that differ in their last digit alone look different."""
     if value is None:
         return "NULL"
     if isinstance(value, bool):

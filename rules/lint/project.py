@@ -163,7 +163,7 @@ def _check(
 
 
 def _compile(work: Checking, rule: Rule) -> None:
-    """Compile a rule in Python, as only that tells what it yields."""
+    """Compile a rule in Python, the only way to know its columns."""
     if not work.foresight.can_plan(rule):
         return
     try:
@@ -175,7 +175,7 @@ def _compile(work: Checking, rule: Rule) -> None:
 
 
 def _know(work: Checking, rule: Rule, table: Table) -> None:
-    """Let others read a rule whose columns the engine has told."""
+    """Let others read a rule whose columns the engine has determined."""
     work.foresight.tables[rule.name] = table
     work.known.schemas.add(rule.name, schema_of(table))
 
@@ -188,7 +188,7 @@ def _check_query(
     names: tuple[str, ...],
     rules: Mapping[str, Rule],
 ) -> None:
-    """Check the query of a data check; what is found stands where the query does, and has no fix."""
+    """Check the query of a data check; findings have the place of the query, and no fix."""
     record, _ = _looked_at(work, check.rule, resolve, names, rules)
     if not record["found"]:
         return

@@ -1,4 +1,4 @@
-"""What a build would refuse of a rule's options and contract, told without the engine, as far as columns are known."""
+"""What a build would refuse of a rule's options and contract, found without the engine, as far as columns are known."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def foretold(
 ) -> Iterator[UserError]:
     """Return what is wrong with a rule's key, tier and contract, as errors at the declarations.
 
-    known: columns of products and sources, as far as they can be told. resolve: from a table's name as written to the
+    known: columns of products and sources, as far as they are known. resolve: from a table's name as written to the
     project's name. names: of all inputs, for suggestions.
     """
     tables = referred(rule)

@@ -22,7 +22,7 @@ class Draft:
     """A check before it is compiled. Its query yields the failing rows.
 
     title: how people call it; declared: keys from the contract's table to where it is declared; failing: what a failing
-    row is, in the singular, and what is wrong with it. tables: what it reads, None where only parsing tells.
+    row is, in the singular, and what is wrong with it. tables: what it reads, None if it must be parsed to know.
     """
 
     title: str

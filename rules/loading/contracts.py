@@ -79,7 +79,7 @@ def contract_where(project: Project, rule: Rule, *keys: str) -> Where:
 
 
 def query_places(project: Project, rule: Rule, draft: Draft) -> tuple[str, str, list[int]]:
-    """Return the file of an authored check's query, its text, and where in it each character of the query stands."""
+    """Return the file of an authored check's query, its text, and the place in it of each character of the query."""
     there = _in_table(project, rule, draft.declared)
     path = FILE if there is not None else rule.path
     text = read_text(project.root / path, path)
@@ -120,7 +120,7 @@ def _place(project: Project, rule: Rule, draft: Draft, error: UserError) -> Wher
 
 
 def _with_contract(project: Project, rule: Rule, index: Index, fresh: dict[str, Any]) -> Rule:
-    """Add what rules.toml declares of a product, and the checks that all of it comes to. Raises `UserError`."""
+    """Add what rules.toml declares of a product, and the checks that follow from all of it. Raises `UserError`."""
     options, table = rule.options, project.contracts.get(rule.name)
     if table is not None:
         again = twice(options, table)

@@ -57,7 +57,7 @@ class Rule:
     """A rule as its file says it, its contract as rules.toml says it too.
 
     path: relative to the project, "/" between folders. digest: of the file's bytes; of a rule in Python, also of all
-    that the file imports from the project. line: where the function of a rule in Python stands. streams: what it
+    that the file imports from the project. line: the line of the function of a rule in Python. streams: what it
     declares if it runs over streams. sql: of a check, which has no file of its own; "" of the contract of a source.
     """
 
@@ -125,7 +125,7 @@ class RuleSet:
     """The rules of a project, by name.
 
     unloaded: what is wrong with rules that cannot be parsed or imported, and with names that two tables claim. They are
-    in `rules` by name alone, so that who reads them is told apart from who reads what does not exist; one that can have
+    in `rules` by name alone, so that their readers are known from those of tables that do not exist; one that can have
     no name, by its place.
     """
 

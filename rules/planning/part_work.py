@@ -53,11 +53,13 @@ class PartWork:
     keys: tuple[str, ...]
     rest_key: str | None
     parts_of_fingerprint: Mapping[str, Any]
+    others: Mapping[str, Content]
+    """The contents of the other inputs, in the columns that any of the queries scans."""
 
-    def merge_key(self, query: PartQuery, children: Sequence[str], contents: Mapping[str, Content]) -> str:
+    def merge_key(self, query: PartQuery, children: Sequence[str]) -> str:
         """Return the key of the action that merges partial results, which are named by their content."""
         merged = {**_identity(query, self.parts_of_fingerprint), "children": list(children)}
-        others = [contents[name].restricted(query.scans[name]) for name in sorted(query.scans) if name != PARTIALS]
+        others = [self.others[name].restricted(query.scans[name]) for name in sorted(query.scans) if name != PARTIALS]
         return action_key(fingerprint(merged), others)
 
 
@@ -138,14 +140,14 @@ class _Inputs:
 
 
 def _work(rule: CompiledRule, name: str, way: PartQueries, inputs: _Inputs) -> PartWork:
-    queries = [query for query in (way.each, way.rest) if query is not None]
+    queries = [query for query in (way.each, way.rest, way.merge) if query is not None]
     scanned = {one: {column for query in queries for column in query.scans.get(one, ())} for one in rule.scans}
     known = {one: inputs.content(one, sorted(columns)) for one, columns in scanned.items() if one != name}
     parts = inputs.parts(name, way.each.scans[name])
     node = rule.node
     keys = tuple(_key(way.each, node, {**known, name: part.content}, name) for part in parts)
     rest_key = _key(way.rest, node, known, "") if way.rest is not None else None
-    return PartWork(name, way, parts, keys, rest_key, node.parts)
+    return PartWork(name, way, parts, keys, rest_key, node.parts, known)
 
 
 def _key(query: PartQuery, node: Node, contents: Mapping[str, Content], part: str) -> str:

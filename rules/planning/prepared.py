@@ -11,6 +11,7 @@ from graph.causes import Cause
 from graph.plan import Judgement, Known, Plan
 from rules.compiling.memo_proof import Bodies
 from rules.compiling.session import Compilation, Session
+from rules.config.profiles import Evidence
 from rules.engine.local import LOCAL
 from rules.engine.protocol import Engine, PartsRun
 from rules.errors import UserError
@@ -28,6 +29,8 @@ class Request:
     force: tuple[str, ...] = ()
     profile: str = DEFAULT_PROFILE
     jobs: int | None = None
+    evidence: Evidence | None = None
+    """How much evidence is kept, if not what the profile says."""
     keep_going: bool = False
     audit: float = 0.0
     """The share of skipped products to run again, 0 to 1."""

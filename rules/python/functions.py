@@ -41,10 +41,11 @@ _TYPES: dict[Any, pa.DataType] = {
 
 @dataclass(frozen=True)
 class Signature:
-    """Arrow types of the parameters, the result, and an aggregate's state."""
+    """Arrow types of the parameters, the result, and an aggregate's state; names of the parameters."""
 
     inputs: tuple[pa.DataType, ...]
     output: pa.DataType
+    names: tuple[str, ...]
     state: tuple[pa.DataType, ...] = ()
 
 
@@ -70,6 +71,7 @@ class RegisteredFunction:
         self.shape: Shape = shape
         self.name = name
         self.inputs, self.output, self.state = signature.inputs, signature.output, signature.state
+        self.names = signature.names
         self.volatility: Volatility = volatility
         self.any_order = any_order
         self.line = _first_line(function)
@@ -78,15 +80,19 @@ class RegisteredFunction:
         self._ibis: Any = None
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """Return an Ibis expression, or the function's value. named: `where`, of an aggregate in Ibis."""
+        """Return an Ibis expression, or the function's value. named: also `where`, of an aggregate in Ibis."""
         import ibis
 
-        if any(isinstance(one, ibis.expr.types.Value | ibis.Deferred) for one in arguments):
-            return self._expression()(*arguments, **named)
+        if any(isinstance(one, ibis.expr.types.Value | ibis.Deferred) for one in (*arguments, *named.values())):
+            return self._expression()(*arguments, **{self._of_stub(name): value for name, value in named.items()})
         return self.function(*arguments, **named)
 
     def __repr__(self) -> str:
         return f"<{self.kind} function {self.name}({', '.join(map(str, self.inputs))}) -> {self.output}>"
+
+    def _of_stub(self, name: str) -> str:
+        """Return what a parameter is called in the function that Ibis knows."""
+        return f"a{self.names.index(name)}" if name in self.names else name
 
     def for_engine(self, noting: Noting) -> Callable[..., Any]:
         """Return the function for the engine, see `rules.engine.user_functions`.
@@ -235,22 +241,28 @@ def _signature(
     """Return the given types, else those of the annotations. Raises `Misuse`."""
     if isinstance(function, types.FunctionType):
         given, returned = _types(function, 0, inputs), output or _type(function, "return", _hints(function))
-        return Signature(given, returned)
+        return Signature(given, returned, _names(function, 0))
     require_methods(function)
     update, evaluate, kept = (getattr(function, name) for name in ("update", "evaluate", "state"))
     given, returned = _types(update, 1, inputs), output or _type(evaluate, "return", _hints(evaluate))
     if state is not None:
-        return Signature(given, returned, tuple(state))
+        return Signature(given, returned, _names(update, 1), tuple(state))
     parts = typing.get_args(_hints(kept).get("return"))
     if not parts or ... in parts:
         hint = "annotate it: def state(self) -> tuple[float, int], or give state=[…] as Arrow types"
         raise Misuse(f"'{function.__name__}' does not declare the types of its state", hint)
-    return Signature(given, returned, tuple(_type(kept, "return", {"return": part}) for part in parts))
+    kinds = tuple(_type(kept, "return", {"return": part}) for part in parts)
+    return Signature(given, returned, _names(update, 1), kinds)
+
+
+def _names(function: types.FunctionType, skipped: int) -> tuple[str, ...]:
+    """Return the names of the parameters except the first `skipped`."""
+    return function.__code__.co_varnames[skipped : function.__code__.co_argcount]
 
 
 def _types(function: types.FunctionType, skipped: int, given: Sequence[pa.DataType] | None) -> tuple[pa.DataType, ...]:
     """Return the types of the parameters except the first `skipped`. Raises `Misuse`."""
-    names = function.__code__.co_varnames[skipped : function.__code__.co_argcount]
+    names = _names(function, skipped)
     if given is None:
         hints = _hints(function)
         return tuple(_type(function, name, hints) for name in names)

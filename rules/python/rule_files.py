@@ -61,9 +61,9 @@ class Declared:
 class DeclaredFunction:
     """A function of the project that the engine can call, as declared by its file.
 
-    file: where its code is. signature: parameters, the result, then an aggregate's state, as a serialised Arrow schema.
-    digest: of everything that decides its values. any_order: see `RegisteredFunction`. advice: a better form of it,
-    and what to do. fault: why a rule cannot call it, see `error`.
+    file: where its code is. names: of its parameters. signature: these, the result, then an aggregate's state, as a
+    serialised Arrow schema. digest: of everything that decides its values. any_order: see `RegisteredFunction`. advice:
+    a better form of it, and what to do. fault: why a rule cannot call it, see `error`.
     """
 
     name: str
@@ -71,7 +71,7 @@ class DeclaredFunction:
     file: str
     line: int
     shape: Shape
-    parameters: int
+    names: tuple[str, ...]
     signature: bytes
     volatility: str
     any_order: bool
@@ -91,7 +91,8 @@ class DeclaredFunction:
         from rules.engine.protocol import EngineFunction, planned_only
 
         types = tuple(pa.ipc.read_schema(pa.py_buffer(self.signature)).types)
-        inputs, output, state = types[: self.parameters], types[self.parameters], types[self.parameters + 1 :]
+        count = len(self.names)
+        inputs, output, state = types[:count], types[count], types[count + 1 :]
         return EngineFunction(self.name, self.shape, inputs, output, self.volatility, call or planned_only, state)
 
 
@@ -119,7 +120,9 @@ class PythonFiles:
             self._import(path)
             record = self._remember(path)
         functions = [
-            DeclaredFunction(**{**one, "signature": base64.b64decode(one["signature"])}, path=path)
+            DeclaredFunction(
+                **{**one, "names": tuple(one["names"]), "signature": base64.b64decode(one["signature"])}, path=path
+            )
             for one in record["functions"]
         ]
         return _declared(record), functions
@@ -310,7 +313,7 @@ class PythonFiles:
             "file": file,
             "line": function.line,
             "shape": function.shape,
-            "parameters": len(function.inputs),
+            "names": function.names,
             "signature": base64.b64encode(signature.serialize().to_pybytes()).decode(),
             "volatility": function.volatility,
             "any_order": function.any_order,

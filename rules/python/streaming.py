@@ -62,7 +62,7 @@ def compile_stream(
     if unknown is not None:
         raise SqlError(f"'reads' names '{unknown}', which is not an input", hint=f"inputs: {', '.join(inputs)}")
     schema = to_schema(storable_schema(stream.output))
-    own = {**compiler.own, CALL: OwnFunction(CALL, 0, "immutable", stream.digest)}
+    own = {**compiler.own, CALL: OwnFunction(CALL, (), "immutable", stream.digest)}
     planned = replace(compiler, own=own, known_schema=lambda _key: schema)
     result = planned.compile_rule(_query(stream, inputs), options, resolve)
     return replace(

@@ -161,8 +161,8 @@ def _table_lines(one: Compared) -> list[str]:
     )
     facts["rows"] += _how_compared(diff)
     if diff.duplicated:
-        stands = "stands" if diff.duplicated == 1 else "stand"
-        facts["note"] = f"{plural(diff.duplicated, 'key')} {stands} in several rows, which are compared whole"
+        occurs = "occurs" if diff.duplicated == 1 else "occur"
+        facts["note"] = f"{plural(diff.duplicated, 'key')} {occurs} in several rows, which are compared whole"
     if diff.added_columns:
         facts["new columns"] = ", ".join(diff.added_columns)
     if diff.removed_columns:

@@ -1,6 +1,6 @@
 """Output formats by name: of rows, of lineage, of findings. The choices of --format and their help are made from these.
 
-The first of each is the default. None stands for what the command prints by itself: its text, or its JSON document. A
+The first of each is the default. None is what the command prints by itself: its text, or its JSON document. A
 writer loads what it needs when it is called, so that a command line can be parsed without.
 """
 

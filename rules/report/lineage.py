@@ -67,7 +67,7 @@ def column_tree(one: Answer, width: int | None, *, control: bool = False) -> lis
 
 
 def table_tree(lineage: Lineage, table: str, question: Question, width: int | None) -> list[str]:
-    """Return the lineage of a table's columns as trees; what controls all of them stands before them, once."""
+    """Return the lineage of a table's columns as trees; what controls all of them comes before them, once."""
     lines: list[str] = []
     control = question.control
     shared = lineage.upstream_of_rows(table, question.depth) if question.upstream else []

@@ -28,7 +28,7 @@ _PROGRAM = "graphviz-pure"
 _LONGEST = 36
 """Characters of a table's name that its box shows, its beginning and its end; the page has the whole name elsewhere."""
 _KINDS = (None, "control", "value")
-"""By the number that stands for them in the page: rows are only counted, control, value."""
+"""By their number in the page: rows are only counted, control, value."""
 
 
 def page(lineage: Lineage, names: Iterable[Name], title: str, focus: str) -> str:

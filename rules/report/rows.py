@@ -1,15 +1,14 @@
-"""Rows as a table to read, as CSV, as lines of JSON, as an Arrow stream."""
+"""Rows as a table to read, and as what programs read: CSV, lines of JSON, an Arrow stream."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 
-from rules.cells import Rows, plain, records
-from rules.printable import printable, printable_json
+from rules.cells import Rows, plain
+from rules.exporting.row_writers import CsvWriter, JsonWriter, RowWriter, cell_text
+from rules.printable import printable
 from rules.wording import cell_width, cut, plural, table_lines
 
 if TYPE_CHECKING:
@@ -21,21 +20,12 @@ _GAP = 2
 
 def write_json(rows: Rows, out: BinaryIO) -> None:
     """Write one JSON object a line."""
-    out.writelines(printable_json(json.dumps(record, ensure_ascii=False)).encode() + b"\n" for record in records(rows))
+    _write(JsonWriter(out), rows)
 
 
 def write_csv(rows: Rows, out: BinaryIO) -> None:
     """Write CSV with a header: NULL is an empty field, an empty string is quoted, nested values are JSON."""
-    plainly = pa.schema(
-        [pa.field(field.name, field.type if _is_native(field.type) else pa.string()) for field in rows.schema]
-    )
-    with pa_csv.CSVWriter(out, plainly) as writer:
-        for batch in rows.batches:
-            columns = [
-                column if _is_native(column.type) else pa.array([_text(value) for value in plain(column)], pa.string())
-                for column in batch.columns
-            ]
-            writer.write_batch(pa.record_batch(columns, schema=plainly))
+    _write(CsvWriter(rows.schema, out), rows)
 
 
 def write_arrow(rows: Rows, out: BinaryIO) -> None:
@@ -43,6 +33,12 @@ def write_arrow(rows: Rows, out: BinaryIO) -> None:
     with pa.ipc.new_stream(out, rows.schema) as writer:
         for batch in rows.batches:
             writer.write_batch(batch)
+
+
+def _write(writer: RowWriter, rows: Rows) -> None:
+    for batch in rows.batches:
+        writer.write(batch)
+    writer.close()
 
 
 def table(rows: Rows, remark: Callable[[int], str], width: int | None) -> tuple[list[str], str]:
@@ -79,18 +75,8 @@ def part_of(total: int) -> Callable[[int], str]:
     return lambda shown: plural(total, "row") if shown == total else f"{shown:,} of {plural(total, 'row')}"
 
 
-def _is_native(kind: Any) -> bool:
-    """Whether CSV is written from this type as it is."""
-    types = pa.types
-    return bool(types.is_boolean(kind) or types.is_string(kind) or types.is_large_string(kind) or _is_numeric(kind))
-
-
 def _is_numeric(kind: Any) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
-
-
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _cell(value: Any, kind: Any) -> str:
@@ -98,7 +84,7 @@ def _cell(value: Any, kind: Any) -> str:
         return "NULL"
     if isinstance(value, float):
         return f"{value:.10g}"
-    text = _text(value) or ""
+    text = cell_text(value) or ""
     return text if _is_numeric(kind) else printable(text)
 
 

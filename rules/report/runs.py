@@ -197,7 +197,7 @@ def plan_document(
 
 
 def check_lines(checks: Iterable[Mapping[str, Any]], *, verbose: bool) -> list[str]:
-    """Return lines about a product's checks, to stand below its own: those known to fail, or all of them."""
+    """Return lines about a product's checks, which go below its own: those known to fail, or all of them."""
     lines = []
     for one in checks:
         title = one["name"].partition(".")[2]
@@ -229,7 +229,7 @@ def plan_lines(
 ) -> list[str]:
     """Return the plan as text: a line for each product that is not clean (all when verbose), then the counts.
 
-    below: lines to stand below the reason. restless: products with checks that are not settled. inputs: what each
+    below: lines that go below the reason. restless: products with checks that are not settled. inputs: what each
     product reads, if products of one reason are to be folded and reasons cut to the width. width: of a terminal.
     """
     shown = [one for one in judgements.values() if verbose or one.verdict != "clean" or one.name in restless]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from cache.errors import StoreError
+from cache.reachable import REMOVED
 from rules import snapshots
 from rules.compiling.compiled_rule import nodes_of_checks
 from rules.running.results import BuildReport, Result
@@ -23,6 +24,11 @@ def new_build_id() -> str:
     """Return a name for a build: the time and a random suffix."""
     now = datetime.datetime.now(datetime.UTC)
     return f"{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
+
+
+def time_of(build: str) -> str:
+    """Return the time that is in a build's name, in UTC, as ISO 8601."""
+    return datetime.datetime.strptime(build.partition("-")[0] + "+0000", "%Y%m%dT%H%M%S%z").isoformat()
 
 
 @contextlib.contextmanager
@@ -60,13 +66,22 @@ def record_build(prepared: Prepared, report: BuildReport) -> None:
     if store.links is not None:
         store.links.unpublish(existing)  # before the snapshot: after it, nothing would check again
     with store.index.transaction():
+        gone = set(prepared.known.products) - existing
+        rows += [(name, REMOVED, None, "the project has no such rule any more", None, None) for name in _plain(gone)]
         store.index.add_results(report.build, rows)
+        store.index.remember_used(session.sources.contents())
+        store.index.set_limits(session.project.limits)
         store.index.finish_build(report.build, report.seconds, "ok" if report.ok else "failed", report.summary)
-        store.index.drop_products(set(prepared.known.products) - existing)
+        store.index.drop_products(gone)
         if report.audit.differing:
             store.index.forget_built()
         elif complete and not volatile and session.lasting:
             store.index.set_snapshot("built", _snapshot(prepared, report))
+
+
+def _plain(names: set[str]) -> list[str]:
+    """Return the products among products and checks."""
+    return sorted(name for name in names if "." not in name)
 
 
 def _snapshot(prepared: Prepared, report: BuildReport) -> dict[str, object]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cache.errors import ObjectError
 from cache.records import Artifact
 from cache.removal import remove_temporary
-from graph.plan import Judgement, Known
+from graph.plan import Judgement, Known, key_of
 from rules.errors import FAILED, UserError
 from rules.loading.contracts import check_error, contract_where
 from rules.running.product_records import State
@@ -95,7 +95,7 @@ class Checker:
         return [
             self._known(check, judgement)
             or (None if forced else self._permuted(check, judgement, contents, artifacts))
-            or self._run(owner.rule, check, judgement, artifacts, sources)
+            or self._run(owner.rule, check, judgement, contents, artifacts, sources)
             for check, judgement in zip(owner.checks, judgements, strict=True)
         ]
 
@@ -140,6 +140,7 @@ class Checker:
         rule: Rule,
         check: CompiledCheck,
         judgement: Judgement,
+        contents: Mapping[str, Content],
         artifacts: Mapping[str, str],
         sources: Sources,
     ) -> Checked:
@@ -152,6 +153,10 @@ class Checker:
             self._require_sound(compiled, artifacts)
             executed = self.runner().run(compiled, sources, artifacts, target)
             artifact = adopted(self.store, executed, target)
+            made = self.runner().as_made(compiled, executed.fallback)
+            if made is not compiled and judgement.key is not None:
+                check = replace(check, compiled=made)
+                judgement = replace(judgement, key=key_of(made.node, contents))
         except UserError as error:
             raise check_error(self.project, rule, draft, error) from error
         except (OSError, ObjectError) as error:

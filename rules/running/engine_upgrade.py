@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from rules.running.evidence import Evidence
 from rules.running.results import AuditReport, Observer
 
 if TYPE_CHECKING:
@@ -57,5 +61,7 @@ def run_again(
         for name, artifact in skipped.items()
         if all(entry in artifacts or entry not in products for entry in queries[name].node.dependencies)
     }
-    auditor = Auditor(Runner.of(prepared, build), prepared.session.sources, queries)
+    runner = Runner.of(prepared, Evidence(prepared.session.store.objects.root, build))
+    unrecorded = replace(runner, profile=msgspec.structs.replace(runner.profile, evidence="none"))
+    auditor = Auditor(unrecorded, prepared.session.sources, queries)
     return auditor.check(runnable, artifacts, share)

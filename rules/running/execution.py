@@ -9,17 +9,19 @@ from __future__ import annotations
 import functools
 from collections import ChainMap
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cache.errors import ObjectError
 from cache.records import Artifact
-from graph.plan import Judgement, judge, product_of
+from graph.plan import Judgement, judge, key_of, product_of
 from graph.schedule import Schedule
 from rules.compiling.compiled_rule import CompiledContract, CompiledRule
 from rules.errors import FAILED, UserError
 from rules.planning.broken import failed_input
 from rules.running.checks import Candidate, Checked, Checker, refusal
+from rules.running.evidence import Evidence
 from rules.running.product_job import Done, ProductJob
 from rules.running.product_records import Provenance, State, commit
 from rules.running.results import (
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from cache.keys import Content
     from graph.node import Node
+    from rules.engine.fallbacks import Fallback
     from rules.planning.prepared import Prepared
     from rules.running.query_runner import Runner
 
@@ -55,16 +58,18 @@ class Execution:
         self.prepared, self.build, self.observer = prepared, build, observer
         self.session, self.plan, self.known = prepared.session, prepared.plan, prepared.known
         self.project, self.store = self.session.project, self.session.store
-        self.compiled, self.contracted = prepared.compiled.rules, prepared.compiled.contracts
+        self.compiled, self.contracted = dict(prepared.compiled.rules), prepared.compiled.contracts
         self.sources = self.session.sources
         self.contents = dict(prepared.contents)
         """The contents of all settled inputs; it grows, as `artifacts` does."""
         self.artifacts = prepared.artifacts
+        self.evidence = Evidence(self.store.objects.root, build)
         self.results: dict[str, Result] = {}
         self.sources_settled: dict[str, SourceResult] = {}
         self._corrupt: set[str] = set()
         self._checking: dict[Future[list[Checked]], Callable[[Outcome], None]] = {}
         self._any_failed = False
+        self._while_running = ExitStack()
         self._schedule: Schedule
 
     @property
@@ -88,6 +93,11 @@ class Execution:
         self._schedule = Schedule(steps, {name: self._dependencies(name) for name in steps})
         running: dict[Future[Done], tuple[str, Judgement]] = {}
         pool = ThreadPoolExecutor(max_workers=workers)
+        with self._while_running:
+            self._run_all(running, pool)
+        return {name: self.results[name] for name in order}
+
+    def _run_all(self, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
         try:
             self._advance(running, pool)
             while running or self._checking:
@@ -106,7 +116,6 @@ class Execution:
             pool.shutdown(cancel_futures=True)  # workers use the store, which is closed next
             raise
         pool.shutdown()
-        return {name: self.results[name] for name in order}
 
     def _advance(self, running: dict[Future[Done], tuple[str, Judgement]], pool: ThreadPoolExecutor) -> None:
         """Settle or start every product that can be; one more than there are workers, so that no worker waits."""
@@ -232,9 +241,11 @@ class Execution:
 
     @functools.cached_property
     def _runner(self) -> Runner:
+        from rules.running.arrow_threads import limited_threads
         from rules.running.query_runner import Runner  # imports the engine
 
-        return Runner.of(self.prepared, self.build)
+        self._while_running.enter_context(limited_threads(self.session.profile))
+        return Runner.of(self.prepared, self.evidence)
 
     def _collect(self, name: str, judgement: Judgement, future: Future[Done], pool: ThreadPoolExecutor) -> None:
         self._corrupt.discard(name)
@@ -246,12 +257,19 @@ class Execution:
         last = self.known.products.get(name)
         changed = last is None or last.artifact != done.artifact.artifact
         executed = done.seconds is not None
+        if executed:
+            judgement = self._keyed(name, judgement, done.fallback)
         seconds = done.seconds if done.seconds is not None else (last.seconds if last else 0.0)
         result = self._result(
             name, done.artifact, done.reason, judgement.key, seconds, "executed" if executed else "clean"
         )
         result = replace(result, parts=done.parts)
         self._check(self._candidate(result, done.artifact, changed=changed and executed), pool)
+
+    def _keyed(self, name: str, judgement: Judgement, fallback: Fallback | None) -> Judgement:
+        """Let a rule and its judgement have the keys of the settings that made the product."""
+        rule = self.compiled[name] = self._runner.as_made(self.compiled[name], fallback)
+        return replace(judgement, key=key_of(rule.node, self.contents)) if judgement.key is not None else judgement
 
     def _restore(self, judgement: Judgement, pool: ThreadPoolExecutor) -> bool:
         """Point a product at an artifact that exists. Returns False if the object proves to be corrupt."""

@@ -55,7 +55,8 @@ class PartContext:
     """What all executions by parts share.
 
     execute: runs a query; pool: runs several; min_rows: the rows from which on a table has parts; reuse: whether known
-    results count and new ones are recorded, which is not so for an audit.
+    results count and new ones are recorded, which is not so for an audit; is_sensitive: whether the settings of a run
+    with less memory can change its result, which has then no action.
     """
 
     store: Store
@@ -64,6 +65,7 @@ class PartContext:
     pool: ThreadPoolExecutor
     min_rows: int
     reuse: bool = True
+    is_sensitive: bool = False
 
 
 class PartRuns:
@@ -74,12 +76,12 @@ class PartRuns:
         context: PartContext,
         work: PartWork,
         whole: Mapping[str, EngineInput],
-        contents: Mapping[str, Content],
     ) -> None:
-        """work: how; whole: its inputs as they are read whole, by name; contents: of these."""
+        """work: how; whole: its inputs as they are read whole, by name."""
         self.store, self.build, self.reuse = context.store, context.build, context.reuse
         self.execute, self.pool, self.min_rows = context.execute, context.pool, context.min_rows
-        self.work, self.whole, self.contents = work, whole, contents
+        self.work, self.whole = work, whole
+        self._is_sensitive = context.is_sensitive
         self._ran: set[int] = set()
         self._made: list[_Partial] = []
         self._temporary: list[Path] = []
@@ -121,7 +123,7 @@ class PartRuns:
         """Return the product of which the results of all parts are the rows: one table, or one in parts."""
         slices = cut([(one.artifact, one.content.rows) for one in results], self.min_rows)
         filled = [one for one in slices if any(part.content.rows for part in results[one])]
-        if len(filled) < 2:  # noqa: PLR2004
+        if len(filled) < 2 or not self.reuse:  # noqa: PLR2004 — an audit compares rows
             return self._one_after_the_other(results, target)
         tables = self._side_by_side(lambda place: self._grouped(results[filled[place]]), len(filled))
         content = composed([one.content for one in tables])
@@ -171,7 +173,7 @@ class PartRuns:
         assert merge is not None
         if len(children) == 1:
             return children[0]
-        key = self.work.merge_key(merge, [one.artifact for one in children], self.contents)
+        key = self.work.merge_key(merge, [one.artifact for one in children])
         found = self._known(self.store.index.actions([key]).get(key)) if self.reuse else None
         return found or self._keep(key, lambda path: self._over(merge, children, path))
 
@@ -207,7 +209,8 @@ class PartRuns:
         artifact = Artifact(name, executed.digest.rows, size, digest, executed.columns)
         with index.transaction():
             index.add_artifact(artifact, self.build)
-            index.add_action(key, name, executed.seconds, self.build)
+            if executed.fallback is None or not self._is_sensitive:
+                index.add_action(key, name, executed.seconds, self.build)
         self.store.artifacts[name] = artifact
         found = _Partial(name, objects.path(name), self.store.content(name))
         self._made.append(found)

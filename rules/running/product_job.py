@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cache.keys import Content
     from cache.records import Product
     from rules.compiling.compiled_rule import CompiledRule
+    from rules.engine.fallbacks import Fallback
     from rules.engine.protocol import PartsRun
     from rules.running.query_runner import Runner
     from rules.sources.contents import Sources
@@ -30,13 +31,14 @@ if TYPE_CHECKING:
 class Done:
     """The result of a worker: the artifact, new or kept, and the seconds of its execution (None: it needed none).
 
-    parts: how it was executed by parts, if it was.
+    parts: how it was executed by parts, if it was. fallback: how it was executed, if not as the profile says.
     """
 
     artifact: Artifact
     seconds: float | None
     reason: str
     parts: PartsRun | None = None
+    fallback: Fallback | None = None
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,17 @@ class ProductJob:
         target = store.objects.temporary()
         try:
             executed = self.runner.run(self.rule, self.sources, self.artifacts, target)
-            reason = with_parts(self.reason, executed.parts)
+            instead = executed.fallback
+            reason = f"{self.reason}; {instead.sentence}" if instead is not None else self.reason
+            reason = with_parts(reason, executed.parts)
             if last is not None and cutoff.may_be_permuted(store, node, last, executed):
                 written = bag_of_file(target, tuple(executed.columns))
                 old = cutoff.only_permuted(store, node, last, executed, written)
                 if old is not None:
                     remove_temporary(target)
                     told = f"{reason}; its rows only came in another order"
-                    return Done(old, executed.seconds, told, executed.parts)
-            return Done(adopted(store, executed, target), executed.seconds, reason, executed.parts)
+                    return Done(old, executed.seconds, told, executed.parts, instead)
+            return Done(adopted(store, executed, target), executed.seconds, reason, executed.parts, instead)
         except (OSError, ObjectError) as error:
             raise UserError(
                 f"cannot store the product: {error}", code="store", where=Where(self.rule.rule.path), exit_code=FAILED

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cache.levels import type_name
 from cache.records import PARTS, Artifact
-from rules.compiling.compiled_rule import CompiledRule
-from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed
+from compiler.canonical.form import named_tree, rendered
+from compiler.tree.big_stack import with_deep_stack
+from rules.compiling.compiled_rule import Body, CompiledRule
+from rules.engine.fallbacks import Fallback, spilled, within_memory
+from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed, MemoryExhaustedError
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
 from rules.planning.part_work import PartWork, part_work
-from rules.running import evidence
+from rules.running.evidence import Run
+from rules.running.out_of_memory import out_of_memory
 from rules.running.part_runs import PartContext, PartRuns
 from rules.storage.types import to_arrow
 
@@ -25,27 +30,32 @@ if TYPE_CHECKING:
     from typing import Any
 
     from compiler.parts.reading import PartQuery
+    from compiler.schema import Schema
     from rules.compiling.memo_proof import Bodies
     from rules.compiling.session import Session
+    from rules.config.profiles import Profile
     from rules.planning.prepared import Prepared
     from rules.python.rule_files import DeclaredFunction, PythonFiles
+    from rules.running.evidence import Evidence
     from rules.sources.contents import Sources
     from rules.storage.store import Store
 
 
 @dataclass(frozen=True)
 class Runner:
-    """The context of all queries of one build. build: names the evidence; bodies: the queries that may be executed."""
+    """The context of all queries of one build. bodies: the queries that may be executed; profile: to execute with."""
 
     session: Session
     compiled: Mapping[str, CompiledRule]
-    build: str
+    evidence: Evidence
     bodies: Bodies
+    profile: Profile
 
     @classmethod
-    def of(cls, prepared: Prepared, build: str) -> Runner:
+    def of(cls, prepared: Prepared, evidence: Evidence) -> Runner:
         """Return a runner of the queries that were compiled for a build."""
-        return cls(prepared.session, prepared.compiled.rules, build, prepared.bodies)
+        session = prepared.session
+        return cls(session, prepared.compiled.rules, evidence, prepared.bodies, session.profile)
 
     @functools.cached_property
     def parts_pool(self) -> ThreadPoolExecutor:
@@ -78,64 +88,107 @@ class Runner:
         ]
         for entry in inputs:
             self._require_stored(entry, artifacts.get(entry.name))
-        folder = self.session.store.objects.root
+        streams = rule.rule.streams is not None
+        kept = Run(
+            name,
+            "" if streams else sql,
+            self.profile,
+            inputs,
+            functools.partial(self._authored, rule),
+            functools.partial(_canonical, body, rule.node.inputs),
+        )
         faults: list[UserError] = []
         functions = [
             callable_function(self.session.python, self.session.functions[name], faults) for name in self.called(rule)
         ]
         try:
             _require_unchanged(sources, outside)
-            if rule.rule.streams is not None:
+            if streams:
                 executed = self._run_stream(rule, inputs, target)
-            elif (work := self._part_work(rule, sources, artifacts)) is not None:
-                executed = self._run_parts(work, inputs, functions, sources, artifacts, target, reuse=reuse)
+            elif (work := part_work(rule, self.bodies, self.session, sources, artifacts)) is not None:
+                executed = self._run_parts(rule, work, inputs, functions, target, reuse=reuse)
             else:
-                session = self.session
-                executed = session.engine.execute(sql, inputs, rule.schema, target, session.profile, functions)
+                executed = self._run_query(rule, sql, rule.schema, inputs, target, functions)
             _require_unchanged(sources, outside)
-            if self.session.profile.evidence:
-                evidence.keep(folder, self.build, name, sql, self.session.profile, inputs)
+            self.evidence.succeeded(kept, executed)
         except EngineError as error:
             _require_unchanged(sources, outside)  # a swapped file is the cause, whatever the engine's error
             try:
-                kept = evidence.keep(folder, self.build, name, sql, self.session.profile, inputs, error=str(error))
+                place = self.evidence.failed(kept, str(error))
             except OSError as failure:  # a full disk, which may be why the engine failed
-                kept = f"could not be kept: {failure.strerror}"
+                place = f"could not be kept: {failure.strerror}"
+            if isinstance(error, MemoryExhaustedError):
+                raise out_of_memory(error, rule.rule, self.profile, place) from error
             if faults:
-                faults[0].facts.setdefault("executed SQL", kept)
+                faults[0].facts.setdefault("executed SQL", place)
                 raise faults[0] from error
-            raise self._failed(str(error), rule, body.meaning, inputs, kept) from error
+            raise self._failed(str(error), rule, body.meaning, inputs, place) from error
         return executed
 
-    def _part_work(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str]) -> PartWork | None:
-        return part_work(rule, self.bodies, self.session, sources, artifacts)
+    def _authored(self, rule: CompiledRule) -> str:
+        """Return the file of a rule, or the text of one that has none of its own; "" where it was edited since."""
+        one = rule.rule
+        try:
+            return one.text(self.session.project) if not one.in_python else self._file(one.path)
+        except UserError:
+            return ""
+
+    def _file(self, path: str) -> str:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return (self.session.project.root / path).read_text(encoding="utf-8")
+        return ""
+
+    def as_made(self, rule: CompiledRule, fallback: Fallback | None) -> CompiledRule:
+        """Return an executed rule under the fingerprint that the settings which made its product give it."""
+        identity = self.session.engine.identity(self.profile)
+        own = fallback.settings if fallback is not None else identity.float_settings
+        return rule.made_with({**identity.settings, **own})
+
+    def _run_query(
+        self,
+        rule: CompiledRule,
+        sql: str,
+        schema: Schema,
+        inputs: Sequence[EngineInput],
+        target: Path,
+        functions: Sequence[EngineFunction],
+    ) -> Executed:
+        """Run a query of a rule, if need be in a way that needs less memory. Raises `EngineError`."""
+
+        def run(profile: Profile) -> Executed:
+            return self.session.engine.execute(sql, inputs, schema, target, profile, functions)
+
+        profile = self.profile
+        executed = within_memory(run, profile)
+        if executed.spilled and executed.fallback is None and profile.memory_limit_mb is None and rule.is_sensitive:
+            return replace(executed, fallback=spilled(profile))
+        return executed
 
     def _run_parts(
         self,
+        rule: CompiledRule,
         work: PartWork,
         inputs: Sequence[EngineInput],
         functions: Sequence[EngineFunction],
-        sources: Sources,
-        artifacts: Mapping[str, str],
         target: Path,
         *,
         reuse: bool,
     ) -> Executed:
-        session = self.session
+        """Execute a rule by parts, each of its queries as `_run_query` does. Raises as that does."""
+        session, instead = self.session, list[Fallback]()
 
         def execute(query: PartQuery, given: Sequence[EngineInput], path: Path) -> Executed:
-            return session.engine.execute(query.sql, given, query.schema, path, session.profile, functions)
+            executed = self._run_query(rule, query.sql, query.schema, given, path, functions)
+            if executed.fallback is not None:
+                instead.append(executed.fallback)
+            return executed
 
         whole = {entry.name: entry for entry in inputs}
-        contents = {
-            name: sources.content(name, entry.columns)
-            if name in sources.opened()
-            else session.store.content(artifacts[name])
-            for name, entry in whole.items()
-        }
         least = session.project.parts.min_rows
-        context = PartContext(session.store, self.build, execute, self.parts_pool, least, reuse=reuse)
-        return PartRuns(context, work, whole, contents).run(target)
+        build = self.evidence.build
+        context = PartContext(session.store, build, execute, self.parts_pool, least, reuse, rule.is_sensitive)
+        executed = PartRuns(context, work, whole).run(target)
+        return replace(executed, fallback=executed.fallback or (instead[0] if instead else None))
 
     def _failed(
         self, message: str, rule: CompiledRule, meaning: str, inputs: Sequence[EngineInput], kept: str
@@ -227,6 +280,10 @@ def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
     before = None if recorded is None else (recorded.bytes, recorded.file_digest)
     size, digest = store.objects.adopt(target, name, before)
     return Artifact(name, executed.digest.rows, size, digest, executed.columns)
+
+
+def _canonical(body: Body, inputs: Sequence[str]) -> str:
+    return with_deep_stack(lambda: rendered(named_tree(body.canonical, inputs), pretty=True))
 
 
 def _require_unchanged(sources: Sources, names: list[str]) -> None:

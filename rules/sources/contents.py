@@ -56,7 +56,7 @@ class SourcePart(NamedTuple):
 class SourceTable:
     """A source whose content is known.
 
-    files: relative to the project where inside. artifact: of an ingested source. partitions: columns that stand in the
+    files: relative to the project where inside. artifact: of an ingested source. partitions: columns in the
     names of the folders of files that are read where they lie. parts: of a large table of several such files, else ().
     """
 
@@ -208,6 +208,10 @@ class Sources:
     def opened(self) -> list[str]:
         """Return the names of the sources that were opened."""
         return sorted(self._tables)
+
+    def contents(self) -> dict[str, str]:
+        """Return the digest of the content of each opened source, by name."""
+        return {name: table.content for name, table in self._tables.items()}
 
     def listings(self) -> list[tuple[Source, tuple[str, ...]]]:
         """Return the sources that were opened whose files are found by their names, each with those it had then."""

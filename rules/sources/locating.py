@@ -127,12 +127,12 @@ def _nearest(root: Path, path: str) -> str:
 def declared_wrongly(
     project: Project, name: str, problem: str, hint: str | None = None, keys: tuple[str, ...] = ("path",)
 ) -> UserError:
-    """Return an error of a source at the line of rules.toml that is to be put right. keys: from the source's table."""
+    """Return an error of a source at the line of rules.toml that must be corrected. keys: from the source's table."""
     return source_error(project, name, problem, project.source_where(name, *keys), hint)
 
 
 def source_error(project: Project, name: str, problem: str, where: Where, hint: str | None = None) -> UserError:
-    """Return an error of a source: a fact says where it is declared if it does not stand there."""
+    """Return an error of a source: a fact says where it is declared if that is elsewhere."""
     facts = {} if where.path == FILE else {"declared": str(project.source_where(name))}
     return UserError(
         f"the source '{name}' {problem}", code="source", where=where, facts=facts, hint=hint, exit_code=FAILED

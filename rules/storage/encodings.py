@@ -25,6 +25,21 @@ _RUN = 32
 """The number of differences that are stored with the bits of the largest of them: a miniblock of Parquet."""
 
 
+def writer_options(table: pa.Table) -> dict[str, Any]:
+    """Return the options of `pyarrow.parquet.ParquetWriter` for a file whose first rows are these."""
+    return {
+        # zstd 3 takes a tenth longer to execute most rules, for files that are 6 % smaller at best.
+        "compression": "zstd",
+        "compression_level": 1,
+        # By default a column of up to a million distinct bytes is stored as a dictionary, which takes twice the
+        # time and space of plain values where few of them repeat.
+        "dictionary_pagesize_limit": _DICTIONARY_BYTES,
+        "write_statistics": statistics(table.schema),
+        "write_page_checksum": True,
+        **encodings(table),
+    }
+
+
 def encodings(table: pa.Table) -> dict[str, Any]:
     """Return the options of `pyarrow.parquet.ParquetWriter` for a file that begins with these rows."""
     differences = [field.name for field in table.schema if _is_integral(field.type) and _fits(table[field.name])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cache.errors import DamagedIndexError, ForeignStoreError, ObjectError, StoreError
 from cache.index import Index, set_aside
 from cache.keys import Content
+from cache.locks import BUILDERS, READERS, exclusive, shared
 from cache.objects import Objects
 from cache.ownership import examine
 from cache.products import Products, retire
@@ -154,20 +154,22 @@ class _Keys(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_store(root: Path, say: Say, *, building: bool, asked: bool = False) -> Iterator[Store]:
+def open_store(
+    root: Path, say: Say, *, building: bool, asked: bool = False, collecting: bool = False
+) -> Iterator[Store]:
     """Open (and make) the store of a project root; a build holds its lock, and waits for another's.
 
     What only looks needs nothing to be written: where the store cannot be, it is read, and what a look would have
     remembered is forgotten. asked: it is the store that is asked about, so one that cannot be read is an error, and not
-    only a warning. Raises `UserError`.
+    only a warning. collecting: no lock is held, because whoever removes objects takes all of them. Raises `UserError`.
     """
     place = store_root(root)
     try:
-        if not building and not _is_writable(place):
+        if not building and not collecting and not _is_writable(place):
             with _reading(root, place, say, asked=asked) as store:
                 yield store
         else:
-            with _writing(root, place, say, building=building) as store:
+            with _writing(root, place, say, building=building, collecting=collecting) as store:
                 yield store
     except ForeignStoreError as error:
         raise UserError(error.message, code="store", hint=error.hint) from error
@@ -190,12 +192,13 @@ def _is_writable(place: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _writing(root: Path, place: Path, say: Say, *, building: bool) -> Iterator[Store]:
+def _writing(root: Path, place: Path, say: Say, *, building: bool, collecting: bool) -> Iterator[Store]:
     objects = Objects(place)
-    path, lock = place / "index.sqlite", place / "lock"
+    path, lock = place / "index.sqlite", place / BUILDERS
     try:
         objects.create()
-        with _lock(lock, say) if building else contextlib.nullcontext():
+        alone = _lock(lock, say) if building else contextlib.nullcontext()
+        with alone if building or collecting else shared(place / READERS):
             links = None
             if building:
                 objects.clear_tmp()
@@ -251,7 +254,11 @@ def _reading(root: Path, place: Path, say: Say, *, asked: bool) -> Iterator[Stor
     """Open a store that cannot be written, or none: what is there is read, and what is found out kept in memory."""
     objects = Objects(place, read_only=True)
     try:
-        with _suspecting(place / "index.sqlite"), _read_index(place, _Keys.of(root, place), say, asked=asked) as index:
+        with (
+            shared(place / READERS),
+            _suspecting(place / "index.sqlite"),
+            _read_index(place, _Keys.of(root, place), say, asked=asked) as index,
+        ):
             yield Store(objects, index, say)
     finally:
         objects.close()
@@ -312,7 +319,7 @@ def _begun(objects: Objects, path: Path, keys: _Keys, aside: str) -> Index:
 def _set_aside(path: Path, lock: Path, error: DamagedIndexError, *, locked: bool) -> str:
     """Rename the index. What only looks must not take it away from a build that uses it."""
     try:
-        with contextlib.nullcontext() if locked else _locked(lock, wait=False):
+        with contextlib.nullcontext() if locked else exclusive(lock, wait=False):
             return set_aside(path)
     except BlockingIOError:
         message = f"{error.message}, and another build is using it"
@@ -326,27 +333,13 @@ def _lock(path: Path, say: Say) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         try:
             try:
-                held.enter_context(_locked(path, wait=False))
+                held.enter_context(exclusive(path, wait=False))
             except BlockingIOError:
                 say("waiting for another build on this store to finish")
-                held.enter_context(_locked(path, wait=True))
+                held.enter_context(exclusive(path, wait=True))
         except OSError as error:
             message = f"cannot write the store at {path.parent}: {error.strerror or error}"
             raise StoreError(
                 message, hint="the project folder must be writable, or set RULES_STORE to one that is"
             ) from error
         yield
-
-
-@contextlib.contextmanager
-def _locked(path: Path, *, wait: bool) -> Iterator[None]:
-    """Hold a file's lock, which the system drops when the process ends in whatever way. Raises OSError.
-
-    `BlockingIOError` where another process holds it and `wait` is false.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rules.files.project_paths import DEFAULT_PROFILE
+from rules.files.project_paths import DEFAULT_PROFILE, profile_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -93,9 +93,20 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
 
 
 def add_profile(parser: argparse.ArgumentParser) -> None:
-    """Declare --profile."""
+    """Declare --profile and --set."""
     parser.add_argument(
-        "--profile", default=DEFAULT_PROFILE, metavar="NAME", help="engine settings (default: %(default)s)"
+        "--profile",
+        default=profile_name(),
+        metavar="NAME",
+        help=f"runtime profile (default: RULES_PROFILE, else {DEFAULT_PROFILE})",
+    )
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="another value of a setting of the profile, or of a key of the engine (datafusion.…)",
     )
 
 
@@ -105,6 +116,16 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
         "--trust-engine-upgrade",
         action="store_true",
         help="keep what another version of the engine computed, if a sample of it gives the same tables",
+    )
+
+
+def add_evidence(parser: argparse.ArgumentParser) -> None:
+    """Declare --evidence."""
+    parser.add_argument(
+        "--evidence",
+        choices=("none", "summary", "full"),
+        metavar="LEVEL",
+        help="what to keep of each execution: none, summary or full (default: the profile's)",
     )
 
 

@@ -27,7 +27,7 @@ _COMMANDS = {
     "create_test": "a check is declared in the rule's contract: docs/contracts.md",
     "create_external_models": "declare the tables as sources in rules.toml; files tell the types of their columns",
     "table_diff": "rules diff --data NAME compares a product's table with the one before it",
-    "janitor": "delete the folder .rules: it holds what builds have stored, and the next one makes it again",
+    "janitor": "rules gc removes what nothing needs any more",
     "invalidate": "there are no environments: each work tree of a repository has products of its own",
     "environments": "there are no environments: each work tree of a repository has products of its own",
     "destroy": "delete the folder .rules: it holds what builds have stored, and the next one makes it again",
@@ -37,7 +37,7 @@ _COMMANDS = {
     "lint": "rules check finds errors in rules; rules check --fix fixes what it can",
     "info": "rules check looks at rules.toml, the sources and the rules",
     "migrate": "the store is upgraded by the next build, which runs nothing again for that",
-    "rollback": "git checkout the rules as they were: rules build restores their tables without running them",
+    "rollback": "rules restore BUILD lets products be what they were; check out the files of that time to stay with it",
     "state": "the store is the folder .rules; rules log lists what builds did",
     "ui": "rules lineage --format html writes a page to look at",
     "check_intervals": "there are no intervals: rules plan says what is not up to date",
@@ -48,7 +48,7 @@ _SYNONYMS = {
     "add": "init", "new": "init", "make": "build", "status": "plan", "dry-run": "plan", "cat": "show", "head": "show",
     "preview": "show", "select": "query", "sql": "query", "verify": "audit", "trace": "lineage", "columns": "lineage",
     "compare": "diff", "changes": "diff", "why": "explain", "describe": "explain", "history": "log",
-    "schema": "contract", "ddl": "contract",
+    "schema": "contract", "ddl": "contract", "unload": "export", "save": "export", "write": "export",
 }  # fmt: skip
 """What the same thing is called elsewhere."""
 

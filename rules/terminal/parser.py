@@ -25,13 +25,19 @@ COMMANDS = {
     "check": "find what is wrong with rules or doubtful, without running anything",
     "explain": "tell why a product is in its state, and everything that this was decided from",
     "audit": "run what a build would skip once more, and compare",
+    "verify": "run products again with the engine set otherwise, and compare",
     "lineage": "tell what a column is made of, and what is made of it",
     "contract": "print what a product or source promises, as DDL, or write it down",
     "ls": "list products",
     "show": "print rows: of a product, a source, a CTE or a query",
     "query": "print the rows of a query over products and sources",
-    "log": "list past builds",
-    "cache": "verify what is stored",
+    "export": "write a product to a file or folder, as Parquet, CSV, JSON or Arrow",
+    "log": "list past builds, or the states of a product",
+    "restore": "let products be again what they were after a build, without running anything",
+    "pin": "keep the tables of a build",
+    "unpin": "let go the tables of a build that was pinned",
+    "gc": "remove tables from the store that nothing needs any more",
+    "cache": "verify, list or remove what is stored, and tell what it has saved",
 }
 _DESCRIPTION = "A compiler for data rules: a rebuild does the least work that is provably correct."
 _COLOR_HELP = "colour the output: auto, always or never (default: auto)"
@@ -80,10 +86,11 @@ def parse(before: list[str], command: str | None, after: list[str]) -> argparse.
         usage="rules [OPTIONS] COMMAND ...",
         description=f"{_DESCRIPTION}\n\ncommands:\n{listed}",
         epilog=(
-            "rules COMMAND --help describes a command. These options may stand before or after it.\n\n"
+            "rules COMMAND --help describes a command. These options go before or after it.\n\n"
             "environment:\n"
             "  RULES_STORE            the folder of the store (default: .rules in the project);\n"
-            "                         several work trees may share one"
+            "                         several work trees may share one\n"
+            "  RULES_PROFILE          the runtime profile where --profile names none"
         ),
     )
     _add_globals(top)
@@ -91,7 +98,7 @@ def parse(before: list[str], command: str | None, after: list[str]) -> argparse.
     options, unknown = top.parse_known_args(before)
     if unknown:
         raise UserError(
-            f"unknown option '{unknown[0]}'", code="usage", hint="a command's own options stand after the command"
+            f"unknown option '{unknown[0]}'", code="usage", hint="a command's own options go after the command"
         )
     if options.version:
         options.run = _print_version
@@ -148,13 +155,14 @@ def _unknown_word(parser: argparse.ArgumentParser, word: str, *, literal: bool) 
         takes_selection = parser.get_default("select") is not None
         hint = f"to name products: {parser.prog} -s {word}" if takes_selection else f"see {parser.prog} --help"
         if parser.prog in {"rules show", "rules query"}:
-            hint = f'a query stands in quotes: {parser.prog} "SELECT …"'
+            hint = f'put the query in quotes: {parser.prog} "SELECT …"'
         return UserError(f"unexpected argument '{word}'", code="usage", hint=hint)
     elsewhere = option_hint(word)
     if elsewhere is not None:
         return UserError(f"unknown option '{word}'", code="usage", hint=elsewhere)
     known = re.findall(r"--[a-z-]+", parser.format_help())
-    close = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.6)
+    written = word.partition("=")[0]
+    close = [one for one in known if one.startswith(written)] or difflib.get_close_matches(written, known, 1, 0.6)
     hint = f"did you mean '{close[0]}'?" if close else f"see {parser.prog} --help"
     return UserError(f"unknown option '{word}'", code="usage", hint=hint)
 

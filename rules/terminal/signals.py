@@ -61,7 +61,7 @@ def raised() -> Iterator[None]:
             signal.signal(one, _handler)
         yield
     except KeyboardInterrupt:
-        raise  # to be told of, which a second signal must not disturb
+        raise  # to be reported, which a second signal must not disturb
     except BaseException:
         _restore(before, ours, unraisable)
         raise

@@ -31,7 +31,7 @@ _NO_THREAD = "can't start new thread"
 
 
 def refused(error: BaseException) -> UserError | None:
-    """Return an error as one of the user's if the system refused something; None for what may be a bug of ours."""
+    """Return an error as one of the user's if the system refused something; None for what may be our bug."""
     if isinstance(error, StoreError):
         return UserError(error.message, code="store", hint=error.hint, exit_code=FAILED)
     if isinstance(error, MemoryError) or (isinstance(error, ImportError) and _is_of_memory(str(error))):

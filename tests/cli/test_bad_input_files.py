@@ -26,12 +26,12 @@ OPTIONS = {
     ),
     "not first": (
         f"-- a comment\n«-- /// rule\n-- key = ['order_id']\n-- ///\n{QUERY}",
-        "an options block stands first in its file, and there is one of them",
+        "an options block must be the first thing in its file, and the only one",
         "move it to the first line",
     ),
     "last": (
         f"{QUERY}\n  «-- /// rule\n-- ///\n",
-        "an options block stands first in its file, and there is one of them",
+        "an options block must be the first thing in its file, and the only one",
         "move it to the first line",
     ),
     "not TOML": (

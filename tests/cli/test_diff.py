@@ -321,7 +321,7 @@ def test_repeated_keys_null_nan_and_nested(project: SampleProject) -> None:
     text = run(project, "diff", "--data", "cleaned").stdout
     assert "id = 1: 0.0 → -0.0" in text
     assert "id = NULL: [] → [NULL]" in text
-    assert "1 key stands in several rows" in text
+    assert "1 key occurs in several rows" in text
 
 
 def test_columns_that_came_went_and_changed_type(project: SampleProject) -> None:

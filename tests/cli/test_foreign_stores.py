@@ -432,7 +432,7 @@ def test_the_removing_module_takes_names_of_ours_only(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     named = {remove_temporary: "precious.txt", remove_object: "precious.txt", remove_scratch: "folder"}
     for remove, name in named.items():
-        with pytest.raises(ValueError, match="no name of ours"):
+        with pytest.raises(ValueError, match="not have one of our names"):
             remove(tmp_path / name)
     (tmp_path / "way").symlink_to(tmp_path / "folder")
     (tmp_path / "folder" / f"{HEX}.parquet").write_text("precious")

@@ -154,11 +154,13 @@ def doubled(small):
 """
 IMPORTING = [
     ["plan"], ["build"], ["check"], ["diff"], ["ls"], ["explain", "doubled"], ["lineage", "doubled.a"],
-    ["contract", "doubled"], ["audit"], ["show", "nothing"], ["show", "SELECT mine(small.a) AS a FROM small"],
+    ["contract", "doubled"], ["audit"], ["show", "nothing"], ["export", "nothing", "exported"],
+    ["show", "SELECT mine(small.a) AS a FROM small"],
     ["query", "SELECT mine(small.a) AS a FROM small"],
 ]  # fmt: skip
 NOT_IMPORTING = [
     ["show", "small"],
+    ["export", "small", "exported", "--mode", "overwrite"],
     ["log"],
     ["cache", "verify"],
     ["cache", "verify", "--repair"],

@@ -140,7 +140,9 @@ class _Queries:
     def first(self) -> str:
         columns = [f"t.{column}" for column in _KEYS[self.table]]
         order = ", ".join(f"{column}{self.pick('', ' DESC')}" for column in self.rng.sample(columns, len(columns)))
-        return f"SELECT {self.items(columns)} {self.source(side=False)} ORDER BY {order} LIMIT {self.pick('0', '1', '4')}"
+        return (
+            f"SELECT {self.items(columns)} {self.source(side=False)} ORDER BY {order} LIMIT {self.pick('0', '1', '4')}"
+        )
 
     def union(self) -> str:
         word = self.pick("UNION ALL", "UNION ALL", "UNION", "EXCEPT", "INTERSECT")

@@ -96,7 +96,7 @@ def _name(column: exp.Column) -> str:
 
 
 def recursive_references(query: exp.Query, facts: Facts) -> set[int]:
-    """The FROM items in a recursive CTE that stand for itself, which the engine wants bare."""
+    """The FROM items in a recursive CTE that refer to itself, which the engine wants bare."""
     found = set()
     for table, cte in facts.names(query).tables:
         node: exp.Expr | None = table

@@ -34,7 +34,7 @@ def name_branches_alike(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def _sees_outputs(select: exp.Select) -> bool:
-    """Whether a clause of a SELECT stands where a name can be that of an output."""
+    """Whether a name in a clause of a SELECT can be that of an output."""
     distinct = select.args.get("distinct")
     on = isinstance(distinct, exp.Distinct) and distinct.args.get("on") is not None
     return on or any(select.args.get(part) is not None for part in ("order", "having", "qualify"))

@@ -68,7 +68,7 @@ def repeated_lists(query: exp.Query, facts: Facts) -> list[list[list[exp.Expr]]]
 
 
 def _that_meet(found: list[list[exp.Expr]], origins: Origins) -> list[list[list[exp.Expr]]]:
-    """Return lists in groups: of one value, as far as can be told, in one condition."""
+    """Return lists in groups: of one value, as far as is known, in one condition."""
     groups: list[tuple[int, set[Origin], list[list[exp.Expr]]]] = []
     for comparisons in found:
         condition = _condition(comparisons[0])
@@ -83,7 +83,7 @@ def _that_meet(found: list[list[exp.Expr]], origins: Origins) -> list[list[list[
 
 
 def _condition(node: exp.Expr) -> int:
-    """Return what tells apart conditions that the engine does not merge: all filters are one, with the outputs."""
+    """Return a key of the conditions that the engine merges: all filters are one, with the outputs."""
     parent = node.parent
     while parent is not None:
         if isinstance(parent, exp.If | exp.Case):

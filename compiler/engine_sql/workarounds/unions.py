@@ -59,7 +59,7 @@ def shows_union_order(query: exp.Query, facts: Facts) -> bool:
 
 
 def _values_show_order(query: exp.Query, facts: Facts) -> bool:
-    """Whether the order of rows can show otherwise than by ORDER BY, and what LIMIT takes by it, at the end."""
+    """Whether the order of rows can show in anything but ORDER BY, and what LIMIT takes by it, at the end."""
     last = [query.args.get(part) for part in ("limit", "offset", "fetch")] if query.args.get("order") else []
     if any(shows_row_order(node) and not any(node is part for part in last) for node in nodes(query)):
         return True

@@ -20,7 +20,7 @@ def equate_zeros(query: exp.Query, facts: Facts) -> exp.Query:
         x = 0.0 OR x = 1.0 …  → x + 0.0 = 0.0 OR …, as the engine makes an IN of it
         NULLIF(x, y)          → CASE WHEN x = y THEN NULL ELSE x END
 
-    DataFusion 55 tells -0.0 from 0.0 in these, and takes them for equal in `=`, GROUP BY, DISTINCT and joins. The sum
+    DataFusion 55 distinguishes -0.0 from 0.0 in these, but not in `=`, GROUP BY, DISTINCT and joins. The sum
     of -0.0 and 0.0 is 0.0; of NaN it keeps the bits, and of any other value the value.
     """
     floats = Floats(facts.names(query), facts.schemas)
@@ -37,7 +37,7 @@ def equate_zeros(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def zero_comparisons(query: exp.Query, facts: Facts) -> list[exp.Expr]:
-    """Return the nodes in which the engine may meet 0.0 and -0.0 and tells them apart, those within others last."""
+    """Return the nodes in which the engine may meet 0.0 and -0.0 and distinguishes them, those within others last."""
     found = facts.nodes(query, exp.In, exp.EQ, exp.NEQ, exp.Case, exp.Window, exp.Distinct, ScalarFunction)
     candidates = [node for node in found if any(True for _ in _compared(node))]
     if not candidates:

@@ -80,7 +80,7 @@ class Reading:
 
 
 def places(query: exp.Query) -> list[Place]:
-    """Return the places of all subqueries that stand in expressions, the outermost first."""
+    """Return the places of all subqueries in expressions, the outermost first."""
     nodes = find_all(query, exp.In, exp.Exists, exp.Subquery, *QUANTIFIED)
     return [place for node in nodes if is_subquery(node) and (place := _place(node)) is not None]
 

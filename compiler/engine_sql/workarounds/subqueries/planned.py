@@ -50,7 +50,7 @@ def is_lateral_planned(lateral: exp.Lateral, reading: Reading) -> bool:
 
 
 def is_filtering(place: Place) -> bool:
-    """Whether NULL and FALSE are one where a subquery stands: a term of a filter, be it of an OR or AND in it."""
+    """Whether NULL and FALSE are one at the place of a subquery: a term of a filter, be it of an OR or AND in it."""
     connectives = (exp.And, exp.Or, exp.Paren, exp.Where, exp.Having)
     return place.clause in _FILTERS and all(isinstance(one, connectives) for one in place.path)
 
@@ -130,7 +130,7 @@ def _has_windows(select: exp.Select) -> bool:
 
 
 def _is_list_or_filter(place: Place) -> bool:
-    """Whether a subquery stands in WHERE, HAVING or, but in no call of an aggregate or window, in the SELECT list."""
+    """Whether a subquery is in WHERE, HAVING or, but in no call of an aggregate or window, in the SELECT list."""
     if place.clause in _FILTERS:
         return not any(isinstance(one, exp.AggFunc) for one in place.path)
     return place.clause == "expressions" and not any(isinstance(one, exp.AggFunc | exp.Window) for one in place.path)

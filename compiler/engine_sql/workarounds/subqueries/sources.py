@@ -39,7 +39,7 @@ def cross_commas(select: exp.Select) -> None:
 def mirror_right_joins(select: exp.Select) -> None:
     """FROM a JOIN b ON p RIGHT JOIN c ON q → FROM c LEFT JOIN (a JOIN b ON p) ON q, in place; no comma is left.
 
-    Only the last of them: those before it then stand in parentheses, where they do what they did.
+    Only the last of them: those before it are then in parentheses, where they do what they did.
     """
     cross_commas(select)
     joins: list[exp.Join] = list(select.args.get("joins") or [])
@@ -127,7 +127,7 @@ def require_repeatable(tree: exp.Expr, at: exp.Expr) -> None:
 
 
 def _is_settled(node: exp.Expr) -> bool:
-    """Whether a LIMIT stands after an ORDER BY that leaves no two different rows in either order."""
+    """Whether a LIMIT follows an ORDER BY that leaves no two different rows in either order."""
     query = node.parent
     if not isinstance(node, exp.Limit | exp.Offset) or not isinstance(query, exp.Query):
         return False

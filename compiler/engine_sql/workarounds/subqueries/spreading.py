@@ -346,7 +346,7 @@ def totals(select: exp.Select) -> list[exp.Expr]:
 
 
 def _is_within(call: exp.Expr, part: exp.Expr) -> bool:
-    """Whether an aggregate stands in the arguments of another, as ORDER BY of an ARRAY_AGG may suggest."""
+    """Whether an aggregate is in the arguments of another, as ORDER BY of an ARRAY_AGG may suggest."""
     node = call
     while node is not part and node.parent is not None:
         node = node.parent

@@ -1,4 +1,4 @@
-"""What the engine says, taken apart, and what the author is told; finding the parts of a query that may be meant."""
+"""What the engine says, taken apart, and what the author reads; finding the parts of a query that may be meant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from compiler.sql import functions
 
 
 @dataclass(frozen=True)
-class Said:
+class Refusal:
     """What the engine says. text: without what surrounds it. function, given: the call, as far as it is named."""
 
     text: str
@@ -23,15 +23,15 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the author is told. nodes: that it may be about; several are told apart by planning them."""
+class Advice:
+    """What the author reads. nodes: those that it may be about; which of several it is, planning them shows."""
 
     message: str
     hint: str | None = None
     nodes: tuple[exp.Expr, ...] = ()
 
 
-Teller = Callable[["re.Match[str]", Said], Told]
+Adviser = Callable[["re.Match[str]", Refusal], Advice]
 
 
 LONGEST = 120
@@ -57,14 +57,14 @@ def of_kind(query: exp.Query, *kinds: type[exp.Expr]) -> tuple[exp.Expr, ...]:
 def literals(query: exp.Query, value: str) -> tuple[exp.Expr, ...]:
     """Return the literals of a value; else what may compute it from literals."""
     found = tuple(one for one in query.find_all(exp.Literal) if one.this == value)
-    if len(found) > 1:  # alone each is what it is: what it stands in is wrong
+    if len(found) > 1:  # alone each is correct: what is around it is wrong
         return tuple(one.parent for one in found if one.parent is not None)
     return found or of_kind(query, exp.Cast, exp.TryCast, exp.Func, exp.Binary, exp.In, exp.Between)
 
 
-def plain(message: str, hint: str | None, *kinds: type[exp.Expr]) -> Teller:
-    """Return a teller of a fixed sentence about nodes of some kinds."""
-    return lambda _, said: Told(message, hint, tuple(said.query.find_all(*kinds)) if kinds else ())
+def plain(message: str, hint: str | None, *kinds: type[exp.Expr]) -> Adviser:
+    """Return an adviser with one sentence about nodes of some kinds."""
+    return lambda _, refusal: Advice(message, hint, tuple(refusal.query.find_all(*kinds)) if kinds else ())
 
 
 def aggregates(query: exp.Query) -> list[exp.Expr]:
@@ -77,13 +77,13 @@ def is_grouping(node: exp.Expr) -> bool:
     return functions.function_name(node) == "grouping"
 
 
-def stands_in(node: exp.Expr, *kinds: type[exp.Expr]) -> bool:
+def is_within(node: exp.Expr, *kinds: type[exp.Expr]) -> bool:
     """Whether a node of these kinds is around `node` and within its own query."""
     return isinstance(node.find_ancestor(*kinds, exp.Select), kinds)
 
 
 def is_below(node: exp.Expr, top: exp.Expr | None) -> bool:
-    """Whether a node is `top` or stands below it."""
+    """Whether a node is `top` or below it."""
     around: exp.Expr | None = node
     while around is not None and top is not None:
         if around is top:

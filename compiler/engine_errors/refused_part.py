@@ -1,6 +1,6 @@
 """The part of a query that the engine's error is about, found by planning parts: the engine reports no places.
 
-Each candidate part is planned alone over the FROM of its query: `SELECT part FROM …`. The guilty part is the innermost
+Each candidate part is planned alone over the FROM of its query: `SELECT part FROM …`. The refused part is the innermost
 one with the same error. A part costs under a millisecond, and only failing parts are examined.
 Many parts are planned side by side, and halved: `SELECT part, part, … FROM …`.
 """
@@ -20,25 +20,25 @@ _MOST = 400
 """The most queries that are planned; if they do not suffice, the error is placed at the clause."""
 
 
-def guilty(query: exp.Query, candidates: Iterable[exp.Expr], said: str, probe: Probe) -> exp.Expr | None:
-    """Return the one of some nodes of `query` that causes the error `said`, or None if that cannot be determined."""
+def refused(query: exp.Query, candidates: Iterable[exp.Expr], refusal: str, probe: Probe) -> exp.Expr | None:
+    """Return which of some nodes of `query` causes the engine's error `refusal`; None if that cannot be determined."""
     found = in_order(query, candidates)
     if len(found) == 1:
         return found[0]
-    if len(found) > _FEW and (halved := _Halving(found, said, probe).guilty()) is not None:
+    if len(found) > _FEW and (halved := _Halving(found, refusal, probe).refused()) is not None:
         return halved
     for node in found[:_MOST]:
         alone = _alone([node])
-        if alone is not None and probe(alone) == said:
+        if alone is not None and probe(alone) == refusal:
             return node
     return None
 
 
 class _Halving:
-    """The search for the guilty one of many nodes, in the order of `in_order`."""
+    """The search for the refused one of many nodes, in the order of `in_order`."""
 
-    def __init__(self, nodes: list[exp.Expr], said: str, probe: Probe) -> None:
-        self._said = said
+    def __init__(self, nodes: list[exp.Expr], refusal: str, probe: Probe) -> None:
+        self._refusal = refusal
         self._probe = probe
         self._left = _MOST
         self._tops: dict[int, list[exp.Expr]] = {}
@@ -56,12 +56,12 @@ class _Halving:
             else:
                 self._below.setdefault(id(around), []).append(node)
 
-    def guilty(self) -> exp.Expr | None:
+    def refused(self) -> exp.Expr | None:
         """Return the node, inner queries first."""
         return next((one for tops in self._tops.values() if (one := self._among(tops)) is not None), None)
 
     def _among(self, nodes: list[exp.Expr]) -> exp.Expr | None:
-        """Return the guilty one among disjoint nodes of one query, or a part of it."""
+        """Return the refused one among disjoint nodes of one query, or a part of it."""
         plain = [node for node in nodes if node.find(exp.AggFunc, exp.Query) is None]
         found = self._first(plain)
         others = (one for one in nodes if one.find(exp.AggFunc, exp.Query) is not None)  # not together
@@ -79,7 +79,7 @@ class _Halving:
             middle = len(nodes) // 2
             return self._first(nodes[:middle]) or self._first(nodes[middle:])
         inside = self._among(self._below.get(id(nodes[0]), []))
-        return inside or (nodes[0] if answer == self._said else None)
+        return inside or (nodes[0] if answer == self._refusal else None)
 
 
 def in_order(query: exp.Query, nodes: Iterable[exp.Expr]) -> list[exp.Expr]:

@@ -1,0 +1,116 @@
+"""`rules gc`: remove tables that nothing needs any more from the store."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from rules.config.project import load_project
+from rules.errors import FAILED, REPLACED, UserError
+from rules.files.project_paths import find_root
+from rules.report.runs import document
+from rules.storage.store import open_store
+from rules.terminal.arguments import not_negative
+from rules.wording import byte_size, plural
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from rules.storage.collecting import Collected
+    from rules.terminal.output import Output
+
+_EPILOG = """What stays: the tables that products are now, in every project that shares the store, and those
+that they were made from; tables of the last build, or with --keep of more, and of the builds that
+[store] keep in rules.toml covers; pinned ones (rules pin). With [store] max_size others stay, too,
+as long as they fit. A build collects a little by itself."""
+_WHY = {
+    "product": "are products",
+    "input": "are what products were made from",
+    "pin": "are pinned",
+    "build": "are of the last builds",
+    "age": "are as young as [store] keep says",
+    "cache": "fit into [store] max_size",
+    "recomputable": "could be computed again",
+    "lost": "could not be computed again now",
+    "unknown": "were in no record",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's own options."""
+    parser.epilog = _EPILOG
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    parser.add_argument(
+        "--keep",
+        type=not_negative,
+        metavar="BUILDS",
+        help="keep what the last so many builds left, whatever [store] says (default: 1, and what [store] says)",
+    )
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Collect."""
+    project = load_project(find_root(options.project))
+    with whole_index(), open_store(project.root, output.message, building=False, asked=True, collecting=True) as store:
+        from cache.collection import Policy
+        from rules.storage.collecting import collect, foresee, waiting
+
+        keep = options.keep
+        policy = Policy() if keep is None else Policy(builds=keep, evidence=max(keep, 1), ordered=True)
+        if options.dry_run:
+            found = foresee(store, project.limits, policy)
+        else:
+            waiting(store, output.message)
+            found = collect(store, project.limits, policy)
+    if output.as_json:
+        output.document(document("gc", status="ok", dry_run=options.dry_run, **_fields(found)))
+    elif output.verbosity >= 0:
+        output.result(_lines(found, dry_run=options.dry_run))
+    return 0
+
+
+@contextlib.contextmanager
+def whole_index() -> Iterator[None]:
+    """Remove nothing by an index that is damaged: what it no longer names may be needed. Raises `UserError`."""
+    try:
+        yield
+    except UserError as error:
+        if error.code != REPLACED:
+            raise
+        hint = "rules build restores what it can; collect after that"
+        message = f"{error.message}; nothing was removed from the store"
+        raise UserError(message, code="damaged-index", hint=hint, exit_code=FAILED) from error
+
+
+def _fields(found: Collected) -> dict[str, Any]:
+    removed, kept = found.removed, found.kept
+    return {
+        "removed": {
+            "objects": sum(removed.artifacts.values()),
+            "bytes": sum(removed.bytes.values()),
+            "reasons": {fate: {"objects": count, "bytes": removed.bytes[fate]} for fate, count in removed.told()},
+        },
+        "kept": {
+            "objects": sum(kept.artifacts.values()),
+            "bytes": sum(kept.bytes.values()),
+            "reasons": {fate: {"objects": count, "bytes": kept.bytes[fate]} for fate, count in kept.told()},
+        },
+        "evidence": removed.evidence,
+        "index": {"before": found.index_before, "after": found.index_after},
+    }
+
+
+def _lines(found: Collected, *, dry_run: bool) -> list[str]:
+    removed, kept = found.removed, found.kept
+    done = "would be removed" if dry_run else "removed"
+    total = f"{plural(sum(removed.artifacts.values()), 'object')} {done}, {byte_size(sum(removed.bytes.values()))}"
+    lines = [f"{total}; {sum(kept.artifacts.values()):,} kept, {byte_size(sum(kept.bytes.values()))}"]
+    for tally, verb in ((removed, "go" if dry_run else "gone"), (kept, "kept")):
+        lines += [
+            f"  {verb:<5}{count:>7,}  {byte_size(tally.bytes[fate]):>9}  that {_WHY[fate]}"
+            for fate, count in tally.told()
+        ]
+    if found.index_after < found.index_before:
+        lines.append(f"  index: {byte_size(found.index_before)}, now {byte_size(found.index_after)}")
+    return lines

@@ -1,0 +1,95 @@
+"""Where memory runs out: the same query once more, under settings that need less, step by step.
+
+A table that was made so is keyed by the settings that made it, if these can change it: `settings` of a fallback take
+the place of the profile's in the fingerprint, and never equal those of any profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from rules.config.profiles import Profile
+from rules.engine.memory import pool_bytes
+from rules.engine.protocol import Executed, MemoryExhaustedError
+
+_MARK = "fallback"
+_MACHINES = "machine"
+"""In settings: whether the machine's memory set the limit, not the profile."""
+_LIMIT = "memory_limit_mb"
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """How a query was run instead. sentence: why and how, in a clause; settings: what of it can change a result."""
+
+    name: str
+    sentence: str
+    profile: Profile
+    settings: Mapping[str, object]
+
+
+def fallbacks(profile: Profile) -> tuple[Fallback, ...]:
+    """Return the steps for a query that has exhausted its memory, those with the least cost first."""
+    small = msgspec.structs.replace(
+        profile,
+        partitions=1,
+        batch_size=min(profile.batch_size, 1024),
+        sort_reservation_mb=1,
+        spill_fan_in=4,
+        # The pool stays as it is, whatever other numbers of partitions make of the share of the machine's memory.
+        memory_limit_mb=pool_bytes(profile) >> 20,
+    )
+    merging = msgspec.structs.replace(small, partitions=2, prefer_hash_join=False)
+    said = "memory ran out, so it was run again"
+    steps = {
+        "one partition": (f"{said} with small batches on one partition", small),
+        "sort-merge joins": (f"{said} with small batches and sort-merge joins on two partitions", merging),
+    }
+    return tuple(
+        Fallback(name, sentence, one, {**one.float_settings, **_marks(profile, name)})
+        for name, (sentence, one) in steps.items()
+    )
+
+
+def spilled(profile: Profile) -> Fallback:
+    """Return what a query counts as that was spilled, because the machine has little memory, not the profile."""
+    settings = {**profile.float_settings, _LIMIT: pool_bytes(profile) >> 20, **_marks(profile, "spilled")}
+    return Fallback("spilled", "memory did not suffice, so a part of it was spilled to disk", profile, settings)
+
+
+def _marks(profile: Profile, name: str) -> dict[str, object]:
+    return {_MARK: name, **({_MACHINES: True} if profile.memory_limit_mb is None else {})}
+
+
+def is_of(profile: Profile, settings: Mapping[str, Any]) -> bool:
+    """Whether some settings in a fingerprint are those of a fallback of this profile, on whatever machine."""
+    if _MARK not in settings:
+        return False
+    left_out = {_LIMIT} if profile.memory_limit_mb is None else set()
+    known = {one.name: one.settings for one in (*fallbacks(profile), spilled(profile))}.get(settings[_MARK], {})
+    return {key: value for key, value in settings.items() if key not in left_out} == {
+        key: value for key, value in known.items() if key not in left_out
+    }
+
+
+def within_memory(run: Callable[[Profile], Executed], profile: Profile) -> Executed:
+    """Run a query under a profile; if its memory is exhausted, by one step after the other.
+
+    Raises `MemoryExhaustedError` if no step suffices, which says what to raise, and whatever else `run` raises.
+    """
+    try:
+        return run(profile)
+    except MemoryExhaustedError as first:
+        if not first.is_of_pool:
+            raise
+        for step in fallbacks(profile):
+            try:
+                return replace(run(step.profile), fallback=step)
+            except MemoryExhaustedError as again:
+                if not again.is_of_pool:
+                    raise
+        raise

@@ -1,0 +1,67 @@
+"""The memory that one product's execution may have: what the profile declares, or a share of the machine's.
+
+A container's limit counts as the machine's memory (control groups of both versions). The share is no part of any
+fingerprint: it is the same query, which spills earlier or later.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rules.config.profiles import Profile
+
+_SHARE = 0.6
+"""Of the memory there is: the rest is for what no pool counts (batches under way, Python, the file system's cache)."""
+_LEAST = 64 << 20
+_UNLIMITED = 1 << 60
+"""Limits from here on are how control groups of version 1 say that there is none."""
+
+
+def pool_bytes(profile: Profile) -> int:
+    """Return the size of the pool of one product's execution."""
+    if profile.memory_limit_mb is not None:
+        return profile.memory_limit_mb << 20
+    return max(_LEAST, int(machine_memory() * _SHARE) // profile.workers)
+
+
+@functools.cache
+def machine_memory() -> int:
+    """Return the bytes of memory that this process may use: the machine's, or less if its control group is limited."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([physical, *group_limits(Path("/"))])
+
+
+def group_limits(root: Path) -> Iterator[int]:
+    """Yield the limits of memory of this process's control groups and of those around them.
+
+    root: the root of the file system. What cannot be read limits nothing.
+    """
+    try:
+        groups = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return
+    for line in groups:
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        place, name = ("memory", "memory.limit_in_bytes") if controllers else ("", "memory.max")
+        base, inside = root / "sys/fs/cgroup" / place, PurePosixPath(path.lstrip("/"))
+        # In a container the path may be the one outside of it; then the group is mounted as the root of the tree.
+        for folder in dict.fromkeys([inside, *inside.parents, PurePosixPath()]):
+            limit = _limit(base / folder / name)
+            if limit is not None:
+                yield limit
+
+
+def _limit(file: Path) -> int | None:
+    try:
+        text = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return int(text) if text.isdecimal() and 0 < int(text) < _UNLIMITED else None

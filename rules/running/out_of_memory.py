@@ -1,0 +1,35 @@
+"""The error of a product whose query needs more memory than there is, in one sentence that says what to raise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rules.engine.fallbacks import fallbacks
+from rules.engine.memory import pool_bytes
+from rules.errors import FAILED, UserError, Where
+
+if TYPE_CHECKING:
+    from rules.config.profiles import Profile
+    from rules.engine.protocol import MemoryExhaustedError
+    from rules.loading.rules import Rule
+
+
+def out_of_memory(error: MemoryExhaustedError, rule: Rule, profile: Profile, kept: str) -> UserError:
+    """Return the error of a rule that no fallback could run either. kept: the place of its SQL."""
+    pool = pool_bytes(profile) >> 20
+    facts = {"executed SQL": kept}
+    if not error.is_of_pool:
+        limit = f"{profile.temp_limit_mb:,} MiB" if profile.temp_limit_mb is not None else "100 GiB"
+        message = f"the query spills more to disk than the {limit} that profile '{profile.name}' allows"
+        hint = f"raise temp_limit_mb in [profiles.{profile.name}], or give the query more memory by memory_limit_mb"
+    else:
+        facts["tried"] = "; ".join(["as the profile says", *(one.name for one in fallbacks(profile))])
+        if profile.memory_limit_mb is not None:
+            message = f"the query needs more memory than the {pool:,} MiB that profile '{profile.name}' gives a product"
+            hint = f"raise memory_limit_mb in [profiles.{profile.name}], or try --set memory_limit_mb={2 * pool}"
+        else:
+            message = f"the query needs more memory than the {pool:,} MiB that one product may have on this machine"
+            fewer = "run fewer products at once (--jobs 1), or " if profile.workers > 1 else ""
+            hint = f"{fewer}set memory_limit_mb in [profiles.{profile.name}]"
+    where = Where(rule.path, rule.line)
+    return UserError(message, code="memory", where=where, facts=facts, hint=hint, exit_code=FAILED)

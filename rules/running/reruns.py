@@ -1,0 +1,122 @@
+"""A product or check that runs again on the inputs that its stored table was made of, and how the two tables compare.
+
+Shared by audit, which proves that skipping was right, and verify, which proves that settings do not matter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cache.bags import bag_of_file
+from cache.removal import remove_temporary
+from rules.running import cutoff
+from rules.wording import plural
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cache.records import Artifact
+    from rules.compiling.compiled_rule import CompiledRule
+    from rules.engine.protocol import Executed
+    from rules.running.query_runner import Runner
+    from rules.sources.contents import Sources
+
+Compared = Literal["rows in order", "rows", "rows, floats to 9 digits"]
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """How a table that was made again compares. difference: a clause, None if it is the same. digest: the new one's."""
+
+    compared: Compared
+    difference: str | None
+    digest: str
+
+
+def rerun(
+    runner: Runner,
+    rule: CompiledRule,
+    sources: Sources,
+    artifacts: Mapping[str, str],
+    artifact: str,
+    *,
+    near: bool = False,
+) -> Rerun:
+    """Run a rule again and compare with its `artifact`. artifacts: of its inputs. Raises `UserError`.
+
+    Rows are compared in order where the rule orders them, else as a bag. near: floats may differ after nine digits,
+    where the rule is one whose floats depend on the order in which rows are added up.
+    """
+    store = runner.session.store
+    target = store.objects.temporary()
+    old = store.artifact(artifact)
+    assert old is not None
+    ordered = rule.node.ordered
+    compared: Compared = "rows in order" if ordered else "rows"
+    try:
+        executed = runner.run(rule, sources, artifacts, target, reuse=False)
+        digest = executed.digest.table
+        if digest == artifact or (not ordered and _same_rows(runner, old, executed, target)):
+            return Rerun(compared, None, digest)
+        if near and rule.node.order_dependent and _nearly_same(runner, old, executed, target, ordered=ordered):
+            return Rerun("rows, floats to 9 digits", None, digest)
+    finally:
+        with contextlib.suppress(OSError):
+            remove_temporary(target)
+    return Rerun(compared, _difference(old, executed.digest.rows, executed.columns), digest)
+
+
+def _same_rows(runner: Runner, old: Artifact, executed: Executed, target: Path) -> bool:
+    if not _same_shape(old, executed):
+        return False
+    names = tuple(executed.columns)
+    return cutoff.bag(runner.session.store, old, names) == bag_of_file(target, names)
+
+
+def _same_shape(old: Artifact, executed: Executed) -> bool:
+    types = [(name, kind) for name, (kind, _) in executed.columns.items()]
+    return [(name, kind) for name, (kind, _) in old.columns.items()] == types and executed.digest.rows == old.rows
+
+
+def _nearly_same(runner: Runner, old: Artifact, executed: Executed, target: Path, *, ordered: bool) -> bool:
+    """Whether two tables are the same but for the last digits of floats."""
+    if not _same_shape(old, executed):
+        return False
+    path = runner.session.store.objects.path(old.artifact)
+    before, after = (pq.read_table(one) for one in (path, target))
+    floats = [field.name for field in before.schema if pa.types.is_floating(field.type)]
+    others = [name for name in before.schema.names if name not in floats]
+    if not floats:
+        return False
+    if not ordered:
+        try:  # rows of one table beside those of the other: by what is exact, then by what is not
+            by = [(name, "ascending") for name in (*others, *floats)]
+            before, after = (table.take(pc.sort_indices(table, sort_keys=by)) for table in (before, after))
+        except pa.ArrowNotImplementedError:  # there is no order of lists and structs
+            return False
+    if not all(before[name].equals(after[name]) for name in others):
+        return False
+    return all(_near(before[name], after[name]) for name in floats)
+
+
+def _near(before: pa.ChunkedArray, after: pa.ChunkedArray) -> bool:
+    if not before.is_null().equals(after.is_null()):
+        return False
+    one, other = (column.cast(pa.float64()).fill_null(0).to_numpy() for column in (before, after))
+    return bool(np.allclose(one, other, rtol=_TOLERANCE, atol=0, equal_nan=True))
+
+
+def _difference(old: Artifact, rows: int, columns: Mapping[str, tuple[str, str]]) -> str:
+    if rows != old.rows:
+        return f"{plural(rows, 'row')} instead of {old.rows:,}"
+    changed = [name for name, facts in columns.items() if old.columns.get(name) != facts]
+    return f"other values in {', '.join(changed)}"

@@ -1,0 +1,293 @@
+"""Collect garbage in a store: what `rules gc` does, and what a build does by itself once it has reported.
+
+Locks are held for moments only: the work is cut into steps, and between two of them whoever waits for the store goes
+first. See `cache.collection` for the order within a step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from cache.collection import Marked, Policy, Tally, clear_evidence, mark, step
+from cache.compaction import WHOLE, compact
+from cache.errors import StoreError
+from cache.locks import BUILDERS, READERS, exclusive, exclusive_within
+from cache.reachable import objects_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from cache.housekeeping import Limits
+    from cache.retention import Fate
+    from rules.storage.store import Say, Store
+
+_STEP_SECONDS = 0.02
+"""How long locks are held at a stretch."""
+_AT_ONCE = 128
+"""Artifacts that are removed before the time is looked at."""
+_PATIENCE = 600.0
+"""Seconds for which `rules gc` waits for builds and readers that do not end."""
+_ATTEMPTS = 5
+"""How often the store is marked anew because something was committed, before the locks are held while it is marked."""
+_FREE_SHARE = 4
+"""The index is written anew if more than one page in so many is free."""
+
+_GROWN = 1.02
+_RECORDS = 1500
+"""About how many bytes the index has of an artifact."""
+_FEW = 100
+_LISTED_BY_BUILDS = 2000
+"""A build looks for orphans in stores of at most so many artifacts."""
+_LOST_SECONDS = 30 * 86_400
+"""For so long the products of a project root that is gone stay: its disk may be away."""
+_PAUSE = 0.001
+
+DUE = 0.3
+"""A build collects once what is not needed takes up this share of what is, the index included …"""
+SPARE = 0.2
+"""… and leaves so much of it: tables that may be asked for again."""
+INDEX_DUE = 1.4
+"""Or once the index has grown to so many times what it needs for what is needed."""
+ROOM = 0.1
+"""The share of what is needed that the history may take up besides the newest builds."""
+BUDGET_SECONDS = 0.05
+"""How long a build goes on for that."""
+
+
+@dataclass
+class Collected:
+    """What a collection did, or would do. index: bytes of its file; finished: whether there was time for all of it."""
+
+    marked: Marked
+    removed: Tally = field(default_factory=Tally)
+    index_before: int = 0
+    index_after: int = 0
+    finished: bool = True
+
+    @property
+    def kept(self) -> Tally:
+        """What stays."""
+        found = Tally()
+        for artifact, fate in self.marked.choice.staying.items():
+            found.add(fate, self.marked.sizes[artifact].bytes)
+        return found
+
+
+def foresee(store: Store, own: Limits, policy: Policy) -> Collected:
+    """Say what `collect` would do. Raises `StoreError`."""
+    index = store.index
+    marked = mark(index, store.objects, _with_limits(store, own, policy))
+    found = Collected(marked, index_before=index.pages()[1], index_after=index.pages()[1])
+    for artifact, fate in marked.choice.going.items():
+        found.removed.add(fate, marked.sizes[artifact].bytes)
+    for size in marked.orphans.values():
+        found.removed.add("unknown", size)
+    found.removed.evidence = len(marked.evidence)
+    return found
+
+
+def collect(store: Store, own: Limits, policy: Policy) -> Collected:
+    """Remove what is not needed, and wait for builds and readers where it must.
+
+    own: what rules.toml of this project root says now. Raises `StoreError` and OSError.
+    """
+    index, policy = store.index, _with_limits(store, own, policy)
+    before = index.pages()[1]
+    with _both_locks(store, _PATIENCE):
+        _forget_lost_roots(store)
+    found = _sweep(store, policy, _PATIENCE, seconds=None)
+    with _both_locks(store, _PATIENCE):
+        clear_evidence(store.objects.root, found.marked.evidence, found.removed)
+        store.objects.clear_tmp()
+    compact(index, found.marked.builds, room=None, until=float("inf"))
+    used, size = index.pages()
+    if size - used > size // _FREE_SHARE:
+        index.shrink()
+    _remember(store, found.marked)
+    found.index_before, found.index_after = before, index.pages()[1]
+    return found
+
+
+def collect_when_due(store: Store, own: Limits, seconds: float = BUDGET_SECONDS) -> Collected | None:
+    """Collect a little if the store has grown enough since that is worth it; never wait for anybody.
+
+    What is not done in `seconds`, or in as much time as it took to find out what there is to do, is left to the next
+    build. Returns what was done, None if nothing was due or somebody else is at work.
+    """
+    try:
+        policy = _with_limits(store, own, Policy(spare=SPARE, evidence=WHOLE))
+        last = _due(store, policy)
+        return None if last is None else _collect_a_little(store, policy, last, seconds)
+    except (OSError, StoreError):  # somebody is at work, or the index is damaged, which the next command says
+        return None
+
+
+def _collect_a_little(store: Store, policy: Policy, last: Mapping[str, int], seconds: float) -> Collected:
+    index, until = store.index, time.monotonic() + seconds
+    policy = replace(policy, index_bytes=last["index"])
+    found = _sweep(store, policy, 0.0, seconds=seconds)
+    with _both_locks(store, 0.0):
+        clear_evidence(store.objects.root, found.marked.evidence, found.removed)
+    room = None
+    if not any(one.keep_seconds or one.keep_builds for one in policy.limits.values()):
+        room = int((found.marked.needed_bytes + last["index"]) * ROOM)
+    finished = compact(index, found.marked.builds, room=room, until=until)
+    found.finished = found.finished and finished
+    if found.finished:
+        _remember(store, found.marked)
+    return found
+
+
+def _due(store: Store, policy: Policy) -> Mapping[str, int] | None:
+    """Return what the last collection left, if so much has come since that it is worth collecting again."""
+    index = store.index
+    last = index.collected()
+    (count, total), (used, _) = index.stored(), index.pages()
+    if last is None:
+        builds = len(index.every_build())
+        last = {
+            "inputs": max(0, total - index.pointed_at()),
+            "index": used,
+            "used": used,
+            "count": count,
+            "total": total,
+        }
+        if builds > 1:  # of a store of a former version, which nobody ever collected
+            return last
+        index.set_collected(last)
+        return None
+    needed = index.pointed_at() + last["inputs"]
+    most = policy.max_bytes if policy.max_bytes is not None else needed + int((needed + last["index"]) * DUE)
+    grown = total > most and total > last["total"] * _GROWN
+    swollen = used > last["index"] * INDEX_DUE and used > last["used"] * _GROWN
+    return last if grown or swollen or count > 2 * last["count"] + _FEW else None
+
+
+def _forget_lost_roots(store: Store) -> None:
+    """Forget project roots whose folder is gone, if they have not been built for long. Call with the locks held."""
+    index = store.index
+    newest = {root: started for root, _, started in index.every_build()}
+    before = dt.datetime.fromtimestamp(time.time() - _LOST_SECONDS, dt.UTC).isoformat(timespec="milliseconds")
+    for root in {root for root, *_ in index.pointers()}:
+        if root and not os.path.lexists(root) and newest.get(root, "") < before:
+            index.forget_root(root)
+
+
+def _remember(store: Store, marked: Marked) -> None:
+    index = store.index
+    count, total = index.stored()
+    inputs = max(0, marked.needed_bytes - index.pointed_at())
+    spare = sum(fate == "cache" for fate in marked.choice.staying.values())
+    beside = sum(sum(index.weights(root).values()) for root in {root for root, *_ in index.every_build()})
+    used = index.pages()[0]
+    needed = max(used - beside - spare * _RECORDS, used // 2)
+    index.set_collected({"inputs": inputs, "index": needed, "used": used, "count": count, "total": total})
+
+
+def _with_limits(store: Store, own: Limits, policy: Policy) -> Policy:
+    """Add to a policy what the project roots ask, unless it is a person's order."""
+    if policy.ordered:
+        return policy
+    limits = {**store.index.limits(), store.index.root: own}
+    sizes = [one.max_bytes for one in limits.values() if one.max_bytes is not None]
+    return replace(policy, limits=limits, max_bytes=max(sizes, default=None))
+
+
+def _sweep(store: Store, policy: Policy, patience: float, seconds: float | None) -> Collected:
+    """Mark, then forget and remove in steps, marked anew whenever something was committed in between.
+
+    seconds: after these, or twice the time that it took to mark, it ends unfinished, and when something was committed.
+    """
+    index, objects = store.index, store.objects
+    began = time.monotonic()
+    thorough = seconds is None or index.stored()[0] <= _LISTED_BY_BUILDS
+    found = Collected(mark(index, objects, policy, thorough=thorough))
+    until = None if seconds is None else max(began + seconds, 2 * time.monotonic() - began)
+    queue, attempts = _queue(found.marked), 0
+    while queue:
+        with _both_locks(store, patience):
+            stale = index.commits() != found.marked.commits
+            if stale and attempts == _ATTEMPTS:  # nothing can be committed meanwhile that matters
+                found.marked, stale = mark(index, objects, policy), False
+                queue = _queue(found.marked)
+            stop = time.monotonic() + _STEP_SECONDS
+            while queue and not stale:
+                now, queue = queue[:_AT_ONCE], queue[_AT_ONCE:]
+                step(index, objects, found.marked, now, found.removed)
+                if time.monotonic() >= stop and attempts < _ATTEMPTS:
+                    break
+        if queue and until is not None and (stale or time.monotonic() >= until):
+            found.finished = False
+            break
+        if stale:
+            attempts += 1
+            found.marked = mark(index, objects, policy, thorough=thorough)
+            queue = _queue(found.marked)
+        time.sleep(_PAUSE)  # so that who waits goes first
+    return found
+
+
+def _queue(marked: Marked) -> list[str]:
+    """Return what goes, so that what lies in one folder is removed in one go, if all of it will be."""
+    return sorted([*marked.choice.going, *marked.orphans])
+
+
+@contextlib.contextmanager
+def _both_locks(store: Store, patience: float) -> Iterator[None]:
+    """Hold the store alone. Raises `StoreError` if that takes longer than `patience`, in seconds."""
+    root = store.objects.root
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(exclusive_within(root / BUILDERS, patience))
+            held.enter_context(exclusive_within(root / READERS, patience))
+        except BlockingIOError as error:
+            message = "another command is using the store, and does not end"
+            raise StoreError(message, hint="run this again when it has") from error
+        yield
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An artifact in the store. why: the reason for which it stays, or "cache"; products: that it was."""
+
+    artifact: str
+    bytes: int
+    build: str
+    why: Fate
+    products: tuple[str, ...]
+
+
+def listed(store: Store, own: Limits) -> list[Stored]:
+    """Return what is in the store, the largest first. Raises `StoreError`."""
+    index = store.index
+    marked = mark(index, store.objects, _with_limits(store, own, Policy()), thorough=False)
+    why: dict[str, Fate] = {**dict.fromkeys(marked.sizes, "cache"), **marked.choice.staying}
+    names = index.products_of()
+    found = [
+        Stored(artifact, size.bytes, size.build, why[artifact], tuple(names.get(artifact, ())))
+        for artifact, size in marked.sizes.items()
+    ]
+    return sorted(found, key=lambda one: (-one.bytes, one.artifact))
+
+
+def discard(store: Store, artifacts: Collection[str]) -> None:
+    """Remove artifacts, needed or not: what needs one is not up to date then. Raises `StoreError` and OSError."""
+    with _both_locks(store, _PATIENCE):
+        with store.index.durable(), store.index.transaction():
+            for artifact in artifacts:
+                store.index.forget_artifact(artifact)
+        store.objects.remove(objects_of(artifacts))
+
+
+def waiting(store: Store, say: Say) -> None:
+    """Say so if a build holds the store, for which a collection waits."""
+    try:
+        with exclusive(store.objects.root / BUILDERS, wait=False):
+            return
+    except OSError:
+        say("waiting for another build on this store to finish")

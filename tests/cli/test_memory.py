@@ -1,0 +1,146 @@
+"""Bounded memory: what does not fit is spilled; what cannot be spilled is run again in a way that needs less, said so
+and keyed so; and what no way can run fails in one sentence that says what to raise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support import inprocess
+from support.inprocess import Ran
+from support.projects import SampleProject
+
+ROWS = 500_000
+LITTLE = "\n[profiles.little]\nmemory_limit_mb = {limit}\n"
+JOIN = "SELECT l.a, r.c, l.b FROM l AS l JOIN r AS r ON r.a = l.a\n"
+FLOATS = "SELECT SUM(r.c / 7.0) AS total, SUM(l.b / 3.0) AS other FROM l AS l JOIN r AS r ON r.a = l.a\n"
+LISTS = "SELECT l.b % 1000 AS k, ARRAY_AGG(l.a ORDER BY l.a) AS xs FROM l AS l GROUP BY 1\n"
+DISTINCTS = "SELECT COUNT(DISTINCT l.a) AS n, COUNT(DISTINCT l.b) AS m FROM l AS l\n"
+IN_BATCHES = "memory ran out, so it was run again with small batches on one partition"
+BY_MERGING = "memory ran out, so it was run again with small batches and sort-merge joins on two partitions"
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
+    root = tmp_path_factory.mktemp("memory")
+    project = SampleProject(root, sources=["l", "r"], toml=LITTLE.format(limit=8))
+    generator = np.random.default_rng(3)
+    for name, other in (("l", "b"), ("r", "c")):
+        project.parquet(name, {"a": generator.permutation(ROWS), other: generator.integers(0, ROWS, ROWS)})
+    return project
+
+
+@pytest.fixture
+def project(large: SampleProject, tmp_path: Path) -> SampleProject:
+    return SampleProject.copy_of(large.root, tmp_path / "copy")
+
+
+def little(project: SampleProject, *words: str, limit: int = 8, expect: int = 0) -> Ran:
+    project.edit("rules.toml", "memory_limit_mb = 8", f"memory_limit_mb = {limit}")
+    return inprocess.build(project, "--profile", "little", *words, expect=expect)
+
+
+def only(ran: Ran) -> dict[str, Any]:
+    (product,) = ran.document["products"]
+    return dict(product)
+
+
+@pytest.mark.parametrize(
+    ("query", "said", "settings"),
+    [
+        (LISTS, IN_BATCHES, {"partitions": 1, "batch_size": 1024, "sort_reservation_mb": 1, "spill_fan_in": 4}),
+        (JOIN, BY_MERGING, {"partitions": 2, "batch_size": 1024, "prefer_hash_join": False}),
+    ],
+)
+def test_a_query_that_exhausts_its_memory_is_run_again_in_smaller_steps(
+    project: SampleProject, query: str, said: str, settings: dict[str, Any]
+) -> None:
+    project.sql("rule", query)
+    roomy = only(inprocess.build(project))
+    ran = inprocess.build(project, "--profile", "little", "--force", "rule")
+    tight = only(ran)
+    assert tight["reason"] == f"asked for with --force; {said}; its rows only came in another order"
+    assert (tight["changed"], tight["artifact"]) == (False, roomy["artifact"])
+    evidence = project.root / ".rules/evidence" / ran.document["build"] / "rule/settings.json"
+    profile = json.loads(evidence.read_text())["profile"]
+    assert {name: profile[name] for name in settings} == settings
+    assert list((project.root / ".rules/tmp").iterdir()) == []
+
+
+def test_a_table_without_floats_has_the_key_of_every_profile_however_it_was_made(project: SampleProject) -> None:
+    project.sql("rule", JOIN)
+    tight = only(little(project))
+    assert tight["reason"].endswith(BY_MERGING)
+    assert inprocess.build(project).statuses == {"rule": "clean"}
+
+
+def test_a_table_of_floats_is_keyed_by_the_settings_that_made_it(project: SampleProject) -> None:
+    project.sql("rule", FLOATS)
+    tight = only(little(project))
+    assert tight["reason"].endswith(BY_MERGING)
+    assert little(project).statuses == {"rule": "clean"}
+    assert only(inprocess.run(project, "plan", "--json", "--profile", "little"))["verdict"] == "clean"
+    roomy = only(inprocess.build(project))
+    assert (roomy["status"], roomy["fingerprint"] == tight["fingerprint"]) == ("executed", False)
+    assert roomy["key"] != tight["key"]
+    # Back under the little profile, what was made there is found again only if it is made so again.
+    again = only(little(project))
+    assert (again["status"], again["key"]) == ("executed", tight["key"])
+    # With more memory the profile's own settings suffice, and their key is the profile's.
+    enough = only(little(project, "--force", "rule", limit=512))
+    assert (enough["status"], enough["key"] in {tight["key"], roomy["key"]}) == ("executed", False)
+
+
+def test_a_query_that_no_step_can_run_says_what_to_raise(project: SampleProject) -> None:
+    project.sql("rule", DISTINCTS)
+    project.sql("other", "SELECT COUNT(*) AS n FROM l AS l\n")
+    ran = little(project, "-k", expect=1)
+    assert ran.statuses == {"other": "executed", "rule": "failed"}
+    error = next(one["error"] for one in ran.document["products"] if one["name"] == "rule")
+    assert error["message"] == "the query needs more memory than the 8 MiB that profile 'little' gives a product"
+    assert error["hint"] == "raise memory_limit_mb in [profiles.little], or try --set memory_limit_mb=16"
+    assert (error["code"], error["where"]) == ("memory", "rules/rule.sql")
+    assert (
+        inprocess.build(project, "--profile", "little", "--set", "memory_limit_mb=256").statuses["rule"] == "executed"
+    )
+
+
+def test_a_query_that_spills_too_much_says_so(project: SampleProject) -> None:
+    project.sql("rule", "SELECT l.a, l.b FROM l AS l ORDER BY l.b, l.a\n")
+    error = only(little(project, "--set", "memory_limit_mb=12", "--set", "temp_limit_mb=1", expect=1))["error"]
+    assert error["message"] == "the query spills more to disk than the 1 MiB that profile 'little' allows"
+    spilling = project.root / "spilling"
+    spilling.mkdir()
+    assert (
+        only(little(project, "--set", "memory_limit_mb=12", "--set", f"temp_directory={spilling}"))["status"]
+        == "executed"
+    )
+    assert list(spilling.iterdir()) == []
+    error = inprocess.build(project, "--set", "temp_directory=nowhere", expect=2).document["error"]
+    assert error["message"] == f"the temp_directory '{project.root}/nowhere' of profile 'prod_fast' is no folder"
+
+
+def test_a_pool_that_the_machine_gives_changes_no_bit_and_no_key(
+    project: SampleProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.sql("sums", "SELECT l.b, SUM(l.a / 3.0) AS total FROM l AS l GROUP BY l.b\n")
+    project.sql("counts", "SELECT l.b, COUNT(*) AS n, MAX(l.a) AS last FROM l AS l GROUP BY l.b\n")
+    roomy = {one["name"]: one for one in inprocess.build(project).document["products"]}
+    monkeypatch.setattr("rules.engine.memory.machine_memory", lambda: 1 << 20)
+    monkeypatch.setattr("rules.engine.memory._LEAST", 12 << 20)
+    assert inprocess.build(project).document["summary"]["clean"] == 2
+    small = {one["name"]: one for one in inprocess.build(project, "--force", "*").document["products"]}
+    assert small["counts"]["key"] == roomy["counts"]["key"]
+    assert small["counts"]["artifact"] == roomy["counts"]["artifact"]
+    # Spilled groups are added up in another order, so this is another table, under another key.
+    assert small["sums"]["reason"].endswith("memory did not suffice, so a part of it was spilled to disk")
+    assert small["sums"]["key"] != roomy["sums"]["key"]
+    assert inprocess.build(project).document["summary"]["clean"] == 2
+    monkeypatch.undo()
+    assert inprocess.build(project).document["summary"]["clean"] == 2
+    forced = {one["name"]: one for one in inprocess.build(project, "--force", "*").document["products"]}
+    assert {name: one["key"] for name, one in forced.items()} == {name: one["key"] for name, one in roomy.items()}
