@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cache.digests import check_types, column_types, hash_json
 from cache.levels import Bytes, Ints, Level, level_of
+from cache.table_files import read_batches, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,8 +25,6 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 
 # A part of every digest: raise it whenever the same bag would get another digest.
 BAG_FORMAT = 1
-
-_READ_ROWS = 1 << 16
 
 # Rows hashed at a time: the two lanes and their scratch space then fit a core's cache.
 _SLICE = 8192
@@ -94,12 +92,9 @@ class BagDigester:
 
 def bag_of_file(path: Path, columns: Sequence[str]) -> str:
     """Return the digest of some columns of a stored table."""
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
-        if not columns:
-            return bag_digest(schema, [], columns)
-        batches = file.iter_batches(batch_size=_READ_ROWS, columns=list(columns), use_threads=False)
-        return bag_digest(schema, batches, list(columns))
+    found = schema_of(path)
+    schema = pa.schema([found.field(name) for name in columns])
+    return bag_digest(schema, read_batches(path, columns) if columns else [], list(columns))
 
 
 def row_hashes(arrays: Sequence[pa.Array]) -> Words:

@@ -46,6 +46,15 @@ class History(Database):
         """Return all artifacts, by digest."""
         return self.artifacts([name for (name,) in self._rows("SELECT artifact FROM artifacts ORDER BY artifact")])
 
+    def every_part(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the artifacts that are in parts, with the artifacts of these."""
+        from cache.records import PARTS, parts_of
+
+        rows = self._rows(
+            "SELECT artifact, file_digest FROM artifacts WHERE substr(file_digest, 1, ?) = ?", (len(PARTS), PARTS)
+        )
+        return [(artifact, parts_of(named)) for artifact, named in rows]
+
     def add_artifact(self, artifact: Artifact, build: str) -> None:
         """Record an artifact whose object is in place."""
         columns = compact({name: list(facts) for name, facts in artifact.columns.items()})

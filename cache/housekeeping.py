@@ -27,6 +27,9 @@ _ACTIONS = 4
 """So many actions of one artifact stay that no product has now."""
 _DIGEST = re.compile(r"\b[0-9a-f]{32}\b")
 
+_OWN_BYTES = "iif(substr(file_digest, 1, 7) = 'parts: ', 0, bytes)"
+"""Of an artifact's own object: that of a table in parts holds nothing but links."""
+
 
 class Row(NamedTuple):
     """What one build made of one product. product: None for a build without any."""
@@ -143,7 +146,7 @@ class Housekeeping(Database):
 
     def stored(self) -> tuple[int, int]:
         """Return how many artifacts are known, and the bytes of their objects."""
-        (row,) = self._rows("SELECT count(*), total(bytes) FROM artifacts")
+        (row,) = self._rows(f"SELECT count(*), total({_OWN_BYTES}) FROM artifacts")
         return int(row[0]), int(row[1])
 
     def pointed_at(self) -> int:
@@ -154,7 +157,7 @@ class Housekeeping(Database):
     def sizes(self) -> dict[str, Size]:
         """Return bytes and cost of every artifact."""
         rows = self._rows(
-            "SELECT artifacts.artifact, bytes, coalesce(took, 0), artifacts.build FROM artifacts "
+            f"SELECT artifacts.artifact, {_OWN_BYTES}, coalesce(took, 0), artifacts.build FROM artifacts "
             "LEFT JOIN (SELECT artifact, max(seconds) AS took FROM actions GROUP BY artifact) USING (artifact)"
         )
         return {artifact: Size(*rest) for artifact, *rest in rows}

@@ -86,9 +86,12 @@ class Memos(Database):
 
     # Columns
 
-    def column_digests(self, content: str) -> dict[str, str]:
-        """Return the known column digests of a source's content."""
-        return dict(self._rows("SELECT column_name, digest FROM column_digests WHERE content = ?", (content,)))
+    def column_digests(self, contents: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Return the known column digests of the contents of sources, and of parts of them."""
+        found: dict[str, dict[str, str]] = {}
+        for content, column, digest in self._select("column_digests", "content", "column_name, digest", contents):
+            found.setdefault(content, {})[column] = digest
+        return found
 
     def remember_column_digests(self, content: str, digests: Mapping[str, str]) -> None:
         """Record column digests of a source's content."""

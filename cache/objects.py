@@ -25,11 +25,19 @@ from cache.errors import ObjectError, StoreError
 from cache.filedigest import file_digest
 from cache.locks import READERS
 from cache.ownership import claim, make_files
-from cache.removal import is_temporary, remove_object, remove_objects, remove_scratch, remove_temporary, replace
+from cache.removal import (
+    is_temporary,
+    remove_object,
+    remove_objects,
+    remove_scratch,
+    remove_temporary,
+    rename,
+    replace,
+)
 from cache.signatures import SEAL_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
 _NAME = re.compile(r"[0-9a-f]{3,}")
 
@@ -164,6 +172,44 @@ class Objects:
         replace(written, target)
         _fsync(target.parent)
 
+    def adopt_parts(self, artifact: str, parts: Sequence[str]) -> None:
+        """Make the object of a table in parts: a folder of links to the objects of its parts, which are in place.
+
+        Raises OSError.
+        """
+        with self._lock:
+            if self.has_parts(artifact, parts):
+                return
+            fresh = self.tmp / uuid.uuid4().hex if self._scratch is None else self._scratch[0] / uuid.uuid4().hex
+            fresh.mkdir()
+            for number, target in enumerate(_links_to(parts)):
+                (fresh / f"part-{number:05d}.parquet").symlink_to(target)
+            os.utime(fresh, ns=(SEAL_NS, SEAL_NS))
+            _fsync(fresh)
+            place = self.path(artifact)
+            if not place.parent.exists():
+                place.parent.mkdir(exist_ok=True)
+                _fsync(place.parent.parent)
+            remove_object(place)  # it is none of this table
+            rename(fresh, place)
+            _fsync(place.parent)
+
+    def has_parts(self, artifact: str, parts: Sequence[str]) -> bool:
+        """Whether the object of a table in parts is there, with links to the objects of these parts."""
+        try:
+            place = self.path(artifact)
+            if not stat.S_ISDIR(place.lstat().st_mode):
+                return False
+            names = sorted(os.listdir(place))
+            wanted = [f"part-{number:05d}.parquet" for number in range(len(parts))]
+            if names != wanted or [os.readlink(place / name) for name in names] != list(_links_to(parts)):
+                return False
+            if place.stat().st_mtime_ns != SEAL_NS and not self._read_only:
+                os.utime(place, ns=(SEAL_NS, SEAL_NS))
+        except (OSError, ObjectError):
+            return False
+        return True
+
     def any(self) -> bool:
         """Whether any object is stored."""
         folder = self.root / "objects"
@@ -239,6 +285,11 @@ class Objects:
                 self._sound.discard(artifact)
         for shelf, names in shelves.items():
             remove_objects(self.root / "objects" / shelf, names)
+
+
+def _links_to(parts: Sequence[str]) -> Iterator[str]:
+    """Yield what the links of a table in parts hold: where the objects are, from the folder of the links."""
+    return (f"../../{part[:2]}/{part[2:]}.parquet" for part in parts)
 
 
 def seal(path: str | Path) -> None:

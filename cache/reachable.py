@@ -6,6 +6,7 @@ Artifacts are named by
   products, and the snapshots by which a no-op is recognised, are about these tables and no others;
 * an *input*: it is what a product's last execution read, a product or an ingested source. Whether a changed input holds
   the same rows in another order is found out by comparing it with that table;
+* a *partial*: it is a partial result that a product was made of, part by part. Without it, the part is computed again;
 * a *build*: it is in the log, and `rules diff` and `rules show` can be asked for it. What a product was after a build
   is what the latest build up to it says that lists the product: a selection leaves the others as they were;
 * a *pin*: a build, or one product of it, that a person wants to keep;
@@ -20,13 +21,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from cache.index import Index
     from cache.store_index import StoreIndex
 
-Kind = Literal["pointer", "input", "source", "build"]
-KINDS: tuple[Kind, ...] = ("pointer", "input", "source", "build")
+Kind = Literal["pointer", "input", "partial", "source", "build"]
+KINDS: tuple[Kind, ...] = ("pointer", "input", "partial", "source", "build")
 Reason = Literal["product", "input", "pin", "build", "age"]
 REASONS: tuple[Reason, ...] = ("product", "input", "pin", "build", "age")
 REMOVED = "removed"
@@ -40,7 +41,7 @@ class Reference(NamedTuple):
     owner: str
     """A product or check, or the digest of a source's content."""
     root: str = ""
-    """Of a pointer or an input: the project root, "" for the one whose folder holds the store."""
+    """Of a pointer, an input or a partial: the project root, "" for the one whose folder holds the store."""
     build: str = ""
     """Of a build: its name."""
 
@@ -59,17 +60,35 @@ def references(index: Index, kinds: Collection[Kind] = KINDS) -> dict[str, list[
     if "pointer" in kinds:
         for root, name, table in index.pointers():
             add(table, Reference("pointer", name, root))
-    if "input" in kinds:
-        for root, name, record in index.every_record():
-            for entry in dict.fromkeys(one.artifact for one in record.inputs):
-                add(entry, Reference("input", name, root))
+    for kind, root, name, entry in _made_of(index, kinds):
+        add(entry, Reference(kind, name, root))
     if "source" in kinds:
         for content, table in index.ingested():
             add(table, Reference("source", content))
     if "build" in kinds:
         for build, name, result in index.every_result():
             add(result, Reference("build", name, build=build))
-    return found
+    return _with_parts(index, found)
+
+
+def _made_of(index: Index, kinds: Collection[Kind]) -> Iterator[tuple[Kind, str, str, str | None]]:
+    """Yield what products were made of, as far as that is asked for: kind, root, name, artifact."""
+    if "input" not in kinds and "partial" not in kinds:
+        return
+    for root, name, record in index.every_record():
+        for entry in dict.fromkeys(one.artifact for one in record.inputs) if "input" in kinds else ():
+            yield "input", root, name, entry
+        for entry in record.partials if "partial" in kinds else ():
+            yield "partial", root, name, entry
+
+
+def _with_parts(index: Index, found: dict[str, list[Reference]]) -> dict[str, list[Reference]]:
+    """Return what names each artifact, where what names a table in parts names its parts, too."""
+    named = {artifact: list(references) for artifact, references in found.items()}
+    for artifact, parts in index.every_part():
+        for part in parts if artifact in found else ():
+            named.setdefault(part, []).extend(found[artifact])
+    return named
 
 
 def after_builds(index: StoreIndex, builds: Collection[str]) -> dict[str, dict[str, str]]:
@@ -114,7 +133,7 @@ def reasons(index: StoreIndex, builds: Mapping[str, Reason]) -> dict[str, Reason
         if artifact not in found or REASONS.index(reason) < REASONS.index(found[artifact]):
             found[artifact] = reason
 
-    for artifact, named in references(index, ["pointer", "input"]).items():
+    for artifact, named in references(index, ["pointer", "input", "partial"]).items():
         add(artifact, "product" if any(one.kind == "pointer" for one in named) else "input")
     pins = index.pins()
     states = after_builds(index, {*builds, *(pin.build for pin in pins)})
@@ -125,6 +144,9 @@ def reasons(index: StoreIndex, builds: Mapping[str, Reason]) -> dict[str, Reason
     for build, reason in builds.items():
         for artifact in states.get(build, {}).values():
             add(artifact, reason)
+    for artifact, parts in index.every_part():
+        for part in parts if artifact in found else ():
+            add(part, found[artifact])
     return found
 
 
@@ -137,5 +159,8 @@ def reachable(index: StoreIndex, builds: Collection[str] = ()) -> set[str]:
 
 
 def objects_of(artifacts: Iterable[str]) -> set[str]:
-    """Return the names of the objects that hold artifacts: each is one object, of its own name."""
+    """Return the names of the objects that hold artifacts: each is one object, of its own name.
+
+    That of a table in parts is a folder with links to the objects of its parts, which are artifacts themselves.
+    """
     return set(artifacts)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+PARTS = "parts: "
 Facts = tuple[str, str]
 """Type and digest of a column."""
 
@@ -19,7 +20,18 @@ class Artifact(msgspec.Struct, frozen=True):
     rows: int
     bytes: int
     file_digest: str
+    """Of its object; of a table in parts, whose object is a folder of links, `PARTS` and the artifacts of its parts."""
     columns: Mapping[str, Facts]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The artifacts of its parts, in order; () for a table in one piece."""
+        return parts_of(self.file_digest)
+
+
+def parts_of(file_digest: str) -> tuple[str, ...]:
+    """Return the parts that the file digest of an artifact names."""
+    return tuple(file_digest.removeprefix(PARTS).split(" ")) if file_digest.startswith(PARTS) else ()
 
 
 class InputState(msgspec.Struct, frozen=True, array_like=True):
@@ -43,6 +55,9 @@ class ProductRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Digest of the rule's file."""
     severity: str | None = None
     """Of a check."""
+    partials: tuple[str, ...] = ()
+    """The artifacts of the partial results that it was made of, if its rule works by parts: the next run needs those
+    that have not changed."""
 
 
 class Product(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _TEMPORARY = re.compile(r"[0-9a-f]{32}(\.parquet(#\d+)?)?")
 """A file, link or folder in tmp/; with #1 behind it, one that the engine had not finished."""
 _OBJECT = re.compile(r"[0-9a-f]{2,}\.parquet")
+_PART = re.compile(r"part-\d{5,}\.parquet")
 _BUILD = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
 """A build's folder in evidence/."""
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{32}\.new")
@@ -38,8 +39,13 @@ def remove_temporary(path: Path) -> None:
 
 
 def remove_object(path: Path) -> None:
-    """Remove an object, or a link in its place, if there is one. Raises as `remove_temporary` does."""
-    _remove(path, _OBJECT)
+    """Remove an object, or a link in its place, if there is one. Raises as `remove_temporary` does.
+
+    The object of a table in parts is a folder of links, which are removed with it.
+    """
+    _require(path, _OBJECT)
+    with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
+        _remove_one(folder, path.name)
 
 
 def remove_written(path: Path) -> None:
@@ -56,8 +62,7 @@ def remove_objects(folder: Path, names: Iterable[str]) -> None:
         for name in names:
             if not _OBJECT.fullmatch(name):
                 raise ValueError(f"{name} is no name of ours")
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=shelf)
+            _remove_one(shelf, name)
         with contextlib.suppress(OSError):  # it holds others
             folder.rmdir()
 
@@ -249,6 +254,28 @@ def _remove(path: Path, names: re.Pattern[str]) -> None:
 def _require(path: Path, names: re.Pattern[str]) -> None:
     if not names.fullmatch(path.name):
         raise ValueError(f"{path} does not have one of our names")
+
+
+def _remove_one(shelf: int, name: str) -> None:
+    """Remove an object from its folder, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.lstat(name, dir_fd=shelf).st_mode):
+            _clear_links(shelf, name)
+        else:
+            os.unlink(name, dir_fd=shelf)
+
+
+def _clear_links(folder: int, name: str) -> None:
+    """Remove a folder that holds links to parts, and nothing else. Raises OSError."""
+    inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+    try:
+        with os.scandir(inside) as entries:
+            listed = [entry.name for entry in entries if entry.is_symlink() and _PART.fullmatch(entry.name)]
+        for link in listed:
+            os.unlink(link, dir_fd=inside)
+    finally:
+        os.close(inside)
+    os.rmdir(name, dir_fd=folder)
 
 
 def _clear(folder: int, name: str, device: int) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from cache.bags import Words, row_hashes
+from cache.table_files import opened, read_batches, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -96,10 +96,10 @@ def take(path: Path, columns: Sequence[str], rows: Rows) -> pa.Table:
     """Read a few rows of some columns, in the order in which they are asked for."""
     wanted = np.unique(rows)
     found: dict[int, pa.RecordBatch] = {}
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+    with opened(path) as files:
+        schema = pa.schema([files[0].schema_arrow.field(name) for name in columns])
         first = 0
-        for group in range(file.metadata.num_row_groups):
+        for file, group in ((one, group) for one in files for group in range(one.metadata.num_row_groups)):
             size = file.metadata.row_group(group).num_rows
             if columns and len(_between(wanted, first, first + size)):
                 start = first
@@ -122,15 +122,12 @@ _NONE: Rows = np.zeros(0, np.int64)
 
 def _hashes(path: Path, columns: Sequence[str]) -> Words:
     """Hash each row of a file in these columns, in this order: shape (2, rows)."""
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        found: Words = np.zeros((2, file.metadata.num_rows), np.uint64)
-        if not columns:
-            return found
-        start = 0
-        for batch in file.iter_batches(_READ_ROWS, columns=list(columns), use_threads=False):
-            arrays = [_one_nan(batch.column(name)) for name in columns]
-            found[:, start : start + batch.num_rows] = row_hashes(arrays)
-            start += batch.num_rows
+    found: Words = np.zeros((2, rows_of(path)), np.uint64)
+    start = 0
+    for batch in read_batches(path, columns) if columns else ():
+        arrays = [_one_nan(batch.column(name)) for name in columns]
+        found[:, start : start + batch.num_rows] = row_hashes(arrays)
+        start += batch.num_rows
     return found
 
 

@@ -21,6 +21,7 @@ from cache.history import read_state
 from cache.housekeeping import past_record
 from cache.index import Index
 from cache.readonly import uri
+from cache.records import parts_of
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 Row = Mapping[str, Any]
@@ -77,7 +78,8 @@ def _is_artifact(row: Row) -> bool:
     digests = [table_digest(row["rows"], {name: digest for name, (_, digest) in columns.items()})]
     digests.append(ingested_digest(row["rows"], columns))
     numbers = isinstance(row["rows"], int) and isinstance(row["bytes"], int)
-    return numbers and row["artifact"] in digests and _is_digest(row["file_digest"])
+    files = parts_of(row["file_digest"]) or [row["file_digest"]]
+    return numbers and row["artifact"] in digests and all(map(_is_digest, files))
 
 
 def _is_action(row: Row) -> bool:

@@ -287,9 +287,9 @@ class Project:
         return self._backend.table(name)
 
     def path(self, name: str) -> Path:
-        """Return where a product's table is, as last committed: an immutable Parquet file. Raises `UserError`.
+        """Return where a product's table is, as last committed: an immutable Parquet file, or a folder of several.
 
-        Once the product is another table, a build may remove the file; who has opened it can read on.
+        Once the product is another table, a build may remove it; whoever has opened it can read on. Raises `UserError`.
         """
         with self._committed(name) as path:
             return path

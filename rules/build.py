@@ -23,6 +23,7 @@ from rules.errors import REPLACED, UserError
 from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
 from rules.planning.last_states import compared_with_last
+from rules.planning.parts import with_parts_counted
 from rules.planning.prepared import Prepared, Request
 from rules.planning.selection import choose
 from rules.planning.writer_columns import require_writable
@@ -47,7 +48,7 @@ def plan(project: Project, request: Request, observer: Observer) -> Prepared:
     with open_store(project.root, observer.say, building=False) as store:
         prepared = prepare(project, request, store)
         refuse_broken(prepared)
-        return prepared
+        return with_parts_counted(prepared)
 
 
 def build(project: Project, request: Request, observer: Observer) -> BuildReport:

@@ -6,6 +6,7 @@ what a number would round (decimals) is a string there.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+
+from cache.table_files import read_batches, schema_of
 
 _BATCH = 8192
 
@@ -33,9 +35,9 @@ class Rows:
 @contextmanager
 def stored_rows(path: Path, limit: int | None) -> Iterator[Rows]:
     """Give the first `limit` rows of a stored product, or all of them."""
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        size = _BATCH if limit is None else max(1, min(_BATCH, limit))
-        yield limited(file.schema_arrow, file.iter_batches(batch_size=size), limit)
+    size = _BATCH if limit is None else max(1, min(_BATCH, limit))
+    with contextlib.closing(read_batches(path, batch_size=size)) as batches:
+        yield limited(schema_of(path), batches, limit)
 
 
 def limited(schema: pa.Schema, batches: Iterable[pa.RecordBatch], limit: int | None) -> Rows:

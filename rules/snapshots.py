@@ -8,6 +8,7 @@ cannot be known, goes the long way; a wrong "no" only costs time.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterable
@@ -236,9 +237,17 @@ def _products_hold(root: str, products: dict[str, list[int]]) -> bool:
 
 
 def _object(root: str, name: str) -> list[int]:
-    """Return what identifies the object that a product's link leads to, and when it was last written; [] for none."""
+    """Return what identifies the object that a product's link leads to, and when it was last written; [] for none.
+
+    A table in parts is a folder of links; [] if one of its parts was written since.
+    """
+    place = f"{own_folder(root)}/products/{name}.parquet"
     try:
-        status = os.stat(f"{own_folder(root)}/products/{name}.parquet")
+        status = os.stat(place)
+        if stat.S_ISDIR(status.st_mode):
+            with os.scandir(place) as parts:
+                if any(part.stat().st_mtime_ns != SEAL_NS for part in parts):
+                    return []
     except OSError:
         return []
     return [status.st_ino, status.st_size, status.st_mtime_ns]

@@ -13,7 +13,15 @@ from rules.files.project_paths import find_root
 from rules.planning.prepared import Prepared
 from rules.report.causes import cause_lines, causes_fields
 from rules.report.diff import edit_fields
-from rules.report.runs import check_lines, error_fields, errors_lines, plan_document, plan_lines, source_lines
+from rules.report.runs import (
+    check_lines,
+    error_fields,
+    errors_lines,
+    part_fields,
+    plan_document,
+    plan_lines,
+    source_lines,
+)
 from rules.terminal import progress
 from rules.terminal.arguments import add_force, add_profile, add_selection, add_trust, add_variables, request_of
 
@@ -138,6 +146,7 @@ def _details(prepared: Prepared, name: str) -> dict[str, Any]:
         "bytes": artifact.bytes if artifact is not None else None,
         "seconds": round(last.seconds, 6) if last is not None else None,
         "artifact": last.artifact if last is not None else None,
+        **part_fields(prepared.parts.get(name)),
         "fingerprint": node.fingerprint,
         "inputs": list(node.inputs),
         **({"causes": causes_fields(name, prepared.causes[name], prepared)} if name in prepared.causes else {}),

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
-TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "store", "folders", "engine")
+TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "store", "folders", "engine", "parts")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -75,6 +75,12 @@ class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     on_qualify: str = ""
 
 
+class Parts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[parts]: which tables have parts. min_rows: the rows from which on a table is cut, see `cache.parts.cut`."""
+
+    min_rows: int = 1_000_000
+
+
 @dataclass(frozen=True)
 class Project:
     """A project's configuration. `root` is absolute.
@@ -102,6 +108,7 @@ class Project:
     """By paths relative to the project, as they are written."""
     disabled: tuple[str, ...] = ()
     """Keys of the engine's optimisations that no profile may use."""
+    parts: Parts = field(default_factory=Parts)
 
     def source_where(self, name: str, *keys: str) -> Where:
         """Return where rules.toml declares a source, or what `keys` lead to from its table."""
@@ -160,6 +167,7 @@ def load_project(
                 message = f"'{name}' is not a usable name in [{kind}]: letters, digits and _ only, no digit first"
                 raise UserError(message, code="config", where=_where(text, kind, name))
     policy = _policy(text, raw.get("policy", {}))
+    parts = _parts(text, raw.get("parts", {}))
     variables = {name: _value(text, name, value) for name, value in raw.get("vars", {}).items()}
     folders = tuple(dict.fromkeys(os.path.normpath(folder) for folder in table.rules))
     contracts = {name: _contract(text, name, value) for name, value in raw.get("contracts", {}).items()}
@@ -167,7 +175,7 @@ def load_project(
     variables = with_given(variables, texts)
     limits = _limits(text, raw.get("store", {}))
     of_tiers = (table.tier, dict(_folders(text, root, raw.get("folders", {}))))
-    rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins)
+    rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins, parts)
     return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, *rest)
 
 
@@ -325,6 +333,14 @@ def _folders(text: str, root: Path, tables: dict[str, Any]) -> Iterator[tuple[st
             message = f"there is no folder '{name}' in the project"
             raise UserError(message, code="config", where=_where(text, "folders", name), hint=did_you_mean(name, known))
         yield name, table
+
+
+def _parts(text: str, value: Any) -> Parts:
+    parts = _checked(text, value, Parts, ("parts",))
+    if parts.min_rows < 1:
+        where = _where(text, "parts", "min_rows")
+        raise UserError("'min_rows' must be at least 1", code="config", where=where)
+    return parts
 
 
 def _limits(text: str, value: Any) -> Limits:

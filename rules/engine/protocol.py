@@ -80,6 +80,19 @@ def planned_only(*_: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class PartsRun:
+    """How a rule was executed by the parts of an input: of how many, and how many of them had to run.
+
+    partials: the artifacts of the partial results that the product was made of.
+    """
+
+    input: str
+    total: int
+    run: int
+    partials: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Operator:
     """An operator of a physical plan and what it did in one execution, all partitions together.
 
@@ -123,6 +136,10 @@ class Executed:
     digest: TableDigest
     columns: Mapping[str, tuple[str, str]]
     seconds: float
+    parts: PartsRun | None = None
+    """If it was executed by parts."""
+    tables: tuple[str, ...] = ()
+    """The artifacts of the parts of its table, if it has several; no file was written then."""
     spilled: int = 0
     """The bytes that did not fit into memory."""
     fallback: Fallback | None = None

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cache.removal import exported_name
+from cache.table_files import read_batches, schema_of
 from compiler.names.resolve import column_suggestion
 from rules.errors import UserError
 from rules.exporting.appending import Added, next_number, require_same_table
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from rules.exporting.formats import ExportFormat, FileKind
     from rules.exporting.row_writers import RowWriter
 
-_BATCH_ROWS = 1 << 16
 _GROUP_ROWS = 1 << 20
 _GROUP_BYTES = 16 << 20
 """The size of what is written to a file of a folder at once: a row group of Parquet."""
@@ -65,14 +64,14 @@ class Exported:
 
 def columns_of(words: Iterable[str], file: Path) -> tuple[str, ...]:
     """Return the columns that the words of --partition-by name: each is one column, or several with commas."""
-    known = pq.read_schema(file).names
+    known = schema_of(file).names
     parts = [part for word in words for part in ([word] if word in known else word.split(","))]
     return tuple(dict.fromkeys(part if part in known else part.strip() for part in parts))
 
 
 def require_possible(export: Export) -> None:
     """Refuse what the format cannot hold, unknown columns, and an unusable destination. Raises `UserError`."""
-    schema = pq.read_schema(export.file)
+    schema = schema_of(export.file)
     for key in export.partition_by:
         if key not in schema.names:
             hint = column_suggestion(key, schema.names) or f"its columns: {', '.join(schema.names)}"
@@ -121,37 +120,34 @@ def run(export: Export, rescued: Callable[[str], None]) -> Exported:
 
 
 def _write_whole(export: Export, target: Path) -> None:
-    if export.format.copies:
+    if export.format.copies and export.file.is_file():  # a table in parts is a folder
         with export.file.open("rb") as source, target.open("wb") as out:
             shutil.copyfileobj(source, out, 1 << 20)
             _synchronise(out)
         return
-    with pq.ParquetFile(export.file, page_checksum_verification=True) as table:
-        schema = table.schema_arrow
-        with _opened(export, target, schema) as writer:
-            for batch in table.iter_batches(_BATCH_ROWS):
-                _require_told_apart(export, batch)
-                writer.write(batch)
+    with _opened(export, target, schema_of(export.file)) as writer:
+        for batch in read_batches(export.file):
+            _require_told_apart(export, batch)
+            writer.write(batch)
 
 
 def _write_partitions(export: Export, fresh: Path, name: str) -> list[str]:
     """Write a file of this name into each folder, and return their paths in `fresh`."""
     keys = export.partition_by
-    with pq.ParquetFile(export.file, page_checksum_verification=True) as table:
-        folders = folders_of(table.iter_batches(_BATCH_ROWS, columns=list(keys)), keys)
-        schema = _rest(table.schema_arrow, keys)
-        most = min(_OPEN_FILES, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
-        for at in range(0, len(folders), most):
-            some = folders[at : at + most]
-            with ExitStack() as held:
-                files = _Files(
-                    {folder: held.enter_context(_made(export, fresh / folder / name, schema)) for folder in some}
-                )
-                for batch in table.iter_batches(_BATCH_ROWS):
-                    for folder, rows in split(batch, keys, frozenset(some)):
-                        _require_told_apart(export, rows)
-                        files.add(folder, rows)
-                files.finish()
+    folders = folders_of(read_batches(export.file, keys), keys)
+    schema = _rest(schema_of(export.file), keys)
+    most = min(_OPEN_FILES, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
+    for at in range(0, len(folders), most):
+        some = folders[at : at + most]
+        with ExitStack() as held:
+            files = _Files(
+                {folder: held.enter_context(_made(export, fresh / folder / name, schema)) for folder in some}
+            )
+            for batch in read_batches(export.file):
+                for folder, rows in split(batch, keys, frozenset(some)):
+                    _require_told_apart(export, rows)
+                    files.add(folder, rows)
+            files.finish()
     return [f"{folder}/{name}" for folder in folders]
 
 

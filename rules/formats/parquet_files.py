@@ -30,19 +30,21 @@ _HASH_BYTES = 1 << 20
 Hashers: TypeAlias = dict[str, xxhash.xxh3_128]
 
 
-def describe(paths: Sequence[Path], source: Source, partitions: Partitions | None = None) -> tuple[Schema, int]:
-    """Return the common schema and the row count of Parquet files, the columns in their folders' names last.
+def describe(
+    paths: Sequence[Path], source: Source, partitions: Partitions | None = None
+) -> tuple[Schema, tuple[int, ...]]:
+    """Return the common schema of Parquet files, the columns in their folders' names last, and the rows of each file.
 
     Raises `IngestError` where they disagree.
     """
     schema: pa.Schema | None = None
-    rows = 0
+    rows: list[int] = []
     old: dict[str, None] = {}
     for number, path in enumerate(paths):
         try:
             with pq.ParquetFile(path) as file:
                 found = stored_schema(file.schema_arrow)
-                rows += file.metadata.num_rows
+                rows.append(file.metadata.num_rows)
                 old |= dict.fromkeys(int96.columns_of(file, _owners(file)))
         except (pa.ArrowException, OSError) as error:
             message = f"is not a readable Parquet file: {first_line(error)}"
@@ -62,7 +64,7 @@ def describe(paths: Sequence[Path], source: Source, partitions: Partitions | Non
         for name, values in partitions.typed(source.columns).items():
             schema = schema.append(pa.field(name, stored_type(values.type)))
     require_declared(schema, source.columns)
-    return checked(schema), rows
+    return checked(schema), tuple(rows)
 
 
 def chunk_digests(paths: Sequence[Path], columns: Sequence[str], schema: Schema) -> dict[str, str]:

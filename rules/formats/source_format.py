@@ -72,12 +72,14 @@ class ReadTable(NamedTuple):
     """A table that was read. columns: name → (type, digest) of an ingested one.
 
     None for files that are read where they are: those are Parquet files with the columns of `schema`, except for the
-    partitions, and are digested column by column once something reads them.
+    partitions, and are digested column by column once something reads them. file_rows: of each of these, so that they
+    can be parts of the table; () for a table that has none.
     """
 
     schema: Schema
     rows: int
     columns: Mapping[str, tuple[str, str]] | None = None
+    file_rows: tuple[int, ...] = ()
 
 
 class Format(Protocol):

@@ -5,20 +5,20 @@ It can be handed to whatever takes Arrow streams (`__arrow_c_stream__`): pyarrow
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cache.table_files import READ_ROWS, files_of
 from rules.arrow import plain_type
 from rules.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
     from pathlib import Path
-
-_BATCH_ROWS = 1 << 16
 
 
 class Product:
@@ -28,11 +28,14 @@ class Product:
         """columns: those to read, in this order. Raises `UserError` for one that there is not."""
         self.name = name
         self.path = path
-        self._file = pa.OSFile(str(path))
-        with pq.ParquetFile(self._file) as file:
-            found: pa.Schema = file.schema_arrow
-            self._groups: int = file.metadata.num_row_groups
-            self.rows: int = file.metadata.num_rows
+        self._files = [pa.OSFile(str(one)) for one in files_of(path)]
+        self._groups: list[tuple[pa.OSFile, int]] = []
+        self.rows = 0
+        for one in self._files:
+            with pq.ParquetFile(one) as file:
+                self._groups += [(one, group) for group in range(file.metadata.num_row_groups)]
+                self.rows += file.metadata.num_rows
+                found: pa.Schema = file.schema_arrow
         self._columns = list(found.names if columns is None else columns)
         missing = [column for column in self._columns if column not in found.names]
         if missing:
@@ -43,7 +46,7 @@ class Product:
 
     def read(self) -> pa.RecordBatchReader:
         """Return all rows, batch by batch, in the product's order."""
-        return self._reader(range(self._groups))
+        return self._reader(self._groups)
 
     def partitions(self, count: int) -> list[pa.RecordBatchReader]:
         """Return at most `count` readers, together of all rows, each of neighbouring row groups.
@@ -53,15 +56,15 @@ class Product:
         """
         if count < 1:
             raise ValueError(f"count must be at least 1, not {count}")
-        parts = min(count, self._groups) or 1
-        bounds = [self._groups * part // parts for part in range(parts + 1)]
-        return [self._reader(range(start, end)) for start, end in pairwise(bounds)]
+        parts = min(count, len(self._groups)) or 1
+        bounds = [len(self._groups) * part // parts for part in range(parts + 1)]
+        return [self._reader(self._groups[start:end]) for start, end in pairwise(bounds)]
 
     async def stream(self) -> AsyncGenerator[pa.RecordBatch, None]:
         """Yield all rows, batch by batch, in the product's order; files are read and decoded in another thread."""
         import asyncio
 
-        batches = self._batches(range(self._groups))
+        batches = self._batches(self._groups)
         try:
             while (batch := await asyncio.to_thread(next, batches, None)) is not None:
                 yield batch
@@ -72,7 +75,7 @@ class Product:
         return self.stream()
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return self._batches(range(self._groups))
+        return self._batches(self._groups)
 
     def __len__(self) -> int:
         return self.rows
@@ -88,10 +91,12 @@ class Product:
     def __repr__(self) -> str:
         return f"<product {self.name}: {self.rows:,} rows, {', '.join(self._columns)}>"
 
-    def _reader(self, groups: range) -> pa.RecordBatchReader:
+    def _reader(self, groups: Sequence[tuple[pa.OSFile, int]]) -> pa.RecordBatchReader:
         return pa.RecordBatchReader.from_batches(self.schema, self._batches(groups))
 
-    def _batches(self, groups: range) -> Iterator[pa.RecordBatch]:
-        with pq.ParquetFile(self._file, pre_buffer=False, page_checksum_verification=True) as file:
-            for batch in file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=self._columns, use_threads=False):
-                yield batch.select(self._columns).cast(self.schema)
+    def _batches(self, groups: Sequence[tuple[pa.OSFile, int]]) -> Iterator[pa.RecordBatch]:
+        for one, pairs in groupby(groups, key=itemgetter(0)):
+            wanted = [group for _, group in pairs]
+            with pq.ParquetFile(one, pre_buffer=False, page_checksum_verification=True) as file:
+                for batch in file.iter_batches(READ_ROWS, row_groups=wanted, columns=self._columns, use_threads=False):
+                    yield batch.select(self._columns).cast(self.schema)

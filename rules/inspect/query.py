@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from sqlglot import exp
 
 from cache.errors import ObjectError
 from cache.index import Index
 from cache.objects import Objects
+from cache.table_files import files_of
+from cache.table_files import schema_of as stored_schema_of
 from compiler.compile import Compiler, parse_rule
 from compiler.compiled import CompiledQuery
 from compiler.engine_errors.running import failed
@@ -170,7 +171,7 @@ class _Asked:
             self._schemas.add(name, sources.open([name])[name].schema)
         else:
             self._products[name] = committed(self._store, name)[0]
-            self._schemas.add(name, to_schema(pq.read_schema(self._products[name])))
+            self._schemas.add(name, to_schema(stored_schema_of(self._products[name])))
 
     def _is_sound(self, name: str) -> bool:
         """Whether the object of an ingested source, if it is one, holds what was written."""
@@ -218,7 +219,7 @@ class _Asked:
     def _input(self, name: str, columns: tuple[str, ...]) -> EngineInput:
         schema = self._schemas.known[name]
         if name in self._products:
-            return EngineInput(name, (self._products[name],), schema, columns)
+            return EngineInput(name, files_of(self._products[name]), schema, columns)
         sources = self._opened[name]
         return EngineInput(name, sources.paths(name), schema, columns, sources.constants(name))
 

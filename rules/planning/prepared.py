@@ -13,7 +13,7 @@ from rules.compiling.memo_proof import Bodies
 from rules.compiling.session import Compilation, Session
 from rules.config.profiles import Evidence
 from rules.engine.local import LOCAL
-from rules.engine.protocol import Engine
+from rules.engine.protocol import Engine, PartsRun
 from rules.errors import UserError
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.planning.broken import broken_sources, lost_products
@@ -75,6 +75,8 @@ class Prepared:
     plan: Plan
     causes: Mapping[str, list[Cause]] = field(default_factory=dict)
     """The causes by product, if the request asks for them."""
+    parts: Mapping[str, PartsRun] = field(default_factory=dict)
+    """How the products that will run do so by parts, if that was asked for."""
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from ibis.expr.types import Scalar, Table
 from pyarrow import csv, dataset
 from sqlglot import exp
 
+from cache.table_files import files_of, schema_of
 from compiler.engine_sql.form import for_engine
 from compiler.engine_sql.timestamps import widen_literals
 from compiler.errors import SqlError
@@ -90,7 +91,7 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
     def get_schema(self, table_name: str, *, catalog: Any = None, database: Any = None) -> sch.Schema:
         """Return the schema of a product. Raises `UserError`."""
         del catalog, database
-        return ibis_schema(pq.read_schema(self._path(table_name)))
+        return ibis_schema(schema_of(self._path(table_name)))
 
     def create_table(self, *arguments: Any, **named: Any) -> Any:
         """Refuse: products are made by rules."""
@@ -214,8 +215,8 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
 
     def _input(self, name: str) -> EngineInput:
         path = self._path(name)
-        schema: Schema = to_schema(pq.read_schema(path))
-        return EngineInput(name, (path,), schema, schema.names)
+        schema: Schema = to_schema(schema_of(path))
+        return EngineInput(name, files_of(path), schema, schema.names)
 
 
 def _executable(query: exp.Query, schemas: InputSchemas, known: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from graph.plan import Judgement
+    from rules.engine.protocol import PartsRun
     from rules.errors import UserError
     from rules.report.folding import Fold
     from rules.running.results import AuditReport, BuildReport, CheckResult, Result, SourceResult
@@ -271,10 +272,18 @@ def _result_fields(result: Result) -> dict[str, Any]:
         "artifact": result.artifact,
         "fingerprint": result.fingerprint,
         "key": result.key,
+        **part_fields(result.parts),
     }
     if result.error is not None:
         fields["error"] = error_fields(result.error)
     return {**fields, "checks": [check_fields(check) for check in result.checks]}
+
+
+def part_fields(parts: PartsRun | None) -> dict[str, Any]:
+    """Return how a product was, or will be, executed by parts as a field of a document; none if it is not."""
+    if parts is None:
+        return {}
+    return {"parts": {"input": parts.input, "total": parts.total, "run": parts.run}}
 
 
 def _source_fields(result: SourceResult) -> dict[str, Any]:

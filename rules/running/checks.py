@@ -144,6 +144,7 @@ class Checker:
         artifacts: Mapping[str, str],
         sources: Sources,
     ) -> Checked:
+        from rules.planning.part_work import with_parts
         from rules.running.query_runner import adopted
 
         compiled, draft = check.compiled, check.check.draft
@@ -164,7 +165,11 @@ class Checker:
         finally:
             with contextlib.suppress(OSError):
                 remove_temporary(target)
-        return self._checked(check, judgement, artifact, "executed", judgement.reason, executed.seconds)
+        parts = executed.parts
+        found = self._checked(
+            check, judgement, artifact, "executed", with_parts(judgement.reason, parts), executed.seconds
+        )
+        return replace(found, state=replace(found.state, partials=parts.partials if parts is not None else ()))
 
     def _require_sound(self, compiled: CompiledRule, artifacts: Mapping[str, str]) -> None:
         for name in compiled.scans:

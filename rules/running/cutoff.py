@@ -30,7 +30,7 @@ def only_permuted(store: Store, node: Node, last: Product, executed: Executed, w
     if list(old.columns) != list(types) or any(old.columns[name][0] != dtype for name, dtype in types.items()):
         return None
     try:
-        store.objects.verify(old.artifact, old.bytes, old.file_digest)
+        store.verify(old)
     except ObjectError as error:  # a corrupt object is not worth keeping
         store.say(f"warning: {error}; the new result takes its place")
         return None
@@ -39,10 +39,15 @@ def only_permuted(store: Store, node: Node, last: Product, executed: Executed, w
 
 def may_be_permuted(store: Store, node: Node, last: Product | None, executed: Executed) -> bool:
     """Whether comparing the rows as a bag can show anything: the counts agree and the digests do not."""
-    if last is None or node.ordered or last.artifact == executed.digest.table:
+    if last is None or node.ordered or last.artifact == executed.digest.table or executed.tables:
         return False
     old = store.artifact(last.artifact)
-    return old is not None and old.rows == executed.digest.rows and set(old.columns) == set(executed.columns)
+    return (
+        old is not None
+        and not old.parts
+        and old.rows == executed.digest.rows
+        and set(old.columns) == set(executed.columns)
+    )
 
 
 def reads_same_rows(
@@ -81,7 +86,7 @@ def bag(store: Store, artifact: Artifact, columns: tuple[str, ...]) -> str:
     memo = "\x00".join(columns)
     known = store.index.bag(artifact.artifact, memo)
     if known is None:
-        store.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+        store.verify(artifact)
         known = bag_of_file(store.objects.path(artifact.artifact), columns)
         store.index.remember_bag(artifact.artifact, memo, known)
     return known

@@ -311,6 +311,7 @@ class Execution:
         result = self._result(
             name, done.artifact, done.reason, judgement.key, seconds, "executed" if executed else "clean"
         )
+        result = replace(result, parts=done.parts)
         self._check(self._candidate(result, done.artifact, changed=changed and executed), pool)
 
     def _keyed(self, name: str, judgement: Judgement, fallback: Fallback | None) -> Judgement:
@@ -339,7 +340,9 @@ class Execution:
 
     def _candidate(self, result: Result, artifact: Artifact, *, changed: bool) -> Candidate:
         rule = self.compiled[result.name]
-        return Candidate(result, State(rule, artifact, result.key, result.seconds or 0.0), changed)
+        partials: tuple[str, ...] | None = () if result.status == "executed" else None
+        partials = result.parts.partials if result.parts is not None else partials
+        return Candidate(result, State(rule, artifact, result.key, result.seconds or 0.0, partials=partials), changed)
 
     def _check(self, candidate: Candidate, pool: Threads) -> None:
         """Settle the checks of a product, in a worker if one of them has to run, then the product."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cache.records import Product
     from rules.compiling.compiled_rule import CompiledRule
     from rules.engine.fallbacks import Fallback
+    from rules.engine.protocol import PartsRun
     from rules.running.query_runner import Runner
     from rules.sources.contents import Sources
     from rules.storage.store import Store
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
 class Done:
     """The result of a worker: the artifact, new or kept, and the seconds of its execution (None: it needed none).
 
-    fallback: how it was executed, if not as the profile says.
+    parts: how it was executed by parts, if it was. fallback: how it was executed, if not as the profile says.
     """
 
     artifact: Artifact
     seconds: float | None
     reason: str
+    parts: PartsRun | None = None
     fallback: Fallback | None = None
 
 
@@ -58,6 +60,7 @@ class ProductJob:
     def run(self) -> Done:
         """Execute the product and put its object in place. Raises `UserError`, and `StoppedError` if it is stopped."""
         from cache.bags import bag_of_file
+        from rules.planning.part_work import with_parts
         from rules.running import cutoff
         from rules.running.query_runner import adopted
 
@@ -73,13 +76,15 @@ class ProductJob:
             executed = self.runner.run(self.rule, self.sources, self.artifacts, target)
             instead = executed.fallback
             reason = f"{self.reason}; {instead.sentence}" if instead is not None else self.reason
+            reason = with_parts(reason, executed.parts)
             if last is not None and cutoff.may_be_permuted(store, node, last, executed):
                 written = bag_of_file(target, tuple(executed.columns))
                 old = cutoff.only_permuted(store, node, last, executed, written)
                 if old is not None:
                     remove_temporary(target)
-                    return Done(old, executed.seconds, f"{reason}; its rows only came in another order", instead)
-            return Done(adopted(store, executed, target), executed.seconds, reason, instead)
+                    told = f"{reason}; its rows only came in another order"
+                    return Done(old, executed.seconds, told, executed.parts, instead)
+            return Done(adopted(store, executed, target), executed.seconds, reason, executed.parts, instead)
         except (OSError, ObjectError) as error:
             raise UserError(
                 f"cannot store the product: {error}", code="store", where=Where(self.rule.rule.path), exit_code=FAILED

@@ -28,13 +28,14 @@ class Provenance:
 
 @dataclass(frozen=True)
 class State:
-    """The table that a rule yields. severity: a check's."""
+    """The table that a rule yields. severity: a check's. partials: see `ProductRecord`; None: those it had before."""
 
     rule: CompiledRule
     artifact: Artifact
     key: str | None
     seconds: float
     severity: str | None = None
+    partials: tuple[str, ...] | None = None
 
     def is_that_of(self, last: Product | None) -> bool:
         """Whether this is already recorded."""
@@ -81,7 +82,11 @@ def _move_pointer(store: Store, state: State, made_of: Provenance) -> None:
     """Record that this is now the product or the check's result, and the contents from which it was made."""
     rule = state.rule
     inputs = tuple(_input_states(rule, made_of.contents, made_of.artifacts))
-    record = ProductRecord(rule.node.parts, inputs, COMPILER, rule.rule.digest, state.severity)
+    last = made_of.known.products.get(rule.node.name)
+    partials = state.partials
+    if partials is None:
+        partials = last.record.partials if last is not None else ()
+    record = ProductRecord(rule.node.parts, inputs, COMPILER, rule.rule.digest, state.severity, partials)
     keys = (state.key or "", rule.node.fingerprint, rule.memo, record)
     store.index.set_product(Product(rule.node.name, state.artifact.artifact, *keys, state.seconds, made_of.build))
 

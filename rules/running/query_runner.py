@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cache.levels import type_name
-from cache.records import Artifact
+from cache.records import PARTS, Artifact
 from compiler.canonical.form import named_tree, rendered
 from compiler.compiled import Tier
 from compiler.tree.big_stack import with_deep_stack
@@ -19,8 +20,10 @@ from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Exec
 from rules.engine.stopping import NEVER, Stop, StoppedError
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
+from rules.planning.part_work import PartWork, part_work
 from rules.running.evidence import Run
 from rules.running.out_of_memory import out_of_memory
+from rules.running.part_runs import PartContext, PartRuns
 from rules.running.total_order import NoTotalOrderError, no_total_order, require_total_order
 from rules.storage.types import to_arrow
 
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from compiler.parts.reading import PartQuery
+    from compiler.schema import Schema
     from rules.compiling.memo_proof import Bodies
     from rules.compiling.session import Session
     from rules.config.profiles import Profile
@@ -57,21 +62,33 @@ class Runner:
         session = prepared.session
         return cls(session, prepared.compiled.rules, evidence, prepared.bodies, session.profile)
 
-    def run(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str], target: Path) -> Executed:
-        """Execute a rule and write its table to `target`.
+    @functools.cached_property
+    def parts_pool(self) -> ThreadPoolExecutor:
+        """The threads that run parts, of all rules together."""
+        return ThreadPoolExecutor(self.session.profile.workers)
 
-        artifacts: of the products it reads. Raises `UserError`, with the SQL kept as evidence, if the engine fails or
-        a source has changed since it was digested; `ForeignMemoError` if the store's memos are of other texts.
+    def run(
+        self,
+        rule: CompiledRule,
+        sources: Sources,
+        artifacts: Mapping[str, str],
+        target: Path,
+        *,
+        reuse: bool = True,
+    ) -> Executed:
+        """Execute a rule, by parts if it can be, and write its table to `target`.
+
+        artifacts: of the products it reads. reuse: whether results of parts that are known count. Raises `UserError`,
+        with the SQL kept as evidence, if the engine fails or a source has changed since it was digested;
+        `ForeignMemoError` if the store's memos are of other texts.
         """
         name, body = rule.node.name, self.bodies.body(rule)
-        sql = body.sql
+        sql, store = body.sql, self.session.store
         outside = [entry for entry in rule.scans if entry not in self.compiled]
         inputs = [
             EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns, sources.constants(entry))
             if entry in outside
-            else EngineInput(
-                entry, (self.session.store.objects.path(artifacts[entry]),), self.compiled[entry].schema, columns
-            )
+            else EngineInput(entry, store.files(artifacts[entry]), self.compiled[entry].schema, columns)
             for entry, columns in rule.scans.items()
         ]
         for entry in inputs:
@@ -94,8 +111,10 @@ class Runner:
             _require_unchanged(sources, outside)
             if streams:
                 executed = self._run_stream(rule, inputs, target)
+            elif (work := part_work(rule, self.bodies, self.session, sources, artifacts)) is not None:
+                executed = self._run_parts(rule, work, inputs, functions, target, reuse=reuse)
             else:
-                executed = self._run_query(rule, sql, inputs, target, functions)
+                executed = self._run_query(rule, sql, rule.schema, inputs, target, functions)
             _require_unchanged(sources, outside)
             self.stop.check()
             self.evidence.succeeded(kept, executed)
@@ -143,16 +162,15 @@ class Runner:
         self,
         rule: CompiledRule,
         sql: str,
+        schema: Schema,
         inputs: Sequence[EngineInput],
         target: Path,
         functions: Sequence[EngineFunction],
     ) -> Executed:
-        """Run a query, if need be in a way that needs less memory. Raises `EngineError`."""
+        """Run a query of a rule, if need be in a way that needs less memory. Raises `EngineError`."""
 
         def run(profile: Profile) -> Executed:
-            return self.session.engine.stoppable(self.stop).execute(
-                sql, inputs, rule.schema, target, profile, functions
-            )
+            return self.session.engine.stoppable(self.stop).execute(sql, inputs, schema, target, profile, functions)
 
         profile = self.profile_of(rule)
         executed = within_memory(run, profile, spread=not rule.needs_one_partition)
@@ -161,6 +179,32 @@ class Runner:
         if executed.spilled and executed.fallback is None and profile.memory_limit_mb is None and rule.is_sensitive:
             return replace(executed, fallback=spilled(profile))
         return executed
+
+    def _run_parts(
+        self,
+        rule: CompiledRule,
+        work: PartWork,
+        inputs: Sequence[EngineInput],
+        functions: Sequence[EngineFunction],
+        target: Path,
+        *,
+        reuse: bool,
+    ) -> Executed:
+        """Execute a rule by parts, each of its queries as `_run_query` does. Raises as that does."""
+        session, instead = self.session, list[Fallback]()
+
+        def execute(query: PartQuery, given: Sequence[EngineInput], path: Path) -> Executed:
+            executed = self._run_query(rule, query.sql, query.schema, given, path, functions)
+            if executed.fallback is not None:
+                instead.append(executed.fallback)
+            return executed
+
+        whole = {entry.name: entry for entry in inputs}
+        least = session.project.parts.min_rows
+        build = self.evidence.build
+        context = PartContext(session.store, build, execute, self.parts_pool, least, reuse, rule.is_sensitive)
+        executed = PartRuns(context, work, whole).run(target)
+        return replace(executed, fallback=executed.fallback or (instead[0] if instead else None))
 
     def _failed(
         self, message: str, rule: CompiledRule, meaning: str, inputs: Sequence[EngineInput], kept: str
@@ -251,6 +295,11 @@ def callable_function(
 def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
     """Put an executed table's file in place as the object of its artifact. Raises `ObjectError` and OSError."""
     name = executed.digest.table
+    if executed.tables:
+        store.objects.adopt_parts(name, executed.tables)
+        size = sum(one.bytes for one in store.index.artifacts(executed.tables).values())
+        named = PARTS + " ".join(executed.tables)
+        return Artifact(name, executed.digest.rows, size, named, executed.columns)
     recorded = store.index.artifacts([name]).get(name)
     before = None if recorded is None else (recorded.bytes, recorded.file_digest)
     size, digest = store.objects.adopt(target, name, before)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cache.index import Index
+    from rules.engine.protocol import PartsRun
     from rules.errors import UserError
 
 Status = Literal["clean", "restored", "executed", "failed", "skipped"]
@@ -60,7 +61,7 @@ class CheckResult:
 class Result:
     """One product in one build. seconds: of this execution, else of the last one (the time saved).
 
-    is_broken: its rule cannot be built, so it failed before it began.
+    is_broken: its rule cannot be built, so it failed before it began. parts: how it was executed by parts, if it was.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Result:
     error: UserError | None = None
     checks: tuple[CheckResult, ...] = ()
     is_broken: bool = False
+    parts: PartsRun | None = None
 
     @property
     def was_skipped(self) -> bool:

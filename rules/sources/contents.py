@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cache.keys import Content
 from cache.records import Artifact
@@ -24,6 +24,7 @@ from rules.sources.locating import (
     declared_wrongly,
     format_of,
     lists_files,
+    names_below,
     noting,
     source_error,
     source_listing,
@@ -43,12 +44,20 @@ if TYPE_CHECKING:
     from rules.formats.source_format import Listing
 
 
+class SourcePart(NamedTuple):
+    """A part of a source of several files. files: which of them; content: the digest of what they are read as."""
+
+    files: slice
+    content: str
+    rows: int
+
+
 @dataclass
 class SourceTable:
     """A source whose content is known.
 
     files: relative to the project where inside. artifact: of an ingested source. partitions: columns in the
-    names of the folders of files that are read where they lie.
+    names of the folders of files that are read where they lie. parts: of a large table of several such files, else ().
     """
 
     name: str
@@ -58,6 +67,7 @@ class SourceTable:
     rows: int
     artifact: Artifact | None
     partitions: Partitions | None = None
+    parts: tuple[SourcePart, ...] = ()
 
 
 class Sources:
@@ -126,6 +136,8 @@ class Sources:
         found = {}
         for name, (files, content) in described.items():
             record = known.get(content)
+            if record is not None and record["artifact"] is None and len(record.get("file_rows", ())) != len(files):
+                record = None  # of a version that knew no parts
             if record is not None and record["artifact"] is not None:
                 artifact = self._index.artifacts([record["artifact"]]).get(record["artifact"])
                 if artifact is None or not self._objects.has(artifact.artifact, artifact.bytes):
@@ -135,16 +147,33 @@ class Sources:
 
     def content(self, name: str, columns: Iterable[str]) -> Content:
         """Return the content of an opened source, restricted to `columns`; digests what was never digested."""
-        table = self._tables[name]
+        table, wanted = self._tables[name], list(columns)
         types = {column.name: column.type for column in table.schema.columns}
         if table.artifact is not None:
             digests = {column: digest for column, (_, digest) in table.artifact.columns.items()}
-        else:
-            digests = self._index.column_digests(table.content)
+            return Content(table.rows, {column: (types[column], digests[column]) for column in wanted})
+        if table.parts:
+            from cache.parts import composed  # with pyarrow
+
+            return composed(self.part_contents(name, wanted))
+        return self._contents(table, [SourcePart(slice(0, len(table.files)), table.content, table.rows)], wanted)[0]
+
+    def part_contents(self, name: str, columns: Iterable[str]) -> list[Content]:
+        """Return the contents of the parts of an opened source that has some, restricted to `columns`."""
+        table = self._tables[name]
+        return self._contents(table, table.parts, list(columns))
+
+    def _contents(self, table: SourceTable, parts: Sequence[SourcePart], columns: list[str]) -> list[Content]:
+        types = {column.name: column.type for column in table.schema.columns}
+        known = self._index.column_digests([part.content for part in parts])
+        found = []
+        for part in parts:
+            digests = known.get(part.content, {})
             missing = sorted(set(columns) - set(digests))
             if missing:
-                digests |= self._digest_columns(table, missing)
-        return Content(table.rows, {column: (types[column], digests[column]) for column in columns})
+                digests |= self._digest_columns(table, part, missing)
+            found.append(Content(part.rows, {column: (types[column], digests[column]) for column in columns}))
+        return found
 
     def paths(self, name: str) -> tuple[Path, ...]:
         """Return the Parquet files an opened source is read from, in row order."""
@@ -152,6 +181,11 @@ class Sources:
         if table.artifact is not None:
             return (self._objects.path(table.artifact.artifact),)
         return tuple(self._project.root / file for file in table.files)
+
+    def part_paths(self, name: str) -> list[tuple[Path, ...]]:
+        """Return the files of each part of an opened source that has some."""
+        table = self._tables[name]
+        return [tuple(self._project.root / file for file in table.files[part.files]) for part in table.parts]
 
     def table(self, name: str) -> SourceTable:
         """Return an opened source."""
@@ -176,8 +210,14 @@ class Sources:
         return sorted(self._tables)
 
     def contents(self) -> dict[str, str]:
-        """Return the digest of the content of each opened source, by name."""
-        return {name: table.content for name, table in self._tables.items()}
+        """Return the digest of the content of each opened source, by name, and of its parts, by name and number."""
+        whole = {name: table.content for name, table in self._tables.items()}
+        parts = {
+            f"{name} {number}": part.content
+            for name, table in self._tables.items()
+            for number, part in enumerate(table.parts)
+        }
+        return whole | parts
 
     def listings(self) -> list[tuple[Source, tuple[str, ...]]]:
         """Return the sources that were opened whose files are found by their names, each with those it had then."""
@@ -239,8 +279,14 @@ class Sources:
 
     def _describe(self, name: str) -> tuple[tuple[str, ...], str]:
         """Return the source's files, and the digest of all that decides what table they are read as."""
+        files = self._listed[name].files
+        return files, self._content(name, slice(0, len(files)))
+
+    def _content(self, name: str, some: slice) -> str:
+        """Return the digest of all that decides what table some of a source's files are read as."""
         source, files = self._project.sources[name], self._listed[name].files
         kind = format_of(self._project, name, files)
+        files = files[some]
         digests = self._files.digests(files)
         parts: dict[str, Any] = {
             "reading": kind.reading,
@@ -250,11 +296,11 @@ class Sources:
         }
         partitions = self._partitions(name)
         if partitions is not None:
-            parts["partitions"] = [partitions.names, partitions.values]
+            parts["partitions"] = [partitions.names, partitions.values[some]]
         if self._listed[name].details:
             parts["details"] = self._listed[name].details
         parts["files"] = [[digests[file], *kind.file_settings(source, file)] for file in files]
-        return files, fingerprint({"source": parts})
+        return fingerprint({"source": parts})
 
     def _partitions(self, name: str) -> Partitions | None:
         """Return the columns that a table's listing or the names of its folders hold. Raises `UserError`."""
@@ -271,10 +317,16 @@ class Sources:
         except IngestError as error:
             raise self._unusable(name, files, error) from error
 
-    def constants(self, name: str) -> dict[str, Any]:
-        """Return the columns of an opened source that its folders' names hold: arrays with one value for each file."""
+    def constants(self, name: str, some: slice = slice(None)) -> dict[str, Any]:
+        """Return the columns of an opened source that its folders' names hold: arrays with one value for each file.
+
+        some: of its files.
+        """
         partitions = self._tables[name].partitions
-        return {} if partitions is None else partitions.typed(self._project.sources[name].columns)
+        if partitions is None:
+            return {}
+        values = partitions.typed(self._project.sources[name].columns)
+        return {column: array[some] for column, array in values.items()}
 
     def _read(self, name: str, files: tuple[str, ...]) -> dict[str, Any]:
         from cache.digests import ingested_digest  # these load pyarrow, which known contents do without
@@ -288,7 +340,7 @@ class Sources:
                 if path.stat().st_size == 0:
                     raise self._error(name, "is empty (0 bytes)", file, "write its columns, or leave the file out")
             table = TableFiles(source, paths, files, self._partitions(name), self._listed[name].details)
-            schema, rows, columns = format_of(self._project, name, files).read(table, target)
+            schema, rows, columns, file_rows = format_of(self._project, name, files).read(table, target)
             if columns is not None:
                 digest = ingested_digest(rows, columns)
                 size, file_digest = self._objects.adopt(target, digest, None)
@@ -306,6 +358,7 @@ class Sources:
             "arrow": base64.b64encode(schema.arrow).decode(),
             "rows": rows,
             "artifact": None if artifact is None else artifact.artifact,
+            "file_rows": list(file_rows),
         }
 
     def _table(self, name: str, files: tuple[str, ...], content: str, record: dict[str, Any]) -> SourceTable:
@@ -313,14 +366,28 @@ class Sources:
         artifact = self._index.artifacts([record["artifact"]])[record["artifact"]] if record["artifact"] else None
         schema = Schema(columns, base64.b64decode(record["arrow"]))
         partitions = self._partitions(name) if artifact is None else None
-        return SourceTable(name, files, content, schema, record["rows"], artifact, partitions)
+        parts = self._parts(name, files, record.get("file_rows", ())) if artifact is None else ()
+        return SourceTable(name, files, content, schema, record["rows"], artifact, partitions, parts)
 
-    def _digest_columns(self, table: SourceTable, columns: list[str]) -> dict[str, str]:
+    def _parts(self, name: str, files: tuple[str, ...], rows: Sequence[int]) -> tuple[SourcePart, ...]:
+        """Return the parts of a large source of several files, else ()."""
+        if len(files) == 1 or sum(rows) < self._project.parts.min_rows:
+            return ()
+        from cache.parts import cut  # with pyarrow
+
+        pieces = list(zip(names_below(self._project.sources[name].path, files), rows, strict=True))
+        slices = cut(pieces, self._project.parts.min_rows)
+        if len(slices) == 1:
+            return ()
+        return tuple(SourcePart(one, self._content(name, one), sum(rows[one])) for one in slices)
+
+    def _digest_columns(self, table: SourceTable, part: SourcePart, columns: list[str]) -> dict[str, str]:
         from rules.formats import parquet_files
         from rules.formats.contract import IngestError
 
-        paths = [self._project.root / file for file in table.files]
-        constants = {one: values for one, values in self.constants(table.name).items() if one in columns}
+        files = table.files[part.files]
+        paths = [self._project.root / file for file in files]
+        constants = {one: values for one, values in self.constants(table.name, part.files).items() if one in columns}
         columns = [column for column in columns if column not in constants]
         try:
             chunks = parquet_files.chunk_digests(paths, columns, table.schema)
@@ -329,9 +396,9 @@ class Sources:
             digests |= parquet_files.column_digests(paths, [one for one in columns if one not in digests], table.schema)
             digests |= parquet_files.partition_digests(paths, constants) if constants else {}
         except IngestError as error:
-            raise self._unusable(table.name, table.files, error) from error
-        self.require_unchanged(table.name)
+            raise self._unusable(table.name, files, error) from error
+        self._require_same_files(table.name, files)
         with self._index.transaction():
             self._index.remember_chunks({chunk: digests[column] for column, chunk in chunks.items()})
-            self._index.remember_column_digests(table.content, digests)
+            self._index.remember_column_digests(part.content, digests)
         return digests

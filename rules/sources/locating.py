@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,16 @@ def source_listing(project: Project, name: str, files: FileDigests) -> Listing:
         shown = os.path.relpath(error.filename, project.root) if error.filename else source.path
         problem = f"cannot be listed: {error.strerror or error}"
         raise source_error(project, name, problem, Where(shown), AS_READER) from error
+
+
+def names_below(path: str, files: Iterable[str]) -> list[str]:
+    """Return the names of a source's files below the folder that its path names for all of them.
+
+    So they are the same wherever that folder is.
+    """
+    fixed, *pattern = re.split(r"[*?[]", path, maxsplit=1)
+    above = fixed.rpartition("/")[0] if pattern else path.rstrip("/")
+    return [file.removeprefix(f"{above}/") if above else file for file in files]
 
 
 def source_files(project: Project, name: str) -> tuple[str, ...]:

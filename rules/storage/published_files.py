@@ -14,10 +14,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cache.table_files import READ_ROWS, read_batches, rows_of, schema_of
 from rules.storage.encodings import leaves, writer_options
 from rules.storage.writer_options import WriterOptions
 
-_ROWS = 1 << 16
 _GROUP_ROWS = 1 << 20
 _GROUP_BYTES = 8 << 20
 _ENCODINGS = {
@@ -30,24 +30,23 @@ _ENCODINGS = {
 
 
 def write_published(source: Path, target: Path, options: WriterOptions) -> None:
-    """Write the table of the Parquet file `source` to `target`, and synchronise it. Raises OSError.
+    """Write the stored table `source` to `target`, and synchronise it. Raises OSError.
 
     A table that is to be sorted is held in memory; ties keep their order.
     """
-    with pq.ParquetFile(source, page_checksum_verification=True) as table:
-        schema, rows = table.schema_arrow, table.metadata.num_rows
-        batches: Iterable[pa.RecordBatch] = table.iter_batches(_ROWS)
-        if options.sort_by:
-            batches = pa.Table.from_batches(batches, schema).sort_by(options.sorting).to_batches(_ROWS)
-        groups = _groups(batches, options)
-        first = next(groups, None)
-        sample = schema.empty_table() if first is None else first
-        writer = pq.ParquetWriter(target, schema, **_arguments(sample, rows, options))
-        with writer:
-            group = first
-            while group is not None:
-                writer.write_table(group, row_group_size=max(1, group.num_rows))
-                group = next(groups, None)
+    schema, rows = schema_of(source), rows_of(source)
+    batches: Iterable[pa.RecordBatch] = read_batches(source)
+    if options.sort_by:
+        batches = pa.Table.from_batches(batches, schema).sort_by(options.sorting).to_batches(READ_ROWS)
+    groups = _groups(batches, options)
+    first = next(groups, None)
+    sample = schema.empty_table() if first is None else first
+    writer = pq.ParquetWriter(target, schema, **_arguments(sample, rows, options))
+    with writer:
+        group = first
+        while group is not None:
+            writer.write_table(group, row_group_size=max(1, group.num_rows))
+            group = next(groups, None)
     descriptor = os.open(target, os.O_RDONLY)
     try:
         os.fsync(descriptor)

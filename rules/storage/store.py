@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -60,11 +60,26 @@ class Store:
             self.artifacts.update(self.index.artifacts([name]))
         return self.artifacts.get(name)
 
+    def files(self, name: str) -> tuple[Path, ...]:
+        """Return the files of a known artifact, in row order: one, or one for each of its parts. Raises KeyError."""
+        artifact = self.artifact(name)
+        if artifact is None:
+            raise KeyError(name)
+        return tuple(self.objects.path(one) for one in artifact.parts or (name,))
+
+    def know(self, names: Iterable[str]) -> None:
+        """Ask the index for several artifacts at once, which are about to be asked for one by one."""
+        self.artifacts.update(self.index.artifacts(set(names) - self.artifacts.keys()))
+
     def present(self, name: str) -> bool:
         """Whether an artifact is known and its object is in place; says so if it is there and corrupt."""
         artifact = self.artifact(name)
         if artifact is None:
             return False
+        parts = artifact.parts
+        if parts:
+            self.know(parts)
+            return self.objects.has_parts(name, parts) and all(map(self.present, parts))
         intact = self.objects.intact(name, artifact.bytes, artifact.file_digest)
         if not intact and name not in self._warned and self.objects.exists(name):
             self._warned.add(name)
@@ -72,13 +87,31 @@ class Store:
         return intact
 
     def verify(self, artifact: Artifact) -> None:
-        """Compare an object's bytes before it is used again. Raises `ObjectError`; what is corrupt is removed then."""
+        """Compare an object's bytes before it is used again. Raises `ObjectError`; what is corrupt is removed then.
+
+        Of a table in parts, the bytes of all parts.
+        """
+        if artifact.parts:
+            self._verify_parts(artifact)
+            return
         try:
             self.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
         except ObjectError:
             with contextlib.suppress(OSError):
                 self.objects.discard(artifact.artifact)
             raise
+
+    def _verify_parts(self, artifact: Artifact) -> None:
+        self.know(artifact.parts)
+        if not self.objects.has_parts(artifact.artifact, artifact.parts):
+            with contextlib.suppress(OSError):
+                self.objects.discard(artifact.artifact)
+            raise ObjectError(f"object {artifact.artifact} has no links to its parts")
+        for name in artifact.parts:
+            part = self.artifact(name)
+            if part is None:
+                raise ObjectError(f"object {name}, a part, is missing from the store")
+            self.verify(part)
 
     def stored(self, name: str, artifact: str) -> Artifact:
         """Return the artifact of a product whose object is about to be read: all its bytes are compared first.

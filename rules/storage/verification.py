@@ -81,6 +81,10 @@ def _problem(store: Store, name: str, known: Artifact | None) -> Problem | None:
     path = store.objects.path(name)
     if not os.path.lexists(path):
         return "missing"
+    if known is not None and known.parts:
+        return None if store.objects.has_parts(name, known.parts) else "corrupt"
+    if known is None and stat.S_ISDIR(os.lstat(path).st_mode) and all(one.is_symlink() for one in path.iterdir()):
+        return None  # a table in parts, which a killed build has left
     if not stat.S_ISREG(os.lstat(path).st_mode):
         return "no file"
     if known is not None:

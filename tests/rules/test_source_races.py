@@ -136,7 +136,7 @@ def test_a_source_replaced_between_its_digests_is_not_recorded(tmp_path: Path) -
         project.parquet("s", {"a": [3, 4]})
         with pytest.raises(UserError, match="changed while the build read it"):
             sources.content("s", ["a"])
-        assert index.column_digests(table.content) == {}
+        assert index.column_digests([table.content]) == {}
 
 
 def test_a_source_replaced_while_its_rule_runs_fails_the_product(tmp_path: Path) -> None:

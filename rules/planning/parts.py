@@ -1,0 +1,43 @@
+"""How many parts of their inputs the products of a plan will read: the others have results that are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rules.engine.protocol import PartsRun
+from rules.errors import UserError
+
+if TYPE_CHECKING:
+    from rules.planning.part_work import PartWork
+    from rules.planning.prepared import Prepared
+    from rules.storage.store import Store
+
+
+def with_parts_counted(prepared: Prepared) -> Prepared:
+    """Return a plan whose reasons say how many parts are new, for each product that will run by parts."""
+    sources = prepared.session.sources
+    if not any(sources.table(name).parts for name in sources.opened()):
+        return prepared
+    artifacts = prepared.artifacts | prepared.plan.skipped
+    from rules.planning.part_work import part_work, with_parts  # with pyarrow
+
+    found, told = dict[str, PartsRun](), dict(prepared.plan.judgements)
+    for name, judgement in prepared.plan.judgements.items():
+        if judgement.verdict != "run":
+            continue
+        try:
+            work = part_work(prepared.compiled.rules[name], prepared.bodies, prepared.session, sources, artifacts)
+        except UserError:  # building says so
+            continue
+        if work is not None:
+            found[name] = PartsRun(work.input, len(work.keys), _new(prepared.session.store, work))
+            told[name] = replace(judgement, reason=with_parts(judgement.reason, found[name]))
+    return replace(prepared, plan=replace(prepared.plan, judgements=told), parts=found)
+
+
+def _new(store: Store, work: PartWork) -> int:
+    """Return how many parts have no result in the store."""
+    known = store.index.actions(work.keys)
+    store.know(known.values())
+    return sum(1 for key in work.keys if key not in known or not store.present(known[key]))

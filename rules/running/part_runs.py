@@ -1,0 +1,243 @@
+"""Step 6 of 7, execute, for a rule that works by parts: run what no earlier run computed, merge, finish.
+
+Each partial result is an artifact with an action, like a product, recorded as soon as it is there: a build that is
+killed loses only the parts that were running. Partial results are merged in a tree whose nodes follow their content, so
+a changed part costs itself and one node on each level. A build in an empty store does the same, so that what it makes
+is equal to the last bit.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from cache.digests import TableDigest, hash_json, table_digest
+from cache.errors import ObjectError
+from cache.keys import Content
+from cache.parts import PARTS_FORMAT, composed, cut, is_flat, merged_together
+from cache.records import Artifact
+from cache.removal import remove_temporary
+from compiler.parts.reading import PARTIALS, PartQuery
+from rules.engine.protocol import EngineInput, Executed, PartsRun
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rules.planning.part_work import PartWork
+    from rules.storage.store import Store
+
+T = TypeVar("T")
+U = TypeVar("U")
+Execute = Callable[[PartQuery, Sequence[EngineInput], "Path"], Executed]
+"""Runs a query into a file. Raises `EngineError`, OSError and `UserError`."""
+
+
+class _LostError(Exception):
+    """A partial result whose action is known is not in the store any more, or damaged: it is forgotten by now."""
+
+
+@dataclass(frozen=True)
+class _Partial:
+    """A partial result. artifact: the digest of its content; file: what holds it."""
+
+    artifact: str
+    file: Path
+    content: Content
+
+
+@dataclass(frozen=True)
+class PartContext:
+    """What all executions by parts share.
+
+    execute: runs a query; pool: runs several; min_rows: the rows from which on a table has parts; reuse: whether known
+    results count and new ones are recorded, which is not so for an audit; is_sensitive: whether the settings of a run
+    with less memory can change its result, which has then no action.
+    """
+
+    store: Store
+    build: str
+    execute: Execute
+    pool: ThreadPoolExecutor
+    min_rows: int
+    reuse: bool = True
+    is_sensitive: bool = False
+
+
+class PartRuns:
+    """One execution of a rule by parts."""
+
+    def __init__(
+        self,
+        context: PartContext,
+        work: PartWork,
+        whole: Mapping[str, EngineInput],
+    ) -> None:
+        """work: how; whole: its inputs as they are read whole, by name."""
+        self.store, self.build, self.reuse = context.store, context.build, context.reuse
+        self.execute, self.pool, self.min_rows = context.execute, context.pool, context.min_rows
+        self.work, self.whole = work, whole
+        self._is_sensitive = context.is_sensitive
+        self._ran: set[int] = set()
+        self._made: list[_Partial] = []
+        self._temporary: list[Path] = []
+
+    def run(self, target: Path) -> Executed:
+        """Write the product to `target`. Raises what `execute` does, and `ObjectError`."""
+        started = time.perf_counter()
+        while True:
+            self._ran, self._made, self._temporary = set(), [], []
+            try:
+                executed = self._attempt(target)
+            except _LostError:
+                continue
+            finally:
+                for path in self._temporary:
+                    with suppress(OSError):
+                        remove_temporary(path)
+            partials = tuple(dict.fromkeys(one.artifact for one in self._made)) if self.reuse else ()
+            counts = PartsRun(self.work.input, len(self.work.keys), len(self._ran), partials)
+            return replace(executed, seconds=time.perf_counter() - started, parts=counts)
+
+    def _attempt(self, target: Path) -> Executed:
+        queries = self.work.queries
+        keys = [*self.work.keys, *([self.work.rest_key] if self.work.rest_key is not None else [])]
+        known = self.store.index.actions(keys) if self.reuse else {}
+        self.store.know(known.values())
+        level = self._side_by_side(lambda place: self._leaf(place, keys[place], known.get(keys[place])), len(keys))
+        depth = 0
+        if queries.merge is not None:
+            while not is_flat(level):
+                groups = list(merged_together([one.artifact for one in level], depth))
+                level = self._side_by_side(functools.partial(self._node, groups, level), len(groups))
+                depth += 1
+        return (
+            self._concatenated(level, target) if queries.finish is None else self._over(queries.finish, level, target)
+        )
+
+    def _concatenated(self, results: Sequence[_Partial], target: Path) -> Executed:
+        """Return the product of which the results of all parts are the rows: one table, or one in parts."""
+        slices = cut([(one.artifact, one.content.rows) for one in results], self.min_rows)
+        filled = [one for one in slices if any(part.content.rows for part in results[one])]
+        if len(filled) < 2 or not self.reuse:  # noqa: PLR2004 — an audit compares rows
+            return self._one_after_the_other(results, target)
+        tables = self._side_by_side(lambda place: self._grouped(results[filled[place]]), len(filled))
+        content = composed([one.content for one in tables])
+        columns = {name: digest for name, (_, digest) in content.columns.items()}
+        digest = TableDigest(content.rows, columns, table_digest(content.rows, columns))
+        return Executed(digest, content.columns, 0.0, tables=tuple(one.artifact for one in tables))
+
+    def _grouped(self, results: Sequence[_Partial]) -> _Partial:
+        """Return neighbours as one part of a product."""
+        filled = [one for one in results if one.content.rows]
+        if len(filled) == 1:
+            return filled[0]
+        key = hash_json(["concatenated", PARTS_FORMAT, [one.artifact for one in filled]])
+        found = self._known(self.store.index.actions([key]).get(key)) if self.reuse else None
+        return found or self._keep(key, lambda path: self._one_after_the_other(filled, path))
+
+    def _one_after_the_other(self, results: Sequence[_Partial], target: Path) -> Executed:
+        from rules.engine.concatenation import concatenate
+
+        for one in results:
+            self._require(one)
+        return concatenate([one.file for one in results], self.work.queries.each.schema, target)
+
+    def _leaf(self, place: int, key: str, known: str | None) -> _Partial:
+        """Return the result of one part; the one after the last is what no part yields."""
+        found = self._known(known)
+        if found is not None:
+            return found
+        query, parts = self.work.queries.each, self.work.parts
+        part = parts[place] if place < len(parts) else None
+        if part is None:
+            assert self.work.queries.rest is not None
+            query = self.work.queries.rest
+        else:
+            self._ran.add(place)
+        inputs = [replace(self.whole[name], columns=columns) for name, columns in query.scans.items()]
+        if part is not None:
+            inputs = [
+                replace(entry, files=part.files, constants=part.constants) if entry.name == self.work.input else entry
+                for entry in inputs
+            ]
+        return self._keep(key, lambda path: self.execute(query, inputs, path))
+
+    def _node(self, groups: Sequence[slice], level: Sequence[_Partial], place: int) -> _Partial:
+        """Return neighbours of a level merged into one."""
+        children, merge = level[groups[place]], self.work.queries.merge
+        assert merge is not None
+        if len(children) == 1:
+            return children[0]
+        key = self.work.merge_key(merge, [one.artifact for one in children])
+        found = self._known(self.store.index.actions([key]).get(key)) if self.reuse else None
+        return found or self._keep(key, lambda path: self._over(merge, children, path))
+
+    def _over(self, query: PartQuery, partials: Sequence[_Partial], target: Path) -> Executed:
+        """Run a query over the concatenation of partial results."""
+        for one in partials:
+            self._require(one)
+        columns, schema = query.scans.get(PARTIALS, ()), self.work.queries.each.schema
+        given = EngineInput(PARTIALS, tuple(one.file for one in partials), schema, columns or tuple(schema.names))
+        others = [replace(self.whole[name], columns=shown) for name, shown in query.scans.items() if name != PARTIALS]
+        return self.execute(query, [given, *others], target)
+
+    def _known(self, artifact: str | None) -> _Partial | None:
+        """Return a result that an earlier run left, if it is still there."""
+        if artifact is None or not self.store.present(artifact):
+            return None
+        found = _Partial(artifact, self.store.objects.path(artifact), self.store.content(artifact))
+        self._made.append(found)
+        return found
+
+    def _keep(self, key: str, run: Callable[[Path], Executed]) -> _Partial:
+        """Run something, and record its result."""
+        objects, index = self.store.objects, self.store.index
+        target = objects.temporary()
+        self._temporary.append(target)
+        executed = run(target)
+        name = executed.digest.table
+        if not self.reuse:
+            return _Partial(name, target, Content(executed.digest.rows, executed.columns))
+        recorded = index.artifacts([name]).get(name)
+        before = None if recorded is None else (recorded.bytes, recorded.file_digest)
+        size, digest = objects.adopt(target, name, before)
+        artifact = Artifact(name, executed.digest.rows, size, digest, executed.columns)
+        with index.transaction():
+            index.add_artifact(artifact, self.build)
+            if executed.fallback is None or not self._is_sensitive:
+                index.add_action(key, name, executed.seconds, self.build)
+        self.store.artifacts[name] = artifact
+        found = _Partial(name, objects.path(name), self.store.content(name))
+        self._made.append(found)
+        return found
+
+    def _require(self, one: _Partial) -> None:
+        """Compare the bytes of a stored partial result before it is read."""
+        if not self.reuse:
+            return
+        artifact = self.store.artifact(one.artifact)
+        try:
+            if artifact is not None:
+                self.store.verify(artifact)
+                return
+        except ObjectError:
+            self.store.index.forget_artifact(one.artifact)
+            self.store.artifacts.pop(one.artifact, None)
+        raise _LostError
+
+    def _side_by_side(self, work: Callable[[int], U], count: int) -> list[U]:
+        """Return `work` of 0 to `count` - 1. An error waits for what is running, and nothing else is started."""
+        futures = [self.pool.submit(work, place) for place in range(count)]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+            for future in futures:
+                if not future.cancelled():
+                    future.exception()
