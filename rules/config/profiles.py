@@ -81,7 +81,7 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     memory_pool: Annotated[Literal["fair", "greedy"], Setting(_ORDER)] = "fair"
     """Whether operators that can spill share the pool evenly, or the first takes what it wants."""
     sort_reservation_mb: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.sort_spill_reservation_bytes", factor=_MIB)] = 0
-    """What each sort reserves for merging, in MiB; 0: a third of the pool, at least 10."""
+    """What each sort reserves for merging, in MiB; 0: its share of a third of the pool, at least 10."""
     spill_fan_in: Annotated[int, Setting(_ORDER, f"{_RUNTIME}.max_spill_merge_fan_in", least=2)] = 0
     """The most spilled files that are merged at once; 0: all."""
     spill_file_mb: Annotated[int, Setting(_SPEED, f"{_EXECUTION}.max_spill_file_size_bytes", factor=_MIB)] = 128

@@ -6,6 +6,7 @@ anything its action key does not cover.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -26,6 +27,7 @@ from rules.engine.stopping import NEVER, Stop
 from rules.engine.user_functions import register
 from rules.engine.writing import ProductWriter
 
+_SORTED = re.compile(r"\b(?:ORDER BY|OVER|DISTINCT ON|WITHIN GROUP)\b", re.IGNORECASE)
 _PRUNING = "datafusion.execution.parquet.pruning"
 
 
@@ -75,7 +77,7 @@ def _open(
     profile: Profile,
     functions: Iterable[EngineFunction],
 ) -> tuple[SessionContext, DataFrame]:
-    session, given = make_session(profile, scratch), list(inputs)
+    session, given = make_session(profile, scratch, _sorts(sql)), list(inputs)
     register(session, functions)
     # For registered files the engine does not ask the setting, which may also be given by its key.
     pruning = profile.pruning and profile.engine.get(_PRUNING) != "false"
@@ -85,3 +87,8 @@ def _open(
         ignore_statistics(session)
         frame = plan_query(session, sql)
     return session, frame
+
+
+def _sorts(sql: str) -> int:
+    """Return about how many sorts a query runs at once, rather too many: the physical plan is known too late."""
+    return len(_SORTED.findall(sql))

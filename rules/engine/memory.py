@@ -30,15 +30,15 @@ def pool_bytes(profile: Profile) -> int:
     return max(_LEAST, int(machine_memory() * _SHARE) // profile.workers)
 
 
-def reservation_bytes(profile: Profile) -> int:
-    """Return what each sort reserves of the pool for merging.
+def reservation_bytes(profile: Profile, sorts: int = 0) -> int:
+    """Return what each sort reserves of the pool for merging. sorts: the most that a query may run at once; 0: unknown.
 
     With the engine's fixed 10 MiB a sort of more rows than a large pool holds fails: merging what fills the pool takes
-    a quarter of its size again.
+    a quarter of its size again. Each sort takes its reservation with its first row, so together they get a third.
     """
     if profile.sort_reservation_mb:
         return profile.sort_reservation_mb << 20
-    return max(_LEAST_RESERVATION, pool_bytes(profile) // 3)
+    return max(_LEAST_RESERVATION, pool_bytes(profile) // (3 * sorts) if sorts else 0)
 
 
 @functools.cache

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rules.exporting.formats import ExportFormat, FileKind
     from rules.exporting.row_writers import RowWriter
 
+_BATCH_ROWS = 1 << 16
 _GROUP_ROWS = 1 << 20
 _GROUP_BYTES = 16 << 20
 """The size of what is written to a file of a folder at once: a row group of Parquet."""
@@ -126,7 +127,7 @@ def _write_whole(export: Export, target: Path) -> None:
             _synchronise(out)
         return
     with _opened(export, target, schema_of(export.file)) as writer:
-        for batch in read_batches(export.file):
+        for batch in read_batches(export.file, None, _BATCH_ROWS):
             _require_told_apart(export, batch)
             writer.write(batch)
 
@@ -134,7 +135,7 @@ def _write_whole(export: Export, target: Path) -> None:
 def _write_partitions(export: Export, fresh: Path, name: str) -> list[str]:
     """Write a file of this name into each folder, and return their paths in `fresh`."""
     keys = export.partition_by
-    folders = folders_of(read_batches(export.file, keys), keys)
+    folders = folders_of(read_batches(export.file, keys, _BATCH_ROWS), keys)
     schema = _rest(schema_of(export.file), keys)
     most = min(_OPEN_FILES, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
     for at in range(0, len(folders), most):
@@ -143,7 +144,7 @@ def _write_partitions(export: Export, fresh: Path, name: str) -> list[str]:
             files = _Files(
                 {folder: held.enter_context(_made(export, fresh / folder / name, schema)) for folder in some}
             )
-            for batch in read_batches(export.file):
+            for batch in read_batches(export.file, None, _BATCH_ROWS):
                 for folder, rows in split(batch, keys, frozenset(some)):
                     _require_told_apart(export, rows)
                     files.add(folder, rows)

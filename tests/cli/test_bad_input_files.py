@@ -43,7 +43,8 @@ OPTIONS = {
     "unknown, indented": (
         f"\n  -- /// rule\n  --«nix = 1\n  -- ///\n{QUERY}",
         "unknown option 'nix'",
-        "known: checks, columns, description, exact, key, order_by, severity, tags, tier, volatile",
+        "known: checks, columns, description, exact, fuse_selects, key, order_by, severity, tags, tier, volatile, "
+        "writer",
     ),
     "unknown, after several lines": (
         f"-- /// rule\n-- description = '''\n-- x\n-- '''\n-- «kye = 1\n-- ///\n{QUERY}",

@@ -159,9 +159,10 @@ WRITERS = {
     "rules/terminal/output.py",
     "rules/terminal/parser.py",
     "rules/compiling/compile_pool.py",
+    "rules/engine/worker_process.py",
     "rules/terminal/signals.py",
 }
-"""The one writer; help, which says nothing from outside; the pipe to our helpers; what shows the cursor again."""
+"""The one writer; help, which says nothing from outside; the pipes to our helpers; what shows the cursor again."""
 
 
 def test_nothing_else_writes_to_the_standard_streams() -> None:

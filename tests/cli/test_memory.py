@@ -144,3 +144,11 @@ def test_a_pool_that_the_machine_gives_changes_no_bit_and_no_key(
     assert inprocess.build(project).document["summary"]["clean"] == 2
     forced = {one["name"]: one for one in inprocess.build(project, "--force", "*").document["products"]}
     assert {name: one["key"] for name, one in forced.items()} == {name: one["key"] for name, one in roomy.items()}
+
+
+def test_many_small_sorts_side_by_side_leave_memory_for_one_another(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path, sources=["t"])
+    project.parquet("t", {"a": list(range(1000)), "b": [n % 7 for n in range(1000)]})
+    windows = ", ".join(f"SUM(t.a) OVER (PARTITION BY t.b ORDER BY t.a % {n}, t.a) AS w{n}" for n in range(2, 14))
+    project.sql("rule", f"SELECT t.a, {windows} FROM t AS t ORDER BY t.a")
+    assert only(inprocess.build(project))["reason"] == "new rule"

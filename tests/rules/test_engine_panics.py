@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datafusion import SessionContext
@@ -18,8 +19,8 @@ def _sessions_that_panic(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the engine panic on the first groups of floats, as it does unless a session forbids it to look for them."""
     made = execute.make_session
 
-    def with_first_groups(profile: Profile) -> SessionContext:
-        session = made(profile)
+    def with_first_groups(profile: Profile, *others: Any) -> SessionContext:
+        session = made(profile, *others)
         session.sql("SET datafusion.optimizer.enable_topk_aggregation = true").collect()
         return session
 

@@ -59,11 +59,18 @@ def test_a_query_of_other_columns_is_refused_before_a_row_comes(sql: str, tmp_pa
 
 
 def test_one_function_hands_text_to_the_engine() -> None:
-    """`plan_query` does, and `ignore_statistics` with a statement of its own."""
+    """`plan_query` does. The others set checked settings, and ask for settings, in words of their own."""
     found = set()
     for path in sorted(Path(rules.engine.__file__).parent.glob("*.py")):
         for function in (one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.FunctionDef)):
             for node in ast.walk(function):
-                if isinstance(node, ast.Attribute) and node.attr in _ENTRANCES:
-                    found.add((path.name, function.name, node.attr))
-    assert found == {("session.py", "plan_query", "sql_with_options"), ("session.py", "ignore_statistics", "sql")}
+                called = node.func if isinstance(node, ast.Call) else None
+                if isinstance(called, ast.Attribute) and called.attr in _ENTRANCES:
+                    found.add((path.name, function.name, called.attr))
+    assert found == {
+        ("session.py", "plan_query", "sql_with_options"),
+        ("session.py", "ignore_statistics", "sql"),
+        ("session.py", "make_session", "sql"),
+        ("session.py", "engine_versions", "sql"),
+        ("observing.py", "_settings", "sql"),
+    }

@@ -115,7 +115,7 @@ def test_the_store_is_no_rule_folder(tmp_path: Path) -> None:
     put(tmp_path / "data" / "s.parquet", [1])
     project.sql("p", "SELECT a FROM s")
     assert executed(build(tmp_path)) == {"p"}
-    (tmp_path / ".rules" / "evidence").mkdir()
+    (tmp_path / ".rules" / "evidence").mkdir(exist_ok=True)
     (tmp_path / ".rules" / "evidence" / "other.sql").write_text("SELECT nonsense")
     project.sql("q", "SELECT a + 1 AS b FROM p")
     assert executed(build(tmp_path)) == {"q"}
