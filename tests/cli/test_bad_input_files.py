@@ -43,8 +43,10 @@ OPTIONS = {
     "unknown, indented": (
         f"\n  -- /// rule\n  --«nix = 1\n  -- ///\n{QUERY}",
         "unknown option 'nix'",
-        "known: checks, columns, description, exact, fuse_selects, key, order_by, severity, tags, tier, volatile, "
-        "writer",
+        (
+            "known: checks, columns, description, exact, fuse_selects, key, order_by, severity, tags, tier, volatile, "
+            "writer"
+        ),
     ),
     "unknown, after several lines": (
         f"-- /// rule\n-- description = '''\n-- x\n-- '''\n-- «kye = 1\n-- ///\n{QUERY}",
