@@ -87,10 +87,12 @@ def _having(_: re.Match[str], refusal: Refusal) -> Advice:
 
 def _grouping(match: re.Match[str], refusal: Refusal) -> Advice:
     name = match["column"].rpartition(".")[2]
-    nodes = tuple(one for one in refusal.query.find_all(exp.Func) if is_grouping(one) and name in str(one))
-    return Advice(
-        f"GROUPING asks for '{name}', which is not in GROUP BY", "GROUPING takes the expressions of GROUP BY", nodes[:1]
-    )
+    calls = [one for one in refusal.query.find_all(exp.Func) if is_grouping(one)]
+    nodes = [one for one in calls if name in str(one)]
+    # An expression is named in the engine's words, and not in the author's.
+    asked = f"'{name}'" if nodes and name.isidentifier() else "an expression"
+    message = f"GROUPING asks for {asked}, which is not in GROUP BY"
+    return Advice(message, "GROUPING takes the expressions of GROUP BY", tuple((nodes or calls)[:1]))
 
 
 def _distinct_order(_: re.Match[str], refusal: Refusal) -> Advice:
@@ -204,7 +206,7 @@ ADVISERS: tuple[tuple[str, Adviser], ...] = (
     (r"Window function calls cannot be nested", _windows_within(exp.Window, what="another")),
     (r'column "(?:(?P<table>[^".]+)\.)?(?P<column>[^".]+)" must appear in the GROUP BY', _ungrouped),
     (r"HAVING clause references: (?P<what>.*) must appear in the GROUP BY", _having),
-    (r"Argument (?P<column>\S+) to grouping function is not in grouping columns", _grouping),
+    (r"Argument (?P<column>.+?) to grouping function is not in grouping columns", _grouping),
     (r"For SELECT DISTINCT, ORDER BY expressions", _distinct_order),
     (
         (

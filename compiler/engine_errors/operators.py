@@ -110,7 +110,9 @@ def _in_query(match: re.Match[str], refusal: Refusal) -> Advice:
 
 def _convert(match: re.Match[str], refusal: Refusal) -> Advice:
     message = f"{in_sql(match['source'])} and {in_sql(match['target'])} have no common type"
-    nodes = of_kind(refusal.query, exp.Func, exp.Binary, exp.Case, exp.In, exp.Between)
+    nodes = of_kind(refusal.query, exp.Func, exp.Binary, exp.Case, exp.In, exp.Between) or tuple(
+        item for operation in of_kind(refusal.query, exp.SetOperation) for item in operation.expression.selects
+    )
     kinds = in_sql(match["source"]), in_sql(match["target"])
     hint = _INTERVAL_HINT if _is_time_with_number(*kinds) else "cast one of them: CAST(… AS …)"
     return Advice(message, hint, nodes)
