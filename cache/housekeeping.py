@@ -214,11 +214,19 @@ class Housekeeping(Database):
             self._rows("DELETE FROM chunks WHERE digest NOT IN (SELECT digest FROM column_digests)")
 
     def _forget_actions(self) -> None:
-        """Forget actions that no product has now, but for the latest few of each artifact."""
+        """Forget actions that no product has now, but for the latest few of each artifact.
+
+        The actions of partial results that products are made of stay: many parts may have one result, such as no rows.
+        """
         self._rows("DELETE FROM actions WHERE artifact NOT IN (SELECT artifact FROM artifacts)")
-        ranked = "SELECT key, row_number() OVER (PARTITION BY artifact ORDER BY build DESC) AS place FROM actions"
-        sql = f"SELECT key FROM ({ranked}) WHERE place > ? AND key NOT IN (SELECT key FROM products)"
-        self._rows(f"DELETE FROM actions WHERE key IN ({sql})", (_ACTIONS,))
+        by_parts = self._rows("SELECT name, record FROM products WHERE record LIKE '%\"partials\"%'")
+        partials = {artifact for name, record in by_parts for artifact in read_state(record, name).partials}
+        ranked = (
+            "SELECT key, artifact, row_number() OVER (PARTITION BY artifact ORDER BY build DESC) AS place FROM actions"
+        )
+        sql = f"SELECT key, artifact FROM ({ranked}) WHERE place > ? AND key NOT IN (SELECT key FROM products)"
+        others = [(key,) for key, artifact in self._rows(sql, (_ACTIONS,)) if artifact not in partials]
+        self._many("DELETE FROM actions WHERE key = ?", others)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:

@@ -168,3 +168,15 @@ def test_a_rule_after_a_part_wise_one_inherits_its_parts(project: SampleProject,
     assert len(list(link.iterdir())) == DAYS + 1
     assert len(pq.read_table(link)) == pq.read_table(link, filters=[("amount", ">", 50)]).num_rows
     assert build(project).executed == set()
+
+
+def test_parts_of_one_result_are_known_however_the_store_collects(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path / "project", toml=TOML)
+    project.parquet("shops", {"shop": ["a"], "city": ["b"]})
+    project.sql("none", "SELECT s.day, s.amount FROM sales AS s WHERE s.amount > 1000")
+    put(project, 1)
+    for number in range(2, 12):
+        put(project, number)
+        (product,) = build(project).document["products"]
+        run(project, "gc")
+        assert product["parts"]["run"] == (2 if number == 2 else 1), number
