@@ -190,6 +190,7 @@ def test_a_few_steps(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(100, 110))
 def test_many_steps(tmp_path: Path, seed: int) -> None:
     assert soak(tmp_path, seed, steps=300)
