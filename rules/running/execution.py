@@ -293,7 +293,9 @@ class Execution:
         from rules.running.query_runner import Runner  # imports the engine
 
         self._while_running.enter_context(limited_threads(self.session.profile))
-        return Runner.of(self.prepared, self.evidence)
+        runner = Runner.of(self.prepared, self.evidence)
+        self._while_running.callback(runner.parts_pool.shutdown, wait=False, cancel_futures=True)
+        return runner
 
     def _collect(self, name: str, judgement: Judgement, outcome: Callable[[], Done], pool: Threads) -> None:
         self._corrupt.discard(name)

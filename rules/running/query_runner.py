@@ -53,6 +53,8 @@ class Runner:
     evidence: Evidence
     bodies: Bodies
     profile: Profile
+    parts_pool: ThreadPoolExecutor
+    """The threads that run parts, of all rules together."""
     stop: Stop = NEVER
     """Ends what it runs."""
 
@@ -60,12 +62,8 @@ class Runner:
     def of(cls, prepared: Prepared, evidence: Evidence) -> Runner:
         """Return a runner of the queries that were compiled for a build."""
         session = prepared.session
-        return cls(session, prepared.compiled.rules, evidence, prepared.bodies, session.profile)
-
-    @functools.cached_property
-    def parts_pool(self) -> ThreadPoolExecutor:
-        """The threads that run parts, of all rules together."""
-        return ThreadPoolExecutor(self.session.profile.workers)
+        pool = ThreadPoolExecutor(session.profile.workers)  # whose threads start with its first work
+        return cls(session, prepared.compiled.rules, evidence, prepared.bodies, session.profile, pool)
 
     def run(
         self,

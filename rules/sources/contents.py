@@ -280,27 +280,27 @@ class Sources:
     def _describe(self, name: str) -> tuple[tuple[str, ...], str]:
         """Return the source's files, and the digest of all that decides what table they are read as."""
         files = self._listed[name].files
-        return files, self._content(name, slice(0, len(files)))
+        (content,) = self._digests(name, [slice(0, len(files))], self._partitions(name))
+        return files, content
 
-    def _content(self, name: str, some: slice) -> str:
-        """Return the digest of all that decides what table some of a source's files are read as."""
-        source, files = self._project.sources[name], self._listed[name].files
-        kind = format_of(self._project, name, files)
-        files = files[some]
-        digests = self._files.digests(files)
-        parts: dict[str, Any] = {
+    def _digests(self, name: str, slices: Sequence[slice], partitions: Partitions | None) -> list[str]:
+        """Return, for each of some slices of a source's files, the digest of all that decides how it is read."""
+        source, listing = self._project.sources[name], self._listed[name]
+        kind = format_of(self._project, name, listing.files)
+        digests = self._files.digests(listing.files)
+        common: dict[str, Any] = {
             "reading": kind.reading,
             "format": kind.name,
             "columns": list(source.columns.items()),
             **kind.settings(source),
+            **({"details": listing.details} if listing.details else {}),
         }
-        partitions = self._partitions(name)
-        if partitions is not None:
-            parts["partitions"] = [partitions.names, partitions.values[some]]
-        if self._listed[name].details:
-            parts["details"] = self._listed[name].details
-        parts["files"] = [[digests[file], *kind.file_settings(source, file)] for file in files]
-        return fingerprint({"source": parts})
+        found = []
+        for some in slices:
+            read = [[digests[file], *kind.file_settings(source, file)] for file in listing.files[some]]
+            folders = {} if partitions is None else {"partitions": [partitions.names, partitions.values[some]]}
+            found.append(fingerprint({"source": {**common, **folders, "files": read}}))
+        return found
 
     def _partitions(self, name: str) -> Partitions | None:
         """Return the columns that a table's listing or the names of its folders hold. Raises `UserError`."""
@@ -366,10 +366,12 @@ class Sources:
         artifact = self._index.artifacts([record["artifact"]])[record["artifact"]] if record["artifact"] else None
         schema = Schema(columns, base64.b64decode(record["arrow"]))
         partitions = self._partitions(name) if artifact is None else None
-        parts = self._parts(name, files, record.get("file_rows", ())) if artifact is None else ()
+        parts = self._parts(name, files, record.get("file_rows", ()), partitions) if artifact is None else ()
         return SourceTable(name, files, content, schema, record["rows"], artifact, partitions, parts)
 
-    def _parts(self, name: str, files: tuple[str, ...], rows: Sequence[int]) -> tuple[SourcePart, ...]:
+    def _parts(
+        self, name: str, files: tuple[str, ...], rows: Sequence[int], partitions: Partitions | None
+    ) -> tuple[SourcePart, ...]:
         """Return the parts of a large source of several files, else ()."""
         if len(files) == 1 or sum(rows) < self._project.parts.min_rows:
             return ()
@@ -379,7 +381,8 @@ class Sources:
         slices = cut(pieces, self._project.parts.min_rows)
         if len(slices) == 1:
             return ()
-        return tuple(SourcePart(one, self._content(name, one), sum(rows[one])) for one in slices)
+        contents = self._digests(name, slices, partitions)
+        return tuple(SourcePart(one, content, sum(rows[one])) for one, content in zip(slices, contents, strict=True))
 
     def _digest_columns(self, table: SourceTable, part: SourcePart, columns: list[str]) -> dict[str, str]:
         from rules.formats import parquet_files
