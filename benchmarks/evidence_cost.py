@@ -24,7 +24,7 @@ LEVELS = ("none", "summary", "full")
 
 
 class Nobody:
-    """Is not told of progress."""
+    """Ignores progress."""
 
     def planned(self, total: int, ahead: object) -> None:
         """Do nothing."""
@@ -71,8 +71,8 @@ def main(rules: int = 100, rows: int = 100_000, runs: int = 7) -> None:
     base = [statistics.median(figures) for figures in zip(*spent["none"], strict=True)]
     for level in LEVELS:
         wall, processor = (statistics.median(figures) for figures in zip(*spent[level], strict=True))
-        told = f"wall {wall:.3f} s ({wall / base[0]:.3f}), processor {processor:.3f} s ({processor / base[1]:.3f})"
-        print(f"{level:<8} {told}")
+        figures = f"wall {wall:.3f} s ({wall / base[0]:.3f}), processor {processor:.3f} s ({processor / base[1]:.3f})"
+        print(f"{level:<8} {figures}")
 
 
 if __name__ == "__main__":

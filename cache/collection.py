@@ -90,7 +90,7 @@ class Tally:
         self.bytes[fate] += size
 
     def told(self) -> list[tuple[Fate, int]]:
-        """Return fates with how many artifacts they met, in the order in which people are told of them."""
+        """Return fates with how many artifacts they met, in the order of reports."""
         return [(fate, self.artifacts[fate]) for fate in strongest(self.artifacts)]
 
 

@@ -62,7 +62,7 @@ class Products:
     def write(self, product: str, key: str, make: Callable[[Path], None]) -> str:
         """Return the name of a product's file of its own, made by `make` unless it is there. Raises OSError.
 
-        key: 16 hexadecimal digits that stand for the table and for how it is written. make: writes to a path and
+        key: 16 hexadecimal digits, of the table and of how it is written. make: writes to a path and
         synchronises it.
         """
         name = f"{product}-{key}.parquet"

@@ -61,7 +61,7 @@ def remove_objects(folder: Path, names: Iterable[str]) -> None:
     with contextlib.suppress(FileNotFoundError), _opened(folder) as shelf:
         for name in names:
             if not _OBJECT.fullmatch(name):
-                raise ValueError(f"{name} is no name of ours")
+                raise ValueError(f"{name} does not have one of our names")
             _remove_one(shelf, name)
         with contextlib.suppress(OSError):  # it holds others
             folder.rmdir()
@@ -168,7 +168,7 @@ def is_exported(name: str) -> bool:
 
 
 def publish(fresh: Path, target: Path) -> None:
-    """Give a file or folder of ours a name that nothing has. Raises FileExistsError where something has it, OSError."""
+    """Give one of our files or folders a new name. Raises FileExistsError if something has that name, and OSError."""
     if renamed(str(fresh), str(target), "free"):
         return
     if os.path.lexists(target):

@@ -127,6 +127,6 @@ def recomputable(products: Iterable[Product], live: Collection[str], sources: It
 
 
 def strongest(fates: Iterable[Fate]) -> list[Fate]:
-    """Return fates, each once, in the order in which people are told of them."""
+    """Return fates, each once, in the order of reports."""
     order: list[Fate] = [*REASONS, "cache", "recomputable", "lost", "unknown"]
     return sorted(set(fates), key=order.index)
