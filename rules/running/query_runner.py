@@ -14,7 +14,8 @@ from cache.records import PARTS, Artifact
 from compiler.canonical.form import named_tree, rendered
 from compiler.compiled import Tier
 from compiler.tree.big_stack import with_deep_stack
-from rules.compiling.compiled_rule import Body, CompiledRule
+from rules.compiling.compiled_records import Body
+from rules.compiling.compiled_rule import CompiledRule
 from rules.engine.fallbacks import Fallback, spilled, within_memory
 from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed, MemoryExhaustedError
 from rules.engine.stopping import NEVER, Stop, StoppedError
@@ -305,7 +306,7 @@ def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
 
 
 def _canonical(body: Body, inputs: Sequence[str]) -> str:
-    return with_deep_stack(lambda: rendered(named_tree(body.canonical, inputs), pretty=True))
+    return with_deep_stack(lambda: rendered(named_tree(body.canonical.encode(), inputs), pretty=True))
 
 
 def _require_unchanged(sources: Sources, names: list[str]) -> None:

@@ -122,7 +122,8 @@ def collect_when_due(store: Store, own: Limits, seconds: float = BUDGET_SECONDS)
     """Collect a little if the store has grown enough since that is worth it; never wait for anybody.
 
     What is not removed in `seconds`, or in as much time as it took to find out what there is to do, is left to the next
-    build; so is what of the history is not compacted in `seconds`. Returns what was done, None if nothing was due or somebody else is at work.
+    build; so is what of the history is not compacted in `seconds`. Returns what was done, None if nothing was due or
+    somebody else is at work.
     """
     try:
         policy = _with_limits(store, own, Policy(spare=SPARE, evidence=_EVIDENCE))
