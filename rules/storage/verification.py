@@ -166,7 +166,7 @@ def _made_again(store: Store, gone: Collection[str]) -> set[str]:
     return {*recomputable(index.states(gone), live | today, sources), *today}
 
 
-def _repaired(store: Store, one: BadObject, gone: Collection[str], again: Collection[str]) -> BadObject:
+def _repaired(store: Store, one: BadObject, gone: set[str], again: set[str]) -> BadObject:
     known = store.index.artifacts([one.artifact]).get(one.artifact)
     parts = known.parts if known is not None else ()
     sound = parts and gone.isdisjoint(parts) and len(store.index.artifacts(parts)) == len(set(parts))
