@@ -1,9 +1,9 @@
 """Print how long collections of garbage take, and for how long they keep others waiting.
 
-`python -m benchmarks.collecting [ARTIFACTS] [--rounds N]` generates a store with so many artifacts (default: 10,000), of
-which products need one in ten, and collects the rest, as `rules gc` does and as a build does by itself. Beside it another
-process takes the lock of builds again and again, as builds do, and one that of readers: the longest that each had
-to wait is printed, with how long the locks were held at a stretch.
+`python -m benchmarks.collecting [ARTIFACTS] [--rounds N]` generates a store with so many artifacts (default:
+10,000), of which products need one in ten, and collects the rest, as `rules gc` does and as a build does by itself.
+Beside it a process takes the lock of builds again and again, as builds do, and another that of readers: the longest
+that each had to wait is printed, with how long the locks were held at a stretch.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def generate(place: Path, artifacts: int) -> None:
 def probe(path: str, how: int, ready: Connection) -> None:
     """Take a lock again and again until told to stop, and send how long each time took, in seconds."""
     waits: list[float] = []
-    ready.send(True)
+    ready.send("ready")
     while not ready.poll():
         descriptor = os.open(path, os.O_RDWR)
         began = time.perf_counter()
@@ -88,7 +88,7 @@ def probed(place: Path, waits: dict[str, list[float]]) -> Iterator[None]:
         yield
     finally:
         for name, process, ours in started:
-            ours.send(True)
+            ours.send("stop")
             waits.setdefault(name, []).extend(ours.recv())
             process.join()
 

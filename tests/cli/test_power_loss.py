@@ -23,8 +23,9 @@ from cache.index import Index
 from cache.signatures import SEAL_NS
 from support.file_operations import AVAILABLE, Operation, record
 from support.forks import shared
+from support.former_store import left_by
 from support.power import LOSSES, Disk, Remains, same_tree
-from support.projects import FIXTURES, SampleProject
+from support.projects import SampleProject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,17 +171,6 @@ def lose_power_everywhere(found: Recorded, work: Path, *, few: int | None = FEW)
     return number
 
 
-def former(folder: Path) -> Path:
-    """A project whose index is of version 3."""
-    made = SampleProject.copy_of(FIXTURES / "former_store_3", folder)
-    shutil.move(made.root / "store", made.root / ".rules")
-    script = made.root / ".rules" / "index.sql"
-    with closing(sqlite3.connect(made.root / ".rules" / "index.sqlite")) as connection:
-        connection.executescript(script.read_text(encoding="utf-8"))
-    script.unlink()
-    return made.root
-
-
 def damage(root: Path) -> None:
     for name in ("some", "by_country"):
         path = (root / ".rules" / "products" / f"{name}.parquet").resolve()
@@ -196,7 +186,7 @@ COMMANDS = ("first build", "build", "gc", "restore", "repair", "migration")
 
 def of_command(command: str, folder: Path) -> Recorded:
     if command == "migration":
-        return recorded(former(folder / "project"), folder, "build")
+        return recorded(left_by(4, folder / "project").root, folder, "build")
     project, forks = sample(folder / "project"), shared()
     if command == "first build":
         return recorded(project.root, folder, "build")
