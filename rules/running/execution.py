@@ -7,6 +7,7 @@ inputs are settled, so early cutoff needs no step of its own: equal content give
 from __future__ import annotations
 
 import functools
+import time
 from collections import ChainMap
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
@@ -37,6 +38,7 @@ from rules.running.results import (
     SourceResult,
     skipped_artifacts,
 )
+from rules.running.shared_work import SharedWork
 from rules.running.source_checks import before_readers, conclude_source
 from rules.running.threads import Threads
 from rules.sources.contents import Sources
@@ -78,6 +80,7 @@ class Execution:
         self._corrupt: set[str] = set()
         self._checking: dict[Future[list[Checked]], Callable[[Outcome], None]] = {}
         self._any_failed = False
+        self._elsewhere = SharedWork(self.store)
         self._while_running = ExitStack()
         self._schedule: Schedule
 
@@ -109,18 +112,21 @@ class Execution:
 
     def _run_all(self, running: dict[Future[Done], tuple[str, Judgement]], pool: Threads) -> None:
         try:
+            self._elsewhere.begin(self.plan)
             self._advance(running, pool)
-            while running or self._checking:
-                ahead: list[Future[Any]] = [*running, *self._checking]
-                done, _ = wait(ahead, self._watch.patience, return_when=FIRST_COMPLETED)
+            while running or self._checking or self._elsewhere:
+                ahead: list[Future[Any]] = [*running, *self._checking, *self._elsewhere.futures]
+                done = _first_of(ahead, self._elsewhere.patience(self._watch.patience))
                 behind = [future for future in self._watch.look() if future not in done]
                 for future in (*done, *behind):
                     if future in behind:
                         pool.leave(future)
                     if future in self._checking:
                         self._checking.pop(future)(self._outcome(future))
-                    else:
+                    elif future in running:
                         self._collect(*running.pop(future), self._outcome(future), pool)
+                for name in self._elsewhere.done(done):
+                    self._schedule.put_back(name)
                 self._advance(running, pool)
         except KeyboardInterrupt:
             # The user is waiting. On the command line the process ends now; in a program, what it runs elsewhere does.
@@ -152,7 +158,10 @@ class Execution:
     def _advance(self, running: dict[Future[Done], tuple[str, Judgement]], pool: Threads) -> None:
         """Settle or start every product that can be; one more than there are workers, so that no worker waits."""
         most = self.session.profile.workers
-        while len(running) + len(self._checking) <= most and (name := self._schedule.take()) is not None:
+        while (
+            len(running) + len(self._checking) <= most + self._elsewhere.ahead
+            and (name := self._schedule.take()) is not None
+        ):
             if name in self.contracted:
                 self._decide_source(name, pool)
             elif name in self.session.broken:
@@ -183,6 +192,9 @@ class Execution:
         judgement = self._judge(rule.node, self.plan.judgements, self.contents)
         if name in self._corrupt:
             judgement = Judgement(name, "run", _CORRUPT, judgement.key)
+        inputs = [self.artifacts[one] for one in rule.node.dependencies if one in self.artifacts]
+        if self._elsewhere.holds(name, judgement, rule, inputs, asked=self._is_asked_for(name)):
+            return
         if judgement.verdict in {"clean", "restore"} and self._restore(judgement, pool):
             return
         if judgement.verdict != "run":
@@ -281,11 +293,16 @@ class Execution:
             rule=rule,
             last=self.known.products.get(name),
             reason=judgement.reason,
-            asked=name in self.prepared.selection.forced or rule.node.volatile or name in self._corrupt,
+            asked=self._is_asked_for(name),
             sources=self.sources,
             contents=self.contents,
             artifacts=self.artifacts,
         )
+
+    def _is_asked_for(self, name: str) -> bool:
+        """Whether a product runs whatever is known."""
+        forced = name in self.prepared.selection.forced
+        return forced or self.compiled[name].node.volatile or name in self._corrupt
 
     @functools.cached_property
     def _runner(self) -> Runner:
@@ -327,15 +344,19 @@ class Execution:
         artifact = self.store.artifact(judgement.artifact)
         assert artifact is not None
         last = self.known.products.get(judgement.name)
-        if judgement.verdict == "restore":
+        is_absent = self.store.lazy and self.store.is_elsewhere(judgement.artifact)
+        if judgement.verdict == "restore" and not is_absent:
             try:
                 self.store.verify(artifact)
             except ObjectError as error:
                 self.observer.say(f"warning: {error}; {judgement.name} is built again")
                 return False
+            artifact = self.store.artifacts[artifact.artifact]
         status = "clean" if judgement.verdict == "clean" else "restored"
-        seconds = last.seconds if last is not None else 0.0
+        source = self.store.taken(judgement.key, artifact.artifact)
+        seconds = last.seconds if last is not None else source.seconds if source is not None else 0.0
         result = self._result(judgement.name, artifact, judgement.reason, judgement.key, seconds, status)
+        result = replace(result, from_shared=source is not None and status == "restored")
         changed = last is None or last.artifact != artifact.artifact
         self._check(self._candidate(result, artifact, changed=changed), pool)
         return True
@@ -423,7 +444,8 @@ class Execution:
         try:
             if self.store.links is not None:
                 options = writer_of(self.session, self.compiled[name].rule)
-                publish(self.store.links, self.store.objects.path(artifact), name, artifact, options)
+                place = None if self.store.lazy and self.store.is_elsewhere(artifact) else self.store.objects.path(artifact)
+                publish(self.store.links, place, name, artifact, options)
         except OSError as error:
             message = f"cannot write products/{name}.parquet: {error.strerror or error}"
             raise UserError(message, code="store", exit_code=FAILED) from error
@@ -447,6 +469,7 @@ class Execution:
 
     def _settle(self, result: Result) -> None:
         self.results[result.name] = result
+        self._elsewhere.settled(result.name)
         self._schedule.settle(result.name)
         self._any_failed |= result.status == "failed"
         self.observer.finished(result)
@@ -483,6 +506,14 @@ class Execution:
             self.observer.say(f"warning: the object of {name} is not sound: {error}")
             return False
         return True
+
+
+def _first_of(futures: Collection[Future[Any]], seconds: float | None) -> set[Future[Any]]:
+    """Return what has ended once something has, or the time is over."""
+    if not futures:
+        time.sleep(seconds or 0.0)
+        return set()
+    return wait(futures, seconds, return_when=FIRST_COMPLETED).done
 
 
 def _begun(stop: Stop, work: Callable[[], T]) -> T:

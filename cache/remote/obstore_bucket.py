@@ -1,0 +1,129 @@
+"""A bucket of S3, Google Cloud, Azure, or a folder, through obstore: the only module that imports it.
+
+Credentials come from where obstore looks for them by itself: the environment, or the machine's identity. They are never
+asked for here, and no text of an error of obstore is passed on, since it may hold a signed URL.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import obstore
+from obstore import exceptions
+from obstore.store import from_url
+
+from cache.remote.bucket import AbsentError, BucketError, DeniedError, Entry, Stored, TooLargeError
+
+T = TypeVar("T")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
+_DENIED = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
+_TAKEN = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
+_STATUS = re.compile(r"\b(?:status|code)\D{1,12}([45]\d\d)\b", re.IGNORECASE)
+_IN_PIECES = 64 << 20
+"""A file from this size on is sent in several requests, which no store can make conditional."""
+
+
+class ObstoreBucket:
+    """A bucket as obstore has it."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        """url: s3://, gs://, az:// or file://; timeout: of one request, in seconds. Raises `BucketError`."""
+        options: dict[str, Any] = {}
+        if not url.startswith("file:"):
+            limit = dt.timedelta(seconds=timeout)
+            options = {
+                "client_options": {
+                    "connect_timeout": limit,
+                    "timeout": limit,
+                    "allow_http": any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS),
+                },
+                "retry_config": {"max_retries": 0},  # they are counted, and bounded in time, by who calls
+            }
+        else:
+            options = {"mkdir": True}
+        self._store: Any = _done(lambda: from_url(url, **options))
+
+    def read(self, path: str, most: int) -> Stored:
+        """As `Bucket` says."""
+
+        def work() -> Stored:
+            found = obstore.get(self._store, path)
+            if found.meta["size"] > most:
+                raise TooLargeError("an object is larger than it may be")
+            data = bytes(found.bytes())
+            if len(data) != found.meta["size"]:
+                raise BucketError("an answer was cut short")
+            return Stored(data, found.meta["last_modified"])
+
+        return _done(work)
+
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """As `Bucket` says."""
+        return _done(lambda: bytes(obstore.get_range(self._store, path, start=start, length=length)))
+
+    def create(self, path: str, data: bytes | Path) -> bool:
+        """As `Bucket` says."""
+
+        def work() -> bool:
+            try:
+                obstore.put(self._store, path, data, mode="create", use_multipart=False)
+            except _TAKEN:
+                return False
+            return True
+
+        return _done(work)
+
+    def write(self, path: str, data: bytes | Path) -> None:
+        """As `Bucket` says."""
+        size = len(data) if isinstance(data, bytes) else data.stat().st_size
+        _done(lambda: obstore.put(self._store, path, data, use_multipart=size >= _IN_PIECES))
+
+    def modified(self, path: str) -> dt.datetime:
+        """As `Bucket` says."""
+        return _done(lambda: obstore.head(self._store, path)["last_modified"])
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """As `Bucket` says."""
+        for path in paths:
+            try:
+                _done(lambda: obstore.delete(self._store, path))  # noqa: B023 — it is called at once
+            except AbsentError:
+                continue
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """As `Bucket` says."""
+        listed = _done(lambda: iter(obstore.list(self._store, prefix)))
+        while (page := _done(lambda: next(listed, None))) is not None:
+            for one in page:
+                yield Entry(one["path"], one["size"], one["last_modified"])
+
+
+def _done(work: Callable[[], T]) -> T:
+    """Return what `work` returns. Raises `BucketError`, in words of ours."""
+    try:
+        return work()
+    except FileNotFoundError:
+        raise AbsentError("there is no such object, or no such bucket") from None
+    except _DENIED:
+        raise DeniedError("access was denied") from None
+    except exceptions.BaseError as error:
+        raise BucketError(_words(str(error))) from None
+    except (OSError, ValueError) as error:
+        raise BucketError(f"{type(error).__name__}") from None
+
+
+def _words(text: str) -> str:
+    """Say what kind of failure obstore tells of."""
+    if "TimedOut" in text or "timed out" in text:
+        return "it did not answer in time"
+    if "Connect" in text:
+        return "it cannot be reached"
+    found = _STATUS.search(text)
+    if found is not None:
+        return f"it answered with status {found[1]}"
+    return "a request failed"

@@ -1,0 +1,112 @@
+"""Files of a shared cache, down and up: in pieces, each tried again alone, and compared before anybody sees them."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from cache.remote.action_records import RefusedError
+from cache.remote.bucket import AbsentError, BucketError, TooLargeError
+from cache.remote.layout import object_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cache.remote.action_records import Table
+    from cache.remote.bucket import Bucket, Persistent
+
+PIECE = 8 << 20
+_BLOCK = 1 << 20
+_TRIES = 3
+"""How often a file is fetched whose bytes are not those of its name: on the way they may be corrupt, too."""
+
+
+def download(bucket: Bucket, again: Persistent, table: Table, target: Path, partial: Path | None = None) -> None:
+    """Write the file of a table to `target`, whose bytes are then those that its record names.
+
+    partial: where the beginning of it is kept if this is cut short, so that the next attempt, or build, goes on there.
+    Raises `RefusedError` if its bytes are others, however often it is read, `BucketError` and OSError.
+    """
+    path = object_path(table.sha256)
+    place = target if partial is None else partial
+    for attempt in range(_TRIES):
+        have = _size(place) if partial is not None and attempt == 0 else 0
+        have = have if have <= table.bytes else 0
+        with place.open("r+b" if have else "wb") as file:
+            file.seek(have)
+            while have < table.bytes or table.bytes == 0:
+                data = again.call(lambda at=have: _piece(bucket, path, at, table.bytes))  # type: ignore[misc]
+                file.write(data)
+                have += len(data)
+                if have == table.bytes:
+                    break
+        if sha256_of(place) == table.sha256:
+            if place != target:
+                place.replace(target)
+            return
+    with contextlib.suppress(OSError):
+        place.unlink()
+    raise RefusedError("is not the file that its record names: its bytes are others")
+
+
+def _piece(bucket: Bucket, path: str, start: int, size: int) -> bytes:
+    """Return the next piece of a file. Raises `BucketError`, also for an answer that was cut short."""
+    length = min(PIECE, size - start)
+    # What fits into one request is read whole, which tells of a file that is longer than it should be.
+    try:
+        if not start and size <= PIECE:
+            data = bucket.read(path, size).data
+        else:
+            data = bucket.read_range(path, start, length)
+    except TooLargeError:
+        raise RefusedError("is not the file that its record names: its size is another") from None
+    if len(data) != length:
+        raise BucketError("an answer was cut short")
+    return data
+
+
+def upload(bucket: Bucket, again: Persistent, sha256: str, file: Path, *, over: bool, young: float) -> bool:
+    """Send a file, unless it is there already; return whether it was sent. over: whatever is there.
+
+    young: the age in seconds up to which a file that is there need not be written again: a collection goes by age.
+    Raises `BucketError`.
+    """
+    path, size = object_path(sha256), file.stat().st_size
+    seconds = max(again.seconds, size / (256 << 10))
+    if over or size >= (64 << 20):
+        again.call(lambda: bucket.write(path, file), seconds=seconds)
+        return True
+    if again.call(lambda: bucket.create(path, file), seconds=seconds):
+        return True
+    with contextlib.suppress(AbsentError):
+        if is_young(again.call(lambda: bucket.modified(path)), young):
+            return False
+    again.call(lambda: bucket.write(path, file), seconds=seconds)
+    return True
+
+
+def is_young(modified: dt.datetime, seconds: float) -> bool:
+    """Whether something was written within the last so many seconds, by the bucket's clock and ours."""
+    return (dt.datetime.now(dt.UTC) - modified).total_seconds() <= seconds
+
+
+def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
+    """Return the SHA-256 of a file's bytes, 64 hex digits. Raises OSError."""
+    hasher = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            hasher.update(block)
+            if progress is not None:
+                progress(len(block))
+    return hasher.hexdigest()
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0
