@@ -1,7 +1,7 @@
 """What the index knows of a shared cache: results that came from it, and how much it has been of use.
 
-A result that came from there may be in the store or not: its object can be fetched, now or once it is read. The tables are
-memos, made when first written to: without them a result is found again by its action.
+A result that came from there may be in the store or not: its object can be fetched, now or once it is read. The tables
+are memos, made when first written to: without them a result is found again by its action.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 _TABLES = (
     # Artifact → the record of the action that yields it, as it was read from the shared cache.
-    "CREATE TABLE IF NOT EXISTS shared_results (artifact TEXT PRIMARY KEY, action TEXT NOT NULL, record BLOB NOT NULL) "
-    "WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS shared_usage (root TEXT, month TEXT, hits INT NOT NULL, misses INT NOT NULL, "
-    "fetched_bytes INT NOT NULL, sent_bytes INT NOT NULL, refused INT NOT NULL, failures INT NOT NULL, "
-    "PRIMARY KEY (root, month)) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS shared_results (
+        artifact TEXT PRIMARY KEY, action TEXT NOT NULL, record BLOB NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS shared_usage (
+        root TEXT, month TEXT, hits INT NOT NULL, misses INT NOT NULL, fetched_bytes INT NOT NULL,
+        sent_bytes INT NOT NULL, refused INT NOT NULL, failures INT NOT NULL, PRIMARY KEY (root, month)
+    ) WITHOUT ROWID""",
 )
 
 

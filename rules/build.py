@@ -79,8 +79,7 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
                 report = execution.report(results, time.perf_counter() - started, audited)
                 record_build(prepared, report)
                 keep_manifest(prepared, report, execution.evidence, execution.contents)
-        report = replace(report, shared=store.finish_sharing())
-    return report
+        return replace(report, shared=store.finish_sharing())
 
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:

@@ -41,7 +41,7 @@ class UntrustedError(RefusedError):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table in one file. file_digest: the xxh3 of the file, by which a store knows it; sha256: by which it is named."""
+    """A table in one file. file_digest: the xxh3 of the file, by which a store knows it; sha256: its name."""
 
     artifact: str
     rows: int
@@ -165,16 +165,17 @@ def _flaw(record: ActionRecord) -> str | None:
         return "it is of another format"
     if not record.tables:
         return "it names no table"
-    for one in (record, *record.tables):
+    everything: tuple[ActionRecord | Table, ...] = (record, *record.tables)
+    for one in everything:
         numbers = 0 <= one.rows <= _MOST_ROWS and 0 <= one.bytes <= _MOST_ROWS
         if not numbers or not _DIGEST.fullmatch(one.artifact):
             return "a table has no name, or a size that none has"
         if not all(_DIGEST.fullmatch(digest) for _, digest in one.columns.values()):
             return "a column has no digest"
-    for one in record.tables:
-        if not _SHA256.fullmatch(one.sha256) or not _DIGEST.fullmatch(one.file_digest):
+    for table in record.tables:
+        if not _SHA256.fullmatch(table.sha256) or not _DIGEST.fullmatch(table.file_digest):
             return "a file has no digest"
-        if not _is_named_by_content(one):
+        if not _is_named_by_content(table):
             return "a table is not named by its columns"
     if not 0 <= record.seconds < float("inf"):
         return "it took no time that there is"

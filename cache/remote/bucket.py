@@ -18,7 +18,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 
 
 class BucketError(Exception):
-    """A call to the bucket failed. Its only argument says how, in words of ours: no URL, no key, no text of a server."""
+    """A call to the bucket failed. Its only argument says how, in our words: no URL, no key, no text of a server."""
 
 
 class AbsentError(BucketError):
@@ -70,7 +70,7 @@ class Bucket(Protocol):
         """Remove objects, as far as they are there."""
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        """List the objects whose names start with `prefix`, which ends at a slash. Nothing on the way of a build does."""
+        """List the objects whose names start with `prefix`, which ends at a slash. No build does."""
 
 
 class Persistent:

@@ -71,7 +71,7 @@ class Leases:
             return "unknown"
 
     def renew(self) -> None:
-        """Tell those who wait that the holder is alive; a lease that somebody took over is his. Raises `BucketError`."""
+        """Tell those who wait that the holder is alive; a lease that was taken over stays. Raises `BucketError`."""
         for key, renewed in list(self._held.items()):
             path = lease_path(key)
             found = self._read(path)

@@ -1,6 +1,7 @@
 """Ed25519 keys of writers, by which builders that do not trust a bucket trust one another.
 
-A secret key is 32 bytes in base64 after "rules-secret-key-1:", a public one after "ed25519:". No message holds a secret.
+A secret key is 32 bytes in base64 after "rules-secret-key-1:", a public one after "ed25519:". No message holds a
+secret.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Collect garbage in a shared cache, by age: what is in use is written again when it is half as old as it may become.
 
-So nothing has to be read, and no builder asked. Records go first; a file goes a day after a record of its age would have,
-so no record that stays names a file that goes. Whoever has just found a record whose file is removed computes the result.
+So nothing has to be read, and no builder asked. Records go first; a file goes a day after a record of its age would
+have, so no record that stays names a file that goes. Who has just found a record whose file is removed computes the
+result.
 """
 
 from __future__ import annotations

@@ -58,10 +58,8 @@ def _piece(bucket: Bucket, path: str, start: int, size: int) -> bytes:
     length = min(PIECE, size - start)
     # What fits into one request is read whole, which tells of a file that is longer than it should be.
     try:
-        if not start and size <= PIECE:
-            data = bucket.read(path, size).data
-        else:
-            data = bucket.read_range(path, start, length)
+        whole = not start and size <= PIECE
+        data = bucket.read(path, size).data if whole else bucket.read_range(path, start, length)
     except TooLargeError:
         raise RefusedError("is not the file that its record names: its size is another") from None
     if len(data) != length:

@@ -38,7 +38,19 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
-TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "store", "folders", "engine", "parts", "cache")
+TABLES = (
+    "project",
+    "sources",
+    "vars",
+    "policy",
+    "profiles",
+    "contracts",
+    "store",
+    "folders",
+    "engine",
+    "parts",
+    "cache",
+)
 T = TypeVar("T", bound=msgspec.Struct)
 
 

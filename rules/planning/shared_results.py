@@ -1,4 +1,4 @@
-"""Step 5 of 7, plan: what other builders have computed of what this project needs, and has not, asked of the shared cache.
+"""Step 5 of 7, plan: what other builders have computed, asked of the shared cache.
 
 A key is known once the contents of the inputs are. So the DAG is walked in waves: all products whose keys are known are
 asked for at once, and what is found makes the keys of others known. A project that has all its results asks nothing.
@@ -46,7 +46,9 @@ def ask_shared_cache(
         actions = store.actions(keys.values())
         here = {name: actions[key] for name, key in keys.items() if key in actions and store.present(actions[key])}
         last = {name: known.products[name] for name in keys if name in known.products}
-        here |= {name: one.artifact for name, one in last.items() if one.key == keys[name] and store.present(one.artifact)}
+        here |= {
+            name: one.artifact for name, one in last.items() if one.key == keys[name] and store.present(one.artifact)
+        }
         wanted = {keys[name]: columns_of(compiled.by_name[name]) for name in keys if name not in here}
         if wanted and store.shared is not None:
             store.shared.look_up(wanted)

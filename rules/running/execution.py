@@ -444,7 +444,9 @@ class Execution:
         try:
             if self.store.links is not None:
                 options = writer_of(self.session, self.compiled[name].rule)
-                place = None if self.store.lazy and self.store.is_elsewhere(artifact) else self.store.objects.path(artifact)
+                place = (
+                    None if self.store.lazy and self.store.is_elsewhere(artifact) else self.store.objects.path(artifact)
+                )
                 publish(self.store.links, place, name, artifact, options)
         except OSError as error:
             message = f"cannot write products/{name}.parquet: {error.strerror or error}"

@@ -24,7 +24,7 @@ def writer_of(session: Session, rule: Rule) -> WriterOptions:
 
 
 def publish(links: Products, stored: Path | None, name: str, artifact: str, options: WriterOptions) -> None:
-    """Let a product's link lead to its last committed table. stored: its object, None if it is not here. Raises OSError.
+    """Let a product's link lead to its last committed table. Raises OSError. stored: its object, None if it is absent.
 
     A file that is not the object's is written only if there is none of this table, written in this way.
     """

@@ -83,10 +83,10 @@ class Runner:
         name, body = rule.node.name, self.bodies.body(rule)
         sql, store = body.sql, self.session.store
         outside = [entry for entry in rule.scans if entry not in self.compiled]
-        for entry in rule.scans:
-            if entry not in outside and not store.bring(artifacts[entry]):
-                message = f"the table of its input {entry} is not in the store, and the shared cache does not yield it"
-                hint = f"rules build -s {entry} makes it again"
+        for product in rule.scans:
+            if product not in outside and not store.bring(artifacts[product]):
+                message = f"the table of its input {product} is not in the store, and the shared cache has it no more"
+                hint = f"rules build -s {product} makes it again"
                 raise UserError(message, code="missing-object", hint=hint, exit_code=FAILED)
         inputs = [
             EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns, sources.constants(entry))

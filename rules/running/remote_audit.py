@@ -1,7 +1,7 @@
 """Audit of what other builders have computed: which results are theirs, and what is kept where a run differs.
 
-Anybody may run an action again and compare. A difference is evidence, not a verdict: versions of the engine and kinds of
-processors that differ are named, as they may be the cause.
+Anybody may run an action again and compare. A difference is evidence, not a verdict: versions of the engine and kinds
+of processors that differ are named, as they may be the cause.
 """
 
 from __future__ import annotations
@@ -30,9 +30,7 @@ def of_other_builders(store: Store, artifacts: Mapping[str, str]) -> dict[str, s
     return {name: artifact for name, artifact in artifacts.items() if artifact in theirs}
 
 
-def with_makers(
-    prepared: Prepared, build: str, artifacts: Mapping[str, str], report: AuditReport
-) -> AuditReport:
+def with_makers(prepared: Prepared, build: str, artifacts: Mapping[str, str], report: AuditReport) -> AuditReport:
     """Return a report whose differences say who made the results, after evidence of each is kept."""
     from rules.storage.shared_sending import this_machine
 

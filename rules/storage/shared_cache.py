@@ -1,8 +1,8 @@
 """The shared cache of one command: asked for results, told of results, and never in the way.
 
-Whatever the bucket does, a build ends as it would without: a call that fails is tried again for a bounded time, and after
-some that failed in a row the bucket is not asked any more in this command. What comes from it is compared with digests
-before anybody sees it. What went wrong is said once, in the end.
+Whatever the bucket does, a build ends as it would without: a call that fails is tried again for a bounded time, and
+after some that failed in a row the bucket is not asked any more in this command. What comes from it is compared with
+digests before anybody sees it. What went wrong is said once, in the end.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class SharedCache:
     # Asking
 
     def look_up(self, wanted: Mapping[str, Columns | None]) -> None:
-        """Ask for the records of actions, by key, many at once; `record` has them then. columns: that they must have."""
+        """Ask for the records of actions, by key, many at once; `record` has them then, with just these columns."""
         fresh = {key: columns for key, columns in wanted.items() if key not in self._records}
         pool = self._pool("asking", _ASKING)
         wait([pool.submit(self._find, key, columns) for key, columns in fresh.items()])
@@ -370,9 +370,7 @@ class SharedCache:
         for writer in names:
             path = action_path(key, writer)
             try:
-                found = self.read_record(bucket, path, key)
-                if columns is not None and columns != _columns_of(found.record):
-                    raise RefusedError("is not consistent: it has other columns than the rule")
+                found = _with_columns(self.read_record(bucket, path, key), columns)
             except AbsentError:
                 if writer is None:
                     raise
@@ -479,6 +477,8 @@ class _Renewal:
         self._over.set()
 
 
-def _columns_of(record: ActionRecord) -> Columns:
-    return tuple((name, kind) for name, (kind, _) in record.columns.items())
-
+def _with_columns(found: Believed, columns: Columns | None) -> Believed:
+    """Return a record whose table has these columns. Raises `RefusedError` for another."""
+    if columns is not None and columns != tuple((name, kind) for name, (kind, _) in found.record.columns.items()):
+        raise RefusedError("is not consistent: it has other columns than the rule")
+    return found

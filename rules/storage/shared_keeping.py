@@ -66,9 +66,7 @@ def verify_shared(root: Path) -> tuple[int, list[BadEntry]]:
     return len(entries), bad
 
 
-def _look(
-    bucket: Bucket, again: Persistent, entry: Entry, trusted: tuple[str, ...], folder: Path
-) -> BadEntry | None:
+def _look(bucket: Bucket, again: Persistent, entry: Entry, trusted: tuple[str, ...], folder: Path) -> BadEntry | None:
     try:
         key = key_of(entry.path)
         if key is not None:

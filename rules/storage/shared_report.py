@@ -1,4 +1,4 @@
-"""What a command had of a shared cache: counts, and sentences for people. No name of a server or of a secret is in it."""
+"""What a command had of a shared cache: counts, and sentences for people, without names of servers, and no secret."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from rules.wording import byte_size, plural
 class SharedReport:
     """Counts of one command. Worker threads may share it.
 
-    hits, misses: actions that were asked for; fetched, sent: files; unsent: results that are here alone; conflicts: actions
-    for which another builder recorded another table; off: why the shared cache was given up, "" if it was not.
+    hits, misses: actions that were asked for; fetched, sent: files; unsent: results that are here alone; conflicts:
+    actions for which another builder recorded another table; off: why the shared cache was given up, "" if it was not.
     """
 
     hits: int = 0

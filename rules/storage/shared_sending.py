@@ -140,5 +140,3 @@ def _processor() -> str:
     except OSError:
         names = []
     return f"{platform.machine()} {names[0]}" if names else platform.machine()
-
-

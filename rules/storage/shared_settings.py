@@ -1,7 +1,7 @@
 """[cache] of rules.toml: where the shared cache is, what may be done with it, and whom it believes.
 
-Secrets are never in rules.toml: a writer's key is in RULES_CACHE_KEY, or in the file that RULES_CACHE_KEY_FILE or `key_file`
-names; credentials of the bucket are where obstore looks for them.
+Secrets are never in rules.toml: a writer's key is in RULES_CACHE_KEY, or in the file that RULES_CACHE_KEY_FILE or
+`key_file` names; credentials of the bucket are where obstore looks for them.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def shared_settings(root: Path) -> SharedSettings | None:
 
 
 def secret_key(settings: SharedSettings, root: Path) -> str | None:
-    """Return the secret key of this writer, None if there is none. Raises `UserError`, which does not say what it is."""
+    """Return the secret key of this writer, None if there is none. Raises `UserError`, which does not tell the key."""
     text = os.environ.get(KEY)
     if text:
         return text

@@ -94,9 +94,9 @@ class Store:
         """Return action key → artifact, as far as it is known here, or found in the shared cache by this command."""
         wanted = list(keys)
         found = self.index.actions(wanted)
-        shared = self.__dict__.get("shared")
+        shared: SharedCache | None = self.__dict__.get("shared")
         for key in wanted if shared is not None else ():
-            if key not in found or not self.present(found[key]):
+            if shared is not None and (key not in found or not self.present(found[key])):
                 record = shared.record(key)
                 if record is not None:
                     found[key] = record.artifact
@@ -330,9 +330,12 @@ def _writing(root: Path, place: Path, say: Say, *, building: bool, collecting: b
                 links = _links(root, objects, say)
             keys = _Keys.of(root, place)
             try:
-                with _suspecting(path), _open_index(objects, path, keys, lock, say, locked=building) as index:
-                    with _sharing(Store(objects, index, say, links, root)) as store:
-                        yield store
+                with (
+                    _suspecting(path),
+                    _open_index(objects, path, keys, lock, say, locked=building) as index,
+                    _sharing(Store(objects, index, say, links, root)) as store,
+                ):
+                    yield store
             except DamagedIndexError as error:  # its first page was sound, so it was found out only now
                 raise _replaced(objects, path, keys, lock, error, locked=building) from error
     finally:
@@ -341,7 +344,7 @@ def _writing(root: Path, place: Path, say: Say, *, building: bool, collecting: b
 
 @contextlib.contextmanager
 def _sharing(store: Store) -> Iterator[Store]:
-    """End what is under way with the shared cache before the store is closed; say what went wrong, unless it was said."""
+    """End what is under way with the shared cache before the store is closed, and say what went wrong."""
     try:
         yield store
     except BaseException:
@@ -397,9 +400,9 @@ def _reading(root: Path, place: Path, say: Say, *, asked: bool) -> Iterator[Stor
             shared(place / READERS),
             _suspecting(place / "index.sqlite"),
             _read_index(place, _Keys.of(root, place), say, asked=asked) as index,
+            _sharing(Store(objects, index, say, root=root)) as store,
         ):
-            with _sharing(Store(objects, index, say, root=root)) as store:
-                yield store
+            yield store
     finally:
         objects.close()
 
