@@ -63,8 +63,8 @@ class Bucket(Protocol):
     def write(self, path: str, data: bytes | Path) -> None:
         """Write an object, over the one that is there."""
 
-    def modified(self, path: str) -> datetime:
-        """Return when an object was written. Raises `AbsentError`."""
+    def entry(self, path: str) -> Entry:
+        """Return what a listing says of an object. Raises `AbsentError`."""
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove objects, as far as they are there."""

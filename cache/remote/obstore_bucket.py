@@ -83,9 +83,10 @@ class ObstoreBucket:
         size = len(data) if isinstance(data, bytes) else data.stat().st_size
         _done(lambda: obstore.put(self._store, path, data, use_multipart=size >= _IN_PIECES))
 
-    def modified(self, path: str) -> dt.datetime:
+    def entry(self, path: str) -> Entry:
         """As `Bucket` says."""
-        return _done(lambda: obstore.head(self._store, path)["last_modified"])
+        found = _done(lambda: obstore.head(self._store, path))
+        return Entry(path, found["size"], found["last_modified"])
 
     def remove(self, paths: Iterable[str]) -> None:
         """As `Bucket` says."""

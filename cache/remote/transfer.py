@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PIECE = 8 << 20
 _BLOCK = 1 << 20
+_OTHER_SIZE = "is not the file that its record names: its size is another"
 _TRIES = 3
 """How often a file is fetched whose bytes are not those of its name: on the way they may be corrupt, too."""
 
@@ -32,6 +33,8 @@ def download(bucket: Bucket, again: Persistent, table: Table, target: Path, part
     Raises `RefusedError` if its bytes are others, however often it is read, `BucketError` and OSError.
     """
     path = object_path(table.sha256)
+    if table.bytes > PIECE and again.call(lambda: bucket.entry(path)).bytes != table.bytes:
+        raise RefusedError(_OTHER_SIZE)
     place = target if partial is None else partial
     for attempt in range(_TRIES):
         have = _size(place) if partial is not None and attempt == 0 else 0
@@ -61,7 +64,9 @@ def _piece(bucket: Bucket, path: str, start: int, size: int) -> bytes:
         whole = not start and size <= PIECE
         data = bucket.read(path, size).data if whole else bucket.read_range(path, start, length)
     except TooLargeError:
-        raise RefusedError("is not the file that its record names: its size is another") from None
+        raise RefusedError(_OTHER_SIZE) from None
+    if whole and len(data) != size:
+        raise RefusedError(_OTHER_SIZE)
     if len(data) != length:
         raise BucketError("an answer was cut short")
     return data
@@ -81,7 +86,7 @@ def upload(bucket: Bucket, again: Persistent, sha256: str, file: Path, *, over: 
     if again.call(lambda: bucket.create(path, file), seconds=seconds):
         return True
     with contextlib.suppress(AbsentError):
-        if is_young(again.call(lambda: bucket.modified(path)), young):
+        if is_young(again.call(lambda: bucket.entry(path)).modified, young):
             return False
     again.call(lambda: bucket.write(path, file), seconds=seconds)
     return True

@@ -80,7 +80,7 @@ def _found(folder: Path) -> Iterator[str]:
 def _problem(store: Store, name: str, known: Artifact | None) -> Problem | None:
     path = store.objects.path(name)
     if not os.path.lexists(path):
-        return "missing"
+        return None if store.is_elsewhere(name) else "missing"
     if known is not None and known.parts:
         return None if store.objects.has_parts(name, known.parts) else "corrupt"
     if known is None and stat.S_ISDIR(os.lstat(path).st_mode) and all(one.is_symlink() for one in path.iterdir()):

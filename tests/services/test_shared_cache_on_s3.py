@@ -32,7 +32,9 @@ def project(root: Path, prefix: str, rules: int, cache: str = "") -> SampleProje
     made.parquet("orders", {"id": list(range(200)), "amount": [one * 7 % 31 for one in range(200)]})
     for number in range(rules):
         above = f"r{number - 5:03d}" if number >= 5 else "orders"
-        made.sql(f"r{number:03d}", f"SELECT a.id, a.amount + {number} AS amount FROM {above} AS a WHERE a.id <> {number}")
+        made.sql(
+            f"r{number:03d}", f"SELECT a.id, a.amount + {number} AS amount FROM {above} AS a WHERE a.id <> {number}"
+        )
     return made
 
 
