@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-VERSION = 4
+VERSION = 5
+"""Of the history: `PRAGMA user_version`. A migration brings it up to date."""
 OLDEST = 2
 """The oldest version that `cache.migrations` brings up to date."""
-_SCHEMAS = ("history.sql", "memos.sql")
+MEMO_VERSION = 1
+"""Of the memos: the table `memo_version`. Memos of any other version are dropped, and made again as they are needed."""
+_HISTORY, _MEMOS = "history.sql", "memos.sql"
+_MEMOS_RENEWED = f"REPLACE INTO memo_version VALUES (1, {MEMO_VERSION})"
+_TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
 _BATCH = 500
 _DAMAGED = (
     sqlite3.SQLITE_CORRUPT,
@@ -73,6 +78,8 @@ class Database:
             elif version != VERSION:
                 message = f"the index has version {version}, which this version of rules does not know"
                 raise DamagedIndexError(message)  # noqa: TRY301 — the connection is closed below
+            elif self._memo_version() != MEMO_VERSION:
+                self._renew_memos()
         except BaseException:
             self._connection.close()
             raise
@@ -125,8 +132,8 @@ class Database:
 
     def _create(self) -> None:
         with _translated():
-            script = f"BEGIN IMMEDIATE;\n{_schema()}\nPRAGMA user_version = {VERSION};\nCOMMIT;"
-            self._connection.executescript(script)
+            version = f"{_MEMOS_RENEWED};\nPRAGMA user_version = {VERSION}"
+            self._connection.executescript(f"BEGIN IMMEDIATE;\n{_text(_HISTORY)}{_text(_MEMOS)}\n{version};\nCOMMIT;")
         self.created = True
 
     def _migrate(self) -> None:
@@ -137,8 +144,30 @@ class Database:
                 return
             from cache.migrations import migrate
 
-            migrate(self._connection, version, _statements(_schema()), self._heir)
+            tables = _statements(_text(_HISTORY)), _statements(_text(_MEMOS))
+            migrate(self._connection, version, *tables, self._heir)
+            self._connection.execute(_MEMOS_RENEWED)
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _renew_memos(self) -> None:
+        """Make the tables of memos anew, empty; another process may be about it, too."""
+        with self.transaction(), _translated():
+            if self._memo_version() == MEMO_VERSION:
+                return
+            script = _text(_MEMOS)
+            for table in _TABLE.findall(script):
+                self._connection.execute(f"DROP TABLE IF EXISTS {table}")
+            for statement in _statements(script):
+                self._connection.execute(statement)
+            self._connection.execute(_MEMOS_RENEWED)
+
+    def _memo_version(self) -> int | None:
+        """Return the version of the memos, None where none is recorded."""
+        try:
+            rows = self._connection.execute("SELECT version FROM memo_version").fetchall()
+        except sqlite3.OperationalError:  # there is no such table
+            return None
+        return rows[0][0] if rows else None
 
     def _version(self) -> int:
         """Return the index's version, 0 for a file without tables, at one moment: another process may be making it."""
@@ -152,12 +181,9 @@ class Database:
         return version
 
 
-def _schema() -> str:
-    texts = []
-    for name in _SCHEMAS:
-        with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
-            texts.append(file.read())
-    return "".join(texts)
+def _text(name: str) -> str:
+    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
+        return file.read()
 
 
 def _statements(script: str) -> list[str]:

@@ -27,7 +27,6 @@ from rules.planning.parts import with_parts_counted
 from rules.planning.prepared import Prepared, Request
 from rules.planning.selection import choose
 from rules.planning.shared_results import ask_shared_cache, with_fetches_counted
-from rules.planning.writer_columns import require_writable
 from rules.running.build_records import new_build_id, record_build, recorded
 from rules.running.engine_upgrade import engine_proves_same, run_again
 from rules.running.evidence import Evidence
@@ -89,8 +88,7 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     session = load(project, request.profile, store, given=given, engine=request.engine, trust_engine=trust)  # 1 load
     selection = choose(session, request)
     order, contracts = selection.order, selection.contracts
-    compiled = session.compile(order, contracts).verified(order, contracts)  # 2 compile, 3 fingerprint
-    require_writable(project, (compiled.rules[name] for name in order if name in compiled.rules))
+    compiled = session.compile_selected(order, contracts)  # 2 compile, 3 fingerprint
     known = compared_with_last(session, compiled)  # 4 diff, by sqlglot.diff, once a verdict depends on it
     contents = contents_of_inputs(session, compiled, order, store.states)
     if store.shared is not None:

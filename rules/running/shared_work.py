@@ -54,12 +54,10 @@ class SharedWork:
         """How many more products may be asked for than there are workers."""
         return _AHEAD - len(self._asking) if self._shared is not None else 0
 
-    def patience(self, others: float | None) -> float | None:
-        """Return the seconds until somebody has to be looked at. others: that of others, None for no limit."""
-        if not self._later:
-            return others
-        own = max(self._later[0][0] - time.monotonic(), 0.0)
-        return own if others is None else min(own, others)
+    @property
+    def patience(self) -> float | None:
+        """The seconds until another builder's product has to be asked for again; None if none has to be."""
+        return max(self._later[0][0] - time.monotonic(), 0.0) if self._later else None
 
     def begin(self, plan: Plan) -> None:
         """Begin to fetch what the plan takes from the shared cache."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from cache.remote.leases import Leases
 from cache.remote.bucket import Persistent
+from cache.remote.leases import Leases
 from support import inprocess
 from support.projects import SampleProject
 

@@ -14,7 +14,7 @@ import pytest
 from compiler.names.resolve import INPUT_DB
 from rules.config.profiles import PROFILES
 from rules.engine.execute import execute
-from rules.engine.protocol import EngineError, EngineInput
+from rules.engine.protocol import EngineError, EngineInput, EngineQuery, Job
 from rules.storage.types import to_schema
 from support import inprocess
 from support.projects import SampleProject
@@ -115,9 +115,13 @@ def test_tier_1_names_the_operator_that_would_break_it(tmp_path: Path) -> None:
     entry = EngineInput("t", (tmp_path / "t.parquet",), schema, ("i",))
     sql = f'SELECT i FROM "{INPUT_DB}"."t" UNION ALL SELECT i FROM "{INPUT_DB}"."t"'
     stable = PROFILES["prod_fast"].of_tier(1, sensitive=False)
+
+    def run(sql: str) -> None:
+        execute(Job(EngineQuery(sql, (entry,), stable), schema, tmp_path / "tmp/out.parquet"))
+
     with pytest.raises(EngineError, match="tier 1 cannot be kept: UNION ALL, whose branches run side by side"):
-        execute(sql, [entry], schema, tmp_path / "tmp/out.parquet", stable)
-    execute(f"SELECT i FROM ({sql}) AS q ORDER BY i", [entry], schema, tmp_path / "tmp/out.parquet", stable)
+        run(sql)
+    run(f"SELECT i FROM ({sql}) AS q ORDER BY i")
 
 
 def test_tier_2_is_the_same_file_at_any_number_of_partitions(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import rules.engine
 from compiler.schema import Schema
 from rules.config.profiles import PROFILES
 from rules.engine.execute import execute
-from rules.engine.protocol import EngineError
+from rules.engine.protocol import EngineError, EngineQuery, Job
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.storage.types import to_schema
 
@@ -23,7 +23,7 @@ _ENTRANCES = {"sql", "sql_with_options", "register_csv", "register_json", "regis
 
 
 def run(sql: str, folder: Path, schema: Schema = _ONE) -> None:
-    execute(sql, [], schema, folder / "out.parquet", PROFILES[DEFAULT_PROFILE])
+    execute(Job(EngineQuery(sql, (), PROFILES[DEFAULT_PROFILE]), schema, folder / "out.parquet"))
 
 
 @pytest.mark.parametrize(

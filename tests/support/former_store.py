@@ -28,6 +28,22 @@ SEALED_SINCE = {"compiled": "head", "contents": "record", "products": "record"}
 """Records that had no checksum yet."""
 
 
+COMPILED_4 = """
+CREATE TABLE compiled (memo TEXT PRIMARY KEY, head TEXT NOT NULL, body BLOB NOT NULL, lineage TEXT NOT NULL);
+INSERT INTO compiled SELECT memo, head, body, lineage FROM compiled_5 JOIN bodies USING (memo);
+DROP TABLE compiled_5;
+DROP TABLE bodies;
+DROP TABLE memo_version;
+"""
+
+
+def with_bodies_in_memos(connection: sqlite3.Connection) -> None:
+    """Put the bodies of compiled rules where they were up to version 4, if the index is of version 5."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] > 4:
+        connection.execute("ALTER TABLE compiled RENAME TO compiled_5")
+        connection.executescript(COMPILED_4)
+
+
 def as_version_2(path: Path) -> None:
     """Make an index what the version of rules before project roots would have left."""
     moved = {
@@ -36,6 +52,7 @@ def as_version_2(path: Path) -> None:
         "files": "path, size, mtime_ns, ctime_ns, inode, digest",
     }
     with closing(sqlite3.connect(path)) as connection:
+        with_bodies_in_memos(connection)
         for table in (*moved, "snapshots"):
             connection.execute(f"ALTER TABLE {table} RENAME TO {table}_3")
         connection.executescript(VERSION_2)

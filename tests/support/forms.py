@@ -26,7 +26,7 @@ from compiler.sql.dialect import parse, render
 from compiler.sql.encode import decode
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
-from rules.engine.protocol import EngineInput
+from rules.engine.protocol import EngineInput, EngineQuery
 from rules.engine.session import make_session
 from rules.storage.types import stored_schema, to_schema
 from support.compiling import TestCompiler
@@ -75,11 +75,11 @@ class StoredDatabase:
 
     def _run(self, sql: str, columns: Mapping[str, Collection[str]], positions: tuple[str, ...] = ()) -> pa.Table:
         shown = {name: str(number) for number, name in enumerate(positions)} or {name: name for name in columns}
-        inputs = [
+        inputs = tuple(
             EngineInput(shown[name], (self._file(name),), self.schemas[name], tuple(visible))
             for name, visible in columns.items()
-        ]
-        return collected(open_frame(sql, inputs, self.folder, PROFILE))
+        )
+        return collected(open_frame(EngineQuery(sql, inputs, PROFILE), self.folder))
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.parquet"
