@@ -18,41 +18,39 @@ from obstore import exceptions
 from obstore.store import from_url
 
 from cache.remote.bucket import AbsentError, BucketError, DeniedError, Entry, Stored, TooLargeError
+from cache.remote.layout import OBJECTS
 
 T = TypeVar("T")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
 _DENIED = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
 _TAKEN = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
 _STATUS = re.compile(r"\b(?:status|code)\D{1,12}([45]\d\d)\b", re.IGNORECASE)
-_IN_PIECES = 64 << 20
+IN_PIECES = 16 << 20
 """A file from this size on is sent in several requests, which no store can make conditional."""
+_LONG = 60.0
+_LITTLE = 1 << 20
+"""Requests that move more bytes than this may take so many seconds."""
 
 
 class ObstoreBucket:
     """A bucket as obstore has it."""
 
     def __init__(self, url: str, timeout: float) -> None:
-        """url: s3://, gs://, az:// or file://; timeout: of one request, in seconds. Raises `BucketError`."""
-        options: dict[str, Any] = {}
-        if not url.startswith("file:"):
-            limit = dt.timedelta(seconds=timeout)
-            options = {
-                "client_options": {
-                    "connect_timeout": limit,
-                    "timeout": limit,
-                    "allow_http": any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS),
-                },
-                "retry_config": {"max_retries": 0},  # they are counted, and bounded in time, by who calls
-            }
-        else:
-            options = {"mkdir": True}
-        self._store: Any = _done(lambda: from_url(url, **options))
+        """url: s3://, gs://, az:// or file://; timeout: of a request that moves little, in seconds.
+
+        Raises `BucketError`.
+        """
+        self._store, self._bulk = (_done(lambda one=one: _opened(url, one)) for one in (timeout, max(timeout, _LONG)))  # type: ignore[misc]
+
+    def _for(self, size: int) -> Any:
+        """Return the client for a request that moves so many bytes."""
+        return self._bulk if size > _LITTLE else self._store
 
     def read(self, path: str, most: int) -> Stored:
         """As `Bucket` says."""
 
         def work() -> Stored:
-            found = obstore.get(self._store, path)
+            found = obstore.get(self._for(most if path.startswith(OBJECTS) else 0), path)
             if found.meta["size"] > most:
                 raise TooLargeError("an object is larger than it may be")
             data = bytes(found.bytes())
@@ -64,14 +62,14 @@ class ObstoreBucket:
 
     def read_range(self, path: str, start: int, length: int) -> bytes:
         """As `Bucket` says."""
-        return _done(lambda: bytes(obstore.get_range(self._store, path, start=start, length=length)))
+        return _done(lambda: bytes(obstore.get_range(self._for(length), path, start=start, length=length)))
 
     def create(self, path: str, data: bytes | Path) -> bool:
         """As `Bucket` says."""
 
         def work() -> bool:
             try:
-                obstore.put(self._store, path, data, mode="create", use_multipart=False)
+                obstore.put(self._for(_size(data)), path, data, mode="create", use_multipart=False)
             except _TAKEN:
                 return False
             return True
@@ -80,8 +78,8 @@ class ObstoreBucket:
 
     def write(self, path: str, data: bytes | Path) -> None:
         """As `Bucket` says."""
-        size = len(data) if isinstance(data, bytes) else data.stat().st_size
-        _done(lambda: obstore.put(self._store, path, data, use_multipart=size >= _IN_PIECES))
+        size = _size(data)
+        _done(lambda: obstore.put(self._for(size), path, data, use_multipart=size >= IN_PIECES))
 
     def entry(self, path: str) -> Entry:
         """As `Bucket` says."""
@@ -102,6 +100,23 @@ class ObstoreBucket:
         while (page := _done(lambda: next(listed, None))) is not None:
             for one in page:
                 yield Entry(one["path"], one["size"], one["last_modified"])
+
+
+def _opened(url: str, timeout: float) -> Any:
+    if url.startswith("file:"):
+        return from_url(url, mkdir=True)
+    limit = dt.timedelta(seconds=timeout)
+    client: Any = {
+        "connect_timeout": limit,
+        "timeout": limit,
+        "allow_http": any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS),
+    }
+    # What fails is tried again by who calls, who counts it and bounds it in time.
+    return from_url(url, client_options=client, retry_config={"max_retries": 0})
+
+
+def _size(data: bytes | Path) -> int:
+    return len(data) if isinstance(data, bytes) else data.stat().st_size
 
 
 def _done(work: Callable[[], T]) -> T:

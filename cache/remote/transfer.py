@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 PIECE = 8 << 20
 _BLOCK = 1 << 20
+_SLOWEST = 128 << 10
+"""Bytes a second, below which a transfer is given up."""
+_UNCONDITIONAL = 16 << 20
+"""A file from this size on is sent whether or not it is there: see `Bucket.create`."""
 _OTHER_SIZE = "is not the file that its record names: its size is another"
 _TRIES = 3
 """How often a file is fetched whose bytes are not those of its name: on the way they may be corrupt, too."""
@@ -42,7 +46,8 @@ def download(bucket: Bucket, again: Persistent, table: Table, target: Path, part
         with place.open("r+b" if have else "wb") as file:
             file.seek(have)
             while have < table.bytes or table.bytes == 0:
-                data = again.call(lambda at=have: _piece(bucket, path, at, table.bytes))  # type: ignore[misc]
+                seconds = max(again.seconds, min(PIECE, table.bytes) / _SLOWEST)
+                data = again.call(lambda at=have: _piece(bucket, path, at, table.bytes), seconds=seconds)  # type: ignore[misc]
                 file.write(data)
                 have += len(data)
                 if have == table.bytes:
@@ -79,8 +84,8 @@ def upload(bucket: Bucket, again: Persistent, sha256: str, file: Path, *, over: 
     Raises `BucketError`.
     """
     path, size = object_path(sha256), file.stat().st_size
-    seconds = max(again.seconds, size / (256 << 10))
-    if over or size >= (64 << 20):
+    seconds = max(again.seconds, size / _SLOWEST)
+    if over or size >= _UNCONDITIONAL:
         again.call(lambda: bucket.write(path, file), seconds=seconds)
         return True
     if again.call(lambda: bucket.create(path, file), seconds=seconds):

@@ -60,7 +60,7 @@ def ask_shared_cache(
         settled |= fresh
         if not fresh:
             break
-    return replace(known, action=lambda key: store.actions([key]).get(key), elsewhere=store.is_elsewhere)
+    return replace(known, action=lambda key: store.actions([key]).get(key), of_others=store.is_of_others)
 
 
 def with_fetches_counted(prepared: Prepared) -> Prepared:

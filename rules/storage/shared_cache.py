@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -69,6 +70,7 @@ class SharedCache:
 
     def __post_init__(self) -> None:
         self._again = Persistent(self.settings.timeout)
+        """Tries calls again: all attempts at one take as long as two requests may."""
         self._lock = threading.RLock()
         self._connected: Bucket | None = None
         self._leases: Leases | None = None
@@ -79,6 +81,7 @@ class SharedCache:
         self._bad_files: set[str] = set()
         self._lost: set[str] = set()
         self._told: set[str] = set()
+        self._found: set[str] = set()
         self._old: set[str] = set()
         """Keys whose records are so old that they are written again, so that no collection removes what is in use."""
         self._fetches: dict[str, Future[bool]] = {}
@@ -134,6 +137,10 @@ class SharedCache:
     def has(self, artifact: str) -> bool:
         """Whether an artifact that is not in the store can be fetched, as far as known."""
         return artifact not in self._lost and not self.report.off and self._source(artifact) is not None
+
+    def was_found(self, artifact: str) -> bool:
+        """Whether this command has found an artifact in the shared cache."""
+        return artifact in self._found
 
     def source(self, artifact: str) -> ActionRecord | None:
         """Return the record by which an artifact can be fetched, or was."""
@@ -195,7 +202,7 @@ class SharedCache:
             raise BucketError("it is not used any more")
         target = self.objects.temporary()
         try:
-            self._ask(lambda: download(bucket, self._again, table, target))
+            self._ask(lambda: download(bucket, self._again, table, target), moves_little=False)
             facts = self.objects.adopt(target, table.artifact, (table.bytes, table.file_digest))
         except RefusedError:
             self._bad_files.add(table.sha256)
@@ -224,8 +231,10 @@ class SharedCache:
         """Send the result of an action, in the background, unless it came from there."""
         record = self.record(key)
         is_theirs = record is not None and record.artifact == artifact.artifact
-        is_old = key in self._old and self._is_here(artifact.artifact)
+        is_old = key in self._old
         if not self.settings.writes or self.report.off or (is_theirs and not is_old):
+            return
+        if not self._is_here(artifact.artifact):  # it is in the shared cache alone
             return
         with self._lock:
             self._told.add(key)
@@ -292,9 +301,9 @@ class SharedCache:
         """What tries calls again."""
         return self._again
 
-    def ask(self, work: Callable[[], T]) -> T:
-        """Call the bucket; what fails counts towards giving it up. Raises as `work` does."""
-        return self._ask(work)
+    def ask(self, work: Callable[[], T], *, moves_little: bool = True) -> T:
+        """Call the bucket; what fails, or is slow, counts towards giving it up. Raises as `work` does."""
+        return self._ask(work, moves_little=moves_little)
 
     def is_bad(self, key: str) -> bool:
         """Whether the record of an action was found to be damaged."""
@@ -316,7 +325,7 @@ class SharedCache:
                     self.report.off = f"the package obstore is not installed ({INSTALL})"
                     return None
                 try:
-                    self._connected = ObstoreBucket(self.settings.remote, self.settings.timeout)
+                    self._connected = ObstoreBucket(self.settings.remote, self.settings.timeout / 2)
                 except BucketError as error:
                     self.report.off = str(error)
                     return None
@@ -325,7 +334,8 @@ class SharedCache:
                     self._renewing = _Renewal(self._leases, self.settings.lease / 3)
             return self._connected
 
-    def _ask(self, work: Callable[[], T]) -> T:
+    def _ask(self, work: Callable[[], T], *, moves_little: bool = True) -> T:
+        began = time.monotonic()
         try:
             found = work()
         except AbsentError:
@@ -336,7 +346,12 @@ class SharedCache:
             if isinstance(error, DeniedError) or self._failed >= _IN_A_ROW:
                 self.report.off = self.report.off or str(error)
             raise
-        self._failed = 0
+        if moves_little and time.monotonic() - began > self.settings.timeout / 2:
+            self._failed += 1
+            if self._failed >= _IN_A_ROW:
+                self.report.off = self.report.off or "it is too slow"
+        else:
+            self._failed = 0
         return found
 
     def _count(self, error: BucketError) -> None:
@@ -362,6 +377,7 @@ class SharedCache:
             for one in found.record.artifacts():
                 self._sources.setdefault(one.artifact, (key, found))
             self._sources[found.record.artifact] = (key, found)
+            self._found.add(found.record.artifact)
         self._records[key] = found
 
     def _read(self, bucket: Bucket, key: str, columns: Columns | None) -> Believed | None:

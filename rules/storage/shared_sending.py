@@ -76,7 +76,8 @@ class Sender:
         path = shared.objects.path(table.artifact)
         sha256 = sha256_of(path)
         over = over or shared.is_bad_file(sha256)
-        if shared.ask(lambda: upload(bucket, shared.again, sha256, path, over=over, young=shared.young)):
+        young = shared.young
+        if shared.ask(lambda: upload(bucket, shared.again, sha256, path, over=over, young=young), moves_little=False):
             shared.report.count(sent=1, sent_bytes=table.bytes)
         return Table(table.artifact, table.rows, table.bytes, table.file_digest, sha256, table.columns)
 

@@ -138,6 +138,10 @@ class Store:
             return False
         return self.shared is not None and self.shared.has(name)
 
+    def is_of_others(self, name: str) -> bool:
+        """Whether an artifact is another builder's, and was not in the store before this command."""
+        return self.shared is not None and (self.shared.was_found(name) or self.is_elsewhere(name))
+
     def bring(self, name: str) -> bool:
         """Fetch an artifact from the shared cache, if it is not here; return whether it is here now."""
         if not self.is_elsewhere(name):
