@@ -131,6 +131,10 @@ def _done(work: Callable[[], T]) -> T:
         raise BucketError(_words(str(error))) from None
     except (OSError, ValueError) as error:
         raise BucketError(f"{type(error).__name__}") from None
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # a bug of the client, which is no Exception
+            raise BucketError("its client failed") from None
+        raise
 
 
 def _words(text: str) -> str:
