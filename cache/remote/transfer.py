@@ -13,7 +13,6 @@ from cache.remote.bucket import AbsentError, BucketError, TooLargeError
 from cache.remote.layout import object_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from cache.remote.action_records import Table
@@ -36,28 +35,27 @@ def download(bucket: Bucket, again: Persistent, table: Table, target: Path, part
     partial: where the beginning of it is kept if this is cut short, so that the next attempt, or build, goes on there.
     Raises `RefusedError` if its bytes are others, however often it is read, `BucketError` and OSError.
     """
-    path = object_path(table.sha256)
+    path, place = object_path(table.sha256), target if partial is None else partial
     if table.bytes > PIECE and again.call(lambda: bucket.entry(path)).bytes != table.bytes:
         raise RefusedError(_OTHER_SIZE)
-    place = target if partial is None else partial
+    seconds = max(again.seconds, min(PIECE, table.bytes) / _SLOWEST)
     for attempt in range(_TRIES):
-        have = _size(place) if partial is not None and attempt == 0 else 0
-        have = have if have <= table.bytes else 0
-        with place.open("r+b" if have else "wb") as file:
-            file.seek(have)
-            while have < table.bytes or table.bytes == 0:
-                seconds = max(again.seconds, min(PIECE, table.bytes) / _SLOWEST)
+        with place.open("r+b" if place.exists() else "wb") as file:
+            have = file.seek(0, os.SEEK_END)
+            if have > table.bytes or attempt:
+                have = file.seek(0)
+            while have < table.bytes:
                 data = again.call(lambda at=have: _piece(bucket, path, at, table.bytes), seconds=seconds)  # type: ignore[misc]
                 file.write(data)
+                file.flush()
                 have += len(data)
-                if have == table.bytes:
-                    break
+            file.truncate()
         if sha256_of(place) == table.sha256:
             if place != target:
                 place.replace(target)
             return
-    with contextlib.suppress(OSError):
-        place.unlink()
+    if partial is not None:
+        partial.write_bytes(b"")
     raise RefusedError("is not the file that its record names: its bytes are others")
 
 
@@ -102,19 +100,10 @@ def is_young(modified: dt.datetime, seconds: float) -> bool:
     return (dt.datetime.now(dt.UTC) - modified).total_seconds() <= seconds
 
 
-def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
+def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, 64 hex digits. Raises OSError."""
     hasher = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
         while block := file.read(_BLOCK):
             hasher.update(block)
-            if progress is not None:
-                progress(len(block))
     return hasher.hexdigest()
-
-
-def _size(path: Path) -> int:
-    try:
-        return os.lstat(path).st_size
-    except OSError:
-        return 0

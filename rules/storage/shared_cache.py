@@ -30,7 +30,7 @@ from cache.remote.bucket import AbsentError, Bucket, BucketError, DeniedError, P
 from cache.remote.layout import action_path
 from cache.remote.leases import Leases
 from cache.remote.signing import KeyFormatError, Signer, is_signed, writer_of
-from cache.remote.transfer import download, is_young
+from cache.remote.transfer import PIECE, download, is_young
 from cache.removal import remove_temporary
 from rules.storage.shared_report import SharedReport
 from rules.storage.shared_settings import SharedSettings, secret_key
@@ -202,7 +202,8 @@ class SharedCache:
             raise BucketError("it is not used any more")
         target = self.objects.temporary()
         try:
-            self._ask(lambda: download(bucket, self._again, table, target), moves_little=False)
+            with self.objects.partial(table.sha256) if table.bytes > PIECE else contextlib.nullcontext() as kept:
+                self._ask(lambda: download(bucket, self._again, table, target, kept), moves_little=False)
             facts = self.objects.adopt(target, table.artifact, (table.bytes, table.file_digest))
         except RefusedError:
             self._bad_files.add(table.sha256)
