@@ -35,12 +35,13 @@ _LITTLE = 1 << 20
 class ObstoreBucket:
     """A bucket as obstore has it."""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, *, writes: bool = True) -> None:
         """url: s3://, gs://, az:// or file://; timeout: of a request that moves little, in seconds.
 
-        Raises `BucketError`.
+        writes: whether a folder that does not exist is made. Raises `BucketError`.
         """
-        self._store, self._bulk = (_done(lambda one=one: _opened(url, one)) for one in (timeout, max(timeout, _LONG)))  # type: ignore[misc]
+        self._store: Any = _done(lambda: _opened(url, timeout, writes=writes))
+        self._bulk: Any = _done(lambda: _opened(url, max(timeout, _LONG), writes=writes))
 
     def _for(self, size: int) -> Any:
         """Return the client for a request that moves so many bytes."""
@@ -102,9 +103,9 @@ class ObstoreBucket:
                 yield Entry(one["path"], one["size"], one["last_modified"])
 
 
-def _opened(url: str, timeout: float) -> Any:
+def _opened(url: str, timeout: float, *, writes: bool) -> Any:
     if url.startswith("file:"):
-        return from_url(url, mkdir=True)
+        return from_url(url, mkdir=writes)
     limit = dt.timedelta(seconds=timeout)
     client: Any = {
         "connect_timeout": limit,

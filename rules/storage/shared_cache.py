@@ -55,6 +55,7 @@ _HURRY = 1.0
 """Seconds that a command which was interrupted takes to give its leases back."""
 _READS = 3
 """How often a record is read that is damaged."""
+_NEARLY = 0.9
 INSTALL = "pip install 'leastwork-rules[remote]'"
 
 
@@ -85,7 +86,8 @@ class SharedCache:
         self._old: set[str] = set()
         """Keys whose records are so old that they are written again, so that no collection removes what is in use."""
         self._fetches: dict[str, Future[bool]] = {}
-        self._failed = 0
+        self._failing: tuple[int, float | None] = (0, None)
+        """How many calls have failed for good since one succeeded, and when the first of them began."""
         self._pools: dict[str, ThreadPoolExecutor] = {}
         self._signer: Signer | None = None
         self._trusted: tuple[str, ...] = ()
@@ -178,15 +180,13 @@ class SharedCache:
         except (OSError, ObjectError) as error:
             self.report.fail(f"a file cannot be stored: {getattr(error, 'strerror', None) or error}")
         else:
-            try:
+            with contextlib.suppress(StoreError):  # such as a full disk
                 with self.index.transaction():
                     for one in record.artifacts():
                         self.index.add_artifact(one, self._build_of(one.artifact))
                     self._remember(key, believed)
                     self.index.forget_shared(self._lost)
-            except StoreError:
-                return False
-            return True
+                return True
         self._lost.add(artifact)
         return False
 
@@ -326,7 +326,9 @@ class SharedCache:
                     self.report.off = f"the package obstore is not installed ({INSTALL})"
                     return None
                 try:
-                    self._connected = ObstoreBucket(self.settings.remote, self.settings.timeout / 2)
+                    self._connected = ObstoreBucket(
+                        self.settings.remote, self.settings.timeout / 2, writes=self.settings.writes
+                    )
                 except BucketError as error:
                     self.report.off = str(error)
                     return None
@@ -340,20 +342,24 @@ class SharedCache:
         try:
             found = work()
         except AbsentError:
-            self._failed = 0
+            self._failing = (0, None)
             raise
         except BucketError as error:
-            self._failed += 1
-            if isinstance(error, DeniedError) or self._failed >= _IN_A_ROW:
-                self.report.off = self.report.off or str(error)
+            self._note_failure(began, str(error), at_once=isinstance(error, DeniedError))
             raise
         if moves_little and time.monotonic() - began > self.settings.timeout / 2:
-            self._failed += 1
-            if self._failed >= _IN_A_ROW:
-                self.report.off = self.report.off or "it is too slow"
+            self._note_failure(time.monotonic(), "it is too slow", at_once=False)
         else:
-            self._failed = 0
+            self._failing = (0, None)
         return found
+
+    def _note_failure(self, began: float, why: str, *, at_once: bool) -> None:
+        """Give the bucket up if calls fail in a row, or if none has succeeded for as long as one may take."""
+        count, since = self._failing
+        since = began if since is None else min(since, began)
+        self._failing = (count + 1, since)
+        if at_once or count + 1 >= _IN_A_ROW or time.monotonic() - since >= self.settings.timeout * _NEARLY:
+            self.report.off = self.report.off or why
 
     def _count(self, error: BucketError) -> None:
         if not self.report.off or isinstance(error, AbsentError):

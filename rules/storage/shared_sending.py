@@ -114,7 +114,7 @@ class Sender:
                 shared.report.refuse(str(error))
                 shared.ask(lambda: shared.again.call(lambda: bucket.write(path, data)))
                 return True
-            if there.artifact != record.artifact:
+            if (there.rows, _types(there)) != (record.rows, _types(record)):  # more than another order of the rows
                 shared.report.conflicts.append(record.key)
             return True
         return False
@@ -141,3 +141,7 @@ def _processor() -> str:
     except OSError:
         names = []
     return f"{platform.machine()} {names[0]}" if names else platform.machine()
+
+
+def _types(record: ActionRecord) -> list[tuple[str, str]]:
+    return [(name, kind) for name, (kind, _) in record.columns.items()]
