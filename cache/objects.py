@@ -17,6 +17,7 @@ import re
 import stat
 import tempfile
 import threading
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,9 +28,11 @@ from cache.filedigest import file_digest
 from cache.locks import READERS
 from cache.ownership import claim, make_files
 from cache.removal import (
+    is_partial,
     is_temporary,
     remove_object,
     remove_objects,
+    remove_partial,
     remove_scratch,
     remove_temporary,
     rename,
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _NAME = re.compile(r"[0-9a-f]{3,}")
+_PARTIAL_SECONDS = 7 * 86_400
+"""For so long the beginning of a file that was being fetched stays."""
 
 
 class Objects:
@@ -112,6 +117,9 @@ class Objects:
         Raises OSError.
         """
         for left in self.tmp.iterdir():
+            if is_partial(left.name) and left.lstat().st_mtime < time.time() - _PARTIAL_SECONDS:
+                with contextlib.suppress(OSError):
+                    remove_partial(left)
             if not is_temporary(left.name):
                 continue
             with contextlib.suppress(OSError):  # gone, or not to be removed: it is in nobody's way
@@ -126,6 +134,30 @@ class Objects:
                     continue
                 finally:
                     os.close(descriptor)
+
+    @contextlib.contextmanager
+    def partial(self, sha256: str) -> Iterator[Path | None]:
+        """Hold the place in `tmp/` where the beginning of a file is kept while it is fetched, also for a later process.
+
+        Yields None where another process holds it, or nothing can be written. Raises OSError, and ValueError for
+        what is no SHA-256.
+        """
+        place = self.tmp / f"{sha256}.partial"
+        if not is_partial(place.name):
+            raise ValueError(f"'{sha256}' is no SHA-256")
+        if self._read_only:
+            yield None
+            return
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield None
+                return
+            yield place
+        finally:
+            os.close(descriptor)
 
     def _folder(self) -> Path:
         """Return this process's folder in `tmp/`, whose lock the system drops when the process ends in whatever way."""

@@ -91,6 +91,11 @@ class Runner:
         name, body = rule.node.name, self.bodies.body(rule)
         sql, store = body.sql, self.session.store
         outside = [entry for entry in rule.scans if entry not in self.compiled]
+        for product in rule.scans:
+            if product not in outside and not store.bring(artifacts[product]):
+                message = f"the table of its input {product} is not in the store, and the shared cache has it no more"
+                hint = f"rules build -s {product} makes it again"
+                raise UserError(message, code="missing-object", hint=hint, exit_code=FAILED)
         inputs = [
             EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns, sources.constants(entry))
             if entry in outside

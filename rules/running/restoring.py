@@ -74,7 +74,7 @@ def restore(store: Store, build: str) -> Restored:
 def _require_sound(store: Store, name: str, build: str, artifact: str) -> None:
     """Raise `UserError` unless the object of an artifact is there and is what was written."""
     known = store.artifact(artifact)
-    if known is None or not store.objects.exists(artifact):
+    if known is None or not store.bring(artifact) or not store.objects.exists(artifact):
         raise UserError(
             f"the table that {name} was after {build} is no longer in the store, so nothing was restored",
             code="missing-object",

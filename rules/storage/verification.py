@@ -118,7 +118,7 @@ def _found(folder: Path) -> Iterator[str]:
 def _problem(store: Store, name: str, known: dict[str, Artifact]) -> Problem | None:
     path, artifact = store.objects.path(name), known.get(name)
     if not os.path.lexists(path):
-        return "missing"
+        return None if store.is_elsewhere(name) else "missing"
     if artifact is not None and artifact.parts:
         whole = store.objects.has_parts(name, artifact.parts) and all(part in known for part in artifact.parts)
         return None if whole else "corrupt"
