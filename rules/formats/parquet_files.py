@@ -153,7 +153,7 @@ def _of_few_values(footer: pq.FileMetaData, columns: Sequence[str]) -> list[str]
 
 
 def _is_text(column: pq.ColumnSchema) -> bool:
-    return column.physical_type == "BYTE_ARRAY" and column.max_repetition_level == 0
+    return bool(column.physical_type == "BYTE_ARRAY" and column.max_repetition_level == 0)
 
 
 def _has_small_dictionary(chunk: pq.ColumnChunkMetaData) -> bool:
