@@ -37,6 +37,7 @@ from rules.running.results import (
     SourceResult,
     skipped_artifacts,
 )
+from rules.running.shared_work import SharedWork
 from rules.running.source_checks import before_readers, conclude_source
 from rules.sources.contents import Sources
 
@@ -74,6 +75,7 @@ class Execution:
         self._work = LimitedWork(self._most, self._watch, is_elsewhere=self.session.engine is not LOCAL)
         self._corrupt: set[str] = set()
         self._any_failed = False
+        self._shared_work = SharedWork(self.store)
         self._while_running = ExitStack()
         self._schedule: Schedule
 
@@ -98,15 +100,18 @@ class Execution:
         self._schedule = Schedule(steps, {name: self._dependencies(name) for name in steps})
         self._while_running.callback(self.session.engine.settle)
         with self._while_running, self._work:
+            self._shared_work.begin(self.plan)
             self._advance()
-            while self._work:
-                self._work.conclude_next()
+            while self._work or self._shared_work:
+                answered = self._work.conclude_next(self._shared_work.futures, self._shared_work.patience)
+                for name in self._shared_work.done(answered):
+                    self._schedule.put_back(name)
                 self._advance()
         return {name: self.results[name] for name in order}
 
     def _advance(self) -> None:
         """Settle or start every product that can be; one more than there are workers, so that no worker waits."""
-        while len(self._work) <= self._most and (name := self._schedule.take()) is not None:
+        while len(self._work) <= self._most + self._shared_work.ahead and (name := self._schedule.take()) is not None:
             if name in self.contracted:
                 self._decide_source(name)
             elif name in self.session.broken:
@@ -137,6 +142,9 @@ class Execution:
         judgement = self._judge(rule.node, self.plan.judgements, self.contents)
         if name in self._corrupt:
             judgement = Judgement(name, "run", _CORRUPT, judgement.key)
+        inputs = [self.artifacts[one] for one in rule.node.dependencies if one in self.artifacts]
+        if self._shared_work.holds(name, judgement, rule, inputs, asked=self._is_asked_for(name)):
+            return
         if judgement.verdict in {"clean", "restore"} and self._restore(judgement):
             return
         if judgement.verdict != "run":
@@ -234,11 +242,16 @@ class Execution:
             rule=rule,
             last=self.known.products.get(name),
             reason=judgement.reason,
-            asked=name in self.prepared.selection.forced or rule.node.volatile or name in self._corrupt,
+            asked=self._is_asked_for(name),
             sources=self.sources,
             contents=self.contents,
             artifacts=self.artifacts,
         )
+
+    def _is_asked_for(self, name: str) -> bool:
+        """Whether a product runs whatever is known."""
+        forced = name in self.prepared.selection.forced
+        return forced or self.compiled[name].node.volatile or name in self._corrupt
 
     @functools.cached_property
     def _runner(self) -> Runner:
@@ -280,15 +293,19 @@ class Execution:
         artifact = self.store.artifact(judgement.artifact)
         assert artifact is not None
         last = self.known.products.get(judgement.name)
-        if judgement.verdict == "restore":
+        is_absent = self.store.lazy and self.store.is_elsewhere(judgement.artifact)
+        if judgement.verdict == "restore" and not is_absent:
             try:
                 self.store.verify(artifact)
             except ObjectError as error:
                 self.observer.say(f"warning: {error}; {judgement.name} is built again")
                 return False
+            artifact = self.store.artifacts[artifact.artifact]
         status = "clean" if judgement.verdict == "clean" else "restored"
-        seconds = last.seconds if last is not None else 0.0
+        source = self.store.taken(judgement.key, artifact.artifact)
+        seconds = last.seconds if last is not None else source.seconds if source is not None else 0.0
         result = self._result(judgement.name, artifact, judgement.reason, judgement.key, seconds, status)
+        result = replace(result, from_shared=source is not None and status == "restored")
         changed = last is None or last.artifact != artifact.artifact
         self._check(self._candidate(result, artifact, changed=changed))
         return True
@@ -372,7 +389,10 @@ class Execution:
         try:
             if self.store.links is not None:
                 options = writer_of(self.session, self.compiled[name].rule)
-                publish(self.store.links, self.store.objects.path(artifact), name, artifact, options)
+                place = (
+                    None if self.store.lazy and self.store.is_elsewhere(artifact) else self.store.objects.path(artifact)
+                )
+                publish(self.store.links, place, name, artifact, options)
         except OSError as error:
             message = f"cannot write products/{name}.parquet: {error.strerror or error}"
             raise UserError(message, code="store", exit_code=FAILED) from error
@@ -396,6 +416,7 @@ class Execution:
 
     def _settle(self, result: Result) -> None:
         self.results[result.name] = result
+        self._shared_work.settled(result.name)
         self._schedule.settle(result.name)
         self._any_failed |= result.status == "failed"
         self.observer.finished(result)

@@ -6,7 +6,8 @@ Only the main thread concludes. What was stopped at a limit concludes with the e
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -44,14 +45,19 @@ class LimitedWork:
         self._unfinished[future] = conclude
         self._watch.add(future, rule, stop)
 
-    def conclude_next(self) -> None:
-        """Wait until some work has ended, or did not end in good time at its limit, and conclude that."""
-        done, _ = wait(self._unfinished, self._watch.patience, return_when=FIRST_COMPLETED)
+    def conclude_next(self, beside: Collection[Future[Any]] = (), most: float | None = None) -> set[Future[Any]]:
+        """Wait until some work has ended, or did not end in good time at its limit, and conclude that.
+
+        beside: what others are at; the wait ends with it, too, and after `most` seconds. Returns what of it has ended.
+        """
+        seconds = min((one for one in (self._watch.patience, most) if one is not None), default=None)
+        done = _ended([*self._unfinished, *beside], seconds)
         behind = [future for future in self._watch.look() if future not in done]
-        for future in (*done, *behind):
+        for future in (*done.intersection(self._unfinished), *behind):
             if future in behind:
                 self._pool.leave(future)
             self._unfinished.pop(future)(self._outcome(future))
+        return done.intersection(beside)
 
     def _outcome(self, future: Future[T]) -> Outcome[T]:
         """Return what yields the result of work that has ended; the error of its limit if it was stopped."""
@@ -81,6 +87,14 @@ class LimitedWork:
         self._pool.end()
         if self._is_elsewhere:
             wait(list(self._unfinished), _PATIENCE)
+
+
+def _ended(futures: list[Future[Any]], seconds: float | None) -> set[Future[Any]]:
+    """Return what has ended once something has, or the time is over. There is something, or a time."""
+    if not futures:
+        time.sleep(seconds or 0.0)
+        return set()
+    return wait(futures, seconds, return_when=FIRST_COMPLETED).done
 
 
 def _begun(stop: Stop, work: Callable[[], T]) -> T:

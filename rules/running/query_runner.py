@@ -14,7 +14,8 @@ from cache.records import PARTS, Artifact
 from compiler.canonical.form import named_tree, rendered
 from compiler.compiled import Tier
 from compiler.tree.big_stack import with_deep_stack
-from rules.compiling.compiled_rule import Body, CompiledRule
+from rules.compiling.compiled_records import Body
+from rules.compiling.compiled_rule import CompiledRule
 from rules.engine.fallbacks import Fallback, spilled, within_memory
 from rules.engine.protocol import (
     EngineError,
@@ -90,6 +91,11 @@ class Runner:
         name, body = rule.node.name, self.bodies.body(rule)
         sql, store = body.sql, self.session.store
         outside = [entry for entry in rule.scans if entry not in self.compiled]
+        for product in rule.scans:
+            if product not in outside and not store.bring(artifacts[product]):
+                message = f"the table of its input {product} is not in the store, and the shared cache has it no more"
+                hint = f"rules build -s {product} makes it again"
+                raise UserError(message, code="missing-object", hint=hint, exit_code=FAILED)
         inputs = [
             EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns, sources.constants(entry))
             if entry in outside
@@ -306,7 +312,7 @@ def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
 
 
 def _canonical(body: Body, inputs: Sequence[str]) -> str:
-    return with_deep_stack(lambda: rendered(named_tree(body.canonical, inputs), pretty=True))
+    return with_deep_stack(lambda: rendered(named_tree(body.canonical.encode(), inputs), pretty=True))
 
 
 def _require_unchanged(sources: Sources, names: list[str]) -> None:
