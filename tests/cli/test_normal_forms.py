@@ -21,9 +21,8 @@ from rules.storage.types import to_schema
 from support.inprocess import build, run
 from support.projects import SampleProject
 
-WINDOW = (
-    "SELECT q.k, q.d, q.n FROM (SELECT e.k, e.d, ROW_NUMBER() OVER (PARTITION BY e.k ORDER BY e.d) AS n"
-    " FROM e AS e) AS q WHERE (q.k = 1 AND q.n <= 1) OR (q.k = 2 AND q.n <= 2)"
+GROUPING = (
+    "SELECT e.k, COUNT(*) AS n FROM e AS e GROUP BY e.k HAVING (e.k = 1 AND COUNT(*) > 1) OR (e.k = 2 AND COUNT(*) > 2)"
 )
 
 
@@ -38,26 +37,26 @@ def rule(project: SampleProject, sql: str, form: str = "cnf", name: str = "made"
     project.write(f"rules/{name}.sql", f'-- /// rule\n-- normalize = "{form}"\n-- ///\n{sql}\n')
 
 
-def test_filters_reach_below_a_window_and_nothing_runs_again_for_it(project: SampleProject) -> None:
-    project.sql("made", WINDOW)
+def test_filters_reach_below_a_grouping_and_nothing_runs_again_for_it(project: SampleProject) -> None:
+    project.sql("made", GROUPING)
     assert build(project).executed == {"made"}
     before = project.product("made").to_pylist()
     plain = run(project, "explain", "made", "--json").document
-    rule(project, WINDOW)
+    rule(project, GROUPING)
     assert build(project).executed == set(), "it is the same rule, and so is its key"
     found = run(project, "explain", "made", "--json").document
     assert found["fingerprint"] == plain["fingerprint"]
     assert found["canonical_sql"] == plain["canonical_sql"]
     assert found["executed_sql"] != plain["executed_sql"]
     (one,) = found["normal_forms"]
-    assert (one["clause"], one["distance"], one["threshold"], one["rewritten"]) == ("WHERE", 4, MOST_DISTANT, True)
+    assert (one["clause"], one["distance"], one["threshold"], one["rewritten"]) == ("HAVING", 4, MOST_DISTANT, True)
     assert "CNF" in run(project, "explain", "made").stdout
     assert f"rewritten, distance 4 (at most {MOST_DISTANT})" in " ".join(run(project, "explain", "made").stdout.split())
     assert build(project, "--force", "made").executed == {"made"}
     assert project.product("made").to_pylist() == before
     operators = run(project, "explain", "made", "--metrics", "--json").document["operators"]
-    window = next(place for place, one in enumerate(operators) if "Window" in one["name"])
-    assert operators[window]["rows"] == 5, "the row of k = 3 was filtered before"
+    grouping = next(one for one in operators if "Aggregate" in one["operator"])
+    assert grouping["rows"] == 2, "the row of k = 3 was filtered before"
 
 
 def test_a_rule_that_adds_floats_has_another_key(project: SampleProject) -> None:
@@ -105,9 +104,9 @@ def test_what_is_left_as_it_is(tmp_path: Path, predicate: str, because: str) -> 
 )
 def test_other_forms_are_refused(project: SampleProject, written: str, told: str) -> None:
     project.write("rules/made.sql", f"-- /// rule\n-- {written}\n-- ///\nSELECT e.k FROM e AS e\n")
-    error = build(project, expect=1).document["error"]
+    error = run(project, "build", "--json", expect=1).document["error"]
     assert error["message"] == told
-    assert (error["where"]["line"], error["code"]) == (2, "options")
+    assert (error["where"], error["code"]) == ("rules/made.sql:2:4", "options")
 
 
 def test_rules_in_python_have_it_too(project: SampleProject) -> None:
@@ -163,4 +162,4 @@ def test_predicates_keep_their_values_with_null(tmp_path: Path, form: Form) -> N
             shown.append([row for batch in frame.collect() for row in batch.to_pylist()])
         rewritten += any(not one.left for one in found)
         assert shown[0] == shown[1], predicate
-    assert rewritten > 20
+    assert rewritten >= 20
