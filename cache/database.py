@@ -2,6 +2,9 @@
 
 WAL mode: readers never wait for a build. Writers take turns; a build holds the store's lock anyway. Statements run
 under one lock, so worker threads may share a `Database`.
+
+A power loss damages nothing, and undoes the last transactions: at most those of the last second, none that was made
+inside `durable`, and none that took long to compute. Each would else cost an `fsync` of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import os
 import re
 import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 from cache.errors import DamagedIndexError, StoreError
@@ -30,6 +34,8 @@ _HISTORY, _MEMOS = "history.sql", "memos.sql"
 _MEMOS_RENEWED = f"REPLACE INTO memo_version VALUES (1, {MEMO_VERSION})"
 _TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
 _BATCH = 500
+_AT_STAKE = 1.0
+"""Seconds of work that a power loss may undo."""
 _DAMAGED = (
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
@@ -68,6 +74,7 @@ class Database:
         self.root = root
         self._heir = heir
         self._lock = threading.RLock()
+        self._synchronised, self._at_stake, self._durable = time.monotonic(), 0.0, False
         self._connection = _copied(path) if in_memory or path is None else _open(path, create=not existing)
         try:
             version = self._version()
@@ -101,15 +108,37 @@ class Database:
             if self._connection.in_transaction:
                 yield
                 return
-            try:
-                with _translated():
-                    self._connection.execute("BEGIN IMMEDIATE")
+            lasting = max(self._at_stake, time.monotonic() - self._synchronised) >= _AT_STAKE
+            with self.durable() if lasting else contextlib.nullcontext():
+                try:
+                    with _translated():
+                        self._connection.execute("BEGIN IMMEDIATE")
+                    yield
+                    with _translated():
+                        self._connection.execute("COMMIT")
+                except BaseException:
+                    self._connection.rollback()  # does nothing where SQLite ended it, as on a full disk
+                    raise
+
+    def stake(self, seconds: float) -> None:
+        """Say how long it took to compute what is about to be committed."""
+        self._at_stake += seconds
+
+    @contextlib.contextmanager
+    def durable(self) -> Iterator[None]:
+        """Let what is committed inside, and all that was committed before, survive a power loss."""
+        with self._lock:
+            if self._durable:
                 yield
-                with _translated():
-                    self._connection.execute("COMMIT")
-            except BaseException:
-                self._connection.rollback()  # does nothing where SQLite ended it, as on a full disk
-                raise
+                return
+            self._durable = True
+            self._rows("PRAGMA synchronous = FULL")
+            try:
+                yield
+                self._synchronised, self._at_stake = time.monotonic(), 0.0
+            finally:
+                self._rows("PRAGMA synchronous = NORMAL")
+                self._durable = False
 
     def _rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
         with self._lock, _translated():

@@ -239,15 +239,6 @@ class Housekeeping(Database):
             finally:
                 self._connection.rollback()
 
-    @contextlib.contextmanager
-    def durable(self) -> Iterator[None]:
-        """Let what is committed inside survive a power loss, because what follows it does."""
-        self._rows("PRAGMA synchronous = FULL")
-        try:
-            yield
-        finally:
-            self._rows("PRAGMA synchronous = NORMAL")
-
     def forget_artifacts(self, artifacts: Iterable[str]) -> None:
         """Forget artifacts that nothing needs, whose objects are removed next."""
         doomed = [(artifact,) for artifact in artifacts]

@@ -22,6 +22,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cache.durability import synchronise
 from cache.errors import ObjectError, StoreError
 from cache.filedigest import file_digest
 from cache.locks import READERS
@@ -59,6 +60,7 @@ class Objects:
         self.tmp = root / "tmp"
         self._objects = f"{root}/objects"
         self._sound: set[str] = set()
+        self._shelved = False
         self._adopted: dict[str, tuple[int, str]] = {}
         self._lock = threading.Lock()
         self._scratch: tuple[Path, int] | None = None
@@ -80,6 +82,11 @@ class Objects:
             raise StoreError(
                 message, hint="the project folder must be writable, or set RULES_STORE to one that is"
             ) from error
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing may be written into the store."""
+        return self._read_only
 
     def path(self, artifact: str) -> Path:
         """Return where the object of an artifact is, or would be. Raises `ObjectError` for no artifact's name."""
@@ -179,12 +186,14 @@ class Objects:
         """
         fresh = (written.stat().st_size, file_digest(written))
         seal(written)
-        _fsync(written)
+        synchronise(written)
         with self._lock:
             kept = self._adopted.get(artifact, recorded)
             for facts in (fresh,) if kept is None else (kept, fresh):
                 if self._holds(artifact, *facts):
                     remove_temporary(written)
+                    if kept is None:
+                        self._settle(self.path(artifact))  # a killed process may have put it there, and no more
                     break
             else:
                 facts = fresh
@@ -198,11 +207,23 @@ class Objects:
             self._moved[artifact] = written
             return
         target = self.path(artifact)
-        if not target.parent.exists():
-            target.parent.mkdir(exist_ok=True)
-            _fsync(target.parent.parent)
+        self._shelve(target)
         replace(written, target)
-        _fsync(target.parent)
+        self._settle(target)
+
+    def _shelve(self, place: Path) -> None:
+        """Make the folder of an object, if there is none."""
+        if not place.parent.exists():
+            place.parent.mkdir(exist_ok=True)
+            self._shelved = False
+
+    def _settle(self, place: Path) -> None:
+        """Let an object that was given its name keep it."""
+        synchronise(place.parent)
+        if not self._shelved:  # nor is it known whether the process that made the folders came to this
+            for folder in (place.parent.parent, self.root, self.root.parent):
+                synchronise(folder)
+            self._shelved = True
 
     def adopt_parts(self, artifact: str, parts: Sequence[str]) -> None:
         """Make the object of a table in parts: a folder of links to the objects of its parts, which are in place.
@@ -217,14 +238,12 @@ class Objects:
             for number, target in enumerate(_links_to(parts)):
                 (fresh / f"part-{number:05d}.parquet").symlink_to(target)
             os.utime(fresh, ns=(SEAL_NS, SEAL_NS))
-            _fsync(fresh)
+            synchronise(fresh)
             place = self.path(artifact)
-            if not place.parent.exists():
-                place.parent.mkdir(exist_ok=True)
-                _fsync(place.parent.parent)
+            self._shelve(place)
             remove_object(place)  # it is none of this table
             rename(fresh, place)
-            _fsync(place.parent)
+            self._settle(place)
 
     def has_parts(self, artifact: str, parts: Sequence[str]) -> bool:
         """Whether the object of a table in parts is there, with links to the objects of these parts."""
@@ -330,13 +349,5 @@ def seal(path: str | Path) -> None:
     try:
         os.utime(descriptor, ns=(SEAL_NS, SEAL_NS))
         os.fchmod(descriptor, 0o444)
-    finally:
-        os.close(descriptor)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -33,6 +33,15 @@ _EPILOG = """actions:
   rm        remove tables: NAME@BUILD, or an artifact as ls prints it, or how only it starts
   keygen    write a secret key of a writer of the shared cache to FILE, and print its public key"""
 _ARTIFACT = re.compile(r"[0-9a-f]{4,}")
+_OUTCOMES = {
+    ("restored", False): "restored",
+    ("restored", True): "restored",
+    ("removed", False): "removed",
+    ("removed", True): "forgotten",
+    ("lost", False): "removed; it cannot be computed again now",
+    ("lost", True): "forgotten; it cannot be computed again now",
+}
+"""What is said of a bad object, by what became of it and whether it was missing."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--remote", action="store_true", help="verify: read all that is in the shared cache, in place of the store"
     )
     parser.add_argument(
-        "--repair", action="store_true", help="verify: remove what is bad, so that the next build makes it again"
+        "--repair",
+        action="store_true",
+        help="verify: restore what can be, and remove the rest, which the next build makes again",
     )
     parser.add_argument(
         "--force", action="store_true", help="rm: remove also what is needed; the next build makes it again"
@@ -66,7 +77,7 @@ def _verify(options: argparse.Namespace, output: Output) -> int:
     root = find_root(options.project)
     if options.remote:
         return _verify_shared(root, options, output)
-    with open_store(root, output.message, building=options.repair) as store:
+    with open_store(root, output.message, building=False, collecting=options.repair) as store:
         from rules.storage.verification import verify_store
 
         found = verify_store(store, repair=options.repair)
@@ -277,13 +288,14 @@ def _bad_fields(one: BadObject, root: Path) -> dict[str, Any]:
         "problem": one.problem,
         "products": list(one.products),
         "repaired": one.repaired,
+        "outcome": one.outcome,
         "message": one.told or None,
     }
 
 
 def _bad_line(one: BadObject, root: Path) -> str:
     of = f" of {', '.join(one.products)}" if one.products else ""
-    done = "removed" if one.repaired and one.problem != "missing" else one.told
+    done = one.told if one.outcome == "left" else _OUTCOMES[one.outcome, one.problem == "missing"]
     return f"{one.problem:<8} {os.path.relpath(one.path, root)}{of}{f' ({done})' if done else ''}"
 
 
@@ -291,7 +303,12 @@ def _verified(found: Verified) -> str:
     if not found.bad:
         return f"{plural(found.checked, 'object')} verified"
     left = sum(not one.repaired for one in found.bad)
-    hint = "rules cache verify --repair removes them" if left else "rules build makes them again"
+    restored = sum(one.outcome == "restored" for one in found.bad)
+    hint = "rules build makes again what is needed"
+    if left:
+        hint = "rules cache verify --repair restores or removes them"
+    elif restored == len(found.bad):
+        hint = "all restored"
     return f"{len(found.bad):,} of {plural(found.checked, 'object')} bad; {hint}"
 
 

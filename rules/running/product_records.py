@@ -64,6 +64,7 @@ def commit(
     ]
     if not fresh:
         return
+    store.index.stake(sum(state.seconds for state in fresh))
     with store.index.transaction():
         for state in fresh:
             _record_result(store, state, made_of.build)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,12 +14,10 @@ import pytest
 
 from cache.database import MEMO_VERSION, VERSION
 from cache.index import Index
-from support.former_store import as_version_2
+from support.former_store import as_version_2, left_by
 from support.inprocess import build, run
-from support.projects import FIXTURES, SampleProject
+from support.projects import SampleProject
 
-FORMER = {3: FIXTURES / "former_store_3", 4: FIXTURES / "former_store_4"}
-"""Stores of commits eea8fce and 852e391, by the version of their index, see fixtures/make_former_store.py."""
 LASTING = {
     "artifacts": "artifact, rows, bytes, file_digest, columns",
     "actions": "key, artifact",
@@ -35,17 +32,6 @@ COUNTS = {"artifacts": 5, "actions": 5, "products": 4, "builds": 2, "results": 6
 @pytest.fixture
 def project(tmp_path: Path) -> SampleProject:
     return left_by(3, tmp_path / "project")
-
-
-def left_by(former: int, folder: Path) -> SampleProject:
-    """Return a project and its store as a former version of rules left it."""
-    made = SampleProject.copy_of(FORMER[former], folder)
-    shutil.move(made.root / "store", made.root / ".rules")
-    script = made.root / ".rules" / "index.sql"
-    with closing(sqlite3.connect(index_of(made))) as connection:
-        connection.executescript(script.read_text(encoding="utf-8"))
-    script.unlink()
-    return made
 
 
 @pytest.fixture

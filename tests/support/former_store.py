@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cache.sealing import compact, unsealed
+from support.projects import FIXTURES, SampleProject
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+FORMER = {3: FIXTURES / "former_store_3", 4: FIXTURES / "former_store_4"}
+"""Stores of commits eea8fce and 852e391, by the version of their index, see fixtures/make_former_store.py."""
 VERSION_2 = """
 CREATE TABLE files (path TEXT PRIMARY KEY, size INT, mtime_ns INT, ctime_ns INT, inode INT, digest TEXT NOT NULL)
     WITHOUT ROWID;
@@ -42,6 +46,17 @@ def with_bodies_in_memos(connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA user_version").fetchone()[0] > 4:
         connection.execute("ALTER TABLE compiled RENAME TO compiled_5")
         connection.executescript(COMPILED_4)
+
+
+def left_by(former: int, folder: Path) -> SampleProject:
+    """Return a project and its store as a former version of rules left it."""
+    made = SampleProject.copy_of(FORMER[former], folder)
+    shutil.move(made.root / "store", made.root / ".rules")
+    script = made.root / ".rules" / "index.sql"
+    with closing(sqlite3.connect(made.root / ".rules" / "index.sqlite")) as connection:
+        connection.executescript(script.read_text(encoding="utf-8"))
+    script.unlink()
+    return made
 
 
 def as_version_2(path: Path) -> None:
