@@ -38,6 +38,6 @@ def with_parts_counted(prepared: Prepared) -> Prepared:
 
 def _new(store: Store, work: PartWork) -> int:
     """Return how many parts have no result in the store."""
-    known = store.index.actions(work.keys)
+    known = store.find_actions(work.keys, work.queries.each.schema)
     store.know(known.values())
     return sum(1 for key in work.keys if key not in known or not store.present(known[key]))
