@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -341,6 +342,43 @@ def test_a_dead_builder_costs_its_lease(tmp_path: Path, remote: str) -> None:
     ran = inprocess.build(project(tmp_path / "b", remote, cache='lease = "400ms"\n'))
     assert ran.executed == {"total"}
     assert stored(remote, "leases") == []
+
+
+def test_nobody_waits_for_ever(tmp_path: Path, remote: str) -> None:
+    """A lease that is renewed and renewed, by a builder that is stuck or by somebody who means harm."""
+    from cache.remote.obstore_bucket import ObstoreBucket
+
+    record = record_of(remote, inprocess.build(project(tmp_path / "a", remote)), "total")
+    record.unlink()
+    stuck = Leases(ObstoreBucket(remote, 5.0), Persistent(5.0), 600.0)
+    assert stuck.claim(record.parent.name + record.stem) == "mine"
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(0.05):
+            stuck.renew()
+
+    renewing = threading.Thread(target=renew)
+    renewing.start()
+    try:
+        ran = inprocess.build(project(tmp_path / "b", remote, cache='lease = "200ms"\n'))
+    finally:
+        over.set()
+        renewing.join()
+    assert ran.executed == {"total"}
+
+
+def test_a_record_of_other_columns_is_refused(tmp_path: Path, remote: str) -> None:
+    import hashlib
+
+    built = inprocess.build(project(tmp_path / "a", remote))
+    total, few = (record_of(remote, built, name) for name in ("total", "few"))
+    told = json.loads(total.read_bytes().partition(b"\n")[2]) | {"key": few.parent.name + few.stem}
+    body = json.dumps(told).encode()
+    few.write_bytes(json.dumps({"sha256": hashlib.sha256(body).hexdigest()}).encode() + b"\n" + body)
+    ran = inprocess.build(project(tmp_path / "b", remote))
+    assert ran.executed == {"few"}
+    assert refusals(ran) == ["is not consistent: it has other columns than the rule"]
 
 
 def test_a_bucket_that_cannot_be_written_costs_a_warning(tmp_path: Path) -> None:
