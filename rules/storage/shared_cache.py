@@ -101,7 +101,8 @@ class SharedCache:
         """Ask for the records of actions, by key, many at once; `record` has them then, with just these columns."""
         fresh = {key: columns for key, columns in wanted.items() if key not in self._records}
         pool = self._pool("asking", _ASKING)
-        wait([pool.submit(self._find, key, columns) for key, columns in fresh.items()])
+        for future in [pool.submit(self._find, key, columns) for key, columns in fresh.items()]:
+            future.result()
 
     def record(self, key: str) -> ActionRecord | None:
         """Return the record of an action that was asked for and found."""
@@ -252,8 +253,8 @@ class SharedCache:
             sender.finish(wait_for_all=wait_for_all, say=say)
         leases = self._leases
         if leases is not None:
-            for key in leases.held:
-                self._release(key)
+            pool = self._pool("asking", _ASKING)
+            wait([pool.submit(self._release, key) for key in leases.held], None if wait_for_all else _HURRY)
         if self._renewing is not None:
             self._renewing.stop()
         with self._lock:
