@@ -23,6 +23,7 @@ PARTS: Mapping[str, str] = {
     "volatile": "the volatile option changed",
     "engine": "the engine's version changed",
     "settings": "engine settings that can change its result changed",
+    "normalize": "the normal form of its predicates changed, and with it the order in which joins may yield rows",
 }
 """Part of a fingerprint → the sentence if it changed."""
 

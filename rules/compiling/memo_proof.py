@@ -18,6 +18,7 @@ from rules.compiling.compiled_rule import CompiledRule
 from rules.errors import ForeignMemoError
 
 if TYPE_CHECKING:
+    from compiler.engine_sql.normal_forms import NormalForm
     from compiler.parts.reading import Reading
     from rules.compiling.compile_rules import Work
     from rules.compiling.session import Session
@@ -88,6 +89,11 @@ class Bodies:
             if rule.memo not in self._readings:
                 self._readings[rule.memo] = with_deep_stack(lambda: self._informed(rule).readings(rule.rule))
             return self._readings[rule.memo]
+
+    def normal_forms(self, rule: CompiledRule) -> tuple[NormalForm, ...]:
+        """Return the predicates of a rule that are in another form than it asks for. Raises `UserError`."""
+        with self._lock:
+            return with_deep_stack(lambda: self._informed(rule).normal_forms(rule.rule))
 
     def _informed(self, rule: CompiledRule) -> Work:
         """Return a compiler that knows the inputs of a rule."""

@@ -124,6 +124,23 @@ def test_tier_1_names_the_operator_that_would_break_it(tmp_path: Path) -> None:
     run(f"SELECT i FROM ({sql}) AS q ORDER BY i")
 
 
+def test_tier_0_is_a_bag_of_rows(tmp_path: Path) -> None:
+    project = project_of(tmp_path)
+    rule(project, "rows", "SELECT t.k, t.i FROM t AS t WHERE t.i % 3 = 0")
+    rule(project, "counts", "SELECT r.k, COUNT(*) AS n, SUM(r.i) AS total FROM rows AS r GROUP BY r.k")
+    rule(project, "first", "SELECT r.k, r.i FROM rows AS r LIMIT 7")
+    first = inprocess.build(project).document["products"]
+    turned = project.root / "data" / "t.parquet"
+    pq.write_table(pq.read_table(turned).take(np.arange(ROWS)[::-1]), turned)
+    again = inprocess.build(project)
+    assert again.executed <= {"rows"}
+    assert [one["artifact"] for one in again.document["products"]] == [one["artifact"] for one in first]
+    assert "order" in next(one["reason"] for one in again.document["products"] if one["name"] == "rows")
+    rule(project, "rows", "SELECT t.k, t.i FROM t AS t WHERE t.i % 3 = 0 ORDER BY t.k, t.i DESC")
+    third = inprocess.build(project)
+    assert third.executed == {"rows", "first"}, "the order that a rule asks for is content"
+
+
 def test_tier_2_is_the_same_file_at_any_number_of_partitions(tmp_path: Path) -> None:
     project = project_of(tmp_path)
     rule(project, "rows", "SELECT t.k, t.i, t.x FROM t AS t WHERE t.i % 3 = 0", "tier = 2", 'order_by = ["k", "i"]')
