@@ -31,7 +31,7 @@ _EPILOG = """actions:
   stats     how much is stored, and what it has saved
   ls        list what is stored, the largest first, and why; of one product: rules cache ls NAME
   rm        remove tables: NAME@BUILD, or an artifact as ls prints it, or how only it starts
-  push      send what products and checks are now to the shared cache, as a build does with what it computes
+  push      send what products and checks are now to the shared cache
   keygen    write a secret key of a writer of the shared cache to FILE, and print its public key"""
 _ARTIFACT = re.compile(r"[0-9a-f]{4,}")
 _OUTCOMES = {
