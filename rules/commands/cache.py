@@ -135,7 +135,7 @@ def _keygen(options: argparse.Namespace, output: Output) -> int:
     if len(options.what) != 1:
         raise UserError("name one file for the secret key", code="usage", hint="rules cache keygen FILE")
     from cache.remote.signing import Signer, generate
-    from rules.storage.shared_cache import INSTALL
+    from rules.storage.shared_connection import INSTALL
 
     try:
         secret = generate()

@@ -16,7 +16,7 @@ from cache.remote.sweeping import Swept, sweep
 from cache.remote.transfer import PIECE
 from cache.remote.transfer import sha256_of as digest_of
 from rules.errors import FAILED, UserError
-from rules.storage.shared_cache import INSTALL
+from rules.storage.shared_connection import INSTALL
 from rules.storage.shared_report import SharedReport
 from rules.storage.shared_settings import SharedSettings, shared_settings
 
@@ -59,7 +59,7 @@ def push_shared(store: Store) -> SharedReport:
     if store.root is None or shared is None or not settings_at(store.root).writes:
         hint = 'mode = "read-write" in [cache], or RULES_CACHE_MODE=read-write'
         raise UserError("there is no shared cache that may be written", code="shared-cache", hint=hint)
-    if shared.settings.trust and shared.signer is None:
+    if shared.settings.trust and shared.connection.signer is None:
         message = "this writer has no key, so nobody would believe what it sends"
         raise UserError(message, code="cache-key", hint="set RULES_CACHE_KEY_FILE to what rules cache keygen wrote")
     known = store.index.actions(state.key for state in store.states.values())
