@@ -73,7 +73,7 @@ class Store:
         from rules.storage.shared_cache import SharedCache
 
         shared = SharedCache(settings, self.root, self.index, self.objects)
-        shared.prepare()
+        shared.connection.prepare()
         return shared
 
     def finish_sharing(self, *, wait: bool = True) -> SharedReport | None:
