@@ -126,7 +126,7 @@ class Runner:
                 executed = self._run_parts(rule, work, inputs, functions, target, reuse=reuse)
             else:
                 query = EngineQuery(sql, tuple(inputs), self.profile_of(rule), functions)
-                executed = self._run_query(rule, Job(query, rule.schema, target))
+                executed = self._run_query(rule, Job(query, rule.schema, target, self.evidence.build))
             _require_unchanged(sources, outside)
             self.stop.check()
             self.evidence.succeeded(kept, executed)
@@ -199,7 +199,7 @@ class Runner:
 
         def execute(part: PartQuery, given: Sequence[EngineInput], path: Path) -> Executed:
             query = EngineQuery(part.sql, tuple(given), profile, functions)
-            executed = self._run_query(rule, Job(query, part.schema, path))
+            executed = self._run_query(rule, Job(query, part.schema, path, self.evidence.build))
             if executed.fallback is not None:
                 instead.append(executed.fallback)
             return executed
