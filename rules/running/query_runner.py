@@ -225,16 +225,16 @@ class Runner:
         except UserError:  # edited since
             text = None
         schemas = {entry.name: entry.schema for entry in inputs}
-        told = explained_overflow(message, meaning, schemas, text) if one.streams is None else None
-        told = told or failed(message, text)
-        where = Where(one.path, told.line, told.column) if authored and told.line is not None else None
+        refusal = explained_overflow(message, meaning, schemas, text) if one.streams is None else None
+        refusal = refusal or failed(message, text)
+        where = Where(one.path, refusal.line, refusal.column) if authored and refusal.line is not None else None
         facts = {"executed SQL": kept}
         return UserError(
-            told.message,
+            refusal.message,
             code="execution",
             where=where or Where(one.path, one.line),
             facts=facts,
-            hint=told.hint,
+            hint=refusal.hint,
             exit_code=FAILED,
         )
 
