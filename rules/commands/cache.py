@@ -107,9 +107,9 @@ def _verify_shared(root: Path, options: argparse.Namespace, output: Output) -> i
         status = "failed" if bad else "ok"
         output.document(document("cache", status=status, checked=checked, bad=[one._asdict() for one in bad]))
     else:
-        told = f"{len(bad):,} of {plural(checked, 'object')} bad" if bad else f"{plural(checked, 'object')} verified"
+        summary = f"{len(bad):,} of {plural(checked, 'object')} bad" if bad else f"{plural(checked, 'object')} verified"
         lines = [f"{one.name}: it {one.problem}" for one in bad]
-        output.result([*lines, *([told] if output.verbosity >= 0 else ())])
+        output.result([*lines, *([summary] if output.verbosity >= 0 else ())])
     return FAILED if bad else 0
 
 
@@ -184,9 +184,9 @@ def _stats(options: argparse.Namespace, output: Output) -> int:
     ]
     if shared:
         sums = _sum_shared(shared)
-        told = f"{plural(sums['hits'], 'hit')}, {sums['misses']:,} misses, {sums['refused']:,} refused"
+        summary = f"{plural(sums['hits'], 'hit')}, {sums['misses']:,} misses, {sums['refused']:,} refused"
         moved = f"{byte_size(sums['fetched_bytes'])} fetched, {byte_size(sums['sent_bytes'])} sent"
-        lines.append(f"shared cache: {told}, {sums['failures']:,} failed; {moved}")
+        lines.append(f"shared cache: {summary}, {sums['failures']:,} failed; {moved}")
     for key in ("product", "month"):
         rows = [
             [
@@ -309,13 +309,13 @@ def _bad_fields(one: BadObject, root: Path) -> dict[str, Any]:
         "products": list(one.products),
         "repaired": one.repaired,
         "outcome": one.outcome,
-        "message": one.told or None,
+        "message": one.obstacle or None,
     }
 
 
 def _bad_line(one: BadObject, root: Path) -> str:
     of = f" of {', '.join(one.products)}" if one.products else ""
-    done = one.told if one.outcome == "left" else _OUTCOMES[one.outcome, one.problem == "missing"]
+    done = one.obstacle if one.outcome == "left" else _OUTCOMES[one.outcome, one.problem == "missing"]
     return f"{one.problem:<8} {os.path.relpath(one.path, root)}{of}{f' ({done})' if done else ''}"
 
 

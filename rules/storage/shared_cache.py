@@ -1,4 +1,4 @@
-"""The shared cache of one command: asked for results, told of results, and never in the way.
+"""The shared cache of one command: it is asked for results, is sent results, and is never in the way.
 
 Whatever the bucket does, a build ends as it would without: a call that fails is tried again for a bounded time, and
 after some that failed in a row the bucket is not asked any more in this command. What comes from it is compared with
@@ -302,7 +302,7 @@ class SharedCache:
         state = self.connection.leases.claim(key)
         if state == "unknown":
             return "free"
-        self._find(key, columns)  # after the lease: who held it before has told the result, if it has one
+        self._find(key, columns)  # after the lease: who held it before has recorded the result, if there is one
         if self.record(key) is not None:
             self._release(key)
             return "found"
