@@ -1,6 +1,6 @@
 """A shared cache changes nothing but who computes: after random edits a clone has the tables of a build without it.
 
-The project and its clones share one cache; what the project has just computed, a fresh clone takes, all at once or lazily.
+The project and its clones share one cache; what the project has just computed, a clone takes, all at once or lazily.
 """
 
 from __future__ import annotations
