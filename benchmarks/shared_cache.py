@@ -67,8 +67,8 @@ def main(rules: int = 1000, delay: float = 20) -> None:
 
         def step(name: str, at: Path, *arguments: str) -> float:
             before = len(faults.requests)
-            seconds, told = timed(at, *arguments)
-            print(f"{name:<34} {seconds:8.2f} s {len(faults.requests) - before:7,} requests  {told}")
+            seconds, summary = timed(at, *arguments)
+            print(f"{name:<34} {seconds:8.2f} s {len(faults.requests) - before:7,} requests  {summary}")
             return seconds
 
         alone = clone(root / "alone", rules, shared=False)

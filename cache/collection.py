@@ -89,7 +89,7 @@ class Tally:
         self.artifacts[fate] += 1
         self.bytes[fate] += size
 
-    def told(self) -> list[tuple[Fate, int]]:
+    def listed(self) -> list[tuple[Fate, int]]:
         """Return fates with how many artifacts they met, in the order of reports."""
         return [(fate, self.artifacts[fate]) for fate in strongest(self.artifacts)]
 

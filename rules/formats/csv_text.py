@@ -234,7 +234,7 @@ def _located(file: TextFile, source: Source, schema: pa.Schema | None, *, single
 
 
 def _error(file: TextFile, source: Source, schema: pa.Schema | None, message: str, *, single: bool) -> IngestError:
-    row = int(told[1]) if (told := _ROW.search(message)) else None
+    row = int(numbered[1]) if (numbered := _ROW.search(message)) else None
     fields = _FIELDS.search(message)
     if fields:
         line, at = place_in_csv(file, row or 0, min(int(fields[1]), int(fields[2])), single=single)

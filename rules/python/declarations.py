@@ -165,9 +165,9 @@ def rule(  # noqa: PLR0913 — the options of a rule
         streams = _streams(engine, output, reads)
         if inspect.isgeneratorfunction(function) and streams is None:
             return _generate(function)
-        told = description if description is not None else _first_sentence(function.__doc__)
+        text = description if description is not None else _first_sentence(function.__doc__)
         options = RuleOptions(
-            description=told,
+            description=text,
             tags=_texts("tags", tags),
             key=_texts("key", key),
             volatile=_flag(volatile),

@@ -127,6 +127,17 @@ def test_lazily_nothing_is_fetched_until_it_is_read(tmp_path: Path, remote: str)
     assert all((lazy.root / ".rules" / "products" / f"{name}.parquet").exists() for name in RULES)
 
 
+def test_what_was_built_before_can_be_sent(tmp_path: Path, remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = project(tmp_path / "a", remote)
+    monkeypatch.setenv("RULES_CACHE_MODE", "off")
+    inprocess.build(made)
+    assert "no shared cache that may be written" in inprocess.run(made, "cache", "push", expect=2).stderr
+    monkeypatch.delenv("RULES_CACHE_MODE")
+    assert inprocess.run(made, "cache", "push", "--json").document["unsent"] == 0
+    assert "nothing to send" in inprocess.run(made, "cache", "push").stdout
+    assert inprocess.build(project(tmp_path / "b", remote)).executed == set()
+
+
 def test_to_take_only_sends_nothing(tmp_path: Path, remote: str) -> None:
     made = project(tmp_path / "a", remote, cache='mode = "read"\n')
     assert inprocess.build(made).executed == ALL
