@@ -68,13 +68,18 @@ def append(folder: Path, out: Path) -> None:
             file = place / "00000.parquet"
             if name in MERGED:
                 both = pa.concat_tables([pq.read_table(file).cast(made.schema), made])
-                session.register_record_batches("both", [both.to_batches()])
+                _register(session, "both", both)
                 made = session.sql(MERGED[name]).to_arrow_table().cast(made.schema)
                 session.deregister_table("both")
             pq.write_table(made, file, compression="zstd")
         # A sum over all days reads the table as it is now; the rest of what is to come reads the new rows.
         known = pq.read_table(place) if name == "by_day" else made
-        session.register_record_batches(name, [known.to_batches()])
+        _register(session, name, known)
+
+
+def _register(session: SessionContext, name: str, table: pa.Table) -> None:
+    empty = pa.RecordBatch.from_pylist([], schema=table.schema)
+    session.register_record_batches(name, [table.to_batches() or [empty]])
 
 
 def _session(folder: Path) -> SessionContext:
