@@ -92,6 +92,7 @@ def to_records(compiled: Compiled) -> tuple[Head, bytes, Any]:
 
 
 def _to_head(compiled: Compiled) -> Head:
+    tier = compiled.parts["tier"]
     return Head(
         compiled.fingerprint,
         tuple(compiled.inputs),
@@ -99,8 +100,9 @@ def _to_head(compiled: Compiled) -> Head:
         compiled.scans,
         compiled.parts,
         volatile=bool(compiled.traits.volatile) or bool(compiled.parts["volatile"]),
-        order_dependent=compiled.traits.order_dependent or compiled.traits.float_sensitive,
-        ordered=compiled.traits.ordered or compiled.parts["tier"] == Tier.CANONICAL,
+        # A stable product has the order of its inputs' rows.
+        order_dependent=compiled.traits.order_dependent or compiled.traits.float_sensitive or tier == Tier.STABLE,
+        ordered=compiled.traits.ordered or tier != Tier.UNORDERED,
         schema=schema_record(compiled.schema),
         shape=compiled.shape,
     )

@@ -107,6 +107,26 @@ def test_tier_1_keeps_the_order_of_the_scan_whatever_the_profile_pushes_down(tmp
     assert '"pushdown_filters": false' in settings
 
 
+def test_a_product_of_tier_1_follows_its_source_into_another_order(tmp_path: Path) -> None:
+    """One of tier 0 over the same rows stays what it was; a reader of that has the order of what it reads."""
+    project = SampleProject(tmp_path, sources=["t"])
+    project.parquet("t", {"a": [1, 2, 3, 4]})
+    rule(project, "bag", "SELECT t.a FROM t")
+    rule(project, "stable", "SELECT t.a FROM t WHERE t.a > 1", "tier = 1")
+    rule(project, "reader", "SELECT stable.a + 1 AS a FROM stable", "tier = 1")
+    rule(project, "of_bag", "SELECT bag.a * 2 AS a FROM bag", "tier = 1")
+    inprocess.build(project)
+    project.parquet("t", {"a": [4, 3, 2, 1]})
+    ran = inprocess.build(project)
+    assert ran.executed == {"bag", "stable", "reader"}
+    assert project.product("bag")["a"].to_pylist() == [1, 2, 3, 4]
+    assert project.product("stable")["a"].to_pylist() == [4, 3, 2]
+    assert project.product("reader")["a"].to_pylist() == [5, 4, 3]
+    rule(project, "bag", "SELECT t.a FROM t", "tier = 1")
+    assert inprocess.build(project).executed == {"bag", "of_bag"}
+    assert project.product("of_bag")["a"].to_pylist() == [8, 6, 4, 2]
+
+
 def test_tier_1_names_the_operator_that_would_break_it(tmp_path: Path) -> None:
     table = pa.table({"i": pa.array(range(100), pa.int64())})
     pq.write_table(table, tmp_path / "t.parquet")
