@@ -33,12 +33,12 @@ class Memos(Database):
         self._many("REPLACE INTO files VALUES (?,?,?,?,?,?,?)", rows)
 
     def memo(self, table: str, keys: Iterable[str]) -> dict[str, Any]:
-        """Return the records that `parsed`, `schemas` or `contents` holds under `keys`; a damaged one is not there."""
+        """Return the records that a table of a key and a record holds under `keys`; a damaged one is not there."""
         column = "content" if table == "contents" else "memo"
         return _unsealed(self._select(table, column, "record", keys))
 
     def remember(self, table: str, records: Mapping[str, Any]) -> None:
-        """Record mappings in `parsed`, `schemas` or `contents`."""
+        """Record mappings in a table that `memo` reads."""
         self._many(f"REPLACE INTO {table} VALUES (?,?)", [(key, sealed(record)) for key, record in records.items()])
 
     def ingested(self) -> list[tuple[str, str]]:
@@ -68,7 +68,7 @@ class Memos(Database):
     def forget_compiled(self) -> None:
         """Forget all that was remembered of rules' texts: it is made again from them."""
         with self.transaction():
-            for table in ("parsed", "compiled", "schemas", "snapshots"):
+            for table in ("parsed", "compiled", "schemas", "readings", "snapshots"):
                 self._many(f"DELETE FROM {table} WHERE ?", [(1,)])
 
     def lineages(self, memos: Iterable[str]) -> dict[str, Any]:

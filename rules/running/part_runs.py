@@ -100,7 +100,8 @@ class PartRuns:
                     with suppress(OSError):
                         remove_temporary(path)
             partials = tuple(dict.fromkeys(one.artifact for one in self._made)) if self.reuse else ()
-            counts = PartsRun(self.work.input, len(self.work.keys), len(self._ran), partials)
+            ran = sum(self.work.parts[place].count for place in self._ran)
+            counts = PartsRun(self.work.input, self.work.total, ran, partials)
             return replace(executed, seconds=time.perf_counter() - started, parts=counts)
 
     def _attempt(self, target: Path) -> Executed:
