@@ -71,6 +71,11 @@ class PartQueries:
     unshared: tuple[str, ...] | None = None
     exact: bool = True
 
+    @property
+    def product(self) -> Schema:
+        """The schema of the product."""
+        return (self.finish or self.each).schema
+
 
 @dataclass(frozen=True)
 class Reading:

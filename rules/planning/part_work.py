@@ -67,11 +67,13 @@ def part_work(
     session: Session,
     sources: Sources,
     artifacts: Mapping[str, str],
+    *,
+    believe: bool = True,
 ) -> PartWork | None:
     """Return how a rule works by parts; None if no input has several, or it is not proved that it can.
 
     Of several inputs the largest one is read by parts. artifacts: of the products that it reads, as far as they are
-    known; None is returned if one is not. Raises `UserError`.
+    known; None is returned if one is not. believe: as for `Bodies.readings`. Raises `UserError`.
     """
     inputs = Inputs(session.store, sources, artifacts)
     if rule.rule.streams is not None or rule.node.volatile or not all(map(inputs.is_known, rule.scans)):
@@ -79,9 +81,9 @@ def part_work(
     found = [name for name in rule.scans if inputs.has_parts(name)]
     if not found:
         return None
-    readings = bodies.readings(rule)
     for name in sorted(found, key=lambda one: -inputs.rows(one)):
-        ways = readings[name].ways if name in readings else ()
+        reading = bodies.readings(rule, name, believe=believe)
+        ways = reading.ways if reading is not None else ()
         is_always = any(way.unshared is None for way in ways)
         for way in ways:
             parts = inputs.parts(name, way.each.scans[name])

@@ -284,6 +284,7 @@ class Execution:
             asked=name in self.prepared.selection.forced or rule.node.volatile or name in self._corrupt,
             sources=self.sources,
             contents=self.contents,
+            forced=name in self.prepared.selection.forced,
             artifacts=self.artifacts,
         )
 

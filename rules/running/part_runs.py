@@ -54,9 +54,10 @@ class _Partial:
 class PartContext:
     """What all executions by parts share.
 
-    execute: runs a query; pool: runs several; min_rows: the rows from which on a table has parts; reuse: whether known
-    results count and new ones are recorded, which is not so for an audit; is_sensitive: whether the settings of a run
-    with less memory can change its result, which has then no action.
+    execute: runs a query; pool: runs several; min_rows: the rows from which on a table has parts; record: whether
+    results are recorded, which is not so for an audit; believe: whether recorded ones count, which is not so for a
+    forced build, either; is_sensitive: whether the settings of a run with less memory can change its result, which has
+    then no action.
     """
 
     store: Store
@@ -64,7 +65,8 @@ class PartContext:
     execute: Execute
     pool: ThreadPoolExecutor
     min_rows: int
-    reuse: bool = True
+    record: bool = True
+    believe: bool = True
     is_sensitive: bool = False
 
 
@@ -78,7 +80,8 @@ class PartRuns:
         whole: Mapping[str, EngineInput],
     ) -> None:
         """work: how; whole: its inputs as they are read whole, by name."""
-        self.store, self.build, self.reuse = context.store, context.build, context.reuse
+        self.store, self.build = context.store, context.build
+        self.record, self.believe = context.record, context.believe
         self.execute, self.pool, self.min_rows = context.execute, context.pool, context.min_rows
         self.work, self.whole = work, whole
         self._is_sensitive = context.is_sensitive
@@ -99,7 +102,7 @@ class PartRuns:
                 for path in self._temporary:
                     with suppress(OSError):
                         remove_temporary(path)
-            partials = tuple(dict.fromkeys(one.artifact for one in self._made)) if self.reuse else ()
+            partials = tuple(dict.fromkeys(one.artifact for one in self._made)) if self.record else ()
             ran = sum(self.work.parts[place].count for place in self._ran)
             counts = PartsRun(self.work.input, self.work.total, ran, partials)
             return replace(executed, seconds=time.perf_counter() - started, parts=counts)
@@ -107,7 +110,7 @@ class PartRuns:
     def _attempt(self, target: Path) -> Executed:
         queries = self.work.queries
         keys = [*self.work.keys, *([self.work.rest_key] if self.work.rest_key is not None else [])]
-        known = self.store.index.actions(keys) if self.reuse else {}
+        known = self.store.index.actions(keys) if self.believe else {}
         self.store.know(known.values())
         level = self._side_by_side(lambda place: self._leaf(place, keys[place], known.get(keys[place])), len(keys))
         depth = 0
@@ -124,7 +127,7 @@ class PartRuns:
         """Return the product of which the results of all parts are the rows: one table, or one in parts."""
         slices = cut([(one.artifact, one.content.rows) for one in results], self.min_rows)
         filled = [one for one in slices if any(part.content.rows for part in results[one])]
-        if len(filled) < 2 or not self.reuse:  # noqa: PLR2004 — an audit compares rows
+        if len(filled) < 2 or not self.record:  # noqa: PLR2004 — an audit compares rows
             return self._one_after_the_other(results, target)
         tables = self._side_by_side(lambda place: self._grouped(results[filled[place]]), len(filled))
         content = composed([one.content for one in tables])
@@ -138,7 +141,7 @@ class PartRuns:
         if len(filled) == 1:
             return filled[0]
         key = hash_json(["concatenated", PARTS_FORMAT, [one.artifact for one in filled]])
-        found = self._known(self.store.index.actions([key]).get(key)) if self.reuse else None
+        found = self._known(self.store.index.actions([key]).get(key)) if self.believe else None
         return found or self._keep(key, lambda path: self._one_after_the_other(filled, path))
 
     def _one_after_the_other(self, results: Sequence[_Partial], target: Path) -> Executed:
@@ -175,7 +178,7 @@ class PartRuns:
         if len(children) == 1:
             return children[0]
         key = self.work.merge_key(merge, [one.artifact for one in children])
-        found = self._known(self.store.index.actions([key]).get(key)) if self.reuse else None
+        found = self._known(self.store.index.actions([key]).get(key)) if self.believe else None
         return found or self._keep(key, lambda path: self._over(merge, children, path))
 
     def _over(self, query: PartQuery, partials: Sequence[_Partial], target: Path) -> Executed:
@@ -202,7 +205,7 @@ class PartRuns:
         self._temporary.append(target)
         executed = run(target)
         name = executed.digest.table
-        if not self.reuse:
+        if not self.record:
             return _Partial(name, target, Content(executed.digest.rows, executed.columns))
         recorded = index.artifacts([name]).get(name)
         before = None if recorded is None else (recorded.bytes, recorded.file_digest)
@@ -219,7 +222,7 @@ class PartRuns:
 
     def _require(self, one: _Partial) -> None:
         """Compare the bytes of a stored partial result before it is read."""
-        if not self.reuse:
+        if not self.record:
             return
         artifact = self.store.artifact(one.artifact)
         try:

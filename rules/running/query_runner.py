@@ -72,11 +72,13 @@ class Runner:
         artifacts: Mapping[str, str],
         target: Path,
         *,
-        reuse: bool = True,
+        record: bool = True,
+        believe: bool = True,
     ) -> Executed:
         """Execute a rule, by parts if it can be, and write its table to `target`.
 
-        artifacts: of the products it reads. reuse: whether results of parts that are known count. Raises `UserError`,
+        artifacts: of the products it reads. record: whether results of parts are recorded; believe: whether what is
+        recorded of parts and of how the rule reads them counts. Raises `UserError`,
         with the SQL kept as evidence, if the engine fails or a source has changed since it was digested;
         `ForeignMemoError` if the store's memos are of other texts.
         """
@@ -109,8 +111,8 @@ class Runner:
             _require_unchanged(sources, outside)
             if streams:
                 executed = self._run_stream(rule, inputs, target)
-            elif (work := part_work(rule, self.bodies, self.session, sources, artifacts)) is not None:
-                executed = self._run_parts(rule, work, inputs, functions, target, reuse=reuse)
+            elif (work := part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)) is not None:
+                executed = self._run_parts(rule, work, inputs, functions, target, record=record, believe=believe)
             else:
                 executed = self._run_query(rule, sql, rule.schema, inputs, target, functions)
             _require_unchanged(sources, outside)
@@ -186,7 +188,8 @@ class Runner:
         functions: Sequence[EngineFunction],
         target: Path,
         *,
-        reuse: bool,
+        record: bool,
+        believe: bool,
     ) -> Executed:
         """Execute a rule by parts, each of its queries as `_run_query` does. Raises as that does."""
         session, instead = self.session, list[Fallback]()
@@ -200,7 +203,7 @@ class Runner:
         whole = {entry.name: entry for entry in inputs}
         least = session.project.parts.min_rows
         build = self.evidence.build
-        context = PartContext(session.store, build, execute, self.parts_pool, least, reuse, rule.is_sensitive)
+        context = PartContext(session.store, build, execute, self.parts_pool, least, record, believe, rule.is_sensitive)
         executed = PartRuns(context, work, whole).run(target)
         return replace(executed, fallback=executed.fallback or (instead[0] if instead else None))
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import compiler.parts.readings as readings_module
 from support.inprocess import Ran, build, run
 from support.projects import SampleProject
 
@@ -152,6 +153,37 @@ def test_the_audit_works_by_parts_and_finds_no_difference(project: SampleProject
     ran = run(project, "audit", "--json")
     assert ran.document["status"] == "ok"
     assert set(ran.document["checked"]) >= set(RULES)
+
+
+def test_how_a_rule_reads_is_proved_once(project: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    proved = readings_module.readings
+
+    def noting(compiled: Any, *others: Any) -> Any:
+        asked.append(compiled.meaning)
+        return proved(compiled, *others)
+
+    monkeypatch.setattr(readings_module, "readings", noting)
+    build(project)
+    assert len(asked) == len(RULES)
+    put(project, DAYS + 1)
+    run(project, "plan")
+    build(project)
+    project.edit("rules/best.sql", "SELECT", "-- a comment\nSELECT")
+    put(project, 7, plus=1)
+    assert parts(build(project))["best"] == (DAYS + 1, 1)
+    assert len(asked) == len(RULES)
+    project.edit("rules/best.sql", "COUNT(*) > 1", "COUNT(*) > 2")
+    build(project)
+    assert len(asked) == len(RULES) + 1
+    run(project, "audit")
+    assert len(asked) == 2 * len(RULES) + 1
+
+
+def test_a_forced_build_believes_nothing_of_parts(project: SampleProject, tmp_path: Path) -> None:
+    ran = build(project)
+    assert parts(build(project, "--force", "*")) == dict.fromkeys(RULES, (DAYS, DAYS))
+    require_clean_build(project, ran, tmp_path / "clean")
 
 
 def test_a_rule_after_a_part_wise_one_inherits_its_parts(project: SampleProject, tmp_path: Path) -> None:
