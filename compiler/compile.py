@@ -22,7 +22,6 @@ from compiler.analysis.types import Types
 from compiler.canonical.facts import Facts
 from compiler.canonical.form import canonical
 from compiler.compiled import Compiled, CompiledQuery, EngineIdentity, Options, Parsed, Tier
-from compiler.engine_errors.planning import explained, other_columns_error
 from compiler.engine_sql import timestamps
 from compiler.engine_sql.corrections import corrections
 from compiler.engine_sql.form import for_engine
@@ -332,6 +331,8 @@ class Compiler:
         if schema is None:
             schema = self._planned(sql, scans, executed, key)
         if list(schema.names) != executed.named_selects:
+            from compiler.engine_errors.planning import other_columns_error
+
             raise other_columns_error(executed, schema.names)
         return schema
 
@@ -362,6 +363,8 @@ class Compiler:
 
     def _explained(self, error: SqlError, executed: exp.Query, probe: Callable[[exp.Query], str | None]) -> SqlError:
         beyond = timestamps.overflow(error.message, executed, self.schemas.known, executed)
+        from compiler.engine_errors.planning import explained  # only a query that is refused pays for it
+
         return beyond or explained(error, executed, probe)
 
 

@@ -121,8 +121,8 @@ def collect(store: Store, own: Limits, policy: Policy) -> Collected:
 def collect_when_due(store: Store, own: Limits, seconds: float = BUDGET_SECONDS) -> Collected | None:
     """Collect a little if the store has grown enough since that is worth it; never wait for anybody.
 
-    What is not done in `seconds`, or in as much time as it took to find out what there is to do, is left to the next
-    build. Returns what was done, None if nothing was due or somebody else is at work.
+    What is not removed in `seconds`, or in as much time as it took to find out what there is to do, is left to the next
+    build; so is what of the history is not compacted in `seconds`. Returns what was done, None if nothing was due or somebody else is at work.
     """
     try:
         policy = _with_limits(store, own, Policy(spare=SPARE, evidence=_EVIDENCE))
@@ -133,7 +133,7 @@ def collect_when_due(store: Store, own: Limits, seconds: float = BUDGET_SECONDS)
 
 
 def _collect_a_little(store: Store, policy: Policy, last: Mapping[str, int], seconds: float) -> Collected:
-    index, until = store.index, time.monotonic() + seconds
+    index = store.index
     policy = replace(policy, index_bytes=last["index"])
     found = _sweep(store, policy, 0.0, seconds=seconds)
     with _both_locks(store, 0.0):
@@ -141,6 +141,8 @@ def _collect_a_little(store: Store, policy: Policy, last: Mapping[str, int], sec
     room = None
     if not any(one.keep_seconds or one.keep_builds for one in policy.limits.values()):
         room = int((found.marked.needed_bytes + last["index"]) * ROOM)
+    # Of its own, since to find out what there is to do takes longer in a large store: else it would never be done.
+    until = time.monotonic() + seconds
     finished = compact(index, found.marked.builds, room=room, until=until)
     found.finished = found.finished and finished
     if found.finished:
