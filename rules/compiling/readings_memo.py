@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from compiler.fingerprint import fingerprint
-from compiler.parts.reading import PARTIALS, Kind, PartQueries, PartQuery, Reading
-from compiler.schema import Schema, schema_of, schema_record
+from compiler.parts.reading import PART, PARTIALS, Kind, PartQueries, PartQuery, Reading
+from compiler.schema import Column, Schema, schema_of, schema_record
 from rules.loading.rules import COMPILER, options_record
 
 if TYPE_CHECKING:
@@ -65,7 +65,14 @@ def _of_way(way: PartQueries) -> dict[str, Any]:
 
 def _of_query(query: PartQuery) -> dict[str, Any]:
     scans = {name: list(columns) for name, columns in query.scans.items()}
-    return {"sql": query.sql, "scans": scans, "schema": schema_record(query.schema), "sorted": query.sorted}
+    return {
+        "sql": query.sql,
+        "scans": scans,
+        "schema": schema_record(query.schema),
+        "sorted": query.sorted,
+        "together": None if query.together is None else _of_query(query.together),
+        "of_none": query.of_none,
+    }
 
 
 def _way(record: Mapping[str, Any]) -> PartQueries:
@@ -79,15 +86,21 @@ def _way(record: Mapping[str, Any]) -> PartQueries:
 def _query(record: Mapping[str, Any]) -> PartQuery:
     scans = {name: tuple(map(str, columns)) for name, columns in record["scans"].items()}
     schema: Schema = schema_of(record["schema"])
-    return PartQuery(str(record["sql"]), scans, schema, bool(record["sorted"]))
+    together = None if record["together"] is None else _query(record["together"])
+    return PartQuery(str(record["sql"]), scans, schema, bool(record["sorted"]), together, bool(record["of_none"]))
 
 
 def _is_within(way: PartQueries, shown: Mapping[str, set[str]]) -> bool:
     """Whether the queries read only columns that there are."""
     merged = {**shown, PARTIALS: set(way.each.schema.names)}
+    numbered = {name: columns | {PART} for name, columns in shown.items()}
+    together = way.each.together
+    given = (way.each, shown), (together, numbered), (way.rest, shown), (way.merge, merged), (way.finish, merged)
+    if together is not None and together.schema.columns != (*way.each.schema.columns, Column(PART, "int32")):
+        return False
     return all(
         name in inputs and set(columns) <= inputs[name]
-        for query, inputs in ((way.each, shown), (way.rest, shown), (way.merge, merged), (way.finish, merged))
+        for query, inputs in given
         if query is not None
         for name, columns in query.scans.items()
     )

@@ -12,7 +12,7 @@ import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,7 +23,8 @@ from cache.parts import PARTS_FORMAT, composed, cut, is_flat, merged_together
 from cache.records import Artifact
 from cache.removal import remove_temporary
 from compiler.parts.reading import PARTIALS, PartQuery
-from rules.engine.protocol import EngineInput, Executed, PartsRun
+from rules.engine.protocol import EngineError, EngineInput, Executed, PartsRun
+from rules.running.part_batches import Stream, batches, no_rows, run_together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,20 +55,23 @@ class _Partial:
 class PartContext:
     """What all executions by parts share.
 
-    execute: runs a query; pool: runs several; min_rows: the rows from which on a table has parts; record: whether
+    execute, stream: run a query; pool: runs several, `workers` at a time; min_rows: the rows from which on a table has parts; record: whether
     results are recorded, which is not so for an audit; believe: whether recorded ones count, which is not so for a
     forced build, either; is_sensitive: whether the settings of a run with less memory can change its result, which has
-    then no action.
+    then no action; batched: whether small parts may be run together.
     """
 
     store: Store
     build: str
     execute: Execute
+    stream: Stream
+    workers: int
     pool: ThreadPoolExecutor
     min_rows: int
     record: bool = True
     believe: bool = True
     is_sensitive: bool = False
+    batched: bool = True
 
 
 class PartRuns:
@@ -84,7 +88,8 @@ class PartRuns:
         self.record, self.believe = context.record, context.believe
         self.execute, self.pool, self.min_rows = context.execute, context.pool, context.min_rows
         self.work, self.whole = work, whole
-        self._is_sensitive = context.is_sensitive
+        self._is_sensitive, self._batched = context.is_sensitive, context.batched
+        self._stream, self._workers = context.stream, context.workers
         self._ran: set[int] = set()
         self._made: list[_Partial] = []
         self._temporary: list[Path] = []
@@ -112,7 +117,7 @@ class PartRuns:
         keys = [*self.work.keys, *([self.work.rest_key] if self.work.rest_key is not None else [])]
         known = self.store.index.actions(keys) if self.believe else {}
         self.store.know(known.values())
-        level = self._side_by_side(lambda place: self._leaf(place, keys[place], known.get(keys[place])), len(keys))
+        level = self._leaves(keys, known)
         depth = 0
         if queries.merge is not None:
             while not is_flat(level):
@@ -150,6 +155,47 @@ class PartRuns:
         for one in results:
             self._require(one)
         return concatenate([one.file for one in results], self.work.queries.each.schema, target)
+
+    def _leaves(self, keys: Sequence[str], known: Mapping[str, str]) -> list[_Partial]:
+        """Return the results of all parts: those that are not known of many small parts at once, of others one by one."""
+        parts, together = self.work.parts, list[list[int]]()
+        if self.work.queries.each.together is not None and self._batched:
+            new = {place: part for place, part in enumerate(parts) if keys[place] not in known}
+            together = batches(new, self._workers)
+        apart = set(range(len(keys))) - {place for batch in together for place in batch}
+        jobs = [*together, *([place] for place in sorted(apart))]
+
+        def work(number: int) -> list[tuple[int, _Partial]]:
+            places = jobs[number]
+            if number < len(together):
+                return self._batch(places, keys)
+            return [(place, self._leaf(place, keys[place], known.get(keys[place]))) for place in places]
+
+        found = dict(pair for pairs in self._side_by_side(work, len(jobs)) for pair in pairs)
+        return [found[place] for place in range(len(keys))]
+
+    def _batch(self, places: Sequence[int], keys: Sequence[str]) -> list[tuple[int, _Partial]]:
+        """Return the results of several parts, made in one run; where that fails, one by one, so that it is known why."""
+        query, made = self.work.queries.each, dict[int, _Partial]()
+        inputs = [self.whole[name] for name in query.scans]
+        parts = {place: self.work.parts[place] for place in places}
+
+        def target() -> Path:
+            path = self.store.objects.temporary()
+            self._temporary.append(path)
+            return path
+
+        with suppress(EngineError), closing(
+            run_together(query, parts, inputs, self.work.input, self._stream, target)
+        ) as tables:
+            for place, executed, path in tables:
+                made[place] = self._recorded(keys[place], executed, path)
+            if not query.of_none:
+                for place in parts.keys() - made.keys():
+                    path = target()
+                    made[place] = self._recorded(keys[place], no_rows(query, path), path)
+        self._ran.update(made)
+        return [(place, made.get(place) or self._leaf(place, keys[place], None)) for place in places]
 
     def _leaf(self, place: int, key: str, known: str | None) -> _Partial:
         """Return the result of one part; the one after the last is what no part yields."""
@@ -200,10 +246,13 @@ class PartRuns:
 
     def _keep(self, key: str, run: Callable[[Path], Executed]) -> _Partial:
         """Run something, and record its result."""
-        objects, index = self.store.objects, self.store.index
-        target = objects.temporary()
+        target = self.store.objects.temporary()
         self._temporary.append(target)
-        executed = run(target)
+        return self._recorded(key, run(target), target)
+
+    def _recorded(self, key: str, executed: Executed, target: Path) -> _Partial:
+        """Record the result of something that has run, whose table is in `target`."""
+        objects, index = self.store.objects, self.store.index
         name = executed.digest.table
         if not self.record:
             return _Partial(name, target, Content(executed.digest.rows, executed.columns))

@@ -16,6 +16,7 @@ from compiler.compiled import Tier
 from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_rule import Body, CompiledRule
 from rules.engine.fallbacks import Fallback, spilled, within_memory
+from rules.engine.memory import pool_bytes
 from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed, MemoryExhaustedError
 from rules.engine.stopping import NEVER, Stop, StoppedError
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
@@ -23,14 +24,17 @@ from rules.loading.input_binding import make_resolver
 from rules.planning.part_work import PartWork, part_work
 from rules.running.evidence import Run
 from rules.running.out_of_memory import out_of_memory
+from rules.running.part_batches import MEMORY_FOR_BATCHES
 from rules.running.part_runs import PartContext, PartRuns
 from rules.running.total_order import NoTotalOrderError, no_total_order, require_total_order
 from rules.storage.types import to_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
+
+    import pyarrow as pa
 
     from compiler.parts.reading import PartQuery
     from compiler.schema import Schema
@@ -200,10 +204,23 @@ class Runner:
                 instead.append(executed.fallback)
             return executed
 
+        def stream(
+            query: PartQuery, given: Sequence[EngineInput], types: pa.Schema, scratch: Path
+        ) -> Iterator[pa.RecordBatch]:
+            profile = self.profile_of(rule)
+            rows = session.engine.stream(query.sql, given, types, scratch, profile, functions)
+            with contextlib.closing(rows):
+                for batch in rows:
+                    self.stop.check()
+                    yield batch
+
         whole = {entry.name: entry for entry in inputs}
         least = session.project.parts.min_rows
         build = self.evidence.build
-        context = PartContext(session.store, build, execute, self.parts_pool, least, record, believe, rule.is_sensitive)
+        context = PartContext(
+            session.store, build, execute, stream, self.profile.workers, self.parts_pool, least, record, believe,
+            rule.is_sensitive, pool_bytes(self.profile_of(rule)) >= MEMORY_FOR_BATCHES,
+        )  # fmt: skip
         executed = PartRuns(context, work, whole).run(target)
         return replace(executed, fallback=executed.fallback or (instead[0] if instead else None))
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import compiler.parts.readings as readings_module
+from rules.engine.local import LocalEngine
 from support.inprocess import Ran, build, run
 from support.projects import SampleProject
 
@@ -124,6 +125,22 @@ def test_bags_are_those_of_the_whole_query(project: SampleProject, tmp_path: Pat
         rows = [sorted(map(repr, one.product(name).to_pylist())) for one in (project, whole)]
         if name != "floats":
             assert rows[0] == rows[1], name
+
+
+def test_many_small_parts_share_runs_of_the_engine(project: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[str] = []
+    for name in ("execute", "stream"):
+
+        def noting(self: LocalEngine, sql: str, *others: Any, own: Any = getattr(LocalEngine, name)) -> Any:
+            runs.append(sql)
+            return own(self, sql, *others)
+
+        monkeypatch.setattr(LocalEngine, name, noting)
+    assert parts(build(project)) == dict.fromkeys(RULES, (DAYS, DAYS))
+    of_a_part = [sql for sql in runs if '"input"."sales"' in sql]
+    shared = [sql for sql in of_a_part if "~part" in sql]
+    assert len(shared) == 4  # totals, one, best, distinct_days
+    assert len(of_a_part) == 2 * DAYS + len(shared)  # floats, and a join
 
 
 def test_an_edit_of_having_reads_no_part(project: SampleProject) -> None:
