@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parent
 PACKAGES = ("rules", "compiler", "cache", "graph")
 RUNTIME_LOCK = ROOT / "requirements.lock"
 DEV_LOCK = ROOT / "requirements-dev.lock"
+S3_LOCK = ROOT / "requirements-s3.lock"
 UV = "uv==0.13.9"
 
 
@@ -139,7 +140,8 @@ def demo(*arguments: str) -> None:
 
 
 def test(*arguments: str) -> None:
-    """Run pytest."""
+    """Run pytest, with a server of S3 beside it in an environment of its own (see tests/support/s3.py)."""
+    prepare("s3", S3_LOCK, [], lambda _: None)
     run(tools() / "pytest", "-n", "2", *arguments)
 
 
@@ -198,9 +200,11 @@ def lock(*arguments: str) -> None:
     compiled: list[str | Path] = [env / "bin" / "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
     # One version of each package for all Pythons, so that all of them compute with the same code.
     compiled += ["--no-emit-index-url", "--python-version", "3.11", "--fork-strategy", "fewest"]
-    compiled += ["--custom-compile-command", "python3 tasks.py lock", *arguments, "pyproject.toml"]
-    run(*compiled, "--group", "build", "--output-file", RUNTIME_LOCK.name)
-    run(*compiled, "--group", "dev", "--constraint", RUNTIME_LOCK.name, "--output-file", DEV_LOCK.name)
+    compiled += ["--custom-compile-command", "python3 tasks.py lock", *arguments]
+    project = [*compiled, "pyproject.toml"]
+    run(*project, "--group", "build", "--output-file", RUNTIME_LOCK.name)
+    run(*project, "--group", "dev", "--constraint", RUNTIME_LOCK.name, "--output-file", DEV_LOCK.name)
+    run(*compiled, "--group", "s3", "--output-file", S3_LOCK.name)
 
 
 TASKS: dict[str, Callable[..., None]] = {

@@ -61,6 +61,8 @@ class Known:
     """Where it was edited; None if that is not known."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Old name → new name of products that no longer exist under the old one."""
+    of_others: Callable[[str], bool] = lambda _: False
+    """Whether an artifact was found in the shared cache, and not in the store."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,8 @@ def judge(
             reason = f"{_named_otherwise(node, last, known)}the rule and everything it reads are unchanged"
         return Judgement(node.name, "clean", reason, key, artifact, edit)
     why = _why(node, contents, last, known)
-    return Judgement(node.name, "restore", f"{why}; an earlier build computed the same", key, artifact, edit, changed)
+    who = "another builder" if known.of_others(artifact) else "an earlier build"
+    return Judgement(node.name, "restore", f"{why}; {who} computed the same", key, artifact, edit, changed)
 
 
 def _undecided(node: Node, last: Product | None, waiting: list[str], known: Known) -> Judgement:

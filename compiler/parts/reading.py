@@ -37,8 +37,8 @@ class PartQuery:
     scans: for each input that it reads, the columns that the engine is shown; `PARTIALS` among them for partial
     results. schema: of its result. sorted: whether the order of its rows is content. together: of the query of a part,
     one of several at once, which has to be shown the column `PART` and yields it last: the rows of each part alone are
-    those that the query makes of it, to the last bit and in order. None where that cannot be. of_none: whether it yields
-    a row for a part without rows, which `together` does not.
+    those that the query makes of it, to the last bit and in order. None where that cannot be. of_none: whether it
+    yields a row for a part without rows, which `together` does not.
     """
 
     sql: str

@@ -4,9 +4,9 @@ SELECT t.k, SUM(t.v) AS s FROM t GROUP BY t.k
 → SELECT t.k, SUM(t.v) AS s, t."~part" AS "~part" FROM t GROUP BY t.k, t."~part"
 
 It is done for queries of which the engine makes the same rows in the same order for a part alone and among others: they
-read one table, row by row or into groups, which come in the order of their first rows. Joins are left out, as the engine
-may swap the sides of larger inputs, so are windows, which it sorts for, and floats, which it adds up otherwise where
-there are no groups.
+read one table, row by row or into groups, which come in the order of their first rows. Joins are left out, as the
+engine may swap the sides of larger inputs, so are windows, which it sorts for, and floats, which it adds up otherwise
+where there are no groups.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def of_several_parts(form: exp.Query) -> exp.Select | None:
     alias, group, distinct = table.args.get("alias"), form.args.get("group"), form.args.get("distinct")
     if not has_only(table, _TABLE) or alias is None or alias.columns:
         return None
-    if (group is not None and not has_only(group, {"expressions"})) or (distinct is not None and distinct.args.get("on")):
+    if group is not None and not has_only(group, {"expressions"}):
+        return None
+    if distinct is not None and distinct.args.get("on"):
         return None
     for node in nodes(form):
         if isinstance(node, _LEFT_OUT) or (isinstance(node, exp.Query) and node is not form):

@@ -147,6 +147,7 @@ def _details(prepared: Prepared, name: str) -> dict[str, Any]:
         "seconds": round(last.seconds, 6) if last is not None else None,
         "artifact": last.artifact if last is not None else None,
         **part_fields(prepared.parts.get(name)),
+        **({"fetch": {"bytes": prepared.fetches[name]}} if name in prepared.fetches else {}),
         "fingerprint": node.fingerprint,
         "inputs": list(node.inputs),
         **({"causes": causes_fields(name, prepared.causes[name], prepared)} if name in prepared.causes else {}),

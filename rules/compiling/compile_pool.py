@@ -28,7 +28,7 @@ from compiler.tree.big_stack import with_deep_stack
 from compiler.variables import Value
 from graph.schedule import Schedule
 from rules.compiling.compile_rules import Work, options_of
-from rules.compiling.compiled_rule import to_records
+from rules.compiling.compiled_records import Head, to_records
 from rules.compiling.lazy_planner import LazyPlanner
 from rules.config.profiles import Profile
 from rules.engine.protocol import Engine
@@ -65,7 +65,7 @@ class Job:
 class Made:
     """The memo of a compiled rule: head, body and lineage. learned: schemas that the engine has planned."""
 
-    head: Any
+    head: Head
     body: bytes
     lineage: Any
     learned: Mapping[str, Schema]
@@ -106,7 +106,7 @@ def _job(work: Work, rule: Rule, inputs: Sequence[str]) -> Job | None:
         return None
     head = work.head(work.memo(rule))
     if head is not None:
-        work.known[rule.name] = head["schema"]
+        work.known[rule.name] = head.schema
     if head is not None or rule.in_python:  # Python functions are called in this process
         return None
     names = dict(zip(rule.parsed.tables, inputs, strict=True))
@@ -115,7 +115,7 @@ def _job(work: Work, rule: Rule, inputs: Sequence[str]) -> Job | None:
 
 def _accept(work: Work, rule: Rule, made: Made) -> None:
     work.remember(work.memo(rule), made.head, made.body, made.lineage)
-    work.known[rule.name] = made.head["schema"]
+    work.known[rule.name] = made.head.schema
     for key, schema in made.learned.items():
         work.learn(key, schema)
 

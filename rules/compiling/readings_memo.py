@@ -15,7 +15,8 @@ from compiler.schema import Column, Schema, schema_of, schema_record
 from rules.loading.rules import COMPILER, options_record
 
 if TYPE_CHECKING:
-    from rules.compiling.compiled_rule import Body, CompiledRule
+    from rules.compiling.compiled_records import Body
+    from rules.compiling.compiled_rule import CompiledRule
 
 _QUERIES = ("each", "rest", "merge", "finish")
 

@@ -16,15 +16,11 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from compiler.schema import Schema
-from rules.config.profiles import Profile
 from rules.engine.local import LOCAL
-from rules.engine.protocol import EngineError, EngineInput, Executed
+from rules.engine.protocol import EngineError, Executed, Job
 from rules.engine.stopping import Stop, StoppedError
 
 _BOOT = (
@@ -33,17 +29,6 @@ _BOOT = (
 )
 _LOOK = 1.0
 """Seconds between two looks whether the parent still lives, should others hold its end of the pipe."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A query to execute, as in `Engine.execute`."""
-
-    sql: str
-    inputs: tuple[EngineInput, ...]
-    schema: Schema
-    target: Path
-    profile: Profile
 
 
 def serve(parent: int) -> None:
@@ -78,7 +63,7 @@ def _work(jobs: SimpleQueue[Job], told: BinaryIO) -> None:
 
 def _answer(job: Job) -> Executed | Exception:
     try:
-        return LOCAL.execute(job.sql, job.inputs, job.schema, job.target, job.profile, ())
+        return LOCAL.execute(job)
     except (EngineError, OSError) as error:
         return error
     except BaseException as error:  # noqa: BLE001 — a fault of ours, which is raised where the query was asked for

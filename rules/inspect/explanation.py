@@ -15,7 +15,8 @@ from compiler.parts.reading import Kind, Reading
 from compiler.sql.dialect import parse, render
 from graph.plan import Judgement
 from rules.build import prepare
-from rules.compiling.compiled_rule import CompiledRule, canonical_tree, load_body
+from rules.compiling.compiled_records import load_body
+from rules.compiling.compiled_rule import CompiledRule, canonical_tree
 from rules.compiling.session import load
 from rules.errors import UserError
 from rules.planning.broken import refuse_broken

@@ -34,7 +34,7 @@ from compiler.tree.big_stack import with_deep_stack
 from rules.arrow import plain_type
 from rules.config.project import read_text
 from rules.engine.local import LOCAL
-from rules.engine.protocol import EngineError, EngineInput
+from rules.engine.protocol import EngineError, EngineInput, EngineQuery
 from rules.errors import UserError, UserErrors, Where
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import DEFAULT_PROFILE
@@ -201,10 +201,11 @@ class _Asked:
         faults: Sequence[UserError],
         question: Question,
     ) -> Generator[pa.RecordBatch]:
-        inputs = [self._input(name, columns) for name, columns in compiled.scans.items()]
+        inputs = tuple(self._input(name, columns) for name, columns in compiled.scans.items())
+        query = EngineQuery(compiled.sql, inputs, self._profile, tuple(functions))
         try:
             self._require_unchanged()
-            batches = self._engine.stream(compiled.sql, inputs, schema, self._folder, self._profile, functions)
+            batches = self._engine.stream(query, schema, self._folder)
             with closing(batches):
                 yield from batches
             self._require_unchanged()

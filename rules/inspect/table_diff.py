@@ -108,8 +108,9 @@ def compare_states(
 
 def _present(store: Store, name: str, state: State) -> Artifact | None:
     """Return an artifact whose object is in the store. Raises `UserError` if it is damaged."""
-    there = state.artifact is not None and store.artifact(state.artifact) and store.objects.exists(state.artifact)
-    return store.stored(name, state.artifact) if state.artifact is not None and there else None
+    if state.artifact is None or store.artifact(state.artifact) is None or not store.bring(state.artifact):
+        return None
+    return store.stored(name, state.artifact) if store.objects.exists(state.artifact) else None
 
 
 def diff_tables(store: Store, before: Artifact, after: Artifact, key: tuple[str, ...], limit: int) -> TableDiff:

@@ -85,6 +85,7 @@ def build_document(report: BuildReport) -> dict[str, Any]:
         saved_seconds=round(report.saved_seconds, 3),
         products=[_result_fields(result) for result in report.results.values()],
         sources=[_source_fields(result) for result in report.sources.values()],
+        **({"shared": report.shared.fields} if report.shared is not None else {}),
         **audit,
     )
 
@@ -136,6 +137,8 @@ def build_lines(report: BuildReport) -> list[str]:
     if not report.results:
         return ["nothing to do (no product is selected)"]
     audited = audit_lines(report.audit) if report.audit.checked else []
+    if report.shared is not None and report.shared.line:
+        audited = [report.shared.line, *audited]
     if summary["clean"] == len(report.results) and not any(one.error for one in report.sources.values()):
         return [nothing_to_do(len(report.results)), *audited]
     lines = [f"{counts(summary)} in {duration(report.seconds)}"]
@@ -273,6 +276,7 @@ def _result_fields(result: Result) -> dict[str, Any]:
         "fingerprint": result.fingerprint,
         "key": result.key,
         **part_fields(result.parts),
+        **({"shared": True} if result.from_shared else {}),
     }
     if result.error is not None:
         fields["error"] = error_fields(result.error)

@@ -1,13 +1,13 @@
 """Step 6 of 7, execute: many small parts in one run of the engine, whose rows are divided into a table for each.
 
-Starting a query costs some milliseconds, which is much for a part of few rows. The tables are those that each part alone
-makes, to the last bit; which parts are run together therefore follows from what is at hand, not from content.
+Starting a query costs some milliseconds, which is much for a part of few rows. The tables are those that each part
+alone makes, to the last bit; which parts are run together therefore follows from what is at hand, not from content.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ def run_together(
     name: str,
     stream: Stream,
     target: Callable[[], Path],
-) -> Iterator[tuple[int, Executed, Path]]:
+) -> Generator[tuple[int, Executed, Path]]:
     """Yield the table of each part that has rows in it, by its place, as soon as it is written.
 
     query: of one part, with one of several. inputs: whole, of which `name` is read by parts. target: returns a file to

@@ -29,6 +29,7 @@ from rules.running.part_batches import Stream, batches, no_rows, run_together
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from compiler.schema import Schema
     from rules.planning.part_work import PartWork
     from rules.storage.store import Store
 
@@ -55,10 +56,10 @@ class _Partial:
 class PartContext:
     """What all executions by parts share.
 
-    execute, stream: run a query; pool: runs several, `workers` at a time; min_rows: the rows from which on a table has parts; record: whether
-    results are recorded, which is not so for an audit; believe: whether recorded ones count, which is not so for a
-    forced build, either; is_sensitive: whether the settings of a run with less memory can change its result, which has
-    then no action; batched: whether small parts may be run together.
+    execute, stream: run a query; pool: runs several, `workers` at a time; min_rows: the rows from which on a table has
+    parts; record: whether results are recorded, which is not so for an audit; believe: whether recorded ones count,
+    which is not so for a forced build, either; is_sensitive: whether the settings of a run with less memory can change
+    its result, which has then no action; batched: whether small parts may be run together.
     """
 
     store: Store
@@ -115,7 +116,7 @@ class PartRuns:
     def _attempt(self, target: Path) -> Executed:
         queries = self.work.queries
         keys = [*self.work.keys, *([self.work.rest_key] if self.work.rest_key is not None else [])]
-        known = self.store.index.actions(keys) if self.believe else {}
+        known = self.store.find_actions(keys, queries.each.schema) if self.believe else {}
         self.store.know(known.values())
         level = self._leaves(keys, known)
         depth = 0
@@ -144,9 +145,12 @@ class PartRuns:
         """Return neighbours as one part of a product."""
         filled = [one for one in results if one.content.rows]
         if len(filled) == 1:
+            self._require(filled[0])  # it may be in the shared cache alone
             return filled[0]
         key = hash_json(["concatenated", PARTS_FORMAT, [one.artifact for one in filled]])
-        found = self._known(self.store.index.actions([key]).get(key)) if self.believe else None
+        found = self._found(key, self.work.queries.each.schema)
+        if found is not None:
+            self._require(found)
         return found or self._keep(key, lambda path: self._one_after_the_other(filled, path))
 
     def _one_after_the_other(self, results: Sequence[_Partial], target: Path) -> Executed:
@@ -157,7 +161,7 @@ class PartRuns:
         return concatenate([one.file for one in results], self.work.queries.each.schema, target)
 
     def _leaves(self, keys: Sequence[str], known: Mapping[str, str]) -> list[_Partial]:
-        """Return the results of all parts: those that are not known of many small parts at once, of others one by one."""
+        """Return the results of all parts. What is not known is made of many small parts at once, or one by one."""
         parts, together = self.work.parts, list[list[int]]()
         if self.work.queries.each.together is not None and self._batched:
             new = {place: part for place, part in enumerate(parts) if keys[place] not in known}
@@ -175,7 +179,7 @@ class PartRuns:
         return [found[place] for place in range(len(keys))]
 
     def _batch(self, places: Sequence[int], keys: Sequence[str]) -> list[tuple[int, _Partial]]:
-        """Return the results of several parts, made in one run; where that fails, one by one, so that it is known why."""
+        """Return the results of several parts, made in one run; where that fails, one by one, so that it says why."""
         query, made = self.work.queries.each, dict[int, _Partial]()
         inputs = [self.whole[name] for name in query.scans]
         parts = {place: self.work.parts[place] for place in places}
@@ -185,9 +189,10 @@ class PartRuns:
             self._temporary.append(path)
             return path
 
-        with suppress(EngineError), closing(
-            run_together(query, parts, inputs, self.work.input, self._stream, target)
-        ) as tables:
+        with (
+            suppress(EngineError),
+            closing(run_together(query, parts, inputs, self.work.input, self._stream, target)) as tables,
+        ):
             for place, executed, path in tables:
                 made[place] = self._recorded(keys[place], executed, path)
             if not query.of_none:
@@ -224,7 +229,7 @@ class PartRuns:
         if len(children) == 1:
             return children[0]
         key = self.work.merge_key(merge, [one.artifact for one in children])
-        found = self._known(self.store.index.actions([key]).get(key)) if self.believe else None
+        found = self._found(key, merge.schema)
         return found or self._keep(key, lambda path: self._over(merge, children, path))
 
     def _over(self, query: PartQuery, partials: Sequence[_Partial], target: Path) -> Executed:
@@ -235,6 +240,10 @@ class PartRuns:
         given = EngineInput(PARTIALS, tuple(one.file for one in partials), schema, columns or tuple(schema.names))
         others = [replace(self.whole[name], columns=shown) for name, shown in query.scans.items() if name != PARTIALS]
         return self.execute(query, [given, *others], target)
+
+    def _found(self, key: str, schema: Schema) -> _Partial | None:
+        """Return the result of an action that is known, here or to other builders."""
+        return self._known(self.store.find_actions([key], schema).get(key)) if self.believe else None
 
     def _known(self, artifact: str | None) -> _Partial | None:
         """Return a result that an earlier run left, if it is still there."""
@@ -263,7 +272,7 @@ class PartRuns:
         with index.transaction():
             index.add_artifact(artifact, self.build)
             if executed.fallback is None or not self._is_sensitive:
-                index.add_action(key, name, executed.seconds, self.build)
+                self.store.record_action(key, artifact, executed.seconds, self.build)
         self.store.artifacts[name] = artifact
         found = _Partial(name, objects.path(name), self.store.content(name))
         self._made.append(found)

@@ -66,7 +66,6 @@ class ProductJob:
         from rules.running import cutoff
         from rules.running.query_runner import adopted
 
-        self.runner.stop.begin()
         store, node, last = self.runner.session.store, self.rule.node, self.last
         if not self.asked and last is not None:
             same = cutoff.reads_same_rows(store, node, last, self.artifacts, self.contents)

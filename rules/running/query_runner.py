@@ -14,10 +14,19 @@ from cache.records import PARTS, Artifact
 from compiler.canonical.form import named_tree, rendered
 from compiler.compiled import Tier
 from compiler.tree.big_stack import with_deep_stack
-from rules.compiling.compiled_rule import Body, CompiledRule
+from rules.compiling.compiled_records import Body
+from rules.compiling.compiled_rule import CompiledRule
 from rules.engine.fallbacks import Fallback, spilled, within_memory
 from rules.engine.memory import pool_bytes
-from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed, MemoryExhaustedError
+from rules.engine.protocol import (
+    EngineError,
+    EngineFunction,
+    EngineInput,
+    EngineQuery,
+    Executed,
+    Job,
+    MemoryExhaustedError,
+)
 from rules.engine.stopping import NEVER, Stop, StoppedError
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
@@ -37,7 +46,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from compiler.parts.reading import PartQuery
-    from compiler.schema import Schema
     from rules.compiling.memo_proof import Bodies
     from rules.compiling.session import Session
     from rules.config.profiles import Profile
@@ -89,6 +97,11 @@ class Runner:
         name, body = rule.node.name, self.bodies.body(rule)
         sql, store = body.sql, self.session.store
         outside = [entry for entry in rule.scans if entry not in self.compiled]
+        for product in rule.scans:
+            if product not in outside and not store.bring(artifacts[product]):
+                message = f"the table of its input {product} is not in the store, and the shared cache has it no more"
+                hint = f"rules build -s {product} makes it again"
+                raise UserError(message, code="missing-object", hint=hint, exit_code=FAILED)
         inputs = [
             EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns, sources.constants(entry))
             if entry in outside
@@ -107,10 +120,10 @@ class Runner:
             functools.partial(_canonical, body, rule.node.inputs),
         )
         faults: list[UserError] = []
-        functions = [
+        functions = tuple(
             callable_function(self.session.python, self.session.functions[name], faults, self.stop)
             for name in self.called(rule)
-        ]
+        )
         try:
             _require_unchanged(sources, outside)
             if streams:
@@ -118,7 +131,8 @@ class Runner:
             elif (work := part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)) is not None:
                 executed = self._run_parts(rule, work, inputs, functions, target, record=record, believe=believe)
             else:
-                executed = self._run_query(rule, sql, rule.schema, inputs, target, functions)
+                query = EngineQuery(sql, tuple(inputs), self.profile_of(rule), functions)
+                executed = self._run_query(rule, Job(query, rule.schema, target))
             _require_unchanged(sources, outside)
             self.stop.check()
             self.evidence.succeeded(kept, executed)
@@ -162,24 +176,16 @@ class Runner:
         own = fallback.settings if fallback is not None else identity.float_settings
         return rule.made_with({**identity.settings, **own})
 
-    def _run_query(
-        self,
-        rule: CompiledRule,
-        sql: str,
-        schema: Schema,
-        inputs: Sequence[EngineInput],
-        target: Path,
-        functions: Sequence[EngineFunction],
-    ) -> Executed:
+    def _run_query(self, rule: CompiledRule, job: Job) -> Executed:
         """Run a query of a rule, if need be in a way that needs less memory. Raises `EngineError`."""
 
         def run(profile: Profile) -> Executed:
-            return self.session.engine.stoppable(self.stop).execute(sql, inputs, schema, target, profile, functions)
+            return self.session.engine.stoppable(self.stop).execute(job.under(profile))
 
-        profile = self.profile_of(rule)
+        profile = job.query.profile
         executed = within_memory(run, profile, spread=not rule.needs_one_partition)
         if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
-            require_total_order(target, rule)
+            require_total_order(job.target, rule)
         if executed.spilled and executed.fallback is None and profile.memory_limit_mb is None and rule.is_sensitive:
             return replace(executed, fallback=spilled(profile))
         return executed
@@ -189,17 +195,18 @@ class Runner:
         rule: CompiledRule,
         work: PartWork,
         inputs: Sequence[EngineInput],
-        functions: Sequence[EngineFunction],
+        functions: tuple[EngineFunction, ...],
         target: Path,
         *,
         record: bool,
         believe: bool,
     ) -> Executed:
         """Execute a rule by parts, each of its queries as `_run_query` does. Raises as that does."""
-        session, instead = self.session, list[Fallback]()
+        session, instead, profile = self.session, list[Fallback](), self.profile_of(rule)
 
-        def execute(query: PartQuery, given: Sequence[EngineInput], path: Path) -> Executed:
-            executed = self._run_query(rule, query.sql, query.schema, given, path, functions)
+        def execute(part: PartQuery, given: Sequence[EngineInput], path: Path) -> Executed:
+            query = EngineQuery(part.sql, tuple(given), profile, functions)
+            executed = self._run_query(rule, Job(query, part.schema, path))
             if executed.fallback is not None:
                 instead.append(executed.fallback)
             return executed
@@ -207,8 +214,7 @@ class Runner:
         def stream(
             query: PartQuery, given: Sequence[EngineInput], types: pa.Schema, scratch: Path
         ) -> Iterator[pa.RecordBatch]:
-            profile = self.profile_of(rule)
-            rows = session.engine.stream(query.sql, given, types, scratch, profile, functions)
+            rows = session.engine.stream(EngineQuery(query.sql, tuple(given), profile, functions), types, scratch)
             with contextlib.closing(rows):
                 for batch in rows:
                     self.stop.check()
@@ -219,7 +225,7 @@ class Runner:
         build = self.evidence.build
         context = PartContext(
             session.store, build, execute, stream, self.profile.workers, self.parts_pool, least, record, believe,
-            rule.is_sensitive, pool_bytes(self.profile_of(rule)) >= MEMORY_FOR_BATCHES,
+            rule.is_sensitive, pool_bytes(profile) >= MEMORY_FOR_BATCHES,
         )  # fmt: skip
         executed = PartRuns(context, work, whole).run(target)
         return replace(executed, fallback=executed.fallback or (instead[0] if instead else None))
@@ -325,7 +331,7 @@ def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
 
 
 def _canonical(body: Body, inputs: Sequence[str]) -> str:
-    return with_deep_stack(lambda: rendered(named_tree(body.canonical, inputs), pretty=True))
+    return with_deep_stack(lambda: rendered(named_tree(body.canonical.encode(), inputs), pretty=True))
 
 
 def _require_unchanged(sources: Sources, names: list[str]) -> None:

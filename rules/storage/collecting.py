@@ -30,8 +30,8 @@ _STEP_SECONDS = 0.01
 """How long locks are held at a stretch."""
 _AT_ONCE = 128
 """Artifacts that are removed before the time is looked at."""
-_PATIENCE = 600.0
-"""Seconds for which `rules gc` waits for builds and readers that do not end."""
+PATIENCE = 600.0
+"""Seconds for which whoever removes objects waits for builds and readers that do not end."""
 _ATTEMPTS = 5
 """How often the store is marked anew because something was committed, before the locks are held while it is marked."""
 _FREE_SHARE = 4
@@ -103,10 +103,10 @@ def collect(store: Store, own: Limits, policy: Policy) -> Collected:
     """
     index, policy = store.index, _with_limits(store, own, policy)
     before = index.pages()[1]
-    with _both_locks(store, _PATIENCE):
+    with both_locks(store, PATIENCE):
         _forget_lost_roots(store)
-    found = _sweep(store, policy, _PATIENCE, seconds=None)
-    with _both_locks(store, _PATIENCE):
+    found = _sweep(store, policy, PATIENCE, seconds=None)
+    with both_locks(store, PATIENCE):
         clear_evidence(store.objects.root, found.marked.evidence, found.removed)
         store.objects.clear_tmp()
     compact(index, found.marked.builds, room=None, until=float("inf"))
@@ -122,7 +122,8 @@ def collect_when_due(store: Store, own: Limits, seconds: float = BUDGET_SECONDS)
     """Collect a little if the store has grown enough since that is worth it; never wait for anybody.
 
     What is not removed in `seconds`, or in as much time as it took to find out what there is to do, is left to the next
-    build; so is what of the history is not compacted in `seconds`. Returns what was done, None if nothing was due or somebody else is at work.
+    build; so is what of the history is not compacted in `seconds`. Returns what was done, None if nothing was due or
+    somebody else is at work.
     """
     try:
         policy = _with_limits(store, own, Policy(spare=SPARE, evidence=_EVIDENCE))
@@ -136,7 +137,7 @@ def _collect_a_little(store: Store, policy: Policy, last: Mapping[str, int], sec
     index = store.index
     policy = replace(policy, index_bytes=last["index"])
     found = _sweep(store, policy, 0.0, seconds=seconds)
-    with _both_locks(store, 0.0):
+    with both_locks(store, 0.0):
         clear_evidence(store.objects.root, found.marked.evidence, found.removed)
     room = None
     if not any(one.keep_seconds or one.keep_builds for one in policy.limits.values()):
@@ -233,7 +234,7 @@ def _sweep(store: Store, policy: Policy, patience: float, seconds: float | None)
     until = None if seconds is None else max(began + seconds, 2 * time.monotonic() - began)
     queue, attempts = _queue(found.marked), 0
     while queue:
-        with _both_locks(store, patience):
+        with both_locks(store, patience):
             stale = index.commits() != found.marked.commits
             if stale and attempts == _ATTEMPTS:  # nothing can be committed meanwhile that matters
                 found.marked, stale = mark(index, objects, policy), False
@@ -261,7 +262,7 @@ def _queue(marked: Marked) -> list[str]:
 
 
 @contextlib.contextmanager
-def _both_locks(store: Store, patience: float) -> Iterator[None]:
+def both_locks(store: Store, patience: float) -> Iterator[None]:
     """Hold the store alone. Raises `StoreError` if that takes longer than `patience`, in seconds."""
     root = store.objects.root
     with contextlib.ExitStack() as held:
@@ -300,7 +301,7 @@ def listed(store: Store, own: Limits) -> list[Stored]:
 
 def discard(store: Store, artifacts: Collection[str]) -> None:
     """Remove artifacts, needed or not: what needs one is not up to date then. Raises `StoreError` and OSError."""
-    with _both_locks(store, _PATIENCE):
+    with both_locks(store, PATIENCE):
         with store.index.durable(), store.index.transaction():
             for artifact in artifacts:
                 store.index.forget_artifact(artifact)
@@ -308,7 +309,7 @@ def discard(store: Store, artifacts: Collection[str]) -> None:
 
 
 def waiting(store: Store, say: Say) -> None:
-    """Say so if another command holds the store, for which a collection waits."""
+    """Say so if another command holds the store, for which whoever removes objects waits."""
     for name, what in ((BUILDERS, "another build on this store"), (READERS, "a command that reads the store")):
         try:
             with exclusive(store.objects.root / name, wait=False):

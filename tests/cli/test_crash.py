@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,6 +18,7 @@ import pytest
 from cache.digests import TableDigester, ingested_digest
 from cache.index import Index
 from support.forks import Ended, Forks
+from support.former_store import FORMER, left_by
 from support.projects import RULES, SampleProject
 
 if TYPE_CHECKING:
@@ -180,6 +183,48 @@ def test_killed_at_every_single_step(forks: Forks, project: SampleProject, tmp_p
     before = tables(project.root)
     edit_everything(project)
     kill_at_steps(forks, project, tmp_path / "second", before, every=True)
+
+
+def kill_in_migrations(forks: Forks, former: int, work: Path, *, every: bool) -> int:
+    """Kill the first build after an upgrade of rules; what the index knew is never lost, and nothing runs again."""
+    start = left_by(former, work / "start").root
+    whole = work / "whole"
+    shutil.copytree(start, whole, symlinks=True)
+    steps = forks.run(whole, "build", kill_at=-1).steps
+    expected, known = tables(whole), history(start)
+    for number in range(len(steps)) if every else sample(steps):
+        root = work / f"{number}"
+        shutil.copytree(start, root, symlinks=True)
+        ended = forks.run(root, "build", kill_at=number)
+        at = f"killed {ended.steps[-1]}, step {number}"
+        assert ended.killed or number >= len(ended.steps)
+        build = forks.run(root, "build", "--json")
+        assert (build.code, build.stderr) == (0, ""), (at, build.stderr)
+        assert [one["name"] for one in build.document["products"] if one["status"] == "executed"] == [], at
+        assert tables(root) == expected, at
+        assert known <= history(root), (at, "history lost")
+        assert "nothing to do" in forks.run(root, "build").stdout, at
+        shutil.rmtree(root)
+    return len(steps)
+
+
+def history(root: Path) -> set[tuple[object, ...]]:
+    """What the index says of builds, their results, and of actions."""
+    with closing(sqlite3.connect(root / ".rules" / "index.sqlite")) as connection:
+        questions = ("SELECT build, status FROM builds", "SELECT * FROM results", "SELECT key, artifact FROM actions")
+        return {row for question in questions for row in connection.execute(question)}
+
+
+@pytest.mark.parametrize("former", FORMER)
+def test_killed_in_a_migration(forks: Forks, tmp_path: Path, former: int) -> None:
+    assert kill_in_migrations(forks, former, tmp_path, every=False) > 5
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("former", FORMER)
+def test_killed_at_every_step_of_a_migration(forks: Forks, tmp_path: Path, former: int) -> None:
+    kill_in_migrations(forks, former, tmp_path, every=True)
 
 
 def kill_at_random(forks: Forks, project: SampleProject, work: Path, times: int, seed: int) -> int:

@@ -16,6 +16,7 @@ from support.inprocess import Ran, build, run
 from support.projects import SampleProject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TOML = '\n[sources.sales]\npath = "data/sales"\n[sources.shops]\npath = "data/shops.parquet"\n[parts]\nmin_rows = 1\n'
@@ -129,18 +130,21 @@ def test_bags_are_those_of_the_whole_query(project: SampleProject, tmp_path: Pat
 
 def test_many_small_parts_share_runs_of_the_engine(project: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[str] = []
-    for name in ("execute", "stream"):
 
-        def noting(self: LocalEngine, sql: str, *others: Any, own: Any = getattr(LocalEngine, name)) -> Any:
-            runs.append(sql)
-            return own(self, sql, *others)
+    def noted(own: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(engine: LocalEngine, asked: Any, *others: Any) -> Any:
+            runs.append(getattr(asked, "query", asked).sql)
+            return own(engine, asked, *others)
 
-        monkeypatch.setattr(LocalEngine, name, noting)
+        return noting
+
+    monkeypatch.setattr(LocalEngine, "execute", noted(LocalEngine.execute))
+    monkeypatch.setattr(LocalEngine, "stream", noted(LocalEngine.stream))
     assert parts(build(project)) == dict.fromkeys(RULES, (DAYS, DAYS))
     of_a_part = [sql for sql in runs if '"input"."sales"' in sql]
     shared = [sql for sql in of_a_part if "~part" in sql]
     assert len(shared) == 4  # totals, one, best, distinct_days
-    assert len(of_a_part) == 2 * DAYS + len(shared)  # floats, and a join
+    assert len(of_a_part) - len(shared) == 2 * DAYS  # floats, and a join
 
 
 def test_an_edit_of_having_reads_no_part(project: SampleProject) -> None:

@@ -18,7 +18,7 @@ from compiler.parts.reading import PARTIALS, PartQueries, PartQuery
 from compiler.schema import Schema
 from rules.config.profiles import PROFILES
 from rules.engine.execute import execute, open_frame
-from rules.engine.protocol import EngineInput
+from rules.engine.protocol import EngineInput, EngineQuery, Job
 from rules.engine.streaming import stream
 from rules.planning.input_parts import InputPart
 from rules.running.part_batches import no_rows, run_together
@@ -82,17 +82,16 @@ class PartRunner:
                 replace(one, columns=way.each.scans[one.name], files=(file,) if one.name == table else one.files)
                 for one in whole
             ]
-            alone.append(execute(way.each.sql, inputs, way.each.schema, self._fresh(), PROFILE).digest.table)
+            query = EngineQuery(way.each.sql, tuple(inputs), PROFILE)
+            alone.append(execute(Job(query, way.each.schema, self._fresh())).digest.table)
         content = [InputPart(Content(part.num_rows, {}), (file,), {}) for part, file in zip(parts, files, strict=True)]
 
         def rows(query: PartQuery, given: Sequence[EngineInput], types: pa.Schema, scratch: Path) -> Iterator[Any]:
-            return stream(query.sql, given, types, scratch, PROFILE)
+            return stream(EngineQuery(query.sql, tuple(given), PROFILE), types, scratch)
 
         made = {
             place: executed.digest.table
-            for place, executed, _ in run_together(
-                way.each, dict(enumerate(content)), whole, table, rows, self._fresh
-            )
+            for place, executed, _ in run_together(way.each, dict(enumerate(content)), whole, table, rows, self._fresh)
         }
         nothing = no_rows(way.each, self._fresh()).digest.table
         return [(one, made.get(place, one if way.each.of_none else nothing)) for place, one in enumerate(alone)]
@@ -107,7 +106,7 @@ class PartRunner:
             assert schema is not None
             found = files.get(name) or self._files.get(name) or [self._write(_empty(schema))]
             inputs.append(EngineInput(name, tuple(found), schema, tuple(columns)))
-        made = collected(open_frame(query.sql, inputs, self._folder, PROFILE))
+        made = collected(open_frame(EngineQuery(query.sql, tuple(inputs), PROFILE), self._folder))
         return _typed(made, query.schema)
 
     def _write(self, table: pa.Table) -> Path:
