@@ -7,6 +7,7 @@ Needs nothing but Python 3.11 or later and its pip:
     python3 tasks.py test [ARGS]       run pytest, ARGS are its arguments
     python3 tasks.py lint              run ruff, mypy and import-linter
     python3 tasks.py bench [ARGS]      compare with other tools, see benchmarks/versus; long
+    python3 tasks.py bench-growing [ARGS]  compare with other tools on data that grows; long
     python3 tasks.py bench-parts       measure the single steps with pytest-benchmark
     python3 tasks.py lock [ARGS]       renew the lock files, ARGS are uv's arguments (such as --upgrade)
 
@@ -161,6 +162,11 @@ def bench(*arguments: str) -> None:
     run(measuring("bench", RUNTIME_LOCK) / "python", "-m", "benchmarks.versus", *arguments)
 
 
+def bench_growing(*arguments: str) -> None:
+    """Compare with other tools on data that grows."""
+    run(measuring("bench", RUNTIME_LOCK) / "python", "-m", "benchmarks.growing", *arguments)
+
+
 def bench_parts(*arguments: str) -> None:
     """Measure the single steps."""
     run(
@@ -212,6 +218,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "test": test,
     "lint": lint,
     "bench": bench,
+    "bench-growing": bench_growing,
     "bench-parts": bench_parts,
     "lock": lock,
 }

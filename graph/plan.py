@@ -325,8 +325,8 @@ def rebound_since(node: Node, last: Product, known: Known) -> tuple[tuple[str, s
 
 def _named_otherwise(node: Node, last: Product, known: Known) -> str:
     """Say which of the inputs that a rule still reads had another name when it was built."""
-    told = [f"{now}, which was called {was}" for was, now in known.renamed.items() if now in node.inputs]
-    return f"reads {listing(told)}; " if told and version_of(last).inputs != node.inputs else ""
+    renamed = [f"{now}, which was called {was}" for was, now in known.renamed.items() if now in node.inputs]
+    return f"reads {listing(renamed)}; " if renamed and version_of(last).inputs != node.inputs else ""
 
 
 def _edit(node: Node, last: Product | None, known: Known) -> Edit | None:
@@ -344,9 +344,9 @@ def edits_of(node: Node, last: Product, known: Known) -> tuple[str, ...]:
 
 
 def _what_changed(node: Node, last: Product, known: Known) -> str:
-    told = edits_of(node, last, known)
-    more = f", and {len(told) - 1} more" if len(told) > 1 else ""
-    return f"{told[0]}{more}"
+    edits = edits_of(node, last, known)
+    more = f", and {len(edits) - 1} more" if len(edits) > 1 else ""
+    return f"{edits[0]}{more}"
 
 
 def listing(names: Sequence[str], most: int = 3) -> str:

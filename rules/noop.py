@@ -32,8 +32,8 @@ def answered(root: str, profile: str, output: Output, *, planning: bool = False,
                 return False
             if not (lazy or planning) and None in state["products"].values() and any_absent(root, state["products"]):
                 return False
-            for told in state["failing"].values():
-                output.message(told["warning"])
+            for failure in state["failing"].values():
+                output.message(failure["warning"])
             if output.as_json:
                 from rules.report.runs import build_document
                 from rules.running.results import clean_report

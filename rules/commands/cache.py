@@ -31,6 +31,7 @@ _EPILOG = """actions:
   stats     how much is stored, and what it has saved
   ls        list what is stored, the largest first, and why; of one product: rules cache ls NAME
   rm        remove tables: NAME@BUILD, or an artifact as ls prints it, or how only it starts
+  push      send what products and checks are now to the shared cache
   keygen    write a secret key of a writer of the shared cache to FILE, and print its public key"""
 _ARTIFACT = re.compile(r"[0-9a-f]{4,}")
 _OUTCOMES = {
@@ -47,7 +48,9 @@ _OUTCOMES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     parser.epilog = _EPILOG
-    parser.add_argument("action", choices=tuple(_ACTIONS), metavar="ACTION", help="verify, stats, ls, rm or keygen")
+    parser.add_argument(
+        "action", choices=tuple(_ACTIONS), metavar="ACTION", help="verify, stats, ls, rm, push or keygen"
+    )
     parser.add_argument("what", nargs="*", metavar="WHAT", help="what to list or remove; the file of a key")
     parser.add_argument(
         "--remote", action="store_true", help="verify: read all that is in the shared cache, in place of the store"
@@ -67,7 +70,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     for name, action in (("repair", "verify"), ("force", "rm"), ("remote", "verify")):
         if getattr(options, name) and options.action != action:
             raise UserError(f"--{name} is an option of rules cache {action}", code="usage")
-    if options.what and options.action in {"verify", "stats"}:
+    if options.what and options.action in {"verify", "stats", "push"}:
         raise UserError(f"unexpected argument '{options.what[0]}'", code="usage", hint="see rules cache --help")
     return _ACTIONS[options.action](options, output)
 
@@ -104,10 +107,27 @@ def _verify_shared(root: Path, options: argparse.Namespace, output: Output) -> i
         status = "failed" if bad else "ok"
         output.document(document("cache", status=status, checked=checked, bad=[one._asdict() for one in bad]))
     else:
-        told = f"{len(bad):,} of {plural(checked, 'object')} bad" if bad else f"{plural(checked, 'object')} verified"
+        summary = f"{len(bad):,} of {plural(checked, 'object')} bad" if bad else f"{plural(checked, 'object')} verified"
         lines = [f"{one.name}: it {one.problem}" for one in bad]
-        output.result([*lines, *([told] if output.verbosity >= 0 else ())])
+        output.result([*lines, *([summary] if output.verbosity >= 0 else ())])
     return FAILED if bad else 0
+
+
+def _push(options: argparse.Namespace, output: Output) -> int:
+    """Send what products and checks are now to the shared cache; 1 when something could not be sent."""
+    root = find_root(options.project)
+    load_project(root)
+    from rules.storage.shared_keeping import push_shared
+
+    with open_store(root, output.message, building=True, asked=True) as store:
+        report = push_shared(store)
+    for warning in report.warnings:
+        output.message(warning)
+    if output.as_json:
+        output.document(document("cache", status="failed" if report.unsent else "ok", **report.fields))
+    elif output.verbosity >= 0:
+        output.result([report.line or "nothing to send: the shared cache has it all"])
+    return FAILED if report.unsent else 0
 
 
 def _keygen(options: argparse.Namespace, output: Output) -> int:
@@ -115,7 +135,7 @@ def _keygen(options: argparse.Namespace, output: Output) -> int:
     if len(options.what) != 1:
         raise UserError("name one file for the secret key", code="usage", hint="rules cache keygen FILE")
     from cache.remote.signing import Signer, generate
-    from rules.storage.shared_cache import INSTALL
+    from rules.storage.shared_connection import INSTALL
 
     try:
         secret = generate()
@@ -164,9 +184,9 @@ def _stats(options: argparse.Namespace, output: Output) -> int:
     ]
     if shared:
         sums = _sum_shared(shared)
-        told = f"{plural(sums['hits'], 'hit')}, {sums['misses']:,} misses, {sums['refused']:,} refused"
+        summary = f"{plural(sums['hits'], 'hit')}, {sums['misses']:,} misses, {sums['refused']:,} refused"
         moved = f"{byte_size(sums['fetched_bytes'])} fetched, {byte_size(sums['sent_bytes'])} sent"
-        lines.append(f"shared cache: {told}, {sums['failures']:,} failed; {moved}")
+        lines.append(f"shared cache: {summary}, {sums['failures']:,} failed; {moved}")
     for key in ("product", "month"):
         rows = [
             [
@@ -289,13 +309,13 @@ def _bad_fields(one: BadObject, root: Path) -> dict[str, Any]:
         "products": list(one.products),
         "repaired": one.repaired,
         "outcome": one.outcome,
-        "message": one.told or None,
+        "message": one.obstacle or None,
     }
 
 
 def _bad_line(one: BadObject, root: Path) -> str:
     of = f" of {', '.join(one.products)}" if one.products else ""
-    done = one.told if one.outcome == "left" else _OUTCOMES[one.outcome, one.problem == "missing"]
+    done = one.obstacle if one.outcome == "left" else _OUTCOMES[one.outcome, one.problem == "missing"]
     return f"{one.problem:<8} {os.path.relpath(one.path, root)}{of}{f' ({done})' if done else ''}"
 
 
@@ -317,5 +337,6 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "stats": _stats,
     "ls": _ls,
     "rm": _rm,
+    "push": _push,
     "keygen": _keygen,
 }

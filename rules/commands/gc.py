@@ -117,12 +117,12 @@ def _fields(found: Collected) -> dict[str, Any]:
         "removed": {
             "objects": sum(removed.artifacts.values()),
             "bytes": sum(removed.bytes.values()),
-            "reasons": {fate: {"objects": count, "bytes": removed.bytes[fate]} for fate, count in removed.told()},
+            "reasons": {fate: {"objects": count, "bytes": removed.bytes[fate]} for fate, count in removed.listed()},
         },
         "kept": {
             "objects": sum(kept.artifacts.values()),
             "bytes": sum(kept.bytes.values()),
-            "reasons": {fate: {"objects": count, "bytes": kept.bytes[fate]} for fate, count in kept.told()},
+            "reasons": {fate: {"objects": count, "bytes": kept.bytes[fate]} for fate, count in kept.listed()},
         },
         "evidence": removed.evidence,
         "index": {"before": found.index_before, "after": found.index_after},
@@ -137,7 +137,7 @@ def _lines(found: Collected, *, dry_run: bool) -> list[str]:
     for tally, verb in ((removed, "go" if dry_run else "gone"), (kept, "kept")):
         lines += [
             f"  {verb:<5}{count:>7,}  {byte_size(tally.bytes[fate]):>9}  that {_WHY[fate]}"
-            for fate, count in tally.told()
+            for fate, count in tally.listed()
         ]
     if found.index_after < found.index_before:
         lines.append(f"  index: {byte_size(found.index_before)}, now {byte_size(found.index_after)}")

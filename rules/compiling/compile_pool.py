@@ -122,7 +122,7 @@ def _accept(work: Work, rule: Rule, made: Made) -> None:
 
 def serve() -> None:
     """Compile the jobs on the standard input, until it ends."""
-    asked, told = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # printed text must not mix with the answers
     try:
         engine: Engine = pickle.load(asked)  # noqa: S301 — from our own parent process
@@ -130,16 +130,16 @@ def serve() -> None:
         os._exit(0)
     engine.load()  # who asks is still loading the project
 
-    with_deep_stack(lambda: _answer(engine, asked, told))  # once for all jobs: making such a stack takes 0.4 ms
+    with_deep_stack(lambda: _answer(engine, asked, answers))  # once for all jobs: making such a stack takes 0.4 ms
 
 
-def _answer(engine: Engine, asked: BinaryIO, told: BinaryIO) -> None:
+def _answer(engine: Engine, asked: BinaryIO, answers: BinaryIO) -> None:
     try:
         setting: Setting = pickle.load(asked)  # noqa: S301 — from our own parent process
         bench = _Bench(engine, setting)
         while True:
-            pickle.dump(bench.make(pickle.load(asked)), told)  # noqa: S301
-            told.flush()
+            pickle.dump(bench.make(pickle.load(asked)), answers)  # noqa: S301
+            answers.flush()
     except (EOFError, BrokenPipeError):  # the build has finished, or has been killed
         os._exit(0)
 

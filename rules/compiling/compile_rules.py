@@ -35,6 +35,7 @@ from rules.loading.tiers import tier_where
 from rules.python.rule_files import Declared, DeclaredFunction, PythonFiles, stream_of
 
 if TYPE_CHECKING:
+    from compiler.engine_sql.normal_forms import NormalForm
     from compiler.parts.reading import Reading
     from rules.storage.store import Store
 
@@ -204,6 +205,17 @@ class Work:
             require_parsed(self.project, rule)
         rule, result = self._compiled(rule)
         return readings(result, self._compiler_of(result.scans), options_of(rule), names)
+
+    def normal_forms(self, rule: Rule) -> tuple[NormalForm, ...]:
+        """Return the predicates of a rule that are in another form than it asks for. Raises `UserError`.
+
+        Nothing of it is remembered, and no memo is believed.
+        """
+        if rule.options.normalize is None:
+            return ()
+        self._believes = False
+        rule, result = self._compiled(rule)
+        return self._compiler_of(result.scans).normal_forms(result, options_of(rule))
 
     def foresee(self, rule: Rule) -> Schema | None:
         """Return the columns of a rule in SQL, which is planned but not compiled any further. Raises `SqlError`.
@@ -392,4 +404,5 @@ class Work:
 
 def options_of(rule: Rule) -> Options:
     """Return the options of a rule that can change its result."""
-    return Options(rule.options.volatile, rule.tier, rule.options.key, rule.options.order_by)
+    one = rule.options
+    return Options(one.volatile, rule.tier, one.key, one.order_by, one.normalize)

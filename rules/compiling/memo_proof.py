@@ -19,6 +19,7 @@ from rules.compiling.readings_memo import from_record, readings_key, to_record
 from rules.errors import ForeignMemoError
 
 if TYPE_CHECKING:
+    from compiler.engine_sql.normal_forms import NormalForm
     from compiler.parts.reading import Reading
     from rules.compiling.compile_rules import Work
     from rules.compiling.session import Session
@@ -104,6 +105,11 @@ class Bodies:
             found = with_deep_stack(lambda: self._informed(rule).readings(rule.rule, [name]))[name]
             index.remember("readings", {key: to_record(found)})
         return found
+
+    def normal_forms(self, rule: CompiledRule) -> tuple[NormalForm, ...]:
+        """Return the predicates of a rule that are in another form than it asks for. Raises `UserError`."""
+        with self._lock:
+            return with_deep_stack(lambda: self._informed(rule).normal_forms(rule.rule))
 
     def _informed(self, rule: CompiledRule) -> Work:
         """Return a compiler that knows the inputs of a rule."""

@@ -20,6 +20,7 @@ from rules.engine.plan_order import require_in_order
 from rules.engine.protocol import EngineQuery, Executed, Job
 from rules.engine.scanning import register_inputs, takes_first_files
 from rules.engine.session import ignore_statistics, make_session, plan_query, planned_schema
+from rules.engine.shared_planning import SharedPlanning, shared_planning
 from rules.engine.stopping import NEVER, Stop
 from rules.engine.user_functions import register
 from rules.engine.writing import ProductWriter
@@ -32,15 +33,17 @@ def execute(job: Job, stop: Stop = NEVER) -> Executed:
     """Run a query and write its result. Raises `EngineError`, `StoppedError` and OSError."""
     started, profile = time.perf_counter(), job.query.profile
     with engine_errors():
-        session, frame = _open(job.query, job.target.parent)
+        shared = shared_planning(job.build)
+        session, frame, statistics = _open(job.query, job.target.parent, shared)
         with ProductWriter(job.target, job.schema) as writer:
             writer.require_planned(planned_schema(session, frame))  # a table without rows has no batch that shows it
+            plan = shared.plan(frame, profile, statistics=statistics) if job.build else None
             planned = time.perf_counter() - started
-            for batch in frame.execute_stream():
+            for batch in frame.execute_stream() if plan is None else session.execute(plan, 0):
                 stop.check()
                 writer.write(batch.to_pyarrow())
             digest = writer.finish()
-        plan = frame.execution_plan()
+        plan = plan or frame.execution_plan()
         if Tier(profile.tier or 0) is Tier.STABLE:
             require_in_order(plan)
         observed = None if profile.evidence == "none" else observe(session, frame, plan, profile, planned)
@@ -50,21 +53,22 @@ def execute(job: Job, stop: Stop = NEVER) -> Executed:
 
 def open_frame(query: EngineQuery, scratch: Path) -> DataFrame:
     """Plan a query in a session of its own. `scratch`: a folder for links. Raises the engine's exceptions."""
-    return _open(query, scratch)[1]
+    return _open(query, scratch, shared_planning(""))[1]
 
 
-def _open(query: EngineQuery, scratch: Path) -> tuple[SessionContext, DataFrame]:
+def _open(query: EngineQuery, scratch: Path, shared: SharedPlanning) -> tuple[SessionContext, DataFrame, bool]:
+    """Return a session, the frame of a query in it, and whether the session trusts statistics of whole files."""
     profile = query.profile
     session = make_session(profile, scratch, _sorts(query.sql))
     register(session, query.functions)
     # For registered files the engine does not ask the setting, which may also be given by its key.
     pruning = profile.pruning and profile.engine.get(_PRUNING) != "false"
-    register_inputs(session, query.inputs, scratch, pruning=pruning)
+    statistics = register_inputs(session, query.inputs, scratch, shared, pruning=pruning)
     frame = plan_query(session, query.sql)
     if any(len(entry.files) > 1 for entry in query.inputs) and takes_first_files(frame):
         ignore_statistics(session)
-        frame = plan_query(session, query.sql)
-    return session, frame
+        return session, plan_query(session, query.sql), False
+    return session, frame, statistics
 
 
 def _sorts(sql: str) -> int:

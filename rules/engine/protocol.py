@@ -92,11 +92,16 @@ class EngineQuery:
 
 @dataclass(frozen=True)
 class Job:
-    """A query to execute. schema: that its result must have; target: the file to write it to."""
+    """A query to execute. schema: that its result must have; target: the file to write it to.
+
+    build: of which it is a part. What the engine learns of files may be shared by the jobs of one build, and of no two;
+    "" shares nothing.
+    """
 
     query: EngineQuery
     schema: Schema
     target: Path
+    build: str = ""
 
     def under(self, profile: Profile) -> Job:
         """Return the same under another profile."""

@@ -33,11 +33,11 @@ _LOOK = 1.0
 
 def serve(parent: int) -> None:
     """Execute the jobs on the standard input, until it ends. parent: the process that started this one."""
-    asked, told = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # printed text must not mix with the answers
     jobs: SimpleQueue[Job] = SimpleQueue()
     threading.Thread(target=_outlive, args=[parent], daemon=True).start()
-    threading.Thread(target=_work, args=[jobs, told], daemon=True).start()
+    threading.Thread(target=_work, args=[jobs, answers], daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         while True:
             jobs.put(pickle.load(asked))  # noqa: S301 — from our own parent process
@@ -50,14 +50,14 @@ def _outlive(parent: int) -> None:
     os._exit(0)
 
 
-def _work(jobs: SimpleQueue[Job], told: BinaryIO) -> None:
+def _work(jobs: SimpleQueue[Job], answers: BinaryIO) -> None:
     import rules.engine.execute  # noqa: F401 — ahead of the first job
 
     answer: Executed | Exception | None = None  # ready
     while True:
         with contextlib.suppress(BrokenPipeError):
-            told.write(pickle.dumps(answer))
-            told.flush()
+            answers.write(pickle.dumps(answer))
+            answers.flush()
         answer = _answer(jobs.get())
 
 

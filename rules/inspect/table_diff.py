@@ -101,8 +101,8 @@ def compare_states(
         if tables[0] is not None and tables[1] is not None:
             found.append(Compared(name, old, now, diff_tables(store, tables[0], tables[1], keys.get(name, ()), limit)))
         elif absent is not None:
-            gone = f"its table of {absent.told} is no longer in the store"
-            found.append(Compared(name, old, now, None, gone if absent.artifact is not None else absent.told))
+            gone = f"its table of {absent.origin} is no longer in the store"
+            found.append(Compared(name, old, now, None, gone if absent.artifact is not None else absent.origin))
     return found
 
 

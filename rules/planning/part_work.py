@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rules.engine.protocol import PartsRun
     from rules.sources.contents import Sources
 
-_ENGINE = ("execution", "engine", "settings", "functions")
+_ENGINE = ("execution", "engine", "settings", "functions", "normalize")
 """What the fingerprint of a rule covers besides its query: it holds for the queries of its parts, too."""
 _SINGLE_ENOUGH = 0.5
 """Groups of parts that share a value, for each part: if they are fewer, merging partial results costs less."""

@@ -22,7 +22,7 @@ def with_parts_counted(prepared: Prepared) -> Prepared:
     artifacts = prepared.artifacts | prepared.plan.skipped
     from rules.planning.part_work import part_work, with_parts  # with pyarrow
 
-    found, told = dict[str, PartsRun](), dict(prepared.plan.judgements)
+    found, judgements = dict[str, PartsRun](), dict(prepared.plan.judgements)
     for name, judgement in prepared.plan.judgements.items():
         if judgement.verdict != "run":
             continue
@@ -32,8 +32,8 @@ def with_parts_counted(prepared: Prepared) -> Prepared:
             continue
         if work is not None:
             found[name] = PartsRun(work.input, work.total, _new(prepared.session.store, work))
-            told[name] = replace(judgement, reason=with_parts(judgement.reason, found[name]))
-    return replace(prepared, plan=replace(prepared.plan, judgements=told), parts=found)
+            judgements[name] = replace(judgement, reason=with_parts(judgement.reason, found[name]))
+    return replace(prepared, plan=replace(prepared.plan, judgements=judgements), parts=found)
 
 
 def _new(store: Store, work: PartWork) -> int:

@@ -68,9 +68,9 @@ def errors_lines(errors: Sequence[UserError], *, whole: bool = False) -> list[li
     if whole or len(rules) <= _MOST_ERRORS:
         return [error_lines(error) for error in errors]
     count = len({error.where.path for error in rules if error.where is not None})
-    told = f"{count:,} rules do not compile" if count > 1 else f"{len(rules):,} errors"
+    summary = f"{count:,} rules do not compile" if count > 1 else f"{len(rules):,} errors"
     shown = [error for error in errors if error not in rules[_FIRST_ERRORS:]]
-    return [*map(error_lines, shown), [f"error: {told}; `rules check` lists why"]]
+    return [*map(error_lines, shown), [f"error: {summary}; `rules check` lists why"]]
 
 
 def build_document(report: BuildReport) -> dict[str, Any]:
@@ -193,10 +193,10 @@ def plan_document(
         {"name": name, "verdict": one.verdict, "reason": one.reason, **details.get(name, {}), "key": one.key}
         for name, one in judgements.items()
     ]
-    told = [dict(one) for one in sources]
-    failed = any(one.verdict == "failed" for one in judgements.values()) or any("error" in one for one in told)
+    listed = [dict(one) for one in sources]
+    failed = any(one.verdict == "failed" for one in judgements.values()) or any("error" in one for one in listed)
     status = "failed" if failed else "ok"
-    return document("plan", status=status, summary=dict(summary), products=products, sources=told)
+    return document("plan", status=status, summary=dict(summary), products=products, sources=listed)
 
 
 def check_lines(checks: Iterable[Mapping[str, Any]], *, verbose: bool) -> list[str]:

@@ -232,14 +232,14 @@ def refusal(project: Project, rule: Rule, checked: Sequence[Checked], *, publish
     failed = [one for one in checked if one.keeps_back]
     if not failed:
         return None
-    told = "; ".join(one.result.sentence for one in failed)
+    message = "; ".join(one.result.sentence for one in failed)
     where = contract_where(project, rule, *failed[0].check.draft.declared)
     facts = {"failing rows": ", ".join(f"rules show {one.result.name}" for one in failed)}
     hint = "its last good table stays published" if published else "it is published when its checks pass"
     if rule.is_of_source:
-        told = f"the source '{rule.name}' breaks its contract: {told}"
+        message = f"the source '{rule.name}' breaks its contract: {message}"
         hint = "correct the data or the contract; until then nothing that reads it is built"
-    return UserError(told, code="check", where=where, facts=facts, hint=hint, exit_code=FAILED)
+    return UserError(message, code="check", where=where, facts=facts, hint=hint, exit_code=FAILED)
 
 
 def _message(draft: Draft, failing: int, rows: Sequence[Mapping[str, Any]]) -> str:

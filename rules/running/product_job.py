@@ -83,8 +83,8 @@ class ProductJob:
                 old = cutoff.only_permuted(store, node, last, executed, written)
                 if old is not None:
                     remove_temporary(target)
-                    told = f"{reason}; its rows only came in another order"
-                    return Done(old, executed.seconds, told, executed.parts, instead)
+                    sentence = f"{reason}; its rows only came in another order"
+                    return Done(old, executed.seconds, sentence, executed.parts, instead)
             return Done(adopted(store, executed, target), executed.seconds, reason, executed.parts, instead)
         except (OSError, ObjectError) as error:
             raise UserError(

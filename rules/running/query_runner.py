@@ -132,7 +132,7 @@ class Runner:
                 executed = self._run_parts(rule, work, inputs, functions, target, record=record, believe=believe)
             else:
                 query = EngineQuery(sql, tuple(inputs), self.profile_of(rule), functions)
-                executed = self._run_query(rule, Job(query, rule.schema, target))
+                executed = self._run_query(rule, Job(query, rule.schema, target, self.evidence.build))
             _require_unchanged(sources, outside)
             self.stop.check()
             self.evidence.succeeded(kept, executed)
@@ -206,7 +206,7 @@ class Runner:
 
         def execute(part: PartQuery, given: Sequence[EngineInput], path: Path) -> Executed:
             query = EngineQuery(part.sql, tuple(given), profile, functions)
-            executed = self._run_query(rule, Job(query, part.schema, path))
+            executed = self._run_query(rule, Job(query, part.schema, path, self.evidence.build))
             if executed.fallback is not None:
                 instead.append(executed.fallback)
             return executed
@@ -244,16 +244,16 @@ class Runner:
         except UserError:  # edited since
             text = None
         schemas = {entry.name: entry.schema for entry in inputs}
-        told = explained_overflow(message, meaning, schemas, text) if one.streams is None else None
-        told = told or failed(message, text)
-        where = Where(one.path, told.line, told.column) if authored and told.line is not None else None
+        refusal = explained_overflow(message, meaning, schemas, text) if one.streams is None else None
+        refusal = refusal or failed(message, text)
+        where = Where(one.path, refusal.line, refusal.column) if authored and refusal.line is not None else None
         facts = {"executed SQL": kept}
         return UserError(
-            told.message,
+            refusal.message,
             code="execution",
             where=where or Where(one.path, one.line),
             facts=facts,
-            hint=told.hint,
+            hint=refusal.hint,
             exit_code=FAILED,
         )
 

@@ -35,10 +35,10 @@ def with_makers(prepared: Prepared, build: str, artifacts: Mapping[str, str], re
     from rules.storage.shared_sending import this_machine
 
     evidence, own = Evidence(prepared.session.store.objects.root, build), this_machine()
-    told: dict[str, str] = {}
+    differing: dict[str, str] = {}
     for name, wrong in report.differing.items():
         record = _record(prepared.session.store, artifacts[name])
-        told[name] = wrong
+        differing[name] = wrong
         if record is None:
             continue
         facts = {
@@ -53,9 +53,9 @@ def with_makers(prepared: Prepared, build: str, artifacts: Mapping[str, str], re
         folder = evidence.folder / folder_of(name)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "difference.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        told[name] = f"{wrong}; it came from another builder{_apart(record.maker, own)}; evidence: {folder}"
+        differing[name] = f"{wrong}; it came from another builder{_apart(record.maker, own)}; evidence: {folder}"
     prune(evidence.root, evidence.folder)
-    return replace(report, differing=told)
+    return replace(report, differing=differing)
 
 
 def _record(store: Store, artifact: str) -> ActionRecord | None:

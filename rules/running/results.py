@@ -196,7 +196,7 @@ def clean_report(index: Index, failing: Mapping[str, Mapping[str, Any]]) -> Buil
     artifacts = index.artifacts({state.artifact for state in (*products.values(), *states.values())})
     checks: dict[str, list[CheckResult]] = {name: [] for name in products}
     for name, state in sorted(states.items()):
-        told = failing.get(name, {})
+        facts = failing.get(name, {})
         checks.setdefault(name.partition(".")[0], []).append(
             CheckResult(
                 name=name,
@@ -204,8 +204,8 @@ def clean_report(index: Index, failing: Mapping[str, Mapping[str, Any]]) -> Buil
                 status="clean",
                 reason=_UNCHANGED,
                 failing=artifacts[state.artifact].rows,
-                message=told.get("message", ""),
-                rows=tuple(told.get("rows", ())),
+                message=facts.get("message", ""),
+                rows=tuple(facts.get("rows", ())),
                 seconds=state.seconds,
                 artifact=state.artifact,
                 fingerprint=state.fingerprint,

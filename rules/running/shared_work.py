@@ -24,6 +24,8 @@ _AHEAD = 4
 """Products that are asked for while all workers are busy, so that no worker waits for an answer."""
 _PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 """Seconds between two questions for a product that another builder is at."""
+_MOST_LEASES = 20
+"""For so many lease times a builder waits for another one that says it is at work."""
 
 
 class SharedWork:
@@ -38,6 +40,8 @@ class SharedWork:
         """For how many files a product waits."""
         self._later: list[tuple[float, str]] = []
         self._polls: dict[str, int] = {}
+        self._began: dict[str, float] = {}
+        """When a product began to wait for another builder."""
         self._answered: dict[str, str] = {}
         """The key under which a product may run, by name."""
 
@@ -89,7 +93,7 @@ class SharedWork:
         for future in ended:
             if future in self._asking:
                 name, key = self._asking.pop(future)
-                if future.result() == "busy":
+                if future.result() == "busy" and not self._has_waited_long(name):
                     polls = self._polls[name] = self._polls.get(name, 0) + 1
                     pause = min(_PAUSE * 1.5**polls, _LONGEST_PAUSE)
                     heapq.heappush(self._later, (time.monotonic() + pause, name))
@@ -109,6 +113,13 @@ class SharedWork:
         key = self._answered.pop(name, None)
         if key is not None and self._shared is not None:
             self._shared.release(key)
+
+    def _has_waited_long(self, name: str) -> bool:
+        """Whether a product has waited for another builder for so long that it runs here, whatever that one says."""
+        shared = self._shared
+        assert shared is not None
+        began = self._began.setdefault(name, time.monotonic())
+        return time.monotonic() - began > _MOST_LEASES * (shared.settings.lease or 0.0)
 
     def _is_known(self, key: str) -> bool:
         """Whether the shared cache need not be asked for an action: it has been, and nobody waits for this builder."""

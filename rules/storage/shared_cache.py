@@ -1,4 +1,4 @@
-"""The shared cache of one command: asked for results, told of results, and never in the way.
+"""The shared cache of one command: it is asked for results, is sent results, and is never in the way.
 
 Whatever the bucket does, a build ends as it would without: a call that fails is tried again for a bounded time, and
 after some that failed in a row the bucket is not asked any more in this command. What comes from it is compared with
@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from cache.errors import ObjectError, StoreError
 from cache.remote.action_records import (
-    MOST_BYTES,
     ActionRecord,
     Believed,
     RefusedError,
@@ -26,14 +24,14 @@ from cache.remote.action_records import (
     UntrustedError,
     decoded,
 )
-from cache.remote.bucket import AbsentError, Bucket, BucketError, DeniedError, Persistent
+from cache.remote.bucket import AbsentError, Bucket, BucketError
 from cache.remote.layout import action_path
-from cache.remote.leases import Leases
-from cache.remote.signing import KeyFormatError, Signer, is_signed, writer_of
-from cache.remote.transfer import PIECE, download, is_young
+from cache.remote.signing import writer_of
+from cache.remote.transfer import PIECE, download
 from cache.removal import remove_temporary
+from rules.storage.shared_connection import SharedConnection
 from rules.storage.shared_report import SharedReport
-from rules.storage.shared_settings import SharedSettings, secret_key
+from rules.storage.shared_settings import SharedSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,17 +44,10 @@ if TYPE_CHECKING:
 Answer = Literal["found", "mine", "busy", "free"]
 Columns = tuple[tuple[str, str], ...]
 """Names and types of the columns that an action yields."""
-T = TypeVar("T")
 _ASKING, _FETCHING, _MOVING = 32, 16, 16
 """Threads: each waits for the network nearly all the time."""
-_IN_A_ROW = 6
-"""After so many calls that failed for good, with none between that did not, the bucket is given up."""
 _HURRY = 1.0
 """Seconds that a command which was interrupted takes to give its leases back."""
-_READS = 3
-"""How often a record is read that is damaged."""
-_NEARLY = 0.9
-INSTALL = "pip install 'leastwork-rules[remote]'"
 
 
 @dataclass
@@ -70,11 +61,8 @@ class SharedCache:
     report: SharedReport = field(default_factory=SharedReport)
 
     def __post_init__(self) -> None:
-        self._again = Persistent(self.settings.timeout)
-        """Tries calls again: all attempts at one take as long as two requests may."""
+        self.connection = SharedConnection(self.settings, self.root, self.report)
         self._lock = threading.RLock()
-        self._connected: Bucket | None = None
-        self._leases: Leases | None = None
         self._records: dict[str, Believed | None] = {}
         self._sources: dict[str, tuple[str, Believed]] = {}
         self._bad: set[str] = set()
@@ -83,17 +71,9 @@ class SharedCache:
         self._lost: set[str] = set()
         self._told: set[str] = set()
         self._found: set[str] = set()
-        self._old: set[str] = set()
-        """Keys whose records are so old that they are written again, so that no collection removes what is in use."""
         self._fetches: dict[str, Future[bool]] = {}
-        self._failing: tuple[int, float | None] = (0, None)
-        """How many calls have failed for good since one succeeded, and when the first of them began."""
         self._pools: dict[str, ThreadPoolExecutor] = {}
-        self._signer: Signer | None = None
-        self._trusted: tuple[str, ...] = ()
-        self._ready = False
         self._sender: Sender | None = None
-        self._renewing: _Renewal | None = None
 
     # Asking
 
@@ -101,7 +81,8 @@ class SharedCache:
         """Ask for the records of actions, by key, many at once; `record` has them then, with just these columns."""
         fresh = {key: columns for key, columns in wanted.items() if key not in self._records}
         pool = self._pool("asking", _ASKING)
-        wait([pool.submit(self._find, key, columns) for key, columns in fresh.items()])
+        for future in [pool.submit(self._find, key, columns) for key, columns in fresh.items()]:
+            future.result()
 
     def record(self, key: str) -> ActionRecord | None:
         """Return the record of an action that was asked for and found."""
@@ -121,18 +102,13 @@ class SharedCache:
         return self._pool("asking", _ASKING).submit(self._claim, key, columns)
 
     @property
-    def young(self) -> float:
-        """The age in seconds from which on what is in use is written again."""
-        return self.settings.keep / 2
-
-    @property
     def spreads_work(self) -> bool:
         """Whether builders leave actions to one another."""
         return self.settings.writes and self.settings.lease is not None
 
     def release(self, key: str) -> None:
         """Let others run an action that was claimed, unless its result is on its way to them."""
-        leases = self._leases
+        leases = self.connection.leases
         if leases is not None and key in leases.held and key not in self._told:
             self._pool("asking", _ASKING).submit(self._release, key)
 
@@ -161,7 +137,7 @@ class SharedCache:
 
     def _fetch(self, artifact: str) -> bool:
         source = self._source(artifact)
-        if source is None or not self._bucket():
+        if source is None or not self.connection.bucket():
             return False
         key, believed = source
         record = believed.record
@@ -176,7 +152,7 @@ class SharedCache:
         except RefusedError as error:
             self.report.refuse(str(error))
         except BucketError as error:
-            self._count(error)
+            self.connection.count(error)
         except (OSError, ObjectError) as error:
             self.report.fail(f"a file cannot be stored: {getattr(error, 'strerror', None) or error}")
         else:
@@ -197,13 +173,15 @@ class SharedCache:
     def _download(self, table: Table) -> None:
         if self.objects.intact(table.artifact, table.bytes, table.file_digest):
             return
-        bucket = self._bucket()
+        bucket = self.connection.bucket()
         if bucket is None:
             raise BucketError("it is not used any more")
         target = self.objects.temporary()
         try:
             with self.objects.partial(table.sha256) if table.bytes > PIECE else contextlib.nullcontext() as kept:
-                self._ask(lambda: download(bucket, self._again, table, target, kept), moves_little=False)
+                self.connection.ask(
+                    lambda: download(bucket, self.connection.again, table, target, kept), moves_little=False
+                )
             facts = self.objects.adopt(target, table.artifact, (table.bytes, table.file_digest))
         except RefusedError:
             self._bad_files.add(table.sha256)
@@ -232,7 +210,7 @@ class SharedCache:
         """Send the result of an action, in the background, unless it came from there."""
         record = self.record(key)
         is_theirs = record is not None and record.artifact == artifact.artifact
-        is_old = key in self._old
+        is_old = key in self.connection.old
         if not self.settings.writes or self.report.off or (is_theirs and not is_old):
             return
         if not self._is_here(artifact.artifact):  # it is in the shared cache alone
@@ -250,61 +228,19 @@ class SharedCache:
         sender, self._sender = self._sender, None
         if sender is not None:
             sender.finish(wait_for_all=wait_for_all, say=say)
-        leases = self._leases
+        leases = self.connection.leases
         if leases is not None:
-            for key in leases.held:
-                self._release(key)
-        if self._renewing is not None:
-            self._renewing.stop()
+            pool = self._pool("asking", _ASKING)
+            wait([pool.submit(self._release, key) for key in leases.held], None if wait_for_all else _HURRY)
+        self.connection.close()
         with self._lock:
             pools, self._pools = list(self._pools.values()), {}
         for pool in pools:
             pool.shutdown(wait=wait_for_all, cancel_futures=True)
-        self.report.retries = self._again.retries
+        self.report.retries = self.connection.again.retries
         return self.report
 
-    # The bucket
-
-    def prepare(self) -> None:
-        """Read the keys. Raises `UserError` for a key of this writer that is none."""
-        if self._ready:
-            return
-        from rules.errors import UserError
-
-        text = secret_key(self.settings, self.root)
-        try:
-            self._signer = Signer.of(text) if text is not None else None
-        except KeyFormatError as error:
-            raise UserError(f"the key of this writer cannot be used: {error}", code="cache-key") from error
-        except ImportError as error:
-            raise UserError("signing needs a package that is not installed", code="cache-key", hint=INSTALL) from error
-        if self.settings.trust:
-            try:
-                is_signed(b"", "", self.settings.trust[0])
-            except ImportError as error:
-                hint = INSTALL
-                raise UserError("'trust' needs a package that is not installed", code="cache-key", hint=hint) from error
-        own = (self._signer.public,) if self._signer is not None and self.settings.trust else ()
-        self._trusted = (*self.settings.trust, *own)
-        self._ready = True
-
-    @property
-    def signer(self) -> Signer | None:
-        """The key of this writer."""
-        return self._signer
-
-    def bucket(self) -> Bucket | None:
-        """Return the bucket, None if it cannot be used or was given up."""
-        return self._bucket()
-
-    @property
-    def again(self) -> Persistent:
-        """What tries calls again."""
-        return self._again
-
-    def ask(self, work: Callable[[], T], *, moves_little: bool = True) -> T:
-        """Call the bucket; what fails, or is slow, counts towards giving it up. Raises as `work` does."""
-        return self._ask(work, moves_little=moves_little)
+    # What the sender asks
 
     def is_bad(self, key: str) -> bool:
         """Whether the record of an action was found to be damaged."""
@@ -314,60 +250,9 @@ class SharedCache:
         """Whether a file was found not to have the bytes that it is named by."""
         return sha256 in self._bad_files
 
-    def _bucket(self) -> Bucket | None:
-        with self._lock:
-            if self.report.off:
-                return None
-            if self._connected is None:
-                self.prepare()
-                try:
-                    from cache.remote.obstore_bucket import ObstoreBucket
-                except ImportError:
-                    self.report.off = f"the package obstore is not installed ({INSTALL})"
-                    return None
-                try:
-                    self._connected = ObstoreBucket(
-                        self.settings.remote, self.settings.timeout / 2, writes=self.settings.writes
-                    )
-                except BucketError as error:
-                    self.report.off = str(error)
-                    return None
-                if self.settings.writes and self.settings.lease is not None:
-                    self._leases = Leases(self._connected, self._again, self.settings.lease)
-                    self._renewing = _Renewal(self._leases, self.settings.lease / 3)
-            return self._connected
-
-    def _ask(self, work: Callable[[], T], *, moves_little: bool = True) -> T:
-        began = time.monotonic()
-        try:
-            found = work()
-        except AbsentError:
-            self._failing = (0, None)
-            raise
-        except BucketError as error:
-            self._note_failure(began, str(error), at_once=isinstance(error, DeniedError))
-            raise
-        if moves_little and time.monotonic() - began > self.settings.timeout / 2:
-            self._note_failure(time.monotonic(), "it is too slow", at_once=False)
-        else:
-            self._failing = (0, None)
-        return found
-
-    def _note_failure(self, began: float, why: str, *, at_once: bool) -> None:
-        """Give the bucket up if calls fail in a row, or if none has succeeded for as long as one may take."""
-        count, since = self._failing
-        since = began if since is None else min(since, began)
-        self._failing = (count + 1, since)
-        if at_once or count + 1 >= _IN_A_ROW or time.monotonic() - since >= self.settings.timeout * _NEARLY:
-            self.report.off = self.report.off or why
-
-    def _count(self, error: BucketError) -> None:
-        if not self.report.off or isinstance(error, AbsentError):
-            self.report.fail(str(error))
-
     def _find(self, key: str, columns: Columns | None) -> None:
         """Ask for a record. A bucket that does not answer is as good as one that has none."""
-        bucket = self._bucket()
+        bucket = self.connection.bucket()
         if bucket is None:
             return
         try:
@@ -377,7 +262,7 @@ class SharedCache:
             if key not in self._records:
                 self.report.count(misses=1)
         except BucketError as error:
-            self._count(error)
+            self.connection.count(error)
             return
         if found is not None:
             self.report.count(hits=1)
@@ -389,11 +274,11 @@ class SharedCache:
 
     def _read(self, bucket: Bucket, key: str, columns: Columns | None) -> Believed | None:
         """Return a record that is believed, None if there is one that is not. Raises `BucketError`."""
-        names: list[str | None] = [None, *map(writer_of, self._trusted)]
+        names: list[str | None] = [None, *map(writer_of, self.connection.trusted)]
         for writer in names:
             path = action_path(key, writer)
             try:
-                found = _with_columns(self.read_record(bucket, path, key), columns)
+                found = _with_columns(self.connection.read_record(bucket, path, key), columns)
             except AbsentError:
                 if writer is None:
                     raise
@@ -407,34 +292,17 @@ class SharedCache:
                 return found
         return None
 
-    def read_record(self, bucket: Bucket, path: str, key: str) -> Believed:
-        """Read a record. What is damaged is read again: it may be whole there. Raises `RefusedError`, `BucketError`."""
-        for attempt in range(_READS):
-            stored = self._ask(lambda: self._again.call(lambda: bucket.read(path, MOST_BYTES)))
-            try:
-                found = decoded(stored.data, key, self._trusted)
-            except UntrustedError:
-                raise
-            except RefusedError:
-                if attempt == _READS - 1:
-                    raise
-            else:
-                if not is_young(stored.modified, self.young):
-                    self._old.add(key)
-                return found
-        raise AssertionError("the last attempt returns or raises")
-
     def _claim(self, key: str, columns: Columns | None) -> Answer:
-        if self._bucket() is None:
+        if self.connection.bucket() is None:
             return "free"
-        if self._leases is None:
+        if self.connection.leases is None:
             if key not in self._records:
                 self._find(key, columns)
             return "found" if self.record(key) is not None else "free"
-        state = self._leases.claim(key)
+        state = self.connection.leases.claim(key)
         if state == "unknown":
             return "free"
-        self._find(key, columns)  # after the lease: who held it before has told the result, if it has one
+        self._find(key, columns)  # after the lease: who held it before has recorded the result, if there is one
         if self.record(key) is not None:
             self._release(key)
             return "found"
@@ -443,9 +311,9 @@ class SharedCache:
         return state
 
     def _release(self, key: str) -> None:
-        if self._leases is not None:
+        if self.connection.leases is not None:
             with contextlib.suppress(BucketError):  # it ends by itself
-                self._leases.release(key)
+                self.connection.leases.release(key)
 
     def release_now(self, key: str) -> None:
         """Let others see that an action is done, or failed. It calls the bucket."""
@@ -479,25 +347,6 @@ class SharedCache:
             if name not in self._pools:
                 self._pools[name] = ThreadPoolExecutor(threads, thread_name_prefix=f"rules-{name}")
             return self._pools[name]
-
-
-class _Renewal:
-    """A thread that renews leases."""
-
-    def __init__(self, leases: Leases, seconds: float) -> None:
-        self._leases, self._seconds = leases, seconds
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rules-leases", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._over.wait(self._seconds):
-            with contextlib.suppress(BucketError):  # a lease that cannot be renewed ends, which costs work and no more
-                self._leases.renew()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._over.set()
 
 
 def _with_columns(found: Believed, columns: Columns | None) -> Believed:

@@ -16,11 +16,13 @@ from cache.remote.sweeping import Swept, sweep
 from cache.remote.transfer import PIECE
 from cache.remote.transfer import sha256_of as digest_of
 from rules.errors import FAILED, UserError
-from rules.storage.shared_cache import INSTALL
+from rules.storage.shared_connection import INSTALL
+from rules.storage.shared_report import SharedReport
 from rules.storage.shared_settings import SharedSettings, shared_settings
 
 if TYPE_CHECKING:
     from cache.remote.bucket import Bucket, Entry
+    from rules.storage.store import Store
 
 _THREADS = 16
 
@@ -49,6 +51,23 @@ def sweep_shared(root: Path, *, dry_run: bool) -> Swept:
         raise UserError("the shared cache may only be read", code="shared-cache", hint=hint)
     with _bucket(settings) as bucket:
         return sweep(bucket, settings.keep, dry_run=dry_run)
+
+
+def push_shared(store: Store) -> SharedReport:
+    """Send what products and checks are now, as far as it is here and others would believe it. Raises `UserError`."""
+    shared = store.shared
+    if store.root is None or shared is None or not settings_at(store.root).writes:
+        hint = 'mode = "read-write" in [cache], or RULES_CACHE_MODE=read-write'
+        raise UserError("there is no shared cache that may be written", code="shared-cache", hint=hint)
+    if shared.settings.trust and shared.connection.signer is None:
+        message = "this writer has no key, so nobody would believe what it sends"
+        raise UserError(message, code="cache-key", hint="set RULES_CACHE_KEY_FILE to what rules cache keygen wrote")
+    known = store.index.actions(state.key for state in store.states.values())
+    for state in store.states.values():
+        artifact = store.artifact(state.artifact)
+        if artifact is not None and known.get(state.key) == state.artifact:  # a volatile rule has no action
+            shared.tell(state.key, artifact, state.seconds)
+    return store.finish_sharing() or SharedReport()
 
 
 def verify_shared(root: Path) -> tuple[int, list[BadEntry]]:

@@ -78,14 +78,14 @@ class SharedReport:
     @property
     def line(self) -> str:
         """What it was of use for, "" for nothing."""
-        told = []
+        clauses = []
         if self.fetched:
-            told.append(f"{plural(self.fetched, 'file')} fetched ({byte_size(self.fetched_bytes)})")
+            clauses.append(f"{plural(self.fetched, 'file')} fetched ({byte_size(self.fetched_bytes)})")
         elif self.hits:
-            told.append(f"{plural(self.hits, 'result')} found")
+            clauses.append(f"{plural(self.hits, 'result')} found")
         if self.sent:
-            told.append(f"{plural(self.sent, 'file')} sent ({byte_size(self.sent_bytes)})")
-        return f"shared cache: {', '.join(told)}" if told else ""
+            clauses.append(f"{plural(self.sent, 'file')} sent ({byte_size(self.sent_bytes)})")
+        return f"shared cache: {', '.join(clauses)}" if clauses else ""
 
     @property
     def warnings(self) -> list[str]:

@@ -50,15 +50,16 @@ class Sender:
             wait(self._sending)
         self._pool.shutdown(wait=wait_for_all, cancel_futures=True)
         sent = sum(one.done() and not one.cancelled() and one.result() for one in self._sending)
-        if self._shared.signer is None and self._shared.settings.trust:
+        if self._shared.connection.signer is None and self._shared.settings.trust:
             return  # nobody who believes only some writers would believe it
         self._shared.report.count(unsent=len(self._sending) - sent)
 
     def _send(self, key: str, artifact: Artifact, tables: list[Artifact], seconds: float, *, over: bool) -> bool:
         """Send a result; return whether others can find it now."""
         try:
-            bucket = self._shared.bucket()
-            if bucket is None or (self._shared.settings.trust and self._shared.signer is None):
+            connection = self._shared.connection
+            bucket = connection.bucket()
+            if bucket is None or (self._shared.settings.trust and connection.signer is None):
                 return False
             described = [self._send_table(bucket, one, over=over) for one in tables]
             return self._record(bucket, self._described(key, artifact, described, seconds), over=over)
@@ -72,12 +73,12 @@ class Sender:
         return False
 
     def _send_table(self, bucket: Bucket, table: Artifact, *, over: bool) -> Table:
-        shared = self._shared
+        shared, connection = self._shared, self._shared.connection
         path = shared.objects.path(table.artifact)
         sha256 = sha256_of(path)
         over = over or shared.is_bad_file(sha256)
-        young = shared.young
-        if shared.ask(lambda: upload(bucket, shared.again, sha256, path, over=over, young=young), moves_little=False):
+        again, young = connection.again, connection.young
+        if connection.ask(lambda: upload(bucket, again, sha256, path, over=over, young=young), moves_little=False):
             shared.report.count(sent=1, sent_bytes=table.bytes)
         return Table(table.artifact, table.rows, table.bytes, table.file_digest, sha256, table.columns)
 
@@ -89,30 +90,31 @@ class Sender:
 
     def _record(self, bucket: Bucket, record: ActionRecord, *, over: bool) -> bool:
         """Write a record, unless another builder has; return whether there is one now that says the same."""
-        shared, signer = self._shared, self._shared.signer
+        shared, connection = self._shared, self._shared.connection
+        signer = connection.signer
         data = encoded(record, signer)
         if data is None:
             return False
         path = action_path(record.key)
         if over or shared.is_bad(record.key):
-            shared.ask(lambda: shared.again.call(lambda: bucket.write(path, data)))
+            connection.ask(lambda: connection.again.call(lambda: bucket.write(path, data)))
             return True
         for _ in range(3):
-            if shared.ask(lambda: shared.again.call(lambda: bucket.create(path, data))):
+            if connection.ask(lambda: connection.again.call(lambda: bucket.create(path, data))):
                 return True
             try:
-                there = shared.read_record(bucket, path, record.key).record
+                there = connection.read_record(bucket, path, record.key).record
             except AbsentError:
                 continue  # somebody has just collected it
             except UntrustedError:
                 if signer is None:
                     return False
                 own = action_path(record.key, writer_of(signer.public))
-                shared.ask(lambda at=own: shared.again.call(lambda: bucket.write(at, data)))  # type: ignore[misc]
+                connection.ask(lambda at=own: connection.again.call(lambda: bucket.write(at, data)))  # type: ignore[misc]
                 return True
             except RefusedError as error:
                 shared.report.refuse(str(error))
-                shared.ask(lambda: shared.again.call(lambda: bucket.write(path, data)))
+                connection.ask(lambda: connection.again.call(lambda: bucket.write(path, data)))
                 return True
             if (there.rows, _types(there)) != (record.rows, _types(record)):  # more than another order of the rows
                 shared.report.conflicts.append(record.key)

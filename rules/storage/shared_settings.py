@@ -127,6 +127,6 @@ def secret_key(settings: SharedSettings, root: Path) -> str | None:
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
-        told = error.strerror if isinstance(error, OSError) else "it is no text"
-        message = f"the key of this writer of the shared cache cannot be read from {named}: {told}"
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        message = f"the key of this writer of the shared cache cannot be read from {named}: {reason}"
         raise UserError(message, code="cache-key", hint="rules cache keygen FILE makes one") from error

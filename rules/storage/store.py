@@ -73,7 +73,7 @@ class Store:
         from rules.storage.shared_cache import SharedCache
 
         shared = SharedCache(settings, self.root, self.index, self.objects)
-        shared.prepare()
+        shared.connection.prepare()
         return shared
 
     def finish_sharing(self, *, wait: bool = True) -> SharedReport | None:
@@ -389,8 +389,8 @@ def _links(root: Path, objects: Objects, say: Say) -> Products | None:
     except (OSError, ForeignStoreError) as error:
         if own == objects.root:
             raise
-        told = error.message if isinstance(error, ForeignStoreError) else error.strerror or str(error)
-        say(f"warning: products cannot be linked in {links.folder}: {told}; rules show prints them")
+        reason = error.message if isinstance(error, ForeignStoreError) else error.strerror or str(error)
+        say(f"warning: products cannot be linked in {links.folder}: {reason}; rules show prints them")
         return None
     return links
 
@@ -419,10 +419,12 @@ def _read_index(place: Path, keys: _Keys, say: Say, *, asked: bool) -> StoreInde
     except ForeignStoreError:
         raise
     except (OSError, StoreError) as error:
-        told = error.message if isinstance(error, StoreError) else f"the store {place} cannot be read: {error.strerror}"
+        reason = (
+            error.message if isinstance(error, StoreError) else f"the store {place} cannot be read: {error.strerror}"
+        )
         if asked:
-            raise StoreError(told) from error
-        say(f"warning: {told}; the store is left alone, and what it knows is not used")
+            raise StoreError(reason) from error
+        say(f"warning: {reason}; the store is left alone, and what it knows is not used")
         return StoreIndex(None, root=keys.root)
 
 

@@ -45,7 +45,7 @@ _FILE = re.compile(r"[0-9a-f]+\.parquet")
 class BadObject:
     """An object that is not what was written. products: those whose last table it is, in any project root.
 
-    told: why it cannot be removed.
+    obstacle: why it cannot be removed.
     """
 
     artifact: str
@@ -53,7 +53,7 @@ class BadObject:
     problem: Problem
     products: tuple[str, ...]
     outcome: Outcome = "left"
-    told: str = ""
+    obstacle: str = ""
 
     @property
     def repaired(self) -> bool:
@@ -178,7 +178,7 @@ def _repaired(store: Store, one: BadObject, gone: set[str], again: set[str]) -> 
             store.objects.discard(one.artifact)
     except OSError as error:
         folder = one.path.is_dir() and not one.path.is_symlink()
-        told = "is a folder where a file belongs: remove it" if folder else f"cannot be removed: {error.strerror}"
-        return replace(one, told=told)
+        obstacle = "is a folder where a file belongs: remove it" if folder else f"cannot be removed: {error.strerror}"
+        return replace(one, obstacle=obstacle)
     store.index.forget_artifact(one.artifact)
     return replace(one, outcome="removed" if known is None or one.artifact in again else "lost")

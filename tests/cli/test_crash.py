@@ -51,6 +51,38 @@ def project(tmp_path: Path) -> SampleProject:
     return made
 
 
+@pytest.fixture
+def in_parts(tmp_path: Path) -> SampleProject:
+    """A project whose sources, of Parquet and of text, and whose products have parts."""
+    toml = (
+        '\n[sources.orders]\npath = "data/orders"\n[sources.visits]\npath = "data/visits.csv"\n[parts]\nmin_rows = 8\n'
+    )
+    made = SampleProject(tmp_path / "project", toml=toml)
+    for number in range(4):
+        put_orders(made, number, [n % 7 for n in range(10)])
+    made.write("data/visits.csv", "city,visits\n" + "".join(f"{'ABD'[n % 3]},{n}\n" for n in range(24)))
+    made.sql("big", "SELECT o.id, o.city, o.amount FROM orders AS o WHERE o.amount > 1")
+    made.sql("by_city", "SELECT b.city, SUM(b.amount) AS total FROM big AS b GROUP BY b.city")
+    made.sql("visited", "SELECT v.city, SUM(v.visits) AS visits FROM visits AS v GROUP BY v.city")
+    return made
+
+
+def put_orders(project: SampleProject, number: int, amounts: list[int]) -> None:
+    cities = [["A", "B", None, "D"][(n + number) % 4] for n in range(len(amounts))]
+    project.parquet(
+        f"orders/{number}", {"id": [number * 100 + n for n in range(len(amounts))], "city": cities, "amount": amounts}
+    )
+
+
+def change_parts(project: SampleProject) -> None:
+    """Append a file and rows of text, correct a file, and edit a rule."""
+    put_orders(project, 9, [5, 6, 7])
+    put_orders(project, 1, [3] * 10)
+    with (project.root / "data/visits.csv").open("a") as file:
+        file.write("A,100\nB,200\n")
+    project.edit("rules/by_city.sql", "SUM(b.amount)", "MAX(b.amount)")
+
+
 def edit_everything(project: SampleProject) -> None:
     """Change a source, a rule in the middle, remove one product, rename another, and add one."""
     project.write("data/cities.csv", "city,country\nA,X\nB,Y\nD,Y\n")
@@ -77,13 +109,20 @@ def committed(root: Path) -> dict[str, str]:
         artifacts = index.artifacts(product.artifact for product in products.values())
     for product in products.values():
         name = product.artifact
-        assert (root / ".rules" / "objects" / name[:2] / f"{name[2:]}.parquet").stat().st_size == artifacts[name].bytes
+        for one in artifacts[name].parts or (name,):
+            place = root / ".rules" / "objects" / one[:2] / f"{one[2:]}.parquet"
+            assert place.is_file()
+            assert place.stat().st_size == artifacts[name].bytes or artifacts[name].parts
     return {name: product.key for name, product in products.items()}
 
 
 def assert_objects_whole(root: Path) -> None:
     """Every object holds the very table after which it is named, and cannot be written to."""
     for path in (root / ".rules" / "objects").glob("*/*"):
+        if path.is_dir():  # of a table in parts: links to the objects of these, which come before it
+            assert list(path.iterdir())
+            assert all(link.is_symlink() and link.is_file() for link in path.iterdir())
+            continue
         table = pq.read_table(path)
         digester = TableDigester(table.schema)
         for batch in table.to_batches():
@@ -173,6 +212,25 @@ def test_killed_in_a_build_after_edits(forks: Forks, project: SampleProject, tmp
     before = tables(project.root)
     edit_everything(project)
     kill_at_steps(forks, project, tmp_path, before, every=False)
+
+
+def test_killed_in_builds_of_tables_in_parts(forks: Forks, in_parts: SampleProject, tmp_path: Path) -> None:
+    assert forks.run(in_parts.root, "build").code == 0
+    before = tables(in_parts.root)
+    change_parts(in_parts)
+    kill_at_steps(forks, in_parts, tmp_path, before, every=False)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(2400)
+def test_killed_at_every_step_of_a_build_of_tables_in_parts(
+    forks: Forks, in_parts: SampleProject, tmp_path: Path
+) -> None:
+    kill_at_steps(forks, in_parts, tmp_path / "first", {}, every=True)
+    assert forks.run(in_parts.root, "build").code == 0
+    before = tables(in_parts.root)
+    change_parts(in_parts)
+    kill_at_steps(forks, in_parts, tmp_path / "second", before, every=True)
 
 
 @pytest.mark.soak

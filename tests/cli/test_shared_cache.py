@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,17 @@ def test_lazily_nothing_is_fetched_until_it_is_read(tmp_path: Path, remote: str)
     assert inprocess.build(lazy, "--lazy").executed == {"few"}  # which reads big
     inprocess.build(lazy)
     assert all((lazy.root / ".rules" / "products" / f"{name}.parquet").exists() for name in RULES)
+
+
+def test_what_was_built_before_can_be_sent(tmp_path: Path, remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = project(tmp_path / "a", remote)
+    monkeypatch.setenv("RULES_CACHE_MODE", "off")
+    inprocess.build(made)
+    assert "no shared cache that may be written" in inprocess.run(made, "cache", "push", expect=2).stderr
+    monkeypatch.delenv("RULES_CACHE_MODE")
+    assert inprocess.run(made, "cache", "push", "--json").document["unsent"] == 0
+    assert "nothing to send" in inprocess.run(made, "cache", "push").stdout
+    assert inprocess.build(project(tmp_path / "b", remote)).executed == set()
 
 
 def test_to_take_only_sends_nothing(tmp_path: Path, remote: str) -> None:
@@ -341,6 +353,43 @@ def test_a_dead_builder_costs_its_lease(tmp_path: Path, remote: str) -> None:
     ran = inprocess.build(project(tmp_path / "b", remote, cache='lease = "400ms"\n'))
     assert ran.executed == {"total"}
     assert stored(remote, "leases") == []
+
+
+def test_nobody_waits_for_ever(tmp_path: Path, remote: str) -> None:
+    """A lease that is renewed and renewed, by a builder that is stuck or by somebody who means harm."""
+    from cache.remote.obstore_bucket import ObstoreBucket
+
+    record = record_of(remote, inprocess.build(project(tmp_path / "a", remote)), "total")
+    record.unlink()
+    stuck = Leases(ObstoreBucket(remote, 5.0), Persistent(5.0), 600.0)
+    assert stuck.claim(record.parent.name + record.stem) == "mine"
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(0.05):
+            stuck.renew()
+
+    renewing = threading.Thread(target=renew)
+    renewing.start()
+    try:
+        ran = inprocess.build(project(tmp_path / "b", remote, cache='lease = "200ms"\n'))
+    finally:
+        over.set()
+        renewing.join()
+    assert ran.executed == {"total"}
+
+
+def test_a_record_of_other_columns_is_refused(tmp_path: Path, remote: str) -> None:
+    import hashlib
+
+    built = inprocess.build(project(tmp_path / "a", remote))
+    total, few = (record_of(remote, built, name) for name in ("total", "few"))
+    told = json.loads(total.read_bytes().partition(b"\n")[2]) | {"key": few.parent.name + few.stem}
+    body = json.dumps(told).encode()
+    few.write_bytes(json.dumps({"sha256": hashlib.sha256(body).hexdigest()}).encode() + b"\n" + body)
+    ran = inprocess.build(project(tmp_path / "b", remote))
+    assert ran.executed == {"few"}
+    assert refusals(ran) == ["is not consistent: it has other columns than the rule"]
 
 
 def test_a_bucket_that_cannot_be_written_costs_a_warning(tmp_path: Path) -> None:
