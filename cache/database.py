@@ -29,7 +29,7 @@ VERSION = 5
 """Of the history: `PRAGMA user_version`. A migration brings it up to date."""
 OLDEST = 2
 """The oldest version that `cache.migrations` brings up to date."""
-MEMO_VERSION = 1
+MEMO_VERSION = 2
 """Of the memos: the table `memo_version`. Memos of any other version are dropped, and made again as they are needed."""
 _HISTORY, _MEMOS = "history.sql", "memos.sql"
 _MEMOS_RENEWED = f"REPLACE INTO memo_version VALUES (1, {MEMO_VERSION})"

@@ -203,6 +203,9 @@ class Housekeeping(Database):
         planned = [row for row in self._rows("SELECT memo FROM schemas") if _DIGEST.search(row[0])]
         if len(planned) > products[0] + max(_FEW, products[0] // 2):
             self._many("DELETE FROM schemas WHERE memo = ?", planned)
+        (readings,) = self._rows("SELECT count(*) FROM readings")
+        if readings[0] > products[0] + max(_FEW, products[0] // 2):
+            self._rows("DELETE FROM readings")
 
     def _forget_contents(self) -> None:
         """Forget what was found out about contents of sources that no project root was last built from."""
@@ -213,6 +216,7 @@ class Housekeeping(Database):
             for table in ("contents", "column_digests"):
                 self._many(f"DELETE FROM {table} WHERE content = ?", others)
             self._rows("DELETE FROM chunks WHERE digest NOT IN (SELECT digest FROM column_digests)")
+            self._rows("DELETE FROM ranges WHERE substr(memo, -32) NOT IN (SELECT digest FROM column_digests)")
 
     def _forget_actions(self) -> None:
         """Forget actions that no product has now, but for the latest few of each artifact.

@@ -45,7 +45,7 @@ class Index(History, Memos):
     def forget_compiled(self) -> None:
         """Forget all that is known of rules' texts, because it is of other texts: it is made again from them."""
         with self.transaction():
-            for table in ("parsed", "compiled", "bodies", "schemas", "snapshots"):
+            for table in ("parsed", "compiled", "bodies", "schemas", "readings", "snapshots"):
                 self._many(f"DELETE FROM {table} WHERE ?", [(1,)])
 
     def forget_artifact(self, artifact: str) -> None:

@@ -33,12 +33,12 @@ class Memos(Database):
         self._many("REPLACE INTO files VALUES (?,?,?,?,?,?,?)", rows)
 
     def memo(self, table: str, keys: Iterable[str]) -> dict[str, Any]:
-        """Return the records that `parsed`, `schemas` or `contents` holds under `keys`; a damaged one is not there."""
+        """Return the records that a table of a key and a record holds under `keys`; a damaged one is not there."""
         column = "content" if table == "contents" else "memo"
         return _unsealed(self._select(table, column, "record", keys))
 
     def remember(self, table: str, records: Mapping[str, Any]) -> None:
-        """Record mappings in `parsed`, `schemas` or `contents`."""
+        """Record mappings in a table that `memo` reads."""
         self._many(f"REPLACE INTO {table} VALUES (?,?)", [(key, sealed(record)) for key, record in records.items()])
 
     def ingested(self) -> list[tuple[str, str]]:

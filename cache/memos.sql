@@ -25,6 +25,12 @@ CREATE TABLE IF NOT EXISTS column_digests (   -- columns of Parquet sources, dig
 CREATE TABLE IF NOT EXISTS chunks (           -- digest of a column's encoded chunks → digest of its values
     chunks TEXT PRIMARY KEY, digest TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ranges (           -- digest of a column of a part → the ranges that its values lie in
+    memo TEXT PRIMARY KEY, record TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS readings (         -- meaning of a rule and its inputs' types → how it reads each input by parts
+    memo TEXT PRIMARY KEY, record TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bags (             -- order-free digests of an artifact's columns
     artifact TEXT, columns TEXT, digest TEXT NOT NULL, PRIMARY KEY (artifact, columns)
 ) WITHOUT ROWID;

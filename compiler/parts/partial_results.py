@@ -137,7 +137,7 @@ def _of_a_part(rule: Rule, query: exp.Query, partial: exp.Query) -> PartQuery:
     partial = of_parts(partial)
     if any(table.name == PARTIALS for table in without_unused_ctes(copied(partial)).find_all(exp.Table)):
         raise NotProvedError("joins it with aggregates of itself")
-    return rule.query(partial)
+    return rule.of_a_part(partial)
 
 
 def _require_exact(schema: Schema, names: Mapping[str, object] | tuple[str, ...], what: str) -> None:

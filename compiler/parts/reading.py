@@ -14,6 +14,9 @@ from compiler.schema import Schema
 PARTIALS = "~partials"
 """The input's name under which `merge` and `finish` read partial results. No source or rule can be called so."""
 
+PART = "~part"
+"""The column with the number of its part, where the query of a part reads several at once."""
+
 
 class Kind(StrEnum):
     """How a rule reads an input."""
@@ -32,13 +35,18 @@ class PartQuery:
     """A query that the engine can run.
 
     scans: for each input that it reads, the columns that the engine is shown; `PARTIALS` among them for partial
-    results. schema: of its result. sorted: whether the order of its rows is content.
+    results. schema: of its result. sorted: whether the order of its rows is content. together: of the query of a part,
+    one of several at once, which has to be shown the column `PART` and yields it last: the rows of each part alone are
+    those that the query makes of it, to the last bit and in order. None where that cannot be. of_none: whether it
+    yields a row for a part without rows, which `together` does not.
     """
 
     sql: str
     scans: Mapping[str, tuple[str, ...]]
     schema: Schema
     sorted: bool = False
+    together: PartQuery | None = None
+    of_none: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,11 @@ class PartQueries:
     finish: PartQuery | None = None
     unshared: tuple[str, ...] | None = None
     exact: bool = True
+
+    @property
+    def product(self) -> Schema:
+        """The schema of the product."""
+        return (self.finish or self.each).schema
 
 
 @dataclass(frozen=True)

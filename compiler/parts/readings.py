@@ -95,9 +95,10 @@ def _row_wise(rule: Rule) -> tuple[str, PartQueries]:
     said = "Every row of the product comes from one row of it"
     said += ", or from other inputs alone" if rows.rest else ""
     if not rows.rest and not rule.is_sorted:
-        return said, PartQueries(rule.whole(), unshared=unshared, exact=exact)
+        each = rule.of_a_part(copied(rule.tree), rule.whole())
+        return said, PartQueries(each, unshared=unshared, exact=exact)
     body, finish = sorting(rule.tree)
-    each = rule.query(of_parts(body))
+    each = rule.of_a_part(of_parts(body))
     rest = _rest(rule, body, each.schema) if rows.rest else None
     if each.schema.columns[: len(rule.compiled.schema.columns)] != rule.compiled.schema.columns:
         raise NotProvedError("combines it with rows of other types")

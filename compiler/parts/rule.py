@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sqlglot import exp
@@ -19,8 +19,9 @@ from compiler.compile import Compiler
 from compiler.compiled import Compiled, Options, Tier
 from compiler.names.lexical import resolve_names
 from compiler.names.resolve import INPUT_DB, fold
-from compiler.parts.reading import PARTIALS, PartQuery
+from compiler.parts.reading import PART, PARTIALS, PartQuery
 from compiler.parts.rows import EACH, REST, NotProvedError, Reader
+from compiler.parts.together import of_several_parts, yields_a_row_of_none
 from compiler.schema import Column, Schema
 from compiler.sql.encode import encode
 from compiler.sql.functions import function_name, is_float_sensitive
@@ -76,6 +77,33 @@ class Rule:
         """Return the rule's own query."""
         return PartQuery(self.compiled.sql, dict(self.compiled.scans), self.compiled.schema, self.is_sorted)
 
+    def of_a_part(self, form: exp.Query, made: PartQuery | None = None) -> PartQuery:
+        """Return the query of a part, which is consumed, with that of several at once. made: the query, if it is known.
+
+        Raises `SqlError`.
+        """
+        several = of_several_parts(form) if not self.compiled.parts.get("functions") else None
+        of_none = yields_a_row_of_none(form)
+        each = made if made is not None else self.query(form)
+        shown = self.schemas[self.table]
+        if several is None or PART in (*shown.names, *each.schema.names) or "ORDER BY" in each.sql:
+            return each
+        if several.args.get("group") is not None and any("float" in column.type for column in each.schema.columns):
+            return each
+        together = self._query(several, None, None, {self.table: self._with_numbers()})
+        if together.schema.columns != (*each.schema.columns, Column(PART, "int32")) or "ORDER BY" in together.sql:
+            return each
+        return replace(each, together=together, of_none=of_none)
+
+    def _with_numbers(self) -> Schema:
+        """Return the schema of the input with the number of its part."""
+        alias = exp.TableAlias(this=exp.to_identifier("t", quoted=True))
+        table = exp.table_(self.table, db=INPUT_DB, quoted=True)
+        table.set("alias", alias)
+        items = [named(exp.column(one, table="t", quoted=True), one) for one in self.schemas[self.table].names]
+        number = named(exp.cast(exp.Literal.number(0), "INT"), PART)
+        return self.query(exp.select(*items, number, copy=False).from_(table, copy=False)).schema
+
     def query(self, form: exp.Query, partials: Schema | None = None) -> PartQuery:
         """Return a query of partial results, which is consumed. partials: the schema of those that it reads."""
         return self._query(form, partials, None)
@@ -108,9 +136,15 @@ class Rule:
                     return False
         return True
 
-    def _query(self, form: exp.Query, partials: Schema | None, key: tuple[str, ...] | None) -> PartQuery:
+    def _query(
+        self,
+        form: exp.Query,
+        partials: Schema | None,
+        key: tuple[str, ...] | None,
+        others: Mapping[str, Schema] | None = None,
+    ) -> PartQuery:
         form = without_unused_ctes(form)
-        known = {**self.schemas, **({PARTIALS: partials} if partials is not None else {})}
+        known = {**self.schemas, **({PARTIALS: partials} if partials is not None else {}), **(others or {})}
         return PartQuery(*self._compiler.run_as(form, known, key))
 
     def enclosing(self) -> Iterator[exp.Query]:

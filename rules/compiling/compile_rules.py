@@ -193,20 +193,18 @@ class Work:
             raise self._located(error, rule) from error
         return rule, result
 
-    def readings(self, rule: Rule) -> dict[str, Reading]:
-        """Return how a rule reads each of its inputs, whose schemas are known; {} for a rule over streams.
+    def readings(self, rule: Rule, names: Iterable[str]) -> dict[str, Reading]:
+        """Return how a rule that is no rule over streams reads some of its inputs, whose schemas are known.
 
-        Nothing of it is remembered, and no memo is believed. Raises `UserError`.
+        No memo is believed. Raises `UserError`.
         """
         from compiler.parts.readings import readings
 
-        if rule.streams is not None:
-            return {}
         self._believes = False
         if rule.sql is None and not rule.in_python:
             require_parsed(self.project, rule)
         rule, result = self._compiled(rule)
-        return readings(result, self._compiler_of(result.scans), options_of(rule))
+        return readings(result, self._compiler_of(result.scans), options_of(rule), names)
 
     def normal_forms(self, rule: Rule) -> tuple[NormalForm, ...]:
         """Return the predicates of a rule that are in another form than it asks for. Raises `UserError`.

@@ -15,6 +15,7 @@ from compiler.schema import schema_record
 from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_records import Body, as_read, load_body, load_heads, plain, unpacked
 from rules.compiling.compiled_rule import CompiledRule
+from rules.compiling.readings_memo import from_record, readings_key, to_record
 from rules.errors import ForeignMemoError
 
 if TYPE_CHECKING:
@@ -66,10 +67,10 @@ class Bodies:
         """compiled: every rule of the run."""
         self._session = session
         self._compiled = compiled
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._work: Work | None = None
         self._proved: dict[str, Body] = {}
-        self._readings: dict[str, Mapping[str, Reading]] = {}
+        self._readings: dict[tuple[str, str, bool], Reading] = {}
 
     def body(self, rule: CompiledRule) -> Body:
         """Return the query of a rule. Raises `ForeignMemoError`, and `UserError` if the text has changed since."""
@@ -80,15 +81,30 @@ class Bodies:
                 self._proved[rule.memo] = with_deep_stack(lambda: self._prove(rule))
             return self._proved[rule.memo]
 
-    def readings(self, rule: CompiledRule) -> Mapping[str, Reading]:
-        """Return how a rule reads each of its inputs, with the queries to work by parts. Raises `UserError`.
+    def readings(self, rule: CompiledRule, name: str, *, believe: bool = True) -> Reading | None:
+        """Return how a rule reads one of its inputs, with the queries to work by parts; None for a rule over streams.
 
-        It takes as long as compiling the rule, so it is asked for only where an input has several parts.
+        It takes longer than compiling the rule, so it is remembered, and asked for only where the input has several
+        parts. believe: whether what is remembered counts; who runs the queries has asked for the `body` before. Raises
+        `UserError`.
         """
+        if rule.rule.streams is not None or name not in rule.scans:
+            return None
+        key = rule.memo, name, believe
         with self._lock:
-            if rule.memo not in self._readings:
-                self._readings[rule.memo] = with_deep_stack(lambda: self._informed(rule).readings(rule.rule))
-            return self._readings[rule.memo]
+            if key not in self._readings:
+                self._readings[key] = self._reading(rule, name, believe=believe)
+            return self._readings[key]
+
+    def _reading(self, rule: CompiledRule, name: str, *, believe: bool) -> Reading:
+        index, tables = self._session.store.index, {one: self._table(one) for one in rule.scans}
+        key = readings_key(rule, load_body(index, rule.memo), tables, name)
+        record = index.memo("readings", [key]).get(key) if believe else None
+        found = from_record(record, rule, tables) if record is not None else None
+        if found is None:
+            found = with_deep_stack(lambda: self._informed(rule).readings(rule.rule, [name]))[name]
+            index.remember("readings", {key: to_record(found)})
+        return found
 
     def normal_forms(self, rule: CompiledRule) -> tuple[NormalForm, ...]:
         """Return the predicates of a rule that are in another form than it asks for. Raises `UserError`."""

@@ -132,9 +132,8 @@ def _readings(prepared: Prepared, rule: CompiledRule) -> dict[str, Reading]:
     if rule.node.volatile:
         unproved = Reading(Kind.WHOLE, "The rule is declared volatile: it may give another result in every run.")
         return dict.fromkeys(rule.node.inputs, unproved)
-    found = prepared.bodies.readings(rule)
     unproved = Reading(Kind.WHOLE, "The rule's function is called with all rows.")
-    return {name: found.get(name, unproved) for name in rule.node.inputs}
+    return {name: prepared.bodies.readings(rule, name) or unproved for name in rule.node.inputs}
 
 
 def _last(prepared: Prepared, store: Store, name: str) -> Last | None:

@@ -5,46 +5,39 @@ Planning counts the new parts with it, and running runs them, so that both speak
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cache.keys import Content, action_key
+from cache.keys import action_key
 from cache.parts import PARTS_FORMAT
 from compiler.fingerprint import fingerprint
 from compiler.parts.reading import PARTIALS, PartQueries, PartQuery
+from rules.planning.input_parts import InputPart, Inputs, together
+from rules.planning.key_groups import KeyGroups
 from rules.wording import plural
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from cache.records import Artifact
+    from cache.keys import Content
     from graph.node import Node
     from rules.compiling.compiled_rule import CompiledRule
     from rules.compiling.memo_proof import Bodies
     from rules.compiling.session import Session
     from rules.engine.protocol import PartsRun
     from rules.sources.contents import Sources
-    from rules.storage.store import Store
 
 _ENGINE = ("execution", "engine", "settings", "functions", "normalize")
 """What the fingerprint of a rule covers besides its query: it holds for the queries of its parts, too."""
-
-
-@dataclass(frozen=True)
-class InputPart:
-    """A part of an input: its rows, in the columns that a rule scans, and its files. constants: as in `EngineInput`."""
-
-    content: Content
-    files: tuple[Path, ...]
-    constants: Mapping[str, Any]
+_SINGLE_ENOUGH = 0.5
+"""Groups of parts that share a value, for each part: if they are fewer, merging partial results costs less."""
 
 
 @dataclass(frozen=True)
 class PartWork:
-    """The way of a rule to work by the parts of `input`. keys: of the action of each part, in their order.
+    """The way of a rule to work by the parts of `input`, some of them together where these share a value of a column.
 
-    rest_key: of the action that reads no part, if there is one.
+    keys: of the action of each part, in their order. rest_key: of the action that reads no part, if there is one.
     """
 
     input: str
@@ -55,6 +48,11 @@ class PartWork:
     parts_of_fingerprint: Mapping[str, Any]
     others: Mapping[str, Content]
     """The contents of the other inputs, in the columns that any of the queries scans."""
+
+    @property
+    def total(self) -> int:
+        """The number of parts of the input."""
+        return sum(part.count for part in self.parts)
 
     def merge_key(self, query: PartQuery, children: Sequence[str]) -> str:
         """Return the key of the action that merges partial results, which are named by their content."""
@@ -69,81 +67,55 @@ def part_work(
     session: Session,
     sources: Sources,
     artifacts: Mapping[str, str],
+    *,
+    believe: bool = True,
 ) -> PartWork | None:
     """Return how a rule works by parts; None if no input has several, or it is not proved that it can.
 
     Of several inputs the largest one is read by parts. artifacts: of the products that it reads, as far as they are
-    known; None is returned if one is not. Raises `UserError`.
+    known; None is returned if one is not. believe: as for `Bodies.readings`. Raises `UserError`.
     """
-    inputs = _Inputs(session.store, sources, artifacts)
+    inputs = Inputs(session.store, sources, artifacts)
     if rule.rule.streams is not None or rule.node.volatile or not all(map(inputs.is_known, rule.scans)):
         return None
     found = [name for name in rule.scans if inputs.has_parts(name)]
     if not found:
         return None
-    readings = bodies.readings(rule)
     for name in sorted(found, key=lambda one: -inputs.rows(one)):
-        ways = readings[name].ways if name in readings else ()
-        way = next((one for one in ways if one.unshared is None), None)
-        if way is not None:
-            return _work(rule, name, way, inputs)
+        reading = bodies.readings(rule, name, believe=believe)
+        ways = reading.ways if reading is not None else ()
+        is_always = any(way.unshared is None for way in ways)
+        for way in ways:
+            parts = inputs.parts(name, way.each.scans[name])
+            if way.unshared is not None:
+                parts = _together(parts, name, way, inputs, least=_SINGLE_ENOUGH if is_always else 0.0)
+            if parts:
+                return _work(rule, name, way, parts, inputs)
     return None
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """The inputs of a rule, sources and products. artifacts: of products."""
+def _together(
+    parts: Sequence[InputPart], name: str, way: PartQueries, inputs: Inputs, least: float
+) -> tuple[InputPart, ...]:
+    """Return the parts of an input, those as one that share values of a column by which a way works; () if it is none.
 
-    store: Store
-    sources: Sources
-    artifacts: Mapping[str, str]
-
-    def is_known(self, name: str) -> bool:
-        return self._is_source(name) or (name in self.artifacts and self._artifact(name) is not None)
-
-    def has_parts(self, name: str) -> bool:
-        if self._is_source(name):
-            return bool(self.sources.table(name).parts)
-        artifact = self._artifact(name)
-        return artifact is not None and bool(artifact.parts)
-
-    def rows(self, name: str) -> int:
-        return self.sources.table(name).rows if self._is_source(name) else self.store.content(self.artifacts[name]).rows
-
-    def content(self, name: str, columns: Sequence[str]) -> Content:
-        if self._is_source(name):
-            return self.sources.content(name, columns)
-        return self.store.content(self.artifacts[name]).restricted(columns)
-
-    def parts(self, name: str, columns: Sequence[str]) -> tuple[InputPart, ...]:
-        if not self._is_source(name):
-            artifact = self._artifact(name)
-            assert artifact is not None
-            self.store.know(artifact.parts)
-            return tuple(
-                InputPart(self.store.content(one).restricted(columns), self.store.files(one), {})
-                for one in artifact.parts
-            )
-        constants = self.sources.constants(name)
-        table = self.sources.table(name)
-        found = zip(table.parts, self.sources.part_contents(name, columns), self.sources.part_paths(name), strict=True)
-        return tuple(
-            InputPart(content, files, {key: values[part.files] for key, values in constants.items() if key in columns})
-            for part, content, files in found
-        )
-
-    def _is_source(self, name: str) -> bool:
-        return name in self.sources.opened()
-
-    def _artifact(self, name: str) -> Artifact | None:
-        return self.store.artifact(self.artifacts[name])
+    Of several such columns it is the one by which there are most. least: how many there have to be, as a share.
+    """
+    dtype, unchanged = functools.partial(inputs.dtype, name), functools.partial(inputs.require_unchanged, name)
+    known = KeyGroups(inputs.store.index, parts, dtype, unchanged)
+    groups: list[list[int]] = []
+    for column in way.unshared or ():
+        found = known.of(column) or []
+        groups = found if len(found) > len(groups) else groups
+    if len(groups) < 2 or len(groups) < least * len(parts):  # noqa: PLR2004
+        return ()
+    return tuple(together([parts[place] for place in places]) for places in groups)
 
 
-def _work(rule: CompiledRule, name: str, way: PartQueries, inputs: _Inputs) -> PartWork:
+def _work(rule: CompiledRule, name: str, way: PartQueries, parts: tuple[InputPart, ...], inputs: Inputs) -> PartWork:
     queries = [query for query in (way.each, way.rest, way.merge) if query is not None]
     scanned = {one: {column for query in queries for column in query.scans.get(one, ())} for one in rule.scans}
     known = {one: inputs.content(one, sorted(columns)) for one, columns in scanned.items() if one != name}
-    parts = inputs.parts(name, way.each.scans[name])
     node = rule.node
     keys = tuple(_key(way.each, node, {**known, name: part.content}, name) for part in parts)
     rest_key = _key(way.rest, node, known, "") if way.rest is not None else None

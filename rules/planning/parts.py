@@ -31,7 +31,7 @@ def with_parts_counted(prepared: Prepared) -> Prepared:
         except UserError:  # building says so
             continue
         if work is not None:
-            found[name] = PartsRun(work.input, len(work.keys), _new(prepared.session.store, work))
+            found[name] = PartsRun(work.input, work.total, _new(prepared.session.store, work))
             judgements[name] = replace(judgement, reason=with_parts(judgement.reason, found[name]))
     return replace(prepared, plan=replace(prepared.plan, judgements=judgements), parts=found)
 
@@ -40,4 +40,8 @@ def _new(store: Store, work: PartWork) -> int:
     """Return how many parts have no result in the store."""
     known = store.find_actions(work.keys, work.queries.each.schema)
     store.know(known.values())
-    return sum(1 for key in work.keys if key not in known or not store.present(known[key]))
+    return sum(
+        part.count
+        for key, part in zip(work.keys, work.parts, strict=True)
+        if key not in known or not store.present(known[key])
+    )

@@ -245,6 +245,7 @@ class Execution:
             asked=self._is_asked_for(name),
             sources=self.sources,
             contents=self.contents,
+            forced=name in self.prepared.selection.forced,
             artifacts=self.artifacts,
         )
 

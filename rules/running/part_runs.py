@@ -12,7 +12,7 @@ import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,7 +23,8 @@ from cache.parts import PARTS_FORMAT, composed, cut, is_flat, merged_together
 from cache.records import Artifact
 from cache.removal import remove_temporary
 from compiler.parts.reading import PARTIALS, PartQuery
-from rules.engine.protocol import EngineInput, Executed, PartsRun
+from rules.engine.protocol import EngineError, EngineInput, Executed, PartsRun
+from rules.running.part_batches import Stream, batches, no_rows, run_together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,18 +56,23 @@ class _Partial:
 class PartContext:
     """What all executions by parts share.
 
-    execute: runs a query; pool: runs several; min_rows: the rows from which on a table has parts; reuse: whether known
-    results count and new ones are recorded, which is not so for an audit; is_sensitive: whether the settings of a run
-    with less memory can change its result, which has then no action.
+    execute, stream: run a query; pool: runs several, `workers` at a time; min_rows: the rows from which on a table has
+    parts; record: whether results are recorded, which is not so for an audit; believe: whether recorded ones count,
+    which is not so for a forced build, either; is_sensitive: whether the settings of a run with less memory can change
+    its result, which has then no action; batched: whether small parts may be run together.
     """
 
     store: Store
     build: str
     execute: Execute
+    stream: Stream
+    workers: int
     pool: ThreadPoolExecutor
     min_rows: int
-    reuse: bool = True
+    record: bool = True
+    believe: bool = True
     is_sensitive: bool = False
+    batched: bool = True
 
 
 class PartRuns:
@@ -79,10 +85,12 @@ class PartRuns:
         whole: Mapping[str, EngineInput],
     ) -> None:
         """work: how; whole: its inputs as they are read whole, by name."""
-        self.store, self.build, self.reuse = context.store, context.build, context.reuse
+        self.store, self.build = context.store, context.build
+        self.record, self.believe = context.record, context.believe
         self.execute, self.pool, self.min_rows = context.execute, context.pool, context.min_rows
         self.work, self.whole = work, whole
-        self._is_sensitive = context.is_sensitive
+        self._is_sensitive, self._batched = context.is_sensitive, context.batched
+        self._stream, self._workers = context.stream, context.workers
         self._ran: set[int] = set()
         self._made: list[_Partial] = []
         self._temporary: list[Path] = []
@@ -100,16 +108,17 @@ class PartRuns:
                 for path in self._temporary:
                     with suppress(OSError):
                         remove_temporary(path)
-            partials = tuple(dict.fromkeys(one.artifact for one in self._made)) if self.reuse else ()
-            counts = PartsRun(self.work.input, len(self.work.keys), len(self._ran), partials)
+            partials = tuple(dict.fromkeys(one.artifact for one in self._made)) if self.record else ()
+            ran = sum(self.work.parts[place].count for place in self._ran)
+            counts = PartsRun(self.work.input, self.work.total, ran, partials)
             return replace(executed, seconds=time.perf_counter() - started, parts=counts)
 
     def _attempt(self, target: Path) -> Executed:
         queries = self.work.queries
         keys = [*self.work.keys, *([self.work.rest_key] if self.work.rest_key is not None else [])]
-        known = self.store.find_actions(keys, queries.each.schema) if self.reuse else {}
+        known = self.store.find_actions(keys, queries.each.schema) if self.believe else {}
         self.store.know(known.values())
-        level = self._side_by_side(lambda place: self._leaf(place, keys[place], known.get(keys[place])), len(keys))
+        level = self._leaves(keys, known)
         depth = 0
         if queries.merge is not None:
             while not is_flat(level):
@@ -124,7 +133,7 @@ class PartRuns:
         """Return the product of which the results of all parts are the rows: one table, or one in parts."""
         slices = cut([(one.artifact, one.content.rows) for one in results], self.min_rows)
         filled = [one for one in slices if any(part.content.rows for part in results[one])]
-        if len(filled) < 2 or not self.reuse:  # noqa: PLR2004 — an audit compares rows
+        if len(filled) < 2 or not self.record:  # noqa: PLR2004 — an audit compares rows
             return self._one_after_the_other(results, target)
         tables = self._side_by_side(lambda place: self._grouped(results[filled[place]]), len(filled))
         content = composed([one.content for one in tables])
@@ -150,6 +159,48 @@ class PartRuns:
         for one in results:
             self._require(one)
         return concatenate([one.file for one in results], self.work.queries.each.schema, target)
+
+    def _leaves(self, keys: Sequence[str], known: Mapping[str, str]) -> list[_Partial]:
+        """Return the results of all parts. What is not known is made of many small parts at once, or one by one."""
+        parts, together = self.work.parts, list[list[int]]()
+        if self.work.queries.each.together is not None and self._batched:
+            new = {place: part for place, part in enumerate(parts) if keys[place] not in known}
+            together = batches(new, self._workers)
+        apart = set(range(len(keys))) - {place for batch in together for place in batch}
+        jobs = [*together, *([place] for place in sorted(apart))]
+
+        def work(number: int) -> list[tuple[int, _Partial]]:
+            places = jobs[number]
+            if number < len(together):
+                return self._batch(places, keys)
+            return [(place, self._leaf(place, keys[place], known.get(keys[place]))) for place in places]
+
+        found = dict(pair for pairs in self._side_by_side(work, len(jobs)) for pair in pairs)
+        return [found[place] for place in range(len(keys))]
+
+    def _batch(self, places: Sequence[int], keys: Sequence[str]) -> list[tuple[int, _Partial]]:
+        """Return the results of several parts, made in one run; where that fails, one by one, so that it says why."""
+        query, made = self.work.queries.each, dict[int, _Partial]()
+        inputs = [self.whole[name] for name in query.scans]
+        parts = {place: self.work.parts[place] for place in places}
+
+        def target() -> Path:
+            path = self.store.objects.temporary()
+            self._temporary.append(path)
+            return path
+
+        with (
+            suppress(EngineError),
+            closing(run_together(query, parts, inputs, self.work.input, self._stream, target)) as tables,
+        ):
+            for place, executed, path in tables:
+                made[place] = self._recorded(keys[place], executed, path)
+            if not query.of_none:
+                for place in parts.keys() - made.keys():
+                    path = target()
+                    made[place] = self._recorded(keys[place], no_rows(query, path), path)
+        self._ran.update(made)
+        return [(place, made.get(place) or self._leaf(place, keys[place], None)) for place in places]
 
     def _leaf(self, place: int, key: str, known: str | None) -> _Partial:
         """Return the result of one part; the one after the last is what no part yields."""
@@ -192,7 +243,7 @@ class PartRuns:
 
     def _found(self, key: str, schema: Schema) -> _Partial | None:
         """Return the result of an action that is known, here or to other builders."""
-        return self._known(self.store.find_actions([key], schema).get(key)) if self.reuse else None
+        return self._known(self.store.find_actions([key], schema).get(key)) if self.believe else None
 
     def _known(self, artifact: str | None) -> _Partial | None:
         """Return a result that an earlier run left, if it is still there."""
@@ -204,12 +255,15 @@ class PartRuns:
 
     def _keep(self, key: str, run: Callable[[Path], Executed]) -> _Partial:
         """Run something, and record its result."""
-        objects, index = self.store.objects, self.store.index
-        target = objects.temporary()
+        target = self.store.objects.temporary()
         self._temporary.append(target)
-        executed = run(target)
+        return self._recorded(key, run(target), target)
+
+    def _recorded(self, key: str, executed: Executed, target: Path) -> _Partial:
+        """Record the result of something that has run, whose table is in `target`."""
+        objects, index = self.store.objects, self.store.index
         name = executed.digest.table
-        if not self.reuse:
+        if not self.record:
             return _Partial(name, target, Content(executed.digest.rows, executed.columns))
         recorded = index.artifacts([name]).get(name)
         before = None if recorded is None else (recorded.bytes, recorded.file_digest)
@@ -226,7 +280,7 @@ class PartRuns:
 
     def _require(self, one: _Partial) -> None:
         """Compare the bytes of a stored partial result before it is read."""
-        if not self.reuse:
+        if not self.record:
             return
         artifact = self.store.artifact(one.artifact)
         try:

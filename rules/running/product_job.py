@@ -55,6 +55,8 @@ class ProductJob:
     """Whether it runs regardless of known results: forced, volatile, or its object was corrupt."""
     sources: Sources
     contents: Mapping[str, Content]
+    forced: bool
+    """Whether nothing that the store holds of it counts."""
     artifacts: Mapping[str, str]
 
     def run(self) -> Done:
@@ -72,7 +74,7 @@ class ProductJob:
                 return Done(old, None, "the rows it reads are only in another order")
         target = store.objects.temporary()
         try:
-            executed = self.runner.run(self.rule, self.sources, self.artifacts, target)
+            executed = self.runner.run(self.rule, self.sources, self.artifacts, target, believe=not self.forced)
             instead = executed.fallback
             reason = f"{self.reason}; {instead.sentence}" if instead is not None else self.reason
             reason = with_parts(reason, executed.parts)

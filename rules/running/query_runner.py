@@ -17,6 +17,7 @@ from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_records import Body
 from rules.compiling.compiled_rule import CompiledRule
 from rules.engine.fallbacks import Fallback, spilled, within_memory
+from rules.engine.memory import pool_bytes
 from rules.engine.protocol import (
     EngineError,
     EngineFunction,
@@ -32,14 +33,17 @@ from rules.loading.input_binding import make_resolver
 from rules.planning.part_work import PartWork, part_work
 from rules.running.evidence import Run
 from rules.running.out_of_memory import out_of_memory
+from rules.running.part_batches import MEMORY_FOR_BATCHES
 from rules.running.part_runs import PartContext, PartRuns
 from rules.running.total_order import NoTotalOrderError, no_total_order, require_total_order
 from rules.storage.types import to_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
+
+    import pyarrow as pa
 
     from compiler.parts.reading import PartQuery
     from rules.compiling.memo_proof import Bodies
@@ -80,11 +84,13 @@ class Runner:
         artifacts: Mapping[str, str],
         target: Path,
         *,
-        reuse: bool = True,
+        record: bool = True,
+        believe: bool = True,
     ) -> Executed:
         """Execute a rule, by parts if it can be, and write its table to `target`.
 
-        artifacts: of the products it reads. reuse: whether results of parts that are known count. Raises `UserError`,
+        artifacts: of the products it reads. record: whether results of parts are recorded; believe: whether what is
+        recorded of parts and of how the rule reads them counts. Raises `UserError`,
         with the SQL kept as evidence, if the engine fails or a source has changed since it was digested;
         `ForeignMemoError` if the store's memos are of other texts.
         """
@@ -122,8 +128,8 @@ class Runner:
             _require_unchanged(sources, outside)
             if streams:
                 executed = self._run_stream(rule, inputs, target)
-            elif (work := part_work(rule, self.bodies, self.session, sources, artifacts)) is not None:
-                executed = self._run_parts(rule, work, inputs, functions, target, reuse=reuse)
+            elif (work := part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)) is not None:
+                executed = self._run_parts(rule, work, inputs, functions, target, record=record, believe=believe)
             else:
                 query = EngineQuery(sql, tuple(inputs), self.profile_of(rule), functions)
                 executed = self._run_query(rule, Job(query, rule.schema, target, self.evidence.build))
@@ -192,7 +198,8 @@ class Runner:
         functions: tuple[EngineFunction, ...],
         target: Path,
         *,
-        reuse: bool,
+        record: bool,
+        believe: bool,
     ) -> Executed:
         """Execute a rule by parts, each of its queries as `_run_query` does. Raises as that does."""
         session, instead, profile = self.session, list[Fallback](), self.profile_of(rule)
@@ -204,10 +211,22 @@ class Runner:
                 instead.append(executed.fallback)
             return executed
 
+        def stream(
+            query: PartQuery, given: Sequence[EngineInput], types: pa.Schema, scratch: Path
+        ) -> Iterator[pa.RecordBatch]:
+            rows = session.engine.stream(EngineQuery(query.sql, tuple(given), profile, functions), types, scratch)
+            with contextlib.closing(rows):
+                for batch in rows:
+                    self.stop.check()
+                    yield batch
+
         whole = {entry.name: entry for entry in inputs}
         least = session.project.parts.min_rows
         build = self.evidence.build
-        context = PartContext(session.store, build, execute, self.parts_pool, least, reuse, rule.is_sensitive)
+        context = PartContext(
+            session.store, build, execute, stream, self.profile.workers, self.parts_pool, least, record, believe,
+            rule.is_sensitive, pool_bytes(profile) >= MEMORY_FOR_BATCHES,
+        )  # fmt: skip
         executed = PartRuns(context, work, whole).run(target)
         return replace(executed, fallback=executed.fallback or (instead[0] if instead else None))
 

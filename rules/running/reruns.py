@@ -63,7 +63,7 @@ def rerun(
     ordered = rule.node.ordered
     compared: Compared = "rows in order" if ordered else "rows"
     try:
-        executed = runner.run(rule, sources, artifacts, target, reuse=False)
+        executed = runner.run(rule, sources, artifacts, target, record=False, believe=False)
         digest = executed.digest.table
         if digest == artifact or (not ordered and _same_rows(runner, old, executed, target)):
             return Rerun(compared, None, digest)

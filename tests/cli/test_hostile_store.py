@@ -107,6 +107,27 @@ def test_what_is_remembered_runs_without_a_warning_when_it_is_right(project: Sam
     assert (ran.executed, ran.stderr.count("warning")) == ({"small", "total"}, 0)
 
 
+@pytest.mark.parametrize("old", ['"n"', '"t"', '"each":', '"part-wise"'])
+def test_a_reading_of_other_columns_is_made_again(tmp_path: Path, old: str) -> None:
+    """What is remembered of how a rule works by parts can name no table and no column that the rule does not have."""
+    project = SampleProject(tmp_path / "parts", toml='[sources.t]\npath = "data/t"\n[parts]\nmin_rows = 1\n')
+    for number in (1, 2):
+        project.parquet(f"t/{number}", {"n": [number, 9]})
+    project.sql("more", "SELECT t.n + 1 AS n FROM t WHERE t.n < 3")
+    build(project)
+
+    def change(connection: sqlite3.Connection) -> None:
+        for memo, text in connection.execute("SELECT memo, record FROM readings").fetchall():
+            record = json.loads(json.dumps(unsealed(text)).replace(old, '"other"' + ":" * old.endswith(":")))
+            connection.execute("UPDATE readings SET record = ? WHERE memo = ?", (sealed(record), memo))
+
+    rewrite(project, change)
+    project.parquet("t/3", {"n": [0]})
+    (product,) = build(project).document["products"]
+    assert product["parts"] == {"input": "t", "total": 3, "run": 1}
+    assert project.product("more").to_pylist() == [{"n": 2}, {"n": 3}, {"n": 1}]
+
+
 @pytest.mark.parametrize("name", ["../../../outside", "..", "/etc/passwd", "aa/../../../outside", "A" * 32, ""])
 def test_an_artifact_is_an_object_of_the_store_whatever_it_is_called(project: SampleProject, name: str) -> None:
     outside = project.root.parent / "outside.parquet"

@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import compiler.parts.readings as readings_module
+from rules.engine.local import LocalEngine
 from support.inprocess import Ran, build, run
 from support.projects import SampleProject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TOML = '\n[sources.sales]\npath = "data/sales"\n[sources.shops]\npath = "data/shops.parquet"\n[parts]\nmin_rows = 1\n'
@@ -125,6 +128,25 @@ def test_bags_are_those_of_the_whole_query(project: SampleProject, tmp_path: Pat
             assert rows[0] == rows[1], name
 
 
+def test_many_small_parts_share_runs_of_the_engine(project: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[str] = []
+
+    def noted(own: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(engine: LocalEngine, asked: Any, *others: Any) -> Any:
+            runs.append(getattr(asked, "query", asked).sql)
+            return own(engine, asked, *others)
+
+        return noting
+
+    monkeypatch.setattr(LocalEngine, "execute", noted(LocalEngine.execute))
+    monkeypatch.setattr(LocalEngine, "stream", noted(LocalEngine.stream))
+    assert parts(build(project)) == dict.fromkeys(RULES, (DAYS, DAYS))
+    of_a_part = [sql for sql in runs if '"input"."sales"' in sql]
+    shared = [sql for sql in of_a_part if "~part" in sql]
+    assert len(shared) == 4  # totals, one, best, distinct_days
+    assert len(of_a_part) - len(shared) == 2 * DAYS  # floats, and a join
+
+
 def test_an_edit_of_having_reads_no_part(project: SampleProject) -> None:
     build(project)
     project.edit("rules/best.sql", "COUNT(*) > 1", "COUNT(*) > 2")
@@ -152,6 +174,37 @@ def test_the_audit_works_by_parts_and_finds_no_difference(project: SampleProject
     ran = run(project, "audit", "--json")
     assert ran.document["status"] == "ok"
     assert set(ran.document["checked"]) >= set(RULES)
+
+
+def test_how_a_rule_reads_is_proved_once(project: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    proved = readings_module.readings
+
+    def noting(compiled: Any, *others: Any) -> Any:
+        asked.append(compiled.meaning)
+        return proved(compiled, *others)
+
+    monkeypatch.setattr(readings_module, "readings", noting)
+    build(project)
+    assert len(asked) == len(RULES)
+    put(project, DAYS + 1)
+    run(project, "plan")
+    build(project)
+    project.edit("rules/best.sql", "SELECT", "-- a comment\nSELECT")
+    put(project, 7, plus=1)
+    assert parts(build(project))["best"] == (DAYS + 1, 1)
+    assert len(asked) == len(RULES)
+    project.edit("rules/best.sql", "COUNT(*) > 1", "COUNT(*) > 2")
+    build(project)
+    assert len(asked) == len(RULES) + 1
+    run(project, "audit")
+    assert len(asked) == 2 * len(RULES) + 1
+
+
+def test_a_forced_build_believes_nothing_of_parts(project: SampleProject, tmp_path: Path) -> None:
+    ran = build(project)
+    assert parts(build(project, "--force", "*")) == dict.fromkeys(RULES, (DAYS, DAYS))
+    require_clean_build(project, ran, tmp_path / "clean")
 
 
 def test_a_rule_after_a_part_wise_one_inherits_its_parts(project: SampleProject, tmp_path: Path) -> None:

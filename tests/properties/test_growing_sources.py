@@ -46,9 +46,13 @@ FORMS = {
     "total": ("SELECT COUNT(*) AS n, MAX(t.v) AS v, COUNT(DISTINCT t.s) AS s FROM t WHERE t.v <> {0}", True),
     "floats": ("SELECT t.k, SUM(t.f) AS f FROM t GROUP BY t.k", True),
     "after": ("SELECT f.k, SUM(f.v) AS v FROM filtered AS f GROUP BY f.k", False),
+    "ranked": ("SELECT t.y, t.v, RANK() OVER (PARTITION BY t.y ORDER BY t.v) AS r FROM t WHERE t.v <> {0}", False),
+    "daily": ("SELECT t.y, COUNT(*) AS n, SUM(t.f) AS f, MEDIAN(t.v) AS m FROM t GROUP BY t.y", False),
+    "days": ("SELECT t.y, SUM(t.v) AS v, SUM(t.f) AS f FROM t GROUP BY t.y", False),
+    "of_days": ("SELECT r.y, MAX(r.r) OVER (PARTITION BY r.y) AS r FROM ranked AS r WHERE r.v > {0}", False),
     "window": ("SELECT t.v, ROW_NUMBER() OVER (ORDER BY t.v, t.s, t.k, t.f, t.w) AS n FROM t", False),
 }
-"""Queries, and whether each reads the parts of the source."""
+"""Queries, and whether each reads the parts of the source one by one."""
 
 
 TEXT = 'columns = { k = "int32", v = "int64", s = "string", w = "decimal(12,2)", f = "double" }\nnulls = ["NULL"]'
@@ -80,8 +84,10 @@ def table(rng: random.Random, rows: int, *, nan: bool = True) -> pa.Table:
     def some(values: list[Any]) -> list[Any]:
         return [rng.choice([None, *values]) for _ in range(rows)]
 
+    days = [rng.randrange(40), rng.choice([0, 20, 39, None])]
     return pa.table(
         {
+            "y": pa.array(rng.choices(days, [0.95, 0.05], k=rows), pa.int32()),
             "k": pa.array(some([1, 2, 3]), pa.int32()),
             "v": pa.array(some(list(range(-9, 10))), pa.int64()),
             "s": pa.array(some(["a", 'b "\n,', "", "ä"]), pa.string()),
@@ -188,7 +194,8 @@ class World:
         session = SessionContext()
         session.from_arrow(pa.concat_tables(self.files[name] for name in sorted(self.files)), "t")
         session.from_arrow(pq.read_table(self.project.root / "data" / "d.parquet"), "d")
-        session.from_arrow(session.sql(self.sql("filtered")).to_arrow_table(), "filtered")
+        for name in ("filtered", "ranked"):
+            session.from_arrow(session.sql(self.sql(name)).to_arrow_table(), name)
         return {name: rows_of(session.sql(self.sql(name)).to_arrow_table()) for name in FORMS}
 
 

@@ -67,10 +67,14 @@ def check_parts(
         for way in reading.ways:
             column = rng.choice(way.unshared) if way.unshared is not None else None
             parts = cut(database.tables[name], rng, column)
-            made = PartRunner(database.tables, database.folder / "parts").product(way, name, parts, rng)
+            runner = PartRunner(database.tables, database.folder / "parts")
+            made = runner.product(way, name, parts, rng)
             tolerance = 0.0 if way.exact else 1e-9
             told = difference(whole, made, ordered=total and is_ordered(sql), float_tolerance=tolerance)
             assert told is None, f"{name}, {reading.kind} {way.unshared}, seed {seed}: {told}\n{sql}\n{way}"
+            pairs = runner.together(way, name, parts) or []
+            assert all(one == other for one, other in pairs), f"{name}, together, seed {seed}: {pairs}\n{sql}\n{way}"
+            ran["together"] += len(pairs)
         ran[reading.kind] += 1
     return ran
 
@@ -91,6 +95,7 @@ def test_random_queries(databases: list[StoredDatabase]) -> None:
     assert ran[Kind.MERGEABLE] > SUITE_QUERIES / 3
     assert ran[Kind.PART_WISE] > 1
     assert ran[Kind.KEYED] > 1
+    assert ran["together"] > SUITE_QUERIES / 2
     assert ran["refused"] < SUITE_QUERIES / 10
 
 

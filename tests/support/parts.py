@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cache.keys import Content
 from compiler.parts.reading import PARTIALS, PartQueries, PartQuery
 from compiler.schema import Schema
 from rules.config.profiles import PROFILES
-from rules.engine.execute import open_frame
-from rules.engine.protocol import EngineInput, EngineQuery
+from rules.engine.execute import execute, open_frame
+from rules.engine.protocol import EngineInput, EngineQuery, Job
+from rules.engine.streaming import stream
+from rules.planning.input_parts import InputPart
+from rules.running.part_batches import no_rows, run_together
 from rules.storage.types import to_arrow, to_schema
 from support.forms import collected
 
@@ -64,6 +70,35 @@ class PartRunner:
             made[start:end] = [merged]
         return self._run(way.finish, {PARTIALS: [self._write(one) for one in made]}, schema)
 
+    def together(self, way: PartQueries, table: str, parts: Sequence[pa.Table]) -> list[tuple[str, str]] | None:
+        """Return the digests of the result of each part, made alone and together with others; None if it cannot be."""
+        if way.each.together is None:
+            return None
+        files = [self._write(part) for part in parts]
+        whole = [EngineInput(one, tuple(self._files[one]), self._schemas[one], ()) for one in way.each.scans]
+        alone = []
+        for file in files:
+            inputs = [
+                replace(one, columns=way.each.scans[one.name], files=(file,) if one.name == table else one.files)
+                for one in whole
+            ]
+            query = EngineQuery(way.each.sql, tuple(inputs), PROFILE)
+            alone.append(execute(Job(query, way.each.schema, self._fresh())).digest.table)
+        content = [InputPart(Content(part.num_rows, {}), (file,), {}) for part, file in zip(parts, files, strict=True)]
+
+        def rows(query: PartQuery, given: Sequence[EngineInput], types: pa.Schema, scratch: Path) -> Iterator[Any]:
+            return stream(EngineQuery(query.sql, tuple(given), PROFILE), types, scratch)
+
+        made = {
+            place: executed.digest.table
+            for place, executed, _ in run_together(way.each, dict(enumerate(content)), whole, table, rows, self._fresh)
+        }
+        nothing = no_rows(way.each, self._fresh()).digest.table
+        return [(one, made.get(place, one if way.each.of_none else nothing)) for place, one in enumerate(alone)]
+
+    def _fresh(self) -> Path:
+        return self._folder / f"{next(_FILES)}.parquet"
+
     def _run(self, query: PartQuery, files: Mapping[str, list[Path]], partials: Schema | None = None) -> pa.Table:
         inputs = []
         for name, columns in query.scans.items():
@@ -75,7 +110,7 @@ class PartRunner:
         return _typed(made, query.schema)
 
     def _write(self, table: pa.Table) -> Path:
-        path = self._folder / f"{next(_FILES)}.parquet"
+        path = self._fresh()
         pq.write_table(table, path)
         return path
 

@@ -1,0 +1,113 @@
+"""The inputs of a rule as they are when it runs, and the parts of those that have some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cache.keys import Content
+from cache.parts import composed
+from rules.storage.types import stored_type, to_arrow
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cache.records import Artifact
+    from rules.sources.contents import Sources
+    from rules.storage.store import Store
+
+
+@dataclass(frozen=True)
+class InputPart:
+    """A part of an input: its rows, in the columns that a rule scans, and its files. constants: as in `EngineInput`.
+
+    count: of the parts of the input that it is, if several are read together.
+    """
+
+    content: Content
+    files: tuple[Path, ...]
+    constants: Mapping[str, Any]
+    count: int = 1
+
+
+def together(parts: Sequence[InputPart]) -> InputPart:
+    """Return some parts of an input, in order, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    constants = {name: pa.concat_arrays([part.constants[name] for part in parts]) for name in parts[0].constants}
+    files = tuple(file for part in parts for file in part.files)
+    return InputPart(composed([part.content for part in parts]), files, constants, sum(part.count for part in parts))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a rule, sources and products. artifacts: of products."""
+
+    store: Store
+    sources: Sources
+    artifacts: Mapping[str, str]
+
+    def is_known(self, name: str) -> bool:
+        """Whether the content of an input is known by now."""
+        return self._is_source(name) or (name in self.artifacts and self._artifact(name) is not None)
+
+    def has_parts(self, name: str) -> bool:
+        """Whether a known input has several parts."""
+        if self._is_source(name):
+            return bool(self.sources.table(name).parts)
+        artifact = self._artifact(name)
+        return artifact is not None and bool(artifact.parts)
+
+    def rows(self, name: str) -> int:
+        """Return the number of rows of an input."""
+        return self.sources.table(name).rows if self._is_source(name) else self.store.content(self.artifacts[name]).rows
+
+    def content(self, name: str, columns: Sequence[str]) -> Content:
+        """Return the content of an input, restricted to `columns`."""
+        if self._is_source(name):
+            return self.sources.content(name, columns)
+        return self.store.content(self.artifacts[name]).restricted(columns)
+
+    def parts(self, name: str, columns: Sequence[str]) -> tuple[InputPart, ...]:
+        """Return the parts of an input that has some, in order, restricted to `columns`."""
+        if not self._is_source(name):
+            artifact = self._artifact(name)
+            assert artifact is not None
+            self.store.know(artifact.parts)
+            return tuple(
+                InputPart(self.store.content(one).restricted(columns), self.store.files(one), {})
+                for one in artifact.parts
+            )
+        constants = self.sources.constants(name)
+        table = self.sources.table(name)
+        found = zip(table.parts, self.sources.part_contents(name, columns), self.sources.part_paths(name), strict=True)
+        return tuple(
+            InputPart(content, files, {key: values[part.files] for key, values in constants.items() if key in columns})
+            for part, content, files in found
+        )
+
+    def dtype(self, name: str, column: str) -> pa.DataType:
+        """Return the type of a column of an input that has parts, as it is stored."""
+        if self._is_source(name):
+            return to_arrow(self.sources.table(name).schema).field(column).type
+        first = self.store.files(self.artifacts[name])[0]
+        return stored_type(pq.read_schema(first).field(column).type)
+
+    def require_unchanged(self, name: str) -> None:
+        """Raise `UserError` or `ObjectError` unless the files of an input are those of its digests."""
+        if self._is_source(name):
+            self.sources.require_unchanged(name)
+            return
+        artifact = self._artifact(name)
+        assert artifact is not None
+        self.store.verify(artifact)
+
+    def _is_source(self, name: str) -> bool:
+        return name in self.sources.opened()
+
+    def _artifact(self, name: str) -> Artifact | None:
+        return self.store.artifact(self.artifacts[name])
