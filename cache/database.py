@@ -17,6 +17,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from cache.durability import synchronise
 from cache.errors import DamagedIndexError, StoreError
 from cache.readonly import memory_copy, uri
 
@@ -34,6 +35,8 @@ _HISTORY, _MEMOS = "history.sql", "memos.sql"
 _MEMOS_RENEWED = f"REPLACE INTO memo_version VALUES (1, {MEMO_VERSION})"
 _TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
 _BATCH = 500
+_LOG_PAGES, _PAGE = 1000, 4096
+"""SQLite takes the log into the database once it has so many pages, by default."""
 _AT_STAKE = 1.0
 """Seconds of work that a power loss may undo."""
 _DAMAGED = (
@@ -75,6 +78,7 @@ class Database:
         self._heir = heir
         self._lock = threading.RLock()
         self._synchronised, self._at_stake, self._durable = time.monotonic(), 0.0, False
+        self._log = None if in_memory or path is None else f"{path}-wal"
         self._connection = _copied(path) if in_memory or path is None else _open(path, create=not existing)
         try:
             version = self._version()
@@ -119,6 +123,25 @@ class Database:
                 except BaseException:
                     self._connection.rollback()  # does nothing where SQLite ended it, as on a full disk
                     raise
+
+    @contextlib.contextmanager
+    def without_checkpoints(self) -> Iterator[None]:
+        """Let no commit inside take the log into the database, which can take long; `settle` does."""
+        self._rows("PRAGMA wal_autocheckpoint = 0")
+        try:
+            yield
+        finally:
+            self._rows(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+
+    def settle(self) -> None:
+        """Let all that was committed survive a power loss, and keep the log short. Raises OSError."""
+        if self._log is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.getsize(self._log) > _LOG_PAGES * _PAGE:
+                self._rows("PRAGMA wal_checkpoint(PASSIVE)")
+            synchronise(self._log)
+        self._synchronised, self._at_stake = time.monotonic(), 0.0
 
     def stake(self, seconds: float) -> None:
         """Say how long it took to compute what is about to be committed."""

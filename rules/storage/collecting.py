@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from cache.collection import Marked, Policy, Tally, clear_evidence, mark, size_of, step
+from cache.collection import Marked, Policy, Tally, clear_evidence, forget, mark, remove, size_of
 from cache.compaction import compact
 from cache.errors import StoreError
 from cache.locks import BUILDERS, READERS, exclusive, exclusive_within
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 _STEP_SECONDS = 0.01
 """How long locks are held at a stretch."""
-_AT_ONCE = 128
-"""Artifacts that are removed before the time is looked at."""
+_AT_ONCE = 64
+"""Artifacts that are forgotten before the time is looked at."""
+_LAST_PATIENCE = 0.5
+"""Seconds for which a build that has reported tries to remove what it has forgotten; else that has no record."""
 PATIENCE = 600.0
 """Seconds for which whoever removes objects waits for builds and readers that do not end."""
 _ATTEMPTS = 5
@@ -233,26 +235,37 @@ def _sweep(store: Store, policy: Policy, patience: float, seconds: float | None)
     found = Collected(mark(index, objects, policy, thorough=thorough))
     until = None if seconds is None else max(began + seconds, 2 * time.monotonic() - began)
     queue, attempts = _queue(found.marked), 0
-    while queue:
-        with both_locks(store, patience):
-            stale = index.commits() != found.marked.commits
-            if stale and attempts == _ATTEMPTS:  # nothing can be committed meanwhile that matters
-                found.marked, stale = mark(index, objects, policy), False
+    forgotten: list[str] = []
+    with index.without_checkpoints():
+        index.settle()
+        while queue:
+            with both_locks(store, patience):
+                stop = time.monotonic() + _STEP_SECONDS
+                remove(index, objects, found.marked, forgotten, found.removed)
+                forgotten = []
+                stale = index.commits() != found.marked.commits
+                if stale and attempts == _ATTEMPTS:  # nothing can be committed meanwhile that matters
+                    found.marked, stale = mark(index, objects, policy), False
+                    queue = _queue(found.marked)
+                while queue and not stale:
+                    now, queue = queue[:_AT_ONCE], queue[_AT_ONCE:]
+                    forget(index, found.marked, now)
+                    forgotten += now
+                    if time.monotonic() >= stop and attempts < _ATTEMPTS:
+                        break
+            index.settle()  # without the locks: it can take as long as the disk likes
+            if queue and until is not None and (stale or time.monotonic() >= until):
+                found.finished = False
+                break
+            if stale:
+                attempts += 1
+                found.marked = mark(index, objects, policy, thorough=thorough)
                 queue = _queue(found.marked)
-            stop = time.monotonic() + _STEP_SECONDS
-            while queue and not stale:
-                now, queue = queue[:_AT_ONCE], queue[_AT_ONCE:]
-                step(index, objects, found.marked, now, found.removed)
-                if time.monotonic() >= stop and attempts < _ATTEMPTS:
-                    break
-        if queue and until is not None and (stale or time.monotonic() >= until):
-            found.finished = False
-            break
-        if stale:
-            attempts += 1
-            found.marked = mark(index, objects, policy, thorough=thorough)
-            queue = _queue(found.marked)
-        time.sleep(_PAUSE)  # so that who waits goes first
+                index.settle()
+            time.sleep(_PAUSE)  # so that who waits goes first
+        if forgotten:
+            with both_locks(store, max(patience, _LAST_PATIENCE)):
+                remove(index, objects, found.marked, forgotten, found.removed)
     return found
 
 
