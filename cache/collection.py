@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cache.reachable import objects_of, reasons
-from cache.removal import is_build, remove_evidence
+from cache.removal import is_build, is_part, remove_evidence
 from cache.retention import Choice, Fate, choose, recomputable, strongest
 from cache.signatures import SEAL_NS
 
@@ -211,14 +211,17 @@ def _orphans(objects: Objects, sizes: Mapping[str, Size], now: float) -> dict[st
     """Return objects that no record names. One that is not sealed was not put there by us: it must be old to count."""
     found = {}
     known = objects_of(sizes)
-    for name, status in every_object(objects):
+    for name, status in every_object(objects, folders=True):
         if name not in known and (status.st_mtime_ns == SEAL_NS or status.st_mtime < now - GRACE_SECONDS):
             found[name] = status.st_size
     return found
 
 
-def every_object(objects: Objects) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield the name and the status of every file that is an object's by name and kind. Links are not followed."""
+def every_object(objects: Objects, *, folders: bool = False) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the name and the status of every file that is an object's by name and kind. Links are not followed.
+
+    folders: those of tables in parts, too, which hold nothing but links to parts.
+    """
     folder = objects.root / "objects"
     if not folder.is_dir():
         return
@@ -230,8 +233,15 @@ def every_object(objects: Objects) -> Iterator[tuple[str, os.stat_result]]:
                 if _FILE.fullmatch(file.name):
                     with contextlib.suppress(FileNotFoundError):
                         status = file.stat(follow_symlinks=False)
-                        if stat.S_ISREG(status.st_mode):
+                        in_parts = folders and stat.S_ISDIR(status.st_mode) and _holds_links(file.path)
+                        if stat.S_ISREG(status.st_mode) or in_parts:
                             yield f"{shelf}{file.name.removesuffix('.parquet')}", status
+
+
+def _holds_links(folder: str) -> bool:
+    """Whether a folder holds the links of a table in parts, and nothing else. Raises OSError."""
+    with os.scandir(folder) as entries:
+        return all(entry.is_symlink() and is_part(entry.name) for entry in entries)
 
 
 def _old_evidence(

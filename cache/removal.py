@@ -268,6 +268,11 @@ def _require(path: Path, names: re.Pattern[str]) -> None:
         raise ValueError(f"{path} does not have one of our names")
 
 
+def is_part(name: str) -> bool:
+    """Whether a name is that of a link in the folder of a table in parts."""
+    return _PART.fullmatch(name) is not None
+
+
 def _remove_one(shelf: int, name: str) -> None:
     """Remove an object from its folder, if it is there."""
     with contextlib.suppress(FileNotFoundError):

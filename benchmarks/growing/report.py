@@ -41,7 +41,8 @@ def markdown(results: dict[str, Any]) -> str:
     lines += [f"* {name}: {told}" for name, told in about["notes"].items()]
     lines.append(
         "\nRows read: of the parts that ran and of inputs that were read whole, model by model, if the tool says so. "
-        "MB written: files that were made or changed; of a database, its whole file."
+        "MB written: files that were made or changed; of a database, its whole file. The scenarios "
+        "follow one another, so a table that became wrong in one stays wrong in the next."
     )
     return "\n".join(lines) + "\n"
 

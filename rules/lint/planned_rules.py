@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rules.storage.store import Store
 
 Table = Mapping[str, Any]
-"""A schema as the index has it (see `rules.compiling.compiled_rule.schema_record`)."""
+"""A schema as the index has it (see `compiler.schema.schema_record`)."""
 
 
 @dataclass
