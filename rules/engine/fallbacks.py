@@ -6,6 +6,7 @@ the place of the profile's in the fingerprint, and never equal those of any prof
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -92,9 +93,19 @@ def within_memory(run: Callable[[Profile], Executed], profile: Profile, *, sprea
         if not first.is_of_pool:
             raise
         for step in fallbacks(profile, spread=spread):
+            _let_go(first)
             try:
                 return replace(run(step.profile), fallback=step)
             except MemoryExhaustedError as again:
                 if not again.is_of_pool:
                     raise
+                _let_go(again)
         raise
+
+
+def _let_go(error: BaseException) -> None:
+    """Free what the calls that ended with an error hold: the failed query, and with it all that it has read."""
+    one: BaseException | None = error
+    while one is not None:
+        traceback.clear_frames(one.__traceback__)
+        one = one.__cause__ or one.__context__
