@@ -21,6 +21,8 @@ _MARK = "fallback"
 _MACHINES = "machine"
 """In settings: whether the machine's memory set the limit, not the profile."""
 _LIMIT = "memory_limit_mb"
+_BUILD = "for HashJoinInput"
+"""In the engine's message, if what asked for more memory is the build side of a hash join."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ def within_memory(run: Callable[[Profile], Executed], profile: Profile, *, sprea
     except MemoryExhaustedError as first:
         if not first.is_of_pool:
             raise
-        for step in fallbacks(profile, spread=spread):
+        steps = fallbacks(profile, spread=spread)
+        # What a hash join builds needs as much memory however small the batches are: merge first.
+        for step in reversed(steps) if _BUILD in str(first) else steps:
             _let_go(first)
             try:
                 return replace(run(step.profile), fallback=step)
