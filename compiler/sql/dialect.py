@@ -159,6 +159,14 @@ _CLAUSES = ("SELECT", "DISTINCT", "FROM", "WHERE", "GROUP", "HAVING", "QUALIFY",
             "LEFT", "RIGHT", "INNER", "OUTER", "CROSS", "UNION", "EXCEPT", "INTERSECT", "CASE", "WHEN", "THEN", "ELSE",
             "BETWEEN", "EXISTS", "PARTITION", "OVER", "WITH")  # fmt: skip
 """The keywords that are worth guessing."""
+_BEFORE_PARENTHESES = frozenset(
+    {*_CLAUSES, "ALL", "AND", "ANY", "ARRAY", "AS", "BY", "CAST", "CUBE", "END", "EXTRACT", "FETCH", "FILTER", "FOR",
+     "FULL", "GROUPING", "GROUPING SETS", "IN", "INTERVAL", "INTO", "IS", "LATERAL", "LIKE", "NOT", "ON", "ONLY", "OR",
+     "ORDER BY", "GROUP BY", "PIVOT", "RANGE", "RECURSIVE", "REPLACE", "ROLLUP", "ROW", "ROWS", "SAFE_CAST", "SET",
+     "SOME", "STRUCT", "MAP", "TABLESAMPLE", "TRY_CAST", "UNNEST", "UNPIVOT", "USING", "VALUES", "WHERE", "WINDOW",
+     "WITHIN"}
+)  # fmt: skip
+"""Reserved words after which a parenthesis may stand, whatever is wrong there."""
 _INTERNALS = re.compile(r"Required keyword: .*")
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _IN_BRACKETS = re.compile(r"\[\s*[^\W\d]\w*(\s+\w+)*")
@@ -302,7 +310,7 @@ def _located(error: ParseError, sql: str, tokens: list[Token]) -> SqlError:
         message = description[0].lower() + description[1:] if description[1:2].islower() else description
         message += f", near {near}" if near else ""
     offset = len(facts.get("start_context") or "")
-    hint = _misspelt(tokens, offset) or _how_to_quote(sql, near, offset)
+    hint = _no_function(tokens, offset) or _misspelt(tokens, offset) or _how_to_quote(sql, near, offset)
     return SqlError(message, line=line, column=column, hint=hint, code="syntax")
 
 
@@ -317,6 +325,20 @@ def _misspelt(tokens: list[Token], offset: int) -> str | None:
             close = difflib.get_close_matches(token.text.upper(), _CLAUSES, n=1, cutoff=0.75)
             if close:
                 return f"did you mean {close[0]} for '{token.text}'?"
+    return None
+
+
+def _no_function(tokens: list[Token], offset: int) -> str | None:
+    """Return that the reserved word before the parenthesis at which the parser stopped, or just after, is no function.
+
+    SELECT a, begin(a) → "'begin' is a reserved word, so no function can be called by that name"
+    """
+    at = next((number for number, token in enumerate(tokens) if token.start >= offset), len(tokens))
+    for word, behind in pairwise(tokens[max(0, at - 3) : at + 2]):
+        text = word.text.lower()
+        is_reserved = text.isidentifier() and text.upper() in DataFusionSQL.Tokenizer.KEYWORDS
+        if is_reserved and behind.token_type == TokenType.L_PAREN and text.upper() not in _BEFORE_PARENTHESES:
+            return f"'{text}' is a reserved word, so no function can be called by that name"
     return None
 
 

@@ -6,6 +6,7 @@ the place of the profile's in the fingerprint, and never equal those of any prof
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,8 @@ _MARK = "fallback"
 _MACHINES = "machine"
 """In settings: whether the machine's memory set the limit, not the profile."""
 _LIMIT = "memory_limit_mb"
+_BUILD = "for HashJoinInput"
+"""In the engine's message, if what asked for more memory is the build side of a hash join."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,22 @@ def within_memory(run: Callable[[Profile], Executed], profile: Profile, *, sprea
     except MemoryExhaustedError as first:
         if not first.is_of_pool:
             raise
-        for step in fallbacks(profile, spread=spread):
+        steps = fallbacks(profile, spread=spread)
+        # What a hash join builds needs as much memory however small the batches are: merge first.
+        for step in reversed(steps) if _BUILD in str(first) else steps:
+            _let_go(first)
             try:
                 return replace(run(step.profile), fallback=step)
             except MemoryExhaustedError as again:
                 if not again.is_of_pool:
                     raise
+                _let_go(again)
         raise
+
+
+def _let_go(error: BaseException) -> None:
+    """Free what the calls that ended with an error hold: the failed query, and with it all that it has read."""
+    one: BaseException | None = error
+    while one is not None:
+        traceback.clear_frames(one.__traceback__)
+        one = one.__cause__ or one.__context__

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from compiler.names.user_functions import Shape
 from compiler.sql import functions as engine_functions
+from compiler.sql.function_names import is_callable
 from rules.python.aggregates import Accumulating, Noting, require_methods
 from rules.python.declarations import current_recording
 from rules.python.faults import Misuse
@@ -214,6 +215,9 @@ def _declare(
             )
         if kind != "builtin" and known is not None:
             raise Misuse(f"the engine has a function '{called}' already", "give yours another name")
+        if known is None and not is_callable(called):
+            message = f"'{called}' is a reserved word of SQL, so no function can be called by that name"
+            raise Misuse(message, f'give it another name: {written}(name="my_{called}")')
         if volatility not in {"immutable", "volatile"}:
             raise Misuse("'volatility' must be 'immutable' or 'volatile'")
         signature = _signature(function, inputs, output, more.get("state"))

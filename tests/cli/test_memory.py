@@ -4,12 +4,19 @@ and keyed so; and what no way can run fails in one sentence that says what to ra
 from __future__ import annotations
 
 import json
+import weakref
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cache.digests import TableDigest
+from rules.config.profiles import PROFILES, Profile
+from rules.engine.failures import engine_errors
+from rules.engine.fallbacks import fallbacks, within_memory
+from rules.engine.protocol import Executed, MemoryExhaustedError
 from support import inprocess
 from support.inprocess import Ran
 from support.projects import SampleProject
@@ -152,3 +159,45 @@ def test_many_small_sorts_side_by_side_leave_memory_for_one_another(tmp_path: Pa
     windows = ", ".join(f"SUM(t.a) OVER (PARTITION BY t.b ORDER BY t.a % {n}, t.a) AS w{n}" for n in range(2, 14))
     project.sql("rule", f"SELECT t.a, {windows} FROM t AS t ORDER BY t.a")
     assert only(inprocess.build(project))["reason"] == "new rule"
+
+
+def test_a_query_that_failed_is_let_go_before_the_next_step() -> None:
+    """What it has read is freed with it: the peak is not that of two steps."""
+    held: list[weakref.ref[Event]] = []
+
+    tried: list[int] = []
+
+    def run(profile: Profile) -> Executed:
+        tried.append(profile.partitions)
+        assert not any(one() for one in held), "a failed step is still in memory"
+        query = Event()
+        held.append(weakref.ref(query))
+        if len(held) == len(fallbacks(PROFILES["memory_tight"])) + 1:
+            return Executed(TableDigest(0, {}, ""), {}, 0.0)
+        with engine_errors():  # which raises from an error whose frames know the query
+            raise RuntimeError("Resources exhausted: Failed to allocate")
+
+    done = within_memory(run, PROFILES["memory_tight"], spread=True)
+    assert tried == [1, 1, 2], "one partition, then sort-merge joins on two"
+    assert done.fallback is not None
+    assert done.fallback.name == "sort-merge joins"
+
+
+def test_a_hash_join_without_room_is_merged_at_once() -> None:
+    """Small batches would not help it: a step that must fail as well is not tried first."""
+    tried: list[int] = []
+
+    def run(profile: Profile) -> Executed:
+        tried.append(profile.partitions)
+        if profile.partitions == 1:
+            with engine_errors():
+                raise RuntimeError(
+                    "Resources exhausted: Failed to allocate additional 64.0 KB for HashJoinInput with …"
+                )
+        return Executed(TableDigest(0, {}, ""), {}, 0.0)
+
+    assert within_memory(run, PROFILES["memory_tight"], spread=True).fallback is not None
+    assert tried == [1, 2]
+    with pytest.raises(MemoryExhaustedError):
+        within_memory(run, PROFILES["memory_tight"], spread=False)
+    assert tried == [1, 2, 1, 1]

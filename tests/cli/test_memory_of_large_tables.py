@@ -1,7 +1,7 @@
 """Thirty million rows of two integers under 512 MiB: everything finishes, and the process stays near its pool.
 
-The engine keeps what it has read of a Parquet file until it has read all of it (apache/arrow-rs 9695), outside of the
-pool, so the size of the files counts beside it.
+The engine keeps what it has read of Parquet files until the query ends, also of files that it has read to their end,
+outside of the pool; so the size of the files counts beside it. `benchmarks.memory_peaks` measures the bare engine, too.
 """
 
 from __future__ import annotations

@@ -202,6 +202,14 @@ def test_wrong_calls_are_refused(project: SampleProject, name: str) -> None:
 WRONG = {
     "untyped": ("@udf.pyarrow\ndef f(x) -> int: ...", "'f' does not declare the type of the parameter 'x'"),
     "engine's": ("@udf.pyarrow\ndef upper(x: str) -> str: ...", "the engine has a function 'upper' already"),
+    "keyword of the engine": (
+        "@udf.python\ndef minus(x: int) -> int: ...",
+        "'minus' is a reserved word of SQL, so no function can be called by that name",
+    ),
+    "keyword": (
+        '@udf.python(name="default")\ndef f(x: int) -> int: ...',
+        "'default' is a reserved word of SQL, so no function can be called by that name",
+    ),
     "not the engine's": ("@udf.builtin\ndef f(x: str) -> str: ...", "the engine has no function 'f'"),
     "no parameters": (
         "@udf.python\ndef f() -> int: ...",
