@@ -54,7 +54,7 @@ CODES: tuple[Code, ...] = (
     Code("R018", "engine-difference", "SQL that the engine reads differently from most others", fixable=True),
     Code("R019", "unused-suppression", "a suppression comment that suppresses nothing", fixable=True),
     Code("R020", "unknown-variable", "a $variable that rules.toml does not declare", always=True),
-    Code("R021", "unknown-function", "a function that the engine does not have", always=True),
+    Code("R021", "unknown-function", "a function that the engine does not have", always=True, fixable=True),
     Code("R022", "slow-function", "a Python function that the engine has in a faster form"),
     Code("R023", "rejected-name", "a table that the project's own policy keeps a rule from reading"),
     Code("R030", "rounding", "a fraction that becomes a whole number in another way", fixable=True, of="duckdb"),
