@@ -41,7 +41,11 @@ def fragment(text: str) -> exp.Expr | None:
     except SqlError:
         return None
     selects = query.selects if isinstance(query, exp.Select) else []
-    alone = len(selects) == 1 and isinstance(selects[0], exp.Alias) and len([one for one in query.args.values() if one]) == 1
+    alone = (
+        len(selects) == 1
+        and isinstance(selects[0], exp.Alias)
+        and len([one for one in query.args.values() if one]) == 1
+    )
     return selects[0].this if alone else None
 
 

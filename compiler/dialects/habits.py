@@ -26,7 +26,8 @@ _HALVES = "round({x}) - CASE WHEN abs({x} - trunc({x})) = 0.5 AND round({x}) % 2
 _MOMENT = r"regexp_replace(replace(CAST({x} AS VARCHAR), 'T', ' '), '(\.[0-9]*[1-9])0+$', '\1')"
 _DUCKDB_FLOAT = (
     r"replace(regexp_replace(regexp_replace(regexp_replace(replace(CAST({x} AS VARCHAR), 'NaN', 'nan'),"
-    r" '^(-?)0\.0000([1-9])([0-9]*)$', '\1\2.\3e-5'), 'e([0-9])', 'e+\1'), 'e([+-])([0-9])$', 'e${{1}}0${{2}}'), '.e', 'e')"
+    r" '^(-?)0\.0000([1-9])([0-9]*)$', '\1\2.\3e-5'), 'e([0-9])', 'e+\1'),"
+    r" 'e([+-])([0-9])$', 'e${{1}}0${{2}}'), '.e', 'e')"
 )
 
 
@@ -69,7 +70,9 @@ def rounding(view: View) -> None:
         return
     for node in view.every(exp.Cast):
         kind = view.kind(node.this)
-        if node.to.this not in _INTEGERS or kind not in {"float", "decimal"} or _is_rounded(node.this):
+        if node.args["to"].this not in _INTEGERS or kind not in {"float", "decimal"} or _is_rounded(node.this):
+            continue
+        if view.is_unsettled(node.this):
             continue
         x = view.extents.written(node.this)
         message = f"a cast to an integer drops the fraction here; {view.title} rounds"
@@ -131,7 +134,7 @@ def texts_of_values(view: View) -> None:
 
 
 def _text_of_value(view: View, node: exp.Expr, part: exp.Expr) -> None:
-    kind = view.kind(part)
+    kind = view.kind(part) if not view.is_unsettled(part) else None
     x = view.extents.written(part)
     where = node if isinstance(node, exp.Cast) else part
     if kind in {"ts", "tz"}:
@@ -193,9 +196,11 @@ def null_arguments(view: View) -> None:
                 text if kind == "text" else f"CAST({text} AS VARCHAR)" for text, kind in zip(texts, kinds, strict=True)
             ]
             message = f"concat leaves NULLs out here; in {view.title} one makes the whole NULL"
-            view.replace("R036", node, message, " || ".join(pieces) if certain else None, "write a || b")
+            view.replace("R036", node, message, " || ".join(map(str, pieces)) if certain else None, "write a || b")
         elif name == "concat_ws" and view.letter == "S":
-            view.add("R036", node, "concat_ws leaves NULLs out here; in Snowflake one makes the whole NULL", "write a || b")
+            view.add(
+                "R036", node, "concat_ws leaves NULLs out here; in Snowflake one makes the whole NULL", "write a || b"
+            )
         elif name in {"greatest", "least"} and view.letter in "SB" and len(parts) > 1:
             whole = view.extents.written(node)
             tests = " OR ".join(f"{text} IS NULL" for text in texts)
@@ -231,7 +236,9 @@ def index_base(view: View) -> None:
             continue
         negative = isinstance(index, exp.Neg) and isinstance(index.this, exp.Literal)
         if view.letter in "PR" and negative:
-            view.add("R038", node, "a negative index counts from the end here; in PostgreSQL it is NULL", "leave it out")
+            view.add(
+                "R038", node, "a negative index counts from the end here; in PostgreSQL it is NULL", "leave it out"
+            )
         elif view.letter in "SBK" and isinstance(index, exp.Literal) and index.is_int:
             x = view.extents.written(node.this)
             message = f"the first element has the index 1 here, and 0 in {view.title}"
@@ -278,7 +285,7 @@ def similar_to(view: View) -> None:
 
 
 def _whole_pattern(pattern: str, letter: str) -> str | None:
-    """Return the regular expression of the whole text: as it is for DuckDB, from that of the SQL standard for others."""
+    """Return the regular expression of the whole text: DuckDB's as it is, others' from the SQL standard's."""
     if letter == "D":
         return f"^(?:{pattern})$"
     if "\\" in pattern or "[" in pattern:
@@ -312,7 +319,7 @@ def _is_fraction(node: exp.Expr) -> bool:
 
 
 def type_widths(view: View) -> None:
-    """FLOAT has 32 bits here, and 64 in PostgreSQL, Snowflake and Redshift; INT has 64 in BigQuery, 38 digits in Snowflake."""
+    """FLOAT has 32 bits here, and 64 in PostgreSQL, Snowflake and Redshift; INT has 64 in BigQuery."""
     names = {"P": ("FLOAT",), "R": ("FLOAT",), "S": ("FLOAT", "REAL", "INT", "INTEGER", "SMALLINT", "TINYINT")}
     names["B"] = ("INT", "INTEGER", "SMALLINT", "TINYINT")
     for node in view.every(exp.DataType):
@@ -390,11 +397,14 @@ def other_meanings(view: View) -> None:
         known = match is not None and all(text is not None for text in texts.values())
         written = match.written(view.extents.argument) if match is not None and known else None
         message = f"'{name}' means something else in {view.title}"
-        view.replace(row.code, node, message, written, None if written else f"write {row.text.replace('{', '').replace('}', '')}")
+        view.replace(
+            row.code, node, message, written, None if written else f"write {row.text.replace('{', '').replace('}', '')}"
+        )
 
 
 HABITS: tuple[Callable[[View], None], ...] = (
+    decimal_literals,  # first: the kinds of what is around them depend on it
     division, rounding, null_order, texts_of_values, date_and_interval, time_zones, null_arguments, like_escapes,
-    index_base, substring_starts, similar_to, decimal_literals, type_widths, string_escapes, formats, powers,
+    index_base, substring_starts, similar_to, type_widths, string_escapes, formats, powers,
     other_meanings,
 )  # fmt: skip

@@ -14,16 +14,18 @@ from compiler.sql.functions import function_name
 
 _RESULTS = {
     "string": """
-        array_to_string btrim chr concat concat_ws digest encode initcap left lower lpad ltrim md5 overlay regexp_replace
-        repeat replace reverse right rpad rtrim split_part string_agg substr substr_index substring substring_index
+        array_to_string btrim chr concat concat_ws digest encode initcap left lower lpad ltrim md5 overlay
+        regexp_replace         repeat replace reverse right rpad rtrim split_part string_agg substr
+        substr_index substring substring_index
         to_char date_format to_hex translate trim upper
     """,
     "int32": "ascii bit_length char_length character_length instr length levenshtein octet_length position strpos",
     "int64": "to_unixtime approx_distinct regexp_count regexp_instr factorial",
     "uint64": "row_number rank dense_rank ntile array_length cardinality array_position",
     "float64": """
-        acos asin atan atan2 cbrt corr cos covar_pop covar_samp degrees exp ln log log10 log2 median pi power pow radians
-        sin sqrt stddev stddev_pop stddev_samp tan var var_pop var_samp percentile_cont quantile_cont cume_dist
+        acos asin atan atan2 cbrt corr cos covar_pop covar_samp degrees exp ln log log10 log2 median pi power pow
+        radians         sin sqrt stddev stddev_pop stddev_samp tan var var_pop var_samp percentile_cont
+        quantile_cont cume_dist
         percent_rank random
     """,
     "date32": "current_date today to_date make_date",
@@ -34,12 +36,29 @@ _RESULTS = {
 }
 _RESULT = {name: kind for kind, names in _RESULTS.items() for name in names.split()}
 _OF_FIRST = frozenset(
-    "abs any_value coalesce first_value greatest ifnull lag last_value lead least nullif nvl nth_value round trunc"
-    " array_any_value".split()
+    [
+        "abs",
+        "any_value",
+        "coalesce",
+        "first_value",
+        "greatest",
+        "ifnull",
+        "lag",
+        "last_value",
+        "lead",
+        "least",
+        "nullif",
+        "nvl",
+        "nth_value",
+        "round",
+        "trunc",
+        "array_any_value",
+    ]
 )
 _ROUNDED = frozenset({"ceil", "floor"})
 _CASTS = {
-    exp.DType.DECIMAL: "decimal128", exp.DType.TIMESTAMP: "timestamp[ns]", exp.DType.TIMESTAMPTZ: "timestamp[ns, tz=UTC]",
+    exp.DType.DECIMAL: "decimal128", exp.DType.TIMESTAMP: "timestamp[ns]",
+    exp.DType.TIMESTAMPTZ: "timestamp[ns, tz=UTC]",
     exp.DType.ARRAY: "list",
 }  # fmt: skip
 _TEXTS = (exp.DType.VARCHAR, exp.DType.TEXT, exp.DType.CHAR)

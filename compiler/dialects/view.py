@@ -58,6 +58,10 @@ class View:
         """Note a habit with edits that are known."""
         self.found.append(Habit(code, node, message, hint, edits))
 
+    def is_unsettled(self, node: exp.Expr) -> bool:
+        """Whether a literal within an expression is still to become a decimal, so that its kind is not known yet."""
+        return any(one.code == "R041" and any(one.node is inner for inner in node.walk()) for one in self.found)
+
     def replace(self, code: str, node: exp.Expr, message: str, written: str | None, hint: str | None = None) -> None:
         """Note a habit whose whole expression is to be written as `written`, unless that is what is around it."""
         place = self.extents.of(node)
@@ -92,5 +96,3 @@ def shown(text: str) -> str:
 
 
 _LONGEST = 160
-
-

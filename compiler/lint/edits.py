@@ -42,8 +42,8 @@ def fixed(text: str, found: Iterable[Found], world: World) -> tuple[str, list[Fo
     fixes = [one for one in found if one.fix is not None]
     translations = [one for one in fixes if one.fix is not None and one.fix.translates]
     if translations:  # what keeps the meaning comes in the next round, when there is one to keep
-        text, kept = _translated(text, translations)
-        return text, [one for one in fixes if one not in kept]
+        text, written = _translated(text, translations)
+        return text, [one for one in fixes if one not in written]
     before = _meaning(text, world)
     current, refused = text, []
     if before is not None and fixes and _meaning(_with(text, fixes), world) == before:

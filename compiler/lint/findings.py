@@ -76,7 +76,11 @@ class Finding:
     def to_record(self) -> dict[str, Any]:
         """Return its JSON form, without its path."""
         one = self.found
-        fix = one.fix and [one.fix.message, [[edit.start, edit.end, edit.text] for edit in one.fix.edits], one.fix.translates]
+        fix = one.fix and [
+            one.fix.message,
+            [[edit.start, edit.end, edit.text] for edit in one.fix.edits],
+            one.fix.translates,
+        ]
         span = [one.start, one.end]
         said = {"code": one.code, "message": one.message, "hint": one.hint, "fix": fix, "case": one.case}
         return {**said, "span": span, "place": list(self.place)}

@@ -1,4 +1,4 @@
-"""R016, R018 and from R030 on: what means something else in the dialect that a project comes from; calls of its functions."""
+"""R016, R018 and from R030 on: what means something else in the dialect that a project comes from."""
 
 from __future__ import annotations
 

@@ -27,10 +27,12 @@ KINDS: Mapping[str, frozenset[str]] = {
 }
 """Kind of a parameter → the types of arguments that it takes."""
 
+
 class Shown(Protocol):
     """Returns the text of an argument."""
 
-    def __call__(self, argument: exp.Expr, *, alone: bool) -> str: ...
+    def __call__(self, node: exp.Expr, /, *, alone: bool) -> str:
+        """Return the text; alone: where it is all of a call's argument."""
 
 
 KindOf = Callable[[exp.Expr], "str | None"]
@@ -193,7 +195,9 @@ def _by_name(found: Iterable[Row]) -> dict[str, tuple[Row, ...]]:
     return {name: tuple(same) for name, same in by_name.items()}
 
 
-def exact_match(candidates: Iterable[Row], arguments: Sequence[exp.Expr], kind_of: KindOf, dialect: str | None) -> Match | None:
+def exact_match(
+    candidates: Iterable[Row], arguments: Sequence[exp.Expr], kind_of: KindOf, dialect: str | None
+) -> Match | None:
     """Return the exact row that a call matches; without a dialect, only if all dialects that have it mean the same."""
     candidates = list(candidates)
     if dialect is not None and not any(row.speaks(dialect) for row in candidates):

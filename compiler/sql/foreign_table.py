@@ -44,7 +44,8 @@ def _differences() -> str:
         rows.append(f"datediff(<{unit}>, a, b) => {text} : DSR")
         rows.append(f"timestampdiff(<{unit}>, a, b) => {text} : S")
     for unit in ("day", "month", "quarter", "year"):
-        rows.append(f"date_diff(e:date, d:date, <{unit}>) => {exact[unit].replace('{b}', '{e}').replace('{a}', '{d}')} : B")
+        text = exact[unit].replace("{b}", "{e}").replace("{a}", "{d}")
+        rows += [f"date_diff(e:date, d:date, <{unit}>) => {text} : B"]
     return "\n".join(rows)
 
 
@@ -57,8 +58,8 @@ def _additions() -> str:
     for unit in ("hour", "minute", "second"):
         rows.append(f"dateadd(<{unit}>, #, a:ts) => {{a}} + INTERVAL '# {unit}' : SR")
         rows.append(f"timestampadd(<{unit}>, #, a:ts) => {{a}} + INTERVAL '# {unit}' : S")
-    for name in ("dateadd", "date_add", "timestampadd"):
-        rows.append(f"{name}(u...) ~> a + INTERVAL '3 days'; n days: a + CAST(concat(n, ' days') AS INTERVAL) : DSBKR")
+    text = "a + INTERVAL '3 days'; n days: a + CAST(concat(n, ' days') AS INTERVAL)"
+    rows += [f"{name}(u...) ~> {text} : DSBKR" for name in ("dateadd", "date_add", "timestampadd")]
     return "\n".join(rows)
 
 
@@ -106,10 +107,10 @@ square(x:float) => {{x}} * {{x}} : S
 truncate(x) => trunc({{x}}) : S
 truncate(x, n) => trunc({{x}}, {{n}}) : S
 even(x) ~> 2 * ceil(x / 2.0) : D
-xor(n, m) => {{n}} ^ {{m}} : D
+xor(n, m) => ({{n}} | {{m}}) - ({{n}} & {{m}}) : D
 bitand(n, m) => {{n}} & {{m}} : S
 bitor(n, m) => {{n}} | {{m}} : S
-bitxor(n, m) => {{n}} ^ {{m}} : S
+bitxor(n, m) => ({{n}} | {{m}}) - ({{n}} & {{m}}) : S
 shiftleft(n, m) => {{n}} << {{m}} : K
 is_nan(x) => isnan({{x}}) : B
 isinf(x) => abs({{x}}) = CAST('inf' AS DOUBLE) : D
@@ -177,7 +178,7 @@ hash(u...) ~> md5(s) : DSK
 farm_fingerprint(u) ~> md5(s) : B
 sha2(s, '256') ~> encode(sha256(s), 'hex') : SK
 sha1(s) ~> md5(s), another digest : DSBK
-to_base64(s) => encode({{s}}, 'base64') : D
+to_base64(s) ~> encode(s, 'base64') : D
 base64_encode(s) ~> encode(s, 'base64') : S
 quote_literal(s) ~> concat('''', s, '''') : P
 soundex(s) ~> levenshtein(s, 'other') < 3 : SBK

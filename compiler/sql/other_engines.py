@@ -10,7 +10,7 @@ from compiler.sql.foreign_calls import Row, rows
 from compiler.sql.foreign_table import DIALECTS
 from compiler.sql.functions import suggest
 
-NO_COUNTERPART = "the engine has no function that is known to do the same; docs/dialects.md lists what to write for others"
+NO_COUNTERPART = "no function of the engine is known to do the same; docs/dialects.md lists what to write for others"
 
 
 def function_hint(name: str, dialect: str | None = None) -> str | None:
@@ -32,13 +32,12 @@ def function_hint(name: str, dialect: str | None = None) -> str | None:
 
 
 def _example(row: Row) -> str:
-    text = row.text.replace("{", "").replace("}", "")
-    return text.replace("#", "3") if "INTERVAL" in row.text or any(one.number for one in row.parameters) else text.replace("#", "…")
+    captured = "3" if any(one.number for one in row.parameters) else "…"
+    return row.text.replace("{", "").replace("}", "").replace("#", captured)
 
 
 @cache
 def _elsewhere() -> frozenset[str]:
-    """Return the functions that SQLGlot knows of the dialects: a name that one of them has is no misspelling of ours."""
-    return frozenset(
-        str(name).lower() for dialect in DIALECTS for name in Dialect.get_or_raise(dialect).parser_class.FUNCTIONS
-    )
+    """Return the functions that SQLGlot knows of the dialects, whose names are no misspellings of ours."""
+    parsers = (Dialect.get_or_raise(dialect).parser_class for dialect in DIALECTS)
+    return frozenset(str(name).lower() for parser in parsers for name in parser.FUNCTIONS)

@@ -20,16 +20,21 @@ COLUMNS = {
 """The columns of the table `v` that expressions read."""
 
 ROWS = (
-    ("2024-01-31 10:20:30.5", "2024-03-01 09:00:00", "2024-01-31", "2024-03-03", 7, 2, 1, "2.5", "1e20", "'ab,c'", "','", "'b'", "true",
+    ("2024-01-31 10:20:30.5", "2024-03-01 09:00:00", "2024-01-31", "2024-03-03", 7, 2, 1, "2.5", "1e20", "'ab,c'",
+     "','", "'b'", "true",
      "false", "2.50", 1, 2, 3),
-    ("1999-12-31 23:59:59.123456", "2000-01-01 00:00:00", "1999-12-31", "2000-02-29", -7, 3, 2, "-3.5", "0.00002", "'Éa'", "'a'", "'.'",
+    ("1999-12-31 23:59:59.123456", "2000-01-01 00:00:00", "1999-12-31", "2000-02-29",
+        -7, 3, 2, "-3.5", "0.00002", "'Éa'",
+     "'a'", "'.'",
      "false", "true", "-1.25", 5, 5, 0),
-    ("2021-01-03 00:00:00", "2020-12-28 12:00:00", "2021-01-03", "2020-12-28", 10, 4, 3, "0.5", "1.5e-7", "'a%b'", "'%'", "'a'", "true",
+    ("2021-01-03 00:00:00", "2020-12-28 12:00:00", "2021-01-03", "2020-12-28", 10, 4, 3, "0.5", "1.5e-7", "'a%b'",
+     "'%'", "'a'", "true",
      "true", "0.05", 4, 9, 4),
     (None,) * 18,
 )  # fmt: skip
 _SQL = {
-    "timestamp[us]": "TIMESTAMP", "date32": "DATE", "int64": "BIGINT", "float64": "DOUBLE PRECISION", "string": "VARCHAR",
+    "timestamp[us]": "TIMESTAMP", "date32": "DATE", "int64": "BIGINT", "float64": "DOUBLE PRECISION",
+    "string": "VARCHAR",
     "bool": "BOOLEAN", "decimal128(10, 2)": "DECIMAL(10, 2)",
 }  # fmt: skip
 
@@ -58,7 +63,9 @@ def translated(text: str, dialect: str) -> tuple[str, list[str]]:
     """Return a query with all fixes, and what is still found in it."""
     around = world(dialect)
     for _ in range(12):
-        found = [one for one in check_rule(text, around).found if one.code in {"R016", "R018", "R021"} or one.code >= "R030"]
+        found = [
+            one for one in check_rule(text, around).found if one.code in {"R016", "R018", "R021"} or one.code >= "R030"
+        ]
         after, _ = fixed(text, [one for one in found if one.fix is not None], around)
         if after == text:
             return text, [f"{one.code} {one.message} ({one.hint})" for one in found]
@@ -87,5 +94,3 @@ def agree(theirs: Any, ours: Any) -> bool:
 def _moment(text: str) -> datetime.datetime:
     whole, dot, fraction = text.replace("T", " ").replace("Z", "").partition(".")
     return datetime.datetime.fromisoformat(f"{whole}.{fraction[:6]}" if dot else whole).replace(tzinfo=None)
-
-
