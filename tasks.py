@@ -7,6 +7,7 @@ Needs nothing but Python 3.11 or later and its pip:
     python3 tasks.py test [ARGS]       run pytest, ARGS are its arguments
     python3 tasks.py lint              run ruff, mypy and import-linter
     python3 tasks.py bench [ARGS]      compare with other tools, see benchmarks/versus; long
+    python3 tasks.py bench-growing [ARGS]  compare with other tools on data that grows; long
     python3 tasks.py bench-parts       measure the single steps with pytest-benchmark
     python3 tasks.py lock [ARGS]       renew the lock files, ARGS are uv's arguments (such as --upgrade)
 
@@ -35,6 +36,7 @@ ROOT = Path(__file__).resolve().parent
 PACKAGES = ("rules", "compiler", "cache", "graph")
 RUNTIME_LOCK = ROOT / "requirements.lock"
 DEV_LOCK = ROOT / "requirements-dev.lock"
+S3_LOCK = ROOT / "requirements-s3.lock"
 UV = "uv==0.13.9"
 
 
@@ -139,7 +141,8 @@ def demo(*arguments: str) -> None:
 
 
 def test(*arguments: str) -> None:
-    """Run pytest."""
+    """Run pytest, with a server of S3 beside it in an environment of its own (see tests/support/s3.py)."""
+    prepare("s3", S3_LOCK, [], lambda _: None)
     run(tools() / "pytest", "-n", "2", *arguments)
 
 
@@ -157,6 +160,11 @@ def measuring(name: str, lock: Path) -> Path:
 def bench(*arguments: str) -> None:
     """Compare with other tools, in what users have: pandas, which tests need, is imported by whatever uses pyarrow."""
     run(measuring("bench", RUNTIME_LOCK) / "python", "-m", "benchmarks.versus", *arguments)
+
+
+def bench_growing(*arguments: str) -> None:
+    """Compare with other tools on data that grows."""
+    run(measuring("bench", RUNTIME_LOCK) / "python", "-m", "benchmarks.growing", *arguments)
 
 
 def bench_parts(*arguments: str) -> None:
@@ -198,9 +206,11 @@ def lock(*arguments: str) -> None:
     compiled: list[str | Path] = [env / "bin" / "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
     # One version of each package for all Pythons, so that all of them compute with the same code.
     compiled += ["--no-emit-index-url", "--python-version", "3.11", "--fork-strategy", "fewest"]
-    compiled += ["--custom-compile-command", "python3 tasks.py lock", *arguments, "pyproject.toml"]
-    run(*compiled, "--group", "build", "--output-file", RUNTIME_LOCK.name)
-    run(*compiled, "--group", "dev", "--constraint", RUNTIME_LOCK.name, "--output-file", DEV_LOCK.name)
+    compiled += ["--custom-compile-command", "python3 tasks.py lock", *arguments]
+    project = [*compiled, "pyproject.toml"]
+    run(*project, "--group", "build", "--output-file", RUNTIME_LOCK.name)
+    run(*project, "--group", "dev", "--constraint", RUNTIME_LOCK.name, "--output-file", DEV_LOCK.name)
+    run(*compiled, "--group", "s3", "--output-file", S3_LOCK.name)
 
 
 TASKS: dict[str, Callable[..., None]] = {
@@ -208,6 +218,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "test": test,
     "lint": lint,
     "bench": bench,
+    "bench-growing": bench_growing,
     "bench-parts": bench_parts,
     "lock": lock,
 }

@@ -92,9 +92,15 @@ class BagDigester:
 
 def bag_of_file(path: Path, columns: Sequence[str]) -> str:
     """Return the digest of some columns of a stored table."""
-    found = schema_of(path)
+    return bag_of_files([path], columns)
+
+
+def bag_of_files(paths: Sequence[Path], columns: Sequence[str]) -> str:
+    """Return the digest of some columns of stored tables of one schema, taken together. There is at least one."""
+    found = schema_of(paths[0])
     schema = pa.schema([found.field(name) for name in columns])
-    return bag_digest(schema, read_batches(path, columns) if columns else [], list(columns))
+    batches = (batch for path in paths for batch in read_batches(path, columns)) if columns else ()
+    return bag_digest(schema, batches, list(columns))
 
 
 def row_hashes(arrays: Sequence[pa.Array]) -> Words:

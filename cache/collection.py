@@ -5,8 +5,9 @@ power loss, and then their objects are removed. Between the two an object is an 
 that computes the same table takes it over, and the next collection removes it. The other order would leave records of
 objects that are gone.
 
-Nothing is locked while it is marked. A step holds the locks of the store (`cache.locks`), and looks first whether
-anything was committed since it was marked; then it is marked again. See docs/store.md.
+Nothing is locked while it is marked. A step holds the locks of the store (`cache.locks`) while it removes what the step
+before has forgotten, and forgets what is next; between two steps, without the locks, the index is synchronised. A step
+looks first whether anything was committed since it was marked; then it is marked again. See docs/store.md.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class Tally:
         self.artifacts[fate] += 1
         self.bytes[fate] += size
 
-    def told(self) -> list[tuple[Fate, int]]:
+    def listed(self) -> list[tuple[Fate, int]]:
         """Return fates with how many artifacts they met, in the order of reports."""
         return [(fate, self.artifacts[fate]) for fate in strongest(self.artifacts)]
 
@@ -141,17 +142,22 @@ def kept_builds(index: StoreIndex, policy: Policy, now: float) -> dict[str, Reas
     return found
 
 
-def step(index: StoreIndex, objects: Objects, marked: Marked, artifacts: list[str], removed: Tally) -> None:
-    """Forget artifacts that were marked to go, and remove their objects. Call with both locks of the store held.
-
-    Raises `StoreError`, and OSError for an object that cannot be removed.
-    """
+def forget(index: StoreIndex, marked: Marked, artifacts: list[str]) -> None:
+    """Forget artifacts that were marked to go, in one transaction. Call with both locks of the store held."""
     known = [artifact for artifact in artifacts if artifact in marked.choice.going]
     if known:
-        with index.durable():
-            index.forget_artifacts(known)
-    objects.remove(objects_of(artifacts))
-    for artifact in artifacts:
+        index.forget_artifacts(known)
+
+
+def remove(index: StoreIndex, objects: Objects, marked: Marked, artifacts: list[str], removed: Tally) -> None:
+    """Remove the objects of artifacts once it has survived that they are forgotten. Call with both locks held.
+
+    One that was recorded again meanwhile stays. Raises `StoreError`, and OSError for what cannot be removed.
+    """
+    again = index.artifacts(artifacts)
+    gone = [artifact for artifact in artifacts if artifact not in again]
+    objects.remove(objects_of(gone))
+    for artifact in gone:
         fate = marked.choice.going.get(artifact, "unknown")
         removed.add(fate, marked.sizes[artifact].bytes if artifact in marked.sizes else marked.orphans[artifact])
 

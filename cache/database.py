@@ -2,6 +2,9 @@
 
 WAL mode: readers never wait for a build. Writers take turns; a build holds the store's lock anyway. Statements run
 under one lock, so worker threads may share a `Database`.
+
+A power loss damages nothing, and undoes the last transactions: at most those of the last second, none that was made
+inside `durable`, and none that took long to compute. Each would else cost an `fsync` of its own.
 """
 
 from __future__ import annotations
@@ -11,8 +14,10 @@ import os
 import re
 import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Self
 
+from cache.durability import synchronise
 from cache.errors import DamagedIndexError, StoreError
 from cache.readonly import memory_copy, uri
 
@@ -20,11 +25,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-VERSION = 4
+VERSION = 5
+"""Of the history: `PRAGMA user_version`. A migration brings it up to date."""
 OLDEST = 2
 """The oldest version that `cache.migrations` brings up to date."""
-_SCHEMAS = ("history.sql", "memos.sql")
+MEMO_VERSION = 1
+"""Of the memos: the table `memo_version`. Memos of any other version are dropped, and made again as they are needed."""
+_HISTORY, _MEMOS = "history.sql", "memos.sql"
+_MEMOS_RENEWED = f"REPLACE INTO memo_version VALUES (1, {MEMO_VERSION})"
+_TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
 _BATCH = 500
+_LOG_PAGES, _PAGE = 1000, 4096
+"""SQLite takes the log into the database once it has so many pages, by default."""
+_AT_STAKE = 1.0
+"""Seconds of work that a power loss may undo."""
 _DAMAGED = (
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
@@ -63,6 +77,8 @@ class Database:
         self.root = root
         self._heir = heir
         self._lock = threading.RLock()
+        self._synchronised, self._at_stake, self._durable = time.monotonic(), 0.0, False
+        self._log = None if in_memory or path is None else f"{path}-wal"
         self._connection = _copied(path) if in_memory or path is None else _open(path, create=not existing)
         try:
             version = self._version()
@@ -73,6 +89,8 @@ class Database:
             elif version != VERSION:
                 message = f"the index has version {version}, which this version of rules does not know"
                 raise DamagedIndexError(message)  # noqa: TRY301 — the connection is closed below
+            elif self._memo_version() != MEMO_VERSION:
+                self._renew_memos()
         except BaseException:
             self._connection.close()
             raise
@@ -94,15 +112,56 @@ class Database:
             if self._connection.in_transaction:
                 yield
                 return
-            try:
-                with _translated():
-                    self._connection.execute("BEGIN IMMEDIATE")
+            lasting = max(self._at_stake, time.monotonic() - self._synchronised) >= _AT_STAKE
+            with self.durable() if lasting else contextlib.nullcontext():
+                try:
+                    with _translated():
+                        self._connection.execute("BEGIN IMMEDIATE")
+                    yield
+                    with _translated():
+                        self._connection.execute("COMMIT")
+                except BaseException:
+                    self._connection.rollback()  # does nothing where SQLite ended it, as on a full disk
+                    raise
+
+    @contextlib.contextmanager
+    def without_checkpoints(self) -> Iterator[None]:
+        """Let no commit inside take the log into the database, which can take long; `settle` does."""
+        self._rows("PRAGMA wal_autocheckpoint = 0")
+        try:
+            yield
+        finally:
+            self._rows(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+
+    def settle(self) -> None:
+        """Let all that was committed survive a power loss, and keep the log short. Raises OSError."""
+        if self._log is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.getsize(self._log) > _LOG_PAGES * _PAGE:
+                self._rows("PRAGMA wal_checkpoint(PASSIVE)")
+            synchronise(self._log)
+        self._synchronised, self._at_stake = time.monotonic(), 0.0
+
+    def stake(self, seconds: float) -> None:
+        """Say how long it took to compute what is about to be committed."""
+        self._at_stake += seconds
+
+    @contextlib.contextmanager
+    def durable(self) -> Iterator[None]:
+        """Let what is committed inside, and all that was committed before, survive a power loss."""
+        with self._lock:
+            if self._durable:
                 yield
-                with _translated():
-                    self._connection.execute("COMMIT")
-            except BaseException:
-                self._connection.rollback()  # does nothing where SQLite ended it, as on a full disk
-                raise
+                return
+            self._durable = True
+            self._rows("PRAGMA synchronous = FULL")
+            try:
+                yield
+                self._synchronised, self._at_stake = time.monotonic(), 0.0
+            finally:
+                self._rows("PRAGMA synchronous = NORMAL")
+                self._durable = False
 
     def _rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
         with self._lock, _translated():
@@ -125,8 +184,8 @@ class Database:
 
     def _create(self) -> None:
         with _translated():
-            script = f"BEGIN IMMEDIATE;\n{_schema()}\nPRAGMA user_version = {VERSION};\nCOMMIT;"
-            self._connection.executescript(script)
+            version = f"{_MEMOS_RENEWED};\nPRAGMA user_version = {VERSION}"
+            self._connection.executescript(f"BEGIN IMMEDIATE;\n{_text(_HISTORY)}{_text(_MEMOS)}\n{version};\nCOMMIT;")
         self.created = True
 
     def _migrate(self) -> None:
@@ -137,8 +196,30 @@ class Database:
                 return
             from cache.migrations import migrate
 
-            migrate(self._connection, version, _statements(_schema()), self._heir)
+            tables = _statements(_text(_HISTORY)), _statements(_text(_MEMOS))
+            migrate(self._connection, version, *tables, self._heir)
+            self._connection.execute(_MEMOS_RENEWED)
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _renew_memos(self) -> None:
+        """Make the tables of memos anew, empty; another process may be about it, too."""
+        with self.transaction(), _translated():
+            if self._memo_version() == MEMO_VERSION:
+                return
+            script = _text(_MEMOS)
+            for table in _TABLE.findall(script):
+                self._connection.execute(f"DROP TABLE IF EXISTS {table}")
+            for statement in _statements(script):
+                self._connection.execute(statement)
+            self._connection.execute(_MEMOS_RENEWED)
+
+    def _memo_version(self) -> int | None:
+        """Return the version of the memos, None where none is recorded."""
+        try:
+            rows = self._connection.execute("SELECT version FROM memo_version").fetchall()
+        except sqlite3.OperationalError:  # there is no such table
+            return None
+        return rows[0][0] if rows else None
 
     def _version(self) -> int:
         """Return the index's version, 0 for a file without tables, at one moment: another process may be making it."""
@@ -152,12 +233,9 @@ class Database:
         return version
 
 
-def _schema() -> str:
-    texts = []
-    for name in _SCHEMAS:
-        with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
-            texts.append(file.read())
-    return "".join(texts)
+def _text(name: str) -> str:
+    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
+        return file.read()
 
 
 def _statements(script: str) -> list[str]:

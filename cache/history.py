@@ -69,6 +69,17 @@ class History(Database):
         """Record that the action with this key yields this artifact."""
         self._many("REPLACE INTO actions VALUES (?,?,?,?)", [(key, artifact, seconds, build)])
 
+    # Bodies of compiled rules
+
+    def body(self, memo: str) -> bytes:
+        """Return the large facts of one compiled rule. Raises KeyError."""
+        rows = self._rows("SELECT body FROM bodies WHERE memo = ?", (memo,))
+        if not rows:
+            raise KeyError(memo)
+        if not isinstance(rows[0][0], bytes):
+            raise DamagedIndexError("the index is damaged: a compiled rule cannot be read")
+        return rows[0][0]
+
     # Products and checks
 
     def products(self) -> dict[str, Product]:

@@ -35,3 +35,6 @@ CREATE TABLE IF NOT EXISTS savings (          -- results that were compacted awa
     root TEXT, product TEXT, month TEXT, hits INT NOT NULL, misses INT NOT NULL, seconds_saved REAL NOT NULL,
     bytes_saved INT NOT NULL, seconds_spent REAL NOT NULL, PRIMARY KEY (root, product, month)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bodies (           -- compiled rule → what it executes and means, JSON in zlib: an upgrade compares
+    memo TEXT PRIMARY KEY, body BLOB NOT NULL
+);

@@ -187,9 +187,10 @@ class Housekeeping(Database):
         needed = {memo for (memo,) in self._rows("SELECT memo FROM products")}
         for (record,) in self._rows("SELECT record FROM snapshots WHERE kind = 'compiled'"):
             needed.update((unsealed(record) or {}).get("products", {}).values())
-        others = [memo for (memo,) in self._rows("SELECT memo FROM compiled ORDER BY rowid") if memo not in needed]
+        others = [memo for (memo,) in self._rows("SELECT memo FROM bodies ORDER BY rowid") if memo not in needed]
         doomed = others[: max(0, len(others) - max(_FEW, len(needed) // 2))]
-        self._many("DELETE FROM compiled WHERE memo = ?", [(memo,) for memo in doomed])
+        for table in ("compiled", "bodies"):
+            self._many(f"DELETE FROM {table} WHERE memo = ?", [(memo,) for memo in doomed])
 
     def _forget_texts(self) -> None:
         """Forget what was parsed of texts that no file has now, and what the engine has planned for the compiler."""
@@ -237,15 +238,6 @@ class Housekeeping(Database):
                 yield
             finally:
                 self._connection.rollback()
-
-    @contextlib.contextmanager
-    def durable(self) -> Iterator[None]:
-        """Let what is committed inside survive a power loss, because what follows it does."""
-        self._rows("PRAGMA synchronous = FULL")
-        try:
-            yield
-        finally:
-            self._rows("PRAGMA synchronous = NORMAL")
 
     def forget_artifacts(self, artifacts: Iterable[str]) -> None:
         """Forget artifacts that nothing needs, whose objects are removed next."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cache.history import History
 from cache.memos import Memos
+from cache.sealing import sealed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from cache.records import Product
@@ -31,6 +33,20 @@ class Index(History, Memos):
         with self.transaction():
             self._write_product(product)
             self.forget_built()
+
+    def remember_compiled(self, records: Iterable[tuple[str, Mapping[str, Any], bytes, Any]]) -> None:
+        """Record compiled rules: memo key, head, body, lineage. The body is history, the rest are memos."""
+        rows = list(records)
+        with self.transaction():
+            self._many("REPLACE INTO bodies VALUES (?,?)", [(memo, body) for memo, _, body, _ in rows])
+            memos = [(memo, sealed(head), sealed(lineage)) for memo, head, _, lineage in rows]
+            self._many("REPLACE INTO compiled VALUES (?,?,?)", memos)
+
+    def forget_compiled(self) -> None:
+        """Forget all that is known of rules' texts, because it is of other texts: it is made again from them."""
+        with self.transaction():
+            for table in ("parsed", "compiled", "bodies", "schemas", "snapshots"):
+                self._many(f"DELETE FROM {table} WHERE ?", [(1,)])
 
     def forget_artifact(self, artifact: str) -> None:
         """Forget an artifact whose object is gone, and that everything is up to date."""

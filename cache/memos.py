@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cache.database import Database
 from cache.errors import DamagedIndexError
-from cache.sealing import sealed, unsealed
+from cache.sealing import is_sealed, sealed, unsealed
 from cache.signatures import Signature
 
 if TYPE_CHECKING:
@@ -52,24 +52,10 @@ class Memos(Database):
         fresh = [(self.root, name, content) for name, content in contents.items() if before.get(name) != content]
         self._many("REPLACE INTO used VALUES (?,?,?)", fresh)
 
-    def compiled_heads(self, memos: Iterable[str]) -> dict[str, Any]:
-        """Return the small facts of compiled rules, by memo key."""
-        return _unsealed(self._select("compiled", "memo", "head", memos))
-
-    def compiled_body(self, memo: str) -> bytes:
-        """Return the large facts of one compiled rule. Raises KeyError."""
-        rows = self._rows("SELECT body FROM compiled WHERE memo = ?", (memo,))
-        if not rows:
-            raise KeyError(memo)
-        if not isinstance(rows[0][0], bytes):
-            raise DamagedIndexError("the index is damaged: a compiled rule cannot be read")
-        return rows[0][0]
-
-    def forget_compiled(self) -> None:
-        """Forget all that was remembered of rules' texts: it is made again from them."""
-        with self.transaction():
-            for table in ("parsed", "compiled", "schemas", "snapshots"):
-                self._many(f"DELETE FROM {table} WHERE ?", [(1,)])
+    def compiled_heads(self, memos: Iterable[str]) -> dict[str, str]:
+        """Return the small facts of compiled rules whose bodies are known, as sealed JSON, by memo key."""
+        found = self._select("compiled JOIN bodies USING (memo)", "memo", "head", memos)
+        return {memo: text for memo, text in found if isinstance(text, str) and is_sealed(text)}
 
     def lineages(self, memos: Iterable[str]) -> dict[str, Any]:
         """Return the column lineage of compiled rules, by memo key."""
@@ -78,11 +64,6 @@ class Memos(Database):
         if len(readable) < len(found):
             raise DamagedIndexError("the index is damaged: a column lineage cannot be read")
         return readable
-
-    def remember_compiled(self, records: Iterable[tuple[str, Any, bytes, Any]]) -> None:
-        """Record compiled rules: memo key, head, body, lineage."""
-        rows = [(memo, sealed(head), body, sealed(lineage)) for memo, head, body, lineage in records]
-        self._many("REPLACE INTO compiled VALUES (?,?,?,?)", rows)
 
     # Columns
 

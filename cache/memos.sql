@@ -7,8 +7,11 @@ CREATE TABLE IF NOT EXISTS files (            -- what stat signatures stand for
 CREATE TABLE IF NOT EXISTS parsed (           -- text digest and compiler version → tables and variables
     memo TEXT PRIMARY KEY, record TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS compiled (         -- compile memo: small facts in head, SQL and canonical AST (zlib) in body
-    memo TEXT PRIMARY KEY, head TEXT NOT NULL, body BLOB NOT NULL, lineage TEXT NOT NULL
+CREATE TABLE IF NOT EXISTS memo_version (     -- of the tables in this file
+    one INT PRIMARY KEY CHECK (one = 1), version INT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS compiled (         -- compile memo → small facts and column lineage; its body is in history.sql
+    memo TEXT PRIMARY KEY, head TEXT NOT NULL, lineage TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS schemas (          -- fingerprint and input types → output schema
     memo TEXT PRIMARY KEY, record TEXT NOT NULL

@@ -9,7 +9,7 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from cache.sealing import sealed
+from cache.sealing import compact, sealed, unsealed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,23 +28,31 @@ _MOVE_TO_3 = (
 )
 _AFTER_3 = ("DROP TABLE products_2", "DROP TABLE builds_2")
 
-_SEALED_IN_3 = (("compiled", "head"), ("compiled", "lineage"), ("contents", "record"), ("products", "record"))
+_SEALED_IN_3 = (("contents", "record"), ("products", "record"))
 
 
-def migrate(connection: sqlite3.Connection, version: int, schema: list[str], root: str) -> None:
+def migrate(connection: sqlite3.Connection, version: int, history: list[str], memos: list[str], root: str) -> None:
     """Bring an index of a former version up to date, inside the caller's transaction.
 
-    schema: the statements that make today's tables where they are missing. Version 4 has new tables and no others than
-    version 3. root: the project root that takes over what version 2 knew of no root: pointers and builds. A record that
-    cannot be read is dropped. Raises `sqlite3.DatabaseError`.
+    history, memos: the statements that make today's tables where they are missing. Version 4 has new tables and no
+    others than version 3; in version 5 the bodies of compiled rules are history. root: the project root that takes over
+    what version 2 knew of no root: pointers and builds. A record that cannot be read is dropped. Raises
+    `sqlite3.DatabaseError`.
     """
     if version < 3:  # noqa: PLR2004
         for statement in _TO_3:
             connection.execute(statement)
-    for statement in schema:
+    connection.execute("ALTER TABLE compiled RENAME TO compiled_4")
+    for statement in (*history, *memos):
         connection.execute(statement)
     if version < 3:  # noqa: PLR2004
         _finish_3(connection, root)
+    if version < 4:  # noqa: PLR2004
+        _fill_states(connection)
+    _keep_bodies(connection)
+
+
+def _fill_states(connection: sqlite3.Connection) -> None:
     columns = "artifact, name, key, fingerprint, memo, record, seconds, build"
     rows = connection.execute(f"SELECT {columns} FROM products").fetchall()
     states = [
@@ -53,6 +61,29 @@ def migrate(connection: sqlite3.Connection, version: int, schema: list[str], roo
         if type(row[5]) is str
     ]
     connection.executemany("REPLACE INTO states VALUES (?,?,?,?,?,?,?,?)", states)
+
+
+def _keep_bodies(connection: sqlite3.Connection) -> None:
+    """Move the bodies of compiled rules to a table of their own, with what an upgrade reads of the heads.
+
+    Heads and lineage go: another version of the compiler does not find them.
+    """
+    rows = connection.execute("SELECT memo, head, body FROM compiled_4 ORDER BY rowid").fetchall()
+    read = ((memo, unsealed(head) or _read(head), _unpacked(body)) for memo, head, body in rows)
+    moved = [
+        (memo, zlib.compress(compact({**body, "inputs": head["inputs"], "scans": list(head["scans"])}).encode()))
+        for memo, head, body in read
+        if head is not None and body is not None and "inputs" in head and "scans" in head
+    ]
+    connection.executemany("INSERT INTO bodies VALUES (?,?)", moved)
+    connection.execute("DROP TABLE compiled_4")
+
+
+def _unpacked(body: object) -> dict[str, Any] | None:
+    try:
+        return _read(zlib.decompress(body).decode()) if isinstance(body, bytes) else None
+    except (zlib.error, UnicodeDecodeError):
+        return None
 
 
 def _finish_3(connection: sqlite3.Connection, root: str) -> None:

@@ -17,18 +17,22 @@ import re
 import stat
 import tempfile
 import threading
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cache.durability import synchronise
 from cache.errors import ObjectError, StoreError
 from cache.filedigest import file_digest
 from cache.locks import READERS
 from cache.ownership import claim, make_files
 from cache.removal import (
+    is_partial,
     is_temporary,
     remove_object,
     remove_objects,
+    remove_partial,
     remove_scratch,
     remove_temporary,
     rename,
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _NAME = re.compile(r"[0-9a-f]{3,}")
+_PARTIAL_SECONDS = 7 * 86_400
+"""For so long the beginning of a file that was being fetched stays."""
 
 
 class Objects:
@@ -54,6 +60,7 @@ class Objects:
         self.tmp = root / "tmp"
         self._objects = f"{root}/objects"
         self._sound: set[str] = set()
+        self._shelved = False
         self._adopted: dict[str, tuple[int, str]] = {}
         self._lock = threading.Lock()
         self._scratch: tuple[Path, int] | None = None
@@ -75,6 +82,11 @@ class Objects:
             raise StoreError(
                 message, hint="the project folder must be writable, or set RULES_STORE to one that is"
             ) from error
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing may be written into the store."""
+        return self._read_only
 
     def path(self, artifact: str) -> Path:
         """Return where the object of an artifact is, or would be. Raises `ObjectError` for no artifact's name."""
@@ -105,6 +117,9 @@ class Objects:
         Raises OSError.
         """
         for left in self.tmp.iterdir():
+            if is_partial(left.name) and left.lstat().st_mtime < time.time() - _PARTIAL_SECONDS:
+                with contextlib.suppress(OSError):
+                    remove_partial(left)
             if not is_temporary(left.name):
                 continue
             with contextlib.suppress(OSError):  # gone, or not to be removed: it is in nobody's way
@@ -119,6 +134,30 @@ class Objects:
                     continue
                 finally:
                     os.close(descriptor)
+
+    @contextlib.contextmanager
+    def partial(self, sha256: str) -> Iterator[Path | None]:
+        """Hold the place in `tmp/` where the beginning of a file is kept while it is fetched, also for a later process.
+
+        Yields None where another process holds it, or nothing can be written. Raises OSError, and ValueError for
+        what is no SHA-256.
+        """
+        place = self.tmp / f"{sha256}.partial"
+        if not is_partial(place.name):
+            raise ValueError(f"'{sha256}' is no SHA-256")
+        if self._read_only:
+            yield None
+            return
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield None
+                return
+            yield place
+        finally:
+            os.close(descriptor)
 
     def _folder(self) -> Path:
         """Return this process's folder in `tmp/`, whose lock the system drops when the process ends in whatever way."""
@@ -147,12 +186,14 @@ class Objects:
         """
         fresh = (written.stat().st_size, file_digest(written))
         seal(written)
-        _fsync(written)
+        synchronise(written)
         with self._lock:
             kept = self._adopted.get(artifact, recorded)
             for facts in (fresh,) if kept is None else (kept, fresh):
                 if self._holds(artifact, *facts):
                     remove_temporary(written)
+                    if kept is None:
+                        self._settle(self.path(artifact))  # a killed process may have put it there, and no more
                     break
             else:
                 facts = fresh
@@ -166,17 +207,32 @@ class Objects:
             self._moved[artifact] = written
             return
         target = self.path(artifact)
-        if not target.parent.exists():
-            target.parent.mkdir(exist_ok=True)
-            _fsync(target.parent.parent)
+        self._shelve(target)
         replace(written, target)
-        _fsync(target.parent)
+        self._settle(target)
+
+    def _shelve(self, place: Path) -> None:
+        """Make the folder of an object, if there is none."""
+        if not place.parent.exists():
+            place.parent.mkdir(exist_ok=True)
+            self._shelved = False
+
+    def _settle(self, place: Path) -> None:
+        """Let an object that was given its name keep it."""
+        synchronise(place.parent)
+        if not self._shelved:  # nor is it known whether the process that made the folders came to this
+            for folder in (place.parent.parent, self.root, self.root.parent):
+                synchronise(folder)
+            self._shelved = True
 
     def adopt_parts(self, artifact: str, parts: Sequence[str]) -> None:
         """Make the object of a table in parts: a folder of links to the objects of its parts, which are in place.
 
         Raises OSError.
         """
+        if self._read_only:
+            self._link_elsewhere(artifact, parts)
+            return
         with self._lock:
             if self.has_parts(artifact, parts):
                 return
@@ -185,17 +241,24 @@ class Objects:
             for number, target in enumerate(_links_to(parts)):
                 (fresh / f"part-{number:05d}.parquet").symlink_to(target)
             os.utime(fresh, ns=(SEAL_NS, SEAL_NS))
-            _fsync(fresh)
+            synchronise(fresh)
             place = self.path(artifact)
-            if not place.parent.exists():
-                place.parent.mkdir(exist_ok=True)
-                _fsync(place.parent.parent)
+            self._shelve(place)
             remove_object(place)  # it is none of this table
             rename(fresh, place)
-            _fsync(place.parent)
+            self._settle(place)
+
+    def _link_elsewhere(self, artifact: str, parts: Sequence[str]) -> None:
+        folder = self._folder() / uuid.uuid4().hex
+        folder.mkdir()
+        for number, part in enumerate(parts):
+            (folder / f"part-{number:05d}.parquet").symlink_to(self.path(part))
+        self._moved[artifact] = folder
 
     def has_parts(self, artifact: str, parts: Sequence[str]) -> bool:
         """Whether the object of a table in parts is there, with links to the objects of these parts."""
+        if artifact in self._moved:
+            return True
         try:
             place = self.path(artifact)
             if not stat.S_ISDIR(place.lstat().st_mode):
@@ -298,13 +361,5 @@ def seal(path: str | Path) -> None:
     try:
         os.utime(descriptor, ns=(SEAL_NS, SEAL_NS))
         os.fchmod(descriptor, 0o444)
-    finally:
-        os.close(descriptor)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -12,6 +12,7 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
+from cache.durability import synchronise
 from cache.errors import ForeignStoreError, StoreError
 from cache.readonly import is_index
 from cache.removal import rewrite
@@ -48,6 +49,7 @@ def claim(folder: Path) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     rewrite(folder / MARKER, _TEXT.format(format=FORMAT, id=os.urandom(16).hex()).encode())
+    synchronise(folder)  # what comes into it without a marker would be nobody's
 
 
 def make_files(folder: Path) -> None:

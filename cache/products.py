@@ -11,6 +11,7 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
+from cache.durability import synchronise
 from cache.objects import seal
 from cache.ownership import claim, make_files
 from cache.removal import (
@@ -45,6 +46,7 @@ class Products:
         self._own = own
         self._folder, self._objects = str(self.folder), ".." if own == objects.root else str(objects.root)
         self._temporary = objects.temporary if own == objects.root else None
+        self._moved = False
 
     def create(self) -> None:
         """Make the folder. Raises `ForeignStoreError` where `.rules` is not ours, and OSError."""
@@ -71,12 +73,15 @@ class Products:
             status = target.lstat()
             if stat.S_ISREG(status.st_mode) and status.st_mtime_ns == SEAL_NS and status.st_nlink == 1:
                 return name
-        self._written.mkdir(exist_ok=True)
+        if not self._written.is_dir():
+            self._written.mkdir(exist_ok=True)
+            synchronise(self._own)
         fresh = name_beside(target)
         try:
             make(fresh)
             seal(fresh)
             replace(fresh, target)
+            synchronise(self._written)
         finally:
             remove_beside(fresh)
         return name
@@ -97,6 +102,14 @@ class Products:
         fresh = self._temporary() if self._temporary is not None else name_beside(self.folder / product)
         fresh.symlink_to(target)
         replace(fresh, self.folder / f"{product}.parquet")
+        self._moved = True
+
+    def settle(self) -> None:
+        """Let links that were moved lead where they do also after a power loss. Raises OSError."""
+        if self._moved:
+            for folder in (self._own.parent, self._own, self.folder):
+                synchronise(folder)
+            self._moved = False
 
     def unpublish(self, keep: set[str]) -> None:
         """Remove our links of products that the project no longer has, and files no link leads to. Raises OSError."""
@@ -105,6 +118,7 @@ class Products:
             used = {os.path.basename(os.readlink(link)) for link in self.folder.iterdir() if link.is_symlink()}
             for file in self._written.iterdir():
                 if is_written(file.name) and file.name not in used:
+                    self.settle()  # else a power loss could bring back the link that led to it
                     remove_written(file)
 
 

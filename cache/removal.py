@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _TEMPORARY = re.compile(r"[0-9a-f]{32}(\.parquet(#\d+)?)?")
 """A file, link or folder in tmp/; with #1 behind it, one that the engine had not finished."""
+_PARTIAL = re.compile(r"[0-9a-f]{64}\.partial")
+"""The beginning of a file in tmp/ that is fetched from a shared cache."""
 _OBJECT = re.compile(r"[0-9a-f]{2,}\.parquet")
 _PART = re.compile(r"part-\d{5,}\.parquet")
 _BUILD = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
@@ -36,6 +38,11 @@ _EXPORTED = re.compile(r"part-\d{5,}-[0-9a-f]{12}\.[a-z.0-9]+")
 def remove_temporary(path: Path) -> None:
     """Remove a file or link in tmp/, if there is one. Raises OSError, or ValueError for another name than ours."""
     _remove(path, _TEMPORARY)
+
+
+def remove_partial(path: Path) -> None:
+    """Remove the beginning of a file that was being fetched, if there is one. Raises as `remove_temporary` does."""
+    _remove(path, _PARTIAL)
 
 
 def remove_object(path: Path) -> None:
@@ -100,6 +107,11 @@ def is_build(name: str) -> bool:
 def is_temporary(name: str) -> bool:
     """Whether a name in tmp/ is one that we give."""
     return _TEMPORARY.fullmatch(name) is not None
+
+
+def is_partial(name: str) -> bool:
+    """Whether a name in tmp/ is that of the beginning of a file."""
+    return _PARTIAL.fullmatch(name) is not None
 
 
 def clear_beside(folder: Path) -> None:

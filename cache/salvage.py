@@ -10,6 +10,7 @@ import contextlib
 import json
 import re
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,13 @@ def _are_savings(row: Row) -> bool:
     return _are_texts((row["root"], row["product"], row["month"])) and all(map(_is_seconds, numbers))
 
 
+def _is_body(row: Row) -> bool:
+    try:
+        return _are_texts([row["memo"]]) and isinstance(json.loads(zlib.decompress(row["body"])), dict)
+    except zlib.error:
+        return False
+
+
 _TABLES: Mapping[str, Callable[[Row], bool]] = {
     "actions": _is_action,
     "products": _is_pointer,
@@ -128,6 +136,7 @@ _TABLES: Mapping[str, Callable[[Row], bool]] = {
     "states": _is_state,
     "pins": _is_pin,
     "savings": _are_savings,
+    "bodies": _is_body,
 }
 
 

@@ -23,14 +23,17 @@ def sealed(record: Mapping[str, Any]) -> str:
 
 def unsealed(text: object) -> dict[str, Any] | None:
     """Return the record that `sealed` was given, None for a text that is no such record."""
-    if not isinstance(text, str):
-        return None
-    found = _SEAL.search(text, max(0, len(text) - 30))
-    if found is None or _checksum(text[: found.start()]) != found[1]:
+    if not (isinstance(text, str) and is_sealed(text)):
         return None
     record: dict[str, Any] = json.loads(text)
     del record["crc32"]
     return record
+
+
+def is_sealed(text: str) -> bool:
+    """Whether a text is what `sealed` returned, to the last bit."""
+    found = _SEAL.search(text, max(0, len(text) - 30))
+    return found is not None and _checksum(text[: found.start()]) == found[1]
 
 
 def compact(value: Any) -> str:

@@ -22,10 +22,10 @@ from compiler.analysis.types import Types
 from compiler.canonical.facts import Facts
 from compiler.canonical.form import canonical
 from compiler.compiled import Compiled, CompiledQuery, EngineIdentity, Options, Parsed, Tier
-from compiler.engine_errors.planning import explained, other_columns_error
 from compiler.engine_sql import timestamps
 from compiler.engine_sql.corrections import corrections
 from compiler.engine_sql.form import for_engine
+from compiler.engine_sql.normal_forms import NormalForm, normalise
 from compiler.engine_sql.recursion import require_flat_recursion
 from compiler.engine_sql.set_types import require_like_types
 from compiler.engine_sql.trial import is_of_itself, needs_trial
@@ -183,6 +183,10 @@ class Compiler:
         except (RecursionError, SqlglotError) as error:
             raise SqlError(f"cannot be compiled: {str(error).splitlines()[0]}") from error
 
+    def normal_forms(self, compiled: Compiled, options: Options) -> tuple[NormalForm, ...]:
+        """Return the predicates of a rule that are in another form than its options ask for; see `NormalForm`."""
+        return self.working(lambda: self._normalise(self.tree_of(compiled), options))
+
     def tree_of(self, compiled: Compiled) -> exp.Query:
         """Return what a rule means as a tree that is qualified and pruned. Call it, and what takes it, in `working`."""
         return pruned(qualified(with_own_calls(parse(compiled.meaning), self.own), self.schemas))
@@ -257,17 +261,22 @@ class Compiler:
         instead: exp.Query | None,
     ) -> tuple[str, dict[str, tuple[str, ...]], Schema]:
         """Return what the engine runs, the columns that it scans, and the schema. instead: another tree to run."""
+        normalised = self._normalise(form, options)
         form, rewritten = for_engine(form, self.schemas.known)
-        sql = render(form) if rewritten else meaning
+        sql = render(form) if rewritten or normalised else meaning
         schema = self._schema(scans, form, sql)
         if instead is not None:
             form = pruned(qualified(self._bound(instead, resolve), self.schemas))
             scans = {name: tuple(sorted(columns)) for name, columns in read_sets(form).items()}
+            self._normalise(form, options)
             form, _ = for_engine(form, self.schemas.known)
         ordered = options.tier == Tier.CANONICAL or has_open_order(form)
         if ordered:
             form = in_canonical_order(form, options.order if options.tier == Tier.CANONICAL else options.key, schema)
         return render(form) if ordered or instead is not None else sql, scans, schema
+
+    def _normalise(self, form: exp.Query, options: Options) -> tuple[NormalForm, ...]:
+        return normalise(form, options.normalize, self.schemas.known) if options.normalize is not None else ()
 
     def _executed(
         self, query: exp.Query, options: Options, resolve: Callable[[str], str | None]
@@ -306,6 +315,8 @@ class Compiler:
             "engine": self.engine.version,
             "settings": {**self.engine.settings, **(own if sensitive else {})},
             **({"functions": used} if used else {}),
+            # Every row passes that passed before; but joins may yield them in another order.
+            **({"normalize": options.normalize} if options.normalize is not None and sensitive else {}),
         }
 
     def _schema(self, scans: Mapping[str, tuple[str, ...]], executed: exp.Query, sql: str) -> Schema:
@@ -332,6 +343,8 @@ class Compiler:
         if schema is None:
             schema = self._planned(sql, scans, executed, key)
         if list(schema.names) != executed.named_selects:
+            from compiler.engine_errors.planning import other_columns_error
+
             raise other_columns_error(executed, schema.names)
         return schema
 
@@ -362,6 +375,8 @@ class Compiler:
 
     def _explained(self, error: SqlError, executed: exp.Query, probe: Callable[[exp.Query], str | None]) -> SqlError:
         beyond = timestamps.overflow(error.message, executed, self.schemas.known, executed)
+        from compiler.engine_errors.planning import explained  # only a query that is refused pays for it
+
         return beyond or explained(error, executed, probe)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
 
 from compiler.analysis.edges import Edge
 from compiler.analysis.shape import Shape
@@ -43,6 +44,8 @@ class Options:
     key: tuple[str, ...] = ()
     order_by: tuple[str, ...] = ()
     """Columns that order rows of equal keys."""
+    normalize: Literal["cnf", "dnf"] | None = None
+    """The normal form in which predicates are executed, see `compiler.engine_sql.normal_forms`."""
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -147,8 +147,8 @@ class _Search:
                 compared = [column for column in reads if column in was.columns]
                 changed = [column for column in compared if now.columns.get(column) != was.columns[column]]
                 if changed:
-                    told = listing([f"{entry}.{column}" for column in changed])
-                    yield entry, _Change(frozenset(changed), f"{told} changed")
+                    listed = listing([f"{entry}.{column}" for column in changed])
+                    yield entry, _Change(frozenset(changed), f"{listed} changed")
                 elif node.order_dependent and entry in self._plan.movable:
                     yield entry, _Change(None, "")  # the input may return the same rows in another order
 

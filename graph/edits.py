@@ -23,6 +23,7 @@ PARTS: Mapping[str, str] = {
     "volatile": "the volatile option changed",
     "engine": "the engine's version changed",
     "settings": "engine settings that can change its result changed",
+    "normalize": "the normal form of its predicates changed, and with it the order in which joins may yield rows",
 }
 """Part of a fingerprint → the sentence if it changed."""
 
@@ -84,15 +85,15 @@ def sentences(
     the compiler made the earlier parts. If not, it is the edit that requires other corrections.
     """
     changed = [part for part in PARTS if before.get(part) != after.get(part)]
-    told = [f"FROM: {', '.join(f'{was} → {now}' for was, now in pairs)}"] if pairs else []
+    lines = [f"FROM: {', '.join(f'{was} → {now}' for was, now in pairs)}"] if pairs else []
     for part in changed:
         if part == "query":
-            told += describe() or (PARTS[part],)
+            lines += describe() or (PARTS[part],)
         elif part == "execution":
-            told += [_corrected(before[part], after[part])] if upgraded or "query" not in changed else []
+            lines += [_corrected(before[part], after[part])] if upgraded or "query" not in changed else []
         elif part != "columns" or "query" not in changed:
-            told.append(PARTS[part])
-    return tuple(told) or ("the compiler's canonical form changed",)
+            lines.append(PARTS[part])
+    return tuple(lines) or ("the compiler's canonical form changed",)
 
 
 def edit_between(
@@ -179,8 +180,8 @@ def compare(
             if edit is not None:
                 edits.append(edit)
     for name in sorted(gone):
-        told = f"removed; it is now called {renamed[name]}" if name in renamed else "removed"
-        edits.append(RuleEdit(name, "removed", _columns(before[name]), (told,), renamed=name in renamed))
+        lines = f"removed; it is now called {renamed[name]}" if name in renamed else "removed"
+        edits.append(RuleEdit(name, "removed", _columns(before[name]), (lines,), renamed=name in renamed))
     return edits
 
 
@@ -215,10 +216,10 @@ def _edit(
     pairs = rebound(old, now, renamed)
     if old.fingerprint in (now.fingerprint, now.formerly) and not pairs:
         return RuleEdit(name, "cosmetic", frozenset(), ()) if old.text != now.text else None
-    told = sentences(old.parts, now.parts, pairs, lambda: describe(name, renamed), upgraded=old.shape is None)
+    lines = sentences(old.parts, now.parts, pairs, lambda: describe(name, renamed), upgraded=old.shape is None)
     assert now.shape is not None
     edit = edit_between(old.parts, now.parts, lambda: old.shape, now.shape, lambda: script(name, renamed))
-    return RuleEdit(name, edit.reaches, edit.columns, told, edit=edit)
+    return RuleEdit(name, edit.reaches, edit.columns, lines, edit=edit)
 
 
 def _columns(version: Version) -> frozenset[str]:

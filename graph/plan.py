@@ -61,6 +61,8 @@ class Known:
     """Where it was edited; None if that is not known."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Old name → new name of products that no longer exist under the old one."""
+    of_others: Callable[[str], bool] = lambda _: False
+    """Whether an artifact was found in the shared cache, and not in the store."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,8 @@ def judge(
             reason = f"{_named_otherwise(node, last, known)}the rule and everything it reads are unchanged"
         return Judgement(node.name, "clean", reason, key, artifact, edit)
     why = _why(node, contents, last, known)
-    return Judgement(node.name, "restore", f"{why}; an earlier build computed the same", key, artifact, edit, changed)
+    who = "another builder" if known.of_others(artifact) else "an earlier build"
+    return Judgement(node.name, "restore", f"{why}; {who} computed the same", key, artifact, edit, changed)
 
 
 def _undecided(node: Node, last: Product | None, waiting: list[str], known: Known) -> Judgement:
@@ -322,8 +325,8 @@ def rebound_since(node: Node, last: Product, known: Known) -> tuple[tuple[str, s
 
 def _named_otherwise(node: Node, last: Product, known: Known) -> str:
     """Say which of the inputs that a rule still reads had another name when it was built."""
-    told = [f"{now}, which was called {was}" for was, now in known.renamed.items() if now in node.inputs]
-    return f"reads {listing(told)}; " if told and version_of(last).inputs != node.inputs else ""
+    renamed = [f"{now}, which was called {was}" for was, now in known.renamed.items() if now in node.inputs]
+    return f"reads {listing(renamed)}; " if renamed and version_of(last).inputs != node.inputs else ""
 
 
 def _edit(node: Node, last: Product | None, known: Known) -> Edit | None:
@@ -341,9 +344,9 @@ def edits_of(node: Node, last: Product, known: Known) -> tuple[str, ...]:
 
 
 def _what_changed(node: Node, last: Product, known: Known) -> str:
-    told = edits_of(node, last, known)
-    more = f", and {len(told) - 1} more" if len(told) > 1 else ""
-    return f"{told[0]}{more}"
+    edits = edits_of(node, last, known)
+    more = f", and {len(edits) - 1} more" if len(edits) > 1 else ""
+    return f"{edits[0]}{more}"
 
 
 def listing(names: Sequence[str], most: int = 3) -> str:

@@ -199,10 +199,12 @@ class Project:
         keep_going: bool = False,
         timeout: float | str | None = None,
         product_timeout: float | str | None = None,
+        lazy: bool = False,
     ) -> Build:
         """Bring products up to date, all or those that `select` names as `rules build -s` does.
 
         timeout, product_timeout: how long the build, and each product, may take, in seconds or as "10m".
+        lazy: tables of a shared cache are fetched only once something reads them.
         A product that fails is in the result, also one that was stopped by a limit of time. An interrupt
         (`KeyboardInterrupt`) ends the queries, too; what was finished is kept either way. Raises `UserError`, or
         `UserErrors` for rules that do not compile.
@@ -215,7 +217,7 @@ class Project:
         with _told():
             limits = (_seconds("timeout", timeout), _seconds("product_timeout", product_timeout))
             request, project = self._request(select, exclude, force, jobs=jobs, keep_going=keep_going), self._project()
-            request = replace(request, timeout=limits[0], product_timeout=limits[1])
+            request = replace(request, timeout=limits[0], product_timeout=limits[1], lazy=lazy)
             if threading.current_thread() is threading.main_thread():  # no other is interrupted
                 request = replace(request, engine=STOPPABLE)
             found = Build(build(project, request, _Quiet()))

@@ -26,13 +26,14 @@ from rules.planning.last_states import compared_with_last
 from rules.planning.parts import with_parts_counted
 from rules.planning.prepared import Prepared, Request
 from rules.planning.selection import choose
-from rules.planning.writer_columns import require_writable
+from rules.planning.shared_results import ask_shared_cache, with_fetches_counted
 from rules.running.build_records import new_build_id, record_build, recorded
 from rules.running.engine_upgrade import engine_proves_same, run_again
 from rules.running.evidence import Evidence
 from rules.running.execution import Execution
 from rules.running.limits import Limits
 from rules.running.manifest import keep_manifest
+from rules.running.remote_audit import of_other_builders, with_makers
 from rules.running.results import AuditReport, BuildReport, Observer
 from rules.storage.collecting import collect_when_due
 from rules.storage.git_tracking import warn_of_tracked
@@ -48,7 +49,7 @@ def plan(project: Project, request: Request, observer: Observer) -> Prepared:
     with open_store(project.root, observer.say, building=False) as store:
         prepared = prepare(project, request, store)
         refuse_broken(prepared)
-        return with_parts_counted(prepared)
+        return with_fetches_counted(with_parts_counted(prepared))
 
 
 def build(project: Project, request: Request, observer: Observer) -> BuildReport:
@@ -60,6 +61,7 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
     if request.engine is LOCAL and Limits.of(project.profile(request.profile), request):
         request = replace(request, engine=STOPPABLE)
     with open_store(project.root, observer.say, building=True) as store:
+        store.lazy = request.lazy
         warn_of_tracked(store.objects.root, observer.say)
         for attempt in believing_memos(store, observer.say):
             build_id = new_build_id()
@@ -76,7 +78,7 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
                 report = execution.report(results, time.perf_counter() - started, audited)
                 record_build(prepared, report)
                 keep_manifest(prepared, report, execution.evidence, execution.contents)
-    return report
+        return replace(report, shared=store.finish_sharing())
 
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
@@ -86,10 +88,11 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     session = load(project, request.profile, store, given=given, engine=request.engine, trust_engine=trust)  # 1 load
     selection = choose(session, request)
     order, contracts = selection.order, selection.contracts
-    compiled = session.compile(order, contracts).verified(order, contracts)  # 2 compile, 3 fingerprint
-    require_writable(project, (compiled.rules[name] for name in order if name in compiled.rules))
+    compiled = session.compile_selected(order, contracts)  # 2 compile, 3 fingerprint
     known = compared_with_last(session, compiled)  # 4 diff, by sqlglot.diff, once a verdict depends on it
     contents = contents_of_inputs(session, compiled, order, store.states)
+    if store.shared is not None:
+        known = ask_shared_cache(store, compiled, order, contents, known, selection.forced)
     nodes = {name: compiled.rules[name].node for name in order if name in compiled.rules}
     checks = nodes_of_checks([*(compiled.rules[name] for name in nodes), *compiled.contracts.values()])
     verdicts = make_plan(nodes, contents, known, store.content, selection.forced, checks)  # 5 plan
@@ -109,8 +112,13 @@ def audit(project: Project, request: Request, observer: Observer) -> AuditReport
                 prepared = prepare(project, request, store)
                 refuse_broken(prepared)
                 products, checks = prepared.plan.skipped, prepared.plan.skipped_checks
-                artifacts = prepared.artifacts | products
-                report = run_again(prepared, new_build_id(), products | checks, artifacts, request.audit)
+                artifacts, build_id = prepared.artifacts | products, new_build_id()
+                audited = products | checks
+                if request.audit_remote:
+                    audited = of_other_builders(store, audited)
+                report = run_again(prepared, build_id, audited, artifacts, request.audit)
+                if request.audit_remote and report.differing:
+                    report = with_makers(prepared, build_id, audited, report)
     return report
 
 

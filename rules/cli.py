@@ -145,10 +145,10 @@ def _internal(output: Output, command: str | None, error: Exception) -> int:
     with tempfile.NamedTemporaryFile("w", prefix="rules-", suffix=".log", delete=False, encoding="utf-8") as log:
         log.write(printable_block(without_secrets(f"rules {command}\n\n{''.join(traceback.format_exception(error))}")))
     message = f"internal error: {type(error).__name__}: {error}"
-    told = UserError(
+    failure = UserError(
         message, code="internal", facts={"log": log.name}, hint="this is a bug of rules; the log says where"
     )
-    _fail(output, command, [told])
+    _fail(output, command, [failure])
     return INTERNAL
 
 

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 
 from cache.errors import StoreError
 from rules.files.project_paths import store_of
-from rules.snapshots import open_index, up_to_date
+from rules.snapshots import any_absent, open_index, up_to_date
 
 if TYPE_CHECKING:
     from rules.terminal.output import Output
 
 
-def answered(root: str, profile: str, output: Output, *, planning: bool = False) -> bool:
-    """Recognise an unchanged project, and say so. A plan has more to say of checks that fail, and is not answered."""
+def answered(root: str, profile: str, output: Output, *, planning: bool = False, lazy: bool = False) -> bool:
+    """Recognise an unchanged project, and say so. A plan has more to say of checks that fail, and is not answered.
+
+    lazy: tables that are still in the shared cache alone need not be fetched; nor does a plan fetch them.
+    """
     store = store_of(root)
     if not os.path.exists(f"{store}/index.sqlite"):
         return False
@@ -27,8 +30,10 @@ def answered(root: str, profile: str, output: Output, *, planning: bool = False)
             state = up_to_date(root, store, index, profile)
             if state is None or (planning and state["failing"]):
                 return False
-            for told in state["failing"].values():
-                output.message(told["warning"])
+            if not (lazy or planning) and None in state["products"].values() and any_absent(root, state["products"]):
+                return False
+            for failure in state["failing"].values():
+                output.message(failure["warning"])
             if output.as_json:
                 from rules.report.runs import build_document
                 from rules.running.results import clean_report

@@ -69,8 +69,8 @@ def workflow_command(command: str, properties: dict[str, str], data: str) -> str
 
     https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts
     """
-    told = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    return f"::{command} {told}::{_data(data)}"
+    listed = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    return f"::{command} {listed}::{_data(data)}"
 
 
 def without_secrets(text: str) -> str:

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 _FORMAT = 7
 _PACKAGES = (
-    "cache", "compiler", "compiler/analysis", "compiler/canonical", "compiler/diff", "compiler/engine_errors",
-    "compiler/engine_sql", "compiler/engine_sql/workarounds", "compiler/engine_sql/workarounds/subqueries",
+    "cache", "cache/remote", "compiler", "compiler/analysis", "compiler/canonical", "compiler/diff",
+    "compiler/engine_errors", "compiler/engine_sql", "compiler/engine_sql/workarounds",
+    "compiler/engine_sql/workarounds/subqueries",
     "compiler/ibis", "compiler/lint", "compiler/names", "compiler/parts", "compiler/sql", "compiler/tree", "graph",
     "rules", "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/exporting", "rules/files",
     "rules/formats", "rules/inspect", "rules/lint", "rules/loading", "rules/planning", "rules/python", "rules/report",
@@ -57,7 +58,7 @@ def built_snapshot(
         **_looked_at(project, files, sources),
         "profile": profile.name,
         # Without the time: whoever writes to an object breaks its seal.
-        "products": {name: _object(str(project.root), name)[:2] for name in products},
+        "products": {name: _object(str(project.root), name)[:2] or None for name in products},
         "store": str(store.objects.root),
         "failing": dict(failing),
     }
@@ -232,8 +233,20 @@ def _source_listings_hold(root: str, record: dict[str, Any]) -> bool:
         return False
 
 
-def _products_hold(root: str, products: dict[str, list[int]]) -> bool:
-    return all(_object(root, name) == [*as_built, SEAL_NS] for name, as_built in products.items())
+def any_absent(root: str, products: dict[str, list[int] | None]) -> bool:
+    """Whether the table of a product is still in the shared cache alone."""
+    return any(as_built is None and not _object(root, name) for name, as_built in products.items())
+
+
+def _products_hold(root: str, products: dict[str, list[int] | None]) -> bool:
+    return all(_holds_product(_object(root, name), as_built, root, name) for name, as_built in products.items())
+
+
+def _holds_product(found: list[int], as_built: list[int] | None, root: str, name: str) -> bool:
+    """Whether a product is as it was built. None: its table was left in the shared cache, and may be here by now."""
+    if as_built is None:
+        return found[2:] == [SEAL_NS] if found else os.path.lexists(f"{own_folder(root)}/products/{name}.parquet")
+    return found == [*as_built, SEAL_NS]
 
 
 def _object(root: str, name: str) -> list[int]:

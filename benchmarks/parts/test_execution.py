@@ -13,7 +13,7 @@ import pytest
 from rules.config.profiles import Profile
 from rules.engine.execute import execute
 from rules.engine.planner import EnginePlanner
-from rules.engine.protocol import EngineInput
+from rules.engine.protocol import EngineInput, EngineQuery, Job
 from rules.storage.types import to_schema
 
 ROWS = 1_000_000
@@ -49,4 +49,5 @@ def test_batches(benchmark: Any, table: EngineInput, tmp_path: Path, query: str,
     profile, sql = Profile("benchmark", batch_size=batch), QUERIES[query]
     planner = EnginePlanner(profile, lambda _key, _schema: None)
     schema = planner.plan_schema(sql, {"t": (table.schema, frozenset(table.columns))}, query)
-    assert benchmark(lambda: execute(sql, [table], schema, tmp_path / "product.parquet", profile)).digest.rows
+    job = Job(EngineQuery(sql, (table,), profile), schema, tmp_path / "product.parquet")
+    assert benchmark(lambda: execute(job)).digest.rows

@@ -68,7 +68,7 @@ def never_fails(types: Types, node: exp.Expr) -> bool:
             pending += [one.this, one.expression]
         elif isinstance(one, exp.Not | exp.Neg | exp.Is):
             pending.append(one.this)
-        elif not _is_date(one):
+        elif not is_date(one):
             return False
     return True
 
@@ -145,7 +145,7 @@ def _is_plain_list(node: exp.In) -> bool:
     return bool(node.expressions) and not any(node.args.get(key) for key in ("query", "unnest", "field"))
 
 
-def _is_date(node: exp.Expr) -> bool:
+def is_date(node: exp.Expr) -> bool:
     """Whether a node is a valid date literal; an invalid one raises."""
     if not (type(node) is exp.Cast and isinstance(node.this, exp.Literal) and node.to.this == exp.DType.DATE):
         return False

@@ -36,8 +36,8 @@ def describe(before: exp.Query, after: exp.Query) -> tuple[str, ...]:
 
     WHERE: orders.status = 'open' → orders.status IN ('held', 'open')
     """
-    before, told = _substituted(before, after)
-    return tuple(dict.fromkeys((*told, *_query(_readable(before), _readable(after)))))
+    before, substitutions = _substituted(before, after)
+    return tuple(dict.fromkeys((*substitutions, *_query(_readable(before), _readable(after)))))
 
 
 def _substituted(before: exp.Query, after: exp.Query) -> tuple[exp.Query, list[str]]:
@@ -147,7 +147,7 @@ def _set_operation(before: exp.SetOperation, after: exp.SetOperation, *, inner: 
     for tables in dict.fromkeys((*gone, *come)):
         one, other = gone.get(tables, []), come.get(tables, [])
         for left, right in zip(one, other, strict=False):
-            yield from (f"in the branch of {tables}: {told}" for told in _query(left, right, inner=inner))
+            yield from (f"in the branch of {tables}: {sentence}" for sentence in _query(left, right, inner=inner))
         yield from (f"branch of {tables}: removed" for _ in one[len(other) :])
         yield from (f"branch of {tables}: added" for _ in other[len(one) :])
     yield from _ending(before, after)
@@ -215,7 +215,7 @@ def _subqueries(before: exp.Select, after: exp.Select) -> Iterator[str]:
     """Compare the queries within two SELECTs, in FROM and in expressions, in their order."""
     pairs = zip(_inner(before), _inner(after), strict=False)
     for one, other in pairs:
-        yield from (f"in a subquery: {told}" for told in _query(one, other, inner=True))
+        yield from (f"in a subquery: {sentence}" for sentence in _query(one, other, inner=True))
 
 
 def _inner(select: exp.Select) -> list[exp.Query]:
@@ -230,8 +230,8 @@ def _ending(before: exp.Query, after: exp.Query) -> Iterator[str]:
             _text(query.args[clause].expression) if query.args.get(clause) else None for query in (before, after)
         )
         if old != new:
-            told = f"{new} added" if old is None else f"{old} removed" if new is None else f"{old} → {new}"
-            yield f"{clause.upper()}: {told}"
+            change = f"{new} added" if old is None else f"{old} removed" if new is None else f"{old} → {new}"
+            yield f"{clause.upper()}: {change}"
 
 
 def _terms(clause: str, before: Sequence[exp.Expr], after: Sequence[exp.Expr]) -> Iterator[str]:

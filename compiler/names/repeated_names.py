@@ -39,8 +39,8 @@ class RepeatedRead:
         owner = as_written(item_name(self.item) or "") if not is_query else ""
         whose = f"'{owner}' has" if owner else "the query has"
         places = [_place(output) for output in self.outputs if output.name == self.name]
-        told = f": {' and '.join(places)}" if places else ""
-        return f"column '{self.name}' is ambiguous, {whose} {len(places) or 'several'} columns of that name{told}"
+        suffix = f": {' and '.join(places)}" if places else ""
+        return f"column '{self.name}' is ambiguous, {whose} {len(places) or 'several'} columns of that name{suffix}"
 
     @property
     def hint(self) -> str:

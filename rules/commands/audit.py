@@ -25,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sample", dest="audit", type=share, default=1.0, metavar="SHARE", help="run only a share, as in 5%%"
     )
+    parser.add_argument(
+        "--remote",
+        type=share,
+        metavar="SHARE",
+        help="run only a share of what other builders have computed, and keep evidence of differences",
+    )
     add_jobs(parser)
     add_profile(parser)
 
@@ -32,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Audit; 1 when a result differs."""
     project = load_project(find_root(options.project), options.var, options.settings)
-    request = request_of(options)
+    remote = {} if options.remote is None else {"audit": options.remote, "audit_remote": True}
+    request = request_of(options, **remote)
     report = audit(project, request, progress.observer(output))
     if output.as_json:
         status = "failed" if report.differing else "ok"

@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="run this share (5%%) of what was skipped again, and fail if a result differs",
     )
+    parser.add_argument(
+        "--lazy", action="store_true", help="fetch tables from the shared cache only once something reads them"
+    )
     add_trust(parser)
     add_evidence(parser)
     add_timeouts(parser)
@@ -52,7 +55,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Build; 1 when a product failed."""
     root = find_root(options.project)
     asked = options.select or options.exclude or options.force or options.audit or options.var or options.settings
-    if not asked and noop.answered(str(root), options.profile, output):
+    if not asked and noop.answered(str(root), options.profile, output, lazy=options.lazy):
         return 0
     from rules.build import build, keep_small
     from rules.config.project import load_project
@@ -66,6 +69,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         report = build(project, request, observer)
     finally:
         observer.close()
+    for warning in report.shared.warnings if report.shared is not None else ():
+        output.message(warning)
     if output.as_json:
         output.document(build_document(report))
         keep_small(project, output.message)

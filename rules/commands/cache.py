@@ -1,4 +1,4 @@
-"""`rules cache`: verify, list or remove what is stored, and tell what it has saved."""
+"""`rules cache`: verify, list or remove what is stored, tell what it has saved; make a key for the shared cache."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from cache.shared_index import SharedUsage
     from cache.usage import Savings
     from rules.storage.collecting import Stored
     from rules.storage.store import Store
@@ -29,17 +30,35 @@ _EPILOG = """actions:
   verify    compare all objects with their digests: a build reads no table that it need not read
   stats     how much is stored, and what it has saved
   ls        list what is stored, the largest first, and why; of one product: rules cache ls NAME
-  rm        remove tables: NAME@BUILD, or an artifact as ls prints it, or how only it starts"""
+  rm        remove tables: NAME@BUILD, or an artifact as ls prints it, or how only it starts
+  push      send what products and checks are now to the shared cache
+  keygen    write a secret key of a writer of the shared cache to FILE, and print its public key"""
 _ARTIFACT = re.compile(r"[0-9a-f]{4,}")
+_OUTCOMES = {
+    ("restored", False): "restored",
+    ("restored", True): "restored",
+    ("removed", False): "removed",
+    ("removed", True): "forgotten",
+    ("lost", False): "removed; it cannot be computed again now",
+    ("lost", True): "forgotten; it cannot be computed again now",
+}
+"""What is said of a bad object, by what became of it and whether it was missing."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own options."""
     parser.epilog = _EPILOG
-    parser.add_argument("action", choices=tuple(_ACTIONS), metavar="ACTION", help="verify, stats, ls or rm")
-    parser.add_argument("what", nargs="*", metavar="WHAT", help="what to list or remove")
     parser.add_argument(
-        "--repair", action="store_true", help="verify: remove what is bad, so that the next build makes it again"
+        "action", choices=tuple(_ACTIONS), metavar="ACTION", help="verify, stats, ls, rm, push or keygen"
+    )
+    parser.add_argument("what", nargs="*", metavar="WHAT", help="what to list or remove; the file of a key")
+    parser.add_argument(
+        "--remote", action="store_true", help="verify: read all that is in the shared cache, in place of the store"
+    )
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="verify: restore what can be, and remove the rest, which the next build makes again",
     )
     parser.add_argument(
         "--force", action="store_true", help="rm: remove also what is needed; the next build makes it again"
@@ -48,10 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Do what the action says."""
-    for name, action in (("repair", "verify"), ("force", "rm")):
+    for name, action in (("repair", "verify"), ("force", "rm"), ("remote", "verify")):
         if getattr(options, name) and options.action != action:
             raise UserError(f"--{name} is an option of rules cache {action}", code="usage")
-    if options.what and options.action in {"verify", "stats"}:
+    if options.what and options.action in {"verify", "stats", "push"}:
         raise UserError(f"unexpected argument '{options.what[0]}'", code="usage", hint="see rules cache --help")
     return _ACTIONS[options.action](options, output)
 
@@ -59,7 +78,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _verify(options: argparse.Namespace, output: Output) -> int:
     """Verify; 1 when an object is bad, also where it is repaired."""
     root = find_root(options.project)
-    with open_store(root, output.message, building=options.repair) as store:
+    if options.remote:
+        return _verify_shared(root, options, output)
+    with open_store(root, output.message, building=False, collecting=options.repair) as store:
         from rules.storage.verification import verify_store
 
         found = verify_store(store, repair=options.repair)
@@ -73,6 +94,69 @@ def _verify(options: argparse.Namespace, output: Output) -> int:
     return FAILED if found.bad else 0
 
 
+def _verify_shared(root: Path, options: argparse.Namespace, output: Output) -> int:
+    """Verify the shared cache; 1 when something in it is bad."""
+    if options.repair:
+        hint = "a build that needs what is bad computes it, and writes it again"
+        raise UserError("--repair is for the store, not for the shared cache", code="usage", hint=hint)
+    load_project(root)
+    from rules.storage.shared_keeping import verify_shared
+
+    checked, bad = verify_shared(root)
+    if output.as_json:
+        status = "failed" if bad else "ok"
+        output.document(document("cache", status=status, checked=checked, bad=[one._asdict() for one in bad]))
+    else:
+        summary = f"{len(bad):,} of {plural(checked, 'object')} bad" if bad else f"{plural(checked, 'object')} verified"
+        lines = [f"{one.name}: it {one.problem}" for one in bad]
+        output.result([*lines, *([summary] if output.verbosity >= 0 else ())])
+    return FAILED if bad else 0
+
+
+def _push(options: argparse.Namespace, output: Output) -> int:
+    """Send what products and checks are now to the shared cache; 1 when something could not be sent."""
+    root = find_root(options.project)
+    load_project(root)
+    from rules.storage.shared_keeping import push_shared
+
+    with open_store(root, output.message, building=True, asked=True) as store:
+        report = push_shared(store)
+    for warning in report.warnings:
+        output.message(warning)
+    if output.as_json:
+        output.document(document("cache", status="failed" if report.unsent else "ok", **report.fields))
+    elif output.verbosity >= 0:
+        output.result([report.line or "nothing to send: the shared cache has it all"])
+    return FAILED if report.unsent else 0
+
+
+def _keygen(options: argparse.Namespace, output: Output) -> int:
+    """Write a fresh secret key to a file that does not exist yet; print the public one."""
+    if len(options.what) != 1:
+        raise UserError("name one file for the secret key", code="usage", hint="rules cache keygen FILE")
+    from cache.remote.signing import Signer, generate
+    from rules.storage.shared_connection import INSTALL
+
+    try:
+        secret = generate()
+        public = Signer.of(secret).public
+    except ImportError as error:
+        message = "keys need the package cryptography, which is not installed"
+        raise UserError(message, code="cache-key", hint=INSTALL) from error
+    place = os.path.expanduser(options.what[0])  # noqa: PTH111 — shown as it was given
+    try:
+        with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123
+            file.write(f"{secret}\n")
+    except OSError as error:
+        message = f"the key cannot be written to {options.what[0]}: {error.strerror}"
+        raise UserError(message, code="cache-key", hint="no file is replaced by a key") from error
+    if output.as_json:
+        output.document(document("cache", status="ok", public_key=public, key_file=options.what[0]))
+    else:
+        output.result([public])
+    return 0
+
+
 def _stats(options: argparse.Namespace, output: Output) -> int:
     root = find_root(options.project)
     with open_store(root, output.message, building=False, asked=True) as store:
@@ -83,10 +167,12 @@ def _stats(options: argparse.Namespace, output: Output) -> int:
         known = store.index.sizes()
         live = sum(known[artifact].bytes for artifact in reasons(store.index, {}) if artifact in known)
         usage, index = store.index.usage(), store.index.pages()[1]
+        shared = store.index.shared_usage()
     if output.as_json:
         fields = {"objects": len(sizes), "bytes": sum(sizes), "live_bytes": live, "index_bytes": index}
         tables = {"products": _usage_fields(usage, "product"), "months": _usage_fields(usage, "month")}
-        output.document(document("cache", status="ok", **fields, **_sum(usage), **tables))
+        of_shared = {"shared": {**_sum_shared(shared), "months": [_shared_fields(one) for one in shared]}}
+        output.document(document("cache", status="ok", **fields, **_sum(usage), **tables, **of_shared))
         return 0
     total = _sum(usage)
     stored = f"{plural(len(sizes), 'object')}, {byte_size(sum(sizes))}, of which products need {byte_size(live)}"
@@ -96,6 +182,11 @@ def _stats(options: argparse.Namespace, output: Output) -> int:
         f"{stored}; index: {byte_size(index)}",
         f"{counts}: {saved}, spent {duration(total['seconds_spent'])}",
     ]
+    if shared:
+        sums = _sum_shared(shared)
+        summary = f"{plural(sums['hits'], 'hit')}, {sums['misses']:,} misses, {sums['refused']:,} refused"
+        moved = f"{byte_size(sums['fetched_bytes'])} fetched, {byte_size(sums['sent_bytes'])} sent"
+        lines.append(f"shared cache: {summary}, {sums['failures']:,} failed; {moved}")
     for key in ("product", "month"):
         rows = [
             [
@@ -128,6 +219,19 @@ def _sum(usage: Iterable[Savings]) -> dict[str, Any]:
     for one in usage:
         counted.update({name: getattr(one, name) for name in names})
     return {name: round(counted[name], 6) for name in names}
+
+
+def _sum_shared(usage: Iterable[SharedUsage]) -> dict[str, int]:
+    counted: Counter[str] = Counter()
+    for one in usage:
+        counted.update({name: count for name, count in one._asdict().items() if name != "month"})
+    names = ("hits", "misses", "fetched_bytes", "sent_bytes", "refused", "failures")
+    return {name: counted[name] for name in names}
+
+
+def _shared_fields(one: SharedUsage) -> dict[str, Any]:
+    fields = one._asdict()
+    return {"name": fields.pop("month"), **fields}
 
 
 def _ls(options: argparse.Namespace, output: Output) -> int:
@@ -204,13 +308,14 @@ def _bad_fields(one: BadObject, root: Path) -> dict[str, Any]:
         "problem": one.problem,
         "products": list(one.products),
         "repaired": one.repaired,
-        "message": one.told or None,
+        "outcome": one.outcome,
+        "message": one.obstacle or None,
     }
 
 
 def _bad_line(one: BadObject, root: Path) -> str:
     of = f" of {', '.join(one.products)}" if one.products else ""
-    done = "removed" if one.repaired and one.problem != "missing" else one.told
+    done = one.obstacle if one.outcome == "left" else _OUTCOMES[one.outcome, one.problem == "missing"]
     return f"{one.problem:<8} {os.path.relpath(one.path, root)}{of}{f' ({done})' if done else ''}"
 
 
@@ -218,7 +323,12 @@ def _verified(found: Verified) -> str:
     if not found.bad:
         return f"{plural(found.checked, 'object')} verified"
     left = sum(not one.repaired for one in found.bad)
-    hint = "rules cache verify --repair removes them" if left else "rules build makes them again"
+    restored = sum(one.outcome == "restored" for one in found.bad)
+    hint = "rules build makes again what is needed"
+    if left:
+        hint = "rules cache verify --repair restores or removes them"
+    elif restored == len(found.bad):
+        hint = "all restored"
     return f"{len(found.bad):,} of {plural(found.checked, 'object')} bad; {hint}"
 
 
@@ -227,4 +337,6 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "stats": _stats,
     "ls": _ls,
     "rm": _rm,
+    "push": _push,
+    "keygen": _keygen,
 }

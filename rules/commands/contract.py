@@ -54,8 +54,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         if output.as_json:
             output.document(document("contract", status="ok", product=rule.name, path=rule.path, written=count))
         elif output.verbosity >= 0:
-            told = f"wrote the types of {plural(count, 'column')} into" if count else "every type is declared in"
-            output.result([f"{told} {rule.path}"])
+            outcome = f"wrote the types of {plural(count, 'column')} into" if count else "every type is declared in"
+            output.result([f"{outcome} {rule.path}"])
         return 0
     text = ddl(rule.name, schema, rule.options, options.dialect)
     if output.as_json:

@@ -92,8 +92,8 @@ def _rules(project: Project, request: Request, store: Store, options: argparse.N
     elif output.verbosity < 0:
         output.result(one.edit.name for one in found.differences if not one.edit.means_the_same)
     else:
-        told = options.against or "its last build"
-        output.result(comparison_lines(found, told, output.width(sys.stdout)), painted=True)
+        base = options.against or "its last build"
+        output.result(comparison_lines(found, base, output.width(sys.stdout)), painted=True)
     return any(not one.edit.means_the_same for one in found.differences)
 
 

@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     parser.add_argument(
+        "--remote",
+        action="store_true",
+        help="collect in the shared cache, what nobody has used for as long as [cache] keep says (default: 30 days)",
+    )
+    parser.add_argument(
         "--keep",
         type=not_negative,
         metavar="BUILDS",
@@ -51,6 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Collect."""
+    if options.remote:
+        return _sweep(options, output)
     project = load_project(find_root(options.project))
     with whole_index(), open_store(project.root, output.message, building=False, asked=True, collecting=True) as store:
         from cache.collection import Policy
@@ -67,6 +74,27 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document(document("gc", status="ok", dry_run=options.dry_run, **_fields(found)))
     elif output.verbosity >= 0:
         output.result(_lines(found, dry_run=options.dry_run))
+    return 0
+
+
+def _sweep(options: argparse.Namespace, output: Output) -> int:
+    """Collect in the shared cache."""
+    if options.keep is not None:
+        hint = "[cache] keep says how long what nobody uses stays there"
+        raise UserError("--keep counts builds of a store, and --remote is about no store", code="usage", hint=hint)
+    root = find_root(options.project)
+    load_project(root)
+    from rules.storage.shared_keeping import sweep_shared
+
+    found = sweep_shared(root, dry_run=options.dry_run)
+    if output.as_json:
+        removed = {"objects": found.removed, "bytes": found.removed_bytes}
+        kept = {"objects": found.kept, "bytes": found.kept_bytes}
+        output.document(document("gc", status="ok", dry_run=options.dry_run, removed=removed, kept=kept))
+    elif output.verbosity >= 0:
+        done = "would be removed from the shared cache" if options.dry_run else "removed from the shared cache"
+        total = f"{plural(found.removed, 'object')} {done}, {byte_size(found.removed_bytes)}"
+        output.result([f"{total}; {found.kept:,} kept, {byte_size(found.kept_bytes)}"])
     return 0
 
 
@@ -89,12 +117,12 @@ def _fields(found: Collected) -> dict[str, Any]:
         "removed": {
             "objects": sum(removed.artifacts.values()),
             "bytes": sum(removed.bytes.values()),
-            "reasons": {fate: {"objects": count, "bytes": removed.bytes[fate]} for fate, count in removed.told()},
+            "reasons": {fate: {"objects": count, "bytes": removed.bytes[fate]} for fate, count in removed.listed()},
         },
         "kept": {
             "objects": sum(kept.artifacts.values()),
             "bytes": sum(kept.bytes.values()),
-            "reasons": {fate: {"objects": count, "bytes": kept.bytes[fate]} for fate, count in kept.told()},
+            "reasons": {fate: {"objects": count, "bytes": kept.bytes[fate]} for fate, count in kept.listed()},
         },
         "evidence": removed.evidence,
         "index": {"before": found.index_before, "after": found.index_after},
@@ -109,7 +137,7 @@ def _lines(found: Collected, *, dry_run: bool) -> list[str]:
     for tally, verb in ((removed, "go" if dry_run else "gone"), (kept, "kept")):
         lines += [
             f"  {verb:<5}{count:>7,}  {byte_size(tally.bytes[fate]):>9}  that {_WHY[fate]}"
-            for fate, count in tally.told()
+            for fate, count in tally.listed()
         ]
     if found.index_after < found.index_before:
         lines.append(f"  index: {byte_size(found.index_before)}, now {byte_size(found.index_after)}")

@@ -71,14 +71,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.result(dirty)
     else:
         verbose = output.verbosity > 0
-        told = {name: cause_lines(name, found, prepared) for name, found in prepared.causes.items()}
+        causes = {name: cause_lines(name, found, prepared) for name, found in prepared.causes.items()}
         for name, one in prepared.plan.judgements.items():
             every = verbose or one.verdict == "clean"
-            told[name] = [*told.get(name, ()), *check_lines(checks[name], verbose=every)]
+            causes[name] = [*causes.get(name, ()), *check_lines(checks[name], verbose=every)]
         lines = plan_lines(
             judgements,
             prepared.summary,
-            told,
+            causes,
             ahead | failing,
             inputs=None if options.explain else _inputs(prepared),
             verbose=verbose,
@@ -147,6 +147,7 @@ def _details(prepared: Prepared, name: str) -> dict[str, Any]:
         "seconds": round(last.seconds, 6) if last is not None else None,
         "artifact": last.artifact if last is not None else None,
         **part_fields(prepared.parts.get(name)),
+        **({"fetch": {"bytes": prepared.fetches[name]}} if name in prepared.fetches else {}),
         "fingerprint": node.fingerprint,
         "inputs": list(node.inputs),
         **({"causes": causes_fields(name, prepared.causes[name], prepared)} if name in prepared.causes else {}),

@@ -28,7 +28,7 @@ from compiler.tree.big_stack import with_deep_stack
 from compiler.variables import Value
 from graph.schedule import Schedule
 from rules.compiling.compile_rules import Work, options_of
-from rules.compiling.compiled_rule import to_records
+from rules.compiling.compiled_records import Head, to_records
 from rules.compiling.lazy_planner import LazyPlanner
 from rules.config.profiles import Profile
 from rules.engine.protocol import Engine
@@ -65,7 +65,7 @@ class Job:
 class Made:
     """The memo of a compiled rule: head, body and lineage. learned: schemas that the engine has planned."""
 
-    head: Any
+    head: Head
     body: bytes
     lineage: Any
     learned: Mapping[str, Schema]
@@ -106,7 +106,7 @@ def _job(work: Work, rule: Rule, inputs: Sequence[str]) -> Job | None:
         return None
     head = work.head(work.memo(rule))
     if head is not None:
-        work.known[rule.name] = head["schema"]
+        work.known[rule.name] = head.schema
     if head is not None or rule.in_python:  # Python functions are called in this process
         return None
     names = dict(zip(rule.parsed.tables, inputs, strict=True))
@@ -115,14 +115,14 @@ def _job(work: Work, rule: Rule, inputs: Sequence[str]) -> Job | None:
 
 def _accept(work: Work, rule: Rule, made: Made) -> None:
     work.remember(work.memo(rule), made.head, made.body, made.lineage)
-    work.known[rule.name] = made.head["schema"]
+    work.known[rule.name] = made.head.schema
     for key, schema in made.learned.items():
         work.learn(key, schema)
 
 
 def serve() -> None:
     """Compile the jobs on the standard input, until it ends."""
-    asked, told = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # printed text must not mix with the answers
     try:
         engine: Engine = pickle.load(asked)  # noqa: S301 — from our own parent process
@@ -130,16 +130,16 @@ def serve() -> None:
         os._exit(0)
     engine.load()  # who asks is still loading the project
 
-    with_deep_stack(lambda: _answer(engine, asked, told))  # once for all jobs: making such a stack takes 0.4 ms
+    with_deep_stack(lambda: _answer(engine, asked, answers))  # once for all jobs: making such a stack takes 0.4 ms
 
 
-def _answer(engine: Engine, asked: BinaryIO, told: BinaryIO) -> None:
+def _answer(engine: Engine, asked: BinaryIO, answers: BinaryIO) -> None:
     try:
         setting: Setting = pickle.load(asked)  # noqa: S301 — from our own parent process
         bench = _Bench(engine, setting)
         while True:
-            pickle.dump(bench.make(pickle.load(asked)), told)  # noqa: S301
-            told.flush()
+            pickle.dump(bench.make(pickle.load(asked)), answers)  # noqa: S301
+            answers.flush()
     except (EOFError, BrokenPipeError):  # the build has finished, or has been killed
         os._exit(0)
 

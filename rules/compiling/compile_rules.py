@@ -18,14 +18,8 @@ from compiler.names.qualify import InputSchemas
 from compiler.names.user_functions import OwnFunction
 from compiler.schema import Schema, schema_of, schema_record
 from graph.node import Node
-from rules.compiling.compiled_rule import (
-    CompiledCheck,
-    CompiledContract,
-    CompiledRule,
-    from_head,
-    load_body,
-    to_records,
-)
+from rules.compiling.compiled_records import Head, as_record, load_body, load_heads, to_records
+from rules.compiling.compiled_rule import CompiledCheck, CompiledContract, CompiledRule, from_head
 from rules.compiling.lazy_planner import LazyPlanner
 from rules.compiling.promised_columns import require_promised
 from rules.config.front_matter import option_where
@@ -41,6 +35,7 @@ from rules.loading.tiers import tier_where
 from rules.python.rule_files import Declared, DeclaredFunction, PythonFiles, stream_of
 
 if TYPE_CHECKING:
+    from compiler.engine_sql.normal_forms import NormalForm
     from compiler.parts.reading import Reading
     from rules.storage.store import Store
 
@@ -140,8 +135,8 @@ class Work:
         self._functions = functions
         self._index = store.index
         self._last = store.states
-        self._heads = store.index.compiled_heads({product.memo for product in self._last.values()})
-        self._fresh: list[tuple[str, Any, bytes, Any]] = []
+        self._heads = load_heads(store.index, {product.memo for product in self._last.values()})
+        self._fresh: list[tuple[str, Head, bytes, Any]] = []
         self._fresh_schemas: dict[str, Any] = {}
         self.engine = engine
         self.identity = engine.identity(profile)
@@ -213,6 +208,17 @@ class Work:
         rule, result = self._compiled(rule)
         return readings(result, self._compiler_of(result.scans), options_of(rule))
 
+    def normal_forms(self, rule: Rule) -> tuple[NormalForm, ...]:
+        """Return the predicates of a rule that are in another form than it asks for. Raises `UserError`.
+
+        Nothing of it is remembered, and no memo is believed.
+        """
+        if rule.options.normalize is None:
+            return ()
+        self._believes = False
+        rule, result = self._compiled(rule)
+        return self._compiler_of(result.scans).normal_forms(result, options_of(rule))
+
     def foresee(self, rule: Rule) -> Schema | None:
         """Return the columns of a rule in SQL, which is planned but not compiled any further. Raises `SqlError`.
 
@@ -236,7 +242,8 @@ class Work:
         """Record the new memos in the index."""
         with self._index.transaction():
             self._index.remember("schemas", self._fresh_schemas)
-            self._index.remember_compiled(self._fresh)
+            records = [(memo, as_record(head), body, lineage) for memo, head, body, lineage in self._fresh]
+            self._index.remember_compiled(records)
         self._fresh, self._fresh_schemas = [], {}
 
     def is_new(self, rule: Rule) -> bool:
@@ -244,9 +251,9 @@ class Work:
         last = self._last.get(rule.name)
         return last is None or last.record.text != rule.digest or last.record.compiler != COMPILER
 
-    def head(self, memo: str) -> Any:
+    def head(self, memo: str) -> Head | None:
         """Return the small facts of a compiled rule, None if it is not known."""
-        return self._heads.get(memo) or self._index.compiled_heads([memo]).get(memo)
+        return self._heads.get(memo) or load_heads(self._index, [memo]).get(memo)
 
     def memo(self, rule: Rule) -> str:
         """Return the memo key of a rule: everything that its compilation depends on. Its inputs must be known."""
@@ -301,9 +308,9 @@ class Work:
         if last.record.compiler == COMPILER:
             return False
         try:
-            meaning = load_body(self._index, last.memo).meaning
-            compiler = self._compiler_of(self._heads[last.memo]["scans"])
-            return compiler.query_digest(meaning) == (now["query"], node.inputs)
+            body = load_body(self._index, last.memo)
+            compiler = self._compiler_of(body.scans)
+            return compiler.query_digest(body.meaning) == (now["query"], node.inputs)
         except (KeyError, SqlError):  # its input no longer exists, or its syntax is no longer supported
             return False
 
@@ -326,7 +333,7 @@ class Work:
             )
         return self._compiler
 
-    def compile_again(self, rule: Rule) -> tuple[Any, bytes, Any]:
+    def compile_again(self, rule: Rule) -> tuple[Head, bytes, Any]:
         """Return the memo of a rule as it should be: head, body and lineage. Raises `UserError`.
 
         From here on the index's memos of texts do not count.
@@ -335,8 +342,8 @@ class Work:
         if rule.sql is None and not rule.in_python:
             require_parsed(self.project, rule)
         self.compile(rule, again=True)
-        _, *records = self._fresh.pop()
-        return tuple(records)
+        _, head, body, lineage = self._fresh.pop()
+        return head, body, lineage
 
     def _fuses(self, rule: Rule) -> bool:
         """Whether the operations of a rule in Ibis become as few SELECTs as can be."""
@@ -370,7 +377,7 @@ class Work:
             located.where = tier_where(self.project, self.profile, rule)
         return located
 
-    def remember(self, memo: str, head: Any, body: bytes, lineage: Any) -> None:
+    def remember(self, memo: str, head: Head, body: bytes, lineage: Any) -> None:
         """Keep the result of compiling a rule, and record it now and then: an interrupt costs little."""
         self._heads[memo] = head
         self.made.add(memo)
@@ -399,4 +406,5 @@ class Work:
 
 def options_of(rule: Rule) -> Options:
     """Return the options of a rule that can change its result."""
-    return Options(rule.options.volatile, rule.tier, rule.options.key, rule.options.order_by)
+    one = rule.options
+    return Options(one.volatile, rule.tier, one.key, one.order_by, one.normalize)

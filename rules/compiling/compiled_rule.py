@@ -1,9 +1,7 @@
-"""Compiled rules, and their form in the index: a head that every plan reads, a body that a run reads."""
+"""Compiled rules as the rest of the pipeline sees them, and the edits of their queries since they last ran."""
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot.expressions import Query
 
-from cache.errors import DamagedIndexError
 from cache.index import Index
 from cache.records import Product
-from compiler.analysis.edges import Edge, to_record
+from compiler.analysis.edges import Edge
 from compiler.analysis.shape import Shape
 from compiler.canonical.form import named_tree
-from compiler.compiled import Compiled, Tier
+from compiler.compiled import Tier
 from compiler.fingerprint import fingerprint
-from compiler.schema import Schema, schema_of, schema_record
+from compiler.schema import Schema, schema_of
 from compiler.tree.big_stack import with_deep_stack
 from graph.node import Node
+from rules.compiling.compiled_records import Head, load_body, load_heads
 from rules.loading.rules import COMPILER, Check, Rule
 
 if TYPE_CHECKING:
@@ -93,36 +91,15 @@ def nodes_of_checks(owners: Iterable[CompiledRule | CompiledContract]) -> dict[s
     return {node.name: node for node in found}
 
 
-@dataclass(frozen=True)
-class Body:
-    """The large facts of a compiled rule: the SQL that is executed, its meaning, the encoded canonical AST.
-
-    See `compiler.compile.Compiled`.
-    """
-
-    sql: str
-    meaning: str
-    canonical: bytes
-
-
-def load_body(index: Index, memo: str) -> Body:
-    """Return the large facts of a compiled rule. Raises KeyError if they are not known, and `DamagedIndexError`."""
-    try:
-        record = json.loads(zlib.decompress(index.compiled_body(memo)))
-    except (ValueError, zlib.error) as error:
-        raise DamagedIndexError(f"the index is damaged: a compiled rule cannot be read: {error}") from error
-    return Body(record["sql"], record["meaning"], record["canonical"].encode())
-
-
 def last_shape(index: Index, last: Product) -> Shape | None:
     """Return the shape of the rule in a product's last state; None if another version of the compiler made it."""
-    head = index.compiled_heads([last.memo]).get(last.memo) if last.record.compiler == COMPILER else None
-    return _shape(head["shape"]) if head is not None else None
+    head = load_heads(index, [last.memo]).get(last.memo) if last.record.compiler == COMPILER else None
+    return head.shape if head is not None else None
 
 
 def canonical_tree(index: Index, memo: str, inputs: Sequence[str]) -> Query:
     """Return the canonical AST of a compiled rule, with the names of its inputs."""
-    return with_deep_stack(lambda: named_tree(load_body(index, memo).canonical, inputs))
+    return with_deep_stack(lambda: named_tree(load_body(index, memo).canonical.encode(), inputs))
 
 
 class Comparer:
@@ -157,11 +134,14 @@ class Comparer:
     def _compared(self, rule: CompiledRule, last: Product, renamed: Mapping[str, str]) -> tuple[Query, Query] | None:
         key = rule.memo, last.memo, _names_now(last, renamed)
         if key not in self._trees:
-            head = self._index.compiled_heads([last.memo]).get(last.memo)
-            names = [renamed.get(name, name) for name in head["inputs"]] if head is not None else []
-            after = canonical_tree(self._index, rule.memo, rule.node.inputs)
-            known = head is not None
-            self._trees[key] = (canonical_tree(self._index, last.memo, names), after) if known else None
+            try:
+                body = load_body(self._index, last.memo)
+            except KeyError:
+                self._trees[key] = None
+                return None
+            names = [renamed.get(name, name) for name in body.inputs]
+            before = with_deep_stack(lambda: named_tree(body.canonical.encode(), names))
+            self._trees[key] = before, canonical_tree(self._index, rule.memo, rule.node.inputs)
         return self._trees[key]
 
 
@@ -169,65 +149,25 @@ def _names_now(last: Product, renamed: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(renamed.get(one.name, one.name) for one in last.record.inputs)
 
 
-def to_records(compiled: Compiled) -> tuple[Any, bytes, Any]:
-    """Return the memo of a compiled rule: head, body and lineage."""
-    large = {"sql": compiled.sql, "meaning": compiled.meaning, "canonical": compiled.canonical.decode()}
-    body = json.dumps(large, ensure_ascii=False)
-    lineage = {"columns": compiled.schema.names, **to_record(compiled.lineage)}
-    return _to_head(compiled), zlib.compress(body.encode()), lineage
-
-
-def _to_head(compiled: Compiled) -> dict[str, Any]:
-    return {
-        "fingerprint": compiled.fingerprint,
-        "inputs": compiled.inputs,
-        "reads": compiled.reads,
-        "scans": compiled.scans,
-        "parts": compiled.parts,
-        "volatile": bool(compiled.traits.volatile) or bool(compiled.parts["volatile"]),
-        "order_dependent": compiled.traits.order_dependent or compiled.traits.float_sensitive,
-        "ordered": compiled.traits.ordered or compiled.parts["tier"] == Tier.CANONICAL,
-        "schema": schema_record(compiled.schema),
-        "shape": {
-            "rows": compiled.shape.rows,
-            "columns": compiled.shape.columns,
-            "open": sorted(compiled.shape.open),
-            "open_rows": compiled.shape.open_rows,
-            "in_order": compiled.shape.in_order,
-        },
-    }
-
-
 def from_head(
-    rule: Rule, memo: str, head: Mapping[str, Any], edges: Callable[[], tuple[Edge, ...]], *, keeps_order: bool
+    rule: Rule, memo: str, head: Head, edges: Callable[[], tuple[Edge, ...]], *, keeps_order: bool
 ) -> CompiledRule:
     """Return a compiled rule from its head. edges: its column lineage, read on demand.
 
     keeps_order: whether the profile lets rows stay in the order of their input.
     """
-    scans = {name: tuple(columns) for name, columns in head["scans"].items()}
     node = Node(
         name=rule.name,
-        fingerprint=head["fingerprint"],
-        inputs=tuple(head["inputs"]),
-        reads=tuple(tuple(columns) for columns in head["reads"]),
-        dependencies=tuple(scans),
-        parts=head["parts"],
-        volatile=head["volatile"],
-        order_dependent=head["order_dependent"],
-        ordered=head["ordered"],
-        keeps_order=keeps_order and head["shape"]["in_order"] and head["parts"]["tier"] != Tier.CANONICAL,
-        shape=_shape(head["shape"]),
+        fingerprint=head.fingerprint,
+        inputs=head.inputs,
+        reads=head.reads,
+        dependencies=tuple(head.scans),
+        parts=head.parts,
+        volatile=head.volatile,
+        order_dependent=head.order_dependent,
+        ordered=head.ordered,
+        keeps_order=keeps_order and head.shape.in_order and head.parts["tier"] != Tier.CANONICAL,
+        shape=head.shape,
         edges=edges,
     )
-    return CompiledRule(rule, node, scans, head["schema"], memo)
-
-
-def _shape(record: Mapping[str, Any]) -> Shape:
-    return Shape(
-        rows=record["rows"],
-        columns=record["columns"],
-        open=frozenset(record["open"]),
-        open_rows=record["open_rows"],
-        in_order=record["in_order"],
-    )
+    return CompiledRule(rule, node, head.scans, head.schema, memo)

@@ -7,19 +7,18 @@ costs a few milliseconds for each rule that runs because its inputs changed, and
 
 from __future__ import annotations
 
-import json
 import threading
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from cache.errors import DamagedIndexError
 from compiler.schema import schema_record
 from compiler.tree.big_stack import with_deep_stack
-from rules.compiling.compiled_rule import Body, CompiledRule, load_body
+from rules.compiling.compiled_records import Body, as_read, load_body, load_heads, plain, unpacked
+from rules.compiling.compiled_rule import CompiledRule
 from rules.errors import ForeignMemoError
 
 if TYPE_CHECKING:
+    from compiler.engine_sql.normal_forms import NormalForm
     from compiler.parts.reading import Reading
     from rules.compiling.compile_rules import Work
     from rules.compiling.session import Session
@@ -91,6 +90,11 @@ class Bodies:
                 self._readings[rule.memo] = with_deep_stack(lambda: self._informed(rule).readings(rule.rule))
             return self._readings[rule.memo]
 
+    def normal_forms(self, rule: CompiledRule) -> tuple[NormalForm, ...]:
+        """Return the predicates of a rule that are in another form than it asks for. Raises `UserError`."""
+        with self._lock:
+            return with_deep_stack(lambda: self._informed(rule).normal_forms(rule.rule))
+
     def _informed(self, rule: CompiledRule) -> Work:
         """Return a compiler that knows the inputs of a rule."""
         work = self._compiler()
@@ -103,14 +107,11 @@ class Bodies:
     def _prove(self, rule: CompiledRule) -> Body:
         index, work = self._session.store.index, self._informed(rule)
         head, packed, lineage = work.compile_again(rule.rule)
-        remembered = index.compiled_heads([rule.memo]), index.lineages([rule.memo])
-        try:
-            same_body = _unpacked(packed) == _unpacked(index.compiled_body(rule.memo))
-        except (ValueError, zlib.error) as error:
-            raise DamagedIndexError(f"the index is damaged: a compiled rule cannot be read: {error}") from error
-        if not same_body or remembered != ({rule.memo: _plain(head)}, {rule.memo: _plain(lineage)}):
+        body = load_body(index, rule.memo)
+        remembered = load_heads(index, [rule.memo]), index.lineages([rule.memo])
+        if body != unpacked(packed) or remembered != ({rule.memo: as_read(head)}, {rule.memo: plain(lineage)}):
             raise ForeignMemoError(rule.rule.name)
-        return load_body(index, rule.memo)
+        return body
 
     def _compiler(self) -> Work:
         if self._work is None:
@@ -121,12 +122,3 @@ class Bodies:
         if name in self._session.project.sources:
             return schema_record(self._session.sources.table(name).schema)
         return self._compiled[name].table
-
-
-def _plain(record: Any) -> Any:
-    """Return a record as read back from the index."""
-    return json.loads(json.dumps(record))
-
-
-def _unpacked(body: bytes) -> Any:
-    return json.loads(zlib.decompress(body))

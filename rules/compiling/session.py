@@ -14,6 +14,7 @@ from graph.dag import Dag
 from rules import snapshots
 from rules.compiling.compile_rules import CompileOrder, Work
 from rules.compiling.compiled_rule import CompiledContract, CompiledRule
+from rules.compiling.writer_columns import require_writable
 from rules.config.profiles import Profile
 from rules.config.project import Project, load_project
 from rules.engine.local import LOCAL
@@ -115,6 +116,16 @@ class Session:
         if self.lasting and len(run.compiled) == len(self.rules):
             self._remember(run.compiled)
         return Compilation(run.compiled, run.contracted)
+
+    def compile_selected(self, order: Collection[str], contracts: Collection[str]) -> Compilation:
+        """Compile the products of `order` to build them, with the contracts that building them has to verify.
+
+        contracts: sources whose contracts are verified although no product reads them. Raises `UserErrors` for
+        products that cannot be written as their rules wish.
+        """
+        compiled = self.compile(order, contracts).verified(order, contracts)
+        require_writable(self.project, (compiled.rules[name] for name in order if name in compiled.rules))
+        return compiled
 
     def work(self, *, trust_engine: bool = False) -> Work:
         """Return a compiler of this project's rules, which knows no input yet."""

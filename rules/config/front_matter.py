@@ -32,7 +32,8 @@ class RuleOptions(Contract, forbid_unknown_fields=True, frozen=True):
     """Options of one rule, its contract among them.
 
     tier: the determinism tier, None where the rule does not say; 2 orders the product by `key`, then `order_by`.
-    writer: how its published file is written. fuse_selects: of a rule in Ibis, see `RuntimeProfile`.
+    writer: how its published file is written. fuse_selects: of a rule in Ibis, see `RuntimeProfile`. normalize: the
+    normal form in which its predicates are executed, see `compiler.engine_sql.normal_forms`.
     """
 
     description: str = ""
@@ -42,6 +43,7 @@ class RuleOptions(Contract, forbid_unknown_fields=True, frozen=True):
     order_by: tuple[str, ...] = ()
     writer: WriterOptions = PLAIN
     fuse_selects: bool | None = None
+    normalize: Literal["cnf", "dnf"] | None = None
 
 
 @dataclass(frozen=True)

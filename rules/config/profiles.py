@@ -107,7 +107,7 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     metadata_size_hint: Annotated[int, Setting(_SPEED, f"{_PARQUET}.metadata_size_hint")] = 512 << 10
     """Bytes at a Parquet file's end that are read at once."""
     metadata_cache_mb: Annotated[int, Setting(_SPEED, f"{_RUNTIME}.metadata_cache_limit", suffix="M")] = 50
-    """What is remembered of Parquet files, in MiB."""
+    """What the products of a build remember of Parquet files, in MiB."""
     dynamic_filters: Annotated[bool, Setting(_SPEED, f"{_OPTIMIZER}.enable_dynamic_filter_pushdown")] = True
     """Whether operators tell scans, while they run, which rows they do not need."""
     join_dynamic_filters: Annotated[bool, Setting(_SPEED, f"{_OPTIMIZER}.enable_join_dynamic_filter_pushdown")] = True

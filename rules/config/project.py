@@ -31,13 +31,26 @@ from rules.files.project_paths import FILE
 from rules.formats import registry
 from rules.formats.source import Source, source_of, source_table
 from rules.formats.source_patterns import Pattern, PatternError, expand, is_pattern
+from rules.storage.shared_settings import CacheTable, SharedFlaw, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
-TABLES = ("project", "sources", "vars", "policy", "profiles", "contracts", "store", "folders", "engine", "parts")
+TABLES = (
+    "project",
+    "sources",
+    "vars",
+    "policy",
+    "profiles",
+    "contracts",
+    "store",
+    "folders",
+    "engine",
+    "parts",
+    "cache",
+)
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -176,6 +189,7 @@ def load_project(
     texts = tuple(given)
     variables = with_given(variables, texts)
     limits = _limits(text, raw.get("store", {}))
+    _require_shared(text, raw.get("cache", {}))
     of_tiers = (table.tier, dict(_folders(text, root, raw.get("folders", {}))))
     rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins, parts)
     return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, *rest)
@@ -351,6 +365,14 @@ def _limits(text: str, value: Any) -> Limits:
     if isinstance(found, Flaw):
         raise UserError(found.message, code="config", where=_where(text, "store", found.key), hint=found.hint)
     return found
+
+
+def _require_shared(text: str, value: Any) -> None:
+    """Refuse a [cache] that is not usable; who uses it reads it: `rules.storage.shared_settings`."""
+    found = settings_of(_checked(text, value, CacheTable, ("cache",)))
+    if isinstance(found, SharedFlaw):
+        where = _where(text, "cache", *found.path)
+        raise UserError(found.message, code="config", where=where, hint=found.hint)
 
 
 def _value(text: str, name: str, value: Any) -> Value:

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from datafusion import DataFrame, SessionContext
 
 from compiler.compiled import Tier
-from compiler.schema import Schema
-from rules.config.profiles import Profile
 from rules.engine.failures import engine_errors
 from rules.engine.observing import observe, spilled_bytes
 from rules.engine.plan_order import require_in_order
-from rules.engine.protocol import EngineFunction, EngineInput, Executed
+from rules.engine.protocol import EngineQuery, Executed, Job
 from rules.engine.scanning import register_inputs, takes_first_files
 from rules.engine.session import ignore_statistics, make_session, plan_query, planned_schema
+from rules.engine.shared_planning import SharedPlanning, shared_planning
 from rules.engine.stopping import NEVER, Stop
 from rules.engine.user_functions import register
 from rules.engine.writing import ProductWriter
@@ -31,62 +29,46 @@ _SORTED = re.compile(r"\b(?:ORDER BY|OVER|DISTINCT ON|WITHIN GROUP)\b", re.IGNOR
 _PRUNING = "datafusion.execution.parquet.pruning"
 
 
-def execute(
-    sql: str,
-    inputs: Iterable[EngineInput],
-    schema: Schema,
-    target: Path,
-    profile: Profile,
-    functions: Iterable[EngineFunction] = (),
-    stop: Stop = NEVER,
-) -> Executed:
-    """Run `sql` and write its result, which must have `schema`, to `target`. Raises `EngineError`, `StoppedError`."""
-    started = time.perf_counter()
+def execute(job: Job, stop: Stop = NEVER) -> Executed:
+    """Run a query and write its result. Raises `EngineError`, `StoppedError` and OSError."""
+    started, profile = time.perf_counter(), job.query.profile
     with engine_errors():
-        session, frame = _open(sql, inputs, target.parent, profile, functions)
-        with ProductWriter(target, schema) as writer:
+        shared = shared_planning(job.build)
+        session, frame, statistics = _open(job.query, job.target.parent, shared)
+        with ProductWriter(job.target, job.schema) as writer:
             writer.require_planned(planned_schema(session, frame))  # a table without rows has no batch that shows it
+            plan = shared.plan(frame, profile, statistics=statistics) if job.build else None
             planned = time.perf_counter() - started
-            for batch in frame.execute_stream():
+            for batch in frame.execute_stream() if plan is None else session.execute(plan, 0):
                 stop.check()
                 writer.write(batch.to_pyarrow())
             digest = writer.finish()
-        plan = frame.execution_plan()
+        plan = plan or frame.execution_plan()
         if Tier(profile.tier or 0) is Tier.STABLE:
             require_in_order(plan)
         observed = None if profile.evidence == "none" else observe(session, frame, plan, profile, planned)
         spilled = spilled_bytes(plan)
-    return replace(Executed.of(digest, schema, started), spilled=spilled, observed=observed)
+    return replace(Executed.of(digest, job.schema, started), spilled=spilled, observed=observed)
 
 
-def open_frame(
-    sql: str,
-    inputs: Iterable[EngineInput],
-    scratch: Path,
-    profile: Profile,
-    functions: Iterable[EngineFunction] = (),
-) -> DataFrame:
-    """Plan `sql` in a session of its own. `scratch`: a folder for links. Raises the engine's exceptions."""
-    return _open(sql, inputs, scratch, profile, functions)[1]
+def open_frame(query: EngineQuery, scratch: Path) -> DataFrame:
+    """Plan a query in a session of its own. `scratch`: a folder for links. Raises the engine's exceptions."""
+    return _open(query, scratch, shared_planning(""))[1]
 
 
-def _open(
-    sql: str,
-    inputs: Iterable[EngineInput],
-    scratch: Path,
-    profile: Profile,
-    functions: Iterable[EngineFunction],
-) -> tuple[SessionContext, DataFrame]:
-    session, given = make_session(profile, scratch, _sorts(sql)), list(inputs)
-    register(session, functions)
+def _open(query: EngineQuery, scratch: Path, shared: SharedPlanning) -> tuple[SessionContext, DataFrame, bool]:
+    """Return a session, the frame of a query in it, and whether the session trusts statistics of whole files."""
+    profile = query.profile
+    session = make_session(profile, scratch, _sorts(query.sql))
+    register(session, query.functions)
     # For registered files the engine does not ask the setting, which may also be given by its key.
     pruning = profile.pruning and profile.engine.get(_PRUNING) != "false"
-    register_inputs(session, given, scratch, pruning=pruning)
-    frame = plan_query(session, sql)
-    if any(len(entry.files) > 1 for entry in given) and takes_first_files(frame):
+    statistics = register_inputs(session, query.inputs, scratch, shared, pruning=pruning)
+    frame = plan_query(session, query.sql)
+    if any(len(entry.files) > 1 for entry in query.inputs) and takes_first_files(frame):
         ignore_statistics(session)
-        frame = plan_query(session, sql)
-    return session, frame
+        return session, plan_query(session, query.sql), False
+    return session, frame, statistics
 
 
 def _sorts(sql: str) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from compiler.compiled import EngineIdentity
     from compiler.schema import Schema, SchemaPlanner
     from rules.config.profiles import Profile
-    from rules.engine.protocol import EngineFunction, EngineInput, Executed
+    from rules.engine.protocol import EngineFunction, EngineQuery, Executed, Job
 
 
 @dataclass(frozen=True)
@@ -59,33 +59,17 @@ class LocalEngine(Engine):
 
         return EnginePlanner(profile, remember, functions)
 
-    def execute(
-        self,
-        sql: str,
-        inputs: Iterable[EngineInput],
-        schema: Schema,
-        target: Path,
-        profile: Profile,
-        functions: Iterable[EngineFunction],
-    ) -> Executed:
+    def execute(self, job: Job) -> Executed:
         """See `Engine`."""
         from rules.engine.execute import execute
 
-        return execute(sql, inputs, schema, target, profile, functions, self.stop)
+        return execute(job, self.stop)
 
-    def stream(
-        self,
-        sql: str,
-        inputs: Iterable[EngineInput],
-        schema: pa.Schema,
-        scratch: Path,
-        profile: Profile,
-        functions: Iterable[EngineFunction],
-    ) -> Generator[pa.RecordBatch]:
+    def stream(self, query: EngineQuery, schema: pa.Schema, scratch: Path) -> Generator[pa.RecordBatch]:
         """See `Engine`."""
         from rules.engine.streaming import stream
 
-        return stream(sql, inputs, schema, scratch, profile, functions)
+        return stream(query, schema, scratch)
 
 
 LOCAL = LocalEngine()

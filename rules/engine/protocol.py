@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -77,6 +77,35 @@ class EngineFunction:
 def planned_only(*_: Any) -> Any:
     """Replace a function in sessions that only plan."""
     raise AssertionError("planning calls no function")
+
+
+@dataclass(frozen=True)
+class EngineQuery:
+    """A query, and all that exists for it: inputs, each with its columns alone, and functions of the project."""
+
+    sql: str
+    inputs: tuple[EngineInput, ...]
+    profile: Profile
+    """To run it under."""
+    functions: tuple[EngineFunction, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """A query to execute. schema: that its result must have; target: the file to write it to.
+
+    build: of which it is a part. What the engine learns of files may be shared by the jobs of one build, and of no two;
+    "" shares nothing.
+    """
+
+    query: EngineQuery
+    schema: Schema
+    target: Path
+    build: str = ""
+
+    def under(self, profile: Profile) -> Job:
+        """Return the same under another profile."""
+        return replace(self, query=replace(self.query, profile=profile))
 
 
 @dataclass(frozen=True)
@@ -193,32 +222,12 @@ class Engine(Protocol):
         """
         ...
 
-    def execute(
-        self,
-        sql: str,
-        inputs: Iterable[EngineInput],
-        schema: Schema,
-        target: Path,
-        profile: Profile,
-        functions: Iterable[EngineFunction],
-    ) -> Executed:
-        """Run `sql` and write its result, which must have `schema`, to `target`, as `rules.engine.writing` does.
-
-        Only these inputs exist for it, each with its columns alone, and these functions. Raises `EngineError` and
-        OSError.
-        """
+    def execute(self, job: Job) -> Executed:
+        """Run a query and write its result as `rules.engine.writing` does. Raises `EngineError` and OSError."""
         ...
 
-    def stream(
-        self,
-        sql: str,
-        inputs: Iterable[EngineInput],
-        schema: pa.Schema,
-        scratch: Path,
-        profile: Profile,
-        functions: Iterable[EngineFunction],
-    ) -> Generator[pa.RecordBatch]:
-        """Yield the rows of `sql`, cast to `schema`. scratch: a folder for files. Raises `EngineError`.
+    def stream(self, query: EngineQuery, schema: pa.Schema, scratch: Path) -> Generator[pa.RecordBatch]:
+        """Yield the rows of a query, cast to `schema`. scratch: a folder for files. Raises `EngineError`.
 
         When the caller stops, the query does.
         """

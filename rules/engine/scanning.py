@@ -22,6 +22,7 @@ from datafusion.catalog import Schema as CatalogSchema
 from rules.engine.partitioned import register_partitioned
 from rules.engine.protocol import EngineError, EngineInput
 from rules.engine.session import ignore_statistics, plan_query, qualified_name
+from rules.engine.shared_planning import SharedPlanning
 from rules.storage.types import to_arrow
 
 _STORED_DB = "stored"
@@ -29,15 +30,21 @@ _STORED_DB = "stored"
 
 
 def register_inputs(
-    session: SessionContext, inputs: Iterable[EngineInput], scratch: Path, *, pruning: bool = True
-) -> None:
-    """Let queries read the inputs. Raises `EngineError`, and the engine's exceptions.
+    session: SessionContext,
+    inputs: Iterable[EngineInput],
+    scratch: Path,
+    shared: SharedPlanning,
+    *,
+    pruning: bool = True,
+) -> bool:
+    """Let queries read the inputs; return whether the session still trusts the statistics of whole files.
 
-    scratch: a folder for links. pruning: whether row groups are skipped by their statistics; for registered files the
-    engine does not ask the setting of that name.
+    scratch: a folder for links. shared: with the other queries of a build. pruning: whether row groups are skipped by
+    their statistics; for registered files the engine does not ask the setting of that name. Raises `EngineError`, and
+    the engine's exceptions.
     """
-    for entry in inputs:
-        _register(session, entry, scratch, pruning=pruning)
+    trusting = [_register(session, entry, scratch, shared, pruning=pruning) for entry in inputs]
+    return all(trusting)
 
 
 def takes_first_files(frame: DataFrame) -> bool:
@@ -48,7 +55,9 @@ def takes_first_files(frame: DataFrame) -> bool:
     return re.search(r"TableScan: .*fetch=\d", frame.optimized_logical_plan().display_indent()) is not None
 
 
-def _register(session: SessionContext, entry: EngineInput, scratch: Path, *, pruning: bool) -> None:
+def _register(
+    session: SessionContext, entry: EngineInput, scratch: Path, shared: SharedPlanning, *, pruning: bool
+) -> bool:
     for file in entry.files:
         if not file.is_file():  # the engine would read a missing file as an empty table
             raise EngineError(f"the file {file.name} of input '{entry.name}' has vanished")
@@ -56,7 +65,8 @@ def _register(session: SessionContext, entry: EngineInput, scratch: Path, *, pru
     schema = pa.schema([field for field in to_arrow(entry.schema) if field.name in visible])
     added = visible & entry.constants.keys()
     floats = [field.name for field in schema if pa.types.is_floating(field.type) and field.name not in added]
-    if floats and _may_seem_constant(entry.files, floats):
+    trusting = not (floats and _may_seem_constant(entry.files, tuple(floats), shared))
+    if not trusting:
         ignore_statistics(session)  # even through a view the engine replaces a column by a constant
 
     def read(name: str) -> str:
@@ -65,12 +75,12 @@ def _register(session: SessionContext, entry: EngineInput, scratch: Path, *, pru
 
     if added:
         register_partitioned(session, entry, schema, scratch, read, pruning=pruning)
-        return
-    location = _location(entry, scratch)
+        return trusting
+    location = _location(entry, scratch, shared)
     if not floats:
         name = qualified_name(entry.name)
         session.register_parquet(name, location, schema=schema, file_extension="", parquet_pruning=pruning)
-        return
+        return trusting
     catalog = session.catalog()
     if _STORED_DB not in catalog.names():
         catalog.register_schema(_STORED_DB, CatalogSchema.memory_schema())
@@ -78,9 +88,17 @@ def _register(session: SessionContext, entry: EngineInput, scratch: Path, *, pru
     session.register_parquet(stored, location, schema=schema, file_extension="", parquet_pruning=pruning)
     columns = ", ".join(read(field.name) for field in schema)
     session.register_view(qualified_name(entry.name), plan_query(session, f"SELECT {columns} FROM {stored}"))
+    return trusting
 
 
-def _may_seem_constant(files: Sequence[Path], floats: Iterable[str]) -> bool:
+def _may_seem_constant(files: tuple[Path, ...], floats: tuple[str, ...], shared: SharedPlanning) -> bool:
+    known = shared.seems_constant.get((files, floats))
+    if known is None:
+        known = shared.seems_constant[files, floats] = _statistics_may_mislead(files, floats)
+    return known
+
+
+def _statistics_may_mislead(files: Sequence[Path], floats: Iterable[str]) -> bool:
     """Whether by a file's statistics some column of floats may hold a single value, which the engine would trust.
 
     It takes a least and a greatest value of equal bits for that value, and ignores row groups that lack them. So
@@ -110,15 +128,18 @@ def _is_below(least: float, most: float) -> bool:
     return least < most or (least == most == 0 and math.copysign(1, least) < math.copysign(1, most))
 
 
-def _location(entry: EngineInput, scratch: Path) -> str:
+def _location(entry: EngineInput, scratch: Path, shared: SharedPlanning) -> str:
     """Return a URL: of the one file, or of a folder of links to several, whose names keep them in order.
 
     The engine takes a path that contains `*`, `?` or `[` for a glob, and a glob without matches for an empty table.
     """
     if len(entry.files) == 1:
         return entry.files[0].as_uri()
-    folder = scratch / f"{os.urandom(8).hex()}.files"
-    folder.mkdir()
-    for number, file in enumerate(entry.files):
-        (folder / f"{number:08d}.parquet").symlink_to(file)
+    folder = shared.folders.get(entry.files)
+    if folder is None:
+        folder = scratch / f"{os.urandom(8).hex()}.files"
+        folder.mkdir()
+        for number, file in enumerate(entry.files):
+            (folder / f"{number:08d}.parquet").symlink_to(file)
+        shared.folders[entry.files] = folder  # two threads may each make one
     return f"{folder.as_uri()}/"

@@ -15,12 +15,7 @@ from rules.engine.local import LocalEngine
 from rules.engine.stopping import NEVER, Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from compiler.schema import Schema
-    from rules.config.profiles import Profile
-    from rules.engine.protocol import EngineFunction, EngineInput, Executed
+    from rules.engine.protocol import Executed, Job
 
 
 @dataclass(frozen=True)
@@ -37,22 +32,13 @@ class StoppableEngine(LocalEngine):
         """See `Engine`."""
         return StoppableEngine(stop)
 
-    def execute(
-        self,
-        sql: str,
-        inputs: Iterable[EngineInput],
-        schema: Schema,
-        target: Path,
-        profile: Profile,
-        functions: Iterable[EngineFunction],
-    ) -> Executed:
+    def execute(self, job: Job) -> Executed:
         """See `Engine`."""
-        from rules.engine.worker_process import WORKERS, Job
+        from rules.engine.worker_process import WORKERS
 
-        called = list(functions)
-        if called or not sys.executable:  # a program that embeds Python may have no interpreter to start
-            return super().execute(sql, inputs, schema, target, profile, called)
-        return WORKERS.run(Job(sql, tuple(inputs), schema, target, profile), self.stop)
+        if job.query.functions or not sys.executable:  # a program that embeds Python may have no interpreter to start
+            return super().execute(job)
+        return WORKERS.run(job, self.stop)
 
     def settle(self) -> None:
         """See `Engine`."""

@@ -6,31 +6,23 @@ The engine ignores signals while it computes, and Python wakes only the main thr
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from pathlib import Path
 from queue import Empty, Full, Queue
 
 import pyarrow as pa
 
-from rules.config.profiles import Profile
 from rules.engine.execute import open_frame
 from rules.engine.failures import engine_errors
-from rules.engine.protocol import EngineFunction, EngineInput
+from rules.engine.protocol import EngineQuery
 
 _AHEAD = 2
 """The number of batches that are computed in advance."""
 _PATIENCE = 0.1
 
 
-def stream(
-    sql: str,
-    inputs: Iterable[EngineInput],
-    schema: pa.Schema,
-    scratch: Path,
-    profile: Profile,
-    functions: Iterable[EngineFunction] = (),
-) -> Generator[pa.RecordBatch]:
-    """Yield the rows of `sql`, cast to `schema`. Raises `EngineError`.
+def stream(query: EngineQuery, schema: pa.Schema, scratch: Path) -> Generator[pa.RecordBatch]:
+    """Yield the rows of a query, cast to `schema`. Raises `EngineError`.
 
     Only a few batches are held at once. When the caller stops, the query does after its next batch.
     """
@@ -39,7 +31,7 @@ def stream(
     def work() -> None:
         try:
             with engine_errors():
-                for batch in open_frame(sql, inputs, scratch, profile, functions).execute_stream():
+                for batch in open_frame(query, scratch).execute_stream():
                     if not handover.give(_cast(batch.to_pyarrow(), schema)):
                         return
         except BaseException as error:  # noqa: BLE001 — it is raised by who reads

@@ -16,15 +16,11 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from compiler.schema import Schema
-from rules.config.profiles import Profile
 from rules.engine.local import LOCAL
-from rules.engine.protocol import EngineError, EngineInput, Executed
+from rules.engine.protocol import EngineError, Executed, Job
 from rules.engine.stopping import Stop, StoppedError
 
 _BOOT = (
@@ -35,24 +31,13 @@ _LOOK = 1.0
 """Seconds between two looks whether the parent still lives, should others hold its end of the pipe."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """A query to execute, as in `Engine.execute`."""
-
-    sql: str
-    inputs: tuple[EngineInput, ...]
-    schema: Schema
-    target: Path
-    profile: Profile
-
-
 def serve(parent: int) -> None:
     """Execute the jobs on the standard input, until it ends. parent: the process that started this one."""
-    asked, told = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # printed text must not mix with the answers
     jobs: SimpleQueue[Job] = SimpleQueue()
     threading.Thread(target=_outlive, args=[parent], daemon=True).start()
-    threading.Thread(target=_work, args=[jobs, told], daemon=True).start()
+    threading.Thread(target=_work, args=[jobs, answers], daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         while True:
             jobs.put(pickle.load(asked))  # noqa: S301 — from our own parent process
@@ -65,20 +50,20 @@ def _outlive(parent: int) -> None:
     os._exit(0)
 
 
-def _work(jobs: SimpleQueue[Job], told: BinaryIO) -> None:
+def _work(jobs: SimpleQueue[Job], answers: BinaryIO) -> None:
     import rules.engine.execute  # noqa: F401 — ahead of the first job
 
     answer: Executed | Exception | None = None  # ready
     while True:
         with contextlib.suppress(BrokenPipeError):
-            told.write(pickle.dumps(answer))
-            told.flush()
+            answers.write(pickle.dumps(answer))
+            answers.flush()
         answer = _answer(jobs.get())
 
 
 def _answer(job: Job) -> Executed | Exception:
     try:
-        return LOCAL.execute(job.sql, job.inputs, job.schema, job.target, job.profile, ())
+        return LOCAL.execute(job)
     except (EngineError, OSError) as error:
         return error
     except BaseException as error:  # noqa: BLE001 — a fault of ours, which is raised where the query was asked for

@@ -40,6 +40,11 @@ def batches_of(path: Path, number: int) -> Iterator[pa.RecordBatch]:
         raise IngestError(f"is not readable as Arrow IPC: {first_line(error)}", file=number, hint=_anew()) from error
 
 
+def rows_of(path: Path, number: int) -> int:
+    """Return the number of rows of an Arrow file; number: as in `batches_of`. Raises `IngestError`."""
+    return sum(batch.num_rows for batch in batches_of(path, number))
+
+
 def _reader(stream: pa.NativeFile) -> pa.ipc.RecordBatchReader:
     """Open the file format, or else the stream format; what is neither raises ArrowInvalid."""
     try:

@@ -18,58 +18,78 @@ import pyarrow.csv as pa_csv
 from rules.files.source_listing import COMPRESSED
 from rules.formats.contract import IngestError, first_line, require_distinct
 from rules.formats.spelling import Column
-from rules.formats.text_file import AS_UTF8, hint, open_text, require_no_utf16
+from rules.formats.text_file import AS_UTF8, hint, require_no_utf16
 from rules.formats.text_places import place_in_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rules.formats.source import Source
     from rules.formats.text_file import TextFile
 
+_BEGINNING = 1 << 18
+"""Bytes that are read at first, if the first rows are not longer."""
 _ROW = re.compile(r"Row #(\d+): ")
 _COLUMN = re.compile(r"In CSV column #(\d+): ")
 _FIELDS = re.compile(r"Expected (\d+) columns, got (\d+)")
 _VALUE = re.compile(r"invalid value '(.*?)'?$", re.DOTALL)
 
 
-def infer(files: Sequence[TextFile], source: Source, declared: Mapping[str, pa.DataType], block: int) -> pa.Schema:
-    """Return the schema of CSV files read as one table. Raises `IngestError`."""
-    names: list[str] = []
-    columns: dict[str, Column] = {}
-    for file in files:
-        with _located(file, source, None, single=False):
-            require_no_utf16(file)
-            found = _names(file, source, block)
-        if file is files[0]:
-            names = found
-            _require_distinct(file, source, names)
-            columns = {name: Column() for name in names if name not in declared}
-        elif found != names:
-            other = next((at for at, pair in enumerate(zip(names, found, strict=False)) if pair[0] != pair[1]), None)
+def look(file: TextFile, source: Source, declared: Mapping[str, pa.DataType], block: int) -> dict[str, Any]:
+    """Return what one file is found to hold, as plain data for `schema_of`. Raises `IngestError`.
+
+    "rows": their number; "names": of the columns; "columns": records of those whose types are not declared.
+    """
+    with _located(file, source, None, single=False):
+        require_no_utf16(file)
+        names = _names(file, source, block)
+    _require_distinct(file, source, names)
+    columns = {name: Column() for name in names if name not in declared}
+    floats = {name: dtype for name, dtype in declared.items() if pa.types.is_floating(dtype) and name in names}
+    rows, single = 0, len(names) == 1
+    with contextlib.suppress(pa.ArrowException), file.open() as stream:  # reading all of it says what is wrong
+        # Most columns are text, as their first values show, and need not be read to the end.
+        types = dict.fromkeys(columns, pa.string())
+        for name, texts in _first(_reader(stream, file, source, types, _BEGINNING, len(names)), columns).items():
+            columns[name].add(texts)
+    wanted = [name for name, column in columns.items() if not column.is_settled] + list(floats)
+    wanted = wanted or names[:1]
+    with _located(file, source, None, single=single), file.open() as stream:
+        types = dict.fromkeys(wanted, pa.string())
+        for batch in _reader(stream, file, source, types, block, len(names), wanted):
+            for name in wanted:
+                if name in floats:
+                    row = _unkept(batch.column(name), floats[name])
+                    if row is not None:
+                        raise _rounded(batch.column(name)[row].as_py(), name, file, source, rows + row + 1, names)
+                elif name in columns:
+                    columns[name].add(batch.column(name))
+            rows += batch.num_rows
+    return {"rows": rows, "names": names, "columns": {name: column.record() for name, column in columns.items()}}
+
+
+def schema_of(looks: Sequence[tuple[TextFile, Mapping[str, Any]]], declared: Mapping[str, pa.DataType]) -> pa.Schema:
+    """Return the schema of files that are read as one table, from what each holds. Raises `IngestError`."""
+    names: list[str] = looks[0][1]["names"]
+    columns = {name: Column() for name in names if name not in declared}
+    for file, found in looks:
+        if found["names"] != names:
+            pairs = zip(names, found["names"], strict=False)
+            other = next((at for at, pair in enumerate(pairs) if pair[0] != pair[1]), None)
             line, column = place_in_csv(file, 1, len(names) if other is None else other)
             hint_of_names = f"columns of the first file: {', '.join(names)}"
             raise IngestError(
                 "has files of different columns", file=file.number, line=line, column=column, hint=hint_of_names
             )
-        floats = {name: dtype for name, dtype in declared.items() if pa.types.is_floating(dtype) and name in names}
-        wanted = [name for name, column in columns.items() if not column.is_settled] + list(floats)
-        if not wanted:
-            continue
-        with _located(file, source, None, single=len(names) == 1), open_text(file.path) as stream:
-            rows = 0
-            types = dict.fromkeys(wanted, pa.string())
-            for batch in _reader(stream, file, source, types, block, len(names), wanted):
-                for name in wanted:
-                    if name in floats:
-                        row = _unkept(batch.column(name), floats[name])
-                        if row is not None:
-                            raise _rounded(batch.column(name)[row].as_py(), name, file, source, rows + row + 1, names)
-                    else:
-                        columns[name].add(batch.column(name))
-                rows += batch.num_rows
+        for name, record in found["columns"].items():
+            columns[name].join(Column.of_record(record))
     return pa.schema([(name, columns[name].dtype() if name in columns else declared[name]) for name in names])
+
+
+def _first(reader: Any, names: Iterable[str]) -> dict[str, pa.Array]:
+    """Return the first values of columns."""
+    batch = next(iter(reader), None)
+    return {} if batch is None else {name: batch.column(name) for name in names}
 
 
 def batches(file: TextFile, source: Source, schema: pa.Schema, block: int) -> Iterator[pa.RecordBatch]:
@@ -77,7 +97,7 @@ def batches(file: TextFile, source: Source, schema: pa.Schema, block: int) -> It
     rows = 0
     last: pa.RecordBatch | None = None
     single = len(schema) == 1
-    with _located(file, source, schema, single=single), open_text(file.path) as stream:
+    with _located(file, source, schema, single=single), file.open() as stream:
         types = {field.name: field.type for field in schema}
         for batch in _reader(stream, file, source, types, block, len(schema)):
             rows += batch.num_rows
@@ -86,7 +106,7 @@ def batches(file: TextFile, source: Source, schema: pa.Schema, block: int) -> It
         if last is not None and pa.types.is_string(schema.types[-1]):
             value = last.column(last.num_columns - 1)[-1].as_py()
             # A quote that is never closed swallows the rest of the file, line ends and all, into the last field.
-            if value is not None and "\n" in value and not _tail(file.path).rstrip(b"\r\n").endswith(b'"'):
+            if value is not None and "\n" in value and not _tail(file).rstrip(b"\r\n").endswith(b'"'):
                 row = rows + _before_rows(file, source, single=single)
                 line, column = place_in_csv(file, row, len(schema) - 1, single=single)
                 raise IngestError(
@@ -116,7 +136,7 @@ def _reader(
             use_threads=False,
             block_size=block,
             autogenerate_column_names=not source.options["header"],
-            skip_rows=_blank_lines(file.path) if single and source.options["header"] else 0,
+            skip_rows=_blank_lines(file) if single and source.options["header"] else 0,
         ),
         pa_csv.ParseOptions(delimiter=file.delimiter, newlines_in_values=True, ignore_empty_lines=not single),
         pa_csv.ConvertOptions(
@@ -130,15 +150,22 @@ def _reader(
 
 
 def _names(file: TextFile, source: Source, block: int) -> list[str]:
-    with open_text(file.path) as stream:
-        names: list[str] = _reader(stream, file, source, {}, block, 0).schema.names
-        return names
+    for size in (_BEGINNING, block):
+        with file.open() as stream:
+            try:
+                names: list[str] = _reader(stream, file, source, {}, size, 0).schema.names
+            except pa.ArrowException:
+                if size == block:
+                    raise
+            else:
+                return names
+    raise AssertionError
 
 
-def _blank_lines(path: Path) -> int:
+def _blank_lines(file: TextFile) -> int:
     """Return how many empty lines a file begins with."""
     count = 0
-    with open_text(path) as stream, io.BufferedReader(stream) as lines:
+    with file.open() as stream, io.BufferedReader(stream) as lines:
         for line in lines:
             if line.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n"):
                 break
@@ -167,7 +194,7 @@ def _before_rows(file: TextFile, source: Source, *, single: bool) -> int:
     """Return how many rows, as `place_in_csv` counts, come before the first one of values."""
     if not source.options["header"]:
         return 0
-    return 1 + (_blank_lines(file.path) if single else 0)
+    return 1 + (_blank_lines(file) if single else 0)
 
 
 def _may_be_rounded(texts: pa.Array, dtype: pa.DataType) -> bool:
@@ -189,9 +216,9 @@ def keeps(text: str, dtype: pa.DataType) -> bool:
     return value not in {float("inf"), float("-inf")} and (whole is None or abs(int(value)) == int(whole[1]))
 
 
-def _tail(path: Path) -> bytes:
+def _tail(file: TextFile) -> bytes:
     tail = b""
-    with open_text(path) as stream:
+    with file.open() as stream:
         while block := stream.read(1 << 20):
             tail = (tail + block)[-1024:]
     return tail
@@ -207,7 +234,7 @@ def _located(file: TextFile, source: Source, schema: pa.Schema | None, *, single
 
 
 def _error(file: TextFile, source: Source, schema: pa.Schema | None, message: str, *, single: bool) -> IngestError:
-    row = int(told[1]) if (told := _ROW.search(message)) else None
+    row = int(numbered[1]) if (numbered := _ROW.search(message)) else None
     fields = _FIELDS.search(message)
     if fields:
         line, at = place_in_csv(file, row or 0, min(int(fields[1]), int(fields[2])), single=single)
@@ -263,7 +290,7 @@ def _name_of(file: TextFile, source: Source, schema: pa.Schema | None, number: i
     if not source.options["header"]:
         return f"f{number}"
     with (
-        open_text(file.path) as stream,
+        file.open() as stream,
         io.TextIOWrapper(io.BufferedReader(stream), "utf-8-sig", "replace", newline="") as text,
     ):
         return next(fields for fields in csv.reader(text, delimiter=file.delimiter) if fields)[number]

@@ -118,7 +118,7 @@ def _described(
     file: TextFile, source: Source, schema: pa.Schema | None, line: int | None, text: bytes, message: str
 ) -> IngestError:
     problem = re.sub(r"^JSON parse error: | in row \d+$", "", message)
-    told = _CHANGED.search(problem)
+    found = _CHANGED.search(problem)
     parsed = None if schema is None else as_parsed(schema)
     name = _field_at_fault(text, parsed) if parsed is not None else None
     if name is None or schema is None:
@@ -129,8 +129,8 @@ def _described(
             f"is not readable as JSON lines: {problem}",
             file=file.number,
             line=line,
-            column=column_in_json(text, told[1] if told else None) or (1 if line is not None else None),
-            hint=hint(source, told[1]) if told else 'every line is one JSON object, as {"a": 1, "b": "x"}',
+            column=column_in_json(text, found[1] if found else None) or (1 if line is not None else None),
+            hint=hint(source, found[1]) if found else 'every line is one JSON object, as {"a": 1, "b": "x"}',
         )
     shown = json.dumps(json.loads(text)[name], ensure_ascii=False)
     kind = source.columns.get(name) or (schema.field(name).type if name in schema.names else "as before")

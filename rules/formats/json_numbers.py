@@ -44,6 +44,11 @@ class Numbers:
             value, exactly = float(text), Decimal(text)
             self.exact = exactly in {Decimal(repr(value)), Decimal(f"{value:.17g}")}
 
+    def join(self, other: Numbers) -> None:
+        """Add the numbers that another has looked at."""
+        self.whole, self.wide = self.whole and other.whole, self.wide or other.wide
+        self.longest, self.exact = max(self.longest, other.longest), self.exact and other.exact
+
     def dtype(self, dtype: pa.DataType) -> pa.DataType:
         """Return what the numbers are read as, which Arrow takes for `dtype`."""
         if pa.types.is_integer(dtype):

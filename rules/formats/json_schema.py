@@ -7,10 +7,12 @@ numbers that no double keeps are texts. Texts are timestamps if all of a field a
 
 from __future__ import annotations
 
+import base64
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pa_json
@@ -50,6 +52,7 @@ class Seen:
 
     def __init__(self, declared: Mapping[str, pa.DataType]) -> None:
         self.found: pa.Schema | None = None
+        self.rows = 0
         self._declared = declared
         self._texts: dict[Path, Column] = {}
         self._numbers: dict[Path, Numbers] = {}
@@ -89,6 +92,43 @@ class Seen:
             for path, number in numbers_in(text):
                 self._numbers.setdefault(path, Numbers()).add(number)
         self.found = schema if self.found is None else _unified(self.found, schema)
+        self.rows += table.num_rows
+
+    def join(self, other: Seen) -> None:
+        """Add what the objects of another table of the same declaration hold, as if they came after those of this."""
+        self.rows += other.rows
+        for path, column in other._texts.items():
+            self._texts.setdefault(path, Column(of_timestamps=True)).join(column)
+        for path, numbers in other._numbers.items():
+            self._numbers.setdefault(path, Numbers()).join(numbers)
+        self._quoted |= other._quoted
+        self._plain |= other._plain
+        if other.found is not None:
+            self.found = other.found if self.found is None else _unified(self.found, other.found)
+
+    def record(self) -> dict[str, Any]:
+        """Return all of this as plain data, for `of_record`."""
+        return {
+            "rows": self.rows,
+            "found": None if self.found is None else base64.b64encode(self.found.serialize().to_pybytes()).decode(),
+            "texts": [[path, column.record()] for path, column in self._texts.items()],
+            "numbers": [[path, msgspec.to_builtins(numbers)] for path, numbers in self._numbers.items()],
+            "quoted": sorted(self._quoted),
+            "plain": sorted(self._plain),
+        }
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any], declared: Mapping[str, pa.DataType]) -> Self:
+        """Return what was seen by its record."""
+        seen = cls(declared)
+        seen.rows = record["rows"]
+        found = record["found"]
+        seen.found = None if found is None else pa.ipc.read_schema(pa.py_buffer(base64.b64decode(found)))
+        seen._texts = {tuple(path): Column.of_record(column) for path, column in record["texts"]}
+        seen._numbers = {tuple(path): msgspec.convert(numbers, Numbers) for path, numbers in record["numbers"]}
+        seen._quoted = {tuple(path) for path in record["quoted"]}
+        seen._plain = {tuple(path) for path in record["plain"]}
+        return seen
 
     def schema(self) -> pa.Schema:
         """Return the schema of all objects."""
@@ -96,7 +136,7 @@ class Seen:
         texts: set[Path] = set(self._quoted)
 
         def dtype_of(path: Path, dtype: pa.DataType) -> pa.DataType:
-            if path in self._texts:
+            if path in self._texts and path not in self._plain:
                 return self._texts[path].dtype() if pa.types.is_string(dtype) else dtype
             if path in self._numbers and (pa.types.is_floating(dtype) or pa.types.is_integer(dtype)):
                 exact = self._numbers[path].dtype(dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -12,33 +12,40 @@ from rules.formats.contract import IngestError, first_line
 from rules.formats.json_errors import broken_line, conflict, misfit, require_kept, require_utf8, typed
 from rules.formats.json_numbers import NUMBERS, quoted
 from rules.formats.json_schema import Seen, as_parsed, read_lines
-from rules.formats.text_file import open_text, require_no_utf16
+from rules.formats.text_file import require_no_utf16
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rules.formats.source import Source
     from rules.formats.text_file import TextFile
 
 
-def infer(files: Sequence[TextFile], source: Source, declared: Mapping[str, pa.DataType], block: int) -> pa.Schema:
-    """Return the schema of JSON files read as one table. Raises `IngestError`.
+def look(file: TextFile, source: Source, declared: Mapping[str, pa.DataType], block: int) -> dict[str, Any]:
+    """Return what one file is found to hold, as plain data for `schema_of`; "rows": their number.
 
-    Its metadata say which numbers are read as texts.
+    Raises `IngestError`.
     """
     seen = Seen(declared)
-    for file in files:
-        _require_lines(file)
-        for number, lines in _blocks(file, block):
-            whole = b"".join(lines)
-            require_utf8(whole, lines, file, number)  # Arrow takes any bytes for a text
-            require_kept(lines, declared, file, source, number)
-            try:
-                seen.add(whole)
-            except pa.ArrowException as error:
-                raise conflict(seen, file, source, number, lines, first_line(error)) from error
-            except json.JSONDecodeError as error:  # Arrow takes an object over several lines
-                raise broken_line(file, number, lines) from error
+    _require_lines(file)
+    for number, lines in _blocks(file, block):
+        whole = b"".join(lines)
+        require_utf8(whole, lines, file, number)  # Arrow takes any bytes for a text
+        require_kept(lines, declared, file, source, number)
+        try:
+            seen.add(whole)
+        except pa.ArrowException as error:
+            raise conflict(seen, file, source, number, lines, first_line(error)) from error
+        except json.JSONDecodeError as error:  # Arrow takes an object over several lines
+            raise broken_line(file, number, lines) from error
+    return seen.record()
+
+
+def schema_of(looks: Iterable[Mapping[str, Any]], declared: Mapping[str, pa.DataType]) -> pa.Schema:
+    """Return the schema of files that are read as one table. Its metadata say which numbers are read as texts."""
+    seen = Seen(declared)
+    for found in looks:
+        seen.join(Seen.of_record(found, declared))
     return seen.schema()
 
 
@@ -66,9 +73,9 @@ def _blocks(file: TextFile, size: int) -> Iterator[tuple[int, list[bytes]]]:
     """Yield whole lines, some `size` bytes at a time, and how many lines come before them."""
     number = 0
     try:
-        with open_text(file.path) as stream, io.BufferedReader(stream) as lines:
+        with file.open() as stream, io.BufferedReader(stream) as lines:
             while block := lines.readlines(size):
-                if number == 0:
+                if number == 0 and file.is_beginning:
                     block[0] = block[0].removeprefix(b"\xef\xbb\xbf")
                 yield number, block
                 number += len(block)
@@ -79,7 +86,7 @@ def _blocks(file: TextFile, size: int) -> Iterator[tuple[int, list[bytes]]]:
 def _require_lines(file: TextFile) -> None:
     try:
         require_no_utf16(file)
-        with open_text(file.path) as stream:
+        with file.open() as stream:
             beginning = stream.read(1024)
     except OSError as error:
         raise IngestError(f"is not readable as JSON lines: {first_line(error)}", file=file.number) from error

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _READ_ROWS = 1 << 16
 _HASH_BYTES = 1 << 20
+_DICTIONARY_BYTES = 1 << 14
+"""The size of a stored dictionary up to which its column is read as one."""
 
 Hashers: TypeAlias = dict[str, xxhash.xxh3_128]
 
@@ -122,7 +124,9 @@ def _digests_of(paths: Sequence[Path], columns: Sequence[str], types: Mapping[st
     digesters: dict[str, TableDigester] = {}
     for number, path in enumerate(paths):
         try:
-            with int96.Reader(path, pre_buffer=False) as reader:
+            footer = pq.read_metadata(path)
+            few = _of_few_values(footer, columns)
+            with int96.Reader(path, metadata=footer, pre_buffer=False, read_dictionary=few) as reader:
                 for column in columns:
                     file, field = reader.opened(column, types[column])
                     digester = digesters.get(column)
@@ -134,6 +138,29 @@ def _digests_of(paths: Sequence[Path], columns: Sequence[str], types: Mapping[st
             message = f"is damaged: {first_line(error)}"
             raise IngestError(message, file=number, hint="write or copy the file again") from error
     return {column: digester.finish().columns[column] for column, digester in digesters.items()}
+
+
+def _of_few_values(footer: pq.FileMetaData, columns: Sequence[str]) -> list[str]:
+    """Return the columns of texts that are wholly stored as small dictionaries, so that decoding can leave them so.
+
+    Texts are made of them for digesting in half the time. Of a large dictionary it would take twice as long, and a
+    writer gives up a dictionary only once it is large.
+    """
+    places = {footer.schema.column(place).path: place for place in range(footer.num_columns)}
+    texts = [name for name in columns if name in places and _is_text(footer.schema.column(places[name]))]
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)] if texts else []
+    return [name for name in texts if all(_has_small_dictionary(group.column(places[name])) for group in groups)]
+
+
+def _is_text(column: pq.ColumnSchema) -> bool:
+    return bool(column.physical_type == "BYTE_ARRAY" and column.max_repetition_level == 0)
+
+
+def _has_small_dictionary(chunk: pq.ColumnChunkMetaData) -> bool:
+    if not chunk.has_dictionary_page or chunk.dictionary_page_offset is None:
+        return False
+    size: int = chunk.data_page_offset - chunk.dictionary_page_offset
+    return 0 < size <= _DICTIONARY_BYTES
 
 
 def _owners(file: pq.ParquetFile) -> list[str] | None:

@@ -1,20 +1,26 @@
 """A source format: everything that the rest of the program asks of one.
 
-A new format is a module with an implementation of `Format`, and an entry in `rules.formats.registry.FORMATS`. Such a
-module imports pyarrow inside of its methods only: rules.toml is checked without it.
+A new format is a module with an implementation of `Format` or `IngestedFormat`, and an entry in
+`rules.formats.registry.FORMATS`. Such a module imports pyarrow inside of its methods only: rules.toml is checked
+without it.
 """
 
 from __future__ import annotations
 
+import functools
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    import pyarrow as pa
 
     from compiler.schema import Schema
     from rules.formats.partitions import Partitions
     from rules.formats.source import Source
+    from rules.formats.text_blocks import Block
 
 
 class Option(NamedTuple):
@@ -66,6 +72,17 @@ class TableFiles(NamedTuple):
     files: tuple[str, ...]
     partitions: Partitions | None
     details: str = ""
+
+
+class Piece(NamedTuple):
+    """A run of rows of a source that is read by itself: a file, or a block of a large file of text.
+
+    file: its position among the source's files; digest: of the bytes that are read.
+    """
+
+    file: int
+    digest: str
+    block: Block | None = None
 
 
 class ReadTable(NamedTuple):
@@ -128,3 +145,42 @@ class Format(Protocol):
         Raises `rules.formats.contract.IngestError` and OSError.
         """
         ...
+
+
+class IngestedFormat(Format):
+    """A format whose files are ingested: each piece of a table by itself, once it is known what all of them hold.
+
+    Every source is taken as if it had no other columns than those that are in its files.
+    """
+
+    def pieces(self, table: TableFiles, number: int, digest: str, least: int) -> list[Piece]:
+        """Return the pieces of a file, one for each large block if it can be cut. Raises OSError.
+
+        number: its position; digest: of its bytes. least: the rows that a block has at least.
+        """
+        del table, least
+        return [Piece(number, digest)]
+
+    @abstractmethod
+    def look(self, table: TableFiles, piece: Piece) -> dict[str, Any]:
+        """Return what a piece holds as plain data for `schema`; "rows": their number. Raises as `read` does."""
+        ...
+
+    @abstractmethod
+    def schema(self, table: TableFiles, looks: Sequence[tuple[Piece, Mapping[str, Any]]]) -> pa.Schema:
+        """Return the schema of a table from what all of its pieces hold. Raises `IngestError`."""
+        ...
+
+    @abstractmethod
+    def batches(self, table: TableFiles, schema: pa.Schema, piece: Piece) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a piece. Raises as `read` does."""
+        ...
+
+    def read(self, table: TableFiles, target: Path) -> ReadTable:
+        """See `Format`."""
+        from rules.formats import ingest
+
+        inside = ingest.inside(table)
+        pieces = [Piece(number, "") for number in range(len(table.files))]
+        found = self.schema(inside, [(piece, self.look(inside, piece)) for piece in pieces])
+        return ingest.to_parquet(table, found, pieces, functools.partial(self.batches, inside, found), target)

@@ -11,8 +11,9 @@ import itertools
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol, Self
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,10 +27,13 @@ _EXACT_DIGITS = 15
 
 
 class Kind(Protocol):
-    """A kind of values; `takes` returns False for good once a value is of another."""
+    """A kind of values; `takes` and `join` return False for good once a value is of another."""
 
     def takes(self, texts: pa.Array) -> bool:
         """Look at values, none of them NULL or missing."""
+
+    def join(self, other: Self) -> bool:
+        """Add what another of the same kind has looked at, as if all values had been looked at here."""
 
     def dtype(self) -> pa.DataType | None:
         """Return the type for all values that were looked at; None if there is none after all."""
@@ -60,6 +64,30 @@ class Column:
             self._empty = False
             self._kinds = [kind for kind in self._kinds if kind.takes(texts)]
 
+    def join(self, other: Column) -> None:
+        """Add the values of another column of the same table's, as if they had been looked at here."""
+        if other._empty:
+            return
+        if self._empty:
+            self._kinds, self._empty = list(other._kinds), False
+            return
+        theirs: dict[type[Kind], Any] = {type(kind): kind for kind in other._kinds}
+        self._kinds = [kind for kind in self._kinds if type(kind) in theirs and kind.join(theirs[type(kind)])]
+
+    def record(self) -> dict[str, Any]:
+        """Return the column as plain data, for `of_record`."""
+        kinds = {type(kind).__name__: msgspec.to_builtins(kind) for kind in self._kinds}
+        return {"empty": self._empty, "kinds": kinds}
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any]) -> Self:
+        """Return the column of a record."""
+        found = cls()
+        found._empty = record["empty"]
+        found._kinds = [msgspec.convert(record["kinds"][one.__name__], one) for one in KINDS
+                        if one.__name__ in record["kinds"]]  # fmt: skip
+        return found
+
     def dtype(self) -> pa.DataType:
         """Return the column's type; text if no other fits, or there were no values."""
         found = (kind.dtype() for kind in self._kinds) if not self._empty else iter(())
@@ -84,6 +112,11 @@ class Integers:
         self.longest = max(self.longest, pc.max(pc.utf8_length(pc.utf8_ltrim(texts, "-"))).as_py())
         return True
 
+    def join(self, other: Integers) -> bool:
+        """See `Kind`."""
+        self.wide, self.longest = self.wide or other.wide, max(self.longest, other.longest)
+        return True
+
     def dtype(self) -> pa.DataType | None:
         """See `Kind`."""
         if not self.wide:
@@ -102,6 +135,14 @@ class Booleans:
         if pc.max(pc.binary_length(texts)).as_py() > len("false"):
             return False
         self.seen |= set(pc.unique(texts).to_pylist()[:3])
+        return self._are_alike()
+
+    def join(self, other: Booleans) -> bool:
+        """See `Kind`."""
+        self.seen |= other.seen
+        return self._are_alike()
+
+    def _are_alike(self) -> bool:
         return any(self.seen <= style for style in ({"true", "false"}, {"TRUE", "FALSE"}, {"True", "False"}))
 
     def dtype(self) -> pa.DataType:
@@ -122,6 +163,10 @@ class Dates:
         except pa.ArrowInvalid:
             return False
 
+    def join(self, other: Dates) -> bool:
+        """See `Kind`."""
+        return self.dated == other.dated
+
     def dtype(self) -> pa.DataType:
         """See `Kind`."""
         return pa.date32() if self.dated else pa.timestamp("us")
@@ -138,6 +183,11 @@ class Times:
         if not _all_match(texts, r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"):
             return False
         self.lengths |= set(pc.unique(pc.binary_length(texts)).to_pylist())
+        return len(self.lengths) == 1
+
+    def join(self, other: Times) -> bool:
+        """See `Kind`."""
+        self.lengths |= other.lengths
         return len(self.lengths) == 1
 
     def dtype(self) -> pa.DataType:
@@ -172,6 +222,12 @@ class Fractions:
             ends = pc.and_(ends, pc.not_equal(behind, "0"))
         self.padded = self.padded or pc.any(ends).as_py()
 
+    def join(self, other: Fractions) -> None:
+        """Add what another has looked at."""
+        self.whole, self.zero = self.whole or other.whole, self.zero or other.zero
+        self.padded = self.padded or other.padded
+        self.digits |= other.digits
+
     @property
     def are_uniform(self) -> bool:
         """Whether no two texts can be the same number."""
@@ -203,15 +259,27 @@ class Moments:
         columns = (pc.unique(part).to_pylist() for part in (sep, pc.binary_length(clock), zone))
         self.styles |= set(itertools.product(*columns))
         self.fractions.add(fraction, point_zero=False)
-        if len(self.styles) > 1 or not self.fractions.are_uniform:
-            return False
-        if self.fractions.digits and (self.whole_seconds or next(iter(self.styles))[1] < len("00:00:00")):
+        if not self._are_alike():
             return False
         name = "UTC" if next(iter(self.styles))[2] else None
         self.in_nanoseconds = self.in_nanoseconds and _casts(texts, pa.timestamp("ns", name))
-        return self.in_nanoseconds or (
-            max(self.fractions.digits, default=0) <= 6 and _casts(texts, pa.timestamp("us", name))  # noqa: PLR2004
-        )
+        return self.in_nanoseconds or (self._fit_microseconds() and _casts(texts, pa.timestamp("us", name)))
+
+    def join(self, other: Moments) -> bool:
+        """See `Kind`."""
+        self.styles |= other.styles
+        self.fractions.join(other.fractions)
+        self.in_nanoseconds = self.in_nanoseconds and other.in_nanoseconds
+        return self._are_alike() and (self.in_nanoseconds or self._fit_microseconds())
+
+    def _are_alike(self) -> bool:
+        if len(self.styles) > 1 or not self.fractions.are_uniform:
+            return False
+        seconds = next(iter(self.styles))[1] >= len("00:00:00") and not self.whole_seconds
+        return seconds or not self.fractions.digits
+
+    def _fit_microseconds(self) -> bool:
+        return max(self.fractions.digits, default=0) <= 6  # noqa: PLR2004
 
     def dtype(self) -> pa.DataType:
         """See `Kind`."""
@@ -252,6 +320,23 @@ class Floats:
                 return False
             texts, parts = texts.filter(parts.is_valid()), parts.drop_null()
         return not len(texts) or self._take_plain(texts, *parts.flatten())
+
+    def join(self, other: Floats) -> bool:
+        """See `Kind`."""
+        self.fractions.join(other.fractions)
+        self.leading |= other.leading
+        self.words |= other.words
+        for aspect, given in other.style.items():
+            self.style.setdefault(aspect, set()).update(given)
+        self.least, self.most = min(self.least, other.least), max(self.most, other.most)
+        self.tiny, self.huge = max(self.tiny, other.tiny), min(self.huge, other.huge)
+        return (
+            len(self.leading) <= 1
+            and self.fractions.are_uniform
+            and self._words_agree()
+            and all(len(given) == 1 for given in self.style.values())
+            and self._are_apart()
+        )
 
     def dtype(self) -> pa.DataType:
         """See `Kind`."""
@@ -300,12 +385,16 @@ class Floats:
         """Take numbers with an exponent, and words."""
         words = pc.match_substring_regex(texts, self._WORD)
         self.words |= set(pc.unique(texts.filter(words)).to_pylist())
+        if not self._words_agree():
+            return False
+        return all(self._take_scientific(text) for text in texts.filter(pc.invert(words)).to_pylist())
+
+    def _words_agree(self) -> bool:
+        """Whether each of NaN and the two infinities is written in one way."""
         for sign in (True, False):
             if sum(word.startswith("-") is sign and word.lower() != "nan" for word in self.words) > 1:
                 return False
-        if sum(word.lower() == "nan" for word in self.words) > 1:
-            return False
-        return all(self._take_scientific(text) for text in texts.filter(pc.invert(words)).to_pylist())
+        return sum(word.lower() == "nan" for word in self.words) <= 1
 
     def _take_scientific(self, text: str) -> bool:
         """Take `1.5e-07`. Without a point or a sign of the exponent, as in 1e5, it may as well be a code."""
@@ -337,6 +426,9 @@ class Floats:
     def _are_apart(self) -> bool:
         """Whether no number is written both with an exponent and without."""
         return self.tiny < self.least and self.most < self.huge
+
+
+KINDS: tuple[type[Kind], ...] = (Integers, Booleans, Dates, Times, Moments, Floats)
 
 
 def _is_kept(text: str, value: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import re
 from dataclasses import dataclass
@@ -10,34 +11,97 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import xxhash
 
 from rules.formats.contract import IngestError
+from rules.formats.text_blocks import block_digest
 
 if TYPE_CHECKING:
     from rules.formats.source import Source
+    from rules.formats.text_blocks import Block
 
 
 AS_UTF8 = "save the file as UTF-8, for example: iconv -f LATIN1 -t UTF-8 OLD > NEW"
 """What to do about a text in another encoding."""
 
 
+class ChangedFileError(Exception):
+    """A file is not the one that was cut into blocks. path: of it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} changed while it was read")
+        self.path = path
+
+
 @dataclass(frozen=True)
 class TextFile:
-    """One file of a source. number: its position among the source's files."""
+    """One file of a source, or a block of one. number: its position among the source's files."""
 
     path: Path
     number: int
     delimiter: str
+    block: Block | None = None
+
+    @property
+    def is_beginning(self) -> bool:
+        """Whether the first bytes of the file are read."""
+        return self.block is None or not self.block.start or bool(self.block.head)
+
+    def open(self) -> Any:
+        """Open the file for reading bytes, decompressed by its extension.
+
+        Who reads a block to its end gets `ChangedFileError` if it is not what it was.
+        """
+        if self.block is None:
+            return pa.input_stream(str(self.path), compression="detect")
+        return pa.PythonFile(_BlockReader(self.path, self.block), mode="r")
 
 
-def open_text(path: Path) -> Any:
-    """Open a file for reading bytes, decompressed by its extension."""
-    return pa.input_stream(str(path), compression="detect")
+class _BlockReader(io.RawIOBase):
+    """The head of a file and a block of it, as one file."""
+
+    def __init__(self, path: Path, block: Block) -> None:
+        super().__init__()
+        self._path, self._block = path, block
+        self._file = path.open("rb", buffering=0)
+        self._ranges = [(0, block.head), (block.start, block.end)]
+        self._hashers = [xxhash.xxh3_128() for _ in self._ranges]
+        self._range = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while self._range < len(self._ranges):
+            start, end = self._ranges[self._range]
+            self._file.seek(start)
+            part = self._file.read(end - start if size < 0 else min(size, end - start))
+            self._hashers[self._range].update(part)
+            start += len(part)
+            self._ranges[self._range] = (start, end)
+            if not part or start == end:
+                self._range += 1
+                if self._range == len(self._ranges):
+                    self._require_unchanged()
+            if part:
+                return part
+        return b""
+
+    def readall(self) -> bytes:
+        return b"".join(iter(self.read, b""))
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def _require_unchanged(self) -> None:
+        if block_digest([hasher.hexdigest() for hasher in self._hashers]) != self._block.digest:
+            raise ChangedFileError(self._path)
 
 
 def require_no_utf16(file: TextFile) -> None:
     """Raise `IngestError` for a file that begins as UTF-16 and UTF-32 do. Raises OSError."""
-    with open_text(file.path) as stream:
+    with file.open() as stream:
         beginning = stream.read(2)
     if beginning in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         remedy = "save the file as UTF-8, for example: iconv -f UTF-16 -t UTF-8 OLD > NEW"

@@ -11,8 +11,6 @@ import io
 import json
 from typing import TYPE_CHECKING
 
-from rules.formats.text_file import open_text
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -92,7 +90,7 @@ class _Lines:
 
     def __iter__(self) -> Iterator[str]:
         with (
-            open_text(self._file.path) as stream,
+            self._file.open() as stream,
             io.TextIOWrapper(io.BufferedReader(stream), "utf-8-sig", "replace", newline="") as text,
         ):
             for line in text:

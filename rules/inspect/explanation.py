@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from cache.records import Artifact, Product
 from compiler.canonical.form import rendered
+from compiler.engine_sql.normal_forms import NormalForm
 from compiler.errors import SqlError
 from compiler.parts.reading import Kind, Reading
 from compiler.sql.dialect import parse, render
 from graph.plan import Judgement
 from rules.build import prepare
-from rules.compiling.compiled_rule import CompiledRule, canonical_tree, load_body
+from rules.compiling.compiled_records import load_body
+from rules.compiling.compiled_rule import CompiledRule, canonical_tree
 from rules.compiling.session import load
 from rules.errors import UserError
 from rules.planning.broken import refuse_broken
@@ -56,7 +58,8 @@ class Last:
 class Explanation:
     """A product as planning sees it. readers: the columns that each of them read last, None if it was never built.
 
-    readings: how the rule reads each of its inputs, when these come in parts.
+    readings: how the rule reads each of its inputs, when these come in parts. normal_forms: the predicates that are
+    written in another form than the rule asks for.
     evidence: path of the query that was executed last, where it was kept.
     """
 
@@ -66,6 +69,7 @@ class Explanation:
     inputs: tuple[Input, ...]
     readers: Mapping[str, tuple[str, ...] | None]
     readings: Mapping[str, Reading]
+    normal_forms: tuple[NormalForm, ...]
     canonical_sql: str
     executed_sql: str
     last: Last | None
@@ -90,6 +94,7 @@ def explain(project: Project, name: str, profile: str, store: Store) -> Explanat
         inputs=tuple(_inputs(prepared, rule)),
         readers=_readers(prepared, name),
         readings=_readings(prepared, rule),
+        normal_forms=prepared.bodies.normal_forms(rule),
         canonical_sql=rendered(canonical_tree(store.index, rule.memo, rule.node.inputs), pretty=True),
         executed_sql=_laid_out(body.sql),
         last=_last(prepared, store, name),

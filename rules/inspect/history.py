@@ -21,13 +21,13 @@ _ALL = 1 << 62
 
 @dataclass(frozen=True)
 class State:
-    """A table that a product was. artifact: None where the store does not have it, which `told` explains.
+    """A table that a product was. artifact: None where the store does not have it, which `origin` explains.
 
-    told: whose it is: a build's name, or a commit.
+    origin: whose it is: a build's name, or a commit.
     """
 
     artifact: str | None
-    told: str
+    origin: str
 
 
 def resolve_build(index: Index, text: str) -> str:
@@ -74,11 +74,11 @@ def after_build(index: Index, name: str, build: str) -> State:
 def require_stored(store: Store, name: str, state: State) -> str:
     """Return the artifact of a past state, whose object is in the store. Raises `UserError`."""
     if state.artifact is None:
-        message = f"there is no such table of {name}: {state.told}"
+        message = f"there is no such table of {name}: {state.origin}"
         raise UserError(message, code="not-built", hint=f"rules log {name} lists its states")
     if not store.present(state.artifact):
         raise UserError(
-            f"the table that {name} was after {state.told} is no longer in the store",
+            f"the table that {name} was after {state.origin} is no longer in the store",
             code="missing-object",
             hint=f"rules pin {name}@BUILD keeps one, and [store] keep in rules.toml all of them for a time",
             exit_code=FAILED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,6 @@ def _lineage(index: Index, memos: Mapping[str, str], tables: Mapping[str, Iterab
     records: dict[str, Any] = index.lineages(memos.values())
     columns = {name: tuple(names) for name, names in tables.items()}
     columns |= {name: tuple(records[memo]["columns"]) for name, memo in memos.items()}
-    heads = index.compiled_heads(memos.values())
-    inputs = {name: tuple(heads[memo]["scans"]) for name, memo in memos.items()}
+    heads = index.compiled_heads(memos.values())  # read here, since to import `Head` takes time
+    inputs = {name: tuple(json.loads(heads[memo])["scans"]) for name, memo in memos.items()}
     return Lineage(columns, {name: from_record(records[memo]) for name, memo in memos.items()}, inputs)

@@ -34,7 +34,7 @@ from compiler.tree.big_stack import with_deep_stack
 from rules.arrow import plain_type
 from rules.config.project import read_text
 from rules.engine.local import LOCAL
-from rules.engine.protocol import EngineError, EngineInput
+from rules.engine.protocol import EngineError, EngineInput, EngineQuery
 from rules.errors import UserError, UserErrors, Where
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import DEFAULT_PROFILE
@@ -102,11 +102,11 @@ def question_of_cte(project: Project, store: Store, name: str) -> Question | Non
     try:
         tree = query_of_cte(text, path)
     except SqlError as error:
-        told = user_error(error, files[0])
+        refusal = user_error(error, files[0])
         if error.code == "unknown-cte":
             what = f"{product} has neither a check nor a CTE '{'.'.join(path)}'"
-            told = UserError(what, code="unknown-product", where=Where(files[0]), hint=error.hint)
-        raise told from error
+            refusal = UserError(what, code="unknown-product", where=Where(files[0]), hint=error.hint)
+        raise refusal from error
     last = store.products.get(product)
     if last is not None and last.record.text != FileDigests(project.root, store.index).digest(files[0]):
         store.say(f"note: {files[0]} was edited since {product} was last built; this is its text as it is now")
@@ -201,10 +201,11 @@ class _Asked:
         faults: Sequence[UserError],
         question: Question,
     ) -> Generator[pa.RecordBatch]:
-        inputs = [self._input(name, columns) for name, columns in compiled.scans.items()]
+        inputs = tuple(self._input(name, columns) for name, columns in compiled.scans.items())
+        query = EngineQuery(compiled.sql, inputs, self._profile, tuple(functions))
         try:
             self._require_unchanged()
-            batches = self._engine.stream(compiled.sql, inputs, schema, self._folder, self._profile, functions)
+            batches = self._engine.stream(query, schema, self._folder)
             with closing(batches):
                 yield from batches
             self._require_unchanged()
@@ -232,26 +233,26 @@ class _Asked:
 
         loaded: the rules, if the query calls what may be a function of the project.
         """
-        told = user_error(error, question.path)
+        refusal = user_error(error, question.path)
         if question.path == _PLACE:
-            told.message = told.message.replace("a rule is one query, and", "only a query can be run here, and")
-            told.hint = told.hint and told.hint.replace("a rule is one", "run one")
+            refusal.message = refusal.message.replace("a rule is one query, and", "only a query can be run here, and")
+            refusal.hint = refusal.hint and refusal.hint.replace("a rule is one", "run one")
         files = [file.path for name, file in loaded.rules.items() if name in loaded.unloaded] if loaded else []
         broken = sorted({path for path in files if path.endswith(".py")})
         if error.code == "unknown-function" and broken:
-            told.hint = f"{', '.join(broken)} cannot be read, which may declare it; rules check says why"
+            refusal.hint = f"{', '.join(broken)} cannot be read, which may declare it; rules check says why"
         name = _unknown_input(error)
         if name is None:
-            return told
+            return refusal
         rules = unbuilt(self._project, self._store)
         product = make_resolver(rules)(name)
         if product is not None:
-            told.message, told.code = f"the product '{product}' has not been built yet", "not-built"
-            told.hint = f"rules build -s +{product}"
-        elif told.hint is None or not told.hint.startswith("did you mean"):
+            refusal.message, refusal.code = f"the product '{product}' has not been built yet", "not-built"
+            refusal.hint = f"rules build -s +{product}"
+        elif refusal.hint is None or not refusal.hint.startswith("did you mean"):
             known = [*self._project.sources, *self._store.products, *rules]
-            told.hint = suggestion(name, known) or "rules ls lists the products; sources are declared in rules.toml"
-        return told
+            refusal.hint = suggestion(name, known) or "rules ls lists the products; sources are declared in rules.toml"
+        return refusal
 
 
 def unbuilt(project: Project, store: Store) -> list[str]:

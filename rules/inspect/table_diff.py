@@ -101,15 +101,16 @@ def compare_states(
         if tables[0] is not None and tables[1] is not None:
             found.append(Compared(name, old, now, diff_tables(store, tables[0], tables[1], keys.get(name, ()), limit)))
         elif absent is not None:
-            gone = f"its table of {absent.told} is no longer in the store"
-            found.append(Compared(name, old, now, None, gone if absent.artifact is not None else absent.told))
+            gone = f"its table of {absent.origin} is no longer in the store"
+            found.append(Compared(name, old, now, None, gone if absent.artifact is not None else absent.origin))
     return found
 
 
 def _present(store: Store, name: str, state: State) -> Artifact | None:
     """Return an artifact whose object is in the store. Raises `UserError` if it is damaged."""
-    there = state.artifact is not None and store.artifact(state.artifact) and store.objects.exists(state.artifact)
-    return store.stored(name, state.artifact) if state.artifact is not None and there else None
+    if state.artifact is None or store.artifact(state.artifact) is None or not store.bring(state.artifact):
+        return None
+    return store.stored(name, state.artifact) if store.objects.exists(state.artifact) else None
 
 
 def diff_tables(store: Store, before: Artifact, after: Artifact, key: tuple[str, ...], limit: int) -> TableDiff:

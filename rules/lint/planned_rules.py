@@ -65,7 +65,7 @@ class Foresight:
         work = self._to(rule)
         head = work.head(work.memo(rule))
         if head is not None:
-            return head["schema"], None
+            return head.schema, None
         try:
             schema = work.foresee(rule)
         except SqlError as error:

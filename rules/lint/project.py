@@ -22,6 +22,7 @@ from compiler.lint.findings import Finding, Found, Lines
 from compiler.schema import Column, Schema, schema_of
 from graph.dag import Dag
 from rules import snapshots
+from rules.compiling.writer_columns import unwritable
 from rules.config.project import Project, read_text
 from rules.config.toml_positions import closest, key_places
 from rules.errors import UserError
@@ -34,7 +35,6 @@ from rules.loading.contracts import Contracted, query_places, with_contracts
 from rules.loading.input_binding import cut_dag, make_resolver
 from rules.loading.rules import COMPILER, Rule, RuleSet, load_rules, options_record, rule_files
 from rules.loading.rules import Check as DataCheck
-from rules.planning.writer_columns import unwritable
 from rules.python.rule_files import DeclaredFunction
 from rules.sources.column_schemas import KnownSchemas
 from rules.sources.contents import Sources

@@ -56,8 +56,8 @@ def cut_dag(
             owner, read, path = edges.cut(error.path)
             rule = contracts[owner] if owner in contracts else rules[owner]
             by_rule = read in {resolve(table) for table in rule.parsed.tables}
-            told = (_circle if by_rule else _circle_of_check)(project, rule, read, path, resolve)
-            errors.setdefault(owner, told)
+            refusal = (_circle if by_rule else _circle_of_check)(project, rule, read, path, resolve)
+            errors.setdefault(owner, refusal)
         else:
             return dag, errors
 

@@ -248,7 +248,8 @@ def user_error(error: SqlError, path: str) -> UserError:
 def options_record(rule: Rule) -> list[object]:
     """Return the options of a rule that its compilation depends on, for keys of memos."""
     options = rule.options
-    return [options.volatile, options.tier or 0, options.key, *([options.order_by] if options.order_by else [])]
+    more = [one for one in (options.order_by, options.normalize) if one]
+    return [options.volatile, options.tier or 0, options.key, *more]
 
 
 def require_parsed(project: Project, rule: Rule) -> None:
@@ -258,7 +259,7 @@ def require_parsed(project: Project, rule: Rule) -> None:
     options, own = msgspec.convert(record["options"], RuleOptions), rule.options
     # rules.toml may add a key and checks.
     same = options.volatile == own.volatile and options.tier in {None, own.tier} and options.key in {(), own.key}
-    same = same and options.order_by == own.order_by
+    same = same and options.order_by == own.order_by and options.normalize == own.normalize
     if parsed != rule.parsed or not same:
         raise ForeignMemoError(rule.name)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rules.sources.contents import Sources
     from rules.storage.store import Store
 
-_ENGINE = ("execution", "engine", "settings", "functions")
+_ENGINE = ("execution", "engine", "settings", "functions", "normalize")
 """What the fingerprint of a rule covers besides its query: it holds for the queries of its parts, too."""
 
 

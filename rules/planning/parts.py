@@ -22,7 +22,7 @@ def with_parts_counted(prepared: Prepared) -> Prepared:
     artifacts = prepared.artifacts | prepared.plan.skipped
     from rules.planning.part_work import part_work, with_parts  # with pyarrow
 
-    found, told = dict[str, PartsRun](), dict(prepared.plan.judgements)
+    found, judgements = dict[str, PartsRun](), dict(prepared.plan.judgements)
     for name, judgement in prepared.plan.judgements.items():
         if judgement.verdict != "run":
             continue
@@ -32,12 +32,12 @@ def with_parts_counted(prepared: Prepared) -> Prepared:
             continue
         if work is not None:
             found[name] = PartsRun(work.input, len(work.keys), _new(prepared.session.store, work))
-            told[name] = replace(judgement, reason=with_parts(judgement.reason, found[name]))
-    return replace(prepared, plan=replace(prepared.plan, judgements=told), parts=found)
+            judgements[name] = replace(judgement, reason=with_parts(judgement.reason, found[name]))
+    return replace(prepared, plan=replace(prepared.plan, judgements=judgements), parts=found)
 
 
 def _new(store: Store, work: PartWork) -> int:
     """Return how many parts have no result in the store."""
-    known = store.index.actions(work.keys)
+    known = store.find_actions(work.keys, work.queries.each.schema)
     store.know(known.values())
     return sum(1 for key in work.keys if key not in known or not store.present(known[key]))

@@ -34,12 +34,16 @@ class Request:
     keep_going: bool = False
     audit: float = 0.0
     """The share of skipped products to run again, 0 to 1."""
+    audit_remote: bool = False
+    """Whether an audit runs only what came from the shared cache."""
     trust_engine_upgrade: bool = False
     """Whether to keep results of another version of the engine, if a sample of them proves the same."""
     timeout: float | None = None
     product_timeout: float | None = None
     """Seconds that the build, and each product, may take, if not what the profile says."""
     engine: Engine = LOCAL
+    lazy: bool = False
+    """Whether tables of a shared cache are fetched only once they are read."""
     explain: bool = False
     """Whether to find the causes of the verdicts of a plan."""
 
@@ -77,6 +81,8 @@ class Prepared:
     """The causes by product, if the request asks for them."""
     parts: Mapping[str, PartsRun] = field(default_factory=dict)
     """How the products that will run do so by parts, if that was asked for."""
+    fetches: Mapping[str, int] = field(default_factory=dict)
+    """The bytes that will be fetched from the shared cache for products, if that was asked for."""
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ from rules.arrow import plain_type
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
 from rules.engine.failures import engine_errors
-from rules.engine.protocol import EngineError, EngineInput
+from rules.engine.protocol import EngineError, EngineInput, EngineQuery
 from rules.errors import FAILED, UserError
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.python.faults import Misuse
@@ -203,7 +203,8 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
         try:
             sql = with_deep_stack(lambda: _executable(query, schemas, known))
             with engine_errors():
-                frame = open_frame(sql, known.values(), Path(tempfile.gettempdir()), PROFILES[DEFAULT_PROFILE])
+                asked = EngineQuery(sql, tuple(known.values()), PROFILES[DEFAULT_PROFILE])
+                frame = open_frame(asked, Path(tempfile.gettempdir()))
                 stream = frame.execute_stream()
         except SqlError as error:
             raise UserError(error.message, code=error.code, hint=error.hint, exit_code=FAILED) from error

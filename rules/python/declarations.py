@@ -120,6 +120,7 @@ def rule(
     order_by: Sequence[str] = (),
     writer: Mapping[str, Any] | None = None,
     fuse_selects: bool | None = None,
+    normalize: Literal["cnf", "dnf"] | None = None,
     engine: Literal["ibis", "arrow"] = "ibis",
     output: Any = None,
     reads: Mapping[str, Sequence[str]] | None = None,
@@ -138,6 +139,7 @@ def rule(  # noqa: PLR0913 — the options of a rule
     order_by: Sequence[str] = (),
     writer: Mapping[str, Any] | None = None,
     fuse_selects: bool | None = None,
+    normalize: Literal["cnf", "dnf"] | None = None,
     engine: Literal["ibis", "arrow"] = "ibis",
     output: Any = None,
     reads: Mapping[str, Sequence[str]] | None = None,
@@ -151,6 +153,7 @@ def rule(  # noqa: PLR0913 — the options of a rule
     schema, a `pyarrow.Schema` or a dict of Arrow types. reads: by input, the columns that it reads, else all.
 
     fuse_selects: whether its operations become as few SELECTs as can be, or one each; None: as the profile says.
+    normalize: the normal form, conjunctive or disjunctive, in which the engine is given its predicates.
     writer: how the product's published file is written, as [writer] in the options of a rule in SQL.
 
     schema: an `ibis.Schema` that the result must have, its columns of types like `!string` never being NULL.
@@ -162,9 +165,9 @@ def rule(  # noqa: PLR0913 — the options of a rule
         streams = _streams(engine, output, reads)
         if inspect.isgeneratorfunction(function) and streams is None:
             return _generate(function)
-        told = description if description is not None else _first_sentence(function.__doc__)
+        text = description if description is not None else _first_sentence(function.__doc__)
         options = RuleOptions(
-            description=told,
+            description=text,
             tags=_texts("tags", tags),
             key=_texts("key", key),
             volatile=_flag(volatile),
@@ -172,6 +175,7 @@ def rule(  # noqa: PLR0913 — the options of a rule
             order_by=_texts("order_by", order_by),
             writer=_writer(writer or {}),
             fuse_selects=None if fuse_selects is None else _flag(fuse_selects, "fuse_selects"),
+            normalize=None if normalize is None else _normal_form(normalize, streams),
             columns=_columns(schema),
             exact=schema is not None,
         )
@@ -317,6 +321,15 @@ def _flag(value: Any, option: str = "volatile") -> bool:
     if not isinstance(value, bool):
         raise Misuse(f"'{option}' must be True or False")
     return value
+
+
+def _normal_form(value: Any, streams: Streams | None) -> Literal["cnf", "dnf"]:
+    if streams is not None:
+        raise Misuse("'normalize' is for rules in Ibis: one over streams has no predicates", "leave it out")
+    if value not in {"cnf", "dnf"}:
+        raise Misuse('\'normalize\' must be "cnf" or "dnf"')
+    found: Literal["cnf", "dnf"] = value
+    return found
 
 
 def _tier(value: Any) -> Literal[0, 1, 2]:

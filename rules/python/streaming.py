@@ -149,8 +149,8 @@ def _checked(batch: Any, schema: pa.Schema) -> pa.RecordBatch:
     if not isinstance(batch, pa.RecordBatch):
         raise Misuse(f"the rule yields {type(batch).__name__}, not pyarrow.RecordBatch")
     if sorted(batch.schema.names) != sorted(schema.names):
-        told = {"declared": ", ".join(schema.names), "yielded": ", ".join(batch.schema.names)}
-        raise Misuse("the rule yields columns other than those it declares", "see output=… of @rule", told)
+        facts = {"declared": ", ".join(schema.names), "yielded": ", ".join(batch.schema.names)}
+        raise Misuse("the rule yields columns other than those it declares", "see output=… of @rule", facts)
     try:
         return batch.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

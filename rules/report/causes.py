@@ -46,16 +46,16 @@ def _step(step: Step) -> str:
 
 
 def _beginning(product: str, cause: Cause, prepared: Prepared) -> str:
-    name, told = _concerned(product, cause), "; ".join(cause.sentences)
+    name, sentences = _concerned(product, cause), "; ".join(cause.sentences)
     rule = prepared.session.rules[name]
     if cause.kind == "new":
         return f"{rule.path} is new"
     if cause.kind == "edit":
         if prepared.known.products[name].record.text != rule.digest:
-            return f"{rule.path} was edited: {told}"
+            return f"{rule.path} was edited: {sentences}"
         variables = f" (see {', '.join(f'${one}' for one in rule.parsed.variables)})" if rule.parsed.variables else ""
-        return f"{rule.path} is unchanged, but means something else{variables}: {told}"
-    return told
+        return f"{rule.path} is unchanged, but means something else{variables}: {sentences}"
+    return sentences
 
 
 def _concerned(product: str, cause: Cause) -> str:

@@ -77,8 +77,8 @@ def comparison_lines(found: Comparison, against: str, width: int | None) -> list
 
 
 def _sentences(one: Difference) -> list[str]:
-    told = list(one.edit.sentences) or ["means what it meant"]
-    return [*told, f"reaches {_reached(one.impact)}"] if one.impact else told
+    lines = list(one.edit.sentences) or ["means what it meant"]
+    return [*lines, f"reaches {_reached(one.impact)}"] if one.impact else lines
 
 
 def _reached(impact: Mapping[str, frozenset[str] | None]) -> str:
@@ -108,8 +108,8 @@ def _table_fields(one: Compared) -> dict[str, Any]:
         return {"name": one.name, "before": None, "after": None, "note": one.note}
     return {
         "name": one.name,
-        "before": {"of": one.before.told, "artifact": one.before.artifact, "rows": diff.before.rows},
-        "after": {"of": one.after.told, "artifact": one.after.artifact, "rows": diff.after.rows},
+        "before": {"of": one.before.origin, "artifact": one.before.artifact, "rows": diff.before.rows},
+        "after": {"of": one.after.origin, "artifact": one.after.artifact, "rows": diff.after.rows},
         "matched_by": list(diff.key) or None,
         "duplicated_keys": diff.duplicated,
         "note": diff.why_whole or None,
@@ -154,7 +154,7 @@ def _table_lines(one: Compared) -> list[str]:
     diff = one.diff
     if diff is None:
         return [f"{one.name}: {one.note}"]
-    facts = {"between": f"{one.before.told} → {one.after.told}"}
+    facts = {"between": f"{one.before.origin} → {one.after.origin}"}
     changed = f", {diff.changed:,} changed" if diff.matched else ""
     facts["rows"] = (
         f"{diff.before.rows:,} → {diff.after.rows:,}: {diff.added:,} added, {diff.removed:,} removed{changed}"

@@ -65,8 +65,8 @@ def plan_lines(found: Execution, width: int | None) -> list[str]:
     lines += ["", "physical plan:"]
     if found.line.operators is None:
         return [*lines, f"  {_NO_ENGINE}"]
-    told = [f"  {'  ' * one.depth}{_described(one)}" for one in found.line.operators]
-    return [*lines, *(_cut(line, width) for line in told), *_left_out(found)]
+    operators = [f"  {'  ' * one.depth}{_described(one)}" for one in found.line.operators]
+    return [*lines, *(_cut(line, width) for line in operators), *_left_out(found)]
 
 
 def metrics_lines(found: Execution, width: int | None) -> list[str]:
@@ -146,10 +146,10 @@ def _where(found: Execution) -> list[str]:
     line = found.line
     spent = sum(one.seconds or 0.0 for one in line.operators or ())
     rest = line.seconds - (line.planned or 0.0) - spent
-    told = [f"planning {duration(line.planned or 0.0, digits=4)}", f"operators {duration(spent, digits=4)}"]
+    times = [f"planning {duration(line.planned or 0.0, digits=4)}", f"operators {duration(spent, digits=4)}"]
     if rest > 0:  # operators of several partitions or branches work at the same time
-        told.append(f"reading, digesting and writing the table {duration(rest, digits=4)}")
-    return [f"  {', '.join(told)}"]
+        times.append(f"reading, digesting and writing the table {duration(rest, digits=4)}")
+    return [f"  {', '.join(times)}"]
 
 
 def _described(one: Operator) -> str:

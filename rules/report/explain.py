@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from compiler.engine_sql.normal_forms import MOST_DISTANT
 from rules.report.causes import cause_lines, causes_fields
 from rules.report.runs import document
 from rules.wording import duration, plural, wrapped_lines
@@ -39,6 +40,7 @@ def explain_document(found: Explanation) -> dict[str, Any]:
             "tier": rule.options.tier or 0,
             "order_by": list(rule.options.order_by),
             "volatile": node.volatile,
+            "normalize": rule.options.normalize,
             "variables": {name: found.prepared.session.project.variables.get(name) for name in rule.parsed.variables},
         },
         inputs=[
@@ -54,6 +56,17 @@ def explain_document(found: Explanation) -> dict[str, Any]:
         ],
         reading={name: str(one.kind) for name, one in found.readings.items()},
         reading_reason={name: one.reason for name, one in found.readings.items()},
+        normal_forms=[
+            {
+                "clause": one.clause,
+                "predicate": one.sql,
+                "distance": one.distance,
+                "threshold": MOST_DISTANT,
+                "rewritten": not one.left,
+                "left_because": one.left or None,
+            }
+            for one in found.normal_forms
+        ],
         fingerprint=node.fingerprint,
         parts=dict(node.parts),
         key=judgement.key,
@@ -110,8 +123,23 @@ def _rule_facts(found: Explanation, *, whole: bool) -> list[tuple[str, str]]:
         ("tier", str(rule.options.tier) if rule.options.tier else ""),
         ("volatile", "yes" if node.volatile else ""),
         ("variables", ", ".join(_variables(found))),
+        *_normal_forms(found),
         *_listed("columns", _some([f"{one.name}: {one.type}" for one in found.rule.schema.columns], whole=whole)),
     ]
+
+
+def _normal_forms(found: Explanation) -> list[tuple[str, str]]:
+    """Return what became of the predicates of a rule that asks for a normal form."""
+    form = found.rule.rule.options.normalize
+    if form is None:
+        return []
+    texts = [
+        f"{one.clause} {one.sql}: "
+        + (f"left as it is, because {one.left}" if one.left else f"rewritten, distance {one.distance}")
+        + f" (at most {MOST_DISTANT})" * (not one.left or one.distance > MOST_DISTANT)
+        for one in found.normal_forms
+    ]
+    return _listed(form.upper(), texts or ["its predicates are in that form as they are written"])
 
 
 def _key_facts(found: Explanation) -> list[tuple[str, str]]:

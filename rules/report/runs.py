@@ -68,9 +68,9 @@ def errors_lines(errors: Sequence[UserError], *, whole: bool = False) -> list[li
     if whole or len(rules) <= _MOST_ERRORS:
         return [error_lines(error) for error in errors]
     count = len({error.where.path for error in rules if error.where is not None})
-    told = f"{count:,} rules do not compile" if count > 1 else f"{len(rules):,} errors"
+    summary = f"{count:,} rules do not compile" if count > 1 else f"{len(rules):,} errors"
     shown = [error for error in errors if error not in rules[_FIRST_ERRORS:]]
-    return [*map(error_lines, shown), [f"error: {told}; `rules check` lists why"]]
+    return [*map(error_lines, shown), [f"error: {summary}; `rules check` lists why"]]
 
 
 def build_document(report: BuildReport) -> dict[str, Any]:
@@ -85,6 +85,7 @@ def build_document(report: BuildReport) -> dict[str, Any]:
         saved_seconds=round(report.saved_seconds, 3),
         products=[_result_fields(result) for result in report.results.values()],
         sources=[_source_fields(result) for result in report.sources.values()],
+        **({"shared": report.shared.fields} if report.shared is not None else {}),
         **audit,
     )
 
@@ -136,6 +137,8 @@ def build_lines(report: BuildReport) -> list[str]:
     if not report.results:
         return ["nothing to do (no product is selected)"]
     audited = audit_lines(report.audit) if report.audit.checked else []
+    if report.shared is not None and report.shared.line:
+        audited = [report.shared.line, *audited]
     if summary["clean"] == len(report.results) and not any(one.error for one in report.sources.values()):
         return [nothing_to_do(len(report.results)), *audited]
     lines = [f"{counts(summary)} in {duration(report.seconds)}"]
@@ -190,10 +193,10 @@ def plan_document(
         {"name": name, "verdict": one.verdict, "reason": one.reason, **details.get(name, {}), "key": one.key}
         for name, one in judgements.items()
     ]
-    told = [dict(one) for one in sources]
-    failed = any(one.verdict == "failed" for one in judgements.values()) or any("error" in one for one in told)
+    listed = [dict(one) for one in sources]
+    failed = any(one.verdict == "failed" for one in judgements.values()) or any("error" in one for one in listed)
     status = "failed" if failed else "ok"
-    return document("plan", status=status, summary=dict(summary), products=products, sources=told)
+    return document("plan", status=status, summary=dict(summary), products=products, sources=listed)
 
 
 def check_lines(checks: Iterable[Mapping[str, Any]], *, verbose: bool) -> list[str]:
@@ -273,6 +276,7 @@ def _result_fields(result: Result) -> dict[str, Any]:
         "fingerprint": result.fingerprint,
         "key": result.key,
         **part_fields(result.parts),
+        **({"shared": True} if result.from_shared else {}),
     }
     if result.error is not None:
         fields["error"] = error_fields(result.error)

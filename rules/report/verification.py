@@ -41,9 +41,9 @@ def verify_lines(report: VerifyReport, *, verbose: bool) -> list[str]:
     wrong = sum(not one.same for one in report.verified)
     outcome = f"{plural(wrong, 'result')} differ{'s' if wrong == 1 else ''}" if wrong else "every result is the same"
     near = sum(one.same and "digits" in one.compared for one in report.verified)
-    told = f", floats of {plural(near, 'product')} to 9 digits" if near else ""
+    remark = f", floats of {plural(near, 'product')} to 9 digits" if near else ""
     settings = plural(len(report.settings), "other setting")
-    return [*lines, f"verify: {plural(len(report.verified), 'product')} run again with {settings}; {outcome}{told}"]
+    return [*lines, f"verify: {plural(len(report.verified), 'product')} run again with {settings}; {outcome}{remark}"]
 
 
 def _fields(one: Verified) -> dict[str, Any]:

@@ -65,7 +65,8 @@ def record_build(prepared: Prepared, report: BuildReport) -> None:
     volatile = any(node.volatile for node in (*nodes, *nodes_of_checks(compiled.contracts.values()).values()))
     if store.links is not None:
         store.links.unpublish(existing)  # before the snapshot: after it, nothing would check again
-    with store.index.transaction():
+        store.links.settle()
+    with store.index.durable(), store.index.transaction():
         gone = set(prepared.known.products) - existing
         rows += [(name, REMOVED, None, "the project has no such rule any more", None, None) for name in _plain(gone)]
         store.index.add_results(report.build, rows)

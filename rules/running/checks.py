@@ -95,6 +95,7 @@ class Checker:
         return [
             self._known(check, judgement)
             or (None if forced else self._permuted(check, judgement, contents, artifacts))
+            or (None if forced else self._of_others(check, judgement))
             or self._run(owner.rule, check, judgement, contents, artifacts, sources)
             for check, judgement in zip(owner.checks, judgements, strict=True)
         ]
@@ -105,12 +106,27 @@ class Checker:
         if judgement.verdict not in {"clean", "restore"} or artifact is None:
             return None
         try:
-            self.store.verify(artifact)
+            if artifact.rows or not (self.store.lazy and self.store.is_elsewhere(artifact.artifact)):
+                self.store.verify(artifact)
+                artifact = self.store.artifacts[artifact.artifact]
         except ObjectError as error:
             self.store.say(f"warning: {error}; {judgement.name} is run again")
             return None
         status = "clean" if judgement.verdict == "clean" else "restored"
         return self._checked(check, judgement, artifact, status, judgement.reason)
+
+    def _of_others(self, check: CompiledCheck, judgement: Judgement) -> Checked | None:
+        """Return the result of a check that another builder has, if the shared cache has not been asked for it yet."""
+        shared = self.store.shared
+        if shared is None or judgement.key is None or check.compiled.node.volatile:
+            return None
+        found = self.store.find_actions([judgement.key], check.compiled.schema).get(judgement.key)
+        artifact = self.store.artifact(found) if found is not None and self.store.bring(found) else None
+        if artifact is None:
+            return None
+        return self._checked(
+            check, judgement, artifact, "restored", f"{judgement.reason}; another builder computed the same"
+        )
 
     def _permuted(
         self,
@@ -216,14 +232,14 @@ def refusal(project: Project, rule: Rule, checked: Sequence[Checked], *, publish
     failed = [one for one in checked if one.keeps_back]
     if not failed:
         return None
-    told = "; ".join(one.result.sentence for one in failed)
+    message = "; ".join(one.result.sentence for one in failed)
     where = contract_where(project, rule, *failed[0].check.draft.declared)
     facts = {"failing rows": ", ".join(f"rules show {one.result.name}" for one in failed)}
     hint = "its last good table stays published" if published else "it is published when its checks pass"
     if rule.is_of_source:
-        told = f"the source '{rule.name}' breaks its contract: {told}"
+        message = f"the source '{rule.name}' breaks its contract: {message}"
         hint = "correct the data or the contract; until then nothing that reads it is built"
-    return UserError(told, code="check", where=where, facts=facts, hint=hint, exit_code=FAILED)
+    return UserError(message, code="check", where=where, facts=facts, hint=hint, exit_code=FAILED)
 
 
 def _message(draft: Draft, failing: int, rows: Sequence[Mapping[str, Any]]) -> str:

@@ -6,9 +6,10 @@ in another order, which SQL leaves open: they are the same table unless the rule
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from cache.bags import bag_of_file
+from cache.bags import bag_of_file, bag_of_files
 from cache.errors import ObjectError
 from rules.engine.protocol import Executed
 
@@ -73,12 +74,30 @@ def reads_same_rows(
         if now is None or old is None or not store.present(old.artifact):
             return False
         try:
-            if bag(store, now, reads) != bag(store, old, reads):
+            if not _hold_same_rows(store, now, old, reads):
                 return False
         except ObjectError as error:  # then nothing is known, and the rule runs
             store.say(f"warning: {error}")
             return False
     return True
+
+
+def _hold_same_rows(store: Store, now: Artifact, old: Artifact, columns: tuple[str, ...]) -> bool:
+    """Whether two tables have the same rows in any order; parts that both have are not read. Raises `ObjectError`."""
+    if not now.parts and not old.parts:
+        return bag(store, now, columns) == bag(store, old, columns)
+    ours, theirs = (Counter(one.parts or (one.artifact,)) for one in (now, old))
+    bags = []
+    for left in (ours - theirs, theirs - ours):
+        names = sorted(left.elements())
+        store.know(names)
+        for name in left:
+            part = store.artifact(name)
+            if part is None:
+                raise ObjectError(f"object {name}, a part, is missing from the store")
+            store.verify(part)
+        bags.append(bag_of_files([store.objects.path(name) for name in names], columns) if names else "")
+    return bags[0] == bags[1]
 
 
 def bag(store: Store, artifact: Artifact, columns: tuple[str, ...]) -> str:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import functools
 from collections import ChainMap
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from cache.errors import ObjectError
 from cache.records import Artifact
@@ -19,11 +18,12 @@ from graph.plan import Judgement, judge, key_of, product_of
 from graph.schedule import Schedule
 from rules.compiling.compiled_rule import CompiledContract, CompiledRule
 from rules.engine.local import LOCAL
-from rules.engine.stopping import Stop, StoppedError
+from rules.engine.stopping import Stop
 from rules.errors import FAILED, UserError
 from rules.planning.broken import failed_input
 from rules.running.checks import Candidate, Checked, Checker, refusal
 from rules.running.evidence import Evidence
+from rules.running.limited_work import LimitedWork
 from rules.running.limits import Limits, Watch
 from rules.running.product_job import Done, ProductJob
 from rules.running.product_records import Provenance, State, commit
@@ -37,8 +37,8 @@ from rules.running.results import (
     SourceResult,
     skipped_artifacts,
 )
+from rules.running.shared_work import SharedWork
 from rules.running.source_checks import before_readers, conclude_source
-from rules.running.threads import Threads
 from rules.sources.contents import Sources
 
 if TYPE_CHECKING:
@@ -48,13 +48,9 @@ if TYPE_CHECKING:
     from graph.node import Node
     from rules.engine.fallbacks import Fallback
     from rules.planning.prepared import Prepared
+    from rules.running.limited_work import Outcome
     from rules.running.query_runner import Runner
 
-    Outcome = Callable[[], list[Checked]]
-
-T = TypeVar("T")
-_PATIENCE = 1.0
-"""Seconds that an interrupted build waits for its threads."""
 _CORRUPT = "its object in the store was corrupt"
 
 
@@ -75,9 +71,11 @@ class Execution:
         self.results: dict[str, Result] = {}
         self.sources_settled: dict[str, SourceResult] = {}
         self._watch = Watch(Limits.of(self.session.profile, prepared.request), started)
+        self._most = self.session.profile.workers
+        self._work = LimitedWork(self._most, self._watch, is_elsewhere=self.session.engine is not LOCAL)
         self._corrupt: set[str] = set()
-        self._checking: dict[Future[list[Checked]], Callable[[Outcome], None]] = {}
         self._any_failed = False
+        self._shared_work = SharedWork(self.store)
         self._while_running = ExitStack()
         self._schedule: Schedule
 
@@ -95,66 +93,27 @@ class Execution:
 
         Contracts of sources are settled before anything reads the source.
         """
-        order, workers = self.prepared.order, self.session.profile.workers
+        order = self.prepared.order
         for name, error in self.prepared.broken_sources.items():
             self._settle_source(SourceResult(name, "failed", error.message, error))
         steps = before_readers(order, self._dependencies, self.contracted) | dict.fromkeys(self.contracted)
         self._schedule = Schedule(steps, {name: self._dependencies(name) for name in steps})
-        running: dict[Future[Done], tuple[str, Judgement]] = {}
-        pool = Threads(workers)
         self._while_running.callback(self.session.engine.settle)
-        with self._while_running:
-            self._run_all(running, pool)
+        with self._while_running, self._work:
+            self._shared_work.begin(self.plan)
+            self._advance()
+            while self._work or self._shared_work:
+                answered = self._work.conclude_next(self._shared_work.futures, self._shared_work.patience)
+                for name in self._shared_work.done(answered):
+                    self._schedule.put_back(name)
+                self._advance()
         return {name: self.results[name] for name in order}
 
-    def _run_all(self, running: dict[Future[Done], tuple[str, Judgement]], pool: Threads) -> None:
-        try:
-            self._advance(running, pool)
-            while running or self._checking:
-                ahead: list[Future[Any]] = [*running, *self._checking]
-                done, _ = wait(ahead, self._watch.patience, return_when=FIRST_COMPLETED)
-                behind = [future for future in self._watch.look() if future not in done]
-                for future in (*done, *behind):
-                    if future in behind:
-                        pool.leave(future)
-                    if future in self._checking:
-                        self._checking.pop(future)(self._outcome(future))
-                    else:
-                        self._collect(*running.pop(future), self._outcome(future), pool)
-                self._advance(running, pool)
-        except KeyboardInterrupt:
-            # The user is waiting. On the command line the process ends now; in a program, what it runs elsewhere does.
-            self._watch.stop_all()
-            pool.end()
-            if self.session.engine is not LOCAL:
-                unfinished: list[Future[Any]] = [*running, *self._checking]
-                wait(unfinished, _PATIENCE)
-            raise
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # workers use the store, which is closed next
-            raise
-        pool.shutdown()
-
-    def _outcome(self, future: Future[T]) -> Callable[[], T]:
-        """Return what yields the result of work that has ended; the error of its limit if it was stopped."""
-        late = self._watch.remove(future)
-
-        def result() -> T:
-            if late is None:
-                return future.result()
-            try:
-                return future.result(0)
-            except (StoppedError, TimeoutError) as error:
-                raise late from error
-
-        return result
-
-    def _advance(self, running: dict[Future[Done], tuple[str, Judgement]], pool: Threads) -> None:
+    def _advance(self) -> None:
         """Settle or start every product that can be; one more than there are workers, so that no worker waits."""
-        most = self.session.profile.workers
-        while len(running) + len(self._checking) <= most and (name := self._schedule.take()) is not None:
+        while len(self._work) <= self._most + self._shared_work.ahead and (name := self._schedule.take()) is not None:
             if name in self.contracted:
-                self._decide_source(name, pool)
+                self._decide_source(name)
             elif name in self.session.broken:
                 error = self.session.broken[name]
                 self._settle(Result(name, "failed", error.message, error=error, is_broken=True))
@@ -167,7 +126,7 @@ class Execution:
                 reason = f"not started, because {what} failed (see --keep-going)"
                 self._settle(Result(name, "skipped", reason))
             else:
-                self._decide(name, running, pool)
+                self._decide(name)
 
     def _too_late(self, name: str) -> Result:
         """Return the result of a product that cannot be started any more: a failure if it is the first to go wrong."""
@@ -177,13 +136,16 @@ class Execution:
         error = self._watch.unstarted(self.compiled[name].rule)
         return Result(name, "failed", error.message, error=error)
 
-    def _decide(self, name: str, running: dict[Future[Done], tuple[str, Judgement]], pool: Threads) -> None:
+    def _decide(self, name: str) -> None:
         """Judge a product whose inputs are settled; start it or settle it, or put it back behind an input."""
         rule = self.compiled[name]
         judgement = self._judge(rule.node, self.plan.judgements, self.contents)
         if name in self._corrupt:
             judgement = Judgement(name, "run", _CORRUPT, judgement.key)
-        if judgement.verdict in {"clean", "restore"} and self._restore(judgement, pool):
+        inputs = [self.artifacts[one] for one in rule.node.dependencies if one in self.artifacts]
+        if self._shared_work.holds(name, judgement, rule, inputs, asked=self._is_asked_for(name)):
+            return
+        if judgement.verdict in {"clean", "restore"} and self._restore(judgement):
             return
         if judgement.verdict != "run":
             judgement = Judgement(name, "run", _CORRUPT, judgement.key)
@@ -203,11 +165,10 @@ class Execution:
                 return
         self.observer.started(name)
         stop = Stop()
-        future = pool.submit(self._job(name, judgement, stop).run)
-        running[future] = (name, judgement)
-        self._watch.add(future, rule.rule, stop)
+        conclude = functools.partial(self._collect, name, judgement)
+        self._work.begin(rule.rule, stop, self._job(name, judgement, stop).run, conclude)
 
-    def _decide_source(self, name: str, pool: Threads) -> None:
+    def _decide_source(self, name: str) -> None:
         """Settle the contract of a source: the inputs of its checks exist, or have failed."""
         contract = self.contracted[name]
         if self._watch.build_is_over:
@@ -222,7 +183,7 @@ class Execution:
             conclude = functools.partial(self._conclude_source, contract)
             try:
                 self._mend_sources(contract)
-                self._settle_checks(contract, {}, {}, conclude, pool, forced=False)
+                self._settle_checks(contract, {}, {}, conclude, forced=False)
             except UserError as error:
                 self._settle_source(SourceResult(name, "failed", error.message, error))
 
@@ -234,7 +195,7 @@ class Execution:
             if entry in self.project.sources and entry in self.artifacts and not self._sound(entry):
                 self._ingest_again(entry)
 
-    def _conclude_source(self, contract: CompiledContract, outcome: Outcome) -> None:
+    def _conclude_source(self, contract: CompiledContract, outcome: Outcome[list[Checked]]) -> None:
         """Let a source be read, unless one of its checks prevents it."""
         made_of = Provenance(self.build, self.known, self.contents, self.artifacts)
         result = conclude_source(self.project, self.store, contract, outcome, made_of)
@@ -281,11 +242,16 @@ class Execution:
             rule=rule,
             last=self.known.products.get(name),
             reason=judgement.reason,
-            asked=name in self.prepared.selection.forced or rule.node.volatile or name in self._corrupt,
+            asked=self._is_asked_for(name),
             sources=self.sources,
             contents=self.contents,
             artifacts=self.artifacts,
         )
+
+    def _is_asked_for(self, name: str) -> bool:
+        """Whether a product runs whatever is known."""
+        forced = name in self.prepared.selection.forced
+        return forced or self.compiled[name].node.volatile or name in self._corrupt
 
     @functools.cached_property
     def _runner(self) -> Runner:
@@ -297,7 +263,7 @@ class Execution:
         self._while_running.callback(runner.parts_pool.shutdown, wait=False, cancel_futures=True)
         return runner
 
-    def _collect(self, name: str, judgement: Judgement, outcome: Callable[[], Done], pool: Threads) -> None:
+    def _collect(self, name: str, judgement: Judgement, outcome: Outcome[Done]) -> None:
         self._corrupt.discard(name)
         try:
             done = outcome()
@@ -314,30 +280,34 @@ class Execution:
             name, done.artifact, done.reason, judgement.key, seconds, "executed" if executed else "clean"
         )
         result = replace(result, parts=done.parts)
-        self._check(self._candidate(result, done.artifact, changed=changed and executed), pool)
+        self._check(self._candidate(result, done.artifact, changed=changed and executed))
 
     def _keyed(self, name: str, judgement: Judgement, fallback: Fallback | None) -> Judgement:
         """Let a rule and its judgement have the keys of the settings that made the product."""
         rule = self.compiled[name] = self._runner.as_made(self.compiled[name], fallback)
         return replace(judgement, key=key_of(rule.node, self.contents)) if judgement.key is not None else judgement
 
-    def _restore(self, judgement: Judgement, pool: Threads) -> bool:
+    def _restore(self, judgement: Judgement) -> bool:
         """Point a product at an artifact that exists. Returns False if the object proves to be corrupt."""
         assert judgement.artifact is not None
         artifact = self.store.artifact(judgement.artifact)
         assert artifact is not None
         last = self.known.products.get(judgement.name)
-        if judgement.verdict == "restore":
+        is_absent = self.store.lazy and self.store.is_elsewhere(judgement.artifact)
+        if judgement.verdict == "restore" and not is_absent:
             try:
                 self.store.verify(artifact)
             except ObjectError as error:
                 self.observer.say(f"warning: {error}; {judgement.name} is built again")
                 return False
+            artifact = self.store.artifacts[artifact.artifact]
         status = "clean" if judgement.verdict == "clean" else "restored"
-        seconds = last.seconds if last is not None else 0.0
+        source = self.store.taken(judgement.key, artifact.artifact)
+        seconds = last.seconds if last is not None else source.seconds if source is not None else 0.0
         result = self._result(judgement.name, artifact, judgement.reason, judgement.key, seconds, status)
+        result = replace(result, from_shared=source is not None and status == "restored")
         changed = last is None or last.artifact != artifact.artifact
-        self._check(self._candidate(result, artifact, changed=changed), pool)
+        self._check(self._candidate(result, artifact, changed=changed))
         return True
 
     def _candidate(self, result: Result, artifact: Artifact, *, changed: bool) -> Candidate:
@@ -346,7 +316,7 @@ class Execution:
         partials = result.parts.partials if result.parts is not None else partials
         return Candidate(result, State(rule, artifact, result.key, result.seconds or 0.0, partials=partials), changed)
 
-    def _check(self, candidate: Candidate, pool: Threads) -> None:
+    def _check(self, candidate: Candidate) -> None:
         """Settle the checks of a product, in a worker if one of them has to run, then the product."""
         name, artifact = candidate.name, candidate.artifact
         self.store.artifacts[artifact.artifact] = artifact
@@ -356,17 +326,15 @@ class Execution:
             return
         artifacts = {name: artifact.artifact}
         contents = {name: self.store.content(artifact.artifact)}
-        self._settle_checks(
-            self.compiled[name], artifacts, contents, conclude, pool, forced=name in self.prepared.selection.forced
-        )
+        forced = name in self.prepared.selection.forced
+        self._settle_checks(self.compiled[name], artifacts, contents, conclude, forced=forced)
 
     def _settle_checks(
         self,
         owner: CompiledRule | CompiledContract,
         artifacts: dict[str, str],
         contents: dict[str, Content],
-        conclude: Callable[[Outcome], None],
-        pool: Threads,
+        conclude: Callable[[Outcome[list[Checked]]], None],
         *,
         forced: bool,
     ) -> None:
@@ -381,11 +349,9 @@ class Execution:
         if all(one.verdict in {"clean", "restore"} for one in judgements):
             conclude(work)
         else:
-            future = pool.submit(functools.partial(_begun, stop, work))
-            self._checking[future] = conclude
-            self._watch.add(future, owner.rule, stop)
+            self._work.begin(owner.rule, stop, work, conclude)
 
-    def _conclude(self, candidate: Candidate, outcome: Outcome) -> None:
+    def _conclude(self, candidate: Candidate, outcome: Outcome[list[Checked]]) -> None:
         """Publish a product whose checks are settled, unless one of them prevents it."""
         name, artifact = candidate.name, candidate.artifact
         last = self.known.products.get(name)
@@ -423,7 +389,10 @@ class Execution:
         try:
             if self.store.links is not None:
                 options = writer_of(self.session, self.compiled[name].rule)
-                publish(self.store.links, self.store.objects.path(artifact), name, artifact, options)
+                place = (
+                    None if self.store.lazy and self.store.is_elsewhere(artifact) else self.store.objects.path(artifact)
+                )
+                publish(self.store.links, place, name, artifact, options)
         except OSError as error:
             message = f"cannot write products/{name}.parquet: {error.strerror or error}"
             raise UserError(message, code="store", exit_code=FAILED) from error
@@ -447,6 +416,7 @@ class Execution:
 
     def _settle(self, result: Result) -> None:
         self.results[result.name] = result
+        self._shared_work.settled(result.name)
         self._schedule.settle(result.name)
         self._any_failed |= result.status == "failed"
         self.observer.finished(result)
@@ -483,8 +453,3 @@ class Execution:
             self.observer.say(f"warning: the object of {name} is not sound: {error}")
             return False
         return True
-
-
-def _begun(stop: Stop, work: Callable[[], T]) -> T:
-    stop.begin()
-    return work()

@@ -112,7 +112,7 @@ class Watch:
     def limit_of_build(self) -> str:
         """The limit of the build, in words."""
         assert self.limits.build is not None
-        return told(self.limits.build)
+        return spelled(self.limits.build)
 
     def unstarted(self, rule: Rule) -> UserError:
         """Return the error of the first product that could not be started in time."""
@@ -125,10 +125,10 @@ class Watch:
         began, limit = work.stop.began, self.limits.product
         if limit is None or began is None or now - began < limit:
             return None
-        return _error(rule, f"was stopped: a product's limit of {told(limit)} was reached", "product-timeout")
+        return _error(rule, f"was stopped: a product's limit of {spelled(limit)} was reached", "product-timeout")
 
 
-def told(seconds: float) -> str:
+def spelled(seconds: float) -> str:
     """Return a limit in words: 0.5 → "0.5 s", 60 → "1 min"."""
     return f"{seconds:g} s" if seconds < _MINUTE else duration(seconds).removesuffix(" 0 s").removesuffix(" 0 min")
 

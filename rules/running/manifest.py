@@ -5,7 +5,6 @@ Its schema is docs/manifest.schema.json. It is for people and other programs; ru
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from importlib.metadata import version
@@ -42,7 +41,7 @@ def keep_manifest(prepared: Prepared, report: BuildReport, evidence: Evidence, c
     document = document_without_secrets(_document(prepared, report, evidence, contents))
     try:
         evidence.folder.mkdir(parents=True, exist_ok=True)
-        rewrite(evidence.folder / NAME, f"{json.dumps(document, indent=1)}\n".encode())
+        rewrite(evidence.folder / NAME, msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
     except OSError as error:
         prepared.session.store.say(f"warning: the manifest of the build cannot be written: {error}")
         return

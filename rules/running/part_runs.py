@@ -28,6 +28,7 @@ from rules.engine.protocol import EngineInput, Executed, PartsRun
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from compiler.schema import Schema
     from rules.planning.part_work import PartWork
     from rules.storage.store import Store
 
@@ -106,7 +107,7 @@ class PartRuns:
     def _attempt(self, target: Path) -> Executed:
         queries = self.work.queries
         keys = [*self.work.keys, *([self.work.rest_key] if self.work.rest_key is not None else [])]
-        known = self.store.index.actions(keys) if self.reuse else {}
+        known = self.store.find_actions(keys, queries.each.schema) if self.reuse else {}
         self.store.know(known.values())
         level = self._side_by_side(lambda place: self._leaf(place, keys[place], known.get(keys[place])), len(keys))
         depth = 0
@@ -135,9 +136,12 @@ class PartRuns:
         """Return neighbours as one part of a product."""
         filled = [one for one in results if one.content.rows]
         if len(filled) == 1:
+            self._require(filled[0])  # it may be in the shared cache alone
             return filled[0]
         key = hash_json(["concatenated", PARTS_FORMAT, [one.artifact for one in filled]])
-        found = self._known(self.store.index.actions([key]).get(key)) if self.reuse else None
+        found = self._found(key, self.work.queries.each.schema)
+        if found is not None:
+            self._require(found)
         return found or self._keep(key, lambda path: self._one_after_the_other(filled, path))
 
     def _one_after_the_other(self, results: Sequence[_Partial], target: Path) -> Executed:
@@ -174,7 +178,7 @@ class PartRuns:
         if len(children) == 1:
             return children[0]
         key = self.work.merge_key(merge, [one.artifact for one in children])
-        found = self._known(self.store.index.actions([key]).get(key)) if self.reuse else None
+        found = self._found(key, merge.schema)
         return found or self._keep(key, lambda path: self._over(merge, children, path))
 
     def _over(self, query: PartQuery, partials: Sequence[_Partial], target: Path) -> Executed:
@@ -185,6 +189,10 @@ class PartRuns:
         given = EngineInput(PARTIALS, tuple(one.file for one in partials), schema, columns or tuple(schema.names))
         others = [replace(self.whole[name], columns=shown) for name, shown in query.scans.items() if name != PARTIALS]
         return self.execute(query, [given, *others], target)
+
+    def _found(self, key: str, schema: Schema) -> _Partial | None:
+        """Return the result of an action that is known, here or to other builders."""
+        return self._known(self.store.find_actions([key], schema).get(key)) if self.reuse else None
 
     def _known(self, artifact: str | None) -> _Partial | None:
         """Return a result that an earlier run left, if it is still there."""
@@ -210,7 +218,7 @@ class PartRuns:
         with index.transaction():
             index.add_artifact(artifact, self.build)
             if executed.fallback is None or not self._is_sensitive:
-                index.add_action(key, name, executed.seconds, self.build)
+                self.store.record_action(key, artifact, executed.seconds, self.build)
         self.store.artifacts[name] = artifact
         found = _Partial(name, objects.path(name), self.store.content(name))
         self._made.append(found)

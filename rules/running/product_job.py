@@ -64,7 +64,6 @@ class ProductJob:
         from rules.running import cutoff
         from rules.running.query_runner import adopted
 
-        self.runner.stop.begin()
         store, node, last = self.runner.session.store, self.rule.node, self.last
         if not self.asked and last is not None:
             same = cutoff.reads_same_rows(store, node, last, self.artifacts, self.contents)
@@ -82,8 +81,8 @@ class ProductJob:
                 old = cutoff.only_permuted(store, node, last, executed, written)
                 if old is not None:
                     remove_temporary(target)
-                    told = f"{reason}; its rows only came in another order"
-                    return Done(old, executed.seconds, told, executed.parts, instead)
+                    sentence = f"{reason}; its rows only came in another order"
+                    return Done(old, executed.seconds, sentence, executed.parts, instead)
             return Done(adopted(store, executed, target), executed.seconds, reason, executed.parts, instead)
         except (OSError, ObjectError) as error:
             raise UserError(

@@ -64,6 +64,7 @@ def commit(
     ]
     if not fresh:
         return
+    store.index.stake(sum(state.seconds for state in fresh))
     with store.index.transaction():
         for state in fresh:
             _record_result(store, state, made_of.build)
@@ -75,7 +76,7 @@ def _record_result(store: Store, state: State, build: str) -> None:
     """Record artifact and action, so that this need not be run again."""
     store.index.add_artifact(state.artifact, build)
     if not state.rule.node.volatile and state.key:
-        store.index.add_action(state.key, state.artifact.artifact, state.seconds, build)
+        store.record_action(state.key, state.artifact, state.seconds, build)
 
 
 def _move_pointer(store: Store, state: State, made_of: Provenance) -> None:

@@ -23,12 +23,12 @@ def writer_of(session: Session, rule: Rule) -> WriterOptions:
     return rule.options.writer.over(session.profile.writer)
 
 
-def publish(links: Products, stored: Path, name: str, artifact: str, options: WriterOptions) -> None:
-    """Let a product's link lead to its last committed table. stored: its object. Raises OSError.
+def publish(links: Products, stored: Path | None, name: str, artifact: str, options: WriterOptions) -> None:
+    """Let a product's link lead to its last committed table. Raises OSError. stored: its object, None if it is absent.
 
     A file that is not the object's is written only if there is none of this table, written in this way.
     """
-    if options == PLAIN:
+    if options == PLAIN or stored is None:
         links.publish(name, artifact)
         return
     import msgspec

@@ -14,9 +14,18 @@ from cache.records import PARTS, Artifact
 from compiler.canonical.form import named_tree, rendered
 from compiler.compiled import Tier
 from compiler.tree.big_stack import with_deep_stack
-from rules.compiling.compiled_rule import Body, CompiledRule
+from rules.compiling.compiled_records import Body
+from rules.compiling.compiled_rule import CompiledRule
 from rules.engine.fallbacks import Fallback, spilled, within_memory
-from rules.engine.protocol import EngineError, EngineFunction, EngineInput, Executed, MemoryExhaustedError
+from rules.engine.protocol import (
+    EngineError,
+    EngineFunction,
+    EngineInput,
+    EngineQuery,
+    Executed,
+    Job,
+    MemoryExhaustedError,
+)
 from rules.engine.stopping import NEVER, Stop, StoppedError
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
@@ -33,7 +42,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from compiler.parts.reading import PartQuery
-    from compiler.schema import Schema
     from rules.compiling.memo_proof import Bodies
     from rules.compiling.session import Session
     from rules.config.profiles import Profile
@@ -83,6 +91,11 @@ class Runner:
         name, body = rule.node.name, self.bodies.body(rule)
         sql, store = body.sql, self.session.store
         outside = [entry for entry in rule.scans if entry not in self.compiled]
+        for product in rule.scans:
+            if product not in outside and not store.bring(artifacts[product]):
+                message = f"the table of its input {product} is not in the store, and the shared cache has it no more"
+                hint = f"rules build -s {product} makes it again"
+                raise UserError(message, code="missing-object", hint=hint, exit_code=FAILED)
         inputs = [
             EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns, sources.constants(entry))
             if entry in outside
@@ -101,10 +114,10 @@ class Runner:
             functools.partial(_canonical, body, rule.node.inputs),
         )
         faults: list[UserError] = []
-        functions = [
+        functions = tuple(
             callable_function(self.session.python, self.session.functions[name], faults, self.stop)
             for name in self.called(rule)
-        ]
+        )
         try:
             _require_unchanged(sources, outside)
             if streams:
@@ -112,7 +125,8 @@ class Runner:
             elif (work := part_work(rule, self.bodies, self.session, sources, artifacts)) is not None:
                 executed = self._run_parts(rule, work, inputs, functions, target, reuse=reuse)
             else:
-                executed = self._run_query(rule, sql, rule.schema, inputs, target, functions)
+                query = EngineQuery(sql, tuple(inputs), self.profile_of(rule), functions)
+                executed = self._run_query(rule, Job(query, rule.schema, target, self.evidence.build))
             _require_unchanged(sources, outside)
             self.stop.check()
             self.evidence.succeeded(kept, executed)
@@ -156,24 +170,16 @@ class Runner:
         own = fallback.settings if fallback is not None else identity.float_settings
         return rule.made_with({**identity.settings, **own})
 
-    def _run_query(
-        self,
-        rule: CompiledRule,
-        sql: str,
-        schema: Schema,
-        inputs: Sequence[EngineInput],
-        target: Path,
-        functions: Sequence[EngineFunction],
-    ) -> Executed:
+    def _run_query(self, rule: CompiledRule, job: Job) -> Executed:
         """Run a query of a rule, if need be in a way that needs less memory. Raises `EngineError`."""
 
         def run(profile: Profile) -> Executed:
-            return self.session.engine.stoppable(self.stop).execute(sql, inputs, schema, target, profile, functions)
+            return self.session.engine.stoppable(self.stop).execute(job.under(profile))
 
-        profile = self.profile_of(rule)
+        profile = job.query.profile
         executed = within_memory(run, profile, spread=not rule.needs_one_partition)
         if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
-            require_total_order(target, rule)
+            require_total_order(job.target, rule)
         if executed.spilled and executed.fallback is None and profile.memory_limit_mb is None and rule.is_sensitive:
             return replace(executed, fallback=spilled(profile))
         return executed
@@ -183,16 +189,17 @@ class Runner:
         rule: CompiledRule,
         work: PartWork,
         inputs: Sequence[EngineInput],
-        functions: Sequence[EngineFunction],
+        functions: tuple[EngineFunction, ...],
         target: Path,
         *,
         reuse: bool,
     ) -> Executed:
         """Execute a rule by parts, each of its queries as `_run_query` does. Raises as that does."""
-        session, instead = self.session, list[Fallback]()
+        session, instead, profile = self.session, list[Fallback](), self.profile_of(rule)
 
-        def execute(query: PartQuery, given: Sequence[EngineInput], path: Path) -> Executed:
-            executed = self._run_query(rule, query.sql, query.schema, given, path, functions)
+        def execute(part: PartQuery, given: Sequence[EngineInput], path: Path) -> Executed:
+            query = EngineQuery(part.sql, tuple(given), profile, functions)
+            executed = self._run_query(rule, Job(query, part.schema, path, self.evidence.build))
             if executed.fallback is not None:
                 instead.append(executed.fallback)
             return executed
@@ -218,16 +225,16 @@ class Runner:
         except UserError:  # edited since
             text = None
         schemas = {entry.name: entry.schema for entry in inputs}
-        told = explained_overflow(message, meaning, schemas, text) if one.streams is None else None
-        told = told or failed(message, text)
-        where = Where(one.path, told.line, told.column) if authored and told.line is not None else None
+        refusal = explained_overflow(message, meaning, schemas, text) if one.streams is None else None
+        refusal = refusal or failed(message, text)
+        where = Where(one.path, refusal.line, refusal.column) if authored and refusal.line is not None else None
         facts = {"executed SQL": kept}
         return UserError(
-            told.message,
+            refusal.message,
             code="execution",
             where=where or Where(one.path, one.line),
             facts=facts,
-            hint=told.hint,
+            hint=refusal.hint,
             exit_code=FAILED,
         )
 
@@ -305,7 +312,7 @@ def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
 
 
 def _canonical(body: Body, inputs: Sequence[str]) -> str:
-    return with_deep_stack(lambda: rendered(named_tree(body.canonical, inputs), pretty=True))
+    return with_deep_stack(lambda: rendered(named_tree(body.canonical.encode(), inputs), pretty=True))
 
 
 def _require_unchanged(sources: Sources, names: list[str]) -> None:

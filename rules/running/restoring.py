@@ -53,7 +53,7 @@ def restore(store: Store, build: str) -> Restored:
     outcome = {**dict.fromkeys(states, "clean"), **dict.fromkeys(moved, "restored"), **dict.fromkeys(gone, REMOVED)}
     with recorded(store.index, fresh, started) as begin:
         begin()
-        with store.index.transaction():
+        with store.index.durable(), store.index.transaction():
             for pointer in pointers:
                 store.index.set_product(pointer)
             checks = [name for name in store.states if name not in current and name.partition(".")[0] in gone]
@@ -74,7 +74,7 @@ def restore(store: Store, build: str) -> Restored:
 def _require_sound(store: Store, name: str, build: str, artifact: str) -> None:
     """Raise `UserError` unless the object of an artifact is there and is what was written."""
     known = store.artifact(artifact)
-    if known is None or not store.objects.exists(artifact):
+    if known is None or not store.bring(artifact) or not store.objects.exists(artifact):
         raise UserError(
             f"the table that {name} was after {build} is no longer in the store, so nothing was restored",
             code="missing-object",
@@ -112,6 +112,7 @@ def _link(store: Store, states: Mapping[str, str]) -> None:
         store.links.unpublish(set(states))
         for name, artifact in states.items():
             store.links.publish(name, artifact)
+        store.links.settle()
     except OSError as error:
         message = f"products cannot be linked: {error.strerror or error}; the next build does"
         raise UserError(message, code="store", exit_code=FAILED) from error

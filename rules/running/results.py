@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cache.index import Index
     from rules.engine.protocol import PartsRun
     from rules.errors import UserError
+    from rules.storage.shared_report import SharedReport
 
 Status = Literal["clean", "restored", "executed", "failed", "skipped"]
 _UNCHANGED = "the rule and everything it reads are unchanged"
@@ -78,6 +79,8 @@ class Result:
     checks: tuple[CheckResult, ...] = ()
     is_broken: bool = False
     parts: PartsRun | None = None
+    from_shared: bool = False
+    """Whether another builder's result was taken from the shared cache by this build."""
 
     @property
     def was_skipped(self) -> bool:
@@ -119,6 +122,8 @@ class BuildReport:
     seconds: float
     audit: AuditReport = field(default_factory=AuditReport)
     sources: Mapping[str, SourceResult] = field(default_factory=dict)
+    shared: SharedReport | None = None
+    """What the shared cache was of use for."""
 
     @property
     def summary(self) -> dict[str, int]:
@@ -191,7 +196,7 @@ def clean_report(index: Index, failing: Mapping[str, Mapping[str, Any]]) -> Buil
     artifacts = index.artifacts({state.artifact for state in (*products.values(), *states.values())})
     checks: dict[str, list[CheckResult]] = {name: [] for name in products}
     for name, state in sorted(states.items()):
-        told = failing.get(name, {})
+        facts = failing.get(name, {})
         checks.setdefault(name.partition(".")[0], []).append(
             CheckResult(
                 name=name,
@@ -199,8 +204,8 @@ def clean_report(index: Index, failing: Mapping[str, Mapping[str, Any]]) -> Buil
                 status="clean",
                 reason=_UNCHANGED,
                 failing=artifacts[state.artifact].rows,
-                message=told.get("message", ""),
-                rows=tuple(told.get("rows", ())),
+                message=facts.get("message", ""),
+                rows=tuple(facts.get("rows", ())),
                 seconds=state.seconds,
                 artifact=state.artifact,
                 fingerprint=state.fingerprint,

@@ -17,7 +17,7 @@ from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.errors import FAILED, UserError, Where
 from rules.formats.declared_types import spelled_as_declared
-from rules.formats.source_format import TableFiles
+from rules.formats.source_format import IngestedFormat, TableFiles
 from rules.printable import without_secrets
 from rules.sources.locating import (
     AS_READER,
@@ -41,15 +41,19 @@ if TYPE_CHECKING:
     from rules.formats.contract import IngestError
     from rules.formats.partitions import Partitions
     from rules.formats.source import Source
-    from rules.formats.source_format import Listing
+    from rules.formats.source_format import Format, Listing
 
 
 class SourcePart(NamedTuple):
-    """A part of a source of several files. files: which of them; content: the digest of what they are read as."""
+    """A part of a source. content: the digest of what it is read as; artifact: what holds it, if it is ingested.
 
-    files: slice
+    files: which of the source's files are in a part that is not.
+    """
+
     content: str
     rows: int
+    files: slice = slice(0)
+    artifact: str | None = None
 
 
 @dataclass
@@ -57,7 +61,8 @@ class SourceTable:
     """A source whose content is known.
 
     files: relative to the project where inside. artifact: of an ingested source. partitions: columns in the
-    names of the folders of files that are read where they lie. parts: of a large table of several such files, else ().
+    names of the folders of files that are read where they lie. parts: of a large table, else (). looks: the keys of
+    what is remembered of the pieces of an ingested source.
     """
 
     name: str
@@ -68,6 +73,7 @@ class SourceTable:
     artifact: Artifact | None
     partitions: Partitions | None = None
     parts: tuple[SourcePart, ...] = ()
+    looks: tuple[str, ...] = ()
 
 
 class Sources:
@@ -138,12 +144,24 @@ class Sources:
             record = known.get(content)
             if record is not None and record["artifact"] is None and len(record.get("file_rows", ())) != len(files):
                 record = None  # of a version that knew no parts
-            if record is not None and record["artifact"] is not None:
-                artifact = self._index.artifacts([record["artifact"]]).get(record["artifact"])
-                if artifact is None or not self._objects.has(artifact.artifact, artifact.bytes):
-                    record = None
+            if record is not None and record["artifact"] is not None and not self._is_ingested(record):
+                record = None
             found[name] = (files, content, record)
         return found
+
+    def _is_ingested(self, record: dict[str, Any]) -> bool:
+        """Whether what was ingested is in the store, cut into parts as it would be now."""
+        least = self._least
+        if record.get("min_rows") != least and (record.get("parts") or record["rows"] >= least):
+            return False
+        name = record["artifact"]
+        artifact = self._index.artifacts([name]).get(name)
+        if artifact is None or not artifact.parts:
+            return artifact is not None and self._objects.has(name, artifact.bytes)
+        parts = self._index.artifacts(artifact.parts)
+        return self._objects.has_parts(name, artifact.parts) and all(
+            part in parts and self._objects.has(part, parts[part].bytes) for part in artifact.parts
+        )
 
     def content(self, name: str, columns: Iterable[str]) -> Content:
         """Return the content of an opened source, restricted to `columns`; digests what was never digested."""
@@ -156,12 +174,16 @@ class Sources:
             from cache.parts import composed  # with pyarrow
 
             return composed(self.part_contents(name, wanted))
-        return self._contents(table, [SourcePart(slice(0, len(table.files)), table.content, table.rows)], wanted)[0]
+        return self._contents(table, [SourcePart(table.content, table.rows, slice(0, len(table.files)))], wanted)[0]
 
     def part_contents(self, name: str, columns: Iterable[str]) -> list[Content]:
         """Return the contents of the parts of an opened source that has some, restricted to `columns`."""
-        table = self._tables[name]
-        return self._contents(table, table.parts, list(columns))
+        table, wanted = self._tables[name], list(columns)
+        if table.artifact is None:
+            return self._contents(table, table.parts, wanted)
+        artifacts = self._index.artifacts({part.artifact for part in table.parts if part.artifact is not None})
+        found = (artifacts[part.artifact] for part in table.parts if part.artifact is not None)
+        return [Content(one.rows, one.columns).restricted(wanted) for one in found]
 
     def _contents(self, table: SourceTable, parts: Sequence[SourcePart], columns: list[str]) -> list[Content]:
         types = {column.name: column.type for column in table.schema.columns}
@@ -179,13 +201,18 @@ class Sources:
         """Return the Parquet files an opened source is read from, in row order."""
         table = self._tables[name]
         if table.artifact is not None:
-            return (self._objects.path(table.artifact.artifact),)
+            return tuple(map(self._objects.path, table.artifact.parts or (table.artifact.artifact,)))
         return tuple(self._project.root / file for file in table.files)
 
     def part_paths(self, name: str) -> list[tuple[Path, ...]]:
         """Return the files of each part of an opened source that has some."""
         table = self._tables[name]
-        return [tuple(self._project.root / file for file in table.files[part.files]) for part in table.parts]
+        return [
+            (self._objects.path(part.artifact),)
+            if part.artifact is not None
+            else tuple(self._project.root / file for file in table.files[part.files])
+            for part in table.parts
+        ]
 
     def table(self, name: str) -> SourceTable:
         """Return an opened source."""
@@ -210,14 +237,19 @@ class Sources:
         return sorted(self._tables)
 
     def contents(self) -> dict[str, str]:
-        """Return the digest of the content of each opened source, by name, and of its parts, by name and number."""
+        """Return the keys of what is remembered of each opened source, by name, and of its parts and pieces."""
         whole = {name: table.content for name, table in self._tables.items()}
         parts = {
             f"{name} {number}": part.content
             for name, table in self._tables.items()
             for number, part in enumerate(table.parts)
         }
-        return whole | parts
+        looks = {
+            f"{name} piece {number}": key
+            for name, table in self._tables.items()
+            for number, key in enumerate(table.looks)
+        }
+        return whole | parts | looks
 
     def listings(self) -> list[tuple[Source, tuple[str, ...]]]:
         """Return the sources that were opened whose files are found by their names, each with those it had then."""
@@ -288,19 +320,24 @@ class Sources:
         source, listing = self._project.sources[name], self._listed[name]
         kind = format_of(self._project, name, listing.files)
         digests = self._files.digests(listing.files)
-        common: dict[str, Any] = {
-            "reading": kind.reading,
-            "format": kind.name,
-            "columns": list(source.columns.items()),
-            **kind.settings(source),
-            **({"details": listing.details} if listing.details else {}),
-        }
+        common = self._settings(name, kind)
         found = []
         for some in slices:
             read = [[digests[file], *kind.file_settings(source, file)] for file in listing.files[some]]
             folders = {} if partitions is None else {"partitions": [partitions.names, partitions.values[some]]}
             found.append(fingerprint({"source": {**common, **folders, "files": read}}))
         return found
+
+    def _settings(self, name: str, kind: Format) -> dict[str, Any]:
+        """Return all that decides how a source is read, besides its files."""
+        source, details = self._project.sources[name], self._listed[name].details
+        return {
+            "reading": kind.reading,
+            "format": kind.name,
+            "columns": list(source.columns.items()),
+            **kind.settings(source),
+            **({"details": details} if details else {}),
+        }
 
     def _partitions(self, name: str) -> Partitions | None:
         """Return the columns that a table's listing or the names of its folders hold. Raises `UserError`."""
@@ -329,60 +366,94 @@ class Sources:
         return {column: array[some] for column, array in values.items()}
 
     def _read(self, name: str, files: tuple[str, ...]) -> dict[str, Any]:
-        from cache.digests import ingested_digest  # these load pyarrow, which known contents do without
-        from rules.formats.contract import IngestError
+        from rules.formats.contract import IngestError  # with pyarrow, which known contents do without
 
-        source, artifact = self._project.sources[name], None
+        source = self._project.sources[name]
         paths = tuple(self._project.root / file for file in files)
-        target = self._objects.temporary()
         try:
             for path, file in zip(paths, files, strict=True):
                 if path.stat().st_size == 0:
                     raise self._error(name, "is empty (0 bytes)", file, "write its columns, or leave the file out")
             table = TableFiles(source, paths, files, self._partitions(name), self._listed[name].details)
-            schema, rows, columns, file_rows = format_of(self._project, name, files).read(table, target)
-            if columns is not None:
-                digest = ingested_digest(rows, columns)
-                size, file_digest = self._objects.adopt(target, digest, None)
-                artifact = Artifact(digest, rows, size, file_digest, columns)
-                self._index.add_artifact(artifact, build="")
+            kind = format_of(self._project, name, files)
+            if isinstance(kind, IngestedFormat):
+                return self._ingest(name, kind, table)
+            return self._read_in_place(kind, table)
         except IngestError as error:
             raise self._unusable(name, files, error) from error
         except OSError as error:
             shown = os.path.relpath(error.filename, self._project.root) if error.filename else files[0]
             raise self._error(name, f"cannot be read: {error.strerror or error}", shown, AS_READER) from error
+
+    def _read_in_place(self, kind: Format, table: TableFiles) -> dict[str, Any]:
+        """Describe files of Parquet; those that a format of another kind makes of its own are ingested."""
+        from cache.digests import ingested_digest
+
+        target, artifact = self._objects.temporary(), None
+        try:
+            schema, rows, columns, file_rows = kind.read(table, target)
+            if columns is not None:
+                digest = ingested_digest(rows, columns)
+                size, file_digest = self._objects.adopt(target, digest, None)
+                artifact = Artifact(digest, rows, size, file_digest, columns)
+                self._index.add_artifact(artifact, build="")
         finally:
             remove_temporary(target)
+        return {**_described(schema, rows, artifact), "file_rows": list(file_rows), "min_rows": self._least}
+
+    def _ingest(self, name: str, kind: IngestedFormat, table: TableFiles) -> dict[str, Any]:
+        from rules.sources.ingesting import Ingestion
+
+        ingestion = Ingestion(
+            self._index,
+            self._objects,
+            kind,
+            table,
+            self._settings(name, kind),
+            lambda number: kind.file_settings(table.source, table.files[number]),
+            lambda number: self._require_same_files(name, [table.files[number]]),
+            self._least,
+        )
+        digests = self._files.digests(table.files)
+        found = ingestion.read([digests[file] for file in table.files])
         return {
-            "columns": [[column.name, column.type] for column in schema.columns],
-            "arrow": base64.b64encode(schema.arrow).decode(),
-            "rows": rows,
-            "artifact": None if artifact is None else artifact.artifact,
-            "file_rows": list(file_rows),
+            **_described(found.schema, found.artifact.rows, found.artifact),
+            "file_rows": [],
+            "min_rows": self._least,
+            "parts": [list(part) for part in found.parts],
+            "looks": list(found.looks),
         }
+
+    @property
+    def _least(self) -> int:
+        return self._project.parts.min_rows
 
     def _table(self, name: str, files: tuple[str, ...], content: str, record: dict[str, Any]) -> SourceTable:
         columns = tuple(Column(*column) for column in record["columns"])
         artifact = self._index.artifacts([record["artifact"]])[record["artifact"]] if record["artifact"] else None
         schema = Schema(columns, base64.b64decode(record["arrow"]))
         partitions = self._partitions(name) if artifact is None else None
-        parts = self._parts(name, files, record.get("file_rows", ()), partitions) if artifact is None else ()
-        return SourceTable(name, files, content, schema, record["rows"], artifact, partitions, parts)
+        if artifact is None:
+            parts = self._parts(name, files, record.get("file_rows", ()), partitions)
+        else:
+            parts = tuple(SourcePart(key, rows, artifact=one) for key, one, rows in record.get("parts", ()))
+        looks = tuple(record.get("looks", ()))
+        return SourceTable(name, files, content, schema, record["rows"], artifact, partitions, parts, looks)
 
     def _parts(
         self, name: str, files: tuple[str, ...], rows: Sequence[int], partitions: Partitions | None
     ) -> tuple[SourcePart, ...]:
         """Return the parts of a large source of several files, else ()."""
-        if len(files) == 1 or sum(rows) < self._project.parts.min_rows:
+        if len(files) == 1 or sum(rows) < self._least:
             return ()
         from cache.parts import cut  # with pyarrow
 
         pieces = list(zip(names_below(self._project.sources[name].path, files), rows, strict=True))
-        slices = cut(pieces, self._project.parts.min_rows)
+        slices = cut(pieces, self._least)
         if len(slices) == 1:
             return ()
         contents = self._digests(name, slices, partitions)
-        return tuple(SourcePart(one, content, sum(rows[one])) for one, content in zip(slices, contents, strict=True))
+        return tuple(SourcePart(content, sum(rows[one]), one) for one, content in zip(slices, contents, strict=True))
 
     def _digest_columns(self, table: SourceTable, part: SourcePart, columns: list[str]) -> dict[str, str]:
         from rules.formats import parquet_files
@@ -405,3 +476,13 @@ class Sources:
             self._index.remember_chunks({chunk: digests[column] for column, chunk in chunks.items()})
             self._index.remember_column_digests(part.content, digests)
         return digests
+
+
+def _described(schema: Schema, rows: int, artifact: Artifact | None) -> dict[str, Any]:
+    """Return what is remembered of any source."""
+    return {
+        "columns": [[column.name, column.type] for column in schema.columns],
+        "arrow": base64.b64encode(schema.arrow).decode(),
+        "rows": rows,
+        "artifact": None if artifact is None else artifact.artifact,
+    }

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from cache.collection import Marked, Policy, Tally, clear_evidence, mark, size_of, step
+from cache.collection import Marked, Policy, Tally, clear_evidence, forget, mark, remove, size_of
 from cache.compaction import compact
 from cache.errors import StoreError
 from cache.locks import BUILDERS, READERS, exclusive, exclusive_within
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 _STEP_SECONDS = 0.01
 """How long locks are held at a stretch."""
-_AT_ONCE = 128
-"""Artifacts that are removed before the time is looked at."""
-_PATIENCE = 600.0
-"""Seconds for which `rules gc` waits for builds and readers that do not end."""
+_AT_ONCE = 64
+"""Artifacts that are forgotten before the time is looked at."""
+_LAST_PATIENCE = 0.5
+"""Seconds for which a build that has reported tries to remove what it has forgotten; else that has no record."""
+PATIENCE = 600.0
+"""Seconds for which whoever removes objects waits for builds and readers that do not end."""
 _ATTEMPTS = 5
 """How often the store is marked anew because something was committed, before the locks are held while it is marked."""
 _FREE_SHARE = 4
@@ -103,10 +105,10 @@ def collect(store: Store, own: Limits, policy: Policy) -> Collected:
     """
     index, policy = store.index, _with_limits(store, own, policy)
     before = index.pages()[1]
-    with _both_locks(store, _PATIENCE):
+    with both_locks(store, PATIENCE):
         _forget_lost_roots(store)
-    found = _sweep(store, policy, _PATIENCE, seconds=None)
-    with _both_locks(store, _PATIENCE):
+    found = _sweep(store, policy, PATIENCE, seconds=None)
+    with both_locks(store, PATIENCE):
         clear_evidence(store.objects.root, found.marked.evidence, found.removed)
         store.objects.clear_tmp()
     compact(index, found.marked.builds, room=None, until=float("inf"))
@@ -121,8 +123,9 @@ def collect(store: Store, own: Limits, policy: Policy) -> Collected:
 def collect_when_due(store: Store, own: Limits, seconds: float = BUDGET_SECONDS) -> Collected | None:
     """Collect a little if the store has grown enough since that is worth it; never wait for anybody.
 
-    What is not done in `seconds`, or in as much time as it took to find out what there is to do, is left to the next
-    build. Returns what was done, None if nothing was due or somebody else is at work.
+    What is not removed in `seconds`, or in as much time as it took to find out what there is to do, is left to the next
+    build; so is what of the history is not compacted in `seconds`. Returns what was done, None if nothing was due or
+    somebody else is at work.
     """
     try:
         policy = _with_limits(store, own, Policy(spare=SPARE, evidence=_EVIDENCE))
@@ -133,14 +136,16 @@ def collect_when_due(store: Store, own: Limits, seconds: float = BUDGET_SECONDS)
 
 
 def _collect_a_little(store: Store, policy: Policy, last: Mapping[str, int], seconds: float) -> Collected:
-    index, until = store.index, time.monotonic() + seconds
+    index = store.index
     policy = replace(policy, index_bytes=last["index"])
     found = _sweep(store, policy, 0.0, seconds=seconds)
-    with _both_locks(store, 0.0):
+    with both_locks(store, 0.0):
         clear_evidence(store.objects.root, found.marked.evidence, found.removed)
     room = None
     if not any(one.keep_seconds or one.keep_builds for one in policy.limits.values()):
         room = int((found.marked.needed_bytes + last["index"]) * ROOM)
+    # Of its own, since to find out what there is to do takes longer in a large store: else it would never be done.
+    until = time.monotonic() + seconds
     finished = compact(index, found.marked.builds, room=room, until=until)
     found.finished = found.finished and finished
     if found.finished:
@@ -230,26 +235,37 @@ def _sweep(store: Store, policy: Policy, patience: float, seconds: float | None)
     found = Collected(mark(index, objects, policy, thorough=thorough))
     until = None if seconds is None else max(began + seconds, 2 * time.monotonic() - began)
     queue, attempts = _queue(found.marked), 0
-    while queue:
-        with _both_locks(store, patience):
-            stale = index.commits() != found.marked.commits
-            if stale and attempts == _ATTEMPTS:  # nothing can be committed meanwhile that matters
-                found.marked, stale = mark(index, objects, policy), False
+    forgotten: list[str] = []
+    with index.without_checkpoints():
+        index.settle()
+        while queue:
+            with both_locks(store, patience):
+                stop = time.monotonic() + _STEP_SECONDS
+                remove(index, objects, found.marked, forgotten, found.removed)
+                forgotten = []
+                stale = index.commits() != found.marked.commits
+                if stale and attempts == _ATTEMPTS:  # nothing can be committed meanwhile that matters
+                    found.marked, stale = mark(index, objects, policy), False
+                    queue = _queue(found.marked)
+                while queue and not stale:
+                    now, queue = queue[:_AT_ONCE], queue[_AT_ONCE:]
+                    forget(index, found.marked, now)
+                    forgotten += now
+                    if time.monotonic() >= stop and attempts < _ATTEMPTS:
+                        break
+            index.settle()  # without the locks: it can take as long as the disk likes
+            if queue and until is not None and (stale or time.monotonic() >= until):
+                found.finished = False
+                break
+            if stale:
+                attempts += 1
+                found.marked = mark(index, objects, policy, thorough=thorough)
                 queue = _queue(found.marked)
-            stop = time.monotonic() + _STEP_SECONDS
-            while queue and not stale:
-                now, queue = queue[:_AT_ONCE], queue[_AT_ONCE:]
-                step(index, objects, found.marked, now, found.removed)
-                if time.monotonic() >= stop and attempts < _ATTEMPTS:
-                    break
-        if queue and until is not None and (stale or time.monotonic() >= until):
-            found.finished = False
-            break
-        if stale:
-            attempts += 1
-            found.marked = mark(index, objects, policy, thorough=thorough)
-            queue = _queue(found.marked)
-        time.sleep(_PAUSE)  # so that who waits goes first
+                index.settle()
+            time.sleep(_PAUSE)  # so that who waits goes first
+        if forgotten:
+            with both_locks(store, max(patience, _LAST_PATIENCE)):
+                remove(index, objects, found.marked, forgotten, found.removed)
     return found
 
 
@@ -259,7 +275,7 @@ def _queue(marked: Marked) -> list[str]:
 
 
 @contextlib.contextmanager
-def _both_locks(store: Store, patience: float) -> Iterator[None]:
+def both_locks(store: Store, patience: float) -> Iterator[None]:
     """Hold the store alone. Raises `StoreError` if that takes longer than `patience`, in seconds."""
     root = store.objects.root
     with contextlib.ExitStack() as held:
@@ -298,7 +314,7 @@ def listed(store: Store, own: Limits) -> list[Stored]:
 
 def discard(store: Store, artifacts: Collection[str]) -> None:
     """Remove artifacts, needed or not: what needs one is not up to date then. Raises `StoreError` and OSError."""
-    with _both_locks(store, _PATIENCE):
+    with both_locks(store, PATIENCE):
         with store.index.durable(), store.index.transaction():
             for artifact in artifacts:
                 store.index.forget_artifact(artifact)
@@ -306,7 +322,7 @@ def discard(store: Store, artifacts: Collection[str]) -> None:
 
 
 def waiting(store: Store, say: Say) -> None:
-    """Say so if another command holds the store, for which a collection waits."""
+    """Say so if another command holds the store, for which whoever removes objects waits."""
     for name, what in ((BUILDERS, "another build on this store"), (READERS, "a command that reads the store")):
         try:
             with exclusive(store.objects.root / name, wait=False):

@@ -6,7 +6,6 @@ and objects are shared by projects that may wish different things.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cache.durability import synchronise
 from cache.table_files import READ_ROWS, read_batches, rows_of, schema_of
 from rules.storage.encodings import leaves, writer_options
 from rules.storage.writer_options import WriterOptions
@@ -47,11 +47,7 @@ def write_published(source: Path, target: Path, options: WriterOptions) -> None:
         while group is not None:
             writer.write_table(group, row_group_size=max(1, group.num_rows))
             group = next(groups, None)
-    descriptor = os.open(target, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    synchronise(target)
 
 
 def _groups(batches: Iterable[pa.RecordBatch], options: WriterOptions) -> Iterator[pa.Table]:

@@ -1,20 +1,30 @@
-"""Verify the store: every object is read and compared with what was written; `rules cache verify` prints it."""
+"""Verify the store: every object is read and compared with what was written; `rules cache verify` prints it.
+
+Builds and readers go on meanwhile. What looks bad is looked at again with what the index says then, since a build may
+just have made it again; with `repair` that happens with both locks of the store held (`cache.locks`), object by object,
+so that nobody is about to read, restore or commit what is removed.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.digests import TableDigester, ingested_digest
-from cache.errors import ObjectError
+from cache.errors import DamagedIndexError, ObjectError
 from cache.levels import UnsupportedTypeError, type_name
+from cache.locks import READERS, shared
 from cache.reachable import references
+from cache.retention import recomputable
+from cache.salvage import faults
+from rules.storage.collecting import PATIENCE, both_locks, waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,22 +33,32 @@ if TYPE_CHECKING:
     from rules.storage.store import Store
 
 Problem = Literal["corrupt", "missing", "no file"]
+Outcome = Literal["left", "restored", "removed", "lost"]
+"""What became of a bad object: nothing, on request or because it cannot be removed; it was made of what else is stored;
+it is out of the way, and a build makes its table again if it is needed; or no build can make this very table now."""
 _READ_ROWS = 1 << 16
+_SHELF = re.compile(r"[0-9a-f]{2}")
+_FILE = re.compile(r"[0-9a-f]+\.parquet")
 
 
 @dataclass(frozen=True)
 class BadObject:
     """An object that is not what was written. products: those whose last table it is, in any project root.
 
-    repaired: whether it is out of the way, so that the next build makes it again. told: why it is not.
+    obstacle: why it cannot be removed.
     """
 
     artifact: str
     path: Path
     problem: Problem
     products: tuple[str, ...]
-    repaired: bool = False
-    told: str = ""
+    outcome: Outcome = "left"
+    obstacle: str = ""
+
+    @property
+    def repaired(self) -> bool:
+        """Whether it is in order again, or out of the way."""
+        return self.outcome != "left"
 
 
 @dataclass(frozen=True)
@@ -50,46 +70,65 @@ class Verified:
 
 
 def verify_store(store: Store, *, repair: bool) -> Verified:
-    """Read every object; with `repair`, remove what is bad. Raises `StoreError`, and OSError for a folder of objects.
+    """Read every object, and every record of the index; with `repair`, restore or remove what is bad.
 
     An object that the index knows has the digest of its bytes there. The others, which a killed build or a lost index
-    leaves, are named by the digest of their content.
+    leaves, are named by the digest of their content. With `repair` no lock of the store may be held. Raises
+    `StoreError`, `DamagedIndexError`, and OSError for a folder of objects.
     """
-    known, needed = store.index.every_artifact(), references(store.index, ["pointer"])
-    names = dict.fromkeys([*known, *_found(store.objects.root / "objects")])
-    bad = []
-    for name in names:
-        problem = _problem(store, name, known.get(name))
-        if problem is not None:
-            products = tuple(sorted({one.owner for one in needed.get(name, ())}))
-            one = BadObject(name, store.objects.path(name), problem, products)
-            bad.append(_repaired(store, one) if repair else one)
+    fault = None if store.objects.read_only else faults(store.objects.root / "index.sqlite")
+    if fault is not None:
+        raise DamagedIndexError(f"the index is damaged: {fault}")
+    with shared(store.objects.root / READERS):
+        known = store.index.every_artifact()
+        names = dict.fromkeys([*known, *_found(store.objects.root / "objects")])
+        suspects = [name for name in names if _problem(store, name, known) is not None]
+        bad = _bad(store, suspects)
+    if repair and bad:
+        waiting(store, store.say)
+        with both_locks(store, PATIENCE):
+            bad = _repair(store, _bad(store, suspects))
     return Verified(len(names), tuple(bad))
 
 
+def _bad(store: Store, suspects: Collection[str]) -> list[BadObject]:
+    """Look again at objects that looked bad, with what the index says now."""
+    known, needed = store.index.artifacts(suspects), references(store.index, ["pointer"])
+    known |= store.index.artifacts({part for one in known.values() for part in one.parts})
+    found = []
+    for name in suspects:
+        problem = _problem(store, name, known)
+        if problem == "missing" and name not in known:
+            continue  # forgotten meanwhile
+        if problem is not None:
+            products = tuple(sorted({one.owner for one in needed.get(name, ())}))
+            found.append(BadObject(name, store.objects.path(name), problem, products))
+    return found
+
+
 def _found(folder: Path) -> Iterator[str]:
-    """Yield the names of the artifacts whose objects are in a store."""
-    for inside in sorted(folder.iterdir()):
-        if inside.is_dir() and not inside.is_symlink():
+    """Yield the names of the artifacts whose objects, or what is in their place, are in a store."""
+    for inside in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if _SHELF.fullmatch(inside.name) and inside.is_dir() and not inside.is_symlink():
             for file in sorted(inside.iterdir()):
-                name = f"{inside.name}{file.name.removesuffix('.parquet')}"
-                if file.name.endswith(".parquet") and name.isalnum():
-                    yield name
+                if _FILE.fullmatch(file.name):
+                    yield f"{inside.name}{file.name.removesuffix('.parquet')}"
 
 
-def _problem(store: Store, name: str, known: Artifact | None) -> Problem | None:
-    path = store.objects.path(name)
+def _problem(store: Store, name: str, known: dict[str, Artifact]) -> Problem | None:
+    path, artifact = store.objects.path(name), known.get(name)
     if not os.path.lexists(path):
-        return "missing"
-    if known is not None and known.parts:
-        return None if store.objects.has_parts(name, known.parts) else "corrupt"
-    if known is None and stat.S_ISDIR(os.lstat(path).st_mode) and all(one.is_symlink() for one in path.iterdir()):
+        return None if store.is_elsewhere(name) else "missing"
+    if artifact is not None and artifact.parts:
+        whole = store.objects.has_parts(name, artifact.parts) and all(part in known for part in artifact.parts)
+        return None if whole else "corrupt"
+    if artifact is None and stat.S_ISDIR(os.lstat(path).st_mode) and all(one.is_symlink() for one in path.iterdir()):
         return None  # a table in parts, which a killed build has left
     if not stat.S_ISREG(os.lstat(path).st_mode):
         return "no file"
-    if known is not None:
+    if artifact is not None:
         try:
-            store.objects.verify(name, known.bytes, known.file_digest)
+            store.objects.verify(name, artifact.bytes, artifact.file_digest)
         except ObjectError:
             return "corrupt"
         return None
@@ -110,16 +149,36 @@ def _names_by_content(path: Path) -> tuple[str, ...]:
     return found.table, ingested_digest(found.rows, {name: (types[name], one) for name, one in found.columns.items()})
 
 
-def _repaired(store: Store, one: BadObject) -> BadObject:
-    """Remove an object, and what the index says of it."""
-    told = ""
-    if one.problem != "missing":
-        try:
+def _repair(store: Store, bad: list[BadObject]) -> list[BadObject]:
+    """Restore what can be, and remove the rest with what the index says of it."""
+    gone = {one.artifact for one in bad}
+    again = _made_again(store, gone)
+    return [_repaired(store, one, gone, again) for one in bad]
+
+
+def _made_again(store: Store, gone: Collection[str]) -> set[str]:
+    """Return the artifacts that a build can make again: today's, and those of which that is proved."""
+    index = store.index
+    live = index.every_artifact().keys() - gone
+    inputs = [state for _, _, record in index.every_record() for state in record.inputs]
+    today = {*(state.artifact for state in inputs if state.artifact), *(table for _, _, table in index.pointers())}
+    sources = [state for state in inputs if state.artifact is None]
+    return {*recomputable(index.states(gone), live | today, sources), *today}
+
+
+def _repaired(store: Store, one: BadObject, gone: set[str], again: set[str]) -> BadObject:
+    known = store.index.artifacts([one.artifact]).get(one.artifact)
+    parts = known.parts if known is not None else ()
+    sound = parts and gone.isdisjoint(parts) and len(store.index.artifacts(parts)) == len(set(parts))
+    try:
+        if sound:
+            store.objects.adopt_parts(one.artifact, parts)
+            return replace(one, outcome="restored")
+        if one.problem != "missing":
             store.objects.discard(one.artifact)
-        except OSError as error:
-            told = f"cannot be removed: {error.strerror}"
-            if one.path.is_dir():
-                told = "is a folder where a file belongs: remove it"
-    if not told:
-        store.index.forget_artifact(one.artifact)
-    return BadObject(one.artifact, one.path, one.problem, one.products, repaired=not told, told=told)
+    except OSError as error:
+        folder = one.path.is_dir() and not one.path.is_symlink()
+        obstacle = "is a folder where a file belongs: remove it" if folder else f"cannot be removed: {error.strerror}"
+        return replace(one, obstacle=obstacle)
+    store.index.forget_artifact(one.artifact)
+    return replace(one, outcome="removed" if known is None or one.artifact in again else "lost")

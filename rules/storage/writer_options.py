@@ -60,12 +60,14 @@ class WriterOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     def over(self, base: WriterOptions) -> WriterOptions:
         """Return these options, and those of `base` where these say nothing."""
         given = self._given()
+        if not given:
+            return base
         if "compression" in given:  # levels mean something else in another codec
             given.setdefault("compression_level", None)
         return msgspec.structs.replace(base, **given)
 
     def _given(self) -> dict[str, Any]:
-        values = {one.name: getattr(self, one.name) for one in msgspec.structs.fields(WriterOptions)}
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
         return {name: value for name, value in values.items() if value not in (None, (), {})}
 
 

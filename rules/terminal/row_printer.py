@@ -41,8 +41,8 @@ def print_rows(
         return
     writer = _writer(options)
     if writer is None:
-        lines, told = rows.table(found, remark, output.width(sys.stdout))
-        output.rows(lines if output.verbosity < 0 else [*lines, told])
+        lines, footer = rows.table(found, remark, output.width(sys.stdout))
+        output.rows(lines if output.verbosity < 0 else [*lines, footer])
         return
     with output.bytes() as out:
         writer.write(found, out)

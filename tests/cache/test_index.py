@@ -15,6 +15,7 @@ from cache.database import VERSION
 from cache.errors import DamagedIndexError, StoreError
 from cache.index import Index, set_aside
 from cache.records import Artifact, Product, ProductRecord
+from cache.sealing import sealed
 from cache.signatures import Signature
 from support.former_store import as_version_2
 from support.inprocess import build, run
@@ -49,12 +50,12 @@ def test_what_is_recorded_is_there_when_it_is_opened_again(path: Path) -> None:
         assert index.actions(["key", "other"]) == {"key": "ab01"}
         assert index.products() == {"p": product}
         assert index.files() == {"data/é.csv": (Signature(1, 2, 3, 4), "f1")}
-        assert index.compiled_heads(["memo"]) == {"memo": {"head": 1}}
-        assert index.compiled_body("memo") == b"\x00body"
+        assert index.compiled_heads(["memo"]) == {"memo": sealed({"head": 1})}
+        assert index.body("memo") == b"\x00body"
         assert index.lineages(["memo", "none"]) == {"memo": {"edges": []}}
         assert index.bag("ab01", "id") == "bag"
         with pytest.raises(KeyError):
-            index.compiled_body("none")
+            index.body("none")
 
 
 def test_more_keys_than_one_statement_takes(path: Path) -> None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 import sqlite3
 import subprocess
 import sys
+import zlib
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from cache.database import VERSION
+from cache.database import MEMO_VERSION, VERSION
 from cache.index import Index
-from support.former_store import as_version_2
+from support.former_store import as_version_2, left_by
 from support.inprocess import build, run
-from support.projects import FIXTURES, SampleProject
+from support.projects import SampleProject
 
-FORMER = FIXTURES / "former_store_3"
-"""A store of commit eea8fce, index version 3, see fixtures/make_former_store.py."""
 LASTING = {
     "artifacts": "artifact, rows, bytes, file_digest, columns",
     "actions": "key, artifact",
@@ -32,13 +31,7 @@ COUNTS = {"artifacts": 5, "actions": 5, "products": 4, "builds": 2, "results": 6
 
 @pytest.fixture
 def project(tmp_path: Path) -> SampleProject:
-    made = SampleProject.copy_of(FORMER, tmp_path / "project")
-    shutil.move(made.root / "store", made.root / ".rules")
-    script = made.root / ".rules" / "index.sql"
-    with closing(sqlite3.connect(index_of(made))) as connection:
-        connection.executescript(script.read_text(encoding="utf-8"))
-    script.unlink()
-    return made
+    return left_by(3, tmp_path / "project")
 
 
 @pytest.fixture
@@ -66,8 +59,9 @@ def version(path: Path) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-@pytest.mark.parametrize("former", [3, 2])
-def test_nothing_runs_again_and_no_history_is_lost(project: SampleProject, former: int) -> None:
+@pytest.mark.parametrize("former", [4, 3, 2])
+def test_nothing_runs_again_and_no_history_is_lost(tmp_path: Path, former: int) -> None:
+    project = left_by(max(former, 3), tmp_path / "project")
     before = history(index_of(project))
     assert {table: len(rows) for table, rows in before.items()} == COUNTS
     if former == 2:
@@ -85,7 +79,7 @@ def test_nothing_runs_again_and_no_history_is_lost(project: SampleProject, forme
 
 
 @pytest.mark.parametrize(
-    ("table", "column"), [("compiled", "head"), ("compiled", "lineage"), ("contents", "record"), ("products", "record")]
+    ("table", "column"), [("compiled", "head"), ("compiled", "body"), ("contents", "record"), ("products", "record")]
 )
 @pytest.mark.parametrize("text", ["{", "[1]"])
 def test_a_record_that_cannot_be_read_costs_no_other(
@@ -101,6 +95,49 @@ def test_a_record_that_cannot_be_read_costs_no_other(
     after = history(path)
     assert lost(before, after) == {}
     assert not list(path.parent.glob("*.aside"))
+
+
+@pytest.mark.parametrize("former", [4, 3])
+def test_what_rules_meant_is_known_after_an_upgrade(tmp_path: Path, former: int) -> None:
+    project = left_by(former, tmp_path / "project")
+    with closing(sqlite3.connect(index_of(project))) as connection:
+        bodies = dict(connection.execute("SELECT memo, body FROM compiled"))
+    Index(index_of(project)).close()
+    with closing(sqlite3.connect(index_of(project))) as connection:
+        moved = dict(connection.execute("SELECT memo, body FROM bodies"))
+    assert moved.keys() == bodies.keys() != set()
+    for memo, body in bodies.items():
+        now = json.loads(zlib.decompress(moved[memo]))
+        assert now == {**json.loads(zlib.decompress(body)), "inputs": now["inputs"], "scans": now["scans"]}
+    project.edit("rules/largest.sql", "MIN(amount) AS amount", "MIN(amount) + 1 AS amount")
+    plan = run(project, "plan", "--json").document["products"]
+    reasons = {one["name"]: one["reason"] for one in plan if one["verdict"] != "clean"}
+    assert reasons == {"largest": "column amount: MIN(total.amount) → MIN(total.amount) + 1"}
+
+
+MEMOS = ("compiled", "parsed", "schemas", "contents", "column_digests", "files", "snapshots")
+
+
+@pytest.mark.parametrize("recorded", ["DROP TABLE memo_version", "UPDATE memo_version SET version = 999"])
+def test_memos_of_another_version_are_dropped_and_nothing_runs(tmp_path: Path, recorded: str) -> None:
+    """The shape of their tables does not matter: they are made anew."""
+    project = left_by(4, tmp_path / "project")
+    build(project)
+    before = history(index_of(project))
+    with closing(sqlite3.connect(index_of(project))) as connection:
+        connection.execute(recorded)
+        for table in MEMOS:
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("CREATE TABLE compiled (of_another_version)")
+        connection.execute("INSERT INTO compiled VALUES (1)")
+        connection.commit()
+    ran = build(project)
+    assert (ran.executed, ran.stderr.count("warning")) == (set(), 0)
+    assert lost(before, history(index_of(project))) == {}
+    with closing(sqlite3.connect(index_of(project))) as connection:
+        assert connection.execute("SELECT version FROM memo_version").fetchone() == (MEMO_VERSION,)
+        assert connection.execute("SELECT count(*) FROM compiled").fetchone() == (4,)
+    assert not list((project.root / ".rules").glob("*.aside"))
 
 
 KILLED = """

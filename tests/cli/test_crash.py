@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,6 +18,7 @@ import pytest
 from cache.digests import TableDigester, ingested_digest
 from cache.index import Index
 from support.forks import Ended, Forks
+from support.former_store import FORMER, left_by
 from support.projects import RULES, SampleProject
 
 if TYPE_CHECKING:
@@ -48,6 +51,38 @@ def project(tmp_path: Path) -> SampleProject:
     return made
 
 
+@pytest.fixture
+def in_parts(tmp_path: Path) -> SampleProject:
+    """A project whose sources, of Parquet and of text, and whose products have parts."""
+    toml = (
+        '\n[sources.orders]\npath = "data/orders"\n[sources.visits]\npath = "data/visits.csv"\n[parts]\nmin_rows = 8\n'
+    )
+    made = SampleProject(tmp_path / "project", toml=toml)
+    for number in range(4):
+        put_orders(made, number, [n % 7 for n in range(10)])
+    made.write("data/visits.csv", "city,visits\n" + "".join(f"{'ABD'[n % 3]},{n}\n" for n in range(24)))
+    made.sql("big", "SELECT o.id, o.city, o.amount FROM orders AS o WHERE o.amount > 1")
+    made.sql("by_city", "SELECT b.city, SUM(b.amount) AS total FROM big AS b GROUP BY b.city")
+    made.sql("visited", "SELECT v.city, SUM(v.visits) AS visits FROM visits AS v GROUP BY v.city")
+    return made
+
+
+def put_orders(project: SampleProject, number: int, amounts: list[int]) -> None:
+    cities = [["A", "B", None, "D"][(n + number) % 4] for n in range(len(amounts))]
+    project.parquet(
+        f"orders/{number}", {"id": [number * 100 + n for n in range(len(amounts))], "city": cities, "amount": amounts}
+    )
+
+
+def change_parts(project: SampleProject) -> None:
+    """Append a file and rows of text, correct a file, and edit a rule."""
+    put_orders(project, 9, [5, 6, 7])
+    put_orders(project, 1, [3] * 10)
+    with (project.root / "data/visits.csv").open("a") as file:
+        file.write("A,100\nB,200\n")
+    project.edit("rules/by_city.sql", "SUM(b.amount)", "MAX(b.amount)")
+
+
 def edit_everything(project: SampleProject) -> None:
     """Change a source, a rule in the middle, remove one product, rename another, and add one."""
     project.write("data/cities.csv", "city,country\nA,X\nB,Y\nD,Y\n")
@@ -74,13 +109,20 @@ def committed(root: Path) -> dict[str, str]:
         artifacts = index.artifacts(product.artifact for product in products.values())
     for product in products.values():
         name = product.artifact
-        assert (root / ".rules" / "objects" / name[:2] / f"{name[2:]}.parquet").stat().st_size == artifacts[name].bytes
+        for one in artifacts[name].parts or (name,):
+            place = root / ".rules" / "objects" / one[:2] / f"{one[2:]}.parquet"
+            assert place.is_file()
+            assert place.stat().st_size == artifacts[name].bytes or artifacts[name].parts
     return {name: product.key for name, product in products.items()}
 
 
 def assert_objects_whole(root: Path) -> None:
     """Every object holds the very table after which it is named, and cannot be written to."""
     for path in (root / ".rules" / "objects").glob("*/*"):
+        if path.is_dir():  # of a table in parts: links to the objects of these, which come before it
+            assert list(path.iterdir())
+            assert all(link.is_symlink() and link.is_file() for link in path.iterdir())
+            continue
         table = pq.read_table(path)
         digester = TableDigester(table.schema)
         for batch in table.to_batches():
@@ -172,6 +214,25 @@ def test_killed_in_a_build_after_edits(forks: Forks, project: SampleProject, tmp
     kill_at_steps(forks, project, tmp_path, before, every=False)
 
 
+def test_killed_in_builds_of_tables_in_parts(forks: Forks, in_parts: SampleProject, tmp_path: Path) -> None:
+    assert forks.run(in_parts.root, "build").code == 0
+    before = tables(in_parts.root)
+    change_parts(in_parts)
+    kill_at_steps(forks, in_parts, tmp_path, before, every=False)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(2400)
+def test_killed_at_every_step_of_a_build_of_tables_in_parts(
+    forks: Forks, in_parts: SampleProject, tmp_path: Path
+) -> None:
+    kill_at_steps(forks, in_parts, tmp_path / "first", {}, every=True)
+    assert forks.run(in_parts.root, "build").code == 0
+    before = tables(in_parts.root)
+    change_parts(in_parts)
+    kill_at_steps(forks, in_parts, tmp_path / "second", before, every=True)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
 def test_killed_at_every_single_step(forks: Forks, project: SampleProject, tmp_path: Path) -> None:
@@ -180,6 +241,48 @@ def test_killed_at_every_single_step(forks: Forks, project: SampleProject, tmp_p
     before = tables(project.root)
     edit_everything(project)
     kill_at_steps(forks, project, tmp_path / "second", before, every=True)
+
+
+def kill_in_migrations(forks: Forks, former: int, work: Path, *, every: bool) -> int:
+    """Kill the first build after an upgrade of rules; what the index knew is never lost, and nothing runs again."""
+    start = left_by(former, work / "start").root
+    whole = work / "whole"
+    shutil.copytree(start, whole, symlinks=True)
+    steps = forks.run(whole, "build", kill_at=-1).steps
+    expected, known = tables(whole), history(start)
+    for number in range(len(steps)) if every else sample(steps):
+        root = work / f"{number}"
+        shutil.copytree(start, root, symlinks=True)
+        ended = forks.run(root, "build", kill_at=number)
+        at = f"killed {ended.steps[-1]}, step {number}"
+        assert ended.killed or number >= len(ended.steps)
+        build = forks.run(root, "build", "--json")
+        assert (build.code, build.stderr) == (0, ""), (at, build.stderr)
+        assert [one["name"] for one in build.document["products"] if one["status"] == "executed"] == [], at
+        assert tables(root) == expected, at
+        assert known <= history(root), (at, "history lost")
+        assert "nothing to do" in forks.run(root, "build").stdout, at
+        shutil.rmtree(root)
+    return len(steps)
+
+
+def history(root: Path) -> set[tuple[object, ...]]:
+    """What the index says of builds, their results, and of actions."""
+    with closing(sqlite3.connect(root / ".rules" / "index.sqlite")) as connection:
+        questions = ("SELECT build, status FROM builds", "SELECT * FROM results", "SELECT key, artifact FROM actions")
+        return {row for question in questions for row in connection.execute(question)}
+
+
+@pytest.mark.parametrize("former", FORMER)
+def test_killed_in_a_migration(forks: Forks, tmp_path: Path, former: int) -> None:
+    assert kill_in_migrations(forks, former, tmp_path, every=False) > 5
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("former", FORMER)
+def test_killed_at_every_step_of_a_migration(forks: Forks, tmp_path: Path, former: int) -> None:
+    kill_in_migrations(forks, former, tmp_path, every=True)
 
 
 def kill_at_random(forks: Forks, project: SampleProject, work: Path, times: int, seed: int) -> int:

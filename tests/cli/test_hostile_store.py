@@ -44,10 +44,10 @@ def executing(sql: str) -> Callable[[sqlite3.Connection], None]:
     """Let every remembered rule execute another text."""
 
     def change(connection: sqlite3.Connection) -> None:
-        for memo, body in connection.execute("SELECT memo, body FROM compiled").fetchall():
+        for memo, body in connection.execute("SELECT memo, body FROM bodies").fetchall():
             record = {**json.loads(zlib.decompress(body)), "sql": sql}
             packed = zlib.compress(json.dumps(record).encode())
-            connection.execute("UPDATE compiled SET body = ? WHERE memo = ?", (packed, memo))
+            connection.execute("UPDATE bodies SET body = ? WHERE memo = ?", (packed, memo))
 
     return change
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,9 @@ def test_the_variable_chooses_the_profile_and_the_option_wins(tmp_path: Path) ->
     kept = tmp_path / ".rules/evidence" / built["build"] / "one"
     assert '"mine"' in (kept / "settings.json").read_text()
     assert project.cli("build", env={"RULES_PROFILE": "mine"}).stdout.startswith("nothing to do (1 product")
+    given = ("--set", "batch_size=77", "--force", "one")
+    kept = kept.parents[1] / project.build(*given, env={"RULES_PROFILE": "mine"})["build"] / "one"
+    assert json.loads((kept / "settings.json").read_text())["profile"]["batch_size"] == 77
     wrong = project.json("build", env={"RULES_PROFILE": "mni"}, expect=2)["error"]
     assert (wrong["message"], wrong["hint"]) == ("unknown profile 'mni'", "did you mean 'mine'?")
     assert project.build("--profile", "prod_fast", env={"RULES_PROFILE": "mni"})["status"] == "ok"

@@ -14,7 +14,7 @@ import pytest
 from compiler.names.resolve import INPUT_DB
 from rules.config.profiles import PROFILES
 from rules.engine.execute import execute
-from rules.engine.protocol import EngineError, EngineInput
+from rules.engine.protocol import EngineError, EngineInput, EngineQuery, Job
 from rules.storage.types import to_schema
 from support import inprocess
 from support.projects import SampleProject
@@ -115,9 +115,30 @@ def test_tier_1_names_the_operator_that_would_break_it(tmp_path: Path) -> None:
     entry = EngineInput("t", (tmp_path / "t.parquet",), schema, ("i",))
     sql = f'SELECT i FROM "{INPUT_DB}"."t" UNION ALL SELECT i FROM "{INPUT_DB}"."t"'
     stable = PROFILES["prod_fast"].of_tier(1, sensitive=False)
+
+    def run(sql: str) -> None:
+        execute(Job(EngineQuery(sql, (entry,), stable), schema, tmp_path / "tmp/out.parquet"))
+
     with pytest.raises(EngineError, match="tier 1 cannot be kept: UNION ALL, whose branches run side by side"):
-        execute(sql, [entry], schema, tmp_path / "tmp/out.parquet", stable)
-    execute(f"SELECT i FROM ({sql}) AS q ORDER BY i", [entry], schema, tmp_path / "tmp/out.parquet", stable)
+        run(sql)
+    run(f"SELECT i FROM ({sql}) AS q ORDER BY i")
+
+
+def test_tier_0_is_a_bag_of_rows(tmp_path: Path) -> None:
+    project = project_of(tmp_path)
+    rule(project, "rows", "SELECT t.k, t.i FROM t AS t WHERE t.i % 3 = 0")
+    rule(project, "counts", "SELECT r.k, COUNT(*) AS n, SUM(r.i) AS total FROM rows AS r GROUP BY r.k")
+    rule(project, "first", "SELECT r.k, r.i FROM rows AS r LIMIT 7")
+    first = inprocess.build(project).document["products"]
+    turned = project.root / "data" / "t.parquet"
+    pq.write_table(pq.read_table(turned).take(np.arange(ROWS)[::-1]), turned)
+    again = inprocess.build(project)
+    assert again.executed <= {"rows"}
+    assert [one["artifact"] for one in again.document["products"]] == [one["artifact"] for one in first]
+    assert "order" in next(one["reason"] for one in again.document["products"] if one["name"] == "rows")
+    rule(project, "rows", "SELECT t.k, t.i FROM t AS t WHERE t.i % 3 = 0 ORDER BY t.k, t.i DESC")
+    third = inprocess.build(project)
+    assert third.executed == {"rows", "first"}, "the order that a rule asks for is content"
 
 
 def test_tier_2_is_the_same_file_at_any_number_of_partitions(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_an_engine_upgrade_is_trusted_after_a_sample(project: SampleProject, ear
 
 def test_an_engine_that_computed_another_table_is_not_trusted(project: SampleProject, earlier: Path) -> None:
     under_an_older_engine(earlier)
-    change(earlier / "rules" / "running" / "query_runner.py", r"execute\(sql,", 'execute(sql + " LIMIT 1",')
+    change(earlier / "rules" / "running" / "query_runner.py", r"EngineQuery\(sql,", 'EngineQuery(sql + " LIMIT 1",')
     build_with(earlier, project)
     after = project.build("--trust-engine-upgrade")
     assert SampleProject.executed(after) == set(RULES)

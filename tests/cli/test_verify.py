@@ -14,7 +14,7 @@ import pytest
 from compiler.schema import Schema
 from rules.config.profiles import PROFILES, Profile
 from rules.engine.local import LOCAL
-from rules.engine.protocol import EngineInput
+from rules.engine.protocol import EngineInput, EngineQuery, Job
 from rules.running.other_settings import AGAINST, Against, Change, changed, changes, smallest
 from rules.storage.types import to_schema
 from support.inprocess import build, run
@@ -119,7 +119,8 @@ def test_a_fault_of_the_engine_is_traced_to_the_settings_that_make_it(tmp_path: 
     schema: Schema = to_schema(pa.schema([("s", pa.int64()), ("x", pa.int64())]))
 
     def rows(profile: Profile) -> int:
-        return LOCAL.execute(sql, entries, schema, tmp_path / "out.parquet", profile, ()).digest.rows
+        query = EngineQuery(sql, tuple(entries), profile)
+        return LOCAL.execute(Job(query, schema, tmp_path / "out.parquet")).digest.rows
 
     profile = PROFILES["prod_fast"]
     assert rows(profile) == 0, "the engine is mended: two rows of b have no match"

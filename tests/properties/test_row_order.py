@@ -25,7 +25,7 @@ from compiler.errors import SqlError
 from compiler.sql import functions
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
-from rules.engine.protocol import EngineInput
+from rules.engine.protocol import EngineInput, EngineQuery
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.storage.types import to_schema
 from support.compiling import TestCompiler
@@ -185,7 +185,7 @@ def exact(value: Any) -> Any:
 
 def outcome(compiled: Compiled, given: EngineInput, scratch: Path) -> list[str] | str:
     try:
-        frame = open_frame(compiled.sql, [given], scratch, PROFILES[DEFAULT_PROFILE])
+        frame = open_frame(EngineQuery(compiled.sql, (given,), PROFILES[DEFAULT_PROFILE]), scratch)
         rows = [row for batch in frame.execute_stream() for row in batch.to_pyarrow().to_pylist()]
     except Exception as error:  # noqa: BLE001 — the engine raises what it likes; a failure must not depend on order either
         return type(error).__name__

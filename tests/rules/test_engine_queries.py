@@ -6,13 +6,14 @@ import ast
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import rules.engine
 from compiler.schema import Schema
 from rules.config.profiles import PROFILES
 from rules.engine.execute import execute
-from rules.engine.protocol import EngineError
+from rules.engine.protocol import EngineError, EngineInput, EngineQuery, Job
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.storage.types import to_schema
 
@@ -23,7 +24,7 @@ _ENTRANCES = {"sql", "sql_with_options", "register_csv", "register_json", "regis
 
 
 def run(sql: str, folder: Path, schema: Schema = _ONE) -> None:
-    execute(sql, [], schema, folder / "out.parquet", PROFILES[DEFAULT_PROFILE])
+    execute(Job(EngineQuery(sql, (), PROFILES[DEFAULT_PROFILE]), schema, folder / "out.parquet"))
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,24 @@ def test_a_query_of_other_columns_is_refused_before_a_row_comes(sql: str, tmp_pa
     with pytest.raises(EngineError, match="but it had planned"):
         run(sql, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_only_the_columns_that_are_given_exist(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": [1, 2], "y": [3, 4]}), tmp_path / "t.parquet")
+    stored: Schema = to_schema(pa.schema({"x": pa.int64(), "y": pa.int64()}))
+    target = tmp_path / "out.parquet"
+
+    def run_on_x(sql: str) -> None:
+        query = EngineQuery(
+            sql, (EngineInput("t", (tmp_path / "t.parquet",), stored, ("x",)),), PROFILES[DEFAULT_PROFILE]
+        )
+        execute(Job(query, _ONE, target))
+
+    run_on_x('SELECT * FROM "input".t AS t')
+    assert pq.read_table(target).to_pydict() == {"x": [1, 2]}
+    for sql in ('SELECT t.y AS x FROM "input".t AS t', 'SELECT t.x FROM "input".t AS t WHERE t.y = 3'):
+        with pytest.raises(EngineError, match="No field named"):
+            run_on_x(sql)
 
 
 def test_one_function_hands_text_to_the_engine() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
-from rules.engine.protocol import EngineInput
+from rules.engine.protocol import EngineInput, EngineQuery
 from rules.engine.session import make_session
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.storage.types import stored_schema, to_schema
@@ -76,7 +76,7 @@ def test_reads_a_source_as_if_it_had_no_statistics(tmp_path: Path, seed: int) ->
         inputs.append(EngineInput(name, (file,), to_schema(table.schema), tuple(table.schema.names)))
     for sql in QUERIES:
         bound = re.sub(r"\b(FROM|JOIN) ([tu])\b", r"\1 input.\2 AS \2", sql)
-        frame = open_frame(bound, inputs, tmp_path, PROFILES[DEFAULT_PROFILE])
+        frame = open_frame(EngineQuery(bound, tuple(inputs), PROFILES[DEFAULT_PROFILE]), tmp_path)
         found = pa.Table.from_batches([batch.to_pyarrow() for batch in frame.execute_stream()], frame.schema())
         assert rows_of(found) == without_statistics(tables, sql), sql
 
@@ -151,7 +151,7 @@ def scanned(tmp_path: Path, table: pa.Table, condition: str) -> tuple[int, int]:
     pq.write_table(table, file, row_group_size=100)
     given = EngineInput("t", (file,), to_schema(table.schema), tuple(table.schema.names))
     sql = f"EXPLAIN ANALYZE SELECT * FROM input.t WHERE {condition}"
-    frame = open_frame(sql, [given], tmp_path, PROFILES[DEFAULT_PROFILE])
+    frame = open_frame(EngineQuery(sql, (given,), PROFILES[DEFAULT_PROFILE]), tmp_path)
     text = str(frame.to_pylist())
     found = re.search(r"row_groups_pruned_statistics=(\d+) total → (\d+) matched", text)
     assert found, text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import sys
 from typing import Any
 
 import pytest
@@ -63,3 +64,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
 def test_an_operation_computes_what_ibis_says(project: SampleProject, name: str) -> None:
     rows = sorted(project.product(name).to_pylist(), key=lambda row: row["n"])
     assert [row["x"] for row in rows] == OPERATIONS[name][1]
+
+
+def test_the_connection_of_ibis_is_not_used(project: SampleProject) -> None:
+    assert project.product("sign").num_rows == 3
+    assert "ibis.backends.sql.compilers.datafusion" in sys.modules
+    assert "ibis.backends.datafusion" not in sys.modules

@@ -17,7 +17,7 @@ from cache.digests import TableDigest
 from cache.levels import UnsupportedTypeError
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
-from rules.engine.protocol import EngineError, EngineInput
+from rules.engine.protocol import EngineError, EngineInput, EngineQuery
 from rules.engine.writing import ProductWriter
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.storage.types import storable_schema, to_arrow, to_schema
@@ -42,7 +42,8 @@ def read_by_engine(path: Path, schema: pa.Schema) -> TableDigest:
     known = to_schema(storable_schema(schema))
     given = EngineInput("product", (path,), known, tuple(known.names))
     names = ", ".join(f'"{name}"' for name in known.names)
-    frame = open_frame(f"SELECT {names} FROM input.product", [given], path.parent, PROFILES[DEFAULT_PROFILE])
+    query = EngineQuery(f"SELECT {names} FROM input.product", (given,), PROFILES[DEFAULT_PROFILE])
+    frame = open_frame(query, path.parent)
     return digest(to_arrow(known), [batch.to_pyarrow() for batch in frame.execute_stream()])
 
 

@@ -17,17 +17,12 @@ from support.tpch import make_project
 
 @pytest.fixture(scope="module")
 def tpch(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
-    root = make_project(tmp_path_factory.mktemp("tpch") / "project")
-    project = SampleProject.__new__(SampleProject)
-    project.root = root
-    return project
+    return SampleProject.at(make_project(tmp_path_factory.mktemp("tpch") / "project"))
 
 
 @pytest.fixture(scope="module")
 def tpcds(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
-    project = SampleProject.__new__(SampleProject)
-    project.root = make_tpcds(tmp_path_factory.mktemp("tpcds") / "project")
-    return project
+    return SampleProject.at(make_tpcds(tmp_path_factory.mktemp("tpcds") / "project"))
 
 
 def test_flights(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:

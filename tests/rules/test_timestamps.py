@@ -16,7 +16,7 @@ from datafusion import SessionConfig, SessionContext
 from compiler.errors import SqlError
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
-from rules.engine.protocol import EngineInput
+from rules.engine.protocol import EngineInput, EngineQuery
 from rules.storage.types import stored_schema, to_schema
 from support.compiling import TestCompiler
 from support.direct import build, run
@@ -163,7 +163,8 @@ class Both:
         try:
             compiled = self.compiler.compile(f"SELECT {_listed(expressions)} FROM t")
             shown = EngineInput("t", (self.file,), self.schema, compiled.scans["t"])
-            table = open_frame(compiled.sql, [shown], self.folder, PROFILES["prod_fast"]).to_arrow_table()
+            query = EngineQuery(compiled.sql, (shown,), PROFILES["prod_fast"])
+            table = open_frame(query, self.folder).to_arrow_table()
         except Exception:  # noqa: BLE001 — the engine raises what it likes
             return None
         return [spelled(column) for column in table.columns]

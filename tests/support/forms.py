@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,13 +27,14 @@ from compiler.sql.dialect import parse, render
 from compiler.sql.encode import decode
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
-from rules.engine.protocol import EngineInput
+from rules.engine.protocol import EngineInput, EngineQuery
 from rules.engine.session import make_session
 from rules.storage.types import stored_schema, to_schema
 from support.compiling import TestCompiler
 from support.databases import same_table
 
-PROFILE = PROFILES["prod_fast"]
+PROFILE = msgspec.structs.replace(PROFILES["prod_fast"], memory_limit_mb=1024)
+_MOST_ROWS = 1_000_000
 _FOLDERS = itertools.count()
 
 
@@ -75,11 +77,11 @@ class StoredDatabase:
 
     def _run(self, sql: str, columns: Mapping[str, Collection[str]], positions: tuple[str, ...] = ()) -> pa.Table:
         shown = {name: str(number) for number, name in enumerate(positions)} or {name: name for name in columns}
-        inputs = [
+        inputs = tuple(
             EngineInput(shown[name], (self._file(name),), self.schemas[name], tuple(visible))
             for name, visible in columns.items()
-        ]
-        return collected(open_frame(sql, inputs, self.folder, PROFILE))
+        )
+        return collected(open_frame(EngineQuery(sql, inputs, PROFILE), self.folder))
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.parquet"
@@ -138,9 +140,21 @@ def corrected(sql: str, schemas: Mapping[str, Schema]) -> str | None:
     return after if after != before else None
 
 
+class TooManyRowsError(Exception):
+    """A random query returns too many rows to be looked at."""
+
+
 def collected(frame: object) -> pa.Table:
-    """Run a frame. The types are those of its batches: a frame's own schema can be older than type coercion."""
-    batches = frame.collect()  # type: ignore[attr-defined]
+    """Run a frame. The types are those of its batches: a frame's own schema can be older than type coercion.
+
+    Raises `TooManyRowsError`: a few random queries cross so many tables that no machine could hold what comes out.
+    """
+    batches, rows = [], 0
+    for batch in frame.execute_stream():  # type: ignore[attr-defined]
+        batches.append(batch.to_pyarrow())
+        rows += batches[-1].num_rows
+        if rows > _MOST_ROWS:
+            raise TooManyRowsError
     typed = batches[0].schema if batches else frame.schema()  # type: ignore[attr-defined]
     schema = pa.schema([(field.name, field.type) for field in typed])
     return pa.Table.from_batches([batch.cast(schema) for batch in batches], schema=schema)

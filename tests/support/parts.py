@@ -15,7 +15,7 @@ from compiler.parts.reading import PARTIALS, PartQueries, PartQuery
 from compiler.schema import Schema
 from rules.config.profiles import PROFILES
 from rules.engine.execute import open_frame
-from rules.engine.protocol import EngineInput
+from rules.engine.protocol import EngineInput, EngineQuery
 from rules.storage.types import to_arrow, to_schema
 from support.forms import collected
 
@@ -71,7 +71,7 @@ class PartRunner:
             assert schema is not None
             found = files.get(name) or self._files.get(name) or [self._write(_empty(schema))]
             inputs.append(EngineInput(name, tuple(found), schema, tuple(columns)))
-        made = collected(open_frame(query.sql, inputs, self._folder, PROFILE))
+        made = collected(open_frame(EngineQuery(query.sql, tuple(inputs), PROFILE), self._folder))
         return _typed(made, query.schema)
 
     def _write(self, table: pa.Table) -> Path:

@@ -39,12 +39,17 @@ class SampleProject:
         (root / "rules").mkdir(exist_ok=True)
 
     @classmethod
+    def at(cls, root: Path) -> SampleProject:
+        """Return the project that is there."""
+        found = cls.__new__(cls)
+        found.root = root
+        return found
+
+    @classmethod
     def copy_of(cls, project: Path, root: Path) -> SampleProject:
         """Copy a project of fixtures/ without its store."""
         shutil.copytree(project, root, ignore=shutil.ignore_patterns(".rules"))
-        copied = cls.__new__(cls)
-        copied.root = root
-        return copied
+        return cls.at(root)
 
     def write(self, path: str, text: str) -> Path:
         """Write a text file below the root."""

@@ -17,7 +17,7 @@ from compiler.errors import SqlError
 from compiler.names.resolve import INPUT_DB
 from compiler.schema import Schema
 from rules.config.profiles import Profile
-from rules.engine.protocol import Engine, EngineError, EngineFunction, EngineInput, Executed
+from rules.engine.protocol import Engine, EngineError, EngineFunction, EngineInput, EngineQuery, Executed, Job
 from rules.engine.writing import ProductWriter
 from rules.storage.types import to_arrow, to_schema
 
@@ -43,37 +43,20 @@ class SqliteEngine(Engine):
         del profile, functions
         return SqlitePlanner(remember)
 
-    def execute(
-        self,
-        sql: str,
-        inputs: Iterable[EngineInput],
-        schema: Schema,
-        target: Path,
-        profile: Profile,
-        functions: Iterable[EngineFunction],
-    ) -> Executed:
-        del profile, functions
+    def execute(self, job: Job) -> Executed:
         started = time.perf_counter()
-        with opened() as connection, ProductWriter(target, schema) as writer:
-            for entry in inputs:
+        with opened() as connection, ProductWriter(job.target, job.schema) as writer:
+            for entry in job.query.inputs:
                 fill(connection, entry)
-            writer.write(rows_of(connection, sql, to_arrow(schema)))
-            return Executed.of(writer.finish(), schema, started)
+            writer.write(rows_of(connection, job.query.sql, to_arrow(job.schema)))
+            return Executed.of(writer.finish(), job.schema, started)
 
-    def stream(
-        self,
-        sql: str,
-        inputs: Iterable[EngineInput],
-        schema: pa.Schema,
-        scratch: Path,
-        profile: Profile,
-        functions: Iterable[EngineFunction],
-    ) -> Generator[pa.RecordBatch]:
-        del scratch, profile, functions
+    def stream(self, query: EngineQuery, schema: pa.Schema, scratch: Path) -> Generator[pa.RecordBatch]:
+        del scratch
         with opened() as connection:
-            for entry in inputs:
+            for entry in query.inputs:
                 fill(connection, entry)
-            yield rows_of(connection, sql, schema)
+            yield rows_of(connection, query.sql, schema)
 
 
 class SqlitePlanner:

@@ -1,0 +1,120 @@
+"""Leases on actions: who computes what, so that builders that start together share the work.
+
+A lease spreads work and decides nothing: without one, or with two, an action is computed twice and its record is the
+same. A lease is an object that its holder creates, renews by writing a new number, and removes. No clocks are compared:
+who waits sees whether the number changes, and takes over a lease that has been still for as long as it says.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from cache.remote.bucket import AbsentError, BucketError
+from cache.remote.layout import lease_path
+
+if TYPE_CHECKING:
+    from cache.remote.bucket import Bucket, Persistent
+
+Claim = Literal["mine", "busy", "unknown"]
+_MOST_BYTES = 1024
+_LONGEST = 600.0
+
+
+class _Lease(msgspec.Struct, frozen=True):
+    holder: str
+    seconds: float
+    renewed: int = 0
+
+
+@dataclass
+class _Seen:
+    """A lease of somebody else, as it was first seen like this. since: by `time.monotonic`."""
+
+    lease: _Lease
+    since: float
+
+
+@dataclass
+class Leases:
+    """The leases of one builder. Worker threads may share it."""
+
+    bucket: Bucket
+    again: Persistent
+    seconds: float
+    holder: str = field(default_factory=lambda: os.urandom(16).hex())
+    _held: dict[str, int] = field(default_factory=dict)
+    _seen: dict[str, _Seen] = field(default_factory=dict)
+
+    def claim(self, key: str) -> Claim:
+        """Take the lease of an action, if nobody holds it. "unknown": the bucket does not say, so nobody waits."""
+        path = lease_path(key)
+        try:
+            if self.again.call(lambda: self.bucket.create(path, self._text(0))):
+                return self._take(key)
+            found = self._read(path)
+            if found is None:  # it was released meanwhile, or is none
+                return "busy"
+            if found.holder == self.holder:  # the answer to our own request was lost
+                return self._take(key)
+            if not self._is_still(key, found):
+                return "busy"
+            if self._read(path) == found:
+                self.again.call(lambda: self.bucket.remove([path]))
+            self._seen.pop(key, None)
+            return self._take(key) if self.again.call(lambda: self.bucket.create(path, self._text(0))) else "busy"
+        except BucketError:
+            return "unknown"
+
+    def renew(self) -> None:
+        """Tell those who wait that the holder is alive; a lease that was taken over stays. Raises `BucketError`."""
+        for key, renewed in list(self._held.items()):
+            path = lease_path(key)
+            found = self._read(path)
+            if key not in self._held:
+                continue
+            if found is not None and found.holder == self.holder:
+                self._held[key] = renewed + 1
+                self.again.call(lambda at=path, number=renewed + 1: self.bucket.write(at, self._text(number)))  # type: ignore[misc]
+
+    def release(self, key: str) -> None:
+        """Give a lease back, once the record of its action is there, or cannot be. Raises `BucketError`."""
+        if self._held.pop(key, None) is not None:
+            path = lease_path(key)
+            self.again.call(lambda: self.bucket.remove([path]))
+
+    @property
+    def held(self) -> list[str]:
+        """The keys of the actions whose leases this builder holds."""
+        return list(self._held)
+
+    def _take(self, key: str) -> Claim:
+        self._held[key] = 0
+        self._seen.pop(key, None)
+        return "mine"
+
+    def _is_still(self, key: str, found: _Lease) -> bool:
+        now = time.monotonic()
+        seen = self._seen.get(key)
+        if seen is None or seen.lease != found:
+            self._seen[key] = _Seen(found, now)
+            return False
+        return now - seen.since >= min(max(found.seconds, 0.0), _LONGEST)
+
+    def _read(self, path: str) -> _Lease | None:
+        """Return a lease, None where there is none. A damaged one is its own, and ends as others do."""
+        try:
+            data = self.again.call(lambda: self.bucket.read(path, _MOST_BYTES)).data
+        except AbsentError:
+            return None
+        try:
+            return msgspec.json.decode(data, type=_Lease)
+        except (msgspec.DecodeError, ValueError):
+            return _Lease("", self.seconds)
+
+    def _text(self, renewed: int) -> bytes:
+        return msgspec.json.encode(_Lease(self.holder, self.seconds, renewed))

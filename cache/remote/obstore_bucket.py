@@ -1,0 +1,150 @@
+"""A bucket of S3, Google Cloud, Azure, or a folder, through obstore: the only module that imports it.
+
+Credentials come from where obstore looks for them by itself: the environment, or the machine's identity. They are never
+asked for here, and no text of an error of obstore is passed on, since it may hold a signed URL.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import obstore
+from obstore import exceptions
+from obstore.store import from_url
+
+from cache.remote.bucket import AbsentError, BucketError, DeniedError, Entry, Stored, TooLargeError
+from cache.remote.layout import OBJECTS
+
+T = TypeVar("T")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
+_DENIED = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
+_TAKEN = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
+_STATUS = re.compile(r"\b(?:status|code)\D{1,12}([45]\d\d)\b", re.IGNORECASE)
+IN_PIECES = 16 << 20
+"""A file from this size on is sent in several requests, which no store can make conditional."""
+_LONG = 60.0
+_LITTLE = 1 << 20
+"""Requests that move more bytes than this may take so many seconds."""
+
+
+class ObstoreBucket:
+    """A bucket as obstore has it."""
+
+    def __init__(self, url: str, timeout: float, *, writes: bool = True) -> None:
+        """url: s3://, gs://, az:// or file://; timeout: of a request that moves little, in seconds.
+
+        writes: whether a folder that does not exist is made. Raises `BucketError`.
+        """
+        self._store: Any = _done(lambda: _opened(url, timeout, writes=writes))
+        self._bulk: Any = _done(lambda: _opened(url, max(timeout, _LONG), writes=writes))
+
+    def _for(self, size: int) -> Any:
+        """Return the client for a request that moves so many bytes."""
+        return self._bulk if size > _LITTLE else self._store
+
+    def read(self, path: str, most: int) -> Stored:
+        """As `Bucket` says."""
+
+        def work() -> Stored:
+            found = obstore.get(self._for(most if path.startswith(OBJECTS) else 0), path)
+            if found.meta["size"] > most:
+                raise TooLargeError("an object is larger than it may be")
+            data = bytes(found.bytes())
+            if len(data) != found.meta["size"]:
+                raise BucketError("an answer was cut short")
+            return Stored(data, found.meta["last_modified"])
+
+        return _done(work)
+
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """As `Bucket` says."""
+        return _done(lambda: bytes(obstore.get_range(self._for(length), path, start=start, length=length)))
+
+    def create(self, path: str, data: bytes | Path) -> bool:
+        """As `Bucket` says."""
+
+        def work() -> bool:
+            try:
+                obstore.put(self._for(_size(data)), path, data, mode="create", use_multipart=False)
+            except _TAKEN:
+                return False
+            return True
+
+        return _done(work)
+
+    def write(self, path: str, data: bytes | Path) -> None:
+        """As `Bucket` says."""
+        size = _size(data)
+        _done(lambda: obstore.put(self._for(size), path, data, use_multipart=size >= IN_PIECES))
+
+    def entry(self, path: str) -> Entry:
+        """As `Bucket` says."""
+        found = _done(lambda: obstore.head(self._store, path))
+        return Entry(path, found["size"], found["last_modified"])
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """As `Bucket` says."""
+        for path in paths:
+            try:
+                _done(lambda: obstore.delete(self._store, path))  # noqa: B023 — it is called at once
+            except AbsentError:
+                continue
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """As `Bucket` says."""
+        listed = _done(lambda: iter(obstore.list(self._store, prefix)))
+        while (page := _done(lambda: next(listed, None))) is not None:
+            for one in page:
+                yield Entry(one["path"], one["size"], one["last_modified"])
+
+
+def _opened(url: str, timeout: float, *, writes: bool) -> Any:
+    if url.startswith("file:"):
+        return from_url(url, mkdir=writes)
+    limit = dt.timedelta(seconds=timeout)
+    client: Any = {
+        "connect_timeout": limit,
+        "timeout": limit,
+        "allow_http": any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS),
+    }
+    # What fails is tried again by who calls, who counts it and bounds it in time.
+    return from_url(url, client_options=client, retry_config={"max_retries": 0})
+
+
+def _size(data: bytes | Path) -> int:
+    return len(data) if isinstance(data, bytes) else data.stat().st_size
+
+
+def _done(work: Callable[[], T]) -> T:
+    """Return what `work` returns. Raises `BucketError`, in words of ours."""
+    try:
+        return work()
+    except FileNotFoundError:
+        raise AbsentError("there is no such object, or no such bucket") from None
+    except _DENIED:
+        raise DeniedError("access was denied") from None
+    except exceptions.BaseError as error:
+        raise BucketError(_words(str(error))) from None
+    except (OSError, ValueError) as error:
+        raise BucketError(f"{type(error).__name__}") from None
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # a bug of the client, which is no Exception
+            raise BucketError("its client failed") from None
+        raise
+
+
+def _words(text: str) -> str:
+    """Say what kind of failure obstore tells of."""
+    if "TimedOut" in text or "timed out" in text:
+        return "it did not answer in time"
+    if "Connect" in text:
+        return "it cannot be reached"
+    found = _STATUS.search(text)
+    if found is not None:
+        return f"it answered with status {found[1]}"
+    return "a request failed"

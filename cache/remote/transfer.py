@@ -1,0 +1,109 @@
+"""Files of a shared cache, down and up: in pieces, each tried again alone, and compared before anybody sees them."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from cache.remote.action_records import RefusedError
+from cache.remote.bucket import AbsentError, BucketError, TooLargeError
+from cache.remote.layout import object_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cache.remote.action_records import Table
+    from cache.remote.bucket import Bucket, Persistent
+
+PIECE = 8 << 20
+_BLOCK = 1 << 20
+_SLOWEST = 128 << 10
+"""Bytes a second, below which a transfer is given up."""
+_UNCONDITIONAL = 16 << 20
+"""A file from this size on is sent whether or not it is there: see `Bucket.create`."""
+_OTHER_SIZE = "is not the file that its record names: its size is another"
+_TRIES = 3
+"""How often a file is fetched whose bytes are not those of its name: on the way they may be corrupt, too."""
+
+
+def download(bucket: Bucket, again: Persistent, table: Table, target: Path, partial: Path | None = None) -> None:
+    """Write the file of a table to `target`, whose bytes are then those that its record names.
+
+    partial: where the beginning of it is kept if this is cut short, so that the next attempt, or build, goes on there.
+    Raises `RefusedError` if its bytes are others, however often it is read, `BucketError` and OSError.
+    """
+    path, place = object_path(table.sha256), target if partial is None else partial
+    if table.bytes > PIECE and again.call(lambda: bucket.entry(path)).bytes != table.bytes:
+        raise RefusedError(_OTHER_SIZE)
+    seconds = max(again.seconds, min(PIECE, table.bytes) / _SLOWEST)
+    for attempt in range(_TRIES):
+        with place.open("r+b" if place.exists() else "wb") as file:
+            have = file.seek(0, os.SEEK_END)
+            if have > table.bytes or attempt:
+                have = file.seek(0)
+            while have < table.bytes:
+                data = again.call(lambda at=have: _piece(bucket, path, at, table.bytes), seconds=seconds)  # type: ignore[misc]
+                file.write(data)
+                file.flush()
+                have += len(data)
+            file.truncate()
+        if sha256_of(place) == table.sha256:
+            if place != target:
+                place.replace(target)
+            return
+    if partial is not None:
+        partial.write_bytes(b"")
+    raise RefusedError("is not the file that its record names: its bytes are others")
+
+
+def _piece(bucket: Bucket, path: str, start: int, size: int) -> bytes:
+    """Return the next piece of a file. Raises `BucketError`, also for an answer that was cut short."""
+    length = min(PIECE, size - start)
+    # What fits into one request is read whole, which tells of a file that is longer than it should be.
+    try:
+        whole = not start and size <= PIECE
+        data = bucket.read(path, size).data if whole else bucket.read_range(path, start, length)
+    except TooLargeError:
+        raise RefusedError(_OTHER_SIZE) from None
+    if whole and len(data) != size:
+        raise RefusedError(_OTHER_SIZE)
+    if len(data) != length:
+        raise BucketError("an answer was cut short")
+    return data
+
+
+def upload(bucket: Bucket, again: Persistent, sha256: str, file: Path, *, over: bool, young: float) -> bool:
+    """Send a file, unless it is there already; return whether it was sent. over: whatever is there.
+
+    young: the age in seconds up to which a file that is there need not be written again: a collection goes by age.
+    Raises `BucketError`.
+    """
+    path, size = object_path(sha256), file.stat().st_size
+    seconds = max(again.seconds, size / _SLOWEST)
+    if over or size >= _UNCONDITIONAL:
+        again.call(lambda: bucket.write(path, file), seconds=seconds)
+        return True
+    if again.call(lambda: bucket.create(path, file), seconds=seconds):
+        return True
+    with contextlib.suppress(AbsentError):
+        if is_young(again.call(lambda: bucket.entry(path)).modified, young):
+            return False
+    again.call(lambda: bucket.write(path, file), seconds=seconds)
+    return True
+
+
+def is_young(modified: dt.datetime, seconds: float) -> bool:
+    """Whether something was written within the last so many seconds, by the bucket's clock and ours."""
+    return (dt.datetime.now(dt.UTC) - modified).total_seconds() <= seconds
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, 64 hex digits. Raises OSError."""
+    hasher = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            hasher.update(block)
+    return hasher.hexdigest()

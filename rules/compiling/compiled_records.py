@@ -1,0 +1,122 @@
+"""Compiled rules in the index: a head that every plan reads, a body that a run reads, and their column lineage.
+
+Heads and lineage are memos. A body is history, since an upgraded compiler learns from it what a rule meant before.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from cache.errors import DamagedIndexError
+from cache.index import Index
+from compiler.analysis.edges import to_record
+from compiler.analysis.shape import Shape
+from compiler.compiled import Compiled, Tier
+from compiler.schema import schema_record
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The small facts of a compiled rule. See `compiler.compiled.Compiled`."""
+
+    fingerprint: str
+    inputs: tuple[str, ...]
+    reads: tuple[tuple[str, ...], ...]
+    scans: Mapping[str, tuple[str, ...]]
+    parts: Mapping[str, Any]
+    """What the fingerprint covers."""
+    volatile: bool
+    order_dependent: bool
+    ordered: bool
+    schema: Mapping[str, Any]
+    """Of the product, as `compiler.schema.schema_of` reads it."""
+    shape: Shape
+
+
+class Body(msgspec.Struct, frozen=True):
+    """The large facts of a compiled rule. See `compiler.compiled.Compiled`."""
+
+    sql: str
+    """What is executed."""
+    meaning: str
+    canonical: str
+    """The encoded canonical AST."""
+    inputs: tuple[str, ...]
+    scans: tuple[str, ...]
+    """The names of the inputs that are scanned."""
+
+
+_HEADS = msgspec.json.Decoder(Head)
+_BODIES = msgspec.json.Decoder(Body)
+
+
+def load_heads(index: Index, memos: Iterable[str]) -> dict[str, Head]:
+    """Return the small facts of compiled rules, by memo key; one that is damaged is not there."""
+    found = {}
+    for memo, text in index.compiled_heads(memos).items():
+        try:
+            found[memo] = _HEADS.decode(text)
+        except msgspec.DecodeError:  # written by nobody that this version knows: it is compiled again
+            continue
+    return found
+
+
+def load_body(index: Index, memo: str) -> Body:
+    """Return the large facts of a compiled rule. Raises KeyError if they are not known, and `DamagedIndexError`."""
+    return unpacked(index.body(memo))
+
+
+def unpacked(packed: bytes) -> Body:
+    """Return what the index keeps as the body of a rule. Raises `DamagedIndexError`."""
+    try:
+        return _BODIES.decode(zlib.decompress(packed))
+    except (msgspec.DecodeError, zlib.error) as error:
+        raise DamagedIndexError(f"the index is damaged: a compiled rule cannot be read: {error}") from error
+
+
+def to_records(compiled: Compiled) -> tuple[Head, bytes, Any]:
+    """Return what the index keeps of a compiled rule: head, packed body and lineage."""
+    body = Body(
+        compiled.sql,
+        compiled.meaning,
+        compiled.canonical.decode(),
+        tuple(compiled.inputs),
+        tuple(compiled.scans),
+    )
+    lineage = {"columns": compiled.schema.names, **to_record(compiled.lineage)}
+    return _to_head(compiled), zlib.compress(msgspec.json.encode(body)), lineage
+
+
+def _to_head(compiled: Compiled) -> Head:
+    return Head(
+        compiled.fingerprint,
+        tuple(compiled.inputs),
+        tuple(map(tuple, compiled.reads)),
+        compiled.scans,
+        compiled.parts,
+        volatile=bool(compiled.traits.volatile) or bool(compiled.parts["volatile"]),
+        order_dependent=compiled.traits.order_dependent or compiled.traits.float_sensitive,
+        ordered=compiled.traits.ordered or compiled.parts["tier"] == Tier.CANONICAL,
+        schema=schema_record(compiled.schema),
+        shape=compiled.shape,
+    )
+
+
+def as_record(head: Head) -> dict[str, Any]:
+    """Return a head as plain data; the same for equal heads."""
+    record: dict[str, Any] = msgspec.to_builtins(head, order="deterministic")
+    return record
+
+
+def as_read(head: Head) -> Head:
+    """Return a head as it is read back from the index."""
+    return _HEADS.decode(msgspec.json.encode(head))
+
+
+def plain(record: Any) -> Any:
+    """Return a lineage as it is read back from the index."""
+    return json.loads(json.dumps(record))

@@ -1,0 +1,356 @@
+"""The shared cache of one command: it is asked for results, is sent results, and is never in the way.
+
+Whatever the bucket does, a build ends as it would without: a call that fails is tried again for a bounded time, and
+after some that failed in a row the bucket is not asked any more in this command. What comes from it is compared with
+digests before anybody sees it. What went wrong is said once, in the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from cache.errors import ObjectError, StoreError
+from cache.remote.action_records import (
+    ActionRecord,
+    Believed,
+    RefusedError,
+    Table,
+    UntrustedError,
+    decoded,
+)
+from cache.remote.bucket import AbsentError, Bucket, BucketError
+from cache.remote.layout import action_path
+from cache.remote.signing import writer_of
+from cache.remote.transfer import PIECE, download
+from cache.removal import remove_temporary
+from rules.storage.shared_connection import SharedConnection
+from rules.storage.shared_report import SharedReport
+from rules.storage.shared_settings import SharedSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cache.objects import Objects
+    from cache.records import Artifact
+    from cache.store_index import StoreIndex
+    from rules.storage.shared_sending import Sender
+
+Answer = Literal["found", "mine", "busy", "free"]
+Columns = tuple[tuple[str, str], ...]
+"""Names and types of the columns that an action yields."""
+_ASKING, _FETCHING, _MOVING = 32, 16, 16
+"""Threads: each waits for the network nearly all the time."""
+_HURRY = 1.0
+"""Seconds that a command which was interrupted takes to give its leases back."""
+
+
+@dataclass
+class SharedCache:
+    """A shared cache, connected once it is asked for something."""
+
+    settings: SharedSettings
+    root: Path
+    index: StoreIndex
+    objects: Objects
+    report: SharedReport = field(default_factory=SharedReport)
+
+    def __post_init__(self) -> None:
+        self.connection = SharedConnection(self.settings, self.root, self.report)
+        self._lock = threading.RLock()
+        self._records: dict[str, Believed | None] = {}
+        self._sources: dict[str, tuple[str, Believed]] = {}
+        self._bad: set[str] = set()
+        """Keys whose records are damaged: what replaces one is written over it."""
+        self._bad_files: set[str] = set()
+        self._lost: set[str] = set()
+        self._told: set[str] = set()
+        self._found: set[str] = set()
+        self._fetches: dict[str, Future[bool]] = {}
+        self._pools: dict[str, ThreadPoolExecutor] = {}
+        self._sender: Sender | None = None
+
+    # Asking
+
+    def look_up(self, wanted: Mapping[str, Columns | None]) -> None:
+        """Ask for the records of actions, by key, many at once; `record` has them then, with just these columns."""
+        fresh = {key: columns for key, columns in wanted.items() if key not in self._records}
+        pool = self._pool("asking", _ASKING)
+        for future in [pool.submit(self._find, key, columns) for key, columns in fresh.items()]:
+            future.result()
+
+    def record(self, key: str) -> ActionRecord | None:
+        """Return the record of an action that was asked for and found."""
+        found = self._records.get(key)
+        return found.record if found is not None and found.record.artifact not in self._lost else None
+
+    def was_asked(self, key: str) -> bool:
+        """Whether an action was asked for, and the bucket answered."""
+        return key in self._records
+
+    def claim(self, key: str, columns: Columns | None) -> Future[Answer]:
+        """Ask for an action that is about to run.
+
+        "found": `record` has it; "mine": others leave it to this builder, which calls `release`, or tells the result;
+        "busy": another builder is at it: ask again soon; "free": run it.
+        """
+        return self._pool("asking", _ASKING).submit(self._claim, key, columns)
+
+    @property
+    def spreads_work(self) -> bool:
+        """Whether builders leave actions to one another."""
+        return self.settings.writes and self.settings.lease is not None
+
+    def release(self, key: str) -> None:
+        """Let others run an action that was claimed, unless its result is on its way to them."""
+        leases = self.connection.leases
+        if leases is not None and key in leases.held and key not in self._told:
+            self._pool("asking", _ASKING).submit(self._release, key)
+
+    def has(self, artifact: str) -> bool:
+        """Whether an artifact that is not in the store can be fetched, as far as known."""
+        return artifact not in self._lost and not self.report.off and self._source(artifact) is not None
+
+    def was_found(self, artifact: str) -> bool:
+        """Whether this command has found an artifact in the shared cache."""
+        return artifact in self._found
+
+    def source(self, artifact: str) -> ActionRecord | None:
+        """Return the record by which an artifact can be fetched, or was."""
+        found = self._source(artifact)
+        return found[1].record if found is not None else None
+
+    # Fetching
+
+    def fetch(self, artifact: str) -> Future[bool]:
+        """Begin to fetch an artifact, once; its object is in the store when the result is True."""
+        with self._lock:
+            found = self._fetches.get(artifact)
+            if found is None or (found.done() and not self._is_here(artifact)):
+                found = self._fetches[artifact] = self._pool("fetching", _FETCHING).submit(self._fetch, artifact)
+            return found
+
+    def _fetch(self, artifact: str) -> bool:
+        source = self._source(artifact)
+        if source is None or not self.connection.bucket():
+            return False
+        key, believed = source
+        record = believed.record
+        try:
+            if record.is_in_parts:
+                pool = self._pool("moving", _MOVING)
+                for future in [pool.submit(self._download, one) for one in record.tables]:
+                    future.result()
+                self.objects.adopt_parts(record.artifact, [one.artifact for one in record.tables])
+            else:
+                self._download(record.tables[0])
+        except RefusedError as error:
+            self.report.refuse(str(error))
+        except BucketError as error:
+            self.connection.count(error)
+        except (OSError, ObjectError) as error:
+            self.report.fail(f"a file cannot be stored: {getattr(error, 'strerror', None) or error}")
+        else:
+            with contextlib.suppress(StoreError):  # such as a full disk
+                with self.index.transaction():
+                    for one in record.artifacts():
+                        self.index.add_artifact(one, self._build_of(one.artifact))
+                    self._remember(key, believed)
+                    self.index.forget_shared(self._lost)
+                return True
+        self._lost.add(artifact)
+        return False
+
+    def _build_of(self, artifact: str) -> str:
+        """Return the build that an index names for an artifact, "" for none."""
+        return self.index.build_of(artifact) or ""
+
+    def _download(self, table: Table) -> None:
+        if self.objects.intact(table.artifact, table.bytes, table.file_digest):
+            return
+        bucket = self.connection.bucket()
+        if bucket is None:
+            raise BucketError("it is not used any more")
+        target = self.objects.temporary()
+        try:
+            with self.objects.partial(table.sha256) if table.bytes > PIECE else contextlib.nullcontext() as kept:
+                self.connection.ask(
+                    lambda: download(bucket, self.connection.again, table, target, kept), moves_little=False
+                )
+            facts = self.objects.adopt(target, table.artifact, (table.bytes, table.file_digest))
+        except RefusedError:
+            self._bad_files.add(table.sha256)
+            raise
+        finally:
+            with contextlib.suppress(OSError):
+                remove_temporary(target)
+        if facts != (table.bytes, table.file_digest):
+            raise RefusedError("is not the file that its record describes")
+        self.report.count(fetched=1, fetched_bytes=table.bytes)
+
+    # Telling
+
+    def keep_source(self, artifact: str) -> None:
+        """Let the store know an artifact that was found and not fetched: it can be fetched by any later command."""
+        found = self._sources.get(artifact)
+        if found is None or self._is_here(artifact):
+            return
+        with self.index.transaction():
+            for one in found[1].record.artifacts():
+                if one.artifact not in self.index.artifacts([one.artifact]):
+                    self.index.add_artifact(one, "")
+            self._remember(*found)
+
+    def tell(self, key: str, artifact: Artifact, seconds: float) -> None:
+        """Send the result of an action, in the background, unless it came from there."""
+        record = self.record(key)
+        is_theirs = record is not None and record.artifact == artifact.artifact
+        is_old = key in self.connection.old
+        if not self.settings.writes or self.report.off or (is_theirs and not is_old):
+            return
+        if not self._is_here(artifact.artifact):  # it is in the shared cache alone
+            return
+        with self._lock:
+            self._told.add(key)
+            if self._sender is None:
+                from rules.storage.shared_sending import Sender
+
+                self._sender = Sender(self)
+            self._sender.send(key, artifact, seconds, over=is_theirs)
+
+    def finish(self, *, wait_for_all: bool = True, say: Callable[[str], None] | None = None) -> SharedReport:
+        """Wait for what is being sent, give leases back, and return what the command had of the shared cache."""
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.finish(wait_for_all=wait_for_all, say=say)
+        leases = self.connection.leases
+        if leases is not None:
+            pool = self._pool("asking", _ASKING)
+            wait([pool.submit(self._release, key) for key in leases.held], None if wait_for_all else _HURRY)
+        self.connection.close()
+        with self._lock:
+            pools, self._pools = list(self._pools.values()), {}
+        for pool in pools:
+            pool.shutdown(wait=wait_for_all, cancel_futures=True)
+        self.report.retries = self.connection.again.retries
+        return self.report
+
+    # What the sender asks
+
+    def is_bad(self, key: str) -> bool:
+        """Whether the record of an action was found to be damaged."""
+        return key in self._bad
+
+    def is_bad_file(self, sha256: str) -> bool:
+        """Whether a file was found not to have the bytes that it is named by."""
+        return sha256 in self._bad_files
+
+    def _find(self, key: str, columns: Columns | None) -> None:
+        """Ask for a record. A bucket that does not answer is as good as one that has none."""
+        bucket = self.connection.bucket()
+        if bucket is None:
+            return
+        try:
+            found = self._read(bucket, key, columns)
+        except AbsentError:
+            found = None
+            if key not in self._records:
+                self.report.count(misses=1)
+        except BucketError as error:
+            self.connection.count(error)
+            return
+        if found is not None:
+            self.report.count(hits=1)
+            for one in found.record.artifacts():
+                self._sources.setdefault(one.artifact, (key, found))
+            self._sources[found.record.artifact] = (key, found)
+            self._found.add(found.record.artifact)
+        self._records[key] = found
+
+    def _read(self, bucket: Bucket, key: str, columns: Columns | None) -> Believed | None:
+        """Return a record that is believed, None if there is one that is not. Raises `BucketError`."""
+        names: list[str | None] = [None, *map(writer_of, self.connection.trusted)]
+        for writer in names:
+            path = action_path(key, writer)
+            try:
+                found = _with_columns(self.connection.read_record(bucket, path, key), columns)
+            except AbsentError:
+                if writer is None:
+                    raise
+            except UntrustedError as error:
+                self.report.refuse(str(error))
+            except RefusedError as error:
+                self._bad.add(key)
+                self.report.refuse(str(error))
+                return None
+            else:
+                return found
+        return None
+
+    def _claim(self, key: str, columns: Columns | None) -> Answer:
+        if self.connection.bucket() is None:
+            return "free"
+        if self.connection.leases is None:
+            if key not in self._records:
+                self._find(key, columns)
+            return "found" if self.record(key) is not None else "free"
+        state = self.connection.leases.claim(key)
+        if state == "unknown":
+            return "free"
+        self._find(key, columns)  # after the lease: who held it before has recorded the result, if there is one
+        if self.record(key) is not None:
+            self._release(key)
+            return "found"
+        if state == "busy":
+            self.report.count(waits=1)
+        return state
+
+    def _release(self, key: str) -> None:
+        if self.connection.leases is not None:
+            with contextlib.suppress(BucketError):  # it ends by itself
+                self.connection.leases.release(key)
+
+    def release_now(self, key: str) -> None:
+        """Let others see that an action is done, or failed. It calls the bucket."""
+        self._release(key)
+
+    def _source(self, artifact: str) -> tuple[str, Believed] | None:
+        found = self._sources.get(artifact)
+        if found is None:
+            known = self.index.shared_results([artifact]).get(artifact)
+            if known is not None:
+                with contextlib.suppress(RefusedError, zlib.error):
+                    found = known[0], decoded(zlib.decompress(known[1]), known[0], ())
+                    self._sources[artifact] = found
+        return found
+
+    def _remember(self, key: str, believed: Believed) -> None:
+        packed = zlib.compress(believed.data)
+        self.index.remember_shared([(believed.record.artifact, key, packed)])
+
+    def _is_here(self, artifact: str) -> bool:
+        source = self._sources.get(artifact)
+        if source is None:
+            return self.objects.exists(artifact)
+        found = {one.artifact: one for one in source[1].record.artifacts()}[artifact]
+        if found.parts:
+            return self.objects.has_parts(artifact, found.parts)
+        return self.objects.intact(artifact, found.bytes, found.file_digest)
+
+    def _pool(self, name: str, threads: int) -> ThreadPoolExecutor:
+        with self._lock:
+            if name not in self._pools:
+                self._pools[name] = ThreadPoolExecutor(threads, thread_name_prefix=f"rules-{name}")
+            return self._pools[name]
+
+
+def _with_columns(found: Believed, columns: Columns | None) -> Believed:
+    """Return a record whose table has these columns. Raises `RefusedError` for another."""
+    if columns is not None and columns != tuple((name, kind) for name, (kind, _) in found.record.columns.items()):
+        raise RefusedError("is not consistent: it has other columns than the rule")
+    return found
