@@ -1,7 +1,7 @@
 """Functions and constructs of other dialects, as data: each with what to write here.
 
 A row is `pattern => text : dialects` or `pattern ~> text : dialects`. `=>` is exact: whatever the arguments, the value is
-the one that the dialect gives, so `rules check --fix` writes it, and a rule in that dialect is read so. `~>` is what to
+the one that the dialect gives, so `rules check --fix` writes it. `~>` is what to
 look at: it needs a decision of the author. Dialects: D DuckDB, S Snowflake, B BigQuery, K Spark, P PostgreSQL, R Redshift.
 
 A parameter is one letter, perhaps with the kind of value that the row requires (`s:text`); tests call each row with
