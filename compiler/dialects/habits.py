@@ -1,8 +1,8 @@
 """The habits of other dialects: what this engine reads, too, and gives another value for.
 
 Each is found only where types show that the value differs, and is written so that the dialect's value comes out here;
-what is written so is no habit again. Values of DuckDB are those of the engine (tests/cli/test_dialects.py), the others' those of
-their documentation.
+what is written so is no habit again. Values of DuckDB are those of the engine (tests/cli/test_dialects.py),
+the others' those of their documentation.
 """
 
 from __future__ import annotations
