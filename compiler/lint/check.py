@@ -9,11 +9,13 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from compiler.analysis.types import Types
+from compiler.dialects.written_kinds import WrittenKinds
 from compiler.errors import SqlError
 from compiler.lint.codes import OF_ERRORS
 from compiler.lint.columns import bare_columns, qualified_columns, repeated_names
 from compiler.lint.expressions import calls, misread_operators, not_in_nullable, typed
 from compiler.lint.findings import Found, Lines
+from compiler.lint.foreign import habits
 from compiler.lint.joins import implicit_cross_joins
 from compiler.lint.ordering import order_dependence
 from compiler.lint.query_view import Check, Subject
@@ -44,6 +46,7 @@ CHECKS: tuple[Check, ...] = (
     misread_operators,
     unused_ctes,
     typed,
+    habits,
 )
 
 UNKNOWN = "unknown"
@@ -70,6 +73,8 @@ class World:
     """The keys of the inputs that declare one."""
     functions: frozenset[str] = frozenset()
     """The names of the project's own functions."""
+    dialect: str | None = None
+    """The dialect that the project comes from, one of `compiler.sql.foreign_table.DIALECTS`."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,8 @@ def _check(text: str, world: World, *, volatile: bool) -> Checked:
         volatile=volatile,
         keys=world.keys,
         functions=world.functions,
+        kinds=WrittenKinds(executed, world.schemas.known),
+        dialect=world.dialect,
     )
     for check in CHECKS:
         found += check(subject)

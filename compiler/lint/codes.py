@@ -22,6 +22,10 @@ class Code(NamedTuple):
     on: bool = True
     always: bool = False
     fixable: bool = False
+    of: str = ""
+    """A dialect in which it is a habit; it is found only in projects that come from such a one."""
+    advice: bool = False
+    """Whether it fails a check only where it is selected by name, or with --strict."""
 
 
 CODES: tuple[Code, ...] = (
@@ -45,14 +49,39 @@ CODES: tuple[Code, ...] = (
     Code("R013", "unused-cte", "a CTE that nothing reads", fixable=True),
     Code("R014", "unused-variable", "a variable of rules.toml that no rule uses"),
     Code("R015", "unused-input", "an input that is never read"),
-    Code("R016", "integer-division", "integer division, which drops the remainder", on=False),
+    Code("R016", "integer-division", "integer division, which drops the remainder", fixable=True, advice=True),
     Code("R017", "sum-overflow", "a sum of integers, which wraps around silently if it overflows", on=False),
-    Code("R018", "engine-difference", "SQL that the engine reads differently from most others"),
+    Code("R018", "engine-difference", "SQL that the engine reads differently from most others", fixable=True),
     Code("R019", "unused-suppression", "a suppression comment that suppresses nothing", fixable=True),
     Code("R020", "unknown-variable", "a $variable that rules.toml does not declare", always=True),
-    Code("R021", "unknown-function", "a function that the engine does not have", always=True),
+    Code("R021", "unknown-function", "a function that the engine does not have", always=True, fixable=True),
     Code("R022", "slow-function", "a Python function that the engine has in a faster form"),
     Code("R023", "rejected-name", "a table that the project's own policy keeps a rule from reading"),
+    Code("R030", "rounding", "a fraction that becomes a whole number in another way", fixable=True, of="duckdb"),
+    Code("R031", "null-order", "an ORDER BY that puts NULLs at the other end", fixable=True, of="duckdb"),
+    Code("R032", "timestamp-text", "a timestamp whose text is another one", fixable=True, of="duckdb"),
+    Code("R033", "date-interval", "a date that an interval does not make a timestamp", fixable=True, of="duckdb"),
+    Code("R034", "zone-shift", "AT TIME ZONE of a timestamp that has a time zone", fixable=True, of="duckdb"),
+    Code("R035", "float-text", "a float whose text is another one", fixable=True, of="duckdb"),
+    Code("R036", "null-argument", "a call that leaves NULLs out", fixable=True, of="snowflake"),
+    Code("R037", "like-escape", "a backslash in a LIKE pattern", fixable=True, of="duckdb"),
+    Code("R038", "index-base", "an index of a list that counts from elsewhere", fixable=True, of="spark"),
+    Code("R039", "substring-start", "a substring that starts at 0 or before it", fixable=True, of="duckdb"),
+    Code("R040", "similar-to", "SIMILAR TO, which need not match the whole text", fixable=True, of="duckdb"),
+    Code("R041", "decimal-literal", "a fraction that is a float", fixable=True, of="duckdb"),
+    Code("R042", "type-width", "a type that has fewer bits", fixable=True, of="postgres"),
+    Code("R043", "string-escape", "a backslash in a text that escapes nothing", fixable=True, of="snowflake"),
+    Code("R044", "date-format", "a format of dates in another dialect's spelling", fixable=True, of="postgres"),
+    Code("R045", "day-numbering", "days or weeks that are numbered from elsewhere", fixable=True, of="spark"),
+    Code("R046", "other-meaning", "a function of the same name with another meaning", fixable=True, of="spark"),
+    Code(
+        "R047",
+        "regex-flavour",
+        "a function of regular expressions that matches otherwise",
+        fixable=True,
+        of="snowflake",
+    ),
+    Code("R048", "second-fraction", "seconds without their fraction", fixable=True, of="postgres"),
     Code("R900", "syntax-error", "text that is not one readable query", always=True),
     Code("R901", "unsupported", "SQL that the engine cannot run, or would misread", always=True),
     Code("R902", "invalid-rule", "a rule that cannot be compiled for another reason", always=True),

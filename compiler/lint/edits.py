@@ -40,6 +40,10 @@ def fixed(text: str, found: Iterable[Found], world: World) -> tuple[str, list[Fo
     by code, then one by one.
     """
     fixes = [one for one in found if one.fix is not None]
+    translations = [one for one in fixes if one.fix is not None and one.fix.translates]
+    if translations:  # what keeps the meaning comes in the next round, when there is one to keep
+        text, written = _translated(text, translations)
+        return text, [one for one in fixes if one not in written]
     before = _meaning(text, world)
     current, refused = text, []
     if before is not None and fixes and _meaning(_with(text, fixes), world) == before:
@@ -56,6 +60,39 @@ def fixed(text: str, found: Iterable[Found], world: World) -> tuple[str, list[Fo
     refused = [one for one in fixes if one not in kept]
     current = _with(text, kept)
     return current, refused
+
+
+def _translated(text: str, found: list[Found]) -> tuple[str, list[Found]]:
+    """Return the text with what it meant in another dialect, and the findings whose fix is in it.
+
+    Of fixes within one another the outer comes first, the inner in the next round. One after which the text cannot be
+    read is left out.
+    """
+    kept: list[Found] = []
+    end = 0
+    for one in sorted(found, key=lambda each: min(edit.start for edit in _edits(each))):
+        if min(edit.start for edit in _edits(one)) >= end:
+            kept.append(one)
+            end = max(edit.end for edit in _edits(one)) or end
+    if _is_readable(_with(text, kept)):
+        return _with(text, kept), kept
+    sound: list[Found] = []
+    for one in kept[:_ONE_BY_ONE]:
+        if _is_readable(_with(text, [*sound, one])):
+            sound.append(one)
+    return _with(text, sound), sound
+
+
+def _edits(one: Found) -> tuple[Edit, ...]:
+    return one.fix.edits if one.fix is not None else ()
+
+
+def _is_readable(text: str) -> bool:
+    try:
+        with_deep_stack(lambda: parse(text))
+    except SqlError:
+        return False
+    return True
 
 
 _ONE_BY_ONE = 50

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from compiler.lint.findings import Found
+from compiler.lint.foreign import counterpart
 from compiler.lint.joins import conjuncts
 from compiler.lint.query_view import Subject
 from compiler.names.resolve import fold
@@ -24,7 +25,9 @@ def calls(subject: Subject) -> list[Found]:
         if name is not None and name.lower() in subject.functions:
             continue
         if isinstance(call, exp.Anonymous | exp.AnonymousAggFunc) and functions.lookup(name or "") is None:
-            found.append(subject.found("R021", call, f"unknown function '{name}'", function_hint(name or "")))
+            hint, fix = counterpart(subject, call, name or "")
+            hint = hint or function_hint(name or "", subject.dialect)
+            found.append(subject.found("R021", call, f"unknown function '{name}'", hint, fix))
         elif functions.is_volatile(call) and not subject.volatile:
             hint = "declare volatile = true in the rule's options, or pass the value as a $var"
             message = f"'{name or call.sql()}' is volatile: its result changes from run to run"
@@ -60,7 +63,7 @@ def typed(subject: Subject) -> list[Found]:
                 hint = "compare the distance, as in abs(a - b) < 1e-9, or use a decimal"
                 found.append(subject.found("R012", node, "floats are compared for equality", hint))
         elif isinstance(node, exp.Div):
-            if types.is_integer(node.this) and types.is_integer(node.expression):
+            if subject.dialect is None and types.is_integer(node.this) and types.is_integer(node.expression):
                 hint = "cast one side to double, or write 1.0 *; floor() or a comment shows that it is intended"
                 found.append(subject.found("R016", node, "integer division drops the remainder", hint))
         elif types.is_integer(node.this):
@@ -71,6 +74,8 @@ def typed(subject: Subject) -> list[Found]:
 
 def misread_operators(subject: Subject) -> list[Found]:
     """SELECT a ^ 2 → R018: it is a power in other engines."""
+    if subject.dialect is not None:  # then it is one of the dialect's habits, or none
+        return []
     return [
         subject.found("R018", node, "^ is bitwise exclusive or here, not a power", "write power(a, b)")
         for node in subject.every(exp.BitwiseXor)

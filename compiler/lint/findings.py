@@ -28,6 +28,8 @@ class Fix:
 
     message: str
     edits: tuple[Edit, ...]
+    translates: bool = False
+    """Whether the text means something else afterwards, or something at all: what it meant in another dialect."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class Found:
     case: str = ""
     """The case that the policy may allow: "single" of R001 (one table in scope), "local" of R005 (a star over CTEs and
     derived tables)."""
+
+
+def _fix_of(message: str, edits: list[list[Any]], translates: bool = False) -> Fix:  # noqa: FBT001, FBT002 — of a record
+    return Fix(message, tuple(Edit(*edit) for edit in edits), translates)
 
 
 class Place(NamedTuple):
@@ -70,7 +76,11 @@ class Finding:
     def to_record(self) -> dict[str, Any]:
         """Return its JSON form, without its path."""
         one = self.found
-        fix = one.fix and [one.fix.message, [[edit.start, edit.end, edit.text] for edit in one.fix.edits]]
+        fix = one.fix and [
+            one.fix.message,
+            [[edit.start, edit.end, edit.text] for edit in one.fix.edits],
+            one.fix.translates,
+        ]
         span = [one.start, one.end]
         said = {"code": one.code, "message": one.message, "hint": one.hint, "fix": fix, "case": one.case}
         return {**said, "span": span, "place": list(self.place)}
@@ -78,7 +88,7 @@ class Finding:
     @classmethod
     def from_record(cls, path: str, record: Mapping[str, Any]) -> Finding:
         """Return the object of which `to_record` returned this."""
-        fix = record["fix"] and Fix(record["fix"][0], tuple(Edit(*edit) for edit in record["fix"][1]))
+        fix = record["fix"] and _fix_of(*record["fix"])
         start, end = record["span"]
         found = Found(record["code"], start, end, record["message"], record["hint"], fix, record["case"])
         return cls(path, found, Place(*record["place"]))

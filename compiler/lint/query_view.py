@@ -10,6 +10,8 @@ from typing import TypeVar
 from sqlglot import exp
 
 from compiler.analysis.types import Types
+from compiler.dialects.extents import Extents
+from compiler.dialects.written_kinds import WrittenKinds
 from compiler.lint.findings import Fix, Found, span, token_span
 from compiler.lint.quoting import as_prefix
 from compiler.names.lexical import Names, item_name
@@ -44,10 +46,19 @@ class Subject:
     """The keys of the inputs that declare one."""
     functions: frozenset[str]
     """The names of the project's own functions."""
+    kinds: WrittenKinds
+    """The kinds of the expressions as written, for the habits of other dialects."""
+    dialect: str | None = None
+    """The dialect that the project comes from."""
 
     def every(self, *kinds: type[E]) -> list[E]:
         """Return the nodes of some kinds in the query, none of them leaves, breadth first."""
         return [node for node in self._nodes if isinstance(node, kinds)]
+
+    @cached_property
+    def extents(self) -> Extents:
+        """Return the places of expressions in the text."""
+        return Extents(self.text)
 
     @cached_property
     def _nodes(self) -> list[exp.Expr]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -138,9 +137,38 @@ def is_volatile(node: exp.Expr) -> bool:
 
 
 def suggest(name: str) -> str | None:
-    """Return the built-in function whose name is closest to `name`, or None when none is close."""
-    close = difflib.get_close_matches(name.lower(), functions(), n=1, cutoff=0.7)
-    return close[0] if close else None
+    """Return the built-in function that `name` is a misspelling of: one slip of the hand away, two in a long name.
+
+    Names that merely look alike (len and ln, date_add and date_part) belong to functions of other meanings.
+    """
+    slips = 1 if len(name) <= _SHORT else 2
+    digits = [letter for letter in name if letter.isdigit()]
+    close = [
+        (_distance(name.lower(), known), -len(known), known)
+        for known in functions()
+        if abs(len(known) - len(name)) <= slips and [letter for letter in known if letter.isdigit()] == digits
+    ]
+    distance, _, found = min(close, default=(slips + 1, 0, ""))
+    return found if distance <= slips and len(name) > _TINY else None
+
+
+_TINY, _SHORT = 3, 7
+"""The longest name of which no misspelling can be known, and the longest in which one slip is all that is likely."""
+
+
+def _distance(one: str, other: str) -> int:
+    """Return how many letters to add, drop, replace or swap with their neighbour turn a name into another."""
+    before: list[int] = []
+    above = list(range(len(other) + 1))
+    for at, letter in enumerate(one, 1):
+        row = [at]
+        for place, wanted in enumerate(other, 1):
+            least = min(above[place] + 1, row[-1] + 1, above[place - 1] + (letter != wanted))
+            if at > 1 and place > 1 and letter == other[place - 2] and one[at - 2] == wanted:
+                least = min(least, before[place - 2] + 1)
+            row.append(least)
+        before, above = above, row
+    return above[-1]
 
 
 def is_order_dependent(node: exp.Expr) -> bool:

@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_format(parser, FINDINGS)
     parser.add_argument("--select", type=_codes, default=(), metavar="CODES", help="report these codes instead")
     parser.add_argument("--ignore", type=_codes, default=(), metavar="CODES", help="leave these codes out")
+    parser.add_argument("--strict", action="store_true", help="fail for advice, too, such as R016")
     parser.add_argument("--statistics", action="store_true", help="count findings by code")
     parser.add_argument(
         "--no-project", action="store_true", help="check files as they are, without a project and its schemas"
@@ -83,7 +84,7 @@ class _Looked:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Check; 1 when something is found, or with --diff when a fix is to be made."""
+    """Check; 1 when something is found that is no mere advice, or with --diff when a fix is to be made."""
     if options.format == "json":
         output.as_json = True
     if options.fix and options.diff:
@@ -105,7 +106,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             findings = looked.findings()
         more = {"fixed": fixed}
     _print(looked, findings, options, output, more)
-    return FAILED if findings else 0
+    return FAILED if any(options.strict or looked.reporting.fails(one) for one in findings) else 0
 
 
 def _looker(options: argparse.Namespace, output: Output) -> Callable[[bool], _Looked]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from compiler.lint.codes import ALWAYS, expand
+from compiler.lint.codes import ALL, ALWAYS, BY_CODE, expand, lookup
 from compiler.lint.comments import Suppression, suppressed, unused
 from compiler.lint.findings import Finding, Lines
 from rules.config.project import Policy
@@ -29,6 +29,12 @@ class Reporting:
             if fnmatchcase(path, pattern) or fnmatchcase(name, pattern):
                 ignored += codes
         return (expand(self.select or self.policy.select) - expand(ignored)) | ALWAYS
+
+    def fails(self, finding: Finding) -> bool:
+        """Whether a finding fails the check: advice does only where it is selected by name, or is a dialect's habit."""
+        named = {lookup(word) or word.upper() for word in (*self.policy.select, *self.select)}
+        chosen = finding.code in named or ALL in named or self.policy.from_dialect is not None
+        return chosen or not BY_CODE[finding.code].advice
 
     def allows(self, finding: Finding) -> bool:
         """Whether the policy lets a finding be, whose code is enabled."""

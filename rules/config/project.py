@@ -77,7 +77,8 @@ class EngineTable(msgspec.Struct, forbid_unknown_fields=True):
 class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """[policy]: what `rules check` reports. select, ignore, per_file_ignores: codes, names, DEFAULT or ALL.
 
-    on_qualify: "FILE.py:FUNCTION", see `rules.lint.policy_hook`; "" for none.
+    on_qualify: "FILE.py:FUNCTION", see `rules.lint.policy_hook`; "" for none. from_dialect: the dialect that the rules
+    were written in, whose habits are looked for.
     """
 
     select: tuple[str, ...] = (DEFAULT,)
@@ -86,6 +87,7 @@ class Policy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     qualify: Literal["always", "joins"] = "always"
     star: Literal["never", "local"] = "never"
     on_qualify: str = ""
+    from_dialect: Literal["duckdb", "snowflake", "bigquery", "spark", "postgres", "redshift"] | None = None
 
 
 class Parts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -237,7 +237,9 @@ def _looked_at(
     """Return what is found in a rule, remembered or afresh, and what it is checked against."""
     inputs = {table: resolve(table) for table in rule.parsed.tables}
     keys = {name: rules[name].options.key for name in inputs.values() if name is not None and name in rules}
-    world = World(work.known.schemas, resolve, names, work.project.variables, keys, work.functions)
+    project = work.project
+    dialect = project.policy.from_dialect
+    world = World(work.known.schemas, resolve, names, project.variables, keys, work.functions, dialect)
     plannable = work.foresight.can_plan(rule)
     memo = _memo(work, rule, inputs, keys, names, plannable=plannable)
     record = work.index.memo("parsed", [memo]).get(memo)
@@ -279,6 +281,7 @@ def _memo(
     }
     parts["functions"] = sorted(work.functions)
     parts["planned"] = work.foresight.context if plannable else None
+    parts["dialect"] = work.project.policy.from_dialect
     parts["options"] = options_record(rule)
     return "check " + fingerprint({**parts, "keys": {name: list(key) for name, key in keys.items()}})
 

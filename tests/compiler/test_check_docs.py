@@ -10,7 +10,7 @@ import pytest
 from compiler.lint.codes import BY_CODE, Code
 from rules.config.front_matter import read_options
 from rules.errors import UserError
-from support.checking import findings
+from support.checking import findings, world
 
 TEXT = (Path(__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")
 SECTIONS = {part[:4]: part for part in re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]}
@@ -36,8 +36,9 @@ def test_a_section_says_what_the_code_is(code: Code) -> None:
 @pytest.mark.parametrize("code", [code for code in BY_CODE if code not in {"R014", "R015", "R022", "R023", "R903"}])
 def test_the_examples_are_what_they_say(code: str) -> None:
     (bad,), (good,) = examples(code, "bad"), examples(code, "good")
-    assert code in {one.code for one in findings(bad)}
-    assert code not in {one.code for one in findings(good)}
+    against = world(BY_CODE[code].of or None)
+    assert code in {one.code for one in findings(bad, against)}
+    assert code not in {one.code for one in findings(good, against)}
 
 
 def test_the_example_of_an_invalid_file() -> None:

@@ -17,18 +17,22 @@ def _id(case: Case) -> str:
     return f"{case.code}-{case.number}-{case.kind}"
 
 
+def _keeps_meaning(case: Case) -> bool:
+    return case.fixed is not None and case.dialect is None and case.code != "R021"
+
+
 @pytest.mark.parametrize("case", CASES, ids=_id)
 def test_a_code_is_found_where_it_should_be_and_nowhere_else(case: Case) -> None:
-    places = [(one.place.line, one.place.column) for one in findings(case.text) if one.code == case.code]
+    places = [(one.place.line, one.place.column) for one in findings(case.text, case.world) if one.code == case.code]
     assert places == list(case.places)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.fixed is not None], ids=_id)
 def test_a_fix_changes_what_it_should_and_nothing_else(case: Case) -> None:
-    assert fix(case.text, case.code) == case.fixed
+    assert fix(case.text, case.code, case.world) == case.fixed
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.fixed is not None], ids=_id)
+@pytest.mark.parametrize("case", [case for case in CASES if _keeps_meaning(case)], ids=_id)
 def test_a_fix_keeps_the_canonical_ast(case: Case) -> None:
     before = _meaning(case.text, world())
     assert before is not None
@@ -39,8 +43,8 @@ def test_a_fix_keeps_the_canonical_ast(case: Case) -> None:
 def test_what_is_suppressed_is_there_without_the_comment(case: Case) -> None:
     bare = case.text.replace("rules:", "rules -")
     if case.code != "R019":
-        assert case.code in {one.code for one in findings(bare)}
-    assert not [one for one in findings(case.text) if one.code in {case.code, "R019"}]
+        assert case.code in {one.code for one in findings(bare, case.world)}
+    assert not [one for one in findings(case.text, case.world) if one.code in {case.code, "R019"}]
 
 
 @pytest.mark.parametrize("code", [one for one in CODES if one.code not in ELSEWHERE], ids=lambda one: one.code)

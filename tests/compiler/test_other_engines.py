@@ -6,8 +6,8 @@ import pytest
 
 from compiler.errors import SqlError
 from compiler.sql.dialect import parse
-from compiler.sql.functions import functions
-from compiler.sql.other_engines import ELSEWHERE, function_hint
+from compiler.sql.functions import suggest
+from compiler.sql.other_engines import function_hint
 from support.inprocess import run
 from support.projects import SampleProject
 
@@ -17,42 +17,41 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
     return SampleProject(tmp_path_factory.mktemp("elsewhere") / "p")
 
 
-def test_none_of_them_is_a_function_here() -> None:
-    assert not ELSEWHERE.keys() & functions().keys()
-
-
-def test_what_is_written_instead_can_be_run(project: SampleProject) -> None:
-    """All examples in one query: each is a column of its own, aggregates in one SELECT and the rest in another."""
-    examples = {
-        one.strip() for text in ELSEWHERE.values() for one in text.replace(" for minutes", "").split(" for days,")
-    }
-    aggregates = {
-        one for one in examples if any(word in one for word in ("FILTER", "ORDER BY", "_agg(", "bool_", "approx_"))
-    }
-    table = "(VALUES (timestamp '2024-01-31 10:00:00', timestamp '2024-02-03', 3, '2024-01-01')) AS t(a, b, n, s)"
-    for group in (aggregates, examples - aggregates):
-        columns = ", ".join(f"{one} AS c{number}" for number, one in enumerate(sorted(group)))
-        row = run(project, "query", f"SELECT {columns} FROM {table}", "--json").document["data"][0]
-        assert len(row) == len(group)
-
-
-def test_some_of_their_values(project: SampleProject) -> None:
-    days, _, minutes = ELSEWHERE["datediff"].partition(" for days, ")
-    text = f"SELECT {days} AS days, {minutes.removesuffix(' for minutes')} AS minutes, {ELSEWHERE['last_day']} AS last "
-    text += "FROM (VALUES (timestamp '2024-01-31 10:00:00', timestamp '2024-02-03 10:30:00')) AS t(a, b)"
-    row = run(project, "query", text, "--json").document["data"][0]
-    assert (row["days"], float(row["minutes"]), row["last"]) == (3, 3 * 24 * 60 + 30, "2024-01-31")
-
-
-@pytest.mark.parametrize("name", ["DATEDIFF", "strptime", "iff", "listagg", "year"])
-def test_a_function_of_another_engine(project: SampleProject, name: str) -> None:
-    hint = f"hint:  write {ELSEWHERE[name.lower()]}"
-    assert hint in run(project, "query", f"SELECT {name}(1, 2) AS x", expect=1).stderr
-    project.sql("caller", f"SELECT {name}(1, 2) AS x")
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        ("DATEDIFF('day', 1, 2, 3)", "write CAST(b AS DATE) - CAST(a AS DATE) for days"),
+        ("listagg(1, 2)", "write string_agg(s, ',')"),
+        ("jaro_winkler_similarity('a', 'b')", "no function of the engine is known to do the same"),
+        ("lenght('a')", "did you mean 'length'?"),
+    ],
+)
+def test_a_function_of_another_engine(project: SampleProject, call: str, hint: str) -> None:
+    name = call.partition("(")[0].lower()
+    assert f"hint:  {hint}" in run(project, "query", f"SELECT {call} AS x", expect=1).stderr
+    project.sql("caller", f"SELECT {call} AS x")
     checked = run(project, "check", expect=1).stdout
-    assert f"R021 unknown function '{name.lower()}'" in checked
-    assert f"hint: write {ELSEWHERE[name.lower()]}" in checked
-    assert function_hint("array_lenght") == "did you mean 'array_length'?"
+    assert f"R021 unknown function '{name}'" in checked
+    assert f"hint: {hint}" in checked
+
+
+@pytest.mark.parametrize("name", ["arg_max", "len", "date_add", "log1p", "xor", "bool_xor", "sha1", "list_transform"])
+def test_a_function_of_another_meaning_is_not_suggested(name: str) -> None:
+    assert "did you mean" not in (function_hint(name) or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("uper", "upper"),
+        ("array_lenght", "array_length"),
+        ("coalesc", "coalesce"),
+        ("cout", "count"),
+        ("haversine", None),
+    ],
+)
+def test_a_misspelt_function(name: str, meant: str | None) -> None:
+    assert suggest(name) == meant
 
 
 @pytest.mark.parametrize(

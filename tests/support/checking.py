@@ -30,13 +30,13 @@ TABLES = {
 }  # fmt: skip
 
 
-def world() -> World:
-    """Return the tables of the cases; the rule `keyed` has id for its key."""
+def world(dialect: str | None = None) -> World:
+    """Return the tables of the cases; the rule `keyed` has id for its key. dialect: the one that they come from."""
     schemas = InputSchemas()
     for name, columns in TABLES.items():
         schemas.add(name, Schema(tuple(Column(*column) for column in columns.items()), b""))
     known = {name: name for name in TABLES}
-    return World(schemas, known.get, tuple(TABLES), {"least": 3}, {"keyed": ("id",)})
+    return World(schemas, known.get, tuple(TABLES), {"least": 3}, {"keyed": ("id",)}, dialect=dialect)
 
 
 def findings(text: str, against: World | None = None, policy: Policy | None = None) -> list[Finding]:
@@ -72,18 +72,28 @@ class Case:
     places: tuple[tuple[int, int], ...]
     text: str
     fixed: str | None
+    dialect: str | None = None
+
+    @property
+    def world(self) -> World:
+        """What it is checked against."""
+        return world(self.dialect)
 
 
 def read_cases(path: Path) -> Iterator[Case]:
-    """Yield the cases of a file: `-- === bad 1:8 2:3` begins a text with findings there, `fixed` what becomes of it."""
+    """Yield the cases of a file: `-- === bad 1:8 2:3` begins a text with findings there, `fixed` what becomes of it.
+
+    `-- === bad 1:8 duckdb`: the same in a project that comes from DuckDB.
+    """
     blocks = path.read_text(encoding="utf-8").split("-- === ")[1:]
     parsed = [(*block.partition("\n")[0].split(" "), block.partition("\n")[2]) for block in blocks]
     for number, (kind, *places, text) in enumerate(parsed):
         if kind == "fixed":
             continue
         after = parsed[number + 1] if number + 1 < len(parsed) else ("",)
-        spots = tuple((int(place.split(":")[0]), int(place.split(":")[1])) for place in places)
-        yield Case(path.stem, number, kind, spots, text, after[-1] if after[0] == "fixed" else None)
+        spots = tuple((int(place.split(":")[0]), int(place.split(":")[1])) for place in places if ":" in place)
+        dialect = next((place for place in places if ":" not in place), None)
+        yield Case(path.stem, number, kind, spots, text, after[-1] if after[0] == "fixed" else None, dialect)
 
 
 def all_cases() -> list[Case]:

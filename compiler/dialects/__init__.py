@@ -1,0 +1,1 @@
+"""What queries in other dialects mean: their habits, the texts of their calls, and rules written in them."""

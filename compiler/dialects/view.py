@@ -1,0 +1,98 @@
+"""What the habits of a dialect look at: one rule's text and tree, the kinds of its expressions, and what is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from compiler.dialects.extents import Extents, fragment, is_operand, is_primary, same
+from compiler.sql.foreign_table import DIALECTS, TITLES
+
+_ANCESTORS = 8
+"""How far above a call the expression may be that a fix made around it."""
+
+
+@dataclass(frozen=True)
+class Habit:
+    """A place where a dialect means something else than the engine.
+
+    edits: what to write, as (start, end, text); none where no text is known to mean the same.
+    """
+
+    code: str
+    node: exp.Expr
+    message: str
+    hint: str | None
+    edits: tuple[tuple[int, int, str], ...] = ()
+
+
+@dataclass
+class View:
+    """One rule in a dialect. kind: returns the kind of an expression as written; see `compiler.dialects.kinds`."""
+
+    text: str
+    query: exp.Query
+    dialect: str
+    kind: Callable[[exp.Expr], str | None]
+    extents: Extents
+    nodes: list[exp.Expr]
+    found: list[Habit] = field(default_factory=list)
+
+    @property
+    def letter(self) -> str:
+        """The dialect's letter in the tables."""
+        return DIALECTS[self.dialect]
+
+    @property
+    def title(self) -> str:
+        """The dialect's own name."""
+        return TITLES[self.dialect]
+
+    def every(self, *kinds: type[exp.Expr]) -> Iterator[exp.Expr]:
+        """Yield the nodes of some kinds."""
+        return (node for node in self.nodes if isinstance(node, kinds))
+
+    def add(self, code: str, node: exp.Expr, message: str, hint: str | None, *edits: tuple[int, int, str]) -> None:
+        """Note a habit with edits that are known."""
+        self.found.append(Habit(code, node, message, hint, edits))
+
+    def is_unsettled(self, node: exp.Expr) -> bool:
+        """Whether a literal within an expression is still to become a decimal, so that its kind is not known yet."""
+        return any(one.code == "R041" and any(one.node is inner for inner in node.walk()) for one in self.found)
+
+    def replace(self, code: str, node: exp.Expr, message: str, written: str | None, hint: str | None = None) -> None:
+        """Note a habit whose whole expression is to be written as `written`, unless that is what is around it."""
+        place = self.extents.of(node)
+        if written is None or place is None:
+            self.found.append(Habit(code, node, message, hint))
+            return
+        top = fragment(written)
+        if top is None:
+            self.found.append(Habit(code, node, message, hint))
+            return
+        if self.is_within(node, top):
+            return
+        text = f"({written})" if is_operand(node) and not is_primary(top) else written
+        self.found.append(Habit(code, node, message, hint or f"write {shown(written)}", ((*place, text),)))
+
+    def is_within(self, node: exp.Expr, top: exp.Expr) -> bool:
+        """Whether an expression is a part of one that is written as `top`."""
+        around: exp.Expr | None = node
+        for _ in range(_ANCESTORS):
+            around = around.parent if around is not None else None
+            if around is None or isinstance(around, exp.Query):
+                return False
+            if same(around, top):
+                return True
+        return False
+
+
+def shown(text: str) -> str:
+    """Return a text for a hint: on one line, and short."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+_LONGEST = 160

@@ -1,0 +1,162 @@
+"""SQL of other dialects: what a fix writes has the value that the dialect's own engine gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from compiler.sql.foreign_calls import Row, meanings, rows
+from compiler.sql.foreign_table import DIALECTS
+from compiler.sql.functions import functions
+from fixtures.make_dialects import DOCS, MARK, tables
+from support.inprocess import run
+from support.projects import SampleProject
+from support.translating import agree, translated, values
+
+EXACT = [row for same in (*rows().values(), *meanings().values()) for row in same if row.exact]
+CONSTANTS = {"strftime": "%Y-%m-%d %H:%M:%S", "regexp_full_match": "a.*"}
+WHOLE = {"struct_extract": "struct_extract({'f': v.n}, 'f')", "strptime": "strptime('2024-02-29', '%Y-%m-%d')"}
+ARGUMENTS = {"l": "[v.n, v.m, NULL]", "r": "[v.m, 3]", "z": "v.k"}
+HABITS = r"""
+v.n / v.m
+(v.n + 1) / v.m
+v.q / v.m
+v.q / v.q
+v.n / 2.0
+CAST(v.x / 2 AS VARCHAR) IS NULL
+CAST(v.q AS INT)
+v.q::BIGINT
+CAST(v.n / 2.0 AS INT)
+CAST((v.n + 0.5) AS INT)
+CAST(v.n / 4 AS BIGINT)
+TRY_CAST(v.q AS INT)
+CAST(v.a AS VARCHAR)
+v.a || ' at'
+concat('at ', v.a)
+CAST(v.x AS VARCHAR)
+CAST(v.y AS VARCHAR)
+v.y || '!'
+v.d + INTERVAL '1 day'
+v.d - INTERVAL 1 hour
+v.d + INTERVAL '1 month'
+v.a + INTERVAL '1 day'
+v.a AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York'
+v.s LIKE 'a\%b'
+v.s LIKE '%\_%'
+substr(v.s, -2)
+substr(v.s, -5, 4)
+substring(v.s, 0, 2)
+v.s SIMILAR TO 'a'
+v.s SIMILAR TO 'a.b'
+v.n * 0.1
+v.n * 0.1 = 0.7
+0.1 + 0.2 = 0.3
+v.q * 1.1
+v.n ^ 2
+v.n % v.m
+greatest(v.n, NULL, v.m)
+concat(v.s, NULL)
+row_number() OVER (ORDER BY v.x DESC, v.k)
+first_value(v.n) OVER (ORDER BY v.s DESC)
+date_trunc('month', v.d)
+extract(dow FROM v.d)
+extract(week FROM v.a)
+extract(epoch FROM v.a)
+round(v.x)
+round(v.q, 1)
+[v.n, v.m][1]
+v.c AND NULL
+CASE WHEN v.n / v.m > 3 THEN v.d + INTERVAL '1 day' END
+coalesce(v.n / v.m, 0)
+if(v.n > 3, v.n / v.m, 0)
+date_diff('month', v.a, v.d + INTERVAL '40 days')
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
+    return SampleProject(tmp_path_factory.mktemp("dialects") / "p")
+
+
+def _call(row: Row) -> str:
+    if row.name in WHOLE:
+        return WHOLE[row.name]
+    found = []
+    for parameter in row.parameters:
+        if parameter.unit is not None:
+            found.append(f"'{parameter.unit}'")
+        elif parameter.number:
+            found.append("3")
+        elif parameter.constant is not None:
+            found.append(f"'{CONSTANTS.get(row.name, ';')}'" if parameter.captures else f"'{parameter.constant}'")
+        else:
+            found.append(ARGUMENTS.get(parameter.letter, f"v.{parameter.letter}"))
+    return f"{row.name}({', '.join(found)})"
+
+
+def _expressions() -> Iterator[tuple[str, bool]]:
+    """Yield what DuckDB is asked, and whether it is an aggregate."""
+    for row in EXACT:
+        if row.speaks("duckdb"):
+            yield _call(row), row.section == "Aggregates" or row.name == "list"
+    for text in HABITS.strip().splitlines():
+        yield text, False
+
+
+def _asked(project: SampleProject, texts: list[str], selected: str) -> dict[str, list[object]]:
+    """Return the values of each text here, all asked in one query."""
+    fixed = {}
+    for text in texts:
+        query, left = translated(f"SELECT {text} AS x FROM v", "duckdb")
+        assert not left, (text, left)
+        fixed[text] = re.fullmatch(r"SELECT (.*) AS x FROM v", query, re.DOTALL)[1]  # type: ignore[index]
+    columns = ", ".join(f"{one} AS c{at}" for at, one in enumerate(fixed.values()))
+    ran = run(project, "query", f"SELECT {selected}{columns} FROM ({values()}) AS v", "--json")
+    answers = sorted(ran.document["data"], key=lambda row: (row.get("k") is None, row.get("k")))
+    return {text: [row[f"c{at}"] for row in answers] for at, text in enumerate(texts)}
+
+
+@pytest.mark.parametrize("aggregates", [False, True])
+def test_a_fix_has_the_value_that_duckdb_gives(project: SampleProject, aggregates: bool) -> None:
+    texts = list(dict.fromkeys(text for text, aggregate in _expressions() if aggregate == aggregates))
+    ours = _asked(project, texts, "" if aggregates else "v.k AS k, ")
+    wrong: list[tuple[object, ...]] = []
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for text in texts:
+            ordered = "" if aggregates else " ORDER BY v.k"
+            try:
+                answer = connection.execute(f"SELECT {text} FROM ({values()}) AS v{ordered}").fetchall()
+            except duckdb.Error as error:
+                wrong.append((text, str(error).splitlines()[0], ours[text]))
+                continue
+            theirs = [row[0] for row in answer]
+            if len(theirs) != len(ours[text]) or not all(map(agree, theirs, ours[text])):
+                wrong.append((text, theirs, ours[text]))
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_the_documentation_is_the_table() -> None:
+    assert DOCS.read_text(encoding="utf-8").partition(MARK)[2] == "\n" + tables()
+
+
+def test_the_table_has_no_function_of_the_engine() -> None:
+    assert len(rows()) >= 120
+    assert not rows().keys() & functions().keys()
+    assert meanings().keys() <= functions().keys()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_dialect_of_its_own_name(project: SampleProject, dialect: str) -> None:
+    config = project.root / "rules.toml"
+    before = config.read_text()
+    config.write_text(f'{before}\n[policy]\nfrom_dialect = "{dialect}"\n')
+    project.sql("halves", "SELECT 7 / 2 AS half")
+    checked = run(project, "check", "--json", expect=None)
+    config.write_text(before)
+    fractions = dialect not in {"postgres", "redshift"}
+    assert ("R016" in {one["code"] for one in checked.document["findings"]}) is fractions
+    assert checked.code == int(fractions)
