@@ -40,6 +40,14 @@ class Effect(Enum):
     ANY = "any rule"
 
 
+def usable_cores() -> int:
+    """Return the number of cores that this process may use: those it is kept to, where the system can say."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a field of a profile is: its key in the engine, if it is one of the engine's, and what it can change.
@@ -170,18 +178,18 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
         """
         if self.partitions == 1:
             return self.jobs or self.cores + 1
-        fit = max(1, (os.cpu_count() or 1) // self.partitions)
+        fit = max(1, usable_cores() // self.partitions)
         return min(self.jobs, fit) if self.jobs else fit
 
     @property
     def cores(self) -> int:
         """Number of cores that may be busy."""
-        return self.jobs or os.cpu_count() or 1
+        return self.jobs or usable_cores()
 
     @property
     def arrow_cores(self) -> int:
         """Number of threads that Arrow may compute with."""
-        return self.arrow_threads or max(1, (os.cpu_count() or 1) - self.workers * self.partitions)
+        return self.arrow_threads or max(1, usable_cores() - self.workers * self.partitions)
 
     @property
     def sorted_at_once(self) -> int | None:

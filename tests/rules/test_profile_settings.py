@@ -3,7 +3,6 @@ change of a table, and the list is the engine's."""
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -12,7 +11,7 @@ import msgspec
 import pytest
 from datafusion import SessionConfig, SessionContext
 
-from rules.config import engine_keys
+from rules.config import engine_keys, profiles
 from rules.config.profiles import DEFAULTS, FIELDS_BY_KEY, KINDS, PROFILES, SETTINGS, Effect, RuntimeProfile
 from rules.config.project import load_project
 from rules.engine.local import LOCAL
@@ -220,7 +219,7 @@ def test_both_versions_of_the_engine_are_known() -> None:
 
 
 def test_products_and_partitions_fit_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(profiles, "usable_cores", lambda: 8)
     for partitions in (2, 3, 4, 8):
         for jobs in (0, 1, 3, 20):
             profile = RuntimeProfile("x", jobs=jobs, partitions=partitions)
