@@ -110,7 +110,8 @@ def _to_head(compiled: Compiled) -> Head:
 
 def as_record(head: Head) -> dict[str, Any]:
     """Return a head as plain data; the same for equal heads."""
-    record: dict[str, Any] = msgspec.to_builtins(head, order="deterministic")
+    record: dict[str, Any] = msgspec.to_builtins(head)
+    record["shape"]["open"].sort()  # of a set; the order of mappings has a meaning, and stays
     return record
 
 
