@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _FORMAT = 7
 _PACKAGES = (
-    "cache", "cache/remote", "compiler", "compiler/analysis", "compiler/canonical", "compiler/diff",
-    "compiler/engine_errors", "compiler/engine_sql", "compiler/engine_sql/workarounds",
+    "cache", "cache/remote", "compiler", "compiler/analysis", "compiler/canonical", "compiler/dialects",
+    "compiler/diff", "compiler/engine_errors", "compiler/engine_sql", "compiler/engine_sql/workarounds",
     "compiler/engine_sql/workarounds/subqueries",
     "compiler/ibis", "compiler/lint", "compiler/names", "compiler/parts", "compiler/sql", "compiler/tree", "graph",
     "rules", "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/exporting", "rules/files",

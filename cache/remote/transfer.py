@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cache.remote.action_records import RefusedError
 from cache.remote.bucket import AbsentError, BucketError, TooLargeError
 from cache.remote.layout import object_path
+from cache.removal import replace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,19 +41,17 @@ def download(bucket: Bucket, again: Persistent, table: Table, target: Path, part
         raise RefusedError(_OTHER_SIZE)
     seconds = max(again.seconds, min(PIECE, table.bytes) / _SLOWEST)
     for attempt in range(_TRIES):
-        with place.open("r+b" if place.exists() else "wb") as file:
+        goes_on = not attempt and place.exists() and place.stat().st_size <= table.bytes
+        with place.open("r+b" if goes_on else "wb") as file:
             have = file.seek(0, os.SEEK_END)
-            if have > table.bytes or attempt:
-                have = file.seek(0)
             while have < table.bytes:
                 data = again.call(lambda at=have: _piece(bucket, path, at, table.bytes), seconds=seconds)  # type: ignore[misc]
                 file.write(data)
                 file.flush()
                 have += len(data)
-            file.truncate()
         if sha256_of(place) == table.sha256:
             if place != target:
-                place.replace(target)
+                replace(place, target)
             return
     if partial is not None:
         partial.write_bytes(b"")

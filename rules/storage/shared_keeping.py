@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +14,6 @@ from cache.remote.bucket import AbsentError, BucketError, Persistent
 from cache.remote.layout import ACTIONS, OBJECTS, key_of, sha256_of
 from cache.remote.sweeping import Swept, sweep
 from cache.remote.transfer import PIECE
-from cache.remote.transfer import sha256_of as digest_of
 from rules.errors import FAILED, UserError
 from rules.storage.shared_connection import INSTALL
 from rules.storage.shared_report import SharedReport
@@ -73,11 +72,11 @@ def push_shared(store: Store) -> SharedReport:
 def verify_shared(root: Path) -> tuple[int, list[BadEntry]]:
     """Read every record and every file of a shared cache; return how many, and what is bad. Raises `UserError`."""
     settings = settings_at(root)
-    with _bucket(settings) as bucket, tempfile.TemporaryDirectory(prefix="rules-") as folder:
+    with _bucket(settings) as bucket:
         again = Persistent(settings.timeout)
 
         def look(entry: Entry) -> BadEntry | None:
-            return _look(bucket, again, entry, settings.trust, Path(folder))
+            return _look(bucket, again, entry, settings.trust)
 
         entries = [*bucket.entries(ACTIONS), *bucket.entries(OBJECTS)]
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -85,7 +84,7 @@ def verify_shared(root: Path) -> tuple[int, list[BadEntry]]:
     return len(entries), bad
 
 
-def _look(bucket: Bucket, again: Persistent, entry: Entry, trusted: tuple[str, ...], folder: Path) -> BadEntry | None:
+def _look(bucket: Bucket, again: Persistent, entry: Entry, trusted: tuple[str, ...]) -> BadEntry | None:
     try:
         key = key_of(entry.path)
         if key is not None:
@@ -94,12 +93,10 @@ def _look(bucket: Bucket, again: Persistent, entry: Entry, trusted: tuple[str, .
         sha256 = sha256_of(entry.path)
         if sha256 is None:
             return None
-        place = folder / sha256
-        with place.open("wb") as file:
-            for start in range(0, entry.bytes, PIECE):
-                file.write(again.call(lambda at=start: bucket.read_range(entry.path, at, PIECE)))  # type: ignore[misc]
-        found = digest_of(place)
-        place.unlink()
+        digest = hashlib.sha256()
+        for start in range(0, entry.bytes, PIECE):
+            digest.update(again.call(lambda at=start: bucket.read_range(entry.path, at, PIECE)))  # type: ignore[misc]
+        found = digest.hexdigest()
     except UntrustedError as error:
         return BadEntry(entry.path, str(error))
     except RefusedError as error:

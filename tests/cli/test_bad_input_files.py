@@ -44,7 +44,7 @@ OPTIONS = {
         f"\n  -- /// rule\n  --«nix = 1\n  -- ///\n{QUERY}",
         "unknown option 'nix'",
         (
-            "known: checks, columns, description, exact, fuse_selects, key, order_by, severity, tags, tier, volatile, "
+            "known: checks, columns, description, exact, fuse_selects, key, normalize, order_by, severity, tags, tier, volatile, "
             "writer"
         ),
     ),

@@ -9,7 +9,7 @@ import pytest
 from datafusion import SessionContext
 
 from rules.config.profiles import Profile
-from rules.engine import execute
+from rules.engine import execute, shared_planning
 from support import inprocess
 from support.projects import SampleProject
 
@@ -24,7 +24,8 @@ def _sessions_that_panic(monkeypatch: pytest.MonkeyPatch) -> None:
         session.sql("SET datafusion.optimizer.enable_topk_aggregation = true").collect()
         return session
 
-    monkeypatch.setattr(execute, "make_session", with_first_groups)
+    for module in (execute, shared_planning):
+        monkeypatch.setattr(module, "make_session", with_first_groups)
 
 
 def test_a_panic_fails_one_product(tmp_path: Path) -> None:

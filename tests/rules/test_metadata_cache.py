@@ -36,9 +36,12 @@ def read_by(project: SampleProject, *words: str) -> int:
     def counted() -> int:
         return int(COUNTER.read_text().split()[1])
 
-    before = counted()
-    assert len(build(project, "--force", "*", *words).executed) == RULES
-    return counted() - before
+    found = []
+    for _ in range(3):  # the least: what else runs in this process may read, too
+        before = counted()
+        assert len(build(project, "--force", "*", *words).executed) == RULES
+        found.append(counted() - before)
+    return min(found)
 
 
 @pytest.fixture(params=["one file", "several files"])
