@@ -88,7 +88,7 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     session = load(project, request.profile, store, given=given, engine=request.engine, trust_engine=trust)  # 1 load
     selection = choose(session, request)
     order, contracts = selection.order, selection.contracts
-    compiled = session.compile_selected(order, contracts)  # 2 compile, 3 fingerprint
+    compiled = session.compile(order, contracts).to_build(project, order, contracts)  # 2 compile, 3 fingerprint
     known = compared_with_last(session, compiled)  # 4 diff, by sqlglot.diff, once a verdict depends on it
     contents = contents_of_inputs(session, compiled, order, store.states)
     if store.shared is not None:

@@ -48,6 +48,15 @@ class Compilation:
             one.compiled.node.name: one.compiled for owner in self.contracts.values() for one in owner.checks
         }
 
+    def to_build(self, project: Project, order: Collection[str], contracts: Collection[str]) -> Compilation:
+        """Return what building the products of `order` needs of it: see `verified`.
+
+        Raises `UserErrors` for products that cannot be written as their rules wish.
+        """
+        found = self.verified(order, contracts)
+        require_writable(project, (found.rules[name] for name in order if name in found.rules))
+        return found
+
     def verified(self, order: Iterable[str], contracts: Collection[str]) -> Compilation:
         """Return the same, with the contracts of only the sources that the products of `order` read, or `contracts`."""
         compiled = [self.rules[name] for name in order if name in self.rules]
@@ -116,16 +125,6 @@ class Session:
         if self.lasting and len(run.compiled) == len(self.rules):
             self._remember(run.compiled)
         return Compilation(run.compiled, run.contracted)
-
-    def compile_selected(self, order: Collection[str], contracts: Collection[str]) -> Compilation:
-        """Compile the products of `order` to build them, with the contracts that building them has to verify.
-
-        contracts: sources whose contracts are verified although no product reads them. Raises `UserErrors` for
-        products that cannot be written as their rules wish.
-        """
-        compiled = self.compile(order, contracts).verified(order, contracts)
-        require_writable(self.project, (compiled.rules[name] for name in order if name in compiled.rules))
-        return compiled
 
     def work(self, *, trust_engine: bool = False) -> Work:
         """Return a compiler of this project's rules, which knows no input yet."""
