@@ -1,8 +1,8 @@
 """The habits of other dialects: what this engine reads, too, and gives another value for.
 
 Each is found only where types show that the value differs, and is written so that the dialect's value comes out here;
-what is written so is no habit again. Values of DuckDB are those of the engine (tests/cli/test_dialects.py),
-the others' those of their documentation.
+what is written so is no habit again. Values of DuckDB and of PostgreSQL are those of the engines
+(tests/cli/test_dialects.py, tests/services/test_dialect_postgresql.py), the others' those of their documentation.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from compiler.dialects.extents import fragment
+from compiler.dialects.extents import fragment, is_primary
 from compiler.dialects.formats import ours
 from compiler.dialects.view import View
 from compiler.sql.foreign_calls import exact_match, meanings
@@ -80,12 +80,34 @@ def rounding(view: View) -> None:
             view.add("R030", node, message, "CAST(round(x) AS BIGINT), if halves go away from zero")
             continue
         exactly = kind == "decimal" or _is_fraction(node.this) or view.letter in "SB"
+        if not exactly and view.letter == "P" and _has_decimals(view, node.this):
+            if _has_floats(view, node.this) or node.this.find(exp.Div) is not None:
+                view.add("R030", node, message, "cast what is rounded to DOUBLE or to a decimal first")
+                continue
+            exactly = True
         inner = f"round({x})" if exactly else _HALVES.format(x=view.extents.operand(node.this))
         place = view.extents.of(node.this)
         if place is None:
             view.add("R030", node, message, f"write CAST({inner} AS …)")
         else:
             view.add("R030", node, message, "round it first", (*place, inner))
+
+
+def _has_decimals(view: View, node: exp.Expr) -> bool:
+    """Whether a part of a float is a decimal in PostgreSQL, which rounds halves of those away from zero."""
+    for inner in node.walk():
+        name = function_name(inner) or ""
+        written = (view.extents.written(inner) or "") if name == "date_part" else ""
+        if _is_fraction(inner) or written.lower().startswith("extract"):  # date_part(…) is a float there, too
+            return True
+        averages = name == "avg" or name.startswith(("stddev", "var"))
+        if averages and any(view.kind(one) in {"int", "decimal"} for one in inner.iter_expressions()):
+            return True
+    return False
+
+
+def _has_floats(view: View, node: exp.Expr) -> bool:
+    return any(isinstance(one, exp.Column | exp.Cast) and view.kind(one) == "float" for one in node.walk())
 
 
 def _is_rounded(node: exp.Expr) -> bool:
@@ -139,7 +161,7 @@ def _text_of_value(view: View, node: exp.Expr, part: exp.Expr) -> None:
     where = node if isinstance(node, exp.Cast) else part
     if kind in {"ts", "tz"}:
         message = f"the text of a timestamp has a T between date and time here, and a blank in {view.title}"
-        known = kind == "ts" and view.letter in "DPRK" and x is not None
+        known = kind == "ts" and view.letter in "DPK" and x is not None
         view.replace("R032", where, message, _MOMENT.format(x=x) if known else None, "write it with to_char(…)")
     elif kind == "float" and view.letter in "DPRK":
         message = f"the text of a float is another one in {view.title} where it has an exponent"
@@ -221,7 +243,10 @@ def like_escapes(view: View) -> None:
             continue
         message = rf"\ in a LIKE pattern escapes here; in {view.title} it is a character like others"
         written = "'" + pattern.name.replace("\\", "\\\\").replace("'", "''") + "'"
-        view.replace("R037", pattern, message, written)
+        if view.letter == "S":  # a backslash in Snowflake's literals is taken away before the pattern is read
+            view.add("R037", pattern, message, r"write \\ for a backslash, and E'…' for the escapes of the literal")
+        else:
+            view.replace("R037", pattern, message, written)
 
 
 def _is_doubled(pattern: str) -> bool:
@@ -240,9 +265,10 @@ def index_base(view: View) -> None:
                 "R038", node, "a negative index counts from the end here; in PostgreSQL it is NULL", "leave it out"
             )
         elif view.letter in "SBK" and isinstance(index, exp.Literal) and index.is_int:
-            x = view.extents.written(node.this)
+            x = view.extents.written(node.this) if view.kind(node.this) == "list" else None  # else perhaps a map's key
             message = f"the first element has the index 1 here, and 0 in {view.title}"
-            view.replace("R038", node, message, x and f"array_element({x}, {int(index.name) + 1})")
+            written = x and f"array_element({x}, {int(index.name) + 1})"
+            view.replace("R038", node, message, written, None if written else "add 1, if it is a list")
 
 
 def substring_starts(view: View) -> None:
@@ -258,7 +284,8 @@ def substring_starts(view: View) -> None:
         if isinstance(start, exp.Literal) and start.name == "0" and view.letter != "D":
             place = view.extents.of(parts[1])
             message = f"substr from 0 has one character less here; in {view.title} 0 is 1"
-            view.add("R039", node, message, "begin at 1", *([(*place, "1")] if place else []))
+            known = place is not None and view.letter != "S"  # Snowflake's documentation does not say it
+            view.add("R039", node, message, "begin at 1", *([(*place, "1")] if known and place else []))
         if not (isinstance(start, exp.Neg) and isinstance(start.this, exp.Literal)):
             continue
         s, place = view.extents.operand(parts[0]), view.extents.of(parts[1])
@@ -343,7 +370,8 @@ def string_escapes(view: View) -> None:
         place = (start, node.meta["end"] + 1)
         message = f"\\ in a text is a character like others here; in {view.title} it escapes the next one"
         written = f"E{view.text[slice(*place)]}"
-        good = fragment(written) is not None
+        in_pattern = view.letter == "S" and isinstance(node.parent, exp.Like | exp.ILike)
+        good = fragment(written) is not None and not in_pattern
         view.add("R043", node, message, "write E'…'", *([(*place, written)] if good else []))
 
 
@@ -371,8 +399,14 @@ def powers(view: View) -> None:
     for node in view.every(exp.BitwiseXor):
         left, right = view.extents.written(node.this), view.extents.written(node.expression)
         message = f"^ is bitwise exclusive or here; in {view.title} it is a power"
-        known = left is not None and right is not None
-        view.replace("R018", node, message, f"power(CAST({left} AS DOUBLE), {right})" if known else None)
+        known = left is not None and right is not None and _is_tight(node.this) and _is_tight(node.expression)
+        written = f"power(CAST({left} AS DOUBLE), {right})" if known else None
+        view.replace("R018", node, message, written, None if known else "write power(a, b) of what ^ is right beside")
+
+
+def _is_tight(node: exp.Expr) -> bool:
+    """Whether an operand of ^ is the same one there, where ^ binds more tightly than * and +, and here more loosely."""
+    return is_primary(node.this if isinstance(node, exp.Neg) else node) or isinstance(node, exp.BitwiseXor)
 
 
 def other_meanings(view: View) -> None:
@@ -393,8 +427,11 @@ def other_meanings(view: View) -> None:
         assert row is not None
         if match is not None and row.code == "R047" and "#" in row.text and match.captured.startswith("^(?:"):
             continue
+        known_there = not (row.code == "R030" and any(_has_decimals(view, one) for one in arguments))
+        if not known_there and not any(_has_floats(view, one) for one in arguments):
+            continue
         texts = {id(one): view.extents.operand(one) for one in arguments}
-        known = match is not None and all(text is not None for text in texts.values())
+        known = known_there and match is not None and all(text is not None for text in texts.values())
         written = match.written(view.extents.argument) if match is not None and known else None
         message = f"'{name}' means something else in {view.title}"
         view.replace(

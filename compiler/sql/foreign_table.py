@@ -41,7 +41,7 @@ def _differences() -> str:
     rows = []
     for unit, text in exact.items():
         rows.append(f"date_diff(<{unit}>, a, b) => {text} : D")
-        rows.append(f"datediff(<{unit}>, a, b) => {text} : DSR")
+        rows.append(f"datediff(<{unit}>, a, b) => {text} : {'DS' if unit == 'week' else 'DSR'}")
         rows.append(f"timestampdiff(<{unit}>, a, b) => {text} : S")
     for unit in ("day", "month", "quarter", "year"):
         text = exact[unit].replace("{b}", "{e}").replace("{a}", "{d}")
@@ -92,9 +92,9 @@ safe_divide(x, y) => CASE WHEN {{y}} <> 0 THEN CAST({{x}} AS DOUBLE) / {{y}} END
 div(n:int, m:int) => {{n}} / {{m}} : BKP
 divide(x, y) => CAST({{x}} AS DOUBLE) / {{y}} : D
 ifelse(u...) ~> CASE WHEN c THEN u ELSE v END :
-booland(n, m) => {{n}} <> 0 AND {{m}} <> 0 : S
-boolor(n, m) => {{n}} <> 0 OR {{m}} <> 0 : S
-boolnot(n) => NOT {{n}} <> 0 : S
+booland(n:int, m:int) => {{n}} <> 0 AND {{m}} <> 0 : S
+boolor(n:int, m:int) => {{n}} <> 0 OR {{m}} <> 0 : S
+boolnot(n:int) => NOT {{n}} <> 0 : S
 regr_valx(y, x) ~> CASE WHEN y IS NOT NULL THEN x END : S
 
 # Numbers
@@ -111,7 +111,7 @@ xor(n, m) => ({{n}} | {{m}}) - ({{n}} & {{m}}) : D
 bitand(n, m) => {{n}} & {{m}} : S
 bitor(n, m) => {{n}} | {{m}} : S
 bitxor(n, m) => ({{n}} | {{m}}) - ({{n}} & {{m}}) : S
-shiftleft(n, m) => {{n}} << {{m}} : K
+shiftleft(n, m) ~> n << m, of 64 bits where Spark shifts an INT within 32 : K
 is_nan(x) => isnan({{x}}) : B
 isinf(x) => abs({{x}}) = CAST('inf' AS DOUBLE) : D
 is_inf(x) => abs({{x}}) = CAST('inf' AS DOUBLE) : B
@@ -126,10 +126,10 @@ try_to_number(s) ~> TRY_CAST(s AS DECIMAL(18, 2)) : SK
 try_to_decimal(s) ~> TRY_CAST(s AS DECIMAL(18, 2)) : S
 try_to_numeric(s) ~> TRY_CAST(s AS DECIMAL(18, 2)) : S
 to_double(s) => CAST({{s}} AS DOUBLE) : S
-try_to_double(s) => TRY_CAST({{s}} AS DOUBLE) : S
+try_to_double(s) ~> TRY_CAST(s AS DOUBLE), which takes no blanks around the number : S
 to_boolean(s) => CAST({{s}} AS BOOLEAN) :
 bin(n) ~> to_hex(n), which is hexadecimal : DK
-hex(n:int) => upper(to_hex({{n}})) : K
+hex(n:int) => upper(to_hex(CAST({{n}} AS BIGINT))) : K
 format_number(u...) ~> CAST(n AS VARCHAR) : K
 
 # Texts
@@ -137,7 +137,8 @@ len(s:text) => length({{s}}) : DSR
 len(l:list) => array_length({{l}}) : D
 strlen(s) => octet_length({{s}}) : D
 byte_length(s:text) => octet_length({{s}}) : B
-charindex(s, t) => strpos({{t}}, {{s}}) : SKR
+charindex(s, t) => strpos({{t}}, {{s}}) : SK
+charindex(s, t) ~> strpos(t, s), which finds an empty text at 1 : R
 locate(s, t) => strpos({{t}}, {{s}}) : K
 prefix(s, t) => starts_with({{s}}, {{t}}) : D
 suffix(s, t) => ends_with({{s}}, {{t}}) : D
@@ -164,7 +165,8 @@ printf(u...) ~> concat(s, ': ', n) : DK
 format_string(u...) ~> concat(s, ': ', n) : K
 unicode(s) => ascii({{s}}) : DS
 ord(s) => ascii({{s}}) : D
-char(n) => chr({{n}}) : SK
+char(n) => chr({{n}}) : S
+char(n) ~> chr(n % 256), of a number from 0 : K
 bit_length_of(s) ~> bit_length(s) :
 space(n) => repeat(' ', {{n}}) : SK
 insert(s, n, m, t) ~> overlay(s PLACING t FROM n FOR m) : S
@@ -281,12 +283,14 @@ booland_agg(c:bool) => bool_and({{c}}) : S
 some(c) => bool_or({{c}}) : K
 every(c) => bool_and({{c}}) : KP
 bool_xor(c) ~> COUNT(*) FILTER (WHERE c) % 2 = 1 :
-listagg(s:text, 't') => string_agg({{s}}, '#') : SR
+listagg(s:text, 't') ~> COALESCE(string_agg(s, ','), ''), as a list of nothing is an empty text in Snowflake : S
+listagg(s:text, 't') => string_agg({{s}}, '#') : R
 listagg(s, t) ~> string_agg(s, ',') : DSR
 group_concat(s:text, 't') => string_agg({{s}}, '#') : D
 group_concat(u...) ~> string_agg(s, ',') :
 max_by(u, v) => first_value({{u}} ORDER BY {{v}} DESC) FILTER (WHERE {{v}} IS NOT NULL) : SBK
-min_by(u, v) => first_value({{u}} ORDER BY {{v}}) FILTER (WHERE {{v}} IS NOT NULL) : SBK
+min_by(u, v) => first_value({{u}} ORDER BY {{v}}) FILTER (WHERE {{v}} IS NOT NULL) : SK
+min_by(u, v) ~> first_value(n ORDER BY m) FILTER (WHERE m IS NOT NULL); in BigQuery NaN is the least : B
 max_by(u, v) => first_value({{u}} ORDER BY {{v}} DESC) FILTER (WHERE {{u}} IS NOT NULL AND {{v}} IS NOT NULL) : D
 min_by(u, v) => first_value({{u}} ORDER BY {{v}}) FILTER (WHERE {{u}} IS NOT NULL AND {{v}} IS NOT NULL) : D
 arg_max(u, v) => first_value({{u}} ORDER BY {{v}} DESC) FILTER (WHERE {{u}} IS NOT NULL AND {{v}} IS NOT NULL) : D
@@ -377,10 +381,11 @@ decode(u, v, w) => CASE WHEN {u} IS NOT DISTINCT FROM {v} THEN {w} END : SKR
 decode(u, v, w, x) => CASE WHEN {u} IS NOT DISTINCT FROM {v} THEN {w} ELSE {x} END : SKR
 decode(u, v, w, x, y) => CASE WHEN {u} IS NOT DISTINCT FROM {v} THEN {w} WHEN {u} IS NOT DISTINCT FROM {x} THEN {y} END : SKR
 decode(u, v, w, x, y, z) => CASE WHEN {u} IS NOT DISTINCT FROM {v} THEN {w} WHEN {u} IS NOT DISTINCT FROM {x} THEN {y} ELSE {z} END : SKR
-log(x) => ln({x}) : BK
+log(x) => ln({x}) : B
+log(x) => CASE WHEN {x} > 0 THEN ln({x}) END : K
 log(x, y) ~> log(y, x), with the base first : B
 position(s, t) => strpos({t}, {s}) : SK
-array_position(l, v) => COALESCE(array_position({l}, {v}), 0) : K
+array_position(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_position({l}, {v}), 0) END : K
 array_position(u...) ~> array_position(l, n) - 1, with the list first : S
 array_contains(u...) ~> array_has(l, n), with the list first : S
 array_agg(u) => array_agg({u}) FILTER (WHERE {u} IS NOT NULL) : S
@@ -390,7 +395,8 @@ trunc(d, s) ~> date_trunc('month', d) : SK
 date_part('dow', a) => date_part('dow', {a}) + 1 : K
 date_part('week', a) ~> extract(week FROM a), which is ISO's week, from Monday : B
 # R030 rounding
-round(x:float) => round({x}) - CASE WHEN abs({x} - trunc({x})) = 0.5 AND round({x}) % 2 <> 0 THEN signum({x}) ELSE 0 END : PR
+round(x:float) => round({x}) - CASE WHEN abs({x} - trunc({x})) = 0.5 AND round({x}) % 2 <> 0 THEN signum({x}) ELSE 0 END : P
+round(x:float) ~> round(x), which rounds halves away from zero; Redshift's documentation does not say : R
 # R048 second-fraction
 date_part('second', a:ts) => CAST(date_part('microsecond', {a}) AS DOUBLE) / 1000000 : P
 """

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import duckdb
 import pytest
 
-from compiler.sql.foreign_calls import Row, meanings, rows
+from compiler.sql.foreign_calls import meanings, rows
 from compiler.sql.foreign_table import DIALECTS
 from compiler.sql.functions import functions
 from fixtures.make_dialects import DOCS, MARK, tables
+from support.dialect_proofs import call, disagreements, exact_rows
 from support.inprocess import run
 from support.projects import SampleProject
-from support.translating import agree, translated, values
+from support.translating import ROWS
 
-EXACT = [row for same in (*rows().values(), *meanings().values()) for row in same if row.exact]
 CONSTANTS = {"strftime": "%Y-%m-%d %H:%M:%S", "regexp_full_match": "a.*"}
 WHOLE = {"struct_extract": "struct_extract({'f': v.n}, 'f')", "strptime": "strptime('2024-02-29', '%Y-%m-%d')"}
 ARGUMENTS = {"l": "[v.n, v.m, NULL]", "r": "[v.m, 3]", "z": "v.k"}
@@ -81,61 +80,22 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
     return SampleProject(tmp_path_factory.mktemp("dialects") / "p")
 
 
-def _call(row: Row) -> str:
-    if row.name in WHOLE:
-        return WHOLE[row.name]
-    found = []
-    for parameter in row.parameters:
-        if parameter.unit is not None:
-            found.append(f"'{parameter.unit}'")
-        elif parameter.number:
-            found.append("3")
-        elif parameter.constant is not None:
-            found.append(f"'{CONSTANTS.get(row.name, ';')}'" if parameter.captures else f"'{parameter.constant}'")
-        else:
-            found.append(ARGUMENTS.get(parameter.letter, f"v.{parameter.letter}"))
-    return f"{row.name}({', '.join(found)})"
-
-
 def _expressions() -> Iterator[tuple[str, bool]]:
     """Yield what DuckDB is asked, and whether it is an aggregate."""
-    for row in EXACT:
-        if row.speaks("duckdb"):
-            yield _call(row), row.section == "Aggregates" or row.name == "list"
+    for row in exact_rows("duckdb"):
+        yield WHOLE.get(row.name) or call(row, CONSTANTS, ARGUMENTS), row.section == "Aggregates" or row.name == "list"
     for text in HABITS.strip().splitlines():
         yield text, False
-
-
-def _asked(project: SampleProject, texts: list[str], selected: str) -> dict[str, list[object]]:
-    """Return the values of each text here, all asked in one query."""
-    fixed = {}
-    for text in texts:
-        query, left = translated(f"SELECT {text} AS x FROM v", "duckdb")
-        assert not left, (text, left)
-        fixed[text] = re.fullmatch(r"SELECT (.*) AS x FROM v", query, re.DOTALL)[1]  # type: ignore[index]
-    columns = ", ".join(f"{one} AS c{at}" for at, one in enumerate(fixed.values()))
-    ran = run(project, "query", f"SELECT {selected}{columns} FROM ({values()}) AS v", "--json")
-    answers = sorted(ran.document["data"], key=lambda row: (row.get("k") is None, row.get("k")))
-    return {text: [row[f"c{at}"] for row in answers] for at, text in enumerate(texts)}
 
 
 @pytest.mark.parametrize("aggregates", [False, True])
 def test_a_fix_has_the_value_that_duckdb_gives(project: SampleProject, aggregates: bool) -> None:
     texts = list(dict.fromkeys(text for text, aggregate in _expressions() if aggregate == aggregates))
-    ours = _asked(project, texts, "" if aggregates else "v.k AS k, ")
-    wrong: list[tuple[object, ...]] = []
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        for text in texts:
-            ordered = "" if aggregates else " ORDER BY v.k"
-            try:
-                answer = connection.execute(f"SELECT {text} FROM ({values()}) AS v{ordered}").fetchall()
-            except duckdb.Error as error:
-                wrong.append((text, str(error).splitlines()[0], ours[text]))
-                continue
-            theirs = [row[0] for row in answer]
-            if len(theirs) != len(ours[text]) or not all(map(agree, theirs, ours[text])):
-                wrong.append((text, theirs, ours[text]))
+        wrong = disagreements(
+            project, "duckdb", lambda query: connection.execute(query).fetchall(), texts, ROWS, aggregates=aggregates
+        )
     assert not wrong, "\n".join(map(str, wrong))
 
 

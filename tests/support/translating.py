@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +33,89 @@ ROWS = (
      "true", "0.05", 4, 9, 4),
     (None,) * 18,
 )  # fmt: skip
+EDGES = (
+    (
+        "2024-02-29 00:00:00",
+        "2024-02-29 00:00:00",
+        "2024-02-29",
+        "2024-02-29",
+        0,
+        -3,
+        4,
+        "0",
+        "0.1",
+        "''",
+        "''",
+        "''",
+        "false",
+        "false",
+        "0.00",
+        0,
+        0,
+        0,
+    ),
+    (
+        "1969-12-31 23:59:58.000001",
+        "1970-01-01 00:00:00",
+        "1969-12-31",
+        "1970-01-01",
+        -8,
+        -3,
+        5,
+        "-2.5",
+        "123456789.5",
+        "'a_b'",
+        "'_'",
+        "'A'",
+        "true",
+        "true",
+        "-2.50",
+        -1,
+        0,
+        -1,
+    ),
+    (
+        "2020-12-31 10:20:30.1",
+        "2021-01-01 00:00:00",
+        "2020-12-31",
+        "2021-01-01",
+        9,
+        -2,
+        6,
+        "1.5",
+        "-1.5e15",
+        "'xayb'",
+        "'b'",
+        "'x'",
+        "true",
+        "false",
+        "99.99",
+        -1,
+        -1,
+        1,
+    ),
+    (
+        "2020-12-31 10:20:30.1",
+        "2021-01-01 00:00:00",
+        "2020-12-31",
+        "2021-01-01",
+        9,
+        -2,
+        7,
+        "-0.5",
+        "-0.4999999999999999",
+        "'it''s'",
+        "' '",
+        "''",
+        "false",
+        "true",
+        "-0.50",
+        None,
+        0,
+        None,
+    ),
+)
+"""More rows: zeros, negative numbers, empty texts, halves of either sign, and ties; no divisor is zero."""
 _SQL = {
     "timestamp[us]": "TIMESTAMP", "date32": "DATE", "int64": "BIGINT", "float64": "DOUBLE PRECISION",
     "string": "VARCHAR",
@@ -39,10 +123,10 @@ _SQL = {
 }  # fmt: skip
 
 
-def values() -> str:
+def values(table: Iterable[tuple[object, ...]] = ROWS) -> str:
     """Return the table as a derived table that all of the engines read."""
     rows = []
-    for row in ROWS:
+    for row in table:
         cells = []
         for value, kind in zip(row, COLUMNS.values(), strict=True):
             text = "NULL" if value is None else str(value)
