@@ -163,8 +163,9 @@ regexp_extract_all(u...) ~> regexp_match(s, 'a(.)'), of the first match : DBK
 format(u...) ~> concat(s, ': ', n) : DBP
 printf(u...) ~> concat(s, ': ', n) : DK
 format_string(u...) ~> concat(s, ': ', n) : K
-unicode(s) => ascii({{s}}) : DS
-ord(s) => ascii({{s}}) : D
+unicode(s) => ascii({{s}}) : S
+unicode(s) => CASE WHEN {{s}} = '' THEN -1 ELSE ascii({{s}}) END : D
+ord(s) => CASE WHEN {{s}} = '' THEN -1 ELSE ascii({{s}}) END : D
 char(n) => chr({{n}}) : S
 char(n) ~> chr(n % 256), of a number from 0 : K
 bit_length_of(s) ~> bit_length(s) :
@@ -283,9 +284,9 @@ booland_agg(c:bool) => bool_and({{c}}) : S
 some(c) => bool_or({{c}}) : K
 every(c) => bool_and({{c}}) : KP
 bool_xor(c) ~> COUNT(*) FILTER (WHERE c) % 2 = 1 :
-listagg(s:text, 't') ~> COALESCE(string_agg(s, ','), ''), as a list of nothing is an empty text in Snowflake : S
 listagg(s:text, 't') => string_agg({{s}}, '#') : R
-listagg(s, t) ~> string_agg(s, ',') : DSR
+listagg(s, t) ~> string_agg(s, ',') : DR
+listagg(s, t) ~> COALESCE(string_agg(s, ','), ''), as a list of nothing is an empty text in Snowflake : S
 group_concat(s:text, 't') => string_agg({{s}}, '#') : D
 group_concat(u...) ~> string_agg(s, ',') :
 max_by(u, v) => first_value({{u}} ORDER BY {{v}} DESC) FILTER (WHERE {{v}} IS NOT NULL) : SBK
