@@ -15,6 +15,7 @@ from compiler.schema import schema_record
 from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_records import Body, as_read, load_body, load_heads, plain, unpacked
 from rules.compiling.compiled_rule import CompiledRule
+from rules.compiling.declared_parts import declared_reading
 from rules.compiling.readings_memo import from_record, readings_key, to_record
 from rules.errors import ForeignMemoError
 
@@ -82,14 +83,18 @@ class Bodies:
             return self._proved[rule.memo]
 
     def readings(self, rule: CompiledRule, name: str, *, believe: bool = True) -> Reading | None:
-        """Return how a rule reads one of its inputs, with the queries to work by parts; None for a rule over streams.
+        """Return how a rule reads one of its inputs, with the queries to work by parts.
+
+        None for a rule over streams, unless it declares that it reads the input by parts.
 
         It takes longer than compiling the rule, so it is remembered, and asked for only where the input has several
         parts. believe: whether what is remembered counts; who runs the queries has asked for the `body` before. Raises
         `UserError`.
         """
-        if rule.rule.streams is not None or name not in rule.scans:
+        if name not in rule.scans:
             return None
+        if rule.rule.streams is not None:
+            return declared_reading(rule, name)
         key = rule.memo, name, believe
         with self._lock:
             if key not in self._readings:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cache.keys import action_key
 from cache.parts import PARTS_FORMAT
 from compiler.fingerprint import fingerprint
 from compiler.parts.reading import PARTIALS, PartQueries, PartQuery
+from graph.plan import key_of
 from rules.planning.input_parts import InputPart, Inputs, together
 from rules.planning.key_groups import KeyGroups
 from rules.wording import plural
@@ -76,7 +77,7 @@ def part_work(
     known; None is returned if one is not. believe: as for `Bodies.readings`. Raises `UserError`.
     """
     inputs = Inputs(session.store, sources, artifacts)
-    if rule.rule.streams is not None or rule.node.volatile or not all(map(inputs.is_known, rule.scans)):
+    if rule.node.volatile or not all(map(inputs.is_known, rule.scans)):
         return None
     found = [name for name in rule.scans if inputs.has_parts(name)]
     if not found:
@@ -117,7 +118,8 @@ def _work(rule: CompiledRule, name: str, way: PartQueries, parts: tuple[InputPar
     scanned = {one: {column for query in queries for column in query.scans.get(one, ())} for one in rule.scans}
     known = {one: inputs.content(one, sorted(columns)) for one, columns in scanned.items() if one != name}
     node = rule.node
-    keys = tuple(_key(way.each, node, {**known, name: part.content}, name) for part in parts)
+    key = _key if rule.rule.streams is None else _key_of_call
+    keys = tuple(key(way.each, node, {**known, name: part.content}, name) for part in parts)
     rest_key = _key(way.rest, node, known, "") if way.rest is not None else None
     return PartWork(name, way, parts, keys, rest_key, node.parts, known)
 
@@ -128,6 +130,12 @@ def _key(query: PartQuery, node: Node, contents: Mapping[str, Content], part: st
     of_inputs = [contents[name].restricted(query.scans[name]) for name in scanned]
     identity = {**_identity(query, node.parts), "part": scanned.index(part) if part else -1}
     return action_key(fingerprint(identity), of_inputs)
+
+
+def _key_of_call(_: PartQuery, node: Node, contents: Mapping[str, Content], part: str) -> str:
+    """Return the key of the action that calls a rule over streams with one part: the rule's own, with that part."""
+    identity = {"by parts": PARTS_FORMAT, "rule": node.fingerprint, "part": node.inputs.index(part)}
+    return key_of(replace(node, fingerprint=fingerprint(identity)), contents)
 
 
 def _identity(query: PartQuery, parts: Mapping[str, Any]) -> dict[str, Any]:

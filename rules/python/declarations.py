@@ -23,10 +23,14 @@ _calls: list[Call] = []
 
 @dataclass(frozen=True)
 class Streams:
-    """The declaration of a rule with engine="arrow": names and Arrow types of its output, the columns it reads."""
+    """The declaration of a rule with engine="arrow": names and Arrow types of its output, the columns it reads.
+
+    by_part: the inputs of which it may be called with one part after the other.
+    """
 
     output: tuple[tuple[str, Any], ...]
     reads: Mapping[str, tuple[str, ...]]
+    by_part: tuple[str, ...] = ()
 
 
 class PythonRule:
@@ -124,6 +128,7 @@ def rule(
     engine: Literal["ibis", "arrow"] = "ibis",
     output: Any = None,
     reads: Mapping[str, Sequence[str]] | None = None,
+    by_part: Sequence[str] = (),
     schema: Any = None,
 ) -> Callable[[Callable[..., Any]], PythonRule]: ...
 def rule(  # noqa: PLR0913 — the options of a rule
@@ -143,6 +148,7 @@ def rule(  # noqa: PLR0913 — the options of a rule
     engine: Literal["ibis", "arrow"] = "ibis",
     output: Any = None,
     reads: Mapping[str, Sequence[str]] | None = None,
+    by_part: Sequence[str] = (),
     schema: Any = None,
 ) -> Any:
     """Turn a function into a rule: its parameters are its inputs, as Ibis tables, and its result is an Ibis expression.
@@ -150,7 +156,8 @@ def rule(  # noqa: PLR0913 — the options of a rule
     A parameter with a default is not an input. A function that yields rules declares those, and is not a rule itself.
 
     With engine="arrow", the inputs come as `pyarrow.RecordBatchReader`s and the function yields batches. output: their
-    schema, a `pyarrow.Schema` or a dict of Arrow types. reads: by input, the columns that it reads, else all.
+    schema, a `pyarrow.Schema` or a dict of Arrow types. reads: by input, the columns that it reads, else all. by_part:
+    inputs of which it may be called with each part alone: it yields the same rows in all, in any order.
 
     fuse_selects: whether its operations become as few SELECTs as can be, or one each; None: as the profile says.
     normalize: the normal form, conjunctive or disjunctive, in which the engine is given its predicates.
@@ -162,7 +169,7 @@ def rule(  # noqa: PLR0913 — the options of a rule
     def declare(function: Callable[..., Any]) -> Any:
         if not isinstance(function, FunctionType):
             raise Misuse(f"@rule must precede a function, not {type(function).__name__}")
-        streams = _streams(engine, output, reads)
+        streams = _streams(engine, output, reads, _by_part(function, engine, by_part))
         if inspect.isgeneratorfunction(function) and streams is None:
             return _generate(function)
         text = description if description is not None else _first_sentence(function.__doc__)
@@ -246,7 +253,27 @@ def _generate(function: FunctionType) -> list[PythonRule]:
     return made
 
 
-def _streams(engine: str, output: Any, reads: Mapping[str, Sequence[str]] | None) -> Streams | None:
+def _by_part(function: FunctionType, engine: str, by_part: Sequence[str]) -> tuple[str, ...]:
+    """Return the inputs that a function reads by parts, in the order of its parameters."""
+    names = _texts("by_part", by_part)
+    if not names:
+        return ()
+    if engine == "ibis":
+        hint = "leave it out: how a rule in Ibis reads its inputs is proved from its query"
+        raise Misuse("'by_part' is only for rules over streams", hint)
+    inputs = _inputs(function, function.__name__)
+    wrong = next((name for name in names if name not in inputs), None)
+    if wrong is None:
+        return tuple(name for name in inputs if name in names)
+    has_default = wrong in inspect.signature(function).parameters
+    why = "is no input, because it has a default" if has_default else "is not an input"
+    hint = f"inputs: {', '.join(inputs)}" if inputs else "leave it out: the rule has no inputs"
+    raise Misuse(f"'by_part' names '{wrong}', which {why}", hint)
+
+
+def _streams(
+    engine: str, output: Any, reads: Mapping[str, Sequence[str]] | None, by_part: tuple[str, ...]
+) -> Streams | None:
     if engine not in {"ibis", "arrow"}:
         raise Misuse("'engine' must be 'ibis' or 'arrow'")
     if engine == "ibis":
@@ -264,7 +291,7 @@ def _streams(engine: str, output: Any, reads: Mapping[str, Sequence[str]] | None
     if not schema.names:
         raise Misuse("a rule over streams must declare its output", 'add output={"id": pa.int64(), …}')
     read = {name: _texts("reads", columns) for name, columns in (reads or {}).items()}
-    return Streams(tuple((field.name, field.type) for field in schema), read)
+    return Streams(tuple((field.name, field.type) for field in schema), read, by_part)
 
 
 def _inputs(function: FunctionType, name: str) -> tuple[str, ...]:

@@ -266,13 +266,16 @@ class PythonFiles:
         except Exception as error:  # noqa: BLE001 — whatever it is, it is that rule's alone
             fault = fault_record(located(error, self._root, path, rule.line))
             code = fingerprint(fault)
+        meaning = {"code": code, "output": [str(kind) for _, kind in rule.streams.output], "pyarrow": pa.__version__}
+        by_part = list(rule.streams.by_part)
+        if by_part:  # else the digest is that of versions that knew no such declaration
+            meaning["by_part"] = [rule.inputs.index(name) for name in by_part]
         return {
             "fault": fault,
             "output": base64.b64encode(schema.serialize().to_pybytes()).decode(),
             "reads": {name: list(columns) for name, columns in rule.streams.reads.items()},
-            "digest": fingerprint(
-                {"code": code, "output": [str(kind) for _, kind in rule.streams.output], "pyarrow": pa.__version__}
-            ),
+            "digest": fingerprint(meaning),
+            **({"by_part": by_part} if by_part else {}),
         }
 
     def rule(self, path: str, name: str) -> PythonRule:

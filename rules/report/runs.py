@@ -105,7 +105,7 @@ def audit_errors(audit: AuditReport) -> list[UserError]:
         UserError(
             f"the result of {name} is not what its {'check' if '.' in name else 'rule'} yields: {wrong}",
             code="audit",
-            hint=f"rules build --force {product_of(name)} makes it again; please report this",
+            hint=audit.hints.get(name) or f"rules build --force {product_of(name)} makes it again; please report this",
             exit_code=FAILED,
         )
         for name, wrong in audit.differing.items()

@@ -41,15 +41,17 @@ class Auditor:
         expected = {name: skipped[name] for name in sample(lasting, share, self.runner.evidence.build)}
         with ThreadPoolExecutor(max_workers=self.runner.profile.workers) as pool:
             found = pool.map(lambda name: self._recheck(name, expected[name], artifacts), expected)
-            differing = {name: wrong for name, wrong in zip(expected, found, strict=True) if wrong is not None}
-        return AuditReport(tuple(expected), differing)
+            wrong = {name: one for name, one in zip(expected, found, strict=True) if one is not None}
+        hints = {name: hint for name, (_, hint) in wrong.items() if hint is not None}
+        return AuditReport(tuple(expected), {name: clause for name, (clause, _) in wrong.items()}, hints)
 
-    def _recheck(self, name: str, artifact: str, artifacts: Mapping[str, str]) -> str | None:
+    def _recheck(self, name: str, artifact: str, artifacts: Mapping[str, str]) -> tuple[str, str | None] | None:
+        """Return the difference of a product or check in a clause, if there is one, and a hint of its own."""
         try:
             found = rerun(self.runner, self.rules[name], self.sources, artifacts, artifact)
         except UserError as error:
-            return f"it cannot be run again: {error.message}"
-        return f"run again it has {found.difference}" if found.difference is not None else None
+            return f"it cannot be run again: {error.message}", None
+        return (f"run again it has {found.difference}", found.hint) if found.difference is not None else None
 
 
 def sample(names: Iterable[str], fraction: float, seed: str) -> list[str]:

@@ -86,11 +86,13 @@ class Runner:
         *,
         record: bool = True,
         believe: bool = True,
+        declared: bool = True,
     ) -> Executed:
         """Execute a rule, by parts if it can be, and write its table to `target`.
 
         artifacts: of the products it reads. record: whether results of parts are recorded; believe: whether what is
-        recorded of parts and of how the rule reads them counts. Raises `UserError`,
+        recorded of parts and of how the rule reads them counts; declared: whether what the rule declares of how it
+        reads them does. Raises `UserError`,
         with the SQL kept as evidence, if the engine fails or a source has changed since it was digested;
         `ForeignMemoError` if the store's memos are of other texts.
         """
@@ -126,10 +128,11 @@ class Runner:
         )
         try:
             _require_unchanged(sources, outside)
-            if streams:
-                executed = self._run_stream(rule, inputs, target)
-            elif (work := part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)) is not None:
+            by_parts = declared or not streams
+            if by_parts and (work := part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)):
                 executed = self._run_parts(rule, work, inputs, functions, target, record=record, believe=believe)
+            elif streams:
+                executed = self._run_stream(rule, inputs, target)
             else:
                 query = EngineQuery(sql, tuple(inputs), self.profile_of(rule), functions)
                 executed = self._run_query(rule, Job(query, rule.schema, target, self.evidence.build))
@@ -205,6 +208,8 @@ class Runner:
         session, instead, profile = self.session, list[Fallback](), self.profile_of(rule)
 
         def execute(part: PartQuery, given: Sequence[EngineInput], path: Path) -> Executed:
+            if rule.rule.streams is not None:
+                return self._run_stream(rule, given, path)
             query = EngineQuery(part.sql, tuple(given), profile, functions)
             executed = self._run_query(rule, Job(query, part.schema, path, self.evidence.build))
             if executed.fallback is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from cache.bags import bag_of_file
 from cache.removal import remove_temporary
+from rules.compiling.declared_parts import declared_by_part
 from rules.running import cutoff
 from rules.wording import plural
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from cache.records import Artifact
     from rules.compiling.compiled_rule import CompiledRule
-    from rules.engine.protocol import Executed
+    from rules.engine.protocol import Executed, PartsRun
     from rules.running.query_runner import Runner
     from rules.sources.contents import Sources
 
@@ -35,11 +36,15 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Rerun:
-    """How a table that was made again compares. difference: a clause, None if it is the same. digest: the new one's."""
+    """How a table that was made again compares. difference: a clause, None if it is the same. digest: the new one's.
+
+    hint: what to do about the difference, if the rule's declaration is what is wrong.
+    """
 
     compared: Compared
     difference: str | None
     digest: str
+    hint: str | None = None
 
 
 def rerun(
@@ -54,25 +59,51 @@ def rerun(
     """Run a rule again and compare with its `artifact`. artifacts: of its inputs. Raises `UserError`.
 
     Rows are compared in order where the rule orders them, else as a bag. near: floats may differ after nine digits,
-    where the rule is one whose floats depend on the order in which rows are added up.
+    where the rule is one whose floats depend on the order in which rows are added up. A rule that declares by_part
+    reads its inputs whole: its parts would come out the same again, whether the declaration is true or not.
     """
+    if not declared_by_part(rule):
+        return _rerun(runner, rule, sources, artifacts, artifact, near=near)[0]
+    found, _ = _rerun(runner, rule, sources, artifacts, artifact, declared=False)
+    if found.difference is None:
+        return found
+    again, parts = _rerun(runner, rule, sources, artifacts, artifact)
+    if again.difference is not None or parts is None:
+        return found
+    names = ", ".join(f'"{name}"' for name in declared_by_part(rule))
+    difference = f"{found.difference}, since it read {parts.input} whole: by_part=[{names}] does not hold"
+    hint = f"take by_part from @rule in {rule.rule.path}, or let the function yield for each part what it does for all"
+    return replace(found, difference=difference, hint=hint)
+
+
+def _rerun(
+    runner: Runner,
+    rule: CompiledRule,
+    sources: Sources,
+    artifacts: Mapping[str, str],
+    artifact: str,
+    *,
+    near: bool = False,
+    declared: bool = True,
+) -> tuple[Rerun, PartsRun | None]:
+    """Return how a rule that runs again compares, and how it ran by parts, if it did. declared: as for `Runner.run`."""
     store = runner.session.store
     target = store.objects.temporary()
     old = store.artifact(artifact)
     assert old is not None
-    ordered = rule.node.ordered
+    ordered = rule.node.ordered and not declared_by_part(rule)
     compared: Compared = "rows in order" if ordered else "rows"
     try:
-        executed = runner.run(rule, sources, artifacts, target, record=False, believe=False)
+        executed = runner.run(rule, sources, artifacts, target, record=False, believe=False, declared=declared)
         digest = executed.digest.table
         if digest == artifact or (not ordered and _same_rows(runner, old, executed, target)):
-            return Rerun(compared, None, digest)
+            return Rerun(compared, None, digest), executed.parts
         if near and rule.node.order_dependent and _nearly_same(runner, old, executed, target, ordered=ordered):
-            return Rerun("rows, floats to 9 digits", None, digest)
+            return Rerun("rows, floats to 9 digits", None, digest), executed.parts
     finally:
         with contextlib.suppress(OSError):
             remove_temporary(target)
-    return Rerun(compared, _difference(old, executed.digest.rows, executed.columns), digest)
+    return Rerun(compared, _difference(old, executed.digest.rows, executed.columns), digest), executed.parts
 
 
 def _same_rows(runner: Runner, old: Artifact, executed: Executed, target: Path) -> bool:

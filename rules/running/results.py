@@ -103,11 +103,13 @@ class SourceResult:
 class AuditReport:
     """The result of an audit.
 
-    checked: products and checks that ran again; differing: name → the difference, in a clause.
+    checked: products and checks that ran again; differing: name → the difference, in a clause. hints: what to do about
+    those of them that another build would not mend.
     """
 
     checked: tuple[str, ...] = ()
     differing: Mapping[str, str] = field(default_factory=dict)
+    hints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
