@@ -270,6 +270,8 @@ class PythonFiles:
         by_part = list(rule.streams.by_part)
         if by_part:  # else the digest is that of versions that knew no such declaration
             meaning["by_part"] = [rule.inputs.index(name) for name in by_part]
+        if any(not columns for columns in rule.streams.reads.values()):
+            meaning["rows"] = "counted"  # earlier versions gave it no rows of what it reads no column of
         return {
             "fault": fault,
             "output": base64.b64encode(schema.serialize().to_pybytes()).decode(),

@@ -127,7 +127,8 @@ def _reader(entry: EngineInput) -> pa.RecordBatchReader:
                     for name, values in entry.constants.items():
                         if name in schema.names:
                             whole = whole.append_column(name, pa.repeat(values[place], batch.num_rows))
-                    yield whole.select(schema.names).cast(schema)
+                    # A batch without columns would lose its rows.
+                    yield whole.select(schema.names).cast(schema) if schema.names else whole.select([])
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 

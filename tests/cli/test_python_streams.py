@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from support.inprocess import build, run
@@ -102,6 +103,29 @@ def test_only_declared_columns_count(project: SampleProject) -> None:
     build(project)
     _orders(project, amounts=[1.5, 2.5, 9.5])
     assert executed(project) == {"chained"}
+
+
+COUNTED = """import pyarrow as pa
+
+from rules import rule
+
+
+@rule(engine="arrow", output={"n": pa.int64()}, reads={"f": READ})
+def n(f):
+    yield pa.record_batch({"n": [sum(batch.num_rows for batch in f)]})
+"""
+
+
+@pytest.mark.parametrize("read", [[], ["day"], ["day", "a"]])
+def test_rows_are_there_whatever_is_read_of_them(tmp_path: Path, read: list[str]) -> None:
+    """Of no column, or of one that is in the names of folders, too."""
+    sample = SampleProject(tmp_path, toml='\n[sources.f]\npath = "f/**/*.parquet"\n')
+    for day, rows in (("1", 3), ("2", 4)):
+        (tmp_path / "f" / f"day={day}").mkdir(parents=True)
+        pq.write_table(pa.table({"a": range(rows)}), tmp_path / "f" / f"day={day}" / "part.parquet", row_group_size=2)
+    sample.write("rules/n.py", COUNTED.replace("READ", repr(read)))
+    build(sample)
+    assert sample.product("n")["n"].to_pylist() == [7]
 
 
 def test_lineage_is_that_of_what_is_declared(project: SampleProject) -> None:
