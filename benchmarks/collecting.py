@@ -60,7 +60,7 @@ def generate(place: Path, artifacts: int) -> None:
 
 
 def probe(path: str, how: int, ready: Connection) -> None:
-    """Take a lock again and again until told to stop, and send how long each time took, in seconds."""
+    """Take a lock again and again until the parent says stop, and send how many seconds each time took."""
     waits: list[float] = []
     ready.send("ready")
     while not ready.poll():

@@ -91,10 +91,9 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     compiled = session.compile(order, contracts).to_build(project, order, contracts)  # 2 compile, 3 fingerprint
     known = compared_with_last(session, compiled)  # 4 diff, by sqlglot.diff, once a verdict depends on it
     contents = contents_of_inputs(session, compiled, order, store.states)
-    if store.shared is not None:
-        known = ask_shared_cache(store, compiled, order, contents, known, selection.forced)
     nodes = {name: compiled.rules[name].node for name in order if name in compiled.rules}
     checks = nodes_of_checks([*(compiled.rules[name] for name in nodes), *compiled.contracts.values()])
+    known = ask_shared_cache(store, compiled, nodes, checks, contents, known, selection.forced)
     verdicts = make_plan(nodes, contents, known, store.content, selection.forced, checks)  # 5 plan
     session.files.save()
     found = causes(verdicts, nodes, known, selection.forced) if request.explain else {}

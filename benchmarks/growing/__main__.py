@@ -179,7 +179,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
             )
     about = {**machine(), "rules": code(ROOT, PACKAGES), "days": options.days, "rows": options.rows}
     about |= {"min_rows": options.min_rows, "notes": {tool.name: tool.note for tool in tools if tool.note}}
-    about["scenarios"] = {name: told for name, (told, _) in SCENARIOS.items()}
+    about["scenarios"] = {name: text for name, (text, _) in SCENARIOS.items()}
     results: dict[str, Any] = {"about": about, "measurements": []}
     judge = folder / "expected"
     judge.mkdir(exist_ok=True)
@@ -210,8 +210,8 @@ def _measurement(tool: Tool, scenario: str, world: World, right: dict[str, Any],
         python = tool.programs / "python" if database else Path(sys.executable)
         theirs = facts(python, database, form, list(right))
         found["wrong"] = sorted(name for name in right if theirs.get(name) != right[name])
-    told = found["error"] or f"{found['wall']:.2f} s, {len(found['wrong'])} wrong tables {' '.join(found['wrong'])}"
-    print(f"{scenario} {tool.name}: {told}", file=sys.stderr, flush=True)
+    outcome = found["error"] or f"{found['wall']:.2f} s, {len(found['wrong'])} wrong tables {' '.join(found['wrong'])}"
+    print(f"{scenario} {tool.name}: {outcome}", file=sys.stderr, flush=True)
     return found
 
 

@@ -37,8 +37,8 @@ def markdown(results: dict[str, Any]) -> str:
             f"{one['written'] / 1e6:.1f} | {wrong} |"
         )
     lines.append("")
-    lines += [f"* {name}: {told}" for name, told in about["scenarios"].items()]
-    lines += [f"* {name}: {told}" for name, told in about["notes"].items()]
+    lines += [f"* {name}: {text}" for name, text in about["scenarios"].items()]
+    lines += [f"* {name}: {text}" for name, text in about["notes"].items()]
     lines.append(
         "\nRows read: of the parts that ran and of inputs that were read whole, model by model, if the tool says so. "
         "MB written: files that were made or changed; of a database, its whole file. The scenarios "

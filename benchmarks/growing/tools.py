@@ -181,7 +181,7 @@ class Sqlmesh(Tool):
     """SQLMesh on DuckDB."""
 
     name = "SQLMesh"
-    note = "what is of one day is INCREMENTAL_BY_TIME_RANGE, the rest FULL; it is told the day on which it runs"
+    note = "what is of one day is INCREMENTAL_BY_TIME_RANGE, the rest FULL; each run names its day"
     environment = {"SQLMESH__DISABLE_ANONYMIZED_ANALYTICS": "true", "DO_NOT_TRACK": "1"}  # noqa: RUF012
 
     def write(self, models: Texts) -> None:

@@ -121,7 +121,7 @@ def _size(data: bytes | Path) -> int:
 
 
 def _done(work: Callable[[], T]) -> T:
-    """Return what `work` returns. Raises `BucketError`, in words of ours."""
+    """Return what `work` returns. Raises `BucketError`, whose message names no server and no secret."""
     try:
         return work()
     except FileNotFoundError:

@@ -78,8 +78,8 @@ class KeyGroups:
         if column in part.constants:
             found = ranges_of_constants(part.constants[column])
         else:
-            told = ranges_by_statistics(part.files, column, dtype)
-            if told is not None and (how == _BY_STATISTICS or told.are_points):
-                return told
+            by_statistics = ranges_by_statistics(part.files, column, dtype)
+            if by_statistics is not None and (how == _BY_STATISTICS or by_statistics.are_points):
+                return by_statistics
             found = ranges_by_values(part.files, column, dtype)
-        return found.hull if how == _BY_STATISTICS else found  # what statistics would have told
+        return found.hull if how == _BY_STATISTICS else found  # as statistics would be

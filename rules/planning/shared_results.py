@@ -6,12 +6,11 @@ asked for at once, and what is found makes the keys of others known. A project t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graph.plan import key_of, product_of
-from rules.compiling.compiled_rule import nodes_of_checks
 
 if TYPE_CHECKING:
     from cache.keys import Content
@@ -27,17 +26,18 @@ if TYPE_CHECKING:
 def ask_shared_cache(
     store: Store,
     compiled: Compilation,
-    order: Iterable[str],
+    nodes: Mapping[str, Node],
+    checks: Mapping[str, Node],
     contents: Mapping[str, Content],
     known: Known,
     forced: Collection[str],
 ) -> Known:
     """Ask the shared cache for all that a plan needs and the store has not; return what is known then.
 
-    contents: of the inputs that are not planned.
+    nodes, checks: of what is planned; contents: of the inputs that are not. Without a shared cache nothing is asked.
     """
-    nodes = {name: compiled.rules[name].node for name in order if name in compiled.rules}
-    checks = nodes_of_checks([*(compiled.rules[name] for name in nodes), *compiled.contracts.values()])
+    if store.shared is None:
+        return known
     pending = {node.name: node for node in (*nodes.values(), *checks.values()) if not node.volatile}
     pending = {name: node for name, node in pending.items() if product_of(name) not in forced}
     settled = dict(contents)
@@ -50,7 +50,7 @@ def ask_shared_cache(
             name: one.artifact for name, one in last.items() if one.key == keys[name] and store.present(one.artifact)
         }
         wanted = {keys[name]: columns_of(compiled.by_name[name]) for name in keys if name not in here}
-        if wanted and store.shared is not None:
+        if wanted:
             store.shared.look_up(wanted)
             found = store.actions(wanted)
             here |= {name: found[key] for name, key in keys.items() if key in found and store.present(found[key])}

@@ -128,7 +128,7 @@ class SharedConnection:
             self.report.off = self.report.off or why
 
     def count(self, error: BucketError) -> None:
-        """Count a call that failed, unless it is told anyway that the bucket was given up."""
+        """Count a call that failed, unless the report says anyway that the bucket was given up."""
         if not self.report.off or isinstance(error, AbsentError):
             self.report.fail(str(error))
 
