@@ -273,7 +273,7 @@ def test_without_a_warehouse_the_report_says_which_rows_are_missing(dbt: DbtProj
     project, document = dbt.imported()
     assert document["missing"] == {"events": "w.raw.events"}
     assert "`data/events.parquet`: the rows of w.raw.events, as Parquet" in project.read("import-report.md")
-    pq.write_table(pa.table({"id": [1]}), (project.root / "data").mkdir() or project.root / "data" / "events.parquet")
+    project.parquet("events", {"id": [1]})
     inprocess.build(project)
     assert rows(project, "one") == [(1,)]
 
