@@ -16,15 +16,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from cache.errors import ObjectError, StoreError
-from cache.remote.action_records import (
-    ActionRecord,
-    Believed,
-    RefusedError,
-    Table,
-    UntrustedError,
-    decoded,
-)
+from cache.remote.action_records import ActionRecord, Believed, Table, decoded
 from cache.remote.bucket import AbsentError, Bucket, BucketError
+from cache.remote.envelopes import RefusedError, UntrustedError
 from cache.remote.layout import action_path
 from cache.remote.signing import writer_of
 from cache.remote.transfer import PIECE, download

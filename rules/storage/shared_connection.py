@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from cache.remote.action_records import MOST_BYTES, Believed, RefusedError, UntrustedError, decoded
+from cache.remote.action_records import MOST_BYTES, Believed, decoded
 from cache.remote.bucket import AbsentError, Bucket, BucketError, DeniedError, Persistent
+from cache.remote.envelopes import RefusedError, UntrustedError
 from cache.remote.leases import Leases
 from cache.remote.signing import KeyFormatError, Signer, is_signed
 from cache.remote.transfer import is_young

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cache.remote.action_records import MOST_BYTES, RefusedError, UntrustedError, decoded
+from cache.remote.action_records import MOST_BYTES, decoded
 from cache.remote.bucket import AbsentError, BucketError, Persistent
+from cache.remote.envelopes import RefusedError, UntrustedError
 from cache.remote.layout import ACTIONS, OBJECTS, key_of, sha256_of
 from cache.remote.sweeping import Swept, sweep
 from cache.remote.transfer import PIECE

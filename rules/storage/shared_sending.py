@@ -9,8 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from cache.remote.action_records import ActionRecord, Maker, RefusedError, Table, UntrustedError, encoded
+from cache.remote.action_records import ActionRecord, Maker, Table, encoded
 from cache.remote.bucket import AbsentError, Bucket, BucketError
+from cache.remote.envelopes import RefusedError, UntrustedError
 from cache.remote.layout import action_path
 from cache.remote.signing import writer_of
 from cache.remote.transfer import sha256_of, upload
