@@ -1,7 +1,7 @@
 """Records of actions in a shared cache: what an action yields, in which files, made by whom, and how it is believed.
 
-A record is JSON in an envelope. It names each file by the SHA-256 of its bytes, so a signature covers them too. A record
-is data: it is bounded in size, every name in it is checked, and nothing in it is run.
+A record is JSON in an envelope. It names each file by the SHA-256 of its bytes, so a signature covers them too. A
+record is data: it is bounded in size, every name in it is checked, and nothing in it is run.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -20,10 +21,12 @@ from cache.remote.action_records import ActionRecord, Believed, Table, decoded
 from cache.remote.bucket import AbsentError, Bucket, BucketError
 from cache.remote.envelopes import RefusedError, UntrustedError
 from cache.remote.layout import action_path
+from cache.remote.packs import Entry
 from cache.remote.signing import writer_of
 from cache.remote.transfer import PIECE, download
 from cache.removal import remove_temporary
 from rules.storage.shared_connection import SharedConnection
+from rules.storage.shared_packs import SharedPacks
 from rules.storage.shared_report import SharedReport
 from rules.storage.shared_settings import SharedSettings
 
@@ -57,7 +60,14 @@ class SharedCache:
     def __post_init__(self) -> None:
         self.connection = SharedConnection(self.settings, self.root, self.report)
         self._lock = threading.RLock()
+        self.packs = SharedPacks(self.connection, lambda: self._pool("packs", _FETCHING))
         self._records: dict[str, Believed | None] = {}
+        self._packed: dict[str, list[Entry]] | None = None
+        """The records of actions that packs hold, by key."""
+        self._names: dict[str, str] = {}
+        """The products and checks whose results were taken or told, by key."""
+        self.recorded: dict[str, bytes] = {}
+        """The records that this command has written, or found where it was about to."""
         self._sources: dict[str, tuple[str, Believed]] = {}
         self._bad: set[str] = set()
         """Keys whose records are damaged: what replaces one is written over it."""
@@ -74,6 +84,8 @@ class SharedCache:
     def look_up(self, wanted: Mapping[str, Columns | None]) -> None:
         """Ask for the records of actions, by key, many at once; `record` has them then, with just these columns."""
         fresh = {key: columns for key, columns in wanted.items() if key not in self._records}
+        if fresh:
+            fresh = {key: columns for key, columns in fresh.items() if not self._unpack(key, columns)}
         pool = self._pool("asking", _ASKING)
         for future in [pool.submit(self._find, key, columns) for key, columns in fresh.items()]:
             future.result()
@@ -94,6 +106,11 @@ class SharedCache:
         "busy": another builder is at it: ask again soon; "free": run it.
         """
         return self._pool("asking", _ASKING).submit(self._claim, key, columns)
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether those who share this configuration believe what this builder sends."""
+        return not self.settings.trust or self.connection.signer is not None
 
     @property
     def spreads_work(self) -> bool:
@@ -200,11 +217,16 @@ class SharedCache:
                     self.index.add_artifact(one, "")
             self._remember(*found)
 
-    def tell(self, key: str, artifact: Artifact, seconds: float) -> None:
-        """Send the result of an action, in the background, unless it came from there."""
+    def tell(self, key: str, artifact: Artifact, seconds: float, name: str | None = None) -> None:
+        """Send the result of an action, in the background, unless it came from there.
+
+        name: of the product or check whose result it is, None for that of a part.
+        """
+        if name is not None:
+            self._names[key] = name
         record = self.record(key)
         is_theirs = record is not None and record.artifact == artifact.artifact
-        is_old = key in self.connection.old
+        is_old = self.connection.is_old(key)
         if not self.settings.writes or self.report.off or (is_theirs and not is_old):
             return
         if not self._is_here(artifact.artifact):  # it is in the shared cache alone
@@ -222,6 +244,9 @@ class SharedCache:
         sender, self._sender = self._sender, None
         if sender is not None:
             sender.finish(wait_for_all=wait_for_all, say=say)
+        if wait_for_all:
+            self._pack_results()
+        self.packs.finish(wait_for_all=wait_for_all)
         leases = self.connection.leases
         if leases is not None:
             pool = self._pool("asking", _ASKING)
@@ -258,6 +283,10 @@ class SharedCache:
         except BucketError as error:
             self.connection.count(error)
             return
+        self._note(key, found)
+
+    def _note(self, key: str, found: Believed | None) -> None:
+        """Take note of the answer to a question."""
         if found is not None:
             self.report.count(hits=1)
             for one in found.record.artifacts():
@@ -265,6 +294,42 @@ class SharedCache:
             self._sources[found.record.artifact] = (key, found)
             self._found.add(found.record.artifact)
         self._records[key] = found
+
+    def _unpack(self, key: str, columns: Columns | None) -> bool:
+        """Take the record of an action from a pack, if one holds it."""
+        if self._packed is None:
+            self._packed = {}
+            for entry in self.packs.entries("results"):
+                if time.time() - entry.written <= self.settings.keep:  # what is older may be gone
+                    self._packed.setdefault(entry.key, []).append(entry)
+        for entry in self._packed.get(key, ()):
+            try:
+                found = _with_columns(decoded(entry.data, key, self.connection.trusted), columns)
+            except UntrustedError:  # there may be another, alone
+                continue
+            except RefusedError as error:
+                self.report.refuse(str(error))
+                continue
+            self.connection.modified[key] = entry.written
+            self._note(key, found)
+            return True
+        return False
+
+    def _pack_results(self) -> None:
+        """Let others find the results of this command in packs, as far as they are not there."""
+        moment, fresh = time.time(), []
+        young = {
+            key
+            for key, entries in (self._packed or {}).items()
+            if any(moment - one.written <= self.connection.young for one in entries)
+        }
+        for key, name in self._names.items():
+            believed = self._records.get(key)
+            data = self.recorded.get(key) or (believed.data if believed is not None else None)
+            if data is not None and key not in young:
+                written = moment if key in self.recorded else self.connection.modified.get(key, moment)
+                fresh.append(Entry(name.partition(".")[0], key, written, data))
+        self.packs.add("results", fresh)
 
     def _read(self, bucket: Bucket, key: str, columns: Columns | None) -> Believed | None:
         """Return a record that is believed, None if there is one that is not. Raises `BucketError`."""

@@ -99,12 +99,14 @@ class Sender:
         path = action_path(record.key)
         if over or shared.is_bad(record.key):
             connection.ask(lambda: connection.again.call(lambda: bucket.write(path, data)))
+            shared.recorded[record.key] = data
             return True
         for _ in range(3):
             if connection.ask(lambda: connection.again.call(lambda: bucket.create(path, data))):
+                shared.recorded[record.key] = data
                 return True
             try:
-                there = connection.read_record(bucket, path, record.key).record
+                believed = connection.read_record(bucket, path, record.key)
             except AbsentError:
                 continue  # somebody has just collected it
             except UntrustedError:
@@ -112,11 +114,15 @@ class Sender:
                     return False
                 own = action_path(record.key, writer_of(signer.public))
                 connection.ask(lambda at=own: connection.again.call(lambda: bucket.write(at, data)))  # type: ignore[misc]
+                shared.recorded[record.key] = data
                 return True
             except RefusedError as error:
                 shared.report.refuse(str(error))
                 connection.ask(lambda: connection.again.call(lambda: bucket.write(path, data)))
+                shared.recorded[record.key] = data
                 return True
+            there = believed.record
+            shared.recorded[record.key] = believed.data
             if (there.rows, _types(there)) != (record.rows, _types(record)):  # more than another order of the rows
                 shared.report.conflicts.append(record.key)
             return True
