@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,6 +29,7 @@ from rules.loading.rules import MANY, Rule, load_rules
 from rules.python.rule_files import DeclaredFunction, PythonFiles
 from rules.sources.contents import Sources
 from rules.storage.store import Store
+from rules.wording import plural
 
 if TYPE_CHECKING:
     from rules.compiling.compile_pool import Helpers
@@ -41,7 +43,7 @@ class Compilation:
     rules: Mapping[str, CompiledRule]
     contracts: Mapping[str, CompiledContract]
 
-    @property
+    @cached_property
     def by_name(self) -> dict[str, CompiledRule]:
         """Every query of these rules and contracts: products, and checks of products and sources."""
         found = {one.node.name: one for rule in self.rules.values() for one in rule.all}
@@ -270,6 +272,10 @@ def _shared_memos(project: Project, profile: str, store: Store, engine: Engine) 
     """Return the memos of other builders, None without a shared cache. Raises `UserError`."""
     if store.shared is None:
         return None
+    count = store.shared.require_trust()
+    if count:
+        results = plural(count, "result")
+        store.say(f"{results} of writers that [cache] trust does not name are not believed any more, and made again")
     from rules.compiling.shared_memos import SharedMemos
 
     identity = engine.identity(project.profile(profile))

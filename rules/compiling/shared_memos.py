@@ -96,9 +96,10 @@ class SharedMemos:
         texts: dict[str, str] = {}
         rows: dict[str, CompiledRow] = {}
         doubtful: set[str] = set()
+        writers: set[str] = set()
         for entry in packs.entries("memos"):
             try:
-                found = self._opened(entry)
+                found, writer = self._opened(entry)
                 if found is None or found.text != digests.get(entry.name):
                     continue
                 heads = {row.memo: _checked(row) for row in found.compiled}
@@ -108,12 +109,15 @@ class SharedMemos:
                 continue
             self._known.add((entry.name, entry.key))
             self.texts.add(found.text)
+            writers.add(writer or "")
             texts |= sound
             doubtful |= {row.memo for row in found.compiled if rows.setdefault(row.memo, row) != row}
             self.heads |= heads
         for memo in doubtful:  # two writers disagree
             del rows[memo], self.heads[memo]
         self._store.index.take_compiled(texts, rows.values())
+        if writers:
+            self._store.index.add_shared_writers(writers)
         return bool(texts)
 
     def share(
@@ -138,14 +142,14 @@ class SharedMemos:
                 entries.append(Entry(rule.name, key, moment, data))
         self._shared.packs.add("memos", entries)
 
-    def _opened(self, entry: Entry) -> _Memos | None:
-        """Return what an entry holds, None if who wrote it is not trusted. Raises `RefusedError`."""
+    def _opened(self, entry: Entry) -> tuple[_Memos | None, str | None]:
+        """Return what an entry holds, None if who wrote it is not trusted, and who did. Raises `RefusedError`."""
         envelope = opened(entry.data, _DOMAIN)
         trusted = self._shared.connection.trusted
         if trusted and envelope.writer not in trusted:
-            return None
+            return None, envelope.writer
         try:
-            return _MEMOS.decode(envelope.body)
+            return _MEMOS.decode(envelope.body), envelope.writer
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise RefusedError("is damaged: a compiled rule cannot be read") from error
 

@@ -68,6 +68,7 @@ class SharedCache:
         """The products and checks whose results were taken or told, by key."""
         self.recorded: dict[str, bytes] = {}
         """The records that this command has written, or found where it was about to."""
+        self._denied = self.index.denied_shared()
         self._sources: dict[str, tuple[str, Believed]] = {}
         self._bad: set[str] = set()
         """Keys whose records are damaged: what replaces one is written over it."""
@@ -135,6 +136,33 @@ class SharedCache:
         """Return the record by which an artifact can be fetched, or was."""
         found = self._source(artifact)
         return found[1].record if found is not None else None
+
+    # Whom to believe
+
+    def require_trust(self) -> int:
+        """Forget what came here from writers that are not trusted any more; return how many results that were.
+
+        It is looked for when the list of those who are trusted has changed since it was last looked for.
+        """
+        trusted = self.connection.trusted
+        listed = " ".join(sorted(self.settings.trust))
+        if (self.index.trusted_before() or "") == listed:
+            return 0
+        distrusted: set[str] = set()
+        theirs = self.index.shared_results(self.index.every_shared()) if trusted else {}
+        for artifact, (key, packed) in theirs.items():
+            try:
+                decoded(zlib.decompress(packed), key, trusted)
+            except (RefusedError, zlib.error):
+                distrusted.add(artifact)
+        writers = self.index.shared_writers() if trusted else set()
+        self.index.set_trusted(listed, distrusted, forget_memos=not writers <= set(trusted))
+        return len(distrusted)
+
+    def deny(self, key: str, artifact: str) -> None:
+        """Never believe again that an action yields an artifact; whoever computes the action says so over it."""
+        self.index.deny_shared(key, artifact)
+        self._denied.add((key, artifact))
 
     # Fetching
 
@@ -304,7 +332,7 @@ class SharedCache:
                     self._packed.setdefault(entry.key, []).append(entry)
         for entry in self._packed.get(key, ()):
             try:
-                found = _with_columns(decoded(entry.data, key, self.connection.trusted), columns)
+                found = self._checked(decoded(entry.data, key, self.connection.trusted), columns)
             except UntrustedError:  # there may be another, alone
                 continue
             except RefusedError as error:
@@ -337,7 +365,7 @@ class SharedCache:
         for writer in names:
             path = action_path(key, writer)
             try:
-                found = _with_columns(self.connection.read_record(bucket, path, key), columns)
+                found = self._checked(self.connection.read_record(bucket, path, key), columns)
             except AbsentError:
                 if writer is None:
                     raise
@@ -350,6 +378,15 @@ class SharedCache:
             else:
                 return found
         return None
+
+    def _checked(self, found: Believed, columns: Columns | None) -> Believed:
+        """Return a record that can be one of an action whose table has these columns. Raises `RefusedError`."""
+        record = found.record
+        if columns is not None and columns != tuple((name, kind) for name, (kind, _) in record.columns.items()):
+            raise RefusedError("is not consistent: it has other columns than the rule")
+        if (record.key, record.artifact) in self._denied:
+            raise RefusedError("is a record that an audit found to be wrong")
+        return found
 
     def _claim(self, key: str, columns: Columns | None) -> Answer:
         if self.connection.bucket() is None:
@@ -384,7 +421,7 @@ class SharedCache:
             known = self.index.shared_results([artifact]).get(artifact)
             if known is not None:
                 with contextlib.suppress(RefusedError, zlib.error):
-                    found = known[0], decoded(zlib.decompress(known[1]), known[0], ())
+                    found = known[0], decoded(zlib.decompress(known[1]), known[0], self.connection.trusted)
                     self._sources[artifact] = found
         return found
 
@@ -406,10 +443,3 @@ class SharedCache:
             if name not in self._pools:
                 self._pools[name] = ThreadPoolExecutor(threads, thread_name_prefix=f"rules-{name}")
             return self._pools[name]
-
-
-def _with_columns(found: Believed, columns: Columns | None) -> Believed:
-    """Return a record whose table has these columns. Raises `RefusedError` for another."""
-    if columns is not None and columns != tuple((name, kind) for name, (kind, _) in found.record.columns.items()):
-        raise RefusedError("is not consistent: it has other columns than the rule")
-    return found
