@@ -35,7 +35,7 @@ from rules.running.limits import Limits
 from rules.running.manifest import keep_manifest
 from rules.running.remote_audit import of_other_builders, with_makers
 from rules.running.results import AuditReport, BuildReport, Observer
-from rules.storage.collecting import collect_when_due
+from rules.storage.collection_due import collect_when_due
 from rules.storage.git_tracking import warn_of_tracked
 from rules.storage.store import Store, open_store
 

@@ -315,8 +315,10 @@ class Execution:
         status = "clean" if judgement.verdict == "clean" else "restored"
         source = self.store.taken(judgement.key, artifact.artifact)
         seconds = last.seconds if last is not None else source.seconds if source is not None else 0.0
-        result = self._result(judgement.name, artifact, judgement.reason, judgement.key, seconds, status)
-        result = replace(result, from_shared=source is not None and status == "restored")
+        shared = source is not None and status == "restored"
+        result = self._result(
+            judgement.name, artifact, judgement.reason, judgement.key, seconds, status, from_shared=shared
+        )
         changed = last is None or last.artifact != artifact.artifact
         self._check(self._candidate(result, artifact, changed=changed))
         return True
@@ -419,16 +421,22 @@ class Execution:
         try:
             if self.store.links is not None:
                 options = writer_of(self.session, self.compiled[name].rule)
-                place = (
-                    None if self.store.lazy and self.store.is_elsewhere(artifact) else self.store.objects.path(artifact)
-                )
-                publish(self.store.links, place, name, artifact, options)
+                is_absent = self.store.lazy and self.store.is_elsewhere(artifact)
+                publish(self.store.links, None if is_absent else self.store.objects, name, artifact, options)
         except OSError as error:
             message = f"cannot write products/{name}.parquet: {error.strerror or error}"
             raise UserError(message, code="store", exit_code=FAILED) from error
 
     def _result(
-        self, name: str, artifact: Artifact, reason: str, key: str | None, seconds: float, status: Any
+        self,
+        name: str,
+        artifact: Artifact,
+        reason: str,
+        key: str | None,
+        seconds: float,
+        status: Any,
+        *,
+        from_shared: bool = False,
     ) -> Result:
         return Result(
             name=name,
@@ -440,6 +448,7 @@ class Execution:
             artifact=artifact.artifact,
             fingerprint=self.compiled[name].node.fingerprint,
             key=key,
+            from_shared=from_shared,
         )
 
     def _settle(self, result: Result) -> None:
