@@ -163,3 +163,15 @@ def test_explain_says_whether_a_rule_may_be_spread(tmp_path: Path) -> None:
     assert found["partitions_reason"].endswith("and they are put in the order of day, shop.")
     assert run(project, "explain", "lone", "--json").document["partitions"] == "one"
     assert "partitions:" in run(project, "explain", "lone").stdout
+
+
+def test_products_on_the_longest_way_begin_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two chains of equal length the one that took longer last time comes first, whatever their names are."""
+    slow = "SELECT SUM(a.amount * b.price) AS n FROM sales AS a JOIN sales AS b ON a.day = b.day AND a.word <= b.word"
+    project = sales_at(tmp_path, 3000, a=GROUPED, z=slow)
+    on_cores(monkeypatch, 1)
+    first = build(project, "--jobs", "1").document
+    seconds = {one["name"]: one["seconds"] for one in first["products"]}
+    assert seconds["z"] > seconds["a"]
+    build(project, "--jobs", "1", "--force", "*")
+    assert list(spread_over(project)) == ["z", "a"]
