@@ -129,6 +129,8 @@ class Project:
     parts: Parts = field(default_factory=Parts)
     dialect: Spoken | None = None
     """The dialect of rules that declare none, and whose folders do not."""
+    spoken: dict[str, str] = field(default_factory=dict)
+    """The dialects of single rule files, as the command line gives them; by path."""
 
     def source_where(self, name: str, *keys: str) -> Where:
         """Return where rules.toml declares a source, or what `keys` lead to from its table."""

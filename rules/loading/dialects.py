@@ -17,6 +17,8 @@ OURS = "datafusion"
 
 def declared_dialect(project: Project, path: str) -> str | None:
     """Return the dialect that rules.toml gives to a rule file; None for ours. path: relative to the project."""
+    if path in project.spoken:
+        return project.spoken[path]
     folders = {posixpath.normpath(written): table.dialect for written, table in project.folders.items()}
     around = [one for one in folders if folders[one] is not None and (one == "." or path.startswith(f"{one}/"))]
     found = folders[max(around, key=len)] if around else project.dialect

@@ -129,3 +129,50 @@ def test_lineage_and_explain_and_diff_know_a_foreign_rule(project: SampleProject
     project.sql("a", front("duckdb", "FROM raw SELECT n / m AS q WHERE n > 5"))
     assert "a" in run(project, "diff").stdout
     assert rows(project, "a")[0] == {"q": 3.5}
+
+
+def test_a_translation_is_printed_and_written_and_runs_nothing(project: SampleProject) -> None:
+    query = "-- halves\nSELECT raw.n / raw.m AS q, -- of both\n       raw.s ILIKE ANY ('A', 'b!%') AS k\nFROM raw\n"
+    project.sql("a", front("duckdb", query))
+    build(project)
+    path = project.root / "rules" / "a.sql"
+    before = path.read_text()
+    printed = run(project, "translate", str(path)).stdout
+    assert "-- of both" in printed
+    assert "CAST(raw.n AS DOUBLE) / raw.m AS q" in printed
+    assert "dialect" not in printed
+    assert run(project, "translate", str(path), "--diff", expect=1).stdout.startswith("--- rules/a.sql")
+    assert run(project, "translate", str(path), "--check").stdout == ""
+    assert path.read_text() == before
+    run(project, "translate", str(path), "--write")
+    assert path.read_text().rstrip("\n") == printed.rstrip("\n")
+    assert build(project).executed == set()
+    assert run(project, "translate", str(path), expect=2).code == 2
+
+
+def test_a_folder_is_translated_by_what_the_command_says(project: SampleProject) -> None:
+    project.write("rules/theirs/base.sql", "SELECT raw.n / raw.m AS q FROM raw")
+    project.write("rules/theirs/top.sql", "SELECT base.q::INT AS w FROM base")
+    project.write("rules/theirs/bad.sql", "SELECT soundex(raw.s) AS z FROM raw")
+    ran = run(
+        project, "translate", str(project.root / "rules" / "theirs"), "--from", "duckdb", "--write", "--json", expect=1
+    )
+    found = {one["path"]: one["written"] for one in ran.document["files"]}
+    assert found == {"rules/theirs/base.sql": True, "rules/theirs/top.sql": True, "rules/theirs/bad.sql": False}
+    assert [(one["path"], one["line"], one["column"]) for one in ran.document["findings"]] == [
+        ("rules/theirs/bad.sql", 1, 8)
+    ]
+    assert "round(" in (project.root / "rules/theirs/top.sql").read_text()
+
+
+def test_a_file_outside_of_the_rules_is_translated_too(project: SampleProject) -> None:
+    project.write("queries/q.sql", "SELECT IF(raw.n > 5, 'x', \"y\") AS z FROM raw")
+    printed = run(project, "translate", str(project.root / "queries/q.sql"), "--from", "spark").stdout
+    assert printed == "SELECT CASE WHEN (raw.n > 5) THEN 'x' ELSE 'y' END AS z FROM raw\n"
+    assert run(project, "show", "raw").code == 0
+
+
+def test_a_cte_of_a_foreign_rule_is_not_shown_as_if_it_were_ours(project: SampleProject) -> None:
+    project.sql("a", front("duckdb", "WITH c AS (SELECT raw.n / raw.m AS q FROM raw) SELECT c.q FROM c"))
+    build(project)
+    assert "another dialect" in run(project, "show", "a.c", "--json", expect=2).document["error"]["message"]
