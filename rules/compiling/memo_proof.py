@@ -57,6 +57,8 @@ class Attempt:
             "memos of rules are made again"
         )
         self._store.index.forget_compiled()
+        if self._store.shared is not None:  # where it may have come from
+            self._store.shared.packs.distrust("memos")
         self.was_misled = True
         return True
 

@@ -23,6 +23,9 @@ _BATCH_ROWS = 32_768
 """Against the engine's default, 8,192, sorts take a fifth less, scans of strings a fifth and windows a twentieth; the
 rest is alike. See `benchmarks/parts/test_execution.py`."""
 _MIB = 1 << 20
+POOL_PERCENT = 50
+"""How much of a product's memory the engine's operators share as their pool, see `rules.engine.memory`. In fingerprints
+of rules that it can change, where a profile limits the memory."""
 
 Tier = Literal[0, 1, 2]
 Evidence = Literal["none", "summary", "full"]
@@ -85,7 +88,8 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     batch_size: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.batch_size")] = _BATCH_ROWS
     """Rows."""
     memory_limit_mb: Annotated[int | None, Setting(_ORDER, f"{_RUNTIME}.memory_limit", suffix="M")] = None
-    """Pool for one product's execution, in MiB; None: a share of the machine's or container's memory."""
+    """Memory of one product's execution, in MiB, half of it the pool of the engine's operators; None: a share of the
+    machine's or container's memory."""
     memory_pool: Annotated[Literal["fair", "greedy"], Setting(_ORDER)] = "fair"
     """Whether operators that can spill share the pool evenly, or the first takes what it wants."""
     sort_reservation_mb: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.sort_spill_reservation_bytes", factor=_MIB)] = 0
@@ -222,6 +226,8 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
             "memory_limit_mb": self.memory_limit_mb,
             "sorted_at_once": self.sorted_at_once,
         }
+        if self.memory_limit_mb is not None:
+            shown["pool_percent"] = POOL_PERCENT
         counted = {Effect.ORDER, Effect.SPREAD} if self.partitions > 1 else {Effect.ORDER}
         given = {name: value for name, value in self.changed().items() if SETTINGS[name].effect in counted}
         return shown | given

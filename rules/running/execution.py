@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from rules.running.query_runner import Runner
 
 _CORRUPT = "its object in the store was corrupt"
+_AT_ONCE = 50
+"""So many products that need not run are recorded in one transaction."""
 
 
 class Execution:
@@ -74,6 +76,8 @@ class Execution:
         self._most = self.session.profile.workers
         self._work = LimitedWork(self._most, self._watch, is_elsewhere=self.session.engine is not LOCAL)
         self._corrupt: set[str] = set()
+        self._unrecorded: list[tuple[Candidate, Callable[[], None], bool]] = []
+        """Settled products with what records each, and whether it is published then."""
         self._any_failed = False
         self._shared_work = SharedWork(self.store)
         self._while_running = ExitStack()
@@ -111,6 +115,12 @@ class Execution:
 
     def _advance(self) -> None:
         """Settle or start every product that can be; one more than there are workers, so that no worker waits."""
+        try:
+            self._settle_or_start()
+        finally:
+            self._record()
+
+    def _settle_or_start(self) -> None:
         while len(self._work) <= self._most + self._shared_work.ahead and (name := self._schedule.take()) is not None:
             if name in self.contracted:
                 self._decide_source(name)
@@ -212,7 +222,7 @@ class Execution:
     def _judge(self, node: Node, planned: Mapping[str, Judgement], contents: Mapping[str, Content]) -> Judgement:
         """Judge a product or check whose inputs are settled; the planned verdict holds if everything is as foreseen."""
         foreseen, plan = self.plan.foreseen, planned[node.name]
-        if plan.verdict == "clean" and all(contents[name] is foreseen.get(name) for name in node.inputs):
+        if plan.verdict in {"clean", "restore"} and all(contents[name] is foreseen.get(name) for name in node.inputs):
             assert plan.artifact is not None
             if self.known.present(plan.artifact):
                 return plan
@@ -305,8 +315,10 @@ class Execution:
         status = "clean" if judgement.verdict == "clean" else "restored"
         source = self.store.taken(judgement.key, artifact.artifact)
         seconds = last.seconds if last is not None else source.seconds if source is not None else 0.0
-        result = self._result(judgement.name, artifact, judgement.reason, judgement.key, seconds, status)
-        result = replace(result, from_shared=source is not None and status == "restored")
+        shared = source is not None and status == "restored"
+        result = self._result(
+            judgement.name, artifact, judgement.reason, judgement.key, seconds, status, from_shared=shared
+        )
         changed = last is None or last.artifact != artifact.artifact
         self._check(self._candidate(result, artifact, changed=changed))
         return True
@@ -365,7 +377,8 @@ class Execution:
         results = tuple(one.result for one in checked)
         self._commit(candidate, checked, publish=error is None)
         if error is None:
-            self._publish(name, artifact.artifact)
+            self.artifacts[name] = artifact.artifact
+            self.contents[name] = self.store.content(artifact.artifact)
             self._settle(replace(candidate.result, changed=candidate.changed, checks=results))
             self._warn(results)
         else:
@@ -378,30 +391,52 @@ class Execution:
                 self.observer.say(one.warning)
 
     def _commit(self, candidate: Candidate, checked: list[Checked], *, publish: bool) -> None:
-        """Record a product and the states of its checks in one transaction."""
+        """Record a product and the states of its checks in one transaction; what did not run is recorded with more."""
         name, artifact = candidate.name, candidate.artifact.artifact
         # Chains, because a copy would cost the size of the whole DAG.
         contents = ChainMap({name: self.store.content(artifact)}, self.contents)
         made_of = Provenance(self.build, self.known, contents, ChainMap({name: artifact}, self.artifacts))
         states = [(candidate.state, candidate.result.status), *((one.state, one.result.status) for one in checked)]
-        commit(self.store, states, made_of, unpublished=None if publish else candidate.state)
+        record = functools.partial(
+            commit, self.store, states, made_of, unpublished=None if publish else candidate.state
+        )
+        self._unrecorded.append((candidate, record, publish))
+        if not publish or candidate.result.status == "executed" or len(self._unrecorded) >= _AT_ONCE:
+            self._record()
+
+    def _record(self) -> None:
+        """Record the settled products, all of them or none, then let their links lead to them."""
+        settled, self._unrecorded = self._unrecorded, []
+        if not settled:
+            return
+        with self.store.index.transaction():
+            for _, record, _ in settled:
+                record()
+        for candidate, _, is_published in settled:
+            if is_published:
+                self._publish(candidate.name, candidate.artifact.artifact)
 
     def _publish(self, name: str, artifact: str) -> None:
+        """Let the link of a product lead to its table. Raises `UserError`."""
         try:
             if self.store.links is not None:
                 options = writer_of(self.session, self.compiled[name].rule)
-                place = (
-                    None if self.store.lazy and self.store.is_elsewhere(artifact) else self.store.objects.path(artifact)
-                )
-                publish(self.store.links, place, name, artifact, options)
+                is_absent = self.store.lazy and self.store.is_elsewhere(artifact)
+                publish(self.store.links, None if is_absent else self.store.objects, name, artifact, options)
         except OSError as error:
             message = f"cannot write products/{name}.parquet: {error.strerror or error}"
             raise UserError(message, code="store", exit_code=FAILED) from error
-        self.artifacts[name] = artifact
-        self.contents[name] = self.store.content(artifact)
 
     def _result(
-        self, name: str, artifact: Artifact, reason: str, key: str | None, seconds: float, status: Any
+        self,
+        name: str,
+        artifact: Artifact,
+        reason: str,
+        key: str | None,
+        seconds: float,
+        status: Any,
+        *,
+        from_shared: bool = False,
     ) -> Result:
         return Result(
             name=name,
@@ -413,6 +448,7 @@ class Execution:
             artifact=artifact.artifact,
             fingerprint=self.compiled[name].node.fingerprint,
             key=key,
+            from_shared=from_shared,
         )
 
     def _settle(self, result: Result) -> None:
