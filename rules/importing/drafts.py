@@ -228,10 +228,9 @@ class _Files:
         location = located(table.location) if table.location else None
         if location is not None:
             self.by_location[location.key] = name
-            self._add_files(name, table.path, location)
+            source = self._add_files(name, table.path, location)
         else:
-            self.made.sources[name] = _table_source(name, table.path, table.relation)
-        source = self.made.sources[name]
+            source = self.made.sources[name] = _table_source(name, table.path, table.relation)
         source.description = table.description
         if table.kept:
             source.notes.append(table.kept)
@@ -271,7 +270,7 @@ class _Files:
             chosen, number = f"{name}_{number}", number + 1
         return chosen
 
-    def _add_files(self, name: str, origin: str, location: Location) -> None:
+    def _add_files(self, name: str, origin: str, location: Location) -> DraftSource:
         """Declare files where they are. A rule of the source's name lowers names of columns that have capitals."""
         path = location.path
         if "://" not in path:
@@ -297,6 +296,7 @@ class _Files:
                 notes=["names of columns are in lower case: " + ", ".join(capital)],
             )
         self.made.sources[source.name] = source
+        return source
 
 
 def reachable(made: Draft, names: Iterable[str]) -> set[str]:
