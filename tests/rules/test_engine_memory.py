@@ -56,7 +56,10 @@ def test_scans_of_one_process_do_not_keep_what_they_have_read(tmp_path: Path) ->
         ("SELECT t.a FROM t ORDER BY t.a", 1),
         ("SELECT ROW_NUMBER() OVER (PARTITION BY t.b ORDER BY t.a) FROM t", 1),
         ("SELECT SUM(t.a) OVER (PARTITION BY t.b) FROM t ORDER BY t.a", 2),
-        ("SELECT SUM(t.a) OVER (PARTITION BY ABS(t.b) ORDER BY (t.a)), RANK() OVER (ORDER BY t.b) FROM t ORDER BY 1", 3),
+        (
+            "SELECT SUM(t.a) OVER (PARTITION BY ABS(t.b) ORDER BY (t.a)), RANK() OVER (ORDER BY t.b) FROM t ORDER BY 1",
+            3,
+        ),
         ("SELECT SUM(t.a) OVER (PARTITION BY (SELECT MAX(u.a) FROM u) ORDER BY t.a", 1),
     ],
 )

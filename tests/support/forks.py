@@ -200,7 +200,8 @@ def _run(wanted: dict[str, Any]) -> int:
         sys.path.append(str(TESTS))
         from support.killing import arm_call
 
-        arm_call(*wanted["call"], folder / "steps", by=wanted["kill_by"], lasts=wanted["lasts"])
+        place, number = wanted["call"]
+        arm_call(place, number, folder / "steps", by=wanted["kill_by"], lasts=wanted["lasts"])
     return main(wanted["arguments"])
 
 
