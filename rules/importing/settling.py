@@ -169,7 +169,10 @@ class _Settling:
             return
         if query.refused and query.refused != why:
             why = f"{query.refused}; read as our SQL: {why}"
-        if isinstance(query, DraftRule):
+        if isinstance(query, DraftRule) and query.model is not None and not query.model.has_table:
+            self.made.inline(query, why)
+            del self.queries[path]
+        elif isinstance(query, DraftRule):
             self.made.stub(query, why)
         elif isinstance(query, DraftCheck):
             query.broken = why

@@ -28,7 +28,7 @@ class DbtProject:
     def model(self, name: str, sql: str | None, *, schema: str = "main", **fields: Any) -> str:
         """Add a model; return its relation as compiled SQL has it."""
         config = {"materialized": "table", **fields.pop("config", {})}
-        self._add("model", name, schema, compiled_code=sql, path=f"{name}.sql", config=config, **fields)
+        self._add("model", name, schema, **{"compiled_code": sql, "path": f"{name}.sql", "config": config, **fields})
         return f'"w"."{schema}"."{fields.get("alias", name)}"'
 
     def seed(self, name: str, text: str, **config: Any) -> str:
