@@ -70,6 +70,7 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
                 refuse_broken(prepared)
                 if request.trust_engine_upgrade and not engine_proves_same(prepared, observer, build_id):
                     prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
+                prepared.session.share_memos(prepared.compiled)
                 observer.planned(len(prepared.order), prepared.plan.ahead)
                 begin()
                 execution = Execution(prepared, build_id, observer, started)
