@@ -26,7 +26,7 @@ from cache.sealing import is_sealed
 from compiler.fingerprint import digest_of, fingerprint
 from rules.compiling.compiled_records import Body, Head, Lineage, read_head
 from rules.config.front_matter import RuleOptions
-from rules.loading.rules import COMPILER
+from rules.loading.rules import COMPILER, memo_of_text
 from rules.storage.shared_packs import WORTH
 
 if TYPE_CHECKING:
@@ -130,17 +130,22 @@ class SharedMemos:
         owners += [(one.rule, [check.compiled.memo for check in one.checks]) for one in contracts]
         fresh = [(rule, memos) for rule, memos in owners if not made.isdisjoint(memos)]
         index, signer = self._store.index, self._shared.connection.signer
-        texts = index.sealed_texts(memo for rule, _ in fresh for memo in _text_memos(rule))
+        texts = index.sealed_texts(memo for rule, _ in fresh for memo in self._text_memos(rule))
         rows = index.compiled_rows(memo for _, memos in fresh for memo in memos)
         moment, entries = time.time(), []
         for rule, memos in fresh:
-            known = tuple((memo, texts[memo]) for memo in _text_memos(rule) if memo in texts)
+            known = tuple((memo, texts[memo]) for memo in self._text_memos(rule) if memo in texts)
             body = _Memos(rule.digest, known, tuple(rows[memo] for memo in memos if memo in rows))
             key = digest_of(" ".join(sorted(memos)).encode())
             if (rule.name, key) not in self._known:
                 data = enclosed(msgspec.msgpack.encode(body), _DOMAIN, signer)
                 entries.append(Entry(rule.name, key, moment, data))
         self._shared.packs.add("memos", entries)
+
+    def _text_memos(self, rule: Rule) -> list[str]:
+        """Return the keys of what is remembered of the texts of a rule and of its checks."""
+        checks = [f"{check.rule.digest} {COMPILER}" for check in rule.checks if check.rule.digest]
+        return [memo_of_text(self._project, rule.path, rule.digest), *checks] if rule.digest else checks
 
     def _opened(self, entry: Entry) -> tuple[_Memos | None, str | None]:
         """Return what an entry holds, None if who wrote it is not trusted, and who did. Raises `RefusedError`."""
@@ -152,11 +157,6 @@ class SharedMemos:
             return _MEMOS.decode(envelope.body), envelope.writer
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise RefusedError("is damaged: a compiled rule cannot be read") from error
-
-
-def _text_memos(rule: Rule) -> list[str]:
-    """Return the keys of what is remembered of the texts of a rule and of its checks."""
-    return [f"{one.digest} {COMPILER}" for one in rule.all if one.digest]
 
 
 def _is_text(sealed: str) -> bool:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rules.importing.column_types import declared_type
 from rules.importing.locations import Location, located
 from rules.importing.naming import SENSITIVE, Names, name_tables, plain_name
-from rules.importing.origin import Model, Origin, Outside, Relation, Seed, Test
+from rules.importing.origin import COUNTED, Model, Origin, Outside, Relation, Seed, Test
 from rules.importing.query_text import (
     LOCAL,
     NOW,
@@ -33,13 +33,20 @@ LAST = "_table"
 
 @dataclass(kw_only=True)
 class DraftQuery:
-    """A query in plain names. reads: names of tables; clocks: its variables; volatile: whether it draws numbers."""
+    """A query in plain names. reads: names of tables; clocks: its variables; volatile: whether it draws numbers.
+
+    in_ours: whether its text is in our SQL by now. refused: what of it is not known to mean the same here. edits: the
+    lines that were changed so that it does.
+    """
 
     body: str
     reads: tuple[str, ...] = ()
     volatile: bool = False
     clocks: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
+    in_ours: bool = False
+    refused: str = ""
+    edits: list[str] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
@@ -94,6 +101,7 @@ class Draft:
     sources: dict[str, DraftSource] = field(default_factory=dict)
     checks: dict[str, DraftCheck] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    reading: Reading | None = None
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -117,13 +125,30 @@ class Draft:
         """Return a rule or source."""
         return self.rules[name] if name in self.rules else self.sources[name]
 
+    def inline(self, rule: DraftRule, why: str) -> None:
+        """Leave a rule out that has no table to read: queries hold it as a CTE again, as they did when compiled."""
+        assert rule.model is not None
+        assert self.reading is not None
+        own = {name.lower() for name, one in self.origin.inlined.items() if one == rule.model.id}
+        self.reading = replace(self.reading, inlined=self.reading.inlined - own)
+        del self.rules[rule.name]
+        for one in [one for one in self.rules.values() if rule.name in one.reads]:
+            assert one.model is not None
+            one.notes = [f"the model {rule.name} is a CTE of it: {why}"]
+            _fill(one, rewrite(one.model.sql or "", self.reading))
+            one.in_ours, one.refused = False, ""
+        for check in [check for check in self.checks.values() if rule.name in check.reads]:
+            written = rewrite(check.test.sql, self.reading, rows_only=_is_bare(check.test))
+            check.body, check.reads, check.in_ours, check.refused = written.text, written.reads, False, ""
+
     def stub(self, rule: DraftRule, why: str) -> None:
         """Let a rule read its model's last table instead of its query."""
         assert rule.model is not None
-        rule.stub, rule.former, rule.clocks, rule.volatile = why, rule.body, frozenset(), False
+        rule.stub, rule.former, rule.clocks, rule.volatile = why, rule.former or rule.body, frozenset(), False
         source = f"{rule.name}{LAST}"
         rule.body, rule.reads = f"SELECT * FROM {source}", (source,)
         rule.notes = [f"it reads the last table that {self.origin.tool} made of it: {why}"]
+        rule.edits = []
         rule.risks = ["nothing of it is computed here, until it is written again"]
         self.sources[source] = _table_source(source, rule.model.path, rule.model.relation)
 
@@ -139,6 +164,7 @@ def draft(origin: Origin, into: Path) -> Draft:
     reading = Reading(
         origin.dialect, made.names, files.source_of, files.unknown, frozenset(one.lower() for one in origin.inlined)
     )
+    made.reading = reading
     for model in origin.models:
         _model(made, model, reading)
     for test in origin.tests:
@@ -159,6 +185,7 @@ def _model(made: Draft, model: Model, reading: Reading) -> None:
         except CannotReadError as error:
             rule.body = model.sql
             made.stub(rule, str(error))
+        rule.former = rule.former or rule.body
     if name != model.relation.name:
         rule.notes.append(f"{model.relation} is called {name}")
     if model.kind == "incremental" and not rule.stub:
@@ -178,7 +205,7 @@ def _fill(rule: DraftRule, written: Rewritten) -> None:
 
 def _check(test: Test, reading: Reading) -> DraftCheck:
     try:
-        written = rewrite(test.sql, reading)
+        written = rewrite(test.sql, reading, rows_only=_is_bare(test))
     except CannotReadError as error:
         return DraftCheck(test=test, body=test.sql, broken=str(error))
     return DraftCheck(
@@ -189,6 +216,11 @@ def _check(test: Test, reading: Reading) -> DraftCheck:
         clocks=written.clocks,
         notes=written.notes,
     )
+
+
+def _is_bare(test: Test) -> bool:
+    """Whether only the number of a test's rows counts: `fail_calc` may name its columns."""
+    return test.fail_calc == COUNTED
 
 
 def _seed(made: Draft, seed: Seed) -> None:
@@ -228,10 +260,9 @@ class _Files:
         location = located(table.location) if table.location else None
         if location is not None:
             self.by_location[location.key] = name
-            self._add_files(name, table.path, location)
+            source = self._add_files(name, table.path, location)
         else:
-            self.made.sources[name] = _table_source(name, table.path, table.relation)
-        source = self.made.sources[name]
+            source = self.made.sources[name] = _table_source(name, table.path, table.relation)
         source.description = table.description
         if table.kept:
             source.notes.append(table.kept)
@@ -271,7 +302,7 @@ class _Files:
             chosen, number = f"{name}_{number}", number + 1
         return chosen
 
-    def _add_files(self, name: str, origin: str, location: Location) -> None:
+    def _add_files(self, name: str, origin: str, location: Location) -> DraftSource:
         """Declare files where they are. A rule of the source's name lowers names of columns that have capitals."""
         path = location.path
         if "://" not in path:
@@ -297,6 +328,7 @@ class _Files:
                 notes=["names of columns are in lower case: " + ", ".join(capital)],
             )
         self.made.sources[source.name] = source
+        return source
 
 
 def reachable(made: Draft, names: Iterable[str]) -> set[str]:
