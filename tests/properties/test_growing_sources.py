@@ -14,7 +14,7 @@ import json
 import random
 import shutil
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,23 +40,24 @@ max_size = "10GB"
 """
 """Nothing is collected meanwhile, so that the oracle knows what the store holds."""
 FORMS = {
-    "filtered": ("SELECT t.k, t.v, t.w FROM t WHERE t.v > {0}", True),
-    "joined": ("SELECT t.k, d.name, t.v + {0} AS v FROM t LEFT JOIN d ON t.k = d.k", True),
-    "sums": ("SELECT t.k, COUNT(*) AS n, SUM(t.v) AS v, MIN(t.s) AS s, AVG(t.w) AS w FROM t GROUP BY t.k", True),
-    "having": ("SELECT t.s, SUM(t.v) AS v FROM t GROUP BY t.s HAVING COUNT(*) > {0}", True),
-    "total": ("SELECT COUNT(*) AS n, MAX(t.v) AS v, COUNT(DISTINCT t.s) AS s FROM t WHERE t.v <> {0}", True),
-    "floats": ("SELECT t.k, SUM(t.f) AS f FROM t GROUP BY t.k", True),
-    "after": ("SELECT f.k, SUM(f.v) AS v FROM filtered AS f GROUP BY f.k", False),
-    "ranked": ("SELECT t.y, t.v, RANK() OVER (PARTITION BY t.y ORDER BY t.v) AS r FROM t WHERE t.v <> {0}", False),
-    "daily": ("SELECT t.y, COUNT(*) AS n, SUM(t.f) AS f, MEDIAN(t.v) AS m FROM t GROUP BY t.y", False),
-    "days": ("SELECT t.y, SUM(t.v) AS v, SUM(t.f) AS f FROM t GROUP BY t.y", False),
-    "of_days": ("SELECT r.y, MAX(r.r) OVER (PARTITION BY r.y) AS r FROM ranked AS r WHERE r.v > {0}", False),
-    "window": ("SELECT t.v, ROW_NUMBER() OVER (ORDER BY t.v, t.s, t.k, t.f, t.w) AS n FROM t", False),
+    "filtered": ("SELECT t.k, t.v, t.w FROM t WHERE t.v > {0}", ""),
+    "joined": ("SELECT t.k, d.name, t.v + {0} AS v FROM t LEFT JOIN d ON t.k = d.k", ""),
+    "sums": ("SELECT t.k, COUNT(*) AS n, SUM(t.v) AS v, MIN(t.s) AS s, AVG(t.w) AS w FROM t GROUP BY t.k", "k"),
+    "having": ("SELECT t.s, SUM(t.v) AS v FROM t GROUP BY t.s HAVING COUNT(*) > {0}", "s"),
+    "total": ("SELECT COUNT(*) AS n, MAX(t.v) AS v, COUNT(DISTINCT t.s) AS s FROM t WHERE t.v <> {0}", ""),
+    "floats": ("SELECT t.k, SUM(t.f) AS f FROM t GROUP BY t.k", "k"),
+    "after": ("SELECT f.k, SUM(f.v) AS v FROM filtered AS f GROUP BY f.k", None),
+    "ranked": ("SELECT t.y, t.v, RANK() OVER (PARTITION BY t.y ORDER BY t.v) AS r FROM t WHERE t.v <> {0}", None),
+    "daily": ("SELECT t.y, COUNT(*) AS n, SUM(t.f) AS f, MEDIAN(t.v) AS m FROM t GROUP BY t.y", None),
+    "days": ("SELECT t.y, SUM(t.v) AS v, SUM(t.f) AS f FROM t GROUP BY t.y", None),
+    "of_days": ("SELECT r.y, MAX(r.r) OVER (PARTITION BY r.y) AS r FROM ranked AS r WHERE r.v > {0}", None),
+    "window": ("SELECT t.v, ROW_NUMBER() OVER (ORDER BY t.v, t.s, t.k, t.f, t.w) AS n FROM t", None),
 }
-"""Queries, and whether each reads the parts of the source one by one."""
+"""Queries, and how each reads the parts of the source: "" for one by one; for a column, those that share values of it
+together, if they form groups enough; None is left out of the oracle."""
 OF_FOLDERS = {
-    "folders": ("SELECT t.p, COUNT(*) AS n, SUM(t.v) AS v FROM t WHERE t.v <> {0} GROUP BY t.p", False),
-    "in_folder": ("SELECT t.p, t.v, RANK() OVER (PARTITION BY t.p ORDER BY t.v) AS r FROM t", False),
+    "folders": ("SELECT t.p, COUNT(*) AS n, SUM(t.v) AS v FROM t WHERE t.v <> {0} GROUP BY t.p", None),
+    "in_folder": ("SELECT t.p, t.v, RANK() OVER (PARTITION BY t.p ORDER BY t.v) AS r FROM t", None),
 }
 """Those that read the column in the names of Hive folders."""
 FOLDERS = ("a", "b", "__HIVE_DEFAULT_PARTITION__")
@@ -107,6 +108,21 @@ def table(rng: random.Random, rows: int, *, nan: bool = True) -> pa.Table:
     )
 
 
+Unit: TypeAlias = tuple[str, int, bool, tuple[str, ...]]
+"""A rule, its number, whether groups lie within it, and rows."""
+
+
+def groups_of(values: list[set[Any]]) -> list[list[int]]:
+    """Group sets, by their places, so that no two groups share a value."""
+    groups: list[tuple[set[Any], list[int]]] = []
+    for place, some in enumerate(values):
+        touched = [group for group in groups if group[0] & some]
+        groups = [group for group in groups if group not in touched]
+        union = set().union(some, *(group[0] for group in touched))
+        groups.append((union, sorted([place, *(one for group in touched for one in group[1])])))
+    return sorted(places for _, places in groups)
+
+
 class World:
     """A project, and what its files hold."""
 
@@ -119,7 +135,7 @@ class World:
         self.files: dict[str, pa.Table] = {}
         self.project.parquet("d", {"k": [1, 2, None], "name": ["one", "two", "none"]})
         self.numbers = dict.fromkeys(self.forms, 0)
-        self.ran: set[tuple[str, int, tuple[Any, ...]]] = set()
+        self.ran: set[Unit] = set()
         for _ in range(4):
             self.insert()
         for name in self.forms:
@@ -160,6 +176,24 @@ class World:
     def most_parts(self, rows: tuple[str, ...]) -> int:
         """Return how many parts a file can have."""
         return -(-len(rows) // BLOCK_ROWS) if self.is_text else 1
+
+    def units(self, name: str) -> dict[Unit, int] | None:
+        """Return what a rule runs once, each with how many parts it is; None if it is not known."""
+        column = self.forms[name][1]
+        listed = [rows.to_pylist() for _, rows in sorted(self.files.items()) if len(rows)]
+        if column is None or (column and self.is_text):
+            return None
+        groups, of_keys = [[rows] for rows in listed], False
+        if column:
+            together = groups_of([{row[column] for row in rows} for rows in listed])
+            if 2 <= len(together) >= len(listed) / 2:
+                groups = [[listed[place] for place in places] for places in together]
+                of_keys = True
+        found: dict[Unit, int] = {}
+        for group in groups:
+            rows = tuple(repr(row) for rows in group for row in rows)
+            found[name, self.numbers[name], of_keys, rows] = self.most_parts(rows) if self.is_text else len(group)
+        return found
 
     def rows_of(self, name: str) -> pa.Table:
         """Return the rows of a file, with the column in the name of its folder."""
@@ -257,14 +291,11 @@ def soak(tmp_path: Path, seed: int, steps: int, form: str = "parquet") -> int:
             assert rows_of(world.project.product(name)) == rows, f"{where}: {name}"
         for one in ran.document["products"]:
             counts = one.get("parts")
-            if counts is not None and world.forms[one["name"]][1]:
-                reads_folders = one["name"] in OF_FOLDERS
-                listed = [world.rows_of(name) if reads_folders else rows for name, rows in world.files.items()]
-                parts = {tuple(map(repr, rows.to_pylist())) for rows in listed if len(rows)}
-                known = {key[2] for key in world.ran if key[:2] == (one["name"], world.numbers[one["name"]])}
-                most = sum(map(world.most_parts, parts - known))
+            units = world.units(one["name"]) if counts is not None else None
+            if units is not None:
+                most = sum(size for unit, size in units.items() if unit not in world.ran)
                 assert counts["run"] <= most, f"{where}: {one['name']} {counts}"
-                world.ran |= {(one["name"], world.numbers[one["name"]], rows) for rows in parts}
+                world.ran |= units.keys()
                 runs += counts["run"]
         if number % CLEAN and number < steps - 1:
             continue
