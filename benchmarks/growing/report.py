@@ -23,7 +23,7 @@ def markdown(results: dict[str, Any]) -> str:
     made_on = f"on {about['cores']} cores of {about['processor']}; `min_rows` {about['min_rows']:,}"
     lines = [
         f"{about['days']:,} daily files of {about['rows']:,} rows, {made_on}; rules {about['rules']}.\n",
-        "| scenario | tool | seconds | of cold | processor seconds | rows read | peak MiB | MB written | wrong tables |",
+        "| scenario | tool | seconds | of cold | processor s | rows read | peak MiB | MB written | wrong tables |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     cold = {one["tool"]: one["wall"] for one in found if one["scenario"] == "cold"}
