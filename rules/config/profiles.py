@@ -6,7 +6,6 @@ change, and only where it is not the default.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +15,7 @@ import msgspec
 
 from rules.config.engine_keys import is_speed_only
 from rules.files.project_paths import DEFAULT_PROFILE
+from rules.machine import usable_cores
 from rules.storage.writer_options import PLAIN, WriterOptions
 
 _SORTED_AT_ONCE = 32 << 20
@@ -41,14 +41,6 @@ class Effect(Enum):
     SPREAD = "the same, at several partitions"
     TIER = "order, as the tier says"
     ANY = "any rule"
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use: those it is kept to, where the system can say."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -189,6 +181,11 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     def cores(self) -> int:
         """Number of cores that may be busy."""
         return self.jobs or usable_cores()
+
+    @property
+    def spread_cores(self) -> int:
+        """Number of cores that one product may be spread over, if nothing else needs them."""
+        return min(self.cores, usable_cores()) if self.partitions == 1 else 1
 
     @property
     def arrow_cores(self) -> int:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rules.config.profiles import POOL_PERCENT
+from rules.machine import group_folders, read_text
 
 if TYPE_CHECKING:
     from rules.config.profiles import Profile
@@ -61,27 +62,7 @@ def group_limits(root: Path) -> Iterator[int]:
 
     root: the root of the file system. What cannot be read limits nothing.
     """
-    try:
-        groups = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return
-    for line in groups:
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        place, name = ("memory", "memory.limit_in_bytes") if controllers else ("", "memory.max")
-        base, inside = root / "sys/fs/cgroup" / place, PurePosixPath(path.lstrip("/"))
-        # In a container the path may be the one outside of it; then the group is mounted as the root of the tree.
-        for folder in dict.fromkeys([inside, *inside.parents, PurePosixPath()]):
-            limit = _limit(base / folder / name)
-            if limit is not None:
-                yield limit
-
-
-def _limit(file: Path) -> int | None:
-    try:
-        text = file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return int(text) if text.isdecimal() and 0 < int(text) < _UNLIMITED else None
+    for folder, is_second in group_folders(root, "memory"):
+        text = read_text(folder / ("memory.max" if is_second else "memory.limit_in_bytes")) or ""
+        if text.isdecimal() and 0 < int(text) < _UNLIMITED:
+            yield int(text)

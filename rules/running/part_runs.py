@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from compiler.schema import Schema
     from rules.planning.part_work import PartWork
+    from rules.running.cores import Share
     from rules.storage.store import Store
 
 T = TypeVar("T")
@@ -60,7 +61,8 @@ class PartContext:
     execute, stream: run a query; pool: runs several, `workers` at a time; min_rows: the rows from which on a table has
     parts; record: whether results are recorded, which is not so for an audit; believe: whether recorded ones count,
     which is not so for a forced build, either; is_sensitive: whether the settings of a run with less memory can change
-    its result, which has then no action; batched: whether small parts may be run together.
+    its result, which has then no action; batched: whether small parts may be run together. share: of the cores, which
+    others may have while this waits for its parts.
     """
 
     store: Store
@@ -69,6 +71,7 @@ class PartContext:
     stream: Stream
     workers: int
     pool: ThreadPoolExecutor
+    share: Share
     min_rows: int
     record: bool = True
     believe: bool = True
@@ -89,6 +92,7 @@ class PartRuns:
         self.store, self.build = context.store, context.build
         self.record, self.believe = context.record, context.believe
         self.execute, self.pool, self.min_rows = context.execute, context.pool, context.min_rows
+        self._share = context.share
         self.work, self.whole = work, whole
         self._is_sensitive, self._batched = context.is_sensitive, context.batched
         self._stream, self._workers = context.stream, context.workers
@@ -303,12 +307,18 @@ class PartRuns:
 
     def _side_by_side(self, work: Callable[[int], U], count: int) -> list[U]:
         """Return `work` of 0 to `count` - 1. An error waits for what is running, and nothing else is started."""
-        futures = [self.pool.submit(work, place) for place in range(count)]
-        try:
-            return [future.result() for future in futures]
-        finally:
-            for future in futures:
-                future.cancel()
-            for future in futures:
-                if not future.cancelled():
-                    future.exception()
+
+        def one(place: int) -> U:
+            with self._share.beside():
+                return work(place)
+
+        with self._share.lent():
+            futures = [self.pool.submit(one, place) for place in range(count)]
+            try:
+                return [future.result() for future in futures]
+            finally:
+                for future in futures:
+                    future.cancel()
+                for future in futures:
+                    if not future.cancelled():
+                        future.exception()
