@@ -128,6 +128,7 @@ class WholeRules(Rules):
 
     name = "rules, whole"
     note = "no table has parts (`min_rows` is huge): products are minimal by columns and whole by rows"
+    scenarios = ("cold", "no-op", "append", "dimension", "rule")  # any other change of a file costs what an append does
     parts = False
 
 
