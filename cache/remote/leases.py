@@ -54,9 +54,11 @@ class Leases:
         """Take the lease of an action, if nobody holds it. "unknown": the bucket does not say, so nobody waits."""
         path = lease_path(key)
         try:
-            if self.again.call(lambda: self.bucket.create(path, self._text(0))):
-                return self._take(key)
-            found = self._read(path)
+            found = self._read(path) if key in self._seen else None  # who asks again need not try to write
+            if found is None:
+                if self.again.call(lambda: self.bucket.create(path, self._text(0))):
+                    return self._take(key)
+                found = self._read(path)
             if found is None:  # it was released meanwhile, or is none
                 return "busy"
             if found.holder == self.holder:  # the answer to our own request was lost
@@ -70,16 +72,16 @@ class Leases:
         except BucketError:
             return "unknown"
 
-    def renew(self) -> None:
-        """Tell those who wait that the holder is alive; a lease that was taken over stays. Raises `BucketError`."""
-        for key, renewed in list(self._held.items()):
-            path = lease_path(key)
-            found = self._read(path)
-            if key not in self._held:
-                continue
-            if found is not None and found.holder == self.holder:
-                self._held[key] = renewed + 1
-                self.again.call(lambda at=path, number=renewed + 1: self.bucket.write(at, self._text(number)))  # type: ignore[misc]
+    def renew(self, key: str) -> None:
+        """Tell those who wait for an action that its holder is alive; a lease that was taken over stays.
+
+        Raises `BucketError`.
+        """
+        path = lease_path(key)
+        found, renewed = self._read(path), self._held.get(key)
+        if renewed is not None and found is not None and found.holder == self.holder:
+            self._held[key] = renewed + 1
+            self.again.call(lambda: self.bucket.write(path, self._text(renewed + 1)))
 
     def release(self, key: str) -> None:
         """Give a lease back, once the record of its action is there, or cannot be. Raises `BucketError`."""

@@ -42,13 +42,13 @@ def test_who_renews_keeps_it_and_who_does_not_loses_it(bucket: Bucket) -> None:
     assert holder.claim(KEY) == "mine"
     until = time.monotonic() + 3 * LEASE
     while time.monotonic() < until:
-        holder.renew()
+        holder.renew(KEY)
         assert other.claim(KEY) == "busy"
         time.sleep(LEASE / 10)
     while (claim := other.claim(KEY)) == "busy":
         time.sleep(LEASE / 10)
     assert claim == "mine"
-    holder.renew()  # it was asleep, and does not take back what another one has
+    holder.renew(KEY)  # it was asleep, and does not take back what another one has
     assert holder.claim(KEY) == "busy"
 
 

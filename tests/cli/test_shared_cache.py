@@ -428,7 +428,8 @@ def test_nobody_waits_for_ever(tmp_path: Path, remote: str) -> None:
 
     def renew() -> None:
         while not over.wait(0.05):
-            stuck.renew()
+            for key in stuck.held:
+                stuck.renew(key)
 
     renewing = threading.Thread(target=renew)
     renewing.start()
