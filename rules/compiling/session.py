@@ -170,9 +170,9 @@ class Session:
         """Compile rules in parallel, if many of them were never compiled as they are now."""
         helpers = self.helpers
         try:
-            received = self.memos.texts if self.memos is not None else set()
+            received = self.memos.names if self.memos is not None else set()
             if (
-                sum(rule.digest not in received and work.is_new(rule) for rule in rules) >= MANY
+                sum(rule.name.partition(".")[0] not in received and work.is_new(rule) for rule in rules) >= MANY
                 and self.profile.cores > 1
             ):
                 from rules.compiling.compile_pool import Helpers, compile_ahead

@@ -67,13 +67,13 @@ _BODIES, _TEXTS, _LINEAGES = msgspec.json.Decoder(Body), msgspec.json.Decoder(_T
 class SharedMemos:
     """The memos of a project's rules in the shared cache.
 
-    heads: those that were received, by memo key; texts: the digests of the texts whose memos were.
+    heads: those that were received, by memo key; names: the rules, and sources with a contract, whose memos were.
     """
 
     def __init__(self, store: Store, shared: SharedCache, project: Project, engine: Iterable[object]) -> None:
         """engine: all of it that compiled rules depend on."""
         self.heads: dict[str, Head] = {}
-        self.texts: set[str] = set()
+        self.names: set[str] = set()
         self._store, self._shared, self._project = store, shared, project
         self._known: set[tuple[str, str]] = set()
         context = {"compiler": COMPILER, "engine": list(engine), "memos": MEMO_VERSION}
@@ -91,6 +91,8 @@ class SharedMemos:
         packs.describe("results", self._project.name, shards_of(names))
         if lacking < WORTH:
             return False
+        sources = (name for name in self._project.contracts if name in self._project.sources)
+        digests = {**dict.fromkeys(sources, ""), **digests}  # of which there is no text but of their checks
         packs.ask("memos", digests)
         packs.ask("results", digests)  # which the plan asks for next
         texts: dict[str, str] = {}
@@ -108,7 +110,7 @@ class SharedMemos:
                 self._shared.report.refuse(str(error))
                 continue
             self._known.add((entry.name, entry.key))
-            self.texts.add(found.text)
+            self.names.add(entry.name)
             writers.add(writer or "")
             texts |= sound
             doubtful |= {row.memo for row in found.compiled if rows.setdefault(row.memo, row) != row}

@@ -15,11 +15,14 @@ from support import inprocess
 from support.projects import SampleProject
 
 COUNT = 24
+CHECKS = 3  # of the keys of r03 and of orders, and of amounts
 
 
 def project(root: Path, remote: str, *, cache: str = "") -> SampleProject:
     """Return a project with enough rules that a fresh clone asks for packs; each reads the one before it but four."""
-    made = SampleProject(root, sources=["orders"], toml=f'\n[cache]\nremote = "{remote}"\n{cache}')
+    check = '{ name = "amounts", sql = "SELECT o.id FROM orders AS o WHERE o.amount < 0" }'
+    contract = f'[contracts.orders]\nkey = ["id"]\nchecks = [{check}]'
+    made = SampleProject(root, sources=["orders"], toml=f'\n[cache]\nremote = "{remote}"\n{cache}\n{contract}\n')
     made.parquet("orders", {"id": [1, 2, 3, 4], "amount": [1, 2, 3, 4]})
     for number in range(COUNT):
         above = f"r{number - 4:02}" if number >= 4 else "orders"
@@ -60,12 +63,15 @@ def address(pack: Path) -> str:
 def test_a_fresh_clone_compiles_nothing(tmp_path: Path, remote: str, compiled: list[str]) -> None:
     first, second = project(tmp_path / "a", remote), project(tmp_path / "b", remote)
     inprocess.build(first)
-    assert len(compiled) == COUNT + 1  # and the check of a key
+    assert len(compiled) == COUNT + CHECKS
     compiled.clear()
     taken = inprocess.build(second)
     assert taken.executed == set()
     assert compiled == []
-    assert (taken.document["shared"]["hits"], taken.document["shared"]["misses"]) == (COUNT + 1, 0)
+    assert (taken.document["shared"]["hits"], taken.document["shared"]["misses"]) == (
+        COUNT + 2,
+        0,
+    )  # both keys are one action
     for number in range(COUNT):
         assert second.product(f"r{number:02}").equals(first.product(f"r{number:02}"))
     assert second.cli("lineage", "r05.amount").stdout == first.cli("lineage", "r05.amount").stdout
@@ -106,7 +112,7 @@ def test_a_flipped_byte_of_a_pack_is_refused_and_said(tmp_path: Path, remote: st
         made = project(tmp_path / f"b{number}", remote)
         built = inprocess.build(made)
         assert built.executed == set()  # the records are there one by one
-        assert len(compiled) == COUNT + 1
+        assert len(compiled) == COUNT + CHECKS
         reasons = {one["reason"]: one["count"] for one in built.document["shared"]["refused"]}
         assert sum(reasons.values()) == 2
         assert all("damaged" in reason for reason in reasons)
@@ -161,34 +167,34 @@ def resealed(text: str, **changes: Any) -> str:
     return sealed(record | changes)
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        lambda row: [row[0], resealed(row[1], fingerprint="0" * 32), row[2], row[3]],
-        lambda row: [row[0], resealed(row[1], inputs=["orders", "orders"]), row[2], row[3]],
-        lambda row: [row[0], resealed(row[1], schema={"columns": [["id", "int64"]], "arrow": "AAAA"}), row[2], row[3]],
-        lambda row: [row[0], resealed(row[1], reads="nothing"), row[2], row[3]],
-        lambda row: [row[0], row[1], zlib.compress(b"{}"), row[3]],
-        lambda row: [row[0], row[1], b"no zlib", row[3]],
-        lambda row: [row[0], row[1], row[2], resealed(row[3], edges=[["id", "orders", "id", "value", 99]])],
-        lambda row: [row[0], row[1][:-10] + '"0000000"}', row[2], row[3]],
-        lambda row: [row[0], row[1]],
-    ],
-)
-def test_a_memo_that_does_not_fit_together_is_dropped(
-    tmp_path: Path, remote: str, compiled: list[str], changed: Callable[[Any], Any]
-) -> None:
+CHANGES: list[Callable[[Any], Any]] = [
+    lambda row: [row[0], resealed(row[1], fingerprint="0" * 32), row[2], row[3]],
+    lambda row: [row[0], resealed(row[1], inputs=["orders", "orders"]), row[2], row[3]],
+    lambda row: [row[0], resealed(row[1], schema={"columns": [["id", "int64"]], "arrow": "AAAA"}), row[2], row[3]],
+    lambda row: [row[0], resealed(row[1], reads="nothing"), row[2], row[3]],
+    lambda row: [row[0], row[1], zlib.compress(b"{}"), row[3]],
+    lambda row: [row[0], row[1], b"no zlib", row[3]],
+    lambda row: [row[0], row[1], row[2], resealed(row[3], edges=[["id", "orders", "id", "value", 99]])],
+    lambda row: [row[0], row[1][:-10] + '"0000000"}', row[2], row[3]],
+    lambda row: [row[0], row[1]],
+]
+
+
+def test_a_memo_that_does_not_fit_together_is_dropped(tmp_path: Path, remote: str, compiled: list[str]) -> None:
     inprocess.build(project(tmp_path / "a", remote))
+    intact = {pack: pack.read_bytes() for pack in packs(remote)}
+    for number, changed in enumerate(CHANGES):
+        for pack, data in intact.items():
+            pack.write_bytes(data)
 
-    def change(memos: list[Any]) -> None:
-        memos[2] = [changed(row) for row in memos[2]]
+        def change(memos: list[Any], changed: Callable[[Any], Any] = changed) -> None:
+            memos[2] = [changed(row) for row in memos[2]]
 
-    assert rewritten(remote, change) == COUNT
-    compiled.clear()
-    built = inprocess.build(project(tmp_path / "b", remote))
-    assert built.executed == set()
-    assert len(compiled) == COUNT + 1
-    assert sum(one["count"] for one in built.document["shared"]["refused"]) == COUNT
+        assert rewritten(remote, change) == COUNT + 1  # and those of the contract of orders
+        compiled.clear()
+        built = inprocess.run(project(tmp_path / f"b{number}", remote), "plan", "--json")
+        assert len(compiled) == COUNT + CHECKS
+        assert f"{COUNT + 1} answers of the shared cache refused" in built.stderr
 
 
 def test_a_memo_that_lies_is_found_out_before_anything_runs(tmp_path: Path, remote: str, compiled: list[str]) -> None:
