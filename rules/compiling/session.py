@@ -131,10 +131,11 @@ class Session:
             self._remember(run.compiled)
         return Compilation(run.compiled, run.contracted)
 
-    def share_memos(self, compiled: Compilation) -> None:
-        """Begin to send what this run has compiled to other builders."""
+    def share_memos(self, compiled: Compilation, *, whole: bool = False) -> None:
+        """Begin to send what this run has compiled to other builders. whole: also what was compiled before."""
         if self.memos is not None and self.lasting:
-            self.memos.share(compiled.rules.values(), compiled.contracts.values(), self.made)
+            made = {rule.memo for rule in compiled.by_name.values()} if whole else self.made
+            self.memos.share(compiled.rules.values(), compiled.contracts.values(), made)
 
     def work(self, *, trust_engine: bool = False) -> Work:
         """Return a compiler of this project's rules, which knows no input yet."""

@@ -354,9 +354,9 @@ class SharedCache:
         for key, name in self._names.items():
             believed = self._records.get(key)
             data = self.recorded.get(key) or (believed.data if believed is not None else None)
-            if data is not None and key not in young:
+            if data is not None and (key in self.recorded or key not in young):
                 written = moment if key in self.recorded else self.connection.modified.get(key, moment)
-                fresh.append(Entry(name.partition(".")[0], key, written, data))
+                fresh.append(Entry(name, key, written, data))
         self.packs.add("results", fresh)
 
     def _read(self, bucket: Bucket, key: str, columns: Columns | None) -> Believed | None:
