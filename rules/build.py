@@ -15,12 +15,13 @@ from graph.causes import causes
 from graph.plan import make_plan
 from rules.compiling.compiled_rule import nodes_of_checks
 from rules.compiling.memo_proof import believing_memos
-from rules.compiling.session import load
+from rules.compiling.session import load, shared_memos
 from rules.config.project import Project
 from rules.engine.local import LOCAL
 from rules.engine.stoppable import STOPPABLE
 from rules.errors import REPLACED, UserError
 from rules.files.project_paths import DEFAULT_PROFILE
+from rules.loading.rules import rule_files
 from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
 from rules.planning.last_states import compared_with_last
@@ -149,8 +150,10 @@ def push(project: Project, say: Callable[[str], None]) -> SharedReport:
     """
     with open_store(project.root, say, building=True, asked=True) as store:
         require_pushing(store)
-        session = load(project, DEFAULT_PROFILE, store)
-        session.share_memos(session.compile(session.rules, session.contracts), whole=True)
+        memos = shared_memos(project, DEFAULT_PROFILE, store, LOCAL)
+        if memos is not None:
+            memos.describe(len(rule_files(project.root, project.rule_folders)))
+            memos.share_states(store.states)
         return push_shared(store)
 
 

@@ -131,11 +131,10 @@ class Session:
             self._remember(run.compiled)
         return Compilation(run.compiled, run.contracted)
 
-    def share_memos(self, compiled: Compilation, *, whole: bool = False) -> None:
-        """Begin to send what this run has compiled to other builders. whole: also what was compiled before."""
+    def share_memos(self, compiled: Compilation) -> None:
+        """Begin to send what this run has compiled to other builders."""
         if self.memos is not None and self.lasting:
-            made = {rule.memo for rule in compiled.by_name.values()} if whole else self.made
-            self.memos.share(compiled.rules.values(), compiled.contracts.values(), made)
+            self.memos.share(compiled.rules.values(), compiled.contracts.values(), self.made)
 
     def work(self, *, trust_engine: bool = False) -> Work:
         """Return a compiler of this project's rules, which knows no input yet."""
@@ -212,7 +211,7 @@ def load(
     project = load_project(project.root, project.given, project.settings)
     sources = Sources(project, store.index, store.objects, files)
     engine.require(project.profile(profile))
-    session = load_at(project, profile, store, sources, files, engine, _shared_memos(project, profile, store, engine))
+    session = load_at(project, profile, store, sources, files, engine, shared_memos(project, profile, store, engine))
     changed = {name: value for name, value in (given or {}).items() if value is not None}
     settings = msgspec.structs.replace(session.profile, **changed)
     lasting = not project.given and not project.settings and engine.lasting
@@ -269,7 +268,7 @@ def load_at(
     )
 
 
-def _shared_memos(project: Project, profile: str, store: Store, engine: Engine) -> SharedMemos | None:
+def shared_memos(project: Project, profile: str, store: Store, engine: Engine) -> SharedMemos | None:
     """Return the memos of other builders, None without a shared cache. Raises `UserError`."""
     if store.shared is None:
         return None

@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import time
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
+    from cache.records import Product
     from rules.compiling.compiled_rule import CompiledContract, CompiledRule
     from rules.config.project import Project
-    from rules.loading.rules import Rule
     from rules.storage.shared_cache import SharedCache
     from rules.storage.store import Store
 
@@ -50,6 +50,15 @@ class _Text(msgspec.Struct, frozen=True):
     variables: tuple[str, ...]
     functions: tuple[str, ...]
     options: RuleOptions = RuleOptions()
+
+
+class _Unit(NamedTuple):
+    """What is sent together: a rule, or the contract of a source, with the digests of its texts and its memos."""
+
+    name: str
+    text: str
+    texts: list[str]
+    memos: list[str]
 
 
 class _Memos(msgspec.Struct, frozen=True, array_like=True):
@@ -79,17 +88,20 @@ class SharedMemos:
         context = {"compiler": COMPILER, "engine": list(engine), "memos": MEMO_VERSION}
         self._scope = f"{project.name}\n{fingerprint(context)}"
 
+    def describe(self, names: int) -> None:
+        """Say which packs are those of this project, which has so many rule files. A small one has none."""
+        if names >= WORTH:
+            self._shared.packs.describe("memos", self._scope, shards_of(names))
+            self._shared.packs.describe("results", self._project.name, shards_of(names))
+
     def receive(self, digests: Mapping[str, str], lacking: int, names: int) -> bool:
         """Store the memos of rules, by name with the digest of their text, that others have made; return if any.
 
         lacking: how many of them have none; for a few nothing is asked. names: how many rules the project has.
         """
-        if names < WORTH:
-            return False
         packs = self._shared.packs
-        packs.describe("memos", self._scope, shards_of(names))
-        packs.describe("results", self._project.name, shards_of(names))
-        if lacking < WORTH:
+        self.describe(names)
+        if min(names, lacking) < WORTH:
             return False
         sources = (name for name in self._project.contracts if name in self._project.sources)
         digests = {**dict.fromkeys(sources, ""), **digests}  # of which there is no text but of their checks
@@ -126,22 +138,43 @@ class SharedMemos:
         self, rules: Iterable[CompiledRule], contracts: Iterable[CompiledContract], made: AbstractSet[str]
     ) -> None:
         """Begin to send the memos of rules, as far as this process has made one of them, and others lack them."""
-        if not self._shared.settings.writes or not self._shared.is_believed:
-            return
         owners = [(rule.rule, [one.memo for one in rule.all]) for rule in rules if not rule.rule.in_python]
         owners += [(one.rule, [check.compiled.memo for check in one.checks]) for one in contracts]
-        fresh = [(rule, memos) for rule, memos in owners if not made.isdisjoint(memos)]
+        self._send(
+            _Unit(rule.name, rule.digest, [one.digest for one in rule.all], memos)
+            for rule, memos in owners
+            if not made.isdisjoint(memos)
+        )
+
+    def share_states(self, states: Mapping[str, Product]) -> None:
+        """Begin to send the memos of what products and checks are now, as far as this version has compiled them."""
+        units: dict[str, _Unit] = {}
+        for name, state in sorted(states.items()):  # a product before its checks; a source has checks alone
+            if state.record.compiler == COMPILER:
+                owner = name.partition(".")[0]
+                text = state.record.text if owner == name else ""
+                unit = units.setdefault(owner, _Unit(owner, text, [], []))
+                unit.texts.append(state.record.text)
+                unit.memos.append(state.memo)
+        known = self._store.index.sealed_texts(_text_memos(one.text for one in units.values()))
+        # Of a rule in Python nothing is remembered under the digest of its file alone.
+        self._send(one for one in units.values() if not one.text or _text_memos([one.text])[0] in known)
+
+    def _send(self, units: Iterable[_Unit]) -> None:
+        if not self._shared.settings.writes or not self._shared.is_believed:
+            return
+        wanted = list(units)
         index, signer = self._store.index, self._shared.connection.signer
-        texts = index.sealed_texts(memo for rule, _ in fresh for memo in _text_memos(rule))
-        rows = index.compiled_rows(memo for _, memos in fresh for memo in memos)
+        texts = index.sealed_texts(memo for unit in wanted for memo in _text_memos(unit.texts))
+        rows = index.compiled_rows(memo for unit in wanted for memo in unit.memos)
         moment, entries = time.time(), []
-        for rule, memos in fresh:
-            known = tuple((memo, texts[memo]) for memo in _text_memos(rule) if memo in texts)
-            body = _Memos(rule.digest, known, tuple(rows[memo] for memo in memos if memo in rows))
-            key = digest_of(" ".join(sorted(memos)).encode())
-            if (rule.name, key) not in self._known:
+        for unit in wanted:
+            known = tuple((memo, texts[memo]) for memo in _text_memos(unit.texts) if memo in texts)
+            body = _Memos(unit.text, known, tuple(rows[memo] for memo in unit.memos if memo in rows))
+            key = digest_of(" ".join(sorted(unit.memos)).encode())
+            if (unit.name, key) not in self._known:
                 data = enclosed(msgspec.msgpack.encode(body), _DOMAIN, signer)
-                entries.append(Entry(rule.name, key, moment, data))
+                entries.append(Entry(unit.name, key, moment, data))
         self._shared.packs.add("memos", entries)
 
     def _opened(self, entry: Entry) -> tuple[_Memos | None, str | None]:
@@ -156,9 +189,9 @@ class SharedMemos:
             raise RefusedError("is damaged: a compiled rule cannot be read") from error
 
 
-def _text_memos(rule: Rule) -> list[str]:
-    """Return the keys of what is remembered of the texts of a rule and of its checks."""
-    return [f"{one.digest} {COMPILER}" for one in rule.all if one.digest]
+def _text_memos(digests: Iterable[str]) -> list[str]:
+    """Return the keys of what is remembered of texts; a contract of a source has none."""
+    return [f"{digest} {COMPILER}" for digest in digests if digest]
 
 
 def _is_text(sealed: str) -> bool:

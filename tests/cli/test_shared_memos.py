@@ -229,3 +229,49 @@ def test_a_memo_that_lies_is_found_out_before_anything_runs(tmp_path: Path, remo
     assert inprocess.build(third).executed == set()  # what was found out is not in the pack any more
     assert compiled == []
     assert third.product("r23").equals(second.product("r23"))
+
+
+def test_what_was_compiled_before_can_be_sent(
+    tmp_path: Path, remote: str, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = project(tmp_path / "a", remote)
+    monkeypatch.setenv("RULES_CACHE_MODE", "off")
+    inprocess.build(made)
+    monkeypatch.delenv("RULES_CACHE_MODE")
+    assert inprocess.run(made, "cache", "push", "--json").document["unsent"] == 0
+    compiled.clear()
+    taken = inprocess.build(project(tmp_path / "b", remote))
+    assert taken.executed == set()
+    assert compiled == []
+    assert taken.document["shared"]["misses"] == 0
+
+
+def test_what_an_audit_found_to_be_wrong_leaves_the_packs(tmp_path: Path, remote: str) -> None:
+    from cache.remote.action_records import decoded as read
+    from cache.remote.action_records import encoded
+
+    inprocess.build(project(tmp_path / "a", remote))
+    lies = 0
+    for pack in packs(remote):  # r23 is said to be what r22 is
+        entries = {entry.name: entry for entry in unpacked(pack.read_bytes(), address(pack))}
+        if b'"file_digest"' not in entries["r23"].data:
+            continue
+        truth, model = (entries[name] for name in ("r23", "r22"))
+        told = msgspec.structs.replace(read(model.data, model.key, ()).record, key=truth.key)
+        lie = encoded(told, None)
+        assert lie is not None
+        data = packed(address(pack), (entries | {"r23": msgspec.structs.replace(truth, data=lie)}).values())
+        assert data is not None
+        pack.write_bytes(data)
+        (tmp_path / "remote" / "rules-v1" / "actions" / truth.key[:2] / f"{truth.key[2:]}.json").write_bytes(lie)
+        lies += 1
+    assert lies == 1
+    made = project(tmp_path / "b", remote)
+    assert inprocess.build(made).executed == set()
+    assert made.product("r23").equals(made.product("r22"))
+    found = inprocess.run(made, "audit", "--remote", "100%", "--json", expect=1).document
+    assert [one["name"] for one in found["differing"]] == ["r23"]
+    assert inprocess.build(made).executed == {"r23"}
+    other = project(tmp_path / "c", remote)
+    assert inprocess.build(other).executed == set()
+    assert not other.product("r23").equals(other.product("r22"))
