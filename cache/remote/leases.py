@@ -8,6 +8,7 @@ who waits sees whether the number changes, and takes over a lease that has been 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -49,6 +50,7 @@ class Leases:
     holder: str = field(default_factory=lambda: os.urandom(16).hex())
     _held: dict[str, int] = field(default_factory=dict)
     _seen: dict[str, _Seen] = field(default_factory=dict)
+    _guards: dict[str, threading.Lock] = field(default_factory=dict)
 
     def claim(self, key: str) -> Claim:
         """Take the lease of an action, if nobody holds it. "unknown": the bucket does not say, so nobody waits."""
@@ -78,16 +80,24 @@ class Leases:
         Raises `BucketError`.
         """
         path = lease_path(key)
-        found, renewed = self._read(path), self._held.get(key)
-        if renewed is not None and found is not None and found.holder == self.holder:
-            self._held[key] = renewed + 1
-            self.again.call(lambda: self.bucket.write(path, self._text(renewed + 1)))
+        with self._guard(key):  # else one that is given back meanwhile would be written once more
+            renewed = self._held.get(key)
+            found = self._read(path) if renewed is not None else None
+            if renewed is not None and found is not None and found.holder == self.holder:
+                self._held[key] = renewed + 1
+                self.again.call(lambda: self.bucket.write(path, self._text(renewed + 1)))
 
     def release(self, key: str) -> None:
         """Give a lease back, once the record of its action is there, or cannot be. Raises `BucketError`."""
-        if self._held.pop(key, None) is not None:
-            path = lease_path(key)
-            self.again.call(lambda: self.bucket.remove([path]))
+        with self._guard(key):
+            if self._held.pop(key, None) is not None:
+                path = lease_path(key)
+                self.again.call(lambda: self.bucket.remove([path]))
+        self._guards.pop(key, None)
+
+    def _guard(self, key: str) -> threading.Lock:
+        """Return the lock of who renews or gives back a lease."""
+        return self._guards.setdefault(key, threading.Lock())
 
     @property
     def held(self) -> list[str]:

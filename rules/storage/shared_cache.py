@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cache.store_index import StoreIndex
     from rules.storage.shared_sending import Sender
 
-Answer = Literal["found", "mine", "busy", "free"]
+Answer = Literal["found", "mine", "busy", "free", "unsure"]
 Columns = tuple[tuple[str, str], ...]
 """Names and types of the columns that an action yields."""
 _ASKING, _FETCHING, _MOVING = 32, 16, 16
@@ -104,7 +104,8 @@ class SharedCache:
         """Ask for an action that is about to run.
 
         "found": `record` has it; "mine": others leave it to this builder, which calls `release`, or tells the result;
-        "busy": another builder is at it: ask again soon; "free": run it.
+        "busy": another builder is at it: ask again soon; "free": run it; "unsure": the bucket did not say, though it
+        does say others: ask again, and after some times run it.
         """
         return self._pool("asking", _ASKING).submit(self._claim, key, columns)
 
@@ -397,14 +398,22 @@ class SharedCache:
             return "found" if self.record(key) is not None else "free"
         state = self.connection.leases.claim(key)
         if state == "unknown":
-            return "free"
+            return self._unsure
+        self._records.pop(key, None)
         self._find(key, columns)  # after the lease: who held it before has recorded the result, if there is one
+        if key not in self._records:
+            self._release(key)
+            return self._unsure
         if self.record(key) is not None:
             self._release(key)
             return "found"
         if state == "busy":
             self.report.count(waits=1)
         return state
+
+    @property
+    def _unsure(self) -> Answer:
+        return "free" if self.report.off else "unsure"
 
     def _release(self, key: str) -> None:
         if self.connection.leases is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from cache.remote.action_records import MOST_BYTES, Believed, decoded
-from cache.remote.bucket import AbsentError, Bucket, BucketError, DeniedError, Persistent
+from cache.remote.bucket import AbsentError, Bucket, BucketError, DeniedError, Persistent, Stored, TooLargeError
 from cache.remote.envelopes import RefusedError, UntrustedError
 from cache.remote.leases import Leases
 from cache.remote.signing import KeyFormatError, Signer, is_signed
@@ -136,10 +136,21 @@ class SharedConnection:
         if not self.report.off or isinstance(error, AbsentError):
             self.report.fail(str(error))
 
+    def read(self, bucket: Bucket, path: str, most: int) -> Stored:
+        """Read an object of at most so many bytes. Raises `RefusedError` for a longer one, and `BucketError`."""
+
+        def work() -> Stored:
+            try:
+                return self.again.call(lambda: bucket.read(path, most))
+            except TooLargeError:
+                raise RefusedError("is longer than it may be") from None
+
+        return self.ask(work)
+
     def read_record(self, bucket: Bucket, path: str, key: str) -> Believed:
         """Read a record. What is damaged is read again: it may be whole there. Raises `RefusedError`, `BucketError`."""
         for attempt in range(_READS):
-            stored = self.ask(lambda: self.again.call(lambda: bucket.read(path, MOST_BYTES)))
+            stored = self.read(bucket, path, MOST_BYTES)
             try:
                 found = decoded(stored.data, key, self.trusted)
             except UntrustedError:
