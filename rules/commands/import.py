@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     opened: list[Warehouse] = []
     try:
         data = options.data or options.verify
-        rows = open_warehouse(data) if data else None
+        rows = open_warehouse(data, root) if data else None
         opened += [rows] if rows is not None else []
         found = import_project(origin, into.absolute(), rows, import_report)
         if not output.as_json and output.verbosity >= 0:
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             output.message(f"what was changed, and what could change a meaning: {into / REPORT}")
         compared = None
         if options.verify:
-            tables = rows if rows is not None and options.verify == data else open_warehouse(options.verify)
+            tables = rows if rows is not None and options.verify == data else open_warehouse(options.verify, root)
             opened += [tables] if tables is not rows else []
             compared = compare_all(found, tables, progress.observer(output))
     finally:

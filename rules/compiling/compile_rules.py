@@ -409,4 +409,4 @@ class Work:
 def options_of(rule: Rule) -> Options:
     """Return the options of a rule that can change its result."""
     one = rule.options
-    return Options(one.volatile, rule.tier, one.key, one.order_by, one.normalize)
+    return Options(one.volatile, rule.tier, one.key, one.order_by, one.normalize, one.dialect)

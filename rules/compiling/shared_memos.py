@@ -26,7 +26,7 @@ from cache.sealing import is_sealed
 from compiler.fingerprint import digest_of, fingerprint
 from rules.compiling.compiled_records import Body, Head, Lineage, read_head
 from rules.config.front_matter import RuleOptions
-from rules.loading.rules import COMPILER
+from rules.loading.rules import COMPILER, memo_of_text
 from rules.storage.shared_packs import WORTH
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cache.records import Product
     from rules.compiling.compiled_rule import CompiledContract, CompiledRule
     from rules.config.project import Project
+    from rules.loading.rules import Rule
     from rules.storage.shared_cache import SharedCache
     from rules.storage.store import Store
 
@@ -53,7 +54,10 @@ class _Text(msgspec.Struct, frozen=True):
 
 
 class _Unit(NamedTuple):
-    """What is sent together: a rule, or the contract of a source, with the digests of its texts and its memos."""
+    """What is sent together: a rule, or the contract of a source.
+
+    text: the digest of its file; texts, memos: the keys of what its texts, and those of its checks, are remembered by.
+    """
 
     name: str
     text: str
@@ -124,11 +128,12 @@ class SharedMemos:
             self._known.add((entry.name, entry.key))
             self.names.add(entry.name)
             writers.add(writer or "")
-            texts |= sound
+            doubtful |= {memo for memo, text in sound.items() if texts.setdefault(memo, text) != text}
             doubtful |= {row.memo for row in found.compiled if rows.setdefault(row.memo, row) != row}
             self.heads |= heads
         for memo in doubtful:  # two writers disagree
-            del rows[memo], self.heads[memo]
+            for known in (texts, rows, self.heads):
+                known.pop(memo, None)
         self._store.index.take_compiled(texts, rows.values())
         if writers:
             self._store.index.add_shared_writers(writers)
@@ -141,7 +146,7 @@ class SharedMemos:
         owners = [(rule.rule, [one.memo for one in rule.all]) for rule in rules if not rule.rule.in_python]
         owners += [(one.rule, [check.compiled.memo for check in one.checks]) for one in contracts]
         self._send(
-            _Unit(rule.name, rule.digest, [one.digest for one in rule.all], memos)
+            _Unit(rule.name, rule.digest, self._text_memos(rule), memos)
             for rule, memos in owners
             if not made.isdisjoint(memos)
         )
@@ -154,28 +159,33 @@ class SharedMemos:
                 owner = name.partition(".")[0]
                 text = state.record.text if owner == name else ""
                 unit = units.setdefault(owner, _Unit(owner, text, [], []))
-                unit.texts.append(state.record.text)
+                unit.texts.append(f"{state.record.text} {COMPILER}")
                 unit.memos.append(state.memo)
-        known = self._store.index.sealed_texts(_text_memos(one.text for one in units.values()))
-        # Of a rule in Python nothing is remembered under the digest of its file alone.
-        self._send(one for one in units.values() if not one.text or _text_memos([one.text])[0] in known)
+        known = self._store.index.sealed_texts(one.texts[0] for one in units.values())
+        # Of a rule in Python, and of one in another dialect, nothing is remembered under the digest of its file alone.
+        self._send(one for one in units.values() if not one.text or one.texts[0] in known)
 
     def _send(self, units: Iterable[_Unit]) -> None:
         if not self._shared.settings.writes or not self._shared.is_believed:
             return
         wanted = list(units)
         index, signer = self._store.index, self._shared.connection.signer
-        texts = index.sealed_texts(memo for unit in wanted for memo in _text_memos(unit.texts))
+        texts = index.sealed_texts(memo for unit in wanted for memo in unit.texts)
         rows = index.compiled_rows(memo for unit in wanted for memo in unit.memos)
         moment, entries = time.time(), []
         for unit in wanted:
-            known = tuple((memo, texts[memo]) for memo in _text_memos(unit.texts) if memo in texts)
+            known = tuple((memo, texts[memo]) for memo in unit.texts if memo in texts)
             body = _Memos(unit.text, known, tuple(rows[memo] for memo in unit.memos if memo in rows))
             key = digest_of(" ".join(sorted(unit.memos)).encode())
             if (unit.name, key) not in self._known:
                 data = enclosed(msgspec.msgpack.encode(body), _DOMAIN, signer)
                 entries.append(Entry(unit.name, key, moment, data))
         self._shared.packs.add("memos", entries)
+
+    def _text_memos(self, rule: Rule) -> list[str]:
+        """Return the keys of what is remembered of the texts of a rule and of its checks."""
+        checks = [f"{check.rule.digest} {COMPILER}" for check in rule.checks if check.rule.digest]
+        return [memo_of_text(self._project, rule.path, rule.digest), *checks] if rule.digest else checks
 
     def _opened(self, entry: Entry) -> tuple[_Memos | None, str | None]:
         """Return what an entry holds, None if who wrote it is not trusted, and who did. Raises `RefusedError`."""
@@ -187,11 +197,6 @@ class SharedMemos:
             return _MEMOS.decode(envelope.body), envelope.writer
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise RefusedError("is damaged: a compiled rule cannot be read") from error
-
-
-def _text_memos(digests: Iterable[str]) -> list[str]:
-    """Return the keys of what is remembered of texts; a contract of a source has none."""
-    return [f"{digest} {COMPILER}" for digest in digests if digest]
 
 
 def _is_text(sealed: str) -> bool:

@@ -33,13 +33,20 @@ LAST = "_table"
 
 @dataclass(kw_only=True)
 class DraftQuery:
-    """A query in plain names. reads: names of tables; clocks: its variables; volatile: whether it draws numbers."""
+    """A query in plain names. reads: names of tables; clocks: its variables; volatile: whether it draws numbers.
+
+    in_ours: whether its text is in our SQL by now. refused: what of it is not known to mean the same here. edits: the
+    lines that were changed so that it does.
+    """
 
     body: str
     reads: tuple[str, ...] = ()
     volatile: bool = False
     clocks: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
+    in_ours: bool = False
+    refused: str = ""
+    edits: list[str] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
@@ -120,10 +127,11 @@ class Draft:
     def stub(self, rule: DraftRule, why: str) -> None:
         """Let a rule read its model's last table instead of its query."""
         assert rule.model is not None
-        rule.stub, rule.former, rule.clocks, rule.volatile = why, rule.body, frozenset(), False
+        rule.stub, rule.former, rule.clocks, rule.volatile = why, rule.former or rule.body, frozenset(), False
         source = f"{rule.name}{LAST}"
         rule.body, rule.reads = f"SELECT * FROM {source}", (source,)
         rule.notes = [f"it reads the last table that {self.origin.tool} made of it: {why}"]
+        rule.edits = []
         rule.risks = ["nothing of it is computed here, until it is written again"]
         self.sources[source] = _table_source(source, rule.model.path, rule.model.relation)
 
@@ -159,6 +167,7 @@ def _model(made: Draft, model: Model, reading: Reading) -> None:
         except CannotReadError as error:
             rule.body = model.sql
             made.stub(rule, str(error))
+        rule.former = rule.former or rule.body
     if name != model.relation.name:
         rule.notes.append(f"{model.relation} is called {name}")
     if model.kind == "incremental" and not rule.stub:
@@ -228,10 +237,9 @@ class _Files:
         location = located(table.location) if table.location else None
         if location is not None:
             self.by_location[location.key] = name
-            self._add_files(name, table.path, location)
+            source = self._add_files(name, table.path, location)
         else:
-            self.made.sources[name] = _table_source(name, table.path, table.relation)
-        source = self.made.sources[name]
+            source = self.made.sources[name] = _table_source(name, table.path, table.relation)
         source.description = table.description
         if table.kept:
             source.notes.append(table.kept)
@@ -271,7 +279,7 @@ class _Files:
             chosen, number = f"{name}_{number}", number + 1
         return chosen
 
-    def _add_files(self, name: str, origin: str, location: Location) -> None:
+    def _add_files(self, name: str, origin: str, location: Location) -> DraftSource:
         """Declare files where they are. A rule of the source's name lowers names of columns that have capitals."""
         path = location.path
         if "://" not in path:
@@ -297,6 +305,7 @@ class _Files:
                 notes=["names of columns are in lower case: " + ", ".join(capital)],
             )
         self.made.sources[source.name] = source
+        return source
 
 
 def reachable(made: Draft, names: Iterable[str]) -> set[str]:

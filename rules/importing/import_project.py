@@ -103,7 +103,7 @@ _ROUNDS = 10
 def _write(made: Draft, root: Path) -> None:
     shutil.rmtree(root / "rules", ignore_errors=True)
     (root / "rules").mkdir()
-    put(root, FILE, project_text(made, dialect=False))
+    put(root, FILE, project_text(made, spoken=False))
     for rule in made.rules.values():
         put(root, rule.path, rule_text(rule))
 

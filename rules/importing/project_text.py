@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rules.importing.drafts import Draft, DraftRule, DraftSource
+from rules.importing.drafts import Draft, DraftQuery, DraftRule, DraftSource
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -80,15 +80,22 @@ def rule_text(rule: DraftRule) -> str:
     return "\n".join([*block, rule.body.rstrip(), ""])
 
 
-def project_text(made: Draft, *, dialect: bool) -> str:
-    """Return rules.toml. dialect: whether it says which dialect the SQL comes from, as until the port is done."""
-    blocks = [f"[project]\nname = {toml_value(made.origin.name)}"]
+def check_text(check: DraftQuery) -> str:
+    """Return a rule file of a check's query."""
+    block = "-- /// rule\n-- volatile = true\n-- ///\n" if check.volatile else ""
+    return f"{block}{check.body.rstrip()}\n"
+
+
+def project_text(made: Draft, *, spoken: bool) -> str:
+    """Return rules.toml. spoken: whether it says which dialect the SQL is in, as until all of it is translated."""
+    dialect = toml_value(made.origin.dialect)
+    blocks = [f"[project]\nname = {toml_value(made.origin.name)}" + (f"\ndialect = {dialect}" if spoken else "")]
     blocks += ["\n".join(_source_lines(source)) for source in made.sources.values()]
     if made.variables:
         found = (f"{name} = {toml_value(value)}" for name, value in made.variables.items())
         blocks.append("\n".join(["[vars]", *found]))
-    if dialect:
-        blocks.append(f"[policy]\nfrom_dialect = {toml_value(made.origin.dialect)}")
+    if spoken:
+        blocks.append(f"[policy]\nfrom_dialect = {dialect}")
     for source in made.sources.values():
         if source.contract:
             own = f"contracts.{source.name}"

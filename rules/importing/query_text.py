@@ -30,6 +30,7 @@ _CLOCKS = {
     "localtimestamp": LOCAL, "current_localtimestamp": LOCAL, "getdate": LOCAL, "sysdate": LOCAL,
 }  # fmt: skip
 _BARE_CLOCKS = frozenset({"current_timestamp", "current_date", "localtimestamp"})
+_BEFORE_TABLES = frozenset({TokenType.FROM, TokenType.JOIN, TokenType.LATERAL})
 _CHANCE = frozenset({"random", "rand", "uuid", "gen_random_uuid", "gen_random_bytes", "nextval", "setseed"})
 
 
@@ -107,7 +108,7 @@ class _Query:
             self._table(table, ctes)
         self._clocks()
         self._case()
-        self._constructs()
+        self._table_functions()
         self._bridge()
         kept = [one for one in self.edits if not self._is_removed(one.start)]
         kept += [Edit(start, end, "") for start, end in self.removed]
@@ -264,24 +265,32 @@ class _Query:
             if token.token_type != TokenType.IDENTIFIER or token.start in edited or self._is_removed(token.start):
                 continue
             name = "".join(one.lower() if one.isascii() else one for one in token.text)
-            if self.text[token.start] != '"' or name != token.text:
-                self.edits.append(Edit(token.start, token.end + 1, _quoted(name)))
-                lowered += [token.text] if name != token.text else []
+            if name != token.text:
+                quote = self.text[token.start]
+                self.edits.append(Edit(token.start, token.end + 1, f"{quote}{name.replace(quote, quote * 2)}{quote}"))
+                lowered.append(token.text)
         if lowered:
             shown = ", ".join(dict.fromkeys(lowered))
             self.result.notes.append(f"quoted names are in lower case: {shown}")
 
-    def _constructs(self) -> None:
-        """`* EXCLUDE (a)` → `* EXCEPT (a)`, "a", of BigQuery → 'a', a trailing comma of a list is left out."""
-        for number, token in enumerate(self.tokens):
-            before = self.tokens[number - 1] if number else None
-            after = self.tokens[number + 1] if number + 1 < len(self.tokens) else None
-            if token.text.lower() == "exclude" and before is not None and before.token_type == TokenType.STAR:
-                self.edits.append(Edit(token.start, token.end + 1, "EXCEPT"))
-            elif token.token_type == TokenType.STRING and self.text[token.start] == '"':
-                self.edits.append(Edit(token.start, token.end + 1, "'" + token.text.replace("'", "''") + "'"))
-            elif token.token_type == TokenType.COMMA and after is not None and after.token_type == TokenType.FROM:
-                self.edits.append(Edit(token.start, token.end + 1, ""))
+    def _table_functions(self) -> None:
+        """FROM range(3) → FROM range(3) AS range(range): the column has the name that it has there without one."""
+        for number, token in enumerate(self.tokens[:-1]):
+            name = token.text.lower()
+            before = self.tokens[number - 1].token_type if number else None
+            called = self.tokens[number + 1].token_type == TokenType.L_PAREN
+            if name not in ("range", "generate_series", "unnest") or not called or before not in _BEFORE_TABLES:
+                continue
+            end = self._matching(number + 1)
+            rest = [*self.tokens[end + 1 : end + 4], None, None, None]
+            after = rest[1:] if rest[0] is not None and rest[0].token_type == TokenType.ALIAS else rest
+            alias = after[0]
+            place = self.tokens[end].end + 1
+            if alias is None or alias.token_type not in (TokenType.VAR, TokenType.IDENTIFIER):
+                self.edits.append(Edit(place, place, f" AS {name}({name})"))
+            elif after[1] is None or after[1].token_type != TokenType.L_PAREN:
+                column = alias.text if self.reading.dialect in SENSITIVE else name
+                self.edits.append(Edit(alias.end + 1, alias.end + 1, f"({column})"))
 
     def _bridge(self) -> None:
         """WITH orders AS (…) SELECT … FROM orders: give the table a second name before the CTE takes its own."""

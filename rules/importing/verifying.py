@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from rules.build import build
 from rules.config.project import load_project
+from rules.errors import UserError
 from rules.files.project_paths import FILE, own_folder
 from rules.importing.comparing import Difference, difference
 from rules.importing.drafts import Draft, DraftRule, reachable
@@ -76,7 +77,7 @@ def compare_all(found: Imported, warehouse: Warehouse, observer: Observer) -> Co
     try:
         bare = _without_contracts(found.made)
         shutil.copytree(found.root, beside, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".rules"))
-        put(beside, FILE, project_text(bare, dialect=False))
+        put(beside, FILE, project_text(bare, spoken=False))
         for rule in bare.rules.values():
             put(beside, rule.path, rule_text(rule))
         again = _build(beside, observer)
@@ -121,7 +122,11 @@ def _compared(
             why = result.error.message if result is not None and result.error is not None else "an input failed"
             uncompared[name] = f"it was not built: {why}"
             continue
-        table = warehouse.read(rule.model.relation)
+        try:
+            table = warehouse.read(rule.model.relation)
+        except UserError as error:
+            uncompared[name] = error.message
+            continue
         if table is None:
             uncompared[name] = f"the warehouse has no table {rule.model.relation}"
             continue

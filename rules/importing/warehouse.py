@@ -26,19 +26,22 @@ class Warehouse(Protocol):
         """Let go of what is open."""
 
 
-def open_warehouse(text: str) -> Warehouse:
-    """Open a DuckDB file or a folder of Parquet files for reading. Raises `UserError`."""
+def open_warehouse(text: str, root: Path) -> Warehouse:
+    """Open a DuckDB file or a folder of Parquet files for reading. Raises `UserError`.
+
+    root: the folder of the project: views of the file may name files from there.
+    """
     path = Path(text)
     if path.is_dir():
         return _Folder(path)
     if not path.is_file():
         hint = "name a DuckDB file, or a folder of Parquet files"
         raise UserError(f"there is no file or folder {text}", code="usage", hint=hint)
-    return _DuckDB(path)
+    return _DuckDB(path, root)
 
 
 class _DuckDB:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, root: Path) -> None:
         try:
             import duckdb
         except ImportError as error:
@@ -52,6 +55,7 @@ class _DuckDB:
         try:
             self._database = duckdb.connect(str(path), read_only=True)
             self._database.execute("SET TimeZone = 'UTC'")
+            self._database.execute("SET file_search_path = '" + str(root.resolve()).replace("'", "''") + "'")
         except duckdb.Error as error:
             first = str(error).strip().split("\n")[0]
             hint = "the DuckDB that wrote it may be a newer one, or still be at work on it"

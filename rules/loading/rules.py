@@ -29,6 +29,7 @@ from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import FILE, is_rule_file
 from rules.loading.check_queries import Draft
+from rules.loading.dialects import declared_dialect, with_dialect
 from rules.loading.tiers import broken_tier, with_tier
 from rules.python.faults import fault_record, of_fault
 from rules.python.rule_files import DeclaredFunction, PythonFiles
@@ -167,7 +168,7 @@ def load_rules(
     found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
     digests = {path: _digest(files, path) for path in paths}
     queries = [path for path in paths if path.endswith(".sql")]
-    memos = {path: f"{digests[path]} {COMPILER}" for path in queries}
+    memos = {path: memo_of_text(project, path, digests[path]) for path in queries}
     by_name = {_name_of(path): digests[path] for path in queries}
     known = _known_texts(index, set(memos.values()), lambda lacking: receive(by_name, lacking, len(paths)))
     fresh: dict[str, Any] = {}
@@ -190,7 +191,8 @@ def load_rules(
                 except UserError as error:
                     found.unloaded[name] = error
                     record = _UNLOADED
-            options = with_tier(project, profile, path, msgspec.convert(record["options"], RuleOptions))
+            own = with_dialect(project, path, msgspec.convert(record["options"], RuleOptions))
+            options = with_tier(project, profile, path, own)
             parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
             found.rules[name] = Rule(name, path, digests[path], options, parsed)
 
@@ -262,7 +264,8 @@ def user_error(error: SqlError, path: str) -> UserError:
 def options_record(rule: Rule) -> list[object]:
     """Return the options of a rule that its compilation depends on, for keys of memos."""
     options = rule.options
-    more = [one for one in (options.order_by, options.normalize) if one]
+    more: list[object] = [one for one in (options.order_by, options.normalize) if one]
+    more += [["dialect", options.dialect]] if options.dialect is not None else []
     return [options.volatile, options.tier or 0, options.key, *more]
 
 
@@ -270,10 +273,12 @@ def require_parsed(project: Project, rule: Rule) -> None:
     """Raise `ForeignMemoError` unless a rule file says what is remembered of it."""
     record = _parse(project, rule.path, rule.digest)
     parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
-    options, own = msgspec.convert(record["options"], RuleOptions), rule.options
+    options = with_dialect(project, rule.path, msgspec.convert(record["options"], RuleOptions))
+    own = rule.options
     # rules.toml may add a key and checks.
     same = options.volatile == own.volatile and options.tier in {None, own.tier} and options.key in {(), own.key}
     same = same and options.order_by == own.order_by and options.normalize == own.normalize
+    same = same and options.dialect == own.dialect
     if parsed != rule.parsed or not same:
         raise ForeignMemoError(rule.name)
 
@@ -291,7 +296,7 @@ def _parse(project: Project, path: str, digest: str) -> Mapping[str, Any]:
     text = _text(project, path, digest)
     options = read_options(text, path)
     try:
-        parsed = parse_rule(text)
+        parsed = parse_rule(text, with_dialect(project, path, options).dialect)
     except SqlError as error:
         raise user_error(error, path) from error
     return {
@@ -300,6 +305,12 @@ def _parse(project: Project, path: str, digest: str) -> Mapping[str, Any]:
         "functions": parsed.functions,
         "options": msgspec.to_builtins(options),
     }
+
+
+def memo_of_text(project: Project, path: str, digest: str) -> str:
+    """Return the key of what is parsed of a file: all that it is parsed from."""
+    declared = declared_dialect(project, path)
+    return f"{digest} {COMPILER}" if declared is None else f"{digest} {COMPILER} {declared}"
 
 
 def _digest(files: FileDigests, path: str) -> str:

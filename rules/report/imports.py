@@ -59,6 +59,8 @@ def _tables(tables: Iterable[DraftTable]) -> Iterator[str]:
         yield from (f"* **could change a meaning:** {risk}" for risk in one.risks)
         if one.notes or one.risks:
             yield ""
+        if isinstance(one, DraftRule) and one.edits:
+            yield from ("```diff", *one.edits, "```", "")
 
 
 def _tests(found: Imported) -> Iterator[str]:

@@ -22,6 +22,7 @@ from rules.engine.stopping import Stop
 from rules.errors import FAILED, UserError
 from rules.planning.broken import failed_input
 from rules.running.checks import Candidate, Checked, Checker, refusal
+from rules.running.cores import Cores, unlimited
 from rules.running.evidence import Evidence
 from rules.running.limited_work import LimitedWork
 from rules.running.limits import Limits, Watch
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from graph.node import Node
     from rules.engine.fallbacks import Fallback
     from rules.planning.prepared import Prepared
+    from rules.running.cores import Share
     from rules.running.limited_work import Outcome
     from rules.running.query_runner import Runner
 
@@ -75,6 +77,7 @@ class Execution:
         self._watch = Watch(Limits.of(self.session.profile, prepared.request), started)
         self._most = self.session.profile.workers
         self._work = LimitedWork(self._most, self._watch, is_elsewhere=self.session.engine is not LOCAL)
+        self._cores = Cores(self._most, self.session.profile.spread_cores)
         self._corrupt: set[str] = set()
         self._unrecorded: list[tuple[Candidate, Callable[[], None], bool]] = []
         """Settled products with what records each, and whether it is published then."""
@@ -105,12 +108,14 @@ class Execution:
         self._while_running.callback(self.session.engine.settle)
         with self._while_running, self._work:
             self._shared_work.begin(self.plan)
-            self._advance()
+            with self._cores.undecided():
+                self._advance()
             while self._work or self._shared_work:
                 answered = self._work.conclude_next(self._shared_work.futures, self._shared_work.patience)
                 for name in self._shared_work.done(answered):
                     self._schedule.put_back(name)
-                self._advance()
+                with self._cores.undecided():
+                    self._advance()
         return {name: self.results[name] for name in order}
 
     def _advance(self) -> None:
@@ -174,9 +179,9 @@ class Execution:
                     self._settle(Result(name, "failed", error.message, error=error))
                 return
         self.observer.started(name)
-        stop = Stop()
+        stop, share = Stop(), self._cores.share()
         conclude = functools.partial(self._collect, name, judgement)
-        self._work.begin(rule.rule, stop, self._job(name, judgement, stop).run, conclude)
+        self._work.begin(rule.rule, stop, share, self._job(name, judgement, stop, share).run, conclude)
 
     def _decide_source(self, name: str) -> None:
         """Settle the contract of a source: the inputs of its checks exist, or have failed."""
@@ -245,10 +250,10 @@ class Execution:
         self.artifacts[name] = table.artifact.artifact
         self.contents[name] = self.sources.content(name, sorted(self.contents[name].columns))
 
-    def _job(self, name: str, judgement: Judgement, stop: Stop) -> ProductJob:
+    def _job(self, name: str, judgement: Judgement, stop: Stop, share: Share) -> ProductJob:
         rule = self.compiled[name]
         return ProductJob(
-            runner=replace(self._runner, stop=stop),
+            runner=replace(self._runner, stop=stop, share=share),
             rule=rule,
             last=self.known.products.get(name),
             reason=judgement.reason,
@@ -355,14 +360,15 @@ class Execution:
         read = {entry for one in owner.checks for entry in one.compiled.node.dependencies}
         artifacts = {entry: self.artifacts[entry] for entry in read if entry in self.artifacts} | artifacts
         contents = {entry: self.contents[entry] for entry in read if entry in self.contents} | contents
-        stop = Stop()
-        checker = Checker(self.project, self.store, self.known, lambda: replace(self._runner, stop=stop))
         judgements = [self._judge(one.compiled.node, self.plan.checks, contents) for one in owner.checks]
+        is_known = all(one.verdict in {"clean", "restore"} for one in judgements)
+        stop, share = Stop(), unlimited() if is_known else self._cores.share()
+        checker = Checker(self.project, self.store, self.known, lambda: replace(self._runner, stop=stop, share=share))
         work = functools.partial(checker.settle, owner, judgements, contents, artifacts, self.sources, forced=forced)
-        if all(one.verdict in {"clean", "restore"} for one in judgements):
+        if is_known:
             conclude(work)
         else:
-            self._work.begin(owner.rule, stop, work, conclude)
+            self._work.begin(owner.rule, stop, share, work, conclude)
 
     def _conclude(self, candidate: Candidate, outcome: Outcome[list[Checked]]) -> None:
         """Publish a product whose checks are settled, unless one of them prevents it."""

@@ -45,6 +45,14 @@ def refused(dbt: DbtProject, *words: str) -> str:
 # Real projects of dbt: fixtures/make_dbt.py ran dbt on them, and kept what it compiled and which tables it made
 
 
+UNTRANSLATED = {
+    "shop": {"customer_ranks"},  # a model in Python
+    # first(x ORDER BY y), epoch of an interval, list(DISTINCT x)
+    "rides": {"zones_ranked", "running", "rides_by_day"},
+}
+"""Rules that read their last table."""
+
+
 @pytest.mark.parametrize("name", sorted(one.name for one in DBT.iterdir()))
 def test_a_project_that_dbt_built_has_the_same_tables_here(name: str, tmp_path: Path) -> None:
     into = tmp_path / "imported"
@@ -56,9 +64,10 @@ def test_a_project_that_dbt_built_has_the_same_tables_here(name: str, tmp_path: 
     document = ran.document
     assert document["status"] == "ok", document["verify"]["different"]
     stubs = {one["name"] for one in document["rules"] if one["stub"]}
-    assert stubs <= {"customer_ranks"}  # a model in Python
+    assert stubs == UNTRANSLATED[name]
     assert all(one["reasons"] for one in document["verify"]["different"])
-    assert len(document["verify"]["same"]) >= 12
+    assert len(document["verify"]["same"]) >= 9
+    assert not document["missing"]
     lost = {one["name"]: one["lost"] for one in document["tests"] if one["lost"]}
     assert not lost
     report = SampleProject.at(into).read("import-report.md")
