@@ -346,6 +346,8 @@ class SharedCache:
 
     def _pack_results(self) -> None:
         """Let others find the results of this command in packs, as far as they are not there."""
+        if not self.is_believed:
+            return
         moment, fresh = time.time(), []
         young = {
             key
