@@ -136,7 +136,10 @@ def read(source: Traced, dialect: str, original: str) -> Reading:
 
     def refused(message: str, offset: int) -> SqlError:
         line, column = line_and_column(original, source.origin(offset))
-        return SqlError(f"cannot be read as {title}: {message}", line=line, column=column, code="foreign-sql")
+        hint = "docs/dialects.md lists what to write for constructs of other dialects"
+        return SqlError(
+            f"cannot be read as {title}: {message}", line=line, column=column, hint=hint, code="foreign-sql"
+        )
 
     try:
         tokens = spoken.tokenize(text)

@@ -115,7 +115,7 @@ def _types(reading: Reading, original: str) -> Iterator[Rewrite]:
             message = f"the type {written} of {TITLES[reading.dialect]} has no counterpart here"
             raise reading.error(cast.to, message, hint or "CAST(x AS DECIMAL(38, 9)) says how many digits", original)
         if said.upper() != " ".join(written.upper().split()):
-            yield Rewrite(*place, (said,))
+            yield Rewrite(*place, (said,), aligned=True)
 
 
 def _names(reading: Reading, names: _Names) -> Iterator[Rewrite]:
