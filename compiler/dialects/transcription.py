@@ -87,7 +87,8 @@ def _tokens(reading: Reading, names: _Names, original: str) -> Iterator[Rewrite]
             yield Rewrite(start, end, ("=",))
         elif token.token_type == TokenType.COMMA and names.letter in "DSB":
             behind = reading.tokens[number + 1 : number + 2]
-            if behind and behind[0].text.upper() in _AFTER_LIST:
+            plain = behind and behind[0].token_type not in {*_STRINGS, TokenType.IDENTIFIER}
+            if plain and behind[0].text.upper() in _AFTER_LIST:
                 yield Rewrite(start, end, ("",))
 
 

@@ -427,6 +427,22 @@ array_contains(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALE
 list_contains(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
 array_has(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
 list_has(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
+list_sort(l, 'asc', 'nulls last') => array_sort({l}, 'ASC', 'NULLS LAST') : D
+list_sort(l, 'desc', 'nulls last') => array_sort({l}, 'DESC', 'NULLS LAST') : D
+list_sort(l, 'asc', 'nulls first') => array_sort({l}, 'ASC', 'NULLS FIRST') : D
+list_sort(l, 'desc', 'nulls first') => array_sort({l}, 'DESC', 'NULLS FIRST') : D
+list_sort(l, 'desc') => array_sort({l}, 'DESC', 'NULLS LAST') : D
+list_sort(l, 'asc') => array_sort({l}, 'ASC', 'NULLS LAST') : D
+list_sort(l) => array_sort({l}, 'ASC', 'NULLS LAST') : D
+list_sort(u...) ~> array_sort(l, 'ASC', 'NULLS LAST') : D
+array_sort(l, 'asc', 'nulls last') => array_sort({l}, 'ASC', 'NULLS LAST') : D
+array_sort(l, 'desc', 'nulls last') => array_sort({l}, 'DESC', 'NULLS LAST') : D
+array_sort(l, 'asc', 'nulls first') => array_sort({l}, 'ASC', 'NULLS FIRST') : D
+array_sort(l, 'desc', 'nulls first') => array_sort({l}, 'DESC', 'NULLS FIRST') : D
+array_sort(l, 'desc') => array_sort({l}, 'DESC', 'NULLS LAST') : D
+array_sort(l, 'asc') => array_sort({l}, 'ASC', 'NULLS LAST') : D
+array_sort(l) => array_sort({l}, 'ASC', 'NULLS LAST') : D
+array_sort(u...) ~> array_sort(l, 'ASC', 'NULLS LAST') : D
 list_distinct(u) ~> array_sort(array_distinct(array_compact(l))): DuckDB drops NULLs, and says nothing of the order : D
 array_distinct(u) ~> array_sort(array_distinct(array_compact(l))): DuckDB drops NULLs, and says nothing of the order : D
 list_intersect(u...) ~> array_sort(array_intersect(array_compact(l), r)): DuckDB drops NULLs, and says nothing of the order : D
