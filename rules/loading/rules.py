@@ -155,28 +155,31 @@ def load_rules(
     *,
     profile: RuntimeProfile | None = None,
     expect_many: Callable[[], None] = lambda: None,
+    receive: Callable[[Mapping[str, str], int, int], bool] = lambda *_: False,
 ) -> RuleSet:
     """Return the project's rules, and the errors of those that cannot be loaded.
 
     profile: the one they are to be run under, whose tier those have that declare none. expect_many: called before many
-    rules are parsed for the first time, which takes a while. Raises `UserError` for what concerns no single rule, such
-    as a folder that is not there.
+    rules are parsed for the first time, which takes a while. receive: is given the digests of texts by name, how many
+    were never parsed, and the number of rule files; says whether the index knows more of them now. Raises `UserError`
+    for what concerns no single rule, such as a folder that is not there.
     """
     paths = files.rule_files = rule_files(project.root, project.rule_folders)
     found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
     digests = {path: _digest(files, path) for path in paths}
     queries = [path for path in paths if path.endswith(".sql")]
-    memos = {path: _memo(project, path, digests[path]) for path in queries}
-    known = index.memo("parsed", memos.values())
+    memos = {path: memo_of_text(project, path, digests[path]) for path in queries}
+    by_name = {_name_of(path): digests[path] for path in queries}
+    known = _known_texts(index, set(memos.values()), lambda lacking: receive(by_name, lacking, len(paths)))
     fresh: dict[str, Any] = {}
     names = _Names(project)
-    if sum(memo not in known for memo in memos.values()) >= MANY:
+    if len(set(memos.values()) - known.keys()) >= MANY:
         expect_many()
 
     def load_queries() -> None:
         for path in queries:
             try:
-                name = names.take(path.rsplit("/", 1)[-1].removesuffix(".sql"), Where(path), "rename the file")
+                name = names.take(_name_of(path), Where(path), "rename the file")
             except UserError as error:
                 found.add_broken(path, path, digests[path], error)
                 names.blame(found)
@@ -204,6 +207,17 @@ def load_rules(
             if error is not None:
                 found.unloaded[name] = error
     return found
+
+
+def _known_texts(index: Index, memos: set[str], receive: Callable[[int], bool]) -> dict[str, Any]:
+    """Return what is remembered of texts. receive: is asked for more once, with the number of those that are not."""
+    known = index.memo("parsed", memos)
+    return index.memo("parsed", memos) if receive(len(memos - known.keys())) else known
+
+
+def _name_of(path: str) -> str:
+    """Return the name of the product of a file that holds a query."""
+    return path.rsplit("/", 1)[-1].removesuffix(".sql")
 
 
 def _load_python(
@@ -293,7 +307,7 @@ def _parse(project: Project, path: str, digest: str) -> Mapping[str, Any]:
     }
 
 
-def _memo(project: Project, path: str, digest: str) -> str:
+def memo_of_text(project: Project, path: str, digest: str) -> str:
     """Return the key of what is parsed of a file: all that it is parsed from."""
     declared = declared_dialect(project, path)
     return f"{digest} {COMPILER}" if declared is None else f"{digest} {COMPILER} {declared}"
