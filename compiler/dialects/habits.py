@@ -159,7 +159,7 @@ def _has_floats(view: View, node: exp.Expr) -> bool:
 def _is_rounded(node: exp.Expr) -> bool:
     """Whether a value certainly has no fraction: round(x), floor(x), and what a fix makes."""
     node = node.unnest()
-    if function_name(node) in {"round", "floor", "ceil", "trunc"}:
+    if function_name(node) in {"round", "floor", "ceil", "trunc", "signum"}:
         return len(node.args.get("expressions") or []) == 1
     return isinstance(node, exp.Sub) and _is_rounded(node.this) and isinstance(node.expression, exp.Case)
 
@@ -279,6 +279,33 @@ def null_arguments(view: View) -> None:
             written = f"CASE WHEN {tests} THEN NULL ELSE {whole} END" if None not in texts and whole else None
             message = f"{name} leaves NULLs out here; in {view.title} one makes the whole NULL"
             view.replace("R036", node, message, written, "CASE WHEN a IS NULL OR b IS NULL THEN NULL ELSE … END")
+
+
+def escape_characters(view: View) -> None:
+    """S LIKE 'a!%' ESCAPE '!' is refused here, where only a backslash can be the escape character."""
+    for node in view.every(exp.Escape):
+        pattern, mark = node.this.expression, node.expression
+        place, end = view.extents.of(pattern), view.extents.of(mark)
+        if not isinstance(pattern, exp.Literal) or not isinstance(mark, exp.Literal) or mark.name == "\\":
+            continue
+        message, written = "the escape character can only be a backslash here", in_backslashes(pattern.name, mark.name)
+        quoted = "'" + written.replace("'", "''") + "' ESCAPE '\\'"
+        view.add("R037", node, message, f"write {quoted}", *([(place[0], end[1], quoted)] if place and end else []))
+
+
+def in_backslashes(pattern: str, mark: str) -> str:
+    """Return a pattern with `mark` as its escape character, "" for none, as one that escapes with a backslash."""
+    found, at = [], 0
+    while at < len(pattern):
+        one = pattern[at]
+        if mark and one == mark and at + 1 < len(pattern):
+            at += 1
+            behind = pattern[at]
+            found.append(f"\\{behind}" if behind in "%_\\" else behind)
+        else:
+            found.append("\\\\" if one == "\\" else one)
+        at += 1
+    return "".join(found)
 
 
 def like_escapes(view: View) -> None:
@@ -538,6 +565,6 @@ def _has_reference(arguments: list[exp.Expr], letter: str) -> bool:
 HABITS: tuple[Callable[[View], None], ...] = (
     decimal_literals,  # first: the kinds of what is around them depend on it
     division, averages, tried_integers, rounding, null_order, texts_of_values, date_and_interval, time_zones,
-    null_arguments, like_escapes, index_base, substring_starts, similar_to, type_widths, string_escapes,
-    formats, powers, other_meanings,
+    null_arguments, escape_characters, like_escapes, index_base, substring_starts, similar_to, type_widths,
+    string_escapes, formats, powers, other_meanings,
 )  # fmt: skip

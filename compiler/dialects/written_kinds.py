@@ -19,7 +19,9 @@ class WrittenKinds(Kinds):
     def __init__(self, executed: exp.Query | None, schemas: Mapping[str, Schema]) -> None:
         self._qualified = Kinds(resolve_names(executed), schemas) if executed is not None else None
         self._at: dict[int, exp.Column] = {}
-        self._series = {table.alias for table in executed.find_all(exp.Table) if _is_series(table)} if executed else set()
+        self._series = (
+            {table.alias for table in executed.find_all(exp.Table) if _is_series(table)} if executed else set()
+        )
         """Aliases of generate_series and range over integers, whose one column is an integer."""
         for column in find_all(executed, exp.Column) if executed is not None else []:
             start = column.this.meta.get("start") if column.this._meta else None  # noqa: SLF001 — `.meta` would make one
