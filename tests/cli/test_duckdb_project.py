@@ -43,5 +43,5 @@ def test_every_product_is_duckdbs(tmp_path: Path, data: Path, theirs: dict[str, 
 
 
 OTHERWISE = {"month_by_status", "sessions", "session_steps"}
-"""Of equal values and other types: alone, a literal such as 0.5 is a decimal in a rule in DuckDB's SQL and a float in ours, and
-a difference of minutes an integer and a float."""
+"""Of equal values and other types: 0.5 by itself is a decimal in a rule in DuckDB's SQL and a float in ours, and a
+difference of minutes an integer and a float."""
