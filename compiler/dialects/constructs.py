@@ -35,6 +35,8 @@ def from_first(reading: Reading) -> Iterator[Rewrite]:
         first = place[0]
         while first > 0 and reading.tokens[first].token_type != TokenType.FROM:
             first -= 1
+        if reading.tokens[first].token_type != TokenType.FROM:
+            continue
         begin = reading.tokens[first].start
         known = [item for one in select.expressions if (item := reading.tokens_of(one)) is not None]
         start = min(known)[0] if known else -1
@@ -47,8 +49,7 @@ def from_first(reading: Reading) -> Iterator[Rewrite]:
             continue
         last = max(end for _, end in known)
         clause = reading.tokens[start].start, reading.tokens[last].end + 1
-        yield Rewrite(begin, begin, (clause, " "))
-        yield Rewrite(*clause, ())
+        yield Rewrite(begin, clause[1], (clause, " ", (begin, clause[0])))
 
 
 def _is_made_up(reading: Reading, node: exp.Expr) -> bool:

@@ -85,6 +85,8 @@ class Reading:
         place = self._places.get(id(node))
         if place is not None:
             return place[1:]
+        if not isinstance(node, exp.Identifier | exp.Literal):  # * of FROM t has the place that it has in a text "*"
+            return None
         start = node._meta.get("start") if node._meta else None  # noqa: SLF001 — `.meta` would create a dict on every node
         at = self._starts.get(start) if start is not None else None
         return (at, at) if at is not None else None

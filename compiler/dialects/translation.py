@@ -138,10 +138,20 @@ def _plainer(original: str, dialect: str) -> Reading:
         if not edits:
             break
         source = source.rewritten(edits)
+    _require_all_names(original, reading, dialect)
     problem = refused(reading)
     if problem is not None:
         raise reading.error(*problem, original)
     return reading
+
+
+def _require_all_names(original: str, reading: Reading, dialect: str) -> None:
+    """Refuse a text of which a name was lost on the way: no construct may drop anything."""
+    before = read(Traced.of(original), dialect, original)
+    kept = reading.text.lower()
+    for name in before.tree.find_all(exp.Identifier):
+        if name.name.lower() not in kept:  # a column of a PIVOT is called after its value and its aggregate
+            raise before.error(name, f"'{name.name}' is in a construct that has no counterpart here", None, original)
 
 
 def _columns(query: exp.Query, around: Surroundings) -> dict[str, str]:

@@ -108,6 +108,10 @@ class Row:
                 if parameter.letter in values:
                     return None
                 values[parameter.letter] = [argument]
+            elif parameter.number and isinstance(argument, exp.Neg) and "INTERVAL '#" in self.text:
+                if not _is_constant(argument.this, parameter):
+                    return None
+                captured = f"-{argument.this.name}"
             elif not _is_constant(argument, parameter):
                 return None
             elif parameter.captures:
