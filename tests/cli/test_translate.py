@@ -191,3 +191,13 @@ def test_nothing_is_lost_of_nested_queries(project: SampleProject, query: str, t
     path = project.write("queries/q.sql", query)
     printed = run(project, "translate", str(project.root / "queries/q.sql"), "--from", "duckdb").stdout
     assert printed.strip() == translated.strip(), path
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["SELECT n & m | id AS z FROM raw", "SELECT count(DISTINCT (n, m)) AS a, count(DISTINCT n, m) AS z FROM raw"],
+)
+def test_what_parsers_and_engines_may_read_in_two_ways_is_refused(project: SampleProject, query: str) -> None:
+    project.sql("bad", front("duckdb", query))
+    found = run(project, "check", "--json", expect=1).document["findings"]
+    assert {one["code"] for one in found} == {"R901"}
