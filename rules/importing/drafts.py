@@ -191,6 +191,9 @@ def _model(made: Draft, model: Model, reading: Reading) -> None:
     if model.kind == "incremental" and not rule.stub:
         rule.notes.append("incremental: it is the full query, and runs on all of what it reads when that has changed")
         rule.risks.append("its table in the warehouse may hold rows that the full query does not yield any more")
+    if not rule.stub:
+        rule.notes += model.notes
+        rule.risks += model.risks
     if model.frozen:
         words = ", ".join(model.frozen)
         rule.risks.append(f"its template used {words}: the value that it had when it was compiled is in the text")
@@ -238,7 +241,7 @@ def _seed(made: Draft, seed: Seed) -> None:
         options=options,
         data=file.data,
         description=seed.description,
-        notes=["the file is a copy; types: as declared, else as dbt infers them", *file.notes],
+        notes=["the file is a copy; types: as declared, else as they are inferred", *file.notes],
         risks=file.risks,
     )
 
