@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("tool", metavar="TOOL", choices=_TOOLS, help=f"whose project it is: {' or '.join(_TOOLS)}")
     parser.add_argument("path", metavar="PATH", help="the folder of the project")
-    parser.add_argument("--into", metavar="DIR", help="where to write it (default: a folder called as the project)")
+    parser.add_argument("--into", metavar="DIR", help="where to write it (default: NAME-rules, after the project)")
     parser.add_argument("--python", metavar="PROGRAM", help="the Python that has SQLMesh (default: that of sqlmesh)")
     parser.add_argument("--data", metavar="DB", help="where rows come from that are no files: tables, snapshots")
     parser.add_argument(
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if not root.is_dir():
         raise UserError(f"there is no folder {options.path}", code="usage")
     origin = _read(options, root)
-    into = Path(options.project, options.into or origin.name)
+    into = Path(options.project, options.into or f"{origin.name}-rules")
     opened: list[Warehouse] = []
     try:
         data = options.data or options.verify

@@ -40,7 +40,8 @@ class _Promising:
     def __init__(self, made: Draft, settled: Settled) -> None:
         self.made, self.settled = made, settled
         self.promised = Promised()
-        self.above = {name: reachable(made, [name]) for name in made.rules}
+        self.order = {name: len(reachable(made, [name])) for name in made.rules}
+        self.after = {name: set(rule.reads) for name, rule in made.rules.items()}
         self.column_names: dict[str, dict[str, str]] = {
             name: {column.lower(): column for column in columns} for name, columns in settled.columns.items()
         }
@@ -166,11 +167,28 @@ class _Promising:
         field_name = self._column(other, str(test.arguments.get("field", "")))
         if field_name is None or not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", field_name):
             return None
-        if name in self.above.get(other, ()):
+        if not self._fits(name, [other]):
             return None
         if _family(self.settled.columns[name][column]) != _family(self.settled.columns[other][field_name]):
             return None
+        self._settle(name, [other])
         return {"references": f"{other}.{field_name}"}
+
+    def _fits(self, owner: str, reads: Iterable[str]) -> bool:
+        """Whether a table can be made after all that a check of it reads: none of that is made after the table."""
+        todo, seen = [one for one in reads if one != owner], set[str]()
+        while todo:
+            name = todo.pop()
+            if name == owner:
+                return False
+            if name not in seen:
+                seen.add(name)
+                todo += self.after.get(name, ())
+        return True
+
+    def _settle(self, owner: str, reads: Iterable[str]) -> None:
+        """Note that a table is made after what a check of it reads."""
+        self.after.setdefault(owner, set()).update(one for one in reads if one != owner)
 
     def _type(self, name: str, columns: dict[str, dict[str, Any]], written: str, kind: str) -> None:
         """Write a type that the tool enforces, where the rule yields that type."""
@@ -218,10 +236,11 @@ class _Promising:
         reads = [one for one in check.reads if one in self.made.rules or one in self.made.sources]
         declared = self.made.names.by_id.get(check.test.table)
         first = [declared] if declared is not None else []
-        rules = sorted((one for one in reads if one in self.made.rules), key=lambda one: -len(self.above[one]))
+        rules = sorted((one for one in reads if one in self.made.rules), key=lambda one: -self.order[one])
         sources = [one for one in reads if one in self.made.sources]
         for owner in [*first, *rules, *sources]:
-            if not any(owner in self.above.get(other, ()) for other in reads if other != owner):
+            if self._fits(owner, reads):
+                self._settle(owner, reads)
                 return owner
         return None
 

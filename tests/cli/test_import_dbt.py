@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -345,6 +346,20 @@ def test_a_test_that_looks_up_the_graph_is_one_of_the_later_table(dbt: DbtProjec
     assert "check relationships_id failed: 1 row" in failed["error"]["message"]
 
 
+def test_tests_of_two_tables_in_one_another_make_no_circle(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT id FROM raw")
+    dbt.model("two", "SELECT id FROM raw")
+    for table, other in (("one", "two"), ("two", "one")):
+        sql = f"SELECT id FROM main.{table} WHERE id NOT IN (SELECT id FROM main.{other})"
+        kwargs = {"to": f"ref('{other}')", "field": "id"}
+        dbt.generic("relationships", f"model.small.{table}", "id", sql, kwargs=kwargs)
+        dbt.test(f"{table}_in_{other}", sql)
+    project, document = dbt.imported()
+    assert {one["became"].partition(".")[0] for one in document["tests"]} == {"one"}
+    built = inprocess.build(project).document["products"]
+    assert {one["name"]: len(one["checks"]) for one in built} == {"one": 4, "two": 0}
+
+
 def test_a_test_that_the_project_wrote_itself_is_a_check_whatever_it_is_called(dbt: DbtProject) -> None:
     dbt.model("one", "SELECT id FROM raw")
     dbt.generic("unique", "model.small.one", "id", "SELECT id FROM main.one WHERE id = 3", namespace="small")
@@ -464,6 +479,45 @@ def test_table_functions_have_the_columns_that_they_have_there(dbt: DbtProject) 
     project, _ = dbt.imported()
     inprocess.build(project)
     assert rows(project, "one") == [(0, 5), (0, 6), (1, 5), (1, 6)]
+
+
+# The warehouse
+
+
+def test_a_duckdb_file_is_read_with_the_views_that_read_files(dbt: DbtProject, tmp_path: Path) -> None:
+    import duckdb
+
+    (dbt.root / "day.csv").write_text("id\n7\n", encoding="utf-8")
+    file = tmp_path / "w.duckdb"
+    with duckdb.connect(str(file)) as database:
+        database.execute("CREATE SCHEMA app; CREATE TABLE app.events AS SELECT 1::HUGEINT AS \"Id\", 'a' AS word")
+        database.execute(f"SET file_search_path = '{dbt.root}'; CREATE VIEW two AS SELECT * FROM 'day.csv'")
+    events = dbt.source("app", "events", schema="app")
+    dbt.model("one", f"SELECT id, word FROM {events}")
+    dbt.model("two", "SELECT id FROM 'day.csv'")
+    _, document = dbt.imported("--verify", str(file))
+    assert document["verify"]["same"] == ["two"]
+    assert document["verify"]["not_compared"] == {"one": "the warehouse has no table w.main.one"}
+
+
+def test_without_the_package_the_hint_names_both_ways(
+    dbt: DbtProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dbt.compile()
+    (tmp_path / "w.duckdb").touch()
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    said = refused(dbt, "--verify", str(tmp_path / "w.duckdb"))
+    assert "is read with the Python package duckdb, which is not installed" in said
+    assert "pip install 'leastwork-rules[duckdb]'" in said
+    assert "EXPORT DATABASE" in said
+
+
+@pytest.mark.parametrize("place", ["nowhere", "empty", "broken.duckdb"])
+def test_what_is_no_warehouse_is_refused(dbt: DbtProject, tmp_path: Path, place: str) -> None:
+    dbt.compile()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.duckdb").write_bytes(b"no database" * 900)
+    assert place in refused(dbt, "--verify", str(tmp_path / place))
 
 
 # Seeds
