@@ -35,8 +35,8 @@ LAST = "_table"
 class DraftQuery:
     """A query in plain names. reads: names of tables; clocks: its variables; volatile: whether it draws numbers.
 
-    in_ours: whether its text is in our SQL by now. refused: what of it is not known to mean the same here. edits: the
-    lines that were changed so that it does.
+    in_ours: whether its text is in our SQL by now. spoken: the dialect that it stays in, if it does. refused: what of
+    it is not known to mean the same here. edits: the lines that were changed so that it does.
     """
 
     body: str
@@ -45,6 +45,7 @@ class DraftQuery:
     clocks: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
     in_ours: bool = False
+    spoken: str = ""
     refused: str = ""
     edits: list[str] = field(default_factory=list)
 

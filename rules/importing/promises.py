@@ -63,7 +63,9 @@ class _Promising:
     def _column(self, table: str, written: str) -> str | None:
         """Return a column as the table has it; None for an expression, or one that is not known."""
         bare = written[1:-1] if written[:1] == written[-1:] == '"' else written
-        known = self.column_names.get(table, {})
+        known = self.column_names.get(table)
+        if known is None:  # nobody knows its columns yet; the tool has found this one
+            return bare.lower() if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", bare) else None
         if self.made.origin.dialect in SENSITIVE and bare != written:
             return bare if bare in known.values() else None
         return known.get(bare.lower())
@@ -139,7 +141,7 @@ class _Promising:
 
     def _accepted(self, name: str, column: str, test: Test) -> list[Any] | None:
         """Return values of the column's type; None where one cannot be such a value."""
-        kind = self.settled.columns[name][column]
+        kind = self.settled.columns.get(name, {}).get(column, "")
         found: list[Any] = []
         quoted = test.arguments.get("quote", True)
         for value in test.arguments.get("values", []):
@@ -169,7 +171,8 @@ class _Promising:
             return None
         if not self._fits(name, [other]):
             return None
-        if _family(self.settled.columns[name][column]) != _family(self.settled.columns[other][field_name]):
+        kinds = [self.settled.columns.get(table, {}).get(one) for table, one in ((name, column), (other, field_name))]
+        if kinds[0] is None or kinds[1] is None or _family(kinds[0]) != _family(kinds[1]):
             return None
         self._settle(name, [other])
         return {"references": f"{other}.{field_name}"}
@@ -195,6 +198,8 @@ class _Promising:
         column = self._column(name, written)
         declared = declared_type(kind, self.made.origin.dialect)
         if column is None or declared is None:
+            return
+        if name not in self.settled.columns:
             return
         yields = spelled_as_declared(self.settled.columns[name][column])
         if spelled_as_declared(declared) == yields or spelled(declared) == spelled(yields):

@@ -280,6 +280,22 @@ def test_without_a_warehouse_the_report_says_which_rows_are_missing(dbt: DbtProj
     assert rows(project, "one") == [(1,)]
 
 
+def test_without_rows_a_query_stays_in_its_dialect(dbt: DbtProject) -> None:
+    events = dbt.source("app", "events")
+    dbt.model("one", f"SELECT id / 2 AS half FROM {events}")
+    dbt.model("two", "SELECT half / 2 AS quarter FROM main.one")
+    for kind in ("unique", "not_null"):
+        dbt.generic(kind, "model.small.one", "Half", f"SELECT half AS {kind} FROM main.one WHERE half IS NULL")
+    project, document = dbt.imported()
+    assert any("rules translate --write" in risk for risk in rule(document, "two")["risks"])
+    assert {one["became"] for one in document["tests"]} == {"one.key"}
+    project.parquet("events", {"id": [7]})
+    inprocess.build(project)
+    assert rows(project, "two") == [(1.75,)]
+    inprocess.run(project, "translate", "--write", str(project.root / "rules"))
+    assert not inprocess.build(project).executed
+
+
 def test_what_cannot_be_run_here_reads_its_last_table(dbt: DbtProject, tmp_path: Path) -> None:
     dbt.model("one", "SELECT id, list_transform([id], x -> x + 1) AS l FROM raw")
     dbt.model("two", "SELECT id FROM main.one WHERE id > 1")
