@@ -16,15 +16,8 @@ from rules.importing.column_types import declared_type
 from rules.importing.locations import Location, located
 from rules.importing.naming import SENSITIVE, Names, name_tables, plain_name
 from rules.importing.origin import COUNTED, Model, Origin, Outside, Relation, Seed, Test
-from rules.importing.query_text import (
-    LOCAL,
-    NOW,
-    TODAY,
-    CannotReadError,
-    Reading,
-    Rewritten,
-    rewrite,
-)
+from rules.importing.query_text import CannotReadError, Reading, rewrite
+from rules.importing.query_words import LOCAL, NOW, TODAY, Rewritten
 from rules.importing.seeds import seed_file
 
 LAST = "_table"

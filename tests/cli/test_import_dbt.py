@@ -134,10 +134,12 @@ def text(project: SampleProject, name: str) -> str:
 def test_relation_names_are_plain_outside_of_strings_and_comments(dbt: DbtProject) -> None:
     dbt.model("one", """SELECT "raw".id, '"w"."main"."raw"' AS said -- "w"."main"."raw"\nFROM "w"."main"."raw";""")
     dbt.model("two", "SELECT main.one.id, w.main.one.said FROM main.one")
+    dbt.model("three", "SELECT 1 AS a,\n\n\n\n'x\n\n\n\ny' AS b")
     project, _ = dbt.imported()
     assert text(project, "one") == """SELECT "raw".id, '"w"."main"."raw"' AS said -- "w"."main"."raw"\nFROM raw\n"""
     assert text(project, "two") == "SELECT one.id, one.said FROM one\n"
     inprocess.build(project)
+    assert rows(project, "three") == [(1, "x\n\n\n\ny")]
     assert rows(project, "two")[0] == (1, '"w"."main"."raw"')
 
 
