@@ -38,6 +38,7 @@ from rules.loading.rules import Check as DataCheck
 from rules.python.rule_files import DeclaredFunction
 from rules.sources.column_schemas import KnownSchemas
 from rules.sources.contents import Sources
+from rules.storage.memory import Memory
 from rules.storage.store import Store
 
 Record = dict[str, Any]
@@ -57,6 +58,7 @@ class Checking:
     sources: Sources
     known: KnownSchemas
     foresight: Foresight
+    memory: Memory
     records: dict[str, Record] = field(default_factory=dict)
     worlds: dict[str, tuple[Rule, World]] = field(default_factory=dict)
     fresh: dict[str, Any] = field(default_factory=dict)
@@ -65,16 +67,16 @@ class Checking:
 
 def check_project(project: Project, store: Store, say: Callable[[str], None]) -> Checking:
     """Check every rule file of a project, and rules.toml. Raises `UserError` if rules.toml has an error."""
-    files = FileDigests(project.root, store.index)
+    files = store.file_digests(project.root)
     files.digest(FILE)
     sources = Sources(project, store.index, store.objects, files)
     paths = rule_files(project.root, project.rule_folders)
-    loaded = load_rules(project, store.index, files, profile=project.profile(DEFAULT_PROFILE))
+    loaded = load_rules(project, store.index, files, profile=project.profile(DEFAULT_PROFILE), memory=store.memory)
     names = (*project.sources, *loaded.rules)
     resolve = make_resolver(names)
     known = KnownSchemas(project, store.index, sources, files)
     foresight = Foresight(project, store, loaded, names, resolve)
-    work = Checking(project, store.index, files, sources, known, foresight)
+    work = Checking(project, store.index, files, sources, known, foresight, store.memory)
     work.records = {path: {"found": [], "marks": []} for path in (*paths, FILE)}
     rules, contracts, wrong = _with_contracts(work, loaded)
     for error in dict.fromkeys(wrong):
@@ -114,7 +116,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
 def _with_contracts(work: Checking, loaded: RuleSet) -> tuple[dict[str, Rule], dict[str, Rule], list[UserError]]:
     """Return the rules that could be loaded, with their data checks, contracts of sources, and what is wrong."""
     try:
-        found = with_contracts(work.project, work.index, loaded)
+        found = with_contracts(work.project, work.index, loaded, work.memory)
     except UserError as error:
         found = Contracted(loaded.rules, {}, {**loaded.unloaded, "": error})
     sound = {name: rule for name, rule in found.rules.items() if name not in loaded.unloaded}

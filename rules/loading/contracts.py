@@ -21,6 +21,7 @@ from rules.errors import FAILED, UserError, Where
 from rules.files.project_paths import FILE
 from rules.loading.check_queries import Draft, drafts
 from rules.loading.rules import COMPILER, Check, Rule, RuleSet, user_error
+from rules.storage.memory import Memory
 
 _VOLATILE = "add volatile = true beside sql (the check then runs in every build), or pass the value as a $var"
 
@@ -38,9 +39,18 @@ class Contracted:
     wrong: dict[str, UserError]
 
 
-def with_contracts(project: Project, index: Index, loaded: RuleSet) -> Contracted:
+class _Kept:
+    """The rules of the last run, with their contracts and without, by name."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, tuple[Rule, Rule]] = {}
+        self.contracts: object = None
+
+
+def with_contracts(project: Project, index: Index, loaded: RuleSet, memory: Memory | None = None) -> Contracted:
     """Give rules and sources the contracts that rules.toml adds and the checks they come to.
 
+    memory: of a process that does so again: an unchanged rule becomes the same object again.
     Raises `UserError` for a contract of what is neither.
     """
     rules = loaded.rules
@@ -55,12 +65,20 @@ def with_contracts(project: Project, index: Index, loaded: RuleSet) -> Contracte
     for name in project.contracts:
         if name in project.sources:
             found.sources[name] = contract_of_source(name)
+    kept = (memory or Memory()).part(_Kept)
+    before = kept.rules if kept.contracts == project.contracts else {}
+    kept.rules, kept.contracts = {}, project.contracts
     for known in (found.rules, found.sources):
         for name, rule in known.items():
+            last = before.get(name)
             try:
-                known[name] = _with_contract(project, rule, index, fresh)
+                same = last is not None and (last[0] is rule or (rule.is_of_source and last[0] == rule))
+                made = last[1] if last is not None and same else _with_contract(project, rule, index, fresh)
             except UserError as error:
                 found.wrong[name] = error
+            else:
+                known[name] = made
+                kept.rules[name] = rule, made
     index.remember("parsed", fresh)
     return found
 

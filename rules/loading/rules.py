@@ -32,6 +32,7 @@ from rules.loading.check_queries import Draft
 from rules.loading.tiers import broken_tier, with_tier
 from rules.python.faults import fault_record, of_fault
 from rules.python.rule_files import DeclaredFunction, PythonFiles
+from rules.storage.memory import Memory
 
 
 def _compiler_identity() -> str:
@@ -154,18 +155,21 @@ def load_rules(
     *,
     profile: RuntimeProfile | None = None,
     expect_many: Callable[[], None] = lambda: None,
+    memory: Memory | None = None,
 ) -> RuleSet:
     """Return the project's rules, and the errors of those that cannot be loaded.
 
     profile: the one they are to be run under, whose tier those have that declare none. expect_many: called before many
-    rules are parsed for the first time, which takes a while. Raises `UserError` for what concerns no single rule, such
-    as a folder that is not there.
+    rules are parsed for the first time, which takes a while. memory: of a process that loads them again. Raises
+    `UserError` for what concerns no single rule, such as a folder that is not there.
     """
     paths = files.rule_files = rule_files(project.root, project.rule_folders)
     found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
     digests = {path: _digest(files, path) for path in paths}
     queries = [path for path in paths if path.endswith(".sql")]
-    memos = {path: f"{digests[path]} {COMPILER}" for path in queries}
+    kept = (memory or Memory()).part(_Loaded)
+    kept.begin((project.root, project.folders, project.tier, profile))
+    memos = {path: f"{digests[path]} {COMPILER}" for path in queries if not kept.has(path, digests[path])}
     known = index.memo("parsed", memos.values())
     fresh: dict[str, Any] = {}
     names = _Names(project)
@@ -174,34 +178,79 @@ def load_rules(
 
     def load_queries() -> None:
         for path in queries:
-            try:
-                name = names.take(path.rsplit("/", 1)[-1].removesuffix(".sql"), Where(path), "rename the file")
-            except UserError as error:
-                found.add_broken(path, path, digests[path], error)
-                names.blame(found)
-                continue
-            record = known.get(memos[path])
-            if record is None:
-                try:
-                    record = fresh[memos[path]] = _parse(project, path, digests[path])
-                except UserError as error:
-                    found.unloaded[name] = error
-                    record = _UNLOADED
-            options = with_tier(project, profile, path, msgspec.convert(record["options"], RuleOptions))
-            parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
-            found.rules[name] = Rule(name, path, digests[path], options, parsed)
+            name = _named(found, names, path, digests[path])
+            if name is not None and path not in memos:
+                found.rules[name] = kept.keep(path, kept.before[path])
+            elif name is not None:
+                record = known.get(memos[path])
+                if record is None:
+                    record = fresh[memos[path]] = _parsed(project, found, name, path, digests[path])
+                options = with_tier(project, profile, path, msgspec.convert(record["options"], RuleOptions))
+                parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
+                rule = found.rules[name] = Rule(name, path, digests[path], options, parsed)
+                if name in found.unloaded:
+                    del fresh[memos[path]]
+                else:
+                    kept.keep(path, rule)
 
     with_deep_stack(load_queries)  # once for all: making such a stack takes half as long as parsing a rule
+    kept.end()
     index.remember("parsed", fresh)
     for path in paths:
         if path.endswith(".py"):
             _load_python(project, found, path, digests[path], names, profile)
     if profile is not None:
-        for name, rule in found.rules.items():
-            error = broken_tier(project, profile, rule) if name not in found.unloaded else None
-            if error is not None:
-                found.unloaded[name] = error
+        sound = {name: rule for name, rule in found.rules.items() if name not in found.unloaded}
+        wrong = {name: broken_tier(project, profile, rule) for name, rule in sound.items()}
+        found.unloaded.update({name: error for name, error in wrong.items() if error is not None})
     return found
+
+
+def _named(found: RuleSet, names: _Names, path: str, digest: str) -> str | None:
+    """Return the name of the rule of a file; None if it can have none, which is then known of it."""
+    try:
+        return names.take(path.rsplit("/", 1)[-1].removesuffix(".sql"), Where(path), "rename the file")
+    except UserError as error:
+        found.add_broken(path, path, digest, error)
+        names.blame(found)
+        return None
+
+
+def _parsed(project: Project, found: RuleSet, name: str, path: str, digest: str) -> Mapping[str, Any]:
+    """Parse a rule file; what is wrong with it is then known of the rule."""
+    try:
+        return _parse(project, path, digest)
+    except UserError as error:
+        found.unloaded[name] = error
+        return _UNLOADED
+
+
+class _Loaded:
+    """The rules in SQL of the last run, by path. Of an unchanged file the rule is the same object again."""
+
+    def __init__(self) -> None:
+        self.before: dict[str, Rule] = {}
+        self._now: dict[str, Rule] = {}
+        self._made_from: object = None
+
+    def begin(self, made_from: object) -> None:
+        """Begin a run. made_from: all that a rule is made from beside its file."""
+        if self._made_from != made_from:
+            self.before, self._made_from = {}, made_from
+        self._now = {}
+
+    def has(self, path: str, digest: str) -> bool:
+        """Whether the rule of a file with these bytes is known."""
+        return path in self.before and self.before[path].digest == digest
+
+    def keep(self, path: str, rule: Rule) -> Rule:
+        """Keep a rule for the next run."""
+        self._now[path] = rule
+        return rule
+
+    def end(self) -> None:
+        """Forget what this run had no use for."""
+        self.before, self._now = self._now, {}
 
 
 def _load_python(
