@@ -35,8 +35,8 @@ _PACKAGES = (
     "compiler/engine_sql/workarounds/subqueries",
     "compiler/ibis", "compiler/lint", "compiler/names", "compiler/parts", "compiler/sql", "compiler/tree", "graph",
     "rules", "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/exporting", "rules/files",
-    "rules/formats", "rules/inspect", "rules/lint", "rules/loading", "rules/planning", "rules/python", "rules/report",
-    "rules/running", "rules/sources", "rules/storage", "rules/terminal",
+    "rules/formats", "rules/inspect", "rules/lint", "rules/loading", "rules/lsp", "rules/planning", "rules/python",
+    "rules/report", "rules/running", "rules/sources", "rules/storage", "rules/terminal", "rules/watching",
 )  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 

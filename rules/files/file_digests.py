@@ -7,11 +7,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from cache.filedigest import file_digest, open_regular
+from cache.filedigest import digest_of_bytes, file_digest, open_regular
 from cache.signatures import Signature, is_settled, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from cache.index import Index
@@ -25,8 +25,17 @@ class FileDigests:
     were looked for and must not come to be, `rule_files` the rule files that there are.
     """
 
-    def __init__(self, root: Path, index: Index, known: dict[str, tuple[Signature, str]] | None = None) -> None:
-        """known: what this process has read earlier; what is read now is added. By default, what the index knows."""
+    def __init__(
+        self,
+        root: Path,
+        index: Index,
+        known: dict[str, tuple[Signature, str]] | None = None,
+        unsaved: Mapping[str, str] | None = None,
+    ) -> None:
+        """known: what this process has read earlier; what is read now is added. By default, what the index knows.
+
+        unsaved: texts that count in place of files, by path.
+        """
         self._root = str(root)
         self._index = index
         self._known = index.files() if known is None else known
@@ -35,6 +44,9 @@ class FileDigests:
         self.seen: dict[str, tuple[Signature, str]] = {}
         self.absent: set[str] = set()
         self.rule_files: list[str] = []
+        for path, text in (unsaved or {}).items():
+            data = text.encode(errors="surrogatepass")
+            self.seen[path] = (Signature(len(data), -1, -1, -1), digest_of_bytes(data))
 
     def digest(self, path: str) -> str:
         """Return a file's digest, reading it only if it may have changed. Raises OSError."""

@@ -33,7 +33,7 @@ from rules.lint.policy_hook import rejected
 from rules.lint.static_contracts import foretold, referred
 from rules.loading.contracts import Contracted, query_places, with_contracts
 from rules.loading.input_binding import cut_dag, make_resolver
-from rules.loading.rules import COMPILER, Rule, RuleSet, load_rules, options_record, rule_files
+from rules.loading.rules import COMPILER, Rule, RuleSet, load_rules, options_record, paths_of_rules
 from rules.loading.rules import Check as DataCheck
 from rules.python.rule_files import DeclaredFunction
 from rules.sources.column_schemas import KnownSchemas
@@ -70,7 +70,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     files = store.file_digests(project.root)
     files.digest(FILE)
     sources = Sources(project, store.index, store.objects, files)
-    paths = rule_files(project.root, project.rule_folders)
+    paths = paths_of_rules(project)
     loaded = load_rules(project, store.index, files, profile=project.profile(DEFAULT_PROFILE), memory=store.memory)
     names = (*project.sources, *loaded.rules)
     resolve = make_resolver(names)
@@ -157,7 +157,7 @@ def _ask_policy(work: Checking, rules: Iterable[Rule], resolve: Callable[[str], 
     try:
         for rule, lines, found in rejected(work.project, rules, resolve):
             work.records[rule.path]["found"].append(lines.finding(rule.path, found).to_record())
-            text = read_text(work.project.root / rule.path, rule.path)
+            text = work.project.text(rule.path)
             marks = [mark.to_record() for mark in suppressions(text, toml=rule.in_python)]
             work.records[rule.path]["marks"] = marks
     except UserError as error:
@@ -309,7 +309,7 @@ def _advise(work: Checking, function: DeclaredFunction) -> None:
     """Report a function that could be a faster one; one that is declared in no rule file is nobody's to check."""
     if function.advice is None or function.file not in work.records:
         return
-    text = read_text(work.project.root / function.file, function.file)
+    text = work.project.text(function.file)
     lines = Lines(text)
     start = lines.offset(function.line, 1)
     message, hint = function.advice
@@ -323,7 +323,7 @@ def _record_error(work: Checking, error: UserError) -> None:
     assert error.where is not None
     path = error.where.path
     try:
-        text = read_text(work.project.root / path, path)
+        text = work.project.text(path)
     except UserError:  # not text, which is what the error says
         text = ""
     lines = Lines(text)

@@ -14,7 +14,7 @@ from compiler.errors import SqlError
 from compiler.fingerprint import digest_of
 from rules.config.contract import Contract, flaw, twice
 from rules.config.front_matter import RuleOptions, option_place, option_string
-from rules.config.project import Project, config_where, read_text
+from rules.config.project import Project, config_where
 from rules.config.toml_positions import Keys, string_places
 from rules.config.toml_types import did_you_mean
 from rules.errors import FAILED, UserError, Where
@@ -100,7 +100,7 @@ def query_places(project: Project, rule: Rule, draft: Draft) -> tuple[str, str, 
     """Return the file of an authored check's query, its text, and the place in it of each character of the query."""
     there = _in_table(project, rule, draft.declared)
     path = FILE if there is not None else rule.path
-    text = read_text(project.root / path, path)
+    text = project.text(path)
     places = string_places(text, there) if there is not None else option_string(text, path, *draft.declared)
     assert places is not None
     return path, text, places

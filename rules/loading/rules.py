@@ -24,7 +24,7 @@ from compiler.sql.catalogue import ENGINE
 from compiler.tree.big_stack import with_deep_stack
 from rules.config.front_matter import RuleOptions, read_options
 from rules.config.profiles import RuntimeProfile
-from rules.config.project import NAME, Project, config_where, read_text
+from rules.config.project import NAME, Project, config_where
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import FILE, is_rule_file
@@ -128,6 +128,13 @@ def rule_files(root: Path, folders: Iterable[str]) -> list[str]:
     return sorted(set(found))
 
 
+def paths_of_rules(project: Project) -> list[str]:
+    """Return the paths of all rule files, sorted, with those that an editor has not written yet. Raises `UserError`."""
+    found = rule_files(project.root, project.rule_folders)
+    folders = tuple(f"{folder.rstrip('/')}/" for folder in project.rule_folders)
+    return sorted({*found, *(path for path in project.unsaved if path.startswith(folders))})
+
+
 @dataclass(frozen=True)
 class RuleSet:
     """The rules of a project, by name.
@@ -163,7 +170,7 @@ def load_rules(
     rules are parsed for the first time, which takes a while. memory: of a process that loads them again. Raises
     `UserError` for what concerns no single rule, such as a folder that is not there.
     """
-    paths = files.rule_files = rule_files(project.root, project.rule_folders)
+    paths = files.rule_files = paths_of_rules(project)
     found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
     digests = {path: _digest(files, path) for path in paths}
     queries = [path for path in paths if path.endswith(".sql")]
@@ -315,7 +322,9 @@ def require_parsed(project: Project, rule: Rule) -> None:
 
 def _text(project: Project, path: str, digest: str) -> str:
     """Read a rule file. What is made of it is remembered by its digest, so it must still be what was digested."""
-    text = read_text(project.root / path, path)
+    text = project.text(path)
+    if path in project.unsaved:
+        return text
     if file_digest(project.root / path) != digest:
         message = f"{path} changed while it was read"
         raise UserError(message, code="rule-changed", where=Where(path), hint="run the command again", exit_code=FAILED)

@@ -270,12 +270,15 @@ class Store:
             self._contents[name] = self.memory.decoded.get("content", name, artifact, made)
         return self._contents[name]
 
-    def file_digests(self, root: Path) -> FileDigests:
-        """Return the digests of the files of a project, as far as they are known here or in this process."""
+    def file_digests(self, root: Path, unsaved: Mapping[str, str] | None = None) -> FileDigests:
+        """Return the digests of the files of a project, as far as they are known here or in this process.
+
+        unsaved: texts that count in place of files, by path.
+        """
         kept = self.memory.part(_Files)
         if kept.known is None or kept.root != root:
             kept.known, kept.root = self.index.files(), root
-        return FileDigests(root, self.index, kept.known)
+        return FileDigests(root, self.index, kept.known, unsaved)
 
 
 class _Files:
