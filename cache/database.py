@@ -78,6 +78,8 @@ class Database:
         `DamagedIndexError` if the index is damaged or of a version that is not known, else `StoreError`.
         """
         self.created = False
+        self.forgets = False
+        """Whether what is to be recorded is dropped instead."""
         self.decoded: Decoded | None = None
         """What a process that reads the index again and again has decoded."""
         self.root = root
@@ -187,7 +189,7 @@ class Database:
         return found
 
     def _many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
-        if not rows:
+        if not rows or self.forgets:
             return
         with self.transaction(), _translated():
             self._connection.executemany(sql, rows)

@@ -8,13 +8,14 @@ compared with the files and the store in every run, so a run says what a new pro
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rules.config.project import load_project
 from rules.storage.memory import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from rules.config.project import Project
@@ -61,10 +62,18 @@ class Core:
         with self._turn:
             keep_small(self.project(), say)
 
-    def check(self, say: Callable[[str], None]) -> Checking:
-        """Check every rule file and rules.toml. Raises `UserError` if rules.toml has an error."""
+    def check(
+        self, say: Callable[[str], None], unsaved: Mapping[str, str] | None = None, *, runs_python: bool = True
+    ) -> Checking:
+        """Check every rule file and rules.toml. Raises `UserError` if rules.toml has an error.
+
+        unsaved: texts that count in place of rule files, by path; what they come to is kept in this process alone.
+        runs_python: whether the project's Python may be run.
+        """
         from rules.lint.project import check_project
         from rules.storage.store import open_store
 
         with self._turn, open_store(self.root, say, building=False, memory=self._memory) as store:
-            return check_project(self.project(), store, say)
+            project = replace(self.project(), unsaved=unsaved or {}, runs_python=runs_python)
+            store.index.forgets = bool(unsaved)
+            return check_project(project, store, say)

@@ -9,9 +9,9 @@ what is reported, never what is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from cache.index import Index
 from compiler.errors import SqlError
@@ -67,7 +67,7 @@ class Checking:
 
 def check_project(project: Project, store: Store, say: Callable[[str], None]) -> Checking:
     """Check every rule file of a project, and rules.toml. Raises `UserError` if rules.toml has an error."""
-    files = store.file_digests(project.root)
+    files = store.file_digests(project.root, project.unsaved)
     files.digest(FILE)
     sources = Sources(project, store.index, store.objects, files)
     paths = paths_of_rules(project)
@@ -90,6 +90,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     for error in circles.values():
         _record_error(work, error)
     _open_sources(work, dag, rules, contracts, say)
+    _begin_looking(work, [*rules.values(), *contracts.values()])
     for name in dag.order:
         _check(work, rules[name], resolve, names, rules)
     promising = [*(rules[name] for name in dag.order), *contracts.values()]
@@ -108,9 +109,17 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
             _record_error(work, error)
     _ask_policy(work, rules.values(), resolve)
     # The hook of a policy is asked each time, so a project that has one is never recognised.
-    if not (circles or known.unnoticed or project.policy.on_qualify):
+    lasting = not project.unsaved and project.runs_python
+    if lasting and not (circles or known.unnoticed or project.policy.on_qualify):
         snapshots.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
     return work
+
+
+def _begin_looking(work: Checking, rules: Iterable[Rule]) -> None:
+    """Let the process forget what it found in rules, if what all of them are looked at with has changed."""
+    variables = {name: repr(value) for name, value in work.project.variables.items()}
+    shared = (work.project.policy.from_dialect, variables, work.functions, work.foresight.context)
+    work.memory.part(_Kept).begin(shared, {one.name for rule in rules for one in rule.all})
 
 
 def _with_contracts(work: Checking, loaded: RuleSet) -> tuple[dict[str, Rule], dict[str, Rule], list[UserError]]:
@@ -152,7 +161,7 @@ def _at_declaration(project: Project, name: str, error: UserError) -> UserError:
 
 def _ask_policy(work: Checking, rules: Iterable[Rule], resolve: Callable[[str], str | None]) -> None:
     """Report the names that the project's hook rejects."""
-    if not work.project.policy.on_qualify:
+    if not work.project.policy.on_qualify or not work.project.runs_python:
         return
     try:
         for rule, lines, found in rejected(work.project, rules, resolve):
@@ -206,7 +215,7 @@ def _compile(work: Checking, rule: Rule) -> None:
 def _know(work: Checking, rule: Rule, table: Table) -> None:
     """Let others read a rule whose columns the engine has determined."""
     work.foresight.tables[rule.name] = table
-    work.known.schemas.add(rule.name, schema_of(table))
+    work.known.schemas.add(rule.name, work.memory.part(_Kept).schema(rule.name, table))
 
 
 def _check_query(
@@ -243,11 +252,75 @@ def _looked_at(
     dialect = project.policy.from_dialect
     world = World(work.known.schemas, resolve, names, project.variables, keys, work.functions, dialect)
     plannable = work.foresight.can_plan(rule)
-    memo = _memo(work, rule, inputs, keys, names, plannable=plannable)
-    record = work.index.memo("parsed", [memo]).get(memo)
+    kept, seen = work.memory.part(_Kept), _Seen.of(work, rule, inputs, keys, plannable=plannable)
+    record = kept.record(rule.name, seen)
     if record is None:
-        record = work.fresh[memo] = _look(work.project, rule, world, work.foresight if plannable else None)
+        memo = _memo(work, rule, inputs, keys, names, plannable=plannable)
+        record = work.index.memo("parsed", [memo]).get(memo)
+        if record is None:
+            record = work.fresh[memo] = _look(work.project, rule, world, work.foresight if plannable else None)
+        kept.keep(rule.name, seen, record)
     return record, world
+
+
+class _Seen(NamedTuple):
+    """What a rule was looked at with: all that is found in it follows from this, and from what all rules share."""
+
+    rule: Rule
+    inputs: tuple[tuple[str, str | None, Schema | None], ...]
+    keys: Mapping[str, tuple[str, ...]]
+    plannable: bool
+
+    @classmethod
+    def of(
+        cls,
+        work: Checking,
+        rule: Rule,
+        inputs: Mapping[str, str | None],
+        keys: Mapping[str, tuple[str, ...]],
+        *,
+        plannable: bool,
+    ) -> _Seen:
+        """Return what a rule is looked at with now."""
+        known = work.known.schemas.known
+        tables = ((table, name, known.get(name) if name is not None else None) for table, name in inputs.items())
+        return cls(rule, tuple(tables), keys, plannable)
+
+
+class _Kept:
+    """What this process last found in each rule and each check of data, by name."""
+
+    def __init__(self) -> None:
+        self._shared: object = None
+        self._found: dict[str, tuple[_Seen, Record]] = {}
+        self._schemas: dict[str, tuple[Table, Schema]] = {}
+
+    def begin(self, shared: object, names: Collection[str]) -> None:
+        """Begin a check. shared: what all rules are looked at with; names: of all rules and checks that there are."""
+        if self._shared != shared:
+            self._shared, self._found = shared, {}
+        if len(self._found) > len(names):
+            self._found = {name: one for name, one in self._found.items() if name in names}
+            self._schemas = {name: one for name, one in self._schemas.items() if name in names}
+
+    def record(self, name: str, seen: _Seen) -> Record | None:
+        """Return what was found in a rule, if it was looked at with the very same."""
+        known = self._found.get(name)
+        if known is None or known[0].rule is not seen.rule or known[0] != seen:
+            return None
+        return known[1]
+
+    def keep(self, name: str, seen: _Seen, record: Record) -> None:
+        """Keep what is found in a rule; where it reads what does not exist, that also follows from other names."""
+        if all(one is not None for _, one, _ in seen.inputs):
+            self._found[name] = seen, record
+
+    def schema(self, name: str, table: Table) -> Schema:
+        """Return a table as a schema: the same object for the same table."""
+        known = self._schemas.get(name)
+        if known is None or known[0] is not table:
+            known = self._schemas[name] = table, schema_of(table)
+        return known[1]
 
 
 def _add(work: Checking, path: str, record: Record) -> None:
