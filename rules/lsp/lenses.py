@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lsprotocol import types as lsp
 
 from rules.lsp.previews import preview
-from rules.lsp.server import refusing
-
-if TYPE_CHECKING:
-    from rules.lsp.server import RulesServer
+from rules.lsp.server import RulesServer, refusing  # the server looks up the annotations of commands
 
 
 def register(server: RulesServer) -> None:

@@ -18,6 +18,7 @@ from rules.config.policy import Reporting, reported
 from rules.core import Core
 from rules.errors import UserError, UserErrors
 from rules.loading.input_binding import make_resolver
+from rules.loading.rules import rule_files
 from rules.planning.prepared import Request
 
 if TYPE_CHECKING:
@@ -128,9 +129,16 @@ class Workbench:
         return Known(Project(self.root, "", (), {}, {}), {}, {}, {}, {}, {}, error=error)
 
     def make_plan(self, observer: Any) -> Prepared | None:
-        """Plan the project as it is saved; the result is `plan` from now on, None if there is none."""
+        """Plan the project as it is saved; the result is `plan` from now on, None if there is none.
+
+        There is none where a plan would run Python that the user has not allowed.
+        """
         try:
-            self.plan = self.core.plan(Request(keep_going=True), observer) if self.runs_python else None
+            project = self.core.project()
+            files = rule_files(project.root, project.rule_folders)
+            runs_none = not any(path.endswith(".py") for path in files)
+            may = self.runs_python or runs_none
+            self.plan = self.core.plan(Request(keep_going=True), observer) if may else None
         except (UserError, UserErrors):
             self.plan = None
         return self.plan
