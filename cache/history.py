@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.database import Database
 from cache.errors import DamagedIndexError
-from cache.sealing import compact, is_sealed, sealed
+from cache.sealing import compact, is_sealed, sealed, unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -209,12 +209,11 @@ def _state(row: tuple[Any, ...]) -> Product:
 
 def read_state(text: object, name: str) -> ProductRecord:
     """Return the record of a product. Raises `DamagedIndexError`."""
-    from cache.records import decode_record
+    from cache.records import from_builtins, from_text
 
     try:
-        if isinstance(text, str) and is_sealed(text):
-            return decode_record(text)
-        raise ValueError("it is not what was written")  # noqa: TRY301 — like what cannot be decoded
+        found = from_text(text) if isinstance(text, str) and is_sealed(text) else None
+        return found if found is not None else from_builtins(unsealed(text))
     except ValueError as error:
         raise DamagedIndexError(f"the index is damaged: its record of {name} cannot be read") from error
 

@@ -80,15 +80,23 @@ def to_builtins(record: ProductRecord) -> dict[str, Any]:
     return plain
 
 
+def from_builtins(plain: Any) -> ProductRecord:
+    """Return what `to_builtins` was given. Raises `ValueError` for anything else."""
+    return msgspec.convert(plain, ProductRecord)
+
+
+_RECORDS = msgspec.json.Decoder(ProductRecord)
 _COLUMNS = msgspec.json.Decoder(dict[str, Facts])
-_RECORD = msgspec.json.Decoder(ProductRecord)
+
+
+def from_text(text: str) -> ProductRecord | None:
+    """Return a record as `from_builtins` does from its JSON, at once; None for what only Python's JSON can read."""
+    try:
+        return _RECORDS.decode(text)
+    except (ValueError, RecursionError):  # such as NaN, numbers beyond all floats, and halves of surrogates
+        return None
 
 
 def decode_columns(text: str) -> dict[str, Facts]:
     """Return the columns of an artifact from their JSON. Raises `ValueError` for anything else."""
     return _COLUMNS.decode(text)
-
-
-def decode_record(text: str) -> ProductRecord:
-    """Return a record from the JSON of `to_builtins`, sealed or not. Raises `ValueError` for anything else."""
-    return _RECORD.decode(text)

@@ -37,7 +37,8 @@ def execute(job: Job, stop: Stop = NEVER) -> Executed:
         session, frame, statistics = _open(job.query, job.target.parent, shared)
         with ProductWriter(job.target, job.schema) as writer:
             writer.require_planned(planned_schema(session, frame))  # a table without rows has no batch that shows it
-            plan = shared.plan(frame, profile, statistics=statistics) if job.build else None
+            is_single = job.query.partitions is None
+            plan = shared.plan(frame, profile, statistics=statistics) if job.build and is_single else None
             planned = time.perf_counter() - started
             for batch in frame.execute_stream() if plan is None else session.execute(plan, 0):
                 stop.check()
@@ -46,9 +47,10 @@ def execute(job: Job, stop: Stop = NEVER) -> Executed:
         plan = plan or frame.execution_plan()
         if Tier(profile.tier or 0) is Tier.STABLE:
             require_in_order(plan)
-        observed = None if profile.evidence == "none" else observe(session, frame, plan, profile, planned)
+        observed = None if profile.evidence == "none" else observe(session, frame, plan, job.query, planned)
         spilled = spilled_bytes(plan)
-    return replace(Executed.of(digest, job.schema, started), spilled=spilled, observed=observed)
+    done = Executed.of(digest, job.schema, started)
+    return replace(done, spilled=spilled, partitions=job.query.partitions, observed=observed)
 
 
 def open_frame(query: EngineQuery, scratch: Path) -> DataFrame:
@@ -59,7 +61,7 @@ def open_frame(query: EngineQuery, scratch: Path) -> DataFrame:
 def _open(query: EngineQuery, scratch: Path, shared: SharedPlanning) -> tuple[SessionContext, DataFrame, bool]:
     """Return a session, the frame of a query in it, and whether the session trusts statistics of whole files."""
     profile = query.profile
-    session = make_session(profile, scratch, _sorts(query.sql))
+    session = make_session(profile, scratch, _sorts(query.sql), query.partitions)
     register(session, query.functions)
     # For registered files the engine does not ask the setting, which may also be given by its key.
     pruning = profile.pruning and profile.engine.get(_PRUNING) != "false"

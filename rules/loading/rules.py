@@ -29,6 +29,7 @@ from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import FILE, is_rule_file
 from rules.loading.check_queries import Draft
+from rules.loading.dialects import declared_dialect, with_dialect
 from rules.loading.tiers import broken_tier, with_tier
 from rules.python.faults import fault_record, of_fault
 from rules.python.rule_files import DeclaredFunction, PythonFiles
@@ -163,24 +164,28 @@ def load_rules(
     profile: RuntimeProfile | None = None,
     expect_many: Callable[[], None] = lambda: None,
     memory: Memory | None = None,
+    receive: Callable[[Mapping[str, str], int, int], bool] = lambda *_: False,
 ) -> RuleSet:
     """Return the project's rules, and the errors of those that cannot be loaded.
 
     profile: the one they are to be run under, whose tier those have that declare none. expect_many: called before many
-    rules are parsed for the first time, which takes a while. memory: of a process that loads them again. Raises
-    `UserError` for what concerns no single rule, such as a folder that is not there.
+    rules are parsed for the first time, which takes a while. memory: of a process that loads them again. receive: is
+    given the digests of texts by name, how many were never parsed, and the number of rule files; says whether the index
+    knows more of them now. Raises `UserError` for what concerns no single rule, such as a folder that is not there.
     """
     paths = files.rule_files = paths_of_rules(project)
     found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
     digests = {path: _digest(files, path) for path in paths}
     queries = [path for path in paths if path.endswith(".sql")]
     kept = (memory or Memory()).part(_Loaded)
-    kept.begin((project.root, project.folders, project.tier, profile))
-    memos = {path: f"{digests[path]} {COMPILER}" for path in queries if not kept.has(path, digests[path])}
-    known = index.memo("parsed", memos.values())
+    kept.begin((project.root, project.folders, project.tier, project.dialect, project.spoken, profile))
+    new = [path for path in queries if not kept.has(path, digests[path])]
+    memos = {path: memo_of_text(project, path, digests[path]) for path in new}
+    by_name = {_name_of(path): digests[path] for path in queries}
+    known = _known_texts(index, set(memos.values()), lambda lacking: receive(by_name, lacking, len(paths)))
     fresh: dict[str, Any] = {}
     names = _Names(project)
-    if sum(memo not in known for memo in memos.values()) >= MANY:
+    if len(set(memos.values()) - known.keys()) >= MANY:
         expect_many()
 
     def load_queries() -> None:
@@ -192,11 +197,12 @@ def load_rules(
                 record = known.get(memos[path])
                 if record is None:
                     record = fresh[memos[path]] = _parsed(project, found, name, path, digests[path])
-                options = with_tier(project, profile, path, msgspec.convert(record["options"], RuleOptions))
+                own = with_dialect(project, path, msgspec.convert(record["options"], RuleOptions))
+                options = with_tier(project, profile, path, own)
                 parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
                 rule = found.rules[name] = Rule(name, path, digests[path], options, parsed)
                 if name in found.unloaded:
-                    del fresh[memos[path]]
+                    fresh.pop(memos[path], None)
                 else:
                     kept.keep(path, rule)
 
@@ -213,10 +219,21 @@ def load_rules(
     return found
 
 
+def _known_texts(index: Index, memos: set[str], receive: Callable[[int], bool]) -> dict[str, Any]:
+    """Return what is remembered of texts. receive: is asked for more once, with the number of those that are not."""
+    known = index.memo("parsed", memos)
+    return index.memo("parsed", memos) if receive(len(memos - known.keys())) else known
+
+
+def _name_of(path: str) -> str:
+    """Return the name of the product of a file that holds a query."""
+    return path.rsplit("/", 1)[-1].removesuffix(".sql")
+
+
 def _named(found: RuleSet, names: _Names, path: str, digest: str) -> str | None:
     """Return the name of the rule of a file; None if it can have none, which is then known of it."""
     try:
-        return names.take(path.rsplit("/", 1)[-1].removesuffix(".sql"), Where(path), "rename the file")
+        return names.take(_name_of(path), Where(path), "rename the file")
     except UserError as error:
         found.add_broken(path, path, digest, error)
         names.blame(found)
@@ -304,7 +321,8 @@ def user_error(error: SqlError, path: str) -> UserError:
 def options_record(rule: Rule) -> list[object]:
     """Return the options of a rule that its compilation depends on, for keys of memos."""
     options = rule.options
-    more = [one for one in (options.order_by, options.normalize) if one]
+    more: list[object] = [one for one in (options.order_by, options.normalize) if one]
+    more += [["dialect", options.dialect]] if options.dialect is not None else []
     return [options.volatile, options.tier or 0, options.key, *more]
 
 
@@ -312,10 +330,12 @@ def require_parsed(project: Project, rule: Rule) -> None:
     """Raise `ForeignMemoError` unless a rule file says what is remembered of it."""
     record = _parse(project, rule.path, rule.digest)
     parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
-    options, own = msgspec.convert(record["options"], RuleOptions), rule.options
+    options = with_dialect(project, rule.path, msgspec.convert(record["options"], RuleOptions))
+    own = rule.options
     # rules.toml may add a key and checks.
     same = options.volatile == own.volatile and options.tier in {None, own.tier} and options.key in {(), own.key}
     same = same and options.order_by == own.order_by and options.normalize == own.normalize
+    same = same and options.dialect == own.dialect
     if parsed != rule.parsed or not same:
         raise ForeignMemoError(rule.name)
 
@@ -335,7 +355,7 @@ def _parse(project: Project, path: str, digest: str) -> Mapping[str, Any]:
     text = _text(project, path, digest)
     options = read_options(text, path)
     try:
-        parsed = parse_rule(text)
+        parsed = parse_rule(text, with_dialect(project, path, options).dialect)
     except SqlError as error:
         raise user_error(error, path) from error
     return {
@@ -344,6 +364,12 @@ def _parse(project: Project, path: str, digest: str) -> Mapping[str, Any]:
         "functions": parsed.functions,
         "options": msgspec.to_builtins(options),
     }
+
+
+def memo_of_text(project: Project, path: str, digest: str) -> str:
+    """Return the key of what is parsed of a file: all that it is parsed from."""
+    declared = declared_dialect(project, path)
+    return f"{digest} {COMPILER}" if declared is None else f"{digest} {COMPILER} {declared}"
 
 
 def _digest(files: FileDigests, path: str) -> str:
