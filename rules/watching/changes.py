@@ -96,7 +96,7 @@ class Changes:
         """Whether a path is in a hidden file or folder of the project, such as its store or .git."""
         relative = os.path.relpath(path, self._root)
         parts = Path(relative).parts
-        return parts[0] != os.pardir and any(part.startswith(".") and part != "." for part in parts)
+        return parts[:1] != (os.pardir,) and any(part.startswith(".") and part != "." for part in parts)
 
     def _shown(self, path: str) -> str:
         relative = os.path.relpath(path, self._root)
