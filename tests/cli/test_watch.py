@@ -189,7 +189,7 @@ def test_plans_only_and_says_so_to_people(sample: SampleProject, watch: Callable
     assert "rules/total.sql changed" in said
     assert "total  row: column total: SUM(large.amount) → MAX(large.amount)" in said
     assert "1 to run; 1 of 2 products proved clean" in said
-    sample.write("rules/total.sql", "SELECT l.region,, FROM large AS l\n")
+    sample.write("rules/total.sql", "SELECT l.regoin AS region FROM large AS l\n")
     said = "".join(until("^"))
-    assert "    1 | SELECT l.region,, FROM large AS l" in said
+    assert "    1 | SELECT l.regoin AS region FROM large AS l" in said
     assert inprocess.run(sample, "plan", expect=1).code == 1
