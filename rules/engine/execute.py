@@ -26,6 +26,8 @@ from rules.engine.user_functions import register
 from rules.engine.writing import ProductWriter
 
 _SORTED = re.compile(r"\b(?:ORDER BY|OVER|DISTINCT ON|WITHIN GROUP)\b", re.IGNORECASE)
+_WINDOW = re.compile(r"\bOVER\s*\(", re.IGNORECASE)
+_ORDERED = re.compile(r"\bORDER BY\b", re.IGNORECASE)
 _PRUNING = "datafusion.execution.parquet.pruning"
 
 
@@ -74,5 +76,15 @@ def _open(query: EngineQuery, scratch: Path, shared: SharedPlanning) -> tuple[Se
 
 
 def _sorts(sql: str) -> int:
-    """Return about how many sorts a query runs at once, rather too many: the physical plan is known too late."""
-    return len(_SORTED.findall(sql))
+    """Return about how many sorts a query runs at once, rather too many: the physical plan is known too late.
+
+    A window is sorted once, by its partitions and then by its order.
+    """
+    in_windows = 0
+    for found in _WINDOW.finditer(sql):
+        end, depth = found.end(), 1
+        while depth and end < len(sql):
+            depth += {"(": 1, ")": -1}.get(sql[end], 0)
+            end += 1
+        in_windows += _ORDERED.search(sql, found.end(), end) is not None
+    return len(_SORTED.findall(sql)) - in_windows

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rules.engine.execute import _sorts
 from support.memory import PEAK
 
 SCANS = """
@@ -47,3 +48,21 @@ def test_scans_of_one_process_do_not_keep_what_they_have_read(tmp_path: Path) ->
         peaks[times] = int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     assert size >= 70  # the engine kept as much again for each scan
     assert peaks[5] < peaks[1] + size, peaks
+
+
+@pytest.mark.parametrize(
+    ("sql", "sorts"),
+    [
+        ("SELECT t.a FROM t ORDER BY t.a", 1),
+        ("SELECT ROW_NUMBER() OVER (PARTITION BY t.b ORDER BY t.a) FROM t", 1),
+        ("SELECT SUM(t.a) OVER (PARTITION BY t.b) FROM t ORDER BY t.a", 2),
+        (
+            "SELECT SUM(t.a) OVER (PARTITION BY ABS(t.b) ORDER BY (t.a)), RANK() OVER (ORDER BY t.b) FROM t ORDER BY 1",
+            3,
+        ),
+        ("SELECT SUM(t.a) OVER (PARTITION BY (SELECT MAX(u.a) FROM u) ORDER BY t.a", 1),
+    ],
+)
+def test_a_window_that_is_ordered_is_one_sort(sql: str, sorts: int) -> None:
+    """Sorts share what is reserved for merging, so a window that counted twice had half of what it needs."""
+    assert _sorts(sql) == sorts
