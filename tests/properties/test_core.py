@@ -20,6 +20,7 @@ from rules.report.plan_view import PlanView
 from rules.report.runs import error_document
 from support.inprocess import run
 from support.observers import Silent
+from support.projects import SampleProject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,15 @@ from rules import rule
 def {name}({table}):
     return {table}.select("k", w={table}.k + {number})
 """
+
+DRAFTS = (
+    "SELECT",
+    "SELECT t.k, t.v AS g FROM text AS t",
+    "SELECT k, t.* FROM text AS t WHERE nothing > 1",
+    '-- /// rule\n-- key = ["k"]\n-- ///\nSELECT t.k FROM text AS t GROUP BY t.k',
+    "-- rules: ignore R005\nSELECT * FROM text AS t",
+)
+"""Texts that an editor has not saved."""
 
 
 class Trouble:
@@ -118,6 +128,18 @@ def built(core: Core, request: Request) -> None:
         return
 
 
+def check_unsaved(world: World, core: Core, copy: Path, what: str) -> None:
+    """What is found in texts that are not saved is what a new process finds once they are; then all is as before."""
+    names = world.random.sample(sorted(world.rules), 2)
+    drafts = {f"rules/{name}.sql": world.random.choice(DRAFTS) for name in names}
+    saved = SampleProject.copy_of(world.project.root, copy)
+    for path, text in drafts.items():
+        saved.write(path, text)
+    assert core.check(Silent().say, drafts).records == checked(Core(saved.root)), (what, drafts)
+    assert checked(core) == checked(Core(world.project.root)), (what, drafts)
+    shutil.rmtree(copy)
+
+
 def walk(root: Path, seed: int, steps: int) -> int:
     """Edit a project again and again; return how many of the plans were not errors."""
     world = World(root / "project", random.Random(seed))
@@ -137,6 +159,7 @@ def walk(root: Path, seed: int, steps: int) -> int:
             assert warm == cold, what
             sound += "error" not in cold
             assert checked(core) == checked(Core(world.project.root)), what
+        check_unsaved(world, core, root / "saved", what)
         builder = world.random.choice(["warm", "cold", "none"])
         if builder == "warm":
             built(core, Request(keep_going=True))
