@@ -192,6 +192,7 @@ def test_fixes_completions_and_lenses(sample: SampleProject) -> None:
         shown = await editor.client.workspace_execute_command_async(
             lsp.ExecuteCommandParams("rules.preview", arguments)
         )
+        assert shown is not None
         assert (shown["name"], shown["columns"]) == ("total.eu", ["id", "twice"])
         assert shown["rows"] == [{"id": 1, "twice": 21.0}, {"id": 3, "twice": 60.0}]
 

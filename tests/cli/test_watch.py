@@ -176,7 +176,7 @@ def test_plans_only_and_says_so_to_people(sample: SampleProject, watch: Callable
     watching = watch("--plan")
 
     def until(text: str) -> list[str]:
-        found = []
+        found: list[str] = []
         while not found or text not in found[-1]:
             found.append(watching.line())
         return found

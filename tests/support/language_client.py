@@ -112,7 +112,7 @@ class Editor:
         assert edit is not None
         root, found = self.project.root.as_uri() + "/", dict[str, str]()
         moved: dict[str, str] = {}
-        changes: list[tuple[str, list[Any]]] = list((edit.changes or {}).items())
+        changes: list[tuple[str, list[Any]]] = [(uri, list(edits)) for uri, edits in (edit.changes or {}).items()]
         for one in edit.document_changes or []:
             if isinstance(one, lsp.TextDocumentEdit):
                 changes.append((one.text_document.uri, list(one.edits)))
@@ -127,5 +127,5 @@ class Editor:
                 lines[start.line : end.line + 1] = f"{before}{each.new_text}{after}".split("\n")
             found[path] = "\n".join(lines)
         for was, now in moved.items():
-            found[now] = found.pop(was, None) or self.project.read(was)
+            found[now] = found.pop(was) if was in found else self.project.read(was)
         return found
