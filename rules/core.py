@@ -68,7 +68,8 @@ class Core:
         """Check every rule file and rules.toml. Raises `UserError` if rules.toml has an error.
 
         unsaved: texts that count in place of rule files, by path; what they come to is kept in this process alone.
-        runs_python: whether the project's Python may be run.
+        runs_python: whether the project's Python may be run. A rule that a bug of ours cannot cope with has that as a
+        finding.
         """
         from rules.lint.project import check_project
         from rules.storage.store import open_store
@@ -76,4 +77,4 @@ class Core:
         with self._turn, open_store(self.root, say, building=False, memory=self._memory) as store:
             project = replace(self.project(), unsaved=unsaved or {}, runs_python=runs_python)
             store.index.forgets = bool(unsaved)
-            return check_project(project, store, say)
+            return check_project(project, store, say, tolerant=True)

@@ -8,7 +8,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from compiler.errors import SqlError
-from compiler.lint.check import World, bind_known
+from compiler.lint.check import MOST_FIXED, World, bind_known
 from compiler.lint.findings import token_span
 from compiler.names.lexical import item_name, resolve_names
 from compiler.names.name_meaning import Sight
@@ -99,6 +99,8 @@ def outline(text: str, world: World, product: str) -> Outline | None:
 
     world: the project around it. product: the name of the rule.
     """
+    if len(text) > MOST_FIXED:  # to parse it takes seconds, and an editor asks at each key
+        return None
     try:
         return with_deep_stack(lambda: _Outliner(text, world, product).outline())
     except (SqlError, SqlglotError, RecursionError):

@@ -19,7 +19,7 @@ from compiler.names.qualify import InputSchemas
 from compiler.names.user_functions import OwnFunction
 from compiler.schema import Schema, schema_of, schema_record
 from graph.node import Node
-from rules.compiling.compiled_records import Head, as_record, load_body, load_heads, to_records
+from rules.compiling.compiled_records import Head, as_read, as_record, load_body, load_heads, to_records
 from rules.compiling.compiled_rule import CompiledCheck, CompiledContract, CompiledRule, from_head
 from rules.compiling.lazy_planner import LazyPlanner
 from rules.compiling.promised_columns import require_promised
@@ -200,6 +200,7 @@ class Work:
             return known
         memo = self.memo(rule)
         head = None if again else self.head(memo)
+        stored = head
         if head is None:
             rule, result = self._compiled(rule)
             memo = self.memo(rule)
@@ -226,7 +227,7 @@ class Work:
         if last is not None and self._was_upgraded(compiled.node, last):
             compiled = replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
         if not (rule.in_python or head.parts.get("functions")):
-            self._kept.rules[rule.name] = _Known(rule, self._tables_of(rule), last, head, compiled)
+            self._kept.rules[rule.name] = _Known(rule, self._tables_of(rule), last, stored or as_read(head), compiled)
         return compiled
 
     def recall(self, sources: Mapping[str, Mapping[str, Any]]) -> None:
@@ -243,7 +244,7 @@ class Work:
             return None
         tables = self._tables_of(rule)
         same = all(was[0] == now[0] and was[1] is now[1] for was, now in zip(known.tables, tables, strict=True))
-        if not same or self.head(known.compiled.memo) is not known.head:
+        if not same or self.head(known.compiled.memo) != known.head:
             return None
         return known.compiled
 

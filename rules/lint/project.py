@@ -59,14 +59,18 @@ class Checking:
     known: KnownSchemas
     foresight: Foresight
     memory: Memory
+    tolerant: bool = False
     records: dict[str, Record] = field(default_factory=dict)
     worlds: dict[str, tuple[Rule, World]] = field(default_factory=dict)
     fresh: dict[str, Any] = field(default_factory=dict)
     functions: frozenset[str] = frozenset()
 
 
-def check_project(project: Project, store: Store, say: Callable[[str], None]) -> Checking:
-    """Check every rule file of a project, and rules.toml. Raises `UserError` if rules.toml has an error."""
+def check_project(project: Project, store: Store, say: Callable[[str], None], *, tolerant: bool = False) -> Checking:
+    """Check every rule file of a project, and rules.toml. Raises `UserError` if rules.toml has an error.
+
+    tolerant: a rule that the compiler cannot cope with, by a bug of ours, has that as a finding.
+    """
     files = store.file_digests(project.root, project.unsaved)
     files.digest(FILE)
     sources = Sources(project, store.index, store.objects, files)
@@ -76,7 +80,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     resolve = make_resolver(names)
     known = KnownSchemas(project, store.index, sources, files)
     foresight = Foresight(project, store, loaded, names, resolve)
-    work = Checking(project, store.index, files, sources, known, foresight, store.memory)
+    work = Checking(project, store.index, files, sources, known, foresight, store.memory, tolerant=tolerant)
     work.records = {path: {"found": [], "marks": []} for path in (*paths, FILE)}
     rules, contracts, wrong = _with_contracts(work, loaded)
     for error in dict.fromkeys(wrong):
@@ -258,9 +262,25 @@ def _looked_at(
         memo = _memo(work, rule, inputs, keys, names, plannable=plannable)
         record = work.index.memo("parsed", [memo]).get(memo)
         if record is None:
-            record = work.fresh[memo] = _look(work.project, rule, world, work.foresight if plannable else None)
+            try:
+                record = _look(work.project, rule, world, work.foresight if plannable else None)
+            except UserError:
+                raise
+            except Exception as error:
+                if not work.tolerant:
+                    raise
+                return _crash(work.project, rule, error), world
+            work.fresh[memo] = record
         kept.keep(rule.name, seen, record)
     return record, world
+
+
+def _crash(project: Project, rule: Rule, error: Exception) -> Record:
+    """Return what is found in a rule that the compiler cannot cope with."""
+    message = f"it cannot be checked: internal error: {type(error).__name__}: {error}"
+    found = of_error(SqlError(message, hint="this is a bug of rules; please report it"), Lines(rule.text(project)))
+    record = Lines(rule.text(project)).finding(rule.path, found).to_record()
+    return {"found": [record], "marks": [], "columns": None, "table": None}
 
 
 class _Seen(NamedTuple):

@@ -7,7 +7,7 @@ check and a plan run in a thread of their own; what is asked meanwhile is answer
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from compiler.lint.check import World
@@ -15,8 +15,10 @@ from compiler.lint.findings import Finding
 from compiler.lint.occurrences import Outline, outline
 from compiler.names.qualify import InputSchemas
 from rules.config.policy import Reporting, reported
+from rules.config.project import Project
 from rules.core import Core
-from rules.errors import UserError, UserErrors
+from rules.errors import UserError, UserErrors, Where
+from rules.files.project_paths import FILE
 from rules.loading.input_binding import make_resolver
 from rules.loading.rules import rule_files
 from rules.planning.prepared import Request
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from compiler.schema import Schema
-    from rules.config.project import Project
     from rules.lint.project import Checking
     from rules.loading.rules import Rule
     from rules.planning.prepared import Prepared
@@ -73,6 +74,7 @@ class Workbench:
     def open(self, path: str, text: str) -> None:
         """Take the text of a file that an editor has open."""
         with self._lock:
+            self._unsaved.pop(path, None)  # the last one is the one that was edited last
             self._unsaved[path] = text
 
     def close(self, path: str) -> None:
@@ -114,16 +116,25 @@ class Workbench:
             self.known = self._failed(error)
         except UserErrors as several:
             self.known = self._failed(several.errors[0])
+        except Exception as error:  # noqa: BLE001 — a file that we cannot cope with costs one finding, in the last edited
+            self.known = self._crashed(error)
         else:
             self.known = _known(checking)
         return self.known
 
+    def _crashed(self, error: Exception) -> Known:
+        """Keep what is known, and say that there is nothing new because of a bug of ours."""
+        paths = list(self._unsaved)
+        message, hint = f"internal error: {type(error).__name__}: {error}", "this is a bug of rules; please report it"
+        where = Where(paths[-1] if paths else FILE, 1, 1)
+        failed = UserError(message, code="internal", where=where, hint=hint)
+        if self.known is None:
+            return self._failed(failed)
+        others = {path: found for path, found in self.known.findings.items() if path != where.path}
+        return replace(self.known, error=failed, findings=others)
+
     def _failed(self, error: UserError) -> Known:
         """Keep what is known, and say why there is nothing new."""
-        from dataclasses import replace
-
-        from rules.config.project import Project
-
         if self.known is not None:
             return replace(self.known, error=error, findings={})
         return Known(Project(self.root, "", (), {}, {}), {}, {}, {}, {}, {}, error=error)
