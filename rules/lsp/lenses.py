@@ -6,6 +6,7 @@ from typing import Any
 
 from lsprotocol import types as lsp
 
+from rules.errors import UserError
 from rules.lsp.previews import preview
 from rules.lsp.server import RulesServer, refusing  # the server looks up the annotations of commands
 
@@ -37,6 +38,9 @@ def _traced(ls: RulesServer, uri: str) -> dict[str, Any] | None:
     if asked is None:
         return None
     with refusing():
+        if not asked[0].allows_all(asked[0].project()):
+            hint = "allow the language server to run Python of this project"
+            raise UserError("lineage needs what rules in Python declare", code="python-not-allowed", hint=hint)
         traced = trace(asked[0].root, lambda _: None)
         _, names = find_columns(traced, asked[0].product(asked[1]), asked[0].root)
         lines = [line for one in names for line in column_tree(answer(traced.lineage, one, Question()), None)]

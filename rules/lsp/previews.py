@@ -43,7 +43,7 @@ def preview(bench: Workbench, path: str, offset: int | None, limit: int = ROWS) 
     except SqlError as error:
         raise user_error(error, path) from error
     question = Question(text, path, tree.limit(limit) if not tree.args.get("limit") else tree)
-    project = bench.core.project()
+    project = bench.project()
     with (
         open_store(bench.root, lambda _: None, building=False) as store,
         answered(project, store, question) as answer,

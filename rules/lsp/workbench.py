@@ -145,14 +145,20 @@ class Workbench:
         There is none where a plan would run Python that the user has not allowed.
         """
         try:
-            project = self.core.project()
-            files = rule_files(project.root, project.rule_folders)
-            runs_none = not any(path.endswith(".py") for path in files)
-            may = self.runs_python or runs_none
-            self.plan = self.core.plan(Request(keep_going=True), observer) if may else None
+            allowed = self.allows_all(self.project())
+            self.plan = self.core.plan(Request(keep_going=True), observer) if allowed else None
         except (UserError, UserErrors):
             self.plan = None
         return self.plan
+
+    def project(self) -> Project:
+        """Return the project as rules.toml has it, which runs Python if the user allows it. Raises `UserError`."""
+        return replace(self.core.project(), runs_python=self.runs_python)
+
+    def allows_all(self, project: Project) -> bool:
+        """Whether nothing that a command would run is forbidden: Python is allowed, or there is none in rules."""
+        files = rule_files(project.root, project.rule_folders)
+        return project.runs_python or not any(path.endswith(".py") for path in files)
 
     def product(self, path: str) -> str:
         """Return the name of the rule in a file."""

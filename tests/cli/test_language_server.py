@@ -256,6 +256,11 @@ def test_python_is_run_only_where_that_is_allowed(sample: SampleProject) -> None
         editor.type("rules/total.sql", "SELECT o.nothing FROM own AS o")
         editor.save("rules/total.sql")
         await editor.until(lambda found: "rules/own.py" in found)
+        for command in ("rules.lineage", "rules.preview"):
+            with pytest.raises(JsonRpcException):
+                await editor.client.workspace_execute_command_async(
+                    lsp.ExecuteCommandParams(command, [editor.uri("rules/total.sql")])
+                )
 
     edited(sample, session)
     assert not ran.exists()
