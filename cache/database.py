@@ -15,15 +15,19 @@ import re
 import sqlite3
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cache.durability import synchronise
 from cache.errors import DamagedIndexError, StoreError
 from cache.readonly import memory_copy, uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from cache.decoding import Decoded
+
+T = TypeVar("T")
 
 VERSION = 5
 """Of the history: `PRAGMA user_version`. A migration brings it up to date."""
@@ -74,6 +78,10 @@ class Database:
         `DamagedIndexError` if the index is damaged or of a version that is not known, else `StoreError`.
         """
         self.created = False
+        self.forgets = False
+        """Whether what is to be recorded is dropped instead."""
+        self.decoded: Decoded | None = None
+        """What a process that reads the index again and again has decoded."""
         self.root = root
         self._heir = heir
         self._lock = threading.RLock()
@@ -163,6 +171,10 @@ class Database:
                 self._rows("PRAGMA synchronous = NORMAL")
                 self._durable = False
 
+    def decode(self, kind: str, key: str, raw: object, decode: Callable[[], T]) -> T:
+        """Return what a record decodes to; it is decoded if nobody remembers that."""
+        return decode() if self.decoded is None else self.decoded.get(kind, key, raw, decode)
+
     def _rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
         with self._lock, _translated():
             return self._connection.execute(sql, parameters).fetchall()
@@ -177,7 +189,7 @@ class Database:
         return found
 
     def _many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
-        if not rows:
+        if not rows or self.forgets:
             return
         with self.transaction(), _translated():
             self._connection.executemany(sql, rows)

@@ -23,6 +23,11 @@ def file_digest(path: str | Path) -> str:
     return hasher.hexdigest()
 
 
+def digest_of_bytes(data: bytes) -> str:
+    """Return the digest of a file with these bytes."""
+    return xxhash.xxh3_128_hexdigest(data)
+
+
 def open_regular(path: str, flags: int) -> int:
     """Open a file, for `open(…, opener=)`. Raises FileNotFoundError for a pipe and the like, which may never end."""
     descriptor = os.open(path, flags | os.O_NONBLOCK)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cache.database import Database
@@ -30,17 +31,8 @@ class History(Database):
 
     def artifacts(self, names: Iterable[str]) -> dict[str, Artifact]:
         """Return artifacts by digest."""
-        from cache.records import Artifact  # msgspec takes time to import, and a no-op asks for none
-
         found = self._select("artifacts", "artifact", "rows, bytes, file_digest, columns", names)
-        artifacts = {}
-        for name, rows, size, file_digest, columns in found:
-            facts = _read(columns, f"of artifact {name}")
-            numbers = isinstance(rows, int) and isinstance(size, int)
-            if not (numbers and all(map(_are_facts, facts.values())) and _NAME.fullmatch(name)):
-                raise DamagedIndexError(f"the index is damaged: its record of artifact {name} cannot be read")
-            artifacts[name] = Artifact(name, rows, size, file_digest, {key: tuple(two) for key, two in facts.items()})
-        return artifacts
+        return {row[0]: self.decode("artifact", row[0], row, partial(_artifact, row)) for row in found}
 
     def every_artifact(self) -> dict[str, Artifact]:
         """Return all artifacts, by digest."""
@@ -91,20 +83,12 @@ class History(Database):
         return self._states("instr(name, '.') > 0")
 
     def _states(self, which: str) -> dict[str, Product]:
-        from cache.records import Product
-
         rows = self._rows(
             "SELECT name, artifact, key, fingerprint, memo, seconds, build, record FROM products "
             f"WHERE root = ? AND {which}",
             (self.root,),
         )
-        for name, artifact, *_ in rows:
-            if not (isinstance(artifact, str) and _NAME.fullmatch(artifact) and isinstance(name, str)):
-                raise DamagedIndexError(f"the index is damaged: its record of {name} names no object")
-        return {
-            name: Product(name, artifact, key, fingerprint, memo, read_state(record, name), seconds, build)
-            for name, artifact, key, fingerprint, memo, seconds, build, record in rows
-        }
+        return {row[0]: self.decode("state", row[0], row, partial(_state, row)) for row in rows}
 
     def _write_product(self, product: Product) -> None:
         from cache.records import to_builtins
@@ -201,6 +185,28 @@ class History(Database):
         self._many(f"REPLACE INTO {table} VALUES ({marks})", known)
 
 
+def _artifact(row: tuple[Any, ...]) -> Artifact:
+    from cache.records import Artifact, decode_columns  # msgspec takes time to import, and a no-op asks for none
+
+    name, rows, size, file_digest, columns = row
+    try:
+        facts = decode_columns(columns) if isinstance(columns, str) else None
+    except ValueError:
+        facts = None
+    if facts is None or not (isinstance(rows, int) and isinstance(size, int) and _NAME.fullmatch(name)):
+        raise DamagedIndexError(f"the index is damaged: its record of artifact {name} cannot be read")
+    return Artifact(name, rows, size, file_digest, facts)
+
+
+def _state(row: tuple[Any, ...]) -> Product:
+    from cache.records import Product
+
+    name, artifact, key, fingerprint, memo, seconds, build, record = row
+    if not (isinstance(artifact, str) and _NAME.fullmatch(artifact) and isinstance(name, str)):
+        raise DamagedIndexError(f"the index is damaged: its record of {name} names no object")
+    return Product(name, artifact, key, fingerprint, memo, read_state(record, name), seconds, build)
+
+
 def read_state(text: object, name: str) -> ProductRecord:
     """Return the record of a product. Raises `DamagedIndexError`."""
     from cache.records import from_builtins, from_text
@@ -232,8 +238,3 @@ def require_texts(rows: Iterable[tuple[Any, ...]]) -> None:
 def _require_seconds(values: Iterable[object]) -> None:
     if not all(value is None or isinstance(value, int | float) for value in values):
         raise DamagedIndexError("the index is damaged: its record of a build cannot be read")
-
-
-def _are_facts(value: object) -> bool:
-    """Whether this is the type and the digest of a column."""
-    return isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value)  # noqa: PLR2004

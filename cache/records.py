@@ -86,6 +86,7 @@ def from_builtins(plain: Any) -> ProductRecord:
 
 
 _RECORDS = msgspec.json.Decoder(ProductRecord)
+_COLUMNS = msgspec.json.Decoder(dict[str, Facts])
 
 
 def from_text(text: str) -> ProductRecord | None:
@@ -94,3 +95,8 @@ def from_text(text: str) -> ProductRecord | None:
         return _RECORDS.decode(text)
     except (ValueError, RecursionError):  # such as NaN, numbers beyond all floats, and halves of surrogates
         return None
+
+
+def decode_columns(text: str) -> dict[str, Facts]:
+    """Return the columns of an artifact from their JSON. Raises `ValueError` for anything else."""
+    return _COLUMNS.decode(text)

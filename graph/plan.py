@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cache.keys import Content, action_key
 from cache.records import Product
@@ -43,6 +43,21 @@ class Judgement:
     """The inputs that changed, in parts that the rule reads, if that is the reason."""
 
 
+class Clean(NamedTuple):
+    """The verdict on an unchanged product, with all that it follows from while no product has another name."""
+
+    node: Node
+    last: Product
+    contents: tuple[Content, ...]
+    """Of the inputs, by position."""
+    judgement: Judgement
+
+    def still(self, node: Node, last: Product | None, contents: Mapping[str, Content]) -> bool:
+        """Whether it follows again."""
+        same = node is self.node and last is self.last
+        return same and all(contents[name] == was for name, was in zip(node.inputs, self.contents, strict=True))
+
+
 @dataclass(frozen=True)
 class Known:
     """The results of earlier builds."""
@@ -63,6 +78,8 @@ class Known:
     """Old name → new name of products that no longer exist under the old one."""
     of_others: Callable[[str], bool] = lambda _: False
     """Whether an artifact was found in the shared cache, and not in the store."""
+    clean: dict[str, Clean] = field(default_factory=dict)
+    """The products and checks that an earlier plan of this process found unchanged; this plan adds its own."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +237,19 @@ def judge(
         return Judgement(node.name, "run", "declared volatile, so it runs in every build", key)
     if waiting and any(name in waiting for name in node.inputs):
         return _undecided(node, last, waiting, known)
+    return _still_clean(node, contents, last, known) or _decided(node, contents, last, known)
+
+
+def _still_clean(node: Node, contents: Mapping[str, Content], last: Product | None, known: Known) -> Judgement | None:
+    """Return the verdict of an earlier plan of this process, if it follows again."""
+    clean = known.clean.get(node.name) if not known.renamed else None
+    if clean is None or not clean.still(node, last, contents) or not known.present(clean.last.artifact):
+        return None
+    return clean.judgement
+
+
+def _decided(node: Node, contents: Mapping[str, Content], last: Product | None, known: Known) -> Judgement:
+    """Judge a product that can be judged by its action key."""
     key = key_of(node, contents)
     if last is not None and last.fingerprint == node.formerly and _reads_hold(last, contents):
         reason = "the rule means what it meant before the upgrade, and everything it reads is unchanged"
@@ -239,7 +269,10 @@ def judge(
             reason = f"{_what_changed(node, last, known)}, but it reads the same data there as before"
         else:
             reason = f"{_named_otherwise(node, last, known)}the rule and everything it reads are unchanged"
-        return Judgement(node.name, "clean", reason, key, artifact, edit)
+        judgement = Judgement(node.name, "clean", reason, key, artifact, edit)
+        if last.key == key and edit is None and not known.renamed:
+            known.clean[node.name] = Clean(node, last, tuple(contents[name] for name in node.inputs), judgement)
+        return judgement
     why = _why(node, contents, last, known)
     who = "another builder" if known.of_others(artifact) else "an earlier build"
     return Judgement(node.name, "restore", f"{why}; {who} computed the same", key, artifact, edit, changed)

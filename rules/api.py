@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from graph.plan import Judgement
+    from rules.core import Core
     from rules.inspect.product_streams import Product
     from rules.inspect.rule_diff import Comparison
     from rules.planning.prepared import Request
@@ -167,7 +168,10 @@ class Diff(_Shown):
 
 
 class Project:
-    """A project on disk. Every method looks at the files as they are now, and holds nothing open."""
+    """A project on disk. Every method looks at the files as they are now, and holds nothing open.
+
+    What an object has found out it keeps: to plan or build again costs what has changed since.
+    """
 
     def __init__(
         self, path: str | Path = ".", *, profile: str | None = None, settings: Mapping[str, Any] | None = None
@@ -178,6 +182,7 @@ class Project:
         self.profile = profile or profile_name()
         self.settings = {key: _setting(value) for key, value in (settings or {}).items()}
         self._backend: Any = None
+        self._core: Core | None = None
 
     @classmethod
     def open(
@@ -211,17 +216,16 @@ class Project:
         """
         from dataclasses import replace
 
-        from rules.build import build, keep_small
         from rules.engine.stoppable import STOPPABLE
 
         with _told():
             limits = (_seconds("timeout", timeout), _seconds("product_timeout", product_timeout))
-            request, project = self._request(select, exclude, force, jobs=jobs, keep_going=keep_going), self._project()
+            request = self._request(select, exclude, force, jobs=jobs, keep_going=keep_going)
             request = replace(request, timeout=limits[0], product_timeout=limits[1], lazy=lazy)
             if threading.current_thread() is threading.main_thread():  # no other is interrupted
                 request = replace(request, engine=STOPPABLE)
-            found = Build(build(project, request, _Quiet()))
-            keep_small(project, _Quiet().say)
+            found = Build(self._held().build(request, _Quiet()))
+            self._held().tidy(_Quiet().say)
             return found
 
     def plan(
@@ -231,12 +235,11 @@ class Project:
 
         keep_going: rules that do not compile and sources that cannot be read are in the result.
         """
-        from rules.build import plan
         from rules.report.runs import plan_lines
 
         with _told():
             request = self._request(select, exclude, force, keep_going=keep_going)
-            found = plan(self._project(), request, _Quiet())
+            found = self._held().plan(request, _Quiet())
         judgements = found.judgements
         return Plan(judgements, plan_lines(judgements, found.summary, {}, verbose=True), found.errors)
 
@@ -255,7 +258,9 @@ class Project:
         from rules.inspect.rule_diff import since_commit, since_last_build
         from rules.storage.store import open_store
 
-        project, request = self._project(), self._request(select)
+        request = self._request(select)
+        with _told():
+            project = self._held().project()
         with _told(), open_store(self.root, _Quiet().say, building=False) as store:
             if against is None:
                 return Diff(since_last_build(project, request, store), "last build")
@@ -312,11 +317,13 @@ class Project:
     def __repr__(self) -> str:
         return f"<project {self.root.name}>"
 
-    def _project(self) -> Any:
-        from rules.config.project import load_project
+    def _held(self) -> Core:
+        """Return what this object keeps, which is begun when it is first needed: importing it takes a while."""
+        if self._core is None:
+            from rules.core import Core
 
-        with _told():
-            return load_project(self.root, settings=[f"{key}={value}" for key, value in self.settings.items()])
+            self._core = Core(self.root, settings=[f"{key}={value}" for key, value in self.settings.items()])
+        return self._core
 
     def _request(
         self,

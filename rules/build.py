@@ -45,18 +45,22 @@ from rules.storage.store import Store, open_store
 if TYPE_CHECKING:
     from rules.running.other_settings import Against
     from rules.running.verifying import VerifyReport
+    from rules.storage.memory import Memory
     from rules.storage.shared_report import SharedReport
 
 
-def plan(project: Project, request: Request, observer: Observer) -> Prepared:
-    """Plan without executing. Raises `UserError`, or `UserErrors` for rules that do not compile and broken sources."""
-    with open_store(project.root, observer.say, building=False) as store:
+def plan(project: Project, request: Request, observer: Observer, memory: Memory | None = None) -> Prepared:
+    """Plan without executing. memory: of a process that does so again.
+
+    Raises `UserError`, or `UserErrors` for rules that do not compile and broken sources.
+    """
+    with open_store(project.root, observer.say, building=False, memory=memory) as store:
         prepared = prepare(project, request, store)
         refuse_broken(prepared)
         return with_fetches_counted(with_parts_counted(prepared))
 
 
-def build(project: Project, request: Request, observer: Observer) -> BuildReport:
+def build(project: Project, request: Request, observer: Observer, memory: Memory | None = None) -> BuildReport:
     """Bring the selected products up to date. Raises as `plan` does.
 
     Each product is stored as soon as it is executed, so that an interrupt loses only what was running.
@@ -64,7 +68,7 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
     started = time.perf_counter()
     if request.engine is LOCAL and Limits.of(project.profile(request.profile), request):
         request = replace(request, engine=STOPPABLE)
-    with open_store(project.root, observer.say, building=True) as store:
+    with open_store(project.root, observer.say, building=True, memory=memory) as store:
         store.lazy = request.lazy
         warn_of_tracked(store.objects.root, observer.say)
         for attempt in believing_memos(store, observer.say):

@@ -32,11 +32,12 @@ _FORMAT = 7
 _PACKAGES = (
     "cache", "cache/remote", "compiler", "compiler/analysis", "compiler/canonical", "compiler/dialects",
     "compiler/diff", "compiler/engine_errors", "compiler/engine_sql", "compiler/engine_sql/workarounds",
-    "compiler/engine_sql/workarounds/subqueries",
-    "compiler/ibis", "compiler/lint", "compiler/names", "compiler/parts", "compiler/sql", "compiler/tree", "graph",
-    "rules", "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/exporting", "rules/files",
-    "rules/formats", "rules/inspect", "rules/lint", "rules/loading", "rules/planning", "rules/python", "rules/report",
-    "rules/running", "rules/sources", "rules/storage", "rules/terminal",
+    "compiler/engine_sql/workarounds/subqueries", "compiler/ibis", "compiler/lint", "compiler/names",
+    "compiler/parts", "compiler/spread", "compiler/sql", "compiler/tree", "graph", "rules", "rules/commands",
+    "rules/compiling", "rules/config", "rules/engine", "rules/exporting", "rules/files", "rules/formats",
+    "rules/importing", "rules/inspect", "rules/lint", "rules/loading", "rules/lsp", "rules/planning", "rules/python",
+    "rules/report", "rules/running", "rules/sources", "rules/storage", "rules/terminal", "rules/testing",
+    "rules/watching",
 )  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 

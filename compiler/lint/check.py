@@ -198,6 +198,11 @@ def _unknown_tables(query: exp.Query, world: World) -> list[Found]:
     return found
 
 
+def bind_known(query: exp.Query, world: World) -> None:
+    """Bind the tables of a query if all of them are known, in place."""
+    _unknown_tables(query, world)
+
+
 def _unknown_variables(query: exp.Query, world: World) -> list[Found]:
     if world.variables is None:
         return []

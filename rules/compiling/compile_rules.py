@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlglot.expressions import Query
 
@@ -18,7 +19,7 @@ from compiler.names.qualify import InputSchemas
 from compiler.names.user_functions import OwnFunction
 from compiler.schema import Schema, schema_of, schema_record
 from graph.node import Node
-from rules.compiling.compiled_records import Head, as_record, load_body, load_heads, to_records
+from rules.compiling.compiled_records import Head, as_read, as_record, load_body, load_heads, to_records
 from rules.compiling.compiled_rule import CompiledCheck, CompiledContract, CompiledRule, from_head
 from rules.compiling.lazy_planner import LazyPlanner
 from rules.compiling.promised_columns import require_promised
@@ -35,12 +36,57 @@ from rules.loading.tiers import tier_where
 from rules.python.rule_files import Declared, DeclaredFunction, PythonFiles, stream_of
 
 if TYPE_CHECKING:
+    from cache.index import Index
+    from compiler.analysis.edges import Edge
     from compiler.engine_sql.normal_forms import NormalForm
     from compiler.parts.reading import Reading
     from rules.storage.store import Store
 
 _BATCH = 50
 """The number of compiled rules that are recorded at once."""
+
+
+class _Known(NamedTuple):
+    """A compiled rule with all that it was made from, besides what is the same for all rules of a run."""
+
+    rule: Rule
+    tables: list[tuple[str | None, Mapping[str, Any]]]
+    last: Product | None
+    head: Head
+    compiled: CompiledRule
+
+
+class _Kept:
+    """The compiled rules and checks that call no Python of the project, by name, and the schemas of sources."""
+
+    def __init__(self) -> None:
+        self.index: Index | None = None
+        """Of the run that is under way."""
+        self.rules: dict[str, _Known] = {}
+        self._sources: dict[str, Mapping[str, Any]] = {}
+        self._made_from: object = None
+
+    def edges(self, memo: str) -> tuple[Edge, ...]:
+        """Read the column lineage of a compiled rule, in the index of the run that asks."""
+        assert self.index is not None
+        return from_record(self.index.lineages([memo])[memo])
+
+    def begin(self, made_from: object) -> None:
+        """Begin a run. made_from: what all of its rules are made from."""
+        if self._made_from != made_from:
+            self.rules, self._made_from = {}, made_from
+
+    def forget_but(self, names: Collection[str]) -> None:
+        """Forget the rules that are no longer there. names: of those that are, and of their checks."""
+        if len(self.rules) > len(names):
+            self.rules = {name: one for name, one in self.rules.items() if name in names}
+
+    def source(self, name: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the schema of a source: the same object again while it is equal."""
+        known = self._sources.get(name)
+        if known != schema:
+            known = self._sources[name] = schema
+        return known
 
 
 class CompileOrder:
@@ -144,11 +190,17 @@ class Work:
         self._context = fingerprint({"compiler": COMPILER, "engine": parts})
         self._schemas = InputSchemas()
         self._compiler: Compiler | None = None
+        self._kept = store.memory.part(_Kept)
+        self._kept.index = store.index
 
     def compile(self, rule: Rule, *, again: bool = False) -> CompiledRule:
         """Return a compiled rule, from the index if it is known and need not be compiled again. Raises `UserError`."""
+        known = None if again else self._known_again(rule)
+        if known is not None:
+            return known
         memo = self.memo(rule)
         head = None if again else self.head(memo)
+        stored = head
         if head is None:
             rule, result = self._compiled(rule)
             memo = self.memo(rule)
@@ -158,7 +210,7 @@ class Work:
             rule,
             memo,
             head,
-            lambda: from_record(self._index.lineages([memo])[memo]),
+            partial(self._kept.edges, memo),
             keeps_order=self.profile.keeps_order,
         )
         self._require_sound(compiled)
@@ -170,9 +222,36 @@ class Work:
                 self.profile.of_tier(rule.options.tier or 0, sensitive=True), own
             ):  # memory did not suffice: what was made otherwise is not made again for it
                 compiled = compiled.made_with({**self.identity.settings, **own})
-        if again or last is None or not self._was_upgraded(compiled.node, last):
+        if again:
             return compiled
-        return replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
+        if last is not None and self._was_upgraded(compiled.node, last):
+            compiled = replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
+        if not (rule.in_python or head.parts.get("functions")):
+            self._kept.rules[rule.name] = _Known(rule, self._tables_of(rule), last, stored or as_read(head), compiled)
+        return compiled
+
+    def recall(self, sources: Mapping[str, Mapping[str, Any]]) -> None:
+        """Know some sources, and what this process compiled in earlier runs that were made from the same."""
+        self.known |= {name: self._kept.source(name, schema) for name, schema in sources.items()}
+        variables = {name: repr(value) for name, value in self.project.variables.items()}
+        made_from = (self._context, self.trust_engine, self.profile, variables, sorted(self._functions))
+        self._kept.begin(made_from)
+
+    def _known_again(self, rule: Rule) -> CompiledRule | None:
+        """Return what this process knows a rule to be compiled to, if it still is made from the very same."""
+        known = self._kept.rules.get(rule.name)
+        if known is None or known.rule is not rule or known.last is not self._last.get(rule.name):
+            return None
+        tables = self._tables_of(rule)
+        same = all(was[0] == now[0] and was[1] is now[1] for was, now in zip(known.tables, tables, strict=True))
+        if not same or self.head(known.compiled.memo) != known.head:
+            return None
+        return known.compiled
+
+    def _tables_of(self, rule: Rule) -> list[tuple[str | None, Mapping[str, Any]]]:
+        """Return the names of a rule's inputs, with their schemas."""
+        names = map(self.resolve, rule.parsed.tables)
+        return [(name, self.known[name]) for name in names if name is not None]
 
     def _compiled(self, rule: Rule) -> tuple[Rule, Compiled]:
         """Compile a rule; return it as it is declared now, and the result. Raises `UserError`."""
@@ -229,12 +308,17 @@ class Work:
         """Check a compiled rule against its contract, and compile its checks. Raises `UserError`."""
         require_promised(self.project, rule, found.table, self.known)
         self.known[rule.name] = found.table
-        return replace(found, checks=tuple(self._compile_check(rule, check) for check in rule.checks))
+        checks = tuple(self._compile_check(rule, check) for check in rule.checks)
+        return replace(found, checks=checks) if checks else found
 
     def compile_contract(self, rule: Rule) -> CompiledContract:
         """Check an opened source against its contract, and compile its checks. Raises `UserError`."""
         require_promised(self.project, rule, self.known[rule.name], self.known)
         return CompiledContract(rule, tuple(self._compile_check(rule, check) for check in rule.checks))
+
+    def forget_but(self, rules: Iterable[Rule]) -> None:
+        """Keep in this process what some rules, and their checks, were compiled to, and nothing else."""
+        self._kept.forget_but({one.name for rule in rules for one in rule.all})
 
     def save(self) -> None:
         """Record the new memos in the index."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -64,13 +65,16 @@ _BODIES = msgspec.json.Decoder(Body)
 
 def load_heads(index: Index, memos: Iterable[str]) -> dict[str, Head]:
     """Return the small facts of compiled rules, by memo key; one that is damaged is not there."""
-    found = {}
-    for memo, text in index.compiled_heads(memos).items():
-        try:
-            found[memo] = _HEADS.decode(text)
-        except msgspec.DecodeError:  # written by nobody that this version knows: it is compiled again
-            continue
-    return found
+    texts = index.compiled_heads(memos)
+    found = {memo: index.decode("head", memo, text, partial(_head, text)) for memo, text in texts.items()}
+    return {memo: head for memo, head in found.items() if head is not None}
+
+
+def _head(text: str) -> Head | None:
+    try:
+        return _HEADS.decode(text)
+    except msgspec.DecodeError:  # written by nobody that this version knows: it is compiled again
+        return None
 
 
 def read_head(text: str) -> Head:

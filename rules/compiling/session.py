@@ -117,7 +117,7 @@ class Session:
         self.broken.update({name: error for name, error in self.unreadable.items() if name not in self.broken})
         work = self.work(trust_engine=self.trust_engine)
         work.made = self.made
-        work.known |= {name: schema_record(table.schema) for name, table in sources.items()}
+        work.recall({name: schema_record(table.schema) for name, table in sources.items()})
         self._compile_ahead(work, [one for name in order if name not in self.broken for one in self.rules[name].all])
         promised = {name: rule for name, rule in self.contracts.items() if name in read}
         run = CompileOrder(work, self.rules, promised, self.broken)
@@ -127,6 +127,7 @@ class Session:
             except UserError as error:
                 run.fail(rule, error)
         work.save()
+        work.forget_but([*self.rules.values(), *self.contracts.values()])
         if self.lasting and len(run.compiled) == len(self.rules):
             self._remember(run.compiled)
         return Compilation(run.compiled, run.contracted)
@@ -205,7 +206,7 @@ def load(
 
     given: values of settings in place of the profile's; None leaves a setting.
     """
-    files = FileDigests(project.root, store.index)
+    files = store.file_digests(project.root)
     # Digested, then read again now that the store is locked: the next no-op check sees an edit from here on.
     files.digest(FILE)
     project = load_project(project.root, project.given, project.settings)
@@ -245,9 +246,17 @@ def load_at(
     with contextlib.ExitStack() as unless_loaded:
         unless_loaded.callback(lambda: helpers.close() if helpers is not None else None)
         receive = {"receive": memos.receive} if memos is not None else {}
-        found = load_rules(project, store.index, files, profile=settings, expect_many=start_helpers, **receive)
-        contracted = with_contracts(project, store.index, found)
-        dag, broken = make_dag(project, contracted.rules, contracted.sources)
+        found = load_rules(
+            project,
+            store.index,
+            files,
+            profile=settings,
+            expect_many=start_helpers,
+            memory=store.memory,
+            **receive,
+        )
+        contracted = with_contracts(project, store.index, found, store.memory)
+        dag, broken = make_dag(project, contracted.rules, contracted.sources, store.memory)
         unless_loaded.pop_all()
     return Session(
         project=project,

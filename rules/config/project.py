@@ -35,7 +35,7 @@ from rules.formats.source_patterns import Pattern, PatternError, expand, is_patt
 from rules.storage.shared_settings import CacheTable, SharedFlaw, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
@@ -131,6 +131,15 @@ class Project:
     """The dialect of rules that declare none, and whose folders do not."""
     spoken: dict[str, str] = field(default_factory=dict)
     """The dialects of single rule files, as the command line gives them; by path."""
+    unsaved: Mapping[str, str] = field(default_factory=dict)
+    """Texts of rule files in SQL that count in place of the files, by path relative to the project."""
+    runs_python: bool = True
+    """Whether the project's Python may be run; what depends on Python that nobody has run before is then unknown."""
+
+    def text(self, path: str) -> str:
+        """Return the text of a file of the project. Raises `UserError`."""
+        unsaved = self.unsaved.get(path)
+        return read_text(self.root / path, path) if unsaved is None else unsaved
 
     def source_where(self, name: str, *keys: str) -> Where:
         """Return where rules.toml declares a source, or what `keys` lead to from its table."""

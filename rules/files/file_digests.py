@@ -7,11 +7,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from cache.filedigest import file_digest, open_regular
+from cache.filedigest import digest_of_bytes, file_digest, open_regular
 from cache.signatures import Signature, is_settled, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from cache.index import Index
@@ -25,15 +25,28 @@ class FileDigests:
     were looked for and must not come to be, `rule_files` the rule files that there are.
     """
 
-    def __init__(self, root: Path, index: Index) -> None:
-        self._root = root
+    def __init__(
+        self,
+        root: Path,
+        index: Index,
+        known: dict[str, tuple[Signature, str]] | None = None,
+        unsaved: Mapping[str, str] | None = None,
+    ) -> None:
+        """known: what this process has read earlier; what is read now is added. By default, what the index knows.
+
+        unsaved: texts that count in place of files, by path.
+        """
+        self._root = str(root)
         self._index = index
-        self._known = index.files()
+        self._known = index.files() if known is None else known
         self._fresh: list[tuple[str, Signature, str]] = []
         self._unsettled: set[str] = set()
         self.seen: dict[str, tuple[Signature, str]] = {}
         self.absent: set[str] = set()
         self.rule_files: list[str] = []
+        for path, text in (unsaved or {}).items():
+            data = text.encode(errors="surrogatepass")
+            self.seen[path] = (Signature(len(data), -1, -1, -1), digest_of_bytes(data))
 
     def digest(self, path: str) -> str:
         """Return a file's digest, reading it only if it may have changed. Raises OSError."""
@@ -63,14 +76,15 @@ class FileDigests:
         """Whether the file still is the one whose digest was given."""
         taken, digest = self.seen[path]
         try:
-            same = signature(self._root / path) == taken
-            return same and (path not in self._unsettled or file_digest(self._root / path) == digest)
+            same = signature(os.path.join(self._root, path)) == taken
+            return same and (path not in self._unsettled or file_digest(os.path.join(self._root, path)) == digest)
         except OSError:
             return False
 
     def save(self) -> None:
         """Remember in the index what was read."""
         self._index.remember_files(self._fresh)
+        self._known.update({path: (taken, digest) for path, taken, digest in self._fresh})
         self._fresh = []
 
     def records(self) -> list[tuple[str, Signature, str]]:
@@ -85,15 +99,15 @@ class FileDigests:
 
     def _look(self, path: str) -> None:
         began = time.time_ns()
-        taken = signature(self._root / path)
+        taken = signature(os.path.join(self._root, path))
         known = self._known.get(path)
         if known is not None and known[0] == taken:
             self.seen[path] = known
             return
-        digest = file_digest(self._root / path)
+        digest = file_digest(os.path.join(self._root, path))
         self.seen[path] = (taken, digest)
         # Settled before the reading began: a write during the reading then shows in the signature.
         if not is_settled(taken, began):
             self._unsettled.add(path)
-        elif signature(self._root / path) == taken:
+        elif signature(os.path.join(self._root, path)) == taken:
             self._fresh.append((path, taken, digest))

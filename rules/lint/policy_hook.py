@@ -61,7 +61,7 @@ def rejected(
     """Yield a finding for each name that the project's hook rejects. Raises `UserError` where the hook itself fails."""
     hook = _hook(project)
     for rule in rules:
-        text = read_text(project.root / rule.path, rule.path)
+        text = project.text(rule.path)
         lines = Lines(text)
         for written, place in _names(rule, text).items():
             table = resolve(written)

@@ -9,9 +9,9 @@ what is reported, never what is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from cache.index import Index
 from compiler.compile import parse_rule
@@ -40,11 +40,12 @@ from rules.lint.static_contracts import foretold, referred
 from rules.loading.contracts import Contracted, query_places, with_contracts
 from rules.loading.dialects import in_ours, is_ours
 from rules.loading.input_binding import cut_dag, make_resolver
-from rules.loading.rules import COMPILER, Rule, RuleSet, load_rules, options_record, rule_files
+from rules.loading.rules import COMPILER, Rule, RuleSet, load_rules, options_record, paths_of_rules
 from rules.loading.rules import Check as DataCheck
 from rules.python.rule_files import DeclaredFunction
 from rules.sources.column_schemas import KnownSchemas
 from rules.sources.contents import Sources
+from rules.storage.memory import Memory
 from rules.storage.store import Store
 
 Record = dict[str, Any]
@@ -64,24 +65,29 @@ class Checking:
     sources: Sources
     known: KnownSchemas
     foresight: Foresight
+    memory: Memory
+    tolerant: bool = False
     records: dict[str, Record] = field(default_factory=dict)
     worlds: dict[str, tuple[Rule, World]] = field(default_factory=dict)
     fresh: dict[str, Any] = field(default_factory=dict)
     functions: frozenset[str] = frozenset()
 
 
-def check_project(project: Project, store: Store, say: Callable[[str], None]) -> Checking:
-    """Check every rule file of a project, and rules.toml. Raises `UserError` if rules.toml has an error."""
-    files = FileDigests(project.root, store.index)
+def check_project(project: Project, store: Store, say: Callable[[str], None], *, tolerant: bool = False) -> Checking:
+    """Check every rule file of a project, and rules.toml. Raises `UserError` if rules.toml has an error.
+
+    tolerant: a rule that the compiler cannot cope with, by a bug of ours, has that as a finding.
+    """
+    files = store.file_digests(project.root, project.unsaved)
     files.digest(FILE)
     sources = Sources(project, store.index, store.objects, files)
-    paths = rule_files(project.root, project.rule_folders)
-    loaded = load_rules(project, store.index, files, profile=project.profile(DEFAULT_PROFILE))
+    paths = paths_of_rules(project)
+    loaded = load_rules(project, store.index, files, profile=project.profile(DEFAULT_PROFILE), memory=store.memory)
     names = (*project.sources, *loaded.rules)
     resolve = make_resolver(names)
     known = KnownSchemas(project, store.index, sources, files)
     foresight = Foresight(project, store, loaded, names, resolve)
-    work = Checking(project, store.index, files, sources, known, foresight)
+    work = Checking(project, store.index, files, sources, known, foresight, store.memory, tolerant=tolerant)
     work.records = {path: {"found": [], "marks": []} for path in (*paths, FILE)}
     rules, contracts, wrong = _with_contracts(work, loaded)
     for error in dict.fromkeys(wrong):
@@ -95,6 +101,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     for error in circles.values():
         _record_error(work, error)
     _open_sources(work, dag, rules, contracts, say)
+    _begin_looking(work, [*rules.values(), *contracts.values()])
     for name in dag.order:
         _check(work, rules[name], resolve, names, rules)
     _translate_unreadable(work, loaded, resolve)
@@ -114,15 +121,23 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
             _record_error(work, error)
     _ask_policy(work, rules.values(), resolve)
     # The hook of a policy is asked each time, so a project that has one is never recognised.
-    if not (circles or known.unnoticed or project.policy.on_qualify):
+    lasting = not project.unsaved and project.runs_python
+    if lasting and not (circles or known.unnoticed or project.policy.on_qualify):
         snapshots.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
     return work
+
+
+def _begin_looking(work: Checking, rules: Iterable[Rule]) -> None:
+    """Let the process forget what it found in rules, if what all of them are looked at with has changed."""
+    variables = {name: repr(value) for name, value in work.project.variables.items()}
+    shared = (variables, work.functions, work.foresight.context)
+    work.memory.part(_Kept).begin(shared, {one.name for rule in rules for one in rule.all})
 
 
 def _with_contracts(work: Checking, loaded: RuleSet) -> tuple[dict[str, Rule], dict[str, Rule], list[UserError]]:
     """Return the rules that could be loaded, with their data checks, contracts of sources, and what is wrong."""
     try:
-        found = with_contracts(work.project, work.index, loaded)
+        found = with_contracts(work.project, work.index, loaded, work.memory)
     except UserError as error:
         found = Contracted(loaded.rules, {}, {**loaded.unloaded, "": error})
     sound = {name: rule for name, rule in found.rules.items() if name not in loaded.unloaded}
@@ -158,12 +173,12 @@ def _at_declaration(project: Project, name: str, error: UserError) -> UserError:
 
 def _ask_policy(work: Checking, rules: Iterable[Rule], resolve: Callable[[str], str | None]) -> None:
     """Report the names that the project's hook rejects."""
-    if not work.project.policy.on_qualify:
+    if not work.project.policy.on_qualify or not work.project.runs_python:
         return
     try:
         for rule, lines, found in rejected(work.project, rules, resolve):
             work.records[rule.path]["found"].append(lines.finding(rule.path, found).to_record())
-            text = read_text(work.project.root / rule.path, rule.path)
+            text = work.project.text(rule.path)
             marks = [mark.to_record() for mark in suppressions(text, toml=rule.in_python)]
             work.records[rule.path]["marks"] = marks
     except UserError as error:
@@ -212,7 +227,7 @@ def _compile(work: Checking, rule: Rule) -> None:
 def _know(work: Checking, rule: Rule, table: Table) -> None:
     """Let others read a rule whose columns the engine has determined."""
     work.foresight.tables[rule.name] = table
-    work.known.schemas.add(rule.name, schema_of(table))
+    work.known.schemas.add(rule.name, work.memory.part(_Kept).schema(rule.name, table))
 
 
 def _check_query(
@@ -249,10 +264,22 @@ def _looked_at(
     dialect = _habits_of(project, rule)
     world = World(work.known.schemas, resolve, names, project.variables, keys, work.functions, dialect)
     plannable = work.foresight.can_plan(rule)
-    memo = _memo(work, rule, inputs, keys, names, plannable=plannable)
-    record = work.index.memo("parsed", [memo]).get(memo)
+    kept, seen = work.memory.part(_Kept), _Seen.of(work, rule, inputs, keys, plannable=plannable, dialect=dialect)
+    record = kept.record(rule.name, seen)
     if record is None:
-        record = work.fresh[memo] = _look(work.project, rule, world, work.foresight if plannable else None)
+        memo = _memo(work, rule, inputs, keys, names, plannable=plannable)
+        record = work.index.memo("parsed", [memo]).get(memo)
+        if record is None:
+            try:
+                record = _look(work.project, rule, world, work.foresight if plannable else None)
+            except UserError:
+                raise
+            except Exception as error:
+                if not work.tolerant:
+                    raise
+                return _crash(work.project, rule, error), world
+            work.fresh[memo] = record
+        kept.keep(rule.name, seen, record)
     return record, world
 
 
@@ -303,6 +330,76 @@ def translation_of(work: Checking, world: World, text: str, dialect: str) -> Tra
         if name in work.project.sources and name not in work.known.schemas.known:
             work.known.add_source(name)
     return with_deep_stack(lambda: untranslated(text, world, dialect))[0]
+
+
+def _crash(project: Project, rule: Rule, error: Exception) -> Record:
+    """Return what is found in a rule that the compiler cannot cope with."""
+    message = f"it cannot be checked: internal error: {type(error).__name__}: {error}"
+    found = of_error(SqlError(message, hint="this is a bug of rules; please report it"), Lines(rule.text(project)))
+    record = Lines(rule.text(project)).finding(rule.path, found).to_record()
+    return {"found": [record], "marks": [], "columns": None, "table": None}
+
+
+class _Seen(NamedTuple):
+    """What a rule was looked at with: all that is found in it follows from this, and from what all rules share."""
+
+    rule: Rule
+    inputs: tuple[tuple[str, str | None, Schema | None], ...]
+    keys: Mapping[str, tuple[str, ...]]
+    plannable: bool
+    dialect: str | None
+
+    @classmethod
+    def of(
+        cls,
+        work: Checking,
+        rule: Rule,
+        inputs: Mapping[str, str | None],
+        keys: Mapping[str, tuple[str, ...]],
+        *,
+        plannable: bool,
+        dialect: str | None,
+    ) -> _Seen:
+        """Return what a rule is looked at with now."""
+        known = work.known.schemas.known
+        tables = ((table, name, known.get(name) if name is not None else None) for table, name in inputs.items())
+        return cls(rule, tuple(tables), keys, plannable, dialect)
+
+
+class _Kept:
+    """What this process last found in each rule and each check of data, by name."""
+
+    def __init__(self) -> None:
+        self._shared: object = None
+        self._found: dict[str, tuple[_Seen, Record]] = {}
+        self._schemas: dict[str, tuple[Table, Schema]] = {}
+
+    def begin(self, shared: object, names: Collection[str]) -> None:
+        """Begin a check. shared: what all rules are looked at with; names: of all rules and checks that there are."""
+        if self._shared != shared:
+            self._shared, self._found = shared, {}
+        if len(self._found) > len(names):
+            self._found = {name: one for name, one in self._found.items() if name in names}
+            self._schemas = {name: one for name, one in self._schemas.items() if name in names}
+
+    def record(self, name: str, seen: _Seen) -> Record | None:
+        """Return what was found in a rule, if it was looked at with the very same."""
+        known = self._found.get(name)
+        if known is None or known[0].rule is not seen.rule or known[0] != seen:
+            return None
+        return known[1]
+
+    def keep(self, name: str, seen: _Seen, record: Record) -> None:
+        """Keep what is found in a rule; where it reads what does not exist, that also follows from other names."""
+        if all(one is not None for _, one, _ in seen.inputs):
+            self._found[name] = seen, record
+
+    def schema(self, name: str, table: Table) -> Schema:
+        """Return a table as a schema: the same object for the same table."""
+        known = self._schemas.get(name)
+        if known is None or known[0] is not table:
+            known = self._schemas[name] = table, schema_of(table)
+        return known[1]
 
 
 def _add(work: Checking, path: str, record: Record) -> None:
@@ -364,7 +461,7 @@ def _advise(work: Checking, function: DeclaredFunction) -> None:
     """Report a function that could be a faster one; one that is declared in no rule file is nobody's to check."""
     if function.advice is None or function.file not in work.records:
         return
-    text = read_text(work.project.root / function.file, function.file)
+    text = work.project.text(function.file)
     lines = Lines(text)
     start = lines.offset(function.line, 1)
     message, hint = function.advice
@@ -378,7 +475,7 @@ def _record_error(work: Checking, error: UserError) -> None:
     assert error.where is not None
     path = error.where.path
     try:
-        text = read_text(work.project.root / path, path)
+        text = work.project.text(path)
     except UserError:  # not text, which is what the error says
         text = ""
     lines = Lines(text)

@@ -14,13 +14,14 @@ from compiler.errors import SqlError
 from compiler.fingerprint import digest_of
 from rules.config.contract import Contract, flaw, twice
 from rules.config.front_matter import RuleOptions, option_place, option_string
-from rules.config.project import Project, config_where, read_text
+from rules.config.project import Project, config_where
 from rules.config.toml_positions import Keys, string_places
 from rules.config.toml_types import did_you_mean
 from rules.errors import FAILED, UserError, Where
 from rules.files.project_paths import FILE
 from rules.loading.check_queries import Draft, drafts
 from rules.loading.rules import COMPILER, Check, Rule, RuleSet, user_error
+from rules.storage.memory import Memory
 
 _VOLATILE = "add volatile = true beside sql (the check then runs in every build), or pass the value as a $var"
 
@@ -38,9 +39,18 @@ class Contracted:
     wrong: dict[str, UserError]
 
 
-def with_contracts(project: Project, index: Index, loaded: RuleSet) -> Contracted:
+class _Kept:
+    """The rules of the last run, with their contracts and without, by name."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, tuple[Rule, Rule]] = {}
+        self.contracts: object = None
+
+
+def with_contracts(project: Project, index: Index, loaded: RuleSet, memory: Memory | None = None) -> Contracted:
     """Give rules and sources the contracts that rules.toml adds and the checks they come to.
 
+    memory: of a process that does so again: an unchanged rule becomes the same object again.
     Raises `UserError` for a contract of what is neither.
     """
     rules = loaded.rules
@@ -55,12 +65,20 @@ def with_contracts(project: Project, index: Index, loaded: RuleSet) -> Contracte
     for name in project.contracts:
         if name in project.sources:
             found.sources[name] = contract_of_source(name)
+    kept = (memory or Memory()).part(_Kept)
+    before = kept.rules if kept.contracts == project.contracts else {}
+    kept.rules, kept.contracts = {}, project.contracts
     for known in (found.rules, found.sources):
         for name, rule in known.items():
+            last = before.get(name)
             try:
-                known[name] = _with_contract(project, rule, index, fresh)
+                same = last is not None and (last[0] is rule or (rule.is_of_source and last[0] == rule))
+                made = last[1] if last is not None and same else _with_contract(project, rule, index, fresh)
             except UserError as error:
                 found.wrong[name] = error
+            else:
+                known[name] = made
+                kept.rules[name] = rule, made
     index.remember("parsed", fresh)
     return found
 
@@ -82,7 +100,7 @@ def query_places(project: Project, rule: Rule, draft: Draft) -> tuple[str, str, 
     """Return the file of an authored check's query, its text, and the place in it of each character of the query."""
     there = _in_table(project, rule, draft.declared)
     path = FILE if there is not None else rule.path
-    text = read_text(project.root / path, path)
+    text = project.text(path)
     places = string_places(text, there) if there is not None else option_string(text, path, *draft.declared)
     assert places is not None
     return path, text, places

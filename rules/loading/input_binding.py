@@ -14,17 +14,34 @@ from rules.errors import FAILED, UserError, Where
 from rules.files.project_paths import FILE
 from rules.loading.contracts import check_error
 from rules.loading.rules import Check, Rule, user_error
+from rules.storage.memory import Memory
+
+
+class _Bound:
+    """The DAG of the last run, where nothing was wrong, and what it was made from."""
+
+    def __init__(self) -> None:
+        self.names: tuple[list[str], ...] = ()
+        self.rules: list[Rule] = []
+        self.dag: Dag | None = None
 
 
 def make_dag(
-    project: Project, rules: Mapping[str, Rule], contracts: Mapping[str, Rule]
+    project: Project, rules: Mapping[str, Rule], contracts: Mapping[str, Rule], memory: Memory | None = None
 ) -> tuple[Dag, dict[str, UserError]]:
     """Return the DAG of all rules, and an error for each rule or source that reads what does not exist, or itself.
 
     contracts: of sources, by source. A product comes after all that it and its checks read: it is published when they
     have passed. It also comes after what the checks of its sources read: these are settled before anything reads them.
+
+    memory: of a process that does so again: as long as all rules read the same, the DAG is the same object.
     """
     names = [*project.sources, *rules]
+    kept, every = (memory or Memory()).part(_Bound), [*rules.values(), *contracts.values()]
+    tables = [*project.sources], [*rules], [*contracts]
+    if kept.dag is not None and kept.names == tables and all(map(_read_alike, kept.rules, every)):
+        kept.rules = every
+        return kept.dag, {}
     resolve = make_resolver(names)
     dag, errors = cut_dag(project, rules, contracts)
     for name, rule in rules.items():
@@ -35,7 +52,13 @@ def make_dag(
             unknown = next((table for table in check.rule.parsed.tables if resolve(table) is None), None)
             if unknown is not None and name not in errors:
                 errors[name] = _unknown_in_check(project, rule, check, unknown, names)
+    kept.names, kept.rules, kept.dag = tables, every, dag if not errors else None
     return dag, errors
+
+
+def _read_alike(one: Rule, other: Rule) -> bool:
+    """Whether two rules and their checks read tables of the same names."""
+    return one is other or [each.parsed.tables for each in one.all] == [each.parsed.tables for each in other.all]
 
 
 def cut_dag(

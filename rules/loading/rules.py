@@ -24,7 +24,7 @@ from compiler.sql.catalogue import ENGINE
 from compiler.tree.big_stack import with_deep_stack
 from rules.config.front_matter import RuleOptions, read_options
 from rules.config.profiles import RuntimeProfile
-from rules.config.project import NAME, Project, config_where, read_text
+from rules.config.project import NAME, Project, config_where
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import FILE, is_rule_file
@@ -33,6 +33,7 @@ from rules.loading.dialects import declared_dialect, with_dialect
 from rules.loading.tiers import broken_tier, with_tier
 from rules.python.faults import fault_record, of_fault
 from rules.python.rule_files import DeclaredFunction, PythonFiles
+from rules.storage.memory import Memory
 
 
 def _compiler_identity() -> str:
@@ -128,6 +129,13 @@ def rule_files(root: Path, folders: Iterable[str]) -> list[str]:
     return sorted(set(found))
 
 
+def paths_of_rules(project: Project) -> list[str]:
+    """Return the paths of all rule files, sorted, with those that an editor has not written yet. Raises `UserError`."""
+    found = rule_files(project.root, project.rule_folders)
+    folders = tuple(f"{folder.rstrip('/')}/" for folder in project.rule_folders)
+    return sorted({*found, *(path for path in project.unsaved if path.startswith(folders))})
+
+
 @dataclass(frozen=True)
 class RuleSet:
     """The rules of a project, by name.
@@ -155,20 +163,24 @@ def load_rules(
     *,
     profile: RuntimeProfile | None = None,
     expect_many: Callable[[], None] = lambda: None,
+    memory: Memory | None = None,
     receive: Callable[[Mapping[str, str], int, int], bool] = lambda *_: False,
 ) -> RuleSet:
     """Return the project's rules, and the errors of those that cannot be loaded.
 
     profile: the one they are to be run under, whose tier those have that declare none. expect_many: called before many
-    rules are parsed for the first time, which takes a while. receive: is given the digests of texts by name, how many
-    were never parsed, and the number of rule files; says whether the index knows more of them now. Raises `UserError`
-    for what concerns no single rule, such as a folder that is not there.
+    rules are parsed for the first time, which takes a while. memory: of a process that loads them again. receive: is
+    given the digests of texts by name, how many were never parsed, and the number of rule files; says whether the index
+    knows more of them now. Raises `UserError` for what concerns no single rule, such as a folder that is not there.
     """
-    paths = files.rule_files = rule_files(project.root, project.rule_folders)
+    paths = files.rule_files = paths_of_rules(project)
     found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
     digests = {path: _digest(files, path) for path in paths}
     queries = [path for path in paths if path.endswith(".sql")]
-    memos = {path: memo_of_text(project, path, digests[path]) for path in queries}
+    kept = (memory or Memory()).part(_Loaded)
+    kept.begin((project.root, project.folders, project.tier, project.dialect, project.spoken, profile))
+    new = [path for path in queries if not kept.has(path, digests[path])]
+    memos = {path: memo_of_text(project, path, digests[path]) for path in new}
     by_name = {_name_of(path): digests[path] for path in queries}
     known = _known_texts(index, set(memos.values()), lambda lacking: receive(by_name, lacking, len(paths)))
     fresh: dict[str, Any] = {}
@@ -178,34 +190,32 @@ def load_rules(
 
     def load_queries() -> None:
         for path in queries:
-            try:
-                name = names.take(_name_of(path), Where(path), "rename the file")
-            except UserError as error:
-                found.add_broken(path, path, digests[path], error)
-                names.blame(found)
-                continue
-            record = known.get(memos[path])
-            if record is None:
-                try:
-                    record = fresh[memos[path]] = _parse(project, path, digests[path])
-                except UserError as error:
-                    found.unloaded[name] = error
-                    record = _UNLOADED
-            own = with_dialect(project, path, msgspec.convert(record["options"], RuleOptions))
-            options = with_tier(project, profile, path, own)
-            parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
-            found.rules[name] = Rule(name, path, digests[path], options, parsed)
+            name = _named(found, names, path, digests[path])
+            if name is not None and path not in memos:
+                found.rules[name] = kept.keep(path, kept.before[path])
+            elif name is not None:
+                record = known.get(memos[path])
+                if record is None:
+                    record = fresh[memos[path]] = _parsed(project, found, name, path, digests[path])
+                own = with_dialect(project, path, msgspec.convert(record["options"], RuleOptions))
+                options = with_tier(project, profile, path, own)
+                parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
+                rule = found.rules[name] = Rule(name, path, digests[path], options, parsed)
+                if name in found.unloaded:
+                    fresh.pop(memos[path], None)
+                else:
+                    kept.keep(path, rule)
 
     with_deep_stack(load_queries)  # once for all: making such a stack takes half as long as parsing a rule
+    kept.end()
     index.remember("parsed", fresh)
     for path in paths:
         if path.endswith(".py"):
             _load_python(project, found, path, digests[path], names, profile)
     if profile is not None:
-        for name, rule in found.rules.items():
-            error = broken_tier(project, profile, rule) if name not in found.unloaded else None
-            if error is not None:
-                found.unloaded[name] = error
+        sound = {name: rule for name, rule in found.rules.items() if name not in found.unloaded}
+        wrong = {name: broken_tier(project, profile, rule) for name, rule in sound.items()}
+        found.unloaded.update({name: error for name, error in wrong.items() if error is not None})
     return found
 
 
@@ -218,6 +228,53 @@ def _known_texts(index: Index, memos: set[str], receive: Callable[[int], bool]) 
 def _name_of(path: str) -> str:
     """Return the name of the product of a file that holds a query."""
     return path.rsplit("/", 1)[-1].removesuffix(".sql")
+
+
+def _named(found: RuleSet, names: _Names, path: str, digest: str) -> str | None:
+    """Return the name of the rule of a file; None if it can have none, which is then known of it."""
+    try:
+        return names.take(_name_of(path), Where(path), "rename the file")
+    except UserError as error:
+        found.add_broken(path, path, digest, error)
+        names.blame(found)
+        return None
+
+
+def _parsed(project: Project, found: RuleSet, name: str, path: str, digest: str) -> Mapping[str, Any]:
+    """Parse a rule file; what is wrong with it is then known of the rule."""
+    try:
+        return _parse(project, path, digest)
+    except UserError as error:
+        found.unloaded[name] = error
+        return _UNLOADED
+
+
+class _Loaded:
+    """The rules in SQL of the last run, by path. Of an unchanged file the rule is the same object again."""
+
+    def __init__(self) -> None:
+        self.before: dict[str, Rule] = {}
+        self._now: dict[str, Rule] = {}
+        self._made_from: object = None
+
+    def begin(self, made_from: object) -> None:
+        """Begin a run. made_from: all that a rule is made from beside its file."""
+        if self._made_from != made_from:
+            self.before, self._made_from = {}, made_from
+        self._now = {}
+
+    def has(self, path: str, digest: str) -> bool:
+        """Whether the rule of a file with these bytes is known."""
+        return path in self.before and self.before[path].digest == digest
+
+    def keep(self, path: str, rule: Rule) -> Rule:
+        """Keep a rule for the next run."""
+        self._now[path] = rule
+        return rule
+
+    def end(self) -> None:
+        """Forget what this run had no use for."""
+        self.before, self._now = self._now, {}
 
 
 def _load_python(
@@ -285,7 +342,9 @@ def require_parsed(project: Project, rule: Rule) -> None:
 
 def _text(project: Project, path: str, digest: str) -> str:
     """Read a rule file. What is made of it is remembered by its digest, so it must still be what was digested."""
-    text = read_text(project.root / path, path)
+    text = project.text(path)
+    if path in project.unsaved:
+        return text
     if file_digest(project.root / path) != digest:
         message = f"{path} changed while it was read"
         raise UserError(message, code="rule-changed", where=Where(path), hint="run the command again", exit_code=FAILED)

@@ -5,8 +5,10 @@ Comparing two canonical trees costs more than planning, so a rule is compared on
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from graph.edits import renamed_rules, version_of
-from graph.plan import Known
+from graph.plan import Clean, Known
 from rules.compiling.compiled_rule import Comparer, last_shape
 from rules.compiling.session import Compilation, Session
 
@@ -26,4 +28,18 @@ def compared_with_last(session: Session, compiled: Compilation) -> Known:
         describe=lambda node, last: comparer.describe(queries[node.name], last, renamed),
         script=lambda node, last: comparer.script(queries[node.name], last, renamed),
         renamed=renamed,
+        clean=store.memory.part(_Verdicts).of(queries),
     )
+
+
+class _Verdicts:
+    """What plans of this process found unchanged."""
+
+    def __init__(self) -> None:
+        self._clean: dict[str, Clean] = {}
+
+    def of(self, names: Collection[str]) -> dict[str, Clean]:
+        """Return what is known of queries, and forget what there no longer is."""
+        if len(self._clean) > len(names):
+            self._clean = {name: one for name, one in self._clean.items() if name in names}
+        return self._clean

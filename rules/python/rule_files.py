@@ -176,6 +176,10 @@ class PythonFiles:
         """Import a file. Raises `UserError`."""
         from rules.python.importing import ProjectModules
 
+        if not self._project.runs_python:
+            message = f"{path} is not run, because nobody has allowed it here"
+            hint = "allow the language server to run Python of this project, or run rules check"
+            raise UserError(message, code="python-not-allowed", where=Where(path), hint=hint, exit_code=FAILED)
         if self._modules is None:
             self._modules = ProjectModules(self._root, self._read, self._running)
         try:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,11 +19,14 @@ from cache.ownership import examine
 from cache.products import Products, retire
 from cache.store_index import StoreIndex
 from rules.errors import FAILED, REPLACED, ForeignMemoError, UserError, UserErrors
+from rules.files.file_digests import FileDigests
 from rules.files.project_paths import heir_of, own_folder, root_key, store_root
+from rules.storage.memory import Memory
 
 if TYPE_CHECKING:
     from cache.records import Artifact, Product
     from cache.remote.action_records import ActionRecord
+    from cache.signatures import Signature
     from compiler.schema import Schema
     from rules.storage.shared_cache import SharedCache
     from rules.storage.shared_report import SharedReport
@@ -44,6 +47,8 @@ class Store:
     """The project root, whose rules.toml may name a shared cache."""
     lazy: bool = False
     """Whether what the shared cache has is fetched only once it is read."""
+    memory: Memory = field(default_factory=Memory)
+    """What this process keeps between its runs."""
     _warned: set[str] = field(default_factory=set)
     _contents: dict[str, Content] = field(default_factory=dict)
 
@@ -266,8 +271,27 @@ class Store:
             artifact = self.artifact(name)
             if artifact is None:
                 raise KeyError(name)
-            self._contents[name] = Content(artifact.rows, artifact.columns)
+            made = partial(Content, artifact.rows, artifact.columns)
+            self._contents[name] = self.memory.decoded.get("content", name, artifact, made)
         return self._contents[name]
+
+    def file_digests(self, root: Path, unsaved: Mapping[str, str] | None = None) -> FileDigests:
+        """Return the digests of the files of a project, as far as they are known here or in this process.
+
+        unsaved: texts that count in place of files, by path.
+        """
+        kept = self.memory.part(_Files)
+        if kept.known is None or kept.root != root:
+            kept.known, kept.root = self.index.files(), root
+        return FileDigests(root, self.index, kept.known, unsaved)
+
+
+class _Files:
+    """The files that this process has read."""
+
+    def __init__(self) -> None:
+        self.root: Path | None = None
+        self.known: dict[str, tuple[Signature, str]] | None = None
 
 
 class _Keys(NamedTuple):
@@ -284,28 +308,42 @@ class _Keys(NamedTuple):
 
 @contextlib.contextmanager
 def open_store(
-    root: Path, say: Say, *, building: bool, asked: bool = False, collecting: bool = False
+    root: Path,
+    say: Say,
+    *,
+    building: bool,
+    asked: bool = False,
+    collecting: bool = False,
+    memory: Memory | None = None,
 ) -> Iterator[Store]:
     """Open (and make) the store of a project root; a build holds its lock, and waits for another's.
 
     What only looks needs nothing to be written: where the store cannot be, it is read, and what a look would have
     remembered is forgotten. asked: it is the store that is asked about, so one that cannot be read is an error, and not
-    only a warning. collecting: no lock is held, because whoever removes objects takes all of them. Raises `UserError`.
+    only a warning. collecting: no lock is held, because whoever removes objects takes all of them. memory: of a process
+    that runs over the project again. Raises `UserError`.
     """
     place = store_root(root)
     try:
         if not building and not collecting and not _is_writable(place):
             with _reading(root, place, say, asked=asked) as store:
-                yield store
+                yield _remembering(store, memory)
         else:
             with _writing(root, place, say, building=building, collecting=collecting) as store:
-                yield store
+                yield _remembering(store, memory)
     except ForeignStoreError as error:
         raise UserError(error.message, code="store", hint=error.hint) from error
     except ObjectError as error:
         raise UserError(str(error), code="store", hint="a build makes it anew", exit_code=FAILED) from error
     except StoreError as error:
         raise UserError(error.message, code="store", hint=error.hint, exit_code=FAILED) from error
+
+
+def _remembering(store: Store, memory: Memory | None) -> Store:
+    if memory is not None:
+        memory.decoded.turn()
+        store.memory, store.index.decoded = memory, memory.decoded
+    return store
 
 
 def reading(root: Path) -> contextlib.AbstractContextManager[None]:

@@ -21,6 +21,8 @@ COMMANDS = {
     "init": "write a small project that builds at once",
     "import": "write a project that builds from one of dbt or SQLMesh, and compare the tables",
     "build": "bring products up to date, running only what must run",
+    "watch": "plan and build whenever a file is saved, and show what the edit means",
+    "lsp": "serve editors: diagnostics, completion, renames and more, by the language server protocol",
     "plan": "say what a build would do and why, without doing it",
     "diff": "tell how rules differ from their last build or a commit, or how their tables do",
     "check": "find what is wrong with rules or doubtful, without running anything",

@@ -194,7 +194,7 @@ def test_a_rule_edited_between_digest_and_reading_is_not_recorded(
 ) -> None:
     project = csv_project(tmp_path)
     build(tmp_path)
-    from rules.loading import rules as load
+    from rules.config import project as load
 
     first, second = "SELECT SUM(a) + 1 AS a FROM s", "SELECT SUM(a) + 2 AS a FROM s"
     real = load.read_text

@@ -1,0 +1,109 @@
+"""`rules watch`: plan and build whenever a file is saved, and show what the edit means."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rules.core import Core
+from rules.errors import UserError, Where
+from rules.files.project_paths import find_root
+from rules.terminal import progress, signals
+from rules.terminal.arguments import (
+    add_jobs,
+    add_profile,
+    add_selection,
+    add_timeouts,
+    add_variables,
+    not_negative,
+    request_of,
+)
+from rules.watching.answers import Answers, outside_folders
+from rules.watching.changes import Changes
+from rules.watching.screen import answer_document, built_lines, plan_lines, rows_lines, saved_line
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rules.terminal.output import Output
+    from rules.watching.answers import Answer
+
+_ROWS = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's own options."""
+    add_selection(parser, "build")
+    add_variables(parser)
+    parser.add_argument("--plan", dest="plan_only", action="store_true", help="only plan; build nothing")
+    parser.add_argument("--show", metavar="NAME", help="print the first rows of this product after each build")
+    parser.add_argument(
+        "-n", "--limit", type=not_negative, default=_ROWS, metavar="N", help=f"rows of --show (default: {_ROWS})"
+    )
+    add_jobs(parser)
+    add_timeouts(parser)
+    add_profile(parser)
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Watch until a signal comes."""
+    core = Core(find_root(options.project), options.var, options.settings)
+    observer = progress.LineObserver(output)
+    answers = Answers(core, request_of(options), observer, options.show, options.limit)
+    screen = _Screen(core, output)
+    for changed in Changes(core.root, lambda: outside_folders(core), screen.gone).batches():
+        planned = answers.plan(changed)
+        if not answers.is_news(planned) and changed:
+            continue
+        screen.planned(planned)
+        if options.plan_only:
+            screen.ended(answers.with_rows(planned), planned)
+        else:
+            screen.ended(answers.with_rows(answers.build(planned)), planned)
+            core.tidy(output.message)
+    if (number := signals.came()) is not None:
+        raise signals.Stopped(number)
+    return 0
+
+
+class _Screen:
+    """Where answers are printed: as lines, or one JSON document a line."""
+
+    def __init__(self, core: Core, output: Output) -> None:
+        self._core, self._output = core, output
+
+    def gone(self) -> None:
+        """Say that the project is gone."""
+        error = UserError("the project folder is gone", code="no-project", where=Where(str(self._core.root)))
+        error.hint = "watching goes on when it is back"
+        if self._output.as_json:
+            from rules.report.runs import error_document
+
+            self._output.document({**error_document("watch", [error]), "event": "failed", "changed": []})
+        else:
+            self._output.message(f"warning: {error.message}; {error.hint}")
+        self._flush()
+
+    def planned(self, answer: Answer) -> None:
+        """Print what an edit means, before anything is built."""
+        if self._output.as_json:
+            return
+        self._output.result(["", saved_line(answer), *plan_lines(answer, self._core.root)], painted=True)
+        self._flush()
+
+    def ended(self, answer: Answer, planned: Answer) -> None:
+        """Print what was built, and the rows that are shown."""
+        if self._output.as_json:
+            self._output.document(answer_document(answer, self._core.root))
+        else:
+            if answer is not planned:
+                self._output.result(built_lines(answer, self._core.root, planned.errors), painted=True)
+            if answer.rows is not None:
+                self._output.rows(rows_lines(answer.rows, self._output.width(sys.stdout)))
+        self._flush()
+
+    def _flush(self) -> None:
+        from rules.terminal.output import writing
+
+        with writing():
+            sys.stdout.flush()

@@ -1,0 +1,1 @@
+"""`rules lsp`: a language server for the rules of a project."""

@@ -1,0 +1,181 @@
+"""The language server: what the protocol asks, answered from the workbench.
+
+A check runs in a thread of its own, begun a moment after the last key, and what is asked meanwhile is answered from the
+one before. What can take long (references, renames, quick fixes, previews) runs in threads of a pool, so that no
+request holds up another, and one that was cancelled before its turn is not answered.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import urllib.parse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcInvalidParams
+from pygls.lsp.server import LanguageServer
+
+from compiler.lint.codes import BY_CODE
+from rules.errors import UserError, UserErrors
+from rules.files.project_paths import FILE
+from rules.lsp.texts import Text
+from rules.lsp.workbench import Workbench
+
+if TYPE_CHECKING:
+    from compiler.lint.findings import Finding
+    from rules.lsp.workbench import Known
+
+_PAUSE = 0.02
+"""Seconds after the last key before a check begins."""
+_SOURCE = "rules"
+
+
+class RulesServer(LanguageServer):
+    """The server of one project, the one that the first folder or file is in."""
+
+    def __init__(self) -> None:
+        from importlib.metadata import version
+
+        super().__init__("rules", version("leastwork-rules"), max_workers=4)
+        self.bench: Workbench | None = None
+        self.trusted = False
+        self.published: dict[str, list[lsp.Diagnostic]] = {}
+        self.checker: Checker | None = None
+
+    def begin(self, root: Path) -> None:
+        """Work on a project from now on."""
+        self.bench = Workbench(root, runs_python=self.trusted)
+        self.checker = Checker(self)
+        self.checker.start()
+
+    def path_of(self, uri: str) -> str | None:
+        """Return the path of a file in the project, None for one that is in none."""
+        if self.bench is None:
+            return None
+        file = file_of(uri)
+        shown = os.path.relpath(os.path.realpath(file), os.path.realpath(self.bench.root)).replace(os.sep, "/")
+        return None if shown.startswith("..") else shown
+
+    def uri_of(self, path: str) -> str:
+        """Return the URI of a file of the project."""
+        assert self.bench is not None
+        return (self.bench.root / path).as_uri()
+
+    def asked(self, document: lsp.TextDocumentIdentifier) -> tuple[Workbench, str, Text] | None:
+        """Return the workbench, the path and the text of what a request is about; None for a file of no project."""
+        path = self.path_of(document.uri)
+        if self.bench is None or path is None:
+            return None
+        try:
+            return self.bench, path, Text(self.bench.text(path))
+        except UserError:
+            return None
+
+    def publish(self, known: Known) -> None:
+        """Show the findings of a check: those of files that have others than before."""
+        bench = self.bench
+        assert bench is not None
+        wanted = {path: self._diagnostics(path, found) for path, found in known.findings.items()}
+        if known.error is not None:
+            where = known.error.where
+            line, column = (where.line or 1, where.column or 1) if where is not None else (1, 1)
+            place = lsp.Position(line - 1, column - 1)
+            said = lsp.Diagnostic(lsp.Range(place, place), said_of(known.error), lsp.DiagnosticSeverity.Error)
+            path = where.path if where is not None else FILE
+            wanted.setdefault(path, []).append(said)
+        for path in {*wanted, *self.published, *bench.open_paths}:
+            found = wanted.get(path, [])
+            if self.published.get(path) != found:
+                self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(self.uri_of(path), found))
+                self.published[path] = found
+
+    def refresh(self) -> None:
+        """Let the editor ask again for what comes from a plan and from schemas."""
+        workspace = self.client_capabilities.workspace
+        if workspace is not None and workspace.code_lens is not None and workspace.code_lens.refresh_support:
+            self.workspace_code_lens_refresh(None)
+        if workspace is not None and workspace.inlay_hint is not None and workspace.inlay_hint.refresh_support:
+            self.workspace_inlay_hint_refresh(None)
+
+    def _diagnostics(self, path: str, found: list[Finding]) -> list[lsp.Diagnostic]:
+        assert self.bench is not None
+        try:
+            text = Text(self.bench.text(path))
+        except UserError:  # it is not UTF-8, which is what the finding says
+            text = Text("")
+        return [diagnostic(one, text) for one in found]
+
+
+def diagnostic(one: Finding, text: Text) -> lsp.Diagnostic:
+    """Return a finding as editors have it. text: of its file."""
+    code = BY_CODE.get(one.code)
+    message = f"{one.found.message}; {one.found.hint}" if one.found.hint else one.found.message
+    severity = lsp.DiagnosticSeverity.Warning if code is not None and code.advice else lsp.DiagnosticSeverity.Error
+    return lsp.Diagnostic(text.range(one.found.start, one.found.end), message, severity, one.code, source=_SOURCE)
+
+
+def said_of(error: UserError) -> str:
+    """Return an error in one line."""
+    return f"{error.message}; {error.hint}" if error.hint else error.message
+
+
+def file_of(uri: str) -> str:
+    """Return the path that a URI names."""
+    return urllib.parse.unquote(urllib.parse.urlparse(uri).path)
+
+
+class Checker(threading.Thread):
+    """Checks after changes, one check at a time, and plans after saves."""
+
+    def __init__(self, server: RulesServer) -> None:
+        super().__init__(daemon=True, name="checker")
+        self._server = server
+        self._changed = threading.Event()
+        self._saved = True
+
+    def wake(self, *, saved: bool = False) -> None:
+        """Say that something changed."""
+        self._saved |= saved
+        self._changed.set()
+
+    def run(self) -> None:
+        """Check until the process ends."""
+        server = self._server
+        bench = server.bench
+        assert bench is not None
+        while True:
+            self._changed.wait()
+            while self._changed.is_set():
+                self._changed.clear()
+                threading.Event().wait(_PAUSE)
+            try:
+                server.publish(bench.check(_Quiet().say))
+                if self._saved and not self._changed.is_set():
+                    self._saved = False
+                    bench.make_plan(_Quiet())
+                    server.refresh()
+            except Exception as error:  # noqa: BLE001 — a bug costs this answer, and not the server
+                server.window_log_message(lsp.LogMessageParams(lsp.MessageType.Error, f"internal error: {error!r}"))
+
+
+class _Quiet:
+    """An observer of plans that says nothing."""
+
+    def say(self, message: str) -> None:
+        """Say nothing."""
+
+
+class refusing:  # noqa: N801 — used as a function
+    """Turns an error that the user can correct into the refusal of a request."""
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        """Refuse."""
+        if isinstance(error, UserErrors):
+            error = error.errors[0]
+        if isinstance(error, UserError):
+            raise JsonRpcInvalidParams(said_of(error)) from error

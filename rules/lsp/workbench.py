@@ -1,0 +1,204 @@
+"""What a language server knows of one project: texts that are not saved, findings, schemas, names, the last plan.
+
+Everything here is plain Python with offsets; what the protocol calls things is in `rules.lsp.server` and beside it. A
+check and a plan run in a thread of their own; what is asked meanwhile is answered from the last ones.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from compiler.lint.check import World
+from compiler.lint.findings import Finding
+from compiler.lint.occurrences import Outline, outline
+from compiler.names.qualify import InputSchemas
+from rules.config.policy import Reporting, reported
+from rules.config.project import Project
+from rules.core import Core
+from rules.errors import UserError, UserErrors, Where
+from rules.files.project_paths import FILE
+from rules.loading.input_binding import make_resolver
+from rules.loading.rules import rule_files
+from rules.planning.prepared import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from compiler.schema import Schema
+    from rules.lint.project import Checking
+    from rules.loading.rules import Rule
+    from rules.planning.prepared import Prepared
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the last check found. findings: to report, by path."""
+
+    project: Project
+    findings: Mapping[str, list[Finding]]
+    rules: Mapping[str, Rule]
+    """The rules in SQL that can be read, by name."""
+    paths: Mapping[str, Rule]
+    """The same, by path."""
+    schemas: Mapping[str, Schema]
+    """The columns of sources and products, as far as they are known."""
+    worlds: Mapping[str, World]
+    """What each rule was checked against, by path."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    error: UserError | None = None
+    """Why nothing could be checked."""
+
+    @property
+    def tables(self) -> list[str]:
+        """The names of all sources and rules, as far as they are known."""
+        return sorted({*self.project.sources, *self.schemas, *self.rules})
+
+
+class Workbench:
+    """One project that is being edited."""
+
+    def __init__(self, root: Path, *, runs_python: bool) -> None:
+        """runs_python: whether the user lets the server run the project's Python."""
+        self.root = root
+        self.runs_python = runs_python
+        self.core = Core(root)
+        self.known: Known | None = None
+        self.plan: Prepared | None = None
+        self._unsaved: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._outlines: dict[str, tuple[str, Known | None, Outline]] = {}
+
+    def open(self, path: str, text: str) -> None:
+        """Take the text of a file that an editor has open."""
+        with self._lock:
+            self._unsaved.pop(path, None)  # the last one is the one that was edited last
+            self._unsaved[path] = text
+
+    def close(self, path: str) -> None:
+        """Let the file count again."""
+        with self._lock:
+            self._unsaved.pop(path, None)
+            self._outlines.pop(path, None)
+
+    @property
+    def open_paths(self) -> list[str]:
+        """The files that are open."""
+        return list(self._unsaved)
+
+    def text(self, path: str) -> str:
+        """Return the text of a file as it is being edited. Raises `UserError`."""
+        from rules.config.project import read_text
+
+        unsaved = self._unsaved.get(path)
+        return unsaved if unsaved is not None else read_text(self.root / path, path)
+
+    def unsaved(self) -> dict[str, str]:
+        """Return the texts of rule files in SQL that differ from the files."""
+        with self._lock:
+            texts = {path: text for path, text in self._unsaved.items() if path.endswith(".sql")}
+        return {path: text for path, text in texts.items() if not self._is_saved(path, text)}
+
+    def _is_saved(self, path: str, text: str) -> bool:
+        try:
+            return (self.root / path).read_bytes() == text.encode(errors="surrogatepass")
+        except OSError:
+            return False
+
+    def check(self, say: Callable[[str], None]) -> Known:
+        """Check all rules, with the texts that are not saved; the result is `known` from now on."""
+        unsaved = self.unsaved()
+        try:
+            checking = self.core.check(say, unsaved, runs_python=self.runs_python)
+        except UserError as error:
+            self.known = self._failed(error)
+        except UserErrors as several:
+            self.known = self._failed(several.errors[0])
+        except Exception as error:  # noqa: BLE001 — a file that we cannot cope with costs one finding, in the last edited
+            self.known = self._crashed(error)
+        else:
+            self.known = _known(checking)
+        return self.known
+
+    def _crashed(self, error: Exception) -> Known:
+        """Keep what is known, and say that there is nothing new because of a bug of ours."""
+        paths = list(self._unsaved)
+        message, hint = f"internal error: {type(error).__name__}: {error}", "this is a bug of rules; please report it"
+        where = Where(paths[-1] if paths else FILE, 1, 1)
+        failed = UserError(message, code="internal", where=where, hint=hint)
+        if self.known is None:
+            return self._failed(failed)
+        others = {path: found for path, found in self.known.findings.items() if path != where.path}
+        return replace(self.known, error=failed, findings=others)
+
+    def _failed(self, error: UserError) -> Known:
+        """Keep what is known, and say why there is nothing new."""
+        if self.known is not None:
+            return replace(self.known, error=error, findings={})
+        return Known(Project(self.root, "", (), {}, {}), {}, {}, {}, {}, {}, error=error)
+
+    def make_plan(self, observer: Any) -> Prepared | None:
+        """Plan the project as it is saved; the result is `plan` from now on, None if there is none.
+
+        There is none where a plan would run Python that the user has not allowed.
+        """
+        try:
+            allowed = self.allows_all(self.project())
+            self.plan = self.core.plan(Request(keep_going=True), observer) if allowed else None
+        except (UserError, UserErrors):
+            self.plan = None
+        return self.plan
+
+    def project(self) -> Project:
+        """Return the project as rules.toml has it, which runs Python if the user allows it. Raises `UserError`."""
+        return replace(self.core.project(), runs_python=self.runs_python)
+
+    def allows_all(self, project: Project) -> bool:
+        """Whether nothing that a command would run is forbidden: Python is allowed, or there is none in rules."""
+        files = rule_files(project.root, project.rule_folders)
+        return project.runs_python or not any(path.endswith(".py") for path in files)
+
+    def product(self, path: str) -> str:
+        """Return the name of the rule in a file."""
+        return path.rsplit("/", 1)[-1].removesuffix(".sql")
+
+    def world(self, path: str) -> World | None:
+        """Return what the rule in a file is checked against; one for a rule that could not be read, too."""
+        known = self.known
+        if known is None:
+            return None
+        world = known.worlds.get(path)
+        if world is not None:
+            return world
+        schemas = InputSchemas()
+        schemas.known.update(known.schemas)
+        return World(schemas, make_resolver(known.tables), tuple(known.tables), known.variables)
+
+    def outline(self, path: str, *, stale: bool = False) -> Outline | None:
+        """Return the names in a file; None if its text cannot be parsed. stale: the last one does, too."""
+        world = self.world(path)
+        if world is None or not path.endswith(".sql"):
+            return None
+        text, last = self.text(path), self._outlines.get(path)
+        if last is not None and last[0] == text and last[1] is self.known:
+            return last[2]
+        found = outline(text, world, self.product(path))
+        if found is None:
+            return last[2] if last is not None and stale else None
+        if path in self._unsaved:
+            self._outlines[path] = text, self.known, found
+        return found
+
+
+def _known(checking: Checking) -> Known:
+    project = checking.project
+    findings: dict[str, list[Finding]] = {}
+    for one in reported(checking.records, Reporting(project.policy), project.text):
+        findings.setdefault(one.path, []).append(one)
+    paths = {path: rule for path, (rule, _) in checking.worlds.items()}
+    worlds = {path: world for path, (_, world) in checking.worlds.items()}
+    rules = {rule.name: rule for rule in paths.values()}
+    schemas = dict(checking.known.schemas.known)
+    return Known(project, findings, rules, paths, schemas, worlds, project.variables)

@@ -1,0 +1,169 @@
+"""The answer to a change: what the edited rules mean now, what a build would do or did, and some rows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rules.errors import INTERNAL, UserError, UserErrors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pyarrow as pa
+
+    from graph.plan import Judgement
+    from rules.core import Core
+    from rules.planning.prepared import Prepared, Request
+    from rules.running.results import BuildReport, Observer
+
+
+class EditedRule(NamedTuple):
+    """A rule in a file that was saved. reaches: how far the edit reaches, as `rules diff` has it."""
+
+    name: str
+    path: str
+    reaches: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ShownRows:
+    """The first rows of a product. total: how many it has."""
+
+    name: str
+    schema: pa.Schema
+    batches: tuple[pa.RecordBatch, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a change means. changed: the files that were saved, none when watching begins.
+
+    prepared: None if there is no plan, for which `errors` has the reason. report: of the build, if there was one.
+    """
+
+    changed: tuple[str, ...]
+    prepared: Prepared | None = None
+    edited: tuple[EditedRule, ...] = ()
+    errors: tuple[UserError, ...] = ()
+    report: BuildReport | None = None
+    rows: ShownRows | None = None
+    seconds: float = 0.0
+    said: list[str] = field(default_factory=list)
+    """Warnings."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is broken, or a product failed."""
+        return bool(self.errors) or (self.report is not None and not self.report.ok)
+
+
+class Answers:
+    """Answers to changes of one project, one after the other."""
+
+    def __init__(self, core: Core, request: Request, observer: Observer, show: str | None, limit: int) -> None:
+        """request: what is planned and built, broken rules left out. show: the product whose first rows are shown."""
+        self._core, self._observer = core, observer
+        self._request = replace(request, keep_going=True)
+        self._show, self._limit = show, limit
+        self._last: tuple[object, ...] = ()
+
+    def plan(self, changed: Iterable[str]) -> Answer:
+        """Plan after a change."""
+        started, files = time.perf_counter(), tuple(sorted(changed))
+        try:
+            prepared = self._core.plan(self._request, self._observer)
+        except Exception as error:  # noqa: BLE001 — whatever is wrong with the project now, the next edit may mend it
+            return Answer(files, errors=errors_of(error), seconds=time.perf_counter() - started)
+        errors = tuple(prepared.errors)
+        return Answer(files, prepared, _edited(prepared, files), errors, seconds=time.perf_counter() - started)
+
+    def build(self, planned: Answer) -> Answer:
+        """Build what was planned."""
+        started = time.perf_counter()
+        try:
+            report = self._core.build(self._request, self._observer)
+        except Exception as error:  # noqa: BLE001 — as above
+            return replace(planned, errors=errors_of(error), seconds=time.perf_counter() - started)
+        built = [one.error for one in report.results.values() if one.error is not None]
+        built += [one.error for one in report.sources.values() if one.error is not None]
+        errors = tuple(dict.fromkeys([*planned.errors, *built]))
+        return replace(planned, report=report, errors=errors, seconds=time.perf_counter() - started)
+
+    def with_rows(self, answer: Answer) -> Answer:
+        """Add the first rows of the product that is shown, if it has been built."""
+        if self._show is None or answer.prepared is None:
+            return answer
+        from rules.cells import stored_rows
+        from rules.inspect.stored_tables import committed
+        from rules.storage.store import open_store
+
+        try:
+            with open_store(self._core.root, self._observer.say, building=False) as store:
+                if self._show not in store.states:
+                    return answer
+                path, total = committed(store, self._show)
+                with stored_rows(path, self._limit) as rows:
+                    return replace(answer, rows=ShownRows(self._show, rows.schema, tuple(rows.batches), total))
+        except UserError as error:
+            return replace(answer, errors=(*answer.errors, error))
+
+    def is_news(self, answer: Answer) -> bool:
+        """Whether an answer says something that the last one did not: not so after a save that changes nothing."""
+        prepared = answer.prepared
+        judgements: dict[str, Judgement] = prepared.judgements if prepared is not None else {}
+        now = (list(judgements.values()), [(one.message, one.where) for one in answer.errors])
+        before, self._last = self._last, now
+        return bool(answer.edited) or before != now
+
+
+def errors_of(error: Exception) -> tuple[UserError, ...]:
+    """Return what to say of an error: one that the user can correct as it is, any other as a bug of ours."""
+    if isinstance(error, UserErrors):
+        return tuple(error.errors)
+    if isinstance(error, UserError):
+        return (error,)
+    message = f"internal error: {type(error).__name__}: {error}"
+    return (UserError(message, code="internal", hint="this is a bug of rules; please report it", exit_code=INTERNAL),)
+
+
+def outside_folders(core: Core) -> list[Path]:
+    """Return the folders outside of a project in which files of its sources are; none if rules.toml is broken."""
+    try:
+        project = core.project()
+    except UserError:
+        return []
+    root, found = core.root.resolve(), set[Path]()
+    for source in project.sources.values():
+        if "://" in source.path:
+            continue
+        place = Path(root / source.path.split("*")[0])
+        folder = place if place.is_dir() else place.parent
+        if folder.is_dir() and not folder.resolve().is_relative_to(root):
+            found.add(folder.resolve())
+    return sorted(found)
+
+
+def _edited(prepared: Prepared, changed: Iterable[str]) -> tuple[EditedRule, ...]:
+    files = set(changed)
+    session, found = prepared.session, []
+    for name, judgement in prepared.judgements.items():
+        rule = session.rules[name]
+        if rule.path not in files:
+            continue
+        last = prepared.known.products.get(name)
+        reaches: str
+        if judgement.verdict in {"failed", "skipped"}:
+            reaches, sentence = judgement.verdict, judgement.reason
+        elif last is None:
+            reaches, sentence = "new", judgement.reason
+        elif judgement.edit is not None:
+            reaches, sentence = judgement.edit.reaches, judgement.reason
+        else:
+            reaches, sentence = "cosmetic", "the rule means what it meant"
+        found.append(EditedRule(name, rule.path, reaches, sentence))
+    return tuple(found)

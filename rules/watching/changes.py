@@ -1,0 +1,103 @@
+"""Changes of the files of a project, in batches: what was saved together, or a branch that was checked out.
+
+A batch only says that it is time to look, and what is worth naming. What has changed is found by the run that follows,
+from the files themselves, so an event that is lost, late or doubled can delay an answer and never falsify one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rules.errors import UserError
+from rules.files.project_paths import FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_TOGETHER_MS = 400
+"""Changes that go on without a pause are one batch for at most so long."""
+_PAUSE_MS = 10
+"""A pause that ends a batch."""
+_TICK_MS = 100
+"""How often to look whether the folder is still the one that is watched."""
+_GONE_SECONDS = 0.2
+
+
+class Changes:
+    """The changes below a project root and in other folders that its sources are in."""
+
+    def __init__(self, root: Path, outside: Callable[[], Iterable[Path]], gone: Callable[[], None]) -> None:
+        """outside: returns files and folders that are watched beside the root. gone: called when the root has gone.
+
+        Raises `UserError` if the library that watches is not installed.
+        """
+        try:
+            import watchfiles
+        except ImportError as error:
+            message = "rules watch needs the package watchfiles"
+            hint = "install leastwork-rules[watch]"
+            raise UserError(message, code="missing-package", hint=hint) from error
+        self._watch = watchfiles.watch
+        self._root, self._outside, self._gone = root, outside, gone
+
+    def batches(self) -> Iterator[frozenset[str]]:
+        """Yield the paths that changed, relative to the root where inside; first an empty batch, when watching begins.
+
+        A folder that was replaced gives an empty batch, too: everything may be different.
+        """
+        while True:
+            identity = self._identity()
+            if identity is None:
+                self._gone()
+                while self._identity() is None:
+                    time.sleep(_GONE_SECONDS)
+                continue
+            yield from self._of(identity)
+
+    def _of(self, identity: tuple[int, int]) -> Iterator[frozenset[str]]:
+        """Yield batches until the root is another folder, or other folders are to be watched."""
+        outside, began = set(self._outside()), False
+        try:
+            for found in self._watch(
+                self._root,
+                *sorted(outside),
+                watch_filter=lambda _, path: not self._is_hidden(path),
+                debounce=_TOGETHER_MS,
+                step=_PAUSE_MS,
+                rust_timeout=_TICK_MS,
+                yield_on_timeout=True,
+                raise_interrupt=True,
+            ):
+                if self._identity() != identity:
+                    return
+                if not began:  # what has changed since is in the next batch
+                    began = True
+                    yield frozenset()
+                if found:
+                    yield frozenset(self._shown(path) for _, path in found)
+                    if set(self._outside()) != outside:
+                        return
+        except FileNotFoundError:  # it went while the watching began
+            return
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return what tells the root from a folder that takes its place; None while it is no project."""
+        try:
+            status = self._root.stat()
+            (self._root / FILE).stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _is_hidden(self, path: str) -> bool:
+        """Whether a path is in a hidden file or folder of the project, such as its store or .git."""
+        relative = os.path.relpath(path, self._root)
+        parts = Path(relative).parts
+        return parts[:1] != (os.pardir,) and any(part.startswith(".") and part != "." for part in parts)
+
+    def _shown(self, path: str) -> str:
+        relative = os.path.relpath(path, self._root)
+        return path if relative.startswith(os.pardir) else relative.replace(os.sep, "/")

@@ -1,0 +1,272 @@
+"""`rules lsp`, asked by a client over its standard streams, as editors ask it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcException
+
+from support import inprocess
+from support.language_client import Editor
+from support.projects import SampleProject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+LARGE = """-- /// rule
+-- description = "Large orders"
+-- ///
+SELECT o.id, o.region, o.amount * 2 AS twice
+FROM orders AS o
+WHERE o.amount > $least
+"""
+TOTAL = """WITH eu AS (SELECT l.id, l.twice FROM large AS l WHERE l.region = 'EU')
+SELECT e.id, SUM(e.twice) AS total FROM eu AS e GROUP BY e.id
+"""
+STARRED = "SELECT * FROM large AS l\n"
+PASSED = "SELECT l.id, l.twice FROM large AS l\n"
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> SampleProject:
+    sample = SampleProject(tmp_path / "project", sources=["orders"], toml="\n[vars]\nleast = 10\n")
+    sample.parquet("orders", {"id": [1, 2, 3], "region": ["EU", "US", "EU"], "amount": [10.5, 20.0, 30.0]})
+    for name, text in (("large", LARGE), ("total", TOTAL), ("passed", PASSED)):
+        sample.write(f"rules/{name}.sql", text)
+    inprocess.build(sample)
+    return sample
+
+
+def edited(project: SampleProject, session: Callable[[Editor], Coroutine[Any, Any, None]], **options: Any) -> None:
+    """Run a session of an editor that has every rule open."""
+
+    async def run() -> None:
+        editor = Editor(project)
+        await editor.start(**options)
+        try:
+            for path in sorted((project.root / "rules").glob("*.sql")):
+                editor.open(f"rules/{path.name}")
+            await editor.until(lambda found: len(found) >= len(list((project.root / "rules").glob("*.sql"))))
+            await session(editor)
+        finally:
+            await editor.stop()
+
+    asyncio.run(run())
+
+
+def test_names_mean_the_same_everywhere(sample: SampleProject) -> None:
+    async def session(editor: Editor) -> None:
+        async def definition(path: str, marked: str) -> tuple[str, int, int]:
+            params = lsp.DefinitionParams(editor.document(path), editor.at(path, marked))
+            found = await editor.client.text_document_definition_async(params)
+            assert isinstance(found, list)
+            (one,) = found
+            assert isinstance(one, lsp.Location)
+            start = one.range.start
+            return one.uri.removeprefix(f"{sample.root.as_uri()}/"), start.line, start.character
+
+        assert await definition("rules/total.sql", "l.tw|ice") == ("rules/large.sql", 3, 39)
+        assert await definition("rules/total.sql", "FROM la|rge") == ("rules/large.sql", 0, 0)
+        assert await definition("rules/total.sql", "e.tw|ice") == ("rules/total.sql", 0, 27)
+        assert await definition("rules/total.sql", "FROM e|u") == ("rules/total.sql", 0, 5)
+        assert await definition("rules/large.sql", "FROM or|ders") == ("rules.toml", 3, 9)
+        assert (await definition("rules/large.sql", "$le|ast"))[0] == "rules.toml"
+
+        async def said(path: str, marked: str) -> str:
+            params = lsp.HoverParams(editor.document(path), editor.at(path, marked))
+            found = await editor.client.text_document_hover_async(params)
+            assert found is not None
+            assert isinstance(found.contents, lsp.MarkupContent)
+            return found.contents.value
+
+        column = await said("rules/total.sql", "l.tw|ice")
+        assert "**large.twice** float64" in column
+        assert "`large.twice` = `o.amount * 2`" in column
+        assert "  - `orders.amount`" in column
+        assert "read by passed, total" in column
+        rule = await said("rules/total.sql", "FROM la|rge")
+        assert "Large orders" in rule
+        assert "- `id` int64" in rule
+
+        place = editor.at("rules/large.sql", "AS tw|ice")
+        params = lsp.ReferenceParams(
+            lsp.ReferenceContext(include_declaration=True), editor.document("rules/large.sql"), place
+        )
+        found = await editor.client.text_document_references_async(params)
+        assert sorted(one.uri.rsplit("/", 1)[-1] for one in found or ()) == ["large.sql", "passed.sql", "total.sql"]
+
+        symbols = await editor.client.text_document_document_symbol_async(
+            lsp.DocumentSymbolParams(editor.document("rules/total.sql"))
+        )
+        assert [one.name for one in symbols or ()] == ["eu", "id", "total"]
+        whole = lsp.Range(lsp.Position(0, 0), lsp.Position(9, 0))
+        hints = await editor.client.text_document_inlay_hint_async(
+            lsp.InlayHintParams(editor.document("rules/large.sql"), whole)
+        )
+        assert [one.label for one in hints or ()] == [": int64", ": string", ": float64"]
+        tokens = await editor.client.text_document_semantic_tokens_full_async(
+            lsp.SemanticTokensParams(editor.document("rules/large.sql"))
+        )
+        assert tokens is not None
+        assert len(tokens.data) == 5 * 12
+
+    edited(sample, session)
+
+
+def test_diagnostics_are_those_of_check_while_typing(sample: SampleProject) -> None:
+    async def session(editor: Editor) -> None:
+        def codes(found: dict[str, list[lsp.Diagnostic]], path: str) -> list[object]:
+            return [one.code for one in found.get(path, [])]
+
+        await editor.until(lambda found: not any(found.values()))
+        editor.type("rules/large.sql", LARGE.replace("o.amount * 2", "o.amuont * 2"))
+        await editor.until(lambda found: codes(found, "rules/large.sql") == ["R003"])
+        assert "amount" in editor.diagnostics[editor.uri("rules/large.sql")][0].message
+        editor.type("rules/large.sql", LARGE.replace("AS twice", "AS double_amount"))  # its readers break
+        await editor.until(lambda found: codes(found, "rules/total.sql") == ["R003"])
+        await editor.until(lambda found: codes(found, "rules/large.sql") == [])
+        assert inprocess.run(sample, "check").code == 0  # nothing of it is saved
+        editor.save("rules/large.sql")
+        await editor.until(lambda found: codes(found, "rules/total.sql") == ["R003"])
+        cold = inprocess.run(sample, "check", "--json", expect=1).document["findings"]
+        shown = [
+            (path, one.code, one.range.start.line + 1, one.range.start.character + 1)
+            for path in ("rules/large.sql", "rules/passed.sql", "rules/total.sql")
+            for one in editor.diagnostics[editor.uri(path)]
+        ]
+        assert shown == [(one["path"], one["code"], one["line"], one["column"]) for one in cold]
+        for text in ("SELECT", "\0", "(" * 3000, "-- /// rule\n-- tier = 9\n-- ///\nSELECT 1 AS a"):
+            editor.type("rules/large.sql", text)
+            await editor.until(lambda found: len(found["rules/large.sql"]) == 1)
+        editor.type("rules/large.sql", LARGE)
+        await editor.until(lambda found: not any(found.values()))
+
+    edited(sample, session)
+
+
+def test_fixes_completions_and_lenses(sample: SampleProject) -> None:
+    sample.write("rules/passed.sql", "SELECT * FROM large AS l WHERE id > 1\n")
+
+    async def session(editor: Editor) -> None:
+        path = "rules/passed.sql"
+        await editor.until(lambda found: len(found[path]) == 2)
+        line = lsp.Range(lsp.Position(0, 0), lsp.Position(0, 40))
+        params = lsp.CodeActionParams(editor.document(path), line, lsp.CodeActionContext([]))
+        found = [
+            one
+            for one in await editor.client.text_document_code_action_async(params) or ()
+            if isinstance(one, lsp.CodeAction)
+        ]
+        made = {one.title: editor.applied(one.edit)[path] for one in found}
+        assert made["Expand every *"] == "SELECT l.id, l.region, l.twice FROM large AS l WHERE id > 1\n"
+        assert made["Qualify all columns"] == "SELECT * FROM large AS l WHERE l.id > 1\n"
+        assert len(found) == 5
+
+        async def labels(text: str, marked: str) -> list[str]:
+            editor.type(path, text)
+            params = lsp.CompletionParams(editor.document(path), editor.at(path, marked))
+            found = await editor.client.text_document_completion_async(params)
+            assert isinstance(found, lsp.CompletionList)
+            return [one.label for one in found.items]
+
+        assert await labels("SELECT l. FROM large AS l", "l.|") == ["id", "region", "twice"]
+        assert await labels("SELECT 1 AS a FROM ", "FROM |") == ["large", "orders", "total"]
+        assert await labels("SELECT 1 AS a FROM orders AS x WHERE x.id > $", "$|") == ["$least"]
+        everything = await labels("SELECT  FROM orders AS x", "SELECT | FROM")
+        assert {"x.id", "sum", "date_trunc"} <= set(everything)
+        assert "tags" in await labels("-- /// rule\n-- t\n-- ///\nSELECT 1 AS a", "-- t|")
+
+        editor.type(path, "SELECT l.id + 1 AS id FROM large AS l\n")
+        editor.save(path)
+        lenses: list[str] = []
+        async with asyncio.timeout(90):  # the plan comes after the check
+            while "edit reaches 1 product" not in lenses:
+                answer = await editor.client.text_document_code_lens_async(lsp.CodeLensParams(editor.document(path)))
+                lenses = [one.command.title for one in answer or () if one.command is not None]
+                await asyncio.sleep(0.05)
+        arguments = [editor.uri("rules/total.sql"), 0, 6]
+        shown = await editor.client.workspace_execute_command_async(
+            lsp.ExecuteCommandParams("rules.preview", arguments)
+        )
+        assert shown is not None
+        assert (shown["name"], shown["columns"]) == ("total.eu", ["id", "twice"])
+        assert shown["rows"] == [{"id": 1, "twice": 21.0}, {"id": 3, "twice": 60.0}]
+
+    edited(sample, session)
+
+
+def test_renames_reach_all_readers_and_change_no_meaning(sample: SampleProject) -> None:
+    before = {one["name"]: one["fingerprint"] for one in inprocess.run(sample, "plan", "--json").document["products"]}
+
+    async def session(editor: Editor) -> None:
+        async def rename(path: str, marked: str, new: str) -> dict[str, str]:
+            params = lsp.RenameParams(editor.document(path), editor.at(path, marked), new)
+            return editor.applied(await editor.client.text_document_rename_async(params))
+
+        column = await rename("rules/total.sql", "l.tw|ice", "doubled")
+        assert column == {
+            "rules/large.sql": LARGE.replace("AS twice", "AS doubled"),
+            "rules/passed.sql": PASSED.replace("l.twice", "l.doubled AS twice"),
+            "rules/total.sql": TOTAL.replace("l.twice", "l.doubled AS twice"),
+        }
+        cte = await rename("rules/total.sql", "FROM e|u", "europe")
+        assert cte == {"rules/total.sql": TOTAL.replace("WITH eu", "WITH europe").replace("FROM eu", "FROM europe")}
+        rule = await rename("rules/total.sql", "FROM la|rge", "big")
+        assert rule == {
+            "rules/big.sql": LARGE,
+            "rules/passed.sql": PASSED.replace("large", "big"),
+            "rules/total.sql": TOTAL.replace("large", "big"),
+        }
+        for path, marked, new in (
+            ("rules/large.sql", "AS tw|ice", "region"),  # it has such a column
+            ("rules/total.sql", "FROM la|rge", "orders"),
+            ("rules/large.sql", "WHERE o.am|ount", "sum"),  # of a source
+        ):
+            with pytest.raises(JsonRpcException):
+                await rename(path, marked, new)
+        editor.type("rules/passed.sql", STARRED)
+        editor.save("rules/passed.sql")
+        await editor.until(lambda found: any(one.code == "R005" for one in found["rules/passed.sql"]))
+        with pytest.raises(JsonRpcException, match=r"passed\.sql would mean something else"):
+            await rename("rules/large.sql", "AS tw|ice", "doubled")
+        editor.type("rules/passed.sql", PASSED)
+        editor.save("rules/passed.sql")
+        (sample.root / "rules" / "large.sql").unlink()
+        for path, text in rule.items():
+            sample.write(path, text)
+
+    edited(sample, session)
+    after = inprocess.run(sample, "plan", "--json").document["products"]
+    assert {one["name"].replace("big", "large"): one["fingerprint"] for one in after} == before
+    assert [one["verdict"] for one in after if one["name"] != "big"] == ["clean", "clean"]
+
+
+def test_python_is_run_only_where_that_is_allowed(sample: SampleProject) -> None:
+    ran = sample.root / "ran"
+    code = f"from pathlib import Path\nfrom rules import rule\nPath({str(ran)!r}).touch()\n"
+    sample.write("rules/own.py", f"{code}\n@rule\ndef own(orders):\n    return orders.select('id')\n")
+
+    async def session(editor: Editor) -> None:
+        await editor.until(lambda found: "rules/own.py" in found)
+        assert "nobody has allowed it" in editor.diagnostics[editor.uri("rules/own.py")][0].message
+        editor.type("rules/total.sql", "SELECT o.nothing FROM own AS o")
+        editor.save("rules/total.sql")
+        await editor.until(lambda found: "rules/own.py" in found)
+        for command in ("rules.lineage", "rules.preview"):
+            with pytest.raises(JsonRpcException):
+                await editor.client.workspace_execute_command_async(
+                    lsp.ExecuteCommandParams(command, [editor.uri("rules/total.sql")])
+                )
+
+    edited(sample, session)
+    assert not ran.exists()
+
+    async def trusting(editor: Editor) -> None:
+        await editor.until(lambda found: any(one.code == "R003" for one in found["rules/total.sql"]))
+
+    edited(sample, trusting, runsPython=True)
+    assert ran.exists()

@@ -1,0 +1,195 @@
+"""`rules watch`: what it says of saves, of trouble, and how it ends. One process is watched through each test."""
+
+from __future__ import annotations
+
+import json
+import queue
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support import inprocess
+from support.projects import RULES, SampleProject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_PATIENCE = 60.0
+"""Seconds after which a test gives up; nothing is decided by how long an answer took."""
+
+
+class Watching:
+    """A `rules watch` process, and the lines that it prints."""
+
+    def __init__(self, project: SampleProject, *options: str) -> None:
+        self.project = project
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 — closed with the process
+        self.process = subprocess.Popen(
+            [RULES, "watch", *options], cwd=project.root, stdout=subprocess.PIPE, stderr=self._errors, text=True
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+
+    def line(self) -> str:
+        try:
+            return self._lines.get(timeout=_PATIENCE)
+        except queue.Empty:
+            self._errors.seek(0)
+            raise AssertionError(f"nothing was said: {self._errors.read()}") from None
+
+    def document(self, wanted: Callable[[dict[str, Any]], bool] = lambda _: True) -> dict[str, Any]:
+        """Return the next document for which `wanted` holds: a save may come as several events."""
+        while True:
+            found: dict[str, Any] = json.loads(self.line())
+            if wanted(found):
+                return found
+
+    def of(self, path: str) -> dict[str, Any]:
+        """Return the next document that is about a file."""
+        return self.document(lambda one: path in one["changed"])
+
+    def stop(self, number: int = signal.SIGINT) -> tuple[int, float]:
+        """Send a signal; return the exit code and the seconds that it took."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(timeout=_PATIENCE)
+        return code, time.monotonic() - began
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        self._errors.close()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> SampleProject:
+    sample = SampleProject(tmp_path / "project", sources=["orders"])
+    sample.parquet("orders", {"id": [1, 2, 3], "region": ["EU", "US", "EU"], "amount": [10.5, 20.0, 30.0]})
+    sample.sql("large", "SELECT o.id, o.region, o.amount\nFROM orders AS o\nWHERE o.amount > 10")
+    sample.sql("total", "SELECT l.region, SUM(l.amount) AS total FROM large AS l GROUP BY l.region")
+    return sample
+
+
+@pytest.fixture
+def watch(sample: SampleProject) -> Iterator[Callable[..., Watching]]:
+    started: list[Watching] = []
+
+    def start(*options: str) -> Watching:
+        started.append(Watching(sample, *options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+def executed(document: dict[str, Any]) -> list[str]:
+    return sorted(one["name"] for one in document["products"] if one["status"] == "executed")
+
+
+def test_saves_are_planned_and_built(sample: SampleProject, watch: Callable[..., Watching]) -> None:
+    watching = watch("--json", "--show", "total", "-n", "1")
+    first = watching.document()
+    assert (first["format"], first["command"], first["event"], first["changed"]) == (1, "watch", "built", [])
+    assert executed(first) == ["large", "total"]
+
+    sample.edit("rules/large.sql", "FROM", "-- a word\nFROM")
+    comment = watching.of("rules/large.sql")
+    assert comment["event"] == "built"
+    assert comment["edits"] == [
+        {"name": "large", "class": "cosmetic", "sentence": "the rule means what it meant"},
+    ]
+    assert (comment["products"], comment["summary"]["clean"]) == ([], 2)
+
+    sample.edit("rules/large.sql", "> 10", "> 15")
+    edit = watching.of("rules/large.sql")
+    assert edit["edits"][0]["class"] == "row"
+    assert "> 15" in edit["edits"][0]["sentence"]
+    assert executed(edit) == ["large", "total"]
+    assert (edit["show"]["product"], edit["show"]["total"], len(edit["show"]["rows"])) == ("total", 2, 1)
+
+    sample.edit("rules/large.sql", "o.amount > 15", "o.amuont > 15")
+    broken = watching.of("rules/large.sql")
+    assert broken["event"] == "failed"
+    assert broken["error"]["where"] == "rules/large.sql:4:9"
+    assert broken["error"]["excerpt"] == ["    4 | WHERE o.amuont > 15", f"{' ' * 16}^"]
+
+    sample.edit("rules/large.sql", "amuont > 15", "amount > 15")
+    assert watching.of("rules/large.sql")["summary"]["clean"] == 2
+
+    sample.parquet("orders", {"id": [1, 2], "region": ["EU", "US"], "amount": [10.5, 70.0]})
+    source = watching.document(lambda one: "data/orders.parquet" in one["changed"] and bool(executed(one)))
+    assert source["event"] == "built"
+    assert executed(source) == ["large", "total"]
+    assert inprocess.run(sample, "plan", "--exit-code").code == 0
+    code, seconds = watching.stop()
+    assert code == 130
+    assert seconds < _PATIENCE / 4
+
+
+def test_many_files_at_once_a_lost_folder_and_others_at_work(
+    sample: SampleProject, watch: Callable[..., Watching], tmp_path: Path
+) -> None:
+    one, other = watch("--json"), watch("--json")
+    ran = executed(one.document()) + executed(other.document())
+    assert sorted(ran) == ["large", "total"]  # they share the work
+
+    for number in range(40):  # as when a branch is checked out
+        sample.sql(f"more_{number}", f"SELECT t.region, t.total + {number} AS total FROM total AS t")
+    ran = []
+    for watching in (one, other):
+        while True:
+            found = watching.document()
+            ran += executed(found)
+            if len(found["summary"]) and sum(found["summary"].values()) == 42 and not found["summary"].get("failed"):
+                break
+    assert sorted(ran) == sorted(f"more_{number}" for number in range(40))
+    assert inprocess.run(sample, "build").code == 0
+
+    away = tmp_path / "away"
+    sample.root.rename(away)
+    assert one.document(lambda one: one["event"] == "failed")["error"]["code"] == "no-project"
+    shutil.copytree(away, sample.root, symlinks=True)
+    back = one.document(lambda one: one["event"] == "built")
+    assert sum(back["summary"].values()) == 42
+    assert one.stop(signal.SIGTERM)[0] == 143
+
+
+def test_plans_only_and_says_so_to_people(sample: SampleProject, watch: Callable[..., Watching]) -> None:
+    watching = watch("--plan")
+
+    def until(text: str) -> list[str]:
+        found: list[str] = []
+        while not found or text not in found[-1]:
+            found.append(watching.line())
+        return found
+
+    until("proved clean")
+    assert not (sample.root / ".rules" / "products").exists()
+    inprocess.build(sample)
+    sample.edit("rules/total.sql", "SUM", "MAX")
+    said = "".join(until("proved clean"))
+    assert "rules/total.sql changed" in said
+    assert "total  row: column total: SUM(large.amount) → MAX(large.amount)" in said
+    assert "1 to run; 1 of 2 products proved clean" in said
+    sample.write("rules/total.sql", "SELECT l.regoin AS region FROM large AS l\n")
+    said = "".join(until("^"))
+    assert "    1 | SELECT l.regoin AS region FROM large AS l" in said
+    assert inprocess.run(sample, "plan", expect=1).code == 1

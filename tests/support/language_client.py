@@ -1,0 +1,131 @@
+"""A client of `rules lsp`, which is started as a process of its own and spoken to as an editor does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import types as lsp
+from pygls.lsp.client import LanguageClient
+
+from support.projects import RULES, SampleProject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PATIENCE = 90.0
+"""Seconds after which a test gives up."""
+
+
+class Editor:
+    """An editor with a project open. Offsets are found by the text at them: `o.am|ount` is between m and o."""
+
+    def __init__(self, project: SampleProject) -> None:
+        self.project = project
+        self.client = LanguageClient("tests", "1")
+        self.diagnostics: dict[str, list[lsp.Diagnostic]] = {}
+        self.shown: list[str] = []
+        self._texts: dict[str, str] = {}
+        self._version = 0
+        self._news = asyncio.Event()
+
+    async def start(self, **options: Any) -> None:
+        @self.client.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
+        def published(params: lsp.PublishDiagnosticsParams) -> None:
+            self.diagnostics[params.uri] = list(params.diagnostics)
+            self._news.set()
+
+        @self.client.feature(lsp.WINDOW_SHOW_MESSAGE)
+        def shown(params: lsp.ShowMessageParams) -> None:
+            self.shown.append(params.message)
+
+        @self.client.feature(lsp.WINDOW_LOG_MESSAGE)
+        def logged(params: lsp.LogMessageParams) -> None:
+            self.shown.append(params.message)
+
+        await self.client.start_io(str(RULES), "lsp")
+        uri = self.project.root.as_uri()
+        await self.client.initialize_async(
+            lsp.InitializeParams(
+                lsp.ClientCapabilities(),
+                root_uri=uri,
+                workspace_folders=[lsp.WorkspaceFolder(uri, "sample")],
+                initialization_options=options,
+            )
+        )
+        self.client.initialized(lsp.InitializedParams())
+
+    async def stop(self) -> None:
+        await asyncio.wait_for(self.client.shutdown_async(None), _PATIENCE)
+        self.client.exit(None)
+        await self.client.stop()
+
+    def uri(self, path: str) -> str:
+        return (self.project.root / path).as_uri()
+
+    def document(self, path: str) -> lsp.TextDocumentIdentifier:
+        return lsp.TextDocumentIdentifier(self.uri(path))
+
+    def open(self, path: str) -> None:
+        self._texts[path] = self.project.read(path)
+        item = lsp.TextDocumentItem(self.uri(path), "sql", 0, self._texts[path])
+        self.client.text_document_did_open(lsp.DidOpenTextDocumentParams(item))
+
+    def type(self, path: str, text: str) -> None:
+        """Let the whole text be another, unsaved."""
+        self._version += 1
+        self._texts[path] = text
+        document = lsp.VersionedTextDocumentIdentifier(self._version, self.uri(path))
+        change = lsp.TextDocumentContentChangeWholeDocument(text)
+        self.client.text_document_did_change(lsp.DidChangeTextDocumentParams(document, [change]))
+
+    def save(self, path: str) -> None:
+        self.project.write(path, self._texts[path])
+        self.client.text_document_did_save(lsp.DidSaveTextDocumentParams(self.document(path)))
+
+    def at(self, path: str, marked: str) -> lsp.Position:
+        """Return the place of the | in a piece of a text, which is there once without it."""
+        text = self._texts.get(path) or self.project.read(path)
+        before, _, after = marked.partition("|")
+        assert text.count(before + after) == 1, marked
+        offset = text.index(before + after) + len(before)
+        line = text.count("\n", 0, offset)
+        start = text.rfind("\n", 0, offset) + 1
+        return lsp.Position(line, len(text[start:offset].encode("utf-16-le")) // 2)
+
+    async def until(self, wanted: Callable[[dict[str, list[lsp.Diagnostic]]], bool]) -> None:
+        """Wait until the diagnostics, by path, are as wanted."""
+
+        async def wait() -> None:
+            root = self.project.root.as_uri() + "/"
+            while not wanted({uri.removeprefix(root): found for uri, found in self.diagnostics.items()}):
+                await self._news.wait()
+                self._news.clear()
+
+        try:
+            await asyncio.wait_for(wait(), _PATIENCE)
+        except TimeoutError:
+            raise AssertionError(f"{self.diagnostics} {self.shown}") from None
+
+    def applied(self, edit: lsp.WorkspaceEdit | None) -> dict[str, str]:
+        """Return the texts that an edit makes, by path; files that are renamed by their new paths."""
+        assert edit is not None
+        root, found = self.project.root.as_uri() + "/", dict[str, str]()
+        moved: dict[str, str] = {}
+        changes: list[tuple[str, list[Any]]] = [(uri, list(edits)) for uri, edits in (edit.changes or {}).items()]
+        for one in edit.document_changes or []:
+            if isinstance(one, lsp.TextDocumentEdit):
+                changes.append((one.text_document.uri, list(one.edits)))
+            elif isinstance(one, lsp.RenameFile):
+                moved[one.old_uri.removeprefix(root)] = one.new_uri.removeprefix(root)
+        for uri, edits in changes:
+            path = uri.removeprefix(root)
+            lines = (self._texts.get(path) or self.project.read(path)).split("\n")
+            for each in sorted(edits, key=lambda one: (one.range.start.line, one.range.start.character), reverse=True):
+                start, end = each.range.start, each.range.end
+                before, after = lines[start.line][: start.character], lines[end.line][end.character :]
+                lines[start.line : end.line + 1] = f"{before}{each.new_text}{after}".split("\n")
+            found[path] = "\n".join(lines)
+        for was, now in moved.items():
+            found[now] = found.pop(was) if was in found else self.project.read(was)
+        return found
