@@ -86,7 +86,7 @@ def test_help_of_a_command(rules: Run, command: str) -> None:
 def test_every_command_and_option_is_documented(rules: Run, command: str) -> None:
     sections = re.split(r"^## ", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE)
     everywhere = next(text for text in sections if text.startswith("Options of every command"))
-    section = next((text for text in sections if text.startswith(f"`rules {command}")), None)
+    section = next((text for text in sections if re.match(rf"`rules {command}\b", text)), None)
     assert section is not None, f"docs/cli.md has no section on rules {command}"
     offered = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*|(?<![\w-])-[A-Z]\b", rules(command, "--help").stdout))
     missing = {option for option in offered if f"`{option}" not in section and f"`{option}" not in everywhere}
