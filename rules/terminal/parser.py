@@ -25,6 +25,7 @@ COMMANDS = {
     "diff": "tell how rules differ from their last build or a commit, or how their tables do",
     "check": "find what is wrong with rules or doubtful, without running anything",
     "translate": "write rules in another dialect of SQL in ours",
+    "test": "run unit tests of rules whose rule or rows have changed",
     "explain": "tell why a product is in its state, and everything that this was decided from",
     "audit": "run what a build would skip once more, and compare",
     "verify": "run products again with the engine set otherwise, and compare",
