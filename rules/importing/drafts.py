@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rules.importing.column_types import declared_type
 from rules.importing.locations import Location, located
 from rules.importing.naming import SENSITIVE, Names, name_tables, plain_name
-from rules.importing.origin import Model, Origin, Outside, Relation, Seed, Test
+from rules.importing.origin import COUNTED, Model, Origin, Outside, Relation, Seed, Test
 from rules.importing.query_text import (
     LOCAL,
     NOW,
@@ -101,6 +101,7 @@ class Draft:
     sources: dict[str, DraftSource] = field(default_factory=dict)
     checks: dict[str, DraftCheck] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    reading: Reading | None = None
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -123,6 +124,22 @@ class Draft:
     def table(self, name: str) -> DraftTable:
         """Return a rule or source."""
         return self.rules[name] if name in self.rules else self.sources[name]
+
+    def inline(self, rule: DraftRule, why: str) -> None:
+        """Leave a rule out that has no table to read: queries hold it as a CTE again, as they did when compiled."""
+        assert rule.model is not None
+        assert self.reading is not None
+        own = {name.lower() for name, one in self.origin.inlined.items() if one == rule.model.id}
+        self.reading = replace(self.reading, inlined=self.reading.inlined - own)
+        del self.rules[rule.name]
+        for one in [one for one in self.rules.values() if rule.name in one.reads]:
+            assert one.model is not None
+            one.notes = [f"the model {rule.name} is a CTE of it: {why}"]
+            _fill(one, rewrite(one.model.sql or "", self.reading))
+            one.in_ours, one.refused = False, ""
+        for check in [check for check in self.checks.values() if rule.name in check.reads]:
+            written = rewrite(check.test.sql, self.reading, rows_only=_is_bare(check.test))
+            check.body, check.reads, check.in_ours, check.refused = written.text, written.reads, False, ""
 
     def stub(self, rule: DraftRule, why: str) -> None:
         """Let a rule read its model's last table instead of its query."""
@@ -147,6 +164,7 @@ def draft(origin: Origin, into: Path) -> Draft:
     reading = Reading(
         origin.dialect, made.names, files.source_of, files.unknown, frozenset(one.lower() for one in origin.inlined)
     )
+    made.reading = reading
     for model in origin.models:
         _model(made, model, reading)
     for test in origin.tests:
@@ -187,7 +205,7 @@ def _fill(rule: DraftRule, written: Rewritten) -> None:
 
 def _check(test: Test, reading: Reading) -> DraftCheck:
     try:
-        written = rewrite(test.sql, reading)
+        written = rewrite(test.sql, reading, rows_only=_is_bare(test))
     except CannotReadError as error:
         return DraftCheck(test=test, body=test.sql, broken=str(error))
     return DraftCheck(
@@ -198,6 +216,11 @@ def _check(test: Test, reading: Reading) -> DraftCheck:
         clocks=written.clocks,
         notes=written.notes,
     )
+
+
+def _is_bare(test: Test) -> bool:
+    """Whether only the number of a test's rows counts: `fail_calc` may name its columns."""
+    return test.fail_calc == COUNTED
 
 
 def _seed(made: Draft, seed: Seed) -> None:

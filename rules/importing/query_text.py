@@ -31,6 +31,10 @@ _CLOCKS = {
 }  # fmt: skip
 _BARE_CLOCKS = frozenset({"current_timestamp", "current_date", "localtimestamp"})
 _BEFORE_TABLES = frozenset({TokenType.FROM, TokenType.JOIN, TokenType.LATERAL})
+_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
+_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
+_DATEADD = 7
+"""Words from AS to the unit in what dbt.dateadd makes."""
 _CHANCE = frozenset({"random", "rand", "uuid", "gen_random_uuid", "gen_random_bytes", "nextval", "setseed"})
 
 
@@ -64,11 +68,14 @@ class Reading:
     inlined: frozenset[str] = frozenset()
 
 
-def rewrite(text: str, reading: Reading) -> Rewritten:
-    """Return a query with the plain names of what it reads. Raises `CannotReadError`."""
+def rewrite(text: str, reading: Reading, *, rows_only: bool = False) -> Rewritten:
+    """Return a query with the plain names of what it reads. Raises `CannotReadError`.
+
+    rows_only: nobody reads its columns, so they may have other names: each needs one of its own.
+    """
     text = text.strip()
     try:
-        return with_deep_stack(lambda: _Query(text, reading).rewritten())
+        return with_deep_stack(lambda: _Query(text, reading).rewritten(rows_only=rows_only))
     except SqlglotError as error:
         raise CannotReadError(_first_line(str(error))) from error
     except RecursionError as error:
@@ -101,7 +108,7 @@ class _Query:
         self.bridges: dict[str, str] = {}
         self.removed: list[tuple[int, int]] = []
 
-    def rewritten(self) -> Rewritten:
+    def rewritten(self, *, rows_only: bool) -> Rewritten:
         self._inlined()
         self._qualifiers()
         for table, ctes in list(_tables(self.query, self._fold, self.reading.inlined)):
@@ -109,6 +116,9 @@ class _Query:
         self._clocks()
         self._case()
         self._table_functions()
+        self._products_of_intervals()
+        if rows_only and isinstance(self.query, exp.Select):
+            self._outputs(self.query)
         self._bridge()
         kept = [one for one in self.edits if not self._is_removed(one.start)]
         kept += [Edit(start, end, "") for start, end in self.removed]
@@ -291,6 +301,58 @@ class _Query:
             elif after[1] is None or after[1].token_type != TokenType.L_PAREN:
                 column = alias.text if self.reading.dialect in SENSITIVE else name
                 self.edits.append(Edit(alias.end + 1, alias.end + 1, f"({column})"))
+
+    def _products_of_intervals(self) -> None:
+        """CAST(2 AS BIGINT) * INTERVAL 1 MONTH, which dbt.dateadd makes for DuckDB → INTERVAL '2 MONTH'."""
+        for number, token in enumerate(self.tokens):
+            if token.text.lower() != "cast" or self._is_removed(token.start) or number + 1 >= len(self.tokens):
+                continue
+            if self.tokens[number + 1].token_type != TokenType.L_PAREN:
+                continue
+            close = self._matching(number + 1)
+            words = [one.text.lower() for one in self.tokens[close - 2 : close + 5]]
+            if len(words) != _DATEADD or words[:6] != ["as", "bigint", ")", "*", "interval", "1"]:
+                continue
+            inner = self.text[self.tokens[number + 2].start : self.tokens[close - 3].end + 1]
+            last = self.tokens[close + 4]
+            unit = self.text[last.start : last.end + 1]
+            whole = re.fullmatch(r"-?\s*\d+", inner)
+            written = f"INTERVAL '{inner} {unit}'" if whole else f"INTERVAL ({inner}) {unit}"
+            self.edits.append(Edit(token.start, last.end + 1, written))
+
+    def _outputs(self, select: exp.Select) -> None:
+        """SELECT 1 FROM t → SELECT 1 AS column_1 FROM t; of a join, whose names may repeat, SELECT 1 AS failing."""
+        first = self._top_level(TokenType.SELECT)
+        if first is None:
+            return
+        ends, depth, number = list[int](), 0, first + 1
+        while number < len(self.tokens):
+            kind = self.tokens[number].token_type
+            depth += (kind in _OPENING) - (kind in _CLOSING)
+            if depth == 0 and kind in (TokenType.COMMA, TokenType.FROM):
+                ends.append(number - 1)
+                if kind == TokenType.FROM:
+                    break
+            number += 1
+        plain = not any(select.args.get(one) for one in ("distinct", "group", "order", "qualify"))
+        stars = any(one.is_star for one in select.expressions)
+        counting = any(one.find(exp.AggFunc) for one in select.expressions)
+        if plain and stars and not counting and select.args.get("joins") and ends:
+            self.edits.append(Edit(self.tokens[first + 1].start, self.tokens[ends[-1]].end + 1, "1 AS failing"))
+            return
+        for index, (item, end) in enumerate(zip(select.expressions, ends, strict=False)):
+            if len(ends) == len(select.expressions) and not (item.is_star or isinstance(item, exp.Alias | exp.Column)):
+                place = self.tokens[end].end + 1
+                self.edits.append(Edit(place, place, f" AS column_{index + 1}"))
+
+    def _top_level(self, kind: TokenType) -> int | None:
+        """Return the first token of a kind that is in no parentheses and not removed."""
+        depth = 0
+        for number, token in enumerate(self.tokens):
+            depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
+            if depth == 0 and token.token_type == kind and not self._is_removed(token.start):
+                return number
+        return None
 
     def _bridge(self) -> None:
         """WITH orders AS (…) SELECT … FROM orders: give the table a second name before the CTE takes its own."""

@@ -164,18 +164,18 @@ class _Settling:
         query = self.queries[path]
         why = f"{error.found.message} ({error.found.code})"
         if not query.in_ours:
-            try:
-                source = with_deep_stack(lambda: sketched(query.body, self.made.origin.dialect))
-            except (SqlError, RecursionError):
-                pass
-            else:
-                query.in_ours, query.refused, query.body = True, why, source.text
-                return
-        if isinstance(query, DraftRule):
-            self.made.stub(query, query.refused or why)
-            query.in_ours = True
+            query.in_ours, query.refused = True, why
+            query.body = _as_written(query.body, self.made.origin.dialect)
+            return
+        if query.refused and query.refused != why:
+            why = f"{query.refused}; read as our SQL: {why}"
+        if isinstance(query, DraftRule) and query.model is not None and not query.model.has_table:
+            self.made.inline(query, why)
+            del self.queries[path]
+        elif isinstance(query, DraftRule):
+            self.made.stub(query, why)
         elif isinstance(query, DraftCheck):
-            query.broken = query.refused or why
+            query.broken = why
             del self.queries[path]
 
     def translate(self, work: Checking) -> None:
@@ -203,6 +203,14 @@ class _Settling:
             found = check_rule(query.body, replace(world, dialect=dialect)).found
             doubts = [f"{one.message} ({one.code})" for one in found if one.code in _HABITS and one.fix is None]
             _add(query.risks, [f"it was not known to mean the same: {query.refused}", *doubts])
+
+
+def _as_written(text: str, dialect: str) -> str:
+    """Return a query in our grammar as far as that is known, whatever it means."""
+    try:
+        return with_deep_stack(lambda: sketched(text, dialect)).text
+    except (SqlError, RecursionError):
+        return text
 
 
 def _add(texts: list[str], more: Iterable[str]) -> None:

@@ -99,7 +99,7 @@ def run_tests(
 
 
 def _found(project: Project, store: Store) -> list[UnitTest]:
-    """Return the tests of a project. Raises `UserErrors`: of files that are no tests, and of rules that they may be of."""
+    """Return the tests of a project. Raises `UserErrors`: of files that are no tests, and rules that they may be of."""
     loaded = load_rules(project, store.index, FileDigests(project.root, store.index))
     try:
         return find_tests(project.root, loaded.rules)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from support import inprocess
-from support.dbt import DBT, DbtProject, rows, rule
+from support.dbt import DBT, UNTRANSLATED, DbtProject, rows, rule
 from support.projects import SampleProject
 
 SEED = "id,state\n1,open\n2,paid\n3,\n"
@@ -45,15 +45,7 @@ def refused(dbt: DbtProject, *words: str) -> str:
 # Real projects of dbt: fixtures/make_dbt.py ran dbt on them, and kept what it compiled and which tables it made
 
 
-UNTRANSLATED = {
-    "shop": {"customer_ranks"},  # a model in Python
-    # first(x ORDER BY y), epoch of an interval, list(DISTINCT x)
-    "rides": {"zones_ranked", "running", "rides_by_day"},
-}
-"""Rules that read their last table."""
-
-
-@pytest.mark.parametrize("name", sorted(one.name for one in DBT.iterdir()))
+@pytest.mark.parametrize("name", ["ledger", "shop"])  # of PostgreSQL and DuckDB; tests/services run dbt on all
 def test_a_project_that_dbt_built_has_the_same_tables_here(name: str, tmp_path: Path) -> None:
     into = tmp_path / "imported"
     here = SampleProject.at(tmp_path)
@@ -300,6 +292,178 @@ def test_what_cannot_be_run_here_reads_its_last_table(dbt: DbtProject, tmp_path:
     assert document["verify"]["same"] == ["two"]
     assert document["verify"]["not_compared"] == {"one": "it reads its last table"}
     assert "list_transform" in project.read("not_imported/one.sql")
+
+
+# Tests
+
+
+def contract(project: SampleProject, name: str) -> str:
+    return inprocess.run(project, "contract", name).stdout
+
+
+def test_tests_of_dbt_become_promises(dbt: DbtProject) -> None:
+    one = dbt.model("one", "SELECT id, state, id AS other, id > 1 AS late FROM raw")
+    dbt.model("two", "SELECT id FROM main.one WHERE id < 3")
+    for kind in ("unique", "not_null"):
+        dbt.generic(kind, "model.small.one", "id", f"SELECT id AS {kind} FROM {one} WHERE id IS NULL")
+        dbt.generic(kind, "model.small.one", "other", f"SELECT id AS {kind} FROM {one} WHERE other IS NULL")
+    dbt.generic(
+        "accepted_values", "model.small.one", "state", f"SELECT state FROM {one} WHERE state NOT IN ('open', 'paid')",
+        kwargs={"values": ["open", "paid"]}, config={"severity": "WARN"},
+    )  # fmt: skip
+    dbt.generic(
+        "accepted_values", "model.small.one", "late", f"SELECT late FROM {one} WHERE late NOT IN (true, false)",
+        kwargs={"values": ["true", "false"]},
+    )  # fmt: skip
+    dbt.generic(
+        "relationships", "model.small.two", "id", f"SELECT id FROM main.two WHERE id NOT IN (SELECT id FROM {one})",
+        kwargs={"to": "ref('one')", "field": "id"},
+    )  # fmt: skip
+    project, document = dbt.imported()
+    became = {one["name"]: one["became"] for one in document["tests"]}
+    assert became == {
+        "unique_one_id": "one.key",
+        "not_null_one_id": "one.key",
+        "unique_one_other": "one.unique_other",
+        "not_null_one_other": "one.not_null.other",
+        "accepted_values_one_state": "one.accepted.state",
+        "accepted_values_one_late": "one.accepted.late",
+        "relationships_two_id": "two.references.id",
+    }
+    inprocess.build(project)
+
+
+def test_a_test_that_looks_up_the_graph_is_one_of_the_later_table(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT id FROM raw WHERE id < 3")
+    dbt.generic(
+        "relationships", "seed.small.raw", "id", "SELECT id FROM main.raw WHERE id NOT IN (SELECT id FROM main.one)",
+        kwargs={"to": "ref('one')", "field": "id"},
+    )  # fmt: skip
+    project, document = dbt.imported()
+    assert document["tests"][0]["became"] == "one.relationships_id"
+    failed = inprocess.build(project, expect=1).document["products"][0]
+    assert "check relationships_id failed: 1 row" in failed["error"]["message"]
+
+
+def test_a_test_that_the_project_wrote_itself_is_a_check_whatever_it_is_called(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT id FROM raw")
+    dbt.generic("unique", "model.small.one", "id", "SELECT id FROM main.one WHERE id = 3", namespace="small")
+    project, document = dbt.imported()
+    assert document["tests"][0]["became"] == "one.unique_id"
+    inprocess.build(project, expect=1)
+
+
+@pytest.mark.parametrize(
+    ("config", "failing", "warning"),
+    [
+        ({}, True, False),
+        ({"severity": "warn"}, False, True),
+        ({"error_if": "> 2", "warn_if": "> 1"}, False, True),
+        ({"error_if": "> 1", "warn_if": "> 1"}, True, False),
+        ({"error_if": "> 1", "limit": 1}, False, True),
+        ({"fail_calc": "max(id)", "error_if": "> 3"}, False, True),
+        ({"fail_calc": "max(id)", "error_if": ">= 3", "warn_if": ">= 3"}, True, False),
+        ({"fail_calc": "sum(CASE WHEN id > 9 THEN 1 ELSE 0 END)"}, False, False),
+    ],
+)
+def test_conditions_of_tests_are_honoured(
+    dbt: DbtProject, config: dict[str, Any], *, failing: bool, warning: bool
+) -> None:
+    dbt.model("one", "SELECT id FROM raw")
+    dbt.test("late", "SELECT id FROM main.one WHERE id > 1", config=config)
+    project, _ = dbt.imported()
+    built = inprocess.build(project, expect=None).document["products"][0]
+    assert (built["status"] == "failed") == failing
+    warned = [one for one in built["checks"] if one["failing"] and one["severity"] == "warn"]
+    assert bool(warned) == warning
+
+
+def test_tests_whose_columns_have_no_names_are_checks(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT id, state FROM raw")
+    dbt.test("nameless", "SELECT 1, count(*) FROM main.one WHERE id > 9 GROUP BY id")
+    dbt.test("twice", "SELECT * FROM main.one a JOIN main.one b USING (id) WHERE id > 2")
+    dbt.test("dotted", "SELECT a.*, b.* FROM main.one a JOIN main.one b ON a.id = b.id WHERE a.id > 9")
+    project, document = dbt.imported()
+    assert not [one for one in document["tests"] if one["lost"]]
+    checks = {
+        one["name"]: one["failing"] for one in inprocess.build(project, expect=1).document["products"][0]["checks"]
+    }
+    assert checks == {"one.nameless": 0, "one.twice": 1, "one.dotted": 0}
+
+
+def test_tests_of_sources_are_contracts_of_sources(dbt: DbtProject, tmp_path: Path) -> None:
+    events = dbt.source("app", "events")
+    dbt.model("one", f"SELECT id FROM {events}")
+    dbt.generic("not_null", "", "id", f"SELECT id FROM {events} WHERE id IS NULL")
+    test = dbt.nodes["test.small.not_null__id"]
+    test |= {"attached_node": None, "depends_on": {"macros": ["macro.dbt.test_not_null"], "nodes": [*dbt.sources]}}
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    pq.write_table(pa.table({"id": [1, None]}), tables / "events.parquet")
+    project, document = dbt.imported("--data", str(tables))
+    assert document["tests"][0]["became"] == "events.not_null.id"
+    assert "[contracts.events.columns.id]" in project.read("rules.toml")
+    assert inprocess.build(project, expect=1).statuses == {"one": "skipped"}
+
+
+def test_what_is_not_carried_over_is_listed(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT id FROM raw", config={"post-hook": [{"sql": "GRANT"}]})
+    dbt.more = {
+        "exposures": {"exposure.small.board": {}},
+        "metrics": {"metric.small.revenue": {}, "metric.small.orders": {}},
+        "unit_tests": {"unit_test.small.one.adds": {}},
+    }
+    project, document = dbt.imported()
+    assert document["left_out"] == {
+        "exposures": ["board"], "metrics": ["revenue", "orders"], "unit tests": ["one.adds"], "hooks": ["one: 1"],
+    }  # fmt: skip
+    assert "* metrics (2): revenue, orders" in project.read("import-report.md")
+
+
+def test_folders_tags_and_descriptions_are_kept(dbt: DbtProject) -> None:
+    dbt.model(
+        "one", "SELECT id FROM raw", path="staging/shop/one.sql", tags=["daily", "web"],
+        description='Says "hi"\\and\nmore: \'\'\'', columns={"ID": {"name": "ID", "description": "Its id"}},
+    )  # fmt: skip
+    project, _ = dbt.imported()
+    ran = inprocess.run(project, "ls", "--json").document["products"][0]
+    assert (ran["path"], ran["tags"]) == ("rules/staging/shop/one.sql", ["daily", "web"])
+    assert 'description = "Its id"' in project.read("rules/staging/shop/one.sql")
+    inprocess.build(project)
+
+
+def test_an_ephemeral_model_that_cannot_be_run_stays_a_cte(dbt: DbtProject, tmp_path: Path) -> None:
+    low = "SELECT id FROM raw WHERE list_transform([id], x -> x + 1)[1] > 0"
+    dbt.model("low", low, config={"materialized": "ephemeral"})
+    dbt.model("one", f"WITH __dbt__cte__low AS (\n{low}\n) SELECT id FROM __dbt__cte__low")
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    pq.write_table(pa.table({"id": [1, 2]}), tables / "one.parquet")
+    project, document = dbt.imported("--data", str(tables))
+    assert [one["name"] for one in document["rules"]] == ["one"]
+    assert rule(document, "one")["stub"]
+    inprocess.build(project)
+
+
+# What dbt's own macros make
+
+
+def test_dateadd_of_duckdb_is_an_interval(dbt: DbtProject) -> None:
+    dbt.model(
+        "one", "SELECT id, CAST((DATE '2026-01-31' + cast(1 as bigint) * interval 1 month) AS date) AS d FROM raw"
+    )
+    dbt.model("two", "SELECT id, CAST((DATE '2026-01-31' + cast(id as bigint) * interval 1 day) AS date) AS d FROM raw")
+    project, _ = dbt.imported()
+    inprocess.build(project)
+    assert {str(row[1]) for row in rows(project, "one")} == {"2026-02-28"}
+    assert [str(row[1]) for row in rows(project, "two")] == ["2026-02-01", "2026-02-02", "2026-02-03"]
+
+
+def test_table_functions_have_the_columns_that_they_have_there(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT range AS n, r.generate_series AS m FROM range(2) CROSS JOIN generate_series(5, 6) AS r")
+    project, _ = dbt.imported()
+    inprocess.build(project)
+    assert rows(project, "one") == [(0, 5), (0, 6), (1, 5), (1, 6)]
 
 
 # Seeds
