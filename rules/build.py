@@ -66,7 +66,8 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
     Each product is stored as soon as it is executed, so that an interrupt loses only what was running.
     """
     started = time.perf_counter()
-    if request.engine is LOCAL and Limits.of(project.profile(request.profile), request):
+    limits = Limits.of(project.profile(request.profile), request)
+    if request.engine is LOCAL and limits:
         request = replace(request, engine=STOPPABLE)
     with open_store(project.root, observer.say, building=True, memory=memory) as store:
         store.lazy = request.lazy
@@ -74,7 +75,8 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
         for attempt in believing_memos(store, observer.say):
             build_id = new_build_id()
             with attempt, recorded(store.index, build_id, started) as begin:
-                prepared = prepare(project, request, store)  # 1 load to 5 plan
+                with limits.while_preparing(started):
+                    prepared = prepare(project, request, store)  # 1 load to 5 plan
                 refuse_broken(prepared)
                 if request.trust_engine_upgrade and not engine_proves_same(prepared, observer, build_id):
                     prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)

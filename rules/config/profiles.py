@@ -184,8 +184,12 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
 
     @property
     def spread_cores(self) -> int:
-        """Number of cores that one product may be spread over, if nothing else needs them."""
-        return min(self.cores, usable_cores()) if self.partitions == 1 else 1
+        """Number of cores that one product may be spread over, if nothing else needs them.
+
+        Not where memory is limited: each partition has batches under way, which no pool counts.
+        """
+        may = self.partitions == 1 and self.memory_limit_mb is None
+        return min(self.cores, usable_cores()) if may else 1
 
     @property
     def arrow_cores(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
@@ -126,10 +127,15 @@ def column_digests(paths: Sequence[FileRows], columns: Sequence[str], schema: Sc
     types = {field.name: field.type for field in to_arrow(schema)}
     workers = min(os.cpu_count() or 1, max(len(columns), 1))
     shares = [columns[number::workers] for number in range(workers)]
+    ended = threading.Event()
     with ThreadPoolExecutor(max_workers=workers) as pool:
         found: dict[str, str] = {}
-        for digests in pool.map(lambda share: _digests_of(paths, share, types), shares):
-            found |= digests
+        try:
+            for digests in pool.map(lambda share: _digests_of(paths, share, types, ended), shares):
+                found |= digests
+        except BaseException:  # such as an interrupt, which would wait for all columns
+            ended.set()
+            raise
     return {column: found[column] for column in columns}
 
 
@@ -155,8 +161,13 @@ def _numbers(footer: pq.FileMetaData, groups: Sequence[int] | None) -> Sequence[
     return range(footer.num_row_groups) if groups is None else groups
 
 
-def _digests_of(files: Sequence[FileRows], columns: Sequence[str], types: Mapping[str, pa.DataType]) -> dict[str, str]:
-    """Return the digests of columns, of which one is held at a time. A file is opened once for all: that takes long."""
+def _digests_of(
+    files: Sequence[FileRows], columns: Sequence[str], types: Mapping[str, pa.DataType], ended: threading.Event
+) -> dict[str, str]:
+    """Return the digests of columns, of which one is held at a time. A file is opened once for all: that takes long.
+
+    ended: is set when nobody waits for them any more.
+    """
     digesters: dict[str, TableDigester] = {}
     for number, (path, groups) in enumerate(files):
         try:
@@ -169,6 +180,8 @@ def _digests_of(files: Sequence[FileRows], columns: Sequence[str], types: Mappin
                     if digester is None:
                         digester = digesters[column] = TableDigester(pa.schema([field]))
                     for batch in file.iter_batches(_READ_ROWS, numbers, [column], use_threads=False):
+                        if ended.is_set():
+                            return {}
                         digester.update(batch.select([column]))
         except (pa.ArrowException, OSError) as error:
             message = f"is damaged: {first_line(error)}"

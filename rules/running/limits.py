@@ -6,7 +6,11 @@ ends between two batches, and a function that does not return never ends: it is 
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 _GRACE = 1.0
 """Seconds that work has to end in, once it is asked to."""
 _MINUTE = 60
+_SOON = 1e-6
 _LOOK = 0.1
 """Seconds between two looks at work that has not begun, or is about to end."""
 
@@ -43,6 +48,40 @@ class Limits:
 
     def __bool__(self) -> bool:
         return self.build is not None or self.product is not None
+
+    @contextlib.contextmanager
+    def while_preparing(self, started: float) -> Iterator[None]:
+        """End what is done inside at the limit of a build that was asked for at `started`. Raises `UserError` then.
+
+        A signal ends it, which a thread that is not the main one cannot get, and which a program may use itself. Then
+        the limit is heeded once the first product is to start.
+        """
+        ours = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
+        if self.build is None or not ours or signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL:
+            yield
+            return
+        is_over = False
+
+        def end(*_: object) -> None:
+            if not is_over:
+                raise _OutOfTimeError
+
+        signal.signal(signal.SIGALRM, end)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, max(self.build - (time.perf_counter() - started), _SOON))
+            yield
+        except _OutOfTimeError:
+            message = f"the build was stopped while it was prepared: its limit of {spelled(self.build)} was reached"
+            hint = "raise --timeout, or timeout of the profile"
+            raise UserError(message, code="timeout", hint=hint, exit_code=FAILED) from None
+        finally:
+            is_over = True
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+class _OutOfTimeError(KeyboardInterrupt):
+    """The limit of a build was reached while it was prepared. Whoever lets an interrupt pass lets it pass."""
 
 
 @dataclass

@@ -138,3 +138,27 @@ def test_a_build_ends_whenever_a_phase_begins(
     while calls < MOST_CALLS and end_in(forks, project.root, tmp_path / "p", phase, calls + 1, way, expected):
         calls += 1
     assert calls
+
+
+ENDLESS = {
+    "import": "import time\ntime.sleep(600)\n",
+    "call": "import time\nfrom rules import rule\n\n@rule\ndef late(orders):\n    time.sleep(600)\n    return orders\n",
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_limit_ends_what_prepares_a_build(
+    forks: Forks, project: SampleProject, tmp_path: Path, what: str, expected: dict[str, list[str]]
+) -> None:
+    made = SampleProject.copy_of(project.root, tmp_path / "p")
+    made.write("rules/late.py", ENDLESS[what])
+    ended = forks.run(made.root, "build", "--timeout", "1s", "--json")
+    assert (ended.code, "Traceback" in ended.stderr) == (1, False)
+    error = ended.document["error"]
+    assert (error["code"], error["message"]) == (
+        "timeout",
+        "the build was stopped while it was prepared: its limit of 1 s was reached",
+    )
+    made.write("rules/late.py", IN_PYTHON)
+    assert forks.run(made.root, "build", "--timeout", "30m").code == 0
+    assert tables(made.root) == expected

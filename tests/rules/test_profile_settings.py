@@ -12,8 +12,18 @@ import pytest
 from datafusion import SessionConfig, SessionContext
 
 from rules.config import engine_keys, profiles
-from rules.config.profiles import DEFAULTS, FIELDS_BY_KEY, KINDS, PROFILES, SETTINGS, Effect, RuntimeProfile
+from rules.config.profiles import (
+    DEFAULTS,
+    FIELDS_BY_KEY,
+    KINDS,
+    POOL_PERCENT,
+    PROFILES,
+    SETTINGS,
+    Effect,
+    RuntimeProfile,
+)
 from rules.config.project import load_project
+from rules.engine.fallbacks import fallbacks, is_of, spilled
 from rules.engine.local import LOCAL
 from rules.engine.memory import group_limits, pool_bytes
 from rules.engine.session import engine_versions, make_session
@@ -245,3 +255,18 @@ def test_the_pool_is_a_share_of_the_memory_of_the_smallest_control_group(tmp_pat
     assert list(group_limits(tmp_path / "nowhere")) == []
     assert pool_bytes(PROFILES["memory_tight"]) == 256 << 20
     assert pool_bytes(RuntimeProfile("x", jobs=2)) * 2 <= pool_bytes(RuntimeProfile("x", jobs=1))
+
+
+def test_what_less_memory_made_is_keyed_by_the_pool_and_a_declared_limit_also_by_its_share() -> None:
+    """Keys of tables that were made under the machine's memory are those of versions in which the pool was all."""
+    declared, machines = PROFILES["memory_tight"], PROFILES["prod_fast"]
+    assert declared.float_settings["pool_percent"] == POOL_PERCENT
+    assert "pool_percent" not in machines.float_settings
+    for step in fallbacks(declared):
+        assert (step.settings["memory_limit_mb"], step.settings["pool_percent"]) == (512, POOL_PERCENT)
+        assert is_of(declared, step.settings)
+    for step in (*fallbacks(machines), spilled(machines)):
+        assert step.settings["memory_limit_mb"] == pool_bytes(machines) >> 20
+        assert "pool_percent" not in step.settings
+        assert is_of(machines, {**step.settings, "memory_limit_mb": 7}), "of whatever machine"
+        assert 0 <= pool_bytes(step.profile) - pool_bytes(machines) <= 1 << 20
