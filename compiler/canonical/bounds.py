@@ -181,11 +181,10 @@ def _below(bound: tuple[Value, bool], other: tuple[Value, bool]) -> bool:
 
 def _merge(root: exp.Expr, types: Types) -> None:
     terms = list(terms_of(root, type(root)))
+    tests = [test for term in terms if (test := _test_of(term, types)) is not None]
     groups: dict[tuple[bytes, str], list[_Test]] = {}
-    for term in terms:
-        test = _test_of(term, types)
-        if test is not None:
-            groups.setdefault((encode(test.operand), test.kind), []).append(test)
+    for test in tests if len(tests) > 1 else ():
+        groups.setdefault((encode(test.operand), test.kind), []).append(test)
     merged: dict[int, list[exp.Expr]] = {}
     for group in groups.values():
         if len(group) > 1:

@@ -47,7 +47,7 @@ class _Own:
     keys: Mapping[int, _Key]
     tables: frozenset[int]
 
-    def key(self, node: exp.Expr) -> _Key | None:
+    def key(self, node: exp.Expr | None) -> _Key | None:
         """Return the key of a column of the SELECT."""
         return self.keys.get(id(node))
 
@@ -65,7 +65,7 @@ def close_equalities(query: exp.Query, facts: Facts) -> exp.Query:
     owned, types = facts.of(query, columns_of_items), facts.types(query)
     for select in facts.nodes(query, exp.Select):
         if select.args.get("where") is not None and select.args.get("from_") is not None:
-            _close(select, _own(select, owned), types)
+            _close(select, owned, types)
     return query
 
 
@@ -78,12 +78,15 @@ def put_constants(query: exp.Query, facts: Facts) -> exp.Query:
     """
     if not facts.has(query, exp.Where, exp.Subquery) or facts.of(query, looks_up_bits):
         return query
-    types: Types | None = None
+    if not facts.of(query, _may_have_constants):
+        return query
+    types, owned = facts.types(query), facts.of(query, columns_of_items)
     for select in facts.nodes(query, exp.Select):
-        if select.args.get("from_") is None or not facts.of(query, _may_have_constants):
+        if select.args.get("from_") is None:
             continue
-        types = types or facts.types(query)
-        own = _own(select, facts.of(query, columns_of_items))
+        if not any(map(_defines, where_terms(select))) and not any(map(_yields_constants, items_of(select))):
+            continue
+        own = _own(select, owned)
         constants, defining = _constants(select, own, types)
         if constants:
             _put_into_terms(select, own, constants, defining, types)
@@ -124,20 +127,21 @@ def drop_constant_keys(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def _has_equal_columns(query: exp.Query, facts: Facts) -> bool:
-    return any(
-        isinstance(node.this, exp.Column) and isinstance(node.expression, exp.Column)
-        for node in facts.nodes(query, exp.EQ)
-    )
+    return any(map(_is_of_columns, facts.nodes(query, exp.EQ)))
 
 
 def _may_have_constants(query: exp.Query, facts: Facts) -> bool:
     for where in facts.nodes(query, exp.Where):
         if isinstance(where.parent, exp.Select) and any(map(_defines, where_terms(where.parent))):
             return True
-    return any(
-        isinstance(subquery.this, exp.Select) and any(is_constant(item.unalias()) for item in subquery.this.selects)
-        for subquery in facts.nodes(query, exp.Subquery)
-    )
+    return any(map(_yields_constants, facts.nodes(query, exp.Subquery)))
+
+
+def _yields_constants(item: exp.Expr) -> bool:
+    """Whether a FROM item is a derived table with a constant among its outputs."""
+    if not isinstance(item, exp.Subquery) or not isinstance(item.this, exp.Select):
+        return False
+    return any(is_constant(output.unalias()) for output in item.this.selects)
 
 
 def _defines(term: exp.Expr) -> bool:
@@ -159,15 +163,16 @@ def _own(select: exp.Select, owned: Owned) -> _Own:
     return _Own(keys, frozenset(tables))
 
 
-def _close(select: exp.Select, own: _Own, types: Types) -> None:
+def _close(select: exp.Select, owned: Owned, types: Types) -> None:
     terms = where_terms(select)
+    if not any(map(_is_of_columns, terms)):
+        return
+    own = _own(select, owned)
+    pairs = {pair: term for term in terms if (pair := _pair(term, own, types)) is not None}
     classes = [members for members in _classes(terms, own, types) if len(members) <= _MOST_MEMBERS]
     if not classes:
         return
-    known = {encode(term) for term in terms}
-    pairs = {pair for term in terms if (pair := _pair(term, own, types)) is not None}
-    examples = {own.keys[id(column)]: column for term in terms for column in find_all(term, exp.Column)
-                if id(column) in own.keys}  # fmt: skip
+    examples = {own.keys[id(side)]: side for term in pairs.values() for side in (term.this, term.expression)}
     added: list[exp.Expr] = [
         exp.EQ(this=examples[first].copy(), expression=examples[second].copy())
         for members in classes
@@ -175,17 +180,37 @@ def _close(select: exp.Select, own: _Own, types: Types) -> None:
         if frozenset((first, second)) not in pairs
     ]
     of_member = {member: members for members in classes for member in members}
-    for term in terms:
-        subject = _subject(term, own)
-        if subject is None or subject not in of_member or not _may_be_said_of_others(term, types):
+    said = [(term, subject) for term in terms if (subject := own.key(_subject(term))) is not None]
+    known = {encode(term) for term, _ in said}
+    for term, subject in said:
+        if subject not in of_member or not never_fails(types, term):
             continue
         for member in of_member[subject]:
-            other = _said_of(term, examples[member]) if member != subject and member[0] in own.tables else term
+            if member == subject or member[0] not in own.tables:
+                continue
+            other = _said_of(term, examples[member])
             if encode(other) not in known:
                 known.add(encode(other))
                 added.append(other)
     if added and len(added) <= _MOST_ADDED:
         set_where(select, [*terms, *added])
+
+
+def _is_of_columns(term: exp.Expr) -> bool:
+    return isinstance(term, exp.EQ) and isinstance(term.this, exp.Column) and isinstance(term.expression, exp.Column)
+
+
+def _subject(term: exp.Expr) -> exp.Expr | None:
+    """Return the column that a term compares with constants."""
+    test = term.this if isinstance(term, exp.Not) else term
+    if isinstance(test, exp.In):
+        plain = bool(test.expressions) and all(map(is_constant, test.expressions))
+        return test.this if plain and isinstance(test.this, exp.Column) else None
+    if isinstance(test, _COMPARED):
+        for column, value in ((test.this, test.expression), (test.expression, test.this)):
+            if isinstance(column, exp.Column) and is_constant(value):
+                return column
+    return None
 
 
 def _said_of(term: exp.Expr, column: exp.Expr) -> exp.Expr:
@@ -221,20 +246,6 @@ def _pair(term: exp.Expr, own: _Own, types: Types) -> frozenset[_Key] | None:
     if not types.is_exact(term.this) or types.of(term.this) != types.of(term.expression):
         return None
     return frozenset((first, second))
-
-
-def _subject(term: exp.Expr, own: _Own) -> _Key | None:
-    """Return the one column that a term is about."""
-    columns = find_all(term, exp.Column)
-    keys = {own.key(column) for column in columns}
-    return keys.pop() if len(keys) == 1 else None
-
-
-def _may_be_said_of_others(term: exp.Expr, types: Types) -> bool:
-    inner = term.this if isinstance(term, exp.Not) else term
-    if isinstance(inner, exp.Is | exp.Column) or not never_fails(types, term):  # of NULL an equality says enough
-        return False
-    return not (isinstance(term, exp.EQ | exp.NEQ) and encode(term.this) == encode(term.expression))
 
 
 def _constants(select: exp.Select, own: _Own, types: Types) -> tuple[dict[_Key, exp.Expr], set[int]]:
