@@ -40,26 +40,33 @@ def expand_between(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def spell_distinct_from(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write IS DISTINCT FROM as a negation, and without it what is compared with a literal.
+    """Write IS DISTINCT FROM as a negation, operands in order.
 
-    b IS DISTINCT FROM a → NOT (b IS NOT DISTINCT FROM a);  a IS NOT DISTINCT FROM 'x' → (a = 'x') IS TRUE;
-    a IS NOT DISTINCT FROM NULL → a IS NULL
+    b IS DISTINCT FROM a → NOT (b IS NOT DISTINCT FROM a)
     """
     for node in facts.nodes(query, exp.NullSafeNEQ)[::-1]:
         equal = exp.NullSafeEQ(this=node.this.pop(), expression=node.expression.pop())
         node.replace(exp.Not(this=equal))
+    return query
+
+
+def compare_with_literals(query: exp.Query, facts: Facts) -> exp.Query:
+    """Compare with a literal by =, and with NULL by IS.
+
+    a IS NOT DISTINCT FROM 'x' → (a = 'x') IS TRUE;  a IS NOT DISTINCT FROM NULL → a IS NULL
+    """
     types: Types | None = None
-    for equality in facts.nodes(query, exp.NullSafeEQ)[::-1]:
-        for constant, value in ((equality.this, equality.expression), (equality.expression, equality.this)):
+    for node in facts.nodes(query, exp.NullSafeEQ)[::-1]:
+        for constant, value in ((node.this, node.expression), (node.expression, node.this)):
             if not is_constant(constant) or is_constant(value) or has(value, exp.Query):
                 continue
             if isinstance(constant, exp.Null):
-                equality.replace(exp.Is(this=value, expression=constant))
+                node.replace(exp.Is(this=value, expression=constant))
                 break
             types = types or facts.types(query)
             if one_kind(types, (value, constant)):
-                plain = exp.EQ(this=value, expression=constant)
-                equality.replace(exp.Is(this=plain, expression=exp.Boolean(this=True)))
+                equal = exp.EQ(this=value, expression=constant)
+                node.replace(exp.Is(this=equal, expression=exp.Boolean(this=True)))
                 break
     return query
 

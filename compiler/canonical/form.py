@@ -17,7 +17,14 @@ from compiler.canonical.bounds import merge_bounds, spell_dates, spell_whole_bou
 from compiler.canonical.branch_groups import aggregate_branches_once
 from compiler.canonical.calls import spell_calls, spell_casts, spell_patterns
 from compiler.canonical.case_tests import test_each_branch
-from compiler.canonical.comparisons import expand_between, gather_in, spell_booleans, spell_distinct_from, spell_in
+from compiler.canonical.comparisons import (
+    compare_with_literals,
+    expand_between,
+    gather_in,
+    spell_booleans,
+    spell_distinct_from,
+    spell_in,
+)
 from compiler.canonical.conditionals import spell_case, spell_coalesce, spell_nullif
 from compiler.canonical.counts import count_rows, drop_orders_of_aggregates
 from compiler.canonical.ctes import inline_single_use_ctes, inline_small_ctes, order_ctes
@@ -161,6 +168,7 @@ PREDICATES: tuple[Pass, ...] = (
     fold_literals,
     expand_between,
     spell_distinct_from,
+    compare_with_literals,
     push_not,
     spell_coalesce,
     spell_nullif,
@@ -183,6 +191,14 @@ PREDICATES: tuple[Pass, ...] = (
 GROUPS = (SPELLING, UNNESTING, JOINING, GROUPING, SETS, NAMING, PREDICATES)
 PASSES: tuple[Pass, ...] = tuple(rewrite for group in GROUPS for rewrite in group)
 """They go round until none changes anything, so a later group may also make work for an earlier one."""
+
+LOGICAL: frozenset[Pass] = frozenset({
+    close_equalities, put_constants, drop_constant_keys, drop_unread_joins, aggregate_once, aggregate_branches_once,
+    drop_orders_of_aggregates, count_rows, fold_literals, compare_with_literals, test_each_branch, spell_dates,
+    spell_whole_bounds, merge_bounds,
+})  # fmt: skip
+"""Passes after which a canonical tree need not show what the engine was made to do: a list, a join or a comparison may
+be gone. What an earlier version could have computed wrongly is looked for in a tree without them."""
 
 BEFORE: tuple[tuple[Pass, Pass], ...] = (
     # A CTE is small by the size of its text, which grows by the CTEs that it reads once and changes as tables merge.
