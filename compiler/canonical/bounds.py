@@ -223,16 +223,26 @@ def _set_terms(group: list[_Test], root: exp.Expr) -> dict[int, list[exp.Expr]]:
 
 
 def _number_terms(group: list[_Test], root: exp.Expr) -> dict[int, list[exp.Expr]]:
-    """Drop the bounds of a float or a decimal that another one implies: only if the two differ as numbers."""
-    dropped: set[int] = set()
+    """Drop the bounds of a float or a decimal that another one makes superfluous, if the two differ as numbers."""
+    dropped: dict[int, list[exp.Expr]] = {}
     for upward in (True, False):
         side = [test for test in group if (test.operator in (exp.GT, exp.GTE)) == upward]
         if len(side) < 2:  # noqa: PLR2004 — nothing to compare
             continue
         values = [test.values[0] for test in side]
-        decides = max(values) if upward == isinstance(root, exp.And) else min(values)
-        dropped |= {id(test.term) for test in side if test.values[0] != decides}
-    return {one: [] for one in dropped}
+        of_all = isinstance(root, exp.And)
+        decisive = max(values) if upward == of_all else min(values)
+        kept = next(test for test in side if test.values[0] == decisive)
+        for test in side:
+            narrow, wide = (kept, test) if of_all else (test, kept)
+            if test.values[0] != decisive and _implies(narrow, wide):
+                dropped[id(test.term)] = []
+    return dropped
+
+
+def _implies(narrow: _Test, wide: _Test) -> bool:
+    """Whether a bound that is narrower as a number certainly is: the engine may round both to one number."""
+    return narrow.operator in (exp.GT, exp.LT) or wide.operator in (exp.GTE, exp.LTE)
 
 
 def _whole(bound: _Bound, kind_: str) -> _Bound:

@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from compiler.canonical.aggregates import added_up_in_two_steps
 from compiler.canonical.facts import Facts
-from compiler.canonical.grouping import is_exact
+from compiler.canonical.grouping import is_exact, is_plain_group
 from compiler.canonical.predicate_facts import never_null_columns
 from compiler.sql.encode import encode
 
@@ -49,6 +49,9 @@ def count_rows(query: exp.Query, facts: Facts) -> exp.Query:
     for call in counts:
         select, kind = call.find_ancestor(exp.Select), types.of(call.this)
         if select is None or id(select) in split or kind is None or kind.startswith(_NESTED):
+            continue
+        group = select.args.get("group")
+        if group is not None and not is_plain_group(group):
             continue
         if encode(call.this) in never_null_columns(select):
             call.set("this", exp.Star())

@@ -326,8 +326,10 @@ def _is_final(select: exp.Select, query: exp.Query) -> bool:
 
 
 def _put_into_outputs(select: exp.Select, own: _Own, constants: Mapping[_Key, exp.Expr], types: Types) -> None:
-    distinct = select.args.get("distinct")
+    distinct, group = select.args.get("distinct"), select.args.get("group")
     if distinct is not None and distinct.args.get("on") is not None:
+        return
+    if group is not None and not is_plain_group(group):  # of grouping sets, in which a key can be NULL
         return
     for item in select.selects:
         key = own.key(item.this) if isinstance(item, exp.Alias) else None

@@ -110,6 +110,8 @@ def rows_may_move(query: exp.Query, facts: Facts) -> bool:
     if order is None:
         return True
     keys = {ordered.this.name for ordered in order.expressions if _is_bare(ordered.this)}
+    if not isinstance(query, exp.Select):
+        return keys.issuperset(query.named_selects)
     return keys.issuperset(item.alias_or_name for item in query.selects if not is_constant_output(item.unalias()))
 
 
