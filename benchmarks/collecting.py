@@ -30,7 +30,7 @@ from cache.locks import BUILDERS, READERS  # noqa: E402
 from cache.objects import Objects  # noqa: E402
 from cache.signatures import SEAL_NS  # noqa: E402
 from cache.store_index import StoreIndex  # noqa: E402
-from rules.storage import collecting  # noqa: E402
+from rules.storage import collecting, collection_due  # noqa: E402
 from rules.storage.store import Store  # noqa: E402
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def main() -> None:
                         collecting.collect(store, Limits(), Policy())
                     else:
                         for _ in range(100):
-                            found = collecting.collect_when_due(store, Limits())
+                            found = collection_due.collect_when_due(store, Limits())
                             if found is None or found.finished:
                                 break
                     seconds.append(time.perf_counter() - began)

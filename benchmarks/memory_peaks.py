@@ -1,10 +1,10 @@
 """Set the peak memory of builds beside that of the bare engine: `python -m benchmarks.memory_peaks [CASE …]`.
 
-Thirty million rows of two integers under a pool of 512 MiB (`--rows`, `--pool`): a sort, a hash join with all of them
-on the build side, a window, DISTINCT. Each runs in a process of its own, by `rules build` and by a script that gives
-the engine the same query under the same pool and writes what comes of it. Resident memory is what the system counts:
-`RssAnon`, which the process has taken, and `RssFile`, which is mapped from files (programs and libraries; no data is
-mapped). The peak is of their sum, as `VmHWM` is. Linux alone shows them.
+Thirty million rows of two integers in 512 MiB (`--rows`, `--pool`): a sort, a hash join with all of them on the build
+side, a window, DISTINCT. Each runs in a process of its own, by `rules build`, where that is the product's memory, and
+by a script that gives the engine the same query with all of it as its pool and writes what comes of it. Resident
+memory is what the system counts: `RssAnon`, which the process has taken, and `RssFile`, which is mapped from files
+(programs and libraries; no data is mapped). The peak is of their sum, as `VmHWM` is. Linux alone shows them.
 """
 
 from __future__ import annotations

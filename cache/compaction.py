@@ -50,7 +50,8 @@ def _steps(index: StoreIndex, keep: Collection[str], room: int | None) -> Iterat
 def _fold(index: StoreIndex, root: str, builds: list[tuple[str, str]], old: Collection[str]) -> Iterator[None]:
     """Remove the rows of old builds that tell of no new state."""
     states: dict[str, tuple[str | None, str]] = {}
-    for build, started in builds:
+    last = max((number for number, (build, _) in enumerate(builds) if build in old), default=-1)
+    for build, started in builds[: last + 1]:
         if build not in old:  # what comes before a build that stays whole is compared with it, too
             states.update(_states(index.outcomes(build)))
             continue

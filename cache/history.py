@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.database import Database
 from cache.errors import DamagedIndexError
-from cache.sealing import compact, sealed, unsealed
+from cache.sealing import compact, is_sealed, sealed, unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -203,10 +203,11 @@ class History(Database):
 
 def read_state(text: object, name: str) -> ProductRecord:
     """Return the record of a product. Raises `DamagedIndexError`."""
-    from cache.records import from_builtins
+    from cache.records import from_builtins, from_text
 
     try:
-        return from_builtins(unsealed(text))
+        found = from_text(text) if isinstance(text, str) and is_sealed(text) else None
+        return found if found is not None else from_builtins(unsealed(text))
     except ValueError as error:
         raise DamagedIndexError(f"the index is damaged: its record of {name} cannot be read") from error
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cache.records import Product, ProductRecord
 
 
+_MANY_TESTED = 1000
 _FEW = 8
 """So many memos that nothing needs may always stay."""
 _ACTIONS = 4
@@ -180,6 +181,7 @@ class Housekeeping(Database):
             self._forget_compiled()
             self._forget_texts()
             self._forget_contents()
+            self._forget_tested()
             self._rows("DELETE FROM bags WHERE artifact NOT IN (SELECT artifact FROM artifacts)")
             self._forget_actions()
 
@@ -206,6 +208,14 @@ class Housekeeping(Database):
         (readings,) = self._rows("SELECT count(*) FROM readings")
         if readings[0] > products[0] + max(_FEW, products[0] // 2):
             self._rows("DELETE FROM readings")
+
+    def _forget_tested(self) -> None:
+        """Forget the oldest unit tests that passed, if there are many more than products."""
+        (products,) = self._rows("SELECT count(*) FROM products")
+        most = 4 * products[0] + _MANY_TESTED
+        self._rows(
+            "DELETE FROM tested WHERE rowid NOT IN (SELECT rowid FROM tested ORDER BY rowid DESC LIMIT ?)", (most,)
+        )
 
     def _forget_contents(self) -> None:
         """Forget what was found out about contents of sources that no project root was last built from."""

@@ -9,17 +9,26 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cache.history import History
 from cache.memos import Memos
-from cache.sealing import sealed
+from cache.sealing import is_sealed, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from cache.records import Product
+
+
+class CompiledRow(NamedTuple):
+    """What the index keeps of a compiled rule. head, lineage: sealed JSON; body: JSON in zlib."""
+
+    memo: str
+    head: str
+    body: bytes
+    lineage: str
 
 
 class Index(History, Memos):
@@ -41,6 +50,20 @@ class Index(History, Memos):
             self._many("REPLACE INTO bodies VALUES (?,?)", [(memo, body) for memo, _, body, _ in rows])
             memos = [(memo, sealed(head), sealed(lineage)) for memo, head, _, lineage in rows]
             self._many("REPLACE INTO compiled VALUES (?,?,?)", memos)
+
+    def compiled_rows(self, memos: Iterable[str]) -> dict[str, CompiledRow]:
+        """Return compiled rules as they are kept, by memo key; one that is damaged is not there."""
+        found = self._select("compiled JOIN bodies USING (memo)", "memo", "head, body, lineage", memos)
+        rows = (CompiledRow(*row) for row in found if list(map(type, row)) == [str, str, bytes, str])
+        return {row.memo: row for row in rows if is_sealed(row.head) and is_sealed(row.lineage)}
+
+    def take_compiled(self, texts: Mapping[str, str], rows: Iterable[CompiledRow]) -> None:
+        """Record what another index has kept: sealed rows of `parsed` by memo key, and compiled rules."""
+        taken = list(rows)
+        with self.transaction():
+            self._many("REPLACE INTO parsed VALUES (?,?)", list(texts.items()))
+            self._many("REPLACE INTO bodies VALUES (?,?)", [(row.memo, row.body) for row in taken])
+            self._many("REPLACE INTO compiled VALUES (?,?,?)", [(row.memo, row.head, row.lineage) for row in taken])
 
     def forget_compiled(self) -> None:
         """Forget all that is known of rules' texts, because it is of other texts: it is made again from them."""

@@ -41,6 +41,11 @@ class Memos(Database):
         """Record mappings in a table that `memo` reads."""
         self._many(f"REPLACE INTO {table} VALUES (?,?)", [(key, sealed(record)) for key, record in records.items()])
 
+    def sealed_texts(self, memos: Iterable[str]) -> dict[str, str]:
+        """Return what is remembered of the texts of rules, as it is kept, by memo key."""
+        found = self._select("parsed", "memo", "record", memos)
+        return {memo: text for memo, text in found if isinstance(text, str) and is_sealed(text)}
+
     def ingested(self) -> list[tuple[str, str]]:
         """Return the digest of the content of each source that was ingested, and its artifact."""
         contents = _unsealed(self._rows("SELECT content, record FROM contents ORDER BY content"))

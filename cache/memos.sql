@@ -31,6 +31,9 @@ CREATE TABLE IF NOT EXISTS ranges (           -- digest of a column of a part �
 CREATE TABLE IF NOT EXISTS readings (         -- meaning of a rule and its inputs' types → how it reads each input by parts
     memo TEXT PRIMARY KEY, record TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tested (           -- a rule, the rows of a unit test and those expected of them → it passed
+    memo TEXT PRIMARY KEY, record TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS bags (             -- order-free digests of an artifact's columns
     artifact TEXT, columns TEXT, digest TEXT NOT NULL, PRIMARY KEY (artifact, columns)
 ) WITHOUT ROWID;

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PARTS_FORMAT = 2
 
 _TARGET_SHARE = 20
+_RUN_ENDS = 4
+"""How soon a run ends that has enough rows, on average after so large a share of these."""
 _LEAST, _MEAN, _MOST = 4, 12, 48
 """The children of a node in a tree of merges."""
 
@@ -55,6 +57,25 @@ def cut(pieces: Sequence[tuple[str, int]], min_rows: int) -> list[slice]:
             found[-1] = slice(found[-1].start, end)
         else:
             found.append(slice(start, end))
+    return found
+
+
+def runs(pieces: Sequence[tuple[str, int]], min_rows: int) -> list[slice]:
+    """Divide a large file, given as its pieces in order (name, rows), into runs of these.
+
+    Each but the last has at least `min_rows` rows. The more rows a piece has, the likelier a run ends with it.
+    """
+    found: list[slice] = []
+    start = rows = 0
+    for place, (name, count) in enumerate(pieces, 1):
+        rows += count
+        if rows >= min_rows and _fraction(name) * min_rows < _RUN_ENDS * count << 64:
+            found.append(slice(start, place))
+            start, rows = place, 0
+    if rows or not found:
+        found.append(slice(start, len(pieces)))
+    else:
+        found[-1] = slice(found[-1].start, len(pieces))  # what has no rows is no part
     return found
 
 

@@ -93,9 +93,16 @@ class Products:
         """
         link = f"{self._folder}/{product}.parquet"
         target = self.target(artifact) if written is None else f"../written/{written}"
-        with contextlib.suppress(OSError):
+        try:
             if os.readlink(link) == target:
                 return
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):  # another build of the root has just made it
+                os.symlink(target, link)
+                self._moved = True
+                return
+        except OSError:  # it is no link
+            pass
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISLNK(os.lstat(link).st_mode):
                 raise FileExistsError(f"{link} is something that rules did not make; remove it")

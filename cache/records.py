@@ -83,3 +83,14 @@ def to_builtins(record: ProductRecord) -> dict[str, Any]:
 def from_builtins(plain: Any) -> ProductRecord:
     """Return what `to_builtins` was given. Raises `ValueError` for anything else."""
     return msgspec.convert(plain, ProductRecord)
+
+
+_RECORDS = msgspec.json.Decoder(ProductRecord)
+
+
+def from_text(text: str) -> ProductRecord | None:
+    """Return a record as `from_builtins` does from its JSON, at once; None for what only Python's JSON can read."""
+    try:
+        return _RECORDS.decode(text)
+    except (ValueError, RecursionError):  # such as NaN, numbers beyond all floats, and halves of surrogates
+        return None

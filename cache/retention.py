@@ -104,7 +104,8 @@ def recomputable(products: Iterable[Product], live: Collection[str], sources: It
     read = list(sources)
     columns = {(one.name, one.rows, column, *facts) for one in read for column, facts in one.columns.items()}
     counts = {(one.name, one.rows) for one in read}
-    pending = [one for one in products if one.key and one.artifact not in live]
+    # What was made earlier first, which is what the others were made from.
+    pending = sorted((one for one in products if one.key and one.artifact not in live), key=lambda one: one.build)
     found: dict[str, float] = {}
 
     def cost_of(state: InputState) -> float | None:
@@ -115,14 +116,16 @@ def recomputable(products: Iterable[Product], live: Collection[str], sources: It
 
     moved = True
     while moved:
-        moved = False
+        left = []
         for product in pending:
             if product.artifact in found:
                 continue
             inputs = [cost_of(state) for state in product.record.inputs]
-            if None not in inputs:
+            if None in inputs:
+                left.append(product)
+            else:
                 found[product.artifact] = product.seconds + sum(one or 0.0 for one in inputs)
-                moved = True
+        moved, pending = len(left) < len(pending), left
     return found
 
 

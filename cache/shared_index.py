@@ -1,4 +1,4 @@
-"""What the index knows of a shared cache: results that came from it, and how much it has been of use.
+"""What the index knows of a shared cache: what came from it and from whom, and how much it has been of use.
 
 A result that came from there may be in the store or not: its object can be fetched, now or once it is read. The tables
 are memos, made when first written to: without them a result is found again by its action.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from cache.database import Database
+from cache.index import Index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +22,14 @@ _TABLES = (
         root TEXT, month TEXT, hits INT NOT NULL, misses INT NOT NULL, fetched_bytes INT NOT NULL,
         sent_bytes INT NOT NULL, refused INT NOT NULL, failures INT NOT NULL, PRIMARY KEY (root, month)
     ) WITHOUT ROWID""",
+    # Results of other builders that an audit found to be wrong.
+    """CREATE TABLE IF NOT EXISTS shared_denied (
+        action TEXT, artifact TEXT, PRIMARY KEY (action, artifact)
+    ) WITHOUT ROWID""",
+    # Who has written the memos of compiled rules that came from there, "" for those that nobody has signed.
+    "CREATE TABLE IF NOT EXISTS shared_writers (writer TEXT PRIMARY KEY) WITHOUT ROWID",
+    # The writers that were trusted when it was last looked whether all that came from there is theirs.
+    "CREATE TABLE IF NOT EXISTS shared_trust (root TEXT PRIMARY KEY, trusted TEXT NOT NULL) WITHOUT ROWID",
 )
 
 
@@ -37,7 +45,7 @@ class SharedUsage(NamedTuple):
     failures: int = 0
 
 
-class SharedIndex(Database):
+class SharedIndex(Index):
     """The memos of a shared cache."""
 
     def shared_results(self, artifacts: Iterable[str]) -> dict[str, tuple[str, bytes]]:
@@ -68,6 +76,50 @@ class SharedIndex(Database):
         if self._has_shared():
             self._many("DELETE FROM shared_results WHERE artifact = ?", [(one,) for one in artifacts])
 
+    def deny_shared(self, action: str, artifact: str) -> None:
+        """Record that an action does not yield an artifact, whatever another builder says, and forget the artifact."""
+        self._make_shared()
+        with self.transaction():
+            self._many("REPLACE INTO shared_denied VALUES (?,?)", [(action, artifact)])
+            self.forget_shared([artifact])
+            self.forget_artifact(artifact)
+
+    def denied_shared(self) -> set[tuple[str, str]]:
+        """Return the actions, each with an artifact that it does not yield."""
+        if not self._has_shared("shared_denied"):
+            return set()
+        return set(self._rows("SELECT action, artifact FROM shared_denied"))
+
+    def add_shared_writers(self, writers: Iterable[str]) -> None:
+        """Record who has written the memos of compiled rules that were taken."""
+        self._make_shared()
+        self._many("REPLACE INTO shared_writers VALUES (?)", [(one,) for one in writers])
+
+    def shared_writers(self) -> set[str]:
+        """Return who has written the memos of compiled rules that were taken, "" for nobody who signed."""
+        if not self._has_shared("shared_writers"):
+            return set()
+        return {writer for (writer,) in self._rows("SELECT writer FROM shared_writers")}
+
+    def trusted_before(self) -> str | None:
+        """Return what `set_trusted` was given for this root, None for nothing."""
+        if not self._has_shared("shared_trust"):
+            return None
+        rows = self._rows("SELECT trusted FROM shared_trust WHERE root = ?", (self.root,))
+        return rows[0][0] if rows else None
+
+    def set_trusted(self, trusted: str, distrusted: Iterable[str], *, forget_memos: bool) -> None:
+        """Record whom this root trusts, and forget what others have sent: these artifacts, and memos if so wished."""
+        self._make_shared()
+        with self.transaction():
+            for artifact in distrusted:
+                self.forget_shared([artifact])
+                self.forget_artifact(artifact)
+            if forget_memos:
+                self.forget_compiled()
+                self._many("DELETE FROM shared_writers WHERE ?", [(1,)])
+            self._many("REPLACE INTO shared_trust VALUES (?,?)", [(self.root, trusted)])
+
     def tidy_shared(self) -> None:
         """Forget results that the index has forgotten."""
         if self._has_shared():
@@ -90,12 +142,11 @@ class SharedIndex(Database):
         rows = self._rows(f"SELECT {columns} FROM shared_usage WHERE root = ? ORDER BY month", (self.root,))
         return [SharedUsage(*row) for row in rows]
 
-    def _has_shared(self) -> bool:
-        sql = "SELECT count(*) FROM sqlite_master WHERE name IN ('shared_results', 'shared_usage')"
-        return bool(self._rows(sql)[0][0] == len(_TABLES))
+    def _has_shared(self, table: str = "shared_results") -> bool:
+        return bool(self._rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)))
 
     def _make_shared(self) -> None:
-        if not self._has_shared():
+        if not self._has_shared("shared_trust"):  # which was added last
             with self.transaction():
                 for statement in _TABLES:
                     self._rows(statement)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from cache.housekeeping import Housekeeping
-from cache.index import Index
 from cache.shared_index import SharedIndex
 from cache.usage import Usage
 
 
-class StoreIndex(Index, Housekeeping, Usage, SharedIndex):
+class StoreIndex(SharedIndex, Housekeeping, Usage):
     """An open index, as `Index` is, with pins, limits, past states, usage, and what came from a shared cache."""

@@ -6,7 +6,7 @@ compiled inputs first. Both results are plain data that the index memoises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -22,6 +22,7 @@ from compiler.analysis.types import Types
 from compiler.canonical.facts import Facts
 from compiler.canonical.form import LOGICAL, PASSES, canonical
 from compiler.compiled import Compiled, CompiledQuery, EngineIdentity, Options, Parsed, Tier
+from compiler.dialects.traced import Traced
 from compiler.engine_sql import timestamps
 from compiler.engine_sql.corrections import corrections
 from compiler.engine_sql.form import for_engine
@@ -58,16 +59,41 @@ def corrected(parts: Mapping[str, object]) -> tuple[object, frozenset[object]]:
     return execution, frozenset()
 
 
-def parse_rule(text: str) -> Parsed:
-    """Parse a rule's text. Raises `SqlError`."""
+def parse_rule(text: str, dialect: str | None = None) -> Parsed:
+    """Parse a rule's text. dialect: the one it is in, see `Options`. Raises `SqlError`."""
 
     def work() -> Parsed:
-        query = parse(text)
+        query = parse_written(text, dialect)
         require_depth(query)
         called = {str(call.name).lower() for call in query.find_all(exp.Anonymous)}
         return Parsed(tuple(table_names(query)), tuple(variable_names(query)), tuple(sorted(called)))
 
     return with_deep_stack(work)
+
+
+def parse_written(text: str, dialect: str | None) -> exp.Query:
+    """Return the tree of a rule's text, which may be in another dialect: its names are right, not what it means.
+
+    Raises `SqlError`.
+    """
+    if dialect is None:
+        return parse(text)
+    from compiler.dialects.translation import parse_in, sketched  # only rules in other dialects pay for it
+
+    return parse_in(sketched(text, dialect), text)
+
+
+def require_inputs(text: str, dialect: str | None, resolve: Callable[[str], str | None], known: Iterable[str]) -> None:
+    """Raise `SqlError` where a text names a table that `resolve` does not know."""
+    if dialect is None:
+        return bind_tables(parse(text), resolve, known)
+    from compiler.dialects.translation import located, parse_in, sketched
+
+    source = sketched(text, dialect)
+    try:
+        return bind_tables(parse_in(source, text), resolve, known)
+    except SqlError as error:
+        raise located(error, source, text) from None
 
 
 @dataclass
@@ -92,6 +118,10 @@ class Compiler:
 
         executed: what to execute instead, another tree of the same meaning. Raises `SqlError`.
         """
+        if isinstance(source, str) and options.dialect is not None:
+            return self._of_translation(
+                source, options, lambda text, ours: self.compile_rule(text, ours, resolve), resolve
+            )
 
         def work() -> Compiled:
             query = parse(source) if isinstance(source, str) else source
@@ -123,6 +153,31 @@ class Compiler:
 
         return self._located(source, work)
 
+    def translate(self, text: str, dialect: str, resolve: Callable[[str], str | None]) -> Traced:
+        """Return a rule in another dialect in our SQL. Raises `SqlError`, in the author's text."""
+        from compiler.dialects.translation import Surroundings, translated  # only rules in other dialects pay for it
+
+        variables = {name: literal(value) for name, value in self.variables.items()}
+        around = Surroundings(self.schemas, resolve, variables, self.own.keys())
+        return self._located(text, lambda: translated(text, dialect, around))
+
+    def _of_translation(
+        self,
+        text: str,
+        options: Options,
+        work: Callable[[str, Options], T],
+        resolve: Callable[[str], str | None],
+    ) -> T:
+        """Return what `work` makes of a rule in another dialect: of its translation. Raises `SqlError`."""
+        from compiler.dialects.translation import located
+
+        assert options.dialect is not None
+        source = self.translate(text, options.dialect, resolve)
+        try:
+            return work(source.text, replace(options, dialect=None))
+        except SqlError as error:
+            raise located(error, source, text) from None
+
     def _located(self, source: str | exp.Query, work: Callable[[], T]) -> T:
         """Return `work()`; what it raises becomes a `SqlError` with a place, at least that of the statement."""
         try:
@@ -146,6 +201,8 @@ class Compiler:
 
         Raises the `SqlError` that `compile_rule` would, in a third of its time.
         """
+        if options.dialect is not None:
+            return self._of_translation(text, options, lambda ours, rest: self.foresee(ours, rest, resolve), resolve)
 
         def work() -> Schema | None:
             query = parse(text)

@@ -46,6 +46,8 @@ class Options:
     """Columns that order rows of equal keys."""
     normalize: Literal["cnf", "dnf"] | None = None
     """The normal form in which predicates are executed, see `compiler.engine_sql.normal_forms`."""
+    dialect: str | None = None
+    """The dialect that the text is in, one of `compiler.sql.foreign_table.DIALECTS`; None: ours."""
 
     @property
     def order(self) -> tuple[str, ...]:

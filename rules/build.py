@@ -35,7 +35,7 @@ from rules.running.limits import Limits
 from rules.running.manifest import keep_manifest
 from rules.running.remote_audit import of_other_builders, with_makers
 from rules.running.results import AuditReport, BuildReport, Observer
-from rules.storage.collecting import collect_when_due
+from rules.storage.collection_due import collect_when_due
 from rules.storage.git_tracking import warn_of_tracked
 from rules.storage.store import Store, open_store
 
@@ -70,6 +70,7 @@ def build(project: Project, request: Request, observer: Observer) -> BuildReport
                 refuse_broken(prepared)
                 if request.trust_engine_upgrade and not engine_proves_same(prepared, observer, build_id):
                     prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
+                prepared.session.share_memos(prepared.compiled)
                 observer.planned(len(prepared.order), prepared.plan.ahead)
                 begin()
                 execution = Execution(prepared, build_id, observer, started)

@@ -1,14 +1,11 @@
 """Records of actions in a shared cache: what an action yields, in which files, made by whom, and how it is believed.
 
-The first line of a record is its head: a SHA-256 of the rest and, if its writer signs, the writer's public key and a
-signature. The rest is the action: JSON, exactly as it was signed. It names each file by the SHA-256 of its bytes, so a
-signature covers them too. A record is data: it is bounded in size, every name in it is checked, and nothing in it is
-run.
+A record is JSON in an envelope. It names each file by the SHA-256 of its bytes, so a signature covers them too. A
+record is data: it is bounded in size, every name in it is checked, and nothing in it is run.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,25 +16,17 @@ from cache.digests import ingested_digest, table_digest
 from cache.keys import Content
 from cache.parts import composed
 from cache.records import PARTS, Artifact, Facts
+from cache.remote.envelopes import RefusedError, enclosed, opened
 from cache.remote.layout import FORMAT
-from cache.remote.signing import Signer, is_signed
+from cache.remote.signing import Signer
 
 MOST_BYTES = 8 << 20
 """A longer record is neither written nor read."""
-_MOST_HEAD = 4096
 _DOMAIN = f"rules shared cache {FORMAT}: action\n".encode()
 """What is signed begins with this, so that no signature of something else is one of a record."""
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_ROWS = 1 << 62
-
-
-class RefusedError(Exception):
-    """A record or an object is not used. Its only argument says why, in a clause after "it"."""
-
-
-class UntrustedError(RefusedError):
-    """A record is sound, and its writer is not trusted."""
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -96,12 +85,6 @@ class ActionRecord(msgspec.Struct, frozen=True):
         return [*tables, Artifact(self.artifact, self.rows, self.bytes, named, self.columns)]
 
 
-class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    sha256: str
-    writer: str | None = None
-    signature: str | None = None
-
-
 @dataclass(frozen=True)
 class Believed:
     """A record that was read and found to be sound. writer: the public key of who signed it, None if nobody did."""
@@ -111,13 +94,12 @@ class Believed:
     writer: str | None
 
 
+_RECORDS = msgspec.json.Decoder(ActionRecord)
+
+
 def encoded(record: ActionRecord, signer: Signer | None) -> bytes | None:
     """Return a record as it is stored, None if it is too long for that."""
-    body = msgspec.json.encode(record)
-    head = _Head(hashlib.sha256(body).hexdigest())
-    if signer is not None:
-        head = _Head(head.sha256, signer.public, signer.sign(_DOMAIN + body))
-    data = msgspec.json.encode(head) + b"\n" + body
+    data = enclosed(msgspec.json.encode(record), _DOMAIN, signer)
     return data if len(data) <= MOST_BYTES else None
 
 
@@ -128,17 +110,9 @@ def decoded(data: bytes, key: str, trusted: Collection[str]) -> Believed:
     """
     if len(data) > MOST_BYTES:
         raise RefusedError("is longer than a record may be")
-    first, _, body = data.partition(b"\n")
+    envelope = opened(data, _DOMAIN)
     try:
-        head = msgspec.json.decode(first[:_MOST_HEAD], type=_Head)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise RefusedError("is damaged: its head cannot be read") from error
-    if hashlib.sha256(body).hexdigest() != head.sha256:
-        raise RefusedError("is damaged: its bytes are not those that were written")
-    if head.writer is not None and not (head.signature and _is_signed(body, head)):
-        raise RefusedError("has a signature that is not its writer's")
-    try:
-        record = msgspec.json.decode(body, type=ActionRecord)
+        record = _RECORDS.decode(envelope.body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise RefusedError("is damaged: it cannot be read") from error
     if record.key != key:
@@ -146,17 +120,8 @@ def decoded(data: bytes, key: str, trusted: Collection[str]) -> Believed:
     wrong = _flaw(record)
     if wrong is not None:
         raise RefusedError(f"is not consistent: {wrong}")
-    if trusted and head.writer not in trusted:
-        why = "nobody has signed it" if head.writer is None else "its writer is not trusted"
-        raise UntrustedError(f"is not believed: {why}")
-    return Believed(record, data, head.writer)
-
-
-def _is_signed(body: bytes, head: _Head) -> bool:
-    try:
-        return is_signed(_DOMAIN + body, head.signature or "", head.writer or "")
-    except ImportError:  # without the library a signature is one that nobody asked for: see SharedCache
-        return True
+    envelope.require_trusted(trusted)
+    return Believed(record, data, envelope.writer)
 
 
 def _flaw(record: ActionRecord) -> str | None:

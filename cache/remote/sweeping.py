@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cache.remote.layout import ACTIONS, LEASES, OBJECTS, is_lease, key_of, sha256_of
+from cache.remote.layout import ACTIONS, LEASES, OBJECTS, PACKS, is_lease, key_of, pack_of, sha256_of
 
 if TYPE_CHECKING:
     from cache.remote.bucket import Bucket
@@ -37,6 +37,7 @@ def sweep(bucket: Bucket, keep: float, *, dry_run: bool, now: dt.datetime | None
     found = Swept()
     kinds: tuple[tuple[str, Callable[[str], object], float], ...] = (
         (ACTIONS, key_of, keep),
+        (PACKS, pack_of, keep),
         (LEASES, is_lease, DAY),
         (OBJECTS, sha256_of, keep + DAY),
     )

@@ -8,8 +8,8 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from cache.remote.action_records import RefusedError
 from cache.remote.bucket import AbsentError, BucketError, TooLargeError
+from cache.remote.envelopes import RefusedError
 from cache.remote.layout import object_path
 from cache.removal import replace
 

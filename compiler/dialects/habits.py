@@ -37,7 +37,8 @@ def division(view: View) -> None:
         return _decimal_division(view)
     for node in view.every(exp.Div):
         kinds = view.kind(node.this), view.kind(node.expression)
-        if view.letter == "S" and isinstance(node.this, exp.Cast) and isinstance(node.parent, exp.Cast):
+        casts = isinstance(node.this, exp.Cast) and isinstance(node.parent, exp.Cast)
+        if view.letter == "S" and casts and (view.settled is None or view.settled("R016", node)):
             continue
         if not set(kinds) <= {"int", "decimal"} or (kinds != ("int", "int") and view.letter not in "DS"):
             continue
@@ -54,6 +55,32 @@ def division(view: View) -> None:
             other = right if kinds[1] == "int" else f"CAST({view.extents.written(node.expression)} AS DOUBLE)"
             view.replace("R016", node, message, f"CAST({left} AS DOUBLE) / {other}")
     return None
+
+
+def averages(view: View) -> None:
+    """avg(q) of decimals has four digits more than q here, and is a float in DuckDB; of integers it is one here."""
+    for node in view.every(exp.Avg):
+        argument = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
+        kind, place = view.kind(argument), view.extents.of(argument)
+        if kind == "decimal" and view.letter == "D":
+            message = "an average of decimals has few digits here; in DuckDB it is a float"
+            written = f"CAST({view.extents.written(argument)} AS DOUBLE)"
+            view.add("R016", node, message, f"write avg({written})", *([(*place, written)] if place else []))
+        elif kind == "decimal" and view.letter != "K":
+            message = (
+                f"an average of decimals has four digits more than they have here; {view.title} gives another number"
+            )
+            view.add("R016", node, message, "cast what is averaged to DOUBLE, or to a decimal of more digits")
+        elif kind == "int" and view.letter == "R":
+            view.add(
+                "R016",
+                node,
+                "an average of integers is a float here; Redshift drops the fraction",
+                "CAST(trunc(avg(n)) AS BIGINT)",
+            )
+        elif kind == "int" and view.letter == "S":
+            message = "an average of integers is a float here; Snowflake gives six digits"
+            view.add("R016", node, message, "write CAST(avg(n) AS DECIMAL(38, 6))")
 
 
 def _decimal_division(view: View) -> None:
@@ -90,7 +117,10 @@ def rounding(view: View) -> None:
         if place is None:
             view.add("R030", node, message, f"write CAST({inner} AS …)")
         else:
-            view.add("R030", node, message, "round it first", (*place, inner))
+            postfix = view.text[place[1] :].lstrip().startswith("::")
+            view.add(
+                "R030", node, message, "round it first", (*place, f"({inner})" if postfix and not exactly else inner)
+            )
 
 
 def _has_decimals(view: View, node: exp.Expr) -> bool:
@@ -333,12 +363,31 @@ def decimal_literals(view: View) -> None:
         if not literals or not set(others) <= {"int", "decimal"}:
             continue
         for literal in literals:
-            place = view.extents.of(literal)
-            digits = literal.name.replace(".", "").lstrip("0") or "0"
-            scale = len(literal.name.partition(".")[2])
-            written = f"CAST({literal.name} AS DECIMAL({max(len(digits), scale + 1, 1)}, {scale}))"
-            message = f"{literal.name} is a float here, and an exact decimal in {view.title}"
-            view.add("R041", literal, message, f"write {written}", *([(*place, written)] if place else []))
+            _as_decimal(view, literal)
+    for literal in view.every(exp.Literal) if view.settled is not None else ():
+        if _is_fraction(literal) and not isinstance(_around(literal), (*kinds, exp.Cast)) and not _is_share(literal):
+            _as_decimal(view, literal)
+
+
+def _around(node: exp.Expr) -> exp.Expr | None:
+    around = node.parent
+    while isinstance(around, exp.Paren | exp.Neg):
+        around = around.parent
+    return around
+
+
+def _is_share(literal: exp.Expr) -> bool:
+    """Whether a fraction is the argument of a call that takes a float: percentile_cont(0.5)."""
+    return isinstance(literal.parent, exp.Func) and "_cont" in (function_name(literal.parent) or "")
+
+
+def _as_decimal(view: View, literal: exp.Expr) -> None:
+    place = view.extents.of(literal)
+    digits = literal.name.replace(".", "").lstrip("0") or "0"
+    scale = len(literal.name.partition(".")[2])
+    written = f"CAST({literal.name} AS DECIMAL({max(len(digits), scale + 1, 1)}, {scale}))"
+    message = f"{literal.name} is a float here, and an exact decimal in {view.title}"
+    view.add("R041", literal, message, f"write {written}", *([(*place, written)] if place else []))
 
 
 def _is_fraction(node: exp.Expr) -> bool:
@@ -441,7 +490,7 @@ def other_meanings(view: View) -> None:
 
 HABITS: tuple[Callable[[View], None], ...] = (
     decimal_literals,  # first: the kinds of what is around them depend on it
-    division, rounding, null_order, texts_of_values, date_and_interval, time_zones, null_arguments, like_escapes,
-    index_base, substring_starts, similar_to, type_widths, string_escapes, formats, powers,
+    division, averages, rounding, null_order, texts_of_values, date_and_interval, time_zones, null_arguments,
+    like_escapes, index_base, substring_starts, similar_to, type_widths, string_escapes, formats, powers,
     other_meanings,
 )  # fmt: skip

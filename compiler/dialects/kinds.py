@@ -24,7 +24,7 @@ _RESULTS = {
     "uint64": "row_number rank dense_rank ntile array_length cardinality array_position",
     "float64": """
         acos asin atan atan2 cbrt corr cos covar_pop covar_samp degrees exp ln log log10 log2 median pi power pow
-        radians         sin sqrt stddev stddev_pop stddev_samp tan var var_pop var_samp percentile_cont
+        radians signum sinh cosh tanh sin sqrt stddev stddev_pop stddev_samp tan var var_pop var_samp percentile_cont
         quantile_cont cume_dist
         percent_rank random
     """,

@@ -39,6 +39,8 @@ class View:
     extents: Extents
     nodes: list[exp.Expr]
     found: list[Habit] = field(default_factory=list)
+    settled: Callable[[str, exp.Expr], bool] | None = None
+    """Whether what a code finds at an expression was written out before; None: to be seen from what is around it."""
 
     @property
     def letter(self) -> str:
@@ -72,7 +74,10 @@ class View:
         if top is None:
             self.found.append(Habit(code, node, message, hint))
             return
-        if self.is_within(node, top):
+        if self.settled is not None:
+            if self.settled(code, node):
+                return
+        elif self.is_within(node, top):
             return
         text = f"({written})" if is_operand(node) and not is_primary(top) else written
         self.found.append(Habit(code, node, message, hint or f"write {shown(written)}", ((*place, text),)))

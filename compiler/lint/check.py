@@ -20,6 +20,7 @@ from compiler.lint.joins import implicit_cross_joins
 from compiler.lint.ordering import order_dependence
 from compiler.lint.query_view import Check, Subject
 from compiler.lint.stars import stars, unnamed_columns
+from compiler.lint.translated import in_author, untranslated
 from compiler.lint.unused import unused_ctes
 from compiler.names.lexical import resolve_names
 from compiler.names.name_meaning import Sight
@@ -83,12 +84,23 @@ class Checked:
 
     found: tuple[Found, ...]
     columns: tuple[Column, ...] | None
+    refused: bool = False
+    """Whether it is in another dialect, and some of it has no counterpart here."""
 
 
-def check_rule(text: str, world: World, *, volatile: bool = False) -> Checked:
-    """Check a rule. Text that cannot be parsed is a finding too; no text raises an error."""
+def check_rule(text: str, world: World, *, volatile: bool = False, dialect: str | None = None) -> Checked:
+    """Check a rule. Text that cannot be parsed is a finding too; no text raises an error.
+
+    dialect: the one that it is in, see `compiler.compiled.Options`.
+    """
+
+    def work() -> Checked:
+        if dialect is None:
+            return _check(text, world, volatile=volatile)
+        return _check_translation(text, world, dialect, volatile=volatile)
+
     try:
-        checked = with_deep_stack(lambda: _check(text, world, volatile=volatile))
+        checked = with_deep_stack(work)
     except RecursionError:
         error = SqlError("nested too deeply", hint="compute part of it in a CTE", code="too-deep")
         return Checked((of_error(error, Lines(text)),), None)
@@ -139,6 +151,16 @@ def _check(text: str, world: World, *, volatile: bool) -> Checked:
     if problem is not None:
         found += unsaid(of_error(problem, lines), found)
     return Checked(_located(found), _columns(subject))
+
+
+def _check_translation(text: str, world: World, dialect: str, *, volatile: bool) -> Checked:
+    source, wrong = untranslated(text, world, dialect)
+    if isinstance(wrong, SqlError):
+        return Checked((of_error(wrong, Lines(text)),), None, refused=True)
+    if source is None:
+        return Checked(wrong, None, refused=bool(wrong))
+    checked = _check(source.text, replace(world, dialect=None), volatile=volatile)
+    return replace(checked, found=in_author(checked.found, source, text))
 
 
 def _located(found: list[Found]) -> tuple[Found, ...]:

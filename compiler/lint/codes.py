@@ -96,7 +96,7 @@ OF_ERRORS = {
     "ambiguous-column": "R002", "unknown-column": "R003", "unknown-table": "R004", "unknown-input": "R004",
     "undeclared-volatile": "R006", "unnamed-column": "R011", "unknown-variable": "R020", "unknown-function": "R021",
     "syntax": "R900", "template": "R900", "empty": "R900", "several-statements": "R900",
-    "not-a-query": "R900", "sql": "R901",
+    "not-a-query": "R900", "sql": "R901", "foreign-sql": "R901",
     "unsupported": "R901", "engine": "R901", "type": "R901", "unknown-type": "R901",
     "options": "R903", "encoding": "R903", "unreadable": "R903", "rule-name": "R903", "duplicate-name": "R903",
     "rule-changed": "R903",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from compiler.dialects.extents import fragment, is_operand, is_primary
+from compiler.dialects import calls
 from compiler.dialects.habits import HABITS
 from compiler.dialects.view import View, shown
 from compiler.lint.findings import Edit, Fix, Found
 from compiler.lint.query_view import Subject
-from compiler.sql.foreign_calls import exact_match, rows
 
 
 def habits(subject: Subject) -> list[Found]:
@@ -32,19 +31,8 @@ def _fix(message: str, edits: tuple[tuple[int, int, str], ...]) -> Fix | None:
 
 def counterpart(subject: Subject, call: exp.Expr, name: str) -> tuple[str | None, Fix | None]:
     """Return what to write instead of a call of an unknown function, and the fix; None where that is not certain."""
-    arguments = list(call.args.get("expressions") or [])
-    if isinstance(call.parent, exp.Filter | exp.Window | exp.WithinGroup | exp.IgnoreNulls | exp.RespectNulls):
+    found = calls.counterpart(call, name, subject.kinds.kind, subject.dialect, subject.extents)
+    if found is None:
         return None, None
-    match = exact_match(rows().get(name.lower(), ()), arguments, subject.kinds.kind, subject.dialect)
-    place = subject.extents.of(call) if match is not None else None
-    if match is None or place is None or any(isinstance(one, exp.Distinct | exp.Order) for one in arguments):
-        return None, None
-    used = [value for values in match.values.values() for value in values]
-    if any(subject.extents.written(one) is None for one in used):
-        return None, None
-    written = match.written(subject.extents.argument)
-    top = fragment(written)
-    if top is None:
-        return None, None
-    text = f"({written})" if is_operand(call) and not is_primary(top) else written
-    return f"write {shown(written)}", _fix(f"write {shown(written)}", ((*place, text),))
+    written, edit = found
+    return f"write {shown(written)}", _fix(f"write {shown(written)}", (edit,))

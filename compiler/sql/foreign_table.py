@@ -89,8 +89,11 @@ error(s) ~> CAST(s AS BIGINT), which fails on a text that is no number; or a che
 div0(n, m) ~> CASE WHEN m = 0 THEN 0 ELSE n / m END : S
 div0null(n, m) ~> CASE WHEN m = 0 OR m IS NULL THEN 0 ELSE n / m END : S
 safe_divide(x, y) => CASE WHEN {{y}} <> 0 THEN CAST({{x}} AS DOUBLE) / {{y}} END : B
-div(n:int, m:int) => {{n}} / {{m}} : BKP
-divide(x, y) => CAST({{x}} AS DOUBLE) / {{y}} : D
+div(n:int, m:int) => ({{n}} - {{n}} % {{m}}) / {{m}} : BK
+div(n:int, m:int) => {{n}} / {{m}} : P
+divide(n:int, m:int) => ({{n}} - {{n}} % {{m}}) / {{m}} : D
+divide(x:float, y) => {{x}} / CAST({{y}} AS DOUBLE) : D
+divide(x:decimal, y) => CAST({{x}} AS DOUBLE) / CAST({{y}} AS DOUBLE) : D
 ifelse(u...) ~> CASE WHEN c THEN u ELSE v END :
 booland(n:int, m:int) => {{n}} <> 0 AND {{m}} <> 0 : S
 boolor(n:int, m:int) => {{n}} <> 0 OR {{m}} <> 0 : S
@@ -146,8 +149,8 @@ startswith(s, t) => starts_with({{s}}, {{t}}) : SK
 endswith(s, t) => ends_with({{s}}, {{t}}) : SK
 ucase(s) => upper({{s}}) : DK
 lcase(s) => lower({{s}}) : DK
-string_split(s, t) => string_to_array({{s}}, {{t}}) : D
-str_split(s, t) => string_to_array({{s}}, {{t}}) : D
+string_split(s, t) => CASE WHEN {{s}} = '' AND {{t}} <> '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END : D
+str_split(s, t) => CASE WHEN {{s}} = '' AND {{t}} <> '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END : D
 string_split_regex(s, p) ~> string_to_array(regexp_replace(s, p, ',', 'g'), ',') : D
 split(s, t) => string_to_array({{s}}, {{t}}) : S
 regexp_split_to_array(s, p) ~> string_to_array(regexp_replace(s, p, ',', 'g'), ',') : P
@@ -203,6 +206,14 @@ months_between(u...) ~> (extract(year FROM b) - extract(year FROM a)) * 12 + ext
 age(a, b) ~> a - b : DPR
 {_additions()}
 date_add(d:date, #) => {{d}} + # : K
+date_add(d:date, i:interval) => {{d}} + {{i}} : B
+date_add(d:date, i:interval) => CAST({{d}} AS TIMESTAMP(6)) + {{i}} : D
+date_add(a:ts, i:interval) => {{a}} + {{i}} : D
+date_sub(d:date, i:interval) => {{d}} - {{i}} : B
+datetime_add(a:ts, i:interval) => {{a}} + {{i}} : B
+datetime_sub(a:ts, i:interval) => {{a}} - {{i}} : B
+timestamp_add(a:ts, i:interval) => {{a}} + {{i}} : B
+timestamp_sub(a:ts, i:interval) => {{a}} - {{i}} : B
 date_sub(d:date, #) => {{d}} - # : K
 add_months(d:date, #) ~> d + INTERVAL '1 month', which keeps the 28th of February where Snowflake and Redshift go to the 31st : SKR
 date_sub(u...) ~> a - INTERVAL '3 days' : DBK
@@ -392,6 +403,35 @@ array_contains(u...) ~> array_has(l, n), with the list first : S
 array_agg(u) => array_agg({u}) FILTER (WHERE {u} IS NOT NULL) : S
 initcap(s) ~> initcap(s), which begins a word after whatever is no letter or digit : K
 trunc(d, s) ~> date_trunc('month', d) : SK
+array_agg(u...) ~> array_agg(n ORDER BY m) FILTER (WHERE n IS NOT NULL) : S
+log(x, y) ~> log(x, y), with the base first : P
+to_hex(n:int) => upper(to_hex({n})) : D
+string_to_array(s, t) => CASE WHEN {s} = '' AND {t} <> '' THEN [''] ELSE string_to_array({s}, {t}) END : D
+array_contains(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
+list_contains(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
+array_has(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
+list_has(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
+list_distinct(u) ~> array_sort(array_distinct(array_compact(l))): DuckDB drops NULLs, and says nothing of the order : D
+array_distinct(u) ~> array_sort(array_distinct(array_compact(l))): DuckDB drops NULLs, and says nothing of the order : D
+list_intersect(u...) ~> array_sort(array_intersect(array_compact(l), r)): DuckDB drops NULLs, and says nothing of the order : D
+array_intersect(u...) ~> array_sort(array_intersect(array_compact(l), r)): DuckDB drops NULLs, and says nothing of the order : D
+list_has_any(u...) ~> array_has_any(array_compact(l), r), as a NULL matches none in DuckDB : D
+array_has_any(u...) ~> array_has_any(array_compact(l), r), as a NULL matches none in DuckDB : D
+array_to_string(u...) ~> array_to_string(l, ','), which is an empty text where all elements are NULL, and NULL in DuckDB : D
+corr(u...) ~> corr(n, m), which is NULL of one row where DuckDB has NaN : D
+regr_slope(u...) ~> regr_slope(n, m), which is NULL of one row where DuckDB has NaN : D
+date_trunc(d:date, <day>) => CAST({d} AS DATE) : B
+date_trunc(d:date, <isoweek>) => CAST(date_trunc('week', {d}) AS DATE) : B
+date_trunc(d:date, <month>) => CAST(date_trunc('month', {d}) AS DATE) : B
+date_trunc(d:date, <quarter>) => CAST(date_trunc('quarter', {d}) AS DATE) : B
+date_trunc(d:date, <year>) => CAST(date_trunc('year', {d}) AS DATE) : B
+date_trunc(d:date, <week>) => CAST({d} AS DATE) - CAST(date_part('dow', {d}) AS BIGINT) : B
+date_trunc(u...) ~> date_trunc('month', a), with the unit first : B
+date_trunc(<day>, d:date) => CAST({d} AS DATE) : S
+date_trunc(<week>, d:date) => CAST(date_trunc('week', {d}) AS DATE) : S
+date_trunc(<month>, d:date) => CAST(date_trunc('month', {d}) AS DATE) : S
+date_trunc(<quarter>, d:date) => CAST(date_trunc('quarter', {d}) AS DATE) : S
+date_trunc(<year>, d:date) => CAST(date_trunc('year', {d}) AS DATE) : S
 # R045 day-numbering
 date_part('dow', a) => date_part('dow', {a}) + 1 : K
 date_part('week', a) ~> extract(week FROM a), which is ISO's week, from Monday : B

@@ -244,6 +244,10 @@ class Work:
             self._index.remember_compiled(records)
         self._fresh, self._fresh_schemas = [], {}
 
+    def know(self, heads: Mapping[str, Head]) -> None:
+        """Take the small facts of compiled rules that were read already, by memo key."""
+        self._heads |= heads
+
     def is_new(self, rule: Rule) -> bool:
         """Whether the last state of a rule's product was made from another text, or by another compiler."""
         last = self._last.get(rule.name)
@@ -408,4 +412,4 @@ class Work:
 def options_of(rule: Rule) -> Options:
     """Return the options of a rule that can change its result."""
     one = rule.options
-    return Options(one.volatile, rule.tier, one.key, one.order_by, one.normalize)
+    return Options(one.volatile, rule.tier, one.key, one.order_by, one.normalize, one.dialect)

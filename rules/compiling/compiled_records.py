@@ -14,7 +14,7 @@ import msgspec
 
 from cache.errors import DamagedIndexError
 from cache.index import Index
-from compiler.analysis.edges import to_record
+from compiler.analysis.edges import Kind, to_record
 from compiler.analysis.shape import Shape
 from compiler.compiled import Compiled, Tier
 from compiler.schema import schema_record
@@ -50,6 +50,14 @@ class Body(msgspec.Struct, frozen=True):
     """The names of the inputs that are scanned."""
 
 
+class Lineage(msgspec.Struct, frozen=True):
+    """The column lineage of a compiled rule: see `compiler.analysis.edges.to_record`. columns: of the product."""
+
+    columns: tuple[str, ...]
+    expressions: tuple[str, ...]
+    edges: tuple[tuple[str | None, str, str, Kind, int], ...]
+
+
 _HEADS = msgspec.json.Decoder(Head)
 _BODIES = msgspec.json.Decoder(Body)
 
@@ -63,6 +71,11 @@ def load_heads(index: Index, memos: Iterable[str]) -> dict[str, Head]:
         except msgspec.DecodeError:  # written by nobody that this version knows: it is compiled again
             continue
     return found
+
+
+def read_head(text: str) -> Head:
+    """Return the small facts of a compiled rule as the index has them. Raises `msgspec.DecodeError`."""
+    return _HEADS.decode(text)
 
 
 def load_body(index: Index, memo: str) -> Body:

@@ -11,12 +11,17 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from compiler.schema import schema_record
+from compiler.compiled import Tier
+from compiler.schema import schema_of, schema_record
+from compiler.spread.spreading import Spread, spread
 from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_records import Body, as_read, load_body, load_heads, plain, unpacked
 from rules.compiling.compiled_rule import CompiledRule
 from rules.compiling.declared_parts import declared_reading
 from rules.compiling.readings_memo import from_record, readings_key, to_record
+from rules.compiling.spread_memo import from_record as spread_from
+from rules.compiling.spread_memo import spread_key
+from rules.compiling.spread_memo import to_record as spread_record
 from rules.errors import ForeignMemoError
 
 if TYPE_CHECKING:
@@ -57,6 +62,8 @@ class Attempt:
             "memos of rules are made again"
         )
         self._store.index.forget_compiled()
+        if self._store.shared is not None:  # where it may have come from
+            self._store.shared.packs.distrust("memos")
         self.was_misled = True
         return True
 
@@ -72,6 +79,7 @@ class Bodies:
         self._work: Work | None = None
         self._proved: dict[str, Body] = {}
         self._readings: dict[tuple[str, str, bool], Reading] = {}
+        self._spread: dict[str, Spread] = {}
 
     def body(self, rule: CompiledRule) -> Body:
         """Return the query of a rule. Raises `ForeignMemoError`, and `UserError` if the text has changed since."""
@@ -111,6 +119,28 @@ class Bodies:
             index.remember("readings", {key: to_record(found)})
         return found
 
+    def spread(self, rule: CompiledRule) -> Spread:
+        """Return the query by which a rule may use several partitions, if it is proved to have one.
+
+        It is remembered, and asked for where there are many rows. Who runs it has asked for the `body` before. Raises
+        `UserError`.
+        """
+        refused = _never_spread(rule)
+        if refused is not None:
+            return refused
+        with self._lock:
+            if rule.memo not in self._spread:
+                index = self._session.store.index
+                body, schemas = load_body(index, rule.memo), {one: schema_of(self._table(one)) for one in rule.scans}
+                key = spread_key(rule, body, schemas)
+                record = index.memo("readings", [key]).get(key)
+                found = spread_from(record) if record is not None else None
+                if found is None:
+                    found = spread(body.sql, rule.scans, schemas, rule.schema)
+                    index.remember("readings", {key: spread_record(found)})
+                self._spread[rule.memo] = found
+            return self._spread[rule.memo]
+
     def normal_forms(self, rule: CompiledRule) -> tuple[NormalForm, ...]:
         """Return the predicates of a rule that are in another form than it asks for. Raises `UserError`."""
         with self._lock:
@@ -143,3 +173,16 @@ class Bodies:
         if name in self._session.project.sources:
             return schema_record(self._session.sources.table(name).schema)
         return self._compiled[name].table
+
+
+def _never_spread(rule: CompiledRule) -> Spread | None:
+    """Return why a rule is not spread, whatever its query is."""
+    if rule.rule.streams is not None:
+        return Spread(None, "The rule's function is called once.")
+    if rule.node.volatile:
+        return Spread(None, "The rule is declared volatile: it may give another result in every run.")
+    if rule.rule.tier is Tier.STABLE:
+        return Spread(None, "The rule has tier 1: its rows are to come in the order of the scans.")
+    if rule.node.parts.get("functions"):
+        return Spread(None, "The rule calls a function of the project, of which it is not known.")
+    return None

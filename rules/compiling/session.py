@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,9 +29,11 @@ from rules.loading.rules import MANY, Rule, load_rules
 from rules.python.rule_files import DeclaredFunction, PythonFiles
 from rules.sources.contents import Sources
 from rules.storage.store import Store
+from rules.wording import plural
 
 if TYPE_CHECKING:
     from rules.compiling.compile_pool import Helpers
+    from rules.compiling.shared_memos import SharedMemos
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Compilation:
     rules: Mapping[str, CompiledRule]
     contracts: Mapping[str, CompiledContract]
 
-    @property
+    @cached_property
     def by_name(self) -> dict[str, CompiledRule]:
         """Every query of these rules and contracts: products, and checks of products and sources."""
         found = {one.node.name: one for rule in self.rules.values() for one in rule.all}
@@ -93,6 +96,8 @@ class Session:
     """Processes that compile, if they were started already because many rules are new."""
     trust_engine: bool = False
     """Whether results of another version of the engine count."""
+    memos: SharedMemos | None = None
+    """What other builders have compiled, where there is a shared cache."""
     lasting: bool = True
     """Whether a later command would run the same: the project in the work tree as it is, on the engine that commands
     use; not a commit's, one with other variables, or one on another engine."""
@@ -126,6 +131,11 @@ class Session:
             self._remember(run.compiled)
         return Compilation(run.compiled, run.contracted)
 
+    def share_memos(self, compiled: Compilation) -> None:
+        """Begin to send what this run has compiled to other builders."""
+        if self.memos is not None and self.lasting:
+            self.memos.share(compiled.rules.values(), compiled.contracts.values(), self.made)
+
     def work(self, *, trust_engine: bool = False) -> Work:
         """Return a compiler of this project's rules, which knows no input yet."""
         names = [*self.project.sources, *self.rules]
@@ -139,6 +149,7 @@ class Session:
             engine=self.engine,
         )
         work.trust_engine = trust_engine
+        work.know(self.memos.heads if self.memos is not None else {})
         return work
 
     def errors(self, names: Iterable[str]) -> list[UserError]:
@@ -159,7 +170,11 @@ class Session:
         """Compile rules in parallel, if many of them were never compiled as they are now."""
         helpers = self.helpers
         try:
-            if sum(map(work.is_new, rules)) >= MANY and self.profile.cores > 1:
+            received = self.memos.texts if self.memos is not None else set()
+            if (
+                sum(rule.digest not in received and work.is_new(rule) for rule in rules) >= MANY
+                and self.profile.cores > 1
+            ):
                 from rules.compiling.compile_pool import Helpers, compile_ahead
 
                 helpers = helpers or Helpers(self.profile.cores, self.engine)
@@ -196,7 +211,7 @@ def load(
     project = load_project(project.root, project.given, project.settings)
     sources = Sources(project, store.index, store.objects, files)
     engine.require(project.profile(profile))
-    session = load_at(project, profile, store, sources, files, engine)
+    session = load_at(project, profile, store, sources, files, engine, _shared_memos(project, profile, store, engine))
     changed = {name: value for name, value in (given or {}).items() if value is not None}
     settings = msgspec.structs.replace(session.profile, **changed)
     lasting = not project.given and not project.settings and engine.lasting
@@ -204,9 +219,18 @@ def load(
 
 
 def load_at(
-    project: Project, profile: str, store: Store, sources: Sources, files: FileDigests, engine: Engine
+    project: Project,
+    profile: str,
+    store: Store,
+    sources: Sources,
+    files: FileDigests,
+    engine: Engine,
+    memos: SharedMemos | None = None,
 ) -> Session:
-    """Load the rules of a project that reads `sources`. files: digests of its rule files. Raises as `load` does."""
+    """Load the rules of a project that reads `sources`. files: digests of its rule files. Raises as `load` does.
+
+    memos: of other builders, if they may be asked for.
+    """
     settings = project.profile(profile)
     helpers: Helpers | None = None
 
@@ -220,7 +244,8 @@ def load_at(
 
     with contextlib.ExitStack() as unless_loaded:
         unless_loaded.callback(lambda: helpers.close() if helpers is not None else None)
-        found = load_rules(project, store.index, files, profile=settings, expect_many=start_helpers)
+        receive = {"receive": memos.receive} if memos is not None else {}
+        found = load_rules(project, store.index, files, profile=settings, expect_many=start_helpers, **receive)
         contracted = with_contracts(project, store.index, found)
         dag, broken = make_dag(project, contracted.rules, contracted.sources)
         unless_loaded.pop_all()
@@ -238,5 +263,21 @@ def load_at(
         broken=broken | contracted.wrong,
         helpers=helpers,
         engine=engine,
+        memos=memos,
         lasting=False,
     )
+
+
+def _shared_memos(project: Project, profile: str, store: Store, engine: Engine) -> SharedMemos | None:
+    """Return the memos of other builders, None without a shared cache. Raises `UserError`."""
+    if store.shared is None:
+        return None
+    count = store.shared.require_trust()
+    if count:
+        results = plural(count, "result")
+        store.say(f"{results} of writers that [cache] trust does not name are not believed any more, and made again")
+    from rules.compiling.shared_memos import SharedMemos
+
+    identity = engine.identity(project.profile(profile))
+    parts = (identity.version, identity.settings, identity.float_settings)
+    return SharedMemos(store, store.shared, project, parts)

@@ -28,12 +28,17 @@ _CLOSE = re.compile(r"--\s*///\s*\Z")
 _LIKE_OPEN = re.compile(r"--\s*///")
 
 
+Spoken = Literal["datafusion", "duckdb", "snowflake", "bigquery", "spark", "postgres", "redshift"]
+"""The dialects that a rule may be in; the first is ours."""
+
+
 class RuleOptions(Contract, forbid_unknown_fields=True, frozen=True):
     """Options of one rule, its contract among them.
 
     tier: the determinism tier, None where the rule does not say; 2 orders the product by `key`, then `order_by`.
     writer: how its published file is written. fuse_selects: of a rule in Ibis, see `RuntimeProfile`. normalize: the
-    normal form in which its predicates are executed, see `compiler.engine_sql.normal_forms`.
+    normal form in which its predicates are executed, see `compiler.engine_sql.normal_forms`. dialect: the one that its
+    SQL is in; None: what its folder or the project says.
     """
 
     description: str = ""
@@ -44,6 +49,7 @@ class RuleOptions(Contract, forbid_unknown_fields=True, frozen=True):
     writer: WriterOptions = PLAIN
     fuse_selects: bool | None = None
     normalize: Literal["cnf", "dnf"] | None = None
+    dialect: Spoken | None = None
 
 
 @dataclass(frozen=True)

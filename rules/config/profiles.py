@@ -6,7 +6,6 @@ change, and only where it is not the default.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +15,7 @@ import msgspec
 
 from rules.config.engine_keys import is_speed_only
 from rules.files.project_paths import DEFAULT_PROFILE
+from rules.machine import usable_cores
 from rules.storage.writer_options import PLAIN, WriterOptions
 
 _SORTED_AT_ONCE = 32 << 20
@@ -23,6 +23,9 @@ _BATCH_ROWS = 32_768
 """Against the engine's default, 8,192, sorts take a fifth less, scans of strings a fifth and windows a twentieth; the
 rest is alike. See `benchmarks/parts/test_execution.py`."""
 _MIB = 1 << 20
+POOL_PERCENT = 50
+"""How much of a product's memory the engine's operators share as their pool, see `rules.engine.memory`. In fingerprints
+of rules that it can change, where a profile limits the memory."""
 
 Tier = Literal[0, 1, 2]
 Evidence = Literal["none", "summary", "full"]
@@ -38,14 +41,6 @@ class Effect(Enum):
     SPREAD = "the same, at several partitions"
     TIER = "order, as the tier says"
     ANY = "any rule"
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use: those it is kept to, where the system can say."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -85,7 +80,8 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     batch_size: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.batch_size")] = _BATCH_ROWS
     """Rows."""
     memory_limit_mb: Annotated[int | None, Setting(_ORDER, f"{_RUNTIME}.memory_limit", suffix="M")] = None
-    """Pool for one product's execution, in MiB; None: a share of the machine's or container's memory."""
+    """Memory of one product's execution, in MiB, half of it the pool of the engine's operators; None: a share of the
+    machine's or container's memory."""
     memory_pool: Annotated[Literal["fair", "greedy"], Setting(_ORDER)] = "fair"
     """Whether operators that can spill share the pool evenly, or the first takes what it wants."""
     sort_reservation_mb: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.sort_spill_reservation_bytes", factor=_MIB)] = 0
@@ -187,6 +183,11 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
         return self.jobs or usable_cores()
 
     @property
+    def spread_cores(self) -> int:
+        """Number of cores that one product may be spread over, if nothing else needs them."""
+        return min(self.cores, usable_cores()) if self.partitions == 1 else 1
+
+    @property
     def arrow_cores(self) -> int:
         """Number of threads that Arrow may compute with."""
         return self.arrow_threads or max(1, usable_cores() - self.workers * self.partitions)
@@ -222,6 +223,8 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
             "memory_limit_mb": self.memory_limit_mb,
             "sorted_at_once": self.sorted_at_once,
         }
+        if self.memory_limit_mb is not None:
+            shown["pool_percent"] = POOL_PERCENT
         counted = {Effect.ORDER, Effect.SPREAD} if self.partitions > 1 else {Effect.ORDER}
         given = {name: value for name, value in self.changed().items() if SETTINGS[name].effect in counted}
         return shown | given

@@ -20,6 +20,7 @@ from cache.filedigest import open_regular
 from cache.housekeeping import Limits
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.config.contract import Contract, flaw
+from rules.config.front_matter import Spoken
 from rules.config.profile_reading import read_pins, read_profiles, with_pins, with_settings
 from rules.config.profiles import RuntimeProfile, Tier
 from rules.config.store_limits import Flaw, StoreTable, limits_of
@@ -60,12 +61,14 @@ class ProjectTable(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     rules: tuple[str, ...] = ("rules",)
     tier: Tier | None = None
+    dialect: Spoken | None = None
 
 
 class FolderTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """[folders."PATH"]: what the rules in a folder have that do not say otherwise."""
 
     tier: Tier | None = None
+    dialect: Spoken | None = None
 
 
 class EngineTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -124,6 +127,10 @@ class Project:
     disabled: tuple[str, ...] = ()
     """Keys of the engine's optimisations that no profile may use."""
     parts: Parts = field(default_factory=Parts)
+    dialect: Spoken | None = None
+    """The dialect of rules that declare none, and whose folders do not."""
+    spoken: dict[str, str] = field(default_factory=dict)
+    """The dialects of single rule files, as the command line gives them; by path."""
 
     def source_where(self, name: str, *keys: str) -> Where:
         """Return where rules.toml declares a source, or what `keys` lead to from its table."""
@@ -191,7 +198,7 @@ def load_project(
     limits = _limits(text, raw.get("store", {}))
     _require_shared(text, raw.get("cache", {}))
     of_tiers = (table.tier, dict(_folders(text, root, raw.get("folders", {}))))
-    rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins, parts)
+    rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins, parts, table.dialect)
     return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, *rest)
 
 

@@ -2,6 +2,7 @@
 
 import os
 
-# The engine's allocator takes a GiB at a time from the system, and returns what was freed in it only once that is used
-# up: in a process of several queries the peak was 1.7 times as high. It reads this when the engine is imported.
-os.environ.setdefault("MIMALLOC_ARENA_RESERVE", "65536")  # KiB
+from rules.engine.allocator import OPTIONS
+
+for _name, _value in OPTIONS.items():
+    os.environ.setdefault(_name, _value)

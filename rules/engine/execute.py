@@ -26,6 +26,8 @@ from rules.engine.user_functions import register
 from rules.engine.writing import ProductWriter
 
 _SORTED = re.compile(r"\b(?:ORDER BY|OVER|DISTINCT ON|WITHIN GROUP)\b", re.IGNORECASE)
+_WINDOW = re.compile(r"\bOVER\s*\(", re.IGNORECASE)
+_ORDERED = re.compile(r"\bORDER BY\b", re.IGNORECASE)
 _PRUNING = "datafusion.execution.parquet.pruning"
 
 
@@ -37,7 +39,8 @@ def execute(job: Job, stop: Stop = NEVER) -> Executed:
         session, frame, statistics = _open(job.query, job.target.parent, shared)
         with ProductWriter(job.target, job.schema) as writer:
             writer.require_planned(planned_schema(session, frame))  # a table without rows has no batch that shows it
-            plan = shared.plan(frame, profile, statistics=statistics) if job.build else None
+            is_single = job.query.partitions is None
+            plan = shared.plan(frame, profile, statistics=statistics) if job.build and is_single else None
             planned = time.perf_counter() - started
             for batch in frame.execute_stream() if plan is None else session.execute(plan, 0):
                 stop.check()
@@ -46,9 +49,10 @@ def execute(job: Job, stop: Stop = NEVER) -> Executed:
         plan = plan or frame.execution_plan()
         if Tier(profile.tier or 0) is Tier.STABLE:
             require_in_order(plan)
-        observed = None if profile.evidence == "none" else observe(session, frame, plan, profile, planned)
+        observed = None if profile.evidence == "none" else observe(session, frame, plan, job.query, planned)
         spilled = spilled_bytes(plan)
-    return replace(Executed.of(digest, job.schema, started), spilled=spilled, observed=observed)
+    done = Executed.of(digest, job.schema, started)
+    return replace(done, spilled=spilled, partitions=job.query.partitions, observed=observed)
 
 
 def open_frame(query: EngineQuery, scratch: Path) -> DataFrame:
@@ -59,7 +63,7 @@ def open_frame(query: EngineQuery, scratch: Path) -> DataFrame:
 def _open(query: EngineQuery, scratch: Path, shared: SharedPlanning) -> tuple[SessionContext, DataFrame, bool]:
     """Return a session, the frame of a query in it, and whether the session trusts statistics of whole files."""
     profile = query.profile
-    session = make_session(profile, scratch, _sorts(query.sql))
+    session = make_session(profile, scratch, _sorts(query.sql), query.partitions)
     register(session, query.functions)
     # For registered files the engine does not ask the setting, which may also be given by its key.
     pruning = profile.pruning and profile.engine.get(_PRUNING) != "false"
@@ -72,5 +76,15 @@ def _open(query: EngineQuery, scratch: Path, shared: SharedPlanning) -> tuple[Se
 
 
 def _sorts(sql: str) -> int:
-    """Return about how many sorts a query runs at once, rather too many: the physical plan is known too late."""
-    return len(_SORTED.findall(sql))
+    """Return about how many sorts a query runs at once, rather too many: the physical plan is known too late.
+
+    A window is sorted once, by its partitions and then by its order.
+    """
+    in_windows = 0
+    for found in _WINDOW.finditer(sql):
+        end, depth = found.end(), 1
+        while depth and end < len(sql):
+            depth += {"(": 1, ")": -1}.get(sql[end], 0)
+            end += 1
+        in_windows += _ORDERED.search(sql, found.end(), end) is not None
+    return len(_SORTED.findall(sql)) - in_windows

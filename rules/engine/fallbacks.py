@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from rules.config.profiles import Profile
-from rules.engine.memory import pool_bytes
+from rules.engine.memory import memory_mb, pool_bytes
 from rules.engine.protocol import Executed, MemoryExhaustedError
 
 _MARK = "fallback"
@@ -47,7 +47,7 @@ def fallbacks(profile: Profile, *, spread: bool = True) -> tuple[Fallback, ...]:
         sort_reservation_mb=1,
         spill_fan_in=4,
         # The pool stays as it is, whatever other numbers of partitions make of the share of the machine's memory.
-        memory_limit_mb=pool_bytes(profile) >> 20,
+        memory_limit_mb=memory_mb(profile),
     )
     merging = msgspec.structs.replace(small, partitions=2, prefer_hash_join=False)
     said = "memory ran out, so it was run again"
@@ -58,9 +58,19 @@ def fallbacks(profile: Profile, *, spread: bool = True) -> tuple[Fallback, ...]:
     if not spread:
         del steps["sort-merge joins"]
     return tuple(
-        Fallback(name, sentence, one, {**one.float_settings, **_marks(profile, name)})
+        Fallback(name, sentence, one, {**_settings(one, profile), **_marks(profile, name)})
         for name, (sentence, one) in steps.items()
     )
+
+
+def _settings(changed: Profile, profile: Profile) -> dict[str, object]:
+    """Return what of a changed profile can change a result; where the machine set its limit, that of the pool."""
+    settings = changed.float_settings
+    if profile.memory_limit_mb is not None:
+        return settings
+    return {key: value for key, value in settings.items() if key != "pool_percent"} | {
+        _LIMIT: pool_bytes(profile) >> 20
+    }
 
 
 def spilled(profile: Profile) -> Fallback:

@@ -2,6 +2,9 @@
 
 A container's limit counts as the machine's memory (control groups of both versions). The share is no part of any
 fingerprint: it is the same query, which spills earlier or later.
+
+The engine's pool is a part of that memory. Operators account in it for what they keep, and take as much again when they
+spill it (a table of groups is emitted, sorted and written beside itself), and nothing accounts for batches under way.
 """
 
 from __future__ import annotations
@@ -9,14 +12,15 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rules.config.profiles import POOL_PERCENT
+from rules.machine import group_folders, read_text
 
 if TYPE_CHECKING:
     from rules.config.profiles import Profile
 
-_SHARE = 0.6
-"""Of the memory there is: the rest is for what no pool counts (batches under way, Python, the file system's cache)."""
 _LEAST = 64 << 20
 _LEAST_RESERVATION = 10 << 20
 _UNLIMITED = 1 << 60
@@ -24,10 +28,15 @@ _UNLIMITED = 1 << 60
 
 
 def pool_bytes(profile: Profile) -> int:
-    """Return the size of the pool of one product's execution."""
+    """Return the size of the engine's pool in one product's execution."""
     if profile.memory_limit_mb is not None:
-        return profile.memory_limit_mb << 20
-    return max(_LEAST, int(machine_memory() * _SHARE) // profile.workers)
+        return (profile.memory_limit_mb << 20) * POOL_PERCENT // 100
+    return max(_LEAST, machine_memory() * POOL_PERCENT // 100 // profile.workers)
+
+
+def memory_mb(profile: Profile) -> int:
+    """Return the memory of one product's execution in MiB, of which the pool is a part."""
+    return profile.memory_limit_mb or -(-pool_bytes(profile) * 100 // POOL_PERCENT >> 20)
 
 
 def reservation_bytes(profile: Profile, sorts: int = 0) -> int:
@@ -53,27 +62,7 @@ def group_limits(root: Path) -> Iterator[int]:
 
     root: the root of the file system. What cannot be read limits nothing.
     """
-    try:
-        groups = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return
-    for line in groups:
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        place, name = ("memory", "memory.limit_in_bytes") if controllers else ("", "memory.max")
-        base, inside = root / "sys/fs/cgroup" / place, PurePosixPath(path.lstrip("/"))
-        # In a container the path may be the one outside of it; then the group is mounted as the root of the tree.
-        for folder in dict.fromkeys([inside, *inside.parents, PurePosixPath()]):
-            limit = _limit(base / folder / name)
-            if limit is not None:
-                yield limit
-
-
-def _limit(file: Path) -> int | None:
-    try:
-        text = file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return int(text) if text.isdecimal() and 0 < int(text) < _UNLIMITED else None
+    for folder, is_second in group_folders(root, "memory"):
+        text = read_text(folder / ("memory.max" if is_second else "memory.limit_in_bytes")) or ""
+        if text.isdecimal() and 0 < int(text) < _UNLIMITED:
+            yield int(text)

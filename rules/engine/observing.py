@@ -14,7 +14,7 @@ from datafusion.plan import ExecutionPlan, MetricsSet
 from datafusion.substrait import Producer
 
 from rules.config.profiles import Profile
-from rules.engine.protocol import Observation, Operator
+from rules.engine.protocol import EngineQuery, Observation, Operator
 from rules.engine.session import engine_versions, make_session
 
 _LONGEST_DETAIL = 500
@@ -23,17 +23,18 @@ _NANO = 1e-9
 
 
 def observe(
-    session: SessionContext, frame: DataFrame, plan: ExecutionPlan, profile: Profile, planned: float
+    session: SessionContext, frame: DataFrame, plan: ExecutionPlan, query: EngineQuery, planned: float
 ) -> Observation:
     """Return what happened when `frame` was drained. planned: the seconds before that. Raises the engine's exceptions.
 
-    plan: the frame's, which ran. profile: the one that the session was made of.
+    plan: the frame's, which ran. query: the one that the session was made for.
     """
+    profile = query.profile
     full = profile.evidence == "full"
     listed = list(_listed(plan, 0))
     operators = tuple(_operator(node, depth, _LONGEST_DETAIL) for node, depth in listed)
     if not full:
-        return Observation(operators, planned, _usual_settings(profile), _versions())
+        return Observation(operators, planned, _usual_settings(profile, query.partitions), _versions())
     texts = {
         "logical.txt": frame.logical_plan().display_indent(),
         "optimised.txt": frame.optimized_logical_plan().display_indent(),
@@ -123,14 +124,14 @@ def _settings(session: SessionContext) -> dict[str, str | None]:
     return found
 
 
-_usual: dict[bytes, dict[str, str | None]] = {}
+_usual: dict[tuple[bytes, int | None], dict[str, str | None]] = {}
 
 
-def _usual_settings(profile: Profile) -> dict[str, str | None]:
+def _usual_settings(profile: Profile, partitions: int | None) -> dict[str, str | None]:
     """Return the settings with which sessions of a profile begin. To ask each session costs a fifth of a small run."""
-    key = msgspec.json.encode(profile)
+    key = msgspec.json.encode(profile), partitions
     if key not in _usual:
-        _usual[key] = _settings(make_session(profile))
+        _usual[key] = _settings(make_session(profile, partitions=partitions))
     return _usual[key]
 
 

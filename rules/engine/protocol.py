@@ -88,6 +88,8 @@ class EngineQuery:
     profile: Profile
     """To run it under."""
     functions: tuple[EngineFunction, ...] = ()
+    partitions: int | None = None
+    """If not the profile's number of them. The pool of memory stays that of the profile."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,10 @@ class Job:
     def under(self, profile: Profile) -> Job:
         """Return the same under another profile."""
         return replace(self, query=replace(self.query, profile=profile))
+
+    def spread(self, partitions: int) -> Job:
+        """Return the same on so many partitions."""
+        return replace(self, query=replace(self.query, partitions=partitions))
 
 
 @dataclass(frozen=True)
@@ -173,6 +179,8 @@ class Executed:
     """The bytes that did not fit into memory."""
     fallback: Fallback | None = None
     """How it was run, if not as the profile says."""
+    partitions: int | None = None
+    """On how many partitions, if on more than the profile says."""
     observed: Observation | None = None
 
     @classmethod

@@ -30,14 +30,18 @@ _NESTING = "5000"
 """The levels that the engine's parser accepts, by default 50; beyond 5,000 its own stack would be at risk."""
 
 
-def make_session(profile: Profile, spill: Path | None = None, sorts: int = 0) -> SessionContext:
+def make_session(
+    profile: Profile, spill: Path | None = None, sorts: int = 0, partitions: int | None = None
+) -> SessionContext:
     """Return a session with an empty schema for inputs.
 
     spill: the folder for what does not fit into memory, unless the profile names one; None for a session that only
-    plans. sorts: see `reservation_bytes`. Raises `UserError` for a setting that the engine refuses.
+    plans. sorts: see `reservation_bytes`. partitions: if not the profile's number. Raises `UserError` for a setting
+    that the engine refuses.
     """
-    config = SessionConfig().with_target_partitions(profile.partitions).with_batch_size(profile.batch_size)
-    if profile.partitions > 1:
+    partitions = partitions or profile.partitions
+    config = SessionConfig().with_target_partitions(partitions).with_batch_size(profile.batch_size)
+    if partitions > 1:
         # Otherwise files move between partitions as these become idle, and sums of floats differ from run to run.
         config = config.set("datafusion.execution.enable_file_stream_work_stealing", "false")
     config = config.set("datafusion.execution.sort_spill_reservation_bytes", str(reservation_bytes(profile, sorts)))

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from cache.digests import TableDigester
+from cache.digests import TableDigester, hash_json
 from rules.formats import int96
 from rules.formats.contract import ONE_SCHEMA, IngestError, checked, difference, first_line, require_declared
 from rules.formats.registry import or_declared
+from rules.formats.row_groups import FileRows, RowGroup, UncutError, require_cuttable
 from rules.storage.types import stored_schema, stored_type, to_arrow
 
 if TYPE_CHECKING:
@@ -69,31 +70,58 @@ def describe(
     return checked(schema), tuple(rows)
 
 
-def chunk_digests(paths: Sequence[Path], columns: Sequence[str], schema: Schema) -> dict[str, str]:
-    """Return for each column the digest of its encoded chunks and of what is needed to decode them.
+def chunk_digests(files: Sequence[FileRows], columns: Sequence[str], schema: Schema) -> dict[str, str]:
+    """Return for each column of some rows the digest of its encoded chunks and of what is needed to decode them.
 
     Equal digests mean equal values; the other way round only if the writer wrote them alike. Nothing is decoded. The
     result is empty for files whose physical columns cannot be told apart.
     """
     types = {column.name: column.type for column in schema.columns}
     hashers: Hashers = {column: xxhash.xxh3_128(repr((column, types[column])).encode()) for column in columns}
-    for number, path in enumerate(paths):
+    for number, (path, groups) in enumerate(files):
         try:
             with pq.ParquetFile(path) as file, path.open("rb", buffering=0) as raw:
                 owners = _owners(file)
                 if owners is None:
                     return {}
-                levels = file.schema_arrow  # made anew at each question
-                for column, hasher in hashers.items():
-                    # Whether a level may be NULL decides what the bytes of a chunk mean.
-                    hasher.update(repr(str(levels.field(column))).encode())
-                _hash_chunks(file, owners, raw, hashers)
+                _hash_levels(file, hashers)
+                for group in range(file.num_row_groups) if groups is None else groups:
+                    _hash_chunks(file, group, owners, raw, hashers)
         except (pa.ArrowException, OSError) as error:
             raise IngestError(f"cannot be read: {first_line(error)}", file=number) from error
     return {column: hasher.hexdigest() for column, hasher in hashers.items()}
 
 
-def column_digests(paths: Sequence[Path], columns: Sequence[str], schema: Schema) -> dict[str, str]:
+def group_digests(path: Path, schema: Schema) -> list[RowGroup]:
+    """Return the row groups of a file, [] if it has one, or these cannot be read or told apart one by one.
+
+    Raises `IngestError`.
+    """
+    try:
+        with pq.ParquetFile(path) as file, path.open("rb", buffering=0) as raw:
+            owners = _owners(file)
+            if owners is None or file.num_row_groups < 2 or not owners:  # noqa: PLR2004
+                return []
+            require_cuttable(path)
+            found = []
+            for group in range(file.num_row_groups):
+                hashers: Hashers = {
+                    column.name: xxhash.xxh3_128() for column in schema.columns if column.name in owners
+                }
+                _hash_levels(file, hashers)
+                _hash_chunks(file, group, owners, raw, hashers)
+                digests = [hasher.hexdigest() for hasher in hashers.values()]
+                found.append(
+                    RowGroup(hash_json(["row group", digests]), digests[0], file.metadata.row_group(group).num_rows)
+                )
+            return found
+    except UncutError:
+        return []
+    except (pa.ArrowException, OSError) as error:
+        raise IngestError(f"cannot be read: {first_line(error)}", file=0) from error
+
+
+def column_digests(paths: Sequence[FileRows], columns: Sequence[str], schema: Schema) -> dict[str, str]:
     """Return the digests of the values of some columns of Parquet files, read in order as one table."""
     types = {field.name: field.type for field in to_arrow(schema)}
     workers = min(os.cpu_count() or 1, max(len(columns), 1))
@@ -105,9 +133,9 @@ def column_digests(paths: Sequence[Path], columns: Sequence[str], schema: Schema
     return {column: found[column] for column in columns}
 
 
-def partition_digests(paths: Sequence[Path], columns: Mapping[str, pa.Array]) -> dict[str, str]:
+def partition_digests(files: Sequence[FileRows], columns: Mapping[str, pa.Array]) -> dict[str, str]:
     """Return the digests of columns that have one value for each file."""
-    rows = [pq.read_metadata(path).num_rows for path in paths]
+    rows = [_count(pq.read_metadata(path), groups) for path, groups in files]
     digests = {}
     for name, values in columns.items():
         digester = TableDigester(pa.schema([pa.field(name, values.type)]))
@@ -119,20 +147,28 @@ def partition_digests(paths: Sequence[Path], columns: Mapping[str, pa.Array]) ->
     return digests
 
 
-def _digests_of(paths: Sequence[Path], columns: Sequence[str], types: Mapping[str, pa.DataType]) -> dict[str, str]:
+def _count(footer: pq.FileMetaData, groups: Sequence[int] | None) -> int:
+    return sum(footer.row_group(group).num_rows for group in _numbers(footer, groups))
+
+
+def _numbers(footer: pq.FileMetaData, groups: Sequence[int] | None) -> Sequence[int]:
+    return range(footer.num_row_groups) if groups is None else groups
+
+
+def _digests_of(files: Sequence[FileRows], columns: Sequence[str], types: Mapping[str, pa.DataType]) -> dict[str, str]:
     """Return the digests of columns, of which one is held at a time. A file is opened once for all: that takes long."""
     digesters: dict[str, TableDigester] = {}
-    for number, path in enumerate(paths):
+    for number, (path, groups) in enumerate(files):
         try:
             footer = pq.read_metadata(path)
-            few = _of_few_values(footer, columns)
+            few, numbers = _of_few_values(footer, groups, columns), list(_numbers(footer, groups))
             with int96.Reader(path, metadata=footer, pre_buffer=False, read_dictionary=few) as reader:
                 for column in columns:
                     file, field = reader.opened(column, types[column])
                     digester = digesters.get(column)
                     if digester is None:
                         digester = digesters[column] = TableDigester(pa.schema([field]))
-                    for batch in file.iter_batches(_READ_ROWS, columns=[column], use_threads=False):
+                    for batch in file.iter_batches(_READ_ROWS, numbers, [column], use_threads=False):
                         digester.update(batch.select([column]))
         except (pa.ArrowException, OSError) as error:
             message = f"is damaged: {first_line(error)}"
@@ -140,7 +176,7 @@ def _digests_of(paths: Sequence[Path], columns: Sequence[str], types: Mapping[st
     return {column: digester.finish().columns[column] for column, digester in digesters.items()}
 
 
-def _of_few_values(footer: pq.FileMetaData, columns: Sequence[str]) -> list[str]:
+def _of_few_values(footer: pq.FileMetaData, numbers: Sequence[int] | None, columns: Sequence[str]) -> list[str]:
     """Return the columns of texts that are wholly stored as small dictionaries, so that decoding can leave them so.
 
     Texts are made of them for digesting in half the time. Of a large dictionary it would take twice as long, and a
@@ -148,7 +184,7 @@ def _of_few_values(footer: pq.FileMetaData, columns: Sequence[str]) -> list[str]
     """
     places = {footer.schema.column(place).path: place for place in range(footer.num_columns)}
     texts = [name for name in columns if name in places and _is_text(footer.schema.column(places[name]))]
-    groups = [footer.row_group(number) for number in range(footer.num_row_groups)] if texts else []
+    groups = [footer.row_group(number) for number in _numbers(footer, numbers)] if texts else []
     return [name for name in texts if all(_has_small_dictionary(group.column(places[name])) for group in groups)]
 
 
@@ -175,30 +211,36 @@ def _leaves(dtype: pa.DataType) -> int:
     return sum(_leaves(dtype.field(number).type) for number in range(dtype.num_fields)) if dtype.num_fields else 1
 
 
-def _hash_chunks(file: pq.ParquetFile, owners: Sequence[str], raw: BinaryIO, hashers: Hashers) -> None:
-    metadata = file.metadata
+def _hash_levels(file: pq.ParquetFile, hashers: Hashers) -> None:
+    """Hash whether levels may be NULL, which decides what the bytes of a chunk mean."""
+    levels = file.schema_arrow  # made anew at each question
+    for column, hasher in hashers.items():
+        hasher.update(repr(str(levels.field(column))).encode())
+
+
+def _hash_chunks(file: pq.ParquetFile, number: int, owners: Sequence[str], raw: BinaryIO, hashers: Hashers) -> None:
+    """Hash the chunks of one row group."""
+    group = file.metadata.row_group(number)
     view = memoryview(bytearray(_HASH_BYTES))
-    for group_number in range(metadata.num_row_groups):
-        group = metadata.row_group(group_number)
-        for chunk_number, owner in enumerate(owners):
-            hasher = hashers.get(owner)
-            if hasher is None:
-                continue
-            chunk, column = group.column(chunk_number), file.schema.column(chunk_number)
-            start = chunk.data_page_offset
-            if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
-                start = min(start, chunk.dictionary_page_offset)
-            facts = (
-                column.path, column.physical_type, column.length, str(column.logical_type), column.max_definition_level,
-                column.max_repetition_level, chunk.compression, chunk.encodings, chunk.num_values, group.num_rows,
-                chunk.total_compressed_size,
-            )  # fmt: skip
-            hasher.update(repr(facts).encode())
-            raw.seek(start)
-            left = chunk.total_compressed_size
-            while left > 0:
-                count = raw.readinto(view[: min(left, _HASH_BYTES)])  # type: ignore[attr-defined]
-                if not count:
-                    raise OSError("the file ends inside a column")
-                hasher.update(view[:count])
-                left -= count
+    for chunk_number, owner in enumerate(owners):
+        hasher = hashers.get(owner)
+        if hasher is None:
+            continue
+        chunk, column = group.column(chunk_number), file.schema.column(chunk_number)
+        start = chunk.data_page_offset
+        if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
+            start = min(start, chunk.dictionary_page_offset)
+        facts = (
+            column.path, column.physical_type, column.length, str(column.logical_type), column.max_definition_level,
+            column.max_repetition_level, chunk.compression, chunk.encodings, chunk.num_values, group.num_rows,
+            chunk.total_compressed_size,
+        )  # fmt: skip
+        hasher.update(repr(facts).encode())
+        raw.seek(start)
+        left = chunk.total_compressed_size
+        while left > 0:
+            count = raw.readinto(view[: min(left, _HASH_BYTES)])  # type: ignore[attr-defined]
+            if not count:
+                raise OSError("the file ends inside a column")
+            hasher.update(view[:count])
+            left -= count

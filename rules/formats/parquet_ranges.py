@@ -20,7 +20,8 @@ from rules.storage.types import stored_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+
+    from rules.formats.row_groups import FileRows
 
 _READ_ROWS = 1 << 16
 _MOST_POINTS = 256
@@ -33,19 +34,19 @@ _CUT = 64
 _EXACT = Context(prec=80)
 
 
-def ranges_by_statistics(paths: Sequence[Path], column: str, dtype: pa.DataType) -> ValueRanges | None:
+def ranges_by_statistics(files: Sequence[FileRows], column: str, dtype: pa.DataType) -> ValueRanges | None:
     """Return the one range from the least to the greatest value of a column; None where statistics do not tell.
 
     dtype: of the column, in which equal values have equal bits. Raises OSError and `pyarrow.ArrowException`.
     """
     ranges: list[tuple[Value, Value]] = []
     nulls = False
-    for path in paths:
+    for path, groups in files:
         with pq.ParquetFile(path) as file:
             place = _place(file, column, dtype)
             if place is None:
                 return None
-            for number in range(file.metadata.num_row_groups):
+            for number in range(file.num_row_groups) if groups is None else groups:
                 chunk = file.metadata.row_group(number).column(place)
                 found = chunk.statistics
                 if chunk.num_values == 0:
@@ -64,12 +65,12 @@ def ranges_by_statistics(paths: Sequence[Path], column: str, dtype: pa.DataType)
     return ValueRanges.of(ranges, nulls=nulls).hull
 
 
-def ranges_by_values(paths: Sequence[Path], column: str, dtype: pa.DataType) -> ValueRanges:
+def ranges_by_values(files: Sequence[FileRows], column: str, dtype: pa.DataType) -> ValueRanges:
     """Return the ranges of a column in some files, from its values: up to 256 of them one by one, else a few ranges.
 
     Numbers and times are divided where the largest gaps between them are. Raises OSError and `pyarrow.ArrowException`.
     """
-    return _ranges_of(batch for path in paths for batch in _batches(path, column, dtype))
+    return _ranges_of(batch for rows in files for batch in _batches(rows, column, dtype))
 
 
 def ranges_of_constants(values: pa.Array) -> ValueRanges:
@@ -99,10 +100,10 @@ def _of_statistics(raw: Any, dtype: pa.DataType) -> Value | None:
     return int(raw)
 
 
-def _batches(path: Path, column: str, dtype: pa.DataType) -> Iterator[pa.Array]:
-    with int96.Reader(path, pre_buffer=False) as reader:
+def _batches(rows: FileRows, column: str, dtype: pa.DataType) -> Iterator[pa.Array]:
+    with int96.Reader(rows.path, pre_buffer=False) as reader:
         file, _ = reader.opened(column, dtype)
-        for batch in file.iter_batches(_READ_ROWS, columns=[column], use_threads=False):
+        for batch in file.iter_batches(_READ_ROWS, rows.groups, [column], use_threads=False):
             yield batch.column(batch.schema.get_field_index(column))
 
 

@@ -13,6 +13,7 @@ from compiler.canonical.form import rendered
 from compiler.engine_sql.normal_forms import NormalForm
 from compiler.errors import SqlError
 from compiler.parts.reading import Kind, Reading
+from compiler.spread.spreading import Spread
 from compiler.sql.dialect import parse, render
 from graph.plan import Judgement
 from rules.build import prepare
@@ -58,7 +59,8 @@ class Last:
 class Explanation:
     """A product as planning sees it. readers: the columns that each of them read last, None if it was never built.
 
-    readings: how the rule reads each of its inputs, when these come in parts. normal_forms: the predicates that are
+    readings: how the rule reads each of its inputs, when these come in parts. spread: whether it may use several
+    partitions of the engine, when they have many rows. normal_forms: the predicates that are
     written in another form than the rule asks for.
     evidence: path of the query that was executed last, where it was kept.
     """
@@ -69,6 +71,7 @@ class Explanation:
     inputs: tuple[Input, ...]
     readers: Mapping[str, tuple[str, ...] | None]
     readings: Mapping[str, Reading]
+    spread: Spread
     normal_forms: tuple[NormalForm, ...]
     canonical_sql: str
     executed_sql: str
@@ -94,6 +97,7 @@ def explain(project: Project, name: str, profile: str, store: Store) -> Explanat
         inputs=tuple(_inputs(prepared, rule)),
         readers=_readers(prepared, name),
         readings=_readings(prepared, rule),
+        spread=prepared.bodies.spread(rule),
         normal_forms=prepared.bodies.normal_forms(rule),
         canonical_sql=rendered(canonical_tree(store.index, rule.memo, rule.node.inputs), pretty=True),
         executed_sql=_laid_out(body.sql),

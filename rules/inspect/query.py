@@ -32,6 +32,7 @@ from compiler.names.resolve import suggestion, table_names
 from compiler.names.user_functions import OwnFunction
 from compiler.tree.big_stack import with_deep_stack
 from rules.arrow import plain_type
+from rules.config.front_matter import read_options
 from rules.config.project import read_text
 from rules.engine.local import LOCAL
 from rules.engine.protocol import EngineError, EngineInput, EngineQuery
@@ -39,6 +40,7 @@ from rules.errors import UserError, UserErrors, Where
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.inspect.stored_tables import committed
+from rules.loading.dialects import with_dialect
 from rules.loading.input_binding import make_resolver
 from rules.loading.rules import RuleSet, load_rules, rule_files, user_error
 from rules.running.query_runner import callable_function
@@ -99,6 +101,10 @@ def question_of_cte(project: Project, store: Store, name: str) -> Question | Non
     if not files or not all(path):
         return None
     text = read_text(project.root / files[0], files[0])
+    if with_dialect(project, files[0], read_options(text, files[0])).dialect is not None:
+        message = f"{product} is in another dialect, of which no CTE can be shown"
+        hint = f"rules translate {files[0]} --write makes it a rule in our SQL"
+        raise UserError(message, code="unsupported", where=Where(files[0]), hint=hint)
     try:
         tree = query_of_cte(text, path)
     except SqlError as error:

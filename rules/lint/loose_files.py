@@ -13,6 +13,7 @@ from compiler.lint.findings import Lines
 from rules.config.front_matter import read_options
 from rules.config.project import read_text
 from rules.errors import UserError
+from rules.loading.dialects import OURS
 
 _SUFFIX = ".sql"
 
@@ -31,12 +32,13 @@ def check_files(root: Path, paths: list[str]) -> tuple[dict[str, Any], dict[str,
             continue
         lines = Lines(text)
         found = []
-        volatile = False
+        volatile, dialect = False, None
         try:
-            volatile = read_options(text, path).volatile
+            options = read_options(text, path)
+            volatile, dialect = options.volatile, None if options.dialect == OURS else options.dialect
         except UserError as error:
             found.append(of_error(_located(error), lines))
-        found += check_rule(text, world, volatile=volatile).found
+        found += check_rule(text, world, volatile=volatile, dialect=dialect).found
         records[path]["found"] = [lines.finding(path, one).to_record() for one in found]
         records[path]["marks"] = [mark.to_record() for mark in suppressions(text)]
         worlds[path] = world

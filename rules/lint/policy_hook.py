@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from compiler.dialects.traced import Traced, line_and_column, offset_of
+from compiler.dialects.translation import sketched
 from compiler.errors import SqlError
 from compiler.lint.findings import Found, Lines
 from compiler.names.resolve import fold, outside_tables
@@ -78,11 +80,15 @@ def _names(rule: Rule, text: str) -> Mapping[str, tuple[int, int]]:
     if rule.in_python:
         return dict.fromkeys(rule.parsed.tables, (rule.line or 1, 1))
 
+    dialect = rule.options.dialect
+
     def work() -> dict[str, tuple[int, int]]:
         found: dict[str, tuple[int, int]] = {}
-        for table in outside_tables(parse(text)):
+        source = Traced.of(text) if dialect is None else sketched(text, dialect)
+        for table in outside_tables(parse(source.text)):
             line, column = position(table.this)
-            found.setdefault(fold(table.this), (line or 1, column or 1))
+            place = source.origin(offset_of(source.text, line or 1, column or 1))
+            found.setdefault(fold(table.this), line_and_column(text, place))
         return found
 
     try:

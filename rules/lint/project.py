@@ -290,9 +290,9 @@ def _look(project: Project, rule: Rule, world: World, foresight: Foresight | Non
     """Return what is found in a rule; foresight: to plan it, None where too little is known of what it reads."""
     text = rule.text(project)
     lines = Lines(text)
-    checked = check_rule(text, world, volatile=rule.options.volatile)
+    checked = check_rule(text, world, volatile=rule.options.volatile, dialect=rule.options.dialect)
     found = list(checked.found)
-    table, error = foresight.plan(rule) if foresight is not None else (None, None)
+    table, error = foresight.plan(rule) if foresight is not None and not checked.refused else (None, None)
     if error is not None:
         found += unsaid(of_error(error, lines), found)
     return {

@@ -148,11 +148,10 @@ def _unknown_input(project: Project, rule: Rule, known: list[str]) -> UserError:
         message = f"unknown input '{table}', a parameter of '{rule.name}'"
         hint = suggestion(table, known) or "an input is a source of rules.toml or another rule"
         return UserError(message, code="unknown-input", where=Where(rule.path, rule.line), hint=hint, exit_code=FAILED)
-    from compiler.names.resolve import bind_tables
-    from compiler.sql.dialect import parse
+    from compiler.compile import require_inputs
 
     try:
-        bind_tables(parse(rule.text(project)), make_resolver(known), known)
+        require_inputs(rule.text(project), rule.options.dialect, make_resolver(known), known)
     except SqlError as error:
         found = user_error(error, rule.path)
         resolve = make_resolver(known)
@@ -177,11 +176,10 @@ def _where_read(project: Project, rule: Rule, resolve: Callable[[str], str | Non
     """Return where a rule names the table for which `resolve` has no answer."""
     if rule.in_python:
         return Where(rule.path, rule.line)
-    from compiler.names.resolve import bind_tables
-    from compiler.sql.dialect import parse
+    from compiler.compile import require_inputs
 
     try:
-        bind_tables(parse(rule.text(project)), resolve, ())
+        require_inputs(rule.text(project), rule.options.dialect, resolve, ())
     except SqlError as error:
         return Where(rule.path, error.line, error.column)
     return Where(rule.path)

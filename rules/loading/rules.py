@@ -29,6 +29,7 @@ from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import FILE, is_rule_file
 from rules.loading.check_queries import Draft
+from rules.loading.dialects import declared_dialect, with_dialect
 from rules.loading.tiers import broken_tier, with_tier
 from rules.python.faults import fault_record, of_fault
 from rules.python.rule_files import DeclaredFunction, PythonFiles
@@ -154,28 +155,31 @@ def load_rules(
     *,
     profile: RuntimeProfile | None = None,
     expect_many: Callable[[], None] = lambda: None,
+    receive: Callable[[Mapping[str, str], int, int], bool] = lambda *_: False,
 ) -> RuleSet:
     """Return the project's rules, and the errors of those that cannot be loaded.
 
     profile: the one they are to be run under, whose tier those have that declare none. expect_many: called before many
-    rules are parsed for the first time, which takes a while. Raises `UserError` for what concerns no single rule, such
-    as a folder that is not there.
+    rules are parsed for the first time, which takes a while. receive: is given the digests of texts by name, how many
+    were never parsed, and the number of rule files; says whether the index knows more of them now. Raises `UserError`
+    for what concerns no single rule, such as a folder that is not there.
     """
     paths = files.rule_files = rule_files(project.root, project.rule_folders)
     found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
     digests = {path: _digest(files, path) for path in paths}
     queries = [path for path in paths if path.endswith(".sql")]
-    memos = {path: f"{digests[path]} {COMPILER}" for path in queries}
-    known = index.memo("parsed", memos.values())
+    memos = {path: memo_of_text(project, path, digests[path]) for path in queries}
+    by_name = {_name_of(path): digests[path] for path in queries}
+    known = _known_texts(index, set(memos.values()), lambda lacking: receive(by_name, lacking, len(paths)))
     fresh: dict[str, Any] = {}
     names = _Names(project)
-    if sum(memo not in known for memo in memos.values()) >= MANY:
+    if len(set(memos.values()) - known.keys()) >= MANY:
         expect_many()
 
     def load_queries() -> None:
         for path in queries:
             try:
-                name = names.take(path.rsplit("/", 1)[-1].removesuffix(".sql"), Where(path), "rename the file")
+                name = names.take(_name_of(path), Where(path), "rename the file")
             except UserError as error:
                 found.add_broken(path, path, digests[path], error)
                 names.blame(found)
@@ -187,7 +191,8 @@ def load_rules(
                 except UserError as error:
                     found.unloaded[name] = error
                     record = _UNLOADED
-            options = with_tier(project, profile, path, msgspec.convert(record["options"], RuleOptions))
+            own = with_dialect(project, path, msgspec.convert(record["options"], RuleOptions))
+            options = with_tier(project, profile, path, own)
             parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
             found.rules[name] = Rule(name, path, digests[path], options, parsed)
 
@@ -202,6 +207,17 @@ def load_rules(
             if error is not None:
                 found.unloaded[name] = error
     return found
+
+
+def _known_texts(index: Index, memos: set[str], receive: Callable[[int], bool]) -> dict[str, Any]:
+    """Return what is remembered of texts. receive: is asked for more once, with the number of those that are not."""
+    known = index.memo("parsed", memos)
+    return index.memo("parsed", memos) if receive(len(memos - known.keys())) else known
+
+
+def _name_of(path: str) -> str:
+    """Return the name of the product of a file that holds a query."""
+    return path.rsplit("/", 1)[-1].removesuffix(".sql")
 
 
 def _load_python(
@@ -248,7 +264,8 @@ def user_error(error: SqlError, path: str) -> UserError:
 def options_record(rule: Rule) -> list[object]:
     """Return the options of a rule that its compilation depends on, for keys of memos."""
     options = rule.options
-    more = [one for one in (options.order_by, options.normalize) if one]
+    more: list[object] = [one for one in (options.order_by, options.normalize) if one]
+    more += [["dialect", options.dialect]] if options.dialect is not None else []
     return [options.volatile, options.tier or 0, options.key, *more]
 
 
@@ -256,10 +273,12 @@ def require_parsed(project: Project, rule: Rule) -> None:
     """Raise `ForeignMemoError` unless a rule file says what is remembered of it."""
     record = _parse(project, rule.path, rule.digest)
     parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
-    options, own = msgspec.convert(record["options"], RuleOptions), rule.options
+    options = with_dialect(project, rule.path, msgspec.convert(record["options"], RuleOptions))
+    own = rule.options
     # rules.toml may add a key and checks.
     same = options.volatile == own.volatile and options.tier in {None, own.tier} and options.key in {(), own.key}
     same = same and options.order_by == own.order_by and options.normalize == own.normalize
+    same = same and options.dialect == own.dialect
     if parsed != rule.parsed or not same:
         raise ForeignMemoError(rule.name)
 
@@ -277,7 +296,7 @@ def _parse(project: Project, path: str, digest: str) -> Mapping[str, Any]:
     text = _text(project, path, digest)
     options = read_options(text, path)
     try:
-        parsed = parse_rule(text)
+        parsed = parse_rule(text, with_dialect(project, path, options).dialect)
     except SqlError as error:
         raise user_error(error, path) from error
     return {
@@ -286,6 +305,12 @@ def _parse(project: Project, path: str, digest: str) -> Mapping[str, Any]:
         "functions": parsed.functions,
         "options": msgspec.to_builtins(options),
     }
+
+
+def memo_of_text(project: Project, path: str, digest: str) -> str:
+    """Return the key of what is parsed of a file: all that it is parsed from."""
+    declared = declared_dialect(project, path)
+    return f"{digest} {COMPILER}" if declared is None else f"{digest} {COMPILER} {declared}"
 
 
 def _digest(files: FileDigests, path: str) -> str:

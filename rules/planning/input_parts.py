@@ -11,11 +11,10 @@ import pyarrow.parquet as pq
 
 from cache.keys import Content
 from cache.parts import composed
+from rules.formats.row_groups import FileRows
 from rules.storage.types import stored_type, to_arrow
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cache.records import Artifact
     from rules.sources.contents import Sources
     from rules.storage.store import Store
@@ -23,13 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InputPart:
-    """A part of an input: its rows, in the columns that a rule scans, and its files. constants: as in `EngineInput`.
+    """A part of an input: its rows, in the columns that a rule scans, and the files or row groups that hold them.
+
+    constants: as in `EngineInput`.
 
     count: of the parts of the input that it is, if several are read together.
     """
 
     content: Content
-    files: tuple[Path, ...]
+    files: tuple[FileRows, ...]
     constants: Mapping[str, Any]
     count: int = 1
 
@@ -79,12 +80,12 @@ class Inputs:
             assert artifact is not None
             self.store.know(artifact.parts)
             return tuple(
-                InputPart(self.store.content(one).restricted(columns), self.store.files(one), {})
+                InputPart(self.store.content(one).restricted(columns), tuple(map(FileRows, self.store.files(one))), {})
                 for one in artifact.parts
             )
         constants = self.sources.constants(name)
         table = self.sources.table(name)
-        found = zip(table.parts, self.sources.part_contents(name, columns), self.sources.part_paths(name), strict=True)
+        found = zip(table.parts, self.sources.part_contents(name, columns), self.sources.part_files(name), strict=True)
         return tuple(
             InputPart(content, files, {key: values[part.files] for key, values in constants.items() if key in columns})
             for part, content, files in found

@@ -33,6 +33,9 @@ _ENGINE = ("execution", "engine", "settings", "functions", "normalize")
 _SINGLE_ENOUGH = 0.5
 """Groups of parts that share a value, for each part: if they are fewer, merging partial results costs less."""
 
+_OTHERS = 0.25
+"""The rows of other inputs that are read for each part of a file, as a share of the rows of a part."""
+
 
 @dataclass(frozen=True)
 class PartWork:
@@ -90,7 +93,7 @@ def part_work(
             parts = inputs.parts(name, way.each.scans[name])
             if way.unshared is not None:
                 parts = _together(parts, name, way, inputs, least=_SINGLE_ENOUGH if is_always else 0.0)
-            if parts:
+            if parts and _pays(parts, name, way, inputs):
                 return _work(rule, name, way, parts, inputs)
     return None
 
@@ -111,6 +114,17 @@ def _together(
     if len(groups) < 2 or len(groups) < least * len(parts):  # noqa: PLR2004
         return ()
     return tuple(together([parts[place] for place in places]) for places in groups)
+
+
+def _pays(parts: Sequence[InputPart], name: str, way: PartQueries, inputs: Inputs) -> bool:
+    """Whether what a way reads of other inputs, again for each part, is little beside the part.
+
+    It is asked only for the parts of one file: who loads a file at a time shows that the table grows.
+    """
+    if all(file.groups is None for part in parts for file in part.files):
+        return True
+    others = sum(inputs.rows(one) for one in way.each.scans if one != name)
+    return others * len(parts) <= _OTHERS * sum(part.content.rows for part in parts)
 
 
 def _work(rule: CompiledRule, name: str, way: PartQueries, parts: tuple[InputPart, ...], inputs: Inputs) -> PartWork:

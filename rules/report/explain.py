@@ -56,6 +56,8 @@ def explain_document(found: Explanation) -> dict[str, Any]:
         ],
         reading={name: str(one.kind) for name, one in found.readings.items()},
         reading_reason={name: one.reason for name, one in found.readings.items()},
+        partitions="one" if found.spread.sql is None else "any",
+        partitions_reason=found.spread.reason,
         normal_forms=[
             {
                 "clause": one.clause,
@@ -122,6 +124,7 @@ def _rule_facts(found: Explanation, *, whole: bool) -> list[tuple[str, str]]:
         ("key", ", ".join(rule.options.key)),
         ("tier", str(rule.options.tier) if rule.options.tier else ""),
         ("volatile", "yes" if node.volatile else ""),
+        ("partitions", f"{'one' if found.spread.sql is None else 'any number'}: {found.spread.reason}"),
         ("variables", ", ".join(_variables(found))),
         *_normal_forms(found),
         *_listed("columns", _some([f"{one.name}: {one.type}" for one in found.rule.schema.columns], whole=whole)),

@@ -23,7 +23,7 @@ _TAB = "    "
 
 def check_document(findings: Iterable[Finding], *, checked: int, **more: Any) -> dict[str, Any]:
     """Return the document of `rules check`."""
-    described = [_fields(one) for one in findings]
+    described = [finding_fields(one) for one in findings]
     status = "failed" if described else "ok"
     return document("check", status=status, checked=checked, findings=described, **more)
 
@@ -95,7 +95,8 @@ def severity(finding: Finding) -> str:
     return "error" if finding.code in ALWAYS else "warning"
 
 
-def _fields(one: Finding) -> dict[str, Any]:
+def finding_fields(one: Finding) -> dict[str, Any]:
+    """Return a finding as plain data."""
     place = one.place
     return {
         "code": one.code,

@@ -10,6 +10,8 @@ from rules.running.verifying import settings_fields
 from rules.wording import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rules.running.other_settings import Change
     from rules.running.verifying import Verified, VerifyReport
 
@@ -70,7 +72,7 @@ def _fields(one: Verified) -> dict[str, Any]:
 def _error(one: Verified) -> UserError:
     assert one.cause is not None
     settings = one.cause.settings
-    if settings:
+    if settings and one.cause.repeatable:
         message = f"the result of {one.name} depends on settings of the engine: it has {one.difference}"
     elif one.cause.repeatable:
         message = f"the stored table of {one.name} is not what its rule yields: run again it has {one.difference}"
@@ -82,16 +84,35 @@ def _error(one: Verified) -> UserError:
 
 
 def _hint(one: Verified) -> str:
+    """Return what to do: about the rule if it leaves its result open, else about the engine."""
     assert one.cause is not None
     settings = one.cause.settings
-    if one.order_dependent and not all(change.can_be_disabled for change in settings):
-        return "its rule leaves open which rows or in which order: add columns to its ORDER BY until no two rows tie"
-    if settings and all(change.can_be_disabled for change in settings):
-        keys = ", ".join(f'"{change.key}"' for change in settings)
-        return f"[engine] disable = [{keys}] in rules.toml builds without; please report this"
+    keys = ", ".join(f'"{change.key}"' for change in settings)
+    pin = f"[engine] disable = [{keys}] in rules.toml builds without"
+    can_be_pinned = bool(settings) and all(change.can_be_disabled for change in settings)
+    otherwise = f"; or {pin}" if can_be_pinned else ""
+    if one.functions and (settings or not one.cause.repeatable):
+        return f"{_ask_of(one.functions)}{otherwise}"
+    if one.order_dependent and (settings or not one.cause.repeatable):
+        return f"{_OPEN}{otherwise}"
+    if can_be_pinned:
+        return f"{pin}; please report this"
     if not settings and one.cause.repeatable:
         return f"rules build --force {one.name} makes it again; please report this"
     return "please report this, with the evidence"
+
+
+_OPEN = (
+    "its rule leaves open which rows come, or in which order values are put together: "
+    "add columns to its ORDER BY until no two rows tie"
+)
+
+
+def _ask_of(functions: Sequence[str]) -> str:
+    names = ", ".join(functions)
+    if len(functions) == 1:
+        return f"its function {names} has to return the same for a row whatever rows are beside it, each time"
+    return f"each of its functions {names} has to return the same for a row whatever rows are beside it, each time"
 
 
 def _told(change: Change) -> str:

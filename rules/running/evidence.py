@@ -48,7 +48,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     """What is kept of one execution. seconds: from the query's text to the last byte written; planned: of these.
 
     settings: those that differ from the manifest's. left_out: operators of a plan that is too large to be kept whole.
-    fallback: how it was run for lack of memory, and with which settings.
+    fallback: how it was run for lack of memory, and with which settings. partitions: of the engine, if it was spread.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     left_out: int = 0
     settings: dict[str, str | None] = {}
     fallback: dict[str, Any] = {}
+    partitions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ class Evidence:
             line.operators = [_without_secrets(one) for one in seen.operators[:_MOST_OPERATORS]]
             line.left_out = max(len(seen.operators) - _MOST_OPERATORS, 0)
             line.settings = _differing(seen.settings, self.settings)
+        line.partitions = executed.partitions
         if fallback is not None:
             line.fallback = {"name": fallback.name, **msgspec.to_builtins(fallback.settings)}
         self.folder.mkdir(parents=True, exist_ok=True)

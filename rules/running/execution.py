@@ -22,6 +22,7 @@ from rules.engine.stopping import Stop
 from rules.errors import FAILED, UserError
 from rules.planning.broken import failed_input
 from rules.running.checks import Candidate, Checked, Checker, refusal
+from rules.running.cores import Cores, unlimited
 from rules.running.evidence import Evidence
 from rules.running.limited_work import LimitedWork
 from rules.running.limits import Limits, Watch
@@ -48,10 +49,13 @@ if TYPE_CHECKING:
     from graph.node import Node
     from rules.engine.fallbacks import Fallback
     from rules.planning.prepared import Prepared
+    from rules.running.cores import Share
     from rules.running.limited_work import Outcome
     from rules.running.query_runner import Runner
 
 _CORRUPT = "its object in the store was corrupt"
+_AT_ONCE = 50
+"""So many products that need not run are recorded in one transaction."""
 
 
 class Execution:
@@ -73,7 +77,10 @@ class Execution:
         self._watch = Watch(Limits.of(self.session.profile, prepared.request), started)
         self._most = self.session.profile.workers
         self._work = LimitedWork(self._most, self._watch, is_elsewhere=self.session.engine is not LOCAL)
+        self._cores = Cores(self._most, self.session.profile.spread_cores)
         self._corrupt: set[str] = set()
+        self._unrecorded: list[tuple[Candidate, Callable[[], None], bool]] = []
+        """Settled products with what records each, and whether it is published then."""
         self._any_failed = False
         self._shared_work = SharedWork(self.store)
         self._while_running = ExitStack()
@@ -101,16 +108,24 @@ class Execution:
         self._while_running.callback(self.session.engine.settle)
         with self._while_running, self._work:
             self._shared_work.begin(self.plan)
-            self._advance()
+            with self._cores.undecided():
+                self._advance()
             while self._work or self._shared_work:
                 answered = self._work.conclude_next(self._shared_work.futures, self._shared_work.patience)
                 for name in self._shared_work.done(answered):
                     self._schedule.put_back(name)
-                self._advance()
+                with self._cores.undecided():
+                    self._advance()
         return {name: self.results[name] for name in order}
 
     def _advance(self) -> None:
         """Settle or start every product that can be; one more than there are workers, so that no worker waits."""
+        try:
+            self._settle_or_start()
+        finally:
+            self._record()
+
+    def _settle_or_start(self) -> None:
         while len(self._work) <= self._most + self._shared_work.ahead and (name := self._schedule.take()) is not None:
             if name in self.contracted:
                 self._decide_source(name)
@@ -164,9 +179,9 @@ class Execution:
                     self._settle(Result(name, "failed", error.message, error=error))
                 return
         self.observer.started(name)
-        stop = Stop()
+        stop, share = Stop(), self._cores.share()
         conclude = functools.partial(self._collect, name, judgement)
-        self._work.begin(rule.rule, stop, self._job(name, judgement, stop).run, conclude)
+        self._work.begin(rule.rule, stop, share, self._job(name, judgement, stop, share).run, conclude)
 
     def _decide_source(self, name: str) -> None:
         """Settle the contract of a source: the inputs of its checks exist, or have failed."""
@@ -212,7 +227,7 @@ class Execution:
     def _judge(self, node: Node, planned: Mapping[str, Judgement], contents: Mapping[str, Content]) -> Judgement:
         """Judge a product or check whose inputs are settled; the planned verdict holds if everything is as foreseen."""
         foreseen, plan = self.plan.foreseen, planned[node.name]
-        if plan.verdict == "clean" and all(contents[name] is foreseen.get(name) for name in node.inputs):
+        if plan.verdict in {"clean", "restore"} and all(contents[name] is foreseen.get(name) for name in node.inputs):
             assert plan.artifact is not None
             if self.known.present(plan.artifact):
                 return plan
@@ -235,10 +250,10 @@ class Execution:
         self.artifacts[name] = table.artifact.artifact
         self.contents[name] = self.sources.content(name, sorted(self.contents[name].columns))
 
-    def _job(self, name: str, judgement: Judgement, stop: Stop) -> ProductJob:
+    def _job(self, name: str, judgement: Judgement, stop: Stop, share: Share) -> ProductJob:
         rule = self.compiled[name]
         return ProductJob(
-            runner=replace(self._runner, stop=stop),
+            runner=replace(self._runner, stop=stop, share=share),
             rule=rule,
             last=self.known.products.get(name),
             reason=judgement.reason,
@@ -305,8 +320,10 @@ class Execution:
         status = "clean" if judgement.verdict == "clean" else "restored"
         source = self.store.taken(judgement.key, artifact.artifact)
         seconds = last.seconds if last is not None else source.seconds if source is not None else 0.0
-        result = self._result(judgement.name, artifact, judgement.reason, judgement.key, seconds, status)
-        result = replace(result, from_shared=source is not None and status == "restored")
+        shared = source is not None and status == "restored"
+        result = self._result(
+            judgement.name, artifact, judgement.reason, judgement.key, seconds, status, from_shared=shared
+        )
         changed = last is None or last.artifact != artifact.artifact
         self._check(self._candidate(result, artifact, changed=changed))
         return True
@@ -343,14 +360,15 @@ class Execution:
         read = {entry for one in owner.checks for entry in one.compiled.node.dependencies}
         artifacts = {entry: self.artifacts[entry] for entry in read if entry in self.artifacts} | artifacts
         contents = {entry: self.contents[entry] for entry in read if entry in self.contents} | contents
-        stop = Stop()
-        checker = Checker(self.project, self.store, self.known, lambda: replace(self._runner, stop=stop))
         judgements = [self._judge(one.compiled.node, self.plan.checks, contents) for one in owner.checks]
+        is_known = all(one.verdict in {"clean", "restore"} for one in judgements)
+        stop, share = Stop(), unlimited() if is_known else self._cores.share()
+        checker = Checker(self.project, self.store, self.known, lambda: replace(self._runner, stop=stop, share=share))
         work = functools.partial(checker.settle, owner, judgements, contents, artifacts, self.sources, forced=forced)
-        if all(one.verdict in {"clean", "restore"} for one in judgements):
+        if is_known:
             conclude(work)
         else:
-            self._work.begin(owner.rule, stop, work, conclude)
+            self._work.begin(owner.rule, stop, share, work, conclude)
 
     def _conclude(self, candidate: Candidate, outcome: Outcome[list[Checked]]) -> None:
         """Publish a product whose checks are settled, unless one of them prevents it."""
@@ -365,7 +383,8 @@ class Execution:
         results = tuple(one.result for one in checked)
         self._commit(candidate, checked, publish=error is None)
         if error is None:
-            self._publish(name, artifact.artifact)
+            self.artifacts[name] = artifact.artifact
+            self.contents[name] = self.store.content(artifact.artifact)
             self._settle(replace(candidate.result, changed=candidate.changed, checks=results))
             self._warn(results)
         else:
@@ -378,30 +397,52 @@ class Execution:
                 self.observer.say(one.warning)
 
     def _commit(self, candidate: Candidate, checked: list[Checked], *, publish: bool) -> None:
-        """Record a product and the states of its checks in one transaction."""
+        """Record a product and the states of its checks in one transaction; what did not run is recorded with more."""
         name, artifact = candidate.name, candidate.artifact.artifact
         # Chains, because a copy would cost the size of the whole DAG.
         contents = ChainMap({name: self.store.content(artifact)}, self.contents)
         made_of = Provenance(self.build, self.known, contents, ChainMap({name: artifact}, self.artifacts))
         states = [(candidate.state, candidate.result.status), *((one.state, one.result.status) for one in checked)]
-        commit(self.store, states, made_of, unpublished=None if publish else candidate.state)
+        record = functools.partial(
+            commit, self.store, states, made_of, unpublished=None if publish else candidate.state
+        )
+        self._unrecorded.append((candidate, record, publish))
+        if not publish or candidate.result.status == "executed" or len(self._unrecorded) >= _AT_ONCE:
+            self._record()
+
+    def _record(self) -> None:
+        """Record the settled products, all of them or none, then let their links lead to them."""
+        settled, self._unrecorded = self._unrecorded, []
+        if not settled:
+            return
+        with self.store.index.transaction():
+            for _, record, _ in settled:
+                record()
+        for candidate, _, is_published in settled:
+            if is_published:
+                self._publish(candidate.name, candidate.artifact.artifact)
 
     def _publish(self, name: str, artifact: str) -> None:
+        """Let the link of a product lead to its table. Raises `UserError`."""
         try:
             if self.store.links is not None:
                 options = writer_of(self.session, self.compiled[name].rule)
-                place = (
-                    None if self.store.lazy and self.store.is_elsewhere(artifact) else self.store.objects.path(artifact)
-                )
-                publish(self.store.links, place, name, artifact, options)
+                is_absent = self.store.lazy and self.store.is_elsewhere(artifact)
+                publish(self.store.links, None if is_absent else self.store.objects, name, artifact, options)
         except OSError as error:
             message = f"cannot write products/{name}.parquet: {error.strerror or error}"
             raise UserError(message, code="store", exit_code=FAILED) from error
-        self.artifacts[name] = artifact
-        self.contents[name] = self.store.content(artifact)
 
     def _result(
-        self, name: str, artifact: Artifact, reason: str, key: str | None, seconds: float, status: Any
+        self,
+        name: str,
+        artifact: Artifact,
+        reason: str,
+        key: str | None,
+        seconds: float,
+        status: Any,
+        *,
+        from_shared: bool = False,
     ) -> Result:
         return Result(
             name=name,
@@ -413,6 +454,7 @@ class Execution:
             artifact=artifact.artifact,
             fingerprint=self.compiled[name].node.fingerprint,
             key=key,
+            from_shared=from_shared,
         )
 
     def _settle(self, result: Result) -> None:

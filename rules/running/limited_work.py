@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rules.engine.stopping import Stop
     from rules.loading.rules import Rule
+    from rules.running.cores import Share
     from rules.running.limits import Watch
 
 T = TypeVar("T")
@@ -35,14 +36,20 @@ class LimitedWork:
         """threads: the most that work at a time. is_elsewhere: whether an interrupt ends work, in another process."""
         self._pool, self._watch, self._is_elsewhere = Threads(threads), watch, is_elsewhere
         self._unfinished: dict[Future[Any], Callable[[Outcome[Any]], None]] = {}
+        self._shares: dict[Future[Any], Share] = {}
 
     def __len__(self) -> int:
         return len(self._unfinished)
 
-    def begin(self, rule: Rule, stop: Stop, work: Callable[[], T], conclude: Callable[[Outcome[T]], None]) -> None:
-        """Have `work` on a product, or on the contract of a source, done in a thread; `stop` ends it."""
-        future = self._pool.submit(functools.partial(_begun, stop, work))
-        self._unfinished[future] = conclude
+    def begin(
+        self, rule: Rule, stop: Stop, share: Share, work: Callable[[], T], conclude: Callable[[Outcome[T]], None]
+    ) -> None:
+        """Have `work` on a product, or on the contract of a source, done in a thread, with its share of the cores.
+
+        `stop` ends it.
+        """
+        future = self._pool.submit(functools.partial(_begun, stop, share, work))
+        self._unfinished[future], self._shares[future] = conclude, share
         self._watch.add(future, rule, stop)
 
     def conclude_next(self, beside: Collection[Future[Any]] = (), most: float | None = None) -> set[Future[Any]]:
@@ -54,8 +61,10 @@ class LimitedWork:
         done = _ended([*self._unfinished, *beside], seconds)
         behind = [future for future in self._watch.look() if future not in done]
         for future in (*done.intersection(self._unfinished), *behind):
+            share = self._shares.pop(future)
             if future in behind:
                 self._pool.leave(future)
+                share.leave()
             self._unfinished.pop(future)(self._outcome(future))
         return done.intersection(beside)
 
@@ -97,6 +106,7 @@ def _ended(futures: list[Future[Any]], seconds: float | None) -> set[Future[Any]
     return wait(futures, seconds, return_when=FIRST_COMPLETED).done
 
 
-def _begun(stop: Stop, work: Callable[[], T]) -> T:
-    stop.begin()
-    return work()
+def _begun(stop: Stop, share: Share, work: Callable[[], T]) -> T:
+    with share:
+        stop.begin()
+        return work()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rules.engine.fallbacks import fallbacks
-from rules.engine.memory import pool_bytes
+from rules.engine.memory import memory_mb
 from rules.errors import FAILED, UserError, Where
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def out_of_memory(error: MemoryExhaustedError, rule: CompiledRule, profile: Profile, kept: str) -> UserError:
     """Return the error of a rule that no fallback could run either. kept: the place of its SQL."""
-    pool = pool_bytes(profile) >> 20
+    memory = memory_mb(profile)
     facts = {"executed SQL": kept}
     if not error.is_of_pool:
         limit = f"{profile.temp_limit_mb:,} MiB" if profile.temp_limit_mb is not None else "100 GiB"
@@ -28,10 +28,12 @@ def out_of_memory(error: MemoryExhaustedError, rule: CompiledRule, profile: Prof
         if rule.needs_one_partition:
             facts["tier"] = f"{rule.rule.tier.value}: it may run on one partition only, where joins do not spill"
         if profile.memory_limit_mb is not None:
-            message = f"the query needs more memory than the {pool:,} MiB that profile '{profile.name}' gives a product"
-            hint = f"raise memory_limit_mb in [profiles.{profile.name}], or try --set memory_limit_mb={2 * pool}"
+            message = (
+                f"the query needs more memory than the {memory:,} MiB that profile '{profile.name}' gives a product"
+            )
+            hint = f"raise memory_limit_mb in [profiles.{profile.name}], or try --set memory_limit_mb={2 * memory}"
         else:
-            message = f"the query needs more memory than the {pool:,} MiB that one product may have on this machine"
+            message = f"the query needs more memory than the {memory:,} MiB that one product may have on this machine"
             fewer = "run fewer products at once (--jobs 1), or " if profile.workers > 1 else ""
             hint = f"{fewer}set memory_limit_mb in [profiles.{profile.name}]"
     where = Where(rule.rule.path, rule.rule.line)

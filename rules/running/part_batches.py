@@ -61,8 +61,8 @@ def run_together(
 ) -> Generator[tuple[int, Executed, Path]]:
     """Yield the table of each part that has rows in it, by its place, as soon as it is written.
 
-    query: of one part, with one of several. inputs: whole, of which `name` is read by parts. target: returns a file to
-    write. Raises `EngineError` and OSError.
+    query: of one part, with one of several. inputs: whole, and `name` with the files of these parts. target: returns a
+    file to write. Raises `EngineError` and OSError.
     """
     several = query.together
     assert several is not None
@@ -122,6 +122,5 @@ def _of_parts(entry: EngineInput, parts: Sequence[InputPart], query: PartQuery) 
     constants = {name: pa.concat_arrays([part.constants[name] for part in parts]) for name in names}
     counts = [len(part.files) for part in parts]
     constants[PART] = pa.array(np.repeat(np.arange(len(parts), dtype=np.int32), counts))
-    files = tuple(file for part in parts for file in part.files)
     schema = to_schema(to_arrow(entry.schema).append(pa.field(PART, pa.int32())))
-    return replace(entry, files=files, schema=schema, constants=constants)
+    return replace(entry, schema=schema, constants=constants)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,6 +24,7 @@ from cache.records import Artifact
 from cache.removal import remove_temporary
 from compiler.parts.reading import PARTIALS, PartQuery
 from rules.engine.protocol import EngineError, EngineInput, Executed, PartsRun
+from rules.formats.row_groups import FileRows, UncutError, as_files
 from rules.running.part_batches import Stream, batches, no_rows, run_together
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from compiler.schema import Schema
     from rules.planning.part_work import PartWork
+    from rules.running.cores import Share
     from rules.storage.store import Store
 
 T = TypeVar("T")
@@ -59,7 +61,8 @@ class PartContext:
     execute, stream: run a query; pool: runs several, `workers` at a time; min_rows: the rows from which on a table has
     parts; record: whether results are recorded, which is not so for an audit; believe: whether recorded ones count,
     which is not so for a forced build, either; is_sensitive: whether the settings of a run with less memory can change
-    its result, which has then no action; batched: whether small parts may be run together.
+    its result, which has then no action; batched: whether small parts may be run together. share: of the cores, which
+    others may have while this waits for its parts.
     """
 
     store: Store
@@ -68,6 +71,7 @@ class PartContext:
     stream: Stream
     workers: int
     pool: ThreadPoolExecutor
+    share: Share
     min_rows: int
     record: bool = True
     believe: bool = True
@@ -88,6 +92,7 @@ class PartRuns:
         self.store, self.build = context.store, context.build
         self.record, self.believe = context.record, context.believe
         self.execute, self.pool, self.min_rows = context.execute, context.pool, context.min_rows
+        self._share = context.share
         self.work, self.whole = work, whole
         self._is_sensitive, self._batched = context.is_sensitive, context.batched
         self._stream, self._workers = context.stream, context.workers
@@ -180,8 +185,7 @@ class PartRuns:
 
     def _batch(self, places: Sequence[int], keys: Sequence[str]) -> list[tuple[int, _Partial]]:
         """Return the results of several parts, made in one run; where that fails, one by one, so that it says why."""
-        query, made = self.work.queries.each, dict[int, _Partial]()
-        inputs = [self.whole[name] for name in query.scans]
+        query, made, name = self.work.queries.each, dict[int, _Partial](), self.work.input
         parts = {place: self.work.parts[place] for place in places}
 
         def target() -> Path:
@@ -189,12 +193,12 @@ class PartRuns:
             self._temporary.append(path)
             return path
 
-        with (
-            suppress(EngineError),
-            closing(run_together(query, parts, inputs, self.work.input, self._stream, target)) as tables,
-        ):
-            for place, executed, path in tables:
-                made[place] = self._recorded(keys[place], executed, path)
+        rows = [one for part in parts.values() for one in part.files]
+        with suppress(EngineError), self._readable(rows, query.scans[name]) as files:
+            inputs = [replace(self.whole[one], files=files) if one == name else self.whole[one] for one in query.scans]
+            with closing(run_together(query, parts, inputs, name, self._stream, target)) as tables:
+                for place, executed, path in tables:
+                    made[place] = self._recorded(keys[place], executed, path)
             if not query.of_none:
                 for place in parts.keys() - made.keys():
                     path = target()
@@ -214,13 +218,22 @@ class PartRuns:
             query = self.work.queries.rest
         else:
             self._ran.add(place)
-        inputs = [replace(self.whole[name], columns=columns) for name, columns in query.scans.items()]
-        if part is not None:
-            inputs = [
-                replace(entry, files=part.files, constants=part.constants) if entry.name == self.work.input else entry
-                for entry in inputs
-            ]
-        return self._keep(key, lambda path: self.execute(query, inputs, path))
+        inputs = {name: replace(self.whole[name], columns=columns) for name, columns in query.scans.items()}
+        if part is None:
+            return self._keep(key, lambda path: self.execute(query, tuple(inputs.values()), path))
+        name = self.work.input
+        with self._readable(part.files, query.scans[name]) as files:
+            inputs[name] = replace(inputs[name], files=files, constants=part.constants)
+            return self._keep(key, lambda path: self.execute(query, tuple(inputs.values()), path))
+
+    @contextmanager
+    def _readable(self, rows: Sequence[FileRows], columns: Sequence[str]) -> Iterator[tuple[Path, ...]]:
+        """Yield files of some rows. Raises `EngineError` for a file that is not what it was when it was digested."""
+        try:
+            with as_files(rows, columns, self.store.objects.temporary) as files:
+                yield files
+        except UncutError as error:
+            raise EngineError(f"the row groups of a file of {self.work.input} cannot be read: {error}") from error
 
     def _node(self, groups: Sequence[slice], level: Sequence[_Partial], place: int) -> _Partial:
         """Return neighbours of a level merged into one."""
@@ -294,12 +307,18 @@ class PartRuns:
 
     def _side_by_side(self, work: Callable[[int], U], count: int) -> list[U]:
         """Return `work` of 0 to `count` - 1. An error waits for what is running, and nothing else is started."""
-        futures = [self.pool.submit(work, place) for place in range(count)]
-        try:
-            return [future.result() for future in futures]
-        finally:
-            for future in futures:
-                future.cancel()
-            for future in futures:
-                if not future.cancelled():
-                    future.exception()
+
+        def one(place: int) -> U:
+            with self._share.beside():
+                return work(place)
+
+        with self._share.lent():
+            futures = [self.pool.submit(one, place) for place in range(count)]
+            try:
+                return [future.result() for future in futures]
+            finally:
+                for future in futures:
+                    future.cancel()
+                for future in futures:
+                    if not future.cancelled():
+                        future.exception()

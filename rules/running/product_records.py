@@ -76,7 +76,7 @@ def _record_result(store: Store, state: State, build: str) -> None:
     """Record artifact and action, so that this need not be run again."""
     store.index.add_artifact(state.artifact, build)
     if not state.rule.node.volatile and state.key:
-        store.record_action(state.key, state.artifact, state.seconds, build)
+        store.record_action(state.key, state.artifact, state.seconds, build, name=state.rule.node.name)
 
 
 def _move_pointer(store: Store, state: State, made_of: Provenance) -> None:

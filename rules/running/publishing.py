@@ -9,6 +9,7 @@ from rules.storage.writer_options import PLAIN
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cache.objects import Objects
     from cache.products import Products
     from rules.compiling.session import Session
     from rules.loading.rules import Rule
@@ -23,12 +24,13 @@ def writer_of(session: Session, rule: Rule) -> WriterOptions:
     return rule.options.writer.over(session.profile.writer)
 
 
-def publish(links: Products, stored: Path | None, name: str, artifact: str, options: WriterOptions) -> None:
-    """Let a product's link lead to its last committed table. Raises OSError. stored: its object, None if it is absent.
+def publish(links: Products, objects: Objects | None, name: str, artifact: str, options: WriterOptions) -> None:
+    """Let a product's link lead to its last committed table. Raises OSError.
 
-    A file that is not the object's is written only if there is none of this table, written in this way.
+    objects: where the object of the table is, None if that is absent. A file that is not the object's
+    is written only if there is none of this table, written in this way.
     """
-    if options == PLAIN or stored is None:
+    if options == PLAIN or objects is None:
         links.publish(name, artifact)
         return
     import msgspec
@@ -36,6 +38,7 @@ def publish(links: Products, stored: Path | None, name: str, artifact: str, opti
     from compiler.fingerprint import fingerprint
 
     key = fingerprint({"artifact": artifact, "writer": msgspec.to_builtins(options), "format": _FORMAT})[:16]
+    stored = objects.path(artifact)
 
     def make(target: Path) -> None:
         from rules.storage.published_files import write_published

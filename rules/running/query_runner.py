@@ -6,8 +6,10 @@ import contextlib
 import functools
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from cache.levels import type_name
 from cache.records import PARTS, Artifact
@@ -30,7 +32,9 @@ from rules.engine.protocol import (
 from rules.engine.stopping import NEVER, Stop, StoppedError
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
+from rules.planning.input_parts import Inputs
 from rules.planning.part_work import PartWork, part_work
+from rules.running.cores import Share, unlimited
 from rules.running.evidence import Run
 from rules.running.out_of_memory import out_of_memory
 from rules.running.part_batches import MEMORY_FOR_BATCHES
@@ -56,6 +60,11 @@ if TYPE_CHECKING:
     from rules.storage.store import Store
 
 
+SPREAD_ROWS = 500_000
+"""The rows of its inputs from which on a rule may be spread over several partitions. Below, a run takes some hundredths
+of a second, and starting several partitions takes as long as they save."""
+
+
 @dataclass(frozen=True)
 class Runner:
     """The context of all queries of one build. bodies: the queries that may be executed; profile: to execute with."""
@@ -69,6 +78,10 @@ class Runner:
     """The threads that run parts, of all rules together."""
     stop: Stop = NEVER
     """Ends what it runs."""
+    share: Share = field(default_factory=unlimited)
+    """What it has of the build's cores."""
+    breaks_ties: bool = True
+    """Whether rules that could be spread are put in an order, which no earlier version did."""
 
     @classmethod
     def of(cls, prepared: Prepared, evidence: Evidence) -> Runner:
@@ -135,7 +148,9 @@ class Runner:
                 executed = self._run_stream(rule, inputs, target)
             else:
                 query = EngineQuery(sql, tuple(inputs), self.profile_of(rule), functions)
-                executed = self._run_query(rule, Job(query, rule.schema, target, self.evidence.build))
+                job = Job(query, rule.schema, target, self.evidence.build)
+                rows = sum(Inputs(store, sources, artifacts).rows(entry) for entry in rule.scans)
+                executed = self._run_whole(rule, job, rows)
             _require_unchanged(sources, outside)
             self.stop.check()
             self.evidence.succeeded(kept, executed)
@@ -178,6 +193,35 @@ class Runner:
         identity = self.session.engine.identity(self.profile_of(rule))
         own = fallback.settings if fallback is not None else identity.float_settings
         return rule.made_with({**identity.settings, **own})
+
+    def _run_whole(self, rule: CompiledRule, job: Job, rows: int) -> Executed:
+        """Run the query of a rule that reads its inputs whole, on several partitions if that is proved to be right.
+
+        rows: of the inputs. By them alone it is decided whether the product's rows are put in the order that several
+        partitions need, so that the table is the same on any number of cores. Raises `EngineError`.
+        """
+        spread = self.bodies.spread(rule) if rows >= SPREAD_ROWS and self.breaks_ties else None
+        if spread is None or spread.sql is None:
+            return self._run_query(rule, job)
+        job = replace(job, query=replace(job.query, sql=spread.sql))
+        with self.share.spread() as cores:
+            if cores > 1:
+                try:
+                    return self._spread_over(cores, job, looks_ahead=spread.looks_ahead)
+                except EngineError:
+                    self.stop.check()  # else it is the run on one partition that says what is wrong
+        executed = self._run_query(rule, job)
+        if executed.fallback is None:
+            return executed
+        own = self.session.engine.identity(job.query.profile).float_settings
+        return replace(executed, fallback=replace(executed.fallback, settings=own))  # which made the same table
+
+    def _spread_over(self, cores: int, job: Job, *, looks_ahead: bool) -> Executed:
+        """Run a query on several partitions. looks_ahead: see `Spread`."""
+        if looks_ahead:
+            calm = {"topk_dynamic_filters": False, "aggregate_dynamic_filters": False}
+            job = job.under(msgspec.structs.replace(job.query.profile, **calm))
+        return self.session.engine.stoppable(self.stop).execute(job.spread(cores))
 
     def _run_query(self, rule: CompiledRule, job: Job) -> Executed:
         """Run a query of a rule, if need be in a way that needs less memory. Raises `EngineError`."""
@@ -229,8 +273,8 @@ class Runner:
         least = session.project.parts.min_rows
         build = self.evidence.build
         context = PartContext(
-            session.store, build, execute, stream, self.profile.workers, self.parts_pool, least, record, believe,
-            rule.is_sensitive, pool_bytes(profile) >= MEMORY_FOR_BATCHES,
+            session.store, build, execute, stream, self.profile.workers, self.parts_pool, self.share, least, record,
+            believe, rule.is_sensitive, pool_bytes(profile) >= MEMORY_FOR_BATCHES,
         )  # fmt: skip
         executed = PartRuns(context, work, whole).run(target)
         return replace(executed, fallback=executed.fallback or (instead[0] if instead else None))

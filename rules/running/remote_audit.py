@@ -41,6 +41,9 @@ def with_makers(prepared: Prepared, build: str, artifacts: Mapping[str, str], re
         differing[name] = wrong
         if record is None:
             continue
+        shared = prepared.session.store.shared
+        if shared is not None:
+            shared.deny(record.key, record.artifact)
         facts = {
             "product": name,
             "action": record.key,

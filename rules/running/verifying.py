@@ -20,7 +20,7 @@ from rules.errors import UserError
 from rules.running.evidence import folder_of, prune
 from rules.running.other_settings import Change, changed, changes, smallest
 from rules.running.query_runner import Runner
-from rules.running.reruns import rerun
+from rules.running.reruns import Rerun, rerun
 
 if TYPE_CHECKING:
     from rules.compiling.compiled_rule import CompiledRule
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from rules.planning.prepared import Prepared
     from rules.running.evidence import Evidence
     from rules.running.other_settings import Against
-    from rules.running.reruns import Rerun
+
+
+_FAULTS = {"execution", "python", "tier"}
+"""Codes of errors of the query on its data, which is a result as well; others are of what surrounds it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,10 @@ class Cause:
 
 @dataclass(frozen=True)
 class Verified:
-    """A product that ran again. compared: how; difference: a clause, with its cause, and the folder of its evidence."""
+    """A product that ran again. compared: how; difference: a clause, with its cause, and the folder of its evidence.
+
+    functions: of the project, that its rule calls.
+    """
 
     name: str
     compared: str
@@ -54,6 +60,7 @@ class Verified:
     cause: Cause | None = None
     evidence: str | None = None
     order_dependent: bool = False
+    functions: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -101,16 +108,24 @@ class _Verifier:
 
     def _refusal(self, name: str) -> str | None:
         rule = self._prepared.compiled.rules.get(name)
+        if rule is not None and rule.node.volatile:
+            return "it is volatile, so no two runs need to agree"
         if rule is None or name not in self._expected:
             return "it is not up to date, so there is no table to compare with"
-        if rule.node.volatile:
-            return "it is volatile, so no two runs need to agree"
         if rule.rule.streams is not None:
             return "it is run by Python, which has no settings"
+        if self._is_spared(rule):
+            return f"its tier, {rule.rule.tier.value}, keeps it on one partition, so nothing would be another"
         missing = [
             entry for entry in rule.scans if entry in self._prepared.session.rules and entry not in self._artifacts
         ]
         return f"its input {missing[0]} is not up to date" if missing else None
+
+    def _is_spared(self, rule: CompiledRule) -> bool:
+        """Whether a rule runs under the same settings whatever is changed."""
+        runner = self._runner
+        other = replace(runner, profile=changed(runner.profile, self.changes))
+        return runner.profile_of(rule) == other.profile_of(rule)
 
     def verify(self, name: str) -> Verified | str:
         """Return how a product compares; a text if it cannot be run with the other settings."""
@@ -120,8 +135,7 @@ class _Verifier:
             found = trials.run(self.changes)
             if found.difference is None:
                 return Verified(name, found.compared, trials.count, time.perf_counter() - started)
-            cause = self._cause(trials)
-            kept = self._keep(rule, cause, found)
+            cause, kept = self._keep(rule, self._cause(trials), found)
         except UserError as error:
             return f"it cannot be run with other settings: {error.message}"
         return Verified(
@@ -133,24 +147,34 @@ class _Verifier:
             cause,
             kept,
             rule.node.order_dependent,
+            tuple(self._runner.called(rule)),
         )
 
     def _run(self, rule: CompiledRule, these: Sequence[Change], level: Level = "none") -> Rerun:
         profile = msgspec.structs.replace(changed(self._runner.profile, these), evidence=level)
         runner = replace(self._runner, profile=profile)
         sources, expected = self._prepared.session.sources, self._expected[rule.node.name]
-        return rerun(runner, rule, sources, self._artifacts, expected, near=bool(these))
+        try:
+            return rerun(runner, rule, sources, self._artifacts, expected, near=bool(these))
+        except UserError as error:
+            if error.code not in _FAULTS:
+                raise
+            return Rerun("rows", f"no rows, because it fails: {error.message}", "")
 
     def _cause(self, trials: _Trials) -> Cause:
         usual = trials.run(())
         if usual.difference is not None:
             return Cause((), repeatable=trials.run((), again=True).digest == usual.digest)
-        return Cause(smallest(self.changes, lambda these: trials.run(these).difference is not None))
+        found = smallest(self.changes, lambda these: trials.run(these).difference is not None)
+        if trials.run((), again=True).difference is not None:  # it was the same by chance
+            return Cause((), repeatable=False)
+        return Cause(found)
 
-    def _keep(self, rule: CompiledRule, cause: Cause, found: Rerun) -> str:
-        """Keep full evidence of a run that differs, and what differs; return the folder."""
+    def _keep(self, rule: CompiledRule, cause: Cause, found: Rerun) -> tuple[Cause, str]:
+        """Keep full evidence of a run that differs, and what differs; return its cause and the folder."""
         name = rule.node.name
         last = self._run(rule, cause.settings, "full")
+        cause = replace(cause, repeatable=cause.repeatable and last.difference is not None)
         folder = self._evidence.folder / folder_of(name)
         facts = {
             "product": name,
@@ -158,10 +182,10 @@ class _Verifier:
             "found": last.digest,
             "difference": last.difference or found.difference,
             "settings": settings_fields(cause.settings),
-            "repeatable": cause.repeatable and last.difference is not None,
+            "repeatable": cause.repeatable,
         }
         (folder / "difference.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        return str(folder)
+        return cause, str(folder)
 
 
 class _Trials:

@@ -31,7 +31,7 @@ from rules.sources.locating import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from cache.index import Index
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from rules.files.file_digests import FileDigests
     from rules.formats.contract import IngestError
     from rules.formats.partitions import Partitions
+    from rules.formats.row_groups import FileRows
     from rules.formats.source import Source
     from rules.formats.source_format import Format, Listing
 
@@ -47,13 +48,14 @@ if TYPE_CHECKING:
 class SourcePart(NamedTuple):
     """A part of a source. content: the digest of what it is read as; artifact: what holds it, if it is ingested.
 
-    files: which of the source's files are in a part that is not.
+    files: which of the source's files are in a part that is not; groups: which row groups of its one file.
     """
 
     content: str
     rows: int
     files: slice = slice(0)
     artifact: str | None = None
+    groups: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -142,12 +144,17 @@ class Sources:
         found = {}
         for name, (files, content) in described.items():
             record = known.get(content)
-            if record is not None and record["artifact"] is None and len(record.get("file_rows", ())) != len(files):
-                record = None  # of a version that knew no parts
+            if record is not None and record["artifact"] is None and not self._knows_parts(record, len(files)):
+                record = None
             if record is not None and record["artifact"] is not None and not self._is_ingested(record):
                 record = None
             found[name] = (files, content, record)
         return found
+
+    def _knows_parts(self, record: dict[str, Any], files: int) -> bool:
+        """Whether it is known what could be parts of files that are read where they lie."""
+        is_large_file = files == 1 and record["rows"] >= self._least
+        return len(record.get("file_rows", ())) == files and (not is_large_file or "groups" in record)
 
     def _is_ingested(self, record: dict[str, Any]) -> bool:
         """Whether what was ingested is in the store, cut into parts as it would be now."""
@@ -204,15 +211,20 @@ class Sources:
             return tuple(map(self._objects.path, table.artifact.parts or (table.artifact.artifact,)))
         return tuple(self._project.root / file for file in table.files)
 
-    def part_paths(self, name: str) -> list[tuple[Path, ...]]:
-        """Return the files of each part of an opened source that has some."""
+    def part_files(self, name: str) -> list[tuple[FileRows, ...]]:
+        """Return the files of each part of an opened source that has some, or which row groups of a file it is."""
+        from rules.formats.row_groups import FileRows
+
         table = self._tables[name]
         return [
-            (self._objects.path(part.artifact),)
-            if part.artifact is not None
-            else tuple(self._project.root / file for file in table.files[part.files])
+            (FileRows(self._objects.path(part.artifact)),) if part.artifact is not None else self._files_of(table, part)
             for part in table.parts
         ]
+
+    def _files_of(self, table: SourceTable, part: SourcePart) -> tuple[FileRows, ...]:
+        from rules.formats.row_groups import FileRows
+
+        return tuple(FileRows(self._project.root / file, part.groups) for file in table.files[part.files])
 
     def table(self, name: str) -> SourceTable:
         """Return an opened source."""
@@ -315,15 +327,23 @@ class Sources:
         (content,) = self._digests(name, [slice(0, len(files))], self._partitions(name))
         return files, content
 
-    def _digests(self, name: str, slices: Sequence[slice], partitions: Partitions | None) -> list[str]:
-        """Return, for each of some slices of a source's files, the digest of all that decides how it is read."""
+    def _digests(
+        self, name: str, slices: Sequence[slice], partitions: Partitions | None, groups: Sequence[str] = ()
+    ) -> list[str]:
+        """Return, for each of some slices of a source's files, the digest of all that decides how it is read.
+
+        groups: for each slice of one file the digest of the row groups that are read of it, if these are not all.
+        """
         source, listing = self._project.sources[name], self._listed[name]
         kind = format_of(self._project, name, listing.files)
         digests = self._files.digests(listing.files)
         common = self._settings(name, kind)
         found = []
-        for some in slices:
-            read = [[digests[file], *kind.file_settings(source, file)] for file in listing.files[some]]
+        for place, some in enumerate(slices):
+            read = [
+                [groups[place] if groups else digests[file], *kind.file_settings(source, file)]
+                for file in listing.files[some]
+            ]
             folders = {} if partitions is None else {"partitions": [partitions.names, partitions.values[some]]}
             found.append(fingerprint({"source": {**common, **folders, "files": read}}))
         return found
@@ -399,7 +419,12 @@ class Sources:
                 self._index.add_artifact(artifact, build="")
         finally:
             remove_temporary(target)
-        return {**_described(schema, rows, artifact), "file_rows": list(file_rows), "min_rows": self._least}
+        described = {**_described(schema, rows, artifact), "file_rows": list(file_rows), "min_rows": self._least}
+        if len(file_rows) == 1 and rows >= self._least:
+            from rules.formats.parquet_files import group_digests
+
+            described["groups"] = [list(group) for group in group_digests(table.paths[0], schema)]
+        return described
 
     def _ingest(self, name: str, kind: IngestedFormat, table: TableFiles) -> dict[str, Any]:
         from rules.sources.ingesting import Ingestion
@@ -434,20 +459,23 @@ class Sources:
         schema = Schema(columns, base64.b64decode(record["arrow"]))
         partitions = self._partitions(name) if artifact is None else None
         if artifact is None:
-            parts = self._parts(name, files, record.get("file_rows", ()), partitions)
+            parts = self._parts(name, files, record, partitions)
         else:
             parts = tuple(SourcePart(key, rows, artifact=one) for key, one, rows in record.get("parts", ()))
         looks = tuple(record.get("looks", ()))
         return SourceTable(name, files, content, schema, record["rows"], artifact, partitions, parts, looks)
 
     def _parts(
-        self, name: str, files: tuple[str, ...], rows: Sequence[int], partitions: Partitions | None
+        self, name: str, files: tuple[str, ...], record: Mapping[str, Any], partitions: Partitions | None
     ) -> tuple[SourcePart, ...]:
-        """Return the parts of a large source of several files, else ()."""
-        if len(files) == 1 or sum(rows) < self._least:
+        """Return the parts of a large source of several files, or of one of several row groups, else ()."""
+        if record["rows"] < self._least:
             return ()
         from cache.parts import cut  # with pyarrow
 
+        if len(files) == 1:
+            return self._runs(name, record, partitions)
+        rows = record["file_rows"]
         pieces = list(zip(names_below(self._project.sources[name].path, files), rows, strict=True))
         slices = cut(pieces, self._least)
         if len(slices) == 1:
@@ -455,20 +483,36 @@ class Sources:
         contents = self._digests(name, slices, partitions)
         return tuple(SourcePart(content, sum(rows[one]), one) for one, content in zip(slices, contents, strict=True))
 
+    def _runs(self, name: str, record: Mapping[str, Any], partitions: Partitions | None) -> tuple[SourcePart, ...]:
+        """Return the runs of row groups of a source's one file, if there are several."""
+        from cache.parts import runs
+        from rules.formats.row_groups import RowGroup
+
+        groups, whole = [RowGroup(*group) for group in record["groups"]], slice(0, 1)
+        slices = runs([(group.mark, group.rows) for group in groups], self._least)
+        if len(slices) < 2:  # noqa: PLR2004
+            return ()
+        read = [fingerprint({"groups": [record["arrow"], *(group.content for group in groups[one])]}) for one in slices]
+        contents = self._digests(name, [whole] * len(slices), partitions, read)
+        return tuple(
+            SourcePart(content, sum(group.rows for group in groups[one]), whole, groups=tuple(range(len(groups))[one]))
+            for one, content in zip(slices, contents, strict=True)
+        )
+
     def _digest_columns(self, table: SourceTable, part: SourcePart, columns: list[str]) -> dict[str, str]:
         from rules.formats import parquet_files
         from rules.formats.contract import IngestError
 
         files = table.files[part.files]
-        paths = [self._project.root / file for file in files]
+        rows = self._files_of(table, part)
         constants = {one: values for one, values in self.constants(table.name, part.files).items() if one in columns}
         columns = [column for column in columns if column not in constants]
         try:
-            chunks = parquet_files.chunk_digests(paths, columns, table.schema)
+            chunks = parquet_files.chunk_digests(rows, columns, table.schema)
             known = self._index.chunk_digests(chunks.values())
             digests = {column: known[chunk] for column, chunk in chunks.items() if chunk in known}
-            digests |= parquet_files.column_digests(paths, [one for one in columns if one not in digests], table.schema)
-            digests |= parquet_files.partition_digests(paths, constants) if constants else {}
+            digests |= parquet_files.column_digests(rows, [one for one in columns if one not in digests], table.schema)
+            digests |= parquet_files.partition_digests(rows, constants) if constants else {}
         except IngestError as error:
             raise self._unusable(table.name, files, error) from error
         self._require_same_files(table.name, files)

@@ -1,4 +1,4 @@
-"""Collect garbage in a store: what `rules gc` does, and what a build does by itself once it has reported.
+"""Collect garbage in a store: what `rules gc` does, and what a build does once it has reported, where that is due.
 
 Locks are held for moments only: the work is cut into steps, and between two of them whoever waits for the store goes
 first. See `cache.collection` for the order within a step.
@@ -18,6 +18,7 @@ from cache.compaction import compact
 from cache.errors import StoreError
 from cache.locks import BUILDERS, READERS, exclusive, exclusive_within
 from cache.reachable import objects_of
+from rules.storage.collection_due import evidence_builds, limits_of_roots, most_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -39,10 +40,8 @@ _ATTEMPTS = 5
 _FREE_SHARE = 4
 """The index is written anew if more than one page in so many is free."""
 
-_GROWN = 1.02
 _RECORDS = 1500
 """About how many bytes the index has of an artifact."""
-_FEW = 100
 _EVIDENCE = 1
 """Of so many builds of each root a build leaves the evidence in any case."""
 _LISTED_BY_BUILDS = 2000
@@ -51,19 +50,10 @@ _LOST_SECONDS = 30 * 86_400
 """For so long the products of a project root that is gone stay: its disk may be away."""
 _PAUSE = 0.001
 
-_COLLECTED = {"inputs", "index", "used", "count", "total"}
-"""What is remembered of a collection."""
-
-DUE = 0.25
-"""A build collects once what is not needed takes up this share of what is, the index included …"""
 SPARE = 0.15
-"""… and leaves so much of it: tables that may be asked for again."""
-INDEX_DUE = 1.3
-"""Or once the index has grown to so many times what it needs for what is needed."""
+"""A build leaves so much, as a share of what is needed, of tables that are not: they may be asked for again."""
 ROOM = 0.1
 """The share of what is needed that the history may take up besides the newest builds."""
-BUDGET_SECONDS = 0.05
-"""How long a build goes on for that."""
 
 
 @dataclass
@@ -120,24 +110,15 @@ def collect(store: Store, own: Limits, policy: Policy) -> Collected:
     return found
 
 
-def collect_when_due(store: Store, own: Limits, seconds: float = BUDGET_SECONDS) -> Collected | None:
-    """Collect a little if the store has grown enough since that is worth it; never wait for anybody.
+def collect_a_little(store: Store, own: Limits, last: Mapping[str, int], seconds: float) -> Collected:
+    """Collect without waiting for anybody. last: what the last collection left.
 
     What is not removed in `seconds`, or in as much time as it took to find out what there is to do, is left to the next
-    build; so is what of the history is not compacted in `seconds`. Returns what was done, None if nothing was due or
-    somebody else is at work.
+    build; so is what of the history is not compacted in `seconds`. Raises `StoreError`, where somebody else is at work,
+    too, and OSError.
     """
-    try:
-        policy = _with_limits(store, own, Policy(spare=SPARE, evidence=_EVIDENCE))
-        last = _due(store, policy)
-        return None if last is None else _collect_a_little(store, policy, last, seconds)
-    except (OSError, StoreError):  # somebody is at work, or the index is damaged, which the next command says
-        return None
-
-
-def _collect_a_little(store: Store, policy: Policy, last: Mapping[str, int], seconds: float) -> Collected:
     index = store.index
-    policy = replace(policy, index_bytes=last["index"])
+    policy = _with_limits(store, own, Policy(spare=SPARE, evidence=_EVIDENCE, index_bytes=last["index"]))
     found = _sweep(store, policy, 0.0, seconds=seconds)
     with both_locks(store, 0.0):
         clear_evidence(store.objects.root, found.marked.evidence, found.removed)
@@ -151,32 +132,6 @@ def _collect_a_little(store: Store, policy: Policy, last: Mapping[str, int], sec
     if found.finished:
         _remember(store, found.marked)
     return found
-
-
-def _due(store: Store, policy: Policy) -> Mapping[str, int] | None:
-    """Return what the last collection left, if so much has come since that it is worth collecting again."""
-    index = store.index
-    last = index.collected()
-    (count, total), (used, _) = index.stored(), index.pages()
-    if last is None or last.keys() < _COLLECTED:
-        builds = len(index.every_build())
-        last = {
-            "inputs": max(0, total - index.pointed_at()),
-            "index": used,
-            "used": used,
-            "count": count,
-            "total": total,
-        }
-        if builds > 1:  # of a store of a former version, which nobody ever collected
-            return last
-        index.set_collected(last)
-        return None
-    needed = index.pointed_at() + last["inputs"]
-    most = policy.max_bytes if policy.max_bytes is not None else needed + int((needed + last["index"]) * DUE)
-    fresh = _evidence_builds(store) - last.get("evidence", 0)
-    grown = total > last["total"] * _GROWN and total + fresh * last.get("evidence_bytes", 0) > most
-    swollen = used > last["index"] * INDEX_DUE and used > last["used"] * _GROWN
-    return last if grown or swollen or count > 2 * last["count"] + _FEW else None
 
 
 def _forget_lost_roots(store: Store) -> None:
@@ -203,25 +158,15 @@ def _remember(store: Store, marked: Marked) -> None:
 
 def _evidence(store: Store) -> dict[str, int]:
     """Return of how many builds there is evidence, and how many bytes one has."""
-    builds = _evidence_builds(store)
+    builds = evidence_builds(store)
     return {"evidence": builds, "evidence_bytes": size_of(f"{store.objects.root}/evidence") // max(builds, 1)}
-
-
-def _evidence_builds(store: Store) -> int:
-    try:
-        with os.scandir(f"{store.objects.root}/evidence") as entries:
-            return sum(1 for _ in entries)
-    except OSError:
-        return 0
 
 
 def _with_limits(store: Store, own: Limits, policy: Policy) -> Policy:
     """Add to a policy what the project roots ask, unless it is a person's order."""
     if policy.ordered:
         return policy
-    limits = {**store.index.limits(), store.index.root: own}
-    sizes = [one.max_bytes for one in limits.values() if one.max_bytes is not None]
-    return replace(policy, limits=limits, max_bytes=max(sizes, default=None))
+    return replace(policy, limits=limits_of_roots(store, own), max_bytes=most_bytes(store, own))
 
 
 def _sweep(store: Store, policy: Policy, patience: float, seconds: float | None) -> Collected:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -16,20 +17,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from cache.errors import ObjectError, StoreError
-from cache.remote.action_records import (
-    ActionRecord,
-    Believed,
-    RefusedError,
-    Table,
-    UntrustedError,
-    decoded,
-)
+from cache.remote.action_records import ActionRecord, Believed, Table, decoded
 from cache.remote.bucket import AbsentError, Bucket, BucketError
+from cache.remote.envelopes import RefusedError, UntrustedError
 from cache.remote.layout import action_path
+from cache.remote.packs import Entry
 from cache.remote.signing import writer_of
 from cache.remote.transfer import PIECE, download
 from cache.removal import remove_temporary
 from rules.storage.shared_connection import SharedConnection
+from rules.storage.shared_packs import SharedPacks
 from rules.storage.shared_report import SharedReport
 from rules.storage.shared_settings import SharedSettings
 
@@ -63,7 +60,15 @@ class SharedCache:
     def __post_init__(self) -> None:
         self.connection = SharedConnection(self.settings, self.root, self.report)
         self._lock = threading.RLock()
+        self.packs = SharedPacks(self.connection, lambda: self._pool("packs", _FETCHING))
         self._records: dict[str, Believed | None] = {}
+        self._packed: dict[str, list[Entry]] | None = None
+        """The records of actions that packs hold, by key."""
+        self._names: dict[str, str] = {}
+        """The products and checks whose results were taken or told, by key."""
+        self.recorded: dict[str, bytes] = {}
+        """The records that this command has written, or found where it was about to."""
+        self._denied = self.index.denied_shared()
         self._sources: dict[str, tuple[str, Believed]] = {}
         self._bad: set[str] = set()
         """Keys whose records are damaged: what replaces one is written over it."""
@@ -80,6 +85,8 @@ class SharedCache:
     def look_up(self, wanted: Mapping[str, Columns | None]) -> None:
         """Ask for the records of actions, by key, many at once; `record` has them then, with just these columns."""
         fresh = {key: columns for key, columns in wanted.items() if key not in self._records}
+        if fresh:
+            fresh = {key: columns for key, columns in fresh.items() if not self._unpack(key, columns)}
         pool = self._pool("asking", _ASKING)
         for future in [pool.submit(self._find, key, columns) for key, columns in fresh.items()]:
             future.result()
@@ -100,6 +107,11 @@ class SharedCache:
         "busy": another builder is at it: ask again soon; "free": run it.
         """
         return self._pool("asking", _ASKING).submit(self._claim, key, columns)
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether those who share this configuration believe what this builder sends."""
+        return not self.settings.trust or self.connection.signer is not None
 
     @property
     def spreads_work(self) -> bool:
@@ -124,6 +136,33 @@ class SharedCache:
         """Return the record by which an artifact can be fetched, or was."""
         found = self._source(artifact)
         return found[1].record if found is not None else None
+
+    # Whom to believe
+
+    def require_trust(self) -> int:
+        """Forget what came here from writers that are not trusted any more; return how many results that were.
+
+        It is looked for when the list of those who are trusted has changed since it was last looked for.
+        """
+        trusted = self.connection.trusted
+        listed = " ".join(sorted(self.settings.trust))
+        if (self.index.trusted_before() or "") == listed:
+            return 0
+        distrusted: set[str] = set()
+        theirs = self.index.shared_results(self.index.every_shared()) if trusted else {}
+        for artifact, (key, packed) in theirs.items():
+            try:
+                decoded(zlib.decompress(packed), key, trusted)
+            except (RefusedError, zlib.error):
+                distrusted.add(artifact)
+        writers = self.index.shared_writers() if trusted else set()
+        self.index.set_trusted(listed, distrusted, forget_memos=not writers <= set(trusted))
+        return len(distrusted)
+
+    def deny(self, key: str, artifact: str) -> None:
+        """Never believe again that an action yields an artifact; whoever computes the action says so over it."""
+        self.index.deny_shared(key, artifact)
+        self._denied.add((key, artifact))
 
     # Fetching
 
@@ -206,11 +245,16 @@ class SharedCache:
                     self.index.add_artifact(one, "")
             self._remember(*found)
 
-    def tell(self, key: str, artifact: Artifact, seconds: float) -> None:
-        """Send the result of an action, in the background, unless it came from there."""
+    def tell(self, key: str, artifact: Artifact, seconds: float, name: str | None = None) -> None:
+        """Send the result of an action, in the background, unless it came from there.
+
+        name: of the product or check whose result it is, None for that of a part.
+        """
+        if name is not None:
+            self._names[key] = name
         record = self.record(key)
         is_theirs = record is not None and record.artifact == artifact.artifact
-        is_old = key in self.connection.old
+        is_old = self.connection.is_old(key)
         if not self.settings.writes or self.report.off or (is_theirs and not is_old):
             return
         if not self._is_here(artifact.artifact):  # it is in the shared cache alone
@@ -228,6 +272,9 @@ class SharedCache:
         sender, self._sender = self._sender, None
         if sender is not None:
             sender.finish(wait_for_all=wait_for_all, say=say)
+        if wait_for_all:
+            self._pack_results()
+        self.packs.finish(wait_for_all=wait_for_all)
         leases = self.connection.leases
         if leases is not None:
             pool = self._pool("asking", _ASKING)
@@ -264,6 +311,10 @@ class SharedCache:
         except BucketError as error:
             self.connection.count(error)
             return
+        self._note(key, found)
+
+    def _note(self, key: str, found: Believed | None) -> None:
+        """Take note of the answer to a question."""
         if found is not None:
             self.report.count(hits=1)
             for one in found.record.artifacts():
@@ -272,13 +323,49 @@ class SharedCache:
             self._found.add(found.record.artifact)
         self._records[key] = found
 
+    def _unpack(self, key: str, columns: Columns | None) -> bool:
+        """Take the record of an action from a pack, if one holds it."""
+        if self._packed is None:
+            self._packed = {}
+            for entry in self.packs.entries("results"):
+                if time.time() - entry.written <= self.settings.keep:  # what is older may be gone
+                    self._packed.setdefault(entry.key, []).append(entry)
+        for entry in self._packed.get(key, ()):
+            try:
+                found = self._checked(decoded(entry.data, key, self.connection.trusted), columns)
+            except UntrustedError:  # there may be another, alone
+                continue
+            except RefusedError as error:
+                self.report.refuse(str(error))
+                continue
+            self.connection.modified[key] = entry.written
+            self._note(key, found)
+            return True
+        return False
+
+    def _pack_results(self) -> None:
+        """Let others find the results of this command in packs, as far as they are not there."""
+        moment, fresh = time.time(), []
+        young = {
+            key
+            for key, entries in (self._packed or {}).items()
+            if any(moment - one.written <= self.connection.young for one in entries)
+        }
+        for key, name in self._names.items():
+            believed = self._records.get(key)
+            data = self.recorded.get(key) or (believed.data if believed is not None else None)
+            if data is not None and key not in young:
+                written = moment if key in self.recorded else self.connection.modified.get(key, moment)
+                fresh.append(Entry(name.partition(".")[0], key, written, data))
+        self.packs.add("results", fresh)
+
     def _read(self, bucket: Bucket, key: str, columns: Columns | None) -> Believed | None:
         """Return a record that is believed, None if there is one that is not. Raises `BucketError`."""
         names: list[str | None] = [None, *map(writer_of, self.connection.trusted)]
         for writer in names:
             path = action_path(key, writer)
             try:
-                found = _with_columns(self.connection.read_record(bucket, path, key), columns)
+                found = self._checked(self.connection.read_record(bucket, path, key), columns)
             except AbsentError:
                 if writer is None:
                     raise
@@ -291,6 +378,15 @@ class SharedCache:
             else:
                 return found
         return None
+
+    def _checked(self, found: Believed, columns: Columns | None) -> Believed:
+        """Return a record that can be one of an action whose table has these columns. Raises `RefusedError`."""
+        record = found.record
+        if columns is not None and columns != tuple((name, kind) for name, (kind, _) in record.columns.items()):
+            raise RefusedError("is not consistent: it has other columns than the rule")
+        if (record.key, record.artifact) in self._denied:
+            raise RefusedError("is a record that an audit found to be wrong")
+        return found
 
     def _claim(self, key: str, columns: Columns | None) -> Answer:
         if self.connection.bucket() is None:
@@ -325,7 +421,7 @@ class SharedCache:
             known = self.index.shared_results([artifact]).get(artifact)
             if known is not None:
                 with contextlib.suppress(RefusedError, zlib.error):
-                    found = known[0], decoded(zlib.decompress(known[1]), known[0], ())
+                    found = known[0], decoded(zlib.decompress(known[1]), known[0], self.connection.trusted)
                     self._sources[artifact] = found
         return found
 
@@ -347,10 +443,3 @@ class SharedCache:
             if name not in self._pools:
                 self._pools[name] = ThreadPoolExecutor(threads, thread_name_prefix=f"rules-{name}")
             return self._pools[name]
-
-
-def _with_columns(found: Believed, columns: Columns | None) -> Believed:
-    """Return a record whose table has these columns. Raises `RefusedError` for another."""
-    if columns is not None and columns != tuple((name, kind) for name, (kind, _) in found.record.columns.items()):
-        raise RefusedError("is not consistent: it has other columns than the rule")
-    return found

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from cache.remote.action_records import MOST_BYTES, Believed, RefusedError, UntrustedError, decoded
+from cache.remote.action_records import MOST_BYTES, Believed, decoded
 from cache.remote.bucket import AbsentError, Bucket, BucketError, DeniedError, Persistent
+from cache.remote.envelopes import RefusedError, UntrustedError
 from cache.remote.leases import Leases
 from cache.remote.signing import KeyFormatError, Signer, is_signed
-from cache.remote.transfer import is_young
 from rules.errors import UserError
 from rules.storage.shared_settings import secret_key
 
@@ -44,8 +45,8 @@ class SharedConnection:
     trusted: tuple[str, ...] = ()
     """The public keys of the writers that are believed; empty for all."""
     leases: Leases | None = None
-    old: set[str] = field(default_factory=set)
-    """Keys whose records are so old that they are written again, so that no collection removes what is in use."""
+    modified: dict[str, float] = field(default_factory=dict)
+    """When the records that were read were written, in seconds since 1970, by key."""
 
     def __post_init__(self) -> None:
         self.again = Persistent(self.settings.timeout)
@@ -144,10 +145,13 @@ class SharedConnection:
                 if attempt == _READS - 1:
                     raise
             else:
-                if not is_young(stored.modified, self.young):
-                    self.old.add(key)
+                self.modified[key] = stored.modified.timestamp()
                 return found
         raise AssertionError("the last attempt returns or raises")
+
+    def is_old(self, key: str) -> bool:
+        """Whether a record is to be written again, so that no collection removes what is in use."""
+        return time.time() - self.modified.get(key, math.inf) > self.young
 
     def close(self) -> None:
         """Renew no leases any more."""

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cache.remote.action_records import MOST_BYTES, RefusedError, UntrustedError, decoded
+from cache.remote.action_records import MOST_BYTES, decoded
 from cache.remote.bucket import AbsentError, BucketError, Persistent
-from cache.remote.layout import ACTIONS, OBJECTS, key_of, sha256_of
+from cache.remote.envelopes import RefusedError
+from cache.remote.layout import ACTIONS, OBJECTS, PACKS, key_of, pack_of, sha256_of
+from cache.remote.packs import MOST_PACKED, unpacked
 from cache.remote.sweeping import Swept, sweep
 from cache.remote.transfer import PIECE
 from rules.errors import FAILED, UserError
@@ -62,15 +64,15 @@ def push_shared(store: Store) -> SharedReport:
         message = "this writer has no key, so nobody would believe what it sends"
         raise UserError(message, code="cache-key", hint="set RULES_CACHE_KEY_FILE to what rules cache keygen wrote")
     known = store.index.actions(state.key for state in store.states.values())
-    for state in store.states.values():
+    for name, state in store.states.items():
         artifact = store.artifact(state.artifact)
         if artifact is not None and known.get(state.key) == state.artifact:  # a volatile rule has no action
-            shared.tell(state.key, artifact, state.seconds)
+            shared.tell(state.key, artifact, state.seconds, name)
     return store.finish_sharing() or SharedReport()
 
 
 def verify_shared(root: Path) -> tuple[int, list[BadEntry]]:
-    """Read every record and every file of a shared cache; return how many, and what is bad. Raises `UserError`."""
+    """Read every record, pack and file of a shared cache; return how many, and what is bad. Raises `UserError`."""
     settings = settings_at(root)
     with _bucket(settings) as bucket:
         again = Persistent(settings.timeout)
@@ -78,7 +80,7 @@ def verify_shared(root: Path) -> tuple[int, list[BadEntry]]:
         def look(entry: Entry) -> BadEntry | None:
             return _look(bucket, again, entry, settings.trust)
 
-        entries = [*bucket.entries(ACTIONS), *bucket.entries(OBJECTS)]
+        entries = [one for prefix in (ACTIONS, OBJECTS, PACKS) for one in bucket.entries(prefix)]
         with ThreadPoolExecutor(_THREADS) as pool:
             bad = [one for one in pool.map(look, entries) if one is not None]
     return len(entries), bad
@@ -90,6 +92,10 @@ def _look(bucket: Bucket, again: Persistent, entry: Entry, trusted: tuple[str, .
         if key is not None:
             decoded(again.call(lambda: bucket.read(entry.path, MOST_BYTES)).data, key, trusted)
             return None
+        address = pack_of(entry.path)
+        if address is not None:
+            unpacked(again.call(lambda: bucket.read(entry.path, MOST_PACKED)).data, address)
+            return None
         sha256 = sha256_of(entry.path)
         if sha256 is None:
             return None
@@ -97,8 +103,6 @@ def _look(bucket: Bucket, again: Persistent, entry: Entry, trusted: tuple[str, .
         for start in range(0, entry.bytes, PIECE):
             digest.update(again.call(lambda at=start: bucket.read_range(entry.path, at, PIECE)))  # type: ignore[misc]
         found = digest.hexdigest()
-    except UntrustedError as error:
-        return BadEntry(entry.path, str(error))
     except RefusedError as error:
         return BadEntry(entry.path, str(error))
     except AbsentError:  # collected meanwhile

@@ -9,8 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from cache.remote.action_records import ActionRecord, Maker, RefusedError, Table, UntrustedError, encoded
+from cache.remote.action_records import ActionRecord, Maker, Table, encoded
 from cache.remote.bucket import AbsentError, Bucket, BucketError
+from cache.remote.envelopes import RefusedError, UntrustedError
 from cache.remote.layout import action_path
 from cache.remote.signing import writer_of
 from cache.remote.transfer import sha256_of, upload
@@ -98,12 +99,14 @@ class Sender:
         path = action_path(record.key)
         if over or shared.is_bad(record.key):
             connection.ask(lambda: connection.again.call(lambda: bucket.write(path, data)))
+            shared.recorded[record.key] = data
             return True
         for _ in range(3):
             if connection.ask(lambda: connection.again.call(lambda: bucket.create(path, data))):
+                shared.recorded[record.key] = data
                 return True
             try:
-                there = connection.read_record(bucket, path, record.key).record
+                believed = connection.read_record(bucket, path, record.key)
             except AbsentError:
                 continue  # somebody has just collected it
             except UntrustedError:
@@ -111,11 +114,15 @@ class Sender:
                     return False
                 own = action_path(record.key, writer_of(signer.public))
                 connection.ask(lambda at=own: connection.again.call(lambda: bucket.write(at, data)))  # type: ignore[misc]
+                shared.recorded[record.key] = data
                 return True
             except RefusedError as error:
                 shared.report.refuse(str(error))
                 connection.ask(lambda: connection.again.call(lambda: bucket.write(path, data)))
+                shared.recorded[record.key] = data
                 return True
+            there = believed.record
+            shared.recorded[record.key] = believed.data
             if (there.rows, _types(there)) != (record.rows, _types(record)):  # more than another order of the rows
                 shared.report.conflicts.append(record.key)
             return True

@@ -163,12 +163,17 @@ class Store:
         record = self.shared.record(key) if self.shared is not None and key is not None else None
         return record if record is not None and record.artifact == artifact else None
 
-    def record_action(self, key: str, artifact: Artifact, seconds: float, build: str) -> None:
-        """Record that an action yields an artifact, which is recorded, here and in the shared cache."""
+    def record_action(
+        self, key: str, artifact: Artifact, seconds: float, build: str, *, name: str | None = None
+    ) -> None:
+        """Record that an action yields an artifact, which is recorded, here and in the shared cache.
+
+        name: of the product or check, None for a part.
+        """
         self.index.add_action(key, artifact.artifact, seconds, build)
         if self.shared is not None:
             self.shared.keep_source(artifact.artifact)
-            self.shared.tell(key, artifact, seconds)
+            self.shared.tell(key, artifact, seconds, name)
 
     def artifact(self, name: str) -> Artifact | None:
         """Return an artifact by digest, if the index knows it."""

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "init": "write a small project that builds at once",
+    "import": "write a project that builds from one of dbt, and compare the tables",
     "build": "bring products up to date, running only what must run",
     "plan": "say what a build would do and why, without doing it",
     "diff": "tell how rules differ from their last build or a commit, or how their tables do",
     "check": "find what is wrong with rules or doubtful, without running anything",
+    "translate": "write rules in another dialect of SQL in ours",
+    "test": "run unit tests of rules whose rule or rows have changed",
     "explain": "tell why a product is in its state, and everything that this was decided from",
     "audit": "run what a build would skip once more, and compare",
     "verify": "run products again with the engine set otherwise, and compare",

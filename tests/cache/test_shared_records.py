@@ -7,7 +7,8 @@ import pytest
 from cache.digests import table_digest
 from cache.keys import Content
 from cache.parts import composed
-from cache.remote.action_records import ActionRecord, Maker, RefusedError, Table, UntrustedError, decoded, encoded
+from cache.remote.action_records import ActionRecord, Maker, Table, decoded, encoded
+from cache.remote.envelopes import RefusedError, UntrustedError
 from cache.remote.layout import action_path, key_of, lease_path, object_path, sha256_of
 from cache.remote.signing import KeyFormatError, Signer, generate, public_bytes
 

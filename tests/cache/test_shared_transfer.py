@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from cache.objects import Objects
-from cache.remote.action_records import RefusedError, Table
+from cache.remote.action_records import Table
 from cache.remote.bucket import BucketError, Persistent
+from cache.remote.envelopes import RefusedError
 from cache.remote.layout import object_path
 from cache.remote.obstore_bucket import ObstoreBucket
 from cache.remote.transfer import PIECE, download, sha256_of, upload

@@ -11,12 +11,9 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from cache.digests import TableDigester, ingested_digest
-from cache.index import Index
+from support.consistency import check_after_end, tables
 from support.forks import Ended, Forks
 from support.former_store import FORMER, left_by
 from support.projects import RULES, SampleProject
@@ -91,56 +88,6 @@ def edit_everything(project: SampleProject) -> None:
     project.sql("added", "SELECT COUNT(*) AS n FROM orders")
 
 
-def tables(root: Path) -> dict[str, list[str]]:
-    """What the products folder shows: each product's rows, in no order."""
-    found = {}
-    for link in sorted((root / ".rules" / "products").iterdir()):
-        found[link.stem] = sorted(str(row) for row in pq.read_table(link).to_pylist())
-    return found
-
-
-def committed(root: Path) -> dict[str, str]:
-    """What the index says of products, product → key; every one of them must have its object."""
-    path = root / ".rules" / "index.sqlite"
-    if not path.exists():
-        return {}
-    with Index(path) as index:
-        products = index.products()
-        artifacts = index.artifacts(product.artifact for product in products.values())
-    for product in products.values():
-        name = product.artifact
-        for one in artifacts[name].parts or (name,):
-            place = root / ".rules" / "objects" / one[:2] / f"{one[2:]}.parquet"
-            assert place.is_file()
-            assert place.stat().st_size == artifacts[name].bytes or artifacts[name].parts
-    return {name: product.key for name, product in products.items()}
-
-
-def assert_objects_whole(root: Path) -> None:
-    """Every object holds the very table after which it is named, and cannot be written to."""
-    for path in (root / ".rules" / "objects").glob("*/*"):
-        if path.is_dir():  # of a table in parts: links to the objects of these, which come before it
-            assert list(path.iterdir())
-            assert all(link.is_symlink() and link.is_file() for link in path.iterdir())
-            continue
-        table = pq.read_table(path)
-        digester = TableDigester(table.schema)
-        for batch in table.to_batches():
-            digester.update(batch)
-        digest = digester.finish()
-        ingested = ingested_digest(
-            digest.rows, {name: (_type(table, name), value) for name, value in digest.columns.items()}
-        )
-        assert path.parent.name + path.stem in {digest.table, ingested}
-        assert path.stat().st_mode & 0o777 == 0o444
-
-
-def _type(table: pa.Table, name: str) -> str:
-    from cache.levels import type_name
-
-    return type_name(table.schema.field(name).type)
-
-
 def kill_at_steps(
     forks: Forks, project: SampleProject, work: Path, before: dict[str, list[str]], *, every: bool
 ) -> None:
@@ -161,7 +108,7 @@ def kill_at_steps(
         ended = forks.run(root, "build", "--json", kill_at=number)
         # Threads take turns as they like, so that a run may have a step less than the one that was counted.
         assert ended.killed or (ended.code == 0 and number >= len(ended.steps))
-        _check_after_kill(forks, root, ended, before, expected)
+        check_after_end(forks, root, ended, before, expected)
         shutil.rmtree(root)
 
 
@@ -175,32 +122,6 @@ def sample(steps: tuple[str, ...]) -> list[int]:
         places[f"after {step}"][-1] for step in ("fsync", "replace", "COMMIT", "unlink") if f"after {step}" in places
     }
     return sorted(middle | last)
-
-
-def _check_after_kill(
-    forks: Forks, root: Path, ended: Ended, before: dict[str, list[str]], expected: dict[str, list[str]]
-) -> None:
-    at = f"killed {ended.steps[-1]}, step {len(ended.steps)}"
-    kept = committed(root)
-    if (root / ".rules" / "products").exists():
-        for name, rows in tables(root).items():
-            assert rows in (before.get(name), expected.get(name)), (at, name)
-    assert_objects_whole(root)
-    for name in list(kept)[:1]:
-        shown = forks.run(root, "show", name, "--json")
-        assert shown.code == 0, (at, shown.stderr)
-    build = forks.run(root, "build", "--json")
-    assert build.code == 0, (at, build.stderr)
-    assert "warning" not in build.stderr, (at, build.stderr)
-    done = {product["name"]: product for product in build.document["products"]}
-    again = {
-        name for name, product in done.items() if product["status"] == "executed" and kept.get(name) == product["key"]
-    }
-    assert not again, (at, "committed, and yet executed again", again)
-    assert tables(root) == expected, at
-    noop = build.document["build"] == ""  # killed after the last commit: there is no work left, and no one to sweep
-    assert noop or not list((root / ".rules" / "tmp").iterdir()), at
-    assert "nothing to do" in forks.run(root, "build").stdout, at
 
 
 def test_killed_in_a_first_build(forks: Forks, project: SampleProject, tmp_path: Path) -> None:
@@ -305,7 +226,7 @@ def kill_at_random(forks: Forks, project: SampleProject, work: Path, times: int,
         time.sleep(generator.uniform(0, 0.6))
         process.kill()
         killed += process.wait() == -signal.SIGKILL
-        _check_after_kill(forks, root, Ended(-signal.SIGKILL, steps=(f"kill {number}",)), {}, expected)
+        check_after_end(forks, root, Ended(-signal.SIGKILL, steps=(f"kill {number}",)), {}, expected)
         shutil.rmtree(root)
     return killed
 

@@ -18,7 +18,7 @@ from support.translating import EDGES, ROWS
 
 CONSTANTS = {"strftime": "%Y-%m-%d %H:%M:%S", "regexp_full_match": "a.*"}
 WHOLE = {"struct_extract": "struct_extract({'f': v.n}, 'f')", "strptime": "strptime('2024-02-29', '%Y-%m-%d')"}
-ARGUMENTS = {"l": "[v.n, v.m, NULL]", "r": "[v.m, 3]", "z": "v.k"}
+ARGUMENTS = {"l": "[v.n, v.m, NULL]", "r": "[v.m, 3]", "z": "v.k", "i": "INTERVAL '3 days'"}
 TABLE = ROWS[:-1] + EDGES + ROWS[-1:]
 HABITS = r"""
 v.n / v.m
@@ -73,6 +73,18 @@ CASE WHEN v.n / v.m > 3 THEN v.d + INTERVAL '1 day' END
 coalesce(v.n / v.m, 0)
 if(v.n > 3, v.n / v.m, 0)
 date_diff('month', v.a, v.d + INTERVAL '40 days')
+string_split('', ',')
+string_split(v.s, ',')
+string_to_array(v.s, ',')
+divide(v.n, v.m)
+divide(v.q, v.m)
+divide(v.x, v.m)
+to_hex(v.n + 20)
+list_contains([v.n, NULL], 7)
+list_contains([v.u, v.w], v.v)
+avg(v.q) OVER (PARTITION BY v.c)
+date_add(v.d, INTERVAL 3 DAY)
+date_add(v.a, INTERVAL 3 DAY)
 """
 
 

@@ -284,6 +284,21 @@ def test_a_build_collects_by_itself_and_does_not_wait_to_do_so(project: SamplePr
     assert run(project, "cache", "verify", "--json").document["bad"] == []
 
 
+def test_a_build_seldom_looks_for_garbage_in_a_history_that_grows_with_each(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path / "project", sources=["flat"])
+    project.parquet("flat", {"w": [1]})
+    for number in range(60):
+        project.sql(f"many_{number}", f"SELECT f.w + {number} AS w FROM flat AS f")
+    build(project)
+    looked = set()
+    for number in range(24):
+        project.sql("many_0", f"SELECT f.w - {number} AS w FROM flat AS f")
+        build(project)
+        with closing(sqlite3.connect(project.root / ".rules" / "index.sqlite")) as connection:
+            looked |= set(connection.execute("SELECT record FROM collected"))
+    assert 2 <= len(looked) <= 7
+
+
 def test_a_damaged_record_is_no_garbage(project: SampleProject) -> None:
     build(project)
     edit(project, 1)

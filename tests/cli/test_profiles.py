@@ -51,7 +51,7 @@ OTHER: dict[str, Any] = {
     "false",
 )
 """For every setting that only costs time, another value than the default."""
-TIGHT = "\n[profiles.memory_tight]\nmemory_limit_mb = 40\n"
+TIGHT = "\n[profiles.memory_tight]\nmemory_limit_mb = 80\n"
 RANKED = """SELECT t.i, t.g, RANK() OVER (PARTITION BY t.g ORDER BY t.s, t.i) AS place
 FROM t AS t
 """

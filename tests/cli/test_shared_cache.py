@@ -266,6 +266,38 @@ def test_only_writers_with_a_trusted_key_are_believed(
     assert set(refusals(ran)) == {"is not believed: its writer is not trusted"}
 
 
+def test_a_key_that_is_taken_out_of_the_list_takes_back_what_it_has_signed(
+    tmp_path: Path, remote: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = project(tmp_path / "one", remote)
+    keys = dict(keygen(tmp_path, one, name) for name in ("left", "right"))
+    (left, left_key), (right, right_key) = keys.items()
+    both = f'trust = ["{left_key}", "{right_key}"]\n'
+    monkeypatch.setenv("RULES_CACHE_KEY_FILE", str(left))
+    writer = project(tmp_path / "writer", remote, cache=both)
+    writer.edit("rules/few.sql", "> 4", "> 6")
+    old = record_of(remote, inprocess.build(writer), "few")
+    revoked = old.read_bytes()
+    monkeypatch.delenv("RULES_CACHE_KEY_FILE")
+    reader = project(tmp_path / "reader", remote, cache=both)
+    reader.edit("rules/few.sql", "> 4", "> 6")
+    assert inprocess.build(reader).executed == set()
+
+    for made in (reader, writer):
+        made.edit("rules.toml", f'"{left_key}", ', "")
+    ran = inprocess.build(reader)
+    assert ran.executed == ALL
+    assert "4 results of writers that [cache] trust does not name are not believed any more" in ran.stderr
+    assert set(refusals(ran)) == {"is not believed: its writer is not trusted"}
+    assert inprocess.build(reader).executed == set()
+    monkeypatch.setenv("RULES_CACHE_KEY_FILE", str(right))
+    assert inprocess.build(writer, "--force", "few").executed == {"few"}  # its own results it has computed itself
+    monkeypatch.delenv("RULES_CACHE_KEY_FILE")
+    old.write_bytes(revoked)
+    shutil.rmtree(reader.root / ".rules")
+    assert "few" not in inprocess.build(reader).executed  # the other record of a writer that is trusted is beside it
+
+
 def test_secret_keys_are_kept_nowhere(tmp_path: Path, remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = project(tmp_path / "a", remote)
     file, public = keygen(tmp_path, made, "own")
@@ -310,6 +342,20 @@ def test_an_audit_of_other_builders_keeps_what_differs(tmp_path: Path, remote: s
     assert facts["made_by"]["engine"] == "datafusion 99"
     assert facts["action"] == told["key"]
 
+    replayed = truth.read_bytes()
+    mended = inprocess.build(made)  # and what an audit has found to be wrong is not believed again
+    assert mended.executed == {"few"}
+    assert refusals(mended) == ["is a record that an audit found to be wrong"]
+    other = project(tmp_path / "c", remote)
+    assert inprocess.build(other).executed == set()  # what is right was written over it
+    for one in (made, other):
+        assert one.product("few").column("id").to_pylist() == [3, 4]
+    truth.write_bytes(replayed)
+    shutil.rmtree(made.root / ".rules" / "objects")
+    again = inprocess.build(made)
+    assert again.executed == {"few"}
+    assert refusals(again) == ["is a record that an audit found to be wrong"]
+
 
 def test_what_nobody_uses_is_collected_and_what_is_damaged_found(tmp_path: Path, remote: str) -> None:
     made = project(tmp_path / "a", remote)
@@ -353,6 +399,21 @@ def test_a_dead_builder_costs_its_lease(tmp_path: Path, remote: str) -> None:
     ran = inprocess.build(project(tmp_path / "b", remote, cache='lease = "400ms"\n'))
     assert ran.executed == {"total"}
     assert stored(remote, "leases") == []
+
+
+def test_a_lease_that_is_put_back_costs_its_time(tmp_path: Path, remote: str) -> None:
+    """Also one of an action that is done: its record is looked for after the lease."""
+    built = inprocess.build(project(tmp_path / "a", remote))
+    record = record_of(remote, built, "total")
+    lease = record.parents[2] / "leases" / record.parent.name / record.name
+    lease.parent.mkdir(parents=True, exist_ok=True)
+    for there in (True, False):
+        lease.write_bytes(b'{"holder":"0123456789abcdef","seconds":0.3,"renewed":7}')
+        if not there:
+            record.unlink()
+        ran = inprocess.build(project(tmp_path / f"b{there}", remote, cache='lease = "300ms"\n'))
+        assert ran.executed == (set() if there else {"total"})
+        assert ran.document["summary"]["failed"] == 0
 
 
 def test_nobody_waits_for_ever(tmp_path: Path, remote: str) -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from compiler.schema import Schema
+from rules.config.engine_keys import is_speed_only
 from rules.config.profiles import PROFILES, Profile
 from rules.engine.local import LOCAL
 from rules.engine.protocol import EngineInput, EngineQuery, Job
@@ -91,6 +92,128 @@ def test_a_rule_that_depends_on_partitions_is_found_with_that_setting(project: S
     assert settings["datafusion.execution.target_partitions"] == "4"
     before = project.product("some")
     assert project.product("some").equals(before), "nothing is recorded"
+
+
+FUNCTIONS = """
+import random
+import pyarrow as pa
+import pyarrow.compute as pc
+from rules import rule, udf
+
+@udf.pyarrow
+def beside(a: int) -> int:
+    return pc.subtract(a, pc.min(a))
+
+@udf.pyarrow
+def thrown(a: int) -> int:
+    return pa.array([random.getrandbits(60)] * len(a), pa.int64())
+
+@udf.pyarrow
+def refusing(a: int) -> int:
+    if 0 < len(a) <= 1000:
+        raise ValueError("too few")
+    return a
+
+@rule
+def by_batch(t):
+    return t.select("i", b=beside(t.i))
+
+@rule
+def by_chance(t):
+    return t.select("i", b=thrown(t.i))
+
+@rule
+def by_error(t):
+    return t.select("i", b=refusing(t.i))
+
+@rule(engine="arrow", output={"i": pa.int64()})
+def streamed(t):
+    for batch in t:
+        yield batch.select(["i"])
+"""
+
+
+def test_functions_that_look_at_batches_or_chance_are_found(project: SampleProject) -> None:
+    project.write("rules/functions.py", FUNCTIONS)
+    build(project)
+    ran = run(project, "verify", "path:rules/functions.py", "--json", expect=1)
+    found = {one["name"]: one for one in ran.document["products"]}
+    assert {one["name"]: one["reason"] for one in ran.document["unverified"]} == {
+        "streamed": "it is run by Python, which has no settings"
+    }
+    assert {name: one["difference"] for name, one in found.items()} == {
+        "by_batch": "other values in b",
+        "by_chance": "other values in b",
+        "by_error": "no rows, because it fails: ValueError: too few",
+    }
+    traced = {name: ([it["setting"] for it in one["settings"]], one["repeatable"]) for name, one in found.items()}
+    batches = (["datafusion.execution.batch_size"], True)
+    assert traced == {"by_batch": batches, "by_error": batches, "by_chance": ([], False)}
+    assert all("function" in one["hint"] and "the same for a row" in one["hint"] for one in found.values())
+    kept = Path(found["by_error"]["evidence"])
+    assert (kept / "error.txt").read_text()
+    assert json.loads((kept / "difference.json").read_text())["difference"] == found["by_error"]["difference"]
+    assert run(project, "verify", "by_chance", expect=1).stderr.startswith(
+        "error: the result of by_chance differs from run to run: it has other values in b\n"
+    )
+
+
+def test_ties_that_an_optimisation_decides_are_traced_to_it_and_the_pin_is_in_key_and_manifest(
+    tmp_path: Path,
+) -> None:
+    project = SampleProject(tmp_path / "p", sources=["t"])
+    table = pa.table({"i": np.arange(ROWS), "g": np.sort(np.arange(ROWS) % 9)})
+    (project.root / "data").mkdir()
+    pq.write_table(table, project.root / "data/t.parquet", row_group_size=5000)
+    project.sql("ties", "SELECT t.i, t.g FROM t ORDER BY t.g DESC LIMIT 7")
+    project.sql("counted", "SELECT t.g, COUNT(*) AS n FROM t GROUP BY t.g")
+    before = {one["name"]: one["key"] for one in build(project).document["products"]}
+    (one,) = run(project, "verify", "ties", "--json", expect=1).document["products"]
+    gate = "datafusion.optimizer.enable_sort_pushdown"
+    assert [setting["setting"] for setting in one["settings"]] == [gate]
+    assert one["hint"].startswith("its rule leaves open which rows come")
+    assert f'[engine] disable = ["{gate}"]' in one["hint"]
+    with (project.root / "rules.toml").open("a") as file:
+        file.write(f'\n[engine]\ndisable = ["{gate}"]\n')
+    ran = build(project)
+    assert ran.executed == {"ties", "counted"}, "a pin is in the key of every rule"
+    assert {one["name"]: one["key"] == before[one["name"]] for one in ran.document["products"]} == {
+        "ties": False,
+        "counted": False,
+    }
+    manifest = project.root / ".rules/evidence" / ran.document["build"] / "manifest.json"
+    assert json.loads(manifest.read_text())["profile"]["engine"][gate] == "false"
+    after = run(project, "verify", "--json").document
+    assert {one["name"]: one["same"] for one in after["products"]} == {"ties": True, "counted": True}
+    assert gate not in {one["setting"] for one in after["changed"]}
+
+
+def test_every_optimisation_that_verify_names_can_be_disabled(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path / "p")
+    project.sql("one", "SELECT 1 AS a")
+    these = {one.key for name in AGAINST for one in changes(PROFILES["prod_fast"], name) if one.can_be_disabled}
+    speed_only = {key for key in these if is_speed_only(key)}
+    assert not speed_only, "the hint would name a pin that is refused"
+    with (project.root / "rules.toml").open("a") as file:
+        file.write(f"\n[engine]\ndisable = {json.dumps(sorted(these))}\n")
+    assert build(project).executed == {"one"}
+
+
+def test_what_a_tier_keeps_on_one_partition_is_not_said_to_be_verified_on_several(project: SampleProject) -> None:
+    for tier, name in ((1, "kept"), (2, "sorted")):
+        project.write(
+            f"rules/{name}.sql",
+            f'-- /// rule\n-- tier = {tier}\n-- key = ["g"]\n-- ///\n{RULES["mean"]}\n',
+        )
+    build(project)
+    found = run(project, "verify", "kept", "sorted", "--against", "partitions", "--json").document
+    reason = "its tier, {}, keeps it on one partition, so nothing would be another"
+    assert {one["name"]: one["reason"] for one in found["unverified"]} == {
+        "kept": reason.format(1),
+        "sorted": reason.format(2),
+    }
+    found = run(project, "verify", "kept", "sorted", "--json").document
+    assert [(one["name"], one["same"]) for one in found["products"]] == [("kept", True), ("sorted", True)]
 
 
 def test_a_wrong_table_needs_no_setting_to_differ(project: SampleProject) -> None:

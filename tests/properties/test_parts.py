@@ -25,7 +25,7 @@ from support.databases import TABLES, random_database
 from support.forms import StoredDatabase, difference
 from support.pairs import is_ordered
 from support.parts import PartRunner, cut
-from support.readings import lists, read
+from support.readings import lists, read, reading_cases
 from support.tpcds import make_tables as make_tpcds
 from support.tpch import make_project as make_tpch
 
@@ -137,6 +137,35 @@ def test_no_parts_at_all_are_an_empty_table(databases: list[StoredDatabase]) -> 
     (way,) = found["orders"].ways
     runner = PartRunner(databases[0].tables, databases[0].folder / "none")
     assert runner.product(way, "orders", [], random.Random(1)).to_pylist() == [{"n": 0, "d": 0, "s": None, "a": None}]
+
+
+DEFINED_BY_PARTS = {"ties at the end of LIMIT"}
+"""Which rows come is for the engine to choose; in parts, all columns decide."""
+
+
+def check_traps(seed: int, databases: list[StoredDatabase]) -> Counter[str]:
+    ran: Counter[str] = Counter()
+    for number, case in enumerate(reading_cases()):
+        trap = case.name.removeprefix("traps: ")
+        if trap != case.name and trap not in DEFINED_BY_PARTS and "random()" not in case.sql:
+            place = (seed + number) % len(databases)
+            ran += check_parts(case.sql, compiler(), databases[place], seed * 1000 + number)
+    return ran
+
+
+def test_traps(databases: list[StoredDatabase]) -> None:
+    ran = check_traps(0, databases)
+    assert ran[Kind.MERGEABLE] > 50
+    assert ran[Kind.PART_WISE] > 20
+    assert ran[Kind.KEYED] > 8
+    assert ran["failing"] < 5
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(1, 31))
+def test_traps_many_times(databases: list[StoredDatabase], seed: int) -> None:
+    check_traps(seed, databases)
 
 
 def _listed(tmp_path_factory: pytest.TempPathFactory, name: str) -> tuple[TestCompiler, StoredDatabase]:

@@ -10,6 +10,7 @@ import pytest
 
 from cache.digests import TableDigester
 from rules.formats.parquet_files import column_digests
+from rules.formats.row_groups import FileRows
 from rules.storage.types import to_schema
 
 ROWS = 60_000
@@ -43,4 +44,4 @@ def test_is_that_of_the_values(tmp_path: Path, texts: str) -> None:
         pq.write_table(stored.slice(0, 45_000), paths[0], row_group_size=40_000, dictionary_pagesize_limit=1 << 15)
         pq.write_table(stored.slice(45_000), paths[1], use_dictionary=False)
         schema = to_schema(pa.schema({"s": pa.binary() if layout == pa.binary() else pa.string(), "n": pa.int64()}))
-        assert column_digests(paths, ["s", "n"], schema) == digest_of(table), layout
+        assert column_digests(list(map(FileRows, paths)), ["s", "n"], schema) == digest_of(table), layout

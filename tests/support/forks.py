@@ -84,7 +84,9 @@ class Forks:
         root: Path,
         *arguments: str,
         kill_at: int | None = None,
-        kill_by: int = signal.SIGKILL,
+        kill_by: int | None = signal.SIGKILL,
+        call: tuple[str, int] | None = None,
+        lasts: float = 0.0,
         env: Mapping[str, str] | None = None,
         terminal: str | None = None,
         split: bool = False,
@@ -92,6 +94,7 @@ class Forks:
         """Run `rules ARGUMENTS` in `root`; if `kill_at` is given, count steps and kill it at that one (-1: at none).
 
         kill_by: the signal that kills.
+        call, lasts: kill it instead when it calls a function for so many times; see `killing.arm_call`.
         env: the environment, this process's if None. What Python reads only when it starts has no effect.
         terminal: the path of a terminal on which to run it; with `split` stdout is not that, but kept as ever.
         """
@@ -99,7 +102,9 @@ class Forks:
             "root": str(root),
             "arguments": arguments,
             "kill_at": kill_at,
-            "kill_by": int(kill_by),
+            "kill_by": None if kill_by is None else int(kill_by),
+            "call": call,
+            "lasts": lasts,
             "folder": str(self._folder),
             "env": dict(os.environ if env is None else env),
             "terminal": terminal,
@@ -191,6 +196,12 @@ def _run(wanted: dict[str, Any]) -> int:
         from support.killing import arm
 
         arm(wanted["kill_at"], folder / "steps", wanted["kill_by"])
+    if wanted["call"] is not None:
+        sys.path.append(str(TESTS))
+        from support.killing import arm_call
+
+        place, number = wanted["call"]
+        arm_call(place, number, folder / "steps", by=wanted["kill_by"], lasts=wanted["lasts"])
     return main(wanted["arguments"])
 
 

@@ -1,4 +1,4 @@
-"""Let a process kill itself at a chosen step of its work on the store.
+"""Let a process kill itself at a chosen step of its work on the store, or when it calls a chosen function.
 
 The steps that count are those which change the store for good: renames, links, removals, fsyncs and the borders of
 transactions.
@@ -6,10 +6,12 @@ transactions.
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,3 +60,34 @@ def arm(kill_at: int, note: Path, by: int = signal.SIGKILL) -> None:
 
     connect = sqlite3.connect
     sqlite3.connect = lambda *arguments, **named: connect(*arguments, factory=Connection, **named)  # type: ignore[assignment]
+
+
+def arm_call(place: str, call: int, note: Path, *, by: int | None, lasts: float = 0.0) -> None:
+    """Send this process a signal when it calls a function for the `call`-th time, or let the call last long.
+
+    place: `package.module:name` or `package.module:Class.name`, by which it is called. note: takes a line then. lasts:
+    the seconds by which the clock goes forward then, so that nobody has to wait.
+    """
+    module, _, path = place.partition(":")
+    *above, name = path.split(".")
+    owner: Any = importlib.import_module(module)
+    for one in above:
+        owner = getattr(owner, one)
+    function = getattr(owner, name)
+    lock, count = threading.Lock(), 0
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        nonlocal count
+        with lock:
+            count += 1
+            is_it = count == call
+        if is_it:
+            note.write_text(f"{place} {call}\n", encoding="utf-8")
+            if by is not None:
+                os.kill(os.getpid(), by)
+            if lasts:
+                clock = time.perf_counter
+                time.perf_counter = lambda: clock() + lasts  # type: ignore[assignment]
+        return function(*arguments, **named)
+
+    setattr(owner, name, counted)

@@ -20,6 +20,7 @@ from rules.config.profiles import PROFILES
 from rules.engine.execute import execute, open_frame
 from rules.engine.protocol import EngineInput, EngineQuery, Job
 from rules.engine.streaming import stream
+from rules.formats.row_groups import FileRows
 from rules.planning.input_parts import InputPart
 from rules.running.part_batches import no_rows, run_together
 from rules.storage.types import to_arrow, to_schema
@@ -84,14 +85,16 @@ class PartRunner:
             ]
             query = EngineQuery(way.each.sql, tuple(inputs), PROFILE)
             alone.append(execute(Job(query, way.each.schema, self._fresh())).digest.table)
-        content = [InputPart(Content(part.num_rows, {}), (file,), {}) for part, file in zip(parts, files, strict=True)]
+        pairs = zip(parts, files, strict=True)
+        content = [InputPart(Content(part.num_rows, {}), (FileRows(file),), {}) for part, file in pairs]
+        given = [replace(one, files=tuple(files)) if one.name == table else one for one in whole]
 
-        def rows(query: PartQuery, given: Sequence[EngineInput], types: pa.Schema, scratch: Path) -> Iterator[Any]:
-            return stream(EngineQuery(query.sql, tuple(given), PROFILE), types, scratch)
+        def rows(query: PartQuery, inputs: Sequence[EngineInput], types: pa.Schema, scratch: Path) -> Iterator[Any]:
+            return stream(EngineQuery(query.sql, tuple(inputs), PROFILE), types, scratch)
 
         made = {
             place: executed.digest.table
-            for place, executed, _ in run_together(way.each, dict(enumerate(content)), whole, table, rows, self._fresh)
+            for place, executed, _ in run_together(way.each, dict(enumerate(content)), given, table, rows, self._fresh)
         }
         nothing = no_rows(way.each, self._fresh()).digest.table
         return [(one, made.get(place, one if way.each.of_none else nothing)) for place, one in enumerate(alone)]

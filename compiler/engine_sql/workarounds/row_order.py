@@ -18,8 +18,11 @@ def has_open_order(query: exp.Query) -> bool:
     return query.args.get("order") is None and has(query, exp.Union)
 
 
-def in_canonical_order(query: exp.Query, key: tuple[str, ...], schema: Schema) -> exp.Query:
-    """Order the product by its key, then by every other column, so that even a key with duplicates leaves one order."""
+def in_canonical_order(query: exp.Query, key: tuple[str, ...], schema: Schema, *, is_unique: bool = False) -> exp.Query:
+    """Order the product by its key, then by every other column, so that even a key with duplicates leaves one order.
+
+    is_unique: whether the key has no duplicates, so that it alone is enough.
+    """
     columns = {column.name: exp.column(column.name, table="product", quoted=True) for column in schema.columns}
     # Maps cannot be compared, but their entries can.
     values = {
@@ -28,6 +31,6 @@ def in_canonical_order(query: exp.Query, key: tuple[str, ...], schema: Schema) -
         else columns[column.name].copy()
         for column in schema.columns
     }
-    order = [*key, *(name for name in columns if name not in key)]
+    order = [*key, *(name for name in columns if name not in key and not is_unique)]
     wrapped = exp.select(*columns.values()).from_(query.copy().subquery("product"))
     return wrapped.order_by(*(exp.Ordered(this=values[name], desc=False, nulls_first=False) for name in order))

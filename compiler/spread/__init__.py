@@ -1,0 +1,1 @@
+"""Whether a rule may use several partitions of the engine."""

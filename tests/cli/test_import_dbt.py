@@ -1,0 +1,552 @@
+"""`rules import dbt`: a compiled project becomes one that builds; what was changed, and what is refused."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from support import inprocess
+from support.dbt import DBT, UNTRANSLATED, DbtProject, rows, rule
+from support.projects import SampleProject
+
+SEED = "id,state\n1,open\n2,paid\n3,\n"
+
+
+@pytest.fixture
+def dbt(tmp_path: Path) -> DbtProject:
+    made = DbtProject(tmp_path / "small")
+    made.seed("raw", SEED)
+    return made
+
+
+def refused(dbt: DbtProject, *words: str) -> str:
+    into = dbt.root.parent / "imported"
+    ran = inprocess.run(
+        SampleProject.at(dbt.root.parent),
+        "import",
+        "--json",
+        "dbt",
+        str(dbt.root),
+        "--into",
+        str(into),
+        *words,
+        expect=2,
+    )
+    error = ran.document["error"]
+    return f"{error['message']}; {error['hint']}"
+
+
+# Real projects of dbt: fixtures/make_dbt.py ran dbt on them, and kept what it compiled and which tables it made
+
+
+@pytest.mark.parametrize("name", ["ledger", "shop"])  # of PostgreSQL and DuckDB; tests/services run dbt on all
+def test_a_project_that_dbt_built_has_the_same_tables_here(name: str, tmp_path: Path) -> None:
+    into = tmp_path / "imported"
+    here = SampleProject.at(tmp_path)
+    warehouse = str(DBT / name / "warehouse")
+    ran = inprocess.run(
+        here, "import", "--json", "dbt", str(DBT / name), "--into", str(into), "--verify", warehouse, expect=None
+    )
+    document = ran.document
+    assert document["status"] == "ok", document["verify"]["different"]
+    stubs = {one["name"] for one in document["rules"] if one["stub"]}
+    assert stubs == UNTRANSLATED[name]
+    assert all(one["reasons"] for one in document["verify"]["different"])
+    assert len(document["verify"]["same"]) >= 9
+    assert not document["missing"]
+    lost = {one["name"]: one["lost"] for one in document["tests"] if one["lost"]}
+    assert not lost
+    report = SampleProject.at(into).read("import-report.md")
+    assert all(one["path"] in report for one in document["rules"] + document["sources"])
+    again = inprocess.run(SampleProject.at(into), "build", "--json", expect=None)
+    assert not again.executed
+
+
+# What is refused
+
+
+def test_a_project_without_compiled_sql_is_told_to_compile(dbt: DbtProject) -> None:
+    dbt.model("one", None)
+    dbt.compile()
+    assert refused(dbt) == (
+        "no compiled SQL of 1 node in target/manifest.json: one; compile all of the project: dbt compile --full-refresh"
+    )
+    shutil.rmtree(dbt.root / "target")
+    assert "target/manifest.json is missing" in refused(dbt)
+    (dbt.root / "dbt_project.yml").unlink()
+    assert "there is no dbt project" in refused(dbt)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"metadata": {}, "nodes": {}}', '{"metadata": 1}'])
+def test_what_is_no_manifest_is_refused(dbt: DbtProject, text: str) -> None:
+    dbt.compile()
+    (dbt.root / "target" / "manifest.json").write_text(text, encoding="utf-8")
+    assert "not a manifest" in refused(dbt)
+
+
+def test_an_incremental_model_must_be_compiled_as_a_full_query(dbt: DbtProject) -> None:
+    asking: dict[str, Any] = {
+        "config": {"materialized": "incremental"},
+        "depends_on": {"macros": ["macro.small.newer"], "nodes": []},
+    }
+    dbt.model("daily", 'SELECT * FROM "w"."main"."raw" WHERE id > (SELECT max(id) FROM "w"."main"."daily")', **asking)
+    dbt.more["macros"] = {"macro.small.newer": {"depends_on": {"macros": ["macro.dbt.is_incremental"]}}}
+    dbt.compile(full=False)
+    said = refused(dbt)
+    assert said.startswith("compiled SQL of incremental models may hold only new rows: daily")
+    assert "dbt compile --full-refresh" in said
+
+
+def test_nothing_is_overwritten_and_nothing_half_is_left(dbt: DbtProject) -> None:
+    dbt.model("one", 'SELECT id FROM "w"."main"."raw"')
+    dbt.compile()
+    into = dbt.root.parent / "imported"
+    into.mkdir()
+    (into / "mine.txt").write_text("mine", encoding="utf-8")
+    assert "is not empty" in refused(dbt)
+    assert [one.name for one in into.iterdir()] == ["mine.txt"]
+    (into / "mine.txt").unlink()
+    (dbt.root / "seeds" / "raw.csv").write_bytes(b"\xff\xfe,\n")
+    assert "is no CSV file in UTF-8" in refused(dbt)
+    assert sorted(one.name for one in dbt.root.parent.iterdir()) == ["imported", "small"]
+
+
+def test_an_unknown_adapter_is_refused(tmp_path: Path) -> None:
+    dbt = DbtProject(tmp_path / "small", adapter="sqlserver")
+    dbt.compile()
+    assert "the adapter 'sqlserver'" in refused(dbt)
+
+
+# Names
+
+
+def text(project: SampleProject, name: str) -> str:
+    return project.read(f"rules/{name}.sql")
+
+
+def test_relation_names_are_plain_outside_of_strings_and_comments(dbt: DbtProject) -> None:
+    dbt.model("one", """SELECT "raw".id, '"w"."main"."raw"' AS said -- "w"."main"."raw"\nFROM "w"."main"."raw";""")
+    dbt.model("two", "SELECT main.one.id, w.main.one.said FROM main.one")
+    project, _ = dbt.imported()
+    assert text(project, "one") == """SELECT "raw".id, '"w"."main"."raw"' AS said -- "w"."main"."raw"\nFROM raw\n"""
+    assert text(project, "two") == "SELECT one.id, one.said FROM one\n"
+    inprocess.build(project)
+    assert rows(project, "two")[0] == (1, '"w"."main"."raw"')
+
+
+def test_a_table_is_not_taken_for_a_cte_of_its_name(dbt: DbtProject) -> None:
+    dbt.model(
+        "one",
+        'WITH raw AS (SELECT id FROM "w"."main"."raw" WHERE id > 1), '
+        'two AS (SELECT count(*) AS n FROM "w"."main"."raw"), '
+        'three AS (WITH two AS (SELECT 7 AS m) SELECT m, (SELECT count(*) FROM "w"."main"."raw") AS k FROM two) '
+        "SELECT r.id, t.n, h.m, h.k FROM raw AS r CROSS JOIN two AS t CROSS JOIN three AS h",
+    )
+    project, document = dbt.imported()
+    inprocess.build(project)
+    assert rows(project, "one") == [(2, 3, 7, 3), (3, 3, 7, 3)]
+    assert "beside the CTE of its name" in rule(document, "one")["changes"][0]
+
+
+def test_equal_names_in_two_schemas_are_told_apart(dbt: DbtProject) -> None:
+    first = dbt.model("orders", 'SELECT id FROM "w"."main"."raw"')
+    other = dbt.model("old", 'SELECT state FROM "w"."main"."raw"', schema="legacy", alias="orders")
+    outside = dbt.source("shop", "orders")
+    dbt.model(
+        "all_of_them", f"SELECT a.id, (SELECT count(*) FROM {other}) AS n FROM {first} a JOIN {outside} o USING (id)"
+    )
+    dbt.model("qualified", f"SELECT orders.state FROM {other}")
+    pq.write_table(pa.table({"ID": [1, 2]}), dbt.root / "raw_orders.parquet")
+    project, document = dbt.imported("--data", str(dbt.root))
+    assert {one["name"] for one in document["rules"]} == {"orders", "legacy_orders", "all_of_them", "qualified"}
+    assert "shop_orders" in {one["name"] for one in document["sources"]}
+    inprocess.build(project)
+    assert rows(project, "all_of_them") == [(1, 3), (2, 3)]
+    assert len(rows(project, "qualified")) == 3
+
+
+def test_ephemeral_models_are_rules(dbt: DbtProject) -> None:
+    dbt.model("low", 'SELECT id FROM "w"."main"."raw" WHERE id < 3', config={"materialized": "ephemeral"})
+    inlined = 'WITH __dbt__cte__low AS (\nSELECT id FROM "w"."main"."raw" WHERE id < 3\n)'
+    dbt.model("alone", f"{inlined} -- all\nSELECT __dbt__cte__low.id FROM __dbt__cte__low")
+    dbt.model("first", f"{inlined}, more AS (SELECT id + 1 AS id FROM __dbt__cte__low) SELECT id FROM more")
+    dbt.model(
+        "last", inlined.replace("WITH", "WITH more AS (SELECT 9 AS id),") + " SELECT m.id FROM more m, __dbt__cte__low"
+    )
+    project, _ = dbt.imported()
+    assert text(project, "alone") == "-- all\nSELECT __dbt__cte__low.id FROM low AS __dbt__cte__low\n"
+    inprocess.build(project)
+    assert [rows(project, name) for name in ("alone", "first", "last")] == [[(1,), (2,)], [(2,), (3,)], [(9,), (9,)]]
+
+
+def test_names_in_capitals_have_one_spelling(dbt: DbtProject) -> None:
+    dbt.seed("capitals", 'Id,"Full Name"\n1,Ada\n')
+    dbt.model("one", 'SELECT ID AS "Key", "FULL NAME" AS "Name" FROM "w"."main"."capitals"')
+    dbt.model("two", 'SELECT key, "NAME" FROM "w"."main"."one" AS "O" WHERE o.Key = 1')
+    project, document = dbt.imported()
+    inprocess.build(project)
+    assert rows(project, "two") == [(1, "Ada")]
+    assert "quoted names are in lower case: Key, FULL NAME, Name" in rule(document, "one")["changes"]
+
+
+def test_the_case_of_quoted_names_counts_in_postgresql(tmp_path: Path) -> None:
+    dbt = DbtProject(tmp_path / "small", adapter="postgres")
+    dbt.seed("raw", SEED)
+    dbt.model("one", 'SELECT id AS "Key", ID AS key FROM "w"."main"."raw"')
+    dbt.model("two", 'SELECT "Key" + key AS both FROM "w"."main"."one"')
+    project, _ = dbt.imported()
+    inprocess.build(project)
+    assert rows(project, "two") == [(2,), (4,), (6,)]
+
+
+# Clocks and chance
+
+
+def test_clocks_are_variables_and_chance_is_volatile(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT id, current_date AS d, now() AS n, 'now()' AS said, today() AS t FROM raw")
+    dbt.model("two", "SELECT id, random() AS r FROM raw")
+    dbt.model("three", 'SELECT id AS now, id AS "today" FROM raw')
+    project, document = dbt.imported()
+    assert "today = 2026-03-04\n" in project.read("rules.toml")
+    assert "now = 2026-03-04 05:06:07+00:00\n" in project.read("rules.toml")
+    assert "volatile = true" in text(project, "two")
+    assert text(project, "three") == 'SELECT id AS now, id AS "today" FROM raw\n'
+    assert any("rows stay those of that moment" in one for one in rule(document, "one")["risks"])
+    inprocess.build(project)
+    assert rows(project, "one", ["said", "d"])[0][0] == "now()"
+
+
+# Files
+
+
+def test_files_that_sql_names_are_sources(dbt: DbtProject) -> None:
+    data = dbt.root / "data"
+    data.mkdir()
+    (data / "visits.csv").write_text("Id;Day\n1;2026-01-01\n2;\n", encoding="utf-8")
+    pq.write_table(pa.table({"id": [1, 5]}), data / "other.parquet")
+    pq.write_table(pa.table({"id": [1]}), data / "listed.parquet")
+    declared = dbt.source("lake", "listed", config={"meta": {"external_location": "data/{name}.parquet"}})
+    del declared
+    dbt.model("one", "SELECT v.id, day FROM read_csv('data/visits.csv', delim = ';', header = true) AS v")
+    dbt.model("two", "SELECT id, 'data/other.parquet' AS said FROM 'data/other.parquet'")
+    dbt.model(
+        "three", "SELECT other.id FROM read_parquet('data/other.parquet') other JOIN 'data/listed.parquet' USING (id)"
+    )
+    project, document = dbt.imported()
+    assert {one["name"] for one in document["sources"]} == {"visits_files", "other", "listed", "raw"}
+    inprocess.build(project)
+    assert [row[0] for row in rows(project, "one")] == [1, 2]
+    assert rows(project, "two")[1] == (5, "data/other.parquet")
+    assert rows(project, "three") == [(1,)]
+
+
+def test_tables_that_are_no_files_come_from_the_warehouse(dbt: DbtProject, tmp_path: Path) -> None:
+    events = dbt.source("app", "events")
+    history = dbt.snapshot("raw_history", "SELECT 1 AS id")
+    dbt.source("app", "unread")
+    dbt.model("ranked", None, language="python", raw_code="def model(dbt, session): ...")
+    dbt.model(
+        "one",
+        f"SELECT e.id, h.dbt_valid_to, place FROM {events} e JOIN {history} h USING (id) JOIN main.ranked USING (id)",
+    )
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    pq.write_table(pa.table({"id": [1, 2]}), tables / "raw_events.parquet")
+    pq.write_table(pa.table({"id": [1], "dbt_valid_to": ["x"]}), tables / "main_raw_history.parquet")
+    pq.write_table(pa.table({"id": [1], "place": [7]}), tables / "ranked.parquet")
+    project, document = dbt.imported("--data", str(tables))
+    assert "unread" not in {one["name"] for one in document["sources"]}
+    assert rule(document, "ranked")["stub"] == "a model in Python"
+    assert project.read("not_imported/ranked.py").startswith("def model")
+    inprocess.build(project)
+    assert rows(project, "one") == [(1, "x", 7)]
+
+
+def test_without_a_warehouse_the_report_says_which_rows_are_missing(dbt: DbtProject) -> None:
+    events = dbt.source("app", "events")
+    dbt.model("one", f"SELECT id FROM {events}")
+    project, document = dbt.imported()
+    assert document["missing"] == {"events": "w.raw.events"}
+    assert "`data/events.parquet`: the rows of w.raw.events, as Parquet" in project.read("import-report.md")
+    project.parquet("events", {"id": [1]})
+    inprocess.build(project)
+    assert rows(project, "one") == [(1,)]
+
+
+def test_what_cannot_be_run_here_reads_its_last_table(dbt: DbtProject, tmp_path: Path) -> None:
+    dbt.model("one", "SELECT id, list_transform([id], x -> x + 1) AS l FROM raw")
+    dbt.model("two", "SELECT id FROM main.one WHERE id > 1")
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    pq.write_table(pa.table({"id": [1, 2]}), tables / "one.parquet")
+    pq.write_table(pa.table({"id": [2]}), tables / "two.parquet")
+    project, document = dbt.imported("--verify", str(tables))
+    assert rule(document, "one")["stub"]
+    assert not rule(document, "two")["stub"]
+    assert document["verify"]["same"] == ["two"]
+    assert document["verify"]["not_compared"] == {"one": "it reads its last table"}
+    assert "list_transform" in project.read("not_imported/one.sql")
+
+
+# Tests
+
+
+def contract(project: SampleProject, name: str) -> str:
+    return inprocess.run(project, "contract", name).stdout
+
+
+def test_tests_of_dbt_become_promises(dbt: DbtProject) -> None:
+    one = dbt.model("one", "SELECT id, state, id AS other, id > 1 AS late FROM raw")
+    dbt.model("two", "SELECT id FROM main.one WHERE id < 3")
+    for kind in ("unique", "not_null"):
+        dbt.generic(kind, "model.small.one", "id", f"SELECT id AS {kind} FROM {one} WHERE id IS NULL")
+        dbt.generic(kind, "model.small.one", "other", f"SELECT id AS {kind} FROM {one} WHERE other IS NULL")
+    dbt.generic(
+        "accepted_values", "model.small.one", "state", f"SELECT state FROM {one} WHERE state NOT IN ('open', 'paid')",
+        kwargs={"values": ["open", "paid"]}, config={"severity": "WARN"},
+    )  # fmt: skip
+    dbt.generic(
+        "accepted_values", "model.small.one", "late", f"SELECT late FROM {one} WHERE late NOT IN (true, false)",
+        kwargs={"values": ["true", "false"]},
+    )  # fmt: skip
+    dbt.generic(
+        "relationships", "model.small.two", "id", f"SELECT id FROM main.two WHERE id NOT IN (SELECT id FROM {one})",
+        kwargs={"to": "ref('one')", "field": "id"},
+    )  # fmt: skip
+    project, document = dbt.imported()
+    became = {one["name"]: one["became"] for one in document["tests"]}
+    assert became == {
+        "unique_one_id": "one.key",
+        "not_null_one_id": "one.key",
+        "unique_one_other": "one.unique_other",
+        "not_null_one_other": "one.not_null.other",
+        "accepted_values_one_state": "one.accepted.state",
+        "accepted_values_one_late": "one.accepted.late",
+        "relationships_two_id": "two.references.id",
+    }
+    inprocess.build(project)
+
+
+def test_a_test_that_looks_up_the_graph_is_one_of_the_later_table(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT id FROM raw WHERE id < 3")
+    dbt.generic(
+        "relationships", "seed.small.raw", "id", "SELECT id FROM main.raw WHERE id NOT IN (SELECT id FROM main.one)",
+        kwargs={"to": "ref('one')", "field": "id"},
+    )  # fmt: skip
+    project, document = dbt.imported()
+    assert document["tests"][0]["became"] == "one.relationships_id"
+    failed = inprocess.build(project, expect=1).document["products"][0]
+    assert "check relationships_id failed: 1 row" in failed["error"]["message"]
+
+
+def test_a_test_that_the_project_wrote_itself_is_a_check_whatever_it_is_called(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT id FROM raw")
+    dbt.generic("unique", "model.small.one", "id", "SELECT id FROM main.one WHERE id = 3", namespace="small")
+    project, document = dbt.imported()
+    assert document["tests"][0]["became"] == "one.unique_id"
+    inprocess.build(project, expect=1)
+
+
+@pytest.mark.parametrize(
+    ("config", "failing", "warning"),
+    [
+        ({}, True, False),
+        ({"severity": "warn"}, False, True),
+        ({"error_if": "> 2", "warn_if": "> 1"}, False, True),
+        ({"error_if": "> 1", "warn_if": "> 1"}, True, False),
+        ({"error_if": "> 1", "limit": 1}, False, True),
+        ({"fail_calc": "max(id)", "error_if": "> 3"}, False, True),
+        ({"fail_calc": "max(id)", "error_if": ">= 3", "warn_if": ">= 3"}, True, False),
+        ({"fail_calc": "sum(CASE WHEN id > 9 THEN 1 ELSE 0 END)"}, False, False),
+    ],
+)
+def test_conditions_of_tests_are_honoured(
+    dbt: DbtProject, config: dict[str, Any], *, failing: bool, warning: bool
+) -> None:
+    dbt.model("one", "SELECT id FROM raw")
+    dbt.test("late", "SELECT id FROM main.one WHERE id > 1", config=config)
+    project, _ = dbt.imported()
+    built = inprocess.build(project, expect=None).document["products"][0]
+    assert (built["status"] == "failed") == failing
+    warned = [one for one in built["checks"] if one["failing"] and one["severity"] == "warn"]
+    assert bool(warned) == warning
+
+
+def test_tests_whose_columns_have_no_names_are_checks(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT id, state FROM raw")
+    dbt.test("nameless", "SELECT 1, count(*) FROM main.one WHERE id > 9 GROUP BY id")
+    dbt.test("twice", "SELECT * FROM main.one a JOIN main.one b USING (id) WHERE id > 2")
+    dbt.test("dotted", "SELECT a.*, b.* FROM main.one a JOIN main.one b ON a.id = b.id WHERE a.id > 9")
+    project, document = dbt.imported()
+    assert not [one for one in document["tests"] if one["lost"]]
+    checks = {
+        one["name"]: one["failing"] for one in inprocess.build(project, expect=1).document["products"][0]["checks"]
+    }
+    assert checks == {"one.nameless": 0, "one.twice": 1, "one.dotted": 0}
+
+
+def test_tests_of_sources_are_contracts_of_sources(dbt: DbtProject, tmp_path: Path) -> None:
+    events = dbt.source("app", "events")
+    dbt.model("one", f"SELECT id FROM {events}")
+    dbt.generic("not_null", "", "id", f"SELECT id FROM {events} WHERE id IS NULL")
+    test = dbt.nodes["test.small.not_null__id"]
+    test |= {"attached_node": None, "depends_on": {"macros": ["macro.dbt.test_not_null"], "nodes": [*dbt.sources]}}
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    pq.write_table(pa.table({"id": [1, None]}), tables / "events.parquet")
+    project, document = dbt.imported("--data", str(tables))
+    assert document["tests"][0]["became"] == "events.not_null.id"
+    assert "[contracts.events.columns.id]" in project.read("rules.toml")
+    assert inprocess.build(project, expect=1).statuses == {"one": "skipped"}
+
+
+def test_what_is_not_carried_over_is_listed(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT id FROM raw", config={"post-hook": [{"sql": "GRANT"}]})
+    dbt.more = {
+        "exposures": {"exposure.small.board": {}},
+        "metrics": {"metric.small.revenue": {}, "metric.small.orders": {}},
+        "unit_tests": {"unit_test.small.one.adds": {}},
+    }
+    project, document = dbt.imported()
+    assert document["left_out"] == {
+        "exposures": ["board"], "metrics": ["revenue", "orders"], "unit tests": ["one.adds"], "hooks": ["one: 1"],
+    }  # fmt: skip
+    assert "* metrics (2): revenue, orders" in project.read("import-report.md")
+
+
+def test_folders_tags_and_descriptions_are_kept(dbt: DbtProject) -> None:
+    dbt.model(
+        "one", "SELECT id FROM raw", path="staging/shop/one.sql", tags=["daily", "web"],
+        description='Says "hi"\\and\nmore: \'\'\'', columns={"ID": {"name": "ID", "description": "Its id"}},
+    )  # fmt: skip
+    project, _ = dbt.imported()
+    ran = inprocess.run(project, "ls", "--json").document["products"][0]
+    assert (ran["path"], ran["tags"]) == ("rules/staging/shop/one.sql", ["daily", "web"])
+    assert 'description = "Its id"' in project.read("rules/staging/shop/one.sql")
+    inprocess.build(project)
+
+
+def test_an_ephemeral_model_that_cannot_be_run_stays_a_cte(dbt: DbtProject, tmp_path: Path) -> None:
+    low = "SELECT id FROM raw WHERE list_transform([id], x -> x + 1)[1] > 0"
+    dbt.model("low", low, config={"materialized": "ephemeral"})
+    dbt.model("one", f"WITH __dbt__cte__low AS (\n{low}\n) SELECT id FROM __dbt__cte__low")
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    pq.write_table(pa.table({"id": [1, 2]}), tables / "one.parquet")
+    project, document = dbt.imported("--data", str(tables))
+    assert [one["name"] for one in document["rules"]] == ["one"]
+    assert rule(document, "one")["stub"]
+    inprocess.build(project)
+
+
+# What dbt's own macros make
+
+
+def test_dateadd_of_duckdb_is_an_interval(dbt: DbtProject) -> None:
+    dbt.model(
+        "one", "SELECT id, CAST((DATE '2026-01-31' + cast(1 as bigint) * interval 1 month) AS date) AS d FROM raw"
+    )
+    dbt.model("two", "SELECT id, CAST((DATE '2026-01-31' + cast(id as bigint) * interval 1 day) AS date) AS d FROM raw")
+    project, _ = dbt.imported()
+    inprocess.build(project)
+    assert {str(row[1]) for row in rows(project, "one")} == {"2026-02-28"}
+    assert [str(row[1]) for row in rows(project, "two")] == ["2026-02-01", "2026-02-02", "2026-02-03"]
+
+
+def test_table_functions_have_the_columns_that_they_have_there(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT range AS n, r.generate_series AS m FROM range(2) CROSS JOIN generate_series(5, 6) AS r")
+    project, _ = dbt.imported()
+    inprocess.build(project)
+    assert rows(project, "one") == [(0, 5), (0, 6), (1, 5), (1, 6)]
+
+
+# Seeds
+
+
+def test_seeds_have_the_types_that_dbt_gives_them(dbt: DbtProject) -> None:
+    dbt.seed(
+        "typed",
+        "whole,part,day,moment,iso,flag,word,empty,given,mixed\n"
+        "1,1.5,2026-01-02,2026-01-02 03:04:05,2026-01-02T03:04:05Z,true,a,,01,1\n"
+        "2,,2026-01-03,2026-01-02 03:04:06,2026-01-02T03:04:05,FALSE,,,02,x\n",
+        column_types={"given": "varchar", "whole": "decimal(10,2)"},
+    )
+    dbt.seed("tabbed", "a|b\n1|2\n", delimiter="|")
+    project, _ = dbt.imported()
+    toml = project.read("rules.toml")
+    assert (
+        'columns = { whole = "decimal(10, 2)", part = "double", day = "date", moment = "timestamp", iso = "timestamp", '
+        'flag = "boolean", word = "string", empty = "int32", given = "string", mixed = "string" }'
+    ) in toml
+    assert 'delimiter = "|"' in toml
+
+
+# Verify
+
+
+@pytest.fixture
+def verified(dbt: DbtProject, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Import one model with a table there, compare, and return what differs."""
+
+    def verify(sql: str, table: pa.Table, *, key: bool = False, same: bool = False) -> dict[str, Any]:
+        dbt.model("one", sql)
+        for kind in ("unique", "not_null") if key else ():
+            dbt.generic(kind, "model.small.one", "id", f"SELECT id FROM {kind}")
+        tables = tmp_path / "tables"
+        tables.mkdir()
+        pq.write_table(table, tables / "main_one.parquet")
+        _, document = dbt.imported("--verify", str(tables), expect=0 if same else 1)
+        found = document["verify"]
+        assert (found["same"] == ["one"]) == same
+        return {} if same else found["different"][0]
+
+    return verify
+
+
+def test_a_row_that_differs_is_shown_by_its_key(verified: Callable[..., dict[str, Any]]) -> None:
+    there = pa.table({"id": [3, 2, 1], "state": [None, "PAID", "open"], "n": [9, 9, 9]})
+    found = verified("SELECT id, state, 9 AS n FROM raw", there, key=True)
+    assert found["difference"] == "rows: 1 other, first in state"
+    assert found["column"] == "state"
+    assert found["rows"] == ["id = 2, state = PAID there, state = paid here"]
+
+
+def test_tables_without_a_key_are_bags(verified: Callable[..., dict[str, Any]]) -> None:
+    found = verified("SELECT 1 AS a, state FROM raw", pa.table({"a": [1, 1], "state": ["open", "paid"]}))
+    assert found["difference"] == "rows: 1 only here"
+    assert found["rows"] == ["only here:  a = 1, state = NULL"]
+
+
+def test_other_columns_differ(verified: Callable[..., dict[str, Any]]) -> None:
+    found = verified("SELECT id, state FROM raw", pa.table({"id": [1, 2, 3], "size": [1, 2, 3]}))
+    assert found["difference"] == "no column size here; no column state there"
+
+
+def test_equal_values_of_other_types_are_the_same(verified: Callable[..., dict[str, Any]]) -> None:
+    there = pa.table(
+        {
+            "ID": pa.array([1, 2, 3], pa.decimal128(38, 0)),
+            "x": pa.array([0.1 + 0.2, 0.3, 0.3]),
+            "State": pa.array(["open", "paid", None]).dictionary_encode(),
+        }
+    )
+    verified("SELECT id, 0.3 AS x, state FROM raw", there, same=True)
+
+
+def test_products_behind_a_failing_check_are_compared_too(dbt: DbtProject, tmp_path: Path) -> None:
+    dbt.model("one", "SELECT id, state FROM raw")
+    dbt.model("two", "SELECT count(*) AS n FROM main.one")
+    dbt.test("nobody", "SELECT id FROM main.one")
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    pq.write_table(pa.table({"id": [1, 2, 3], "state": ["open", "paid", None]}), tables / "one.parquet")
+    pq.write_table(pa.table({"n": [3]}), tables / "two.parquet")
+    _, document = dbt.imported("--verify", str(tables))
+    assert document["verify"]["same"] == ["one", "two"]
+    assert document["verify"]["failing_checks"][0].startswith("one: check nobody failed")

@@ -1,0 +1,61 @@
+"""`rules import dbt` after real dbt, in an environment of its own, with DuckDB and with a PostgreSQL server.
+
+Each project of fixtures/dbt is built and compiled by dbt, imported by one command, and every product is compared.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from support import inprocess
+from support.dbt import DBT, UNTRANSLATED
+from support.postgresql import binaries
+from support.projects import FIXTURES, SampleProject
+
+
+def runner() -> ModuleType:
+    """The script that runs dbt, which is no part of a package."""
+    spec = importlib.util.spec_from_file_location("make_dbt", FIXTURES / "make_dbt.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where dbt is installed: once for all tests, or where RULES_PEERS_DIR says, to stay."""
+    kept = os.environ.get("RULES_PEERS_DIR")
+    return Path(kept) if kept else tmp_path_factory.mktemp("peers")
+
+
+@pytest.mark.service
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", sorted(UNTRANSLATED))
+def test_every_product_is_what_dbt_made_or_says_why_not(name: str, environments: Path, tmp_path: Path) -> None:
+    if name == "ledger" and binaries() is None:
+        pytest.skip("no PostgreSQL server is installed")
+    project, tables = tmp_path / name, tmp_path / "tables"
+    shutil.copytree(DBT / name, project, ignore=shutil.ignore_patterns("target", "warehouse"))
+    runner().run(project, environments, tables)
+    databases = list(project.glob("*.duckdb"))
+    warehouse = str(databases[0] if databases else tables)
+    into = tmp_path / "imported"
+    words = ("import", "--json", "dbt", str(project), "--into", str(into), "--verify", warehouse)
+    document = inprocess.run(SampleProject.at(tmp_path), *words).document
+    assert document["status"] == "ok"
+    assert {one["name"] for one in document["rules"] if one["stub"]} == UNTRANSLATED[name]
+    verify = document["verify"]
+    assert all(one["reasons"] for one in verify["different"])
+    tableless = {one for one, why in verify["not_compared"].items() if "made no table" in why}
+    assert set(verify["not_compared"]) == UNTRANSLATED[name] | tableless
+    assert len(verify["same"]) >= 9
+    assert not [one for one in document["tests"] if one["lost"]]
+    assert not document["missing"]
