@@ -348,9 +348,17 @@ def _typed(value: exp.Expr, wanted: str | None) -> exp.Expr | None:
     }  # fmt: skip
     if isinstance(bare, own.get(wanted or "", ())):
         return bare
-    if isinstance(bare, exp.Cast):
+    if isinstance(bare, exp.Cast) or not _fits(bare, wanted or ""):
         return None
     return exp.Cast(this=bare, to=exp.DataType(this=target, nested=False))
+
+
+def _fits(value: exp.Expr, wanted: str) -> bool:
+    """Whether a constant is a value of a type: a column of narrow integers may be compared with a wide one."""
+    if not wanted.startswith("int") or isinstance(value, exp.Null):
+        return True
+    digits = value.this if isinstance(value, exp.Neg) else value
+    return isinstance(digits, exp.Literal) and digits.is_int and int(digits.name) < 2 ** (int(wanted[3:]) - 1)
 
 
 def _drop_order(select: exp.Select, order: exp.Expr) -> None:
