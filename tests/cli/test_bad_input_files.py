@@ -44,8 +44,8 @@ OPTIONS = {
         f"\n  -- /// rule\n  --«nix = 1\n  -- ///\n{QUERY}",
         "unknown option 'nix'",
         (
-            "known: checks, columns, description, dialect, exact, fuse_selects, key, normalize, order_by, severity, tags, tier, "
-            "volatile, writer"
+            "known: checks, columns, description, dialect, exact, fuse_selects, key, normalize, order_by, severity, "
+            "tags, tier, volatile, writer"
         ),
     ),
     "unknown, after several lines": (

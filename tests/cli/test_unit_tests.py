@@ -81,7 +81,9 @@ def test_rows_of_rules_without_an_order_are_a_bag(project: SampleProject) -> Non
         "tests/more/signed.toml",
         """
         given.orders = [
-            {id = 1, amount = 2, state = "ok"}, {id = 2, amount = 3, state = "back"}, {id = 2, amount = 3, state = "back"}
+            {id = 1, amount = 2, state = "ok"},
+            {id = 2, amount = 3, state = "back"},
+            {id = 2, amount = 3, state = "back"},
         ]
         expect = [{id = 2, amount = -3.0}, {id = 1, amount = 2.0}, {id = 2, amount = -3.0}]
         """,
