@@ -20,7 +20,7 @@ from compiler.analysis.shape import shape
 from compiler.analysis.traits import Traits, traits, volatile_calls
 from compiler.analysis.types import Types
 from compiler.canonical.facts import Facts
-from compiler.canonical.form import canonical
+from compiler.canonical.form import LOGICAL, PASSES, canonical
 from compiler.compiled import Compiled, CompiledQuery, EngineIdentity, Options, Parsed, Tier
 from compiler.dialects.traced import Traced
 from compiler.engine_sql import timestamps
@@ -49,6 +49,14 @@ from compiler.tree.nesting import is_huge, require_depth
 from compiler.variables import Value, literal
 
 T = TypeVar("T")
+
+
+def corrected(parts: Mapping[str, object]) -> tuple[object, frozenset[object]]:
+    """Return the version of the execution, and the names of the corrections, that a fingerprint's parts have."""
+    execution = parts.get("execution")
+    if isinstance(execution, list | tuple):
+        return execution[0], frozenset(execution[1:])
+    return execution, frozenset()
 
 
 def parse_rule(text: str, dialect: str | None = None) -> Parsed:
@@ -279,16 +287,21 @@ class Compiler:
             }
         )
 
-    def query_digest(self, meaning: str) -> tuple[str, tuple[str, ...]]:
-        """Return what this compiler makes of a rule that an earlier version of it compiled: `parts["query"]`, inputs.
+    def query_digest(self, meaning: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        """Return what this compiler makes of a rule that an earlier version of it compiled.
 
-        meaning: as in `Compiled`. Raises `SqlError`, also where an input is not known any more.
+        `parts["query"]`, the inputs, and the names of the corrections that an earlier result needs. meaning: as in
+        `Compiled`. Raises `SqlError`, also where an input is not known any more.
         """
 
-        def work() -> tuple[str, tuple[str, ...]]:
+        def work() -> tuple[str, tuple[str, ...], tuple[str, ...]]:
             executed = pruned(qualified(with_own_calls(parse(meaning), self.own), self.schemas))
             tree, inputs = canonical(executed, self.schemas.known)
-            return digest_of(encode(tree)), inputs
+            plainer, names = canonical(
+                executed, self.schemas.known, passes=tuple(one for one in PASSES if one not in LOGICAL)
+            )
+            facts = Facts({str(number): self.schemas.known[name] for number, name in enumerate(names)})
+            return digest_of(encode(tree)), inputs, tuple(corrections(plainer, facts))
 
         try:
             with self._own_functions():

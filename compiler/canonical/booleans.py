@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from compiler.analysis.types import Types
+from compiler.canonical.case_tests import filter_of_case
 from compiler.canonical.facts import Facts
 from compiler.canonical.predicate_facts import (
     chained,
@@ -15,6 +16,7 @@ from compiler.canonical.predicate_facts import (
     one_kind,
     replace,
     roots,
+    strict_columns,
     terms_of,
 )
 from compiler.sql.encode import encode
@@ -46,8 +48,9 @@ def simplify_filters(query: exp.Query, facts: Facts) -> exp.Query:
     """In WHERE and in ON of an inner join, where a row passes only if the condition is TRUE, let NULL be FALSE.
 
     p IS TRUE → p;  p IS FALSE → NOT p;  NOT p IS TRUE → NOT p OR p IS NULL;  a = NULL → FALSE;
-    a = a → NOT a IS NULL;  a = b OR (a IS NULL AND b IS NULL) → a IS NOT DISTINCT FROM b;
-    a < 5 AND NOT a IS NULL → a < 5;  WHERE TRUE → (nothing)
+    a = a, a <= a → NOT a IS NULL;  a <> a → FALSE;  a = b OR (a IS NULL AND b IS NULL) → a IS NOT DISTINCT FROM b;
+    a < 5 AND NOT a IS NULL → a < 5;  a < 5 AND a IS NULL → FALSE;  WHERE TRUE → (nothing);
+    CASE WHEN p THEN TRUE END → p
 
     Not in HAVING: there p may be part of a grouping expression instead of a column. Not around IN (SELECT …):
     the engine yields NULL for it only as a term of its own, and FALSE anywhere below OR, IS or CASE.
@@ -113,7 +116,7 @@ def _filter(condition: exp.Expr, types: Types) -> None:
         node = pending.pop()
         if isinstance(node, exp.And):
             terms = list(terms_of(node, exp.And))
-            if _not_nulls_implied(node, terms):
+            if _not_nulls_implied(node, terms, types):
                 continue  # the rest is visited again
             pending += terms
         elif _looks_into_query(node):
@@ -135,7 +138,7 @@ def _filter_leaf(node: exp.Expr, types: Types) -> None:
     negated = isinstance(node, exp.Not)
     test = node.this if negated else node
     if isinstance(test, exp.Is) and isinstance(test.expression, exp.Boolean) and types.of(test.this) == "bool":
-        _filter_is(node, test, negated=negated)
+        _filter_is(node, test, types, negated=negated)
     elif isinstance(test, exp.Null):
         node.replace(exp.Boolean(this=False))
     elif isinstance(test, _STRICT):
@@ -144,44 +147,51 @@ def _filter_leaf(node: exp.Expr, types: Types) -> None:
             if all(never_fails(types, side) for side in sides):
                 node.replace(exp.Boolean(this=False))
         elif (
-            not negated
-            and isinstance(test, exp.EQ)
-            and isinstance(test.this, exp.Column)
+            isinstance(test.this, exp.Column)
             and (kind(types, test.this) is not None or types.of(test.this) in _FLOATS)
             and encode(test.this) == encode(test.expression)
         ):
+            passes = isinstance(test, exp.EQ | exp.LTE | exp.GTE) is not negated
             column = test.this.pop()
-            test.replace(exp.Not(this=exp.Is(this=column, expression=exp.Null())))
+            node.replace(
+                exp.Not(this=exp.Is(this=column, expression=exp.Null())) if passes else exp.Boolean(this=False)
+            )
+    elif isinstance(test, exp.Case) and not negated and (found := filter_of_case(test, types)) is not None:
+        node.replace(found)
 
 
-def _filter_is(node: exp.Expr, test: exp.Is, *, negated: bool) -> None:
+def _filter_is(node: exp.Expr, test: exp.Is, types: Types, *, negated: bool) -> None:
     """Replace `test`, p IS TRUE or p IS FALSE, or `node`, its negation."""
     positive = bool(test.expression.this)
     value = test.this
     if not negated:
         value.pop()
         node.replace(value if positive else exp.Not(this=value))
-    elif isinstance(value, exp.Column):
-        missing = exp.Is(this=value.copy(), expression=exp.Null())
+    elif (subject := _nullable(value, types)) is not None:
+        missing = exp.Is(this=subject.copy(), expression=exp.Null())
         value.pop()
         node.replace(exp.Or(this=exp.Not(this=value) if positive else value, expression=missing))
 
 
-def _not_nulls_implied(root: exp.Expr, terms: list[exp.Expr]) -> bool:
-    """Drop `a IS NOT NULL` beside a comparison of a, which is never TRUE for NULL."""
-    strict: set[bytes] = set()
-    for term in terms:
-        test = term.this if isinstance(term, exp.Not) else term
-        sides: list[exp.Expr] = []
-        if isinstance(test, _STRICT):
-            # a <> ALL (no rows) is TRUE for NULL too
-            quantified = isinstance(test.expression, exp.Any | exp.All) or isinstance(test.this, exp.Any | exp.All)
-            sides = [] if quantified else [test.this, test.expression]
-        elif isinstance(test, exp.In) and test.expressions:
-            sides = [test.this]
-        elif isinstance(test, exp.Column):
-            sides = [test]
-        strict.update(encode(side) for side in sides if isinstance(side, exp.Column))
+def _nullable(value: exp.Expr, types: Types) -> exp.Expr | None:
+    """Return the column that alone decides whether a column, or its comparison with a constant, is NULL."""
+    if isinstance(value, exp.Column):
+        return value
+    if isinstance(value, _STRICT) and one_kind(types, (value.this, value.expression)):
+        for column, other in ((value.this, value.expression), (value.expression, value.this)):
+            if isinstance(column, exp.Column) and is_constant(other) and not isinstance(other, exp.Null):
+                return column
+    return None
+
+
+def _not_nulls_implied(root: exp.Expr, terms: list[exp.Expr], types: Types) -> bool:
+    """Drop `a IS NOT NULL` beside a comparison of a, which is never TRUE for NULL; beside `a IS NULL` none passes."""
+    strict = strict_columns(terms)
+    if any(column is not None and encode(column) in strict for column in map(_null, terms)) and all(
+        never_fails(types, term) for term in terms
+    ):
+        root.replace(exp.Boolean(this=False))
+        return True
     columns = [_not_null(term) for term in terms]
     kept = [term for term, column in zip(terms, columns, strict=True) if column is None or encode(column) not in strict]
     if len(kept) == len(terms):

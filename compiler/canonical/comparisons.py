@@ -17,6 +17,7 @@ from compiler.canonical.predicate_facts import (
     terms_of,
 )
 from compiler.sql.encode import encode
+from compiler.tree.walk import has
 
 _FLOATS = ("float32", "float64")
 
@@ -41,11 +42,32 @@ def expand_between(query: exp.Query, facts: Facts) -> exp.Query:
 def spell_distinct_from(query: exp.Query, facts: Facts) -> exp.Query:
     """Write IS DISTINCT FROM as a negation, operands in order.
 
-    b IS DISTINCT FROM a → NOT (a IS NOT DISTINCT FROM b)
+    b IS DISTINCT FROM a → NOT (b IS NOT DISTINCT FROM a)
     """
     for node in facts.nodes(query, exp.NullSafeNEQ)[::-1]:
         equal = exp.NullSafeEQ(this=node.this.pop(), expression=node.expression.pop())
         node.replace(exp.Not(this=equal))
+    return query
+
+
+def compare_with_literals(query: exp.Query, facts: Facts) -> exp.Query:
+    """Compare with a literal by =, and with NULL by IS.
+
+    a IS NOT DISTINCT FROM 'x' → (a = 'x') IS TRUE;  a IS NOT DISTINCT FROM NULL → a IS NULL
+    """
+    types: Types | None = None
+    for node in facts.nodes(query, exp.NullSafeEQ)[::-1]:
+        for constant, value in ((node.this, node.expression), (node.expression, node.this)):
+            if not is_constant(constant) or is_constant(value) or has(value, exp.Query):
+                continue
+            if isinstance(constant, exp.Null):
+                node.replace(exp.Is(this=value, expression=constant))
+                break
+            types = types or facts.types(query)
+            if one_kind(types, (value, constant)):
+                equal = exp.EQ(this=value, expression=constant)
+                node.replace(exp.Is(this=equal, expression=exp.Boolean(this=True)))
+                break
     return query
 
 

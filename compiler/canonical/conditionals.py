@@ -10,9 +10,11 @@ from sqlglot import exp
 
 from compiler.analysis.types import Types
 from compiler.canonical.facts import Facts
+from compiler.canonical.folding import FOLDED_IN
 from compiler.canonical.predicate_facts import chained, is_constant, kind, looks_up_bits, never_fails, one_kind, replace
 from compiler.sql.encode import encode
 from compiler.sql.functions import ScalarFunction
+from compiler.tree.walk import has
 
 _TWO = 2
 _NVL_TYPES = frozenset({"int32", "int64", "string", "bool"})
@@ -23,7 +25,7 @@ def spell_coalesce(query: exp.Query, facts: Facts) -> exp.Query:
     """Write COALESCE flat, without repeated arguments; likewise NVL.
 
     nvl(a, b) → COALESCE(a, b);  COALESCE(a, COALESCE(b, c)) → COALESCE(a, b, c);  COALESCE(a, b, a) → COALESCE(a, b);
-    COALESCE(a) → a
+    COALESCE(a) → a;  COALESCE('x', a) → 'x';  COALESCE(p, FALSE) → p IS TRUE
 
     NVL computes both of its arguments, COALESCE the second only if it needs it: so not if that may fail.
     """
@@ -100,6 +102,10 @@ def _coalesce(node: exp.Coalesce, types: Types) -> None:
     for argument in flat:
         unique.setdefault(encode(argument), argument)
     kept = list(unique.values())
+    if of_one_type:
+        kept = _decided(kept, types)
+        if _settle(node, kept):
+            return
     if len(kept) == len(arguments) and all(a is b for a, b in zip(kept, arguments, strict=True)):
         if len(kept) == 1 and isinstance(kept[0], exp.Column):
             replace(node, kept[0])
@@ -113,6 +119,30 @@ def _coalesce(node: exp.Coalesce, types: Types) -> None:
     else:
         node.set("this", kept[0])
         node.set("expressions", kept[1:])
+
+
+def _decided(arguments: list[exp.Expr], types: Types) -> list[exp.Expr]:
+    """Return the arguments up to the first constant, which is never NULL."""
+    for place, one in enumerate(arguments):
+        if is_constant(one) and not isinstance(one, exp.Null):
+            return (
+                arguments[: place + 1] if all(never_fails(types, after) for after in arguments[place:]) else arguments
+            )
+    return arguments
+
+
+def _settle(node: exp.Coalesce, arguments: list[exp.Expr]) -> bool:
+    """Write a COALESCE of these arguments without it, if its result is a constant or a truth value."""
+    first, last = arguments[0], arguments[-1]
+    if len(arguments) == 1 and is_constant(first) and isinstance(node.parent, FOLDED_IN):
+        node.replace(first)
+        return True
+    if len(arguments) == _TWO and isinstance(last, exp.Boolean) and not has(first, exp.Query):
+        # COALESCE(p, FALSE) is p IS TRUE, COALESCE(p, TRUE) is NOT (p IS FALSE)
+        test = exp.Is(this=first.pop(), expression=exp.Boolean(this=not last.this))
+        node.replace(exp.Not(this=test) if last.this else test)
+        return True
+    return False
 
 
 def _has_null(nodes: list[exp.Expr]) -> bool:
@@ -131,7 +161,8 @@ def _search(case: exp.Case, types: Types) -> None:
     """CASE a WHEN 1 THEN … → CASE WHEN a = 1 THEN …, if = compares bits."""
     subject = case.this
     values = [branch.this for branch in case.args["ifs"]]
-    if not isinstance(subject, exp.Column) or not all(is_constant(value) for value in values) or _has_null(values):
+    plain = isinstance(subject, exp.Column) or (is_constant(subject) and not isinstance(subject, exp.Null))
+    if not plain or not all(is_constant(value) for value in values) or _has_null(values):
         return
     if not one_kind(types, (subject, *values)):
         return
@@ -183,7 +214,9 @@ def _drop_branches(case: exp.Case, types: Types) -> bool:
         return False
     result = always if always is not None else default
     if not kept:
-        if result is None or not isinstance(result, exp.Column | exp.Case):
+        if result is None or not (
+            isinstance(result, exp.Column | exp.Case) or (is_constant(result) and isinstance(case.parent, FOLDED_IN))
+        ):
             return False
         return replace(case, result)
     for node in (*kept, *([] if result is None else [result])):

@@ -13,12 +13,25 @@ from sqlglot import exp
 
 from compiler.canonical.arithmetic import spell_products, spell_sums
 from compiler.canonical.booleans import simplify_connectives, simplify_filters
+from compiler.canonical.bounds import merge_bounds, spell_dates, spell_whole_bounds
+from compiler.canonical.branch_groups import aggregate_branches_once
 from compiler.canonical.calls import spell_calls, spell_casts, spell_patterns
-from compiler.canonical.comparisons import expand_between, gather_in, spell_booleans, spell_distinct_from, spell_in
+from compiler.canonical.case_tests import test_each_branch
+from compiler.canonical.comparisons import (
+    compare_with_literals,
+    expand_between,
+    gather_in,
+    spell_booleans,
+    spell_distinct_from,
+    spell_in,
+)
 from compiler.canonical.conditionals import spell_case, spell_coalesce, spell_nullif
+from compiler.canonical.counts import count_rows, drop_orders_of_aggregates
 from compiler.canonical.ctes import inline_single_use_ctes, inline_small_ctes, order_ctes
+from compiler.canonical.equalities import close_equalities, drop_constant_keys, put_constants
 from compiler.canonical.facts import Facts
 from compiler.canonical.fields import spell_fields
+from compiler.canonical.folding import fold_literals
 from compiler.canonical.grouping import (
     drop_distinct_under_distinct,
     having_to_where,
@@ -47,6 +60,7 @@ from compiler.canonical.outer_joins import (
 from compiler.canonical.predicates import drop_parens, orient_comparisons, push_not, sort_connectors
 from compiler.canonical.pushdown import absorb_projections, drop_true_terms, prune_columns, push_filters_under_keys
 from compiler.canonical.qualify_filter import count_distinct, merge_grouped, merge_windowed
+from compiler.canonical.regrouping import aggregate_once
 from compiler.canonical.semi_joins import drop_inner_distinct, repeats_a_list, spell_semi_joins
 from compiler.canonical.set_operations import (
     dissolve_union_wrappers,
@@ -54,6 +68,7 @@ from compiler.canonical.set_operations import (
     order_unions,
     spell_by_name,
 )
+from compiler.canonical.unread_joins import drop_unread_joins
 from compiler.canonical.windows import (
     drop_default_frames,
     inline_named_windows,
@@ -108,12 +123,15 @@ JOINING: tuple[Pass, ...] = (
     narrow_outer_joins,
     merge_optional_filters,
     drop_key_coalesce,
+    drop_unread_joins,
     pull_inner_predicates,
     drop_inner_distinct,
     spell_semi_joins,
     order_inner_joins,
     order_full_join,
     take_one_key,
+    close_equalities,
+    put_constants,
 )
 """Afterwards inner joins have their conditions in WHERE and are in one order, so that grouping sees all filters."""
 
@@ -121,8 +139,11 @@ GROUPING: tuple[Pass, ...] = (
     spell_ordering,
     order_by_outputs,
     drop_idle_keys,
+    drop_constant_keys,
     drop_inner_orders,
     spell_aggregates,
+    drop_orders_of_aggregates,
+    count_rows,
     order_group_keys,
     having_to_where,
     spell_distinct,
@@ -130,6 +151,8 @@ GROUPING: tuple[Pass, ...] = (
     merge_grouped,
     merge_windowed,
     count_distinct,
+    aggregate_once,
+    aggregate_branches_once,
 )
 """Afterwards GROUP BY, DISTINCT and ORDER BY have only keys that matter, so that branches of a set can be compared."""
 
@@ -142,15 +165,21 @@ NAMING: tuple[Pass, ...] = (number_names,)
 PREDICATES: tuple[Pass, ...] = (
     spell_sums,
     spell_products,
+    fold_literals,
     expand_between,
     spell_distinct_from,
+    compare_with_literals,
     push_not,
     spell_coalesce,
     spell_nullif,
     spell_case,
+    test_each_branch,
     spell_booleans,
     spell_in,
     gather_in,
+    spell_dates,
+    spell_whole_bounds,
+    merge_bounds,
     simplify_connectives,
     simplify_filters,
     orient_comparisons,
@@ -162,6 +191,14 @@ PREDICATES: tuple[Pass, ...] = (
 GROUPS = (SPELLING, UNNESTING, JOINING, GROUPING, SETS, NAMING, PREDICATES)
 PASSES: tuple[Pass, ...] = tuple(rewrite for group in GROUPS for rewrite in group)
 """They go round until none changes anything, so a later group may also make work for an earlier one."""
+
+LOGICAL: frozenset[Pass] = frozenset({
+    close_equalities, put_constants, drop_constant_keys, drop_unread_joins, aggregate_once, aggregate_branches_once,
+    drop_orders_of_aggregates, count_rows, fold_literals, compare_with_literals, test_each_branch, spell_dates,
+    spell_whole_bounds, merge_bounds,
+})  # fmt: skip
+"""Passes after which a canonical tree need not show what the engine was made to do: a list, a join or a comparison may
+be gone. What an earlier version could have computed wrongly is looked for in a tree without them."""
 
 BEFORE: tuple[tuple[Pass, Pass], ...] = (
     # A CTE is small by the size of its text, which grows by the CTEs that it reads once and changes as tables merge.

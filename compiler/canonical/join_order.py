@@ -96,9 +96,12 @@ def take_one_key(query: exp.Query, facts: Facts) -> exp.Query:
     """Read columns that WHERE makes equal from one of the tables, if equal values are the same value.
 
     SELECT b.k FROM a CROSS JOIN b WHERE a.k = b.k → SELECT a.k FROM a CROSS JOIN b WHERE a.k = b.k
+    SELECT t.y FROM t WHERE t.x = t.y → SELECT t.x FROM t WHERE t.x = t.y
     """
     selects = [
-        select for select in facts.of(query, joined_selects) if _is_sortable(select) and _is_grouped_once(select)
+        select
+        for select in facts.nodes(query, exp.Select)
+        if select.args.get("where") is not None and _is_readable(select) and _is_grouped_once(select)
     ]
     if not selects:
         return query
@@ -166,6 +169,16 @@ def _is_sortable(select: exp.Select) -> bool:
     nested = any(not isinstance(item, exp.Table) and not isinstance(item.this, exp.Query) for item in items_of(select))
     crossed = all(join.args.get("on") is None for join in select.args["joins"] if is_inner(join))
     return items <= MOST_ITEMS and not nested and crossed and is_left_deep(select)
+
+
+def _is_readable(select: exp.Select) -> bool:
+    """Whether a SELECT has one table or derived table, or several that may be put in order."""
+    if select.args.get("joins"):
+        return _is_sortable(select)
+    from_ = select.args.get("from_")
+    if from_ is None or not isinstance(from_.this, exp.Table | exp.Subquery) or select.args.get("laterals"):
+        return False
+    return isinstance(from_.this.args.get("alias"), exp.TableAlias)
 
 
 def _is_grouped_once(select: exp.Select) -> bool:

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from compiler.analysis.types import INTEGERS, Types
 from compiler.canonical.facts import Facts
+from compiler.canonical.ordering import is_constant_output
 from compiler.canonical.predicate_facts import looks_up_bits
 from compiler.sql.encode import encode
 from compiler.sql.functions import function_name, is_float_sensitive
@@ -180,7 +181,10 @@ def _is_ordered_in_full(query: exp.Query) -> bool:
         return False
     keys = {encode(ordered.this) for ordered in order.expressions}
     names = {key.name for ordered in order.expressions if isinstance(key := ordered.this, exp.Column) and not key.table}
-    return all(item.alias_or_name in names or encode(item.unalias()) in keys for item in query.selects)
+    return all(
+        item.alias_or_name in names or encode(item.unalias()) in keys or is_constant_output(item.unalias())
+        for item in query.selects
+    )
 
 
 def _flatten_items(select: exp.Select) -> list[exp.Expr]:

@@ -34,7 +34,7 @@ def spell_numbers(query: exp.Query, facts: Facts) -> exp.Query:
     """
     for literal in facts.nodes(query, exp.Literal):
         if not literal.is_string:
-            spelled = _spelled(literal.name)
+            spelled = spelled_number(literal.name)
             if spelled != literal.name:
                 literal.set("this", spelled)
     return query
@@ -58,7 +58,8 @@ def spell_intervals(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
-def _spelled(text: str) -> str:
+def spelled_number(text: str) -> str:
+    """Return the shortest spelling of a number literal; of anything else its own."""
     if text.isascii() and text.isdigit():
         return text.lstrip("0") or "0"
     if _FLOAT.fullmatch(text) is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from compiler.canonical.facts import Facts
+from compiler.canonical.predicate_facts import is_constant
 from compiler.sql.encode import blind_key, encode
 from compiler.tree.walk import find_all, has, is_bare_subquery
 
@@ -109,7 +110,14 @@ def rows_may_move(query: exp.Query, facts: Facts) -> bool:
     if order is None:
         return True
     keys = {ordered.this.name for ordered in order.expressions if _is_bare(ordered.this)}
-    return keys.issuperset(query.named_selects)
+    if not isinstance(query, exp.Select):
+        return keys.issuperset(query.named_selects)
+    return keys.issuperset(item.alias_or_name for item in query.selects if not is_constant_output(item.unalias()))
+
+
+def is_constant_output(value: exp.Expr) -> bool:
+    """Whether an output has one value in all rows: a literal, or one that is cast to a plain type."""
+    return is_constant(value) or (type(value) is exp.Cast and is_constant(value.this) and not value.to.expressions)
 
 
 def sort_key(node: exp.Expr) -> tuple[str, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 
 from sqlglot import exp
 
@@ -20,6 +21,7 @@ _KINDS = {
 
 _LOGIC = (exp.And, exp.Or, exp.Not)
 _COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+_STRICT = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _WRAPPING = (exp.Add, exp.Sub, exp.Mul)
 _BITWISE_FROM = 4
 """With this many values the engine looks a value up by its bits instead of comparing it (so -0.0 is not 0.0)."""
@@ -101,6 +103,38 @@ def _come_to_four(leaves: list[list[exp.Expr]]) -> bool:
     return len(leaves) > 1 and sum(len(leaf) - 1 for leaf in leaves) >= _BITWISE_FROM
 
 
+def strict_columns(terms: Iterable[exp.Expr]) -> set[bytes]:
+    """Return the columns, encoded, of which a NULL makes one of the terms NULL or FALSE."""
+    strict: set[bytes] = set()
+    for term in terms:
+        test = term.this if isinstance(term, exp.Not) else term
+        sides: list[exp.Expr] = []
+        if isinstance(test, _STRICT):
+            # a <> ALL (no rows) is TRUE for NULL too
+            quantified = isinstance(test.expression, exp.Any | exp.All) or isinstance(test.this, exp.Any | exp.All)
+            sides = [] if quantified else [test.this, test.expression]
+        elif isinstance(test, exp.In) and test.expressions:
+            sides = [test.this]
+        elif isinstance(test, exp.Column):
+            sides = [test]
+        strict.update(encode(side) for side in sides if isinstance(side, exp.Column))
+    return strict
+
+
+def never_null_columns(select: exp.Select) -> set[bytes]:
+    """Return the columns, encoded, that are NULL in no row that passes the WHERE of a SELECT."""
+    where = select.args.get("where")
+    if where is None:
+        return set()
+    terms = list(terms_of(where.this, exp.And))
+    found = strict_columns(terms)
+    for term in terms:
+        test = term.this if isinstance(term, exp.Not) else None
+        if isinstance(test, exp.Is) and isinstance(test.expression, exp.Null) and isinstance(test.this, exp.Column):
+            found.add(encode(test.this))
+    return found
+
+
 def terms_of(root: exp.Expr, connective: type[exp.Expr]) -> Iterator[exp.Expr]:
     """Yield the terms of a chain of AND or of OR, from left to right."""
     pending = [root]
@@ -150,8 +184,10 @@ def is_date(node: exp.Expr) -> bool:
     if not (type(node) is exp.Cast and isinstance(node.this, exp.Literal) and node.to.this == exp.DType.DATE):
         return False
     text = node.this.name
-    return node.this.is_string and len(text) == len("2000-01-01") and text[:4].isdigit() and _plain_day(text)
-
-
-def _plain_day(text: str) -> bool:
-    return text[4] == text[7] == "-" and "01" <= text[5:7] <= "12" and "01" <= text[8:] <= "28"
+    if not node.this.is_string or not text.isascii() or len(text) != len("2000-01-01"):
+        return False
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return text[4] == text[7] == "-"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from compiler.analysis.floats import Floats
 from compiler.analysis.types import Types
 from compiler.canonical.facts import Facts
 from compiler.canonical.grouping import is_exact
@@ -92,7 +93,7 @@ def order_unions(query: exp.Query, facts: Facts) -> exp.Query:
     """
     if not facts.has(query, exp.Union) or _has_recursion(query, facts) or not facts.of(query, _may_reorder):
         return query
-    types = facts.types(query)
+    types = Floats(facts.names(query), facts.schemas)
     absorbed: set[int] = set()
     for union in facts.nodes(query, exp.Union):
         if id(union) in absorbed or any(value and key not in _ROOT_PARTS for key, value in union.args.items()):

@@ -14,6 +14,7 @@ from sqlglot import diff, exp
 from sqlglot.diff import Keep, Move, Update
 
 from compiler.canonical.form import parenthesised
+from compiler.diff.fixed_outputs import read_fixed_columns
 from compiler.diff.substitution import input_tables, substituted
 from compiler.names.lexical import Names, from_items, resolve_names
 from compiler.names.one_line import change, cut, in_one_line
@@ -56,6 +57,7 @@ def _substituted(before: exp.Query, after: exp.Query) -> tuple[exp.Query, list[s
 def _readable(query: exp.Query) -> exp.Query:
     """Name tables as the author's inputs are, columns of subqueries by what they are, and write columns first."""
     query = query.copy()
+    read_fixed_columns(query)
     names = resolve_names(query)
     _name_tables(names)
     _name_ordering(query, names)

@@ -20,6 +20,7 @@ from sqlglot import diff, exp
 from sqlglot.diff import Insert, Move, Remove, Update
 
 from compiler.diff.common_parts import leave_out_common, pairs_of_nodes
+from compiler.diff.fixed_outputs import read_fixed_columns
 from compiler.diff.stable_names import Keys, derived_query, is_recursive, with_stable_names
 from compiler.diff.substitution import substituted
 from compiler.names.lexical import Names
@@ -88,6 +89,8 @@ def edit_script(before: exp.Query, after: exp.Query, most_pairs: int = MOST_PAIR
     most_pairs: the number of pairs of nodes that may be compared.
     """
     old, new = before.copy(), after.copy()
+    for tree in (old, new):
+        read_fixed_columns(tree)
     sides = _Side(old, with_stable_names(old, substituted(before, after))), _Side(new, with_stable_names(new))
     outputs = [tuple(output.alias_or_name for output in side.query.selects) for side in sides]
     added, removed = set(outputs[1]) - set(outputs[0]), set(outputs[0]) - set(outputs[1])

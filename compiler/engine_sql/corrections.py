@@ -2,7 +2,8 @@
 
 A corrected rule's fingerprint contains the names of the corrections, so results without them are not found. Each
 examines the canonical tree, so that rules of one meaning still share a fingerprint, and may say yes too often, which
-costs one run; never too seldom, which would leave a wrong table in use.
+costs one run; never too seldom, which would leave a wrong table in use. What an upgraded rule needs is therefore asked
+of a tree in which everything is left that the engine was shown (`Compiler.query_digest`).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from sqlglot.expressions import Query
 
 from cache.records import Product
 from compiler.analysis.edges import from_record
-from compiler.compile import Compiler
+from compiler.compile import Compiler, corrected
 from compiler.compiled import Compiled, Options
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
@@ -381,22 +381,25 @@ class Work:
         """Whether a rule is unchanged, and has another fingerprint only because rules (or the engine) was upgraded.
 
         Decided by compiling the SQL that the earlier version executed: if both give the same result now, the rule's
-        meaning is unchanged.
+        meaning is unchanged. Nor may that version have computed it wrongly: it has to have had every correction.
         """
         if last.fingerprint == node.fingerprint:
             return False
         before, now = last.record.parts, node.parts
         changed = {part for part in before.keys() | now.keys() if before.get(part) != now.get(part)}
-        if not changed <= ({"query", "engine"} if self.trust_engine else {"query"}):
+        may_change = {"query", "execution"} | ({"engine"} if self.trust_engine else set())
+        (execution, had), (current, _) = corrected(before), corrected(now)
+        if not changed <= may_change or execution != current:
             return False
-        if "query" not in changed:  # inputs are bound by position, so the same query may read others now
+        if not changed & {"query", "execution"}:  # inputs are bound by position, so the same query may read others now
             return [one.name for one in last.record.inputs] == list(node.inputs)
         if last.record.compiler == COMPILER:
             return False
         try:
             body = load_body(self._index, last.memo)
             compiler = self._compiler_of(body.scans)
-            return compiler.query_digest(body.meaning) == (now["query"], node.inputs)
+            query, inputs, needed = compiler.query_digest(body.meaning)
+            return (query, inputs) == (now["query"], node.inputs) and had.issuperset(needed)
         except (KeyError, SqlError):  # its input no longer exists, or its syntax is no longer supported
             return False
 

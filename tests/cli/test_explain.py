@@ -126,7 +126,7 @@ def test_a_product_that_was_never_built(project: SampleProject) -> None:
 
 def test_a_chain_down_to_an_edit(project: SampleProject) -> None:
     project.edit("rules/cleaned.sql", "o.amount >=", "o.id > 1 AND o.amount >=")
-    sentence = "WHERE: orders.id > 1 added"
+    sentence = "WHERE: orders.id >= 2 added"
     found = causes(project)
     assert set(found) == {"cleaned", "totals", "report", "days"}
     (cause,) = found["report"]

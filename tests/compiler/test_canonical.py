@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from sqlglot import exp
 
 from compiler.compiled import Compiled
 from compiler.errors import SqlError
+from compiler.sql.encode import decode
 from support.compiling import TestCompiler
 from support.databases import TABLES
 from support.pairs import Pair, load_pairs
@@ -164,6 +166,14 @@ ONE = {
 def test_spellings_are_one(name: str) -> None:
     first, second = ONE[name]
     assert identity(first) == identity(second)
+
+
+def test_a_constant_that_its_column_cannot_hold_takes_no_place() -> None:
+    outputs = (
+        decode(compiled(f"SELECT quantity AS v FROM orders WHERE quantity = {number}").canonical).expressions[0].this
+        for number in ("2147483647", "2147483648")
+    )
+    assert [type(output) for output in outputs] == [exp.Cast, exp.Column]
 
 
 def test_an_input_may_be_renamed() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from compiler.compile import corrected
 from compiler.fingerprint import EXECUTION
 from support.compiling import TestCompiler
 
@@ -155,9 +156,11 @@ def execution(sql: str) -> object:
 
 @pytest.mark.parametrize(("name", "sql"), [(name, sql) for name, queries in CORRECTED.items() for sql in queries])
 def test_a_rule_that_could_be_wrong_runs_again(name: str, sql: str) -> None:
-    found = execution(sql)
-    assert isinstance(found, list)
-    assert name in found
+    """Its fingerprint has the name, or, where today's form does not show it, what an earlier result is asked for."""
+    test = TestCompiler(TABLES)
+    compiled = test.compile(sql)
+    _, names = corrected(compiled.parts)
+    assert name in {*names, *test.compiler.query_digest(compiled.meaning)[2]}
 
 
 @pytest.mark.parametrize("sql", UNMOVED)

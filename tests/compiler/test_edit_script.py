@@ -36,7 +36,7 @@ PLACES: dict[str, tuple[str, str, str, str]] = {
     "outputs_swapped": (JOIN, "o.order_id, c.name", "c.name, o.order_id", "SELECT"),
     "names_swapped": (JOIN, "o.order_id, c.name", "c.name AS order_id, o.order_id AS name", "SELECT ~name ~order_id"),
     "join": (JOIN, " JOIN customers", " LEFT JOIN customers", "FROM WHERE"),
-    "grouping_in_a_cte": (CTE, "GROUP BY o.status", "GROUP BY o.status, o.paid", "GROUP BY"),
+    "grouping_in_a_cte": (CTE, "GROUP BY o.status", "GROUP BY o.status, o.item_id", "GROUP BY"),
     "predicate_in_a_cte": (CTE, "WHERE o.paid", "WHERE NOT o.paid", "WHERE"),
     "output_of_a_cte": (CTE, "SUM(o.quantity)", "MIN(o.quantity)", "SELECT ~q"),
     "output_of_a_cte_that_filters": (CTE, "COUNT(*)", "COUNT(o.quantity)", "SELECT HAVING ~n"),

@@ -152,6 +152,16 @@ def is_plain(select: exp.Expr, more: tuple[str, ...] = ()) -> bool:
     return not any(own(item, exp.AggFunc, exp.Window) for item in select.selects)
 
 
+def joins_plainly(select: exp.Select) -> bool:
+    """Whether a SELECT may have one more join behind its others, each of which keeps the rows of its left side."""
+    joins: list[exp.Join] = select.args.get("joins") or []
+    return all(
+        join.side in {"", "LEFT"} and not join.method and not join.args.get("using")
+        and (join.args.get("on") is not None or join.kind == "CROSS")
+        for join in joins
+    )  # fmt: skip
+
+
 def own(root: exp.Expr, *kinds: type[Node]) -> list[Node]:
     """The nodes of these kinds in `root` that belong to no subquery in it."""
     home = root if isinstance(root, exp.Query) else owner(root)

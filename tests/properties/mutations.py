@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from properties import mutation_clauses, mutation_joins, mutation_predicates, mutation_values
+from properties import mutation_clauses, mutation_equals, mutation_joins, mutation_predicates, mutation_values
 from properties.drafts import Draft, Drafts
 
 MUTATIONS: dict[str, Callable[[Draft], None]] = {
     mutation.__name__: mutation
-    for module in (mutation_predicates, mutation_values, mutation_joins, mutation_clauses)
+    for module in (mutation_predicates, mutation_values, mutation_joins, mutation_clauses, mutation_equals)
     for mutation in module.MUTATIONS
 }
 CLASSES = tuple(MUTATIONS)

@@ -50,6 +50,17 @@ _PATTERNS = (
     "SELECT {l1}, (SELECT max(r.{j}) FROM {R} AS r WHERE {rp}) AS n FROM {L} AS l LEFT SEMI JOIN {R} AS s ON s.{j} = l.{k}",
     "SELECT {l1}, t.x + t.y + 0.1 AS s, t.x * t.y * 3.5 AS p FROM {L} AS l JOIN readings AS t ON t.sensor_id = {v0} WHERE {lp}",
     "SELECT t.sensor_id AS a, t.x AS b FROM readings AS t WHERE t.x = 0.0 AND t.y IN (0.0, 1.5) OR t.y = 0.0 OR NOT t.ok",
+    "SELECT {l1}, {r2} FROM {L} AS l CROSS JOIN {R} AS r WHERE l.{k} = r.{j} AND r.{j} > {v} AND {lp}",
+    "SELECT {l1}, l.{k} AS k, {r2} FROM {L} AS l, {R} AS r, {L} AS m WHERE l.{k} = r.{j} AND r.{j} = m.{k} AND m.{k} > {v}",
+    "SELECT l.{k} AS k, {l2} FROM {L} AS l WHERE l.{k} = {v} AND l.{k} < {v} AND {lp}",
+    "SELECT l.{k} AS k, l.{p} AS p, count(*) AS n, min(l.{k}) AS m FROM {L} AS l WHERE l.{k} = {v} AND {lp} GROUP BY l.{k}, l.{p}",
+    "SELECT {l1}, l.{k} AS k FROM {L} AS l CROSS JOIN {R} AS r WHERE l.{k} = {v} AND r.{j} >= l.{k} AND {rp}",
+    "SELECT {l1} FROM {L} AS l WHERE CASE WHEN {lp} THEN 'a' WHEN {lp2} THEN 'b' ELSE 'c' END <> 'b' AND {lp3}",
+    "SELECT q.p, sum(q.n) AS n, max(q.m) AS m FROM (SELECT l.{p} AS p, l.{k} AS k, count(*) AS n, max(l.{k}) AS m FROM {L} AS l WHERE {lp} GROUP BY l.{p}, l.{k}) AS q GROUP BY q.p",
+    "SELECT q.p, count(q.k) AS n FROM (SELECT DISTINCT l.{p} AS p, l.{k} AS k FROM {L} AS l WHERE {lp}) AS q GROUP BY q.p",
+    "SELECT u.k, sum(u.n) AS n FROM (SELECT l.{k} AS k, count(*) AS n FROM {L} AS l WHERE {lp} GROUP BY l.{k} UNION ALL SELECT r.{j}, count(*) AS n FROM {R} AS r GROUP BY r.{j}) AS u GROUP BY u.k",
+    "SELECT DISTINCT {l1} FROM {L} AS l LEFT JOIN {R} AS r ON l.{k} = r.{j} WHERE {lp}",
+    "SELECT {l1} FROM {L} AS l LEFT JOIN (SELECT r.{j} AS k, count(*) AS n FROM {R} AS r WHERE {rp} GROUP BY r.{j}) AS q ON q.k = l.{k} WHERE {lp}",
     "SELECT {l1}, CASE WHEN {lp} THEN l.{k} WHEN {lp2} THEN NULL ELSE l.{k} END AS k FROM {L} AS l WHERE NOT ({lp3} AND {lp4})",
 )  # fmt: skip
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from properties import rewrite_clauses, rewrite_joins, rewrite_predicates, rewrite_scopes, rewrite_text, rewrite_values
+from properties import (
+    rewrite_clauses,
+    rewrite_equals,
+    rewrite_joins,
+    rewrite_predicates,
+    rewrite_scopes,
+    rewrite_text,
+    rewrite_values,
+)
 from properties.drafts import Draft, Drafts
 
 OF_TREES: dict[str, Callable[[Draft], None]] = {
     rewrite.__name__: rewrite
-    for module in (rewrite_predicates, rewrite_values, rewrite_scopes, rewrite_clauses, rewrite_joins)
+    for module in (rewrite_predicates, rewrite_values, rewrite_scopes, rewrite_clauses, rewrite_joins, rewrite_equals)
     for rewrite in module.REWRITES
 }
 OF_TEXTS: dict[str, Callable[[str, random.Random], str]] = {

@@ -1,0 +1,127 @@
+"""CASE in a predicate: a test of its result becomes a CASE of truth values, and that a condition in a filter."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from compiler.analysis.types import Types
+from compiler.canonical.facts import Facts
+from compiler.canonical.folding import truth_of
+from compiler.canonical.predicate_facts import is_constant, looks_up_bits, never_fails, one_kind
+from compiler.tree.walk import has
+
+_COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+_MOST_BRANCHES = 8
+_FALSE, _TRUE = False, True
+
+
+def test_each_branch(query: exp.Query, facts: Facts) -> exp.Query:
+    """Compare the constants that a CASE yields where they are written, not its result.
+
+    CASE WHEN p THEN 'a' ELSE 'b' END = 'a' → CASE WHEN p THEN TRUE ELSE FALSE END
+    NOT CASE WHEN p THEN TRUE ELSE FALSE END → CASE WHEN p THEN FALSE ELSE TRUE END
+    """
+    cases = [case for case in facts.nodes(query, exp.Case) if _yields_constants(case)]
+    if not cases or facts.of(query, looks_up_bits):
+        return query
+    types = facts.types(query)
+    for case in cases[::-1]:
+        test = case.parent
+        if isinstance(test, exp.Not) and _is_of_truths(case):
+            for value in _values(case):
+                if isinstance(value, exp.Boolean):
+                    value.replace(exp.Boolean(this=not value.this))
+            test.replace(case)
+        elif isinstance(test, (*_COMPARED, exp.In)) and (truths := _truths(case, test, types)) is not None:
+            for branch, truth in zip(case.args["ifs"], truths[:-1], strict=True):
+                branch.set("true", truth)
+            case.set("default", truths[-1])
+            test.replace(case)
+    return query
+
+
+def filter_of_case(case: exp.Case, types: Types) -> exp.Expr | None:
+    """Return a condition that filters as a CASE of truth values does, for which NULL is FALSE; None if there is none.
+
+    CASE WHEN p THEN TRUE WHEN q THEN FALSE ELSE TRUE END → p OR NOT (q IS TRUE);  CASE WHEN p THEN r END → p AND r
+
+    A condition is computed for all rows, what is inside a CASE only for some: so not if something in it may fail.
+    """
+    if case.this is not None or len(case.args["ifs"]) > _MOST_BRANCHES or types.of(case) != "bool":
+        return None
+    branches = [(branch.this, branch.args["true"]) for branch in case.args["ifs"]]
+    default = case.args.get("default")
+    parts = [part for branch in branches for part in branch]
+    parts += [] if default is None else [default]
+    if not all(types.of(part) == "bool" or isinstance(part, exp.Null) for part in parts):
+        return None
+    if not all(never_fails(types, part) for part in parts[1:]) or has(case, exp.Query):
+        return None
+    rest = _truth(default)
+    for condition, value in reversed(branches):
+        taken = _truth(value)
+        if not isinstance(taken, bool):
+            if rest is not _FALSE:
+                return None
+            rest = exp.And(this=condition.copy(), expression=taken.copy())
+        elif taken:
+            rest = condition.copy() if rest is _FALSE else exp.Or(this=condition.copy(), expression=_node(rest))
+        elif rest is not _FALSE:
+            untaken = exp.Not(this=exp.Is(this=condition.copy(), expression=exp.Boolean(this=True)))
+            rest = untaken if rest is _TRUE else exp.And(this=untaken, expression=_node(rest))
+    return _node(rest)
+
+
+def _truth(value: exp.Expr | None) -> exp.Expr | bool:
+    if value is None or isinstance(value, exp.Null):
+        return False
+    return bool(value.this) if isinstance(value, exp.Boolean) else value
+
+
+def _node(truth: exp.Expr | bool) -> exp.Expr:  # noqa: FBT001 — one of the values, no option
+    if isinstance(truth, bool):
+        return exp.Boolean(this=truth)
+    return truth.copy() if truth.parent is not None else truth
+
+
+def _values(case: exp.Case) -> list[exp.Expr]:
+    default = case.args.get("default")
+    return [*(branch.args["true"] for branch in case.args["ifs"]), *([] if default is None else [default])]
+
+
+def _yields_constants(case: exp.Case) -> bool:
+    return case.this is None and all(map(is_constant, _values(case)))
+
+
+def _is_of_truths(case: exp.Case) -> bool:
+    return all(isinstance(value, exp.Boolean | exp.Null) for value in _values(case))
+
+
+def _truths(case: exp.Case, test: exp.Expr, types: Types) -> list[exp.Expr] | None:
+    """Return what a test says of each value of a CASE, of the missing ELSE too; None if that is not certain."""
+    values = _values(case)
+    if isinstance(test, exp.In):
+        others = test.expressions
+        if test.this is not case or not others or any(test.args.get(key) for key in ("query", "unnest", "field")):
+            return None
+    else:
+        others = [test.expression if test.this is case else test.this]
+    if not all(is_constant(one) and not isinstance(one, exp.Null) for one in others):
+        return None
+    if not one_kind(types, [*values, *others]) or all(isinstance(value, exp.Null) for value in values):
+        return None
+    truths: list[exp.Expr] = []
+    for value in [*values, *([exp.Null()] if case.args.get("default") is None else [])]:
+        if isinstance(value, exp.Null):
+            truths.append(exp.Null())
+            continue
+        found = [
+            truth_of(exp.EQ if isinstance(test, exp.In) else type(test), value, one)
+            if isinstance(test, exp.In) or test.this is case
+            else truth_of(type(test), one, value)
+            for one in others
+        ]
+        if None in found:
+            return None
+        truths.append(exp.Boolean(this=any(found)))
+    return truths

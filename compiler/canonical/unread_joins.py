@@ -1,0 +1,150 @@
+"""LEFT JOINs of tables that nothing reads: they are dropped where the rows that they repeat make no difference."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from compiler.analysis.types import Types
+from compiler.canonical.facts import Facts
+from compiler.canonical.grouping import is_plain_group
+from compiler.canonical.item_keys import as_list, columns_of_items
+from compiler.canonical.joins import conjuncts, is_exactly_grouped, is_left_deep, joined_selects, row_order_is_open
+from compiler.canonical.predicate_facts import never_fails
+from compiler.sql.encode import encode
+from compiler.tree.selects import has_only, is_aggregated, own_nodes
+from compiler.tree.walk import find_all, has
+
+_GROUPED = {"expressions", "from_", "where", "group"}
+_DISTINCT = {"expressions", "from_", "where", "distinct"}
+_TOTAL = {"expressions", "from_", "where"}
+_EXTREMES = (exp.Min, exp.Max, exp.LogicalAnd, exp.LogicalOr)
+_READING = ("expressions", "having", "order", "qualify")
+
+
+def drop_unread_joins(query: exp.Query, facts: Facts) -> exp.Query:
+    """Drop a LEFT JOIN of which no column is read, if it finds one row at most, or if repeated rows count once.
+
+    SELECT a.x FROM a LEFT JOIN (SELECT b.k AS k FROM b GROUP BY b.k) AS q ON a.k = q.k → SELECT a.x FROM a
+    SELECT DISTINCT a.x FROM a LEFT JOIN b ON a.k = b.k → SELECT DISTINCT a.x FROM a
+    SELECT a.x, MIN(a.y) FROM a LEFT JOIN b ON a.k = b.k GROUP BY a.x → SELECT a.x, MIN(a.y) FROM a GROUP BY a.x
+
+    Only if neither its condition nor the filter of a derived table can fail.
+    """
+    selects = [
+        select
+        for select in facts.of(query, joined_selects)
+        if any(join.side == "LEFT" for join in select.args["joins"]) and is_left_deep(select)
+    ]
+    if not selects or not facts.of(query, row_order_is_open):
+        return query
+    owned, types = facts.of(query, columns_of_items), facts.types(query)
+    for select in selects:
+        kept: list[exp.Join] = []
+        read_on: set[int] = set()  # the columns in conditions of joins that stay, which come after those they read
+        indifferent: bool | None = None
+        for join in reversed(select.args["joins"]):
+            inside = {id(column) for column in join.args["on"].find_all(exp.Column)} if join.args.get("on") else set()
+            columns = {id(column) for column in owned.get(id(join.this), ())}
+            unread = join.side == "LEFT" and not join.kind and not _is_read(select, columns, read_on)
+            if unread and _is_certain(join, types):
+                if indifferent is None:
+                    indifferent = _counts_rows_once(select)
+                if indifferent or _finds_one(join, columns, types):
+                    continue
+            kept.append(join)
+            read_on |= inside
+        if len(kept) < len(select.args["joins"]):
+            select.set("joins", kept[::-1])
+    return query
+
+
+def _is_read(select: exp.Select, columns: set[int], read_on: set[int]) -> bool:
+    """Whether something reads one of the columns that are no part of a join's own condition."""
+    if columns & read_on:
+        return True
+    parts = [node for part in (*_READING, "where", "group") for node in as_list(select.args.get(part))]
+    return any(id(column) in columns for part in parts for column in find_all(part, exp.Column))
+
+
+def _is_certain(join: exp.Join, types: Types) -> bool:
+    """Whether neither the condition of a join nor the filter of a derived table in it fails on some data."""
+    if not all(_never_fails(term, types) for term in conjuncts(join.args["on"])):
+        return False
+    item = join.this
+    if isinstance(item, exp.Table):
+        return True
+    inner = item.this
+    if not isinstance(inner, exp.Select) or not has_only(inner, _GROUPED | _DISTINCT):
+        return False
+    if not isinstance(inner.args["from_"].this, exp.Table):
+        return False
+    where = inner.args.get("where")
+    if where is not None and not all(_never_fails(term, types) for term in conjuncts(where.this)):
+        return False
+    values = [output.unalias() for output in inner.selects]
+    return all(_is_plain(value) or never_fails(types, value) for value in values)
+
+
+def _never_fails(term: exp.Expr, types: Types) -> bool:
+    if isinstance(term, exp.EQ) and isinstance(term.this, exp.Column) and isinstance(term.expression, exp.Column):
+        kind = types.of(term.this)
+        return kind is not None and kind == types.of(term.expression)
+    return never_fails(types, term)
+
+
+def _is_plain(value: exp.Expr) -> bool:
+    """Whether an output is an aggregate of a column, or counts rows: none of these fails."""
+    return isinstance(value, exp.Count | exp.Min | exp.Max) and isinstance(value.this, exp.Column | exp.Star)
+
+
+def _finds_one(join: exp.Join, columns: set[int], types: Types) -> bool:
+    """Whether a join finds one row at most for each row of its left side."""
+    inner = join.this.this
+    if not isinstance(inner, exp.Select):
+        return False
+    if inner.args.get("group") is None and inner.args.get("distinct") is None:
+        return has_only(inner, _TOTAL) and is_aggregated(inner)
+    keys = _unique(inner, types)
+    found: set[str] = set()
+    for term in conjuncts(join.args["on"]):
+        if not isinstance(term, exp.EQ):
+            continue
+        for side, other in ((term.this, term.expression), (term.expression, term.this)):
+            if id(side) in columns and not any(id(column) in columns for column in find_all(other, exp.Column)):
+                found.add(side.name)
+    return bool(keys) and keys <= found
+
+
+def _unique(inner: exp.Select, types: Types) -> set[str]:
+    """Return the outputs of which no two rows have the same values; nothing if that is not certain."""
+    group, distinct = inner.args.get("group"), inner.args.get("distinct")
+    outputs = [(output.alias_or_name, output.unalias()) for output in inner.selects]
+    if group is None:
+        if distinct is None or distinct.args.get("on") is not None or is_aggregated(inner):
+            return set()
+        return {name for name, _ in outputs} if _are_exact([value for _, value in outputs], types) else set()
+    if distinct is not None or not is_plain_group(group) or not _are_exact(group.expressions, types):
+        return set()
+    wanted = {encode(key): "" for key in group.expressions}
+    for name, value in outputs:
+        if encode(value) in wanted:
+            wanted[encode(value)] = name
+    return set(wanted.values()) if "" not in wanted.values() else set()
+
+
+def _are_exact(values: list[exp.Expr], types: Types) -> bool:
+    return all(is_exactly_grouped(types.of(value)) for value in values)
+
+
+def _counts_rows_once(select: exp.Select) -> bool:
+    """Whether a row that comes more than once has the effect of one."""
+    parts = [node for part in _READING for node in as_list(select.args.get(part))]
+    if any(has(part, exp.Window, exp.Query, *exp.SET_RETURNING_FUNCTIONS) for part in parts):
+        return False
+    calls = [call for part in parts for call in own_nodes(part, exp.AggFunc)]
+    if not all(isinstance(call, _EXTREMES) or isinstance(call.this, exp.Distinct) for call in calls):
+        return False
+    if calls or select.args.get("group") is not None:
+        return True
+    distinct = select.args.get("distinct")
+    return distinct is not None and distinct.args.get("on") is None
