@@ -60,7 +60,8 @@ class Objects:
         self.tmp = root / "tmp"
         self._objects = f"{root}/objects"
         self._sound: set[str] = set()
-        self._shelved = False
+        self._shelved = self._rooted = False
+        """Whether the names of the folders of objects, and of the store, are known to survive a power loss."""
         self._adopted: dict[str, tuple[int, str]] = {}
         self._lock = threading.Lock()
         self._scratch: tuple[Path, int] | None = None
@@ -188,18 +189,20 @@ class Objects:
         seal(written)
         synchronise(written)
         with self._lock:
+            # Recorded in the index, it has survived; of one that another thread has just moved in that is not known.
+            lasts = recorded is not None and artifact not in self._adopted
             kept = self._adopted.get(artifact, recorded)
             for facts in (fresh,) if kept is None else (kept, fresh):
                 if self._holds(artifact, *facts):
                     remove_temporary(written)
-                    if kept is None:
-                        self._settle(self.path(artifact))  # a killed process may have put it there, and no more
                     break
             else:
-                facts = fresh
+                facts, lasts = fresh, False
                 self._move(written, artifact)
             self._adopted[artifact] = facts
             self._sound.add(artifact)
+        if not lasts and artifact not in self._moved:
+            self._settle(self.path(artifact))  # without the lock: disks do what several threads ask at once in one go
         return facts
 
     def _move(self, written: Path, artifact: str) -> None:
@@ -209,7 +212,6 @@ class Objects:
         target = self.path(artifact)
         self._shelve(target)
         replace(written, target)
-        self._settle(target)
 
     def _shelve(self, place: Path) -> None:
         """Make the folder of an object, if there is none."""
@@ -220,10 +222,14 @@ class Objects:
     def _settle(self, place: Path) -> None:
         """Let an object that was given its name keep it."""
         synchronise(place.parent)
-        if not self._shelved:  # nor is it known whether the process that made the folders came to this
-            for folder in (place.parent.parent, self.root, self.root.parent):
-                synchronise(folder)
-            self._shelved = True
+        with self._lock:
+            if not self._shelved:
+                synchronise(place.parent.parent)
+                self._shelved = True
+            if not self._rooted:  # it is not known whether the process that made these folders came to this
+                for folder in (self.root, self.root.parent):
+                    synchronise(folder)
+                self._rooted = True
 
     def adopt_parts(self, artifact: str, parts: Sequence[str]) -> None:
         """Make the object of a table in parts: a folder of links to the objects of its parts, which are in place.
@@ -246,7 +252,7 @@ class Objects:
             self._shelve(place)
             remove_object(place)  # it is none of this table
             rename(fresh, place)
-            self._settle(place)
+        self._settle(place)
 
     def _link_elsewhere(self, artifact: str, parts: Sequence[str]) -> None:
         folder = self._folder() / uuid.uuid4().hex

@@ -77,12 +77,15 @@ class SharedIndex(Index):
             self._many("DELETE FROM shared_results WHERE artifact = ?", [(one,) for one in artifacts])
 
     def deny_shared(self, action: str, artifact: str) -> None:
-        """Record that an action does not yield an artifact, whatever another builder says, and forget the artifact."""
+        """Record that an action does not yield an artifact, whatever another builder says, and forget that it did."""
         self._make_shared()
+        wrong = [(action, artifact)]
         with self.transaction():
-            self._many("REPLACE INTO shared_denied VALUES (?,?)", [(action, artifact)])
-            self.forget_shared([artifact])
-            self.forget_artifact(artifact)
+            self._many("REPLACE INTO shared_denied VALUES (?,?)", wrong)
+            self._many("DELETE FROM shared_results WHERE action = ? AND artifact = ?", wrong)
+            self._many("DELETE FROM actions WHERE key = ? AND artifact = ?", wrong)
+            self._many("DELETE FROM products WHERE key = ? AND artifact = ?", wrong)
+            self._many("DELETE FROM snapshots WHERE kind = ?", [("built",)])
 
     def denied_shared(self) -> set[tuple[str, str]]:
         """Return the actions, each with an artifact that it does not yield."""

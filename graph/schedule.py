@@ -1,4 +1,4 @@
-"""The order in which products are settled: inputs first, then the product with the longest chain of readers."""
+"""The order in which products are settled: inputs first, then the product with the longest way to the end below it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,31 @@ if TYPE_CHECKING:
 class Schedule:
     """The products of a run that are not settled yet.
 
-    Of those whose inputs are settled, the next has the longest chain of readers below it, so that a long chain is
-    not left for the end, when nothing else could run beside it. Each step costs as much as it has direct readers.
+    Of those whose inputs are settled, the next has the longest chain of readers below it, in seconds, itself included,
+    so that a long chain is not left for the end, when nothing else could run beside it. Each step costs as much as it
+    has direct readers.
     """
 
-    def __init__(self, order: Iterable[str], dependencies: Mapping[str, Iterable[str]]) -> None:
-        """Take products, inputs first; dependencies that are not products of the run count as settled."""
+    def __init__(
+        self,
+        order: Iterable[str],
+        dependencies: Mapping[str, Iterable[str]],
+        seconds: Mapping[str, float] | None = None,
+    ) -> None:
+        """Take products, inputs first; dependencies that are not products of the run count as settled.
+
+        seconds: that each is expected to take, 1 where it is not there.
+        """
         position = {name: number for number, name in enumerate(order)}
         self._readers: dict[str, list[str]] = {name: [] for name in position}
         for name in position:
             for dependency in set(dependencies[name]) & position.keys():
                 self._readers[dependency].append(name)
-        height: dict[str, int] = {}
+        known, height, left = seconds or {}, dict[str, int](), dict[str, float]()
         for name in reversed(position):
             height[name] = 1 + max((height[reader] for reader in self._readers[name]), default=0)
-        self._rank = {name: (-height[name], number, name) for name, number in position.items()}
+            left[name] = known.get(name, 1.0) + max((left[reader] for reader in self._readers[name]), default=0.0)
+        self._rank = {name: (-left[name], -height[name], number, name) for name, number in position.items()}
         self._missing = dict.fromkeys(position, 0)
         for readers in self._readers.values():
             for reader in readers:
@@ -38,7 +48,7 @@ class Schedule:
     def take(self) -> str | None:
         """Return a product whose inputs are settled, or None if there is none at present."""
         while self._ready:
-            name = heapq.heappop(self._ready)[2]
+            name = heapq.heappop(self._ready)[-1]
             if name in self._open and not self._missing[name]:  # otherwise an input was reopened since
                 self._open.remove(name)
                 return name

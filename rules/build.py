@@ -15,11 +15,13 @@ from graph.causes import causes
 from graph.plan import make_plan
 from rules.compiling.compiled_rule import nodes_of_checks
 from rules.compiling.memo_proof import believing_memos
-from rules.compiling.session import load
+from rules.compiling.session import load, shared_memos
 from rules.config.project import Project
 from rules.engine.local import LOCAL
 from rules.engine.stoppable import STOPPABLE
 from rules.errors import REPLACED, UserError
+from rules.files.project_paths import DEFAULT_PROFILE
+from rules.loading.rules import rule_files
 from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
 from rules.planning.last_states import compared_with_last
@@ -37,11 +39,13 @@ from rules.running.remote_audit import of_other_builders, with_makers
 from rules.running.results import AuditReport, BuildReport, Observer
 from rules.storage.collection_due import collect_when_due
 from rules.storage.git_tracking import warn_of_tracked
+from rules.storage.shared_keeping import push_shared, require_pushing
 from rules.storage.store import Store, open_store
 
 if TYPE_CHECKING:
     from rules.running.other_settings import Against
     from rules.running.verifying import VerifyReport
+    from rules.storage.shared_report import SharedReport
 
 
 def plan(project: Project, request: Request, observer: Observer) -> Prepared:
@@ -139,6 +143,20 @@ def verify(project: Project, request: Request, against: Against, observer: Obser
                 evidence = Evidence(store.objects.root, new_build_id())
                 report = verify_products(prepared, evidence, against)
     return report
+
+
+def push(project: Project, say: Callable[[str], None]) -> SharedReport:
+    """Send what the project's products are now, and what its rules were compiled to, to the shared cache.
+
+    Raises `UserError`.
+    """
+    with open_store(project.root, say, building=True, asked=True) as store:
+        require_pushing(store)
+        memos = shared_memos(project, DEFAULT_PROFILE, store, LOCAL)
+        if memos is not None:
+            memos.describe(len(rule_files(project.root, project.rule_folders)))
+            memos.share_states(store.states)
+        return push_shared(store)
 
 
 def keep_small(project: Project, say: Callable[[str], None]) -> None:

@@ -2,6 +2,7 @@
 
 Usage: python floor.py PROJECT append
        python floor.py PROJECT cold [added]     with the models that are added in the middle
+       python floor.py PROJECT judge [added]    the same, in files that are quicker to write
 
 What is of one day is written as a file for each run; the rest are kept as totals, to which those of the new day are
 added. It handles no other change, and nothing tells it when it is wrong.
@@ -39,10 +40,11 @@ def main() -> None:
     if scenario == "append":
         append(Path(folder), Path(folder) / "out")
     else:
-        compute(Path(folder), Path(folder) / "out", models(added=bool(added)))
+        how = ("lz4", None) if scenario == "judge" else ("zstd", 3)
+        compute(Path(folder), Path(folder) / "out", models(added=bool(added)), *how)
 
 
-def compute(folder: Path, out: Path, wanted: Mapping[str, Model]) -> None:
+def compute(folder: Path, out: Path, wanted: Mapping[str, Model], compression: str, level: int | None) -> None:
     """Compute all models from all files."""
     shutil.rmtree(out, ignore_errors=True)
     session = _session(folder)
@@ -51,7 +53,7 @@ def compute(folder: Path, out: Path, wanted: Mapping[str, Model]) -> None:
         place = out / f"{name}.parquet"
         place.mkdir(parents=True)
         file = place / "00000.parquet"
-        session.sql(_text(model)).write_parquet(str(file), compression="zstd", compression_level=3)
+        session.sql(_text(model)).write_parquet(str(file), compression=compression, compression_level=level)
         session.register_parquet(name, str(file))
 
 

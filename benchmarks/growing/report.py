@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.growing.goals import goals
+
 _COLOURS = ("#1b6ca8", "#7fb3d5", "#8a8f98", "#e07a1f", "#7a5195")
 _HEAD = """# Data that grows
 
@@ -21,21 +23,24 @@ def markdown(results: dict[str, Any]) -> str:
     made_on = f"on {about['cores']} cores of {about['processor']}; `min_rows` {about['min_rows']:,}"
     lines = [
         f"{about['days']:,} daily files of {about['rows']:,} rows, {made_on}; rules {about['rules']}.\n",
-        "| scenario | tool | seconds | of its cold build | processor seconds | rows read | MB written | wrong tables |",
-        "|---|---|---|---|---|---|---|---|",
+        "| scenario | tool | seconds | of cold | processor s | rows read | peak MiB | MB written | wrong tables |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     cold = {one["tool"]: one["wall"] for one in found if one["scenario"] == "cold"}
     for one in found:
         share = f"1/{cold[one['tool']] / one['wall']:,.1f}" if one["scenario"] != "cold" and one["wall"] else ""
         if one["error"]:
-            lines.append(f"| {one['scenario']} | {one['tool']} | failed | | | | | |")
+            lines.append(f"| {one['scenario']} | {one['tool']} | failed | | | | | | |")
             continue
         read = f"{one['rows_read']:,}" if one["rows_read"] is not None else ""
         wrong = f"**{len(one['wrong'])}**: {', '.join(one['wrong'])}" if one["wrong"] else "0"
         lines.append(
             f"| {one['scenario']} | {one['tool']} | {one['wall']:.2f} | {share} | {one['cpu']:.2f} | {read} | "
-            f"{one['written'] / 1e6:.1f} | {wrong} |"
+            f"{one['peak']:,.0f} | {one['written'] / 1e6:.1f} | {wrong} |"
         )
+    lines.append("")
+    lines += ["| goal | measured | met |", "|---|---|---|"]
+    lines += [f"| {goal.text} | {goal.seen} | {'yes' if goal.met else '**no**'} |" for goal in goals(results)]
     lines.append("")
     lines += [f"* {name}: {text}" for name, text in about["scenarios"].items()]
     lines += [f"* {name}: {text}" for name, text in about["notes"].items()]

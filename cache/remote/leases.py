@@ -8,6 +8,7 @@ who waits sees whether the number changes, and takes over a lease that has been 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -49,14 +50,17 @@ class Leases:
     holder: str = field(default_factory=lambda: os.urandom(16).hex())
     _held: dict[str, int] = field(default_factory=dict)
     _seen: dict[str, _Seen] = field(default_factory=dict)
+    _guards: dict[str, threading.Lock] = field(default_factory=dict)
 
     def claim(self, key: str) -> Claim:
         """Take the lease of an action, if nobody holds it. "unknown": the bucket does not say, so nobody waits."""
         path = lease_path(key)
         try:
-            if self.again.call(lambda: self.bucket.create(path, self._text(0))):
-                return self._take(key)
-            found = self._read(path)
+            found = self._read(path) if key in self._seen else None  # who asks again need not try to write
+            if found is None:
+                if self.again.call(lambda: self.bucket.create(path, self._text(0))):
+                    return self._take(key)
+                found = self._read(path)
             if found is None:  # it was released meanwhile, or is none
                 return "busy"
             if found.holder == self.holder:  # the answer to our own request was lost
@@ -70,22 +74,30 @@ class Leases:
         except BucketError:
             return "unknown"
 
-    def renew(self) -> None:
-        """Tell those who wait that the holder is alive; a lease that was taken over stays. Raises `BucketError`."""
-        for key, renewed in list(self._held.items()):
-            path = lease_path(key)
-            found = self._read(path)
-            if key not in self._held:
-                continue
-            if found is not None and found.holder == self.holder:
+    def renew(self, key: str) -> None:
+        """Tell those who wait for an action that its holder is alive; a lease that was taken over stays.
+
+        Raises `BucketError`.
+        """
+        path = lease_path(key)
+        with self._guard(key):  # else one that is given back meanwhile would be written once more
+            renewed = self._held.get(key)
+            found = self._read(path) if renewed is not None else None
+            if renewed is not None and found is not None and found.holder == self.holder:
                 self._held[key] = renewed + 1
-                self.again.call(lambda at=path, number=renewed + 1: self.bucket.write(at, self._text(number)))  # type: ignore[misc]
+                self.again.call(lambda: self.bucket.write(path, self._text(renewed + 1)))
 
     def release(self, key: str) -> None:
         """Give a lease back, once the record of its action is there, or cannot be. Raises `BucketError`."""
-        if self._held.pop(key, None) is not None:
-            path = lease_path(key)
-            self.again.call(lambda: self.bucket.remove([path]))
+        with self._guard(key):
+            if self._held.pop(key, None) is not None:
+                path = lease_path(key)
+                self.again.call(lambda: self.bucket.remove([path]))
+        self._guards.pop(key, None)
+
+    def _guard(self, key: str) -> threading.Lock:
+        """Return the lock of who renews or gives back a lease."""
+        return self._guards.setdefault(key, threading.Lock())
 
     @property
     def held(self) -> list[str]:

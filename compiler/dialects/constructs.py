@@ -35,6 +35,8 @@ def from_first(reading: Reading) -> Iterator[Rewrite]:
         first = place[0]
         while first > 0 and reading.tokens[first].token_type != TokenType.FROM:
             first -= 1
+        if reading.tokens[first].token_type != TokenType.FROM:
+            continue
         begin = reading.tokens[first].start
         known = [item for one in select.expressions if (item := reading.tokens_of(one)) is not None]
         start = min(known)[0] if known else -1
@@ -47,8 +49,7 @@ def from_first(reading: Reading) -> Iterator[Rewrite]:
             continue
         last = max(end for _, end in known)
         clause = reading.tokens[start].start, reading.tokens[last].end + 1
-        yield Rewrite(begin, begin, (clause, " "))
-        yield Rewrite(*clause, ())
+        yield Rewrite(begin, clause[1], (clause, " ", (begin, clause[0])))
 
 
 def _is_made_up(reading: Reading, node: exp.Expr) -> bool:
@@ -121,8 +122,8 @@ def globs(reading: Reading) -> Iterator[Rewrite]:
 
 
 def whole_matches(reading: Reading) -> Iterator[Rewrite]:
-    """S ~ 'a' of DuckDB, s RLIKE 'a' of Snowflake: the whole text, so regexp_full_match(s, 'a'), rlike(s, 'a')."""
-    function = {"D": "regexp_full_match", "S": "rlike", "K": "rlike"}.get(DIALECTS[reading.dialect])
+    """S RLIKE 'a' → rlike(s, 'a'), which is of the whole text in Snowflake, and a search in Spark."""
+    function = {"S": "rlike", "K": "rlike"}.get(DIALECTS[reading.dialect])
     if function is None:
         return
     for node in reading.tree.find_all(exp.RegexpLike, exp.RegexpFullMatch):
@@ -130,9 +131,9 @@ def whole_matches(reading: Reading) -> Iterator[Rewrite]:
         if not (text and pattern and whole):
             continue
         between = reading.text[text[1] : pattern[0]].strip().upper()
-        if between in {"~", "RLIKE", "REGEXP"}:
+        if between in {"RLIKE", "REGEXP"}:
             yield Rewrite(*whole, (f"{function}(", text, ", ", pattern, ")"))
-        elif between in {"!~", "NOT RLIKE", "NOT REGEXP"}:
+        elif between in {"NOT RLIKE", "NOT REGEXP"}:
             yield Rewrite(*whole, (f"(NOT {function}(", text, ", ", pattern, "))"))
 
 
@@ -160,17 +161,30 @@ def order_by_all(reading: Reading) -> Iterator[Rewrite]:
 
 
 def offsets(reading: Reading) -> Iterator[Rewrite]:
-    """l[OFFSET(0)] → l[0], l[ORDINAL(1)] → l[0]: BigQuery's lists begin at 0 in the habits' eyes."""
-    for node in reading.tree.find_all(exp.Bracket):
-        inside, whole = reading.span(node.this), reading.span(node)
-        if inside is None or whole is None or reading.dialect != "bigquery" or len(node.expressions) != 1:
-            continue
-        found = re.fullmatch(
-            r"\[\s*(SAFE_)?(OFFSET|ORDINAL)\s*\(\s*(\d+)\s*\)\s*\]", reading.text[inside[1] : whole[1]], re.IGNORECASE
-        )
-        if found is not None:
-            index = int(found[3]) - (1 if found[2].upper() == "ORDINAL" else 0)
-            yield Rewrite(inside[1], whole[1], (f"[{index}]",))
+    """l[OFFSET(0)] → l[0], l[ORDINAL(1)] → l[0]: lists begin at 0 in BigQuery, as the habits know."""
+    if reading.dialect != "bigquery":
+        return
+    tokens = reading.tokens
+    for number in range(1, len(tokens) - 4):
+        word = tokens[number].text.upper().removeprefix("SAFE_")
+        around = [tokens[at].text for at in (number - 1, number + 1, number + 3, number + 4)]
+        count = tokens[number + 2]
+        if word in {"OFFSET", "ORDINAL"} and around == ["[", "(", ")", "]"] and count.token_type == TokenType.NUMBER:
+            index = int(count.text) - (1 if word == "ORDINAL" else 0)
+            yield Rewrite(tokens[number].start, tokens[number + 3].end + 1, (str(index),))
+
+
+def trims(reading: Reading) -> Iterator[Rewrite]:
+    """trim('a', s) of Spark → btrim(s, 'a'), as what is taken off comes first."""
+    if reading.dialect != "spark":
+        return
+    for node in reading.tree.find_all(exp.Trim):
+        sides = [place for one in (node.this, node.args.get("expression")) if one and (place := reading.span(one))]
+        whole = reading.span(node)
+        if len(sides) == 2 and whole is not None:  # noqa: PLR2004 — what is taken off, and the text
+            first, second = sorted(sides)
+            if reading.text[first[1] : second[0]].strip() == ",":
+                yield Rewrite(*whole, ("btrim(", second, ", ", first, ")"))
 
 
 def intervals(reading: Reading) -> Iterator[Rewrite]:
@@ -217,6 +231,35 @@ def limits(reading: Reading) -> Iterator[Rewrite]:
         yield Rewrite(reading.tokens[first].start, reading.tokens[last].end + 1, (f"LIMIT {count.name}",))
 
 
+def top_rows(reading: Reading) -> Iterator[Rewrite]:
+    """SELECT TOP 3 a FROM t ORDER BY a → SELECT a FROM t ORDER BY a LIMIT 3."""
+    if DIALECTS[reading.dialect] not in "SR":
+        return
+    for select in reading.tree.find_all(exp.Select):
+        limit, place = select.args.get("limit"), reading.tokens_of(select)
+        if not isinstance(limit, exp.Limit) or place is None:
+            continue
+        for number in range(place[0], min(place[0] + 4, place[1])):
+            word, count = reading.tokens[number : number + 2]
+            if word.text.upper() == "TOP" and count.token_type == TokenType.NUMBER:
+                end = reading.tokens[place[1]].end + 1
+                yield Rewrite(word.start, count.end + 1, ())
+                yield Rewrite(end, end, (f" LIMIT {count.text}",))
+
+
+def series(reading: Reading) -> Iterator[Rewrite]:
+    """FROM generate_series(1, 3) AS g → AS g(g), whose one column is called as it is in PostgreSQL."""
+    if reading.dialect != "postgres":
+        return
+    for table in reading.tree.find_all(exp.Table):
+        alias = table.args.get("alias")
+        if not isinstance(alias, exp.TableAlias) or alias.columns or not isinstance(table.this, exp.Func):
+            continue
+        place = reading.span(alias)
+        if place is not None:
+            yield Rewrite(place[1], place[1], (f"({alias.name})",))
+
+
 CONSTRUCTS: tuple[Construct, ...] = (
     from_first,
     statement_pivots,
@@ -229,9 +272,12 @@ CONSTRUCTS: tuple[Construct, ...] = (
     whole_matches,
     order_by_all,
     offsets,
+    trims,
     intervals,
     safe_casts,
     limits,
+    top_rows,
+    series,
 )
 
 _LIST_ROWS = "the elements as rows: SELECT array_agg(x + 1) FROM (SELECT unnest(l) AS x FROM t) AS q"
@@ -262,6 +308,7 @@ REFUSED: dict[type[exp.Expr], tuple[str, str]] = {
 }
 """Nodes that are left when there is no more to rewrite → why they are refused, and what to write."""
 _CALLS_REFUSED = {"columns": REFUSED[exp.Columns], "flatten": REFUSED[exp.Lateral]}
+_MATCHES = "write regexp_matches(s, 'a') or regexp_full_match(s, 'a')"
 _JOINS = {
     "ASOF": "write JOIN, then QUALIFY row_number() OVER (PARTITION BY … ORDER BY … DESC) = 1",
     "POSITIONAL": "write JOIN on a row_number() of each",
@@ -275,6 +322,10 @@ def refused(reading: Reading) -> tuple[exp.Expr, str, str] | None:
         message = REFUSED.get(type(node))
         if message is None and isinstance(node, exp.Anonymous):
             message = _CALLS_REFUSED.get(str(node.this).lower())
+        if message is None and isinstance(node, exp.PropertyEQ) and isinstance(node.parent, exp.Anonymous):
+            message = ("a named argument has no counterpart here", "write named_struct('f', n)")
+        if message is None and isinstance(node, exp.RegexpLike | exp.RegexpFullMatch) and reading.dialect == "duckdb":
+            message = ("~ is a search in DuckDB 2, and was of the whole text before", _MATCHES)
         if message is None and isinstance(node, exp.Join):
             word = next((one for one in (node.method, node.kind) if one in _JOINS), None)
             message = (f"{word} JOIN has no counterpart here", _JOINS[word]) if word else None

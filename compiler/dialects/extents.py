@@ -90,7 +90,7 @@ class Extents:
                     continue
                 start, end = self.tokens[first][0], self.tokens[last][1]
                 part = self.text[start:end]
-                if part.count("(") != part.count(")") and "'" not in part:
+                if (part.count("(") != part.count(")") and "'" not in part) or part[-4:].upper() == "OVER":
                     continue
                 found = fragment(part)
                 if found is not None and same(found, node):

@@ -14,10 +14,20 @@ _GROUPED = (
 )  # fmt: skip
 
 
+_BITWISE = (exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseLeftShift, exp.BitwiseRightShift)
+_ONE_LEVEL = frozenset({"duckdb", "postgres", "redshift"})
+"""The dialects in which & does not bind more tightly than |, as SQLGlot has it."""
+
+
 def require_same_grouping(reading: Reading, source: Traced, original: str) -> None:
     """Raise `SqlError` at the first operator whose operands are others here. source: the text in our grammar."""
     theirs = _groups(reading)
     ours = _groups(reading_of_ours(source))
+    for node in reading.tree.find_all(*_BITWISE):
+        mixed = any(isinstance(one, _BITWISE) and type(one) is not type(node) for one in (node.this, node.expression))
+        if mixed and reading.dialect in _ONE_LEVEL:
+            message = f"{TITLES[reading.dialect]} takes these operators from left to right"
+            raise reading.error(node, message, "write parentheses", original)
     for place in sorted(theirs.keys() - ours.keys()):
         message = f"{TITLES[reading.dialect]} groups the operators of this expression in another way than we do"
         raise reading.error(theirs[place], message, "write parentheses", original)

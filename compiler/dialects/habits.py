@@ -66,7 +66,7 @@ def averages(view: View) -> None:
             message = "an average of decimals has few digits here; in DuckDB it is a float"
             written = f"CAST({view.extents.written(argument)} AS DOUBLE)"
             view.add("R016", node, message, f"write avg({written})", *([(*place, written)] if place else []))
-        elif kind == "decimal" and view.letter != "K":
+        elif kind == "decimal":
             message = (
                 f"an average of decimals has four digits more than they have here; {view.title} gives another number"
             )
@@ -89,6 +89,22 @@ def _decimal_division(view: View) -> None:
         if "decimal" in kinds and kinds <= {"int", "decimal"}:
             message = f"a quotient of decimals has few digits here; {view.title} gives at least 16"
             view.add("R016", node, message, "cast one side to DOUBLE, or both to decimals of more digits")
+
+
+def tried_integers(view: View) -> None:
+    """TRY_CAST('5.7' AS INT) is NULL here, 6 in DuckDB and Snowflake, and 5 in Spark."""
+    if view.letter not in "DSK":
+        return
+    for node in view.every(exp.TryCast):
+        if node.args["to"].this not in _INTEGERS or view.kind(node.this) != "text":
+            continue
+        x, whole = view.extents.written(node.this), view.extents.written(node)
+        to, how = node.args["to"].sql(), "trunc" if view.letter == "K" else "round"
+        message = (
+            f"a text with a fraction is no integer here; {view.title} {'drops it' if how == 'trunc' else 'rounds'}"
+        )
+        written = x and f"COALESCE({whole}, TRY_CAST({how}(TRY_CAST({x} AS DOUBLE)) AS {to}))"
+        view.replace("R030", node, message, written, "round it first")
 
 
 def rounding(view: View) -> None:
@@ -143,7 +159,7 @@ def _has_floats(view: View, node: exp.Expr) -> bool:
 def _is_rounded(node: exp.Expr) -> bool:
     """Whether a value certainly has no fraction: round(x), floor(x), and what a fix makes."""
     node = node.unnest()
-    if function_name(node) in {"round", "floor", "ceil", "trunc"}:
+    if function_name(node) in {"round", "floor", "ceil", "trunc", "signum"}:
         return len(node.args.get("expressions") or []) == 1
     return isinstance(node, exp.Sub) and _is_rounded(node.this) and isinstance(node.expression, exp.Case)
 
@@ -206,6 +222,10 @@ def date_and_interval(view: View) -> None:
     for node in view.every(exp.Add, exp.Sub):
         sides = [node.this, node.expression]
         kinds = [view.kind(side) for side in sides]
+        if kinds == ["date", "date"] and view.letter in "BK" and view.settled is not None:
+            message = f"a difference of dates is a number of days here; in {view.title} it is an interval"
+            view.add("R033", node, message, "write datediff(a, b), or date_diff(a, b, DAY)")
+            continue
         if sorted(str(kind) for kind in kinds) != ["date", "interval"]:
             continue
         date, interval = sides if kinds[0] == "date" else reversed(sides)
@@ -242,7 +262,7 @@ def null_arguments(view: View) -> None:
         parts = list(node.args.get("expressions") or [])
         texts = [view.extents.operand(part) for part in parts]
         if name == "concat" and view.letter in "SBKR" and len(parts) > 1:
-            kinds = [view.kind(part) for part in parts]
+            kinds = ["text" if isinstance(part, exp.Null) else view.kind(part) for part in parts]
             certain = all(kind is not None for kind in kinds) and None not in texts
             pieces = [
                 text if kind == "text" else f"CAST({text} AS VARCHAR)" for text, kind in zip(texts, kinds, strict=True)
@@ -259,6 +279,33 @@ def null_arguments(view: View) -> None:
             written = f"CASE WHEN {tests} THEN NULL ELSE {whole} END" if None not in texts and whole else None
             message = f"{name} leaves NULLs out here; in {view.title} one makes the whole NULL"
             view.replace("R036", node, message, written, "CASE WHEN a IS NULL OR b IS NULL THEN NULL ELSE … END")
+
+
+def escape_characters(view: View) -> None:
+    """S LIKE 'a!%' ESCAPE '!' is refused here, where only a backslash can be the escape character."""
+    for node in view.every(exp.Escape):
+        pattern, mark = node.this.expression, node.expression
+        place, end = view.extents.of(pattern), view.extents.of(mark)
+        if not isinstance(pattern, exp.Literal) or not isinstance(mark, exp.Literal) or mark.name == "\\":
+            continue
+        message, written = "the escape character can only be a backslash here", in_backslashes(pattern.name, mark.name)
+        quoted = "'" + written.replace("'", "''") + "' ESCAPE '\\'"
+        view.add("R037", node, message, f"write {quoted}", *([(place[0], end[1], quoted)] if place and end else []))
+
+
+def in_backslashes(pattern: str, mark: str) -> str:
+    """Return a pattern with `mark` as its escape character, "" for none, as one that escapes with a backslash."""
+    found, at = [], 0
+    while at < len(pattern):
+        one = pattern[at]
+        if mark and one == mark and at + 1 < len(pattern):
+            at += 1
+            behind = pattern[at]
+            found.append(f"\\{behind}" if behind in "%_\\" else behind)
+        else:
+            found.append("\\\\" if one == "\\" else one)
+        at += 1
+    return "".join(found)
 
 
 def like_escapes(view: View) -> None:
@@ -283,10 +330,27 @@ def _is_doubled(pattern: str) -> bool:
     return re.fullmatch(r"(?:[^\\]|\\\\)*", pattern) is not None
 
 
+_SUBSTR = "write substr(s, 1, 2)"
+
+
+def _part_of_text(index: exp.Expr) -> str | None:
+    """Return where the part of a text begins that s[1] or s[1:2] is, and how long it is; None where that depends."""
+    bounds = [index.this, index.expression] if isinstance(index, exp.Slice) else [index, index]
+    if not all(isinstance(one, exp.Literal) and one.is_int and int(one.name) > 0 for one in bounds):
+        return None
+    first, last = (int(one.name) for one in bounds)
+    return f"{first}, {last - first + 1}" if last >= first else None
+
+
 def index_base(view: View) -> None:
     """l[0] is NULL here, and the first element in BigQuery, Spark and Snowflake."""
     for node in view.every(exp.Bracket):
         index = node.expressions[0] if len(node.expressions) == 1 else None
+        if view.letter == "D" and view.kind(node.this) == "text" and index is not None:
+            x, part = view.extents.written(node.this), _part_of_text(index)
+            message = "a text has no elements here"
+            view.replace("R038", node, message, x and part and f"substr({x}, {part})", None if x and part else _SUBSTR)
+            continue
         if view.kind(node.this) not in {"list", None} or index is None:
             continue
         negative = isinstance(index, exp.Neg) and isinstance(index.this, exp.Literal)
@@ -410,7 +474,7 @@ def type_widths(view: View) -> None:
 
 def string_escapes(view: View) -> None:
     r"""'a\n' is four characters here, and three with a line break in Snowflake, BigQuery and Spark."""
-    if view.letter not in "SBK":
+    if view.letter not in "SBKR":
         return
     for node in view.every(exp.Literal):
         start = node.meta.get("start") if node.is_string and node._meta else None  # noqa: SLF001 — `.meta` would make one
@@ -479,6 +543,10 @@ def other_meanings(view: View) -> None:
         known_there = not (row.code == "R030" and any(_has_decimals(view, one) for one in arguments))
         if not known_there and not any(_has_floats(view, one) for one in arguments):
             continue
+        if name == "regexp_replace" and _has_reference(arguments, view.letter):
+            message = f"groups are written in a replacement in another way than in {view.title}"
+            view.add("R047", node, message, r"write '\1' for the first group, and no $")
+            continue
         texts = {id(one): view.extents.operand(one) for one in arguments}
         known = known_there and match is not None and all(text is not None for text in texts.values())
         written = match.written(view.extents.argument) if match is not None and known else None
@@ -488,9 +556,15 @@ def other_meanings(view: View) -> None:
         )
 
 
+def _has_reference(arguments: list[exp.Expr], letter: str) -> bool:
+    """Whether a replacement may name a group as others do: $1 in Java."""
+    text = arguments[2] if len(arguments) > 2 else None  # noqa: PLR2004 — text, pattern, replacement
+    return isinstance(text, exp.Literal) and ("$" in text.name or (letter == "K" and "\\" in text.name))
+
+
 HABITS: tuple[Callable[[View], None], ...] = (
     decimal_literals,  # first: the kinds of what is around them depend on it
-    division, averages, rounding, null_order, texts_of_values, date_and_interval, time_zones, null_arguments,
-    like_escapes, index_base, substring_starts, similar_to, type_widths, string_escapes, formats, powers,
-    other_meanings,
+    division, averages, tried_integers, rounding, null_order, texts_of_values, date_and_interval, time_zones,
+    null_arguments, escape_characters, like_escapes, index_base, substring_starts, similar_to, type_widths,
+    string_escapes, formats, powers, other_meanings,
 )  # fmt: skip

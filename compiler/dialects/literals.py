@@ -9,7 +9,7 @@ from compiler.errors import SqlError
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\\": "\\", "'": "'", '"': '"', "`": "`", "0": "\0"}
 _BIGQUERY = {**_SIMPLE, "a": "\a", "v": "\v", "?": "?"}
 _OURS = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\b": r"\b", "\f": r"\f", "\\": r"\\", "'": r"\'"}
-_ESCAPING = "SBK"
+_ESCAPING = "SBKR"
 """The dialects in whose texts \\ escapes."""
 _TRIPLE = 3
 
@@ -55,7 +55,7 @@ def _unescaped(body: str, quote: str, letter: str) -> str:
         elif behind == "u" and re.fullmatch(r"[0-9a-fA-F]{4}", body[at + 2 : at + 6]):
             found.append(chr(int(body[at + 2 : at + 6], 16)))
             at += 6
-        elif letter in "SK" and behind and not behind.isdigit() and behind not in "xuU":
+        elif letter in "SKR" and behind and not behind.isdigit() and behind not in "xuU":
             found.append(behind)  # \d is d
             at += 2
         else:

@@ -85,6 +85,8 @@ class Reading:
         place = self._places.get(id(node))
         if place is not None:
             return place[1:]
+        if not isinstance(node, exp.Identifier | exp.Literal):  # * of FROM t has the place that it has in a text "*"
+            return None
         start = node._meta.get("start") if node._meta else None  # noqa: SLF001 — `.meta` would create a dict on every node
         at = self._starts.get(start) if start is not None else None
         return (at, at) if at is not None else None
@@ -136,7 +138,10 @@ def read(source: Traced, dialect: str, original: str) -> Reading:
 
     def refused(message: str, offset: int) -> SqlError:
         line, column = line_and_column(original, source.origin(offset))
-        return SqlError(f"cannot be read as {title}: {message}", line=line, column=column, code="foreign-sql")
+        hint = "docs/dialects.md lists what to write for constructs of other dialects"
+        return SqlError(
+            f"cannot be read as {title}: {message}", line=line, column=column, hint=hint, code="foreign-sql"
+        )
 
     try:
         tokens = spoken.tokenize(text)

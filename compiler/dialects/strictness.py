@@ -29,6 +29,10 @@ def unsettled(view: View) -> Iterator[Unsettled]:
             if _is_settled(view, code, node):
                 continue
             yield node, code, f"what {view.title} makes of this cast depends on a type that is not known", _CAST
+    for node in view.every(exp.Distinct):
+        if isinstance(node.parent, exp.Func) and len(node.expressions) > 1:
+            message = f"whether {view.title} counts rows with a NULL among several values is not known to be as here"
+            yield node, "R046", message, "count the rows of a subquery with SELECT DISTINCT"
     for node in view.every(exp.Bracket):
         index = node.expressions[0] if len(node.expressions) == 1 else None
         if view.letter in "SBK" and index is not None and not isinstance(index, exp.Literal):

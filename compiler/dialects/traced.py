@@ -16,11 +16,15 @@ _WORD = re.compile(r"\w+|\s+|.", re.DOTALL)
 
 @dataclass(frozen=True)
 class Rewrite:
-    """An edit: the characters from `start` to `end` become the pieces, one after the other."""
+    """An edit: the characters from `start` to `end` become the pieces, one after the other.
+
+    aligned: words of new text that the old text has too, in the same order, are the author's.
+    """
 
     start: int
     end: int
     pieces: tuple[Piece, ...]
+    aligned: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class Traced:
         for piece in edit.pieces:
             if isinstance(piece, tuple):
                 yield self._slice(*piece)
+            elif not edit.aligned:
+                yield piece, (self.origins[edit.start],) * len(piece), (False,) * len(piece)
             else:
                 yield from self._aligned(edit.start, edit.end, piece)
 

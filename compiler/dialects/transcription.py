@@ -13,6 +13,7 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
 from compiler.dialects import types
+from compiler.dialects.habits import in_backslashes
 from compiler.dialects.literals import literal, meant
 from compiler.dialects.reading import Reading
 from compiler.dialects.traced import Rewrite, Traced
@@ -87,7 +88,8 @@ def _tokens(reading: Reading, names: _Names, original: str) -> Iterator[Rewrite]
             yield Rewrite(start, end, ("=",))
         elif token.token_type == TokenType.COMMA and names.letter in "DSB":
             behind = reading.tokens[number + 1 : number + 2]
-            if behind and behind[0].text.upper() in _AFTER_LIST:
+            plain = behind and behind[0].token_type not in {*_STRINGS, TokenType.IDENTIFIER}
+            if plain and behind[0].text.upper() in _AFTER_LIST:
                 yield Rewrite(start, end, ("",))
 
 
@@ -115,7 +117,7 @@ def _types(reading: Reading, original: str) -> Iterator[Rewrite]:
             message = f"the type {written} of {TITLES[reading.dialect]} has no counterpart here"
             raise reading.error(cast.to, message, hint or "CAST(x AS DECIMAL(38, 9)) says how many digits", original)
         if said.upper() != " ".join(written.upper().split()):
-            yield Rewrite(*place, (said,))
+            yield Rewrite(*place, (said,), aligned=True)
 
 
 def _names(reading: Reading, names: _Names) -> Iterator[Rewrite]:
@@ -176,7 +178,8 @@ def _patterns(reading: Reading, original: str) -> Iterator[Rewrite]:
                 raise reading.error(escape, "only a constant can be the escape character", None, original)
             mark, end = meant_of(reading, escape.expression), behind[1]
         if isinstance(pattern, exp.Literal):
-            said = literal(_escaped(meant_of(reading, pattern), mark))
+            said = literal(in_backslashes(meant_of(reading, pattern), mark))
+            said += r" ESCAPE '\'" if escape is not None else ""
             if said != reading.text[place[0] : end]:
                 yield Rewrite(place[0], end, (said,))
         elif mark != "\\":
@@ -189,21 +192,6 @@ def meant_of(reading: Reading, node: exp.Literal) -> str:
     """Return the characters of a literal in a dialect."""
     place = reading.span(node)
     return meant(reading.text[slice(*place)], DIALECTS[reading.dialect]) if place is not None else node.name
-
-
-def _escaped(pattern: str, mark: str) -> str:
-    """Return a pattern with `mark` as its escape character, "" for none, as one that escapes with a backslash."""
-    found, at = [], 0
-    while at < len(pattern):
-        one = pattern[at]
-        if mark and one == mark and at + 1 < len(pattern):
-            at += 1
-            behind = pattern[at]
-            found.append(f"\\{behind}" if behind in "%_\\" else behind)
-        else:
-            found.append("\\\\" if one == "\\" else one)
-        at += 1
-    return "".join(found)
 
 
 def _comments(reading: Reading) -> Iterator[Rewrite]:

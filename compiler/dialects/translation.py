@@ -35,7 +35,7 @@ from compiler.sql import functions
 from compiler.sql.dialect import parse
 from compiler.sql.foreign_calls import meanings
 from compiler.sql.foreign_table import DIALECTS, TITLES
-from compiler.sql.other_engines import function_hint
+from compiler.sql.other_engines import NO_COUNTERPART, function_hint
 from compiler.sql.same_functions import same_functions
 from compiler.tree.walk import LEAVES, bare_copy, nodes
 
@@ -125,6 +125,7 @@ def parse_in(source: Traced, original: str) -> exp.Query:
     try:
         return parse(source.text)
     except SqlError as error:
+        error.hint = error.hint or "write it otherwise: docs/dialects.md lists constructs and what to write for them"
         raise located(error, source, original) from None
 
 
@@ -137,10 +138,20 @@ def _plainer(original: str, dialect: str) -> Reading:
         if not edits:
             break
         source = source.rewritten(edits)
+    _require_all_names(original, reading, dialect)
     problem = refused(reading)
     if problem is not None:
         raise reading.error(*problem, original)
     return reading
+
+
+def _require_all_names(original: str, reading: Reading, dialect: str) -> None:
+    """Refuse a text of which a name was lost on the way: no construct may drop anything."""
+    before = read(Traced.of(original), dialect, original)
+    kept = reading.text.lower()
+    for name in before.tree.find_all(exp.Identifier):
+        if name.name.lower() not in kept:  # a column of a PIVOT is called after its value and its aggregate
+            raise before.error(name, f"'{name.name}' is in a construct that has no counterpart here", None, original)
 
 
 def _columns(query: exp.Query, around: Surroundings) -> dict[str, str]:
@@ -193,9 +204,14 @@ def _meant(source: Traced, dialect: str, around: Surroundings, original: str) ->
             for one in view.found
             if _key(source, view, one) not in done and not is_written(source, view.extents, one.node)
         ]
-        edits = [(one, Rewrite(start, end, (text,))) for one in habits for start, end, text in one.edits]
+        edits = [(one, Rewrite(start, end, (text,), aligned=True)) for one in habits for start, end, text in one.edits]
         foreign = list(_foreign(view, around))
-        calls = [(None, Rewrite(start, end, (text,))) for _, _, edit in foreign if edit for start, end, text in (edit,)]
+        calls = [
+            (None, Rewrite(start, end, (text,), aligned=True))
+            for _, _, edit in foreign
+            if edit
+            for start, end, text in (edit,)
+        ]
         chosen = _apart([*edits, *calls])
         if not chosen:
             left = [_at(source, one.node, view.extents, one.code, one.message, one.hint) for one in habits]
@@ -271,7 +287,7 @@ def _foreign(view: View, around: Surroundings) -> Iterator[tuple[exp.Expr, str, 
     for call in view.every(exp.Anonymous, exp.AnonymousAggFunc):
         name = functions.function_name(call) or ""
         if functions.lookup(name) is None and name not in around.own:
-            found = counterpart(call, name, view.kind, view.dialect, view.extents)
+            found = counterpart(call, name, view.kind, view.dialect, view.extents, own=True)
             yield call, name, found[1] if found is not None else None
 
 
@@ -279,7 +295,7 @@ def _unknown(source: Traced, view: View, call: exp.Expr, name: str, dialect: str
     hint = function_hint(name, dialect)
     known = f"'{name}' of {TITLES[dialect]} with these arguments has no counterpart here"
     message = known if hint is not None and hint.startswith("write") else f"unknown function '{name}'"
-    return _at(source, call, view.extents, "R021", message, hint and shown(hint))
+    return _at(source, call, view.extents, "R021", message, shown(hint or NO_COUNTERPART))
 
 
 __all__ = ["DIALECTS", "Finding", "Surroundings", "Translation", "located", "sketched", "translated", "translation"]

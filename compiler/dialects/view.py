@@ -74,6 +74,8 @@ class View:
         if top is None:
             self.found.append(Habit(code, node, message, hint))
             return
+        if same(top, node):
+            return
         if self.settled is not None:
             if self.settled(code, node):
                 return

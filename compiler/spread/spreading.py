@@ -1,8 +1,8 @@
 """The query by which a rule may use several partitions of the engine, and be the same on any number of them.
 
-Proved from the query that the engine runs, and from types; nothing is planned. If its rows are the same bag, they are
-put in one order, where few enough are to be expected for that to be cheap: a total, groups, the rows of DISTINCT,
-and what the rule sorts by itself.
+Proved from the query that the engine runs, and from types; nothing is planned. Its rows have to be the same bag, and to
+be in one order: there is at most one, the rule sorts them by itself, or they are groups or the rows of DISTINCT, which
+are put in order afterwards if they are few.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from compiler.engine_sql.workarounds.row_order import in_canonical_order
 from compiler.parts.rule import break_ties, is_exact
 from compiler.parts.sorting import outputs_of
 from compiler.schema import Schema
@@ -39,6 +38,8 @@ class Spread:
     sql: str | None
     reason: str
     looks_ahead: bool = False
+    order: tuple[str, ...] = ()
+    """The outputs by which its rows have to be put in order, if the query does not do so."""
 
 
 def spread(sql: str, scans: Mapping[str, Sequence[str]], schemas: Mapping[str, Schema], product: Schema) -> Spread:
@@ -54,11 +55,11 @@ def spread(sql: str, scans: Mapping[str, Sequence[str]], schemas: Mapping[str, S
             return Spread(None, "The rule is too large to be looked through.")
         try:
             require_same_bag(tree, scans, schemas)
-            found, end = _End(sql, tree, product).ordered()
+            found, order, end = _End(sql, tree, product).ordered()
         except RefusedError as why:
             return Spread(None, f"The rule {why}.")
         reason = f"Its rows are the same on any number of partitions, and {end}."
-        return Spread(found, reason, may_fail_by_chance(tree))
+        return Spread(found, reason, may_fail_by_chance(tree), order)
 
     return with_deep_stack(work)
 
@@ -70,13 +71,14 @@ class _End:
         self._sql, self._tree, self._product = sql, tree, product
         self._outputs = outputs_of(tree)
 
-    def ordered(self) -> tuple[str, str]:
-        """Return the query whose rows are in one order, and why they are, as a clause."""
+    def ordered(self) -> tuple[str, tuple[str, ...], str]:
+        """Return the query, the outputs by which its rows are to be ordered, and what orders them, as a clause."""
         tree = self._tree
         if isinstance(tree, exp.Select) and is_aggregated(tree) and tree.args.get("group") is None:
-            return self._sql, "there is at most one"
+            return self._sql, (), "there is at most one"
         if tree.args.get("order") is not None:
-            return self._without_ties(tree.args["order"])
+            sql, end = self._without_ties(tree.args["order"])
+            return sql, (), end
         if tree.args.get("limit") or tree.args.get("offset"):
             raise RefusedError("takes some of the rows by LIMIT without an order")
         if not isinstance(tree, exp.Select) or (tree.args.get("group") is None and tree.args.get("distinct") is None):
@@ -84,10 +86,8 @@ class _End:
         names = self._names_of(self._group_keys())
         if names is None:
             self._require_exact_outputs()
-        self._require_same_text()
-        canonical = in_canonical_order(tree, names or (), self._product, is_unique=names is not None)
         listed = ", ".join(names) if names is not None else "all columns"
-        return render(canonical), f"they are put in the order of {listed}"
+        return self._sql, names or self._product.names, f"if they are few, they are put in the order of {listed}"
 
     def _without_ties(self, order: exp.Order) -> tuple[str, str]:
         """Return the query that sorts its rows by itself, and by all columns if that may leave ties."""

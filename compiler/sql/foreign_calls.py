@@ -108,6 +108,10 @@ class Row:
                 if parameter.letter in values:
                     return None
                 values[parameter.letter] = [argument]
+            elif parameter.number and isinstance(argument, exp.Neg) and "INTERVAL '#" in self.text:
+                if not _is_constant(argument.this, parameter):
+                    return None
+                captured = f"-{argument.this.name}"
             elif not _is_constant(argument, parameter):
                 return None
             elif parameter.captures:
@@ -125,10 +129,12 @@ class Match:
 
     def written(self, shown: Shown) -> str:
         """Return what to write. shown: returns the text of an argument; alone: where it is all of a call's argument."""
-        parts = re.split(r"\{(\w)\}", self.row.text.replace("#", self.captured) if self.captured else self.row.text)
+        parts = re.split(r"\{(\w)\}", self.row.text)
         for at in range(1, len(parts), 2):
             alone = parts[at - 1].endswith(("(", ", ")) and parts[at + 1].startswith((")", ", ", " AS "))
             parts[at] = ", ".join(shown(value, alone=alone) for value in self.values[parts[at]])
+        if self.captured:
+            parts[::2] = [part.replace("#", self.captured) for part in parts[::2]]
         return "".join(parts)
 
 
@@ -142,7 +148,7 @@ def _is_constant(argument: exp.Expr, parameter: Parameter) -> bool:
         return isinstance(argument, exp.Literal) and argument.is_int
     if not (isinstance(argument, exp.Literal) and (argument.is_string or argument.name.isdigit())):
         return False
-    return parameter.captures or argument.name.lower() == parameter.constant
+    return bool(argument.name) if parameter.captures else argument.name.lower() == parameter.constant
 
 
 def _rows(text: str) -> Iterator[Row]:
@@ -196,11 +202,19 @@ def _by_name(found: Iterable[Row]) -> dict[str, tuple[Row, ...]]:
 
 
 def exact_match(
-    candidates: Iterable[Row], arguments: Sequence[exp.Expr], kind_of: KindOf, dialect: str | None
+    candidates: Iterable[Row],
+    arguments: Sequence[exp.Expr],
+    kind_of: KindOf,
+    dialect: str | None,
+    *,
+    own: bool = False,
 ) -> Match | None:
-    """Return the exact row that a call matches; without a dialect, only if all dialects that have it mean the same."""
+    """Return the exact row that a call matches; without a dialect, only if all dialects that have it mean the same.
+
+    own: the text is the dialect's, so that no function of another is meant.
+    """
     candidates = list(candidates)
-    if dialect is not None and not any(row.speaks(dialect) for row in candidates):
+    if dialect is not None and not own and not any(row.speaks(dialect) for row in candidates):
         dialect = None  # a function of yet another dialect
     found = [
         match

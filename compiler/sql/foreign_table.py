@@ -68,7 +68,7 @@ _PARTS = "\n".join(
     for name, part, dialects in (
         ("year", "year", "DSK"), ("quarter", "quarter", "DSK"), ("month", "month", "DSK"), ("day", "day", "DSK"),
         ("dayofmonth", "day", "DSK"), ("day_of_month", "day", ""), ("hour", "hour", "DSK"), ("minute", "minute", "DSK"),
-        ("second", "second", "DSK"), ("dayofyear", "doy", "DSK"), ("day_of_year", "doy", ""), ("week", "week", "DS"),
+        ("second", "second", "DS"), ("dayofyear", "doy", "DSK"), ("day_of_year", "doy", ""), ("week", "week", "DS"),
         ("weekofyear", "week", "DSK"), ("weekiso", "week", "S"), ("isodow", "isodow", "D"),
         ("dayofweekiso", "isodow", "S"), ("dayofweek", "dow", "DS"), ("weekday", "dow", "D"),
     )
@@ -152,7 +152,7 @@ lcase(s) => lower({{s}}) : DK
 string_split(s, t) => CASE WHEN {{s}} = '' AND {{t}} <> '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END : D
 str_split(s, t) => CASE WHEN {{s}} = '' AND {{t}} <> '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END : D
 string_split_regex(s, p) ~> string_to_array(regexp_replace(s, p, ',', 'g'), ',') : D
-split(s, t) => string_to_array({{s}}, {{t}}) : S
+split(s, 't') => CASE WHEN {{s}} = '' THEN [''] ELSE string_to_array({{s}}, '#') END : SB
 regexp_split_to_array(s, p) ~> string_to_array(regexp_replace(s, p, ',', 'g'), ',') : P
 regexp_matches(s, p) => regexp_like({{s}}, {{p}}) : D
 regexp_full_match(s, 'p') => regexp_like({{s}}, '^(?:#)$') : D
@@ -160,6 +160,9 @@ regexp_contains(s, p) => regexp_like({{s}}, {{p}}) : B
 rlike(s, 'p') => regexp_like({{s}}, '^(?:#)$') : S
 rlike(s, p) => regexp_like({{s}}, {{p}}) : K
 regexp(s, p) => regexp_like({{s}}, {{p}}) : K
+regexp_extract(s, 'p', <1>) => CASE WHEN {{s}} IS NOT NULL THEN COALESCE(array_element(regexp_match({{s}}, '#'), 1), '') END : DK
+regexp_extract(s, 'p') => CASE WHEN {{s}} IS NOT NULL THEN COALESCE(array_element(regexp_match({{s}}, '(#)'), 1), '') END : D
+regexp_extract(s, 'p', <0>) => CASE WHEN {{s}} IS NOT NULL THEN COALESCE(array_element(regexp_match({{s}}, '(#)'), 1), '') END : DK
 regexp_extract(u...) ~> regexp_match(s, 'a(.)')[1], which is NULL where nothing matches : DBK
 regexp_substr(u...) ~> regexp_match(s, 'a.')[1] : SKPR
 regexp_extract_all(u...) ~> regexp_match(s, 'a(.)'), of the first match : DBK
@@ -205,6 +208,7 @@ timestampdiff(u...) ~> CAST(b AS DATE) - CAST(a AS DATE) for days, (extract(epoc
 months_between(u...) ~> (extract(year FROM b) - extract(year FROM a)) * 12 + extract(month FROM b) - extract(month FROM a) : SKR
 age(a, b) ~> a - b : DPR
 {_additions()}
+second(a) => CAST(to_char({{a}}, '%S') AS BIGINT) : K
 date_add(d:date, #) => {{d}} + # : K
 date_add(d:date, i:interval) => {{d}} + {{i}} : B
 date_add(d:date, i:interval) => CAST({{d}} AS TIMESTAMP(6)) + {{i}} : D
@@ -281,7 +285,7 @@ from_utc_timestamp(a, s) ~> to_local_time(a AT TIME ZONE 'UTC' AT TIME ZONE 'Eur
 next_day(u...) ~> date_trunc('week', a) + INTERVAL '7 days', the next Monday : SKR
 generate_date_array(u...) ~> generate_series(d, e, INTERVAL '1 day') : B
 sequence(n, m) => generate_series({{n}}, {{m}}) :
-generate_array(n, m) => generate_series({{n}}, {{m}}) :
+generate_array(n, m) => generate_series({{n}}, {{m}}) : B
 
 # Aggregates
 count_if(c) => COUNT(*) FILTER (WHERE {{c}}) : DSK
@@ -395,6 +399,18 @@ decode(u, v, w, x, y) => CASE WHEN {u} IS NOT DISTINCT FROM {v} THEN {w} WHEN {u
 decode(u, v, w, x, y, z) => CASE WHEN {u} IS NOT DISTINCT FROM {v} THEN {w} WHEN {u} IS NOT DISTINCT FROM {x} THEN {y} ELSE {z} END : SKR
 log(x) => ln({x}) : B
 log(x) => CASE WHEN {x} > 0 THEN ln({x}) END : K
+ln(x) => CASE WHEN {x} > 0 THEN ln({x}) END : K
+log2(x) => CASE WHEN {x} > 0 THEN log2({x}) END : K
+log10(x) => CASE WHEN {x} > 0 THEN log10({x}) END : K
+isnan(x) => COALESCE(isnan({x}), FALSE) : K
+trim(s, t) ~> trim(s, 'x'), with the text first, which Spark has last : K
+ltrim(s, t) ~> ltrim(s, 'x'), with the text first, which Spark has last : K
+rtrim(s, t) ~> rtrim(s, 'x'), with the text first, which Spark has last : K
+left(s, #) => left({s}, #) : SK
+left(s, n) => CASE WHEN {n} < 0 THEN left({s}, 0) ELSE left({s}, {n}) END : SK
+right(s, #) => right({s}, #) : SK
+right(s, n) => CASE WHEN {n} < 0 THEN right({s}, 0) ELSE right({s}, {n}) END : SK
+array_agg(u...) ~> array_agg(n ORDER BY m) FILTER (WHERE n IS NOT NULL), in an order; of no rows it is NULL here : K
 log(x, y) ~> log(y, x), with the base first : B
 position(s, t) => strpos({t}, {s}) : SK
 array_position(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_position({l}, {v}), 0) END : K
@@ -411,6 +427,22 @@ array_contains(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALE
 list_contains(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
 array_has(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
 list_has(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
+list_sort(l, 'asc', 'nulls last') => array_sort({l}, 'ASC', 'NULLS LAST') : D
+list_sort(l, 'desc', 'nulls last') => array_sort({l}, 'DESC', 'NULLS LAST') : D
+list_sort(l, 'asc', 'nulls first') => array_sort({l}, 'ASC', 'NULLS FIRST') : D
+list_sort(l, 'desc', 'nulls first') => array_sort({l}, 'DESC', 'NULLS FIRST') : D
+list_sort(l, 'desc') => array_sort({l}, 'DESC', 'NULLS LAST') : D
+list_sort(l, 'asc') => array_sort({l}, 'ASC', 'NULLS LAST') : D
+list_sort(l) => array_sort({l}, 'ASC', 'NULLS LAST') : D
+list_sort(u...) ~> array_sort(l, 'ASC', 'NULLS LAST') : D
+array_sort(l, 'asc', 'nulls last') => array_sort({l}, 'ASC', 'NULLS LAST') : D
+array_sort(l, 'desc', 'nulls last') => array_sort({l}, 'DESC', 'NULLS LAST') : D
+array_sort(l, 'asc', 'nulls first') => array_sort({l}, 'ASC', 'NULLS FIRST') : D
+array_sort(l, 'desc', 'nulls first') => array_sort({l}, 'DESC', 'NULLS FIRST') : D
+array_sort(l, 'desc') => array_sort({l}, 'DESC', 'NULLS LAST') : D
+array_sort(l, 'asc') => array_sort({l}, 'ASC', 'NULLS LAST') : D
+array_sort(l) => array_sort({l}, 'ASC', 'NULLS LAST') : D
+array_sort(u...) ~> array_sort(l, 'ASC', 'NULLS LAST') : D
 list_distinct(u) ~> array_sort(array_distinct(array_compact(l))): DuckDB drops NULLs, and says nothing of the order : D
 array_distinct(u) ~> array_sort(array_distinct(array_compact(l))): DuckDB drops NULLs, and says nothing of the order : D
 list_intersect(u...) ~> array_sort(array_intersect(array_compact(l), r)): DuckDB drops NULLs, and says nothing of the order : D
@@ -433,13 +465,23 @@ date_trunc(<month>, d:date) => CAST(date_trunc('month', {d}) AS DATE) : S
 date_trunc(<quarter>, d:date) => CAST(date_trunc('quarter', {d}) AS DATE) : S
 date_trunc(<year>, d:date) => CAST(date_trunc('year', {d}) AS DATE) : S
 # R045 day-numbering
+date_part('dayofweek', a) => date_part('dow', {a}) + 1 : BK
+date_part('dayofweek', a) => date_part('dow', {a}) : SD
+date_part('weekday', a) => date_part('dow', {a}) : D
+date_part('dayofweekiso', a) => date_part('isodow', {a}) : S
+date_part('dayofweek_iso', a) => date_part('isodow', {a}) : SK
+date_part('dayofyear', a) => date_part('doy', {a}) : BSD
+date_part('isoweek', a) => date_part('week', {a}) : B
+date_part('weekiso', a) => date_part('week', {a}) : S
+date_part('weekofyear', a) => date_part('week', {a}) : D
+date_part('date', a) => CAST({a} AS DATE) : B
 date_part('dow', a) => date_part('dow', {a}) + 1 : K
 date_part('week', a) ~> extract(week FROM a), which is ISO's week, from Monday : B
 # R030 rounding
 round(x:float) => round({x}) - CASE WHEN abs({x} - trunc({x})) = 0.5 AND round({x}) % 2 <> 0 THEN signum({x}) ELSE 0 END : P
 round(x:float) ~> round(x), which rounds halves away from zero; Redshift's documentation does not say : R
 # R048 second-fraction
-date_part('second', a:ts) => CAST(date_part('microsecond', {a}) AS DOUBLE) / 1000000 : P
+date_part('second', a:ts) => CAST(date_part('microsecond', {a}) AS DOUBLE) / 1000000 : PK
 """
 """Calls of functions that the engine has, too, with another meaning; under the code and name of the check for them."""
 

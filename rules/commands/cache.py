@@ -115,12 +115,10 @@ def _verify_shared(root: Path, options: argparse.Namespace, output: Output) -> i
 
 def _push(options: argparse.Namespace, output: Output) -> int:
     """Send what products and checks are now to the shared cache; 1 when something could not be sent."""
-    root = find_root(options.project)
-    load_project(root)
-    from rules.storage.shared_keeping import push_shared
+    project = load_project(find_root(options.project))
+    from rules.build import push  # with the compiler
 
-    with open_store(root, output.message, building=True, asked=True) as store:
-        report = push_shared(store)
+    report = push(project, output.message)
     for warning in report.warnings:
         output.message(warning)
     if output.as_json:

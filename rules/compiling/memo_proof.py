@@ -134,7 +134,7 @@ class Bodies:
                 body, schemas = load_body(index, rule.memo), {one: schema_of(self._table(one)) for one in rule.scans}
                 key = spread_key(rule, body, schemas)
                 record = index.memo("readings", [key]).get(key)
-                found = spread_from(record) if record is not None else None
+                found = spread_from(record, rule.schema) if record is not None else None
                 if found is None:
                     found = spread(body.sql, rule.scans, schemas, rule.schema)
                     index.remember("readings", {key: spread_record(found)})

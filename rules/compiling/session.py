@@ -170,9 +170,9 @@ class Session:
         """Compile rules in parallel, if many of them were never compiled as they are now."""
         helpers = self.helpers
         try:
-            received = self.memos.texts if self.memos is not None else set()
+            received = self.memos.names if self.memos is not None else set()
             if (
-                sum(rule.digest not in received and work.is_new(rule) for rule in rules) >= MANY
+                sum(rule.name.partition(".")[0] not in received and work.is_new(rule) for rule in rules) >= MANY
                 and self.profile.cores > 1
             ):
                 from rules.compiling.compile_pool import Helpers, compile_ahead
@@ -211,7 +211,7 @@ def load(
     project = load_project(project.root, project.given, project.settings)
     sources = Sources(project, store.index, store.objects, files)
     engine.require(project.profile(profile))
-    session = load_at(project, profile, store, sources, files, engine, _shared_memos(project, profile, store, engine))
+    session = load_at(project, profile, store, sources, files, engine, shared_memos(project, profile, store, engine))
     changed = {name: value for name, value in (given or {}).items() if value is not None}
     settings = msgspec.structs.replace(session.profile, **changed)
     lasting = not project.given and not project.settings and engine.lasting
@@ -268,7 +268,7 @@ def load_at(
     )
 
 
-def _shared_memos(project: Project, profile: str, store: Store, engine: Engine) -> SharedMemos | None:
+def shared_memos(project: Project, profile: str, store: Store, engine: Engine) -> SharedMemos | None:
     """Return the memos of other builders, None without a shared cache. Raises `UserError`."""
     if store.shared is None:
         return None

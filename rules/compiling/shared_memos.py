@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import time
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
+    from cache.records import Product
     from rules.compiling.compiled_rule import CompiledContract, CompiledRule
     from rules.config.project import Project
     from rules.loading.rules import Rule
@@ -52,6 +53,18 @@ class _Text(msgspec.Struct, frozen=True):
     options: RuleOptions = RuleOptions()
 
 
+class _Unit(NamedTuple):
+    """What is sent together: a rule, or the contract of a source.
+
+    text: the digest of its file; texts, memos: the keys of what its texts, and those of its checks, are remembered by.
+    """
+
+    name: str
+    text: str
+    texts: list[str]
+    memos: list[str]
+
+
 class _Memos(msgspec.Struct, frozen=True, array_like=True):
     """The memos of a rule and of its checks. text: the digest of the rule's file; texts: rows of `parsed`."""
 
@@ -67,30 +80,35 @@ _BODIES, _TEXTS, _LINEAGES = msgspec.json.Decoder(Body), msgspec.json.Decoder(_T
 class SharedMemos:
     """The memos of a project's rules in the shared cache.
 
-    heads: those that were received, by memo key; texts: the digests of the texts whose memos were.
+    heads: those that were received, by memo key; names: the rules, and sources with a contract, whose memos were.
     """
 
     def __init__(self, store: Store, shared: SharedCache, project: Project, engine: Iterable[object]) -> None:
         """engine: all of it that compiled rules depend on."""
         self.heads: dict[str, Head] = {}
-        self.texts: set[str] = set()
+        self.names: set[str] = set()
         self._store, self._shared, self._project = store, shared, project
         self._known: set[tuple[str, str]] = set()
         context = {"compiler": COMPILER, "engine": list(engine), "memos": MEMO_VERSION}
         self._scope = f"{project.name}\n{fingerprint(context)}"
+
+    def describe(self, names: int) -> None:
+        """Say which packs are those of this project, which has so many rule files. A small one has none."""
+        if names >= WORTH:
+            self._shared.packs.describe("memos", self._scope, shards_of(names))
+            self._shared.packs.describe("results", self._project.name, shards_of(names))
 
     def receive(self, digests: Mapping[str, str], lacking: int, names: int) -> bool:
         """Store the memos of rules, by name with the digest of their text, that others have made; return if any.
 
         lacking: how many of them have none; for a few nothing is asked. names: how many rules the project has.
         """
-        if names < WORTH:
-            return False
         packs = self._shared.packs
-        packs.describe("memos", self._scope, shards_of(names))
-        packs.describe("results", self._project.name, shards_of(names))
-        if lacking < WORTH:
+        self.describe(names)
+        if min(names, lacking) < WORTH:
             return False
+        sources = (name for name in self._project.contracts if name in self._project.sources)
+        digests = {**dict.fromkeys(sources, ""), **digests}  # of which there is no text but of their checks
         packs.ask("memos", digests)
         packs.ask("results", digests)  # which the plan asks for next
         texts: dict[str, str] = {}
@@ -108,13 +126,14 @@ class SharedMemos:
                 self._shared.report.refuse(str(error))
                 continue
             self._known.add((entry.name, entry.key))
-            self.texts.add(found.text)
+            self.names.add(entry.name)
             writers.add(writer or "")
-            texts |= sound
+            doubtful |= {memo for memo, text in sound.items() if texts.setdefault(memo, text) != text}
             doubtful |= {row.memo for row in found.compiled if rows.setdefault(row.memo, row) != row}
             self.heads |= heads
         for memo in doubtful:  # two writers disagree
-            del rows[memo], self.heads[memo]
+            for known in (texts, rows, self.heads):
+                known.pop(memo, None)
         self._store.index.take_compiled(texts, rows.values())
         if writers:
             self._store.index.add_shared_writers(writers)
@@ -124,22 +143,43 @@ class SharedMemos:
         self, rules: Iterable[CompiledRule], contracts: Iterable[CompiledContract], made: AbstractSet[str]
     ) -> None:
         """Begin to send the memos of rules, as far as this process has made one of them, and others lack them."""
-        if not self._shared.settings.writes or not self._shared.is_believed:
-            return
         owners = [(rule.rule, [one.memo for one in rule.all]) for rule in rules if not rule.rule.in_python]
         owners += [(one.rule, [check.compiled.memo for check in one.checks]) for one in contracts]
-        fresh = [(rule, memos) for rule, memos in owners if not made.isdisjoint(memos)]
+        self._send(
+            _Unit(rule.name, rule.digest, self._text_memos(rule), memos)
+            for rule, memos in owners
+            if not made.isdisjoint(memos)
+        )
+
+    def share_states(self, states: Mapping[str, Product]) -> None:
+        """Begin to send the memos of what products and checks are now, as far as this version has compiled them."""
+        units: dict[str, _Unit] = {}
+        for name, state in sorted(states.items()):  # a product before its checks; a source has checks alone
+            if state.record.compiler == COMPILER:
+                owner = name.partition(".")[0]
+                text = state.record.text if owner == name else ""
+                unit = units.setdefault(owner, _Unit(owner, text, [], []))
+                unit.texts.append(f"{state.record.text} {COMPILER}")
+                unit.memos.append(state.memo)
+        known = self._store.index.sealed_texts(one.texts[0] for one in units.values())
+        # Of a rule in Python, and of one in another dialect, nothing is remembered under the digest of its file alone.
+        self._send(one for one in units.values() if not one.text or one.texts[0] in known)
+
+    def _send(self, units: Iterable[_Unit]) -> None:
+        if not self._shared.settings.writes or not self._shared.is_believed:
+            return
+        wanted = list(units)
         index, signer = self._store.index, self._shared.connection.signer
-        texts = index.sealed_texts(memo for rule, _ in fresh for memo in self._text_memos(rule))
-        rows = index.compiled_rows(memo for _, memos in fresh for memo in memos)
+        texts = index.sealed_texts(memo for unit in wanted for memo in unit.texts)
+        rows = index.compiled_rows(memo for unit in wanted for memo in unit.memos)
         moment, entries = time.time(), []
-        for rule, memos in fresh:
-            known = tuple((memo, texts[memo]) for memo in self._text_memos(rule) if memo in texts)
-            body = _Memos(rule.digest, known, tuple(rows[memo] for memo in memos if memo in rows))
-            key = digest_of(" ".join(sorted(memos)).encode())
-            if (rule.name, key) not in self._known:
+        for unit in wanted:
+            known = tuple((memo, texts[memo]) for memo in unit.texts if memo in texts)
+            body = _Memos(unit.text, known, tuple(rows[memo] for memo in unit.memos if memo in rows))
+            key = digest_of(" ".join(sorted(unit.memos)).encode())
+            if (unit.name, key) not in self._known:
                 data = enclosed(msgspec.msgpack.encode(body), _DOMAIN, signer)
-                entries.append(Entry(rule.name, key, moment, data))
+                entries.append(Entry(unit.name, key, moment, data))
         self._shared.packs.add("memos", entries)
 
     def _text_memos(self, rule: Rule) -> list[str]:

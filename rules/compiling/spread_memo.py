@@ -37,12 +37,15 @@ def spread_key(rule: CompiledRule, body: Body, schemas: Mapping[str, Schema]) ->
 
 def to_record(found: Spread) -> dict[str, Any]:
     """Return what was proved as plain data."""
-    return {"sql": found.sql, "reason": found.reason, "looks_ahead": found.looks_ahead}
+    return {"sql": found.sql, "reason": found.reason, "looks_ahead": found.looks_ahead, "order": list(found.order)}
 
 
-def from_record(record: Mapping[str, Any]) -> Spread | None:
-    """Return what `to_record` was asked of; None for anything else."""
+def from_record(record: Mapping[str, Any], product: Schema) -> Spread | None:
+    """Return what `to_record` was asked of; None for anything else. product: the schema of the rule's."""
     sql, reason, looks_ahead = (record.get(name) for name in ("sql", "reason", "looks_ahead"))
+    order = record.get("order")
     if not isinstance(sql, str | None) or not isinstance(reason, str) or not isinstance(looks_ahead, bool):
         return None
-    return Spread(sql, reason, looks_ahead)
+    if not isinstance(order, list) or not set(order) <= set(product.names):
+        return None
+    return Spread(sql, reason, looks_ahead, tuple(order))

@@ -37,9 +37,9 @@ def execute(job: Job, stop: Stop = NEVER) -> Executed:
     with engine_errors():
         shared = shared_planning(job.build)
         session, frame, statistics = _open(job.query, job.target.parent, shared)
-        with ProductWriter(job.target, job.schema) as writer:
+        is_single = job.query.partitions is None
+        with ProductWriter(job.target, job.schema, job.order, in_order=is_single or not job.order) as writer:
             writer.require_planned(planned_schema(session, frame))  # a table without rows has no batch that shows it
-            is_single = job.query.partitions is None
             plan = shared.plan(frame, profile, statistics=statistics) if job.build and is_single else None
             planned = time.perf_counter() - started
             for batch in frame.execute_stream() if plan is None else session.execute(plan, 0):

@@ -46,6 +46,10 @@ def _exhausted(message: str, is_of_pool: bool) -> MemoryExhaustedError:  # noqa:
     return MemoryExhaustedError(message, is_of_pool=is_of_pool)
 
 
+class UnorderedError(EngineError):
+    """The rows of a query that ran on several partitions are more than are put in order afterwards."""
+
+
 @dataclass(frozen=True)
 class EngineInput:
     """An input as the engine sees it: its Parquet files in row order, and the only columns that exist for it."""
@@ -96,7 +100,8 @@ class EngineQuery:
 class Job:
     """A query to execute. schema: that its result must have; target: the file to write it to.
 
-    build: of which it is a part. What the engine learns of files may be shared by the jobs of one build, and of no two;
+    order: columns by which the rows are put in order if they are few, see `rules.engine.writing`. build: of which it is
+    a part. What the engine learns of files may be shared by the jobs of one build, and of no two;
     "" shares nothing.
     """
 
@@ -104,6 +109,7 @@ class Job:
     schema: Schema
     target: Path
     build: str = ""
+    order: tuple[str, ...] = ()
 
     def under(self, profile: Profile) -> Job:
         """Return the same under another profile."""

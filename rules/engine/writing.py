@@ -6,25 +6,27 @@ floats in the same order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cache.digests import TableDigest, TableDigester
 from cache.levels import type_name
 from compiler.schema import Schema
-from rules.engine.protocol import EngineError
+from rules.engine.protocol import EngineError, UnorderedError
 from rules.storage.encodings import writer_options
 from rules.storage.types import storable_type, to_arrow, written_schema
 
 _PIECE = 1 << 16
 """The number of rows after which a row group may end."""
 _GROUP_ROWS = 1 << 20
-_GROUP_BYTES = 8 << 20
+GROUP_BYTES = 8 << 20
 """The size of a row group, as digested. One is kept in memory while it is filled and the one before it is written."""
 
 
@@ -34,8 +36,13 @@ class ProductWriter:
     From the second row group on, a thread encodes one while the caller makes the next.
     """
 
-    def __init__(self, target: Path, schema: Schema) -> None:
-        """Write to `target` a table with `schema`."""
+    def __init__(self, target: Path, schema: Schema, order: Sequence[str] = (), *, in_order: bool = True) -> None:
+        """Write to `target` a table with `schema`.
+
+        order: the columns by which rows are ordered if all of them fit one row group, otherwise they stay in the order
+        in which they come; () leaves them in any case. in_order: whether that is an order to leave them in.
+        """
+        self._order, self._in_order = order, in_order
         self._types = [(column.name, column.type) for column in schema.columns]
         self._written = written_schema(to_arrow(schema))
         self._digester = TableDigester(self._written)
@@ -86,6 +93,8 @@ class ProductWriter:
 
     def finish(self) -> TableDigest:
         """Write the remaining rows, and return the digest of all rows."""
+        if self._pool is None and self._order and self._group_rows > 1:
+            self._sort()
         if self._pool is None:
             self._encode(self._group)
         elif self._group:
@@ -95,9 +104,19 @@ class ProductWriter:
         return self._digester.finish()
 
     def _is_full(self) -> bool:
-        return self._group_rows >= _GROUP_ROWS or self._digester.bytes - self._before >= _GROUP_BYTES
+        return self._group_rows >= _GROUP_ROWS or self._digester.bytes - self._before >= GROUP_BYTES
+
+    def _sort(self) -> None:
+        """Put the rows of the only row group in order: that of the values, NULL last."""
+        table = pa.Table.from_batches(self._group, self._written)
+        places = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in self._order])
+        self._group, self._digester = table.take(places).combine_chunks().to_batches(), TableDigester(self._written)
+        for batch in self._group:
+            self._digester.update(batch)
 
     def _end_group(self) -> None:
+        if not self._in_order:
+            raise UnorderedError("too many rows, which come in no order")
         if self._encoding is not None:
             self._encoding.result()
         self._pool = self._pool or ThreadPoolExecutor(1)

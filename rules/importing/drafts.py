@@ -16,15 +16,8 @@ from rules.importing.column_types import declared_type
 from rules.importing.locations import Location, located
 from rules.importing.naming import SENSITIVE, Names, name_tables, plain_name
 from rules.importing.origin import COUNTED, Model, Origin, Outside, Relation, Seed, Test
-from rules.importing.query_text import (
-    LOCAL,
-    NOW,
-    TODAY,
-    CannotReadError,
-    Reading,
-    Rewritten,
-    rewrite,
-)
+from rules.importing.query_text import CannotReadError, Reading, rewrite
+from rules.importing.query_words import LOCAL, NOW, TODAY, Rewritten
 from rules.importing.seeds import seed_file
 
 LAST = "_table"
@@ -35,8 +28,8 @@ LAST = "_table"
 class DraftQuery:
     """A query in plain names. reads: names of tables; clocks: its variables; volatile: whether it draws numbers.
 
-    in_ours: whether its text is in our SQL by now. refused: what of it is not known to mean the same here. edits: the
-    lines that were changed so that it does.
+    in_ours: whether its text is in our SQL by now. spoken: the dialect that it stays in, if it does. refused: what of
+    it is not known to mean the same here. edits: the lines that were changed so that it does.
     """
 
     body: str
@@ -45,6 +38,7 @@ class DraftQuery:
     clocks: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
     in_ours: bool = False
+    spoken: str = ""
     refused: str = ""
     edits: list[str] = field(default_factory=list)
 
@@ -191,6 +185,9 @@ def _model(made: Draft, model: Model, reading: Reading) -> None:
     if model.kind == "incremental" and not rule.stub:
         rule.notes.append("incremental: it is the full query, and runs on all of what it reads when that has changed")
         rule.risks.append("its table in the warehouse may hold rows that the full query does not yield any more")
+    if not rule.stub:
+        rule.notes += model.notes
+        rule.risks += model.risks
     if model.frozen:
         words = ", ".join(model.frozen)
         rule.risks.append(f"its template used {words}: the value that it had when it was compiled is in the text")
@@ -238,7 +235,7 @@ def _seed(made: Draft, seed: Seed) -> None:
         options=options,
         data=file.data,
         description=seed.description,
-        notes=["the file is a copy; types: as declared, else as dbt infers them", *file.notes],
+        notes=["the file is a copy; types: as declared, else as they are inferred", *file.notes],
         risks=file.risks,
     )
 

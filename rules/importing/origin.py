@@ -52,6 +52,8 @@ class Model(Table):
     types: Mapping[str, str] = field(default_factory=dict)
     has_table: bool = True
     code: str = ""
+    notes: tuple[str, ...] = ()
+    risks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,6 +72,8 @@ def rule_text(rule: DraftRule) -> str:
         options["description"] = model.description
     if model is not None and model.tags:
         options["tags"] = list(model.tags)
+    if rule.spoken:
+        options["dialect"] = rule.spoken
     if rule.volatile:
         options["volatile"] = True
     options |= rule.contract

@@ -40,7 +40,8 @@ class _Promising:
     def __init__(self, made: Draft, settled: Settled) -> None:
         self.made, self.settled = made, settled
         self.promised = Promised()
-        self.above = {name: reachable(made, [name]) for name in made.rules}
+        self.order = {name: len(reachable(made, [name])) for name in made.rules}
+        self.after = {name: set(rule.reads) for name, rule in made.rules.items()}
         self.column_names: dict[str, dict[str, str]] = {
             name: {column.lower(): column for column in columns} for name, columns in settled.columns.items()
         }
@@ -62,7 +63,9 @@ class _Promising:
     def _column(self, table: str, written: str) -> str | None:
         """Return a column as the table has it; None for an expression, or one that is not known."""
         bare = written[1:-1] if written[:1] == written[-1:] == '"' else written
-        known = self.column_names.get(table, {})
+        known = self.column_names.get(table)
+        if known is None:  # nobody knows its columns yet; the tool has found this one
+            return bare.lower() if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", bare) else None
         if self.made.origin.dialect in SENSITIVE and bare != written:
             return bare if bare in known.values() else None
         return known.get(bare.lower())
@@ -138,7 +141,7 @@ class _Promising:
 
     def _accepted(self, name: str, column: str, test: Test) -> list[Any] | None:
         """Return values of the column's type; None where one cannot be such a value."""
-        kind = self.settled.columns[name][column]
+        kind = self.settled.columns.get(name, {}).get(column, "")
         found: list[Any] = []
         quoted = test.arguments.get("quote", True)
         for value in test.arguments.get("values", []):
@@ -166,17 +169,37 @@ class _Promising:
         field_name = self._column(other, str(test.arguments.get("field", "")))
         if field_name is None or not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", field_name):
             return None
-        if name in self.above.get(other, ()):
+        if not self._fits(name, [other]):
             return None
-        if _family(self.settled.columns[name][column]) != _family(self.settled.columns[other][field_name]):
+        kinds = [self.settled.columns.get(table, {}).get(one) for table, one in ((name, column), (other, field_name))]
+        if kinds[0] is None or kinds[1] is None or _family(kinds[0]) != _family(kinds[1]):
             return None
+        self._settle(name, [other])
         return {"references": f"{other}.{field_name}"}
+
+    def _fits(self, owner: str, reads: Iterable[str]) -> bool:
+        """Whether a table can be made after all that a check of it reads: none of that is made after the table."""
+        todo, seen = [one for one in reads if one != owner], set[str]()
+        while todo:
+            name = todo.pop()
+            if name == owner:
+                return False
+            if name not in seen:
+                seen.add(name)
+                todo += self.after.get(name, ())
+        return True
+
+    def _settle(self, owner: str, reads: Iterable[str]) -> None:
+        """Note that a table is made after what a check of it reads."""
+        self.after.setdefault(owner, set()).update(one for one in reads if one != owner)
 
     def _type(self, name: str, columns: dict[str, dict[str, Any]], written: str, kind: str) -> None:
         """Write a type that the tool enforces, where the rule yields that type."""
         column = self._column(name, written)
         declared = declared_type(kind, self.made.origin.dialect)
         if column is None or declared is None:
+            return
+        if name not in self.settled.columns:
             return
         yields = spelled_as_declared(self.settled.columns[name][column])
         if spelled_as_declared(declared) == yields or spelled(declared) == spelled(yields):
@@ -218,10 +241,11 @@ class _Promising:
         reads = [one for one in check.reads if one in self.made.rules or one in self.made.sources]
         declared = self.made.names.by_id.get(check.test.table)
         first = [declared] if declared is not None else []
-        rules = sorted((one for one in reads if one in self.made.rules), key=lambda one: -len(self.above[one]))
+        rules = sorted((one for one in reads if one in self.made.rules), key=lambda one: -self.order[one])
         sources = [one for one in reads if one in self.made.sources]
         for owner in [*first, *rules, *sources]:
-            if not any(owner in self.above.get(other, ()) for other in reads if other != owner):
+            if self._fits(owner, reads):
+                self._settle(owner, reads)
                 return owner
         return None
 

@@ -32,6 +32,10 @@ from rules.storage.store import open_store
 
 _ROUNDS = 40
 """Of fixing: fixes of habits within one another take a round each."""
+_SPOKEN = "it stays in the SQL of"
+_NO_COLUMNS = (
+    "the columns of what it reads are not known. It is translated in each build; rules translate --write writes that"
+)
 _TESTS = "rules/imported_tests"
 _HABITS = frozenset({"R016", "R018", *(f"R0{number}" for number in range(30, 49))})
 ERRORS = frozenset({*OF_ERRORS.values(), "R902", "R903"})
@@ -187,7 +191,13 @@ class _Settling:
                 continue
             _, world = work.worlds[path]
             source, _wrong = with_deep_stack(lambda: untranslated(query.body, world, dialect))  # noqa: B023 — called here
+            if source is None and isinstance(query, DraftRule):
+                query.spoken = dialect
+                query.risks.append(f"{_SPOKEN} {dialect}: {_NO_COLUMNS}")
+                continue
             query.in_ours = True
+            if source is None:
+                query.body = _as_written(query.body, dialect)
             if source is not None and source.text != query.body:
                 _add(query.notes, _why(query.body, world, dialect))
                 query.edits = list(_edits(query.body, source.text))

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from cache.removal import rewrite as rewrite_file
 from compiler.lint.check import World
 from compiler.lint.edits import apply, fixed
 from compiler.lint.findings import Finding
-from rules.config.front_matter import read_options
+from rules.config.front_matter import RuleOptions, read_options
 from rules.errors import FAILED, UserError, Where
 from rules.files.project_paths import writable_file
 
@@ -44,7 +46,7 @@ def rewrite(root: Path, findings: Iterable[Finding], worlds: Mapping[str, World]
         text = before.decode("utf-8-sig")
         if path in worlds:
             after, refused = fixed(text, [one.found for one in fixable], worlds[path])
-            same = read_options(text, path) == read_options(after, path)
+            same = _options(text, path) == _options(after, path)
         else:
             edits = [edit for one in fixable if one.found.fix is not None for edit in one.found.fix.edits]
             after, refused = apply(text, edits), []
@@ -52,6 +54,11 @@ def rewrite(root: Path, findings: Iterable[Finding], worlds: Mapping[str, World]
         if same and after != text:
             changed.append(Rewritten(path, before, mark + after.encode(), len(fixable) - len(refused)))
     return changed
+
+
+def _options(text: str, path: str) -> RuleOptions:
+    """Return a file's options without its dialect, which a fix may change with the SQL."""
+    return msgspec.structs.replace(read_options(text, path), dialect=None)
 
 
 def write(root: Path, files: Iterable[Rewritten]) -> None:

@@ -14,15 +14,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cache.index import Index
+from compiler.compile import parse_rule
+from compiler.dialects.traced import Traced
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
 from compiler.lint.check import World, check_rule, of_error, unsaid
+from compiler.lint.codes import OF_ERRORS
 from compiler.lint.comments import suppressions
 from compiler.lint.findings import Finding, Found, Lines
+from compiler.lint.translated import untranslated
 from compiler.schema import Column, Schema, schema_of
+from compiler.tree.big_stack import with_deep_stack
 from graph.dag import Dag
 from rules import snapshots
 from rules.compiling.writer_columns import unwritable
+from rules.config.front_matter import read_options
 from rules.config.project import Project, read_text
 from rules.config.toml_positions import closest, key_places
 from rules.errors import UserError
@@ -32,6 +38,7 @@ from rules.lint.planned_rules import Foresight, Table
 from rules.lint.policy_hook import rejected
 from rules.lint.static_contracts import foretold, referred
 from rules.loading.contracts import Contracted, query_places, with_contracts
+from rules.loading.dialects import in_ours, is_ours
 from rules.loading.input_binding import cut_dag, make_resolver
 from rules.loading.rules import COMPILER, Rule, RuleSet, load_rules, options_record, rule_files
 from rules.loading.rules import Check as DataCheck
@@ -90,6 +97,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None]) ->
     _open_sources(work, dag, rules, contracts, say)
     for name in dag.order:
         _check(work, rules[name], resolve, names, rules)
+    _translate_unreadable(work, loaded, resolve)
     promising = [*(rules[name] for name in dag.order), *contracts.values()]
     for rule in promising:
         for check in rule.checks:
@@ -238,7 +246,7 @@ def _looked_at(
     inputs = {table: resolve(table) for table in rule.parsed.tables}
     keys = {name: rules[name].options.key for name in inputs.values() if name is not None and name in rules}
     project = work.project
-    dialect = project.policy.from_dialect
+    dialect = _habits_of(project, rule)
     world = World(work.known.schemas, resolve, names, project.variables, keys, work.functions, dialect)
     plannable = work.foresight.can_plan(rule)
     memo = _memo(work, rule, inputs, keys, names, plannable=plannable)
@@ -246,6 +254,55 @@ def _looked_at(
     if record is None:
         record = work.fresh[memo] = _look(work.project, rule, world, work.foresight if plannable else None)
     return record, world
+
+
+def _habits_of(project: Project, rule: Rule) -> str | None:
+    """Return the dialect whose habits are looked for in a rule: none in one that says that it is in our SQL."""
+    dialect = project.policy.from_dialect
+    if dialect is None or rule.sql is not None or not rule.path.endswith(".sql"):
+        return dialect
+    return None if is_ours(project, rule.path, read_options(rule.text(project), rule.path)) else dialect
+
+
+def _translate_unreadable(work: Checking, loaded: RuleSet, resolve: Callable[[str], str | None]) -> None:
+    """Give the findings of rules that cannot be read a fix, where they are SQL of the dialect that all comes from."""
+    dialect = work.project.policy.from_dialect
+    for name, error in loaded.unloaded.items() if dialect is not None else ():
+        rule = loaded.rules.get(name)
+        if rule is None or not rule.path.endswith(".sql") or OF_ERRORS.get(error.code) not in {"R900", "R901"}:
+            continue
+        text = rule.text(work.project)
+        if is_ours(work.project, rule.path, read_options(text, rule.path)):
+            continue
+        world = World(
+            work.known.schemas,
+            resolve,
+            (*work.project.sources, *loaded.rules),
+            work.project.variables,
+            {},
+            work.functions,
+            dialect,
+        )
+        source = translation_of(work, world, text, str(dialect))
+        if source is not None:
+            after = in_ours(source.text, rule.path, declared=True)
+            work.worlds[rule.path] = (rule, world)
+            for record in work.records[rule.path]["found"]:
+                said = f"write it in our SQL, as rules translate --from {dialect} does"
+                record["fix"] = [said, [[0, len(text), after]], True]
+
+
+def translation_of(work: Checking, world: World, text: str, dialect: str) -> Traced | None:
+    """Return a text of another dialect in our SQL; None where any of it has no counterpart, or is not known."""
+    try:
+        tables = parse_rule(text, dialect).tables
+    except SqlError:
+        return None
+    for table in tables:
+        name = world.resolve(table) if world.resolve is not None else None
+        if name in work.project.sources and name not in work.known.schemas.known:
+            work.known.add_source(name)
+    return with_deep_stack(lambda: untranslated(text, world, dialect))[0]
 
 
 def _add(work: Checking, path: str, record: Record) -> None:
@@ -281,7 +338,7 @@ def _memo(
     }
     parts["functions"] = sorted(work.functions)
     parts["planned"] = work.foresight.context if plannable else None
-    parts["dialect"] = work.project.policy.from_dialect
+    parts["dialect"] = _habits_of(work.project, rule)
     parts["options"] = options_record(rule)
     return "check " + fingerprint({**parts, "keys": {name: list(key) for name, key in keys.items()}})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -13,16 +12,14 @@ from compiler.lint.check import World, of_error
 from compiler.lint.findings import Finding, Found, Lines
 from compiler.lint.translated import REFUSED, untranslated
 from compiler.tree.big_stack import with_deep_stack
-from rules.config.front_matter import block_lines, read_options
+from rules.config.front_matter import read_options
 from rules.config.project import Project, read_text
 from rules.errors import UserError, Where
 from rules.lint.fixes import Rewritten
 from rules.lint.project import Checking, check_project
-from rules.loading.dialects import OURS, declared_dialect, with_dialect
+from rules.loading.dialects import declared_dialect, in_ours, with_dialect
 from rules.loading.input_binding import make_resolver
 from rules.storage.store import Store
-
-_OPTION = re.compile(r"--\s*dialect\s*=")
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def _translated(work: Checking, path: str, dialect: str) -> TranslatedFile:
         unknown = Found(REFUSED, 0, 1, "the columns of what it reads are not known", "rules check tells why")
         return refused(wrong or [unknown])
     mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
-    after = _in_ours(source.text, path, declared=declared_dialect(replace(work.project, spoken={}), path) is not None)
+    after = in_ours(source.text, path, declared=declared_dialect(replace(work.project, spoken={}), path) is not None)
     return TranslatedFile(path, dialect, before, mark + after.encode(), ())
 
 
@@ -98,17 +95,3 @@ def _world(work: Checking, text: str, dialect: str) -> World:
         if name in project.sources and name not in work.known.schemas.known:
             work.known.add_source(name)
     return World(work.known.schemas, resolve, names, project.variables, {}, work.functions)
-
-
-def _in_ours(text: str, path: str, *, declared: bool) -> str:
-    """Return a translated text whose options say so. declared: whether rules.toml gives the file a dialect."""
-    lines = text.split("\n")
-    block = block_lines(text, path)
-    said = f'-- dialect = "{OURS}"'
-    if block is None:
-        return f"-- /// rule\n{said}\n-- ///\n{text}" if declared else text
-    first, last = block
-    options = [line for line in lines[first + 1 : last] if not _OPTION.match(line.strip())]
-    options += [said] if declared else []
-    kept = [lines[first], *options, lines[last]] if options else []
-    return "\n".join([*lines[:first], *kept, *lines[last + 1 :]])

@@ -1,6 +1,6 @@
 """The cores of one build, and who has them: a product, a part of one, or a product that is spread over several.
 
-What runs takes one core, and waits until there is one; what is spread takes as well those that nobody waits for. So
+What runs takes one core, and waits until there is one; what is spread takes as well those that others do not need. So
 products times partitions, and parts, are never more than may be at work at a time.
 """
 
@@ -20,12 +20,16 @@ class Cores:
         """most: that may be taken at a time, at least 1; cores: those among which a product may be spread."""
         self.most, self.cores = most, cores
         self.changed = threading.Condition()
-        self.busy = self.waiting = 0
+        self.busy = 0
+        self.waiting: set[Share] = set()
         self.deciding = False
 
-    def share(self) -> Share:
-        """Return what one piece of work will have of the cores. Until that begins, it counts as waiting."""
-        return Share(self)
+    def share(self, seconds: float = 1.0) -> Share:
+        """Return what one piece of work will have of the cores. Until that begins, it counts as waiting.
+
+        seconds: that it is expected to take on one core.
+        """
+        return Share(self, seconds)
 
     @contextmanager
     def undecided(self) -> Iterator[None]:
@@ -43,10 +47,10 @@ class Cores:
 class Share:
     """What one piece of work has of the cores: a context manager, in which it has one."""
 
-    def __init__(self, cores: Cores) -> None:
-        self._cores, self._has, self._is_left = cores, 0, False
+    def __init__(self, cores: Cores, seconds: float) -> None:
+        self._cores, self.seconds, self._has, self._is_left = cores, seconds, 0, False
         with cores.changed:
-            cores.waiting += 1
+            cores.waiting.add(self)
 
     def __enter__(self) -> Self:
         """Wait for a core."""
@@ -58,17 +62,24 @@ class Share:
 
     def beside(self) -> Share:
         """Return the share of another piece of work of the same build."""
-        return Share(self._cores)
+        return Share(self._cores, self.seconds)
 
     @contextmanager
     def spread(self) -> Iterator[int]:
-        """Take the cores, too, that nobody waits for. Yields the number of all, at least 1."""
+        """Take the cores, too, that are not needed by who waits. Yields the number of all, at least 1.
+
+        As many as its seconds are among those of all that waits, so that everything ends at about the same time; who
+        waits can begin when it does.
+        """
         cores, more = self._cores, 0
         with cores.changed:
             while cores.deciding:
                 cores.changed.wait()
-            if not self._is_left:
-                more = max(0, cores.cores - cores.busy - cores.waiting)
+            free = cores.cores - cores.busy
+            if free > 0 and not self._is_left:
+                total = self.seconds + sum(one.seconds for one in cores.waiting)
+                share = self.seconds / total if total > 0 else 1 / (1 + len(cores.waiting))
+                more = min(free, max(0, int((1 + free) * share + 0.5) - 1))
                 cores.busy += more
                 self._has += more
         try:
@@ -84,7 +95,7 @@ class Share:
             yield
         finally:
             with self._cores.changed:
-                self._cores.waiting += 1
+                self._cores.waiting.add(self)
             self._take()
 
     def leave(self) -> None:
@@ -98,7 +109,7 @@ class Share:
         with cores.changed:
             while cores.busy >= cores.most and not self._is_left:
                 cores.changed.wait()
-            cores.waiting -= 1
+            cores.waiting.discard(self)
             if not self._is_left:
                 cores.busy += 1
                 self._has += 1

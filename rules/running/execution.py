@@ -23,6 +23,7 @@ from rules.errors import FAILED, UserError
 from rules.planning.broken import failed_input
 from rules.running.checks import Candidate, Checked, Checker, refusal
 from rules.running.cores import Cores, unlimited
+from rules.running.durations import expected_seconds
 from rules.running.evidence import Evidence
 from rules.running.limited_work import LimitedWork
 from rules.running.limits import Limits, Watch
@@ -85,6 +86,7 @@ class Execution:
         self._shared_work = SharedWork(self.store)
         self._while_running = ExitStack()
         self._schedule: Schedule
+        self._seconds: dict[str, float]
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -104,7 +106,8 @@ class Execution:
         for name, error in self.prepared.broken_sources.items():
             self._settle_source(SourceResult(name, "failed", error.message, error))
         steps = before_readers(order, self._dependencies, self.contracted) | dict.fromkeys(self.contracted)
-        self._schedule = Schedule(steps, {name: self._dependencies(name) for name in steps})
+        self._seconds = expected_seconds(self.prepared, steps)
+        self._schedule = Schedule(steps, {name: self._dependencies(name) for name in steps}, self._seconds)
         self._while_running.callback(self.session.engine.settle)
         with self._while_running, self._work:
             self._shared_work.begin(self.plan)
@@ -179,7 +182,7 @@ class Execution:
                     self._settle(Result(name, "failed", error.message, error=error))
                 return
         self.observer.started(name)
-        stop, share = Stop(), self._cores.share()
+        stop, share = Stop(), self._cores.share(self._seconds[name])
         conclude = functools.partial(self._collect, name, judgement)
         self._work.begin(rule.rule, stop, share, self._job(name, judgement, stop, share).run, conclude)
 
@@ -362,7 +365,7 @@ class Execution:
         contents = {entry: self.contents[entry] for entry in read if entry in self.contents} | contents
         judgements = [self._judge(one.compiled.node, self.plan.checks, contents) for one in owner.checks]
         is_known = all(one.verdict in {"clean", "restore"} for one in judgements)
-        stop, share = Stop(), unlimited() if is_known else self._cores.share()
+        stop, share = Stop(), unlimited() if is_known else self._cores.share(self._seconds[owner.rule.name])
         checker = Checker(self.project, self.store, self.known, lambda: replace(self._runner, stop=stop, share=share))
         work = functools.partial(checker.settle, owner, judgements, contents, artifacts, self.sources, forced=forced)
         if is_known:

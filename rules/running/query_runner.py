@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cache.levels import type_name
-from cache.records import PARTS, Artifact
+from cache.records import PARTS, Artifact, Product
 from compiler.canonical.form import named_tree, rendered
 from compiler.compiled import Tier
 from compiler.tree.big_stack import with_deep_stack
@@ -30,6 +30,7 @@ from rules.engine.protocol import (
     MemoryExhaustedError,
 )
 from rules.engine.stopping import NEVER, Stop, StoppedError
+from rules.engine.writing import GROUP_BYTES
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.input_binding import make_resolver
 from rules.planning.input_parts import Inputs
@@ -63,6 +64,10 @@ if TYPE_CHECKING:
 SPREAD_ROWS = 500_000
 """The rows of its inputs from which on a rule may be spread over several partitions. Below, a run takes some hundredths
 of a second, and starting several partitions takes as long as they save."""
+SPREAD_BATCH = 16_384
+"""The most rows of a batch of such a rule, whose table shows neither batches nor partitions. With twice as many, wide
+decimals leave the cache of a core: TPC-H q01 takes a third longer, the other queries as long."""
+_BYTES_OF_VALUE = 8
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class Runner:
     """Ends what it runs."""
     share: Share = field(default_factory=unlimited)
     """What it has of the build's cores."""
+    known: Mapping[str, Product] = field(default_factory=dict)
+    """The last states of products."""
     breaks_ties: bool = True
     """Whether rules that could be spread are put in an order, which no earlier version did."""
 
@@ -88,7 +95,8 @@ class Runner:
         """Return a runner of the queries that were compiled for a build."""
         session = prepared.session
         pool = ThreadPoolExecutor(session.profile.workers)  # whose threads start with its first work
-        return cls(session, prepared.compiled.rules, evidence, prepared.bodies, session.profile, pool)
+        known = prepared.known.products
+        return cls(session, prepared.compiled.rules, evidence, prepared.bodies, session.profile, pool, known=known)
 
     def run(
         self,
@@ -203,9 +211,11 @@ class Runner:
         spread = self.bodies.spread(rule) if rows >= SPREAD_ROWS and self.breaks_ties else None
         if spread is None or spread.sql is None:
             return self._run_query(rule, job)
-        job = replace(job, query=replace(job.query, sql=spread.sql))
+        rows_at_once = min(job.query.profile.batch_size, SPREAD_BATCH)
+        job = job.under(msgspec.structs.replace(job.query.profile, batch_size=rows_at_once))
+        job = replace(job, query=replace(job.query, sql=spread.sql), order=spread.order)
         with self.share.spread() as cores:
-            if cores > 1:
+            if cores > 1 and not (spread.order and self._was_large(rule)):
                 try:
                     return self._spread_over(cores, job, looks_ahead=spread.looks_ahead)
                 except EngineError:
@@ -215,6 +225,12 @@ class Runner:
             return executed
         own = self.session.engine.identity(job.query.profile).float_settings
         return replace(executed, fallback=replace(executed.fallback, settings=own))  # which made the same table
+
+    def _was_large(self, rule: CompiledRule) -> bool:
+        """Whether a product had about so many rows last time as are not put in order, so that spreading is in vain."""
+        last = self.known.get(rule.node.name)
+        artifact = self.session.store.artifact(last.artifact) if last is not None else None
+        return artifact is not None and artifact.rows * len(artifact.columns) * _BYTES_OF_VALUE > GROUP_BYTES
 
     def _spread_over(self, cores: int, job: Job, *, looks_ahead: bool) -> Executed:
         """Run a query on several partitions. looks_ahead: see `Spread`."""

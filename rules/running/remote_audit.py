@@ -41,12 +41,15 @@ def with_makers(prepared: Prepared, build: str, artifacts: Mapping[str, str], re
         differing[name] = wrong
         if record is None:
             continue
+        # The record may be of another action that yields the same table.
+        last = prepared.known.products.get(name)
+        key = last.key if last is not None and last.artifact == artifacts[name] else record.key
         shared = prepared.session.store.shared
         if shared is not None:
-            shared.deny(record.key, record.artifact)
+            shared.deny(key, record.artifact)
         facts = {
             "product": name,
-            "action": record.key,
+            "action": key,
             "expected": record.artifact,
             "difference": wrong,
             "made_by": msgspec.to_builtins(record.maker),

@@ -24,6 +24,8 @@ _AHEAD = 4
 """Products that are asked for while all workers are busy, so that no worker waits for an answer."""
 _PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 """Seconds between two questions for a product that another builder is at."""
+_MOST_UNSURE = 5
+"""So often a bucket that does answer others is asked again for a product before that runs."""
 _MOST_LEASES = 20
 """For so many lease times a builder waits for another one that says it is at work."""
 
@@ -40,6 +42,8 @@ class SharedWork:
         """For how many files a product waits."""
         self._later: list[tuple[float, str]] = []
         self._polls: dict[str, int] = {}
+        self._unsure: dict[str, int] = {}
+        """How often the shared cache has not said whether another builder is at a product."""
         self._began: dict[str, float] = {}
         """When a product began to wait for another builder."""
         self._answered: dict[str, str] = {}
@@ -93,7 +97,10 @@ class SharedWork:
         for future in ended:
             if future in self._asking:
                 name, key = self._asking.pop(future)
-                if future.result() == "busy" and not self._has_waited_long(name):
+                answer = future.result()
+                unsure = self._unsure[name] = self._unsure.get(name, 0) + (answer == "unsure")
+                is_open = answer == "busy" or (answer == "unsure" and unsure < _MOST_UNSURE)
+                if is_open and not self._has_waited_long(name):
                     polls = self._polls[name] = self._polls.get(name, 0) + 1
                     pause = min(_PAUSE * 1.5**polls, _LONGEST_PAUSE)
                     heapq.heappush(self._later, (time.monotonic() + pause, name))

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cache.store_index import StoreIndex
     from rules.storage.shared_sending import Sender
 
-Answer = Literal["found", "mine", "busy", "free"]
+Answer = Literal["found", "mine", "busy", "free", "unsure"]
 Columns = tuple[tuple[str, str], ...]
 """Names and types of the columns that an action yields."""
 _ASKING, _FETCHING, _MOVING = 32, 16, 16
@@ -104,7 +104,8 @@ class SharedCache:
         """Ask for an action that is about to run.
 
         "found": `record` has it; "mine": others leave it to this builder, which calls `release`, or tells the result;
-        "busy": another builder is at it: ask again soon; "free": run it.
+        "busy": another builder is at it: ask again soon; "free": run it; "unsure": the bucket did not say, though it
+        does say others: ask again, and after some times run it.
         """
         return self._pool("asking", _ASKING).submit(self._claim, key, columns)
 
@@ -345,6 +346,8 @@ class SharedCache:
 
     def _pack_results(self) -> None:
         """Let others find the results of this command in packs, as far as they are not there."""
+        if not self.is_believed:
+            return
         moment, fresh = time.time(), []
         young = {
             key
@@ -354,9 +357,9 @@ class SharedCache:
         for key, name in self._names.items():
             believed = self._records.get(key)
             data = self.recorded.get(key) or (believed.data if believed is not None else None)
-            if data is not None and key not in young:
+            if data is not None and (key in self.recorded or key not in young):
                 written = moment if key in self.recorded else self.connection.modified.get(key, moment)
-                fresh.append(Entry(name.partition(".")[0], key, written, data))
+                fresh.append(Entry(name, key, written, data))
         self.packs.add("results", fresh)
 
     def _read(self, bucket: Bucket, key: str, columns: Columns | None) -> Believed | None:
@@ -397,14 +400,22 @@ class SharedCache:
             return "found" if self.record(key) is not None else "free"
         state = self.connection.leases.claim(key)
         if state == "unknown":
-            return "free"
+            return self._unsure
+        self._records.pop(key, None)
         self._find(key, columns)  # after the lease: who held it before has recorded the result, if there is one
+        if key not in self._records:
+            self._release(key)
+            return self._unsure
         if self.record(key) is not None:
             self._release(key)
             return "found"
         if state == "busy":
             self.report.count(waits=1)
         return state
+
+    @property
+    def _unsure(self) -> Answer:
+        return "free" if self.report.off else "unsure"
 
     def _release(self, key: str) -> None:
         if self.connection.leases is not None:

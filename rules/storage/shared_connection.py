@@ -7,11 +7,12 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from cache.remote.action_records import MOST_BYTES, Believed, decoded
-from cache.remote.bucket import AbsentError, Bucket, BucketError, DeniedError, Persistent
+from cache.remote.bucket import AbsentError, Bucket, BucketError, DeniedError, Persistent, Stored, TooLargeError
 from cache.remote.envelopes import RefusedError, UntrustedError
 from cache.remote.leases import Leases
 from cache.remote.signing import KeyFormatError, Signer, is_signed
@@ -28,6 +29,8 @@ T = TypeVar("T")
 _IN_A_ROW = 6
 """After so many calls that failed for good, with none between that did not, the bucket is given up."""
 _NEARLY = 0.9
+_RENEWING = 8
+"""Threads that renew leases: about as many as a builder holds at once."""
 _READS = 3
 """How often a record is read that is damaged."""
 INSTALL = "pip install 'leastwork-rules[remote]'"
@@ -133,10 +136,21 @@ class SharedConnection:
         if not self.report.off or isinstance(error, AbsentError):
             self.report.fail(str(error))
 
+    def read(self, bucket: Bucket, path: str, most: int) -> Stored:
+        """Read an object of at most so many bytes. Raises `RefusedError` for a longer one, and `BucketError`."""
+
+        def work() -> Stored:
+            try:
+                return self.again.call(lambda: bucket.read(path, most))
+            except TooLargeError:
+                raise RefusedError("is longer than it may be") from None
+
+        return self.ask(work)
+
     def read_record(self, bucket: Bucket, path: str, key: str) -> Believed:
         """Read a record. What is damaged is read again: it may be whole there. Raises `RefusedError`, `BucketError`."""
         for attempt in range(_READS):
-            stored = self.ask(lambda: self.again.call(lambda: bucket.read(path, MOST_BYTES)))
+            stored = self.read(bucket, path, MOST_BYTES)
             try:
                 found = decoded(stored.data, key, self.trusted)
             except UntrustedError:
@@ -160,19 +174,29 @@ class SharedConnection:
 
 
 class _Renewal:
-    """A thread that renews leases."""
+    """Threads that renew leases, each by itself: what goes wrong with one must not cost the others."""
 
     def __init__(self, leases: Leases, seconds: float) -> None:
         self._leases, self._seconds = leases, seconds
         self._over = threading.Event()
+        self._pool = ThreadPoolExecutor(_RENEWING, thread_name_prefix="rules-renewing")
         self._thread = threading.Thread(target=self._run, name="rules-leases", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
+        under_way: dict[str, Future[None]] = {}
         while not self._over.wait(self._seconds):
-            with contextlib.suppress(BucketError):  # a lease that cannot be renewed ends, which costs work and no more
-                self._leases.renew()
+            under_way = {key: one for key, one in under_way.items() if not one.done()}
+            with contextlib.suppress(RuntimeError):  # it has just been ended
+                for key in self._leases.held:
+                    if key not in under_way:
+                        under_way[key] = self._pool.submit(self._renew, key)
+
+    def _renew(self, key: str) -> None:
+        with contextlib.suppress(BucketError):  # a lease that cannot be renewed ends, which costs work and no more
+            self._leases.renew(key)
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the threads."""
         self._over.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)

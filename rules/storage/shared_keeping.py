@@ -23,6 +23,7 @@ from rules.storage.shared_settings import SharedSettings, shared_settings
 
 if TYPE_CHECKING:
     from cache.remote.bucket import Bucket, Entry
+    from rules.storage.shared_cache import SharedCache
     from rules.storage.store import Store
 
 _THREADS = 16
@@ -54,8 +55,8 @@ def sweep_shared(root: Path, *, dry_run: bool) -> Swept:
         return sweep(bucket, settings.keep, dry_run=dry_run)
 
 
-def push_shared(store: Store) -> SharedReport:
-    """Send what products and checks are now, as far as it is here and others would believe it. Raises `UserError`."""
+def require_pushing(store: Store) -> SharedCache:
+    """Return the shared cache, if others would believe what is sent there. Raises `UserError`."""
     shared = store.shared
     if store.root is None or shared is None or not settings_at(store.root).writes:
         hint = 'mode = "read-write" in [cache], or RULES_CACHE_MODE=read-write'
@@ -63,6 +64,12 @@ def push_shared(store: Store) -> SharedReport:
     if shared.settings.trust and shared.connection.signer is None:
         message = "this writer has no key, so nobody would believe what it sends"
         raise UserError(message, code="cache-key", hint="set RULES_CACHE_KEY_FILE to what rules cache keygen wrote")
+    return shared
+
+
+def push_shared(store: Store) -> SharedReport:
+    """Send what products and checks are now, as far as it is here. Raises `UserError`."""
+    shared = require_pushing(store)
     known = store.index.actions(state.key for state in store.states.values())
     for name, state in store.states.items():
         artifact = store.artifact(state.artifact)

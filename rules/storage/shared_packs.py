@@ -115,7 +115,7 @@ class SharedPacks:
             return _NOTHING
         for attempt in range(_READS):
             try:
-                stored = connection.ask(lambda: connection.again.call(lambda: bucket.read(path, MOST_PACKED)))
+                stored = connection.read(bucket, path, MOST_PACKED)
                 entries = unpacked(stored.data, address)
             except AbsentError:
                 return _NOTHING

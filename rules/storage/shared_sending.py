@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rules.storage.shared_cache import SharedCache
 
 _THREADS = 8
+_ATTEMPTS = 2
 _PATIENCE = 2.0
 """Seconds after which it is said that a build waits for what is being sent."""
 
@@ -58,15 +59,16 @@ class Sender:
     def _send(self, key: str, artifact: Artifact, tables: list[Artifact], seconds: float, *, over: bool) -> bool:
         """Send a result; return whether others can find it now."""
         try:
-            connection = self._shared.connection
-            bucket = connection.bucket()
-            if bucket is None or (self._shared.settings.trust and connection.signer is None):
-                return False
-            described = [self._send_table(bucket, one, over=over) for one in tables]
-            return self._record(bucket, self._described(key, artifact, described, seconds), over=over)
-        except BucketError as error:
-            if not self._shared.report.off:
-                self._shared.report.fail(str(error))
+            for attempt in range(_ATTEMPTS):
+                bucket = self._shared.connection.bucket()
+                if bucket is None or not self._shared.is_believed:
+                    return False
+                try:
+                    described = [self._send_table(bucket, one, over=over) for one in tables]
+                    return self._record(bucket, self._described(key, artifact, described, seconds), over=over)
+                except BucketError as error:  # what was not sent others would run again, so it is worth a second try
+                    if attempt == _ATTEMPTS - 1 and not self._shared.report.off:
+                        self._shared.report.fail(str(error))
         except OSError as error:
             self._shared.report.fail(f"a result cannot be read: {error.strerror}")
         finally:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "init": "write a small project that builds at once",
-    "import": "write a project that builds from one of dbt, and compare the tables",
+    "import": "write a project that builds from one of dbt or SQLMesh, and compare the tables",
     "build": "bring products up to date, running only what must run",
     "plan": "say what a build would do and why, without doing it",
     "diff": "tell how rules differ from their last build or a commit, or how their tables do",

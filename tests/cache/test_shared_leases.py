@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from cache.remote.bucket import Bucket, BucketError, Persistent
+from cache.remote.bucket import Bucket, BucketError, Persistent, Stored
 from cache.remote.layout import lease_path
 from cache.remote.leases import Leases
 from cache.remote.obstore_bucket import ObstoreBucket
@@ -42,13 +43,13 @@ def test_who_renews_keeps_it_and_who_does_not_loses_it(bucket: Bucket) -> None:
     assert holder.claim(KEY) == "mine"
     until = time.monotonic() + 3 * LEASE
     while time.monotonic() < until:
-        holder.renew()
+        holder.renew(KEY)
         assert other.claim(KEY) == "busy"
         time.sleep(LEASE / 10)
     while (claim := other.claim(KEY)) == "busy":
         time.sleep(LEASE / 10)
     assert claim == "mine"
-    holder.renew()  # it was asleep, and does not take back what another one has
+    holder.renew(KEY)  # it was asleep, and does not take back what another one has
     assert holder.claim(KEY) == "busy"
 
 
@@ -68,3 +69,26 @@ def test_a_bucket_that_does_not_say_keeps_nobody_waiting(tmp_path: Path) -> None
 
     silent = Silent(f"file://{tmp_path}/bucket", 5.0)
     assert Leases(silent, Persistent(0.05), LEASE).claim(KEY) == "unknown"
+
+
+def test_a_lease_that_is_given_back_while_it_is_renewed_is_gone(tmp_path: Path) -> None:
+    reading, goes_on = threading.Event(), threading.Event()
+
+    class Slow(ObstoreBucket):
+        def read(self, path: str, most: int) -> Stored:
+            found = super().read(path, most)
+            reading.set()
+            assert goes_on.wait(60)
+            return found
+
+    holder = builder(Slow(f"file://{tmp_path}/bucket", 5.0))
+    assert holder.claim(KEY) == "mine"
+    with ThreadPoolExecutor(2) as pool:
+        renewing = pool.submit(holder.renew, KEY)
+        assert reading.wait(60)
+        released = pool.submit(holder.release, KEY)
+        time.sleep(0.05)  # it cannot end before the other; sooner or later is the same
+        goes_on.set()
+        renewing.result()
+        released.result()
+    assert builder(ObstoreBucket(f"file://{tmp_path}/bucket", 5.0)).claim(KEY) == "mine"

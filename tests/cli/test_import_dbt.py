@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,10 +134,12 @@ def text(project: SampleProject, name: str) -> str:
 def test_relation_names_are_plain_outside_of_strings_and_comments(dbt: DbtProject) -> None:
     dbt.model("one", """SELECT "raw".id, '"w"."main"."raw"' AS said -- "w"."main"."raw"\nFROM "w"."main"."raw";""")
     dbt.model("two", "SELECT main.one.id, w.main.one.said FROM main.one")
+    dbt.model("three", "SELECT 1 AS a,\n\n\n\n'x\n\n\n\ny' AS b")
     project, _ = dbt.imported()
     assert text(project, "one") == """SELECT "raw".id, '"w"."main"."raw"' AS said -- "w"."main"."raw"\nFROM raw\n"""
     assert text(project, "two") == "SELECT one.id, one.said FROM one\n"
     inprocess.build(project)
+    assert rows(project, "three") == [(1, "x\n\n\n\ny")]
     assert rows(project, "two")[0] == (1, '"w"."main"."raw"')
 
 
@@ -279,6 +282,22 @@ def test_without_a_warehouse_the_report_says_which_rows_are_missing(dbt: DbtProj
     assert rows(project, "one") == [(1,)]
 
 
+def test_without_rows_a_query_stays_in_its_dialect(dbt: DbtProject) -> None:
+    events = dbt.source("app", "events")
+    dbt.model("one", f"SELECT id / 2 AS half FROM {events}")
+    dbt.model("two", "SELECT half / 2 AS quarter FROM main.one")
+    for kind in ("unique", "not_null"):
+        dbt.generic(kind, "model.small.one", "Half", f"SELECT half AS {kind} FROM main.one WHERE half IS NULL")
+    project, document = dbt.imported()
+    assert any("rules translate --write" in risk for risk in rule(document, "two")["risks"])
+    assert {one["became"] for one in document["tests"]} == {"one.key"}
+    project.parquet("events", {"id": [7]})
+    inprocess.build(project)
+    assert rows(project, "two") == [(1.75,)]
+    inprocess.run(project, "translate", "--write", str(project.root / "rules"))
+    assert not inprocess.build(project).executed
+
+
 def test_what_cannot_be_run_here_reads_its_last_table(dbt: DbtProject, tmp_path: Path) -> None:
     dbt.model("one", "SELECT id, list_transform([id], x -> x + 1) AS l FROM raw")
     dbt.model("two", "SELECT id FROM main.one WHERE id > 1")
@@ -343,6 +362,20 @@ def test_a_test_that_looks_up_the_graph_is_one_of_the_later_table(dbt: DbtProjec
     assert document["tests"][0]["became"] == "one.relationships_id"
     failed = inprocess.build(project, expect=1).document["products"][0]
     assert "check relationships_id failed: 1 row" in failed["error"]["message"]
+
+
+def test_tests_of_two_tables_in_one_another_make_no_circle(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT id FROM raw")
+    dbt.model("two", "SELECT id FROM raw")
+    for table, other in (("one", "two"), ("two", "one")):
+        sql = f"SELECT id FROM main.{table} WHERE id NOT IN (SELECT id FROM main.{other})"
+        kwargs = {"to": f"ref('{other}')", "field": "id"}
+        dbt.generic("relationships", f"model.small.{table}", "id", sql, kwargs=kwargs)
+        dbt.test(f"{table}_in_{other}", sql)
+    project, document = dbt.imported()
+    assert {one["became"].partition(".")[0] for one in document["tests"]} == {"one"}
+    built = inprocess.build(project).document["products"]
+    assert {one["name"]: len(one["checks"]) for one in built} == {"one": 4, "two": 0}
 
 
 def test_a_test_that_the_project_wrote_itself_is_a_check_whatever_it_is_called(dbt: DbtProject) -> None:
@@ -464,6 +497,45 @@ def test_table_functions_have_the_columns_that_they_have_there(dbt: DbtProject) 
     project, _ = dbt.imported()
     inprocess.build(project)
     assert rows(project, "one") == [(0, 5), (0, 6), (1, 5), (1, 6)]
+
+
+# The warehouse
+
+
+def test_a_duckdb_file_is_read_with_the_views_that_read_files(dbt: DbtProject, tmp_path: Path) -> None:
+    import duckdb
+
+    (dbt.root / "day.csv").write_text("id\n7\n", encoding="utf-8")
+    file = tmp_path / "w.duckdb"
+    with duckdb.connect(str(file)) as database:
+        database.execute("CREATE SCHEMA app; CREATE TABLE app.events AS SELECT 1::HUGEINT AS \"Id\", 'a' AS word")
+        database.execute(f"SET file_search_path = '{dbt.root}'; CREATE VIEW two AS SELECT * FROM 'day.csv'")
+    events = dbt.source("app", "events", schema="app")
+    dbt.model("one", f"SELECT id, word FROM {events}")
+    dbt.model("two", "SELECT id FROM 'day.csv'")
+    _, document = dbt.imported("--verify", str(file))
+    assert document["verify"]["same"] == ["two"]
+    assert document["verify"]["not_compared"] == {"one": "the warehouse has no table w.main.one"}
+
+
+def test_without_the_package_the_hint_names_both_ways(
+    dbt: DbtProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dbt.compile()
+    (tmp_path / "w.duckdb").touch()
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    said = refused(dbt, "--verify", str(tmp_path / "w.duckdb"))
+    assert "is read with the Python package duckdb, which is not installed" in said
+    assert "pip install 'leastwork-rules[duckdb]'" in said
+    assert "EXPORT DATABASE" in said
+
+
+@pytest.mark.parametrize("place", ["nowhere", "empty", "broken.duckdb"])
+def test_what_is_no_warehouse_is_refused(dbt: DbtProject, tmp_path: Path, place: str) -> None:
+    dbt.compile()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.duckdb").write_bytes(b"no database" * 900)
+    assert place in refused(dbt, "--verify", str(tmp_path / place))
 
 
 # Seeds

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rules.formats import row_groups
+from rules.formats.row_groups import cut_out
 from support.inprocess import Ran, build, run
 from support.projects import SampleProject
 
@@ -175,6 +177,20 @@ def test_a_threshold_that_falls_cuts_the_file(project: SampleProject) -> None:
     assert parts(build(project)) == {}
     project.edit("rules.toml", "min_rows = 1000", "min_rows = 100")
     assert parts(build(project))["totals"] == (8, 8)
+
+
+def test_a_file_that_is_replaced_meanwhile_fails_its_rules(
+    project: SampleProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced(*arguments: Any) -> None:
+        put(project, sales(2).slice(50), group=7)
+        cut_out(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(row_groups, "cut_out", replaced)
+        ran = build(project, expect=1)
+    assert {one["error"]["code"] for one in ran.document["products"] if one["status"] == "failed"} == {"source-changed"}
+    require_clean_build(project, build(project), tmp_path / "clean")
 
 
 def test_an_audit_and_a_forced_build_agree(project: SampleProject) -> None:

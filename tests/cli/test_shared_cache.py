@@ -228,7 +228,10 @@ def test_a_record_too_long_to_be_one_is_not_read(tmp_path: Path, remote: str) ->
     record = record_of(remote, inprocess.build(project(tmp_path / "a", remote)), "big")
     with record.open("wb") as file:
         file.truncate(1 << 30)
-    assert inprocess.build(project(tmp_path / "b", remote)).executed == {"big"}
+    ran = inprocess.build(project(tmp_path / "b", remote))
+    assert ran.executed == {"big"}
+    assert set(refusals(ran)) == {"is longer than it may be"}
+    assert inprocess.build(project(tmp_path / "c", remote)).executed == set()  # it was written over
 
 
 def keygen(tmp_path: Path, made: SampleProject, name: str) -> tuple[Path, str]:
@@ -428,7 +431,8 @@ def test_nobody_waits_for_ever(tmp_path: Path, remote: str) -> None:
 
     def renew() -> None:
         while not over.wait(0.05):
-            stuck.renew()
+            for key in stuck.held:
+                stuck.renew(key)
 
     renewing = threading.Thread(target=renew)
     renewing.start()

@@ -15,11 +15,14 @@ from support import inprocess
 from support.projects import SampleProject
 
 COUNT = 24
+CHECKS = 3  # of the keys of r03 and of orders, and of amounts
 
 
 def project(root: Path, remote: str, *, cache: str = "") -> SampleProject:
     """Return a project with enough rules that a fresh clone asks for packs; each reads the one before it but four."""
-    made = SampleProject(root, sources=["orders"], toml=f'\n[cache]\nremote = "{remote}"\n{cache}')
+    check = '{ name = "amounts", sql = "SELECT o.id FROM orders AS o WHERE o.amount < 0" }'
+    contract = f'[contracts.orders]\nkey = ["id"]\nchecks = [{check}]'
+    made = SampleProject(root, sources=["orders"], toml=f'\n[cache]\nremote = "{remote}"\n{cache}\n{contract}\n')
     made.parquet("orders", {"id": [1, 2, 3, 4], "amount": [1, 2, 3, 4]})
     for number in range(COUNT):
         above = f"r{number - 4:02}" if number >= 4 else "orders"
@@ -60,12 +63,15 @@ def address(pack: Path) -> str:
 def test_a_fresh_clone_compiles_nothing(tmp_path: Path, remote: str, compiled: list[str]) -> None:
     first, second = project(tmp_path / "a", remote), project(tmp_path / "b", remote)
     inprocess.build(first)
-    assert len(compiled) == COUNT + 1  # and the check of a key
+    assert len(compiled) == COUNT + CHECKS
     compiled.clear()
     taken = inprocess.build(second)
     assert taken.executed == set()
     assert compiled == []
-    assert (taken.document["shared"]["hits"], taken.document["shared"]["misses"]) == (COUNT + 1, 0)
+    assert (taken.document["shared"]["hits"], taken.document["shared"]["misses"]) == (
+        COUNT + 2,
+        0,
+    )  # both keys are one action
     for number in range(COUNT):
         assert second.product(f"r{number:02}").equals(first.product(f"r{number:02}"))
     assert second.cli("lineage", "r05.amount").stdout == first.cli("lineage", "r05.amount").stdout
@@ -106,7 +112,7 @@ def test_a_flipped_byte_of_a_pack_is_refused_and_said(tmp_path: Path, remote: st
         made = project(tmp_path / f"b{number}", remote)
         built = inprocess.build(made)
         assert built.executed == set()  # the records are there one by one
-        assert len(compiled) == COUNT + 1
+        assert len(compiled) == COUNT + CHECKS
         reasons = {one["reason"]: one["count"] for one in built.document["shared"]["refused"]}
         assert sum(reasons.values()) == 2
         assert all("damaged" in reason for reason in reasons)
@@ -161,34 +167,34 @@ def resealed(text: str, **changes: Any) -> str:
     return sealed(record | changes)
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        lambda row: [row[0], resealed(row[1], fingerprint="0" * 32), row[2], row[3]],
-        lambda row: [row[0], resealed(row[1], inputs=["orders", "orders"]), row[2], row[3]],
-        lambda row: [row[0], resealed(row[1], schema={"columns": [["id", "int64"]], "arrow": "AAAA"}), row[2], row[3]],
-        lambda row: [row[0], resealed(row[1], reads="nothing"), row[2], row[3]],
-        lambda row: [row[0], row[1], zlib.compress(b"{}"), row[3]],
-        lambda row: [row[0], row[1], b"no zlib", row[3]],
-        lambda row: [row[0], row[1], row[2], resealed(row[3], edges=[["id", "orders", "id", "value", 99]])],
-        lambda row: [row[0], row[1][:-10] + '"0000000"}', row[2], row[3]],
-        lambda row: [row[0], row[1]],
-    ],
-)
-def test_a_memo_that_does_not_fit_together_is_dropped(
-    tmp_path: Path, remote: str, compiled: list[str], changed: Callable[[Any], Any]
-) -> None:
+CHANGES: list[Callable[[Any], Any]] = [
+    lambda row: [row[0], resealed(row[1], fingerprint="0" * 32), row[2], row[3]],
+    lambda row: [row[0], resealed(row[1], inputs=["orders", "orders"]), row[2], row[3]],
+    lambda row: [row[0], resealed(row[1], schema={"columns": [["id", "int64"]], "arrow": "AAAA"}), row[2], row[3]],
+    lambda row: [row[0], resealed(row[1], reads="nothing"), row[2], row[3]],
+    lambda row: [row[0], row[1], zlib.compress(b"{}"), row[3]],
+    lambda row: [row[0], row[1], b"no zlib", row[3]],
+    lambda row: [row[0], row[1], row[2], resealed(row[3], edges=[["id", "orders", "id", "value", 99]])],
+    lambda row: [row[0], row[1][:-10] + '"0000000"}', row[2], row[3]],
+    lambda row: [row[0], row[1]],
+]
+
+
+def test_a_memo_that_does_not_fit_together_is_dropped(tmp_path: Path, remote: str, compiled: list[str]) -> None:
     inprocess.build(project(tmp_path / "a", remote))
+    intact = {pack: pack.read_bytes() for pack in packs(remote)}
+    for number, changed in enumerate(CHANGES):
+        for pack, data in intact.items():
+            pack.write_bytes(data)
 
-    def change(memos: list[Any]) -> None:
-        memos[2] = [changed(row) for row in memos[2]]
+        def change(memos: list[Any], changed: Callable[[Any], Any] = changed) -> None:
+            memos[2] = [changed(row) for row in memos[2]]
 
-    assert rewritten(remote, change) == COUNT
-    compiled.clear()
-    built = inprocess.build(project(tmp_path / "b", remote))
-    assert built.executed == set()
-    assert len(compiled) == COUNT + 1
-    assert sum(one["count"] for one in built.document["shared"]["refused"]) == COUNT
+        assert rewritten(remote, change) == COUNT + 1  # and those of the contract of orders
+        compiled.clear()
+        built = inprocess.run(project(tmp_path / f"b{number}", remote), "plan", "--json")
+        assert len(compiled) == COUNT + CHECKS
+        assert f"{COUNT + 1} answers of the shared cache refused" in built.stderr
 
 
 def test_a_memo_that_lies_is_found_out_before_anything_runs(tmp_path: Path, remote: str, compiled: list[str]) -> None:
@@ -223,3 +229,49 @@ def test_a_memo_that_lies_is_found_out_before_anything_runs(tmp_path: Path, remo
     assert inprocess.build(third).executed == set()  # what was found out is not in the pack any more
     assert compiled == []
     assert third.product("r23").equals(second.product("r23"))
+
+
+def test_what_was_compiled_before_can_be_sent(
+    tmp_path: Path, remote: str, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = project(tmp_path / "a", remote)
+    monkeypatch.setenv("RULES_CACHE_MODE", "off")
+    inprocess.build(made)
+    monkeypatch.delenv("RULES_CACHE_MODE")
+    assert inprocess.run(made, "cache", "push", "--json").document["unsent"] == 0
+    compiled.clear()
+    taken = inprocess.build(project(tmp_path / "b", remote))
+    assert taken.executed == set()
+    assert compiled == []
+    assert taken.document["shared"]["misses"] == 0
+
+
+def test_what_an_audit_found_to_be_wrong_leaves_the_packs(tmp_path: Path, remote: str) -> None:
+    from cache.remote.action_records import decoded as read
+    from cache.remote.action_records import encoded
+
+    inprocess.build(project(tmp_path / "a", remote))
+    lies = 0
+    for pack in packs(remote):  # r23 is said to be what r22 is
+        entries = {entry.name: entry for entry in unpacked(pack.read_bytes(), address(pack))}
+        if b'"file_digest"' not in entries["r23"].data:
+            continue
+        truth, model = (entries[name] for name in ("r23", "r22"))
+        told = msgspec.structs.replace(read(model.data, model.key, ()).record, key=truth.key)
+        lie = encoded(told, None)
+        assert lie is not None
+        data = packed(address(pack), (entries | {"r23": msgspec.structs.replace(truth, data=lie)}).values())
+        assert data is not None
+        pack.write_bytes(data)
+        (tmp_path / "remote" / "rules-v1" / "actions" / truth.key[:2] / f"{truth.key[2:]}.json").write_bytes(lie)
+        lies += 1
+    assert lies == 1
+    made = project(tmp_path / "b", remote)
+    assert inprocess.build(made).executed == set()
+    assert made.product("r23").equals(made.product("r22"))
+    found = inprocess.run(made, "audit", "--remote", "100%", "--json", expect=1).document
+    assert [one["name"] for one in found["differing"]] == ["r23"]
+    assert inprocess.build(made).executed == {"r23"}
+    other = project(tmp_path / "c", remote)
+    assert inprocess.build(other).executed == set()
+    assert not other.product("r23").equals(other.product("r22"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from rules.config import profiles
+from rules.engine import writing
 from rules.running import query_runner
 from support.inprocess import build, run
 from support.projects import SampleProject
@@ -145,6 +147,23 @@ def test_rows_that_come_in_an_order_now_are_the_table_they_were(
     assert made(forced.document) == before
 
 
+def test_many_rows_are_left_as_one_partition_yields_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = sales_at(tmp_path, 2000, grouped=GROUPED)
+    monkeypatch.setattr(writing, "_PIECE", 64)
+    monkeypatch.setattr(writing, "GROUP_BYTES", 999)
+    monkeypatch.setattr(query_runner, "GROUP_BYTES", 999)
+    on_cores(monkeypatch, 1, least=1 << 60)
+    plain = made(build(project).document)
+    for cores in (1, 4):  # where it is tried in vain
+        on_cores(monkeypatch, cores)
+        shutil.rmtree(project.root / ".rules")
+        assert made(build(project).document) == plain
+        assert spread_over(project) == {"grouped": None}
+    monkeypatch.setattr(writing, "GROUP_BYTES", 1 << 20)
+    build(project, "--force", "grouped")
+    assert spread_over(project) == {"grouped": None}, "it had many rows last time"
+
+
 def test_what_fails_is_said_by_the_run_on_one_partition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failing = "SELECT s.word, SUM(CAST(s.word || 'x' AS BIGINT)) AS n FROM sales AS s GROUP BY s.word"
     project = sales_at(tmp_path, 2000, failing=failing)
@@ -160,6 +179,18 @@ def test_explain_says_whether_a_rule_may_be_spread(tmp_path: Path) -> None:
     project = sales_at(tmp_path, 10, grouped=GROUPED, lone="SELECT AVG(s.weight) AS weight FROM sales AS s")
     found = run(project, "explain", "grouped", "--json").document
     assert found["partitions"] == "any"
-    assert found["partitions_reason"].endswith("and they are put in the order of day, shop.")
+    assert found["partitions_reason"].endswith("and if they are few, they are put in the order of day, shop.")
     assert run(project, "explain", "lone", "--json").document["partitions"] == "one"
     assert "partitions:" in run(project, "explain", "lone").stdout
+
+
+def test_products_on_the_longest_way_begin_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two chains of equal length the one that took longer last time comes first, whatever their names are."""
+    slow = "SELECT SUM(a.amount * b.price) AS n FROM sales AS a JOIN sales AS b ON a.day = b.day AND a.word <= b.word"
+    project = sales_at(tmp_path, 3000, a=GROUPED, z=slow)
+    on_cores(monkeypatch, 1)
+    first = build(project, "--jobs", "1").document
+    seconds = {one["name"]: one["seconds"] for one in first["products"]}
+    assert seconds["z"] > seconds["a"]
+    build(project, "--jobs", "1", "--force", "*")
+    assert list(spread_over(project)) == ["z", "a"]

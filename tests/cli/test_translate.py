@@ -176,3 +176,28 @@ def test_a_cte_of_a_foreign_rule_is_not_shown_as_if_it_were_ours(project: Sample
     project.sql("a", front("duckdb", "WITH c AS (SELECT raw.n / raw.m AS q FROM raw) SELECT c.q FROM c"))
     build(project)
     assert "another dialect" in run(project, "show", "a.c", "--json", expect=2).document["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("query", "translated"),
+    [
+        ("SELECT a.n FROM (FROM raw) AS a", "SELECT a.n FROM (SELECT * FROM raw) AS a"),
+        ("FROM (FROM raw SELECT n, m) AS a SELECT a.n, a.m", "SELECT a.n, a.m FROM (SELECT n, m FROM raw ) AS a "),
+        ("WITH c AS (FROM raw) FROM c SELECT DISTINCT n", "WITH c AS (SELECT * FROM raw) SELECT DISTINCT n FROM c "),
+        ("SELECT concat(s, ' (', s, ')') AS z, FROM raw", "SELECT concat(s, ' (', s, ')') AS z FROM raw"),
+    ],
+)
+def test_nothing_is_lost_of_nested_queries(project: SampleProject, query: str, translated: str) -> None:
+    path = project.write("queries/q.sql", query)
+    printed = run(project, "translate", str(project.root / "queries/q.sql"), "--from", "duckdb").stdout
+    assert printed.strip() == translated.strip(), path
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["SELECT n & m | id AS z FROM raw", "SELECT count(DISTINCT (n, m)) AS a, count(DISTINCT n, m) AS z FROM raw"],
+)
+def test_what_parsers_and_engines_may_read_in_two_ways_is_refused(project: SampleProject, query: str) -> None:
+    project.sql("bad", front("duckdb", query))
+    found = run(project, "check", "--json", expect=1).document["findings"]
+    assert {one["code"] for one in found} == {"R901"}

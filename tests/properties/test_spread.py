@@ -47,13 +47,13 @@ def check(sql: str, database: SpreadRunner) -> str:
     if found.sql is None:
         return "refused"
     try:
-        _, bag = database.run(compiled.sql, compiled, 1)
+        bag = database.plain(compiled)
     except EngineError:
         return "failing"
-    table, same = database.run(found.sql, compiled, 1)
+    table, same = database.run(found, compiled, 1)
     assert same == bag, f"{sql}\n{found}"
     for partitions in (2, 4):
-        assert database.run(found.sql, compiled, partitions) == (table, bag), f"{partitions} partitions\n{sql}\n{found}"
+        assert database.run(found, compiled, partitions) == (table, bag), f"{partitions} partitions\n{sql}\n{found}"
     return "spread"
 
 

@@ -99,9 +99,9 @@ def test_values_that_do_not_show_it(runner: SpreadRunner, sql: str) -> None:
     compiled = KNOWN.compile(sql, Options())
     found = proved(KNOWN, compiled)
     assert found.sql is not None, found.reason
-    _, bag = runner.run(compiled.sql, compiled, 1)
-    first = runner.run(found.sql, compiled, 1)
-    assert all(runner.run(found.sql, compiled, partitions) == first for partitions in (2, 3, 4))
+    bag = runner.plain(compiled)
+    first = runner.run(found, compiled, 1)
+    assert all(runner.run(found, compiled, partitions) == first for partitions in (2, 3, 4))
     if "LIMIT" not in sql:
         assert first[1] == bag
 
@@ -118,4 +118,4 @@ def test_what_fails_on_some_rows_fails_on_any_number_of_partitions(runner: Sprea
     assert found.looks_ahead
     for partitions in (2, 4):
         with pytest.raises(EngineError):
-            runner.run(found.sql, compiled, partitions)
+            runner.run(found, compiled, partitions)

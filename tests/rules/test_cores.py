@@ -17,19 +17,35 @@ def test_a_lone_product_has_all_cores() -> None:
     cores = Cores(5, 4)
     with cores.share() as share, share.spread() as number:
         assert number == 4
-    assert (cores.busy, cores.waiting) == (0, 0)
+    assert (cores.busy, cores.waiting) == (0, set())
 
 
-def test_what_waits_comes_first() -> None:
+def test_who_waits_has_its_part_of_the_cores() -> None:
     cores = Cores(5, 4)
-    others = [cores.share(), cores.share()]
+    other = cores.share()
     with cores.share() as share:
         with share.spread() as number:
             assert number == 2
-            with others[0], others[1]:
-                assert cores.busy == 4
+            with other, other.spread() as rest:
+                assert rest == 2
         with share.spread() as number:
             assert number == 4
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.0, 1), (0.1, 1), (1.0, 2), (3.0, 3), (100.0, 4)])
+def test_what_takes_longest_has_most_of_the_cores(seconds: float, expected: int) -> None:
+    cores = Cores(5, 4)
+    cores.share(1.0)
+    with cores.share(seconds) as share, share.spread() as number:
+        assert number == expected
+
+
+def test_many_that_wait_leave_one_core_each() -> None:
+    cores = Cores(5, 4)
+    for _ in range(9):
+        cores.share(1.0)
+    with cores.share(1.0) as share, share.spread() as number:
+        assert number == 1
 
 
 def test_nothing_begins_beyond_the_most() -> None:
@@ -65,7 +81,7 @@ def test_what_is_left_behind_holds_no_core() -> None:
         share.leave()
         with cores.share():
             assert cores.busy == 1
-    assert (cores.busy, cores.waiting) == (0, 0)
+    assert (cores.busy, cores.waiting) == (0, set())
 
 
 def test_what_was_left_while_it_waited_takes_none() -> None:
@@ -77,7 +93,7 @@ def test_what_was_left_while_it_waited_takes_none() -> None:
         late.leave()
         thread.join(10)
         assert not thread.is_alive()
-        assert (cores.busy, cores.waiting) == (1, 0)
+        assert (cores.busy, cores.waiting) == (1, set())
 
 
 def test_while_it_is_undecided_what_begins_nothing_is_spread() -> None:
@@ -94,7 +110,7 @@ def test_while_it_is_undecided_what_begins_nothing_is_spread() -> None:
         assert thread.is_alive()
         cores.share()
     thread.join(10)
-    assert found == [3]
+    assert found == [2]
 
 
 def test_work_that_nobody_counts_is_not_spread() -> None:

@@ -19,6 +19,16 @@ def test_what_most_others_wait_for_comes_first() -> None:
     assert drained(Schedule(CHAIN, CHAIN)) == ["a", "b", "lone", "c", "d"]
 
 
+def test_the_longest_way_to_the_end_comes_first() -> None:
+    seconds = {"lone": 5.0, "a": 0.5, "b": 1.0, "c": 1.0, "d": 2.5}
+    assert drained(Schedule(CHAIN, CHAIN, seconds)) == ["lone", "a", "d", "b", "c"]
+    assert drained(Schedule(CHAIN, CHAIN, seconds | {"c": 4.0})) == ["a", "b", "lone", "c", "d"]
+
+
+def test_of_ways_of_equal_length_that_of_more_products_comes_first() -> None:
+    assert drained(Schedule(CHAIN, CHAIN, dict.fromkeys(CHAIN, 0.0))) == ["a", "b", "lone", "c", "d"]
+
+
 def test_a_reader_waits_for_all_that_it_reads() -> None:
     schedule = Schedule(["a", "b", "c"], {"a": [], "b": [], "c": ["a", "b", "a"]})
     assert [schedule.take(), schedule.take(), schedule.take()] == ["a", "b", None]

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from support.battery import FILE, agree, cases, in_order, plain
 from support.dialect_proofs import call, disagreements, exact_rows
 from support.postgresql import binaries, postgresql
 from support.projects import SampleProject
@@ -194,6 +195,20 @@ def test_a_fix_has_the_value_that_postgresql_gives(
     wrong = disagreements(
         project, "postgres", lambda query: connection.execute(query).fetchall(), texts, TABLE, aggregates=aggregates
     )
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_the_values_of_the_battery_are_those_of_postgresql(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(f"CREATE TEMPORARY TABLE v AS {FILE.with_name('v.sql').read_text()}")
+    wrong = []
+    for case in cases():
+        if case.dialect == "postgres" and case.outcome != "refused":
+            rows = connection.execute(case.query if case.is_query else f"{case.query} ORDER BY k").fetchall()
+            found = plain([list(row) for row in rows] if case.is_query else [row[0] for row in rows])
+            if not agree(
+                in_order(case.value) if case.is_query else case.value, in_order(found) if case.is_query else found
+            ):
+                wrong.append((case.text, case.value, found))
     assert not wrong, "\n".join(map(str, wrong))
 
 

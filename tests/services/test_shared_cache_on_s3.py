@@ -25,9 +25,13 @@ def server() -> Iterator[int]:
         yield port
 
 
-def project(root: Path, prefix: str, rules: int, cache: str = "") -> SampleProject:
+HASTY = 'timeout = "4s"\nlease = "5s"\n'
+"""Of tests that do not last long: a bucket that does not answer is soon given up."""
+
+
+def project(root: Path, prefix: str, rules: int, cache: str = HASTY) -> SampleProject:
     """Return a project in layers, each rule of which reads one or two of the layer above."""
-    toml = f'\n[cache]\nremote = "s3://{s3.BUCKET}/{prefix}"\ntimeout = "4s"\nlease = "5s"\n{cache}'
+    toml = f'\n[cache]\nremote = "s3://{s3.BUCKET}/{prefix}"\n{cache}'
     made = SampleProject(root, sources=["orders"], toml=toml)
     made.parquet("orders", {"id": list(range(200)), "amount": [one * 7 % 31 for one in range(200)]})
     for number in range(rules):
@@ -41,7 +45,7 @@ def project(root: Path, prefix: str, rules: int, cache: str = "") -> SampleProje
 def builder(made: SampleProject, port: int) -> subprocess.Popen[str]:
     """Start `rules build --json`."""
     return subprocess.Popen(
-        [RULES, "build", "--json"],
+        [RULES, "build", "--json", "--jobs", "1"],  # ten at once would start helpers that compile, too
         cwd=made.root,
         env={**os.environ, **s3.environment(port)},
         stdout=subprocess.PIPE,
@@ -51,7 +55,7 @@ def builder(made: SampleProject, port: int) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, err = process.communicate(timeout=600)
+    out, err = process.communicate(timeout=1800)
     assert process.returncode == 0, f"{out}\n{err}"
     assert "Traceback" not in err
     assert "secret" not in out + err
@@ -70,11 +74,11 @@ def clean(root: Path, rules: int) -> SampleProject:
 
 
 def several(
-    tmp_path: Path, server: int, *, builders: int, rules: int, faults: s3.Faults, prefix: str
+    tmp_path: Path, server: int, *, builders: int, rules: int, faults: s3.Faults, prefix: str, cache: str = HASTY
 ) -> list[dict[str, Any]]:
     """Let builders start at once on a cold project; each must end with the tables of a clean build."""
     reference = clean(tmp_path / "clean", rules)
-    projects = [project(tmp_path / f"b{number}", prefix, rules) for number in range(builders)]
+    projects = [project(tmp_path / f"b{number}", prefix, rules, cache) for number in range(builders)]
     with s3.faulty(server, faults) as port:
         documents = [ended(process) for process in [builder(one, port) for one in projects]]
     for made in projects:
@@ -105,13 +109,18 @@ def test_faults_cost_time_and_nothing_else(tmp_path: Path, server: int) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 def test_ten_builders_under_faults(tmp_path: Path, server: int) -> None:
     rules = int(os.environ.get("RULES_SOAK_RULES", "1000"))
     faults = s3.Faults(share=0.3, seed=12)
     began = time.monotonic()
-    documents = several(tmp_path, server, builders=10, rules=rules, faults=faults, prefix="ten")
+    documents = several(tmp_path, server, builders=10, rules=rules, faults=faults, prefix="ten", cache="")
     told = f"{executions(documents)} executions of {rules} actions in {time.monotonic() - began:.0f} s: {faults.seen}"
     print(told)  # noqa: T201 — with -s
+    for one in documents:  # a machine that is too slow for the server lets builders give it up
+        shared = one["shared"]
+        print({name: shared[name] for name in ("hits", "sent", "unsent", "failures", "off")})  # noqa: T201
+    assert not any(one["shared"]["off"] for one in documents)
     assert executions(documents) <= 1.02 * rules
 
 

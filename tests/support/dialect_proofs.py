@@ -24,7 +24,7 @@ def call(row: Row, constants: Mapping[str, str], arguments: Mapping[str, str]) -
     found = []
     for parameter in row.parameters:
         if parameter.unit is not None:
-            found.append(f"'{parameter.unit}'")
+            found.append(parameter.unit if parameter.unit.isdigit() else f"'{parameter.unit}'")
         elif parameter.number:
             found.append("3")
         elif parameter.constant is not None:

@@ -48,12 +48,24 @@ class SpreadRunner:
         for name, table in tables.items():
             pq.write_table(table, folder / f"{name}.parquet", row_group_size=5)
 
-    def run(self, sql: str, compiled: Compiled, partitions: int) -> tuple[str, str]:
-        """Return the digests of the table, as it is and as a bag. Raises `EngineError`."""
-        inputs = tuple(
+    def plain(self, compiled: Compiled) -> str:
+        """Return the digest of the bag of a rule that is run as it is. Raises `EngineError`."""
+        return self._run(EngineQuery(compiled.sql, self._inputs(compiled), PROFILE), compiled, ())[1]
+
+    def run(self, found: Spread, compiled: Compiled, partitions: int) -> tuple[str, str]:
+        """Return the digests of the table of a spread rule, as it is and as a bag. Raises `EngineError`."""
+        assert found.sql is not None
+        number = partitions if partitions > 1 else None
+        query = EngineQuery(found.sql, self._inputs(compiled), PROFILE, partitions=number)
+        return self._run(query, compiled, found.order)
+
+    def _inputs(self, compiled: Compiled) -> tuple[EngineInput, ...]:
+        return tuple(
             EngineInput(name, (self._folder / f"{name}.parquet",), self._schemas[name], tuple(columns))
             for name, columns in compiled.scans.items()
         )
+
+    def _run(self, query: EngineQuery, compiled: Compiled, order: tuple[str, ...]) -> tuple[str, str]:
         target = self._folder / f"made {next(_FILES)}.parquet"
-        done = execute(Job(EngineQuery(sql, inputs, PROFILE, partitions=partitions), compiled.schema, target))
+        done = execute(Job(query, compiled.schema, target, order=order))
         return done.digest.table, bag_of_file(target, compiled.schema.names)

@@ -1,4 +1,4 @@
-"""`rules import dbt` after real dbt, in an environment of its own, with DuckDB and with a PostgreSQL server.
+"""`rules import` after real dbt and SQLMesh, in environments of their own, with DuckDB and with a PostgreSQL server.
 
 Each project of fixtures/dbt is built and compiled by dbt, imported by one command, and every product is compared.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from benchmarks.versus.peers import Sqlmesh
 from support import inprocess
 from support.dbt import DBT, UNTRANSLATED
 from support.postgresql import binaries
@@ -59,3 +61,25 @@ def test_every_product_is_what_dbt_made_or_says_why_not(name: str, environments:
     assert len(verify["same"]) >= 9
     assert not [one for one in document["tests"] if one["lost"]]
     assert not document["missing"]
+
+
+@pytest.mark.service
+@pytest.mark.timeout(900)
+def test_every_product_is_what_sqlmesh_made_or_says_why_not(environments: Path, tmp_path: Path) -> None:
+    programs = runner().programs(environments, "SQLMesh")
+    project = tmp_path / "orders"
+    shutil.copytree(FIXTURES / "sqlmesh" / "orders", project)
+    notes = "CREATE SCHEMA ext; CREATE TABLE ext.notes AS SELECT 1 AS customer, chr(104) AS note"
+    make = f"import duckdb; duckdb.connect('orders.duckdb').execute('{notes}')"
+    plan = ["plan", "--auto-apply", "--no-prompts", "--skip-linter", "--no-diff"]
+    environment = {**os.environ, **Sqlmesh.environment}
+    for command in ([programs / "python", "-c", make], [programs / "sqlmesh", *plan]):
+        subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True)
+    into = tmp_path / "imported"
+    words = ["import", "--json", "sqlmesh", str(project), "--python", str(programs / "python"), "--into", str(into)]
+    ran = inprocess.run(SampleProject.at(tmp_path), *words, "--verify", str(project / "orders.duckdb"))
+    verify = ran.document["verify"]
+    assert sorted(verify["same"]) == ["best", "customers", "labelled", "uses"]
+    different = {one["name"]: one["reasons"] for one in verify["different"]}
+    assert set(different) == {"orders"}  # its column tax is a DECIMAL(10, 2) there, which SQLMesh inferred
+    assert any("casts what it stores" in reason for reason in different["orders"])
