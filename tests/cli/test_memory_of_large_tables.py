@@ -51,7 +51,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
 @pytest.mark.parametrize("name", QUERIES)
 @pytest.mark.timeout(1200)
 def test_finishes_within_its_memory_and_a_little(large: SampleProject, name: str) -> None:
-    words = ["build", "-s", name, "--json", "--set", f"memory_limit_mb={MEMORY_MB}", "-j", "1", "-C", str(large.root)]
+    words = ["build", "-s", name, "--json", "--set", f"memory_limit_mb={MEMORY_MB}", "-C", str(large.root)]
     script = f"{PEAK}\nimport sys\nfrom rules.cli import main\ncode = main({words!r})\nprint(peak(), file=sys.stderr)\n"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     document = json.loads(done.stdout)
