@@ -33,6 +33,8 @@ _FLIPPED: dict[type[exp.Expr], type[exp.Expr]] = {exp.LT: exp.GT, exp.GT: exp.LT
 _NEGATED: dict[type[exp.Expr], type[exp.Expr]] = {
     exp.LT: exp.GTE, exp.GTE: exp.LT, exp.GT: exp.LTE, exp.LTE: exp.GT, exp.EQ: exp.NEQ, exp.NEQ: exp.EQ,
 }  # fmt: skip
+_EXCLUDED: dict[type[exp.Expr], tuple[type[exp.Expr], int]] = {exp.GTE: (exp.GT, -1), exp.LTE: (exp.LT, 1)}
+"""For each comparison that includes its bound the one that excludes it, and how far that bound is from it."""
 _DIGITS = 15
 """Numbers of as many digits are the same number as an integer, as a decimal and as a double."""
 
@@ -56,23 +58,25 @@ def spell_dates(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def spell_whole_bounds(query: exp.Query, facts: Facts) -> exp.Query:
-    """Include the bound of a comparison with whole numbers or days.
+    """Write the bound of a comparison with whole numbers or days as authors do: the rounder of two that are the same.
 
-    COUNT(*) > 1 → COUNT(*) >= 2;  t.d < DATE '2024-01-01' → t.d <= DATE '2023-12-31'
+    COUNT(*) >= 2 → COUNT(*) > 1;  t.n > 99 → t.n >= 100;  t.d <= DATE '2023-12-31' → t.d < DATE '2024-01-01'
     """
     types: Types | None = None
-    for node in facts.nodes(query, exp.LT, exp.GT):
+    for node in facts.nodes(query, *_ORDERS):
         types = types or facts.types(query)
         test = _test_of(node, types)
-        if test is not None and test.kind in _LIMITS and len(inclusive := _included(test)) > 0:
-            node.replace(_spelled(test.operand, inclusive[0], test.kind))
+        if test is not None and test.kind in _LIMITS:
+            whole = _whole((test.operator, test.values), test.kind)
+            if _rounder(whole, test.kind) != (test.operator, test.values):
+                node.replace(_spelled(test.operand, whole, test.kind))
     return query
 
 
 def merge_bounds(query: exp.Query, facts: Facts) -> exp.Query:
     """Keep of the terms that compare one operand with constants what they come to.
 
-    a > 10 AND a > 5 → a >= 11;  a > 3 AND a <> 1 → a >= 4;  a IN (1, 3) AND a > 2 → a = 3;  a < 3 OR a = 3 → a <= 3;
+    a > 10 AND a > 5 → a > 10;  a > 3 AND a <> 1 → a >= 4;  a IN (1, 3) AND a > 2 → a = 3;  a < 3 OR a = 3 → a <= 3;
     a >= 3 AND a <= 3 → a = 3;  a > 5 AND a < 3 → a <> a;  x > 1.5 AND x > 0.5 → x > 1.5
     """
     chains = roots(query, facts, exp.And, exp.Or)
@@ -213,7 +217,7 @@ def _set_terms(group: list[_Test], root: exp.Expr) -> dict[int, list[exp.Expr]]:
         new = [comparison(this=first.operand.copy(), expression=first.operand.copy())]
     else:
         wanted = [(_NEGATED[operator], values) if negated else (operator, values) for operator, values in bounds]
-        wanted = [_whole(one, first.kind) for one in wanted]
+        wanted = [_rounder(_whole(one, first.kind), first.kind) for one in wanted]
         if sorted((one.operator.__name__, one.values) for one in group) == sorted(
             (operator.__name__, values) for operator, values in wanted
         ):
@@ -257,12 +261,6 @@ def _whole(bound: _Bound, kind_: str) -> _Bound:
         if operator is exp.LT and value > least:
             return exp.LTE, (value - 1,)
     return bound
-
-
-def _included(test: _Test) -> list[_Bound]:
-    bound: _Bound = (test.operator, test.values)
-    whole = _whole(bound, test.kind)
-    return [whole] if whole is not bound else []
 
 
 def _test_of(term: exp.Expr, types: Types) -> _Test | None:
@@ -320,8 +318,31 @@ def _number(node: exp.Expr) -> Fraction | None:
     return sign * Fraction(text) if plain.isdecimal() and plain.isascii() and len(plain) <= _DIGITS else None
 
 
-def _spelled(operand: exp.Expr, bound: _Bound, kind_: str) -> exp.Expr:
+def _rounder(bound: _Bound, kind_: str) -> _Bound:
+    """Return an included bound of whole numbers or days, or the one next to it, excluded, if that is rounder."""
     operator, values = bound
+    if kind_ not in _LIMITS or operator not in _EXCLUDED:
+        return bound
+    least, most = _LIMITS[kind_]
+    excluded, step = _EXCLUDED[operator]
+    other = values[0] + step
+    if not least <= other <= most or _roundness(other, kind_) < _roundness(values[0], kind_):
+        return bound
+    if kind_ == "date" and _roundness(other, kind_) == _roundness(values[0], kind_):
+        return bound
+    return excluded, (other,)
+
+
+def _roundness(value: int, kind_: str) -> tuple[bool | int, ...]:
+    if kind_ == "date":
+        day = date.fromordinal(value)
+        return day.day == 1 and day.month == 1, day.day == 1
+    digits = str(abs(value))
+    return value == 0, len(digits) - len(digits.rstrip("0")), value % 5 == 0, value == 1, value % 2 == 0
+
+
+def _spelled(operand: exp.Expr, bound: _Bound, kind_: str) -> exp.Expr:
+    operator, values = _rounder(bound, kind_)
     items = sorted((_literal(value, kind_) for value in values), key=encode)
     if len(items) == 1:
         return operator(this=operand.copy(), expression=items[0])

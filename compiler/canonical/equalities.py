@@ -35,7 +35,7 @@ _TYPES: Mapping[str, exp.DType] = {
     "date32": exp.DType.DATE,
     "bool": exp.DType.BOOLEAN,
 }
-_READING = ("expressions", "having", "order", "qualify")
+_READ_IN = ("expressions", "having", "order", "qualify")
 _Key = tuple[int, str]
 """A FROM item, by the node's id, and a column of it."""
 
@@ -116,7 +116,7 @@ def drop_constant_keys(query: exp.Query, facts: Facts) -> exp.Query:
             continue
         own = _own(grouped, owned)
         constants, _ = _constants(grouped, own, types)
-        read = {own.key(column) for part in _READING for node in as_list(grouped.args.get(part))
+        read = {own.key(column) for part in _READ_IN for node in as_list(grouped.args.get(part))
                 for column in find_all(node, exp.Column)}  # fmt: skip
         kept = [key for key in group.expressions if own.key(key) not in constants or own.key(key) in read]
         if any(isinstance(key, exp.Column) and own.key(key) not in constants for key in kept) and (

@@ -24,7 +24,7 @@ from compiler.tree.walk import find_all, has
 OUTER_PARTS = {"expressions", "from_", "group", "having", "order"}
 GROUPED_PARTS = {"expressions", "from_", "joins", "where", "group"}
 _DISTINCT_PARTS = {"expressions", "from_", "joins", "where", "distinct"}
-_READING = ("expressions", "having", "order")
+_READ_IN = ("expressions", "having", "order")
 SIGNED = frozenset({"int8", "int16", "int32", "int64"})
 
 
@@ -97,7 +97,7 @@ def is_aggregate(outer: exp.Select) -> bool:
     if group is not None and not is_plain_group(group):
         return False
     alias = outer.args["from_"].this.alias
-    parts = [part for key in _READING for part in as_list(outer.args.get(key))]
+    parts = [part for key in _READ_IN for part in as_list(outer.args.get(key))]
     if any(has(part, exp.Window, exp.Query, exp.Filter) for part in parts):
         return False
     keys = group.expressions if group is not None else []

@@ -18,7 +18,7 @@ _GROUPED = {"expressions", "from_", "where", "group"}
 _DISTINCT = {"expressions", "from_", "where", "distinct"}
 _TOTAL = {"expressions", "from_", "where"}
 _EXTREMES = (exp.Min, exp.Max, exp.LogicalAnd, exp.LogicalOr)
-_READING = ("expressions", "having", "order", "qualify")
+_READ_IN = ("expressions", "having", "order", "qualify")
 
 
 def drop_unread_joins(query: exp.Query, facts: Facts) -> exp.Query:
@@ -62,7 +62,7 @@ def _is_read(select: exp.Select, columns: set[int], read_on: set[int]) -> bool:
     """Whether something reads one of the columns that are no part of a join's own condition."""
     if columns & read_on:
         return True
-    parts = [node for part in (*_READING, "where", "group") for node in as_list(select.args.get(part))]
+    parts = [node for part in (*_READ_IN, "where", "group") for node in as_list(select.args.get(part))]
     return any(id(column) in columns for part in parts for column in find_all(part, exp.Column))
 
 
@@ -138,7 +138,7 @@ def _are_exact(values: list[exp.Expr], types: Types) -> bool:
 
 def _counts_rows_once(select: exp.Select) -> bool:
     """Whether a row that comes more than once has the effect of one."""
-    parts = [node for part in _READING for node in as_list(select.args.get(part))]
+    parts = [node for part in _READ_IN for node in as_list(select.args.get(part))]
     if any(has(part, exp.Window, exp.Query, *exp.SET_RETURNING_FUNCTIONS) for part in parts):
         return False
     calls = [call for part in parts for call in own_nodes(part, exp.AggFunc)]
