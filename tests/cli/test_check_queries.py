@@ -113,9 +113,9 @@ def test_what_is_known_of_a_query_is_not_found_again(project: SampleProject, mon
     looked: list[str] = []
     check_rule = checking.check_rule
 
-    def noted(text: str, world: World, *, volatile: bool) -> Checked:
+    def noted(text: str, world: World, *, volatile: bool, dialect: str | None) -> Checked:
         looked.append(text)
-        return check_rule(text, world, volatile=volatile)
+        return check_rule(text, world, volatile=volatile, dialect=dialect)
 
     monkeypatch.setattr(checking, "check_rule", noted)
     project.sql("customers", "SELECT p.id FROM people AS p")

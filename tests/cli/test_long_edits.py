@@ -15,7 +15,7 @@ CONDITION = " OR ".join(f"(r.n > {number} AND r.m < {number})" for number in ran
     ("before", "after", "old", "new"),
     [
         (f"SELECT CASE {LONG} END AS x FROM raw AS r", "THEN 'number 35'", "'number 35'", "'another'"),
-        (f"SELECT r.n FROM raw AS r WHERE {CONDITION}", "r.m < 35", "m < 35", "m < 36"),
+        (f"SELECT r.n FROM raw AS r WHERE {CONDITION}", "r.m < 35", "m < 35", "m < 70"),
         (f"SELECT r.n FROM raw AS r GROUP BY r.n HAVING MAX(CASE {LONG} END) = 'a'", "'number 35'", "35'", "x'"),
     ],
 )
