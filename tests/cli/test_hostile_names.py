@@ -163,8 +163,8 @@ WRITERS = {
     "rules/terminal/signals.py",
     "rules/importing/sqlmesh_export.py",
 }
-"""The one writer; help, which says nothing from outside; the pipes to our helpers; what shows the cursor again; what runs
-in SQLMesh's interpreter, whose output we read."""
+"""The one writer; help, which says nothing from outside; the pipes to our helpers; what shows the cursor again; what
+runs in SQLMesh's interpreter, whose output we read."""
 
 
 def test_nothing_else_writes_to_the_standard_streams() -> None:
