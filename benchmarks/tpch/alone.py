@@ -27,9 +27,9 @@ from datafusion import ParquetWriterOptions, RuntimeEnvBuilder, SessionConfig, S
 
 from benchmarks.tpch.data import make_standard_project
 from rules.cli import main as main_of_rules
+from rules.config.machine import usable_cores
 from rules.config.profiles import PROFILES
 from rules.engine.memory import pool_bytes
-from rules.machine import usable_cores
 
 GOAL = 1.15
 """Wall seconds of an execution, as a multiple of the engine's."""

@@ -62,7 +62,7 @@ def _show_stored(options: argparse.Namespace, output: Output) -> bool:
         with open_store(root, output.message, building=False, asked=True) as store:
             if options.name not in store.states and not _PAST.fullmatch(options.name):
                 return False
-            from rules.cells import stored_rows
+            from rules.formats.cells import stored_rows
             from rules.inspect.stored_tables import committed, committed_by
             from rules.report.rows import part_of
 

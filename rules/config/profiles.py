@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 
 from rules.config.engine_keys import is_speed_only
+from rules.config.machine import usable_cores
 from rules.files.project_paths import DEFAULT_PROFILE
-from rules.machine import usable_cores
 from rules.storage.writer_options import PLAIN, WriterOptions
 
 _SORTED_AT_ONCE = 32 << 20

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rules.config.machine import group_folders, read_text
 from rules.config.profiles import POOL_PERCENT
-from rules.machine import group_folders, read_text
 
 if TYPE_CHECKING:
     from rules.config.profiles import Profile

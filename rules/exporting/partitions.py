@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rules.cells import plain
 from rules.errors import UserError
+from rules.formats.cells import plain
 from rules.formats.partitions import NULL_FOLDER
 
 if TYPE_CHECKING:

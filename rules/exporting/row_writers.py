@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from rules.cells import batch_records, plain
+from rules.formats.cells import batch_records, plain
 from rules.printable import printable_json
 from rules.storage.encodings import writer_options
 
@@ -105,7 +105,7 @@ class ParquetWriter(RowWriter):
 
 
 def cell_text(value: Any) -> str | None:
-    """Return a value of `rules.cells.plain` as text; None for NULL."""
+    """Return a value of `rules.formats.cells.plain` as text; None for NULL."""
     return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

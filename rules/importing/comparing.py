@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.rowdiff import RowDiff, diff_bags, diff_keyed, take
-from rules.cells import plain
+from rules.formats.cells import plain
 
 DIGITS = 12
 """Of floats: the order in which they are added up differs between engines, and with it the last digits."""

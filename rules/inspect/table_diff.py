@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from cache.rowdiff import RowDiff, Rows, diff_bags, diff_keyed, take
-from rules.cells import plain
+from rules.formats.cells import plain
 from rules.inspect.history import State
 
 if TYPE_CHECKING:

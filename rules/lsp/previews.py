@@ -9,7 +9,7 @@ from compiler.errors import SqlError
 from compiler.names.cte_query import query_of_cte
 from compiler.sql.dialect import parse
 from compiler.tree.big_stack import with_deep_stack
-from rules.cells import limited, records
+from rules.formats.cells import limited, records
 from rules.inspect.query import Question, answered
 from rules.loading.rules import user_error
 from rules.storage.store import open_store
@@ -50,7 +50,7 @@ def preview(bench: Workbench, path: str, offset: int | None, limit: int = ROWS) 
     ):
         rows = limited(answer.schema, answer.batches, limit)
         batches = tuple(rows.batches)
-    from rules.cells import Rows
+    from rules.formats.cells import Rows
 
     found = tuple(records(Rows(answer.schema, iter(batches))))
     lines, _ = table(Rows(answer.schema, iter(batches)), lambda count: plural(count, "row"), None)

@@ -148,7 +148,7 @@ class ProjectBackend(SQLBackend):  # type: ignore[misc] # Ibis ships no types
 
         Raises `UserError`.
         """
-        from rules.cells import plain
+        from rules.formats.cells import plain
 
         batches = self.to_pyarrow_batches(expr, params=params)
         with Path(path).open("w", encoding="utf-8") as file:

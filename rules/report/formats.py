@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from compiler.lint.findings import Finding
     from graph.lineage import Lineage, Name
-    from rules.cells import Rows
+    from rules.formats.cells import Rows
 
 W = TypeVar("W")
 

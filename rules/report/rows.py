@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 
-from rules.cells import Rows, plain
 from rules.exporting.row_writers import CsvWriter, JsonWriter, RowWriter, cell_text
+from rules.formats.cells import Rows, plain
 from rules.printable import printable
 from rules.wording import cell_width, cut, plural, table_lines
 

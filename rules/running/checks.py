@@ -260,7 +260,7 @@ def _shown(value: Any) -> str:
 
 
 def _first_rows(store: Store, artifact: Artifact) -> list[dict[str, Any]]:
-    from rules.cells import records, stored_rows
+    from rules.formats.cells import records, stored_rows
 
     with stored_rows(store.objects.path(artifact.artifact), _SHOWN) as rows:
         return list(records(rows))

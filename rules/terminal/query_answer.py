@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.cells import Rows, limited
 from rules.config.project import load_project
 from rules.files.project_paths import find_root
+from rules.formats.cells import Rows, limited
 from rules.inspect.query import Question, answered
 from rules.storage.store import open_store
 from rules.terminal.row_printer import print_rows, row_limit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rules.cells import Rows, records
+from rules.formats.cells import Rows, records
 from rules.printable import ExactRows
 from rules.report import formats, rows
 from rules.report.runs import document

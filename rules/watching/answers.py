@@ -98,7 +98,7 @@ class Answers:
         """Add the first rows of the product that is shown, if it has been built."""
         if self._show is None or answer.prepared is None:
             return answer
-        from rules.cells import stored_rows
+        from rules.formats.cells import stored_rows
         from rules.inspect.stored_tables import committed
         from rules.storage.store import open_store
 

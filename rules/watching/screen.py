@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rules.cells import Rows, records
+from rules.formats.cells import Rows, records
 from rules.report.plan_view import PlanView
 from rules.report.runs import build_document, build_lines, document, error_fields, error_lines
 from rules.wording import duration, plural

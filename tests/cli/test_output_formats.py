@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from rules.cells import Rows
+from rules.formats.cells import Rows
 from rules.report import formats
 from rules.report.formats import FindingsView, LineageView, OutputFormat
 from support.inprocess import run

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rules.config import profiles
+from rules.config.machine import quota_cores
 from rules.config.profiles import RuntimeProfile
-from rules.machine import quota_cores
 from rules.running.cores import Cores, unlimited
 
 
