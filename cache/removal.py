@@ -188,6 +188,24 @@ def publish(fresh: Path, target: Path) -> None:
     fresh.rename(target)
 
 
+def take_place(fresh: Path, target: Path) -> None:
+    """Give one of our folders the name of an empty folder, or of none. Raises OSError if something else has it."""
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(target)
+    publish(fresh, target)
+
+
+def remove_draft(draft: Path, name: str | None = None) -> None:
+    """Remove a folder that `name_beside` has named, with all that is in it, or only `name` in it, if it is there.
+
+    Raises OSError, or ValueError for another folder than ours.
+    """
+    _require(draft, _BESIDE)
+    path = draft if name is None else draft / name
+    with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
+        _clear(folder, path.name, os.fstat(folder).st_dev)
+
+
 def exchange(fresh: Path, target: Path) -> None:
     """Let two folders, of which `fresh` is ours, change names. Raises OSError.
 

@@ -10,6 +10,7 @@ from rules.errors import UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
+OWN_FOLDER = ".rules"
 FILE = "rules.toml"
 DEFAULT_PROFILE = "prod_fast"
 
@@ -50,7 +51,7 @@ def store_of(root: str) -> str:
 
 def own_folder(root: str) -> str:
     """Return the project root's own folder: its products are there, and its store unless RULES_STORE names another."""
-    return os.path.join(root, ".rules")
+    return os.path.join(root, OWN_FOLDER)
 
 
 def root_key(root: str, store: str) -> str:

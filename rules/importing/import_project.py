@@ -5,15 +5,14 @@ The project is written beside its place and renamed at the end, so that nothing 
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cache.removal import name_beside, remove_draft, take_place
 from rules.errors import UserError
-from rules.files.project_paths import FILE, own_folder
+from rules.files.project_paths import FILE, OWN_FOLDER
 from rules.importing.drafts import Draft, draft
 from rules.importing.naming import SENSITIVE
 from rules.importing.origin import Origin
@@ -48,26 +47,19 @@ def import_project(
         raise UserError(f"{into} is a file", code="exists", hint="name another folder with --into")
     try:
         into.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{into.name}.", dir=into.parent))
+        beside = name_beside(into)
+        beside.mkdir()
     except OSError as error:
         raise UserError(f"cannot write {into}: {error.strerror}", code="unwritable") from error
     try:
         found = _written(origin, beside, into, warehouse, report)
-        beside.chmod(0o777 & ~_umask())
-        if into.is_dir():
-            into.rmdir()
-        beside.rename(into)
+        take_place(beside, into)
     except OSError as error:
         raise UserError(f"cannot write {into}: {error.strerror or error}", code="unwritable") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_draft(beside)
     return found
-
-
-def _umask() -> int:
-    now = os.umask(0o022)
-    os.umask(now)
-    return now
 
 
 def _written(
@@ -86,7 +78,7 @@ def _written(
         _write(made, beside)
         if not _lose_broken(made, promised, beside):
             break
-    shutil.rmtree(own_folder(str(beside)), ignore_errors=True)
+    remove_draft(beside, OWN_FOLDER)
     found = Imported(into, made, settled, promised, missing, ())
     for rule in made.rules.values():
         if rule.stub and rule.model is not None:
@@ -101,7 +93,7 @@ _ROUNDS = 10
 
 
 def _write(made: Draft, root: Path) -> None:
-    shutil.rmtree(root / "rules", ignore_errors=True)
+    remove_draft(root, "rules")
     (root / "rules").mkdir()
     put(root, FILE, project_text(made, spoken=False))
     for rule in made.rules.values():

@@ -8,11 +8,11 @@ doubtful. Tests are rules for as long as that takes.
 from __future__ import annotations
 
 import difflib
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cache.removal import remove_draft
 from compiler.dialects.translation import sketched
 from compiler.errors import SqlError
 from compiler.lint.check import World, check_rule
@@ -22,7 +22,7 @@ from compiler.lint.translated import untranslated
 from compiler.tree.big_stack import with_deep_stack
 from rules.config.policy import Reporting, reported
 from rules.config.project import Policy, load_project, read_text
-from rules.files.project_paths import FILE, own_folder
+from rules.files.project_paths import FILE, OWN_FOLDER
 from rules.importing.drafts import Draft, DraftCheck, DraftQuery, DraftRule
 from rules.importing.project_text import check_text, project_text, rule_text
 from rules.lint.fixes import rewrite, write
@@ -73,8 +73,8 @@ def settle(made: Draft, root: Path, supply: Callable[[], None]) -> Settled:
     columns = {
         name: {column[0]: column[1] for column in table["columns"]} for name, table in work.foresight.tables.items()
     }
-    for path in (root / _TESTS, Path(own_folder(str(root)))):
-        shutil.rmtree(path, ignore_errors=True)
+    for name in (_TESTS, OWN_FOLDER):
+        remove_draft(root, name)
     return Settled(columns)
 
 
@@ -112,7 +112,7 @@ class _Settling:
 
     def write(self) -> None:
         """Write all files."""
-        shutil.rmtree(self.root / "rules", ignore_errors=True)
+        remove_draft(self.root, "rules")
         (self.root / "rules").mkdir()
         put(self.root, FILE, project_text(self.made, spoken=True))
         for path, query in self.queries.items():

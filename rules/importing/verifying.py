@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
+from cache.removal import name_beside, remove_draft
 from rules.build import build
 from rules.config.project import load_project
 from rules.errors import UserError
@@ -73,10 +74,10 @@ def compare_all(found: Imported, warehouse: Warehouse, observer: Observer) -> Co
     failing = tuple(check.warning.removeprefix("warning: ") for check in report.failing)
     if report.ok:
         return _compared(found.made, found.root, warehouse, report, failing)
-    beside = Path(tempfile.mkdtemp(prefix=f".{found.root.name}.", dir=found.root.parent))
+    beside = name_beside(found.root)
     try:
         bare = _without_contracts(found.made)
-        shutil.copytree(found.root, beside, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".rules"))
+        shutil.copytree(found.root, beside, ignore=shutil.ignore_patterns(".rules"))
         put(beside, FILE, project_text(bare, spoken=False))
         for rule in bare.rules.values():
             put(beside, rule.path, rule_text(rule))
@@ -84,7 +85,8 @@ def compare_all(found: Imported, warehouse: Warehouse, observer: Observer) -> Co
         compared = _compared(found.made, beside, warehouse, again, failing)
         return Comparison(compared.verified, compared.uncompared, failing, report)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_draft(beside)
 
 
 def _build(root: Path, observer: Observer) -> BuildReport:
