@@ -92,7 +92,7 @@ def test_a_row_edit_reaches_every_reader(project: SampleProject) -> None:
     project.sql("clean", RULES["clean"].replace("IS NOT NULL", "> 5"))
     found = changed_rule(project, "clean")
     assert found[0] == "row"
-    assert found[2] == "WHERE: NOT (orders.amount IS NULL) → orders.amount >= 6"
+    assert found[2] == "WHERE: NOT (orders.amount IS NULL) → orders.amount > 5"
     assert reached(project) == ({"clean"}, RULES.keys() - {"clean"})
 
 

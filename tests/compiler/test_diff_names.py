@@ -35,7 +35,7 @@ NAMES = "SELECT name AS who FROM customers UNION ALL SELECT name FROM employees"
 CTE = "WITH u AS (SELECT uuid() AS v FROM customers) SELECT u.v = u.v AS same FROM u"
 EDITS = {
     "column of a UNION": (UNION, "SELECT quantity AS v FROM orders", "column v: "),
-    "predicate on EXCEPT": (EXCEPT, "SELECT order_id AS c FROM orders", "WHERE: orders.customer_id >= 3 removed"),
+    "predicate on EXCEPT": (EXCEPT, "SELECT order_id AS c FROM orders", "WHERE: orders.customer_id > 2 removed"),
     "column of a LATERAL": (
         LATERAL,
         LATERAL.replace("l.name", "UPPER(l.name) AS name"),
