@@ -15,6 +15,8 @@ SOAK_MUTATIONS = 20_000
 SOAK_PARTS = 20
 CEILING = 0.12
 """Of the share of mutations that are none: more of them, and the mutations would prove little."""
+SUITE_CEILING = 0.25
+"""The same for as few as the suite tries, of which it is a twelfth to a sixth by chance."""
 
 
 def check(start: int, wanted: int, tally: Tally) -> None:
@@ -36,7 +38,7 @@ def test_mutations_are_told_apart() -> None:
     assert len(CLASSES) > 80
     tally = Tally()
     check(50_000, SUITE_MUTATIONS, tally)
-    assert tally.rate() <= CEILING, tally.table("mutation")
+    assert tally.rate() <= SUITE_CEILING, tally.table("mutation")
 
 
 def test_a_wrong_merge_would_be_seen() -> None:
