@@ -12,8 +12,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from rules import cells
 from rules.cli import main
+from rules.formats import cells
 from rules.report import rows
 from support.forks import shared
 from support.projects import SampleProject
