@@ -76,7 +76,8 @@ def _is_certain(join: exp.Join, types: Types) -> bool:
     inner = item.this
     if not isinstance(inner, exp.Select) or not has_only(inner, _GROUPED | _DISTINCT):
         return False
-    if not isinstance(inner.args["from_"].this, exp.Table):
+    from_ = inner.args.get("from_")
+    if from_ is not None and not isinstance(from_.this, exp.Table):
         return False
     where = inner.args.get("where")
     if where is not None and not all(_never_fails(term, types) for term in conjuncts(where.this)):
