@@ -1,8 +1,8 @@
 """The core of a process that works on one project for long: what it keeps between its runs, and the runs themselves.
 
-The command line makes one for a single command; `rules watch`, the language server and notebooks keep theirs, so that a
-run pays for what has changed since the one before. What is kept is in the core's memory (`rules.storage.memory`) and
-compared with the files and the store in every run, so a run says what a new process would say.
+`rules watch`, the language server and notebooks keep theirs (a command that builds once calls the driver itself), so
+that a run pays for what has changed since the one before. What is kept is in the core's memory (`rules.storage.memory`)
+and compared with the files and the store in every run, so a run says what a new process would say.
 """
 
 from __future__ import annotations

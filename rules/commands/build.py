@@ -57,22 +57,23 @@ def run(options: argparse.Namespace, output: Output) -> int:
     asked = options.select or options.exclude or options.force or options.audit or options.var or options.settings
     if not asked and noop.answered(str(root), options.profile, output, lazy=options.lazy):
         return 0
-    from rules.core import Core
+    from rules.build import build, keep_small
+    from rules.config.project import load_project
     from rules.report.runs import audit_errors, build_document, build_lines, error_lines, errors_lines
     from rules.terminal import progress
 
     request = request_of(options)
     observer = progress.observer(output)
-    core = Core(root, options.var, options.settings)
+    project = load_project(root, options.var, options.settings)
     try:
-        report = core.build(request, observer)
+        report = build(project, request, observer)
     finally:
         observer.close()
     for warning in report.shared.warnings if report.shared is not None else ():
         output.message(warning)
     if output.as_json:
         output.document(build_document(report))
-        core.tidy(output.message)
+        keep_small(project, output.message)
         return 0 if report.ok else FAILED
     broken = [one.error for one in report.sources.values() if one.error is not None]
     broken += [one.error for one in report.results.values() if one.is_broken and one.error is not None]
@@ -82,5 +83,5 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.error(error_lines(error))
     if output.verbosity >= 0:
         output.result(build_lines(report))
-    core.tidy(output.message)
+    keep_small(project, output.message)
     return 0 if report.ok else FAILED
