@@ -68,7 +68,7 @@ class Core:
         """Check every rule file and rules.toml. Raises `UserError` if rules.toml has an error.
 
         unsaved: texts that count in place of rule files, by path; what they come to is kept in this process alone.
-        runs_python: whether the project's Python may be run. A rule that a bug of ours cannot cope with has that as a
+        runs_python: whether the project's Python may be run. A rule on which the compiler crashes has that as a
         finding.
         """
         from rules.lint.project import check_project

@@ -1,4 +1,4 @@
-"""Outputs that WHERE fixes to one value: a canonical tree has the value, and edits are told of the column."""
+"""Outputs that WHERE fixes to one value: a canonical tree has the value, a described edit the column."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def read_fixed_columns(query: exp.Query) -> None:
 
     SELECT 'open' AS status FROM o WHERE o.status = 'open' → SELECT o.status AS status FROM o WHERE o.status = 'open'
 
-    Otherwise who adds that filter would be told that the output became another one.
+    Otherwise the description of an edit that adds this filter would say that the output changed.
     """
     for select in branches(query):
         where = select.args.get("where")

@@ -35,7 +35,7 @@ class Renamed(NamedTuple):
 
 
 def meaning(text: str, world: World, back: Renamed | None = None, product: str = "") -> tuple[str, ...] | None:
-    """Return what a text means in a world; None if it cannot be told.
+    """Return what a text means in a world; None if it does not compile.
 
     Texts of equal meaning give equal values, whatever their inputs are called; the names of outputs count. back: a
     rename that is undone in the tree. product: the rule that the text is of, whose output is renamed back, too.

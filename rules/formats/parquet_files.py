@@ -94,7 +94,7 @@ def chunk_digests(files: Sequence[FileRows], columns: Sequence[str], schema: Sch
 
 
 def group_digests(path: Path, schema: Schema) -> list[RowGroup]:
-    """Return the row groups of a file, [] if it has one, or these cannot be read or told apart one by one.
+    """Return the row groups of a file, [] if it has one, or if they cannot be read one by one.
 
     Raises `IngestError`.
     """

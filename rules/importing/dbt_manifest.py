@@ -18,7 +18,7 @@ _DIALECTS = {"postgres": "postgres", "duckdb": "duckdb", "snowflake": "snowflake
              "redshift": "redshift", "spark": "spark", "databricks": "spark"}  # fmt: skip
 _OWN = {f"macro.dbt.test_{name}": name for name in ("unique", "not_null", "accepted_values", "relationships")}
 _FROZEN = ("run_started_at", "invocation_id", "modules.datetime", "env_var", "var(", "execute")
-"""What a template may hold that gives the SQL of another run another text; how it is told to the reader."""
+"""What a template may hold that gives the SQL of another run another text; and how the report says so."""
 _SAID = {"var(": "var", "execute": "a query that ran while it was compiled"}
 _LEFT_OUT = ("exposures", "metrics", "semantic_models", "saved_queries", "unit_tests", "functions")
 _COMPILE = "dbt compile --full-refresh"

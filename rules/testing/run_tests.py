@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,6 @@ from rules.errors import UserError, UserErrors
 from rules.files.file_digests import FileDigests
 from rules.formats.source import Source
 from rules.loading.input_binding import make_resolver
-from rules.loading.rules import load_rules
 from rules.planning.selection import choose
 from rules.running.build_records import new_build_id
 from rules.running.evidence import Evidence
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from rules.compiling.session import Compilation, Session
     from rules.config.project import Project
     from rules.planning.prepared import Request
-    from rules.storage.store import Store
     from rules.testing.test_files import UnitTest
 
 _FORMAT = 1
@@ -79,12 +78,12 @@ def run_tests(
         for attempt in believing_memos(store, say):
             with attempt:
                 found = []
-                tests = _found(project, store)
-                if request.whole and tests:
-                    request = replace(request, select=tuple(dict.fromkeys(test.rule for test in tests)))
+                session = load(project, request.profile, store, given={"evidence": "none"}, engine=request.engine)
+                tests = _found(session)
                 if not tests:
                     return []
-                session = load(project, request.profile, store, given={"evidence": "none"}, engine=request.engine)
+                if request.whole:
+                    request = replace(request, select=tuple(dict.fromkeys(test.rule for test in tests)))
                 order = choose(session, request).order
                 wanted = [test for test in tests if test.rule in order]
                 compiled = session.compile(list(dict.fromkeys(test.rule for test in wanted)))
@@ -98,13 +97,12 @@ def run_tests(
     return found
 
 
-def _found(project: Project, store: Store) -> list[UnitTest]:
+def _found(session: Session) -> list[UnitTest]:
     """Return the tests of a project. Raises `UserErrors`: of files that are no tests, and rules that they may be of."""
-    loaded = load_rules(project, store.index, FileDigests(project.root, store.index))
     try:
-        return find_tests(project.root, loaded.rules)
+        return find_tests(session.project.root, session.rules)
     except UserErrors as error:
-        raise UserErrors([*loaded.unloaded.values(), *error.errors]) from error
+        raise UserErrors([*dict.fromkeys(session.broken.values()), *error.errors]) from error
 
 
 class _Tester:
@@ -113,6 +111,7 @@ class _Tester:
     def __init__(self, session: Session, compiled: Compilation) -> None:
         self._session, self._compiled = session, compiled
         self._held = contextlib.ExitStack()
+        self._numbers = itertools.count()
 
     def __enter__(self) -> Self:
         held = self._held
@@ -185,7 +184,7 @@ class _Tester:
         """Return the rows that a rule yields for tables. Raises `UserError`."""
         declared = {}
         for name, table in given.items():
-            path = self._folder / f"{len(list(self._folder.iterdir()))}-{name}.parquet"
+            path = self._folder / f"{next(self._numbers)}-{name}.parquet"
             pq.write_table(table, path)
             declared[name] = Source(str(path), "parquet")
         project = replace(self._session.project, sources=declared)
