@@ -57,9 +57,10 @@ def raised() -> Iterator[None]:
     unraisable = sys.unraisablehook
     sys.unraisablehook = functools.partial(_again, unraisable)
     try:
-        for one in ours:
-            signal.signal(one, _handler)
-        yield
+        with _sent_again():
+            for one in ours:
+                signal.signal(one, _handler)
+            yield
     except KeyboardInterrupt:
         raise  # to be reported, which a second signal must not disturb
     except BaseException:
@@ -103,6 +104,37 @@ class _Handler:
 
 
 _handler = _Handler()
+
+
+@contextlib.contextmanager
+def _sent_again() -> Iterator[None]:
+    """Send a signal again that the main thread has not heeded, inside.
+
+    Python calls handlers in that thread alone. A signal that comes as it begins to wait, or in another thread, does not
+    end the wait.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    over = threading.Event()
+    thread = threading.Thread(target=_send_again, args=(reader, over), name="rules-signals", daemon=True)
+    thread.start()
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        over.set()
+        signal.set_wakeup_fd(before)
+        os.close(writer)
+        thread.join()
+        os.close(reader)
+
+
+def _send_again(reader: int, over: threading.Event) -> None:
+    """Send each signal that is read, until its handler has been called."""
+    main = threading.main_thread().ident or 0
+    while read := os.read(reader, 1):
+        while read[0] in _ENDING and _handler.number is None and not over.wait(_SOON):
+            signal.pthread_kill(main, read[0])
 
 
 def _again(otherwise: Callable[[Any], object], found: Any) -> None:

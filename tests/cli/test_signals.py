@@ -74,6 +74,20 @@ def test_a_build_that_is_ended_keeps_what_is_finished(project: SampleProject, nu
     assert project.executed(project.build()) == {"long"}
 
 
+def test_a_signal_that_does_not_wake_the_main_thread_ends_the_build(project: SampleProject) -> None:
+    project.sql("long", endless("first"))
+    project.write(
+        "rules/other.py",
+        "import signal, threading, time\n\ndef stop():\n    time.sleep(2)\n"
+        "    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)\n\n"
+        "threading.Thread(target=stop, daemon=True).start()\n",
+    )
+    with started(project, "build", "-j", "1") as build:
+        _, err = build.communicate(timeout=60)
+    assert (build.returncode, err.splitlines()[-1]) == (143, f"error: {SAID[signal.SIGTERM]}")
+    assert log(project) == ["interrupted"]
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_signal_comes(project: SampleProject, moment: str) -> None:
     project.write("rules/late.py", MOMENTS[moment])
