@@ -77,6 +77,33 @@ class ObstoreBucket:
 
         return _done(work)
 
+    def read_tagged(self, path: str, most: int) -> tuple[bytes, str | None]:
+        """Return an object, with the tag by which `exchange` knows it again. Raises as `read` does."""
+
+        def work() -> tuple[bytes, str | None]:
+            found = obstore.get(self._bulk, path)
+            if found.meta["size"] > most:
+                raise TooLargeError("an object is larger than it may be")
+            data = bytes(found.bytes())
+            if len(data) != found.meta["size"]:
+                raise BucketError("an answer was cut short")
+            return data, found.meta["e_tag"]
+
+        return _done(work)
+
+    def exchange(self, path: str, data: bytes, tag: str | None) -> bool:
+        """Write an object over the one with this tag, None for none. Return False if another one is there."""
+
+        def work() -> bool:
+            mode: Any = "create" if tag is None else {"e_tag": tag}
+            try:
+                obstore.put(self._for(len(data)), path, data, mode=mode, use_multipart=False)
+            except _TAKEN:
+                return False
+            return True
+
+        return _done(work)
+
     def write(self, path: str, data: bytes | Path) -> None:
         """As `Bucket` says."""
         size = _size(data)
