@@ -6,6 +6,7 @@ Every table lies in files of its own version, which are never written again; thi
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 
@@ -49,11 +50,12 @@ class HeldTable(msgspec.Struct, frozen=True):
 
 
 class Holding(msgspec.Struct, frozen=True):
-    """The content of published.json. views: whether views.sql is ours."""
+    """The content of published.json. views: whether views.sql is ours; seal: the digest of all the rest."""
 
     format: int = FORMAT
     tables: dict[str, HeldTable] = {}
     views: bool = False
+    seal: str = ""
 
 
 def version_of(artifact: str, kind: str, partition_by: tuple[str, ...]) -> str:
@@ -63,9 +65,25 @@ def version_of(artifact: str, kind: str, partition_by: tuple[str, ...]) -> str:
 
 def encoded(holding: Holding) -> bytes:
     """Return published.json, which people may read: products in the order of their names."""
-    plain = msgspec.to_builtins(holding)
-    plain["tables"] = dict(sorted(plain["tables"].items()))
+    plain = _builtins(holding)
+    plain["seal"] = hash_json(plain)
     return json.dumps(plain, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _builtins(holding: Holding) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(holding)
+    plain["tables"] = dict(sorted(plain["tables"].items()))
+    del plain["seal"]
+    return plain
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether this is what was written as published.json: an answer of a server may be damaged."""
+    try:
+        found = msgspec.json.decode(data, type=Holding)
+    except msgspec.DecodeError:
+        return False
+    return found.format != FORMAT or found.seal == hash_json(_builtins(found))
 
 
 def decoded(data: bytes, shown: str) -> Holding:
@@ -79,6 +97,9 @@ def decoded(data: bytes, shown: str) -> Holding:
     if found.format != FORMAT:
         message = f"{shown} was published to by a version whose {NAME} has format {found.format}, and not {FORMAT}"
         raise UserError(message, code="newer", hint="publish with that version, or to another place", exit_code=FAILED)
+    if not is_whole(data):
+        message = f"the {NAME} of {shown} was changed by someone else"
+        raise UserError(message, code="exists", hint=hint, exit_code=FAILED)
     for name, table in found.tables.items():
         former = [table.former] if table.former is not None else []
         paths = [table.folder, *former, *(one.path for one in table.files), *table.former_files]

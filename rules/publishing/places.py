@@ -21,7 +21,7 @@ from cache.locks import exclusive
 from cache.remote.bucket import AbsentError, BucketError, Persistent
 from cache.removal import clear_unfinished, is_exported, name_beside, remove_generation, remove_link, replace, rewrite
 from rules.errors import FAILED, UserError
-from rules.publishing.holding import NAME, TABLES, VIEWS, HeldFile
+from rules.publishing.holding import NAME, TABLES, VIEWS, HeldFile, is_whole
 
 if TYPE_CHECKING:
     from cache.remote.obstore_bucket import ObstoreBucket
@@ -234,20 +234,22 @@ class Objects:
 
     def load(self) -> bytes | None:
         """As `Place` says."""
-        try:
-            data, self._tag = self._do(lambda: self._bucket.read_tagged(NAME, _LARGEST))
-        except AbsentError:
-            self._tag = None
-            return None
+        data = b""
+        for _ in range(_READINGS):
+            try:
+                data, self._tag = self._do(lambda: self._bucket.read_tagged(NAME, _LARGEST))
+            except AbsentError:
+                self._tag = None
+                return None
+            if is_whole(data):
+                break
         return data
 
     def save(self, data: bytes) -> None:
         """As `Place` says."""
         tag = self._tag
-        if self._do(lambda: self._bucket.exchange(NAME, data, tag)):
-            self.load()
-            return
-        if self.load() != data:  # of which an answer may have been lost
+        self._do(lambda: self._bucket.exchange(NAME, data, tag))
+        if self.load() != data:  # whatever the answer was, which may have been lost
             message = f"{self.address} was published to by someone else at the same time"
             raise UserError(message, code="raced", hint="publish again; nothing was lost", exit_code=FAILED)
 

@@ -128,7 +128,7 @@ def kept_statements(query: Query, relation: Relation, fresh: str, columns: Seque
     return statements
 
 
-def index_statements(query: Query, relation: Relation, schema: str) -> list[tuple[str, str]]:
+def index_statements(query: Query, relation: Relation, schema: str) -> dict[str, str]:
     """Return the names of a table's constraints and indexes, with what makes them again once it is replaced."""
     oid, table = relation.oid, f"{quoted(schema)}.{quoted(relation.name)}"
     constraints = query(f"""
@@ -140,5 +140,5 @@ def index_statements(query: Query, relation: Relation, schema: str) -> list[tupl
           AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint c
                           WHERE c.conindid = i.indexrelid AND c.conrelid = {oid})
         ORDER BY 1""")
-    made = [(name, f"ALTER TABLE {table} ADD CONSTRAINT {quoted(name)} {text}") for name, text in constraints]
-    return [*made, *indexes]
+    made = {name: f"ALTER TABLE {table} ADD CONSTRAINT {quoted(name)} {text}" for name, text in constraints}
+    return {**made, **dict(indexes)}

@@ -183,8 +183,7 @@ def _current(project: Project, request: Request, targets: Sequence[Destination],
                 )
     names = sorted({name for some in by_target.values() for name in some})
     artifacts, stale = _judged(prepared, store, names)
-    errors = [error for error in prepared.errors if stale]
-    return _Current(by_target, artifacts, stale, errors, request.whole)
+    return _Current(by_target, artifacts, stale, prepared.errors if stale else (), request.whole)
 
 
 def _judged(prepared: Prepared, store: Store, names: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cache.digests import hash_json
 from support import publishing
 from support.forks import shared
 from support.inprocess import run
@@ -217,9 +218,14 @@ def test_a_file_in_the_place_of_a_table_fails_that_table_alone(project: SamplePr
 def test_a_published_json_that_leads_elsewhere_removes_nothing_there(project: SampleProject) -> None:
     published(project)
     mine = project.write("mine/part-00000-000000000000.parquet", "mine")
-    text = project.read("out/published.json").replace('"former": null', '"former": "tables/../../mine"', 1)
-    project.write("out/published.json", text)
-    assert published(project, "--prune", expect=1)["targets"][0]["error"]["code"] == "exists"
+    whole = json.loads(project.read("out/published.json"))
+    whole["tables"]["a"]["former"] = "tables/../../mine"
+    whole["seal"] = hash_json({name: value for name, value in whole.items() if name != "seal"})
+    project.write("out/published.json", json.dumps(whole))
+    assert "no publish wrote" in published(project, "--prune", expect=1)["targets"][0]["error"]["message"]
+    whole["tables"]["a"]["rows"] = 7
+    project.write("out/published.json", json.dumps(whole))
+    assert "was changed by someone else" in published(project, expect=1)["targets"][0]["error"]["message"]
     assert mine.exists()
 
 
