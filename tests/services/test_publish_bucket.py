@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pyarrow.parquet as pq
 import pytest
+from obstore.store import S3Store
 
 from support import publishing, s3
 from support.inprocess import run
@@ -52,13 +54,30 @@ def statuses(project: SampleProject, *words: str, expect: int = 0) -> dict[str, 
     return {one["name"]: one["status"] for one in found["products"]}
 
 
+def client(port: int) -> S3Store:
+    """Another client of the bucket."""
+    environment = s3.environment(port)
+    return S3Store(
+        s3.BUCKET,
+        endpoint=environment["AWS_ENDPOINT_URL"],
+        access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region=environment["AWS_REGION"],
+        client_options={"allow_http": True},
+    )
+
+
+def content(port: int, name: str) -> bytes:
+    return bytes(obstore.get(client(port), name).bytes())
+
+
 def held(port: int, prefix: str) -> dict[str, Any]:
-    tables: dict[str, Any] = json.loads(s3.content(port, f"{prefix}/published.json"))["tables"]
+    tables: dict[str, Any] = json.loads(content(port, f"{prefix}/published.json"))["tables"]
     return tables
 
 
 def rows(port: int, prefix: str, name: str) -> list[dict[str, Any]]:
-    files = [s3.content(port, f"{prefix}/{file['path']}") for file in held(port, prefix)[name]["files"]]
+    files = [content(port, f"{prefix}/{file['path']}") for file in held(port, prefix)[name]["files"]]
     found: list[dict[str, Any]] = [row for data in files for row in pq.read_table(io.BytesIO(data)).to_pylist()]
     return found
 
@@ -75,16 +94,16 @@ def test_only_what_changed_is_sent(project: SampleProject, tmp_path: Path, serve
     assert len(set(s3.objects(server, prefix)) - before) == 1
     assert statuses(project) == {"a": "kept", "b": "kept"}
     assert rows(server, prefix, "b") == [{"id": 2}, {"id": 4}, {"id": 6}]
-    assert f"s3://{s3.BUCKET}/{prefix}/tables/b/" in s3.content(server, f"{prefix}/views.sql").decode()
+    assert f"s3://{s3.BUCKET}/{prefix}/tables/b/" in content(server, f"{prefix}/views.sql").decode()
 
 
 def test_what_someone_else_changed_is_noticed(project: SampleProject, tmp_path: Path, server: int) -> None:
     statuses(project)
     name = f"{tmp_path.name}/{held(server, tmp_path.name)['a']['files'][0]['path']}"
-    data = s3.content(server, name)
-    s3.put(server, name, data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+    data = content(server, name)
+    obstore.put(client(server), name, data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
     assert statuses(project) == {"a": "sent", "b": "kept"}
-    assert s3.content(server, name) == data
+    assert content(server, name) == data
 
 
 def test_prune_removes_the_objects(project: SampleProject, tmp_path: Path, server: int) -> None:
@@ -101,7 +120,7 @@ def test_of_two_at_once_one_fails_and_nothing_is_lost(
     statuses(project)
     prefix = tmp_path.name
     name = f"{prefix}/published.json"
-    theirs = s3.content(server, name).replace(b"\n", b"\n ", 1)
+    theirs = content(server, name).replace(b"\n", b"\n ", 1)
     project.sql("b", "SELECT r.id * 2 AS id FROM raw AS r")
     run(project, "build")
     done: list[str] = []
@@ -109,14 +128,14 @@ def test_of_two_at_once_one_fails_and_nothing_is_lost(
     def choose(method: str, path: str) -> None:
         if method == "PUT" and "/tables/b/" in path and not done:
             done.append(path)
-            s3.put(server, name, theirs)
+            obstore.put(client(server), name, theirs)
 
     with s3.faulty(server, s3.Faults(choose=choose)) as port:
         use(port, monkeypatch)
         (found,) = run(project, "publish", "--json", expect=1).document["targets"]
     assert done
     assert found["error"]["code"] == "raced"
-    assert s3.content(server, name) == theirs
+    assert content(server, name) == theirs
     use(server, monkeypatch)
     assert statuses(project) == {"a": "kept", "b": "sent"}
 

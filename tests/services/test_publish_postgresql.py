@@ -136,7 +136,8 @@ def plain(row: Any) -> list[Any]:
     """Values as Python's own, moments in UTC."""
     return [
         one.to_pydatetime() if hasattr(one, "to_pydatetime") else
-        one.astimezone(dt.UTC) if isinstance(one, dt.datetime) and one.tzinfo else one
+        one.astimezone(dt.UTC) if isinstance(one, dt.datetime) and one.tzinfo else
+        int(one) if isinstance(one, decimal.Decimal) and one.as_tuple().exponent == 0 else one
         for one in row
     ]  # fmt: skip
 
