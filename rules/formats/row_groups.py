@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from cache.removal import remove_temporary
@@ -62,7 +62,7 @@ def require_cuttable(path: Path) -> None:
     """Raise `UncutError` unless each row group of a file can be one of a file of its own. Raises OSError."""
     footer = _footer(path)
     for group in range(len(footer.groups)):
-        _ranges(footer, group, None)
+        footer.chunks(group)
 
 
 @contextmanager
@@ -99,11 +99,12 @@ def cut_out(path: Path, groups: Sequence[int], columns: Collection[str], target:
     Raises OSError and `UncutError`.
     """
     footer = _footer(path)
-    ranges = sorted(one for group in groups for one in _ranges(footer, group, columns))
+    chunks = [chunk for group in groups for chunk in footer.chunks(group)]
+    ranges = [one for chunk in chunks for one in chunk.indexes + (chunk.data if chunk.column in columns else ())]
     with path.open("rb", buffering=0) as source, target.open("xb") as copy:
         copy.write(_MAGIC)
         end = len(_MAGIC)
-        for start, stop in ranges:
+        for start, stop in sorted(ranges):
             _copy(source, copy, max(start, end), min(stop, footer.start))
             end = max(end, stop)
         copy.seek(footer.start)
@@ -122,6 +123,17 @@ def _copy(source: BinaryIO, copy: BinaryIO, start: int, stop: int) -> None:
         start += len(data)
 
 
+class _Chunk(NamedTuple):
+    """Which bytes of a file belong to a column of a row group: those of its values, and of its indexes.
+
+    A reader looks at the indexes of all columns.
+    """
+
+    column: str
+    data: tuple[tuple[int, int], ...]
+    indexes: tuple[tuple[int, int], ...]
+
+
 @dataclass(frozen=True)
 class _Footer:
     """A footer. start: where it is in its file; rows, listed: of the fields that say how many rows and which groups."""
@@ -131,6 +143,14 @@ class _Footer:
     rows: Span
     listed: Span
     groups: tuple[Span, ...]
+    _chunks: dict[int, tuple[_Chunk, ...]] = field(default_factory=dict)
+
+    def chunks(self, group: int) -> tuple[_Chunk, ...]:
+        """Return the chunks of a row group, which is taken apart once. Raises `UncutError`."""
+        known = self._chunks.get(group)
+        if known is None:
+            known = self._chunks[group] = _chunks(self.data, self.groups[group])
+        return known
 
     def of(self, groups: Sequence[int]) -> bytes:
         """Return the same footer of some of the groups alone."""
@@ -171,30 +191,28 @@ def _read_footer(path: Path, size: int, *_: int) -> _Footer:
         raise UncutError("its footer is damaged") from error
 
 
-def _ranges(footer: _Footer, group: int, columns: Collection[str] | None) -> list[tuple[int, int]]:
-    """Return which bytes of a file belong to a row group: the chunks of these columns (None: of all), and its indexes.
-
-    A reader looks at the indexes of all columns.
-    """
-    data, found = footer.data, list[tuple[int, int]]()
+def _chunks(data: bytes, group: Span) -> tuple[_Chunk, ...]:
+    """Return the chunks of a row group. Raises `UncutError`."""
     try:
-        for chunk in items(data, fields(data, footer.groups[group].start)[_CHUNKS]):
-            about = fields(data, chunk.start)
-            if _ELSEWHERE in about or _FACTS not in about:
-                raise UncutError("its columns are in other files, or encrypted")
-            facts = fields(data, about[_FACTS].start)
-            spans = [_span(data, about, start, size) for start, size in _INDEXES if start in about]
-            if columns is None or text(data, items(data, facts[_PATH])[0]) in columns:
-                places = [integer(data, facts[number]) for number in (_DATA, _DICTIONARY) if number in facts]
-                start = min(place for place in places if place > 0)
-                spans.append((start, start + integer(data, facts[_SIZE]) + _PADDING))
-                if _BLOOM in facts and _BLOOM_SIZE not in facts:
-                    raise UncutError("it does not say how large its Bloom filters are")
-                spans += [_span(data, facts, _BLOOM, _BLOOM_SIZE)] if _BLOOM in facts else []
-            found += spans
+        return tuple(_chunk(data, chunk) for chunk in items(data, fields(data, group.start)[_CHUNKS]))
     except (IndexError, KeyError, ValueError) as error:
         raise error if isinstance(error, UncutError) else UncutError("its footer is damaged") from error
-    return found
+
+
+def _chunk(data: bytes, chunk: Span) -> _Chunk:
+    about = fields(data, chunk.start)
+    if _ELSEWHERE in about or _FACTS not in about:
+        raise UncutError("its columns are in other files, or encrypted")
+    facts = fields(data, about[_FACTS].start)
+    indexes = tuple(_span(data, about, start, size) for start, size in _INDEXES if start in about)
+    places = [integer(data, facts[number]) for number in (_DATA, _DICTIONARY) if number in facts]
+    start = min(place for place in places if place > 0)
+    spans = [(start, start + integer(data, facts[_SIZE]) + _PADDING)]
+    if _BLOOM in facts:
+        if _BLOOM_SIZE not in facts:
+            raise UncutError("it does not say how large its Bloom filters are")
+        spans.append(_span(data, facts, _BLOOM, _BLOOM_SIZE))
+    return _Chunk(text(data, items(data, facts[_PATH])[0]), tuple(spans), indexes)
 
 
 def _span(data: bytes, found: Mapping[int, Span], start: int, size: int) -> tuple[int, int]:
