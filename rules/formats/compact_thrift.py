@@ -108,8 +108,29 @@ def _after(data: bytes, place: int, kind: int, depth: int) -> int:
     if depth == _DEPTH:
         raise DamagedError
     if kind == STRUCT:
-        return _fields(data, place, depth + 1)[1]
+        return _after_fields(data, place, depth + 1)
     return _after_items(data, place, kind, depth + 1)
+
+
+def _after_fields(data: bytes, place: int, depth: int) -> int:
+    """Return where a struct ends.
+
+    Nearly all of a footer is skipped by this, so nothing is built, and integers are not computed.
+    """
+    while kind := data[place] & 15:
+        step = data[place] >> 4
+        place += 1
+        if not step:  # the number of the field follows
+            while data[place] >= _MORE:
+                place += 1
+            place += 1
+        if kind in _INTEGERS:
+            while data[place] >= _MORE:
+                place += 1
+            place += 1
+        else:
+            place = _after(data, place, kind, depth)
+    return place + 1
 
 
 def _after_items(data: bytes, place: int, kind: int, depth: int) -> int:
