@@ -112,7 +112,7 @@ class ObstoreBucket:
     def entry(self, path: str) -> Entry:
         """As `Bucket` says."""
         found = _done(lambda: obstore.head(self._store, path))
-        return Entry(path, found["size"], found["last_modified"])
+        return Entry(path, found["size"], found["last_modified"], found["e_tag"])
 
     def remove(self, paths: Iterable[str]) -> None:
         """As `Bucket` says."""
@@ -127,7 +127,7 @@ class ObstoreBucket:
         listed = _done(lambda: iter(obstore.list(self._store, prefix)))
         while (page := _done(lambda: next(listed, None))) is not None:
             for one in page:
-                yield Entry(one["path"], one["size"], one["last_modified"])
+                yield Entry(one["path"], one["size"], one["last_modified"], one["e_tag"])
 
 
 def _opened(url: str, timeout: float, *, writes: bool) -> Any:

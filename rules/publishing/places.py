@@ -24,6 +24,7 @@ from rules.errors import FAILED, UserError
 from rules.publishing.holding import NAME, TABLES, VIEWS, HeldFile, is_whole
 
 if TYPE_CHECKING:
+    from cache.remote.bucket import Entry
     from cache.remote.obstore_bucket import ObstoreBucket
     from rules.publishing.target import Say
 
@@ -151,7 +152,9 @@ class Folder:
                 for name in names:
                     path = Path(folder, name)
                     stat = path.lstat()
-                    found[path.relative_to(self._root).as_posix()] = Stamp(stat.st_size, str(stat.st_mtime_ns))
+                    found[path.relative_to(self._root).as_posix()] = Stamp(
+                        stat.st_size, f"{stat.st_mtime_ns} {stat.st_ctime_ns}"
+                    )
         return found
 
     def digest(self, path: str) -> str | None:
@@ -175,7 +178,7 @@ class Folder:
     def _file(self, path: Path) -> HeldFile:
         stat = path.stat()
         shown = path.relative_to(self._root).as_posix()
-        return HeldFile(shown, stat.st_size, file_digest(path), str(stat.st_mtime_ns))
+        return HeldFile(shown, stat.st_size, file_digest(path), f"{stat.st_mtime_ns} {stat.st_ctime_ns}")
 
     def remove(self, folder: str, files: Iterable[str]) -> None:
         """As `Place` says."""
@@ -271,7 +274,7 @@ class Objects:
     def stamps(self) -> dict[str, Stamp]:
         """As `Place` says."""
         listed = self._do(lambda: list(self._bucket.entries(f"{TABLES}/")))
-        return {one.path: Stamp(one.bytes, one.modified.isoformat()) for one in listed}
+        return {one.path: Stamp(one.bytes, _stamp(one)) for one in listed}
 
     def digest(self, path: str) -> str | None:
         """As `Place` says."""
@@ -305,7 +308,7 @@ class Objects:
             message = f"{self.address}/{name} does not hold what was written to it"
             raise UserError(message, code="unwritable", hint="publish again", exit_code=FAILED)
         entry = self._do(lambda: self._bucket.entry(name))
-        return HeldFile(name, entry.bytes, digest, entry.modified.isoformat())
+        return HeldFile(name, entry.bytes, digest, _stamp(entry))
 
     def remove(self, folder: str, files: Iterable[str]) -> None:
         """As `Place` says."""
@@ -332,6 +335,10 @@ class Objects:
             message = f"{self.address} cannot be published to: {error}"
             hint = "credentials and endpoint come from the environment, as for other clients"
             raise UserError(message, code="unreachable", hint=hint, exit_code=FAILED) from error
+
+
+def _stamp(entry: Entry) -> str:
+    return f"{entry.modified.isoformat()} {entry.tag or ''}"
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -107,7 +107,7 @@ def test_types_come_back(tmp_path: Path, database: psycopg.Connection[Any]) -> N
         "day": pa.array([dt.date(1, 1, 1), dt.date(9999, 12, 31)]),
         "clock": pa.array([dt.time(23, 59, 59, 999999), None], pa.time64("us")),
         "ratio": pa.array([float("nan"), float("-inf")]),
-        "short": pa.array([0.1, None], pa.float32()),
+        "short": pa.array([0.25, None], pa.float32()),
         "zero": pa.array([-0.0, 1e-308]),
         "word": pa.array(['a,"b"\\\n\tü', ""]),
         "kind": pa.array(["x", None]).dictionary_encode(),
