@@ -296,7 +296,9 @@ def test_readers_meanwhile_see_the_old_or_the_new(tmp_path: Path, database: psyc
     """Also within one snapshot, and they never wait for long or fail."""
     made = publishing.two_states(tmp_path / "meanwhile", target(database))
     run(made, "publish")
-    over, seen, wrong = threading.Event(), set(), []
+    over = threading.Event()
+    seen: set[tuple[int, int, int]] = set()
+    wrong: list[Any] = []
 
     def look() -> None:
         options = f"-c search_path={schema_of(database)}"

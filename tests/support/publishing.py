@@ -55,7 +55,7 @@ def killed_at_random(
     while counts["old"] + counts["new"] + counts["some"] < kills:
         process = _publish(project, env)
         try:
-            longest = 0.9 * longest + 0.1 * process.wait(chance.uniform(0.2, 1.0) * longest) * longest
+            longest = 0.9 * longest + 0.1 * process.wait(chance.uniform(0.5, 0.98) * longest) * longest
             counts["ended"] += 1
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
