@@ -214,7 +214,7 @@ def _ranges(footer: _Footer, group: int, columns: Collection[str] | None) -> lis
     return found
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=1024)
 def _chunks(footer: _Footer, group: int) -> tuple[_Chunk, ...]:
     """Return the chunks of a row group, which is taken apart once for the rules that read it. Raises `UncutError`."""
     data, found = footer.data, list[_Chunk]()
