@@ -54,6 +54,21 @@ def items(data: bytes, span: Span) -> list[Span]:
     return found
 
 
+def structs(data: bytes, span: Span) -> list[dict[int, Span]]:
+    """Return the fields of each item of a list of structs. Raises `DamagedError`."""
+    found = []
+    try:
+        size, kind, place = _header(data, span.start)
+        if kind != STRUCT:
+            raise DamagedError
+        for _ in range(size):
+            one, place = _fields(data, place, 0)
+            found.append(one)
+    except IndexError:
+        raise DamagedError from None
+    return found
+
+
 def integer(data: bytes, span: Span) -> int:
     """Return an integer of any size."""
     return _signed(_varint(data, span.start)[0])

@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from cache.removal import remove_temporary
-from rules.formats.compact_thrift import STRUCT, DamagedError, Span, as_integer, fields, integer, items, list_of, text
+from rules.formats.compact_thrift import (
+    STRUCT,
+    DamagedError,
+    Span,
+    as_integer,
+    fields,
+    integer,
+    items,
+    list_of,
+    structs,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -208,8 +219,7 @@ def _chunks(footer: _Footer, group: int) -> tuple[_Chunk, ...]:
     """Return the chunks of a row group, which is taken apart once for the rules that read it. Raises `UncutError`."""
     data, found = footer.data, list[_Chunk]()
     try:
-        for chunk in items(data, fields(data, footer.groups[group].start)[_CHUNKS]):
-            about = fields(data, chunk.start)
+        for about in structs(data, fields(data, footer.groups[group].start)[_CHUNKS]):
             if _ELSEWHERE in about or _FACTS not in about:
                 raise UncutError("its columns are in other files, or encrypted")
             facts = fields(data, about[_FACTS].start)
