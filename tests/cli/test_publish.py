@@ -432,11 +432,11 @@ def test_names_that_sql_would_not_take_are_quoted_in_the_catalogue(tmp_path: Pat
 # Crashes
 
 
-def outside(project: SampleProject) -> dict[str, tuple[int, int, int]]:
+def outside(out: Path) -> dict[str, tuple[int, int, int]]:
     """The tables as they are found by their links: rows, least and greatest state."""
     found = {}
     for name in publishing.NAMES:
-        column = pq.read_table(project.root / "out" / f"{name}.parquet")["state"].to_pylist()
+        column = pq.read_table(out / f"{name}.parquet")["state"].to_pylist()
         found[name] = (len(column), min(column), max(column))
     return found
 
@@ -444,9 +444,9 @@ def outside(project: SampleProject) -> dict[str, tuple[int, int, int]]:
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_200_kills_at_random_times(tmp_path: Path) -> None:
-    made = publishing.two_states(tmp_path / "kills", FILES)
-    kills = int(os.environ.get("RULES_SOAK_KILLS", "200"))
-    print(publishing.killed_at_random(made, {}, lambda: outside(made), kills=kills, seed=1))  # noqa: T201 — with -s
+    kills, out = int(os.environ.get("RULES_SOAK_KILLS", "200")), tmp_path / "out"
+    toml = f'\n[publish.files]\nto = "{out}"\n'
+    publishing.killed_at_random(tmp_path, toml, lambda: outside(out), kills=kills, seed=1)
 
 
 def changed(project: SampleProject, number: int) -> None:
