@@ -101,6 +101,16 @@ def test_a_build_that_fails_leaves_its_products_stale(project: SampleProject) ->
     assert document["errors"][0]["where"] is None or "a.sql" in document["errors"][0]["where"]
 
 
+def test_what_another_machine_has_built_is_published_without_executing(tmp_path: Path) -> None:
+    cache = f'\n[cache]\nremote = "file://{tmp_path}/shared"\n'
+    made = sample(tmp_path / "ci", FILES + cache)
+    run(made, "build")
+    clone = SampleProject.copy_of(made.root, tmp_path / "clone")
+    document = published(clone, "--build")
+    assert statuses(document) == {"a": "sent", "b": "sent", "c": "sent"}
+    assert (document["built"]["executed"], document["built"]["restored"]) == (0, 3)
+
+
 def test_a_product_is_stale_if_something_above_it_is(project: SampleProject) -> None:
     project.sql("a", "SELECT r.id + 1 AS id, r.region FROM raw AS r")
     assert statuses(published(project, "-s", "b", expect=1)) == {"b": "stale"}
@@ -246,6 +256,20 @@ def test_prune_removes_what_has_no_product_any_more(project: SampleProject) -> N
         "a.parquet", "b.parquet", "published.json", "tables", "views.sql",
     ]  # fmt: skip
     assert set(state(project.root / "out")) == {"a", "b"}
+
+
+def test_prune_takes_what_cannot_be_loaded_for_something_that_is_there(project: SampleProject) -> None:
+    text = "from rules import rule\n\n\n@rule\ndef d(raw):\n    return raw.select('id')\n"
+    project.write("rules/more.py", text)
+    published(project, "--build")
+    project.write("rules/more.py", "import nothing_of_this_name\n" + text)
+    assert published(project, expect=1)["targets"][0]["others"] == []
+    run(project, "publish", "--prune", expect=None)
+    assert (project.root / "out" / "d.parquet").exists()
+
+
+def test_prune_takes_no_selection(project: SampleProject) -> None:
+    assert "takes no selection" in run(project, "publish", "--prune", "a", expect=2).stderr
 
 
 # Environments and selection
