@@ -294,10 +294,12 @@ def is_part(name: str) -> bool:
 def _remove_one(shelf: int, name: str) -> None:
     """Remove an object from its folder, if it is there."""
     with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISDIR(os.lstat(name, dir_fd=shelf).st_mode):
-            _clear_links(shelf, name)
-        else:
+        try:
             os.unlink(name, dir_fd=shelf)
+        except (IsADirectoryError, PermissionError):  # the latter is what some systems say of a folder, too
+            if not stat.S_ISDIR(os.lstat(name, dir_fd=shelf).st_mode):
+                raise
+            _clear_links(shelf, name)
 
 
 def _clear_links(folder: int, name: str) -> None:
