@@ -6,6 +6,7 @@ be missing; then the column is read.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Context
 from typing import TYPE_CHECKING, Any
 
@@ -178,14 +179,12 @@ def _numbers(distinct: pa.Array) -> np.ndarray[Any, np.dtype[Any]] | None:
     return None
 
 
-def _shown(values: pa.Array) -> Iterable[pa.Scalar]:
+def _shown(values: pa.Array) -> list[pa.Scalar]:
     """Return all values if they are few, else the least and the greatest, which Arrow finds in order of their bytes."""
-    if len(values) <= _MOST_POINTS:
-        return values
-    try:
-        return pc.min_max(values).values()
-    except pa.ArrowNotImplementedError:
-        return values
+    if len(values) > _MOST_POINTS:
+        with suppress(pa.ArrowNotImplementedError):
+            return list(pc.min_max(values).values())
+    return list(values)
 
 
 def _value(scalar: pa.Scalar) -> Value:

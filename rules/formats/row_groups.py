@@ -8,12 +8,24 @@ those of https://github.com/apache/parquet-format/blob/master/src/main/thrift/pa
 from __future__ import annotations
 
 import functools
+import threading
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from cache.removal import remove_temporary
-from rules.formats.compact_thrift import STRUCT, DamagedError, Span, as_integer, fields, integer, items, list_of, text
+from rules.formats.compact_thrift import (
+    STRUCT,
+    DamagedError,
+    Span,
+    as_integer,
+    fields,
+    integer,
+    items,
+    list_of,
+    structs,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -34,6 +46,10 @@ _ELSEWHERE, _FACTS, _INDEXES = 1, 3, ((4, 5), (6, 7))
 """Fields of a chunk. Of each index, where it begins and its size."""
 _PATH, _SIZE, _DATA, _DICTIONARY, _BLOOM, _BLOOM_SIZE = 3, 7, 9, 11, 14, 15
 """Fields of the facts of a chunk."""
+
+
+_taking_apart = threading.Lock()
+"""One thread takes a footer apart, which others would do at the same time, and take turns at it."""
 
 
 class FileRows(NamedTuple):
@@ -62,7 +78,7 @@ def require_cuttable(path: Path) -> None:
     """Raise `UncutError` unless each row group of a file can be one of a file of its own. Raises OSError."""
     footer = _footer(path)
     for group in range(len(footer.groups)):
-        footer.chunks(group)
+        _ranges(footer, group, None)
 
 
 @contextmanager
@@ -99,12 +115,11 @@ def cut_out(path: Path, groups: Sequence[int], columns: Collection[str], target:
     Raises OSError and `UncutError`.
     """
     footer = _footer(path)
-    chunks = [chunk for group in groups for chunk in footer.chunks(group)]
-    ranges = [one for chunk in chunks for one in chunk.indexes + (chunk.data if chunk.column in columns else ())]
+    ranges = sorted(one for group in groups for one in _ranges(footer, group, columns))
     with path.open("rb", buffering=0) as source, target.open("xb") as copy:
         copy.write(_MAGIC)
         end = len(_MAGIC)
-        for start, stop in sorted(ranges):
+        for start, stop in ranges:
             _copy(source, copy, max(start, end), min(stop, footer.start))
             end = max(end, stop)
         copy.seek(footer.start)
@@ -124,17 +139,15 @@ def _copy(source: BinaryIO, copy: BinaryIO, start: int, stop: int) -> None:
 
 
 class _Chunk(NamedTuple):
-    """Which bytes of a file belong to a column of a row group: those of its values, and of its indexes.
-
-    A reader looks at the indexes of all columns.
-    """
+    """A column of a row group. indexes, values: which bytes are its; unsized: whether a Bloom filter has no size."""
 
     column: str
-    data: tuple[tuple[int, int], ...]
     indexes: tuple[tuple[int, int], ...]
+    values: tuple[tuple[int, int], ...]
+    unsized: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Footer:
     """A footer. start: where it is in its file; rows, listed: of the fields that say how many rows and which groups."""
 
@@ -143,14 +156,6 @@ class _Footer:
     rows: Span
     listed: Span
     groups: tuple[Span, ...]
-    _chunks: dict[int, tuple[_Chunk, ...]] = field(default_factory=dict)
-
-    def chunks(self, group: int) -> tuple[_Chunk, ...]:
-        """Return the chunks of a row group, which is taken apart once. Raises `UncutError`."""
-        known = self._chunks.get(group)
-        if known is None:
-            known = self._chunks[group] = _chunks(self.data, self.groups[group])
-        return known
 
     def of(self, groups: Sequence[int]) -> bytes:
         """Return the same footer of some of the groups alone."""
@@ -167,7 +172,8 @@ class _Footer:
 
 def _footer(path: Path) -> _Footer:
     status = path.stat()
-    return _read_footer(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    with _taking_apart:
+        return _read_footer(path, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 @functools.lru_cache(maxsize=4)
@@ -191,28 +197,43 @@ def _read_footer(path: Path, size: int, *_: int) -> _Footer:
         raise UncutError("its footer is damaged") from error
 
 
-def _chunks(data: bytes, group: Span) -> tuple[_Chunk, ...]:
-    """Return the chunks of a row group. Raises `UncutError`."""
+def _ranges(footer: _Footer, group: int, columns: Collection[str] | None) -> list[tuple[int, int]]:
+    """Return which bytes of a file belong to a row group: the chunks of these columns (None: of all), and its indexes.
+
+    A reader looks at the indexes of all columns.
+    """
+    with _taking_apart:
+        chunks = _chunks(footer, group)
+    found = list[tuple[int, int]]()
+    for chunk in chunks:
+        found += chunk.indexes
+        if columns is None or chunk.column in columns:
+            if chunk.unsized:
+                raise UncutError("it does not say how large its Bloom filters are")
+            found += chunk.values
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _chunks(footer: _Footer, group: int) -> tuple[_Chunk, ...]:
+    """Return the chunks of a row group, which is taken apart once for the rules that read it. Raises `UncutError`."""
+    data, found = footer.data, list[_Chunk]()
     try:
-        return tuple(_chunk(data, chunk) for chunk in items(data, fields(data, group.start)[_CHUNKS]))
+        for about in structs(data, fields(data, footer.groups[group].start)[_CHUNKS]):
+            if _ELSEWHERE in about or _FACTS not in about:
+                raise UncutError("its columns are in other files, or encrypted")
+            facts = fields(data, about[_FACTS].start)
+            indexes = tuple(_span(data, about, start, size) for start, size in _INDEXES if start in about)
+            places = [integer(data, facts[number]) for number in (_DATA, _DICTIONARY) if number in facts]
+            start = min(place for place in places if place > 0)
+            values = [(start, start + integer(data, facts[_SIZE]) + _PADDING)]
+            unsized = _BLOOM in facts and _BLOOM_SIZE not in facts
+            if _BLOOM in facts and not unsized:
+                values.append(_span(data, facts, _BLOOM, _BLOOM_SIZE))
+            found.append(_Chunk(text(data, items(data, facts[_PATH])[0]), indexes, tuple(values), unsized))
     except (IndexError, KeyError, ValueError) as error:
         raise error if isinstance(error, UncutError) else UncutError("its footer is damaged") from error
-
-
-def _chunk(data: bytes, chunk: Span) -> _Chunk:
-    about = fields(data, chunk.start)
-    if _ELSEWHERE in about or _FACTS not in about:
-        raise UncutError("its columns are in other files, or encrypted")
-    facts = fields(data, about[_FACTS].start)
-    indexes = tuple(_span(data, about, start, size) for start, size in _INDEXES if start in about)
-    places = [integer(data, facts[number]) for number in (_DATA, _DICTIONARY) if number in facts]
-    start = min(place for place in places if place > 0)
-    spans = [(start, start + integer(data, facts[_SIZE]) + _PADDING)]
-    if _BLOOM in facts:
-        if _BLOOM_SIZE not in facts:
-            raise UncutError("it does not say how large its Bloom filters are")
-        spans.append(_span(data, facts, _BLOOM, _BLOOM_SIZE))
-    return _Chunk(text(data, items(data, facts[_PATH])[0]), tuple(spans), indexes)
+    return tuple(found)
 
 
 def _span(data: bytes, found: Mapping[int, Span], start: int, size: int) -> tuple[int, int]:
