@@ -31,6 +31,8 @@ _BESIDE = re.compile(r"\..+\.[0-9a-f]{32}\.new")
 """A file, link or exported folder that was to replace another when its process was killed."""
 _WRITTEN = re.compile(r"[^\W\d]\w*-[0-9a-f]{16}\.parquet")
 """A product's table as its author wishes it, see `cache.products`."""
+_GENERATION = re.compile(r"[0-9a-f]{32}")
+"""A version of a published table: a folder of exported files."""
 _EXPORTED = re.compile(r"part-\d{5,}-[0-9a-f]{12}\.[a-z.0-9]+")
 """A file of an exported folder, see `exported_name`."""
 
@@ -235,6 +237,31 @@ def remove_beside(path: Path) -> bool:
             return _clear_exported(folder, path.name, os.fstat(folder).st_dev)
         os.unlink(path.name, dir_fd=folder)
     return True
+
+
+def remove_generation(path: Path) -> bool:
+    """Remove a version of a published table, finished or not, as far as only exported files are in it.
+
+    Return whether all of it could go. Raises OSError, or ValueError for another name than ours.
+    """
+    if not _GENERATION.fullmatch(path.name):
+        _require(path, _BESIDE)
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), _opened(path.parent) as folder:
+        return _clear_exported(folder, path.name, os.fstat(folder).st_dev)
+    return True
+
+
+def clear_unfinished(folder: Path, names: Iterable[str]) -> None:
+    """Remove what was to replace these files, and links, in a folder when its process was killed. Raises OSError.
+
+    The caller knows that nobody else is replacing them.
+    """
+    starts = tuple(f".{_shortened(name)}." for name in names)
+    with os.scandir(folder) as entries:
+        left = [one.name for one in entries
+                if _BESIDE.fullmatch(one.name) and (one.is_symlink() or one.name.startswith(starts))]  # fmt: skip
+    for name in left:
+        _remove(folder / name, _BESIDE)
 
 
 def beside(target: Path) -> list[Path]:

@@ -47,6 +47,8 @@ class Entry(NamedTuple):
     path: str
     bytes: int
     modified: datetime
+    tag: str | None = None
+    """Another one for another content, where the store has tags; times have whole seconds."""
 
 
 class Bucket(Protocol):
