@@ -35,6 +35,8 @@ _GENERATION = re.compile(r"[0-9a-f]{32}")
 """A version of a published table: a folder of exported files."""
 _EXPORTED = re.compile(r"part-\d{5,}-[0-9a-f]{12}\.[a-z.0-9]+")
 """A file of an exported folder, see `exported_name`."""
+_PAGE_OF_DATA = re.compile(r"(table-[A-Za-z0-9_]+|build-[0-9]{8}T[0-9]{6}-[0-9a-f]{6})\.js")
+"""A file of a site, see `rules.site.pages`."""
 
 
 def remove_temporary(path: Path) -> None:
@@ -181,6 +183,16 @@ def is_exported(name: str) -> bool:
     return _EXPORTED.fullmatch(name) is not None
 
 
+def is_page_of_data(name: str) -> bool:
+    """Whether a file of a site is the data of one table or build, by its name."""
+    return _PAGE_OF_DATA.fullmatch(name) is not None
+
+
+def remove_page_of_data(path: Path) -> None:
+    """Remove the data of a table or build that a site no longer has. Raises as `remove_temporary` does."""
+    _remove(path, _PAGE_OF_DATA)
+
+
 def publish(fresh: Path, target: Path) -> None:
     """Give one of our files or folders a new name. Raises FileExistsError if something has that name, and OSError."""
     if renamed(str(fresh), str(target), "free"):
@@ -321,10 +333,12 @@ def is_part(name: str) -> bool:
 def _remove_one(shelf: int, name: str) -> None:
     """Remove an object from its folder, if it is there."""
     with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISDIR(os.lstat(name, dir_fd=shelf).st_mode):
-            _clear_links(shelf, name)
-        else:
+        try:
             os.unlink(name, dir_fd=shelf)
+        except (IsADirectoryError, PermissionError):  # the latter is what some systems say of a folder, too
+            if not stat.S_ISDIR(os.lstat(name, dir_fd=shelf).st_mode):
+                raise
+            _clear_links(shelf, name)
 
 
 def _clear_links(folder: int, name: str) -> None:

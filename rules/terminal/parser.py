@@ -32,6 +32,7 @@ COMMANDS = {
     "audit": "run what a build would skip once more, and compare",
     "verify": "run products again with the engine set otherwise, and compare",
     "lineage": "tell what a column is made of, and what is made of it",
+    "docs": "write the project as a site for browsers, or serve it on this machine",
     "contract": "print what a product or source promises, as DDL, or write it down",
     "ls": "list products",
     "show": "print rows: of a product, a source, a CTE or a query",
