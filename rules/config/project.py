@@ -21,6 +21,7 @@ from cache.housekeeping import Limits
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.config.contract import Contract, flaw
 from rules.config.front_matter import Spoken
+from rules.config.lineage_events import EventsTable, flaw_of_events
 from rules.config.profile_reading import read_pins, read_profiles, with_pins, with_settings
 from rules.config.profiles import RuntimeProfile, Tier
 from rules.config.store_limits import Flaw, StoreTable, limits_of
@@ -51,6 +52,7 @@ TABLES = (
     "engine",
     "parts",
     "cache",
+    "openlineage",
 )
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -129,6 +131,8 @@ class Project:
     parts: Parts = field(default_factory=Parts)
     dialect: Spoken | None = None
     """The dialect of rules that declare none, and whose folders do not."""
+    events: EventsTable | None = None
+    """Where events about builds go, if anywhere."""
     spoken: dict[str, str] = field(default_factory=dict)
     """The dialects of single rule files, as the command line gives them; by path."""
     unsaved: Mapping[str, str] = field(default_factory=dict)
@@ -207,7 +211,8 @@ def load_project(
     limits = _limits(text, raw.get("store", {}))
     _require_shared(text, raw.get("cache", {}))
     of_tiers = (table.tier, dict(_folders(text, root, raw.get("folders", {}))))
-    rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins, parts, table.dialect)
+    events = _events(text, raw["openlineage"]) if "openlineage" in raw else None
+    rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins, parts, table.dialect, events)
     return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, *rest)
 
 
@@ -389,6 +394,15 @@ def _require_shared(text: str, value: Any) -> None:
     if isinstance(found, SharedFlaw):
         where = _where(text, "cache", *found.path)
         raise UserError(found.message, code="config", where=where, hint=found.hint)
+
+
+def _events(text: str, value: Any) -> EventsTable:
+    table = _checked(text, value, EventsTable, ("openlineage",))
+    found = flaw_of_events(table)
+    if found is not None:
+        where = _where(text, "openlineage", *found.keys)
+        raise UserError(found.message, code="config", where=where, hint=found.hint)
+    return table
 
 
 def _value(text: str, name: str, value: Any) -> Value:
