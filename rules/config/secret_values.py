@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _WORDS = ("password", "passwd", "secret", "token", "apikey", "api_key", "credential", "private_key")
 _MASK = "•••"
+_SHORTEST = 4
+"""Characters of a value that is hidden: what is shorter is no secret, and occurs in everything."""
 
 
 def secret_values(project: Project) -> tuple[str, ...]:
@@ -22,7 +24,7 @@ def secret_values(project: Project) -> tuple[str, ...]:
         for name, value in project.variables.items()
         if any(word in name.lower() for word in _WORDS) and not isinstance(value, bool)
     }
-    return tuple(sorted((one for one in found if one), key=lambda one: (-len(one), one)))
+    return tuple(sorted((one for one in found if len(one) >= _SHORTEST), key=lambda one: (-len(one), one)))
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

@@ -33,11 +33,11 @@ def pages(facts: Facts) -> dict[str, bytes]:
     numbers = {name: number for number, name in enumerate(names)}
     made = {"index.html" if name == "index.html" else f"assets/{name}": _shipped(name) for name in SHIPPED}
     tables = [
-        {"file": _file_of(one["name"])} | one | {"inputs": [numbers[it] for it in one["inputs"] if it in numbers]}
+        shown(one) | {"file": _file_of(one["name"]), "inputs": [numbers[it] for it in one["inputs"] if it in numbers]}
         for one in facts.tables
     ]
-    index = {"project": facts.project, "builds": facts.builds, "checks": facts.checks, "tables": tables}
-    made["data/index.js"] = _script("index", shown(index))
+    index = shown({"project": facts.project, "builds": facts.builds, "checks": facts.checks}) | {"tables": tables}
+    made["data/index.js"] = _script("index", index)
     links = sorted((entry, number) for number, one in enumerate(tables) for entry in one["inputs"])
     made["data/graph.js"] = _script("graph", lay_out(names, links))
     made["data/lineage.js"] = _script("lineage", shown(_lineage(facts, numbers)))

@@ -121,6 +121,16 @@ def test_secrets_and_hostile_texts(project: SampleProject) -> None:
     )
 
 
+def test_a_secret_that_is_a_name_too_breaks_no_link(project: SampleProject) -> None:
+    project.edit("rules.toml", "hunter2-hunter2", "orders")
+    project.edit("rules.toml", "limit_of = 1", "limit_of = 1\ntoken_count = 1")
+    run(project, "docs", "build")
+    index = data(project.root / "site", "index.js")
+    assert [one["name"] for one in index["tables"]] == ["raw", "•••", "totals"]
+    for one in index["tables"]:
+        assert data(project.root / "site", f"tables/table-{one['file']}.js")["columns"]
+
+
 def test_what_does_not_compile_is_there_with_its_error(project: SampleProject) -> None:
     project.sql("broken", "SELECT r.nothing FROM raw AS r")
     project.sql("above", "SELECT b.nothing FROM broken AS b")
