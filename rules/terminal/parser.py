@@ -38,6 +38,7 @@ COMMANDS = {
     "show": "print rows: of a product, a source, a CTE or a query",
     "query": "print the rows of a query over products and sources",
     "export": "write a product to a file or folder, as Parquet, CSV, JSON or Arrow",
+    "publish": "send products to the folders, buckets and databases that rules.toml names",
     "log": "list past builds, or the states of a product",
     "restore": "let products be again what they were after a build, without running anything",
     "pin": "keep the tables of a build",
