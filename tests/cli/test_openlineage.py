@@ -196,6 +196,20 @@ def test_a_no_op_tells_nothing_and_imports_nothing_of_it(project: SampleProject)
     assert events_in(project) == before
 
 
+def test_what_is_restored_is_told_and_what_is_clean_is_not(project: SampleProject) -> None:
+    build(project)
+    first = ended(events_in(project), "totals")["outputs"][0]["facets"]["version"]
+    text = project.read("rules/totals.sql")
+    project.sql("totals", text.replace("SUM(o.amount)", "SUM(o.amount) + 1").strip())
+    build(project)
+    before = len(events_in(project))
+    project.sql("totals", text.strip())
+    assert build(project).statuses == {"orders": "clean", "totals": "restored"}
+    later = events_in(project)[before:]
+    assert set(told(later)) == {(job, state) for job in ("sample.build", "totals") for state in ("START", "COMPLETE")}
+    assert ended(later, "totals")["outputs"][0]["facets"]["version"] == first
+
+
 class _Server(http.server.ThreadingHTTPServer):
     """A server of lineage on loopback: keeps what it is sent, and answers as it is told to."""
 
