@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from compiler.schema import Schema
+    from rules.engine.signatures import Signature
     from rules.lint.project import Checking
     from rules.loading.rules import Rule
     from rules.planning.prepared import Prepared
@@ -48,6 +49,8 @@ class Known:
     worlds: Mapping[str, World]
     """What each rule was checked against, by path."""
     variables: Mapping[str, Any] = field(default_factory=dict)
+    functions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The functions of the project that SQL may call, with the names of their parameters."""
     error: UserError | None = None
     """Why nothing could be checked."""
 
@@ -67,6 +70,9 @@ class Workbench:
         self.core = Core(root)
         self.known: Known | None = None
         self.plan: Prepared | None = None
+        self.signatures: dict[str, Signature] = {}
+        """How functions are called: of the engine, once it is loaded, and of the project."""
+        self._of_engine: dict[str, Signature] = {}
         self._unsaved: dict[str, str] = {}
         self._lock = threading.Lock()
         self._outlines: dict[str, tuple[str, Known | None, Outline]] = {}
@@ -151,6 +157,18 @@ class Workbench:
             self.plan = None
         return self.plan
 
+    def learn_signatures(self) -> None:
+        """Make it known how functions are called. This loads the engine, so it follows a check, which mostly has."""
+        from rules.engine.signatures import Signature, signatures
+
+        if not self._of_engine:
+            self._of_engine = signatures()
+        own = self.known.functions if self.known is not None else {}
+        called = {
+            name: Signature(f"{name}({', '.join(names)})", "function of this project") for name, names in own.items()
+        }
+        self.signatures = self._of_engine | called
+
     def project(self) -> Project:
         """Return the project as rules.toml has it, which runs Python if the user allows it. Raises `UserError`."""
         return replace(self.core.project(), runs_python=self.runs_python)
@@ -201,4 +219,5 @@ def _known(checking: Checking) -> Known:
     worlds = {path: world for path, (_, world) in checking.worlds.items()}
     rules = {rule.name: rule for rule in paths.values()}
     schemas = dict(checking.known.schemas.known)
-    return Known(project, findings, rules, paths, schemas, worlds, project.variables)
+    functions = {name: one.names for name, one in checking.foresight.loaded.functions.items() if one.fault is None}
+    return Known(project, findings, rules, paths, schemas, worlds, project.variables, functions)

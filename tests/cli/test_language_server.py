@@ -58,6 +58,27 @@ def edited(project: SampleProject, session: Callable[[Editor], Coroutine[Any, An
     asyncio.run(run())
 
 
+async def helped(editor: Editor, path: str) -> None:
+    """Write a call, and see how its function is called."""
+    editor.type(path, "SELECT SUBSTR('(', l.id, ) AS part FROM large AS l")
+    place, found = editor.at(path, "l.id, |"), None
+    params = lsp.SignatureHelpParams(editor.document(path), place)
+    async with asyncio.timeout(90):  # known after the first plan
+        while found is None:
+            found = await editor.client.text_document_signature_help_async(params)
+            await asyncio.sleep(0.05)
+    assert found.signatures[0].label == "substr(str, start_pos[, length])"
+    assert [one.label for one in found.signatures[0].parameters or ()] == ["str", "start_pos", "length"]
+    assert found.active_parameter == 2
+    answer = await editor.client.text_document_completion_async(lsp.CompletionParams(editor.document(path), place))
+    assert isinstance(answer, lsp.CompletionList)
+    item = next(one for one in answer.items if one.label == "date_trunc")
+    assert item.detail == "date_trunc(precision, expression)"
+    resolved = await editor.client.completion_item_resolve_async(item)
+    assert isinstance(resolved.documentation, lsp.MarkupContent)
+    assert "precision" in resolved.documentation.value
+
+
 def test_names_mean_the_same_everywhere(sample: SampleProject) -> None:
     async def session(editor: Editor) -> None:
         async def definition(path: str, marked: str) -> tuple[str, int, int]:
@@ -180,6 +201,7 @@ def test_fixes_completions_and_lenses(sample: SampleProject) -> None:
         assert {"x.id", "sum", "date_trunc"} <= set(everything)
         assert "tags" in await labels("-- /// rule\n-- t\n-- ///\nSELECT 1 AS a", "-- t|")
 
+        await helped(editor, path)
         editor.type(path, "SELECT l.id + 1 AS id FROM large AS l\n")
         editor.save(path)
         lenses: list[str] = []
