@@ -43,5 +43,5 @@ def sessions(project: SampleProject) -> dict[str, dict[str, Any]]:
 
 def recording(found: dict[str, dict[str, Any]]) -> str:
     """Return what was done and seen in sessions, as docs/editors.md has it."""
-    lines = [line for name, one in found.items() for line in (f"# {name}", *one["lines"], "")]
+    lines = [line.rstrip() for name, one in found.items() for line in (f"# {name}", *one["lines"], "")]
     return "\n".join(["```text", *lines[:-1], "```", ""])
