@@ -95,6 +95,19 @@ def test_a_project_that_nobody_has_checked_is_checked_side_by_side(
     assert aside.known.schemas.known == alone_found.known.schemas.known
 
 
+def test_a_text_source_changes_while_a_draft_is_open(tmp_path: Path) -> None:
+    declared = '\n[sources.text]\npath = "data/text.csv"\ncolumns = { k = "int64" }\n'
+    sample = SampleProject(tmp_path / "project", toml=declared)
+    sample.sql("first", "SELECT t.k FROM text AS t")
+    sample.write("data/text.csv", "k\n1\n")
+    core, draft = Core(sample.root), {"rules/first.sql": "SELECT t.k + 1 AS k FROM text AS t"}
+    assert not core.check(Silent().say).records["rules/first.sql"]["found"]
+    sample.write("data/text.csv", "k\n1\n2\n")
+    assert not core.check(Silent().say, draft).records["rules/first.sql"]["found"]
+    core.build(Request(), Silent())
+    assert sample.product("first").to_pydict() == {"k": [1, 2]}
+
+
 def test_a_bug_costs_one_finding(sample: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:
     real = rule_records.check_rule
 
