@@ -28,7 +28,7 @@ from cache.retention import Choice, Fate, choose, recomputable, strongest
 from cache.signatures import SEAL_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from cache.housekeeping import Limits, Size
@@ -209,18 +209,20 @@ def _ages(index: StoreIndex) -> dict[str, int]:
 
 def _orphans(objects: Objects, sizes: Mapping[str, Size], now: float) -> dict[str, int]:
     """Return objects that no record names. One that is not sealed was not put there by us: it must be old to count."""
-    found = {}
-    known = objects_of(sizes)
-    for name, status in every_object(objects, folders=True):
-        if name not in known and (status.st_mtime_ns == SEAL_NS or status.st_mtime < now - GRACE_SECONDS):
-            found[name] = status.st_size
-    return found
+    return {
+        name: status.st_size
+        for name, status in every_object(objects, folders=True, known=objects_of(sizes))
+        if status.st_mtime_ns == SEAL_NS or status.st_mtime < now - GRACE_SECONDS
+    }
 
 
-def every_object(objects: Objects, *, folders: bool = False) -> Iterator[tuple[str, os.stat_result]]:
+def every_object(
+    objects: Objects, *, folders: bool = False, known: Collection[str] = ()
+) -> Iterator[tuple[str, os.stat_result]]:
     """Yield the name and the status of every file that is an object's by name and kind. Links are not followed.
 
-    folders: those of tables in parts, too, which hold nothing but links to parts.
+    folders: those of tables in parts, too, which hold nothing but links to parts. known: names to leave out; nothing is
+    asked of their files.
     """
     folder = objects.root / "objects"
     if not folder.is_dir():
@@ -230,12 +232,13 @@ def every_object(objects: Objects, *, folders: bool = False) -> Iterator[tuple[s
     for shelf in inside:
         with os.scandir(folder / shelf) as files:
             for file in sorted(files, key=lambda one: one.name):
-                if _FILE.fullmatch(file.name):
+                name = f"{shelf}{file.name.removesuffix('.parquet')}"
+                if _FILE.fullmatch(file.name) and name not in known:
                     with contextlib.suppress(FileNotFoundError):
                         status = file.stat(follow_symlinks=False)
                         in_parts = folders and stat.S_ISDIR(status.st_mode) and _holds_links(file.path)
                         if stat.S_ISREG(status.st_mode) or in_parts:
-                            yield f"{shelf}{file.name.removesuffix('.parquet')}", status
+                            yield name, status
 
 
 def _holds_links(folder: str) -> bool:

@@ -31,8 +31,12 @@ _BESIDE = re.compile(r"\..+\.[0-9a-f]{32}\.new")
 """A file, link or exported folder that was to replace another when its process was killed."""
 _WRITTEN = re.compile(r"[^\W\d]\w*-[0-9a-f]{16}\.parquet")
 """A product's table as its author wishes it, see `cache.products`."""
+_GENERATION = re.compile(r"[0-9a-f]{32}")
+"""A version of a published table: a folder of exported files."""
 _EXPORTED = re.compile(r"part-\d{5,}-[0-9a-f]{12}\.[a-z.0-9]+")
 """A file of an exported folder, see `exported_name`."""
+_PAGE_OF_DATA = re.compile(r"(table-[A-Za-z0-9_]+|build-[0-9]{8}T[0-9]{6}-[0-9a-f]{6})\.js")
+"""A file of a site, see `rules.site.pages`."""
 
 
 def remove_temporary(path: Path) -> None:
@@ -179,6 +183,16 @@ def is_exported(name: str) -> bool:
     return _EXPORTED.fullmatch(name) is not None
 
 
+def is_page_of_data(name: str) -> bool:
+    """Whether a file of a site is the data of one table or build, by its name."""
+    return _PAGE_OF_DATA.fullmatch(name) is not None
+
+
+def remove_page_of_data(path: Path) -> None:
+    """Remove the data of a table or build that a site no longer has. Raises as `remove_temporary` does."""
+    _remove(path, _PAGE_OF_DATA)
+
+
 def publish(fresh: Path, target: Path) -> None:
     """Give one of our files or folders a new name. Raises FileExistsError if something has that name, and OSError."""
     if renamed(str(fresh), str(target), "free"):
@@ -235,6 +249,31 @@ def remove_beside(path: Path) -> bool:
             return _clear_exported(folder, path.name, os.fstat(folder).st_dev)
         os.unlink(path.name, dir_fd=folder)
     return True
+
+
+def remove_generation(path: Path) -> bool:
+    """Remove a version of a published table, finished or not, as far as only exported files are in it.
+
+    Return whether all of it could go. Raises OSError, or ValueError for another name than ours.
+    """
+    if not _GENERATION.fullmatch(path.name):
+        _require(path, _BESIDE)
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), _opened(path.parent) as folder:
+        return _clear_exported(folder, path.name, os.fstat(folder).st_dev)
+    return True
+
+
+def clear_unfinished(folder: Path, names: Iterable[str]) -> None:
+    """Remove what was to replace these files, and links, in a folder when its process was killed. Raises OSError.
+
+    The caller knows that nobody else is replacing them.
+    """
+    starts = tuple(f".{_shortened(name)}." for name in names)
+    with os.scandir(folder) as entries:
+        left = [one.name for one in entries
+                if _BESIDE.fullmatch(one.name) and (one.is_symlink() or one.name.startswith(starts))]  # fmt: skip
+    for name in left:
+        _remove(folder / name, _BESIDE)
 
 
 def beside(target: Path) -> list[Path]:
@@ -294,10 +333,12 @@ def is_part(name: str) -> bool:
 def _remove_one(shelf: int, name: str) -> None:
     """Remove an object from its folder, if it is there."""
     with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISDIR(os.lstat(name, dir_fd=shelf).st_mode):
-            _clear_links(shelf, name)
-        else:
+        try:
             os.unlink(name, dir_fd=shelf)
+        except (IsADirectoryError, PermissionError):  # the latter is what some systems say of a folder, too
+            if not stat.S_ISDIR(os.lstat(name, dir_fd=shelf).st_mode):
+                raise
+            _clear_links(shelf, name)
 
 
 def _clear_links(folder: int, name: str) -> None:

@@ -104,8 +104,6 @@ def recomputable(products: Iterable[Product], live: Collection[str], sources: It
     read = list(sources)
     columns = {(one.name, one.rows, column, *facts) for one in read for column, facts in one.columns.items()}
     counts = {(one.name, one.rows) for one in read}
-    # What was made earlier first, which is what the others were made from.
-    pending = sorted((one for one in products if one.key and one.artifact not in live), key=lambda one: one.build)
     found: dict[str, float] = {}
 
     def cost_of(state: InputState) -> float | None:
@@ -114,18 +112,26 @@ def recomputable(products: Iterable[Product], live: Collection[str], sources: It
         there = all((state.name, state.rows, column, *facts) in columns for column, facts in state.columns.items())
         return 0.0 if there and (state.name, state.rows) in counts else None
 
-    moved = True
-    while moved:
-        left = []
-        for product in pending:
+    waiting: dict[str, list[Product]] = {}
+    """What has to be looked at again once the artifact that it was made from can be computed, by that artifact."""
+    # What was made earlier comes first: most of what others were made from.
+    for first in sorted((one for one in products if one.key and one.artifact not in live), key=lambda one: one.build):
+        ready = [first]
+        while ready:
+            product = ready.pop()
             if product.artifact in found:
                 continue
-            inputs = [cost_of(state) for state in product.record.inputs]
-            if None in inputs:
-                left.append(product)
+            total = product.seconds
+            for state in product.record.inputs:
+                cost = cost_of(state)
+                if cost is None:
+                    if state.artifact is not None:
+                        waiting.setdefault(state.artifact, []).append(product)
+                    break
+                total += cost
             else:
-                found[product.artifact] = product.seconds + sum(one or 0.0 for one in inputs)
-        moved, pending = len(left) < len(pending), left
+                found[product.artifact] = total
+                ready += waiting.pop(product.artifact, ())
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -46,6 +47,8 @@ class Entry(NamedTuple):
     path: str
     bytes: int
     modified: datetime
+    tag: str | None = None
+    """Another one for another content, where the store has tags; times have whole seconds."""
 
 
 class Bucket(Protocol):
@@ -84,6 +87,8 @@ class Persistent:
         """seconds: for which a call is tried again."""
         self.seconds = seconds
         self.retries = 0
+        self.answered = -math.inf
+        """When the bucket last answered an attempt, within half of the time for a call; by `time.monotonic`."""
         self._lock = threading.Lock()
 
     def call(self, work: Callable[[], T], *, seconds: float | None = None) -> T:
@@ -91,11 +96,16 @@ class Persistent:
 
         Pauses grow and are random (M. Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015).
         """
-        until, pause = time.monotonic() + (self.seconds if seconds is None else seconds), _FIRST_PAUSE
+        limit = self.seconds if seconds is None else seconds
+        until, pause = time.monotonic() + limit, _FIRST_PAUSE
         for attempt in range(_ATTEMPTS):
+            began = time.monotonic()
             try:
-                return work()
-            except (AbsentError, DeniedError, TooLargeError):
+                found = work()
+            except (AbsentError, TooLargeError):
+                self._note_answer(began, limit)
+                raise
+            except DeniedError:
                 raise
             except BucketError:
                 rest = random.uniform(pause / 2, pause)  # noqa: S311 — it spreads attempts, and guards nothing
@@ -105,4 +115,12 @@ class Persistent:
                     self.retries += 1
                 time.sleep(rest)
                 pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                self._note_answer(began, limit)
+                return found
         raise AssertionError("the last attempt returns or raises")
+
+    def _note_answer(self, began: float, limit: float) -> None:
+        now = time.monotonic()
+        if now - began <= limit / 2:
+            self.answered = now

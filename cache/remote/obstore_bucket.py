@@ -77,6 +77,33 @@ class ObstoreBucket:
 
         return _done(work)
 
+    def read_tagged(self, path: str, most: int) -> tuple[bytes, str | None]:
+        """Return an object, with the tag by which `exchange` knows it again. Raises as `read` does."""
+
+        def work() -> tuple[bytes, str | None]:
+            found = obstore.get(self._bulk, path)
+            if found.meta["size"] > most:
+                raise TooLargeError("an object is larger than it may be")
+            data = bytes(found.bytes())
+            if len(data) != found.meta["size"]:
+                raise BucketError("an answer was cut short")
+            return data, found.meta["e_tag"]
+
+        return _done(work)
+
+    def exchange(self, path: str, data: bytes, tag: str | None) -> bool:
+        """Write an object over the one with this tag, None for none. Return False if another one is there."""
+
+        def work() -> bool:
+            mode: Any = "create" if tag is None else {"e_tag": tag}
+            try:
+                obstore.put(self._for(len(data)), path, data, mode=mode, use_multipart=False)
+            except _TAKEN:
+                return False
+            return True
+
+        return _done(work)
+
     def write(self, path: str, data: bytes | Path) -> None:
         """As `Bucket` says."""
         size = _size(data)
@@ -85,7 +112,7 @@ class ObstoreBucket:
     def entry(self, path: str) -> Entry:
         """As `Bucket` says."""
         found = _done(lambda: obstore.head(self._store, path))
-        return Entry(path, found["size"], found["last_modified"])
+        return Entry(path, found["size"], found["last_modified"], found["e_tag"])
 
     def remove(self, paths: Iterable[str]) -> None:
         """As `Bucket` says."""
@@ -100,7 +127,7 @@ class ObstoreBucket:
         listed = _done(lambda: iter(obstore.list(self._store, prefix)))
         while (page := _done(lambda: next(listed, None))) is not None:
             for one in page:
-                yield Entry(one["path"], one["size"], one["last_modified"])
+                yield Entry(one["path"], one["size"], one["last_modified"], one["e_tag"])
 
 
 def _opened(url: str, timeout: float, *, writes: bool) -> Any:

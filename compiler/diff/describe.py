@@ -63,10 +63,15 @@ def _readable(query: exp.Query) -> exp.Query:
     _name_ordering(query, names)
     _name_branches(query)
     for node in list(query.find_all(*_FLIPPED)):
-        if isinstance(node.this, exp.Literal) and not isinstance(node.expression, exp.Literal):
+        if _is_constant(node.this) and not _is_constant(node.expression):
             flipped = _FLIPPED[type(node)]
             node.replace(flipped(this=node.expression.copy(), expression=node.this.copy()))
     return query
+
+
+def _is_constant(node: exp.Expr) -> bool:
+    """Whether this is a literal, perhaps with a sign or a type: -8, DATE '2024-01-01'."""
+    return isinstance(node.this if isinstance(node, exp.Neg | exp.Cast) else node, exp.Literal)
 
 
 def _name_tables(names: Names) -> None:

@@ -23,6 +23,7 @@ from rules.config.contract import Contract, flaw
 from rules.config.front_matter import Spoken
 from rules.config.profile_reading import read_pins, read_profiles, with_pins, with_settings
 from rules.config.profiles import RuntimeProfile, Tier
+from rules.config.publish_settings import Destination, PublishFlaw, PublishTable, destination_of
 from rules.config.store_limits import Flaw, StoreTable, limits_of
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places
 from rules.config.toml_types import did_you_mean, kind_of, wrong_table
@@ -51,6 +52,7 @@ TABLES = (
     "engine",
     "parts",
     "cache",
+    "publish",
 )
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -129,6 +131,8 @@ class Project:
     parts: Parts = field(default_factory=Parts)
     dialect: Spoken | None = None
     """The dialect of rules that declare none, and whose folders do not."""
+    targets: dict[str, Destination] = field(default_factory=dict)
+    """Where `rules publish` sends products, by name."""
     spoken: dict[str, str] = field(default_factory=dict)
     """The dialects of single rule files, as the command line gives them; by path."""
     unsaved: Mapping[str, str] = field(default_factory=dict)
@@ -207,7 +211,8 @@ def load_project(
     limits = _limits(text, raw.get("store", {}))
     _require_shared(text, raw.get("cache", {}))
     of_tiers = (table.tier, dict(_folders(text, root, raw.get("folders", {}))))
-    rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins, parts, table.dialect)
+    targets = {name: _target(text, name, value) for name, value in raw.get("publish", {}).items()}
+    rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins, parts, table.dialect, targets)
     return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, *rest)
 
 
@@ -380,6 +385,13 @@ def _limits(text: str, value: Any) -> Limits:
     found = limits_of(table)
     if isinstance(found, Flaw):
         raise UserError(found.message, code="config", where=_where(text, "store", found.key), hint=found.hint)
+    return found
+
+
+def _target(text: str, name: str, value: Any) -> Destination:
+    found = destination_of(name, _checked(text, value, PublishTable, ("publish", name)))
+    if isinstance(found, PublishFlaw):
+        raise UserError(found.message, code="config", where=_where(text, "publish", name, *found.path), hint=found.hint)
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rules.engine import identity
+from rules.engine.allocator import OPTIONS_WITH_LIMIT, choose
 from rules.engine.protocol import Engine
 from rules.engine.stopping import NEVER, Stop
 
@@ -46,6 +47,8 @@ class LocalEngine(Engine):
 
     def require(self, profile: Profile) -> None:
         """See `Engine`."""
+        if profile.memory_limit_mb is not None:
+            choose(OPTIONS_WITH_LIMIT)
         if profile.engine or profile.temp_directory is not None:  # all else is known to be right without the engine
             from rules.engine.session import make_session
 

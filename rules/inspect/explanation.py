@@ -100,7 +100,7 @@ def explain(project: Project, name: str, profile: str, store: Store) -> Explanat
         spread=prepared.bodies.spread(rule),
         normal_forms=prepared.bodies.normal_forms(rule),
         canonical_sql=rendered(canonical_tree(store.index, rule.memo, rule.node.inputs), pretty=True),
-        executed_sql=_laid_out(body.sql),
+        executed_sql=laid_out(body.sql),
         last=_last(prepared, store, name),
         evidence=_evidence(store, name),
     )
@@ -160,7 +160,8 @@ def _evidence(store: Store, name: str) -> str | None:
     return next((str(path) for path in kept if path.is_file()), None)
 
 
-def _laid_out(sql: str) -> str:
+def laid_out(sql: str) -> str:
+    """Return an executed query in lines, as people read SQL."""
     try:
         return render(parse(sql), pretty=True)
     except SqlError:  # then as the engine is given it

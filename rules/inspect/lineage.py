@@ -79,7 +79,7 @@ def _from_index(root: Path) -> Traced | None:
             state = snapshots.as_compiled(str(root), index)
             if state is None:
                 return None
-            return Traced(_lineage(index, state["products"], state["tables"]), {})
+            return Traced(lineage_of(index, state["products"], state["tables"]), {})
     except (StoreError, KeyError):
         return None  # the long way meets the same trouble, and explains it
 
@@ -95,12 +95,12 @@ def _compiled(root: Path, say: Say) -> Traced:
         compiled = session.compile(session.dag.order).rules
         session.files.save()
         tables = {name: session.sources.table(name).schema.names for name in session.sources.opened()}
-        lineage = _lineage(store.index, {name: rule.memo for name, rule in compiled.items()}, tables)
+        lineage = lineage_of(store.index, {name: rule.memo for name, rule in compiled.items()}, tables)
     broken = {name: tuple(session.errors([name])) for name in session.dag.order if name not in compiled}
     return Traced(lineage, broken)
 
 
-def _lineage(index: Index, memos: Mapping[str, str], tables: Mapping[str, Iterable[str]]) -> Lineage:
+def lineage_of(index: Index, memos: Mapping[str, str], tables: Mapping[str, Iterable[str]]) -> Lineage:
     """Return the lineage of compiled products. Raises KeyError for a memo that the index has lost."""
     records: dict[str, Any] = index.lineages(memos.values())
     columns = {name: tuple(names) for name, names in tables.items()}

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
-import sysconfig
 from html import escape
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rules.errors import FAILED, UserError
 from rules.printable import printable, without_secrets
+from rules.report.graphviz import run_graphviz
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from graph.lineage import Lineage, Name
 
-_PROGRAM = "graphviz-pure"
 _LONGEST = 36
 """Characters of a table's name that its box shows, its beginning and its end; the page has the whole name elsewhere."""
 _KINDS = (None, "control", "value")
@@ -104,25 +99,13 @@ def _drawing(data: Mapping[str, Any]) -> str:
     for number, (start, end, kind) in enumerate(data["pairs"]):
         style = {"value": "", "control": ", style=dashed", None: ", style=dotted"}[_KINDS[kind]]
         lines.append(f'  n{start} -> n{end} [id="e{number}", class="{_KINDS[kind] or "rows"}"{style}];')
-    svg = _layout("\n".join([*lines, "}"]))
+    svg = run_graphviz("\n".join([*lines, "}"]), "svg", ", or use --format dot")
     return re.sub(r"<!--.*?-->\s*", "", svg[svg.index("<svg") :], flags=re.DOTALL)
 
 
 def _label(name: str) -> str:
     shown = name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]}…{name[1 - _LONGEST // 2 :]}"
     return escape(printable(shown)) or " "
-
-
-def _layout(source: str) -> str:
-    """Return a digraph as SVG."""
-    installed = Path(sysconfig.get_path("scripts"), _PROGRAM)
-    program = str(installed) if installed.is_file() else shutil.which(_PROGRAM)
-    if program is None:
-        message = f"the page needs {_PROGRAM} for its layout, which is not installed"
-        hint = f"python -m pip install {_PROGRAM}, or use --format dot"
-        raise UserError(message, code="no-layout", hint=hint, exit_code=FAILED)
-    ran = subprocess.run([program, "-Tsvg"], input=source.encode(), capture_output=True, check=True)  # noqa: S603
-    return ran.stdout.decode()
 
 
 def _part(name: str) -> str:

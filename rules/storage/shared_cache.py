@@ -401,6 +401,8 @@ class SharedCache:
         state = self.connection.leases.claim(key)
         if state == "unknown":
             return self._unsure
+        if state == "busy":
+            self.connection.note_others()
         self._records.pop(key, None)
         self._find(key, columns)  # after the lease: who held it before has recorded the result, if there is one
         if key not in self._records:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _IN_A_ROW = 6
-"""After so many calls that failed for good, with none between that did not, the bucket is given up."""
+"""After so many calls that failed for good, with no answer between them, the bucket is given up."""
 _NEARLY = 0.9
 _RENEWING = 8
 """Threads that renew leases: about as many as a builder holds at once."""
@@ -57,8 +57,11 @@ class SharedConnection:
         self._lock = threading.Lock()
         self._connected: Bucket | None = None
         self._renewing: _Renewal | None = None
-        self._failing: tuple[int, float | None] = (0, None)
-        """How many calls have failed for good since one succeeded, and when the first of them began."""
+        self._counting = threading.Lock()
+        self._failed, self._since = 0, -math.inf
+        """How many calls have failed for good since the bucket last answered, and since when it has not."""
+        self._others = -math.inf
+        """When another builder was last known to hold a lease, by `time.monotonic`."""
 
     @property
     def young(self) -> float:
@@ -112,24 +115,36 @@ class SharedConnection:
         try:
             found = work()
         except AbsentError:
-            self._failing = (0, None)
             raise
         except BucketError as error:
             self._note_failure(began, str(error), at_once=isinstance(error, DeniedError))
             raise
-        if moves_little and time.monotonic() - began > self.settings.timeout / 2:
+        if moves_little and self.again.answered < began:
             self._note_failure(time.monotonic(), "it is too slow", at_once=False)
-        else:
-            self._failing = (0, None)
         return found
 
+    def note_others(self) -> None:
+        """Take note that another builder holds a lease now."""
+        self._others = time.monotonic()
+
     def _note_failure(self, began: float, why: str, *, at_once: bool) -> None:
-        """Give the bucket up if calls fail in a row, or if none has succeeded for as long as one may take."""
-        count, since = self._failing
-        since = began if since is None else min(since, began)
-        self._failing = (count + 1, since)
-        if at_once or count + 1 >= _IN_A_ROW or time.monotonic() - since >= self.settings.timeout * _NEARLY:
-            self.report.off = self.report.off or why
+        """Give the bucket up if calls fail in a row, or if it has answered nobody for as long as one may take.
+
+        While other builders are known to be at work, it is worth as long a wait as a builder that has died.
+        """
+        now = time.monotonic()
+        with self._counting:
+            since = max(began, self.again.answered)
+            if self._failed and self._since >= self.again.answered:
+                since = min(since, self._since)
+            else:  # it has answered somebody meanwhile
+                self._failed = 0
+            self._failed, self._since = self._failed + 1, since
+            failing = self._failed >= _IN_A_ROW or now - since >= self.settings.timeout * _NEARLY
+            lease = self.settings.lease or 0.0
+            patience = lease if now - self._others < lease else 0.0
+            if at_once or (failing and now - since >= patience):
+                self.report.off = self.report.off or why
 
     def count(self, error: BucketError) -> None:
         """Count a call that failed, unless the report says anyway that the bucket was given up."""

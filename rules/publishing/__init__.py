@@ -1,0 +1,1 @@
+"""Products in the folders, buckets and databases where people look: only what changed, whole or not at all."""
