@@ -34,11 +34,13 @@ _CONTRACT_COLUMN = re.compile(r"^-- \[(?:\[)?columns\.", re.MULTILINE)
 
 
 def complete(bench: Workbench, path: str, offset: int) -> list[CompletionItem]:
-    """Return what could come at a place of a rule in SQL."""
+    """Return what could come at a place of a rule in SQL, or of SQL in Python."""
     known = bench.known
     if known is None:
         return []
-    text = bench.text(path)
+    text = bench.sql_at(path, offset)
+    if text is None:
+        return []
     before = text[:offset]
     line = before.rsplit("\n", 1)[-1]
     if _is_front_matter(text, offset):

@@ -45,8 +45,13 @@ def _resolved(ls: RulesServer, item: lsp.CompletionItem) -> lsp.CompletionItem:
 
 def _signature(ls: RulesServer, params: lsp.SignatureHelpParams) -> lsp.SignatureHelp | None:
     asked = ls.asked(params.text_document)
-    call = call_at(asked[2].text, asked[2].offset(params.position)) if asked is not None else None
-    found = shown(call, asked[0].signatures) if asked is not None and call is not None else None
+    if asked is None:
+        return None
+    bench, path, text = asked
+    offset = text.offset(params.position)
+    query = bench.sql_at(path, offset)
+    call = call_at(query, offset) if query is not None else None
+    found = shown(call, bench.signatures) if call is not None else None
     if found is None:
         return None
     parameters = [lsp.ParameterInformation(found.text[start:end]) for start, end in found.parameters]

@@ -267,6 +267,43 @@ def test_renames_reach_all_readers_and_change_no_meaning(sample: SampleProject) 
     assert [one["verdict"] for one in after if one["name"] != "big"] == ["clean", "clean"]
 
 
+def test_sql_in_python_is_known_where_it_is_in_the_file(sample: SampleProject) -> None:
+    text = (
+        "import rules\nfrom rules import rule\n\n\n@rule\ndef counted(large):\n"
+        "    return rules.sql('SELECT l.region, l.twcie FROM large AS l')\n"
+    )
+    path = "rules/counted.py"
+    sample.write(path, text)
+
+    async def session(editor: Editor) -> None:
+        editor.open(path)
+        await editor.until(lambda found: any("twcie" in one.message for one in found.get(path, [])))
+        wrong = next(one for one in editor.diagnostics[editor.uri(path)] if "twcie" in one.message)
+        assert (wrong.range.start, wrong.code) == (editor.at(path, "l.|twcie"), "R003")
+        document = editor.document(path)
+        hovered = await editor.client.text_document_hover_async(lsp.HoverParams(document, editor.at(path, "l.reg|ion")))
+        assert hovered is not None
+        assert isinstance(hovered.contents, lsp.MarkupContent)
+        assert hovered.contents.value.startswith("**large.region** string")
+        place = lsp.DefinitionParams(document, editor.at(path, "FROM lar|ge"))
+        found = await editor.client.text_document_definition_async(place)
+        assert isinstance(found, list)
+        assert [getattr(one, "uri", None) for one in found] == [editor.uri("rules/large.sql")]
+        params = lsp.CompletionParams(document, editor.at(path, "l.|twcie"))
+        answer = await editor.client.text_document_completion_async(params)
+        assert isinstance(answer, lsp.CompletionList)
+        assert [one.label for one in answer.items] == ["id", "region", "twice"]
+        params = lsp.CompletionParams(document, editor.at(path, "imp|ort rules"))
+        answer = await editor.client.text_document_completion_async(params)
+        assert isinstance(answer, lsp.CompletionList)
+        assert not answer.items
+        rename = lsp.RenameParams(editor.document("rules/large.sql"), editor.at("rules/large.sql", "o.reg|ion"), "area")
+        with pytest.raises(JsonRpcException, match=r"counted\.py reads it, too"):
+            await editor.client.text_document_rename_async(rename)
+
+    edited(sample, session)
+
+
 def test_python_is_run_only_where_that_is_allowed(sample: SampleProject) -> None:
     ran = sample.root / "ran"
     code = f"from pathlib import Path\nfrom rules import rule\nPath({str(ran)!r}).touch()\n"
