@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from compiler.dialects.extents import fragment, is_primary
+from compiler.dialects.exact_division import has_no_fraction, has_no_remainder
+from compiler.dialects.extents import fragment, is_primary, same
 from compiler.dialects.formats import ours
 from compiler.dialects.view import View
 from compiler.sql.foreign_calls import exact_match, meanings
@@ -41,6 +42,8 @@ def division(view: View) -> None:
         if view.letter == "S" and casts and (view.settled is None or view.settled("R016", node)):
             continue
         if not set(kinds) <= {"int", "decimal"} or (kinds != ("int", "int") and view.letter not in "DS"):
+            continue
+        if view.settled is None and has_no_remainder(node):
             continue
         left, right = view.extents.written(node.this), view.extents.operand(node.expression)
         if kinds == ("int", "int"):
@@ -115,6 +118,8 @@ def rounding(view: View) -> None:
         kind = view.kind(node.this)
         if node.args["to"].this not in _INTEGERS or kind not in {"float", "decimal"} or _is_rounded(node.this):
             continue
+        if has_no_fraction(node.this):
+            continue
         if view.is_unsettled(node.this):
             continue
         x = view.extents.written(node.this)
@@ -170,7 +175,7 @@ def null_order(view: View) -> None:
         return
     for node in view.every(exp.Ordered):
         place = view.extents.of(node.this)
-        if place is None:
+        if place is None or _is_never_null(node):
             continue
         words = view.extents.words_after(place[1], 2)
         end = place[1]
@@ -184,6 +189,22 @@ def null_order(view: View) -> None:
         here, there = ("first", "LAST") if descending else ("last", "FIRST")
         message = f"NULLs come {here} here, and {there.lower()} in {view.title}"
         view.add("R031", node, message, f"write NULLS {there}", (end, end, f" NULLS {there}"))
+
+
+def _is_never_null(ordered: exp.Expr) -> bool:
+    """Whether an aggregate is ordered by what its FILTER requires not to be NULL."""
+    around = ordered.find_ancestor(exp.Filter, exp.Query)
+    condition = around.expression if isinstance(around, exp.Filter) else None
+    if condition is None or ordered.find_ancestor(exp.Where, exp.Filter) is not around:
+        return False
+    terms = list(condition.this.flatten()) if isinstance(condition.this, exp.And) else [condition.this]
+    return any(
+        isinstance(term, exp.Not)
+        and isinstance(term.this, exp.Is)
+        and isinstance(term.this.expression, exp.Null)
+        and same(term.this.this, ordered.this)
+        for term in terms
+    )
 
 
 def texts_of_values(view: View) -> None:
@@ -229,10 +250,11 @@ def date_and_interval(view: View) -> None:
         if sorted(str(kind) for kind in kinds) != ["date", "interval"]:
             continue
         date, interval = sides if kinds[0] == "date" else reversed(sides)
+        interval = interval.unnest()
         whole_days = isinstance(interval, exp.Interval) and re.fullmatch(
             r"-?\d+ (day|week|month|year)s?", interval.this.name.lower()
         )
-        if view.letter in "SK" and whole_days:
+        if whole_days and (view.letter in "SK" or _is_cast_to_date(node)):
             continue
         x, place = view.extents.written(date), view.extents.of(date)
         message = f"a date with an interval stays a date here; in {view.title} it is a timestamp"
@@ -240,6 +262,13 @@ def date_and_interval(view: View) -> None:
             view.add("R033", node, message, "CAST(d AS TIMESTAMP) + …")
         else:
             view.add("R033", node, message, f"write CAST({x} AS TIMESTAMP(6))", (*place, f"CAST({x} AS TIMESTAMP(6))"))
+
+
+def _is_cast_to_date(node: exp.Expr) -> bool:
+    around = node.parent
+    while isinstance(around, exp.Paren):
+        around = around.parent
+    return isinstance(around, exp.Cast) and around.args["to"].this == exp.DType.DATE
 
 
 def time_zones(view: View) -> None:

@@ -210,10 +210,10 @@ age(a, b) ~> a - b : DPR
 {_additions()}
 second(a) => CAST(to_char({{a}}, '%S') AS BIGINT) : K
 date_add(d:date, #) => {{d}} + # : K
-date_add(d:date, i:interval) => {{d}} + {{i}} : B
+date_add(d:date, i:interval) => CAST({{d}} + {{i}} AS DATE) : B
 date_add(d:date, i:interval) => CAST({{d}} AS TIMESTAMP(6)) + {{i}} : D
 date_add(a:ts, i:interval) => {{a}} + {{i}} : D
-date_sub(d:date, i:interval) => {{d}} - {{i}} : B
+date_sub(d:date, i:interval) => CAST({{d}} - {{i}} AS DATE) : B
 datetime_add(a:ts, i:interval) => {{a}} + {{i}} : B
 datetime_sub(a:ts, i:interval) => {{a}} - {{i}} : B
 timestamp_add(a:ts, i:interval) => {{a}} + {{i}} : B

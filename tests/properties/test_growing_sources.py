@@ -113,7 +113,7 @@ def table(rng: random.Random, rows: int, *, nan: bool = True) -> pa.Table:
 
 
 Unit: TypeAlias = tuple[str, int, bool, tuple[str, ...]]
-"""A rule, its number, whether groups lie within it, and rows."""
+"""A rule, its number, whether groups lie within it, and rows: of each file, if so."""
 
 
 def groups_of(values: list[set[Any]]) -> list[list[int]]:
@@ -195,7 +195,8 @@ class World:
                 of_keys = True
         found: dict[Unit, int] = {}
         for group in groups:
-            rows = tuple(repr(row) for rows in group for row in rows)
+            # Of parts that are read together, the cut counts: it can change the last bits of floats.
+            rows = tuple(map(repr, group if of_keys else group[0]))
             found[name, self.numbers[name], of_keys, rows] = self.most_parts(rows) if self.is_text else len(group)
         return found
 

@@ -1,0 +1,46 @@
+"""A fix of another dialect's SQL is made once: what it writes is found by no check again."""
+
+from __future__ import annotations
+
+import pytest
+
+from compiler.lint.check import World, check_rule
+from compiler.lint.edits import fixed
+from compiler.lint.findings import Found
+from compiler.sql.foreign_table import DIALECTS
+from support.dialect_proofs import call, exact_rows
+from support.translating import world
+
+ARGUMENTS = {"l": "[v.n, v.m, NULL]", "r": "[v.m, 3]", "z": "v.k", "i": "INTERVAL '3 days'"}
+CONSTANTS = {"strftime": "%Y-%m-%d", "regexp_full_match": "a.*"}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_fix_is_made_once(dialect: str) -> None:
+    around = world(dialect)
+    again = []
+    for row in exact_rows(dialect):
+        text = f"SELECT {call(row, CONSTANTS, ARGUMENTS)} AS x FROM v"
+        once, _ = fixed(text, _found(text, around), around)
+        twice, _ = fixed(once, _found(once, around), around)
+        if once not in {text, twice}:
+            again.append((text, once, twice))
+    assert not again, "\n".join(map(str, again))
+
+
+def _found(text: str, around: World) -> list[Found]:
+    return [one for one in check_rule(text, around).found if one.fix is not None and one.fix.translates]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(CAST(date_trunc('minute', v.b) AS DATE) - CAST(date_trunc('minute', v.a) AS DATE)) / 60",
+        "(v.n - v.m % v.k) / v.k",
+        "(v.n - v.n % v.m) / v.k",
+        "(v.n - v.n) / 60",
+    ],
+)
+def test_a_division_that_may_leave_a_remainder_is_found(text: str) -> None:
+    found = check_rule(f"SELECT {text} AS x FROM v", world("duckdb")).found
+    assert "R016" in {one.code for one in found}
