@@ -60,7 +60,9 @@ class Holding(msgspec.Struct, frozen=True):
 
 def version_of(artifact: str, kind: str, partition_by: tuple[str, ...]) -> str:
     """Return the digest of a table and of how it is written: 32 hex digits."""
-    return hash_json({"writing": _FILES_FORMAT, "artifact": artifact, "format": kind, "partition_by": list(partition_by)})
+    return hash_json(
+        {"writing": _FILES_FORMAT, "artifact": artifact, "format": kind, "partition_by": list(partition_by)}
+    )
 
 
 def encoded(holding: Holding) -> bytes:
