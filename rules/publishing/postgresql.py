@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from cache.bags import bag_digest
-from cache.digests import hash_json
+from cache.keys import hash_json
 from cache.table_files import read_batches, schema_of
 from rules.errors import FAILED, UserError
 from rules.publishing.postgresql_tables import (
