@@ -15,7 +15,7 @@ from rules.errors import FAILED, UserError
 
 FORMAT = 1
 """Version of published.json."""
-_WRITING = 1
+_FILES_FORMAT = 1
 """Version of how tables are written to files. Raise it to have them all sent again."""
 NAME = "published.json"
 TABLES = "tables"
@@ -60,7 +60,9 @@ class Holding(msgspec.Struct, frozen=True):
 
 def version_of(artifact: str, kind: str, partition_by: tuple[str, ...]) -> str:
     """Return the digest of a table and of how it is written: 32 hex digits."""
-    return hash_json({"writing": _WRITING, "artifact": artifact, "format": kind, "partition_by": list(partition_by)})
+    return hash_json(
+        {"writing": _FILES_FORMAT, "artifact": artifact, "format": kind, "partition_by": list(partition_by)}
+    )
 
 
 def encoded(holding: Holding) -> bytes:
