@@ -9,6 +9,7 @@ Needs nothing but Python 3.11 or later and its pip:
     python3 tasks.py bench [ARGS]      compare with other tools, see benchmarks/versus; long
     python3 tasks.py bench-growing [ARGS]  compare with other tools on data that grows; long
     python3 tasks.py bench-parts       measure the single steps with pytest-benchmark
+    python3 tasks.py vscode            type-check the client for VS Code and package it, where there is npm
     python3 tasks.py lock [ARGS]       renew the lock files, ARGS are uv's arguments (such as --upgrade)
 
 Environments stand beside this file, or in the folder that RULES_ENV_DIR names, and are made again only when their
@@ -197,6 +198,26 @@ def lint() -> None:
         sys.exit("failed: " + ", ".join(failed))
 
 
+def vscode() -> None:
+    """Type-check the client for VS Code and package it, where npm gives what that needs; say why not elsewhere."""
+    npm = shutil.which("npm")
+    if npm is None:
+        print("skipped: the client for VS Code: there is no npm here")
+        return
+    with tempfile.TemporaryDirectory() as folder:  # so that nothing that npm writes is ever committed
+        copy, made = Path(folder) / "vscode", shutil.ignore_patterns("node_modules", "out", "*.vsix")
+        shutil.copytree(ROOT / "editors" / "vscode", copy, ignore=made)
+        install = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
+        if subprocess.run(install, cwd=copy, check=False).returncode:
+            print("skipped: the client for VS Code: npm does not give what it needs, see above")
+            return
+        run(npm, "run", "check", cwd=copy)
+        run(npm, "run", "package", cwd=copy)
+        target = ROOT / "editors" / "vscode" / "rules.vsix"
+        shutil.copyfile(copy / target.name, target)
+        print(f"{target.relative_to(ROOT)}: {target.stat().st_size:,} bytes")
+
+
 def lock(*arguments: str) -> None:
     """Resolve the dependencies anew. Pins that still satisfy pyproject.toml stay, unless --upgrade says otherwise."""
     env = environment("lock")
@@ -220,6 +241,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "bench": bench,
     "bench-growing": bench_growing,
     "bench-parts": bench_parts,
+    "vscode": vscode,
     "lock": lock,
 }
 

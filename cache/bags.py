@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cache.digests import check_types, column_types, hash_json
+from cache.digests import check_types, column_types
+from cache.keys import hash_json
 from cache.levels import Bytes, Ints, Level, level_of
 from cache.table_files import read_batches, schema_of
 

@@ -79,7 +79,7 @@ class Database:
         """
         self.created = False
         self.forgets = False
-        """Whether what is to be recorded is dropped instead."""
+        """Whether what is to be recorded is dropped instead, all but what tables consist of, which is read again."""
         self.decoded: Decoded | None = None
         """What a process that reads the index again and again has decoded."""
         self.root = root
@@ -188,8 +188,8 @@ class Database:
             found += self._rows(f"SELECT {key}, {columns} FROM {table} WHERE {key} IN ({marks})", tuple(batch))
         return found
 
-    def _many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
-        if not rows or self.forgets:
+    def _many(self, sql: str, rows: list[tuple[Any, ...]], *, lasting: bool = False) -> None:
+        if not rows or (self.forgets and not lasting):
             return
         with self.transaction(), _translated():
             self._connection.executemany(sql, rows)

@@ -6,13 +6,13 @@ column digest joins them with the normalised type.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import xxhash
 
+from cache.keys import hash_json
 from cache.levels import Level, UnsupportedTypeError, level_of, type_name
 
 # A part of every digest: raise it whenever the same table would get another digest.
@@ -116,11 +116,6 @@ def table_digest(rows: int, columns: Mapping[str, str]) -> str:
 def ingested_digest(rows: int, columns: Mapping[str, Sequence[str]]) -> str:
     """Return the digest by which an ingested table is stored. columns: name → type and digest."""
     return hash_json(["ingested", rows, [[name, *facts] for name, facts in columns.items()]])
-
-
-def hash_json(document: object) -> str:
-    """Hash plain data as compact ASCII JSON: 32 hex digits of xxh3_128. JSON keeps every boundary unambiguous."""
-    return xxhash.xxh3_128_hexdigest(json.dumps(document, separators=(",", ":")).encode())
 
 
 def column_types(schema: pa.Schema, names: Sequence[str]) -> dict[str, str]:

@@ -51,7 +51,7 @@ class History(Database):
         """Record an artifact whose object is in place."""
         columns = compact({name: list(facts) for name, facts in artifact.columns.items()})
         row = (artifact.artifact, artifact.rows, artifact.bytes, artifact.file_digest, columns, build)
-        self._many("REPLACE INTO artifacts VALUES (?,?,?,?,?,?)", [row])
+        self._many("REPLACE INTO artifacts VALUES (?,?,?,?,?,?)", [row], lasting=True)
 
     def actions(self, keys: Iterable[str]) -> dict[str, str]:
         """Return action key → artifact for the keys that are known."""

@@ -9,6 +9,11 @@ from dataclasses import dataclass
 import xxhash
 
 
+def hash_json(document: object) -> str:
+    """Hash plain data as compact ASCII JSON: 32 hex digits of xxh3_128. JSON keeps every boundary unambiguous."""
+    return xxhash.xxh3_128_hexdigest(json.dumps(document, separators=(",", ":")).encode())
+
+
 @dataclass(frozen=True)
 class Content:
     """What is known of a table's content: its row count, and type and digest of (at least) the columns in question."""

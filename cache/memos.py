@@ -39,7 +39,8 @@ class Memos(Database):
 
     def remember(self, table: str, records: Mapping[str, Any]) -> None:
         """Record mappings in a table that `memo` reads."""
-        self._many(f"REPLACE INTO {table} VALUES (?,?)", [(key, sealed(record)) for key, record in records.items()])
+        rows = [(key, sealed(record)) for key, record in records.items()]
+        self._many(f"REPLACE INTO {table} VALUES (?,?)", rows, lasting=table == "contents")
 
     def sealed_texts(self, memos: Iterable[str]) -> dict[str, str]:
         """Return what is remembered of the texts of rules, as it is kept, by memo key."""

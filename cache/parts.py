@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
-from cache.digests import hash_json
-from cache.keys import Content
+from cache.keys import Content, hash_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -196,19 +196,22 @@ class Compiler:
                 error.line, error.column = _start(source)
             raise
 
-    def foresee(self, text: str, options: Options, resolve: Callable[[str], str | None]) -> Schema | None:
+    def foresee(
+        self, text: str, options: Options, resolve: Callable[[str], str | None], query: exp.Query | None = None
+    ) -> Schema | None:
         """Return the schema of a rule; None where it is too large to be planned in good time.
 
-        Raises the `SqlError` that `compile_rule` would, in a third of its time.
+        query: its tree, if it was parsed in the engine's own dialect, which is consumed. Raises the `SqlError` that
+        `compile_rule` would, in a third of its time.
         """
         if options.dialect is not None:
             return self._of_translation(text, options, lambda ours, rest: self.foresee(ours, rest, resolve), resolve)
 
         def work() -> Schema | None:
-            query = parse(text)
-            if is_huge(query):
+            tree = query or parse(text)
+            if is_huge(tree):
                 return None
-            executed, scans, _ = self._executed(query, options, resolve)
+            executed, scans, _ = self._executed(tree, options, resolve)
             executed, _ = for_engine(executed, self.schemas.known)
             sql = render(executed)
             return self._schema(scans, executed, sql)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cache.digests import ingested_digest, table_digest
 from cache.keys import Content
 from cache.parts import composed
 from cache.records import PARTS, Artifact, Facts
@@ -155,5 +154,7 @@ def _flaw(record: ActionRecord) -> str | None:
 
 
 def _is_named_by_content(one: Table | ActionRecord) -> bool:
+    from cache.digests import ingested_digest, table_digest  # they import pyarrow, which a plan has no use for
+
     names = table_digest(one.rows, {name: digest for name, (_, digest) in one.columns.items()})
     return one.artifact in {names, ingested_digest(one.rows, one.columns)}

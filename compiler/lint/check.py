@@ -88,15 +88,18 @@ class Checked:
     """Whether it is in another dialect, and some of it has no counterpart here."""
 
 
-def check_rule(text: str, world: World, *, volatile: bool = False, dialect: str | None = None) -> Checked:
+def check_rule(
+    text: str, world: World, *, volatile: bool = False, dialect: str | None = None, query: exp.Query | None = None
+) -> Checked:
     """Check a rule. Text that cannot be parsed is a finding too; no text raises an error.
 
-    dialect: the one that it is in, see `compiler.compiled.Options`.
+    dialect: the one that it is in, see `compiler.compiled.Options`. query: its tree, if it was parsed in our own, which
+    is consumed.
     """
 
     def work() -> Checked:
         if dialect is None:
-            return _check(text, world, volatile=volatile)
+            return _check(text, world, volatile=volatile, query=query)
         return _check_translation(text, world, dialect, volatile=volatile)
 
     try:
@@ -118,10 +121,10 @@ def of_error(error: SqlError, lines: Lines) -> Found:
     return Found(OF_ERRORS.get(error.code, "R902"), start, max(end, start + 1), error.message, error.hint)
 
 
-def _check(text: str, world: World, *, volatile: bool) -> Checked:
+def _check(text: str, world: World, *, volatile: bool, query: exp.Query | None = None) -> Checked:
     lines = Lines(text)
     try:
-        query = without_parentheses(parse(text), derive=False)
+        query = without_parentheses(query or parse(text), derive=False)
         require_depth(query)
     except SqlError as error:
         return Checked((of_error(error, lines),), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sqlglot import exp
@@ -105,6 +106,17 @@ def outline(text: str, world: World, product: str) -> Outline | None:
         return with_deep_stack(lambda: _Outliner(text, world, product).outline())
     except (SqlError, SqlglotError, RecursionError):
         return None
+
+
+def joined(outlines: Iterable[Outline | None]) -> Outline:
+    """Return the names of several queries of one text."""
+    found = [one for one in outlines if one is not None]
+    return Outline(
+        tuple(each for one in found for each in one.occurrences),
+        tuple(each for one in found for each in one.ctes),
+        tuple(each for one in found for each in one.aliases),
+        {symbol: made for one in found for symbol, made in one.made.items()},
+    )
 
 
 class _Outliner:

@@ -32,7 +32,7 @@ from rules.storage.store import Store
 from rules.wording import plural
 
 if TYPE_CHECKING:
-    from rules.compiling.compile_pool import Helpers
+    from rules.compiling.helpers import Helpers
     from rules.compiling.shared_memos import SharedMemos
 
 
@@ -176,9 +176,10 @@ class Session:
                 sum(rule.name.partition(".")[0] not in received and work.is_new(rule) for rule in rules) >= MANY
                 and self.profile.cores > 1
             ):
-                from rules.compiling.compile_pool import Helpers, compile_ahead
+                from rules.compiling.compile_pool import Setting, compile_ahead
+                from rules.compiling.helpers import Helpers
 
-                helpers = helpers or Helpers(self.profile.cores, self.engine)
+                helpers = helpers or Helpers(self.profile.cores, self.engine, Setting)
                 compile_ahead(work, rules, helpers)
         finally:
             if helpers is not None:
@@ -238,9 +239,10 @@ def load_at(
     def start_helpers() -> None:
         nonlocal helpers
         if settings.cores > 1:
-            from rules.compiling.compile_pool import Helpers
+            from rules.compiling.compile_pool import Setting
+            from rules.compiling.helpers import Helpers
 
-            helpers = Helpers(settings.cores, engine)
+            helpers = Helpers(settings.cores, engine, Setting)
             helpers.start()
 
     with contextlib.ExitStack() as unless_loaded:

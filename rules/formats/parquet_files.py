@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from cache.digests import TableDigester, hash_json
+from cache.digests import TableDigester
+from cache.keys import hash_json
 from rules.formats import int96
 from rules.formats.contract import ONE_SCHEMA, IngestError, checked, difference, first_line, require_declared
 from rules.formats.registry import or_declared

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from cache.digests import hash_json
+from cache.keys import hash_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -196,11 +196,6 @@ def _text(value: Any, *, quoted: bool) -> str:
     if isinstance(value, dict):
         return f"{{{', '.join(f'{name}: {_text(item, quoted=True)}' for name, item in value.items())}}}"
     return repr(value)
-
-
-def row_text(row: Iterable[tuple[str, Value]]) -> str:
-    """Return "carrier = 'AA', month = 3"."""
-    return ", ".join(f"{name} = {value.text}" for name, value in row)
 
 
 _NONE: Rows = np.zeros(0, np.int64)

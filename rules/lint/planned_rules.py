@@ -19,6 +19,8 @@ from rules.engine.protocol import Engine
 from rules.files.project_paths import DEFAULT_PROFILE
 
 if TYPE_CHECKING:
+    from sqlglot import exp
+
     from compiler.schema import Schema
     from rules.compiling.compile_rules import Work
     from rules.config.project import Project
@@ -57,20 +59,36 @@ class Foresight:
         own = {name: one.digest for name, one in self.loaded.functions.items()}
         return fingerprint({"engine": [engine.version, engine.settings, engine.float_settings], "functions": own})
 
-    def plan(self, rule: Rule) -> tuple[Table | None, SqlError | None]:
+    def plan(self, rule: Rule, tree: exp.Query | None = None) -> tuple[Table | None, SqlError | None]:
         """Return the columns of a rule in SQL, or why it cannot be planned; neither where it is too large to be.
 
-        Of one that was compiled as it is now, the columns are remembered.
+        tree: of its text, if it was parsed, which is consumed. Of one that was compiled as it is now, the columns are
+        remembered.
         """
-        work = self._to(rule)
-        head = work.head(work.memo(rule))
-        if head is not None:
-            return head.schema, None
+        table = self.remembered(rule)
+        if table is not None:
+            return table, None
         try:
-            schema = work.foresee(rule)
+            schema = self._to(rule).foresee(rule, tree)
         except SqlError as error:
             return None, error
         return (schema_record(schema) if schema is not None else None), None
+
+    def remembered(self, rule: Rule) -> Table | None:
+        """Return the columns of a rule in SQL that was compiled as it is now."""
+        work = self._to(rule)
+        head = work.head(work.memo(rule))
+        return head.schema if head is not None else None
+
+    def learn(self, learned: Mapping[str, Schema]) -> None:
+        """Keep schemas that the engine has planned, elsewhere."""
+        for key, schema in learned.items():
+            self._work.learn(key, schema)
+
+    @property
+    def cores(self) -> int:
+        """How many processes may plan side by side."""
+        return self.project.profile(DEFAULT_PROFILE).cores
 
     def compile(self, rule: Rule) -> Table:
         """Return the columns of a rule in Python, which is called for that as `plan` calls it. Raises `UserError`."""

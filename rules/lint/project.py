@@ -9,24 +9,27 @@ what is reported, never what is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cache.index import Index
 from compiler.compile import parse_rule
 from compiler.dialects.traced import Traced
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
-from compiler.lint.check import World, check_rule, of_error, unsaid
+from compiler.lint.check import World, of_error
 from compiler.lint.codes import OF_ERRORS
 from compiler.lint.comments import suppressions
 from compiler.lint.findings import Finding, Found, Lines
 from compiler.lint.translated import untranslated
-from compiler.schema import Column, Schema, schema_of
+from compiler.schema import Column, Schema
 from compiler.tree.big_stack import with_deep_stack
 from graph.dag import Dag
 from rules import snapshots
+from rules.compiling.compile_rules import options_of
 from rules.compiling.writer_columns import unwritable
 from rules.config.front_matter import read_options
 from rules.config.project import Project, read_text
@@ -34,13 +37,15 @@ from rules.config.toml_positions import closest, key_places
 from rules.errors import UserError
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import DEFAULT_PROFILE, FILE
+from rules.lint.check_memory import Kept, Seen
 from rules.lint.planned_rules import Foresight, Table
 from rules.lint.policy_hook import rejected
+from rules.lint.rule_records import Record, look
 from rules.lint.static_contracts import foretold, referred
 from rules.loading.contracts import Contracted, query_places, with_contracts
 from rules.loading.dialects import in_ours, is_ours
 from rules.loading.input_binding import cut_dag, make_resolver
-from rules.loading.rules import COMPILER, Rule, RuleSet, load_rules, options_record, paths_of_rules
+from rules.loading.rules import COMPILER, MANY, Rule, RuleSet, load_rules, options_record, paths_of_rules
 from rules.loading.rules import Check as DataCheck
 from rules.python.rule_files import DeclaredFunction
 from rules.sources.column_schemas import KnownSchemas
@@ -48,11 +53,12 @@ from rules.sources.contents import Sources
 from rules.storage.memory import Memory
 from rules.storage.store import Store
 
-Record = dict[str, Any]
-"""What is found in one file, as JSON holds it: `found` (see `Finding.to_record`) and `marks` (suppressions).
+if TYPE_CHECKING:
+    from rules.compiling.helpers import Helpers
+    from rules.lint.check_pool import Job, Looked
 
-That of rules.toml also has `inferred`: see `Sources.inferred`.
-"""
+MISSED = 20
+"""Rules that had to be looked at, after which it is expected of the others, too."""
 
 
 @dataclass
@@ -71,6 +77,8 @@ class Checking:
     worlds: dict[str, tuple[Rule, World]] = field(default_factory=dict)
     fresh: dict[str, Any] = field(default_factory=dict)
     functions: frozenset[str] = frozenset()
+    missed: int = 0
+    """How many rules and checks were looked at here, because nothing was remembered of them."""
 
 
 def check_project(project: Project, store: Store, say: Callable[[str], None], *, tolerant: bool = False) -> Checking:
@@ -102,8 +110,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None], *,
         _record_error(work, error)
     _open_sources(work, dag, rules, contracts, say)
     _begin_looking(work, [*rules.values(), *contracts.values()])
-    for name in dag.order:
-        _check(work, rules[name], resolve, names, rules)
+    _check_all(work, dag, resolve, names, rules)
     _translate_unreadable(work, loaded, resolve)
     promising = [*(rules[name] for name in dag.order), *contracts.values()]
     for rule in promising:
@@ -127,11 +134,27 @@ def check_project(project: Project, store: Store, say: Callable[[str], None], *,
     return work
 
 
+def _check_all(
+    work: Checking, dag: Dag, resolve: Callable[[str], str | None], names: tuple[str, ...], rules: Mapping[str, Rule]
+) -> None:
+    """Check every rule, inputs first; with helpers, once it shows that many were never looked at as they are now."""
+    may_help = not work.project.unsaved and work.foresight.cores > 1
+    for position, name in enumerate(dag.order):
+        if may_help and work.missed >= MISSED and len(dag.order) - position >= MANY:
+            from rules.compiling.helpers import Helpers
+            from rules.lint.check_pool import Setting
+
+            may_help = False
+            with contextlib.closing(Helpers(work.foresight.cores, work.foresight.engine, Setting)) as helpers:
+                _look_ahead(work, dag.order[position:], resolve, names, rules, helpers)
+        _check(work, rules[name], resolve, names, rules)
+
+
 def _begin_looking(work: Checking, rules: Iterable[Rule]) -> None:
     """Let the process forget what it found in rules, if what all of them are looked at with has changed."""
     variables = {name: repr(value) for name, value in work.project.variables.items()}
     shared = (variables, work.functions, work.foresight.context)
-    work.memory.part(_Kept).begin(shared, {one.name for rule in rules for one in rule.all})
+    work.memory.part(Kept).begin(shared, {one.name for rule in rules for one in rule.all})
 
 
 def _with_contracts(work: Checking, loaded: RuleSet) -> tuple[dict[str, Rule], dict[str, Rule], list[UserError]]:
@@ -206,6 +229,11 @@ def _check(
     record, world = _looked_at(work, rule, resolve, names, rules)
     work.worlds[rule.path] = (rule, world)
     _add(work, rule.path, record)
+    _know_found(work, rule, record)
+
+
+def _know_found(work: Checking, rule: Rule, record: Record) -> None:
+    """Let others read a rule in SQL, with as much as was found of its columns."""
     if record["table"] is not None:
         _know(work, rule, record["table"])
     elif record["columns"] is not None:
@@ -227,7 +255,7 @@ def _compile(work: Checking, rule: Rule) -> None:
 def _know(work: Checking, rule: Rule, table: Table) -> None:
     """Let others read a rule whose columns the engine has determined."""
     work.foresight.tables[rule.name] = table
-    work.known.schemas.add(rule.name, work.memory.part(_Kept).schema(rule.name, table))
+    work.known.schemas.add(rule.name, work.memory.part(Kept).schema(rule.name, table))
 
 
 def _check_query(
@@ -250,6 +278,34 @@ def _check_query(
         work.records[path]["found"].append(lines.finding(path, moved).to_record())
 
 
+class _Asked(NamedTuple):
+    """What is asked of a rule: what it is checked against, and by what its findings are remembered."""
+
+    world: World
+    inputs: Mapping[str, str | None]
+    seen: Seen
+
+    @property
+    def plannable(self) -> bool:
+        """Whether enough is known of what the rule reads."""
+        return self.seen.plannable
+
+
+def _asked(
+    work: Checking,
+    rule: Rule,
+    resolve: Callable[[str], str | None],
+    names: tuple[str, ...],
+    rules: Mapping[str, Rule],
+) -> _Asked:
+    inputs = {table: resolve(table) for table in rule.parsed.tables}
+    keys = {name: rules[name].options.key for name in inputs.values() if name is not None and name in rules}
+    dialect, known = _habits_of(work.project, rule), work.known.schemas
+    world = World(known, resolve, names, work.project.variables, keys, work.functions, dialect)
+    plannable = work.foresight.can_plan(rule)
+    return _Asked(world, inputs, Seen.of(known.known, rule, inputs, keys, plannable=plannable, dialect=dialect))
+
+
 def _looked_at(
     work: Checking,
     rule: Rule,
@@ -258,29 +314,77 @@ def _looked_at(
     rules: Mapping[str, Rule],
 ) -> tuple[Record, World]:
     """Return what is found in a rule, remembered or afresh, and what it is checked against."""
-    inputs = {table: resolve(table) for table in rule.parsed.tables}
-    keys = {name: rules[name].options.key for name in inputs.values() if name is not None and name in rules}
-    project = work.project
-    dialect = _habits_of(project, rule)
-    world = World(work.known.schemas, resolve, names, project.variables, keys, work.functions, dialect)
-    plannable = work.foresight.can_plan(rule)
-    kept, seen = work.memory.part(_Kept), _Seen.of(work, rule, inputs, keys, plannable=plannable, dialect=dialect)
-    record = kept.record(rule.name, seen)
+    asked = _asked(work, rule, resolve, names, rules)
+    record, memo = _remembered(work, rule, asked)
     if record is None:
-        memo = _memo(work, rule, inputs, keys, names, plannable=plannable)
-        record = work.index.memo("parsed", [memo]).get(memo)
-        if record is None:
-            try:
-                record = _look(work.project, rule, world, work.foresight if plannable else None)
-            except UserError:
+        work.missed += 1
+        plan = partial(work.foresight.plan, rule) if asked.plannable else None
+        try:
+            record = look(rule.text(work.project), rule.path, options_of(rule), asked.world, plan)
+        except UserError:
+            raise
+        except Exception as error:
+            if not work.tolerant:
                 raise
-            except Exception as error:
-                if not work.tolerant:
-                    raise
-                return _crash(work.project, rule, error), world
-            work.fresh[memo] = record
-        kept.keep(rule.name, seen, record)
-    return record, world
+            return _crash(work.project, rule, error), asked.world
+        work.fresh[memo] = record
+    work.memory.part(Kept).keep(rule.name, asked.seen, record)
+    return record, asked.world
+
+
+def _remembered(work: Checking, rule: Rule, asked: _Asked) -> tuple[Record | None, str]:
+    """Return what is known to be found in a rule, and under which key it is, or would be, remembered."""
+    record = work.memory.part(Kept).record(rule.name, asked.seen)
+    if record is not None:
+        return record, ""
+    memo = _memo(work, rule, asked.inputs, asked.seen.keys, asked.world.names, plannable=asked.plannable)
+    return work.fresh.get(memo) or work.index.memo("parsed", [memo]).get(memo), memo
+
+
+def _look_ahead(
+    work: Checking,
+    rest: Sequence[str],
+    resolve: Callable[[str], str | None],
+    names: tuple[str, ...],
+    rules: Mapping[str, Rule],
+    helpers: Helpers,
+) -> None:
+    """Look at rules in helper processes, inputs first. What they find is remembered, as if it were from earlier.
+
+    Rules that read one in Python, or call functions of the project, are left: only this process may run that.
+    """
+    from rules.compiling.helpers import work_ahead
+    from rules.lint.check_pool import Setting, job_of
+
+    project, foresight = work.project, work.foresight
+    looked = rules.keys() - set(rest)
+    memos: dict[str, str] = {}
+
+    def job(name: str) -> Job | None:
+        rule = rules[name]
+        read = {resolve(table) for table in rule.parsed.tables} & rules.keys()
+        if rule.in_python or not read <= looked or not work.functions.isdisjoint(rule.parsed.functions):
+            return None
+        asked = _asked(work, rule, resolve, names, rules)
+        record, memos[name] = _remembered(work, rule, asked)
+        if record is not None:
+            looked.add(name)
+            _know_found(work, rule, record)
+            return None
+        text, table = rule.text(project), foresight.remembered(rule) if asked.plannable else None
+        more = {"options": options_of(rule), "plans": asked.plannable, "table": table}
+        return job_of(text, rule.path, asked.world, asked.inputs, **more)
+
+    def accept(name: str, found: Looked) -> None:
+        looked.add(name)
+        work.fresh[memos[name]] = found.record
+        foresight.learn(found.learned)
+        _know_found(work, rules[name], found.record)
+
+    profile = project.profile(DEFAULT_PROFILE)
+    setting = Setting(names, project.variables, work.functions, foresight.engine.identity(profile), profile)
+    inputs = {name: [one for table in rules[name].parsed.tables if (one := resolve(table))] for name in rest}
+    work_ahead(helpers, setting, inputs, job, accept)
 
 
 def _habits_of(project: Project, rule: Rule) -> str | None:
@@ -340,68 +444,6 @@ def _crash(project: Project, rule: Rule, error: Exception) -> Record:
     return {"found": [record], "marks": [], "columns": None, "table": None}
 
 
-class _Seen(NamedTuple):
-    """What a rule was looked at with: all that is found in it follows from this, and from what all rules share."""
-
-    rule: Rule
-    inputs: tuple[tuple[str, str | None, Schema | None], ...]
-    keys: Mapping[str, tuple[str, ...]]
-    plannable: bool
-    dialect: str | None
-
-    @classmethod
-    def of(
-        cls,
-        work: Checking,
-        rule: Rule,
-        inputs: Mapping[str, str | None],
-        keys: Mapping[str, tuple[str, ...]],
-        *,
-        plannable: bool,
-        dialect: str | None,
-    ) -> _Seen:
-        """Return what a rule is looked at with now."""
-        known = work.known.schemas.known
-        tables = ((table, name, known.get(name) if name is not None else None) for table, name in inputs.items())
-        return cls(rule, tuple(tables), keys, plannable, dialect)
-
-
-class _Kept:
-    """What this process last found in each rule and each check of data, by name."""
-
-    def __init__(self) -> None:
-        self._shared: object = None
-        self._found: dict[str, tuple[_Seen, Record]] = {}
-        self._schemas: dict[str, tuple[Table, Schema]] = {}
-
-    def begin(self, shared: object, names: Collection[str]) -> None:
-        """Begin a check. shared: what all rules are looked at with; names: of all rules and checks that there are."""
-        if self._shared != shared:
-            self._shared, self._found = shared, {}
-        if len(self._found) > len(names):
-            self._found = {name: one for name, one in self._found.items() if name in names}
-            self._schemas = {name: one for name, one in self._schemas.items() if name in names}
-
-    def record(self, name: str, seen: _Seen) -> Record | None:
-        """Return what was found in a rule, if it was looked at with the very same."""
-        known = self._found.get(name)
-        if known is None or known[0].rule is not seen.rule or known[0] != seen:
-            return None
-        return known[1]
-
-    def keep(self, name: str, seen: _Seen, record: Record) -> None:
-        """Keep what is found in a rule; where it reads what does not exist, that also follows from other names."""
-        if all(one is not None for _, one, _ in seen.inputs):
-            self._found[name] = seen, record
-
-    def schema(self, name: str, table: Table) -> Schema:
-        """Return a table as a schema: the same object for the same table."""
-        known = self._schemas.get(name)
-        if known is None or known[0] is not table:
-            known = self._schemas[name] = table, schema_of(table)
-        return known[1]
-
-
 def _add(work: Checking, path: str, record: Record) -> None:
     kept = work.records[path]
     work.records[path] = {"found": [*kept["found"], *record["found"]], "marks": record["marks"]}
@@ -438,23 +480,6 @@ def _memo(
     parts["dialect"] = _habits_of(work.project, rule)
     parts["options"] = options_record(rule)
     return "check " + fingerprint({**parts, "keys": {name: list(key) for name, key in keys.items()}})
-
-
-def _look(project: Project, rule: Rule, world: World, foresight: Foresight | None) -> Record:
-    """Return what is found in a rule; foresight: to plan it, None where too little is known of what it reads."""
-    text = rule.text(project)
-    lines = Lines(text)
-    checked = check_rule(text, world, volatile=rule.options.volatile, dialect=rule.options.dialect)
-    found = list(checked.found)
-    table, error = foresight.plan(rule) if foresight is not None and not checked.refused else (None, None)
-    if error is not None:
-        found += unsaid(of_error(error, lines), found)
-    return {
-        "found": [lines.finding(rule.path, one).to_record() for one in found],
-        "marks": [mark.to_record() for mark in suppressions(text)],
-        "columns": checked.columns and [[column.name, column.type] for column in checked.columns],
-        "table": table,
-    }
 
 
 def _advise(work: Checking, function: DeclaredFunction) -> None:

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 import msgspec
-from lsprotocol.types import CompletionItem, CompletionItemKind
+from lsprotocol.types import CompletionItem, CompletionItemKind, MarkupContent, MarkupKind
 
 from compiler.sql.catalogue import FUNCTIONS
 from rules.config.contract import ColumnContract
@@ -34,11 +34,13 @@ _CONTRACT_COLUMN = re.compile(r"^-- \[(?:\[)?columns\.", re.MULTILINE)
 
 
 def complete(bench: Workbench, path: str, offset: int) -> list[CompletionItem]:
-    """Return what could come at a place of a rule in SQL."""
+    """Return what could come at a place of a rule in SQL, or of SQL in Python."""
     known = bench.known
     if known is None:
         return []
-    text = bench.text(path)
+    text = bench.sql_at(path, offset)
+    if text is None:
+        return []
     before = text[:offset]
     line = before.rsplit("\n", 1)[-1]
     if _is_front_matter(text, offset):
@@ -52,7 +54,7 @@ def complete(bench: Workbench, path: str, offset: int) -> list[CompletionItem]:
         return _columns(bench, known, path, found[1].strip('"').lower())
     if _TABLE.search(before[-200:]) or _LISTED_TABLE.search(before[-400:]):
         return _tables(bench, known, path)
-    return [*_qualified(bench, known, path), *_functions(known)]
+    return [*_qualified(bench, known, path), *_functions(bench, known)]
 
 
 def _item(label: str, kind: CompletionItemKind, detail: str | None, more: str | None = None) -> CompletionItem:
@@ -113,11 +115,20 @@ def _qualified(bench: Workbench, known: Known, path: str) -> Iterable[Completion
             yield _item(f"{alias}.{_written(name)}", CompletionItemKind.Field, table)
 
 
-def _functions(known: Known) -> list[CompletionItem]:
-    found = {name: kind for (kind, _), names in FUNCTIONS.items() for name in names.split()}
-    items = [_item(name, CompletionItemKind.Function, f"{kind} function") for name, kind in sorted(found.items())]
-    own = sorted({name for world in known.worlds.values() for name in world.functions})
-    return [*items, *(_item(name, CompletionItemKind.Function, "function of this project") for name in own)]
+def _functions(bench: Workbench, known: Known) -> list[CompletionItem]:
+    """Return the functions that SQL may call, with how each is called as far as that is known."""
+    kinds = {name: f"{kind} function" for (kind, _), names in FUNCTIONS.items() for name in names.split()}
+    kinds |= dict.fromkeys(known.functions, "function of this project")
+    ways = {name: one.syntax for name, one in bench.signatures.items()}
+    return [_item(name, CompletionItemKind.Function, ways.get(name, kinds[name])) for name in sorted(kinds)]
+
+
+def described(bench: Workbench, item: CompletionItem) -> CompletionItem:
+    """Return an item with what its function does: too much to send of all of them."""
+    one = bench.signatures.get(item.label) if item.kind == CompletionItemKind.Function else None
+    if one is not None:
+        item.documentation = MarkupContent(MarkupKind.Markdown, one.description)
+    return item
 
 
 def _written(name: str) -> str:

@@ -59,7 +59,7 @@ def readers(bench: Workbench, symbol: Symbol) -> list[str]:
 
 def _everywhere(bench: Workbench, symbol: Symbol) -> Iterator[tuple[str, Occurrence]]:
     known = bench.known
-    for path in sorted(known.paths) if known is not None else ():
+    for path in sorted({*known.paths, *known.python}) if known is not None else ():
         try:
             text = bench.text(path)
         except UserError:  # it has gone since

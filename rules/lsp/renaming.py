@@ -36,7 +36,8 @@ class Rename:
 
 def renamable(bench: Workbench, path: str, offset: int) -> Occurrence:
     """Return the name at a character. Raises `UserError` for what cannot be renamed."""
-    found = [one for one in symbols_at(bench, path, offset) if _is_ours(bench, one.symbol)]
+    here = symbols_at(bench, path, offset) if path.endswith(".sql") else []
+    found = [one for one in here if _is_ours(bench, one.symbol)]
     if not found:
         hint = "rules, their columns, CTEs and aliases in SQL can be renamed; what is in sources or Python cannot"
         raise UserError("there is nothing here that can be renamed", code="rename", hint=hint)
@@ -51,12 +52,20 @@ def rename(bench: Workbench, path: str, offset: int, new: str) -> Rename:
     if symbol.kind == "table":
         return _of_rule(bench, known, symbol, new)
     places = references(bench, path, symbol)
+    _require_sql(places)
     written = new if _PLAIN.fullmatch(new) else f'"{new}"'
     if symbol.kind == "column":
         return _of_column(bench, known, symbol, places, new, written)
     edits = {path: [Edit(each.start, each.end, written) for _, each in places if not each.passed]}
     _require_same(bench, path, edits[path], None, None)
     return Rename(edits)
+
+
+def _require_sql(places: list[tuple[str, Occurrence]]) -> None:
+    """Refuse a rename of what SQL in Python reads, of which nobody can prove that it means the same."""
+    for path, _ in places:
+        if path.endswith(".py"):
+            raise UserError(f"{path} reads it, too", code="rename", hint="rename it in Python yourself, then here")
 
 
 def _is_ours(bench: Workbench, symbol: Symbol) -> bool:
@@ -77,7 +86,9 @@ def _of_rule(bench: Workbench, known: Known, symbol: Symbol, new: str) -> Rename
     moved = old_path, f"{old_path.rsplit('/', 1)[0]}/{new}.sql"
     written = new if _PLAIN.fullmatch(new) else f'"{new}"'
     edits: dict[str, list[Edit]] = {}
-    for path, each in references(bench, "", symbol):
+    places = references(bench, "", symbol)
+    _require_sql(places)
+    for path, each in places:
         edits.setdefault(path, []).append(Edit(each.start, each.end, written))
     back = Renamed(new, symbol.name)
     after = _world_after(known, back)

@@ -156,6 +156,7 @@ class Checker(threading.Thread):
                     self._saved = False
                     bench.make_plan(_Quiet())
                     server.refresh()
+                    bench.learn_signatures()
             except Exception as error:  # noqa: BLE001 — a bug costs this answer, and not the server
                 server.window_log_message(lsp.LogMessageParams(lsp.MessageType.Error, f"internal error: {error!r}"))
 

@@ -10,9 +10,10 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from compiler.lint.check import World
-from compiler.lint.findings import Finding
-from compiler.lint.occurrences import Outline, outline
+from compiler.lint.check import World, check_rule
+from compiler.lint.codes import OF_ERRORS
+from compiler.lint.findings import Finding, Lines
+from compiler.lint.occurrences import Outline, joined, outline
 from compiler.names.qualify import InputSchemas
 from rules.config.policy import Reporting, reported
 from rules.config.project import Project
@@ -21,6 +22,7 @@ from rules.errors import UserError, UserErrors, Where
 from rules.files.project_paths import FILE
 from rules.loading.input_binding import make_resolver
 from rules.loading.rules import rule_files
+from rules.lsp.embedded import embedded, embedded_at
 from rules.planning.prepared import Request
 
 if TYPE_CHECKING:
@@ -28,9 +30,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from compiler.schema import Schema
+    from rules.engine.signatures import Signature
     from rules.lint.project import Checking
     from rules.loading.rules import Rule
     from rules.planning.prepared import Prepared
+
+
+MOST_OUTLINES = 500
+"""Texts of which the names are kept: a hover looks at all readers of a column."""
+BREAKING = frozenset(OF_ERRORS.values()) | {"R002", "R003", "R004"}
+"""Codes of what no build would accept."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,10 @@ class Known:
     worlds: Mapping[str, World]
     """What each rule was checked against, by path."""
     variables: Mapping[str, Any] = field(default_factory=dict)
+    functions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The functions of the project that SQL may call, with the names of their parameters."""
+    python: tuple[str, ...] = ()
+    """The rule files in Python."""
     error: UserError | None = None
     """Why nothing could be checked."""
 
@@ -67,6 +80,9 @@ class Workbench:
         self.core = Core(root)
         self.known: Known | None = None
         self.plan: Prepared | None = None
+        self.signatures: dict[str, Signature] = {}
+        """How functions are called: of the engine, once it is loaded, and of the project."""
+        self._of_engine: dict[str, Signature] = {}
         self._unsaved: dict[str, str] = {}
         self._lock = threading.Lock()
         self._outlines: dict[str, tuple[str, Known | None, Outline]] = {}
@@ -120,7 +136,20 @@ class Workbench:
             self.known = self._crashed(error)
         else:
             self.known = _known(checking)
+            self.known = self._with_embedded(self.known)
         return self.known
+
+    def _with_embedded(self, known: Known) -> Known:
+        """Add what is wrong with the SQL in those Python files that are open, which `rules check` says of functions."""
+        found = dict(known.findings)
+        for path in [one for one in self.open_paths if one.endswith(".py")]:
+            text, world = self.text(path), self.world(path)
+            lines = Lines(text)
+            for one in embedded(text) if world is not None and path in known.python else ():
+                wrong = check_rule(one.text, world).found if one.alone and world is not None else ()
+                breaking = [replace(each, fix=None) for each in wrong if each.code in BREAKING]
+                found[path] = [*found.get(path, []), *(lines.finding(path, each) for each in breaking)]
+        return replace(known, findings=found)
 
     def _crashed(self, error: Exception) -> Known:
         """Keep what is known, and say that there is nothing new because of a bug of ours."""
@@ -151,6 +180,18 @@ class Workbench:
             self.plan = None
         return self.plan
 
+    def learn_signatures(self) -> None:
+        """Make it known how functions are called. This loads the engine, so it follows a check, which mostly has."""
+        from rules.engine.signatures import Signature, signatures
+
+        if not self._of_engine:
+            self._of_engine = signatures()
+        own = self.known.functions if self.known is not None else {}
+        called = {
+            name: Signature(f"{name}({', '.join(names)})", "function of this project") for name, names in own.items()
+        }
+        self.signatures = self._of_engine | called
+
     def project(self) -> Project:
         """Return the project as rules.toml has it, which runs Python if the user allows it. Raises `UserError`."""
         return replace(self.core.project(), runs_python=self.runs_python)
@@ -176,19 +217,32 @@ class Workbench:
         schemas.known.update(known.schemas)
         return World(schemas, make_resolver(known.tables), tuple(known.tables), known.variables)
 
+    def sql_at(self, path: str, offset: int) -> str | None:
+        """Return the text of the query that a character is in, see `rules.lsp.embedded`; None in what is no SQL."""
+        if path.endswith(".py"):
+            found = embedded_at(self.text(path), offset)
+            return found.text if found is not None else None
+        return self.text(path) if path.endswith(".sql") else None
+
     def outline(self, path: str, *, stale: bool = False) -> Outline | None:
         """Return the names in a file; None if its text cannot be parsed. stale: the last one does, too."""
         world = self.world(path)
-        if world is None or not path.endswith(".sql"):
+        if world is None or not path.endswith((".sql", ".py")):
             return None
         text, last = self.text(path), self._outlines.get(path)
         if last is not None and last[0] == text and last[1] is self.known:
             return last[2]
-        found = outline(text, world, self.product(path))
+        found: Outline | None
+        if path.endswith(".py"):
+            found = joined(outline(one.text, world, "") for one in embedded(text))
+        else:
+            found = outline(text, world, self.product(path))
         if found is None:
             return last[2] if last is not None and stale else None
-        if path in self._unsaved:
-            self._outlines[path] = text, self.known, found
+        self._outlines.pop(path, None)
+        self._outlines[path] = text, self.known, found
+        if len(self._outlines) > MOST_OUTLINES:
+            self._outlines.pop(next(iter(self._outlines)), None)
         return found
 
 
@@ -201,4 +255,6 @@ def _known(checking: Checking) -> Known:
     worlds = {path: world for path, (_, world) in checking.worlds.items()}
     rules = {rule.name: rule for rule in paths.values()}
     schemas = dict(checking.known.schemas.known)
-    return Known(project, findings, rules, paths, schemas, worlds, project.variables)
+    functions = {name: one.names for name, one in checking.foresight.loaded.functions.items() if one.fault is None}
+    python = tuple(path for path in checking.records if path.endswith(".py"))
+    return Known(project, findings, rules, paths, schemas, worlds, project.variables, functions, python)

@@ -1,4 +1,4 @@
-"""What helps writing: completion, quick fixes, renames."""
+"""What helps writing: completion, signatures, quick fixes, renames."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types as lsp
 
 from rules.lsp.actions import actions
-from rules.lsp.completion import complete
+from rules.lsp.completion import complete, described
 from rules.lsp.renaming import renamable, rename
 from rules.lsp.server import diagnostic, refusing
+from rules.lsp.signatures import call_at, shown
 from rules.lsp.texts import Text
 
 if TYPE_CHECKING:
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 def register(server: RulesServer) -> None:
     """Let a server help writing."""
-    server.feature(lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions(trigger_characters=[".", "$"]))(_completed)
+    options = lsp.CompletionOptions(trigger_characters=[".", "$"], resolve_provider=True)
+    server.feature(lsp.TEXT_DOCUMENT_COMPLETION, options)(_completed)
+    server.feature(lsp.COMPLETION_ITEM_RESOLVE)(_resolved)
+    server.feature(lsp.TEXT_DOCUMENT_SIGNATURE_HELP, lsp.SignatureHelpOptions(trigger_characters=["(", ","]))(
+        _signature
+    )
     server.feature(
         lsp.TEXT_DOCUMENT_CODE_ACTION,
         lsp.CodeActionOptions(code_action_kinds=[lsp.CodeActionKind.QuickFix, lsp.CodeActionKind.SourceFixAll]),
@@ -31,6 +37,29 @@ def _completed(ls: RulesServer, params: lsp.CompletionParams) -> lsp.CompletionL
     asked = ls.asked(params.text_document)
     items = complete(asked[0], asked[1], asked[2].offset(params.position)) if asked is not None else []
     return lsp.CompletionList(is_incomplete=False, items=items)
+
+
+def _resolved(ls: RulesServer, item: lsp.CompletionItem) -> lsp.CompletionItem:
+    return described(ls.bench, item) if ls.bench is not None else item
+
+
+def _signature(ls: RulesServer, params: lsp.SignatureHelpParams) -> lsp.SignatureHelp | None:
+    asked = ls.asked(params.text_document)
+    if asked is None:
+        return None
+    bench, path, text = asked
+    offset = text.offset(params.position)
+    query = bench.sql_at(path, offset)
+    call = call_at(query, offset) if query is not None else None
+    found = shown(call, bench.signatures) if call is not None else None
+    if found is None:
+        return None
+    parameters = [lsp.ParameterInformation(found.text[start:end]) for start, end in found.parameters]
+    said = lsp.MarkupContent(lsp.MarkupKind.Markdown, found.description)
+    one = lsp.SignatureInformation(found.text, said, parameters)
+    beyond = len(parameters)  # of all parameters: none is marked
+    argument = found.argument if found.argument is not None else beyond
+    return lsp.SignatureHelp([one], active_signature=0, active_parameter=argument)
 
 
 def _fixes(ls: RulesServer, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:

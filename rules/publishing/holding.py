@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from cache.digests import hash_json
+from cache.keys import hash_json
 from rules.errors import FAILED, UserError
 
 FORMAT = 1

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from rules.inspect.table_diff import Compared, Row, TableDiff, row_text
 from rules.report.runs import document
 from rules.wording import plural, wrapped_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from graph.impact import Edit
     from rules.inspect.rule_diff import Comparison, Difference
+    from rules.inspect.table_diff import Compared, Row, TableDiff, Value  # who plans needs no table
 
 _CLASSES = ("new", "removed", "row", "column", "additive", "cosmetic")
 _MOST_REACHED = 6
@@ -196,12 +196,17 @@ def _how_compared(diff: TableDiff) -> str:
     return f", compared whole, for {diff.why_whole or 'the rule declares no key'}"
 
 
+def _row_text(row: Iterable[tuple[str, Value]]) -> str:
+    """Return "carrier = 'AA', month = 3"."""
+    return ", ".join(f"{name} = {value.text}" for name, value in row)
+
+
 def _of(key: Row) -> str:
-    return f"{row_text(key.items())}: " if key else ""
+    return f"{_row_text(key.items())}: " if key else ""
 
 
 def _samples(what: str, mark: str, count: int, rows: Sequence[Row]) -> list[str]:
     if not rows:
         return []
     shown = "" if count == len(rows) else f" (the first {len(rows):,} of {count:,})"
-    return [f"  {what}{shown}:", *(f"  {mark} {row_text(row.items())}" for row in rows)]
+    return [f"  {what}{shown}:", *(f"  {mark} {_row_text(row.items())}" for row in rows)]

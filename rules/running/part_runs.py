@@ -16,9 +16,9 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from cache.digests import TableDigest, hash_json, table_digest
+from cache.digests import TableDigest, table_digest
 from cache.errors import ObjectError
-from cache.keys import Content
+from cache.keys import Content, hash_json
 from cache.parts import PARTS_FORMAT, composed, cut, is_flat, merged_together
 from cache.records import Artifact
 from cache.removal import remove_temporary

@@ -159,7 +159,7 @@ def end(number: int) -> NoReturn:
 
     Worker threads in the engine cannot be stopped, and every commit is already safe.
     """
-    ahead = sys.modules.get("rules.compiling.compile_pool")
+    ahead = sys.modules.get("rules.compiling.helpers")
     if ahead is not None:
         ahead.end_helpers()
     with contextlib.suppress(*_UNWRITABLE):

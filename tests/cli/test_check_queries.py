@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from compiler.lint.check import Checked, World
-from rules.lint import project as checking
+from rules.lint import rule_records as checking
 from support.checked import checked_project
 from support.inprocess import run
 from support.projects import SampleProject
@@ -113,9 +114,9 @@ def test_what_is_known_of_a_query_is_not_found_again(project: SampleProject, mon
     looked: list[str] = []
     check_rule = checking.check_rule
 
-    def noted(text: str, world: World, *, volatile: bool, dialect: str | None) -> Checked:
+    def noted(text: str, world: World, **more: Any) -> Checked:
         looked.append(text)
-        return check_rule(text, world, volatile=volatile, dialect=dialect)
+        return check_rule(text, world, **more)
 
     monkeypatch.setattr(checking, "check_rule", noted)
     project.sql("customers", "SELECT p.id FROM people AS p")

@@ -158,7 +158,7 @@ def test_the_log_of_an_internal_error_is_printable(project: SampleProject, monke
 WRITERS = {
     "rules/terminal/output.py",
     "rules/terminal/parser.py",
-    "rules/compiling/compile_pool.py",
+    "rules/compiling/helpers.py",
     "rules/engine/worker_process.py",
     "rules/terminal/signals.py",
     "rules/importing/sqlmesh_export.py",

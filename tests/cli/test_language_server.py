@@ -58,6 +58,27 @@ def edited(project: SampleProject, session: Callable[[Editor], Coroutine[Any, An
     asyncio.run(run())
 
 
+async def helped(editor: Editor, path: str) -> None:
+    """Write a call, and see how its function is called."""
+    editor.type(path, "SELECT SUBSTR('(', l.id, ) AS part FROM large AS l")
+    place, found = editor.at(path, "l.id, |"), None
+    params = lsp.SignatureHelpParams(editor.document(path), place)
+    async with asyncio.timeout(90):  # known after the first plan
+        while found is None:
+            found = await editor.client.text_document_signature_help_async(params)
+            await asyncio.sleep(0.05)
+    assert found.signatures[0].label == "substr(str, start_pos[, length])"
+    assert [one.label for one in found.signatures[0].parameters or ()] == ["str", "start_pos", "length"]
+    assert found.active_parameter == 2
+    answer = await editor.client.text_document_completion_async(lsp.CompletionParams(editor.document(path), place))
+    assert isinstance(answer, lsp.CompletionList)
+    item = next(one for one in answer.items if one.label == "date_trunc")
+    assert item.detail == "date_trunc(precision, expression)"
+    resolved = await editor.client.completion_item_resolve_async(item)
+    assert isinstance(resolved.documentation, lsp.MarkupContent)
+    assert "precision" in resolved.documentation.value
+
+
 def test_names_mean_the_same_everywhere(sample: SampleProject) -> None:
     async def session(editor: Editor) -> None:
         async def definition(path: str, marked: str) -> tuple[str, int, int]:
@@ -180,6 +201,7 @@ def test_fixes_completions_and_lenses(sample: SampleProject) -> None:
         assert {"x.id", "sum", "date_trunc"} <= set(everything)
         assert "tags" in await labels("-- /// rule\n-- t\n-- ///\nSELECT 1 AS a", "-- t|")
 
+        await helped(editor, path)
         editor.type(path, "SELECT l.id + 1 AS id FROM large AS l\n")
         editor.save(path)
         lenses: list[str] = []
@@ -243,6 +265,43 @@ def test_renames_reach_all_readers_and_change_no_meaning(sample: SampleProject) 
     after = inprocess.run(sample, "plan", "--json").document["products"]
     assert {one["name"].replace("big", "large"): one["fingerprint"] for one in after} == before
     assert [one["verdict"] for one in after if one["name"] != "big"] == ["clean", "clean"]
+
+
+def test_sql_in_python_is_known_where_it_is_in_the_file(sample: SampleProject) -> None:
+    text = (
+        "import rules\nfrom rules import rule\n\n\n@rule\ndef counted(large):\n"
+        "    return rules.sql('SELECT l.region, l.twcie FROM large AS l')\n"
+    )
+    path = "rules/counted.py"
+    sample.write(path, text)
+
+    async def session(editor: Editor) -> None:
+        editor.open(path)
+        await editor.until(lambda found: any("twcie" in one.message for one in found.get(path, [])))
+        wrong = next(one for one in editor.diagnostics[editor.uri(path)] if "twcie" in one.message)
+        assert (wrong.range.start, wrong.code) == (editor.at(path, "l.|twcie"), "R003")
+        document = editor.document(path)
+        hovered = await editor.client.text_document_hover_async(lsp.HoverParams(document, editor.at(path, "l.reg|ion")))
+        assert hovered is not None
+        assert isinstance(hovered.contents, lsp.MarkupContent)
+        assert hovered.contents.value.startswith("**large.region** string")
+        place = lsp.DefinitionParams(document, editor.at(path, "FROM lar|ge"))
+        found = await editor.client.text_document_definition_async(place)
+        assert isinstance(found, list)
+        assert [getattr(one, "uri", None) for one in found] == [editor.uri("rules/large.sql")]
+        params = lsp.CompletionParams(document, editor.at(path, "l.|twcie"))
+        answer = await editor.client.text_document_completion_async(params)
+        assert isinstance(answer, lsp.CompletionList)
+        assert [one.label for one in answer.items] == ["id", "region", "twice"]
+        params = lsp.CompletionParams(document, editor.at(path, "imp|ort rules"))
+        answer = await editor.client.text_document_completion_async(params)
+        assert isinstance(answer, lsp.CompletionList)
+        assert not answer.items
+        rename = lsp.RenameParams(editor.document("rules/large.sql"), editor.at("rules/large.sql", "o.reg|ion"), "area")
+        with pytest.raises(JsonRpcException, match=r"counted\.py reads it, too"):
+            await editor.client.text_document_rename_async(rename)
+
+    edited(sample, session)
 
 
 def test_python_is_run_only_where_that_is_allowed(sample: SampleProject) -> None:

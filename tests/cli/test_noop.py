@@ -33,6 +33,17 @@ def test_says_so_and_exits_with_0(project: SampleProject) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "nothing to do (2 products up to date)\n", "")
 
 
+def test_a_plan_of_a_comment_imports_what_compiles_and_nothing_that_reads_tables(project: SampleProject) -> None:
+    project.edit("rules/large.sql", "FROM", "-- a word\nFROM")
+    script = (
+        "import sys; from rules.cli import main; main(['plan']);"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    words = [sys.executable, "-P", "-c", script]
+    done = subprocess.run(words, cwd=project.root, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["nothing to do (2 products up to date)", "['sqlglot']"]
+
+
 def test_a_plan_says_the_same_and_notices_an_edit(project: SampleProject) -> None:
     assert project.cli("plan").stdout == "nothing to do (2 products up to date)\n"
     project.edit("rules/large.sql", "> 10", "> 20")

@@ -8,6 +8,7 @@ import pytest
 
 from rules.core import Core
 from rules.lint import project as linting
+from rules.lint import rule_records
 from rules.loading import rules as loading
 from rules.lsp.workbench import Workbench
 from rules.planning.prepared import Request
@@ -49,7 +50,7 @@ def test_an_edit_is_all_that_is_read_and_looked_at_again(
     core.build(Request(), Silent())
     core.check(Silent().say)
     parsed, looked = calls(monkeypatch, loading, "_parse"), calls(monkeypatch, linting, "_looked_at")
-    found = calls(monkeypatch, linting, "_look")
+    found = calls(monkeypatch, linting, "look")
     sample.edit("rules/large.sql", "FROM", "-- a word\nFROM")
     before = core.plan(Request(), Silent())
     assert parsed == ["rules/large.sql"]
@@ -59,21 +60,63 @@ def test_an_edit_is_all_that_is_read_and_looked_at_again(
     assert all(one is before.judgements[name] for name, one in after.judgements.items())
     core.check(Silent().say)
     assert len(looked) == 6
-    assert found == ["large"]
+    assert found == ["rules/large.sql"]
     draft = {"rules/large.sql": "SELECT o.id, o.amount FROM orders AS o WHERE o.amount > 20"}
     core.check(Silent().say, draft)
-    assert found == ["large", "large"]  # its columns are the same, so its readers are not looked at
+    assert found == ["rules/large.sql"] * 2  # its columns are the same, so its readers are not looked at
+
+
+def test_a_project_that_nobody_has_checked_is_checked_side_by_side(
+    sample: SampleProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(80):
+        sample.sql(f"wide_{number}", f"SELECT r.id, r.amount * {number} AS total FROM reader_{number % 5} AS r")
+    sample.sql("z_typo", "SELECT w.id, w.totl FROM wide_1 AS w")
+    sample.sql("z_unplannable", "SELECT SUBSTR(w.id, w.total) AS x, LEFT(w.total) AS y FROM wide_2 AS w")
+    sample.sql("z_reads_typo", "SELECT t.id, id FROM z_typo AS t")
+    sample.sql("z_lost", "SELECT n.id FROM nowhere AS n")
+    sample.sql("z_broken", "SELECT FROM")
+    looked = calls(monkeypatch, linting, "look")
+    aside = Core(sample.root).check(Silent().say)
+    assert len(looked) == linting.MISSED
+    known = calls(monkeypatch, linting, "look")
+    again = Core(sample.root).check(Silent().say)  # by what the helpers found, which is remembered
+    assert not known
+    alone = SampleProject.copy_of(sample.root, sample.root.parent / "alone")
+    alone.write("rules.toml", alone.read("rules.toml") + "\n[profiles.default]\njobs = 1\n")
+    alone_found = Core(alone.root).check(Silent().say)
+    rules = [
+        {path: one for path, one in run.records.items() if path != "rules.toml"} for run in (aside, again, alone_found)
+    ]
+    assert rules[0] == rules[1] == rules[2]
+    assert {path for path, one in rules[0].items() if one["found"]} == {
+        f"rules/z_{name}.sql" for name in ("typo", "unplannable", "reads_typo", "lost", "broken")
+    }
+    assert aside.known.schemas.known == alone_found.known.schemas.known
+
+
+def test_a_text_source_changes_while_a_draft_is_open(tmp_path: Path) -> None:
+    declared = '\n[sources.text]\npath = "data/text.csv"\ncolumns = { k = "int64" }\n'
+    sample = SampleProject(tmp_path / "project", toml=declared)
+    sample.sql("first", "SELECT t.k FROM text AS t")
+    sample.write("data/text.csv", "k\n1\n")
+    core, draft = Core(sample.root), {"rules/first.sql": "SELECT t.k + 1 AS k FROM text AS t"}
+    assert not core.check(Silent().say).records["rules/first.sql"]["found"]
+    sample.write("data/text.csv", "k\n1\n2\n")
+    assert not core.check(Silent().say, draft).records["rules/first.sql"]["found"]
+    core.build(Request(), Silent())
+    assert sample.product("first").to_pydict() == {"k": [1, 2]}
 
 
 def test_a_bug_costs_one_finding(sample: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = linting.check_rule
+    real = rule_records.check_rule
 
     def check_rule(text: str, *arguments: Any, **more: Any) -> Any:
         if "crash" in text:
             raise AssertionError("an invariant")
         return real(text, *arguments, **more)
 
-    monkeypatch.setattr(linting, "check_rule", check_rule)
+    monkeypatch.setattr(rule_records, "check_rule", check_rule)
     bench = Workbench(sample.root, runs_python=False)
     assert not bench.check(Silent().say).findings
     bench.open("rules/large.sql", "SELECT o.id, o.amount FROM orders AS o -- crash")

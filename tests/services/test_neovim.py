@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.flights import built_flights
-from support.projects import RULES, SampleProject
+from support.neovim import MARK, NVIM, edited, recording, sessions
+from support.projects import FIXTURES, SampleProject
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-NVIM = shutil.which("nvim")
 
 pytestmark = [
     pytest.mark.service,
     pytest.mark.skipif(NVIM is None, reason="no Neovim is installed: apt-get install neovim"),
 ]
-
-PRELUDE = """
-local found, patience = {}, 120000
-local function finish() vim.fn.writefile({vim.json.encode(found)}, 'RESULT'); vim.cmd('qa!') end
-local client = vim.lsp.start_client({name = 'rules', cmd = {'COMMAND', 'lsp'}, root_dir = vim.fn.getcwd()})
-local function open(path)
-  vim.cmd('edit ' .. path); vim.bo.filetype = 'sql'
-  vim.lsp.buf_attach_client(0, client)
-  vim.wait(patience, function()
-    local one = vim.lsp.get_client_by_id(client)
-    return one ~= nil and one.initialized == true and vim.lsp.buf_is_attached(0, client)
-  end, 20)
-end
-local function seen(count)
-  vim.wait(patience, function() return #vim.diagnostic.get(0) == count end, 20)
-  return vim.tbl_map(function(one) return {one.lnum, one.col, one.message} end, vim.diagnostic.get(0))
-end
-local function at(pattern) vim.fn.cursor(1, 1); vim.fn.search(pattern, 'cW') end
-local function ask(method, more)
-  local params = vim.tbl_extend('force', vim.lsp.util.make_position_params(), more or {})
-  for _ = 1, 300 do  -- until the first check is done
-    local answers = vim.lsp.buf_request_sync(0, method, params, patience)
-    local answer = answers and answers[client] and answers[client].result
-    if answer and (not vim.tbl_islist(answer) or #answer > 0) then return answer end
-    vim.wait(100)
-  end
-end
-local ok, problem = pcall(function()
-STEPS
-end)
-if not ok then found.problem = tostring(problem) end
-finish()
-"""
 
 
 @pytest.fixture
@@ -61,17 +24,17 @@ def flights(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> SampleP
     return built_flights(tmp_path_factory, tmp_path / "flights")[0]
 
 
-def edited(project: SampleProject, steps: str) -> dict[str, Any]:
-    """Run steps in Neovim; return what they found."""
-    assert NVIM is not None
-    result, script = project.root.parent / "result.json", project.root.parent / "session.lua"
-    text = PRELUDE.replace("RESULT", str(result)).replace("COMMAND", str(RULES)).replace("STEPS", steps)
-    script.write_text(text)
-    arguments = [NVIM, "--headless", "-u", "NONE", "-i", "NONE", "-n", "-S", str(script)]
-    done = subprocess.run(arguments, cwd=project.root, capture_output=True, text=True, timeout=280, check=False)
-    assert result.exists(), done.stderr
-    found: dict[str, Any] = json.loads(result.read_text())
-    assert "problem" not in found, found
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The sessions of fixtures/neovim, all in one Neovim."""
+    project, _ = built_flights(tmp_path_factory, tmp_path_factory.mktemp("sessions") / "flights")
+    return sessions(project)
+
+
+def facts(recorded: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    one = recorded[name]
+    assert "problem" not in one, one
+    found: dict[str, Any] = one["facts"]
     return found
 
 
@@ -126,3 +89,65 @@ def test_a_rule_is_renamed_with_its_readers(flights: SampleProject) -> None:
     plan = flights.json("plan")
     ahead = {one["name"]: one["verdict"] for one in plan["products"] if one["verdict"] != "clean"}
     assert set(ahead) <= {"sound_planes"}
+
+
+def test_a_quick_fix_mends_the_line(recorded: dict[str, dict[str, Any]]) -> None:
+    found = facts(recorded, "quick fix")
+    assert "seats" in found["found"][0]
+    assert found["line"] == "p.seats,"
+    assert not found["left"]
+
+
+def test_a_column_is_renamed_with_its_readers(recorded: dict[str, dict[str, Any]]) -> None:
+    found = facts(recorded, "rename of a column")
+    assert found["count"] == 2
+    assert found["reader"] == "2013 - p.built_year AS age_years"
+    assert not found["own"]
+    assert not found["others"]
+
+
+def test_hovers_say_what_a_name_means(recorded: dict[str, dict[str, Any]]) -> None:
+    found = facts(recorded, "hover")
+    assert "**clean_planes** (rule)" in found["table"]
+    assert "- `built_in` " in found["table"]
+    assert "**clean_planes.manufacturer** string" in found["column"]
+    assert "planes.manufacturer" in found["column"]
+
+
+def test_columns_and_parameters_are_offered(recorded: dict[str, dict[str, Any]]) -> None:
+    found = facts(recorded, "completion and signatures")
+    assert found["columns"] == ["tailnum", "manufacturer", "model", "seats", "age_years"]
+    assert found["signature"] == "date_part(part, expression)"
+    assert found["parameter"] == 1
+
+
+def test_references_are_found_across_files(recorded: dict[str, dict[str, Any]]) -> None:
+    found = facts(recorded, "references")
+    assert found["rule"]["plane_ages.sql"] == 1
+    assert found["column"] == {"clean_planes.sql": 1, "plane_ages.sql": 1}
+
+
+def test_a_lens_says_what_a_saved_edit_reaches(recorded: dict[str, dict[str, Any]]) -> None:
+    titles = facts(recorded, "code lens")["titles"]
+    assert titles[0].startswith("edit reaches ")
+    assert titles[1:] == ["preview", "lineage"]
+
+
+def test_a_cte_is_previewed(recorded: dict[str, dict[str, Any]]) -> None:
+    found = facts(recorded, "preview")
+    assert found["name"] == "plane_ages.aged"
+    assert found["columns"] == ["tailnum", "manufacturer", "model", "seats", "age_years"]
+    assert found["count"] == 20
+    assert found["shown"]
+
+
+@pytest.mark.parametrize(("name", "words"), [("broken file", "FROM"), ("front matter", "tgas"), ("rules.toml", "pth")])
+def test_what_is_wrong_is_found_and_goes_away(recorded: dict[str, dict[str, Any]], name: str, words: str) -> None:
+    found = facts(recorded, name)
+    assert any(words in one for one in found.get("broken") or found["found"])
+    assert not found["mended"]
+
+
+def test_the_docs_have_the_recording(recorded: dict[str, dict[str, Any]]) -> None:
+    docs = (FIXTURES.parent / "docs" / "editors.md").read_text(encoding="utf-8")
+    assert docs.partition(MARK)[2] == recording(recorded), "run fixtures/make_editor_recording.py"

@@ -79,6 +79,23 @@ class Editor:
         change = lsp.TextDocumentContentChangeWholeDocument(text)
         self.client.text_document_did_change(lsp.DidChangeTextDocumentParams(document, [change]))
 
+    def close(self, path: str) -> None:
+        """Throw away what is not saved."""
+        self._texts.pop(path, None)
+        self.client.text_document_did_close(lsp.DidCloseTextDocumentParams(self.document(path)))
+
+    def files_changed(self) -> None:
+        """Say that files were changed by others."""
+        event = lsp.FileEvent(self.uri("rules.toml"), lsp.FileChangeType.Changed)
+        self.client.workspace_did_change_watched_files(lsp.DidChangeWatchedFilesParams([event]))
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        server = self.client._server  # noqa: SLF001 — pygls does not give it out
+        assert server is not None
+        return int(server.pid)
+
     def save(self, path: str) -> None:
         self.project.write(path, self._texts[path])
         self.client.text_document_did_save(lsp.DidSaveTextDocumentParams(self.document(path)))

@@ -1,0 +1,197 @@
+"""Helper processes that compile or check rules, side by side, for a command that has many of them to do.
+
+What they do is said by the setting that each is sent first (`Service.bench`), and by the jobs after it. A helper ends
+when its pipe does, so none outlives a build that is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import os
+import pickle
+import subprocess
+import sys
+import weakref
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from compiler.tree.big_stack import with_deep_stack
+from graph.schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from rules.engine.protocol import Engine
+
+_BOOT = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = sys.argv[1:];"
+    "from rules.compiling.helpers import serve; serve()"
+)
+_GARBAGE = 100_000
+"""New objects after which Python looks for cycles: looking after every 700, as it would, costs a helper a tenth."""
+_MOST = 8
+"""The most helpers: each has a compiler and an engine, some 170 MB."""
+
+
+class Bench(Protocol):
+    """What a helper works at."""
+
+    def make(self, job: Any) -> Any:
+        """Return the result of a job; None if it is not to be had here."""
+
+
+class Service(Protocol):
+    """What all jobs of a helper have in common, besides its engine."""
+
+    def bench(self, engine: Engine) -> Bench:
+        """Return where they are done."""
+
+
+def work_ahead(
+    helpers: Helpers,
+    setting: Service,
+    inputs: Mapping[str, Iterable[str]],
+    job: Callable[[str], Any],
+    accept: Callable[[str, Any], None],
+) -> None:
+    """Have jobs done, inputs first. inputs: those of each rule, by name.
+
+    job: returns that of a rule, None if it needs none; it is called once those of its inputs are settled. accept: takes
+    the result of a job that has one.
+    """
+    schedule = Schedule(inputs, inputs)
+    done: SimpleQueue[tuple[str, Future[Any]]] = SimpleQueue()  # waiting would check all each time
+    running = 0
+    while True:
+        while (name := schedule.take()) is not None:
+            wanted = job(name)
+            if wanted is None:
+                schedule.settle(name)
+            else:
+                running += 1
+                helpers.submit(wanted, setting).add_done_callback(functools.partial(_note, done, name))
+        if not running:
+            return
+        name, future = done.get()
+        running -= 1
+        if (made := future.result()) is not None:
+            accept(name, made)
+        schedule.settle(name)
+
+
+def _note(done: SimpleQueue[tuple[str, Future[Any]]], name: str, future: Future[Any]) -> None:
+    done.put((name, future))
+
+
+def serve() -> None:
+    """Do the jobs on the standard input, until it ends."""
+    asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # printed text must not mix with the answers
+    try:
+        engine, _ = pickle.load(asked)  # noqa: S301 — from our own parent process
+    except EOFError:
+        os._exit(0)
+    engine.load()  # who asks is still loading the project
+    gc.set_threshold(_GARBAGE)
+    gc.freeze()  # what is imported stays
+
+    with_deep_stack(lambda: _answer(engine, asked, answers))  # once for all jobs: making such a stack takes 0.4 ms
+
+
+def _answer(engine: Engine, asked: BinaryIO, answers: BinaryIO) -> None:
+    try:
+        setting: Service = pickle.load(asked)  # noqa: S301 — from our own parent process
+        bench = setting.bench(engine)
+        while True:
+            pickle.dump(bench.make(pickle.load(asked)), answers)  # noqa: S301
+            answers.flush()
+    except (EOFError, BrokenPipeError):  # the build has finished, or has been killed
+        os._exit(0)
+
+
+_started: weakref.WeakSet[Helpers] = weakref.WeakSet()
+
+
+class Helpers:
+    """Helper processes; a thread here waits for each. They end with `close`, or when this object is deleted."""
+
+    def __init__(self, count: int, engine: Engine, service: type[Service]) -> None:
+        """service: the class of the setting, whose module a helper imports while it waits for the first job."""
+        self._count = min(count, _MOST)
+        self._first = engine, service
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def start(self) -> None:
+        """Start the processes, unless they are running. They take a second to be ready."""
+        if self.processes:
+            return
+        weakref.finalize(self, _end, self.processes)
+        _started.add(self)
+        command = [sys.executable, "-P", "-c", _BOOT, *sys.path]
+        for _ in range(self._count):
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 — ourselves
+            self.processes.append(process)
+            self._send(process, self._first)
+
+    def submit(self, job: Any, setting: Service) -> Future[Any]:
+        """Have a job done by the next free helper. The setting is that of all jobs."""
+        if self._pool is None:
+            self.start()
+            for process in self.processes:
+                self._send(process, setting)
+                self._idle.put(process)
+            self._pool = ThreadPoolExecutor(self._count)
+        return self._pool.submit(self._ask, job)
+
+    @staticmethod
+    def _send(process: subprocess.Popen[bytes], what: Any) -> None:
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # a helper that has died is found out at its next job
+            pickle.dump(what, process.stdin)
+            process.stdin.flush()
+
+    def close(self) -> None:
+        """End the processes, whatever they are doing. They hold nothing that could be lost."""
+        for process in self.processes:
+            process.kill()  # so that no thread waits for it
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        _end(self.processes)
+        self._idle, self._pool = SimpleQueue(), None
+
+    def _ask(self, job: Any) -> Any:
+        """Have a job done; None if it cannot be, or if the helper has died, of too little memory for example."""
+        process = self._idle.get()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            pickle.dump(job, process.stdin)
+            process.stdin.flush()
+            return pickle.load(process.stdout)  # noqa: S301 — from our own helper
+        except (EOFError, OSError, pickle.UnpicklingError):
+            return None
+        finally:
+            self._idle.put(process)
+
+
+def end_helpers() -> None:
+    """End all helper processes of this one, when it ends without time to close them."""
+    for helpers in list(_started):
+        for process in helpers.processes:
+            process.kill()
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    while processes:
+        process = processes.pop()
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):  # of output that nothing read
+                pipe.close()
