@@ -227,7 +227,7 @@ def test_a_project_without_rules_and_rules_in_a_circle(tmp_path: Path) -> None:
 
 
 def test_the_command_serves_until_it_is_ended(project: SampleProject) -> None:
-    command = [RULES, "docs", "serve", "--port", "0", "--json"]
+    command = [str(RULES), "docs", "serve", "--port", "0", "--json"]
     with subprocess.Popen(command, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         url = urlsplit(json.loads(process.stdout.readline())["url"])
