@@ -42,6 +42,8 @@ class Facts:
     """
 
     project: str
+    root: str
+    """The folder of the project on this machine, which is not shown."""
     tables: list[dict[str, Any]]
     details: dict[str, dict[str, Any]]
     lineage: Lineage
@@ -87,6 +89,7 @@ def _facts(session: Session, compiled: Compilation, store: Store, history: Histo
         details[name] = _details(session, store, history, name, rule, columns.get(name, ()))
     return Facts(
         project=session.project.name,
+        root=str(session.project.root),
         tables=tables,
         details=details,
         lineage=lineage,

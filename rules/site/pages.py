@@ -28,7 +28,7 @@ _KINDS = ("control", "value")
 
 def pages(facts: Facts) -> dict[str, bytes]:
     """Return the files of the site by their paths in it. Raises `UserError` without Graphviz."""
-    shown = _Shown(facts.secrets)
+    shown = _Shown(facts.secrets, facts.root)
     names = [one["name"] for one in facts.tables]
     numbers = {name: number for number, name in enumerate(names)}
     made = {"index.html" if name == "index.html" else f"assets/{name}": _shipped(name) for name in SHIPPED}
@@ -54,14 +54,17 @@ def _file_of(name: str) -> str:
 
 
 class _Shown:
-    """Makes data fit to be shown: without secrets, and without characters that nobody sees or that turn text round."""
+    """Makes data fit to be shown: without secrets, and without characters that nobody sees or that turn text round.
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = tuple(secrets)
+    root: of the project, whose paths are shown as relative ones, so that a site is the same wherever it is made.
+    """
+
+    def __init__(self, secrets: Iterable[str], root: str) -> None:
+        self._secrets, self._root = tuple(secrets), f"{root}/"
 
     def __call__(self, value: Any) -> Any:
         if isinstance(value, str):
-            return printable_block(masked(value, self._secrets))
+            return printable_block(masked(value.replace(self._root, "./"), self._secrets))
         if isinstance(value, dict):
             return {self(key): self(item) for key, item in value.items()}
         if isinstance(value, list | tuple):

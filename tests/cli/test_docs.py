@@ -82,6 +82,19 @@ def test_equal_states_give_equal_bytes(project: SampleProject) -> None:
     assert str(project.root).encode() not in b"".join(before.values())
 
 
+def test_no_path_of_the_machine_is_in_it(project: SampleProject) -> None:
+    project.sql("failing", "SELECT CAST('x' || o.id AS INT) AS y FROM orders AS o")
+    elsewhere = project.root / "elsewhere.parquet"
+    project.edit("rules.toml", "[vars]", f'[sources.outside]\npath = "{elsewhere}"\n[vars]')
+    project.sql("lost", "SELECT o.id FROM outside AS o")
+    run(project, "build", "-k", expect=1)
+    run(project, "docs", "build")
+    made = files(project.root / "site")
+    assert str(project.root).encode() not in b"".join(made.values())
+    assert data(project.root / "site", "tables/table-outside.js")["path"] == "./elsewhere.parquet"
+    assert data(project.root / "site", "tables/table-failing.js")["reason"]
+
+
 def test_a_change_writes_only_what_it_changes_and_drops_what_is_gone(project: SampleProject) -> None:
     run(project, "build")
     run(project, "docs", "build")
