@@ -22,6 +22,8 @@ from rules.engine.stoppable import STOPPABLE
 from rules.errors import REPLACED, UserError
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.loading.rules import rule_files
+from rules.openlineage.facts import Timed, build_run
+from rules.openlineage.sending import send
 from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
 from rules.planning.last_states import compared_with_last
@@ -67,6 +69,8 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
     """
     started = time.perf_counter()
     limits = Limits.of(project.profile(request.profile), request)
+    told = None
+    observer = times = Timed(observer)
     if request.engine is LOCAL and limits:
         request = replace(request, engine=STOPPABLE)
     with open_store(project.root, observer.say, building=True, memory=memory) as store:
@@ -89,7 +93,11 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
                 report = execution.report(results, time.perf_counter() - started, audited)
                 record_build(prepared, report)
                 keep_manifest(prepared, report, execution.evidence, execution.contents)
-        return replace(report, shared=store.finish_sharing())
+                told = build_run(prepared, report, times)
+        report = replace(report, shared=store.finish_sharing())
+    if told is not None:
+        send(told, observer.say)  # others, who do not keep the store waiting
+    return report
 
 
 def prepare(project: Project, request: Request, store: Store) -> Prepared:

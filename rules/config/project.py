@@ -21,6 +21,7 @@ from cache.housekeeping import Limits
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.config.contract import Contract, flaw
 from rules.config.front_matter import Spoken
+from rules.config.lineage_events import EventsTable, flaw_of_events
 from rules.config.profile_reading import read_pins, read_profiles, with_pins, with_settings
 from rules.config.profiles import RuntimeProfile, Tier
 from rules.config.publish_settings import Destination, PublishFlaw, PublishTable, destination_of
@@ -52,6 +53,7 @@ TABLES = (
     "engine",
     "parts",
     "cache",
+    "openlineage",
     "publish",
 )
 T = TypeVar("T", bound=msgspec.Struct)
@@ -131,6 +133,8 @@ class Project:
     parts: Parts = field(default_factory=Parts)
     dialect: Spoken | None = None
     """The dialect of rules that declare none, and whose folders do not."""
+    events: EventsTable | None = None
+    """Where events about builds go, if anywhere."""
     targets: dict[str, Destination] = field(default_factory=dict)
     """Where `rules publish` sends products, by name."""
     spoken: dict[str, str] = field(default_factory=dict)
@@ -211,8 +215,9 @@ def load_project(
     limits = _limits(text, raw.get("store", {}))
     _require_shared(text, raw.get("cache", {}))
     of_tiers = (table.tier, dict(_folders(text, root, raw.get("folders", {}))))
+    events = _events(text, raw["openlineage"]) if "openlineage" in raw else None
     targets = {name: _target(text, name, value) for name, value in raw.get("publish", {}).items()}
-    rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins, parts, table.dialect, targets)
+    rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins, parts, table.dialect, events, targets)
     return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, *rest)
 
 
@@ -401,6 +406,15 @@ def _require_shared(text: str, value: Any) -> None:
     if isinstance(found, SharedFlaw):
         where = _where(text, "cache", *found.path)
         raise UserError(found.message, code="config", where=where, hint=found.hint)
+
+
+def _events(text: str, value: Any) -> EventsTable:
+    table = _checked(text, value, EventsTable, ("openlineage",))
+    found = flaw_of_events(table)
+    if found is not None:
+        where = _where(text, "openlineage", *found.keys)
+        raise UserError(found.message, code="config", where=where, hint=found.hint)
+    return table
 
 
 def _value(text: str, name: str, value: Any) -> Value:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rules.build import build, prepare
 from rules.config.toml_types import did_you_mean
-from rules.errors import UserError
+from rules.errors import UserError, UserErrors
 from rules.planning.selection import choose
 from rules.publishing.opening import opener_of
 from rules.publishing.target import StoredTable
@@ -119,7 +119,7 @@ def publish(project: Project, request: Request, wanted: Wanted, observer: Observ
     targets = _targets(project, wanted)
     built: BuildReport | None = None
     with open_store(project.root, observer.say, building=False) as store:
-        current = _current(project, request, targets, store)
+        current = _current(project, request, targets, wanted, store)
         if not (wanted.build and current.stale and not wanted.dry_run):
             return PublishReport(
                 wanted.dry_run, _publish(project, targets, current, wanted, store), None, current.errors
@@ -161,9 +161,17 @@ def _targets(project: Project, wanted: Wanted) -> list[Destination]:
     return found
 
 
-def _current(project: Project, request: Request, targets: Sequence[Destination], store: Store) -> _Current:
+def _current(
+    project: Project, request: Request, targets: Sequence[Destination], wanted: Wanted, store: Store
+) -> _Current:
     """Plan the whole project, since a product is up to date only if all above it are."""
+    if wanted.prune and not request.whole:
+        message = "--prune compares all products with all that was published, so it takes no selection"
+        raise UserError(message, code="usage", hint="leave out the selectors, or --prune")
     prepared = prepare(project, replace(request, select=(), exclude=(), keep_going=True), store)
+    broken = prepared.session.broken
+    if wanted.prune and broken:  # what cannot be loaded is not gone
+        raise UserErrors(list(dict.fromkeys(broken.values())))
     asked = set(choose(prepared.session, replace(request, keep_going=True)).order)
     by_target = {}
     for one in targets:
@@ -183,7 +191,7 @@ def _current(project: Project, request: Request, targets: Sequence[Destination],
                 )
     names = sorted({name for some in by_target.values() for name in some})
     artifacts, stale = _judged(prepared, store, names)
-    return _Current(by_target, artifacts, stale, prepared.errors if stale else (), request.whole)
+    return _Current(by_target, artifacts, stale, prepared.errors if stale else (), request.whole and not broken)
 
 
 def _judged(prepared: Prepared, store: Store, names: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -13,6 +13,7 @@ from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_records import load_body
 from rules.compiling.session import load
 from rules.config.contract import spelled
+from rules.config.secret_values import secret_values
 from rules.errors import UserError
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.inspect.explanation import laid_out
@@ -94,19 +95,6 @@ def _facts(session: Session, compiled: Compilation, store: Store, history: Histo
         checks=[check for one in tables for check in checks.get(one["name"], ())],
         secrets=secret_values(session.project),
     )
-
-
-_SECRET_WORDS = ("password", "passwd", "secret", "token", "apikey", "api_key", "credential", "private_key")
-
-
-def secret_values(project: Project) -> tuple[str, ...]:
-    """Return the values of variables whose names say that they are secrets, the longest first."""
-    found = {
-        str(value)
-        for name, value in project.variables.items()
-        if any(word in name.lower() for word in _SECRET_WORDS) and not isinstance(value, bool)
-    }
-    return tuple(sorted((one for one in found if one), key=lambda one: (-len(one), one)))
 
 
 def _source(

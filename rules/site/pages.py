@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.fingerprint import digest_of
 from rules.config.project import NAME
-from rules.printable import printable_block, without_secrets
+from rules.config.secret_values import masked
+from rules.printable import printable_block
 from rules.site.graph_layout import lay_out
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from rules.site.gathering import Facts
 
 SHIPPED = ("index.html", "site.css", "base.js", "views.js", "graph.js", "sql.js")
-_MASK = "•••"
 _KINDS = ("control", "value")
 """Of lineage, by their numbers in the data."""
 
@@ -33,11 +33,11 @@ def pages(facts: Facts) -> dict[str, bytes]:
     numbers = {name: number for number, name in enumerate(names)}
     made = {"index.html" if name == "index.html" else f"assets/{name}": _shipped(name) for name in SHIPPED}
     tables = [
-        {"file": _file_of(one["name"])} | one | {"inputs": [numbers[it] for it in one["inputs"] if it in numbers]}
+        shown(one) | {"file": _file_of(one["name"]), "inputs": [numbers[it] for it in one["inputs"] if it in numbers]}
         for one in facts.tables
     ]
-    index = {"project": facts.project, "builds": facts.builds, "checks": facts.checks, "tables": tables}
-    made["data/index.js"] = _script("index", shown(index))
+    index = shown({"project": facts.project, "builds": facts.builds, "checks": facts.checks}) | {"tables": tables}
+    made["data/index.js"] = _script("index", index)
     links = sorted((entry, number) for number, one in enumerate(tables) for entry in one["inputs"])
     made["data/graph.js"] = _script("graph", lay_out(names, links))
     made["data/lineage.js"] = _script("lineage", shown(_lineage(facts, numbers)))
@@ -61,10 +61,7 @@ class _Shown:
 
     def __call__(self, value: Any) -> Any:
         if isinstance(value, str):
-            text = printable_block(without_secrets(value))
-            for secret in self._secrets:
-                text = text.replace(secret, _MASK)
-            return text
+            return printable_block(masked(value, self._secrets))
         if isinstance(value, dict):
             return {self(key): self(item) for key, item in value.items()}
         if isinstance(value, list | tuple):

@@ -5,15 +5,18 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import signal
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from rules.site.serving import address_of, server_of
 from support.inprocess import run
-from support.projects import SampleProject
+from support.projects import RULES, SampleProject
 
 HOSTILE = "</script><script>alert(1)</script>\u202e"
 
@@ -121,6 +124,16 @@ def test_secrets_and_hostile_texts(project: SampleProject) -> None:
     )
 
 
+def test_a_secret_that_is_a_name_too_breaks_no_link(project: SampleProject) -> None:
+    project.edit("rules.toml", "hunter2-hunter2", "orders")
+    project.edit("rules.toml", "limit_of = 1", "limit_of = 1\ntoken_count = 1")
+    run(project, "docs", "build")
+    index = data(project.root / "site", "index.js")
+    assert [one["name"] for one in index["tables"]] == ["raw", "•••", "totals"]
+    for one in index["tables"]:
+        assert data(project.root / "site", f"tables/table-{one['file']}.js")["columns"]
+
+
 def test_what_does_not_compile_is_there_with_its_error(project: SampleProject) -> None:
     project.sql("broken", "SELECT r.nothing FROM raw AS r")
     project.sql("above", "SELECT b.nothing FROM broken AS b")
@@ -187,6 +200,33 @@ def test_serving(project: SampleProject) -> None:
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_a_project_without_rules_and_rules_in_a_circle(tmp_path: Path) -> None:
+    empty = SampleProject(tmp_path / "empty")
+    run(empty, "docs", "build")
+    assert data(empty.root / "site", "index.js")["tables"] == []
+    empty.sql("a", "SELECT b.x FROM b")
+    empty.sql("b", "SELECT a.x FROM a")
+    run(empty, "docs", "build")
+    assert [one["status"] for one in data(empty.root / "site", "index.js")["tables"]] == ["broken", "broken"]
+    assert "circle" in data(empty.root / "site", "tables/table-a.js")["error"]["message"]
+
+
+def test_the_command_serves_until_it_is_ended(project: SampleProject) -> None:
+    command = [RULES, "docs", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        url = urlsplit(json.loads(process.stdout.readline())["url"])
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=20)
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert (answer.status, b"Content-Security-Policy" in answer.read()) == (200, True)
+        connection.close()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["error"]["code"]) == (130, "interrupted")
+    assert b"Traceback" not in err
 
 
 def test_options_that_do_not_fit(project: SampleProject) -> None:

@@ -101,6 +101,16 @@ def test_a_build_that_fails_leaves_its_products_stale(project: SampleProject) ->
     assert document["errors"][0]["where"] is None or "a.sql" in document["errors"][0]["where"]
 
 
+def test_what_another_machine_has_built_is_published_without_executing(tmp_path: Path) -> None:
+    cache = f'\n[cache]\nremote = "file://{tmp_path}/shared"\n'
+    made = sample(tmp_path / "ci", FILES + cache)
+    run(made, "build")
+    clone = SampleProject.copy_of(made.root, tmp_path / "clone")
+    document = published(clone, "--build")
+    assert statuses(document) == {"a": "sent", "b": "sent", "c": "sent"}
+    assert (document["built"]["executed"], document["built"]["restored"]) == (0, 3)
+
+
 def test_a_product_is_stale_if_something_above_it_is(project: SampleProject) -> None:
     project.sql("a", "SELECT r.id + 1 AS id, r.region FROM raw AS r")
     assert statuses(published(project, "-s", "b", expect=1)) == {"b": "stale"}
@@ -246,6 +256,20 @@ def test_prune_removes_what_has_no_product_any_more(project: SampleProject) -> N
         "a.parquet", "b.parquet", "published.json", "tables", "views.sql",
     ]  # fmt: skip
     assert set(state(project.root / "out")) == {"a", "b"}
+
+
+def test_prune_takes_what_cannot_be_loaded_for_something_that_is_there(project: SampleProject) -> None:
+    text = "from rules import rule\n\n\n@rule\ndef d(raw):\n    return raw.select('id')\n"
+    project.write("rules/more.py", text)
+    published(project, "--build")
+    project.write("rules/more.py", "import nothing_of_this_name\n" + text)
+    assert published(project, expect=1)["targets"][0]["others"] == []
+    run(project, "publish", "--prune", expect=None)
+    assert (project.root / "out" / "d.parquet").exists()
+
+
+def test_prune_takes_no_selection(project: SampleProject) -> None:
+    assert "takes no selection" in run(project, "publish", "--prune", "a", expect=2).stderr
 
 
 # Environments and selection
@@ -432,11 +456,11 @@ def test_names_that_sql_would_not_take_are_quoted_in_the_catalogue(tmp_path: Pat
 # Crashes
 
 
-def outside(project: SampleProject) -> dict[str, tuple[int, int, int]]:
+def outside(out: Path) -> dict[str, tuple[int, int, int]]:
     """The tables as they are found by their links: rows, least and greatest state."""
     found = {}
     for name in publishing.NAMES:
-        column = pq.read_table(project.root / "out" / f"{name}.parquet")["state"].to_pylist()
+        column = pq.read_table(out / f"{name}.parquet")["state"].to_pylist()
         found[name] = (len(column), min(column), max(column))
     return found
 
@@ -444,9 +468,9 @@ def outside(project: SampleProject) -> dict[str, tuple[int, int, int]]:
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_200_kills_at_random_times(tmp_path: Path) -> None:
-    made = publishing.two_states(tmp_path / "kills", FILES)
-    kills = int(os.environ.get("RULES_SOAK_KILLS", "200"))
-    print(publishing.killed_at_random(made, {}, lambda: outside(made), kills=kills, seed=1))  # noqa: T201 — with -s
+    kills, out = int(os.environ.get("RULES_SOAK_KILLS", "200")), tmp_path / "out"
+    toml = f'\n[publish.files]\nto = "{out}"\n'
+    publishing.killed_at_random(tmp_path, toml, lambda: outside(out), kills=kills, seed=1)
 
 
 def changed(project: SampleProject, number: int) -> None:

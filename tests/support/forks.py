@@ -87,6 +87,7 @@ class Forks:
         kill_by: int | None = signal.SIGKILL,
         call: tuple[str, int] | None = None,
         lasts: float = 0.0,
+        kill_after: float | None = None,
         env: Mapping[str, str] | None = None,
         terminal: str | None = None,
         split: bool = False,
@@ -94,6 +95,7 @@ class Forks:
         """Run `rules ARGUMENTS` in `root`; if `kill_at` is given, count steps and kill it at that one (-1: at none).
 
         kill_by: the signal that kills.
+        kill_after: kill it after so many seconds instead, by SIGALRM, which ends a process at once, too.
         call, lasts: kill it instead when it calls a function for so many times; see `killing.arm_call`.
         env: the environment, this process's if None. What Python reads only when it starts has no effect.
         terminal: the path of a terminal on which to run it; with `split` stdout is not that, but kept as ever.
@@ -105,6 +107,7 @@ class Forks:
             "kill_by": None if kill_by is None else int(kill_by),
             "call": call,
             "lasts": lasts,
+            "kill_after": kill_after,
             "folder": str(self._folder),
             "env": dict(os.environ if env is None else env),
             "terminal": terminal,
@@ -202,6 +205,9 @@ def _run(wanted: dict[str, Any]) -> int:
 
         place, number = wanted["call"]
         arm_call(place, number, folder / "steps", by=wanted["kill_by"], lasts=wanted["lasts"])
+    if wanted["kill_after"] is not None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, wanted["kill_after"])
     return main(wanted["arguments"])
 
 

@@ -53,9 +53,9 @@ site.views.graph = async (focus) => {
     look({ x: (left + right - w) / 2, y: (top + bottom - hgt) / 2, width: w, height: hgt });
   }
   const everything = () => fit(site.tables.map((one) => one.number), 0.8);
-  function centre(number) { // as much around it as can be read
-    const box = size(), [x, y, w, hgt] = laid.boxes[number];
-    look({ x: x + w / 2 - box.width / 2, y: y + hgt / 2 - box.height / 2, width: box.width, height: box.height });
+  function centre(number, scale = 1) { // as much around it as can be read
+    const [x, y, w, hgt] = laid.boxes[number], width = size().width * scale, height = size().height * scale;
+    look({ x: x + w / 2 - width / 2, y: y + hgt / 2 - height / 2, width, height });
   }
   function zoom(factor, at) {
     const box = size();
@@ -111,8 +111,13 @@ site.views.graph = async (focus) => {
   return {
     title: chosen ? `Graph: ${chosen.name}` : "Graph", class: "whole", body: [map, bar, panel],
     after() {
-      if (!chosen) everything();
-      else {
+      if (!chosen) {
+        everything();
+        if (view.width > size().width * 4 || view.height > size().height * 4) { // too small to be read: begin where most is read
+          const most = [...site.tables].sort((a, b) => b.readers.length + b.inputs.length - a.readers.length - a.inputs.length)[0];
+          centre(most.number, 1.6);
+        }
+      } else {
         const around = [chosen.number, ...up, ...down];
         fit(around, 0.8);
         if (view.width > size().width * 1.9) centre(chosen.number);
