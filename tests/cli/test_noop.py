@@ -33,10 +33,11 @@ def test_says_so_and_exits_with_0(project: SampleProject) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "nothing to do (2 products up to date)\n", "")
 
 
-def test_a_plan_of_a_comment_imports_what_compiles_and_nothing_that_reads_tables(project: SampleProject) -> None:
+@pytest.mark.parametrize("command", ["plan", "build"])
+def test_a_comment_imports_what_compiles_and_nothing_that_reads_tables(project: SampleProject, command: str) -> None:
     project.edit("rules/large.sql", "FROM", "-- a word\nFROM")
     script = (
-        "import sys; from rules.cli import main; main(['plan']);"
+        f"import sys; from rules.cli import main; main(['{command}']);"
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     words = [sys.executable, "-P", "-c", script]
