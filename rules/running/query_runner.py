@@ -15,9 +15,11 @@ from cache.levels import type_name
 from cache.records import PARTS, Artifact, Product
 from compiler.canonical.form import named_tree, rendered
 from compiler.compiled import Tier
+from compiler.spark.expressions import RefusedError
 from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_records import Body
 from rules.compiling.compiled_rule import CompiledRule
+from rules.compiling.placement import spark_query
 from rules.engine.fallbacks import Fallback, spilled, within_memory
 from rules.engine.memory import pool_bytes
 from rules.engine.protocol import (
@@ -134,6 +136,9 @@ class Runner:
         for entry in inputs:
             self._require_stored(entry, artifacts.get(entry.name))
         streams = rule.rule.streams is not None
+        on_cluster = rule.placement is not None and rule.placement.engine == "spark"
+        if on_cluster:
+            sql = self._cluster_query(rule, body, inputs)
         kept = Run(
             name,
             "" if streams else sql,
@@ -149,8 +154,10 @@ class Runner:
         )
         try:
             _require_unchanged(sources, outside)
-            by_parts = declared or not streams
-            if by_parts and (work := part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)):
+            by_parts = (declared or not streams) and not on_cluster
+            if on_cluster:
+                executed = self._run_on_cluster(rule, sql, inputs, target)
+            elif by_parts and (work := part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)):
                 executed = self._run_parts(rule, work, inputs, functions, target, record=record, believe=believe)
             elif streams:
                 executed = self._run_stream(rule, inputs, target)
@@ -225,6 +232,26 @@ class Runner:
             return executed
         own = self.session.engine.identity(job.query.profile).float_settings
         return replace(executed, fallback=replace(executed.fallback, settings=own))  # which made the same table
+
+    @staticmethod
+    def _cluster_query(rule: CompiledRule, body: Body, inputs: Sequence[EngineInput]) -> str:
+        """Return the query for the cluster, from the proved body. Raises `ForeignMemoError` if there is none."""
+        try:
+            return spark_query(rule, body, {entry.name: entry.schema for entry in inputs})
+        except RefusedError as error:
+            raise ForeignMemoError(rule.node.name) from error
+
+    def _run_on_cluster(
+        self, rule: CompiledRule, sql: str, inputs: Sequence[EngineInput], target: Path
+    ) -> Executed:
+        """Run a query on the cluster, whose rows come in the order of its own ORDER BY. Raises `EngineError`."""
+        engine = self.session.cluster
+        assert engine is not None
+        job = Job(EngineQuery(sql, tuple(inputs), self.profile_of(rule)), rule.schema, target, self.evidence.build)
+        executed = engine.stoppable(self.stop).execute(job)
+        if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
+            require_total_order(job.target, rule)
+        return executed
 
     def _was_large(self, rule: CompiledRule) -> bool:
         """Whether a product had about so many rows last time as are not put in order, so that spreading is in vain."""
