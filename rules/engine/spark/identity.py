@@ -19,7 +19,6 @@ SETTINGS: Mapping[str, str] = {
     "spark.sql.groupByAliases": "false",
     "spark.sql.orderByOrdinal": "false",
     "spark.sql.variable.substitute": "false",  # otherwise '${x}' within a string would be another string
-    "spark.sql.parser.escapedStringLiterals": "false",
     "spark.sql.ansi.doubleQuotedIdentifiers": "false",
     "spark.sql.legacy.setopsPrecedence.enabled": "false",
     "spark.sql.parquet.binaryAsString": "false",
