@@ -121,7 +121,7 @@ def edit_between(
 
 
 def _moved(before: object, after: object) -> str | None:
-    """Say that a rule runs on another engine; None for another version of the same one. Both as fingerprints have them."""
+    """Say that a rule runs on another engine, given the engines as fingerprints have them; None for the same one."""
     was, now = (str(one).split(",", 1)[0] for one in (before, after))
     return f"it runs on {now} instead of {was}" if was.split()[0] != now.split()[0] else None
 

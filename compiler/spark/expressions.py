@@ -52,7 +52,7 @@ def written(node: exp.Expr, types: SparkTypes, query: Callable[[exp.Expr], exp.E
     write = ALLOWED.get(type(node))
     if write is not None:
         return write(node, types, lambda one: written(one, types, query))
-    name = function_name(node)
+    name = function_name(node) or ""
     if name in FUNCTIONS:
         return FUNCTIONS[name](node, types, lambda one: written(one, types, query))
     if isinstance(node, exp.Subquery):
@@ -66,8 +66,7 @@ def written(node: exp.Expr, types: SparkTypes, query: Callable[[exp.Expr], exp.E
 def _same(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     """Write the parts of an expression that is spelled alike."""
     del types
-    found = type(node)(**{key: _each(value, write) for key, value in node.args.items()})
-    return found
+    return type(node)(**{key: _each(value, write) for key, value in node.args.items()})
 
 
 def _each(value: Any, write: Write) -> Any:
@@ -214,7 +213,7 @@ def _in(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
 def _case(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     if types.of(node) is None:
         raise RefusedError(f"{type(node).__name__.upper()} of several types is not known to mean the same there")
-    if node.args.get("this") is not None:
+    if isinstance(node, exp.Case) and node.this is not None:
         for branch in node.args["ifs"]:
             _common(node, [node.this, branch.this], types)
     return _same(node, types, write)
@@ -243,7 +242,12 @@ def _is_lossless(kind: str, target: str) -> bool:
     if target == "float64":
         return kind in INTEGERS or _is_small_decimal(kind)
     before, after = as_decimal(kind), decimal_of(target)
-    return before is not None and after is not None and before[1] <= after[1] and before[0] - before[1] <= after[0] - after[1]
+    return (
+        before is not None
+        and after is not None
+        and before[1] <= after[1]
+        and before[0] - before[1] <= after[0] - after[1]
+    )
 
 
 def _aggregate(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
@@ -272,7 +276,9 @@ def _count(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
         return exp.Count(this=exp.Star())
     if isinstance(counted, exp.Distinct):
         if len(counted.expressions) != 1 or not is_exact(types.of(counted.expressions[0])):
-            raise RefusedError("COUNT(DISTINCT …) of floats, or of several columns, is not known to mean the same there")
+            raise RefusedError(
+                "COUNT(DISTINCT …) of floats, or of several columns, is not known to mean the same there"
+            )
         return exp.Count(this=exp.Distinct(expressions=[write(counted.expressions[0])]))
     return exp.Count(this=write(counted))
 

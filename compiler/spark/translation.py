@@ -1,6 +1,7 @@
 """A rule's query → Spark SQL whose table both engines make alike, or the reason why it is not known to.
 
-The rows come in one order, by all columns, so that the table is the same on any number of executors.
+The rows come in one order, by all columns, so that the table is the same on any number of executors. Nothing on the
+list depends on how rows are divided among these: no sum of floats, no window, no LIMIT.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ TRANSLATION = 1
 """Raised when a query of the list is written otherwise, and its table may be another."""
 _JOINS = {("", ""), ("", "INNER"), ("", "CROSS"), ("LEFT", ""), ("LEFT", "OUTER"), ("RIGHT", ""), ("RIGHT", "OUTER"),
           ("FULL", ""), ("FULL", "OUTER"), ("LEFT", "SEMI"), ("LEFT", "ANTI")}  # fmt: skip
-_SELECT = {"expressions", "from_", "joins", "where", "group", "having", "order", "limit", "distinct", "with_"}
+_SELECT = {"expressions", "from_", "joins", "where", "group", "having", "order", "distinct", "with_"}
 _NAME = "product"
 
 
@@ -50,11 +51,13 @@ class _Query:
         self._product = product
 
     def text(self, order: Sequence[str]) -> str:
+        found = self._query(self._tree)
         for select in self._outermost(self._tree):
             for item, column in zip(select.selects, self._product.columns, strict=True):
                 if not is_known(column.type) or self._types.of(item) != column.type:
-                    raise RefusedError(f"the type of its column {column.name}, {column.type}, is not known to be that there")
-        found = self._query(self._tree)
+                    raise RefusedError(
+                        f"the type of its column {column.name}, {column.type}, is not known to be that there"
+                    )
         columns = [exp.column(name, quoted=True) for name in self._product.names]
         own = found.args.get("order")
         keys = list(own.expressions) if own is not None and not order else []
@@ -104,7 +107,7 @@ class _Query:
         return exp.Select(**found, **self._tail(query))
 
     def _tail(self, query: exp.Expr) -> dict[str, Any]:
-        """Return ORDER BY and LIMIT."""
+        """Return ORDER BY. LIMIT is not known: which of several ties it keeps depends on how rows are divided."""
         found: dict[str, Any] = {}
         outputs = {item.alias_or_name: item for item in self._outermost(query)[0].selects}
         if query.args.get("order") is not None:
@@ -117,16 +120,10 @@ class _Query:
                 this = column.copy() if is_output else self._expression(column)
                 keys.append(exp.Ordered(this=this, desc=bool(key.args.get("desc")), nulls_first=first))
             found["order"] = exp.Order(expressions=keys)
-        limit = query.args.get("limit")
-        if limit is not None:
-            count = limit.expression
-            if not (isinstance(limit, exp.Limit) and isinstance(count, exp.Literal) and count.is_int):
-                raise RefusedError("LIMIT is only known to mean the same with a number that is written out")
-            found["limit"] = exp.Limit(expression=exp.Literal.number(count.name))
         return found
 
     def _union(self, query: exp.Union) -> exp.Query:
-        _require_only(query, {"this", "expression", "distinct", "order", "limit", "with_"})
+        _require_only(query, {"this", "expression", "distinct", "order", "with_"})
         branches = self._outermost(query)
         for items in zip(*(branch.selects for branch in branches), strict=True):
             kinds = {self._types.of(item) for item in items}
@@ -144,7 +141,9 @@ class _Query:
         if clause.args.get("recursive"):
             raise RefusedError("WITH RECURSIVE is not known to mean the same there")
         return exp.With(
-            expressions=[exp.CTE(this=self._query(one.this), alias=one.args["alias"].copy()) for one in clause.expressions]
+            expressions=[
+                exp.CTE(this=self._query(one.this), alias=one.args["alias"].copy()) for one in clause.expressions
+            ]
         )
 
     def _output(self, item: exp.Expr) -> exp.Expr:
@@ -197,7 +196,9 @@ def _require_only(node: exp.Expr, known: set[str]) -> None:
     """Raise `RefusedError` for a clause that is not known."""
     for key, value in node.args.items():
         if key not in known and value not in (None, False, [], ""):
-            raise RefusedError(f"{key.strip('_').upper()} of {type(node).__name__.upper()} is not known to mean the same there")
+            raise RefusedError(
+                f"{key.strip('_').upper()} of {type(node).__name__.upper()} is not known to mean the same there"
+            )
 
 
 def _once(keys: Sequence[exp.Ordered]) -> list[exp.Ordered]:

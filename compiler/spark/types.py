@@ -1,4 +1,4 @@
-"""Types of expressions that both engines compute alike: those of `compiler.analysis.types`, decimals, some functions."""
+"""Types of expressions that both engines compute alike: those of `compiler.analysis.types`, decimals, functions."""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         if output.as_json:
             output.document(document("engine", status="ok", remote=ended.remote if ended is not None else None))
         elif output.verbosity >= 0:
-            output.result([f"ended Spark at {ended.remote}" if ended is not None else "nothing to do (Spark is not up)"])
+            output.result(
+                [f"ended Spark at {ended.remote}" if ended is not None else "nothing to do (Spark is not up)"]
+            )
         return 0
     workers = _WORKERS if options.workers is None else options.workers
     if workers < 1:

@@ -72,6 +72,11 @@ class CompiledRule:
         tier = self.rule.tier
         return tier is Tier.STABLE or (tier is Tier.CANONICAL and self.is_sensitive)
 
+    @property
+    def is_on_cluster(self) -> bool:
+        """Whether another engine than the local one runs it."""
+        return self.placement is not None and self.placement.engine != "local"
+
     def made_with(self, settings: Mapping[str, object]) -> CompiledRule:
         """Return the rule under the fingerprint that it has if these settings make its product."""
         if not self.is_sensitive or dict(settings) == self.node.parts["settings"]:

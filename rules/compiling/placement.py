@@ -40,13 +40,12 @@ def placed(
 def spark_query(rule: CompiledRule, body: Body, schemas: Mapping[str, Schema]) -> str:
     """Return the query of a rule for Spark. Raises `RefusedError`."""
     inputs = {name: schemas[name] for name in rule.scans}
-    order = rule.rule.options.order if rule.rule.tier is Tier.CANONICAL else ()
+    options = rule.rule.options
+    order = (*options.key, *options.order_by) if rule.rule.tier is Tier.CANONICAL else ()
     return for_spark(body.meaning, inputs, rule.schema, order)
 
 
-def _reason(
-    rule: CompiledRule, schemas: Mapping[str, Schema], given: Collection[str], index: Index
-) -> str | None:
+def _reason(rule: CompiledRule, schemas: Mapping[str, Schema], given: Collection[str], index: Index) -> str | None:
     """Return why a rule runs locally, None if it need not."""
     if rule.rule.streams is not None:
         return "its function is called with streams of Arrow"
@@ -56,8 +55,6 @@ def _reason(
         return "it is volatile"
     if rule.rule.tier is Tier.STABLE:
         return "tier 1 promises the order of its inputs' rows"
-    if rule.is_sensitive:
-        return "its values depend on how rows are divided, as sums of floats and ties under LIMIT do"
     for name in rule.scans:
         if name in given:
             return f"{name} has columns that are not in its files"

@@ -229,9 +229,7 @@ def load(
     project = load_project(project.root, project.given, project.settings)
     sources = Sources(project, store.index, store.objects, files)
     engine.require(project.profile(profile))
-    beside = cluster(project.profile(profile))
-    if beside is not None:
-        beside.require(project.profile(profile))
+    cluster(project.profile(profile))  # which refuses one that cannot be
     session = load_at(project, profile, store, sources, files, engine, shared_memos(project, profile, store, engine))
     changed = {name: value for name, value in (given or {}).items() if value is not None}
     settings = msgspec.structs.replace(session.profile, **changed)

@@ -304,4 +304,6 @@ def _changed(base: RuntimeProfile, given: Mapping[str, Any], name: str) -> Runti
     named = {key: value for key, value in given.items() if key not in keys}
     if "writer" in named:
         named["writer"] = named["writer"].over(base.writer)
-    return msgspec.structs.replace(base, name=name, engine_keys=dict(sorted({**base.engine_keys, **keys}.items())), **named)
+    return msgspec.structs.replace(
+        base, name=name, engine_keys=dict(sorted({**base.engine_keys, **keys}.items())), **named
+    )

@@ -22,7 +22,7 @@ def cluster(profile: Profile) -> Engine | None:
         raise UserError(
             f"profile '{profile.name}' runs rules on Spark, but names no server",
             code="setting",
-            hint="add remote = \"sc://HOST:PORT\", or --set remote=sc://HOST:PORT; `rules engine up spark` starts one here",
+            hint='add remote = "sc://HOST:PORT" to it; `rules engine up spark` starts a server here',
         )
     from rules.engine.spark.engine import SparkEngine
 

@@ -46,7 +46,9 @@ class LocalEngine(Engine):
 
     def require(self, profile: Profile) -> None:
         """See `Engine`."""
-        if profile.engine_keys or profile.temp_directory is not None:  # all else is known to be right without the engine
+        if (
+            profile.engine_keys or profile.temp_directory is not None
+        ):  # all else is known to be right without the engine
             from rules.engine.session import make_session
 
             make_session(profile)

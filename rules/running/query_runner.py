@@ -120,7 +120,7 @@ class Runner:
         `ForeignMemoError` if the store's memos are of other texts.
         """
         name, body = rule.node.name, self.bodies.body(rule)
-        sql, store = body.sql, self.session.store
+        store = self.session.store
         outside = [entry for entry in rule.scans if entry not in self.compiled]
         for product in rule.scans:
             if product not in outside and not store.bring(artifacts[product]):
@@ -136,9 +136,8 @@ class Runner:
         for entry in inputs:
             self._require_stored(entry, artifacts.get(entry.name))
         streams = rule.rule.streams is not None
-        on_cluster = rule.placement is not None and rule.placement.engine == "spark"
-        if on_cluster:
-            sql = self._cluster_query(rule, body, inputs)
+        on_cluster = rule.is_on_cluster
+        sql = self._cluster_query(rule, body, inputs) if on_cluster else body.sql
         kept = Run(
             name,
             "" if streams else sql,
@@ -155,16 +154,14 @@ class Runner:
         try:
             _require_unchanged(sources, outside)
             by_parts = (declared or not streams) and not on_cluster
-            if on_cluster:
-                executed = self._run_on_cluster(rule, sql, inputs, target)
-            elif by_parts and (work := part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)):
+            if by_parts and (work := part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)):
                 executed = self._run_parts(rule, work, inputs, functions, target, record=record, believe=believe)
             elif streams:
                 executed = self._run_stream(rule, inputs, target)
             else:
                 query = EngineQuery(sql, tuple(inputs), self.profile_of(rule), functions)
                 job = Job(query, rule.schema, target, self.evidence.build)
-                rows = sum(Inputs(store, sources, artifacts).rows(entry) for entry in rule.scans)
+                rows = 0 if on_cluster else sum(Inputs(store, sources, artifacts).rows(entry) for entry in rule.scans)
                 executed = self._run_whole(rule, job, rows)
             _require_unchanged(sources, outside)
             self.stop.check()
@@ -215,6 +212,8 @@ class Runner:
         rows: of the inputs. By them alone it is decided whether the product's rows are put in the order that several
         partitions need, so that the table is the same on any number of cores. Raises `EngineError`.
         """
+        if rule.is_on_cluster:
+            return self._run_on_cluster(rule, job)
         spread = self.bodies.spread(rule) if rows >= SPREAD_ROWS and self.breaks_ties else None
         if spread is None or spread.sql is None:
             return self._run_query(rule, job)
@@ -241,13 +240,10 @@ class Runner:
         except RefusedError as error:
             raise ForeignMemoError(rule.node.name) from error
 
-    def _run_on_cluster(
-        self, rule: CompiledRule, sql: str, inputs: Sequence[EngineInput], target: Path
-    ) -> Executed:
+    def _run_on_cluster(self, rule: CompiledRule, job: Job) -> Executed:
         """Run a query on the cluster, whose rows come in the order of its own ORDER BY. Raises `EngineError`."""
         engine = self.session.cluster
         assert engine is not None
-        job = Job(EngineQuery(sql, tuple(inputs), self.profile_of(rule)), rule.schema, target, self.evidence.build)
         executed = engine.stoppable(self.stop).execute(job)
         if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
             require_total_order(job.target, rule)

@@ -30,7 +30,9 @@ def test_both_engines_make_the_same_tables(remote: str, tmp_path: Path) -> None:
     here = SampleProject(tmp_path / "here", sources=["t"], toml=spark.profile(remote))
     here.parquet("t", nasty())
     rows = [one for examples in ROWS.values() for one in examples]
-    here.sql("rows_of_all", "SELECT id, " + ", ".join(f"{one} AS c{place}" for place, one in enumerate(rows)) + " FROM t")
+    here.sql(
+        "rows_of_all", "SELECT id, " + ", ".join(f"{one} AS c{place}" for place, one in enumerate(rows)) + " FROM t"
+    )
     totals = [one for examples in GROUPS.values() for one in examples]
     outputs = ", ".join(f"{one} AS c{place}" for place, one in enumerate(totals))
     few = " AND (n IS NULL OR n BETWEEN -1000 AND 1000)"
@@ -44,7 +46,7 @@ def test_both_engines_make_the_same_tables(remote: str, tmp_path: Path) -> None:
     assert {one["name"]: one.get("engine_reason") for one in planned if one["engine"] != "spark"} == {}
     inprocess.build(here)
     built = inprocess.build(there, "--profile", "cluster")
-    assert set(built.statuses.values()) == {"executed"}
+    assert set(built.statuses.values()) <= {"executed", "restored"}  # some are written in two ways
     for name in built.statuses:
         assert_same_bag(here, there, name)
 
@@ -58,5 +60,3 @@ def assert_same_bag(here: SampleProject, there: SampleProject, name: str) -> Non
         if sorted(map(repr, mine[column].to_pylist())) != sorted(map(repr, others[column].to_pylist())):
             raise AssertionError((name, column, mine[column].to_pylist(), others[column].to_pylist()))
     assert found == expected, name
-
-

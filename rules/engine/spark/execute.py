@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 import threading
 import time
 import uuid
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 _CONDITION = re.compile(r"^\[([A-Z_.]+)\]\s*")
 _LOST = ("UNAVAILABLE", "failed to connect", "Connection refused", "Socket closed", "Connection reset")
+_RETRIES = 5
+"""So often a call is tried again whose connection broke; with growing pauses, some seconds in all."""
+_PATIENCE = 10.0
+"""Seconds to wait for a connection."""
 _making = threading.Lock()
 """Sessions are made one after another: the builder of the client keeps the last one in a global."""
 
@@ -56,7 +61,7 @@ def stream(remote: str, query: EngineQuery, schema: pa.Schema, stop: Stop) -> Ge
             frame.createOrReplaceTempView(view_name(place))
         frame = session.sql(query.sql)
         # The client's own way of a result that is not kept whole; DataFrame.toArrow() keeps it.
-        plan: Any = frame._plan  # type: ignore[attr-defined]  # noqa: SLF001
+        plan: Any = frame._plan  # noqa: SLF001
         client: Any = session.client
         for found in client.to_table_as_iterator(plan.to_proto(client), plan.observations):
             if isinstance(found, pa.Table):
@@ -82,8 +87,10 @@ def _logical(kind: pa.DataType) -> str:
 @contextlib.contextmanager
 def _session(remote: str) -> Iterator[SparkSession]:
     """Open a session of its own with the settings that results depend on."""
+    _require_listening(remote)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pandas, which no query here uses
+        from pyspark.sql.connect.client.retries import DefaultPolicy
         from pyspark.sql.connect.session import SparkSession as Connect
 
         address = remote.rstrip("/")
@@ -91,6 +98,7 @@ def _session(remote: str) -> Iterator[SparkSession]:
         with _making:
             session: Any = Connect(f"{address}{separator}session_id={uuid.uuid4()}")
     try:
+        session.client.set_retry_policies([DefaultPolicy(max_retries=_RETRIES)])
         for key, value in SETTINGS.items():
             session.conf.set(key, value)
         yield session
@@ -101,6 +109,21 @@ def _session(remote: str) -> Iterator[SparkSession]:
             session.client.close()
 
 
+def _require_listening(remote: str) -> None:
+    """Raise `EngineError` if nobody answers: the client itself would try again for ten minutes."""
+    host, _, port = remote.removeprefix("sc://").partition("/")[0].rpartition(":")
+    if not host:
+        host, port = port, "15002"  # that of Spark Connect
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except OSError as error:
+        raise EngineError(_unanswered(remote)) from error
+
+
+def _unanswered(remote: str) -> str:
+    return f"the Spark server at {shown(remote)} does not answer; the next build goes on from what is stored"
+
+
 def _interrupt(session: SparkSession) -> None:
     with contextlib.suppress(Exception):  # a server that is gone runs nothing any more
         session.interruptAll()
@@ -109,7 +132,7 @@ def _interrupt(session: SparkSession) -> None:
 def _require_version(session: SparkSession, remote: str) -> None:
     if session.version != VERSION:
         raise EngineError(
-            f"the server at {shown(remote)} is Spark {session.version}; results were compared with those of {VERSION} only"
+            f"the server at {shown(remote)} is Spark {session.version}; results were compared only with {VERSION}"
         )
 
 
@@ -129,7 +152,7 @@ def _errors(remote: str, stop: Stop) -> Iterator[None]:
 def _sentence(error: Exception, remote: str) -> str:
     text = str(error)
     if any(sign in text for sign in _LOST):
-        return f"the Spark server at {shown(remote)} does not answer; the next build goes on from what is stored"
+        return _unanswered(remote)
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     condition = _CONDITION.match(first)
     return f"Spark: {first[condition.end() :] if condition else first}"

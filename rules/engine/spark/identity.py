@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from compiler.spark.translation import TRANSLATION
 
 VERSION = "4.3.0"
-"""The version whose results were compared with the local engine's. A server of another version is refused: what it would
-make of the same queries nobody has compared, and fingerprints would not say that it made them."""
+"""The version whose results were compared with the local engine's. A server of another version is refused: nobody has
+compared what it makes of the same queries, and fingerprints would not say that it made them."""
 
 SETTINGS: Mapping[str, str] = {
     "spark.sql.ansi.enabled": "false",  # integers wrap around, as they do locally; see `compiler.spark.expressions`

@@ -24,7 +24,7 @@ def spark_home() -> Path:
         raise UserError(
             "Apache Spark is not installed here",
             code="no-spark",
-            hint=f"install 'pyspark=={VERSION}' into an environment of its own, and set SPARK_HOME to its folder pyspark",
+            hint=f"install 'pyspark=={VERSION}' into another environment, and set SPARK_HOME to its folder pyspark",
         )
     versions = [found[1] for jar in (home / "jars").glob("spark-core_*.jar") if (found := _CORE.fullmatch(jar.name))]
     if versions != [VERSION]:

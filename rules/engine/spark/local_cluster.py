@@ -101,7 +101,12 @@ def _write(file: IO[str], cluster: Cluster | None) -> None:
     file.seek(0)
     file.truncate()
     if cluster is not None:
-        record = {"remote": cluster.remote, "workers": cluster.workers, "mark": cluster.mark, "pids": list(cluster.pids)}
+        record = {
+            "remote": cluster.remote,
+            "workers": cluster.workers,
+            "mark": cluster.mark,
+            "pids": list(cluster.pids),
+        }
         json.dump(record, file)
     file.flush()
     os.fsync(file.fileno())
@@ -126,8 +131,14 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
 
     def begin(name: str, *command: str) -> int:
         with (folder / f"{name}.log").open("w", encoding="utf-8") as log:
-            process = subprocess.Popen(
-                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            process = subprocess.Popen(  # noqa: S603 — Spark's own programs
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         pids.insert(0, process.pid)  # those that need others end before them
         _write(file, Cluster(remote, workers, mark, pids))
@@ -138,7 +149,7 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
             "master", daemon, "org.apache.spark.deploy.master.Master",
             "--host", _HOST, "--port", str(master_port), "--webui-port", "0",
         )  # fmt: skip
-        _wait("master", pid, mark, master_port, folder)
+        _wait("master", pid, master_port, folder)
         for number in range(1, workers + 1):
             begin(
                 f"worker-{number}", daemon, "org.apache.spark.deploy.worker.Worker", "--host", _HOST, "--cores", "1",
@@ -160,7 +171,7 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
         confs = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
         submit = str(home / "bin" / "spark-submit")
         pid = begin("server", submit, "--class", _SERVER, "--master", master, *confs, "spark-internal")
-        _wait("server", pid, mark, port, folder)
+        _wait("server", pid, port, folder)
     except BaseException:
         _end(Cluster(remote, workers, mark, pids))
         _write(file, None)
@@ -181,7 +192,7 @@ def _free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in found]
 
 
-def _wait(name: str, pid: int, mark: str, port: int, folder: Path) -> None:
+def _wait(name: str, pid: int, port: int, folder: Path) -> None:
     """Wait until a process answers at its port. Raises `UserError` if it ends, or takes too long."""
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until:
@@ -193,7 +204,11 @@ def _wait(name: str, pid: int, mark: str, port: int, folder: Path) -> None:
         time.sleep(_POLL)
     log = folder / f"{name}.log"
     raise UserError(
-        f"the {name} of Spark did not start", code="engine", facts={"log": str(log)}, hint="its log says why", exit_code=FAILED
+        f"the {name} of Spark did not start",
+        code="engine",
+        facts={"log": str(log)},
+        hint="its log says why",
+        exit_code=FAILED,
     )
 
 
@@ -219,5 +234,6 @@ def _is_ours(pid: int, mark: str) -> bool:
             return False
     except OSError:
         return False
-    asked = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    command = ["/bin/ps", "-o", "command=", "-p", str(pid)]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     return mark in asked.stdout
