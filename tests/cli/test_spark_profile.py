@@ -21,7 +21,7 @@ RULES = {
     "large": "SELECT o.k FROM totals AS o WHERE o.n > 1",
 }
 LOCAL = {
-    "means": "the construct AVG is not known to mean the same there",
+    "means": "the function avg is not known to mean the same there",
     "sums": "SUM of float64 is not known to mean the same there",
     "shouted": "the function upper is not known to mean the same there",
     "first": "LIMIT of SELECT is not known to mean the same there",
