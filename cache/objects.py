@@ -93,7 +93,7 @@ class Objects:
         """Return where the object of an artifact is, or would be. Raises `ObjectError` for no artifact's name."""
         if not _NAME.fullmatch(artifact):  # the index is data, and might lead elsewhere
             raise ObjectError(f"'{artifact}' is no name of an object")
-        return self._moved.get(artifact) or self.root / "objects" / artifact[:2] / f"{artifact[2:]}.parquet"
+        return self._moved.get(artifact) or Path(f"{self._objects}/{artifact[:2]}/{artifact[2:]}.parquet")
 
     def close(self) -> None:
         """Remove this process's folder in `tmp/`."""

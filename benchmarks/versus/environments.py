@@ -17,6 +17,8 @@ PINS = {
     "SQLMesh": ("sqlmesh==0.236.4", "duckdb==1.5.6"),
     "ninja": ("ninja==1.13.2", "duckdb==2.0.0"),
     "sqlfluff": ("sqlfluff==4.5.0",),
+    "Dagster": ("dagster==1.13.29",),
+    "Airflow": ("apache-airflow==3.3.2",),
 }
 
 

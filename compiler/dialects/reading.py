@@ -18,6 +18,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from compiler.dialects.traced import Traced, line_and_column
 from compiler.errors import SqlError
+from compiler.sql.commas import misplaced_comma
 from compiler.sql.dialect import DIALECT
 from compiler.sql.foreign_table import TITLES
 from compiler.tree.big_stack import with_deep_stack
@@ -155,6 +156,9 @@ def read(source: Traced, dialect: str, original: str) -> Reading:
     separator = next((token for token in tokens if token.token_type == TokenType.SEMICOLON), None)
     if separator is not None:
         raise refused("a second statement starts after this ;", separator.start)
+    comma = misplaced_comma(tokens)
+    if comma is not None:
+        raise refused(comma[1], comma[0].start)
 
     try:
         tree, places = with_deep_stack(lambda: _parsed(spoken, tokens, text))

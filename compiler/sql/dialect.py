@@ -29,6 +29,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from sqlglot.tokens import Tokenizer
 
 from compiler.errors import SqlError
+from compiler.sql.commas import misplaced_comma
 from compiler.sql.functions import ScalarFunction, WindowFunction
 from compiler.sql.grammar import Grammar
 from compiler.sql.supported import TYPE_NAMES, check
@@ -208,6 +209,9 @@ def parse(sql: str) -> exp.Query:
     if template is not None:
         raise _at(*template, "template")
     _require_one_query(tokens, sql)
+    comma = misplaced_comma(tokens)
+    if comma is not None:
+        raise _at(*comma)
 
     def work() -> exp.Query:
         parser = DIALECT().parser(error_level=ErrorLevel.IMMEDIATE, error_message_context=len(sql))

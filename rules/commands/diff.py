@@ -21,13 +21,15 @@ from rules.inspect.history import (
 from rules.inspect.revision import at_ref
 from rules.inspect.rule_diff import session_at, since_commit, since_last_build
 from rules.planning.selection import changed_rules, selected
+from rules.report.formats import DIFF
 from rules.storage.store import open_store
-from rules.terminal.arguments import add_profile, add_selection, not_negative, request_of
+from rules.terminal.arguments import add_format, add_profile, add_selection, not_negative, request_of
 
 if TYPE_CHECKING:
     import argparse
 
     from rules.config.project import Project
+    from rules.inspect.rule_diff import Comparison
     from rules.planning.prepared import Request
     from rules.storage.store import Store
     from rules.terminal.output import Output
@@ -56,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n", "--limit", type=not_negative, default=_SAMPLES, metavar="N", help="samples of each kind (default: 3)"
     )
+    add_format(parser, DIFF)
     parser.add_argument("-k", "--keep-going", action="store_true", help="leave out what is broken, and what reads it")
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 when something differs")
     add_profile(parser)
@@ -67,6 +70,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UserError("--build is about tables", code="usage", hint="rules diff --data --build BUILD")
     if options.build and options.against:
         raise UserError("--build and --against exclude each other", code="usage", hint="leave one of them out")
+    if output.as_json and options.format is not None:
+        message = f"--json cannot hold --format {options.format}"
+        raise UserError(message, code="usage", hint=f"leave out --json to print {options.format} alone")
     project = load_project(find_root(options.project), settings=options.settings)
     spans = [word for word in options.names if "@" in word[1:]]
     if spans:
@@ -89,6 +95,8 @@ def _rules(project: Project, request: Request, store: Store, options: argparse.N
     against = options.against or _LAST_BUILD
     if output.as_json:
         output.document(comparison_document(found, against))
+    elif options.format == "markdown":
+        output.result(_as_markdown(found, project, request, store, options))
     elif output.verbosity < 0:
         output.result(one.edit.name for one in found.differences if not one.edit.means_the_same)
     else:
@@ -97,9 +105,32 @@ def _rules(project: Project, request: Request, store: Store, options: argparse.N
     return any(not one.edit.means_the_same for one in found.differences)
 
 
+def _as_markdown(
+    found: Comparison, project: Project, request: Request, store: Store, options: argparse.Namespace
+) -> list[str]:
+    """Return the edits; with --against also what the tables became that these reach, as far as they are built."""
+    from rules.inspect.table_diff import compare_states
+    from rules.report.markdown import rules_markdown, tables_markdown
+
+    lines = rules_markdown(found, options.against or "its last build")
+    edited = [one.edit.name for one in found.differences if not one.edit.means_the_same]
+    if not (options.against and edited):
+        return lines
+    session, products = load(project, request.profile, store, engine=request.engine), store.products
+    reached = dict.fromkeys([*edited, *(name for one in found.differences for name in one.impact)])
+    names = [name for name in session.dag.order if name in reached]
+    compiled = session.compile(names).rules
+    unbuilt = [name for name in names if name in changed_rules(compiled, products) or name not in compiled]
+    built = [name for name in names if name not in unbuilt]
+    keys = {name: session.rules[name].options.key for name in built}
+    compared = compare_states(store, products, keys, _states(session, store, built, options), options.limit)
+    return [*lines, "", *tables_markdown(compared, unbuilt)]
+
+
 def _data(project: Project, request: Request, store: Store, options: argparse.Namespace, output: Output) -> bool:
     from rules.inspect.table_diff import compare_states
     from rules.report.diff import data_document, data_lines
+    from rules.report.markdown import tables_markdown
 
     session = load(project, request.profile, store, engine=request.engine)
     products = store.products
@@ -121,6 +152,8 @@ def _data(project: Project, request: Request, store: Store, options: argparse.Na
     differing = [one.name for one in found if one.diff is not None and one.diff.differs]
     if output.as_json:
         output.document(data_document(found, options.against or options.build or _LAST_STATE))
+    elif options.format == "markdown":
+        output.result(tables_markdown(found, ()))
     elif output.verbosity < 0:
         output.result(differing)
     else:
@@ -132,6 +165,7 @@ def _compare_spans(project: Project, spans: list[str], options: argparse.Namespa
     """Compare products between builds: NAME@BUILD..BUILD."""
     from rules.inspect.table_diff import compare_states
     from rules.report.diff import data_document, data_lines
+    from rules.report.markdown import tables_markdown
 
     if not options.data:
         raise UserError("NAME@BUILD is about tables", code="usage", hint=f"rules diff --data {spans[0]}")
@@ -147,6 +181,8 @@ def _compare_spans(project: Project, spans: list[str], options: argparse.Namespa
         differing = [one.name for one in found if one.diff is not None and one.diff.differs]
         if output.as_json:
             output.document(data_document(found, ", ".join(spans)))
+        elif options.format == "markdown":
+            output.result(tables_markdown(found, ()))
         elif output.verbosity < 0:
             output.result(differing)
         else:

@@ -19,12 +19,13 @@ def usable_cores() -> int:
         kept_to = len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
         kept_to = os.cpu_count() or 1
-    quota = _quota()
-    return kept_to if quota is None else max(1, min(kept_to, int(quota)))
+    limit = quota()
+    return kept_to if limit is None else max(1, min(kept_to, int(limit)))
 
 
 @functools.cache
-def _quota() -> float | None:
+def quota() -> float | None:
+    """Return how many cores' time the control groups of this process give it, None if they do not say."""
     return quota_cores(_ROOT)
 
 

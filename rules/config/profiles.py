@@ -23,7 +23,7 @@ _BATCH_ROWS = 32_768
 """Against the engine's default, 8,192, sorts take a fifth less, scans of strings a fifth and windows a twentieth; the
 rest is alike. See `benchmarks/parts/test_execution.py`."""
 _MIB = 1 << 20
-POOL_PERCENT = 50
+POOL_PERCENT = 25
 """How much of a product's memory the engine's operators share as their pool, see `rules.engine.memory`. In fingerprints
 of rules that it can change, where a profile limits the memory."""
 
@@ -81,8 +81,8 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     batch_size: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.batch_size")] = _BATCH_ROWS
     """Rows."""
     memory_limit_mb: Annotated[int | None, Setting(_ORDER, f"{_RUNTIME}.memory_limit", suffix="M")] = None
-    """Memory of one product's execution, in MiB, half of it the pool of the engine's operators; None: a share of the
-    machine's or container's memory."""
+    """Memory of one product's execution, in MiB, a quarter of it the pool of the engine's operators; None: a share of
+    the machine's or container's memory."""
     memory_pool: Annotated[Literal["fair", "greedy"], Setting(_ORDER)] = "fair"
     """Whether operators that can spill share the pool evenly, or the first takes what it wants."""
     sort_reservation_mb: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.sort_spill_reservation_bytes", factor=_MIB)] = 0

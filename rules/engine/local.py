@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rules.engine import identity
+from rules.engine.allocator import OPTIONS_WITH_LIMIT, choose
 from rules.engine.protocol import Engine
 from rules.engine.stopping import NEVER, Stop
 
@@ -46,9 +47,10 @@ class LocalEngine(Engine):
 
     def require(self, profile: Profile) -> None:
         """See `Engine`."""
-        if (
-            profile.engine_keys or profile.temp_directory is not None
-        ):  # all else is known to be right without the engine
+        if profile.memory_limit_mb is not None:
+            choose(OPTIONS_WITH_LIMIT)
+        # All else is known to be right without the engine.
+        if profile.engine_keys or profile.temp_directory is not None:
             from rules.engine.session import make_session
 
             make_session(profile)

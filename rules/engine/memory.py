@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rules.config.profiles import Profile
 
 _LEAST = 64 << 20
+_MACHINE_PERCENT = 50
+"""Of the machine's memory, what the pools of all products have."""
 _LEAST_RESERVATION = 10 << 20
 _UNLIMITED = 1 << 60
 """Limits from here on are how control groups of version 1 say that there is none."""
@@ -31,7 +33,7 @@ def pool_bytes(profile: Profile) -> int:
     """Return the size of the engine's pool in one product's execution."""
     if profile.memory_limit_mb is not None:
         return (profile.memory_limit_mb << 20) * POOL_PERCENT // 100
-    return max(_LEAST, machine_memory() * POOL_PERCENT // 100 // profile.workers)
+    return max(_LEAST, machine_memory() * _MACHINE_PERCENT // 100 // profile.workers)
 
 
 def memory_mb(profile: Profile) -> int:

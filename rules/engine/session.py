@@ -45,6 +45,9 @@ def make_session(
         # Otherwise files move between partitions as these become idle, and sums of floats differ from run to run.
         config = config.set("datafusion.execution.enable_file_stream_work_stealing", "false")
     config = config.set("datafusion.execution.sort_spill_reservation_bytes", str(reservation_bytes(profile, sorts)))
+    # Footers that are read side by side start a thread each, and each thread then keeps the memory of the last row
+    # group that it has read: 29 files of 11 MB took 400 MiB to scan, and 130 with this.
+    config = config.set("datafusion.execution.meta_fetch_concurrency", "1")
     at_run_time = {}
     for key, value in given_keys(profile).items():
         if key.startswith(_RUNTIME):

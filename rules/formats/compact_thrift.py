@@ -54,6 +54,21 @@ def items(data: bytes, span: Span) -> list[Span]:
     return found
 
 
+def structs(data: bytes, span: Span) -> list[dict[int, Span]]:
+    """Return the fields of each item of a list of structs. Raises `DamagedError`."""
+    found = []
+    try:
+        size, kind, place = _header(data, span.start)
+        if kind != STRUCT:
+            raise DamagedError
+        for _ in range(size):
+            one, place = _fields(data, place, 0)
+            found.append(one)
+    except IndexError:
+        raise DamagedError from None
+    return found
+
+
 def integer(data: bytes, span: Span) -> int:
     """Return an integer of any size."""
     return _signed(_varint(data, span.start)[0])
@@ -108,8 +123,29 @@ def _after(data: bytes, place: int, kind: int, depth: int) -> int:
     if depth == _DEPTH:
         raise DamagedError
     if kind == STRUCT:
-        return _fields(data, place, depth + 1)[1]
+        return _after_fields(data, place, depth + 1)
     return _after_items(data, place, kind, depth + 1)
+
+
+def _after_fields(data: bytes, place: int, depth: int) -> int:
+    """Return where a struct ends.
+
+    Nearly all of a footer is skipped by this, so nothing is built, and integers are not computed.
+    """
+    while kind := data[place] & 15:
+        step = data[place] >> 4
+        place += 1
+        if not step:  # the number of the field follows
+            while data[place] >= _MORE:
+                place += 1
+            place += 1
+        if kind in _INTEGERS:
+            while data[place] >= _MORE:
+                place += 1
+            place += 1
+        else:
+            place = _after(data, place, kind, depth)
+    return place + 1
 
 
 def _after_items(data: bytes, place: int, kind: int, depth: int) -> int:

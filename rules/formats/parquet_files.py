@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
@@ -122,10 +121,15 @@ def group_digests(path: Path, schema: Schema) -> list[RowGroup]:
         raise IngestError(f"cannot be read: {first_line(error)}", file=0) from error
 
 
-def column_digests(paths: Sequence[FileRows], columns: Sequence[str], schema: Schema) -> dict[str, str]:
-    """Return the digests of the values of some columns of Parquet files, read in order as one table."""
+def column_digests(
+    paths: Sequence[FileRows], columns: Sequence[str], schema: Schema, workers: int = 1
+) -> dict[str, str]:
+    """Return the digests of the values of some columns of Parquet files, read in order as one table.
+
+    workers: how many threads share the columns, at most.
+    """
     types = {field.name: field.type for field in to_arrow(schema)}
-    workers = min(os.cpu_count() or 1, max(len(columns), 1))
+    workers = min(workers, max(len(columns), 1))
     shares = [columns[number::workers] for number in range(workers)]
     ended = threading.Event()
     with ThreadPoolExecutor(max_workers=workers) as pool:

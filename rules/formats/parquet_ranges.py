@@ -6,6 +6,7 @@ be missing; then the column is read.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Context
 from typing import TYPE_CHECKING, Any
 
@@ -114,14 +115,16 @@ def _ranges_of(arrays: Iterable[pa.Array]) -> ValueRanges:
     for array in arrays:
         plain = _plain(array)
         nulls = nulls or plain.null_count > 0
-        distinct = pc.unique(plain.drop_null())
+        present = plain.drop_null()
+        distinct = pc.unique(present) if are_few else present
         numbers = _numbers(distinct)
         if numbers is not None:
             collected.add(numbers)
             continue
-        points.update(map(_value, distinct))
-        if len(points) > _MOST_POINTS or not are_few:
-            are_few, points = False, {min(points), max(points)}
+        points.update(map(_value, _shown(distinct)))
+        are_few = are_few and len(distinct) <= _MOST_POINTS and len(points) <= _MOST_POINTS
+        if not are_few and points:
+            points = {min(points), max(points)}
     if collected.is_filled:
         return ValueRanges.of(collected.ranges(), nulls=nulls)
     listed = sorted(points)
@@ -174,6 +177,14 @@ def _numbers(distinct: pa.Array) -> np.ndarray[Any, np.dtype[Any]] | None:
         view = pa.int32() if kind.bit_width == 32 else pa.int64()  # noqa: PLR2004
         return np.unique(distinct.view(view).to_numpy().astype(np.int64))
     return None
+
+
+def _shown(values: pa.Array) -> list[pa.Scalar]:
+    """Return all values if they are few, else the least and the greatest, which Arrow finds in order of their bytes."""
+    if len(values) > _MOST_POINTS:
+        with suppress(pa.ArrowNotImplementedError):
+            return list(pc.min_max(values).values())
+    return list(values)
 
 
 def _value(scalar: pa.Scalar) -> Value:

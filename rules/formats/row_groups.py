@@ -8,12 +8,24 @@ those of https://github.com/apache/parquet-format/blob/master/src/main/thrift/pa
 from __future__ import annotations
 
 import functools
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from cache.removal import remove_temporary
-from rules.formats.compact_thrift import STRUCT, DamagedError, Span, as_integer, fields, integer, items, list_of, text
+from rules.formats.compact_thrift import (
+    STRUCT,
+    DamagedError,
+    Span,
+    as_integer,
+    fields,
+    integer,
+    items,
+    list_of,
+    structs,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -34,6 +46,10 @@ _ELSEWHERE, _FACTS, _INDEXES = 1, 3, ((4, 5), (6, 7))
 """Fields of a chunk. Of each index, where it begins and its size."""
 _PATH, _SIZE, _DATA, _DICTIONARY, _BLOOM, _BLOOM_SIZE = 3, 7, 9, 11, 14, 15
 """Fields of the facts of a chunk."""
+
+
+_taking_apart = threading.Lock()
+"""One thread takes a footer apart, which others would do at the same time, and take turns at it."""
 
 
 class FileRows(NamedTuple):
@@ -122,7 +138,16 @@ def _copy(source: BinaryIO, copy: BinaryIO, start: int, stop: int) -> None:
         start += len(data)
 
 
-@dataclass(frozen=True)
+class _Chunk(NamedTuple):
+    """A column of a row group. indexes, values: which bytes are its; unsized: whether a Bloom filter has no size."""
+
+    column: str
+    indexes: tuple[tuple[int, int], ...]
+    values: tuple[tuple[int, int], ...]
+    unsized: bool
+
+
+@dataclass(frozen=True, eq=False)
 class _Footer:
     """A footer. start: where it is in its file; rows, listed: of the fields that say how many rows and which groups."""
 
@@ -147,7 +172,8 @@ class _Footer:
 
 def _footer(path: Path) -> _Footer:
     status = path.stat()
-    return _read_footer(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    with _taking_apart:
+        return _read_footer(path, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 @functools.lru_cache(maxsize=4)
@@ -176,25 +202,38 @@ def _ranges(footer: _Footer, group: int, columns: Collection[str] | None) -> lis
 
     A reader looks at the indexes of all columns.
     """
-    data, found = footer.data, list[tuple[int, int]]()
+    with _taking_apart:
+        chunks = _chunks(footer, group)
+    found = list[tuple[int, int]]()
+    for chunk in chunks:
+        found += chunk.indexes
+        if columns is None or chunk.column in columns:
+            if chunk.unsized:
+                raise UncutError("it does not say how large its Bloom filters are")
+            found += chunk.values
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _chunks(footer: _Footer, group: int) -> tuple[_Chunk, ...]:
+    """Return the chunks of a row group, which is taken apart once for the rules that read it. Raises `UncutError`."""
+    data, found = footer.data, list[_Chunk]()
     try:
-        for chunk in items(data, fields(data, footer.groups[group].start)[_CHUNKS]):
-            about = fields(data, chunk.start)
+        for about in structs(data, fields(data, footer.groups[group].start)[_CHUNKS]):
             if _ELSEWHERE in about or _FACTS not in about:
                 raise UncutError("its columns are in other files, or encrypted")
             facts = fields(data, about[_FACTS].start)
-            spans = [_span(data, about, start, size) for start, size in _INDEXES if start in about]
-            if columns is None or text(data, items(data, facts[_PATH])[0]) in columns:
-                places = [integer(data, facts[number]) for number in (_DATA, _DICTIONARY) if number in facts]
-                start = min(place for place in places if place > 0)
-                spans.append((start, start + integer(data, facts[_SIZE]) + _PADDING))
-                if _BLOOM in facts and _BLOOM_SIZE not in facts:
-                    raise UncutError("it does not say how large its Bloom filters are")
-                spans += [_span(data, facts, _BLOOM, _BLOOM_SIZE)] if _BLOOM in facts else []
-            found += spans
+            indexes = tuple(_span(data, about, start, size) for start, size in _INDEXES if start in about)
+            places = [integer(data, facts[number]) for number in (_DATA, _DICTIONARY) if number in facts]
+            start = min(place for place in places if place > 0)
+            values = [(start, start + integer(data, facts[_SIZE]) + _PADDING)]
+            unsized = _BLOOM in facts and _BLOOM_SIZE not in facts
+            if _BLOOM in facts and not unsized:
+                values.append(_span(data, facts, _BLOOM, _BLOOM_SIZE))
+            found.append(_Chunk(text(data, items(data, facts[_PATH])[0]), indexes, tuple(values), unsized))
     except (IndexError, KeyError, ValueError) as error:
         raise error if isinstance(error, UncutError) else UncutError("its footer is damaged") from error
-    return found
+    return tuple(found)
 
 
 def _span(data: bytes, found: Mapping[int, Span], start: int, size: int) -> tuple[int, int]:

@@ -66,17 +66,23 @@ def comparison_lines(found: Comparison, against: str, width: int | None) -> list
     rows = [
         [one.edit.reaches if number == 0 else "", one.edit.name if number == 0 else "", sentence]
         for one in found.differences
-        for number, sentence in enumerate(_sentences(one))
+        for number, sentence in enumerate(difference_sentences(one))
     ]
+    return [*wrapped_lines(rows, width), "", comparison_summary(found)]
+
+
+def comparison_summary(found: Comparison) -> str:
+    """Return how many edits there are of each class, and how many products below may change."""
     counted: Counter[str] = Counter(one.edit.reaches for one in found.differences)
     reached = {product for one in found.differences for product in one.impact}
     edited = {one.edit.name for one in found.differences}
     below = f"; {plural(len(reached - edited), 'product')} below may change" if reached - edited else ""
     summary = ", ".join(f"{counted[kind]:,} {kind}" for kind in _CLASSES if counted[kind])
-    return [*wrapped_lines(rows, width), "", f"{summary}{below}"]
+    return f"{summary}{below}"
 
 
-def _sentences(one: Difference) -> list[str]:
+def difference_sentences(one: Difference) -> list[str]:
+    """Return what an edit of a rule changes, and what it reaches."""
     lines = list(one.edit.sentences) or ["means what it meant"]
     return [*lines, f"reaches {_reached(one.impact)}"] if one.impact else lines
 

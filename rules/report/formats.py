@@ -149,3 +149,7 @@ FINDINGS: Formats[Callable[[FindingsView], list[str] | Annotations | dict[str, A
     "sarif": OutputFormat(findings_sarif),
 }
 """A list of lines, annotations, or a document."""
+
+
+DIFF = ("text", "markdown")
+"""Of comparisons."""

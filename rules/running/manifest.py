@@ -5,7 +5,6 @@ Its schema is docs/manifest.schema.json. It is for people and other programs; ru
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cache.removal import rewrite
+from rules.config.machine import usable_cores
 from rules.printable import document_without_secrets
 from rules.running.build_records import time_of
 from rules.running.evidence import LINES, folder_of, prune
@@ -85,7 +85,7 @@ def _document(
         "versions": {name: version(name) for name in _PACKAGES}
         | {"python": platform.python_version()}
         | dict(evidence.versions),
-        "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count() or 1},
+        "machine": {"system": platform.system(), "processor": platform.machine(), "cores": usable_cores()},
         "sources": [_source(prepared, name, contents[name]) for name in _read_sources(prepared, contents)],
         "products": [_product(prepared, one, evidence, contents) for one in report.results.values()],
         "contracts": [

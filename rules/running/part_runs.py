@@ -58,11 +58,11 @@ class _Partial:
 class PartContext:
     """What all executions by parts share.
 
-    execute, stream: run a query; pool: runs several, `workers` at a time; min_rows: the rows from which on a table has
-    parts; record: whether results are recorded, which is not so for an audit; believe: whether recorded ones count,
-    which is not so for a forced build, either; is_sensitive: whether the settings of a run with less memory can change
-    its result, which has then no action; batched: whether small parts may be run together. share: of the cores, which
-    others may have while this waits for its parts.
+    execute, stream: run a query; pool: runs several, `workers` at a time, or none if that is 1; min_rows: the rows
+    from which on a table has parts; record: whether results are recorded, which is not so for an audit; believe:
+    whether recorded ones count, which is not so for a forced build, either; is_sensitive: whether the settings of a run
+    with less memory can change its result, which has then no action; batched: whether small parts may be run together.
+    share: of the cores, which others may have while this waits for its parts.
     """
 
     store: Store
@@ -307,6 +307,8 @@ class PartRuns:
 
     def _side_by_side(self, work: Callable[[int], U], count: int) -> list[U]:
         """Return `work` of 0 to `count` - 1. An error waits for what is running, and nothing else is started."""
+        if self._workers == 1:
+            return [work(place) for place in range(count)]
 
         def one(place: int) -> U:
             with self._share.beside():

@@ -311,8 +311,10 @@ class Runner:
         whole = {entry.name: entry for entry in inputs}
         least = session.project.parts.min_rows
         build = self.evidence.build
+        # A limit that is declared is that of the product, of which each run may take all.
+        at_once = self.profile.workers if profile.memory_limit_mb is None else 1
         context = PartContext(
-            session.store, build, execute, stream, self.profile.workers, self.parts_pool, self.share, least, record,
+            session.store, build, execute, stream, at_once, self.parts_pool, self.share, least, record,
             believe, rule.is_sensitive, pool_bytes(profile) >= MEMORY_FOR_BATCHES,
         )  # fmt: skip
         executed = PartRuns(context, work, whole).run(target)

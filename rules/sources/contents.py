@@ -15,6 +15,7 @@ from cache.records import Artifact
 from cache.removal import remove_temporary
 from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
+from rules.config.machine import usable_cores
 from rules.errors import FAILED, UserError, Where
 from rules.formats.declared_types import spelled_as_declared
 from rules.formats.source_format import IngestedFormat, TableFiles
@@ -511,7 +512,8 @@ class Sources:
             chunks = parquet_files.chunk_digests(rows, columns, table.schema)
             known = self._index.chunk_digests(chunks.values())
             digests = {column: known[chunk] for column, chunk in chunks.items() if chunk in known}
-            digests |= parquet_files.column_digests(rows, [one for one in columns if one not in digests], table.schema)
+            unknown = [column for column in columns if column not in digests]
+            digests |= parquet_files.column_digests(rows, unknown, table.schema, usable_cores())
             digests |= parquet_files.partition_digests(rows, constants) if constants else {}
         except IngestError as error:
             raise self._unusable(table.name, files, error) from error

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -19,6 +18,7 @@ from cache.parts import composed, cut, rows_of_part
 from cache.records import PARTS, Artifact
 from cache.removal import remove_temporary
 from compiler.fingerprint import fingerprint
+from rules.config.machine import usable_cores
 from rules.formats import ingest
 from rules.formats.contract import IngestError
 from rules.formats.text_file import ChangedFileError
@@ -215,7 +215,7 @@ def _side_by_side(works: Mapping[str, Callable[[], T]]) -> Iterator[tuple[str, T
     if len(works) == 1:
         yield from ((key, work()) for key, work in works.items())
         return
-    with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(_WORKERS, usable_cores())) as pool:
         futures = {key: pool.submit(work) for key, work in works.items()}
         try:
             for key, future in futures.items():

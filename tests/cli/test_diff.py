@@ -366,3 +366,62 @@ def test_states_to_compare_with(project: SampleProject) -> None:
     assert diff(project, "--data", "--build", "2000", expect=2)["error"]["code"] == "unknown-build"
     project.sql("fresh", "SELECT 1 AS one")
     assert diff(project, "--data", "fresh", expect=2)["error"]["code"] == "not-built"
+
+
+def markdown(project: SampleProject, *words: str) -> str:
+    return run(project, "diff", "--format", "markdown", *words).stdout
+
+
+def test_markdown_for_a_pull_request_has_the_edits_and_what_the_tables_became(project: SampleProject) -> None:
+    edit_everything(project)
+    before = markdown(project, "--against", "HEAD")
+    assert "### 6 rules differ from HEAD" in before
+    assert "Not built by these rules, so nothing is known of their rows: alone, cleaned, fresh, totals." in before
+    build(project)
+    lines = markdown(project, "--against", "HEAD").splitlines()
+    assert any(re.match(r"\| row \| cleaned \| .*<br>reaches ", line) for line in lines), lines
+    assert "<details><summary><b>cleaned</b>: 4 → 2 rows: 0 added, 2 removed, 0 changed</summary>" in lines
+    assert not any(line.startswith("Not built") for line in lines)
+    assert lines.count("```text") == lines.count("```") == sum(line == "</details>" for line in lines)
+
+
+def test_markdown_of_what_did_not_change(project: SampleProject) -> None:
+    assert markdown(project, "--against", "HEAD") == "### No rule differs from HEAD\n"
+    assert markdown(project) == "### No rule differs from its last build\n"
+
+
+def test_markdown_of_tables_alone(project: SampleProject) -> None:
+    project.edit("rules/totals.sql", "SUM(c.amount)", "SUM(c.amount + 1)")
+    build(project)
+    assert markdown(project, "--data").startswith("### 2 tables differ, 0 are the same\n")
+    name = build(project, "--force", "totals").document["build"]
+    assert markdown(project, "--data", f"totals@{name}").startswith("### 0 tables differ, 1 is the same\n")
+
+
+def test_markdown_shows_whatever_a_value_holds_and_obeys_none_of_it(project: SampleProject) -> None:
+    hostile = "```</details><script>alert(1)</script> @everyone | a [x](y) ![z](w)"
+    project.edit("rules/staging/cleaned.sql", "o.status FROM", f"'{hostile}' AS status FROM")
+    build(project)
+    text = markdown(project, "--against", "HEAD")
+    table, _, block = text.partition("<details>")
+    assert "<script>" not in table
+    assert "](" not in table
+    assert "@everyone" not in table
+    fence = re.search("^(`+)text$", block, re.MULTILINE)
+    assert fence is not None
+    inside = block.split(f"{fence[1]}text\n")[1].split(f"\n{fence[1]}\n")[0]
+    assert hostile in inside
+    assert fence[1] not in inside
+
+
+def test_markdown_fits_into_a_comment(project: SampleProject) -> None:
+    for number in range(300):
+        project.sql(f"rule_{number:03}_{'x' * 99}", f"SELECT o.id, {number} AS note FROM orders AS o")
+    text = markdown(project, "--against", "HEAD")
+    assert len(text) < 65_536
+    assert re.search(r"\n… and \d+ more rules, which this comment has no room for\n", text)
+
+
+def test_markdown_and_json_exclude_each_other(project: SampleProject) -> None:
+    ran = run(project, "diff", "--json", "--format", "markdown", expect=2)
+    assert "--json cannot hold --format markdown" in ran.stdout

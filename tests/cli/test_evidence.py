@@ -110,7 +110,7 @@ def test_a_person_can_read_the_metrics_and_the_plan(project: SampleProject) -> N
 
 
 def test_a_spill_is_marked(tmp_path: Path) -> None:
-    tight = "\n[profiles.memory_tight]\nmemory_limit_mb = 40\n"
+    tight = "\n[profiles.memory_tight]\nmemory_limit_mb = 64\n"
     project = SampleProject(tmp_path / "p", sources=["t"], toml=tight)
     numbers = np.random.default_rng(0).integers(0, 1 << 60, 1_000_000)
     project.parquet("t", {"i": numbers, "j": numbers[::-1]})

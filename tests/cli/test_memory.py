@@ -34,7 +34,7 @@ BY_MERGING = "memory ran out, so it was run again with small batches and sort-me
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
     root = tmp_path_factory.mktemp("memory")
-    project = SampleProject(root, sources=["l", "r"], toml=LITTLE.format(limit=16))
+    project = SampleProject(root, sources=["l", "r"], toml=LITTLE.format(limit=32))
     generator = np.random.default_rng(3)
     for name, other in (("l", "b"), ("r", "c")):
         project.parquet(name, {"a": generator.permutation(ROWS), other: generator.integers(0, ROWS, ROWS)})
@@ -46,8 +46,8 @@ def project(large: SampleProject, tmp_path: Path) -> SampleProject:
     return SampleProject.copy_of(large.root, tmp_path / "copy")
 
 
-def little(project: SampleProject, *words: str, limit: int = 16, expect: int = 0) -> Ran:
-    project.edit("rules.toml", "memory_limit_mb = 16", f"memory_limit_mb = {limit}")
+def little(project: SampleProject, *words: str, limit: int = 32, expect: int = 0) -> Ran:
+    project.edit("rules.toml", "memory_limit_mb = 32", f"memory_limit_mb = {limit}")
     return inprocess.build(project, "--profile", "little", *words, expect=expect)
 
 
@@ -108,8 +108,8 @@ def test_a_query_that_no_step_can_run_says_what_to_raise(project: SampleProject)
     ran = little(project, "-k", expect=1)
     assert ran.statuses == {"other": "executed", "rule": "failed"}
     error = next(one["error"] for one in ran.document["products"] if one["name"] == "rule")
-    assert error["message"] == "the query needs more memory than the 16 MiB that profile 'little' gives a product"
-    assert error["hint"] == "raise memory_limit_mb in [profiles.little], or try --set memory_limit_mb=32"
+    assert error["message"] == "the query needs more memory than the 32 MiB that profile 'little' gives a product"
+    assert error["hint"] == "raise memory_limit_mb in [profiles.little], or try --set memory_limit_mb=64"
     assert (error["code"], error["where"]) == ("memory", "rules/rule.sql")
     assert (
         inprocess.build(project, "--profile", "little", "--set", "memory_limit_mb=256").statuses["rule"] == "executed"
@@ -118,12 +118,12 @@ def test_a_query_that_no_step_can_run_says_what_to_raise(project: SampleProject)
 
 def test_a_query_that_spills_too_much_says_so(project: SampleProject) -> None:
     project.sql("rule", "SELECT l.a, l.b FROM l AS l ORDER BY l.b, l.a\n")
-    error = only(little(project, "--set", "memory_limit_mb=24", "--set", "temp_limit_mb=1", expect=1))["error"]
+    error = only(little(project, "--set", "memory_limit_mb=48", "--set", "temp_limit_mb=1", expect=1))["error"]
     assert error["message"] == "the query spills more to disk than the 1 MiB that profile 'little' allows"
     spilling = project.root / "spilling"
     spilling.mkdir()
     assert (
-        only(little(project, "--set", "memory_limit_mb=24", "--set", f"temp_directory={spilling}"))["status"]
+        only(little(project, "--set", "memory_limit_mb=48", "--set", f"temp_directory={spilling}"))["status"]
         == "executed"
     )
     assert list(spilling.iterdir()) == []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from rules.config import profiles
+from rules.config import machine, profiles
 from rules.engine import writing
 from rules.running import query_runner
 from support.inprocess import build, run
@@ -84,6 +84,31 @@ def test_a_lone_rule_uses_the_cores_that_the_process_is_kept_to(tmp_path: Path) 
         found.append((made(json.loads(done.stdout)), actions(project)))
         assert spread_over(project) == {"tied": len(cores) if len(cores) > 1 else None}
     assert found[0] == found[1]
+
+
+def test_a_quota_of_the_control_group_is_no_more_than_its_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sales_at(tmp_path / "first", tied=TIED)
+    second = SampleProject.copy_of(first.root, tmp_path / "second")
+    on_cores(monkeypatch, 4)
+    wide = made(build(first).document)
+    assert spread_over(first) == {"tied": 4}
+    monkeypatch.undo()
+    system = tmp_path / "system"
+    for path, text in (("proc/self/cgroup", "0::/job\n"), ("sys/fs/cgroup/job/cpu.max", "100000 100000\n")):
+        (system / path).parent.mkdir(parents=True)
+        (system / path).write_text(text)
+    monkeypatch.setattr(machine, "_ROOT", system)
+    machine.quota.cache_clear()
+    try:
+        narrow = made(build(second).document)
+    finally:
+        machine.quota.cache_clear()
+    assert spread_over(second) == {"tied": None}
+    (manifest,) = (second.root / ".rules" / "evidence").glob("*/manifest.json")
+    assert json.loads(manifest.read_text(encoding="utf-8"))["machine"]["cores"] == 1
+    assert (narrow, actions(second)) == (wide, actions(first))
 
 
 def test_every_query_of_tpch_gives_the_same_on_1_2_and_4_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def test_a_folder_that_went_away(project: SampleProject) -> None:
 
 
 def test_limits_that_are_too_low_are_named(project: SampleProject) -> None:
-    done = shell(project, "ulimit -v 400000; $rules build")
+    done = shell(project, "ulimit -v 500000; $rules build")
     assert done.returncode == 1
     assert "ulimit -v" in done.stderr
     build(project)

@@ -201,3 +201,12 @@ def test_what_parsers_and_engines_may_read_in_two_ways_is_refused(project: Sampl
     project.sql("bad", front("duckdb", query))
     found = run(project, "check", "--json", expect=1).document["findings"]
     assert {one["code"] for one in found} == {"R901"}
+
+
+@pytest.mark.parametrize("dialect", ["bigquery", "postgres"])
+def test_a_doubled_comma_is_refused_in_each_dialect(project: SampleProject, dialect: str) -> None:
+    project.sql("r", front(dialect, "SELECT id,, n FROM raw"))
+    ran = run(project, "check", "--json", expect=1)
+    [found] = ran.document["findings"]
+    assert "nothing is between this comma and the one before" in found["message"]
+    assert (found["line"], found["column"]) == (4, 11)

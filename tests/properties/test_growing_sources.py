@@ -1,5 +1,7 @@
 """Soak: files of a source come, go, change, are split, merged and renamed, and rules are edited in between.
 
+RULES_SOAK_SEED is the first of eight seeds (100), RULES_SOAK_STEPS how many steps each form takes with each (100).
+
 The source is of Parquet files, in Hive folders too; of one Parquet file, whose row groups these files then are; or of
 CSV files or JSON lines, of which those of some rows are cut into blocks.
 
@@ -11,6 +13,7 @@ the contents of the files since the store began, and the rules that read them.
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from decimal import Decimal
@@ -67,6 +70,7 @@ LARGER = ("csv", "json", "groups")
 """Forms with files of more rows, of which some are cut, or rules would join another input once for each."""
 CLEAN = 3
 """The steps after which a store is built from nothing."""
+_FIRST, _STEPS = (int(os.environ.get(f"RULES_SOAK_{name}", "100")) for name in ("SEED", "STEPS"))
 BLOCK_ROWS = 4
 """The rows that a block has at least, if a part should have one."""
 
@@ -325,7 +329,7 @@ def test_a_few_steps(tmp_path: Path, form: str, steps: int) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("form", ["parquet", "groups", "folders", "csv", "json"])
-@pytest.mark.parametrize("seed", range(100, 108))
+@pytest.mark.parametrize("seed", range(_FIRST, _FIRST + 8))
 def test_many_steps(tmp_path: Path, seed: int, form: str) -> None:
-    """40 times 100 steps."""
-    assert soak(tmp_path, seed, steps=100, form=form)
+    """40 times 100 steps, unless the environment says otherwise."""
+    assert soak(tmp_path, seed, steps=_STEPS, form=form)

@@ -253,7 +253,7 @@ def test_the_pool_is_a_share_of_the_memory_of_the_smallest_control_group(tmp_pat
     (tmp_path / "sys/fs/cgroup/memory.max").write_text("268435456\n")  # of version 2, in a container
     assert sorted(group_limits(tmp_path)) == [256 << 20, 512 << 20]
     assert list(group_limits(tmp_path / "nowhere")) == []
-    assert pool_bytes(PROFILES["memory_tight"]) == 256 << 20
+    assert pool_bytes(PROFILES["memory_tight"]) == (512 << 20) * POOL_PERCENT // 100
     assert RuntimeProfile("x", memory_limit_mb=512).spread_cores == 1, "DISTINCT took 1,415 MiB on two, 583 on one"
     assert pool_bytes(RuntimeProfile("x", jobs=2)) * 2 <= pool_bytes(RuntimeProfile("x", jobs=1))
 
