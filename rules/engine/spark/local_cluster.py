@@ -140,6 +140,7 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
                 stderr=log,
                 start_new_session=True,
             )
+        process.returncode = 0  # it is to outlive this process, which Python warns of where this one is not ended
         pids.insert(0, process.pid)  # those that need others end before them
         _write(file, Cluster(remote, workers, mark, pids))
         return process.pid
