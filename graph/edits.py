@@ -91,6 +91,10 @@ def sentences(
             lines += describe() or (PARTS[part],)
         elif part == "execution":
             lines += [_corrected(before[part], after[part])] if upgraded or "query" not in changed else []
+        elif part == "engine" and (moved := _moved(before.get(part), after.get(part))):
+            lines.append(moved)
+        elif part == "settings" and _moved(before.get("engine"), after.get("engine")):
+            continue  # each engine has its own
         elif part != "columns" or "query" not in changed:
             lines.append(PARTS[part])
     return tuple(lines) or ("the compiler's canonical form changed",)
@@ -114,6 +118,12 @@ def edit_between(
     options = tuple(part for part in PARTS if part in changed - {"query"})
     same_query = "query" not in changed and bool(options)
     return classify(last, shape, None if same_query else script(), options)
+
+
+def _moved(before: object, after: object) -> str | None:
+    """Say that a rule runs on another engine, given the engines as fingerprints have them; None for the same one."""
+    was, now = (str(one).split(",", 1)[0] for one in (before, after))
+    return f"it runs on {now} instead of {was}" if was.split()[0] != now.split()[0] else None
 
 
 def _corrected(before: object, after: object) -> str:

@@ -28,6 +28,7 @@ from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
 from rules.planning.last_states import compared_with_last
 from rules.planning.parts import with_parts_counted
+from rules.planning.places import with_places_told
 from rules.planning.prepared import Prepared, Request
 from rules.planning.selection import choose
 from rules.planning.shared_results import ask_shared_cache, with_fetches_counted
@@ -59,7 +60,7 @@ def plan(project: Project, request: Request, observer: Observer, memory: Memory 
     with open_store(project.root, observer.say, building=False, memory=memory) as store:
         prepared = prepare(project, request, store)
         refuse_broken(prepared)
-        return with_fetches_counted(with_parts_counted(prepared))
+        return with_fetches_counted(with_parts_counted(with_places_told(prepared)))
 
 
 def build(project: Project, request: Request, observer: Observer, memory: Memory | None = None) -> BuildReport:

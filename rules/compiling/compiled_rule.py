@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlglot.expressions import Query
 
@@ -23,7 +23,21 @@ from rules.compiling.compiled_records import Head, load_body, load_heads
 from rules.loading.rules import COMPILER, Check, Rule
 
 if TYPE_CHECKING:
+    from compiler.compiled import EngineIdentity
     from compiler.diff.edit_script import EditScript
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a rule runs: on Spark, or locally for a reason, which is the end of a sentence."""
+
+    engine: Literal["local", "spark"]
+    reason: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What a plan says of it."""
+        return "it runs on Spark" if self.engine == "spark" else f"it runs locally: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,8 @@ class CompiledRule:
     table: Mapping[str, Any]
     memo: str
     checks: tuple[CompiledCheck, ...] = ()
+    placement: Placement | None = None
+    """Where it runs, if the profile has another engine beside the local one."""
 
     @property
     def all(self) -> tuple[CompiledRule, ...]:
@@ -56,12 +72,25 @@ class CompiledRule:
         tier = self.rule.tier
         return tier is Tier.STABLE or (tier is Tier.CANONICAL and self.is_sensitive)
 
+    @property
+    def is_on_cluster(self) -> bool:
+        """Whether another engine than the local one runs it."""
+        return self.placement is not None and self.placement.engine != "local"
+
     def made_with(self, settings: Mapping[str, object]) -> CompiledRule:
         """Return the rule under the fingerprint that it has if these settings make its product."""
         if not self.is_sensitive or dict(settings) == self.node.parts["settings"]:
             return self
         parts = {**self.node.parts, "settings": dict(settings)}
         return replace(self, node=replace(self.node, parts=parts, fingerprint=fingerprint(parts)))
+
+    def placed(self, placement: Placement, identity: EngineIdentity | None = None) -> CompiledRule:
+        """Return the rule with its place. identity: of the engine that runs it there; None for the local one."""
+        if identity is None:
+            return replace(self, placement=placement)
+        parts = {**self.node.parts, "engine": identity.version, "settings": dict(identity.settings)}
+        node = replace(self.node, parts=parts, fingerprint=fingerprint(parts), formerly="")
+        return replace(self, node=node, placement=placement)
 
     @cached_property
     def schema(self) -> Schema:

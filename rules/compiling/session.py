@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from compiler.schema import schema_record
+from compiler.schema import schema_of, schema_record
 from graph.dag import Dag
 from rules import snapshots
 from rules.compiling.compile_rules import CompileOrder, Work
@@ -18,6 +18,7 @@ from rules.compiling.compiled_rule import CompiledContract, CompiledRule
 from rules.compiling.writer_columns import require_writable
 from rules.config.profiles import Profile
 from rules.config.project import Project, load_project
+from rules.engine.clusters import cluster
 from rules.engine.local import LOCAL
 from rules.engine.protocol import Engine
 from rules.errors import UserError
@@ -130,7 +131,23 @@ class Session:
         work.forget_but([*self.rules.values(), *self.contracts.values()])
         if self.lasting and len(run.compiled) == len(self.rules):
             self._remember(run.compiled)
-        return Compilation(run.compiled, run.contracted)
+        return Compilation(self._placed(run.compiled), run.contracted)
+
+    @cached_property
+    def cluster(self) -> Engine | None:
+        """The engine that the profile has beside the one which plans, and runs what the other cannot."""
+        return cluster(self.profile)
+
+    def _placed(self, compiled: dict[str, CompiledRule]) -> dict[str, CompiledRule]:
+        """Return rules with their places, if there are several."""
+        if self.cluster is None:
+            return compiled
+        from rules.compiling.placement import placed
+
+        schemas = {name: schema_of(rule.table) for name, rule in compiled.items()}
+        schemas |= {name: self.sources.table(name).schema for name in self.sources.opened()}
+        given = {name for name in self.sources.opened() if self.sources.constants(name)}
+        return placed(compiled, schemas, given, self.store.index, self.cluster.identity(self.profile))
 
     def share_memos(self, compiled: Compilation) -> None:
         """Begin to send what this run has compiled to other builders."""
@@ -213,6 +230,7 @@ def load(
     project = load_project(project.root, project.given, project.settings)
     sources = Sources(project, store.index, store.objects, files)
     engine.require(project.profile(profile))
+    cluster(project.profile(profile))  # which refuses one that cannot be
     session = load_at(project, profile, store, sources, files, engine, shared_memos(project, profile, store, engine))
     changed = {name: value for name, value in (given or {}).items() if value is not None}
     settings = msgspec.structs.replace(session.profile, **changed)

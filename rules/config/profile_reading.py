@@ -25,6 +25,7 @@ from rules.errors import UserError, Where
 from rules.storage.writer_options import WriterOptions, flaws
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+_REMOTE = re.compile(r"sc://[^/:;\s]+(:\d{1,5})?(/;?\S*)?\Z")
 _PREFIX = "datafusion."
 _MOST = (1 << 31) - 1
 _DURATIONS = ("timeout", "product_timeout")
@@ -129,7 +130,7 @@ def with_pins(profile: RuntimeProfile, pins: Iterable[str]) -> RuntimeProfile:
     if not off:
         return profile
     named: dict[str, Any] = {FIELDS_BY_KEY[key]: False for key in off if key in FIELDS_BY_KEY}
-    return msgspec.structs.replace(profile, engine=dict(sorted({**profile.engine, **off}.items())), **named)
+    return msgspec.structs.replace(profile, engine_keys=dict(sorted({**profile.engine_keys, **off}.items())), **named)
 
 
 def _error(message: str, where: Where, hint: str | None = None, facts: dict[str, str] | None = None) -> UserError:
@@ -243,6 +244,8 @@ def _checked(name: str, value: Any, path: tuple[str, ...], root: Path) -> Any:
                 "'tier' must be 0, 1 or 2", "0 unordered, 1 stable within a run, 2 ordered by key", path
             )
         return value
+    if name == "remote" and isinstance(value, str) and not _REMOTE.match(value):
+        raise _WrongSettingError(f"'remote' must be sc://HOST:PORT, not '{value}'", None, path)
     if name in _DURATIONS:
         return _duration(value, path)
     wrong = wrong_type(value, kind, path)
@@ -301,4 +304,6 @@ def _changed(base: RuntimeProfile, given: Mapping[str, Any], name: str) -> Runti
     named = {key: value for key, value in given.items() if key not in keys}
     if "writer" in named:
         named["writer"] = named["writer"].over(base.writer)
-    return msgspec.structs.replace(base, name=name, engine=dict(sorted({**base.engine, **keys}.items())), **named)
+    return msgspec.structs.replace(
+        base, name=name, engine_keys=dict(sorted({**base.engine_keys, **keys}.items())), **named
+    )

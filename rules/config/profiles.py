@@ -40,6 +40,7 @@ class Effect(Enum):
     ORDER = "order, ties, last bits of floats"
     SPREAD = "the same, at several partitions"
     TIER = "order, as the tier says"
+    ENGINE = "rules that run there"
     ANY = "any rule"
 
 
@@ -147,9 +148,13 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     """How long each product may take; None: as long as it takes."""
     tier: Annotated[Tier | None, Setting(Effect.TIER)] = None
     """The determinism tier of rules that declare none, and whose folders do not; None: the project's."""
+    engine: Annotated[Literal["local", "spark"], Setting(Effect.ENGINE)] = "local"
+    """Where rules run: in this process, or on Spark, as far as both are known to make the same table."""
+    remote: Annotated[str | None, Setting(_SPEED)] = None
+    """The server of Spark Connect, `sc://host:port`."""
     writer: WriterOptions = PLAIN
     """How the published files of products are written whose rules do not say."""
-    engine: Mapping[str, str] = {}
+    engine_keys: Mapping[str, str] = {}
     """Further keys of the engine (`datafusion.…`), as it spells their values."""
 
     def of_tier(self, tier: int, *, sensitive: bool) -> RuntimeProfile:
@@ -213,7 +218,7 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     @property
     def engine_settings(self) -> dict[str, str]:
         """Further keys of the engine that may change any table."""
-        return {key: value for key, value in sorted(self.engine.items()) if not is_speed_only(key)}
+        return {key: value for key, value in sorted(self.engine_keys.items()) if not is_speed_only(key)}
 
     @property
     def float_settings(self) -> dict[str, object]:

@@ -49,7 +49,8 @@ class LocalEngine(Engine):
         """See `Engine`."""
         if profile.memory_limit_mb is not None:
             choose(OPTIONS_WITH_LIMIT)
-        if profile.engine or profile.temp_directory is not None:  # all else is known to be right without the engine
+        # All else is known to be right without the engine.
+        if profile.engine_keys or profile.temp_directory is not None:
             from rules.engine.session import make_session
 
             make_session(profile)

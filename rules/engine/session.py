@@ -80,7 +80,7 @@ def given_keys(profile: Profile) -> dict[str, str]:
         key = SETTINGS[name].key
         if key is not None and name not in _MADE_WITH:
             found[key] = SETTINGS[name].engine_text(value)
-    return found | dict(profile.engine)
+    return found | dict(profile.engine_keys)
 
 
 def _runtime(profile: Profile, spill: Path | None) -> RuntimeEnvBuilder:

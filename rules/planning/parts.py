@@ -24,7 +24,7 @@ def with_parts_counted(prepared: Prepared) -> Prepared:
 
     found, judgements = dict[str, PartsRun](), dict(prepared.plan.judgements)
     for name, judgement in prepared.plan.judgements.items():
-        if judgement.verdict != "run":
+        if judgement.verdict != "run" or prepared.compiled.rules[name].is_on_cluster:
             continue
         try:
             work = part_work(prepared.compiled.rules[name], prepared.bodies, prepared.session, sources, artifacts)

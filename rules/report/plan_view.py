@@ -12,7 +12,7 @@ from rules.report.runs import check_lines, error_fields, part_fields, plan_docum
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rules.compiling.compiled_rule import CompiledCheck
+    from rules.compiling.compiled_rule import CompiledCheck, Placement
     from rules.planning.prepared import Prepared
 
 
@@ -100,6 +100,12 @@ def _is_ahead(check: dict[str, Any]) -> bool:
     return check["verdict"] != "clean" or (bool(check["failing"]) and check["severity"] == "error")
 
 
+def _place_fields(place: Placement | None) -> dict[str, Any]:
+    if place is None:
+        return {}
+    return {"engine": place.engine, **({"engine_reason": place.reason} if place.reason else {})}
+
+
 def _details(prepared: Prepared, name: str) -> dict[str, Any]:
     """Return what a plan says of a product beside its verdict; rows, bytes and seconds are those of its last state."""
     node, last = prepared.compiled.rules[name].node, prepared.known.products.get(name)
@@ -115,6 +121,7 @@ def _details(prepared: Prepared, name: str) -> dict[str, Any]:
         "seconds": round(last.seconds, 6) if last is not None else None,
         "artifact": last.artifact if last is not None else None,
         **part_fields(prepared.parts.get(name)),
+        **_place_fields(prepared.compiled.rules[name].placement),
         **({"fetch": {"bytes": prepared.fetches[name]}} if name in prepared.fetches else {}),
         "fingerprint": node.fingerprint,
         "inputs": list(node.inputs),

@@ -274,6 +274,8 @@ class Execution:
 
     @functools.cached_property
     def _runner(self) -> Runner:
+        if self.session.cluster is not None:
+            self.session.cluster.require(self.session.profile)
         from rules.running.arrow_threads import limited_threads
         from rules.running.query_runner import Runner  # imports the engine
 

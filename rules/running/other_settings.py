@@ -80,8 +80,8 @@ def changed(profile: Profile, these: Sequence[Change]) -> Profile:
     named = {one.key: one.value for one in these if one.key in FIELDS_BY_KEY}
     fields = {FIELDS_BY_KEY[key]: value for key, value in named.items()}
     others = {one.key: str(one.value).lower() for one in these if one.key not in named}
-    engine = {key: text for key, text in profile.engine.items() if key not in named} | others
-    return msgspec.structs.replace(profile, **fields, engine=engine)
+    engine = {key: text for key, text in profile.engine_keys.items() if key not in named} | others
+    return msgspec.structs.replace(profile, **fields, engine_keys=engine)
 
 
 def smallest(these: Sequence[Change], differs: Callable[[Sequence[Change]], bool]) -> tuple[Change, ...]:
@@ -110,7 +110,7 @@ def smallest(these: Sequence[Change], differs: Callable[[Sequence[Change]], bool
 
 
 def _value(profile: Profile, key: str) -> Any:
-    text = profile.engine.get(key)  # which counts before a setting that has a name, as that of a pin does
+    text = profile.engine_keys.get(key)  # which counts before a setting that has a name, as that of a pin does
     if text is not None:
         return {"true": True, "false": False}.get(text, text)
     return getattr(profile, FIELDS_BY_KEY[key]) if key in FIELDS_BY_KEY else _DEFAULTS.get(key)

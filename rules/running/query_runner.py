@@ -15,9 +15,11 @@ from cache.levels import type_name
 from cache.records import PARTS, Artifact, Product
 from compiler.canonical.form import named_tree, rendered
 from compiler.compiled import Tier
+from compiler.spark.expressions import RefusedError
 from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_records import Body
 from rules.compiling.compiled_rule import CompiledRule
+from rules.compiling.placement import spark_query
 from rules.engine.fallbacks import Fallback, spilled, within_memory
 from rules.engine.memory import pool_bytes
 from rules.engine.protocol import (
@@ -118,7 +120,7 @@ class Runner:
         `ForeignMemoError` if the store's memos are of other texts.
         """
         name, body = rule.node.name, self.bodies.body(rule)
-        sql, store = body.sql, self.session.store
+        store = self.session.store
         outside = [entry for entry in rule.scans if entry not in self.compiled]
         for product in rule.scans:
             if product not in outside and not store.bring(artifacts[product]):
@@ -134,6 +136,8 @@ class Runner:
         for entry in inputs:
             self._require_stored(entry, artifacts.get(entry.name))
         streams = rule.rule.streams is not None
+        on_cluster = rule.is_on_cluster
+        sql = self._cluster_query(rule, body, inputs) if on_cluster else body.sql
         kept = Run(
             name,
             "" if streams else sql,
@@ -149,7 +153,7 @@ class Runner:
         )
         try:
             _require_unchanged(sources, outside)
-            by_parts = declared or not streams
+            by_parts = (declared or not streams) and not on_cluster
             if by_parts and (work := part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)):
                 executed = self._run_parts(rule, work, inputs, functions, target, record=record, believe=believe)
             elif streams:
@@ -157,7 +161,7 @@ class Runner:
             else:
                 query = EngineQuery(sql, tuple(inputs), self.profile_of(rule), functions)
                 job = Job(query, rule.schema, target, self.evidence.build)
-                rows = sum(Inputs(store, sources, artifacts).rows(entry) for entry in rule.scans)
+                rows = 0 if on_cluster else sum(Inputs(store, sources, artifacts).rows(entry) for entry in rule.scans)
                 executed = self._run_whole(rule, job, rows)
             _require_unchanged(sources, outside)
             self.stop.check()
@@ -208,6 +212,8 @@ class Runner:
         rows: of the inputs. By them alone it is decided whether the product's rows are put in the order that several
         partitions need, so that the table is the same on any number of cores. Raises `EngineError`.
         """
+        if rule.is_on_cluster:
+            return self._run_on_cluster(rule, job)
         spread = self.bodies.spread(rule) if rows >= SPREAD_ROWS and self.breaks_ties else None
         if spread is None or spread.sql is None:
             return self._run_query(rule, job)
@@ -225,6 +231,23 @@ class Runner:
             return executed
         own = self.session.engine.identity(job.query.profile).float_settings
         return replace(executed, fallback=replace(executed.fallback, settings=own))  # which made the same table
+
+    @staticmethod
+    def _cluster_query(rule: CompiledRule, body: Body, inputs: Sequence[EngineInput]) -> str:
+        """Return the query for the cluster, from the proved body. Raises `ForeignMemoError` if there is none."""
+        try:
+            return spark_query(rule, body, {entry.name: entry.schema for entry in inputs})
+        except RefusedError as error:
+            raise ForeignMemoError(rule.node.name) from error
+
+    def _run_on_cluster(self, rule: CompiledRule, job: Job) -> Executed:
+        """Run a query on the cluster, whose rows come in the order of its own ORDER BY. Raises `EngineError`."""
+        engine = self.session.cluster
+        assert engine is not None
+        executed = engine.stoppable(self.stop).execute(job)
+        if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
+            require_total_order(job.target, rule)
+        return executed
 
     def _was_large(self, rule: CompiledRule) -> bool:
         """Whether a product had about so many rows last time as are not put in order, so that spreading is in vain."""

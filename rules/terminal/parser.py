@@ -45,6 +45,7 @@ COMMANDS = {
     "unpin": "let go the tables of a build that was pinned",
     "gc": "remove tables from the store that nothing needs any more",
     "cache": "verify, list or remove what is stored, and tell what it has saved",
+    "engine": "start and end a cluster of Spark on this machine, to try a profile with",
 }
 _DESCRIPTION = "A compiler for data rules: a rebuild does the least work that is provably correct."
 _COLOR_HELP = "colour the output: auto, always or never (default: auto)"

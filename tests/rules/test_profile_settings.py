@@ -153,7 +153,7 @@ datafusion.execution.collect_statistics = false
     project = load_project(SampleProject(tmp_path, toml=toml).root)
     nightly = project.profile("nightly")
     assert (nightly.name, nightly.partitions, nightly.batch_size, nightly.memory_limit_mb) == ("nightly", 2, 1024, 512)
-    assert nightly.engine == {"datafusion.execution.collect_statistics": "false"}
+    assert nightly.engine_keys == {"datafusion.execution.collect_statistics": "false"}
     assert project.profile("plain").changed() == {}
 
 

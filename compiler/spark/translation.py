@@ -1,0 +1,209 @@
+"""A rule's query → Spark SQL whose table both engines make alike, or the reason why it is not known to.
+
+The rows come in one order, by all columns, so that the table is the same on any number of executors. Nothing on the
+list depends on how rows are divided among these: no sum of floats, no window, no LIMIT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlglot import exp
+
+from compiler.names.lexical import resolve_names
+from compiler.names.resolve import INPUT_DB
+from compiler.schema import Schema
+from compiler.spark.expressions import RefusedError, written
+from compiler.spark.types import SparkTypes, is_exact, is_known
+from compiler.sql.dialect import parse
+from compiler.tree.big_stack import with_deep_stack
+
+TRANSLATION = 1
+"""Raised when a query of the list is written otherwise, and its table may be another."""
+_JOINS = {("", ""), ("", "INNER"), ("", "CROSS"), ("LEFT", ""), ("LEFT", "OUTER"), ("RIGHT", ""), ("RIGHT", "OUTER"),
+          ("FULL", ""), ("FULL", "OUTER"), ("LEFT", "SEMI"), ("LEFT", "ANTI")}  # fmt: skip
+_SELECT = {"expressions", "from_", "joins", "where", "group", "having", "order", "distinct", "with_"}
+_NAME = "product"
+
+
+def view_name(position: int) -> str:
+    """Return how a query for Spark names an input. position: of its name among the sorted names of the inputs."""
+    return f"rules_input_{position}"
+
+
+def for_spark(meaning: str, inputs: Mapping[str, Schema], product: Schema, order: Sequence[str] = ()) -> str:
+    """Return a query in Spark SQL. Raises `RefusedError`.
+
+    meaning: as in `Compiled`. inputs: the schemas of what it scans. order: the columns that come first in the order of
+    its rows.
+    """
+    return with_deep_stack(lambda: _Query(meaning, inputs, product).text(order))
+
+
+class _Query:
+    """One query. Its tree is read, and a new one is made from it."""
+
+    def __init__(self, meaning: str, inputs: Mapping[str, Schema], product: Schema) -> None:
+        self._tree = parse(meaning)
+        self._types = SparkTypes(resolve_names(self._tree), inputs)
+        self._views = {name: view_name(place) for place, name in enumerate(sorted(inputs))}
+        self._product = product
+
+    def text(self, order: Sequence[str]) -> str:
+        found = self._query(self._tree)
+        for select in self._outermost(self._tree):
+            for item, column in zip(select.selects, self._product.columns, strict=True):
+                if not is_known(column.type) or self._types.of(item) != column.type:
+                    raise RefusedError(
+                        f"the type of its column {column.name}, {column.type}, is not known to be that there"
+                    )
+        columns = [exp.column(name, quoted=True) for name in self._product.names]
+        own = found.args.get("order")
+        keys = list(own.expressions) if own is not None and not order else []
+        first = [exp.column(name, quoted=True) for name in order]
+        keys += [exp.Ordered(this=one, desc=False, nulls_first=False) for one in (*first, *columns) if one not in keys]
+        if own is not None and not order:
+            found.set("order", exp.Order(expressions=_once(keys)))
+            wrapped = found
+        else:
+            wrapped = exp.select(*columns).from_(found.subquery(_NAME)).order_by(*_once(keys))
+        return wrapped.sql(dialect="spark", identify=True)
+
+    def _outermost(self, query: exp.Expr) -> list[exp.Select]:
+        if isinstance(query, exp.SetOperation):
+            return [*self._outermost(query.this), *self._outermost(query.expression)]
+        if isinstance(query, exp.Subquery):
+            return self._outermost(query.this)
+        if not isinstance(query, exp.Select):
+            raise RefusedError(f"{type(query).__name__.upper()} is not known to mean the same there")
+        return [query]
+
+    def _query(self, query: exp.Expr) -> exp.Query:
+        if isinstance(query, exp.Union):
+            return self._union(query)
+        if isinstance(query, exp.Subquery) and not query.args.get("alias"):
+            return exp.Subquery(this=self._query(query.this))
+        if not isinstance(query, exp.Select):
+            raise RefusedError(f"{type(query).__name__.upper()} is not known to mean the same there")
+        _require_only(query, _SELECT)
+        found: dict[str, Any] = {"expressions": [self._output(item) for item in query.expressions]}
+        if query.args.get("with_") is not None:
+            found["with_"] = self._with(query.args["with_"])
+        if query.args.get("from_") is not None:
+            found["from_"] = exp.From(this=self._item(query.args["from_"].this))
+        found["joins"] = [self._join(join) for join in query.args.get("joins") or ()]
+        if query.args.get("where") is not None:
+            found["where"] = exp.Where(this=self._expression(query.args["where"].this))
+        if query.args.get("group") is not None:
+            found["group"] = self._group(query.args["group"])
+        if query.args.get("having") is not None:
+            found["having"] = exp.Having(this=self._expression(query.args["having"].this))
+        if query.args.get("distinct") is not None:
+            if query.args["distinct"].args.get("on") is not None:
+                raise RefusedError("DISTINCT ON is not known there")
+            self._require_exact(query.expressions, "DISTINCT")
+            found["distinct"] = exp.Distinct()
+        return exp.Select(**found, **self._tail(query))
+
+    def _tail(self, query: exp.Expr) -> dict[str, Any]:
+        """Return ORDER BY. LIMIT is not known: which of several ties it keeps depends on how rows are divided."""
+        found: dict[str, Any] = {}
+        outputs = {item.alias_or_name: item for item in self._outermost(query)[0].selects}
+        if query.args.get("order") is not None:
+            keys = []
+            for key in query.args["order"].expressions:
+                column = key.this
+                is_output = isinstance(column, exp.Column) and not column.table and column.name in outputs
+                self._require_exact([outputs[column.name] if is_output else column], "ORDER BY")
+                first = bool(key.args.get("nulls_first"))
+                this = column.copy() if is_output else self._expression(column)
+                keys.append(exp.Ordered(this=this, desc=bool(key.args.get("desc")), nulls_first=first))
+            found["order"] = exp.Order(expressions=keys)
+        return found
+
+    def _union(self, query: exp.Union) -> exp.Query:
+        _require_only(query, {"this", "expression", "distinct", "order", "with_"})
+        branches = self._outermost(query)
+        for items in zip(*(branch.selects for branch in branches), strict=True):
+            kinds = {self._types.of(item) for item in items}
+            if len(kinds) > 1 or not is_known(next(iter(kinds))):
+                raise RefusedError("UNION of several types is not known to mean the same there")
+        if query.args.get("distinct"):
+            self._require_exact(branches[0].selects, "UNION")
+        found: dict[str, Any] = {"distinct": bool(query.args.get("distinct"))}
+        if query.args.get("with_") is not None:
+            found["with_"] = self._with(query.args["with_"])
+        sides = {"this": self._query(query.this), "expression": self._query(query.expression)}
+        return exp.Union(**sides, **found, **self._tail(query))
+
+    def _with(self, clause: exp.With) -> exp.With:
+        if clause.args.get("recursive"):
+            raise RefusedError("WITH RECURSIVE is not known to mean the same there")
+        return exp.With(
+            expressions=[
+                exp.CTE(this=self._query(one.this), alias=one.args["alias"].copy()) for one in clause.expressions
+            ]
+        )
+
+    def _output(self, item: exp.Expr) -> exp.Expr:
+        if isinstance(item, exp.Alias):
+            return exp.Alias(this=self._expression(item.this), alias=item.args["alias"].copy())
+        return self._expression(item)
+
+    def _item(self, item: exp.Expr) -> exp.Expr:
+        alias = item.args.get("alias")
+        if isinstance(item, exp.Table):
+            _require_only(item, {"this", "db", "alias"})
+            name = alias.copy() if alias is not None else exp.TableAlias(this=exp.to_identifier(item.name, quoted=True))
+            if item.db != INPUT_DB:
+                return exp.Table(this=item.this.copy(), alias=name)
+            if item.name not in self._views:
+                raise RefusedError(f"it reads {item.name} without a column of it")
+            return exp.Table(this=exp.to_identifier(self._views[item.name], quoted=True), alias=name)
+        if isinstance(item, exp.Subquery):
+            _require_only(item, {"this", "alias"})
+            return exp.Subquery(this=self._query(item.this), alias=alias.copy() if alias is not None else None)
+        raise RefusedError(f"{type(item).__name__.upper()} in FROM is not known to mean the same there")
+
+    def _join(self, join: exp.Join) -> exp.Join:
+        _require_only(join, {"this", "side", "kind", "on"})
+        kind = (join.side or "").upper(), (join.kind or "").upper()
+        if kind not in _JOINS:
+            raise RefusedError(f"{' '.join(filter(None, kind))} JOIN is not known to mean the same there")
+        on = join.args.get("on")
+        given = {"on": self._expression(on)} if on is not None else {}
+        return exp.Join(this=self._item(join.this), side=join.side or None, kind=join.kind or None, **given)
+
+    def _group(self, group: exp.Group) -> exp.Group:
+        _require_only(group, {"expressions"})
+        if any(isinstance(one, exp.Literal) for one in group.expressions):
+            raise RefusedError("GROUP BY of a constant is not known to mean the same there")
+        self._require_exact(group.expressions, "GROUP BY")
+        return exp.Group(expressions=[self._expression(one) for one in group.expressions])
+
+    def _require_exact(self, items: Sequence[exp.Expr], what: str) -> None:
+        for item in items:
+            if not is_exact(self._types.of(item)):
+                kind = self._types.of(item) or "an uncertain type"
+                raise RefusedError(f"{what} of {kind} is not known to mean the same there")
+
+    def _expression(self, node: exp.Expr) -> exp.Expr:
+        return written(node, self._types, self._query)
+
+
+def _require_only(node: exp.Expr, known: set[str]) -> None:
+    """Raise `RefusedError` for a clause that is not known."""
+    for key, value in node.args.items():
+        if key not in known and value not in (None, False, [], ""):
+            raise RefusedError(
+                f"{key.strip('_').upper()} of {type(node).__name__.upper()} is not known to mean the same there"
+            )
+
+
+def _once(keys: Sequence[exp.Ordered]) -> list[exp.Ordered]:
+    """Return the first key of each column."""
+    found: dict[str, exp.Ordered] = {}
+    for key in keys:
+        found.setdefault(key.this.sql(dialect="spark"), key)
+    return list(found.values())

@@ -1,0 +1,110 @@
+"""Types of expressions that both engines compute alike: those of `compiler.analysis.types`, decimals, functions."""
+
+from __future__ import annotations
+
+import re
+
+from sqlglot import exp
+
+from compiler.analysis.types import Types
+from compiler.sql.functions import function_name
+
+MOST_DIGITS = 38
+EXACT_DIGITS = 15
+"""A decimal of so many digits and a float are converted to one another without a loss."""
+_KEPT_SCALE = 6
+"""Digits behind the point that Spark keeps of a product which has more digits than there can be."""
+_DIGITS = {"int8": 3, "int16": 5, "int32": 10, "int64": 20}
+"""As decimals, integers have so many digits: as many as both engines give them in arithmetic with decimals."""
+_DECIMAL = re.compile(r"decimal128<(\d+), (-?\d+)>")
+_FUNCTIONS = {
+    "char_length": "int32",
+    "character_length": "int32",
+    "length": "int32",
+    "substr": "string",
+    "substring": "string",
+    "starts_with": "bool",
+    "ends_with": "bool",
+    "date_part": "int32",
+}
+INTEGERS = frozenset(_DIGITS)
+EXACT = INTEGERS | {"string", "bool", "date32"}
+"""Types of which equal values have equal bits, besides decimals. Floats are not: NaN and the zeros have several."""
+
+
+def decimal_of(kind: str | None) -> tuple[int, int] | None:
+    """Return precision and scale of a decimal type, or None."""
+    found = _DECIMAL.fullmatch(kind or "")
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def decimal_type(precision: int, scale: int) -> str:
+    """Return a decimal type as schemas spell it."""
+    return f"decimal128<{precision}, {scale}>"
+
+
+def as_decimal(kind: str | None) -> tuple[int, int] | None:
+    """Return precision and scale of a decimal, or of an integer as a decimal; None for other types."""
+    return (_DIGITS[kind], 0) if kind in _DIGITS else decimal_of(kind)
+
+
+def is_exact(kind: str | None) -> bool:
+    """Whether rows may be compared, grouped and sorted by values of a type."""
+    return kind in EXACT or decimal_of(kind) is not None
+
+
+def is_known(kind: str | None) -> bool:
+    """Whether values of a type can be read from a table and written to one by both engines."""
+    return kind == "float64" or is_exact(kind)
+
+
+class SparkTypes(Types):
+    """The types of one qualified query; None where they are not certain."""
+
+    def of(self, node: exp.Expr) -> str | None:
+        """See `Types`."""
+        if isinstance(node, exp.Literal) and not node.is_string and not node.is_int:
+            return "float64"
+        if isinstance(node, exp.Cast) and node.to.this is exp.DType.DECIMAL:
+            digits = [int(one.name) for one in node.to.expressions]
+            return decimal_type(*digits) if len(digits) == 2 else None  # noqa: PLR2004
+        if isinstance(node, exp.DPipe):
+            return "string" if self.of(node.this) == self.of(node.expression) == "string" else None
+        if isinstance(node, exp.Div):
+            return self._quotient(node)
+        if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select) and len(node.this.selects) == 1:
+            return self.of(node.this.selects[0])
+        if isinstance(node, exp.Neg):
+            kind = self.of(node.this)
+            return kind if kind in INTEGERS or decimal_of(kind) or kind == "float64" else None
+        if isinstance(node, exp.Sum):
+            decimal = decimal_of(self.of(node.this))
+            if decimal is not None:
+                return decimal_type(min(decimal[0] + 10, MOST_DIGITS), decimal[1])
+        if isinstance(node, exp.Add | exp.Sub | exp.Mul):
+            kinds = self.of(node.this), self.of(node.expression)
+            if kinds == ("float64", "float64"):
+                return "float64"
+            if any(map(decimal_of, kinds)):
+                return self._decimal(node)
+        return super().of(node) or _FUNCTIONS.get(function_name(node) or "")
+
+    def _quotient(self, node: exp.Div) -> str | None:
+        left, right = self.of(node.this), self.of(node.expression)
+        if left in INTEGERS and right in INTEGERS:
+            return left if _DIGITS[left] >= _DIGITS[right] else right
+        return "float64" if left == right == "float64" else None
+
+    def _decimal(self, node: exp.Binary) -> str | None:
+        """Return the type of a sum, difference or product of decimals: both engines have the rules of Hive."""
+        left, right = as_decimal(self.of(node.this)), as_decimal(self.of(node.expression))
+        if left is None or right is None:
+            return None
+        if isinstance(node, exp.Mul):
+            precision, scale = left[0] + right[0] + 1, left[1] + right[1]
+        else:
+            scale = max(left[1], right[1])
+            precision = max(left[0] - left[1], right[0] - right[1]) + scale + 1
+        if precision > MOST_DIGITS and scale > _KEPT_SCALE:  # Spark would cut off digits behind the point
+            return None
+        return decimal_type(min(precision, MOST_DIGITS), scale)

@@ -1,0 +1,167 @@
+"""One query on a cluster: its inputs as views over their Parquet files, its rows back as Arrow, written as any product.
+
+Each query has a session of its own, in which only its inputs exist. Executors and driver must see the files by the same
+paths as this process. The rows come back through the server, in one order, a few batches at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from compiler.spark.translation import view_name
+from rules.engine.protocol import EngineError, EngineQuery, Executed, Job
+from rules.engine.spark.identity import SETTINGS, VERSION
+from rules.engine.stopping import Stop, StoppedError
+from rules.engine.writing import ProductWriter
+from rules.storage.types import to_arrow
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_CONDITION = re.compile(r"^\[([A-Z_.]+)\]\s*")
+_LOST = ("UNAVAILABLE", "failed to connect", "Connection refused", "Socket closed", "Connection reset")
+_RETRIES = 5
+"""So often a call is tried again whose connection broke; with growing pauses, some seconds in all."""
+_PATIENCE = 10.0
+"""Seconds to wait for a connection."""
+_making = threading.Lock()
+"""Sessions are made one after another: the builder of the client keeps the last one in a global."""
+
+
+def execute(remote: str, job: Job, stop: Stop) -> Executed:
+    """Run a query and write its result. Raises `EngineError`, `StoppedError` and OSError."""
+    started = time.perf_counter()
+    with ProductWriter(job.target, job.schema, job.order) as writer:
+        with contextlib.closing(stream(remote, job.query, to_arrow(job.schema), stop)) as batches:
+            for batch in batches:
+                writer.write(batch)
+        digest = writer.finish()
+    return Executed.of(digest, job.schema, started)
+
+
+def stream(remote: str, query: EngineQuery, schema: pa.Schema, stop: Stop) -> Generator[pa.RecordBatch]:
+    """Yield the rows of a query, cast to `schema`. Raises `EngineError` and `StoppedError`."""
+    if query.functions or any(entry.constants for entry in query.inputs):
+        raise AssertionError("rules with functions, or columns outside of their files, run locally")
+    with _errors(remote, stop), _session(remote) as session, stop.ending(lambda: _interrupt(session)):
+        _require_version(session, remote)
+        for place, entry in enumerate(sorted(query.inputs, key=lambda one: one.name)):
+            files = [str(path.resolve()) for path in entry.files]
+            frame = session.read.parquet(*files).select(*map(_quoted, entry.columns))
+            frame.createOrReplaceTempView(view_name(place))
+        frame = session.sql(query.sql)
+        # The client's own way of a result that is not kept whole; DataFrame.toArrow() keeps it.
+        plan: Any = frame._plan  # noqa: SLF001
+        client: Any = session.client
+        for found in client.to_table_as_iterator(plan.to_proto(client), plan.observations):
+            if isinstance(found, pa.Table):
+                for batch in _like(found, schema).to_batches():
+                    stop.check()
+                    yield batch
+
+
+def _like(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table of the schema's layout. Raises `EngineError` if it has other columns."""
+    found = [(field.name, _logical(field.type)) for field in table.schema]
+    planned = [(field.name, _logical(field.type)) for field in schema]
+    if found != planned:
+        raise EngineError(f"Spark returned the columns {found}, but {planned} were planned")
+    return table.cast(pa.schema([pa.field(field.name, field.type) for field in schema]))
+
+
+def _logical(kind: pa.DataType) -> str:
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return "string" if is_text else str(kind)
+
+
+@contextlib.contextmanager
+def _session(remote: str) -> Iterator[SparkSession]:
+    """Open a session of its own with the settings that results depend on."""
+    _require_listening(remote)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pandas, which no query here uses
+        from pyspark.sql.connect.client.retries import DefaultPolicy
+        from pyspark.sql.connect.session import SparkSession as Connect
+
+        address = remote.rstrip("/")
+        separator = ";" if "/;" in address else "/;"
+        with _making:
+            session: Any = Connect(f"{address}{separator}session_id={uuid.uuid4()}")
+    try:
+        session.client.set_retry_policies([DefaultPolicy(max_retries=_RETRIES)])
+        for key, value in SETTINGS.items():
+            session.conf.set(key, value)
+        yield session
+    finally:
+        with contextlib.suppress(Exception):  # the server may be the one that is gone
+            session.client.release_session()
+        with contextlib.suppress(Exception):
+            session.client.close()
+
+
+def _require_listening(remote: str) -> None:
+    """Raise `EngineError` if nobody answers: the client itself would try again for ten minutes."""
+    host, _, port = remote.removeprefix("sc://").partition("/")[0].rpartition(":")
+    if not host:
+        host, port = port, "15002"  # that of Spark Connect
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except OSError as error:
+        raise EngineError(_unanswered(remote)) from error
+
+
+def _unanswered(remote: str) -> str:
+    return f"the Spark server at {shown(remote)} does not answer; the next build goes on from what is stored"
+
+
+def _interrupt(session: SparkSession) -> None:
+    with contextlib.suppress(Exception):  # a server that is gone runs nothing any more
+        session.interruptAll()
+
+
+def _require_version(session: SparkSession, remote: str) -> None:
+    if session.version != VERSION:
+        raise EngineError(
+            f"the server at {shown(remote)} is Spark {session.version}; results were compared only with {VERSION}"
+        )
+
+
+@contextlib.contextmanager
+def _errors(remote: str, stop: Stop) -> Iterator[None]:
+    """Turn the client's exceptions into `EngineError`, or `StoppedError` if that is why they came."""
+    try:
+        yield
+    except (EngineError, StoppedError, OSError, AssertionError, GeneratorExit):
+        raise
+    except Exception as error:
+        if stop.asked:
+            raise StoppedError from error
+        raise EngineError(_sentence(error, remote)) from error
+
+
+def _sentence(error: Exception, remote: str) -> str:
+    text = str(error)
+    if any(sign in text for sign in _LOST):
+        return _unanswered(remote)
+    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+    condition = _CONDITION.match(first)
+    return f"Spark: {first[condition.end() :] if condition else first}"
+
+
+def shown(remote: str) -> str:
+    """Return an address without its parameters, which may hold a token."""
+    return remote.partition("/;")[0]
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"

@@ -1,0 +1,35 @@
+"""What identifies Spark in fingerprints, known without a connection: the version it must have, and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from compiler.spark.translation import TRANSLATION
+
+VERSION = "4.3.0"
+"""The version whose results were compared with the local engine's. A server of another version is refused: nobody has
+compared what it makes of the same queries, and fingerprints would not say that it made them."""
+
+SETTINGS: Mapping[str, str] = {
+    "spark.sql.ansi.enabled": "false",  # integers wrap around, as they do locally; see `compiler.spark.expressions`
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.caseSensitive": "true",
+    "spark.sql.decimalOperations.allowPrecisionLoss": "true",
+    "spark.sql.groupByOrdinal": "false",
+    "spark.sql.groupByAliases": "false",
+    "spark.sql.orderByOrdinal": "false",
+    "spark.sql.variable.substitute": "false",  # otherwise '${x}' within a string would be another string
+    "spark.sql.ansi.doubleQuotedIdentifiers": "false",
+    "spark.sql.legacy.setopsPrecedence.enabled": "false",
+    "spark.sql.parquet.binaryAsString": "false",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.parquet.mergeSchema": "false",
+}
+"""Settings of every session, in every fingerprint of a rule that runs there."""
+
+
+def version() -> str:
+    """Return how fingerprints name the engine."""
+    return f"spark {VERSION}, translation {TRANSLATION}"

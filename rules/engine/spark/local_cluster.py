@@ -1,0 +1,240 @@
+"""A cluster to try: master, workers and a Connect server on loopback, with ports and folders of their own.
+
+What was started is noted in a file, with a mark that is in each process's command line; only a process with that mark
+is ever ended. The master and its workers are Spark's own, of its standalone mode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from rules.engine.spark.installation import spark_home
+from rules.errors import FAILED, UserError
+
+_HOST = "127.0.0.1"
+_START_SECONDS = 180.0
+_END_SECONDS = 15.0
+_POLL = 0.1
+_DAEMON_MEMORY = "512m"
+_EXECUTOR_MEMORY = "1g"
+_SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that was started. pids: of the Connect server, the workers and the master, in the order they end."""
+
+    remote: str
+    workers: int
+    mark: str
+    pids: Sequence[int] = field(default=())
+
+    @property
+    def alive(self) -> list[int]:
+        """The processes that are still there."""
+        return [pid for pid in self.pids if _is_ours(pid, self.mark)]
+
+
+def up(folder: Path, workers: int) -> tuple[Cluster, bool]:
+    """Return the cluster of a folder, and whether it was started now. Raises `UserError`.
+
+    One that is up stays as it is; what is left of one that is not whole is ended first.
+    """
+    with _state(folder) as file:
+        known = _read(file)
+        if known is not None and len(known.alive) == len(known.pids):
+            return known, False
+        if known is not None:
+            _end(known)
+        started = _start(folder, workers, file)
+        return started, True
+
+
+def down(folder: Path) -> Cluster | None:
+    """End the cluster of a folder; None if there is none. Raises `UserError`."""
+    if not (folder / "state.json").is_file():
+        return None
+    with _state(folder) as file:
+        known = _read(file)
+        found = known if known is not None and known.alive else None
+        if found is not None:
+            _end(found)
+        _write(file, None)
+        return found
+
+
+@contextlib.contextmanager
+def _state(folder: Path) -> Iterator[IO[str]]:
+    """Open the note of what was started, which one command at a time may read and change."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "state.json", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror}", code="store", exit_code=FAILED) from error
+    with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+def _read(file: IO[str]) -> Cluster | None:
+    file.seek(0)
+    try:
+        record: Any = json.loads(file.read() or "null")
+        return Cluster(record["remote"], record["workers"], record["mark"], [int(one) for one in record["pids"]])
+    except (ValueError, KeyError, TypeError):  # nothing is noted, or it was cut off while it was written
+        return None
+
+
+def _write(file: IO[str], cluster: Cluster | None) -> None:
+    file.seek(0)
+    file.truncate()
+    if cluster is not None:
+        record = {
+            "remote": cluster.remote,
+            "workers": cluster.workers,
+            "mark": cluster.mark,
+            "pids": list(cluster.pids),
+        }
+        json.dump(record, file)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
+    home, mark = spark_home(), f"rules-engine-{secrets.token_hex(8)}"
+    master_port, port = _free_ports(2)
+    master, remote = f"spark://{_HOST}:{master_port}", f"sc://{_HOST}:{port}"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("SPARK_", "PYSPARK_"))}
+    environment |= {
+        "SPARK_HOME": str(home),
+        "SPARK_LOCAL_IP": _HOST,
+        "SPARK_DAEMON_MEMORY": _DAEMON_MEMORY,
+        "SPARK_DAEMON_JAVA_OPTS": f"-Drules.engine={mark}",
+        "SPARK_CONF_DIR": str(_folder(folder / "conf")),
+        "SPARK_LOG_DIR": str(folder),
+        "SPARK_LOCAL_DIRS": str(_folder(folder / "scratch")),
+    }
+    daemon = str(home / "bin" / "spark-class")
+    pids: list[int] = []
+
+    def begin(name: str, *command: str) -> int:
+        with (folder / f"{name}.log").open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(  # noqa: S603 — Spark's own programs
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        process.returncode = 0  # it is to outlive this process, which Python warns of where this one is not ended
+        pids.insert(0, process.pid)  # those that need others end before them
+        _write(file, Cluster(remote, workers, mark, pids))
+        return process.pid
+
+    try:
+        pid = begin(
+            "master", daemon, "org.apache.spark.deploy.master.Master",
+            "--host", _HOST, "--port", str(master_port), "--webui-port", "0",
+        )  # fmt: skip
+        _wait("master", pid, master_port, folder)
+        for number in range(1, workers + 1):
+            begin(
+                f"worker-{number}", daemon, "org.apache.spark.deploy.worker.Worker", "--host", _HOST, "--cores", "1",
+                "--memory", _EXECUTOR_MEMORY, "--webui-port", "0", "--work-dir", str(_folder(folder / "work")), master,
+            )  # fmt: skip
+        settings = {
+            "spark.connect.grpc.binding.address": _HOST,
+            "spark.connect.grpc.binding.port": str(port),
+            "spark.driver.host": _HOST,
+            "spark.driver.bindAddress": _HOST,
+            "spark.driver.extraJavaOptions": f"-Drules.engine={mark}",
+            "spark.executor.memory": _EXECUTOR_MEMORY,
+            "spark.executor.cores": "1",
+            "spark.ui.enabled": "false",
+            "spark.sql.shuffle.partitions": str(2 * workers),
+            "spark.sql.warehouse.dir": str(folder / "warehouse"),
+            "spark.sql.catalogImplementation": "in-memory",
+        }
+        confs = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
+        submit = str(home / "bin" / "spark-submit")
+        pid = begin("server", submit, "--class", _SERVER, "--master", master, *confs, "spark-internal")
+        _wait("server", pid, port, folder)
+    except BaseException:
+        _end(Cluster(remote, workers, mark, pids))
+        _write(file, None)
+        raise
+    return Cluster(remote, workers, mark, pids)
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as opened:
+        found = [opened.enter_context(socket.socket()) for _ in range(count)]
+        for one in found:
+            one.bind((_HOST, 0))
+        return [one.getsockname()[1] for one in found]
+
+
+def _wait(name: str, pid: int, port: int, folder: Path) -> None:
+    """Wait until a process answers at its port. Raises `UserError` if it ends, or takes too long."""
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), socket.create_connection((_HOST, port), timeout=1):
+            return
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG)[0] == pid:
+                break
+        time.sleep(_POLL)
+    log = folder / f"{name}.log"
+    raise UserError(
+        f"the {name} of Spark did not start",
+        code="engine",
+        facts={"log": str(log)},
+        hint="its log says why",
+        exit_code=FAILED,
+    )
+
+
+def _end(cluster: Cluster) -> None:
+    """End the processes of a cluster with all that they started, the server first."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in cluster.alive:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, number)  # each has a session of its own, with its executors
+            until = time.monotonic() + _END_SECONDS
+            while _is_ours(pid, cluster.mark) and time.monotonic() < until:
+                time.sleep(_POLL)
+
+
+def _is_ours(pid: int, mark: str) -> bool:
+    """Whether a process is one that was started with a mark; one that has ended and waits for its parent is not."""
+    with contextlib.suppress(ChildProcessError, OSError):
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        return mark.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        if Path("/proc/self").exists():
+            return False
+    except OSError:
+        return False
+    command = ["/bin/ps", "-o", "command=", "-p", str(pid)]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return mark in asked.stdout

@@ -1,0 +1,118 @@
+"""A profile with Spark beside the local engine: what runs where, under which keys. No Spark is needed for any of it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import inprocess
+from support.projects import SampleProject
+
+PROFILE = '\n[profiles.cluster]\nengine = "spark"\nremote = "sc://127.0.0.1:{port}"\n'
+RULES = {
+    "totals": "SELECT k, COUNT(*) AS n, SUM(v) AS total FROM t GROUP BY k",
+    "means": "SELECT k, AVG(f) AS mean FROM t GROUP BY k",
+    "sums": "SELECT k, SUM(f) AS total FROM t GROUP BY k",
+    "shouted": "SELECT upper(s) AS s FROM t",
+    "first": "SELECT k FROM t ORDER BY k LIMIT 1",
+    "large": "SELECT o.k FROM totals AS o WHERE o.n > 1",
+}
+LOCAL = {
+    "means": "the function avg is not known to mean the same there",
+    "sums": "SUM of float64 is not known to mean the same there",
+    "shouted": "the function upper is not known to mean the same there",
+    "first": "LIMIT of SELECT is not known to mean the same there",
+}
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SampleProject:
+    made = SampleProject(tmp_path / "p", sources=["t"], toml=PROFILE.format(port=free_port()))
+    made.parquet("t", {"k": [1, 1, 2], "v": [1, 2, 3], "f": [0.5, 1.5, None], "s": ["a", "b", None]})
+    for name, query in RULES.items():
+        made.sql(name, query)
+    return made
+
+
+def planned(project: SampleProject, *arguments: str) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in inprocess.run(project, "plan", "--json", *arguments).document["products"]}
+
+
+def test_a_plan_says_where_each_rule_runs_and_why(project: SampleProject) -> None:
+    found = planned(project, "--profile", "cluster")
+    assert {name: one["engine"] for name, one in found.items()} == {
+        name: "local" if name in LOCAL else "spark" for name in RULES
+    }
+    assert {name: one["engine_reason"] for name, one in found.items() if "engine_reason" in one} == LOCAL
+    assert found["totals"]["reason"] == "new rule; it runs on Spark"
+    assert found["sums"]["reason"] == f"new rule; it runs locally: {LOCAL['sums']}"
+    assert all("engine" not in one for one in planned(project).values())
+
+
+def test_another_engine_is_in_the_keys_of_only_the_rules_that_run_there(project: SampleProject) -> None:
+    inprocess.build(project)
+    here, there = planned(project), planned(project, "--profile", "cluster")
+    moved = {name for name in RULES if here[name]["fingerprint"] != there[name]["fingerprint"]}
+    assert moved == RULES.keys() - LOCAL.keys()
+    assert {name for name, one in there.items() if one["verdict"] == "clean"} == LOCAL.keys()
+    assert there["totals"]["reason"].startswith("it runs on spark 4.3.0 instead of datafusion 55.0.0")
+    other = planned(project, "--profile", "cluster", "--set", "remote=sc://elsewhere:1")
+    assert {name: one["fingerprint"] for name, one in other.items()} == {
+        name: one["fingerprint"] for name, one in there.items()
+    }
+
+
+@pytest.mark.parametrize("tier", [1, 2])
+def test_a_promised_order_is_kept(project: SampleProject, tier: int) -> None:
+    project.sql("keyed", f'-- /// rule\n-- tier = {tier}\n-- key = ["v"]\n-- ///\nSELECT v, k FROM t')
+    found = planned(project, "--profile", "cluster")["keyed"]
+    assert found["engine"] == ("local" if tier == 1 else "spark")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("engine=spark",), "profile 'prod_fast' runs rules on Spark, but names no server"),
+        (
+            ("engine=spark", "remote=http://x:1"),
+            "--set remote=http://x:1: 'remote' must be sc://HOST:PORT, not 'http://x:1'",
+        ),
+    ],
+)
+def test_profiles_that_cannot_be(project: SampleProject, settings: tuple[str, ...], message: str) -> None:
+    given = [word for one in settings for word in ("--set", one)]
+    ran = inprocess.run(project, "plan", "--json", *given, expect=2)
+    assert ran.document["error"]["message"] == message
+
+
+def test_a_missing_client_is_one_error_before_anything_runs(
+    project: SampleProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    ran = inprocess.run(project, "build", "--json", "--profile", "cluster", expect=2)
+    assert ran.document["error"]["code"] == "missing-extra"
+    assert ran.document["error"]["hint"] == "pip install 'leastwork-rules[spark]'"
+
+
+def test_a_server_that_is_not_there_fails_only_what_was_to_run_there(project: SampleProject) -> None:
+    pytest.importorskip("grpc")
+    pytest.importorskip("pyspark")
+    ran = inprocess.build(project, "--profile", "cluster", "--keep-going", expect=1)
+    assert {name for name, status in ran.statuses.items() if status == "executed"} == LOCAL.keys()
+    (failed,) = (one for one in ran.document["products"] if one["name"] == "totals")
+    assert "does not answer" in failed["error"]["message"]
+    assert inprocess.build(project).executed == RULES.keys() - LOCAL.keys()
+
+
+def test_nothing_is_ended_that_was_not_started(project: SampleProject) -> None:
+    assert inprocess.run(project, "engine", "down", "spark", "--json").document["remote"] is None

@@ -1,0 +1,137 @@
+# ruff: noqa: E501 — a table of values and texts, a row a line
+"""Expressions over values that go wrong easily: each entry of the allow list of `compiler.spark`, by examples."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+
+import pyarrow as pa
+
+LAST, FIRST = (1 << 63) - 1, -(1 << 63)
+
+
+def nasty() -> pa.Table:
+    """Return rows of NULLs, ends of ranges, strings beyond ASCII, dates of other centuries, NaN and both zeros."""
+    days = [datetime.date(1, 1, 1), datetime.date(1582, 10, 10), datetime.date(1900, 2, 28), datetime.date(1969, 12, 31),
+            datetime.date(2000, 2, 29), datetime.date(2024, 12, 31), datetime.date(9999, 12, 31), None]  # fmt: skip
+    texts = [
+        "",
+        "a",
+        "A",
+        "a%b",
+        "a_b",
+        "a\\b",
+        "ü",
+        "😀x",
+        "e\u0301",
+        " a ",
+        "\x00",
+        "it's",
+        "${x}",
+        None,
+        "\uffff",
+        "ß",
+    ]
+    return pa.table(
+        {
+            "id": pa.array(range(16), pa.int64()),
+            "n": pa.array([0, 1, -1, 2, 7, -7, LAST, FIRST, LAST - 1, None, 3, 3, 100, -100, 1 << 53, None], pa.int64()),
+            "m": pa.array([1, 0, LAST, FIRST, 2, 2, 1, -1, LAST, 5, None, 3, 10, 3, 1, None], pa.int64()),
+            "i": pa.array([0, 1, -1, 2**31 - 1, -(2**31), 5, None, 7, 9, 3, 3, 2, 1, 0, -5, None], pa.int32()),
+            "h": pa.array([0, 1, -1, 2**15 - 1, -(2**15), 5, None, 7, 9, 3, 3, 2, 1, 0, -5, None], pa.int16()),
+            "s": pa.array(texts, pa.string()),
+            "r": pa.array(texts[8:] + texts[:8], pa.string()),
+            "b": pa.array([True, False, None, True] * 4, pa.bool_()),
+            "c": pa.array([True, None, None, False] * 4, pa.bool_()),
+            "d": pa.array(days * 2, pa.date32()),
+            "e": pa.array(days[3:] + days[:3] + days, pa.date32()),
+            "p": pa.array([Decimal(x) if x else None for x in
+                           ["0.00", "0.05", "-0.05", "9999999999999.99", "-9999999999999.99", None, "0.07", "0.06", "1",
+                            "2", "3", "1.10", "1.1", "100", "-3", None]], pa.decimal128(15, 2)),
+            "q": pa.array([Decimal(x) for x in
+                           ["0", "1", "-1", "999999", "-999999", "0.5", "0.007", "3", "1", "2", "3", "4", "5", "6", "7",
+                            "8"]], pa.decimal128(9, 3)),
+            "w": pa.array([Decimal(9 * 10**25 + x) for x in range(15)] + [None], pa.decimal128(30, 4)),
+            "x": pa.array([0.0, -0.0, float("nan"), float("inf"), -float("inf"), 1e308, 5e-324, 0.1, 1 / 3, None, 1.5, -2.5,
+                           1e16, 123456789.123, -1e-300, 2.0], pa.float64()),
+            "y": pa.array([1.0, -1.0, 0.0, 0.0, 2.0, 10.0, 0.5, 0.2, 3.0, 1.0, None, -0.0, 1.0, 1e-5, 1e-300, 2.0],
+                          pa.float64()),
+        }
+    )  # fmt: skip
+
+
+ROWS: dict[str, tuple[str, ...]] = {
+    "Column": ("n", "m", "i", "h", "s", "b", "d", "p", "q", "w", "x"),
+    "Literal": ("'it''s \\ ${x} %'", "'ü😀'", "9223372036854775807", "1.5", "'a\nb'"),
+    "Null": ("CASE WHEN b THEN n ELSE NULL END",),
+    "Boolean": ("b AND TRUE", "b OR FALSE"),
+    "Paren": ("(n + 1) * 2",),
+    "And": ("b AND c",),
+    "Or": ("b OR c",),
+    "Not": ("NOT b", "NOT (n > 1)"),
+    "Is": ("n IS NULL", "b IS NOT TRUE", "x IS NULL"),
+    "Between": ("n BETWEEN m AND 7", "p BETWEEN 0.05 AND 0.07", "d BETWEEN DATE '1900-01-01' AND e", "s BETWEEN 'A' AND 'b'"),
+    "In": ("n IN (1, 2, NULL)", "s IN ('a', 'ü', '')", "n NOT IN (1, NULL)", "i IN (1, 2147483648)"),
+    "Like": ("s LIKE 'a%'", "s LIKE '_'", "s LIKE '%b'", "s NOT LIKE 'a_b'", "s LIKE ''"),
+    "EQ": ("n = m", "s = r", "d = e", "p = q", "i = n", "b = c", "p = 0.05", "n = q"),
+    "NEQ": ("n <> m", "s <> r", "p <> 0.07"),
+    "LT": ("n < m", "s < r", "d < e", "p < q", "p < 0.06", "i < h"),
+    "LTE": ("n <= m", "s <= r"),
+    "GT": ("n > m", "s > r", "p > 0.05"),
+    "GTE": ("n >= m", "s >= r", "d >= DATE '1582-10-10'"),
+    "NullSafeEQ": ("n IS NOT DISTINCT FROM m", "s IS NOT DISTINCT FROM r"),
+    "NullSafeNEQ": ("n IS DISTINCT FROM m",),
+    "Add": ("n + m", "i + i", "h + h", "i + 1", "p + q", "p + 1", "x + y", "i + h"),
+    "Sub": ("n - m", "i - i", "h - h", "1 - p", "q - p", "x - y"),
+    "Mul": ("n * m", "i * i", "h * h", "p * q", "p * (1 - q)", "x * y", "q * 2"),
+    "Div": ("n / 7", "i / 2", "n / 9223372036854775807"),
+    "Mod": ("n % 7", "i % 2"),
+    "Neg": ("-n", "-i", "-p", "-x"),
+    "DPipe": ("s || r", "s || '\\' || 'x'"),
+    "Coalesce": ("COALESCE(n, m, 0)", "COALESCE(s, 'none')", "COALESCE(d, e)", "COALESCE(x, y)"),
+    "Case": ("CASE WHEN n > 1 THEN 'big' WHEN b THEN s END", "CASE n WHEN 1 THEN 'one' WHEN NULL THEN 'none' ELSE 'other' END"),
+    "If": ("CASE WHEN b THEN x ELSE y END",),
+    "Cast": ("CAST(i AS BIGINT)", "CAST(n AS VARCHAR)", "CAST(n AS DOUBLE)", "CAST(q AS DECIMAL(20, 5))", "CAST(i AS DECIMAL(12, 2))",
+             "CAST(p AS DOUBLE)", "CAST('2000-02-29' AS DATE)"),
+    "char_length": ("char_length(s)", "length(r)", "character_length(s)"),
+    "character_length": ("character_length(r)",),
+    "length": ("length(s)",),
+    "substr": ("substr(s, 1, 1)", "substr(s, 2)", "substr(s, 3, 0)", "substr(s, 1, 100)"),
+    "substring": ("substring(s, 2, 1)",),
+    "starts_with": ("starts_with(s, 'a')", "starts_with(s, r)"),
+    "ends_with": ("ends_with(s, 'b')", "ends_with(s, r)"),
+    "date_part": ("EXTRACT(year FROM d)", "EXTRACT(month FROM d)", "date_part('day', d)"),
+}  # fmt: skip
+"""Of entries whose value is one of a row."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Sum": ("SUM(n)", "SUM(i)", "SUM(p)", "SUM(w)", "SUM(p * (1 - q))", "SUM(n + 1)"),
+    "Min": ("MIN(n)", "MIN(s)", "MIN(d)", "MIN(p)", "MIN(b)"),
+    "Max": ("MAX(n)", "MAX(s)", "MAX(d)", "MAX(p)"),
+    "Count": ("COUNT(*)", "COUNT(n)", "COUNT(x)", "COUNT(DISTINCT s)", "COUNT(DISTINCT b)"),
+    "Filter": ("SUM(n) FILTER (WHERE b)", "COUNT(*) FILTER (WHERE n > 1)"),
+}
+"""Of aggregates. They are taken of groups, of all rows, and of none."""
+
+QUERIES: dict[str, str] = {
+    "grouped_by_text": "SELECT s, COUNT(*) AS c FROM t GROUP BY s",
+    "grouped_by_null": "SELECT n % 3 AS k, b, MIN(d) AS d FROM t GROUP BY n % 3, b HAVING COUNT(*) > 0",
+    "distinct_rows": "SELECT DISTINCT i, b FROM t",
+    "inner_join": "SELECT a.id, z.id AS other FROM t AS a JOIN t AS z ON a.n = z.m",
+    "left_join": "SELECT a.id, z.s FROM t AS a LEFT JOIN t AS z ON a.i = z.n AND z.b",
+    "right_join": "SELECT a.id, z.id AS other FROM t AS a RIGHT JOIN t AS z ON a.s = z.r",
+    "full_join": "SELECT a.id, z.id AS other FROM t AS a FULL JOIN t AS z ON a.n = z.m",
+    "cross_join": "SELECT a.id, z.id AS other FROM t AS a CROSS JOIN t AS z WHERE a.id < 3",
+    "comma_join": "SELECT a.id, z.id AS other FROM t AS a, t AS z WHERE a.n = z.m",
+    "union_all": "SELECT id, n FROM t UNION ALL SELECT id, m FROM t",
+    "union_distinct": "SELECT s FROM t UNION SELECT r FROM t",
+    "exists_below": "SELECT a.id FROM t AS a WHERE EXISTS (SELECT 1 FROM t AS z WHERE z.m = a.n)",
+    "not_exists": "SELECT a.id FROM t AS a WHERE NOT EXISTS (SELECT 1 FROM t AS z WHERE z.m = a.n)",
+    "in_query": "SELECT id FROM t WHERE n IN (SELECT m FROM t WHERE m IS NOT NULL)",
+    "not_in_query_with_null": "SELECT id FROM t WHERE n NOT IN (SELECT m FROM t)",
+    "scalar_query": "SELECT id FROM t WHERE n > (SELECT MAX(i) FROM t)",
+    "with_cte": "WITH w AS (SELECT id, n FROM t WHERE b) SELECT w.id, w.n FROM w JOIN t AS z ON w.id = z.id",
+    "derived": "SELECT g.k, g.c FROM (SELECT b AS k, COUNT(*) AS c FROM t GROUP BY b) AS g WHERE g.c > 1",
+    "in_order": "SELECT s, id FROM t ORDER BY s DESC, id",
+}
