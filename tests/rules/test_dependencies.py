@@ -42,11 +42,12 @@ EXTRAS = {
     "rules/watching/changes.py": {"watchfiles"},
     "rules/lsp/": {"lsprotocol", "pygls"},
     "rules/importing/warehouse.py": {"duckdb"},
+    "rules/engine/spark/": {"pyspark"},
     "rules/openlineage/": {"openlineage"},
     "rules/publishing/postgresql.py": {"adbc_driver_manager", "adbc_driver_postgresql"},
 }
 """The file or folder that imports what an extra brings; who calls it says so where that is missing."""
-CALLED_OTHERWISE = {"openlineage": "openlineage-python"}
+CALLED_OTHERWISE = {"openlineage": "openlineage-python", "pyspark": "pyspark-client"}
 """The distribution that brings a name, where it has another."""
 ELSEWHERE = {"rules/importing/sqlmesh_export.py": {"sqlmesh"}}
 """What runs in the interpreter of another tool."""

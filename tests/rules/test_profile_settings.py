@@ -136,7 +136,7 @@ def test_a_wrong_key_or_value_is_an_error_at_its_place(
 
 def test_a_key_of_the_engine_is_the_setting_of_that_name(tmp_path: Path) -> None:
     found = set_by(tmp_path, "datafusion.execution.batch_size=64", "datafusion.optimizer.prefer_hash_join=false")
-    assert (found.batch_size, found.prefer_hash_join, dict(found.engine)) == (64, False, {})
+    assert (found.batch_size, found.prefer_hash_join, dict(found.engine_keys)) == (64, False, {})
 
 
 def test_a_profile_inherits_another_in_any_order(tmp_path: Path) -> None:
