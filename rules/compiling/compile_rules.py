@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from compiler.parts.reading import Reading
     from rules.storage.store import Store
 
+_RECENT = 8
+"""Rules whose results are kept for a moment: each input of a rule is asked about by itself."""
 _BATCH = 50
 """The number of compiled rules that are recorded at once."""
 
@@ -190,6 +192,7 @@ class Work:
         self._context = fingerprint({"compiler": COMPILER, "engine": parts})
         self._schemas = InputSchemas()
         self._compiler: Compiler | None = None
+        self._recent: dict[str, tuple[Rule, tuple[Rule, Compiled]]] = {}
         self._kept = store.memory.part(_Kept)
         self._kept.index = store.index
 
@@ -253,8 +256,9 @@ class Work:
         names = map(self.resolve, rule.parsed.tables)
         return [(name, self.known[name]) for name in names if name is not None]
 
-    def _compiled(self, rule: Rule) -> tuple[Rule, Compiled]:
+    def _compiled(self, asked: Rule) -> tuple[Rule, Compiled]:
         """Compile a rule; return it as it is declared now, and the result. Raises `UserError`."""
+        rule = asked
         inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
         try:
             compiler = self._compiler_of(inputs)
@@ -270,6 +274,10 @@ class Work:
                 result = compiler.compile_rule(rule.text(self.project), options_of(rule), self.resolve)
         except SqlError as error:
             raise self._located(error, rule) from error
+        if not self._believes:
+            self._recent[asked.name] = asked, (rule, result)
+            if len(self._recent) > _RECENT:
+                del self._recent[next(iter(self._recent))]
         return rule, result
 
     def readings(self, rule: Rule, names: Iterable[str]) -> dict[str, Reading]:
@@ -280,9 +288,12 @@ class Work:
         from compiler.parts.readings import readings
 
         self._believes = False
-        if rule.sql is None and not rule.in_python:
-            require_parsed(self.project, rule)
-        rule, result = self._compiled(rule)
+        known, made = self._recent.get(rule.name, (None, None))
+        if made is None or known is not rule:
+            if rule.sql is None and not rule.in_python:
+                require_parsed(self.project, rule)
+            made = self._compiled(rule)
+        rule, result = made
         return readings(result, self._compiler_of(result.scans), options_of(rule), names)
 
     def normal_forms(self, rule: Rule) -> tuple[NormalForm, ...]:
