@@ -18,6 +18,7 @@ from cache.exchange import renamed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
 _TEMPORARY = re.compile(r"[0-9a-f]{32}(\.parquet(#\d+)?)?")
 """A file, link or folder in tmp/; with #1 behind it, one that the engine had not finished."""
@@ -161,6 +162,13 @@ def rewrite(target: Path, data: bytes, *, expected: bytes | None = None) -> bool
     finally:
         fresh.unlink(missing_ok=True)
     return True
+
+
+def overwrite(file: BinaryIO, data: bytes) -> None:
+    """Write an open file that can be made again: whoever reads it meanwhile, or after a crash, may see a part of it."""
+    file.seek(0)
+    file.write(data)
+    file.truncate()
 
 
 def name_beside(target: Path) -> Path:

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cache.removal import is_page_of_data, remove_page_of_data
+from cache.removal import is_page_of_data, overwrite, remove_page_of_data
 from rules.errors import FAILED, USAGE, UserError
 
 if TYPE_CHECKING:
@@ -78,9 +78,7 @@ def _write(folder: Path, path: str, data: bytes) -> bool:
     with open(descriptor, "r+b") as file:  # noqa: PTH123  of a descriptor
         if file.read() == data:
             return False
-        file.seek(0)
-        file.write(data)
-        file.truncate()
+        overwrite(file, data)
     return True
 
 

@@ -39,7 +39,10 @@ UNKNOWN = {
     "key outside of tables": (
         f"{MARK}nam = 3\n{ORDERS}",
         "unknown key 'nam'",
-        "known: cache, contracts, engine, folders, openlineage, parts, policy, profiles, project, publish, sources, store, vars",
+        (
+            "known: cache, contracts, engine, folders, openlineage, parts, policy, profiles, project, publish, sources, "
+            "store, vars"
+        ),
     ),
     "project": (f'{NAMED}{MARK}rule = ["rules"]\n', "unknown key 'rule' in [project]", "did you mean 'rules'?"),
     "source": (f'{ORDERS}{MARK}pth = "x"\n', "unknown key 'pth' in [sources.orders]", "did you mean 'path'?"),

@@ -98,8 +98,7 @@ def _read(file: IO[str]) -> Cluster | None:
 
 
 def _write(file: IO[str], cluster: Cluster | None) -> None:
-    file.seek(0)
-    file.truncate()
+    record = None
     if cluster is not None:
         record = {
             "remote": cluster.remote,
@@ -107,7 +106,8 @@ def _write(file: IO[str], cluster: Cluster | None) -> None:
             "mark": cluster.mark,
             "pids": list(cluster.pids),
         }
-        json.dump(record, file)
+    file.seek(0)
+    file.write(json.dumps(record).ljust(os.fstat(file.fileno()).st_size))  # over all of what was noted before
     file.flush()
     os.fsync(file.fileno())
 
