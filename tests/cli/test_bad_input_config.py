@@ -40,8 +40,8 @@ UNKNOWN = {
         f"{MARK}nam = 3\n{ORDERS}",
         "unknown key 'nam'",
         (
-            "known: cache, contracts, engine, folders, openlineage, parts, policy, profiles, project, publish, sources, "
-            "store, vars"
+            "known: cache, contracts, engine, folders, openlineage, parts, policy, profiles, project, publish, "
+            "sources, store, vars"
         ),
     ),
     "project": (f'{NAMED}{MARK}rule = ["rules"]\n', "unknown key 'rule' in [project]", "did you mean 'rules'?"),
