@@ -148,13 +148,16 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     """How long each product may take; None: as long as it takes."""
     tier: Annotated[Tier | None, Setting(Effect.TIER)] = None
     """The determinism tier of rules that declare none, and whose folders do not; None: the project's."""
-    engine: Annotated[Literal["local", "spark"], Setting(Effect.ENGINE)] = "local"
-    """Where rules run: in this process, or on Spark, as far as both are known to make the same table."""
+    engine: Annotated[Literal["local", "spark"], Setting(Effect.ENGINE)] = msgspec.field(
+        default="local", name="runs_on"
+    )
+    """Where rules run: in this process, or on Spark, as far as both are known to make the same table. In JSON it has
+    another name, since `engine` has always been the keys there."""
     remote: Annotated[str | None, Setting(_SPEED)] = None
     """The server of Spark Connect, `sc://host:port`."""
     writer: WriterOptions = PLAIN
     """How the published files of products are written whose rules do not say."""
-    engine_keys: Mapping[str, str] = {}
+    engine_keys: Mapping[str, str] = msgspec.field(default_factory=dict, name="engine")
     """Further keys of the engine (`datafusion.…`), as it spells their values."""
 
     def of_tier(self, tier: int, *, sensitive: bool) -> RuntimeProfile:

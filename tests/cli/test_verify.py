@@ -252,7 +252,7 @@ def test_a_fault_of_the_engine_is_traced_to_the_settings_that_make_it(tmp_path: 
         assert rows(changed(profile, these)) == 2
         guilty = smallest(these, lambda some: rows(changed(profile, some)) != 0)
         keys = {one.key for one in guilty}
-        pinned = msgspec.structs.replace(profile, engine=dict.fromkeys(keys, "false"))
+        pinned = msgspec.structs.replace(profile, engine_keys=dict.fromkeys(keys, "false"))
         assert rows(pinned) == 2, "as [engine] disable pins it"
         assert keys.isdisjoint(one.key for one in changes(pinned, against))
         assert keys == {"datafusion.execution.parquet.pruning", "datafusion.execution.collect_statistics"}

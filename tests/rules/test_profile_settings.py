@@ -44,6 +44,8 @@ def other_value(name: str) -> Any:
         return not DEFAULTS[name]
     if name.endswith("timeout"):
         return "7m"
+    if name == "remote":
+        return "sc://localhost:15002"
     return 7 if name in NUMBERS else "/tmp"  # noqa: S108 — a folder that exists
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from compiler.spark.translation import view_name
 from rules.engine.protocol import EngineError, EngineQuery, Executed, Job
-from rules.engine.spark.identity import SETTINGS, VERSION
+from rules.engine.spark.identity import COMPARED, SETTINGS
 from rules.engine.stopping import Stop, StoppedError
 from rules.engine.writing import ProductWriter
 from rules.storage.types import to_arrow
@@ -130,9 +130,9 @@ def _interrupt(session: SparkSession) -> None:
 
 
 def _require_version(session: SparkSession, remote: str) -> None:
-    if session.version != VERSION:
+    if session.version != COMPARED:
         raise EngineError(
-            f"the server at {shown(remote)} is Spark {session.version}; results were compared only with {VERSION}"
+            f"the server at {shown(remote)} is Spark {session.version}; results were compared only with {COMPARED}"
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from compiler.spark.translation import TRANSLATION
 
-VERSION = "4.3.0"
+COMPARED = "4.3.0"
 """The version whose results were compared with the local engine's. A server of another version is refused: nobody has
 compared what it makes of the same queries, and fingerprints would not say that it made them."""
 
@@ -32,4 +32,4 @@ SETTINGS: Mapping[str, str] = {
 
 def version() -> str:
     """Return how fingerprints name the engine."""
-    return f"spark {VERSION}, translation {TRANSLATION}"
+    return f"spark {COMPARED}, translation {TRANSLATION}"

@@ -8,7 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
-from rules.engine.spark.identity import VERSION
+from rules.engine.spark.identity import COMPARED
 from rules.errors import UserError
 
 _CORE = re.compile(r"spark-core_[\d.]+-(\d+\.\d+\.\d+.*)\.jar")
@@ -24,14 +24,14 @@ def spark_home() -> Path:
         raise UserError(
             "Apache Spark is not installed here",
             code="no-spark",
-            hint=f"install 'pyspark=={VERSION}' into another environment, and set SPARK_HOME to its folder pyspark",
+            hint=f"install 'pyspark=={COMPARED}' into another environment, and set SPARK_HOME to its folder pyspark",
         )
     versions = [found[1] for jar in (home / "jars").glob("spark-core_*.jar") if (found := _CORE.fullmatch(jar.name))]
-    if versions != [VERSION]:
+    if versions != [COMPARED]:
         raise UserError(
-            f"Apache Spark in {home} is {versions[0] if versions else 'of an unknown version'}, not {VERSION}",
+            f"Apache Spark in {home} is {versions[0] if versions else 'of an unknown version'}, not {COMPARED}",
             code="no-spark",
-            hint=f"results were compared with those of {VERSION} only; set SPARK_HOME to such a one",
+            hint=f"results were compared with those of {COMPARED} only; set SPARK_HOME to such a one",
         )
     java = os.environ.get("JAVA_HOME")
     if not ((java and (Path(java) / "bin" / "java").is_file()) or shutil.which("java")):
