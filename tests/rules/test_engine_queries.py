@@ -78,7 +78,7 @@ def test_only_the_columns_that_are_given_exist(tmp_path: Path) -> None:
 
 
 def test_one_function_hands_text_to_the_engine() -> None:
-    """`plan_query` does. The others set checked settings, and ask for settings, or for functions, in words of their own."""
+    """`plan_query` does. The others set checked settings, and ask for settings or functions, in words of their own."""
     found = set()
     for path in sorted(Path(rules.engine.__file__).parent.glob("*.py")):
         for function in (one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.FunctionDef)):
