@@ -177,10 +177,8 @@ def _branches(query: exp.Expr) -> dict[str, list[exp.Query]]:
 def _select(before: exp.Select, after: exp.Select, *, inner: bool) -> Iterator[str]:
     old_joins, new_joins = _joins(before), _joins(after)
     joined = {_text(term) for _, terms in (*old_joins.values(), *new_joins.values()) for term in terms}
-    for name in new_joins.keys() - old_joins.keys():
-        yield f"join {name}: added"
-    for name in old_joins.keys() - new_joins.keys():
-        yield f"join {name}: removed"
+    yield from (f"join {name}: added" for name in new_joins if name not in old_joins)
+    yield from (f"join {name}: removed" for name in old_joins if name not in new_joins)
     for name, (kind, terms) in new_joins.items():
         if name in old_joins:
             old_kind, old_terms = old_joins[name]

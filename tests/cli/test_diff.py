@@ -425,3 +425,23 @@ def test_markdown_fits_into_a_comment(project: SampleProject) -> None:
 def test_markdown_and_json_exclude_each_other(project: SampleProject) -> None:
     ran = run(project, "diff", "--json", "--format", "markdown", expect=2)
     assert "--json cannot hold --format markdown" in ran.stdout
+
+
+def test_every_process_says_the_same_of_an_edit(project: SampleProject) -> None:
+    """Sets of strings have another order in each process, if nothing else fixes that."""
+    for number in range(4):
+        project.sql(
+            f"t{number}", f"SELECT o.id, o.amount AS a{number}, o.status FROM orders AS o WHERE o.id > {number}"
+        )
+    project.sql("wide", "SELECT t.id FROM t0 AS t")
+    build(project)
+    joins = " ".join(f"JOIN t{number} AS j{number} ON j{number}.id = t.id" for number in range(1, 4))
+    outputs = ", ".join(
+        f"SUM(j{number}.a{number}) AS s{number}, MIN(j{number}.status) AS m{number}" for number in (1, 2, 3)
+    )
+    project.sql(
+        "wide", f"SELECT t.id, {outputs} FROM t0 AS t {joins} WHERE t.a0 > 1 AND j1.a1 < 9 GROUP BY t.id, t.status"
+    )
+    for command in (("diff", "--json"), ("plan", "--json"), ("lineage", "--json"), ("check", "--json")):
+        said = {project.cli(*command, env={"PYTHONHASHSEED": str(seed)}).stdout for seed in range(3)}
+        assert len(said) == 1, command
