@@ -141,7 +141,9 @@ def test_a_cte_is_previewed(recorded: dict[str, dict[str, Any]]) -> None:
     assert found["shown"]
 
 
-@pytest.mark.parametrize(("name", "words"), [("broken file", "FROM"), ("front matter", "tgas"), ("rules.toml", "pth")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("broken file", "expected table name"), ("front matter", "tgas"), ("rules.toml", "pth")]
+)
 def test_what_is_wrong_is_found_and_goes_away(recorded: dict[str, dict[str, Any]], name: str, words: str) -> None:
     found = facts(recorded, name)
     assert any(words in one for one in found.get("broken") or found["found"])
