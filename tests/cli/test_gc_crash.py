@@ -191,7 +191,7 @@ def test_killed_at_random(forks: Forks, built: Built, tmp_path: Path) -> None:
         if command == "build":
             project.sql("some", f"SELECT o.id, o.city FROM orders AS o WHERE o.id > {generator.randrange(12)}")
             project.write("data/cities.csv", f"city,country\nA,X\nB,Y\nD,Z{generator.randrange(4)}\n")
-        ended = forks.run(root, *words, kill_at=generator.randrange(60))
+        ended = forks.run(root, *words, kill_at=generator.randrange(30))
         killed += ended.killed
         assert ended.killed or ended.code in {0, 1}, (number, words, ended.stderr)
         assert recorded(root) <= objects(root), (number, words, ended.steps[-1:])
