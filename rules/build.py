@@ -70,7 +70,7 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
     """
     started = time.perf_counter()
     limits = Limits.of(project.profile(request.profile), request)
-    told = None
+    facts = None
     observer = times = Timed(observer)
     if request.engine is LOCAL and limits:
         request = replace(request, engine=STOPPABLE)
@@ -94,10 +94,10 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
                 report = execution.report(results, time.perf_counter() - started, audited)
                 record_build(prepared, report)
                 keep_manifest(prepared, report, execution.evidence, execution.contents)
-                told = build_run(prepared, report, times)
+                facts = build_run(prepared, report, times)
         report = replace(report, shared=store.finish_sharing())
-    if told is not None:
-        send(told, observer.say)  # others, who do not keep the store waiting
+    if facts is not None:
+        send(facts, observer.say)  # to a server, for which nobody waits with the store locked
     return report
 
 

@@ -44,7 +44,7 @@ class Setting:
 class Job(NamedTuple):
     """A rule to look at. schemas, keys: of what it reads, as far as they are known.
 
-    plans: whether so much is known that it can be planned. table: what that comes to, where it is remembered.
+    plans: whether so much is known that it can be planned. table: its columns, where they are remembered.
     """
 
     text: str
@@ -95,7 +95,7 @@ class _Bench:
 
         try:
             record = look(job.text, job.path, job.options, world, plan if job.plans else None)
-        except Exception:  # noqa: BLE001 — a bug of ours: whoever asked looks at the rule itself, and reports it
+        except Exception:  # noqa: BLE001 — our bug: the caller checks the rule itself, and reports it
             return None
         return Looked(record, self._learned)
 
