@@ -63,6 +63,12 @@ class Inputs:
         artifact = self._artifact(name)
         return artifact is not None and bool(artifact.parts)
 
+    def has_runs(self, name: str) -> bool:
+        """Whether parts of an input that has some are runs of row groups of a file."""
+        if not self._is_source(name):
+            return False
+        return any(file.groups is not None for files in self.sources.part_files(name) for file in files)
+
     def rows(self, name: str) -> int:
         """Return the number of rows of an input."""
         return self.sources.table(name).rows if self._is_source(name) else self.store.content(self.artifacts[name]).rows

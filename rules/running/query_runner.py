@@ -66,9 +66,9 @@ if TYPE_CHECKING:
 SPREAD_ROWS = 500_000
 """The rows of its inputs from which on a rule may be spread over several partitions. Below, a run takes some hundredths
 of a second, and starting several partitions takes as long as they save."""
-SPREAD_BATCH = 16_384
-"""The most rows of a batch of such a rule, whose table shows neither batches nor partitions. With twice as many, wide
-decimals leave the cache of a core: TPC-H q01 takes a third longer, the other queries as long."""
+SMALL_BATCH = 16_384
+"""The most rows of a batch where the table does not show the batches. With twice as many, wide decimals leave the cache
+of a core: TPC-H q01 takes a third longer, the other queries as long."""
 _BYTES_OF_VALUE = 8
 
 
@@ -217,8 +217,7 @@ class Runner:
         spread = self.bodies.spread(rule) if rows >= SPREAD_ROWS and self.breaks_ties else None
         if spread is None or spread.sql is None:
             return self._run_query(rule, job)
-        rows_at_once = min(job.query.profile.batch_size, SPREAD_BATCH)
-        job = job.under(msgspec.structs.replace(job.query.profile, batch_size=rows_at_once))
+        job = job.under(_in_small_batches(job.query.profile))
         job = replace(job, query=replace(job.query, sql=spread.sql), order=spread.order)
         with self.share.spread() as cores:
             if cores > 1 and not (spread.order and self._was_large(rule)):
@@ -289,6 +288,8 @@ class Runner:
     ) -> Executed:
         """Execute a rule by parts, each of its queries as `_run_query` does. Raises as that does."""
         session, instead, profile = self.session, list[Fallback](), self.profile_of(rule)
+        if not rule.is_sensitive:
+            profile = _in_small_batches(profile)
 
         def execute(part: PartQuery, given: Sequence[EngineInput], path: Path) -> Executed:
             if rule.rule.streams is not None:
@@ -381,6 +382,11 @@ class Runner:
         except Exception as error:
             raise self.session.python.located(error, one.path, one.line) from error
         return Executed.of(digest, rule.schema, started)
+
+
+def _in_small_batches(profile: Profile) -> Profile:
+    """Return the profile for a query whose table does not show in which batches it was made."""
+    return msgspec.structs.replace(profile, batch_size=min(profile.batch_size, SMALL_BATCH))
 
 
 def callable_function(
