@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 
 _FORMAT = 7
 _PACKAGES = (
-    "cache", "cache/remote", "compiler", "compiler/analysis", "compiler/canonical", "compiler/dialects",
-    "compiler/diff", "compiler/engine_errors", "compiler/engine_sql", "compiler/engine_sql/workarounds",
-    "compiler/engine_sql/workarounds/subqueries", "compiler/ibis", "compiler/lint", "compiler/names",
-    "compiler/parts", "compiler/spark", "compiler/spread", "compiler/sql", "compiler/tree", "graph", "rules",
-    "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/engine/spark", "rules/exporting",
-    "rules/files", "rules/formats", "rules/importing", "rules/inspect", "rules/lint", "rules/loading", "rules/lsp",
-    "rules/openlineage", "rules/planning", "rules/publishing", "rules/python", "rules/report", "rules/running",
-    "rules/site", "rules/sources", "rules/storage", "rules/terminal", "rules/testing", "rules/watching",
+    "cache", "cache/remote", "compiler", "compiler/analysis", "compiler/canonical", "compiler/coverage",
+    "compiler/dialects", "compiler/diff", "compiler/engine_errors", "compiler/engine_sql",
+    "compiler/engine_sql/workarounds", "compiler/engine_sql/workarounds/subqueries", "compiler/ibis", "compiler/lint",
+    "compiler/names", "compiler/parts", "compiler/spark", "compiler/spread", "compiler/sql", "compiler/tree", "graph",
+    "rules", "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/engine/spark",
+    "rules/exporting", "rules/files", "rules/formats", "rules/importing", "rules/inspect", "rules/lint",
+    "rules/loading", "rules/lsp", "rules/openlineage", "rules/planning", "rules/publishing", "rules/python",
+    "rules/report", "rules/running", "rules/site", "rules/sources", "rules/storage", "rules/terminal", "rules/testing",
+    "rules/watching",
 )  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 
