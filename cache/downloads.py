@@ -9,6 +9,7 @@ the file again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from typing import TYPE_CHECKING
@@ -44,6 +45,8 @@ class Downloads:
     def add(self, written: Path, place: Path) -> None:
         """Move a file that is fully written to its place. Raises OSError."""
         place.parent.mkdir(parents=True, exist_ok=True)
+        if place.parent.is_symlink():  # nothing of ours, and it is not followed
+            raise NotADirectoryError(errno.ENOTDIR, "it is a link", os.fspath(place.parent))
         synchronise(written)
         replace(written, place)
         os.utime(place.parent)
@@ -57,23 +60,33 @@ class Downloads:
 
         Nobody else may be reading the store. Raises OSError.
         """
-        found: list[tuple[int, int, str]] = []
-        try:
-            with os.scandir(self._folder) as entries:
-                for entry in entries:
-                    if is_download(entry.name) and entry.is_dir(follow_symlinks=False):
-                        with os.scandir(entry.path) as files:
-                            size = sum(file.stat(follow_symlinks=False).st_size for file in files)
-                        found.append((entry.stat(follow_symlinks=False).st_mtime_ns, size, entry.name))
-        except FileNotFoundError:
-            return
-        total = sum(size for _, size, _ in found)
-        for _, size, name in sorted(found):
-            if total <= most:
-                break
+        for _, _, name in self._beyond(most):
             remove_download(self._folder / name)
-            total -= size
+
+    def beyond(self, most: int) -> tuple[int, int]:
+        """Return how many bytes `trim` would remove, and how many would stay. Raises OSError."""
+        going = sum(size for _, size, _ in self._beyond(most))
+        return going, self.bytes() - going
 
     def bytes(self) -> int:
-        """Return how many bytes the copies have together."""
-        return sum(file.lstat().st_size for file in self._folder.glob("*/*"))
+        """Return how many bytes the copies have together. Raises OSError."""
+        return sum(size for _, size, _ in self._found())
+
+    def _beyond(self, most: int) -> list[tuple[int, int, str]]:
+        found = sorted(self._found())
+        total, count = sum(size for _, size, _ in found), 0
+        while total > most:
+            total -= found[count][1]
+            count += 1
+        return found[:count]
+
+    def _found(self) -> list[tuple[int, int, str]]:
+        """Return when each copy was last used, its size and its digest. Others may be adding and removing copies."""
+        found = []
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                if is_download(entry.name) and entry.is_dir(follow_symlinks=False):
+                    with contextlib.suppress(FileNotFoundError), os.scandir(entry.path) as files:
+                        size = sum(file.stat(follow_symlinks=False).st_size for file in files)
+                        found.append((entry.stat(follow_symlinks=False).st_mtime_ns, size, entry.name))
+        return found

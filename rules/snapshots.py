@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from rules.storage.store import Store
 
 _FORMAT = 8
+_AT_ONCE = 16
+"""Sources that are asked for side by side."""
 _PATIENCE = 4.0
 """Seconds for which a server of sources is asked whether anything has changed; then the long way asks it again."""
 _PACKAGES = (
@@ -175,9 +177,7 @@ def _outside_holds(record: dict[str, Any]) -> bool:
 
     Only a build has to know: what is checked and compiled depends on no more than their columns.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
-    from rules.sources.object_stores import ObjectStores, OutsideError
+    from rules.sources.object_stores import ObjectStores, OutsideError, side_by_side
 
     stores = ObjectStores(_PATIENCE)
     known = {path: Signature(*taken) for path, *taken, _ in record["files"]}
@@ -190,8 +190,7 @@ def _outside_holds(record: dict[str, Any]) -> bool:
         except OutsideError:
             return False  # the long way says what is wrong
 
-    with ThreadPoolExecutor(len(record["outside"])) as pool:
-        return all(pool.map(holds, record["outside"]))
+    return all(side_by_side(holds, record["outside"], _AT_ONCE))
 
 
 def _files_hold(root: str, record: dict[str, Any], index: Index) -> bool:

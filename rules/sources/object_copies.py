@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from cache.downloads import Downloads
@@ -17,7 +16,7 @@ from cache.filedigest import file_digest
 from cache.remote.bucket import BucketError, SwappedError
 from cache.removal import remove_temporary
 from cache.signatures import Signature, signature
-from rules.sources.object_stores import ObjectStores, OutsideError, is_settled, unreachable
+from rules.sources.object_stores import ObjectStores, OutsideError, is_settled, side_by_side, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,8 +56,7 @@ class ObjectCopies:
         wanted = dict.fromkeys((source.path, source.format) for source in sources.values())
         fresh = [one for one in wanted if one not in self._pinned]
         if fresh:
-            with ThreadPoolExecutor(min(_LISTINGS, len(fresh))) as pool:
-                self._pinned |= zip(fresh, pool.map(self._settled, fresh), strict=True)
+            self._pinned |= zip(fresh, side_by_side(self._settled, fresh, _LISTINGS), strict=True)
         return {name: self._pinned[source.path, source.format] for name, source in sources.items()}
 
     def _settled(self, source: tuple[str, str | None]) -> tuple[str, ...] | OutsideError:
@@ -88,22 +86,19 @@ class ObjectCopies:
                 fresh.append((url, one, taken))
             else:
                 self._note(url, one, taken, digest)
-        if not fresh:
-            return
-        with ThreadPoolExecutor(min(_FETCHES, len(fresh))) as pool:
-            futures = [pool.submit(self._fetched, url, one) for url, one, _ in fresh]
-            try:
-                for (url, one, taken), future in zip(fresh, futures, strict=True):
-                    self._note(url, one, taken, future.result())
-            except SwappedError:
-                raise
-            except BucketError as error:
-                raise unreachable(path, error) from error
-            except OSError as error:
-                raise _full(error) from error
-            finally:
-                for future in futures:
-                    future.cancel()
+
+        def fetch(one: tuple[str, ListedObject, Signature]) -> None:
+            url, listed, taken = one
+            self._note(url, listed, taken, self._fetched(url, listed))
+
+        try:
+            side_by_side(fetch, fresh, _FETCHES)
+        except SwappedError:
+            raise
+        except BucketError as error:
+            raise unreachable(path, error) from error
+        except OSError as error:
+            raise _full(error) from error
 
     def _note(self, url: str, one: ListedObject, taken: Signature, digest: str) -> None:
         with self._lock:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cache.remote.bucket import AbsentError, BucketError, DeniedError
 from cache.signatures import Signature
@@ -18,11 +19,14 @@ from rules.formats.registry import extensions
 from rules.sources.object_names import chosen, is_pattern, prefix_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from cache.remote.outside_store import ListedObject, OutsideStore
     from rules.files.locations import Location
 
+T = TypeVar("T")
+R = TypeVar("R")
 TIMEOUT = 10.0
 """Seconds that all attempts at a small request take."""
 _YOUNG = timedelta(minutes=2)
@@ -38,6 +42,21 @@ class OutsideError(Exception):
         super().__init__(problem)
         self.problem = problem
         self.hint = hint
+
+
+def side_by_side(work: Callable[[T], R], items: Collection[T], most: int) -> list[R]:
+    """Return what `work` returns of each item, in their order, in `most` threads; raises what it raises first.
+
+    Nobody who interrupts this waits for answers of servers: threads that still do are left alone.
+    """
+    pool = ThreadPoolExecutor(max(1, min(most, len(items))))
+    try:
+        return list(pool.map(work, items))
+    except BaseException as error:
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    finally:
+        pool.shutdown(wait=False)
 
 
 class ObjectStores:

@@ -1,4 +1,4 @@
-"""Keeps the copies of objects from elsewhere within their limit, after a build; it waits for nobody."""
+"""Keeps the copies of objects from elsewhere within their limit."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ if TYPE_CHECKING:
     from rules.storage.store import Store
 
 
-def trim_downloads(store: Store, most: int) -> None:
-    """Remove copies until they have `most` bytes together. If somebody is at work, the next build does."""
+def trim_downloads(store: Store, most: int, patience: float = 0) -> int:
+    """Remove copies until they have `most` bytes together; return how many bytes went.
+
+    patience: seconds for which others may be at work in the store. If they still are, the next build removes them.
+    """
     from cache.downloads import FOLDER, Downloads
 
     if not (store.objects.root / FOLDER).is_dir():
-        return
+        return 0
     downloads = Downloads(store.objects.root)
-    if downloads.bytes() <= most:
-        return
-    from rules.storage.collecting import both_locks
+    with contextlib.suppress(OSError, StoreError):
+        before = downloads.bytes()
+        if before > most:
+            from rules.storage.collecting import both_locks
 
-    with contextlib.suppress(OSError, StoreError), both_locks(store, 0):
-        downloads.trim(most)
+            with both_locks(store, patience):
+                downloads.trim(most)
+            return before - downloads.bytes()
+    return 0

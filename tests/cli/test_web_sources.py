@@ -209,8 +209,12 @@ def test_copies_are_bounded_and_a_damaged_one_is_fetched_again(tmp_path: Path, w
     build(project)
     assert web.asked().count("GET t.parquet") == 1
     assert project.product("more").to_pylist() == [{"amount": 11}, {"amount": 21}]
+    size = copies(project)[0].stat().st_size
+    assert run(project, "cache", "stats", "--json").document["download_bytes"] == size
     toml = (project.root / "rules.toml").read_text()
     (project.root / "rules.toml").write_text(f'{toml}\n[store]\ndownloads = "1B"\n')
+    dry = run(project, "gc", "--dry-run", "--json").document["downloads"]
+    assert dry == {"removed": size, "kept": 0}
     build(project)
     assert copies(project) == []
     (project.root / "rules.toml").write_text(f'{toml}\n[store]\ndownloads = "many"\n')
