@@ -248,7 +248,7 @@ class Execution:
                 exit_code=FAILED,
             )
         # Opened again with the digests in the keys: a source without an object is ingested, the others are known.
-        sources = Sources(self.project, self.store.index, self.store.objects, self.session.files)
+        sources = Sources(self.project, self.store.index, self.store.objects, self.session.files, self.sources.copies)
         table = sources.open([source for source in self.contents if source in self.project.sources])[name]
         self.sources = sources
         assert table.artifact is not None
