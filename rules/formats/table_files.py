@@ -72,6 +72,7 @@ def in_place(table: TableFiles) -> ReadTable | None:
     for number, path in enumerate(table.paths):
         with _opened(path, number) as file:
             found = {field.name: field for field in file.schema_arrow}
+            _require_found(list(found.values()), wanted, by, number)
             if file.schema_arrow.names != list(found) or int96.columns_of(file, None):
                 return None
             if any(field.name not in found or not _is_same(found[field.name], field, by) for field in wanted):
@@ -116,6 +117,7 @@ def batches_of(table: TableFiles, number: int) -> Iterator[pa.RecordBatch]:
     try:
         with pq.ParquetFile(path, coerce_int96_timestamp_unit="us") as file:
             inside = file.schema_arrow
+            _require_found(list(inside), wanted, by, number)
             sources = [_find(list(inside), field, by) for field in wanted]
             read = list(dict.fromkeys(inside.field(one).name for one in sources if one is not None))
             before = 0
@@ -193,6 +195,15 @@ def _opened(path: Path, number: int) -> pq.ParquetFile:
         raise IngestError(
             message, file=number, hint="the table is damaged, or its files are of another kind"
         ) from error
+
+
+def _require_found(fields: Sequence[pa.Field], wanted: pa.Schema, by: By, number: int) -> None:
+    """Raise `IngestError` if nothing says which columns a file has: all of them would be NULL."""
+    is_numbered = any(ID in (field.metadata or {}) for field in fields)
+    if by == "id" and not is_numbered and not any(NAMES in (field.metadata or {}) for field in wanted):
+        message = "has no numbers of its columns, and its table does not say which names they have in such files"
+        hint = "set the table's property schema.name-mapping.default, or write the file again"
+        raise IngestError(message, file=number, hint=hint)
 
 
 def _find(fields: Sequence[pa.Field], wanted: pa.Field, by: By) -> int | None:

@@ -181,11 +181,11 @@ def test_hints_name_every_format(tmp_path: Path, logged: Logged) -> None:
     del logged
     table = Table(tmp_path)
     table.project.edit("rules.toml", '"logged"', '"excel"')
-    assert build(tmp_path, expect=2)["error"]["hint"] == "known: arrow, csv, delta, json, logged, parquet"
+    assert build(tmp_path, expect=2)["error"]["hint"] == "known: arrow, csv, delta, iceberg, json, logged, parquet"
     table.project.edit("rules.toml", 'format = "excel"\n', "")
     table.put("a.csv", [1], [1])
     table.put("b.json", [1], [1])
-    wanted = 'add format = "parquet", "csv", "json", "arrow", "delta" or "logged"'
+    wanted = 'add format = "parquet", "csv", "json", "arrow", "delta", "iceberg" or "logged"'
     assert build(tmp_path, expect=1)["error"]["hint"] == wanted
 
 
