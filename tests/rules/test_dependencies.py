@@ -38,6 +38,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = {
     "rules/python/series.py": {"pandas"},
     "cache/remote/obstore_bucket.py": {"obstore"},
+    "cache/remote/obstore_errors.py": {"obstore"},
+    "cache/remote/outside_store.py": {"obstore"},
     "cache/remote/signing.py": {"cryptography"},
     "rules/watching/changes.py": {"watchfiles"},
     "rules/lsp/": {"lsprotocol", "pygls"},
