@@ -34,9 +34,9 @@ class KeyGroups:
         index: Index,
         parts: Sequence[InputPart],
         dtype: Callable[[str], pa.DataType],
-        unchanged: Callable[[], None],
+        unchanged: Callable[[Sequence[InputPart]], None],
     ) -> None:
-        """dtype: of a column. unchanged: raises `ObjectError` or `UserError` unless the files are as in the digests."""
+        """dtype: of a column. unchanged: raises `ObjectError` or `UserError` unless parts are as in their digests."""
         self._index, self._parts, self._dtype, self._unchanged = index, parts, dtype, unchanged
 
     def of(self, column: str) -> list[list[int]] | None:
@@ -65,11 +65,13 @@ class KeyGroups:
         keys = [f"{RANGES_FORMAT} {how} {self._parts[place].content.columns[column][1]}" for place in places]
         known = {key: ValueRanges.from_record(record) for key, record in self._index.memo("ranges", keys).items()}
         fresh: dict[str, ValueRanges] = {}
+        read: list[InputPart] = []
         for place, key in zip(places, keys, strict=True):
             if key not in known and key not in fresh:
+                read.append(self._parts[place])
                 fresh[key] = self._read(self._parts[place], column, dtype, how)
         if fresh:
-            self._unchanged()
+            self._unchanged(read)
             self._index.remember("ranges", {key: one.to_record() for key, one in fresh.items()})
         return [known.get(key) or fresh[key] for key in keys]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cache.keys import action_key
+from cache.keys import Content, action_key
 from cache.parts import PARTS_FORMAT
 from compiler.fingerprint import fingerprint
 from compiler.parts.reading import PARTIALS, PartQueries, PartQuery
@@ -20,7 +20,6 @@ from rules.planning.key_groups import KeyGroups
 from rules.wording import plural
 
 if TYPE_CHECKING:
-    from cache.keys import Content
     from graph.node import Node
     from rules.compiling.compiled_rule import CompiledRule
     from rules.compiling.memo_proof import Bodies
@@ -86,6 +85,8 @@ def part_work(
     if not found:
         return None
     for name in sorted(found, key=lambda one: -inputs.rows(one)):
+        if not _may_pay(rule, bodies, name, inputs):
+            continue
         reading = bodies.readings(rule, name, believe=believe)
         ways = reading.ways if reading is not None else ()
         is_always = any(way.unshared is None for way in ways)
@@ -116,6 +117,17 @@ def _together(
     return tuple(together([parts[place] for place in places]) for places in groups)
 
 
+def _may_pay(rule: CompiledRule, bodies: Bodies, name: str, inputs: Inputs) -> bool:
+    """Whether `_pays` may hold of some way to work by the parts of an input, of which there are two at least.
+
+    It is known without the ways, which take some ten milliseconds to find.
+    """
+    if not inputs.has_runs(name):
+        return True
+    beside = [one for one in bodies.beside(rule, name) if one in rule.scans]
+    return sum(map(inputs.rows, beside)) * 2 <= _OTHERS * inputs.rows(name)
+
+
 def _pays(parts: Sequence[InputPart], name: str, way: PartQueries, inputs: Inputs) -> bool:
     """Whether what a way reads of other inputs, again for each part, is little beside the part.
 
@@ -132,24 +144,31 @@ def _work(rule: CompiledRule, name: str, way: PartQueries, parts: tuple[InputPar
     scanned = {one: {column for query in queries for column in query.scans.get(one, ())} for one in rule.scans}
     known = {one: inputs.content(one, sorted(columns)) for one, columns in scanned.items() if one != name}
     node = rule.node
-    key = _key if rule.rule.streams is None else _key_of_call
-    keys = tuple(key(way.each, node, {**known, name: part.content}, name) for part in parts)
-    rest_key = _key(way.rest, node, known, "") if way.rest is not None else None
+    keys_of = _keys if rule.rule.streams is None else _keys_of_calls
+    keys = tuple(keys_of(way.each, node, known, name, [part.content for part in parts]))
+    rest_key = _keys(way.rest, node, known, "", [Content(0, {})])[0] if way.rest is not None else None
     return PartWork(name, way, parts, keys, rest_key, node.parts, known)
 
 
-def _key(query: PartQuery, node: Node, contents: Mapping[str, Content], part: str) -> str:
-    """Return the key of the action of one part. part: the input that it is of, "" for none."""
+def _keys(
+    query: PartQuery, node: Node, others: Mapping[str, Content], name: str, parts: Sequence[Content]
+) -> list[str]:
+    """Return the keys of the actions of some parts. name: the input that they are of, "" for none."""
     scanned = sorted(query.scans)
-    of_inputs = [contents[name].restricted(query.scans[name]) for name in scanned]
-    identity = {**_identity(query, node.parts), "part": scanned.index(part) if part else -1}
-    return action_key(fingerprint(identity), of_inputs)
+    place = scanned.index(name) if name else -1
+    of_inputs = [others[one].restricted(query.scans[one]) if one != name else None for one in scanned]
+    identity = fingerprint({**_identity(query, node.parts), "part": place})
+    shown = query.scans.get(name, ())
+    return [action_key(identity, [one or part.restricted(shown) for one in of_inputs]) for part in parts]
 
 
-def _key_of_call(_: PartQuery, node: Node, contents: Mapping[str, Content], part: str) -> str:
-    """Return the key of the action that calls a rule over streams with one part: the rule's own, with that part."""
-    identity = {"by parts": PARTS_FORMAT, "rule": node.fingerprint, "part": node.inputs.index(part)}
-    return key_of(replace(node, fingerprint=fingerprint(identity)), contents)
+def _keys_of_calls(
+    _: PartQuery, node: Node, others: Mapping[str, Content], name: str, parts: Sequence[Content]
+) -> list[str]:
+    """Return the keys of the actions that call a rule over streams with one part: the rule's own, with that part."""
+    identity = {"by parts": PARTS_FORMAT, "rule": node.fingerprint, "part": node.inputs.index(name)}
+    of_call = replace(node, fingerprint=fingerprint(identity))
+    return [key_of(of_call, {**others, name: part}) for part in parts]
 
 
 def _identity(query: PartQuery, parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,8 +31,8 @@ PHASES = {
     "end the file": "rules.engine.writing:ProductWriter.finish",
     "put the object in place": "rules.running.query_runner:adopted",
     "keep evidence": "rules.running.evidence:Evidence.succeeded",
-    "commit": "rules.running.execution:commit",
-    "publish": "rules.running.execution:publish",
+    "commit": "rules.running.recording:commit",
+    "publish": "rules.running.recording:publish",
     "record the build": "rules.build:record_build",
     "write the manifest": "rules.build:keep_manifest",
 }
