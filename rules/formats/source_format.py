@@ -64,7 +64,8 @@ class ListingError(Exception):
 class TableFiles(NamedTuple):
     """A source that is about to be read. paths: of its files, which are not empty; files: the same as people know them.
 
-    partitions: columns that are not in the files, with one value for each file. details: see `Listing`.
+    partitions: columns that are not in the files, with one value for each file. details: see `Listing`. footers: what
+    is remembered of the footers of Parquet files, by position, so that these need not be here; it takes what is read.
     """
 
     source: Source
@@ -72,6 +73,7 @@ class TableFiles(NamedTuple):
     files: tuple[str, ...]
     partitions: Partitions | None
     details: str = ""
+    footers: dict[int, Any] | None = None
 
 
 class Piece(NamedTuple):

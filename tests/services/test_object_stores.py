@@ -252,3 +252,28 @@ def test_credentials_are_nowhere(bucket: Bucket, monkeypatch: pytest.MonkeyPatch
     for secret in ("a-secret-that-nobody-prints", "a-test-key"):
         assert all(secret not in text for text in shown)
         assert all(secret.encode() not in data for data in kept)
+
+
+@pytest.mark.parametrize("name", ["parquet", "csv"])
+def test_a_new_day_fetches_one_object_even_where_no_copy_is_kept(bucket: Bucket, name: str) -> None:
+    def day(number: int) -> bytes:
+        ids = list(range(60 * number, 60 * number + 60))
+        return parquet(ids, ids) if name == "parquet" else b"id,amount\n" + b"".join(b"%d,%d\n" % (i, i) for i in ids)
+
+    for number in range(4):
+        bucket.put(f"days/{number}.{name}", day(number))
+    project = bucket.project(f"days/*.{name}", '\n[parts]\nmin_rows = 50\n[store]\ndownloads = "0B"\n')
+    build(project)
+    assert not list((project.root / ".rules/downloads").glob("*/data*"))
+    bucket.asked()
+    bucket.put(f"days/4.{name}", day(4))
+    products = {one["name"]: one for one in build(project).document["products"]}
+    parts = products["ids"]["parts"]
+    assert (parts["run"] == 1 and parts["total"] == 5) if name == "parquet" else parts["run"] < parts["total"] / 4
+    assert [one for one in bucket.asked() if one.startswith("GET days")] == [f"GET days/4.{name}"]
+    assert amount(project) == sum(range(300))
+    assert len(project.product("ids")) == 300
+    # What is read again as a whole is fetched again.
+    project.sql("ordered", "SELECT t.id, row_number() OVER (ORDER BY t.amount DESC) AS n FROM t")
+    assert build(project).executed == {"ordered"}
+    assert len(project.product("ordered")) == 300
