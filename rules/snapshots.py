@@ -7,6 +7,7 @@ cannot be known, goes the long way; a wrong "no" only costs time.
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import sys
@@ -35,14 +36,15 @@ _AT_ONCE = 16
 _PATIENCE = 4.0
 """Seconds for which a server of sources is asked whether anything has changed; then the long way asks it again."""
 _PACKAGES = (
-    "cache", "cache/remote", "compiler", "compiler/analysis", "compiler/canonical", "compiler/dialects",
-    "compiler/diff", "compiler/engine_errors", "compiler/engine_sql", "compiler/engine_sql/workarounds",
-    "compiler/engine_sql/workarounds/subqueries", "compiler/ibis", "compiler/lint", "compiler/names",
-    "compiler/parts", "compiler/spark", "compiler/spread", "compiler/sql", "compiler/tree", "graph", "rules",
-    "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/engine/spark", "rules/exporting",
-    "rules/files", "rules/formats", "rules/importing", "rules/inspect", "rules/lint", "rules/loading", "rules/lsp",
-    "rules/openlineage", "rules/planning", "rules/publishing", "rules/python", "rules/report", "rules/running",
-    "rules/site", "rules/sources", "rules/storage", "rules/terminal", "rules/testing", "rules/watching",
+    "cache", "cache/remote", "compiler", "compiler/analysis", "compiler/canonical", "compiler/coverage",
+    "compiler/dialects", "compiler/diff", "compiler/engine_errors", "compiler/engine_sql",
+    "compiler/engine_sql/workarounds", "compiler/engine_sql/workarounds/subqueries", "compiler/ibis", "compiler/lint",
+    "compiler/names", "compiler/parts", "compiler/spark", "compiler/spread", "compiler/sql", "compiler/tree", "graph",
+    "rules", "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/engine/spark",
+    "rules/exporting", "rules/files", "rules/formats", "rules/importing", "rules/inspect", "rules/lint",
+    "rules/loading", "rules/lsp", "rules/openlineage", "rules/planning", "rules/publishing", "rules/python",
+    "rules/report", "rules/running", "rules/site", "rules/sources", "rules/storage", "rules/terminal", "rules/testing",
+    "rules/watching",
 )  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 
@@ -159,6 +161,7 @@ def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[s
         "sources": [
             *([source.path, source.format, list(found)] for source, found in sources.listings()),
             *([one.path, one.format, list(one.files)] for one in project.patterns),
+            *([pattern, None, list(found)] for pattern, found in files.matched.items()),
         ],
         "extensions": extensions(),
         "outside": [[source.path, source.format, list(found)] for source, found in sources.outside()],
@@ -302,8 +305,13 @@ def _object(root: str, name: str) -> list[int]:
     return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
+@functools.cache
 def _tools() -> list[list[Any]]:
-    """What computed the results, known without importing it: where each package lies, and signatures of its files."""
+    """What computes the results, known without importing it: where each package lies, and signatures of its files.
+
+    Looked at once in a process, which goes on with the code that it has imported, whatever is installed later: what it
+    remembers must not pass for the work of that.
+    """
     found: list[list[Any]] = [["python", sys.version]]
     for name in _TOOLS:
         spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, None))), None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cache.filedigest import digest_of_bytes, file_digest, open_regular
 from cache.signatures import Signature, is_settled, signature
+from rules.files.source_listing import list_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +23,8 @@ class FileDigests:
 
     A file written just before it was read could be written again without a new time stamp. Its signature proves
     nothing, now or later, so it is not remembered, and `unchanged` compares the bytes. `absent` holds the paths that
-    were looked for and must not come to be, `rule_files` the rule files that there are.
+    were looked for and must not come to be, `matched` the patterns that must match the same files, `rule_files` the
+    rule files that there are.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class FileDigests:
         self._unsettled: set[str] = set()
         self.seen: dict[str, tuple[Signature, str]] = {}
         self.absent: set[str] = set()
+        self.matched: dict[str, tuple[str, ...]] = {}
         self.rule_files: list[str] = []
         for path, text in (unsaved or {}).items():
             data = text.encode(errors="surrogatepass")
@@ -92,6 +95,21 @@ class FileDigests:
             self._unsettled.add(path)
         elif self._known.get(path) != (taken, digest):
             self._fresh.append((path, taken, digest))
+
+    def matching(self, pattern: str) -> tuple[str, ...]:
+        """Return the files that a path with `*` names, sorted; from now on it is noticed when they are others.
+
+        Raises OSError.
+        """
+        if pattern not in self.matched:
+            from pathlib import Path
+
+            self.matched[pattern] = list_files(Path(self._root), pattern, None, {})
+        return self.matched[pattern]
+
+    def absolute(self, path: str) -> str:
+        """Return where a file is that is named relative to the project."""
+        return os.path.join(self._root, path)
 
     def unchanged(self, path: str) -> bool:
         """Whether the file still is the one whose digest was given."""

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from rules.formats.partitions import Partitions
     from rules.formats.row_groups import FileRows
     from rules.formats.source import Source
-    from rules.formats.source_format import Format
+    from rules.formats.source_format import Format, ReadTable
 
 
 class SourcePart(NamedTuple):
@@ -384,15 +384,21 @@ class Sources:
         kind = format_of(self._project, name, listing.files)
         digests = self._files.digests(listing.files)
         common = self._settings(name, kind)
-        found = []
+        found, numbers = [], range(len(listing.files))
         for place, some in enumerate(slices):
             read = [
-                [groups[place] if groups else digests[file], *kind.file_settings(source, file)]
-                for file in listing.files[some]
+                [groups[place] if groups else digests[file], *self._of_file(kind, source, listing, number)]
+                for number, file in zip(numbers[some], listing.files[some], strict=True)
             ]
             folders = {} if partitions is None else {"partitions": [partitions.names, partitions.values[some]]}
             found.append(fingerprint({"source": {**common, **folders, "files": read}}))
         return found
+
+    @staticmethod
+    def _of_file(kind: Format, source: Source, listing: Listing, number: int) -> tuple[str, ...]:
+        """Return all that decides how one of the files is read, besides its bytes."""
+        note = listing.note(number)
+        return (*kind.file_settings(source, listing.files[number]), *([note] if note else []))
 
     def _settings(self, name: str, kind: Format) -> dict[str, Any]:
         """Return all that decides how a source is read, besides its files."""
@@ -440,10 +446,12 @@ class Sources:
             for path, file in zip(paths, files, strict=True):
                 if size_of(path) == 0:
                     raise self._error(name, "is empty (0 bytes)", file, "write its columns, or leave the file out")
-            table = TableFiles(source, paths, files, self._partitions(name), self._listed[name].details)
+            listing = self._listed[name]
+            table = TableFiles(source, paths, files, self._partitions(name), listing.details, listing.notes)
             kind = format_of(self._project, name, files)
             if isinstance(kind, IngestedFormat):
-                return self._ingest(name, kind, table)
+                found = kind.in_place(table)
+                return self._ingest(name, kind, table) if found is None else self._in_place(table, found, None)
             if is_url(source.path) and len(files) > 1:
                 return self._read_by_footers(kind, table)
             return self._read_in_place(kind, table)
@@ -471,14 +479,18 @@ class Sources:
 
         target, artifact = self._objects.temporary(), None
         try:
-            schema, rows, columns, file_rows = kind.read(table, target)
-            if columns is not None:
-                digest = ingested_digest(rows, columns)
+            read = kind.read(table, target)
+            if read.columns is not None:
+                digest = ingested_digest(read.rows, read.columns)
                 size, file_digest = self._objects.adopt(target, digest, None)
-                artifact = Artifact(digest, rows, size, file_digest, columns)
+                artifact = Artifact(digest, read.rows, size, file_digest, read.columns)
                 self._index.add_artifact(artifact, build="")
         finally:
             remove_temporary(target)
+        return self._in_place(table, read, artifact)
+
+    def _in_place(self, table: TableFiles, read: ReadTable, artifact: Artifact | None) -> dict[str, Any]:
+        schema, rows, _, file_rows = read
         described = {**_described(schema, rows, artifact), "file_rows": list(file_rows), "min_rows": self._least}
         if len(file_rows) == 1 and rows >= self._least:
             from rules.formats.parquet_files import group_digests
@@ -495,7 +507,7 @@ class Sources:
             kind,
             table,
             self._settings(name, kind),
-            lambda number: kind.file_settings(table.source, table.files[number]),
+            lambda number: self._of_file(kind, table.source, self._listed[name], number),
             lambda number: self._require_same_files(name, [table.files[number]]),
             self._least,
         )
