@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from cache.remote.action_records import ActionRecord, Believed, Table, decoded
+from cache.remote.action_records import ActionRecord, Believed, decoded
 from cache.remote.bucket import AbsentError, Bucket, BucketError
 from cache.remote.envelopes import RefusedError, UntrustedError
 from cache.remote.layout import action_path
