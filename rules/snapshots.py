@@ -7,6 +7,7 @@ cannot be known, goes the long way; a wrong "no" only costs time.
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import sys
@@ -267,8 +268,12 @@ def _object(root: str, name: str) -> list[int]:
     return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
+@functools.cache
 def _tools() -> list[list[Any]]:
-    """What computed the results, known without importing it: where each package lies, and signatures of its files."""
+    """What computed the results, known without importing it: where each package lies, and signatures of its files.
+
+    As this process found them when it first asked: it goes on with the code that it has imported.
+    """
     found: list[list[Any]] = [["python", sys.version]]
     for name in _TOOLS:
         spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, None))), None)
