@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.metadata import version
 
 from compiler.compiled import EngineIdentity
@@ -9,8 +10,13 @@ from rules.config.profiles import Profile
 from rules.engine.settings import RESULT_SETTINGS
 
 
+@functools.cache
+def _version() -> str:
+    return f"datafusion {version('datafusion')}"
+
+
 def identity(profile: Profile) -> EngineIdentity:
     """Return the engine's version and the settings that can change results."""
     settings = {**RESULT_SETTINGS, **profile.engine_settings}
     stable = profile.of_tier(2, sensitive=True).float_settings
-    return EngineIdentity(f"datafusion {version('datafusion')}", settings, profile.float_settings, stable)
+    return EngineIdentity(_version(), settings, profile.float_settings, stable)
