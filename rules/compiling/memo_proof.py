@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from compiler.compiled import Tier
+from compiler.parts.beside import read_beside
 from compiler.schema import schema_of, schema_record
 from compiler.spread.spreading import Spread, spread
 from compiler.tree.big_stack import with_deep_stack
@@ -25,6 +26,7 @@ from rules.compiling.spread_memo import to_record as spread_record
 from rules.errors import ForeignMemoError
 
 if TYPE_CHECKING:
+    from compiler.coverage.outcomes import Question
     from compiler.engine_sql.normal_forms import NormalForm
     from compiler.parts.reading import Reading
     from rules.compiling.compile_rules import Work
@@ -80,6 +82,7 @@ class Bodies:
         self._proved: dict[str, Body] = {}
         self._readings: dict[tuple[str, str, bool], Reading] = {}
         self._spread: dict[str, Spread] = {}
+        self._beside: dict[tuple[str, str], frozenset[str]] = {}
 
     def body(self, rule: CompiledRule) -> Body:
         """Return the query of a rule. Raises `ForeignMemoError`, and `UserError` if the text has changed since."""
@@ -108,6 +111,17 @@ class Bodies:
             if key not in self._readings:
                 self._readings[key] = self._reading(rule, name, believe=believe)
             return self._readings[key]
+
+    def beside(self, rule: CompiledRule, name: str) -> frozenset[str]:
+        """Return inputs that every query by which a rule may work by the parts of an input reads as well."""
+        if rule.rule.streams is not None:
+            return frozenset()
+        key = rule.memo, name
+        with self._lock:
+            if key not in self._beside:
+                meaning = load_body(self._session.store.index, rule.memo).meaning
+                self._beside[key] = with_deep_stack(lambda: read_beside(meaning, name))
+            return self._beside[key]
 
     def _reading(self, rule: CompiledRule, name: str, *, believe: bool) -> Reading:
         index, tables = self._session.store.index, {one: self._table(one) for one in rule.scans}
@@ -145,6 +159,11 @@ class Bodies:
         """Return the predicates of a rule that are in another form than it asks for. Raises `UserError`."""
         with self._lock:
             return with_deep_stack(lambda: self._informed(rule).normal_forms(rule.rule))
+
+    def questions(self, rule: CompiledRule) -> list[Question]:
+        """Return what counts the outcomes of a rule that is no rule over streams. Raises `UserError`."""
+        with self._lock:
+            return with_deep_stack(lambda: self._informed(rule).questions(rule.rule))
 
     def _informed(self, rule: CompiledRule) -> Work:
         """Return a compiler that knows the inputs of a rule."""

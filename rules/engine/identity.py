@@ -10,13 +10,14 @@ from rules.config.profiles import Profile
 from rules.engine.settings import RESULT_SETTINGS
 
 
-@functools.cache
-def _version() -> str:
-    return f"datafusion {version('datafusion')}"
-
-
 def identity(profile: Profile) -> EngineIdentity:
     """Return the engine's version and the settings that can change results."""
     settings = {**RESULT_SETTINGS, **profile.engine_settings}
     stable = profile.of_tier(2, sensitive=True).float_settings
-    return EngineIdentity(_version(), settings, profile.float_settings, stable)
+    return EngineIdentity(_engine(), settings, profile.float_settings, stable)
+
+
+@functools.cache
+def _engine() -> str:
+    """Name and version of the engine, which a process keeps: reading a package's metadata takes a millisecond."""
+    return f"datafusion {version('datafusion')}"

@@ -46,7 +46,7 @@ from rules.running.total_order import NoTotalOrderError, no_total_order, require
 from rules.storage.types import to_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -66,9 +66,9 @@ if TYPE_CHECKING:
 SPREAD_ROWS = 500_000
 """The rows of its inputs from which on a rule may be spread over several partitions. Below, a run takes some hundredths
 of a second, and starting several partitions takes as long as they save."""
-SPREAD_BATCH = 16_384
-"""The most rows of a batch of such a rule, whose table shows neither batches nor partitions. With twice as many, wide
-decimals leave the cache of a core: TPC-H q01 takes a third longer, the other queries as long."""
+SMALL_BATCH = 16_384
+"""The most rows of a batch where the table does not show the batches. With twice as many, wide decimals leave the cache
+of a core: TPC-H q01 takes a third longer, the other queries as long."""
 _BYTES_OF_VALUE = 8
 
 
@@ -117,7 +117,8 @@ class Runner:
         recorded of parts and of how the rule reads them counts; declared: whether what the rule declares of how it
         reads them does. Raises `UserError`,
         with the SQL kept as evidence, if the engine fails or a source has changed since it was digested;
-        `ForeignMemoError` if the store's memos are of other texts.
+        `ForeignMemoError` if the store's memos are of other texts; `DamagedInputError` for a part of an input whose
+        bytes are not what they were.
         """
         name, body = rule.node.name, self.bodies.body(rule)
         store = self.session.store
@@ -153,8 +154,11 @@ class Runner:
         )
         try:
             _require_unchanged(sources, outside)
-            by_parts = (declared or not streams) and not on_cluster
-            if by_parts and (work := part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)):
+            work = None
+            if (declared or not streams) and not on_cluster:
+                work = part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)
+            self._require_whole([one for one in rule.scans if work is None or one != work.input], artifacts)
+            if work is not None:
                 executed = self._run_parts(rule, work, inputs, functions, target, record=record, believe=believe)
             elif streams:
                 executed = self._run_stream(rule, inputs, target)
@@ -217,8 +221,7 @@ class Runner:
         spread = self.bodies.spread(rule) if rows >= SPREAD_ROWS and self.breaks_ties else None
         if spread is None or spread.sql is None:
             return self._run_query(rule, job)
-        rows_at_once = min(job.query.profile.batch_size, SPREAD_BATCH)
-        job = job.under(msgspec.structs.replace(job.query.profile, batch_size=rows_at_once))
+        job = job.under(_in_small_batches(job.query.profile))
         job = replace(job, query=replace(job.query, sql=spread.sql), order=spread.order)
         with self.share.spread() as cores:
             if cores > 1 and not (spread.order and self._was_large(rule)):
@@ -289,6 +292,8 @@ class Runner:
     ) -> Executed:
         """Execute a rule by parts, each of its queries as `_run_query` does. Raises as that does."""
         session, instead, profile = self.session, list[Fallback](), self.profile_of(rule)
+        if not rule.is_sensitive:
+            profile = _in_small_batches(profile)
 
         def execute(part: PartQuery, given: Sequence[EngineInput], path: Path) -> Executed:
             if rule.rule.streams is not None:
@@ -356,6 +361,14 @@ class Runner:
         if planned != {name: kind for name, (kind, _) in stored.columns.items()}:
             raise ForeignMemoError(entry.name)
 
+    def _require_whole(self, names: Iterable[str], artifacts: Mapping[str, str]) -> None:
+        """Compare the bytes of inputs that have parts and are read whole. Raises `DamagedInputError`."""
+        for name in names:
+            artifact = self.session.store.artifact(artifacts[name]) if name in artifacts else None
+            if artifact is not None and artifact.parts:
+                self.session.store.know(artifact.parts)
+                self.session.store.require_parts(name, artifact.parts)
+
     @staticmethod
     def called(rule: CompiledRule) -> list[str]:
         """Return the functions of the project that a rule calls."""
@@ -381,6 +394,11 @@ class Runner:
         except Exception as error:
             raise self.session.python.located(error, one.path, one.line) from error
         return Executed.of(digest, rule.schema, started)
+
+
+def _in_small_batches(profile: Profile) -> Profile:
+    """Return the profile for a query whose table does not show in which batches it was made."""
+    return msgspec.structs.replace(profile, batch_size=min(profile.batch_size, SMALL_BATCH))
 
 
 def callable_function(

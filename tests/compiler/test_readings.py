@@ -8,6 +8,7 @@ import pytest
 
 from compiler.compiled import Options
 from compiler.errors import SqlError
+from compiler.parts.beside import read_beside
 from compiler.parts.reading import PARTIALS, Kind
 from compiler.parts.readings import readings
 from support.compiling import TestCompiler
@@ -56,6 +57,33 @@ def test_what_is_asked_for_alone_is_proved() -> None:
     )
 
     assert list(readings(compiled, compiler().compiler, options, ["items"])) == ["items"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "beside"),
+    [
+        ("SELECT o.status AS s FROM orders AS o JOIN items AS i ON i.item_id = o.item_id", {"items"}),
+        ("SELECT o.status AS s FROM items AS i CROSS JOIN events AS e JOIN orders AS o ON TRUE", {"items", "events"}),
+        ("SELECT o.status AS s FROM orders AS o UNION ALL SELECT i.name AS s FROM items AS i", set()),
+        (
+            (
+                "WITH n AS (SELECT o.item_id, COUNT(*) AS n FROM orders AS o GROUP BY o.item_id) "
+                "SELECT i.name, n.n FROM n JOIN items AS i ON i.item_id = n.item_id"
+            ),
+            set(),
+        ),
+        (
+            (
+                "SELECT o.status AS s FROM orders AS o JOIN items AS i ON i.item_id = o.item_id "
+                "UNION ALL SELECT p.status AS s FROM orders AS p"
+            ),
+            set(),
+        ),
+    ],
+)
+def test_what_is_read_beside_an_input(sql: str, beside: set[str]) -> None:
+    compiled, _ = read(compiler(), sql, Options())
+    assert read_beside(compiled.meaning, "orders") == beside
 
 
 def test_the_queries_of_parts_say_what_they_read() -> None:

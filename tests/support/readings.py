@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from compiler.compiled import Compiled, Options
 from compiler.errors import SqlError
+from compiler.parts.beside import read_beside
 from compiler.parts.reading import Reading
 from compiler.parts.readings import readings
 from support.compiling import TestCompiler
@@ -70,9 +71,16 @@ def described(reading: Reading) -> str:
 
 
 def read(compiler: TestCompiler, sql: str, options: Options) -> tuple[Compiled, dict[str, Reading]]:
-    """Compile a query and return how it reads its inputs. Raises `SqlError`."""
+    """Compile a query and return how it reads its inputs. Raises `SqlError`.
+
+    Whatever `read_beside` finds in the text alone, each way has to read.
+    """
     compiled = compiler.compile(sql, options)
-    return compiled, readings(compiled, compiler.compiler, options)
+    found = readings(compiled, compiler.compiler, options)
+    for name, reading in found.items():
+        for way in reading.ways:
+            assert read_beside(compiled.meaning, name) <= set(way.each.scans), (sql, name)
+    return compiled, found
 
 
 def lines_of(compiler: TestCompiler, sql: str) -> list[str]:
