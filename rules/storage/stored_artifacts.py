@@ -41,17 +41,17 @@ class StoredArtifacts:
     @cached_property
     def products(self) -> Mapping[str, Product]:
         """The products as they were when they were first asked for."""
-        return self.index.products()
+        return {name: state for name, state in self.states.items() if "." not in name}
 
     @cached_property
     def states(self) -> Mapping[str, Product]:
         """The products and the checks, as they were when they were first asked for."""
-        return {**self.products, **self.index.checks()}
+        return self.index.products_and_checks()
 
     @cached_property
     def artifacts(self) -> dict[str, Artifact]:
         """What has been asked of the index: all that is pointed at in one go, for nobody asks for one alone."""
-        return self.index.artifacts({state.artifact for state in self.states.values()})
+        return self.index.artifacts_in_use({state.artifact for state in self.states.values()})
 
     @cached_property
     def shared(self) -> SharedCache | None:
@@ -210,6 +210,12 @@ class StoredArtifacts:
             self._warned.add(name)
             self.say(f"warning: object {name} is corrupt: its bytes are not those that were written")
         return intact or self.is_elsewhere(name)
+
+    def in_place(self, names: Iterable[str]) -> set[str]:
+        """Return those of many known artifacts whose objects are in place, but for tables in parts."""
+        known = self.artifacts
+        found = {name: known[name] for name in names if name in known}
+        return self.objects.in_place({name: one.bytes for name, one in found.items() if not one.parts})
 
     def verify(self, artifact: Artifact) -> None:
         """Compare an object's bytes before it is used again. Raises `ObjectError`; what is corrupt is removed then.
