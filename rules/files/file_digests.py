@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from cache.signatures import Signature, is_settled, signature
 from rules.files.source_listing import list_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from cache.index import Index
@@ -57,8 +58,23 @@ class FileDigests:
             self._look(path)
         return self.seen[path][1]
 
-    def digests(self, paths: Iterable[str]) -> dict[str, str]:
+    def look(self, paths: Iterable[str]) -> None:
+        """Find the known files among many that are unchanged: what `digest` does one by one, in a tight loop."""
+        seen, known, root = self.seen, self._known, f"{self._root}/"
+        for path in paths:
+            was = known.get(path)
+            if was is None or path in seen or path.startswith("/"):
+                continue
+            try:
+                now = os.stat(root + path)
+            except OSError:
+                continue  # `digest` says so
+            if (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino) == was[0] and stat.S_ISREG(now.st_mode):
+                seen[path] = was
+
+    def digests(self, paths: Collection[str]) -> dict[str, str]:
         """Return the digests of several files, reading side by side those that may have changed. Raises OSError."""
+        self.look(paths)
         wanted = [path for path in dict.fromkeys(paths) if path not in self.seen]
         if len(wanted) > 1:
             with ThreadPoolExecutor() as pool:
