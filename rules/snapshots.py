@@ -7,6 +7,7 @@ cannot be known, goes the long way; a wrong "no" only costs time.
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import sys
@@ -160,6 +161,7 @@ def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[s
         "sources": [
             *([source.path, source.format, list(found)] for source, found in sources.listings()),
             *([one.path, one.format, list(one.files)] for one in project.patterns),
+            *([pattern, None, list(found)] for pattern, found in files.matched.items()),
         ],
         "extensions": extensions(),
         "outside": [[source.path, source.format, list(found)] for source, found in sources.outside()],
@@ -303,8 +305,13 @@ def _object(root: str, name: str) -> list[int]:
     return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
+@functools.cache
 def _tools() -> list[list[Any]]:
-    """What computed the results, known without importing it: where each package lies, and signatures of its files."""
+    """What computes the results, known without importing it: where each package lies, and signatures of its files.
+
+    Looked at once in a process, which goes on with the code that it has imported, whatever is installed later: what it
+    remembers must not pass for the work of that.
+    """
     found: list[list[Any]] = [["python", sys.version]]
     for name in _TOOLS:
         spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, None))), None)
