@@ -105,6 +105,9 @@ class Sources:
         self.copies = ObjectCopies(objects, files) if copies is None else copies
         self._tables: dict[str, SourceTable] = {}
         self._listed: dict[str, Listing] = {}
+        self._paths: dict[str, Path] = {}
+        """Of files of the project: a Path takes longer to make than a file to look at."""
+        self._files_of_parts: dict[str, list[tuple[FileRows, ...]]] = {}
 
     def open(self, names: Iterable[str]) -> dict[str, SourceTable]:
         """Return the named sources, ingesting and digesting what is new. Raises `UserError` for one that fails."""
@@ -184,7 +187,9 @@ class Sources:
     def _path(self, name: str, file: str) -> Path:
         """Return where a file of a source is; for an object its copy, which is fetched once somebody opens it."""
         if not is_url(file):
-            return self._project.root / file
+            if file not in self._paths:
+                self._paths[file] = self._project.root / file
+            return self._paths[file]
 
         def bring() -> None:  # raises `UserError`
             try:
@@ -274,11 +279,13 @@ class Sources:
         """Return the files of each part of an opened source that has some, or which row groups of a file it is."""
         from rules.formats.row_groups import FileRows
 
-        table = self._tables[name]
-        return [
-            (FileRows(self._objects.path(part.artifact)),) if part.artifact is not None else self._files_of(table, part)
-            for part in table.parts
-        ]
+        if name not in self._files_of_parts:
+            table, place = self._tables[name], self._objects.path
+            self._files_of_parts[name] = [
+                self._files_of(table, one) if one.artifact is None else (FileRows(place(one.artifact)),)
+                for one in table.parts
+            ]
+        return self._files_of_parts[name]
 
     def _files_of(self, table: SourceTable, part: SourcePart) -> tuple[FileRows, ...]:
         from rules.formats.row_groups import FileRows
