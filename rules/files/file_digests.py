@@ -29,7 +29,7 @@ class FileDigests:
 
     def __init__(
         self,
-        root: Path,
+        root: Path | str,
         index: Index,
         known: dict[str, tuple[Signature, str]] | None = None,
         unsaved: Mapping[str, str] | None = None,
@@ -38,7 +38,7 @@ class FileDigests:
 
         unsaved: texts that count in place of files, by path.
         """
-        self._root = str(root)
+        self._root = os.fspath(root)
         self._index = index
         self._known = index.files() if known is None else known
         self._fresh: list[tuple[str, Signature, str]] = []
@@ -74,6 +74,27 @@ class FileDigests:
         except FileNotFoundError:
             self.absent.add(path)
             return None
+
+    def beside(self) -> FileDigests:
+        """Return the digests of other files of which the same is remembered; they say nothing about the project."""
+        return FileDigests(self._root, self._index)
+
+    def known(self, path: str, taken: Signature) -> str | None:
+        """Return the digest of what has this signature under this name, None if that is not known.
+
+        path: perhaps a URL, whose signature says what the server does of the object.
+        """
+        known = self._known.get(path)
+        return known[1] if known is not None and known[0] == taken else None
+
+    def note(self, path: str, taken: Signature, digest: str, *, settled: bool = True) -> None:
+        """Take what was found of a file that is read elsewhere. settled: whether its signature proves its bytes."""
+        self.seen[path] = (taken, digest)
+        self._unsettled.discard(path)
+        if not settled:
+            self._unsettled.add(path)
+        elif self._known.get(path) != (taken, digest):
+            self._fresh.append((path, taken, digest))
 
     def matching(self, pattern: str) -> tuple[str, ...]:
         """Return the files that a path with `*` names, sorted; from now on it is noticed when they are others.

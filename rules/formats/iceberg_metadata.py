@@ -302,5 +302,5 @@ def _positions(file: DataFile, data: bytes, path: str) -> dict[str, list[np.ndar
 
 
 def _numbers(values: pa.ChunkedArray) -> np.ndarray:
-    numbers: np.ndarray = values.to_numpy().astype(np.uint64)
-    return numbers
+    found: np.ndarray = values.to_numpy().astype(np.uint64)
+    return found

@@ -88,8 +88,6 @@ def source_files(project: Project, name: str) -> tuple[str, ...]:
     Raises `UserError` if there are none.
     """
     source, root = project.sources[name], project.root
-    if "://" in source.path:
-        raise declared_wrongly(project, name, f"is a URL ('{source.path}'), which this version cannot read")
     try:
         found = list_files(root, source.path, source.format, extensions())
     except OSError as error:
