@@ -11,13 +11,14 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-Kind = Literal["folder", "bucket", "postgresql", "delta"]
+Kind = Literal["folder", "bucket", "postgresql", "delta", "iceberg"]
 _BUCKET = re.compile(r"(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(/[^?#\s]*)?\Z")
 _DATABASE = re.compile(r"(postgresql|postgres)://\S*\Z")
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@|[?&]password=", re.IGNORECASE)
 _UNFIT: dict[str, tuple[str, ...]] = {
     "postgresql": ("format", "partition_by", "views"),
     "delta": ("partition_by", "views", "schema"),
+    "iceberg": ("partition_by", "views", "schema"),
 }
 """Keys that mean nothing for a kind of target; for files it is `schema`."""
 
@@ -29,7 +30,7 @@ class PublishTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """
 
     to: str
-    format: Literal["parquet", "csv", "json", "arrow", "delta"] | None = None
+    format: Literal["parquet", "csv", "json", "arrow", "delta", "iceberg"] | None = None
     partition_by: dict[str, tuple[str, ...]] = {}
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -68,7 +69,7 @@ def destination_of(name: str, table: PublishTable) -> Destination | PublishFlaw:
         return PublishFlaw(("to",), f"'to' of [publish.{name}] names nothing that can be published to", hint)
     else:
         kind = "folder"
-    if table.format == "delta":
+    if table.format in {"delta", "iceberg"}:
         if kind == "bucket":
             return PublishFlaw(("to",), f"[publish.{name}] names a bucket, and {table.format} tables go to folders",
                                'name a folder, or choose format = "parquet"')  # fmt: skip
@@ -77,7 +78,9 @@ def destination_of(name: str, table: PublishTable) -> Destination | PublishFlaw:
     default = PublishTable(to=table.to)
     for key in unfit:
         if getattr(table, key) != getattr(default, key):
-            what = {"postgresql": "in a database", "delta": "Delta tables"}.get(kind, "in files")
+            what = {"postgresql": "in a database", "delta": "Delta tables", "iceberg": "Iceberg tables"}.get(
+                kind, "in files"
+            )
             return PublishFlaw((key,), f"'{key}' means nothing for [publish.{name}], whose tables are {what}",
                                "leave it out")  # fmt: skip
     if table.views and table.format == "arrow":

@@ -29,4 +29,9 @@ def opener_of(project: Project, destination: Destination, store: Store) -> OpenT
 
         place = folder_of(destination, project.root, kept_out)
         return partial(opened_delta, place, destination.table.to, store.say)
+    if destination.kind == "iceberg":
+        from rules.publishing.iceberg_target import opened_iceberg
+
+        place = folder_of(destination, project.root, kept_out)
+        return partial(opened_iceberg, place, destination.table.to, store.say)
     return partial(opened_files, destination, project.root, kept_out, store.say)
