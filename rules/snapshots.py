@@ -161,6 +161,7 @@ def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[s
         "sources": [
             *([source.path, source.format, list(found)] for source, found in sources.listings()),
             *([one.path, one.format, list(one.files)] for one in project.patterns),
+            *([pattern, None, list(found)] for pattern, found in files.matched.items()),
         ],
         "extensions": extensions(),
         "outside": [[source.path, source.format, list(found)] for source, found in sources.outside()],

@@ -322,7 +322,22 @@ def _source(text: str, name: str, value: Any) -> Source:
         if wrong is not None:
             where = _where(text, "sources", name, wrong.key)
             raise UserError(wrong.message, code="config", where=where, hint=wrong.hint)
+    _require_state_of_table(text, name, source)
     return source
+
+
+def _require_state_of_table(text: str, name: str, source: Source) -> None:
+    """Raise `UserError` for a key that names a state of a table, for files that have none."""
+    own = [option.name for one in registry.FORMATS if one.name == source.format for option in one.options]
+    for one in registry.FORMATS:
+        for option in one.options if one.lists_files else ():
+            if option.name not in own and source.options[option.name] != option.default:
+                known = [f'"{other.name}"' for other in registry.FORMATS if option in other.options]
+                message = (
+                    f"'{option.name}' means nothing for [sources.{name}], whose format is not {' or '.join(known)}"
+                )
+                raise UserError(message, code="config", where=_where(text, "sources", name, option.name),
+                                hint=f"leave it out, or add format = {' or '.join(known)}")  # fmt: skip
 
 
 def _contract(text: str, name: str, value: Any) -> Contract:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from cache.filedigest import digest_of_bytes, file_digest, open_regular
 from cache.signatures import Signature, is_settled, signature
+from rules.files.source_listing import list_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from cache.index import Index
@@ -22,7 +24,8 @@ class FileDigests:
 
     A file written just before it was read could be written again without a new time stamp. Its signature proves
     nothing, now or later, so it is not remembered, and `unchanged` compares the bytes. `absent` holds the paths that
-    were looked for and must not come to be, `rule_files` the rule files that there are.
+    were looked for and must not come to be, `matched` the patterns that must match the same files, `rule_files` the
+    rule files that there are.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class FileDigests:
         self._unsettled: set[str] = set()
         self.seen: dict[str, tuple[Signature, str]] = {}
         self.absent: set[str] = set()
+        self.matched: dict[str, tuple[str, ...]] = {}
         self.rule_files: list[str] = []
         for path, text in (unsaved or {}).items():
             data = text.encode(errors="surrogatepass")
@@ -54,8 +58,23 @@ class FileDigests:
             self._look(path)
         return self.seen[path][1]
 
-    def digests(self, paths: Iterable[str]) -> dict[str, str]:
+    def look(self, paths: Iterable[str]) -> None:
+        """Find the known files among many that are unchanged: what `digest` does one by one, in a tight loop."""
+        seen, known, root = self.seen, self._known, f"{self._root}/"
+        for path in paths:
+            was = known.get(path)
+            if was is None or path in seen or path.startswith("/"):
+                continue
+            try:
+                now = os.stat(root + path)
+            except OSError:
+                continue  # `digest` says so
+            if (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino) == was[0] and stat.S_ISREG(now.st_mode):
+                seen[path] = was
+
+    def digests(self, paths: Collection[str]) -> dict[str, str]:
         """Return the digests of several files, reading side by side those that may have changed. Raises OSError."""
+        self.look(paths)
         wanted = [path for path in dict.fromkeys(paths) if path not in self.seen]
         if len(wanted) > 1:
             with ThreadPoolExecutor() as pool:
@@ -92,6 +111,21 @@ class FileDigests:
             self._unsettled.add(path)
         elif self._known.get(path) != (taken, digest):
             self._fresh.append((path, taken, digest))
+
+    def matching(self, pattern: str) -> tuple[str, ...]:
+        """Return the files that a path with `*` names, sorted; from now on it is noticed when they are others.
+
+        Raises OSError.
+        """
+        if pattern not in self.matched:
+            from pathlib import Path
+
+            self.matched[pattern] = list_files(Path(self._root), pattern, None, {})
+        return self.matched[pattern]
+
+    def absolute(self, path: str) -> str:
+        """Return where a file is that is named relative to the project."""
+        return os.path.join(self._root, path)
 
     def unchanged(self, path: str) -> bool:
         """Whether the file still is the one whose digest was given."""

@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 from cache.keys import Content
 from cache.parts import composed
 from rules.formats.row_groups import FileRows
-from rules.storage.types import stored_type, to_arrow
+from rules.storage.types import stored_type, to_arrow, to_schema
 
 if TYPE_CHECKING:
     from cache.records import Artifact
+    from compiler.schema import Schema
     from rules.sources.contents import Sources
     from rules.storage.store import Store
 
@@ -108,6 +109,12 @@ class Inputs:
             )
             for part, content, files in found
         )
+
+    def schema(self, name: str) -> Schema:
+        """Return the columns of an input that has parts, as they are stored."""
+        if self._is_source(name):
+            return self.sources.table(name).schema
+        return to_schema(pq.read_schema(self.store.files(self.artifacts[name])[0]))
 
     def dtype(self, name: str, column: str) -> pa.DataType:
         """Return the type of a column of an input that has parts, as it is stored."""

@@ -121,8 +121,7 @@ class PartRuns:
     def _attempt(self, target: Path) -> Executed:
         queries = self.work.queries
         keys = [*self.work.keys, *([self.work.rest_key] if self.work.rest_key is not None else [])]
-        known = self.store.find_actions(keys, queries.each.schema) if self.believe else {}
-        self.store.know(known.values())
+        known = self.work.known(self.store) if self.believe else {}
         level = self._leaves(keys, known)
         depth = 0
         if queries.merge is not None:
@@ -189,7 +188,7 @@ class PartRuns:
         found = {place: self._known(known.get(key)) for place, key in keys.items()}
         new = [place for place, one in found.items() if one is None]
         made = self._side_by_side(
-            lambda number: self._keep(keys[new[number]], functools.partial(make, groups[new[number]])), len(new)
+            lambda number: self._keep([keys[new[number]]], functools.partial(make, groups[new[number]])), len(new)
         )
         found |= zip(new, made, strict=True)
         return [found.get(place) or group[0] for place, group in enumerate(groups)]
@@ -236,11 +235,11 @@ class PartRuns:
             inputs = [replace(self.whole[one], files=files) if one == name else self.whole[one] for one in query.scans]
             with closing(run_together(query, parts, inputs, name, self._stream, target)) as tables:
                 for place, executed, path in tables:
-                    made[place] = self._recorded(keys[place], executed, path)
+                    made[place] = self._recorded(self._keys(place), executed, path)
             if not query.of_none:
                 for place in parts.keys() - made.keys():
                     path = target()
-                    made[place] = self._recorded(keys[place], no_rows(query, path), path)
+                    made[place] = self._recorded(self._keys(place), no_rows(query, path), path)
         self._ran.update(made)
         return [(place, made.get(place) or self._leaf(place, keys[place])) for place in places]
 
@@ -256,11 +255,16 @@ class PartRuns:
             self.store.require_parts(self.work.input, part.artifacts)
         inputs = {name: replace(self.whole[name], columns=columns) for name, columns in query.scans.items()}
         if part is None:
-            return self._keep(key, lambda path: self.execute(query, tuple(inputs.values()), path))
+            return self._keep([key], lambda path: self.execute(query, tuple(inputs.values()), path))
         name = self.work.input
         with self._readable(part.files, query.scans[name]) as files:
             inputs[name] = replace(inputs[name], files=files, constants=part.constants)
-            return self._keep(key, lambda path: self.execute(query, tuple(inputs.values()), path))
+            return self._keep(self._keys(place), lambda path: self.execute(query, tuple(inputs.values()), path))
+
+    def _keys(self, place: int) -> list[str]:
+        """Return the keys under which the result of a part is recorded."""
+        as_one = self.work.key_as_one(place) if self.record else None
+        return [self.work.keys[place], *([as_one] if as_one is not None else [])]
 
     @contextmanager
     def _readable(self, rows: Sequence[FileRows], columns: Sequence[str]) -> Iterator[tuple[Path, ...]]:
@@ -288,14 +292,14 @@ class PartRuns:
         self._made.append(found)
         return found
 
-    def _keep(self, key: str, run: Callable[[Path], Executed]) -> _Partial:
+    def _keep(self, keys: Sequence[str], run: Callable[[Path], Executed]) -> _Partial:
         """Run something, and record its result."""
         target = self.store.objects.temporary()
         self._temporary.append(target)
-        return self._recorded(key, run(target), target)
+        return self._recorded(keys, run(target), target)
 
-    def _recorded(self, key: str, executed: Executed, target: Path) -> _Partial:
-        """Record the result of something that has run, whose table is in `target`."""
+    def _recorded(self, keys: Sequence[str], executed: Executed, target: Path) -> _Partial:
+        """Record the result of something that has run, under some keys, whose table is in `target`."""
         objects, index = self.store.objects, self.store.index
         name = executed.digest.table
         if not self.record:
@@ -307,7 +311,8 @@ class PartRuns:
         with index.transaction():
             index.add_artifact(artifact, self.build)
             if executed.fallback is None or not self._is_sensitive:
-                self.store.record_action(key, artifact, executed.seconds, self.build)
+                for key in dict.fromkeys(keys):
+                    self.store.record_action(key, artifact, executed.seconds, self.build)
         self.store.artifacts[name] = artifact
         found = _Partial(name, self.store.content(name))
         self._made.append(found)

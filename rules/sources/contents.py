@@ -17,6 +17,7 @@ from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.config.machine import usable_cores
 from rules.errors import FAILED, UserError, Where
+from rules.files.lazy_paths import lazy_path, size_of
 from rules.files.locations import is_url
 from rules.formats.declared_types import spelled_as_declared
 from rules.formats.source_format import IngestedFormat, Listing, TableFiles
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from rules.formats.partitions import Partitions
     from rules.formats.row_groups import FileRows
     from rules.formats.source import Source
-    from rules.formats.source_format import Format
+    from rules.formats.source_format import Format, ReadTable
 
 
 class SourcePart(NamedTuple):
@@ -179,13 +180,17 @@ class Sources:
                 self._listed[name] = Listing(found)
 
     def _path(self, name: str, file: str) -> Path:
-        """Return where a file of a source is; for one from elsewhere its copy. Raises `UserError`."""
+        """Return where a file of a source is; for an object its copy, which is fetched once somebody opens it."""
         if not is_url(file):
             return self._project.root / file
-        try:
-            return self.copies.path(file)
-        except OutsideError as error:
-            raise declared_wrongly(self._project, name, error.problem, error.hint) from error
+
+        def bring() -> None:  # raises `UserError`
+            try:
+                self.copies.bring(file)
+            except OutsideError as error:
+                raise declared_wrongly(self._project, name, error.problem, error.hint) from error
+
+        return lazy_path(self.copies.place(file), self.copies.size(file), bring)
 
     def _knows_parts(self, record: dict[str, Any], files: int) -> bool:
         """Whether it is known what could be parts of files that are read where they lie."""
@@ -379,15 +384,21 @@ class Sources:
         kind = format_of(self._project, name, listing.files)
         digests = self._files.digests(listing.files)
         common = self._settings(name, kind)
-        found = []
+        found, numbers = [], range(len(listing.files))
         for place, some in enumerate(slices):
             read = [
-                [groups[place] if groups else digests[file], *kind.file_settings(source, file)]
-                for file in listing.files[some]
+                [groups[place] if groups else digests[file], *self._of_file(kind, source, listing, number)]
+                for number, file in zip(numbers[some], listing.files[some], strict=True)
             ]
             folders = {} if partitions is None else {"partitions": [partitions.names, partitions.values[some]]}
             found.append(fingerprint({"source": {**common, **folders, "files": read}}))
         return found
+
+    @staticmethod
+    def _of_file(kind: Format, source: Source, listing: Listing, number: int) -> tuple[str, ...]:
+        """Return all that decides how one of the files is read, besides its bytes."""
+        note = listing.note(number)
+        return (*kind.file_settings(source, listing.files[number]), *([note] if note else []))
 
     def _settings(self, name: str, kind: Format) -> dict[str, Any]:
         """Return all that decides how a source is read, besides its files."""
@@ -433,12 +444,16 @@ class Sources:
         paths = tuple(self._path(name, file) for file in files)
         try:
             for path, file in zip(paths, files, strict=True):
-                if path.stat().st_size == 0:
+                if size_of(path) == 0:
                     raise self._error(name, "is empty (0 bytes)", file, "write its columns, or leave the file out")
-            table = TableFiles(source, paths, files, self._partitions(name), self._listed[name].details)
+            listing = self._listed[name]
+            table = TableFiles(source, paths, files, self._partitions(name), listing.details, listing.notes)
             kind = format_of(self._project, name, files)
             if isinstance(kind, IngestedFormat):
-                return self._ingest(name, kind, table)
+                found = kind.in_place(table)
+                return self._ingest(name, kind, table) if found is None else self._in_place(table, found, None)
+            if is_url(source.path) and len(files) > 1:
+                return self._read_by_footers(kind, table)
             return self._read_in_place(kind, table)
         except IngestError as error:
             raise self._unusable(name, files, error) from error
@@ -446,20 +461,36 @@ class Sources:
             shown = os.path.relpath(error.filename, self._project.root) if error.filename else files[0]
             raise self._error(name, f"cannot be read: {error.strerror or error}", shown, AS_READER) from error
 
+    def _read_by_footers(self, kind: Format, table: TableFiles) -> dict[str, Any]:
+        """Describe objects, of which only those need to be here that nobody has described."""
+        digests = self._files.digests(table.files)
+        keys = [fingerprint({"footer": digests[file]}) for file in table.files]
+        known = self._index.memo("contents", keys)
+        table = table._replace(footers={place: known[key] for place, key in enumerate(keys) if key in known})
+        assert table.footers is not None
+        record = self._read_in_place(kind, table)
+        read = {keys[place]: {"artifact": None, **footer} for place, footer in table.footers.items()}
+        self._index.remember("contents", {key: footer for key, footer in read.items() if key not in known})
+        return {**record, "looks": keys}
+
     def _read_in_place(self, kind: Format, table: TableFiles) -> dict[str, Any]:
         """Describe files of Parquet; those that a format of another kind makes of its own are ingested."""
         from cache.digests import ingested_digest
 
         target, artifact = self._objects.temporary(), None
         try:
-            schema, rows, columns, file_rows = kind.read(table, target)
-            if columns is not None:
-                digest = ingested_digest(rows, columns)
+            read = kind.read(table, target)
+            if read.columns is not None:
+                digest = ingested_digest(read.rows, read.columns)
                 size, file_digest = self._objects.adopt(target, digest, None)
-                artifact = Artifact(digest, rows, size, file_digest, columns)
+                artifact = Artifact(digest, read.rows, size, file_digest, read.columns)
                 self._index.add_artifact(artifact, build="")
         finally:
             remove_temporary(target)
+        return self._in_place(table, read, artifact)
+
+    def _in_place(self, table: TableFiles, read: ReadTable, artifact: Artifact | None) -> dict[str, Any]:
+        schema, rows, _, file_rows = read
         described = {**_described(schema, rows, artifact), "file_rows": list(file_rows), "min_rows": self._least}
         if len(file_rows) == 1 and rows >= self._least:
             from rules.formats.parquet_files import group_digests
@@ -476,7 +507,7 @@ class Sources:
             kind,
             table,
             self._settings(name, kind),
-            lambda number: kind.file_settings(table.source, table.files[number]),
+            lambda number: self._of_file(kind, table.source, self._listed[name], number),
             lambda number: self._require_same_files(name, [table.files[number]]),
             self._least,
         )

@@ -63,7 +63,7 @@ def source_listing(project: Project, name: str, files: FileDigests) -> Listing:
     if kind is None or not lists_files(source):
         return Listing(source_files(project, name))
     try:
-        return kind.listing(source, files.read)
+        return kind.listing(source, files)
     except ListingError as error:
         raise source_error(project, name, error.message, Where(error.path), error.hint) from error
     except OSError as error:

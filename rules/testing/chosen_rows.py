@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 100_000
 """Rows of an input that are looked at: the first ones."""
+ROW = "~row"
+"""The column of a table of whose rows nothing but their number is read."""
+_QUOTE = '"'
+MANY_ROWS = 100
+"""Of an input: what is not shown by so many, or fewer, is given up."""
 SECONDS = 60.0
 """After these no more rows are left out."""
 
@@ -41,11 +46,15 @@ Shown = frozenset[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Chosen:
-    """Rows of the inputs of a rule, in the columns that it reads, and the outcomes that they show, or cannot."""
+    """Rows of the inputs of a rule, in the columns that it reads, and the outcomes that they show.
+
+    absent: those that the data has not; costly: those that few rows do not show.
+    """
 
     tables: Mapping[str, pa.Table]
     shown: tuple[Outcome, ...]
     absent: tuple[Outcome, ...]
+    costly: tuple[Outcome, ...]
     is_partial: bool
     """Whether an input has rows that were not looked at."""
 
@@ -60,14 +69,25 @@ def chosen_rows(
     counting = _Counting(session, rule, asked, schemas, scratch)
     tables = {name: counting.rows(name) for name in rule.scans}
     is_partial = any(table.num_rows == MOST_ROWS for table in tables.values())
-    wanted = counting.shown(tables)
-    until = time.monotonic() + SECONDS
-    for name in sorted(tables, key=lambda one: -tables[one].num_rows):
-        tables = _reduced(counting, tables, name, wanted, until)
+    there = wanted = counting.shown(tables)
+    tables = _all_reduced(counting, tables, wanted)
+    if any(table.num_rows > MANY_ROWS for table in tables.values()):
+        tables = {name: table.slice(0, MANY_ROWS) for name, table in tables.items()}
+        wanted &= counting.shown(tables)
+        tables = _all_reduced(counting, tables, wanted)
     outcomes = {(place, at): one for place, question in enumerate(asked) for at, one in enumerate(question.outcomes)}
     shown = tuple(one for key, one in outcomes.items() if key in wanted)
-    absent = tuple(one for key, one in outcomes.items() if key not in wanted and one.required)
-    return Chosen(tables, shown, absent, is_partial)
+    absent = tuple(one for key, one in outcomes.items() if key not in there and one.required)
+    costly = tuple(one for key, one in outcomes.items() if key in there - wanted and one.required)
+    return Chosen(tables, shown, absent, costly, is_partial)
+
+
+def _all_reduced(counting: _Counting, tables: Mapping[str, pa.Table], wanted: Shown) -> dict[str, pa.Table]:
+    """Leave out rows of all tables, of the largest one first."""
+    kept, until = dict(tables), time.monotonic() + SECONDS
+    for name in sorted(tables, key=lambda one: -tables[one].num_rows):
+        kept = _reduced(counting, kept, name, wanted, until)
+    return kept
 
 
 def _reduced(
@@ -114,12 +134,11 @@ class _Counting:
         columns = tuple(column for column in whole.names if column in self._rule.scans[name])
         files, constants = self._stored(name)
         entry = EngineInput(name, files, self._schemas[name], columns, constants)
-        listed = ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
-        quoted = name.replace('"', '""')
-        sql = f'SELECT {listed or "1 AS one"} FROM {INPUT_DB}."{quoted}" LIMIT {MOST_ROWS}'
-        types = pa.schema([whole.field(column) for column in columns] or [pa.field("one", pa.int64())])
-        table = self._answer(EngineQuery(sql, (entry,), self._session.profile), types)
-        return table if columns else pa.table({"one": table["one"]})
+        quoted = [f'"{one.replace(_QUOTE, _QUOTE * 2)}"' for one in (*columns, name)]
+        listed = ", ".join(quoted[:-1]) or f'1 AS "{ROW}"'
+        sql = f"SELECT {listed} FROM {INPUT_DB}.{quoted[-1]} LIMIT {MOST_ROWS}"
+        types = pa.schema([whole.field(column) for column in columns] or [pa.field(ROW, pa.int64())])
+        return self._answer(EngineQuery(sql, (entry,), self._session.profile), types)
 
     def shown(self, tables: Mapping[str, pa.Table]) -> Shown:
         """Return the outcomes that tables show. A question that the engine cannot answer shows none."""
