@@ -38,6 +38,7 @@ PACKAGES = ("rules", "compiler", "cache", "graph")
 RUNTIME_LOCK = ROOT / "requirements.lock"
 DEV_LOCK = ROOT / "requirements-dev.lock"
 S3_LOCK = ROOT / "requirements-s3.lock"
+SPARK_LOCK = ROOT / "requirements-spark.lock"
 UV = "uv==0.13.9"
 
 
@@ -232,6 +233,7 @@ def lock(*arguments: str) -> None:
     run(*project, "--group", "build", "--output-file", RUNTIME_LOCK.name)
     run(*project, "--group", "dev", "--constraint", RUNTIME_LOCK.name, "--output-file", DEV_LOCK.name)
     run(*compiled, "--group", "s3", "--output-file", S3_LOCK.name)
+    run(*compiled, "--group", "spark", "--output-file", SPARK_LOCK.name)
 
 
 TASKS: dict[str, Callable[..., None]] = {
