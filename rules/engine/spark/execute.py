@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from compiler.spark.top_rows import TIED
 from compiler.spark.translation import view_name
-from rules.engine.protocol import EngineError, EngineQuery, Executed, Job
+from rules.engine.protocol import EngineError, EngineQuery, Executed, Job, TiedRowsError
 from rules.engine.spark.identity import COMPARED, SETTINGS
 from rules.engine.stopping import Stop, StoppedError
 from rules.engine.writing import ProductWriter
@@ -146,6 +147,8 @@ def _errors(remote: str, stop: Stop) -> Iterator[None]:
     except Exception as error:
         if stop.asked:
             raise StoppedError from error
+        if TIED in str(error):
+            raise TiedRowsError(TIED) from error
         raise EngineError(_sentence(error, remote)) from error
 
 
