@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from compiler.spark.expressions import ALLOWED, FUNCTIONS
@@ -15,12 +12,6 @@ from support.projects import SampleProject
 from support.spark_cases import GROUPS, QUERIES, ROWS, nasty
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with spark.cluster(tmp_path_factory.mktemp("cluster")) as address:
-        yield address
 
 
 def test_every_entry_of_the_allow_list_has_examples() -> None:
@@ -50,27 +41,4 @@ def test_both_engines_make_the_same_tables(remote: str, tmp_path: Path) -> None:
     built = inprocess.build(there, "--profile", "cluster")
     assert set(built.statuses.values()) <= {"executed", "restored"}  # some are written in two ways
     for name in built.statuses:
-        assert_same_bag(here, there, name)
-
-
-def assert_same_bag(here: SampleProject, there: SampleProject, name: str) -> None:
-    """Compare types exactly, and rows as a bag, floats by their bits."""
-    mine, others = here.product(name), there.product(name)
-    assert mine.schema.equals(others.schema), name
-    mine, others = (
-        table.sort_by([("id", "ascending")]) if "id" in table.column_names else table for table in (mine, others)
-    )
-    for column in mine.column_names:
-        found, expected = bits(others[column]), bits(mine[column])
-        if "id" in mine.column_names and len(set(mine["id"].to_pylist())) == len(mine):
-            assert found == expected, (name, column)
-        assert sorted(map(repr, found)) == sorted(map(repr, expected)), (name, column)
-    rows = [list(zip(*(bits(table[one]) for one in table.column_names), strict=True)) for table in (mine, others)]
-    assert sorted(map(repr, rows[0])) == sorted(map(repr, rows[1])), name
-
-
-def bits(values: pa.ChunkedArray) -> list[object]:
-    """Return values, floats by their bits and dates as days, as Python has none after the year 9999."""
-    if pa.types.is_floating(values.type):
-        return [None if one is None else struct.pack("<d", one).hex() + f" {one}" for one in values.to_pylist()]
-    return list((values.cast(pa.int32()) if pa.types.is_date32(values.type) else values).to_pylist())
+        spark.assert_same_bag(here, there, name)
