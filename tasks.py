@@ -143,8 +143,13 @@ def demo(*arguments: str) -> None:
 
 
 def test(*arguments: str) -> None:
-    """Run pytest, with a server of S3 beside it in an environment of its own (see tests/support/s3.py)."""
+    """Run pytest, with a server of S3 beside it in an environment of its own (see tests/support/s3.py).
+
+    Service tests have a Spark too, in another one, where there is Java (see tests/support/spark.py).
+    """
     prepare("s3", S3_LOCK, [], lambda _: None)
+    if any("service" in word and "not service" not in word for word in arguments) and shutil.which("java"):
+        prepare("spark", SPARK_LOCK, [], lambda _: None)
     run(tools() / "pytest", "-n", "2", *arguments)
 
 

@@ -19,7 +19,10 @@ from support.projects import RULES, SampleProject
 pytestmark = [pytest.mark.service, pytest.mark.timeout(900)]
 
 ROWS, KEYS = 200_000, 1_000
-HEAVY = "SELECT a.k, COUNT(*) AS c, SUM(a.v * z.v + q.c) AS s FROM t AS a JOIN t AS z ON a.k = z.k JOIN quick AS q ON q.k = a.k GROUP BY a.k"
+HEAVY = (
+    "SELECT a.k, COUNT(*) AS c, SUM(a.v * z.v + q.c) AS s FROM t AS a JOIN t AS z ON a.k = z.k "
+    "JOIN quick AS q ON q.k = a.k GROUP BY a.k"
+)
 ENDLESS = "SELECT COUNT(*) AS c FROM t AS a, t AS b, t AS z WHERE (a.v + b.v * z.v) % 7 = 3"
 
 

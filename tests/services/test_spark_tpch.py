@@ -1,4 +1,4 @@
-"""TPC-H's queries as rules, on a cluster of two executors and locally: the same tables, and the least work after that."""
+"""TPC-H's queries as rules, on two executors and locally: the same tables, and the least work after that."""
 
 from __future__ import annotations
 

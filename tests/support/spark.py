@@ -1,4 +1,4 @@
-"""A cluster of Spark on loopback that the tests of a session share, started and ended by the command that users have."""
+"""A cluster of Spark on loopback that the tests of a session share, by the command that users have."""
 
 from __future__ import annotations
 
