@@ -60,6 +60,9 @@ class Objects:
         self.tmp = root / "tmp"
         self._objects = f"{root}/objects"
         self._sound: set[str] = set()
+        self._paths: dict[str, Path] = {}
+        self._linked: dict[str, Sequence[str]] = {}
+        """Tables in parts whose links were compared."""
         self._shelved = self._rooted = False
         """Whether the names of the folders of objects, and of the store, are known to survive a power loss."""
         self._adopted: dict[str, tuple[int, str]] = {}
@@ -91,9 +94,17 @@ class Objects:
 
     def path(self, artifact: str) -> Path:
         """Return where the object of an artifact is, or would be. Raises `ObjectError` for no artifact's name."""
+        known = self._moved.get(artifact) or self._paths.get(artifact)
+        if known is not None:
+            return known
+        path = self._paths[artifact] = Path(self._place(artifact))
+        return path
+
+    def _place(self, artifact: str) -> str:
+        """Return what `path` does of an object in the store, as text: a Path takes longer to make than to stat."""
         if not _NAME.fullmatch(artifact):  # the index is data, and might lead elsewhere
             raise ObjectError(f"'{artifact}' is no name of an object")
-        return self._moved.get(artifact) or Path(f"{self._objects}/{artifact[:2]}/{artifact[2:]}.parquet")
+        return f"{self._objects}/{artifact[:2]}/{artifact[2:]}.parquet"
 
     def close(self) -> None:
         """Remove this process's folder in `tmp/`."""
@@ -245,13 +256,14 @@ class Objects:
             fresh = self.tmp / uuid.uuid4().hex if self._scratch is None else self._scratch[0] / uuid.uuid4().hex
             fresh.mkdir()
             for number, target in enumerate(_links_to(parts)):
-                (fresh / f"part-{number:05d}.parquet").symlink_to(target)
+                os.symlink(target, f"{fresh}/part-{number:05d}.parquet")
             os.utime(fresh, ns=(SEAL_NS, SEAL_NS))
             synchronise(fresh)
             place = self.path(artifact)
             self._shelve(place)
             remove_object(place)  # it is none of this table
             rename(fresh, place)
+            self._linked[artifact] = tuple(parts)
         self._settle(place)
 
     def _link_elsewhere(self, artifact: str, parts: Sequence[str]) -> None:
@@ -266,15 +278,20 @@ class Objects:
         if artifact in self._moved:
             return True
         try:
-            place = self.path(artifact)
-            if not stat.S_ISDIR(place.lstat().st_mode):
+            place = self._place(artifact)
+            status = os.lstat(place)
+            if not stat.S_ISDIR(status.st_mode):
                 return False
+            # A folder whose stamp is there has the links that were looked at before: any other would have moved it.
+            if status.st_mtime_ns == SEAL_NS and self._linked.get(artifact) == parts:
+                return True
             names = sorted(os.listdir(place))
             wanted = [f"part-{number:05d}.parquet" for number in range(len(parts))]
-            if names != wanted or [os.readlink(place / name) for name in names] != list(_links_to(parts)):
+            if names != wanted or [os.readlink(f"{place}/{name}") for name in names] != list(_links_to(parts)):
                 return False
-            if place.stat().st_mtime_ns != SEAL_NS and not self._read_only:
+            if status.st_mtime_ns != SEAL_NS and not self._read_only:
                 os.utime(place, ns=(SEAL_NS, SEAL_NS))
+            self._linked[artifact] = parts
         except (OSError, ObjectError):
             return False
         return True
@@ -295,7 +312,7 @@ class Objects:
     def _size(self, artifact: str) -> int | None:
         """Return the size of an object, None if there is none; a link is none."""
         try:
-            status = self.path(artifact).lstat()
+            status = os.lstat(self._moved.get(artifact) or self._place(artifact))
         except (OSError, ObjectError):
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
@@ -304,10 +321,8 @@ class Objects:
         """Whether the object is there and, if anything wrote to it since it was sealed, still has its bytes."""
         if artifact in self._moved:
             return True
-        if not _NAME.fullmatch(artifact):
-            return False
-        path = f"{self._objects}/{artifact[:2]}/{artifact[2:]}.parquet"  # a Path takes longer to make than to stat
         try:
+            path = self._place(artifact)
             status = os.lstat(path)
             if status.st_size != size or not stat.S_ISREG(status.st_mode):
                 return False
@@ -315,13 +330,17 @@ class Objects:
                 return True
             if file_digest(path) != digest:
                 return False
-        except OSError:
+        except (OSError, ObjectError):
             return False
         # A copied store may not be ours to stamp, and a file that has another name is not only ours: read each time.
         if not self._read_only and status.st_nlink == 1:
             with contextlib.suppress(OSError):
                 seal(path)
         return True
+
+    def is_verified(self, artifact: str) -> bool:
+        """Whether this process has written the object, or has compared its bytes."""
+        return artifact in self._sound
 
     def verify(self, artifact: str, size: int, digest: str) -> None:
         """Read the object and compare its bytes, once in this process. Raises `ObjectError` if they differ."""

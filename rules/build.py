@@ -41,6 +41,7 @@ from rules.running.manifest import keep_manifest
 from rules.running.remote_audit import of_other_builders, with_makers
 from rules.running.results import AuditReport, BuildReport, Observer
 from rules.storage.collection_due import collect_when_due
+from rules.storage.download_limit import trim_downloads
 from rules.storage.git_tracking import warn_of_tracked
 from rules.storage.shared_keeping import push_shared, require_pushing
 from rules.storage.store import Store, open_store
@@ -177,6 +178,7 @@ def keep_small(project: Project, say: Callable[[str], None]) -> None:
     try:
         with open_store(project.root, say, building=False, collecting=True) as store:
             collect_when_due(store, project.limits)
+            trim_downloads(store, project.downloads)
     except UserError as error:  # such as a store that can no longer be written; the next build tries again
         if error.code == REPLACED:
             say(f"warning: {error.message}")

@@ -38,6 +38,7 @@ from rules.python.rule_files import Declared, DeclaredFunction, PythonFiles, str
 if TYPE_CHECKING:
     from cache.index import Index
     from compiler.analysis.edges import Edge
+    from compiler.coverage.outcomes import Question
     from compiler.engine_sql.normal_forms import NormalForm
     from compiler.parts.reading import Reading
     from rules.storage.store import Store
@@ -287,14 +288,28 @@ class Work:
         """
         from compiler.parts.readings import readings
 
+        rule, result = self._compiled_now(rule)
+        return readings(result, self._compiler_of(result.scans), options_of(rule), names)
+
+    def questions(self, rule: Rule) -> list[Question]:
+        """Return what counts the outcomes of a rule that is no rule over streams, whose inputs' schemas are known.
+
+        No memo is believed. Raises `UserError`.
+        """
+        from compiler.coverage.outcomes import questions
+
+        _, result = self._compiled_now(rule)
+        return questions(result, self._compiler_of(result.scans))
+
+    def _compiled_now(self, rule: Rule) -> tuple[Rule, Compiled]:
+        """Return a rule and what this process has compiled of it. Raises `UserError`."""
         self._believes = False
         known, made = self._recent.get(rule.name, (None, None))
         if made is None or known is not rule:
             if rule.sql is None and not rule.in_python:
                 require_parsed(self.project, rule)
             made = self._compiled(rule)
-        rule, result = made
-        return readings(result, self._compiler_of(result.scans), options_of(rule), names)
+        return made
 
     def normal_forms(self, rule: Rule) -> tuple[NormalForm, ...]:
         """Return the predicates of a rule that are in another form than it asks for. Raises `UserError`.

@@ -130,7 +130,9 @@ def check_project(project: Project, store: Store, say: Callable[[str], None], *,
     # The hook of a policy is asked each time, so a project that has one is never recognised.
     lasting = not project.unsaved and project.runs_python
     if lasting and not (circles or known.unnoticed or project.policy.on_qualify):
-        snapshots.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
+        snapshots.remember_checked(
+            project, files, sources, work.known.closed, work.known.last_seen, work.records, store.index
+        )
     return work
 
 

@@ -7,12 +7,11 @@ inputs are settled, so early cutoff needs no step of its own: equal content give
 from __future__ import annotations
 
 import functools
-from collections import ChainMap
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cache.errors import ObjectError
+from cache.errors import DamagedInputError, ObjectError
 from cache.records import Artifact
 from graph.plan import Judgement, judge, key_of, product_of
 from graph.schedule import Schedule
@@ -28,8 +27,8 @@ from rules.running.evidence import Evidence
 from rules.running.limited_work import LimitedWork
 from rules.running.limits import Limits, Watch
 from rules.running.product_job import Done, ProductJob
-from rules.running.product_records import Provenance, State, commit
-from rules.running.publishing import publish, writer_of
+from rules.running.product_records import State
+from rules.running.recording import Recording
 from rules.running.results import (
     AuditReport,
     BuildReport,
@@ -55,8 +54,6 @@ if TYPE_CHECKING:
     from rules.running.query_runner import Runner
 
 _CORRUPT = "its object in the store was corrupt"
-_AT_ONCE = 50
-"""So many products that need not run are recorded in one transaction."""
 
 
 class Execution:
@@ -72,6 +69,7 @@ class Execution:
         self.contents = dict(prepared.contents)
         """The contents of all settled inputs; it grows, as `artifacts` does."""
         self.artifacts = prepared.artifacts
+        self._recording = Recording(prepared, build, self.compiled, self.contents, self.artifacts)
         self.evidence = Evidence(self.store.objects.root, build)
         self.results: dict[str, Result] = {}
         self.sources_settled: dict[str, SourceResult] = {}
@@ -80,8 +78,6 @@ class Execution:
         self._work = LimitedWork(self._most, self._watch, is_elsewhere=self.session.engine is not LOCAL)
         self._cores = Cores(self._most, self.session.profile.spread_cores)
         self._corrupt: set[str] = set()
-        self._unrecorded: list[tuple[Candidate, Callable[[], None], bool]] = []
-        """Settled products with what records each, and whether it is published then."""
         self._any_failed = False
         self._shared_work = SharedWork(self.store)
         self._while_running = ExitStack()
@@ -126,7 +122,7 @@ class Execution:
         try:
             self._settle_or_start()
         finally:
-            self._record()
+            self._recording.finish()
 
     def _settle_or_start(self) -> None:
         while len(self._work) <= self._most + self._shared_work.ahead and (name := self._schedule.take()) is not None:
@@ -169,22 +165,29 @@ class Execution:
             judgement = Judgement(name, "run", _CORRUPT, judgement.key)
         for dependency in rule.node.dependencies:
             if dependency in self.artifacts and not self._sound(dependency):
-                if dependency in self.results:
-                    self._corrupt.add(dependency)
-                    del self.results[dependency]
-                    self._schedule.reopen(dependency)
-                    self._schedule.put_back(name)
-                    return
-                try:
-                    self._ingest_again(dependency)
-                    self._schedule.put_back(name)
-                except UserError as error:
-                    self._settle(Result(name, "failed", error.message, error=error))
+                self._put_behind(name, dependency)
                 return
         self.observer.started(name)
         stop, share = Stop(), self._cores.share(self._seconds[name])
         conclude = functools.partial(self._collect, name, judgement)
         self._work.begin(rule.rule, stop, share, self._job(name, judgement, stop, share).run, conclude)
+
+    def _put_behind(self, name: str, dependency: str) -> None:
+        """Let the object of an input be made again, and then decide on what reads it."""
+        if dependency in self._corrupt:  # another reader has seen it
+            self._schedule.put_back(name)
+            return
+        if dependency in self.results:
+            self._corrupt.add(dependency)
+            del self.results[dependency]
+            self._schedule.reopen(dependency)
+            self._schedule.put_back(name)
+            return
+        try:
+            self._ingest_again(dependency)
+            self._schedule.put_back(name)
+        except UserError as error:
+            self._settle(Result(name, "failed", error.message, error=error))
 
     def _decide_source(self, name: str) -> None:
         """Settle the contract of a source: the inputs of its checks exist, or have failed."""
@@ -215,8 +218,7 @@ class Execution:
 
     def _conclude_source(self, contract: CompiledContract, outcome: Outcome[list[Checked]]) -> None:
         """Let a source be read, unless one of its checks prevents it."""
-        made_of = Provenance(self.build, self.known, self.contents, self.artifacts)
-        result = conclude_source(self.project, self.store, contract, outcome, made_of)
+        result = conclude_source(self.project, self.store, contract, outcome, self._recording.provenance())
         self._settle_source(result)
         if result.error is None:
             self._warn(result.checks)
@@ -246,7 +248,7 @@ class Execution:
                 exit_code=FAILED,
             )
         # Opened again with the digests in the keys: a source without an object is ingested, the others are known.
-        sources = Sources(self.project, self.store.index, self.store.objects, self.session.files)
+        sources = Sources(self.project, self.store.index, self.store.objects, self.session.files, self.sources.copies)
         table = sources.open([source for source in self.contents if source in self.project.sources])[name]
         self.sources = sources
         assert table.artifact is not None
@@ -288,6 +290,10 @@ class Execution:
         self._corrupt.discard(name)
         try:
             done = outcome()
+        except DamagedInputError as error:
+            self.observer.say(f"warning: the object of {error.input} is not sound: {error}")
+            self._put_behind(name, error.input)
+            return
         except UserError as error:
             self._settle(Result(name, "failed", error.message, error=error))
             return
@@ -386,7 +392,7 @@ class Execution:
         except UserError as failure:
             error = failure
         results = tuple(one.result for one in checked)
-        self._commit(candidate, checked, publish=error is None)
+        self._recording.add(candidate, checked, published=error is None)
         if error is None:
             self.artifacts[name] = artifact.artifact
             self.contents[name] = self.store.content(artifact.artifact)
@@ -400,43 +406,6 @@ class Execution:
         for one in checks:
             if not one.passed:
                 self.observer.say(one.warning)
-
-    def _commit(self, candidate: Candidate, checked: list[Checked], *, publish: bool) -> None:
-        """Record a product and the states of its checks in one transaction; what did not run is recorded with more."""
-        name, artifact = candidate.name, candidate.artifact.artifact
-        # Chains, because a copy would cost the size of the whole DAG.
-        contents = ChainMap({name: self.store.content(artifact)}, self.contents)
-        made_of = Provenance(self.build, self.known, contents, ChainMap({name: artifact}, self.artifacts))
-        states = [(candidate.state, candidate.result.status), *((one.state, one.result.status) for one in checked)]
-        record = functools.partial(
-            commit, self.store, states, made_of, unpublished=None if publish else candidate.state
-        )
-        self._unrecorded.append((candidate, record, publish))
-        if not publish or candidate.result.status == "executed" or len(self._unrecorded) >= _AT_ONCE:
-            self._record()
-
-    def _record(self) -> None:
-        """Record the settled products, all of them or none, then let their links lead to them."""
-        settled, self._unrecorded = self._unrecorded, []
-        if not settled:
-            return
-        with self.store.index.transaction():
-            for _, record, _ in settled:
-                record()
-        for candidate, _, is_published in settled:
-            if is_published:
-                self._publish(candidate.name, candidate.artifact.artifact)
-
-    def _publish(self, name: str, artifact: str) -> None:
-        """Let the link of a product lead to its table. Raises `UserError`."""
-        try:
-            if self.store.links is not None:
-                options = writer_of(self.session, self.compiled[name].rule)
-                is_absent = self.store.lazy and self.store.is_elsewhere(artifact)
-                publish(self.store.links, None if is_absent else self.store.objects, name, artifact, options)
-        except OSError as error:
-            message = f"cannot write products/{name}.parquet: {error.strerror or error}"
-            raise UserError(message, code="store", exit_code=FAILED) from error
 
     def _result(
         self,
@@ -493,8 +462,11 @@ class Execution:
         return None
 
     def _sound(self, name: str) -> bool:
+        """Whether the object of an input is whole. Of one in parts, whoever reads some of them compares their bytes."""
         artifact = self.store.artifact(self.artifacts[name])
         assert artifact is not None
+        if artifact.parts and self.store.is_linked(artifact):
+            return True
         try:
             self.store.verify(artifact)
         except ObjectError as error:

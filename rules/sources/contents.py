@@ -17,8 +17,9 @@ from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.config.machine import usable_cores
 from rules.errors import FAILED, UserError, Where
+from rules.files.locations import is_url
 from rules.formats.declared_types import spelled_as_declared
-from rules.formats.source_format import IngestedFormat, TableFiles
+from rules.formats.source_format import IngestedFormat, Listing, TableFiles
 from rules.printable import without_secrets
 from rules.sources.locating import (
     AS_READER,
@@ -30,6 +31,9 @@ from rules.sources.locating import (
     source_error,
     source_listing,
 )
+from rules.sources.object_copies import ObjectCopies
+from rules.sources.object_stores import OutsideError
+from rules.sources.remembered_columns import remember_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
     from rules.formats.partitions import Partitions
     from rules.formats.row_groups import FileRows
     from rules.formats.source import Source
-    from rules.formats.source_format import Format, Listing
+    from rules.formats.source_format import Format, ReadTable
 
 
 class SourcePart(NamedTuple):
@@ -82,11 +86,20 @@ class SourceTable:
 class Sources:
     """The sources of one project, in one run."""
 
-    def __init__(self, project: Project, index: Index, objects: Objects, files: FileDigests) -> None:
+    def __init__(
+        self,
+        project: Project,
+        index: Index,
+        objects: Objects,
+        files: FileDigests,
+        copies: ObjectCopies | None = None,
+    ) -> None:
+        """copies: of the objects that the same run has asked for already."""
         self._project = project
         self._index = index
         self._objects = objects
         self._files = files
+        self.copies = ObjectCopies(objects, files) if copies is None else copies
         self._tables: dict[str, SourceTable] = {}
         self._listed: dict[str, Listing] = {}
 
@@ -107,6 +120,8 @@ class Sources:
             with noting(name, broken):
                 record = known if known is not None else self._read_new(name, files, content)
                 self._tables[name] = self._table(name, files, content, record)
+                if is_url(self._project.sources[name].path):
+                    remember_columns(self._index, self._project.sources[name], self._tables[name].schema)
         return {name: self._tables[name] for name in asked if name not in broken}
 
     def _read_new(self, name: str, files: tuple[str, ...], content: str) -> dict[str, Any]:
@@ -132,9 +147,11 @@ class Sources:
 
         broken: takes what is wrong with sources, which are left out.
         """
+        self._list_outside(names, broken)
         for name in names:
             with noting(name, broken):
-                self._listed[name] = source_listing(self._project, name, self._files)
+                if not is_url(self._project.sources[name].path):
+                    self._listed[name] = source_listing(self._project, name, self._files)
         self._digest_files([name for name in names if name not in broken], broken)
         described: dict[str, tuple[tuple[str, ...], str]] = {}
         for name in names:
@@ -151,6 +168,24 @@ class Sources:
                 record = None
             found[name] = (files, content, record)
         return found
+
+    def _list_outside(self, names: Sequence[str], broken: dict[str, UserError]) -> None:
+        """List the sources that are URLs, and have the digests of their objects; `broken` takes what is wrong."""
+        outside = {name: self._project.sources[name] for name in names if is_url(self._project.sources[name].path)}
+        for name, found in (self.copies.of_sources(outside) if outside else {}).items():
+            if isinstance(found, OutsideError):
+                broken.setdefault(name, declared_wrongly(self._project, name, found.problem, found.hint))
+            else:
+                self._listed[name] = Listing(found)
+
+    def _path(self, name: str, file: str) -> Path:
+        """Return where a file of a source is; for one from elsewhere its copy. Raises `UserError`."""
+        if not is_url(file):
+            return self._project.root / file
+        try:
+            return self.copies.path(file)
+        except OutsideError as error:
+            raise declared_wrongly(self._project, name, error.problem, error.hint) from error
 
     def _knows_parts(self, record: dict[str, Any], files: int) -> bool:
         """Whether it is known what could be parts of files that are read where they lie."""
@@ -210,7 +245,7 @@ class Sources:
         table = self._tables[name]
         if table.artifact is not None:
             return tuple(map(self._objects.path, table.artifact.parts or (table.artifact.artifact,)))
-        return tuple(self._project.root / file for file in table.files)
+        return tuple(self._path(name, file) for file in table.files)
 
     def part_files(self, name: str) -> list[tuple[FileRows, ...]]:
         """Return the files of each part of an opened source that has some, or which row groups of a file it is."""
@@ -225,7 +260,7 @@ class Sources:
     def _files_of(self, table: SourceTable, part: SourcePart) -> tuple[FileRows, ...]:
         from rules.formats.row_groups import FileRows
 
-        return tuple(FileRows(self._project.root / file, part.groups) for file in table.files[part.files])
+        return tuple(FileRows(self._path(table.name, file), part.groups) for file in table.files[part.files])
 
     def table(self, name: str) -> SourceTable:
         """Return an opened source."""
@@ -267,7 +302,12 @@ class Sources:
     def listings(self) -> list[tuple[Source, tuple[str, ...]]]:
         """Return the sources that were opened whose files are found by their names, each with those it had then."""
         found = [(self._project.sources[name], listing.files) for name, listing in sorted(self._listed.items())]
-        return [(source, files) for source, files in found if not lists_files(source)]
+        return [(source, files) for source, files in found if not lists_files(source) and not is_url(source.path)]
+
+    def outside(self) -> list[tuple[Source, tuple[str, ...]]]:
+        """Return the sources that were opened which are URLs, each with those of its objects."""
+        found = [(self._project.sources[name], listing.files) for name, listing in sorted(self._listed.items())]
+        return [(source, files) for source, files in found if is_url(source.path)]
 
     def require_unchanged(self, name: str) -> None:
         """Raise `UserError` if a file that is about to be read, or was, is not the one whose digest is in the keys."""
@@ -277,7 +317,7 @@ class Sources:
 
     def _require_same_files(self, name: str, files: Iterable[str]) -> None:
         for file in files:
-            if not self._files.unchanged(file):
+            if not (self.copies.unchanged(file) if is_url(file) else self._files.unchanged(file)):
                 raise UserError(
                     f"the source '{name}' changed while the build read it",
                     code="source-changed",
@@ -339,15 +379,21 @@ class Sources:
         kind = format_of(self._project, name, listing.files)
         digests = self._files.digests(listing.files)
         common = self._settings(name, kind)
-        found = []
+        found, numbers = [], range(len(listing.files))
         for place, some in enumerate(slices):
             read = [
-                [groups[place] if groups else digests[file], *kind.file_settings(source, file)]
-                for file in listing.files[some]
+                [groups[place] if groups else digests[file], *self._of_file(kind, source, listing, number)]
+                for number, file in zip(numbers[some], listing.files[some], strict=True)
             ]
             folders = {} if partitions is None else {"partitions": [partitions.names, partitions.values[some]]}
             found.append(fingerprint({"source": {**common, **folders, "files": read}}))
         return found
+
+    @staticmethod
+    def _of_file(kind: Format, source: Source, listing: Listing, number: int) -> tuple[str, ...]:
+        """Return all that decides how one of the files is read, besides its bytes."""
+        note = listing.note(number)
+        return (*kind.file_settings(source, listing.files[number]), *([note] if note else []))
 
     def _settings(self, name: str, kind: Format) -> dict[str, Any]:
         """Return all that decides how a source is read, besides its files."""
@@ -390,15 +436,17 @@ class Sources:
         from rules.formats.contract import IngestError  # with pyarrow, which known contents do without
 
         source = self._project.sources[name]
-        paths = tuple(self._project.root / file for file in files)
+        paths = tuple(self._path(name, file) for file in files)
         try:
             for path, file in zip(paths, files, strict=True):
                 if path.stat().st_size == 0:
                     raise self._error(name, "is empty (0 bytes)", file, "write its columns, or leave the file out")
-            table = TableFiles(source, paths, files, self._partitions(name), self._listed[name].details)
+            listing = self._listed[name]
+            table = TableFiles(source, paths, files, self._partitions(name), listing.details, listing.notes)
             kind = format_of(self._project, name, files)
             if isinstance(kind, IngestedFormat):
-                return self._ingest(name, kind, table)
+                found = kind.in_place(table)
+                return self._ingest(name, kind, table) if found is None else self._in_place(table, found, None)
             return self._read_in_place(kind, table)
         except IngestError as error:
             raise self._unusable(name, files, error) from error
@@ -412,14 +460,18 @@ class Sources:
 
         target, artifact = self._objects.temporary(), None
         try:
-            schema, rows, columns, file_rows = kind.read(table, target)
-            if columns is not None:
-                digest = ingested_digest(rows, columns)
+            read = kind.read(table, target)
+            if read.columns is not None:
+                digest = ingested_digest(read.rows, read.columns)
                 size, file_digest = self._objects.adopt(target, digest, None)
-                artifact = Artifact(digest, rows, size, file_digest, columns)
+                artifact = Artifact(digest, read.rows, size, file_digest, read.columns)
                 self._index.add_artifact(artifact, build="")
         finally:
             remove_temporary(target)
+        return self._in_place(table, read, artifact)
+
+    def _in_place(self, table: TableFiles, read: ReadTable, artifact: Artifact | None) -> dict[str, Any]:
+        schema, rows, _, file_rows = read
         described = {**_described(schema, rows, artifact), "file_rows": list(file_rows), "min_rows": self._least}
         if len(file_rows) == 1 and rows >= self._least:
             from rules.formats.parquet_files import group_digests
@@ -436,7 +488,7 @@ class Sources:
             kind,
             table,
             self._settings(name, kind),
-            lambda number: kind.file_settings(table.source, table.files[number]),
+            lambda number: self._of_file(kind, table.source, self._listed[name], number),
             lambda number: self._require_same_files(name, [table.files[number]]),
             self._least,
         )

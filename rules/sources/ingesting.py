@@ -111,7 +111,7 @@ class Ingestion:
             for piece, look in zip(pieces, looks, strict=True)
         ]
         slices = cut(sizes, self.min_rows)
-        if len(slices) == 1:
+        if len(slices) < 2:  # noqa: PLR2004
             files = dict.fromkeys(piece.file for piece in pieces)
             read, artifact = self._written([pieces[0]._replace(file=file, block=None) for file in files], found)
             return Ingested(read.schema, artifact, looks=tuple(keys) if len(keys) > 1 else ())

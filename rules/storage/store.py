@@ -36,6 +36,10 @@ class Store(StoredArtifacts):
     """The products folder of the project root, of a build that can write it."""
     memory: Memory = field(default_factory=Memory)
     """What this process keeps between its runs."""
+    key_groups: dict[str, list[list[int]]] = field(default_factory=dict)
+    """Which parts of a table share values of a column, by a digest of this column in all of them."""
+    digests_as_one: dict[str, str] = field(default_factory=dict)
+    """The digest that a column of several parts has as one column, by the digest that it has of these parts."""
     _contents: dict[str, Content] = field(default_factory=dict)
 
     def content(self, name: str) -> Content:

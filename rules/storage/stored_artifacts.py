@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cache.errors import ObjectError, StoreError
+from cache.errors import DamagedInputError, ObjectError, StoreError
 from cache.objects import Objects
 from cache.store_index import StoreIndex
 from rules.errors import FAILED, UserError
@@ -122,6 +122,8 @@ class StoredArtifacts:
 
     def is_elsewhere(self, name: str) -> bool:
         """Whether an artifact is not in the store, and can be fetched from the shared cache."""
+        if "shared" in self.__dict__ and self.shared is None:
+            return False
         artifact = self.artifact(name)
         if artifact is None or (self._is_here(artifact) and all(not self.is_elsewhere(one) for one in artifact.parts)):
             return False
@@ -202,6 +204,8 @@ class StoredArtifacts:
 
         Of a table in parts, the bytes of all parts. What is not here is fetched from the shared cache, if it is there.
         """
+        if self.objects.is_verified(artifact.artifact):
+            return
         if self.is_elsewhere(artifact.artifact):
             self.bring(artifact.artifact)
             artifact = self.artifacts.get(artifact.artifact, artifact)
@@ -215,6 +219,23 @@ class StoredArtifacts:
                 self.objects.discard(artifact.artifact)
             raise
 
+    def require_parts(self, name: str, parts: Iterable[str]) -> None:
+        """Compare the bytes of parts of the table `name`, which are about to be read, once in this process.
+
+        Raises `DamagedInputError`.
+        """
+        for one in parts:
+            if self.objects.is_verified(one):
+                continue
+            try:
+                self.verify(self._part(one))
+            except ObjectError as error:
+                raise DamagedInputError(name, error) from error
+
+    def is_linked(self, artifact: Artifact) -> bool:
+        """Whether the links of a table in parts lead to its parts, whatever these hold."""
+        return self.objects.has_parts(artifact.artifact, artifact.parts)
+
     def _verify_parts(self, artifact: Artifact) -> None:
         self.know(artifact.parts)
         if not self.objects.has_parts(artifact.artifact, artifact.parts):
@@ -222,10 +243,13 @@ class StoredArtifacts:
                 self.objects.discard(artifact.artifact)
             raise ObjectError(f"object {artifact.artifact} has no links to its parts")
         for name in artifact.parts:
-            part = self.artifact(name)
-            if part is None:
-                raise ObjectError(f"object {name}, a part, is missing from the store")
-            self.verify(part)
+            self.verify(self._part(name))
+
+    def _part(self, name: str) -> Artifact:
+        part = self.artifact(name)
+        if part is None:
+            raise ObjectError(f"object {name}, a part, is missing from the store")
+        return part
 
     def stored(self, name: str, artifact: str) -> Artifact:
         """Return the artifact of a product whose object is about to be read: all its bytes are compared first.
