@@ -196,14 +196,34 @@ class Objects:
         or what this process put there, or holds the same bytes, stays: other products point at it and may be read.
         Otherwise the new file replaces it.
         """
-        fresh = (written.stat().st_size, file_digest(written))
-        seal(written)
-        synchronise(written)
+        facts, lasts = self._take(written, artifact, recorded, (written.stat().st_size, file_digest(written)))
+        if not lasts:
+            self.settle([artifact])  # without the lock: disks do what several threads ask at once in one go
+        return facts
+
+    def place(self, written: Path, artifact: str, facts: tuple[int, str]) -> None:
+        """Move a file in as `adopt` does, which has been compared with the size and digest that an index will have.
+
+        It may not survive a power loss before `settle` has returned.
+        """
+        self._take(written, artifact, facts, facts)
+
+    def settle(self, artifacts: Iterable[str]) -> None:
+        """Let objects that were given their names keep them. Raises OSError."""
+        for shelf in {self.path(one).parent for one in artifacts if one not in self._moved}:
+            synchronise(shelf)
+        self._settle_folders()
+
+    def _take(
+        self, written: Path, artifact: str, recorded: tuple[int, str] | None, fresh: tuple[int, str]
+    ) -> tuple[tuple[int, str], bool]:
+        """Move a file in; return the size and digest of the object, and whether its name is known to last."""
+        seal(written, lasting=True)
         with self._lock:
             # Recorded in the index, it has survived; of one that another thread has just moved in that is not known.
             lasts = recorded is not None and artifact not in self._adopted
             kept = self._adopted.get(artifact, recorded)
-            for facts in (fresh,) if kept is None else (kept, fresh):
+            for facts in dict.fromkeys((fresh,) if kept is None else (kept, fresh)):
                 if self._holds(artifact, *facts):
                     remove_temporary(written)
                     break
@@ -212,9 +232,7 @@ class Objects:
                 self._move(written, artifact)
             self._adopted[artifact] = facts
             self._sound.add(artifact)
-        if not lasts and artifact not in self._moved:
-            self._settle(self.path(artifact))  # without the lock: disks do what several threads ask at once in one go
-        return facts
+        return facts, lasts
 
     def _move(self, written: Path, artifact: str) -> None:
         if self._read_only:
@@ -230,12 +248,11 @@ class Objects:
             place.parent.mkdir(exist_ok=True)
             self._shelved = False
 
-    def _settle(self, place: Path) -> None:
-        """Let an object that was given its name keep it."""
-        synchronise(place.parent)
+    def _settle_folders(self) -> None:
+        """Let the folders of objects keep their names."""
         with self._lock:
             if not self._shelved:
-                synchronise(place.parent.parent)
+                synchronise(self._objects)
                 self._shelved = True
             if not self._rooted:  # it is not known whether the process that made these folders came to this
                 for folder in (self.root, self.root.parent):
@@ -264,7 +281,7 @@ class Objects:
             remove_object(place)  # it is none of this table
             rename(fresh, place)
             self._linked[artifact] = tuple(parts)
-        self._settle(place)
+        self.settle([artifact])
 
     def _link_elsewhere(self, artifact: str, parts: Sequence[str]) -> None:
         folder = self._folder() / uuid.uuid4().hex
@@ -395,11 +412,16 @@ def _links_to(parts: Sequence[str]) -> Iterator[str]:
     return (f"../../{part[:2]}/{part[2:]}.parquet" for part in parts)
 
 
-def seal(path: str | Path) -> None:
-    """Make a file read-only, and stamp it with the one time that tells that nobody wrote to it since."""
+def seal(path: str | Path, *, lasting: bool = False) -> None:
+    """Make a file read-only, and stamp it with the one time that tells that nobody wrote to it since.
+
+    lasting: have its content on the disk then.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         os.utime(descriptor, ns=(SEAL_NS, SEAL_NS))
         os.fchmod(descriptor, 0o444)
+        if lasting:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

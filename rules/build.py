@@ -76,7 +76,7 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
     if request.engine is LOCAL and limits:
         request = replace(request, engine=STOPPABLE)
     with open_store(project.root, observer.say, building=True, memory=memory) as store:
-        store.lazy = request.lazy
+        store.lazy, store.fetches_ahead = request.lazy, not request.lazy
         warn_of_tracked(store.objects.root, observer.say)
         for attempt in believing_memos(store, observer.say):
             build_id = new_build_id()

@@ -46,6 +46,10 @@ def location_flaw(source: Source) -> Flaw | None:
             location_of(source.path)
         except LocationError as error:
             return Flaw("path", error.message, error.hint)
+        kind = registry.format_named(source.format) if source.format is not None else None
+        if kind is not None and kind.lists_files:
+            message = f"a table of the format {kind.name} has to be on this machine, and the path is a URL"
+            return Flaw("path", message, "copy the table to a folder")
     return None
 
 

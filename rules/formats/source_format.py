@@ -86,7 +86,9 @@ class ListingError(Exception):
 class TableFiles(NamedTuple):
     """A source that is about to be read. paths: of its files, which are not empty; files: the same as people know them.
 
-    partitions: columns that are not in the files, with one value for each file. details, notes: see `Listing`.
+    partitions: columns that are not in the files, with one value for each file. details, notes: see `Listing`. footers:
+    what is remembered of the footers of Parquet files, by position, so that these need not be here; it takes what is
+    read.
     """
 
     source: Source
@@ -95,6 +97,7 @@ class TableFiles(NamedTuple):
     partitions: Partitions | None
     details: str = ""
     notes: tuple[str, ...] = ()
+    footers: dict[int, Any] | None = None
 
 
 class Piece(NamedTuple):

@@ -73,7 +73,7 @@ def generated_lines(made: Sequence[Generated]) -> list[str]:
         rows = ", ".join(f"{plural(count, 'row')} of {name}" for name, count in one.rows.items())
         lines.append(f"wrote     {one.path}: {rows or 'no rows'}; {plural(len(one.chosen.shown), 'outcome')} shown")
         lines += [f"  not in the data: {outcome.said}" for outcome in one.chosen.absent]
-        lines += [f"  takes too many rows: {outcome.said}" for outcome in one.chosen.costly]
+        lines += [f"  not in few rows: {outcome.said}" for outcome in one.chosen.costly]
     return [*lines, "Read what is expected: it is what the rules yield today."]
 
 

@@ -17,6 +17,7 @@ from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.config.machine import usable_cores
 from rules.errors import FAILED, UserError, Where
+from rules.files.lazy_paths import lazy_path, size_of
 from rules.files.locations import is_url
 from rules.formats.declared_types import spelled_as_declared
 from rules.formats.source_format import IngestedFormat, Listing, TableFiles
@@ -179,13 +180,17 @@ class Sources:
                 self._listed[name] = Listing(found)
 
     def _path(self, name: str, file: str) -> Path:
-        """Return where a file of a source is; for one from elsewhere its copy. Raises `UserError`."""
+        """Return where a file of a source is; for an object its copy, which is fetched once somebody opens it."""
         if not is_url(file):
             return self._project.root / file
-        try:
-            return self.copies.path(file)
-        except OutsideError as error:
-            raise declared_wrongly(self._project, name, error.problem, error.hint) from error
+
+        def bring() -> None:  # raises `UserError`
+            try:
+                self.copies.bring(file)
+            except OutsideError as error:
+                raise declared_wrongly(self._project, name, error.problem, error.hint) from error
+
+        return lazy_path(self.copies.place(file), self.copies.size(file), bring)
 
     def _knows_parts(self, record: dict[str, Any], files: int) -> bool:
         """Whether it is known what could be parts of files that are read where they lie."""
@@ -439,7 +444,7 @@ class Sources:
         paths = tuple(self._path(name, file) for file in files)
         try:
             for path, file in zip(paths, files, strict=True):
-                if path.stat().st_size == 0:
+                if size_of(path) == 0:
                     raise self._error(name, "is empty (0 bytes)", file, "write its columns, or leave the file out")
             listing = self._listed[name]
             table = TableFiles(source, paths, files, self._partitions(name), listing.details, listing.notes)
@@ -447,12 +452,26 @@ class Sources:
             if isinstance(kind, IngestedFormat):
                 found = kind.in_place(table)
                 return self._ingest(name, kind, table) if found is None else self._in_place(table, found, None)
+            if is_url(source.path) and len(files) > 1:
+                return self._read_by_footers(kind, table)
             return self._read_in_place(kind, table)
         except IngestError as error:
             raise self._unusable(name, files, error) from error
         except OSError as error:
             shown = os.path.relpath(error.filename, self._project.root) if error.filename else files[0]
             raise self._error(name, f"cannot be read: {error.strerror or error}", shown, AS_READER) from error
+
+    def _read_by_footers(self, kind: Format, table: TableFiles) -> dict[str, Any]:
+        """Describe objects, of which only those need to be here that nobody has described."""
+        digests = self._files.digests(table.files)
+        keys = [fingerprint({"footer": digests[file]}) for file in table.files]
+        known = self._index.memo("contents", keys)
+        table = table._replace(footers={place: known[key] for place, key in enumerate(keys) if key in known})
+        assert table.footers is not None
+        record = self._read_in_place(kind, table)
+        read = {keys[place]: {"artifact": None, **footer} for place, footer in table.footers.items()}
+        self._index.remember("contents", {key: footer for key, footer in read.items() if key not in known})
+        return {**record, "looks": keys}
 
     def _read_in_place(self, kind: Format, table: TableFiles) -> dict[str, Any]:
         """Describe files of Parquet; those that a format of another kind makes of its own are ingested."""

@@ -118,18 +118,26 @@ class ObjectCopies:
         finally:
             remove_temporary(target)
 
-    def path(self, url: str) -> Path:
-        """Return the copy of an object of a source, fetched again if it is gone. Raises `OutsideError`."""
+    def place(self, url: str) -> Path:
+        """Return where the copy of an object of a source is, once `bring` was called."""
+        return self._downloads.place(self._files.seen[url][1], url)
+
+    def size(self, url: str) -> int:
+        """Return how many bytes an object of a source has."""
+        return self._listed[url].size
+
+    def bring(self, url: str) -> None:
+        """Have the copy of an object of a source, fetched again if it is gone. Raises `OutsideError`."""
+        if url in self._copies:
+            return
         with self._lock:
             waiting = self._fetching.setdefault(url, threading.Lock())
         with waiting:
             if url not in self._copies:
                 self._copies[url] = self._copy(url)
-            return self._copies[url][0]
 
     def _copy(self, url: str) -> tuple[Path, Signature]:
-        digest = self._files.seen[url][1]
-        place = self._downloads.place(digest, url)
+        digest, place = self._files.seen[url][1], self.place(url)
         try:
             taken = signature(place)
             if self._digest_of_copy(place) == digest:

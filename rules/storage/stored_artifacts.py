@@ -34,6 +34,8 @@ class StoredArtifacts:
     """The project root, whose rules.toml may name a shared cache."""
     lazy: bool = False
     """Whether what the shared cache has is fetched only once it is read."""
+    fetches_ahead: bool = False
+    """Whether what a plan takes from the shared cache is fetched as soon as it is found there."""
     _warned: set[str] = field(default_factory=set)
 
     @cached_property
@@ -121,9 +123,12 @@ class StoredArtifacts:
         return self.objects.intact(artifact.artifact, artifact.bytes, artifact.file_digest)
 
     def is_elsewhere(self, name: str) -> bool:
-        """Whether an artifact is not in the store, and can be fetched from the shared cache."""
-        if "shared" in self.__dict__ and self.shared is None:
-            return False
+        """Whether an artifact is not in the store, or not for good yet, and can be fetched from the shared cache."""
+        if "shared" in self.__dict__:
+            if self.shared is None:
+                return False
+            if self.shared.is_under_way(name):
+                return True
         artifact = self.artifact(name)
         if artifact is None or (self._is_here(artifact) and all(not self.is_elsewhere(one) for one in artifact.parts)):
             return False
@@ -141,6 +146,13 @@ class StoredArtifacts:
         brought = self.shared.fetch(name).result()
         self.brought(name)
         return brought
+
+    def begin_fetching(self, names: Iterable[str]) -> None:
+        """Begin to fetch artifacts of the shared cache, as far as they are not here, if this command will need them."""
+        for name in names if self.fetches_ahead else ():
+            if self.is_elsewhere(name):
+                assert self.shared is not None
+                self.shared.fetch(name)
 
     def brought(self, name: str) -> None:
         """Take note of what has been fetched: its file may be another one than the one that was known."""

@@ -36,8 +36,8 @@ ROW = "~row"
 """The column of a table of whose rows nothing but their number is read."""
 _QUOTE = '"'
 MANY_ROWS = 100
-"""Of an input: whatever takes more of them to be shown is given up."""
-SECONDS = 30.0
+"""Of an input: what is not shown by so many, or fewer, is given up."""
+SECONDS = 60.0
 """After these no more rows are left out."""
 
 Shown = frozenset[tuple[int, int]]
@@ -48,7 +48,7 @@ Shown = frozenset[tuple[int, int]]
 class Chosen:
     """Rows of the inputs of a rule, in the columns that it reads, and the outcomes that they show.
 
-    absent: those that the data has not; costly: those of which it takes too many rows to show them.
+    absent: those that the data has not; costly: those that few rows do not show.
     """
 
     tables: Mapping[str, pa.Table]

@@ -89,7 +89,7 @@ def _generated(session: Session, compiled: Compilation, tester: Tester, rule: Co
     made: list[Path] = []
     try:
         given = {one: _rows(table, one, target, made) for one, table in chosen.tables.items()}
-        text = "\n".join(_lines(chosen, given, _rows(expected, "expected", target, made))) + "\n"
+        text = "\n".join(_lines(chosen, given, _rows(expected, "expected", target, made, is_expected=True))) + "\n"
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -120,7 +120,7 @@ def _lines(chosen: Chosen, given: Mapping[str, str], expected: str) -> Iterator[
         yield f"# Nothing in {looked} shows that"
         yield from (f"#     {one.said.replace(chr(10), ' ')}" for one in chosen.absent)
     if chosen.costly:
-        yield f"# It takes more than {MANY_ROWS} rows to show that"
+        yield f"# No {MANY_ROWS} rows of an input were found that show that"
         yield from (f"#     {one.said.replace(chr(10), ' ')}" for one in chosen.costly)
     yield f"name = {toml_value(NAME)}"
     for name, rows in given.items():
@@ -128,14 +128,17 @@ def _lines(chosen: Chosen, given: Mapping[str, str], expected: str) -> Iterator[
     yield f"expect = {expected}"
 
 
-def _rows(table: pa.Table, name: str, target: Path, made: list[Path]) -> str:
+def _rows(table: pa.Table, name: str, target: Path, made: list[Path], *, is_expected: bool = False) -> str:
     """Return rows as TOML: a list of tables, or the name of a file beside the test if TOML has no such values."""
     try:
         rows = [
             {key: _value(value) for key, value in row.items() if value is not None and key != ROW}
             for row in table.to_pylist()
         ]
+        is_sayable = not is_expected or not rows or any(rows)  # of rows without a value nothing would be compared
     except (TypeError, ValueError):
+        is_sayable = False
+    if not is_sayable:
         path = target.with_name(f"{target.stem}-{name}.parquet")
         target.parent.mkdir(parents=True, exist_ok=True)
         made.append(path)

@@ -161,10 +161,12 @@ def test_values_that_toml_lacks_are_in_a_file_beside_the_test(project: SamplePro
     project.edit("rules.toml", "[sources.orders]", '[sources.odd]\npath = "data/odd.parquet"\n\n[sources.orders]')
     project.sql("of_moments", "SELECT o.at, o.text FROM odd AS o WHERE o.at IS NOT NULL")
     project.sql("of_texts", "SELECT o.text, o.nan FROM odd AS o WHERE o.text <> ''")
-    run(project, "test", "--generate", "of_moments", "of_texts")
+    project.sql("of_nothing", "SELECT MAX(o.text) AS text FROM odd AS o WHERE o.text = 'none'")
+    run(project, "test", "--generate", "of_moments", "of_texts", "of_nothing")
+    assert written(project, "of_nothing")["expect"] == "of_nothing-expected.parquet", "a row without a value"
     assert written(project, "of_moments")["given"]["odd"] == "of_moments-odd.parquet"
     assert {row["text"] for row in written(project, "of_texts")["given"]["odd"]} <= set(texts)
-    assert "2 tests passed before" in run(project, "test").stdout
+    assert "3 tests passed before" in run(project, "test").stdout
 
 
 def test_an_input_of_which_only_the_number_of_rows_is_read(project: SampleProject) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -252,3 +253,74 @@ def test_credentials_are_nowhere(bucket: Bucket, monkeypatch: pytest.MonkeyPatch
     for secret in ("a-secret-that-nobody-prints", "a-test-key"):
         assert all(secret not in text for text in shown)
         assert all(secret.encode() not in data for data in kept)
+
+
+@pytest.mark.parametrize("name", ["parquet", "csv"])
+def test_a_new_day_fetches_one_object_even_where_no_copy_is_kept(bucket: Bucket, name: str) -> None:
+    def day(number: int) -> bytes:
+        ids = list(range(60 * number, 60 * number + 60))
+        return parquet(ids, ids) if name == "parquet" else b"id,amount\n" + b"".join(b"%d,%d\n" % (i, i) for i in ids)
+
+    for number in range(4):
+        bucket.put(f"days/{number}.{name}", day(number))
+    project = bucket.project(f"days/*.{name}", '\n[parts]\nmin_rows = 50\n[store]\ndownloads = "0B"\n')
+    build(project)
+    assert not list((project.root / ".rules/downloads").glob("*/data*"))
+    bucket.asked()
+    bucket.put(f"days/4.{name}", day(4))
+    products = {one["name"]: one for one in build(project).document["products"]}
+    parts = products["ids"]["parts"]
+    assert (parts["run"] == 1 and parts["total"] == 5) if name == "parquet" else parts["run"] < parts["total"] / 4
+    assert [one for one in bucket.asked() if one.startswith("GET days")] == [f"GET days/4.{name}"]
+    assert amount(project) == sum(range(300))
+    assert len(project.product("ids")) == 300
+    # What is read again as a whole is fetched again.
+    project.sql("ordered", "SELECT t.id, row_number() OVER (ORDER BY t.amount DESC) AS n FROM t")
+    assert build(project).executed == {"ordered"}
+    assert len(project.product("ordered")) == 300
+
+
+def test_credentials_of_the_files_of_aws(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket.put("t.parquet", parquet([1], [10]))
+    project = bucket.project("t.parquet")
+    endpoint = without_keys(tmp_path, monkeypatch)
+    (tmp_path / "credentials").write_text(
+        "[default]\naws_access_key_id = of-default\naws_secret_access_key = hidden\n"
+        "[lake]\naws_access_key_id = of-lake\naws_secret_access_key = hidden-too%\n"
+    )
+    (tmp_path / "config").write_text(
+        f"[profile lake]\nregion = us-east-1\nendpoint_url = {endpoint}\n[profile sso]\nsso_session = x\n"
+    )
+    monkeypatch.setenv("AWS_PROFILE", "lake")
+    build(project)
+    assert amount(project) == 10
+    monkeypatch.setenv("AWS_PROFILE", "sso")
+    error = build(project, expect=1).document["error"]
+    assert "the profile 'sso' that AWS_PROFILE names has no keys" in error["message"]
+    assert "AWS_ACCESS_KEY_ID" in error["hint"]
+
+
+def without_keys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Take the settings of S3 out of the environment, but for where the files of AWS are; return the endpoint."""
+    endpoint = os.environ["AWS_ENDPOINT_URL"]
+    for name in s3.environment(0):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
+    return endpoint
+
+
+def test_keys_are_names_whatever_is_in_them(bucket: Bucket) -> None:
+    names = ["day=1/a b.parquet", "day=1/50%.parquet", "day=2/ü+&=,;@!'.parquet", "day=2/%41.parquet"]
+    for place, name in enumerate(names):
+        bucket.put(f"days/{name}", parquet([place], [10**place]))
+    bucket.put("days/day=3", b"")  # as consoles mark an empty folder
+    project = bucket.project("days/day=*/*.parquet")
+    build(project)
+    assert amount(project) == 1111
+    one = bucket.project("days/day=1/50%.parquet", name="one")
+    build(one)
+    assert amount(one) == 10
+    whole = bucket.project("days/", 'format = "parquet"\n', name="whole")
+    build(whole)
+    assert amount(whole) == 1111
