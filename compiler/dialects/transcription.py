@@ -13,9 +13,9 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
 from compiler.dialects import types
-from compiler.dialects.habits import in_backslashes
 from compiler.dialects.literals import literal, meant
 from compiler.dialects.reading import Reading
+from compiler.dialects.text_habits import in_backslashes
 from compiler.dialects.traced import Rewrite, Traced
 from compiler.errors import SqlError
 from compiler.sql.foreign_calls import meanings, rows
