@@ -15,6 +15,7 @@ import re
 import sqlite3
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cache.durability import synchronise
@@ -22,7 +23,7 @@ from cache.errors import DamagedIndexError, StoreError
 from cache.readonly import memory_copy, uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from cache.decoding import Decoded
@@ -56,6 +57,9 @@ _UNLIKE = re.compile(
     r"|Could not decode|.*(constraint failed|may not be modified))"
 )
 """What SQLite says where the tables are not those of `history.sql` and `memos.sql`."""
+_WATCHED = {"products": ("state", "name"), "artifacts": ("artifact", "artifact")}
+_WATCHED |= dict.fromkeys(("compiled", "bodies"), ("head", "memo"))
+"""Tables whose rows a process keeps: what it calls their records, and the column of the key."""
 
 
 class Database:
@@ -82,6 +86,7 @@ class Database:
         """Whether what is to be recorded is dropped instead, all but what tables consist of, which is read again."""
         self.decoded: Decoded | None = None
         """What a process that reads the index again and again has decoded."""
+        self._watched: int | None = None
         self.root = root
         self._heir = heir
         self._lock = threading.RLock()
@@ -112,6 +117,30 @@ class Database:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def watch(self) -> None:
+        """Take note of what is written from now on, so that what is decoded need not be read again.
+
+        What this connection writes is noted by triggers of its own, whoever makes the change; that others wrote is seen
+        by SQLite's version of the data. Call it before anything is read.
+        """
+        self._watched = self._data_version()
+        self._rows("PRAGMA temp_store = MEMORY")
+        self._rows("CREATE TEMP TABLE written (kind TEXT, key TEXT)")
+        for table, (kind, column) in _WATCHED.items():
+            for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+                self._rows(
+                    f"CREATE TEMP TRIGGER written_{table}_{event} AFTER {event} ON main.{table} "
+                    f"BEGIN INSERT INTO written VALUES ('{kind}', {row}.{column}); END"
+                )
+
+    def is_own(self) -> bool:
+        """Whether nobody else has committed a change since `watch`."""
+        return self._watched is not None and self._watched == self._data_version()
+
+    def _data_version(self) -> int:
+        found: int = self._rows("PRAGMA data_version")[0][0]
+        return found
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -174,6 +203,25 @@ class Database:
     def decode(self, kind: str, key: str, raw: object, decode: Callable[[], T]) -> T:
         """Return what a record decodes to; it is decoded if nobody remembers that."""
         return decode() if self.decoded is None else self.decoded.get(kind, key, raw, decode)
+
+    def all_of(
+        self,
+        kind: str,
+        keys: Collection[str] | None,
+        read: Callable[[Collection[str] | None], Mapping[str, Any]],
+        decode: Callable[[str, Any], T],
+    ) -> dict[str, T]:
+        """Return the decoded records of a kind under `keys`, None for all that there are. read: returns them by key."""
+        with self._lock:
+            # What a transaction has changed may be undone.
+            if self.decoded is None or self._watched is None or self._connection.in_transaction:
+                return {key: self.decode(kind, key, raw, partial(decode, key, raw)) for key, raw in read(keys).items()}
+            self.decoded.doubt(self._rows("SELECT kind, key FROM written"))
+            self._rows("DELETE FROM written")
+            if keys is None and (keys := self.decoded.keys_of(kind)) is None:
+                found = read(None)
+                return self.decoded.all_of(kind, found.keys(), lambda _: found, decode)
+            return self.decoded.all_of(kind, keys, read, decode)
 
     def _rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
         with self._lock, _translated():

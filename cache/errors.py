@@ -22,3 +22,11 @@ class DamagedIndexError(StoreError):
 
 class ObjectError(Exception):
     """A stored object is missing, or its bytes are not those that were written."""
+
+
+class DamagedInputError(ObjectError):
+    """A part of a table that is about to be read is missing, or damaged. input: the name of the table."""
+
+    def __init__(self, name: str, error: ObjectError) -> None:
+        super().__init__(str(error))
+        self.input = name

@@ -16,12 +16,14 @@ from cache.errors import DamagedIndexError
 from cache.sealing import compact, is_sealed, sealed, unsealed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from cache.records import Artifact, Product, ProductRecord
 
 _NAME = re.compile(r"[0-9a-f]{4,64}")
 """What an artifact is called, and so its file: a name with a / in it would be of another one."""
+_MANY = 100
+_STATES = "SELECT name, artifact, key, fingerprint, memo, seconds, build, record FROM products WHERE root = ?"
 
 
 class History(Database):
@@ -33,6 +35,15 @@ class History(Database):
         """Return artifacts by digest."""
         found = self._select("artifacts", "artifact", "rows, bytes, file_digest, columns", names)
         return {row[0]: self.decode("artifact", row[0], row, partial(_artifact, row)) for row in found}
+
+    def artifacts_in_use(self, names: Collection[str]) -> dict[str, Artifact]:
+        """Return all artifacts that a run works with, by digest: a process that runs again keeps them."""
+
+        def read(wanted: Collection[str] | None) -> dict[str, Any]:
+            columns = "rows, bytes, file_digest, columns"
+            return {row[0]: row for row in self._select("artifacts", "artifact", columns, wanted or ())}
+
+        return self.all_of("artifact", names, read, lambda _, row: _artifact(row))
 
     def every_artifact(self) -> dict[str, Artifact]:
         """Return all artifacts, by digest."""
@@ -82,12 +93,20 @@ class History(Database):
         """Return the last state of every check, by names such as "orders.key": what it yields are the failing rows."""
         return self._states("instr(name, '.') > 0")
 
+    def products_and_checks(self) -> dict[str, Product]:
+        """Return the last state of every product and check, in order of names: a process that asks again keeps them."""
+
+        def read(names: Collection[str] | None) -> dict[str, Any]:
+            if names is None or len(names) > _MANY:
+                return {row[0]: row for row in self._rows(_STATES, (self.root,))}
+            rows = (self._rows(f"{_STATES} AND name = ?", (self.root, name)) for name in names)
+            return {row[0]: row for found in rows for row in found}
+
+        found = self.all_of("state", None, read, lambda _, row: _state(row))
+        return dict(sorted(found.items()))  # as SQLite has them; nearly always they are in order
+
     def _states(self, which: str) -> dict[str, Product]:
-        rows = self._rows(
-            "SELECT name, artifact, key, fingerprint, memo, seconds, build, record FROM products "
-            f"WHERE root = ? AND {which}",
-            (self.root,),
-        )
+        rows = self._rows(f"{_STATES} AND {which}", (self.root,))
         return {row[0]: self.decode("state", row[0], row, partial(_state, row)) for row in rows}
 
     def _write_product(self, product: Product) -> None:

@@ -41,7 +41,7 @@ from cache.removal import (
 from cache.signatures import SEAL_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _NAME = re.compile(r"[0-9a-f]{3,}")
 _PARTIAL_SECONDS = 7 * 86_400
@@ -60,6 +60,9 @@ class Objects:
         self.tmp = root / "tmp"
         self._objects = f"{root}/objects"
         self._sound: set[str] = set()
+        self._paths: dict[str, Path] = {}
+        self._linked: dict[str, Sequence[str]] = {}
+        """Tables in parts whose links were compared."""
         self._shelved = self._rooted = False
         """Whether the names of the folders of objects, and of the store, are known to survive a power loss."""
         self._adopted: dict[str, tuple[int, str]] = {}
@@ -91,9 +94,17 @@ class Objects:
 
     def path(self, artifact: str) -> Path:
         """Return where the object of an artifact is, or would be. Raises `ObjectError` for no artifact's name."""
+        known = self._moved.get(artifact) or self._paths.get(artifact)
+        if known is not None:
+            return known
+        path = self._paths[artifact] = Path(self._place(artifact))
+        return path
+
+    def _place(self, artifact: str) -> str:
+        """Return what `path` does of an object in the store, as text: a Path takes longer to make than to stat."""
         if not _NAME.fullmatch(artifact):  # the index is data, and might lead elsewhere
             raise ObjectError(f"'{artifact}' is no name of an object")
-        return self._moved.get(artifact) or Path(f"{self._objects}/{artifact[:2]}/{artifact[2:]}.parquet")
+        return f"{self._objects}/{artifact[:2]}/{artifact[2:]}.parquet"
 
     def close(self) -> None:
         """Remove this process's folder in `tmp/`."""
@@ -185,14 +196,34 @@ class Objects:
         or what this process put there, or holds the same bytes, stays: other products point at it and may be read.
         Otherwise the new file replaces it.
         """
-        fresh = (written.stat().st_size, file_digest(written))
-        seal(written)
-        synchronise(written)
+        facts, lasts = self._take(written, artifact, recorded, (written.stat().st_size, file_digest(written)))
+        if not lasts:
+            self.settle([artifact])  # without the lock: disks do what several threads ask at once in one go
+        return facts
+
+    def place(self, written: Path, artifact: str, facts: tuple[int, str]) -> None:
+        """Move a file in as `adopt` does, which has been compared with the size and digest that an index will have.
+
+        It may not survive a power loss before `settle` has returned.
+        """
+        self._take(written, artifact, facts, facts)
+
+    def settle(self, artifacts: Iterable[str]) -> None:
+        """Let objects that were given their names keep them. Raises OSError."""
+        for shelf in {self.path(one).parent for one in artifacts if one not in self._moved}:
+            synchronise(shelf)
+        self._settle_folders()
+
+    def _take(
+        self, written: Path, artifact: str, recorded: tuple[int, str] | None, fresh: tuple[int, str]
+    ) -> tuple[tuple[int, str], bool]:
+        """Move a file in; return the size and digest of the object, and whether its name is known to last."""
+        seal(written, lasting=True)
         with self._lock:
             # Recorded in the index, it has survived; of one that another thread has just moved in that is not known.
             lasts = recorded is not None and artifact not in self._adopted
             kept = self._adopted.get(artifact, recorded)
-            for facts in (fresh,) if kept is None else (kept, fresh):
+            for facts in dict.fromkeys((fresh,) if kept is None else (kept, fresh)):
                 if self._holds(artifact, *facts):
                     remove_temporary(written)
                     break
@@ -201,9 +232,7 @@ class Objects:
                 self._move(written, artifact)
             self._adopted[artifact] = facts
             self._sound.add(artifact)
-        if not lasts and artifact not in self._moved:
-            self._settle(self.path(artifact))  # without the lock: disks do what several threads ask at once in one go
-        return facts
+        return facts, lasts
 
     def _move(self, written: Path, artifact: str) -> None:
         if self._read_only:
@@ -219,12 +248,11 @@ class Objects:
             place.parent.mkdir(exist_ok=True)
             self._shelved = False
 
-    def _settle(self, place: Path) -> None:
-        """Let an object that was given its name keep it."""
-        synchronise(place.parent)
+    def _settle_folders(self) -> None:
+        """Let the folders of objects keep their names."""
         with self._lock:
             if not self._shelved:
-                synchronise(place.parent.parent)
+                synchronise(self._objects)
                 self._shelved = True
             if not self._rooted:  # it is not known whether the process that made these folders came to this
                 for folder in (self.root, self.root.parent):
@@ -245,14 +273,15 @@ class Objects:
             fresh = self.tmp / uuid.uuid4().hex if self._scratch is None else self._scratch[0] / uuid.uuid4().hex
             fresh.mkdir()
             for number, target in enumerate(_links_to(parts)):
-                (fresh / f"part-{number:05d}.parquet").symlink_to(target)
+                os.symlink(target, f"{fresh}/part-{number:05d}.parquet")
             os.utime(fresh, ns=(SEAL_NS, SEAL_NS))
             synchronise(fresh)
             place = self.path(artifact)
             self._shelve(place)
             remove_object(place)  # it is none of this table
             rename(fresh, place)
-        self._settle(place)
+            self._linked[artifact] = tuple(parts)
+        self.settle([artifact])
 
     def _link_elsewhere(self, artifact: str, parts: Sequence[str]) -> None:
         folder = self._folder() / uuid.uuid4().hex
@@ -266,15 +295,20 @@ class Objects:
         if artifact in self._moved:
             return True
         try:
-            place = self.path(artifact)
-            if not stat.S_ISDIR(place.lstat().st_mode):
+            place = self._place(artifact)
+            status = os.lstat(place)
+            if not stat.S_ISDIR(status.st_mode):
                 return False
+            # A folder whose stamp is there has the links that were looked at before: any other would have moved it.
+            if status.st_mtime_ns == SEAL_NS and self._linked.get(artifact) == parts:
+                return True
             names = sorted(os.listdir(place))
             wanted = [f"part-{number:05d}.parquet" for number in range(len(parts))]
-            if names != wanted or [os.readlink(place / name) for name in names] != list(_links_to(parts)):
+            if names != wanted or [os.readlink(f"{place}/{name}") for name in names] != list(_links_to(parts)):
                 return False
-            if place.stat().st_mtime_ns != SEAL_NS and not self._read_only:
+            if status.st_mtime_ns != SEAL_NS and not self._read_only:
                 os.utime(place, ns=(SEAL_NS, SEAL_NS))
+            self._linked[artifact] = parts
         except (OSError, ObjectError):
             return False
         return True
@@ -295,7 +329,7 @@ class Objects:
     def _size(self, artifact: str) -> int | None:
         """Return the size of an object, None if there is none; a link is none."""
         try:
-            status = self.path(artifact).lstat()
+            status = os.lstat(self._moved.get(artifact) or self._place(artifact))
         except (OSError, ObjectError):
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
@@ -304,10 +338,8 @@ class Objects:
         """Whether the object is there and, if anything wrote to it since it was sealed, still has its bytes."""
         if artifact in self._moved:
             return True
-        if not _NAME.fullmatch(artifact):
-            return False
-        path = f"{self._objects}/{artifact[:2]}/{artifact[2:]}.parquet"  # a Path takes longer to make than to stat
         try:
+            path = self._place(artifact)
             status = os.lstat(path)
             if status.st_size != size or not stat.S_ISREG(status.st_mode):
                 return False
@@ -315,13 +347,32 @@ class Objects:
                 return True
             if file_digest(path) != digest:
                 return False
-        except OSError:
+        except (OSError, ObjectError):
             return False
         # A copied store may not be ours to stamp, and a file that has another name is not only ours: read each time.
         if not self._read_only and status.st_nlink == 1:
             with contextlib.suppress(OSError):
                 seal(path)
         return True
+
+    def in_place(self, sizes: Mapping[str, int]) -> set[str]:
+        """Return those of many objects that are there, with these sizes, and sealed: what `intact` finds one by one.
+
+        sizes: in bytes, by the names of artifacts that the index knows.
+        """
+        found, folder, lstat = set(), f"{self._objects}/", os.lstat
+        for name, size in sizes.items():
+            try:
+                status = lstat(f"{folder}{name[:2]}/{name[2:]}.parquet")
+            except OSError:
+                continue
+            if status.st_size == size and status.st_mtime_ns == SEAL_NS and stat.S_ISREG(status.st_mode):
+                found.add(name)
+        return found
+
+    def is_verified(self, artifact: str) -> bool:
+        """Whether this process has written the object, or has compared its bytes."""
+        return artifact in self._sound
 
     def verify(self, artifact: str, size: int, digest: str) -> None:
         """Read the object and compare its bytes, once in this process. Raises `ObjectError` if they differ."""
@@ -361,11 +412,16 @@ def _links_to(parts: Sequence[str]) -> Iterator[str]:
     return (f"../../{part[:2]}/{part[2:]}.parquet" for part in parts)
 
 
-def seal(path: str | Path) -> None:
-    """Make a file read-only, and stamp it with the one time that tells that nobody wrote to it since."""
+def seal(path: str | Path, *, lasting: bool = False) -> None:
+    """Make a file read-only, and stamp it with the one time that tells that nobody wrote to it since.
+
+    lasting: have its content on the disk then.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         os.utime(descriptor, ns=(SEAL_NS, SEAL_NS))
         os.fchmod(descriptor, 0o444)
+        if lasting:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

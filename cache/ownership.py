@@ -32,7 +32,7 @@ _TEXT = """rules-store {format}
 id {id}
 This file tells `rules` that the folder is its own. Without it nothing in the folder is used, changed or removed.
 """
-_FOLDERS = ("tmp", "objects", "products", "evidence", "written")
+_FOLDERS = ("tmp", "objects", "products", "evidence", "written", "downloads")
 _FILES = ("lock", "readers", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal")
 _SHELF = re.compile(r"[0-9a-f]{2}")
 _LEFT = re.compile(rf"\.{re.escape(MARKER)}\.[0-9a-f]{{32}}\.new")

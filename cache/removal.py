@@ -30,6 +30,8 @@ _BUILD = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
 """A build's folder in evidence/."""
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{32}\.new")
 """A file, link or exported folder that was to replace another when its process was killed."""
+_DOWNLOAD = re.compile(r"[0-9a-f]{32}")
+"""The folder of a file in downloads/, named by the digest of its bytes."""
 _WRITTEN = re.compile(r"[^\W\d]\w*-[0-9a-f]{16}\.parquet")
 """A product's table as its author wishes it, see `cache.products`."""
 _GENERATION = re.compile(r"[0-9a-f]{32}")
@@ -102,6 +104,18 @@ def remove_evidence(path: Path) -> None:
     _require(path, _BUILD)
     with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
         _clear(folder, path.name, os.fstat(folder).st_dev)
+
+
+def remove_download(path: Path) -> None:
+    """Remove the folder of a file in downloads/ with all that is in it. Raises as `remove_scratch` does."""
+    _require(path, _DOWNLOAD)
+    with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
+        _clear(folder, path.name, os.fstat(folder).st_dev)
+
+
+def is_download(name: str) -> bool:
+    """Whether a name in downloads/ is that of a file's folder."""
+    return _DOWNLOAD.fullmatch(name) is not None
 
 
 def is_build(name: str) -> bool:

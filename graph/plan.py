@@ -51,6 +51,8 @@ class Clean(NamedTuple):
     contents: tuple[Content, ...]
     """Of the inputs, by position."""
     judgement: Judgement
+    content: Content | None = None
+    """Of its artifact; None before a plan has asked for it, and of checks, whose rows nothing reads."""
 
     def still(self, node: Node, last: Product | None, contents: Mapping[str, Content]) -> bool:
         """Whether it follows again."""
@@ -80,6 +82,8 @@ class Known:
     """Whether an artifact was found in the shared cache, and not in the store."""
     clean: dict[str, Clean] = field(default_factory=dict)
     """The products and checks that an earlier plan of this process found unchanged; this plan adds its own."""
+    in_place: Collection[str] = ()
+    """Artifacts of these that were found to be in the store when planning began."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +150,17 @@ def make_plan(
     movable: set[str] = set()
     judgements: dict[str, Judgement] = {}
     for name, node in nodes.items():
+        same = _unmoved(node, settled, running, known) if name not in forced else None
+        if same is not None and same.content is not None:
+            judgements[name], settled[name] = same.judgement, same.content
+            continue
         judgement = _foresee(node, settled, running, movable, known, forced=name in forced)
         judgements[name] = judgement
         if judgement.verdict in {"clean", "restore"} and judgement.artifact is not None:
             settled[name] = content_of(judgement.artifact)
+            clean = known.clean.get(name)
+            if clean is not None and clean.judgement is judgement and clean.content is not settled[name]:
+                known.clean[name] = clean._replace(content=settled[name])
         else:
             running.add(name)
             if not node.keeps_order or not movable.isdisjoint(node.inputs):
@@ -157,11 +168,29 @@ def make_plan(
             remaining = _remaining(node, judgement, settled, known, content_of)
             if remaining is not None:
                 settled[name] = remaining
-    of_checks = {
-        name: _foresee(node, settled, running, movable, known, forced=product_of(name) in forced)
-        for name, node in (checks or {}).items()
-    }
+    of_checks: dict[str, Judgement] = {}
+    for name, node in (checks or {}).items():
+        is_forced = product_of(name) in forced
+        same = _unmoved(node, settled, running, known) if not is_forced else None
+        of_checks[name] = same.judgement if same else _foresee(node, settled, running, movable, known, forced=is_forced)
     return Plan(judgements, settled, frozenset(movable), of_checks)
+
+
+def _unmoved(node: Node, settled: Mapping[str, Content], running: set[str], known: Known) -> Clean | None:
+    """Return what an earlier plan of this process found, if all that it follows from is the very same.
+
+    It is what `_foresee` comes to, found in a moment: most products of a project are so after an edit.
+    """
+    clean = known.clean.get(node.name)
+    if clean is None or known.renamed or clean.node is not node:
+        return None
+    if clean.last is not known.products.get(node.name) or (running and not running.isdisjoint(node.inputs)):
+        return None
+    for name, was in zip(node.inputs, clean.contents, strict=True):
+        if settled.get(name) is not was:
+            return None
+    artifact = clean.last.artifact
+    return clean if artifact in known.in_place or known.present(artifact) else None
 
 
 def product_of(name: str) -> str:
@@ -245,6 +274,7 @@ def _still_clean(node: Node, contents: Mapping[str, Content], last: Product | No
     clean = known.clean.get(node.name) if not known.renamed else None
     if clean is None or not clean.still(node, last, contents) or not known.present(clean.last.artifact):
         return None
+    known.clean[node.name] = clean._replace(contents=tuple(contents[name] for name in node.inputs))
     return clean.judgement
 
 

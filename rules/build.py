@@ -41,6 +41,7 @@ from rules.running.manifest import keep_manifest
 from rules.running.remote_audit import of_other_builders, with_makers
 from rules.running.results import AuditReport, BuildReport, Observer
 from rules.storage.collection_due import collect_when_due
+from rules.storage.download_limit import trim_downloads
 from rules.storage.git_tracking import warn_of_tracked
 from rules.storage.shared_keeping import push_shared, require_pushing
 from rules.storage.store import Store, open_store
@@ -75,7 +76,7 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
     if request.engine is LOCAL and limits:
         request = replace(request, engine=STOPPABLE)
     with open_store(project.root, observer.say, building=True, memory=memory) as store:
-        store.lazy = request.lazy
+        store.lazy, store.fetches_ahead = request.lazy, not request.lazy
         warn_of_tracked(store.objects.root, observer.say)
         for attempt in believing_memos(store, observer.say):
             build_id = new_build_id()
@@ -177,6 +178,7 @@ def keep_small(project: Project, say: Callable[[str], None]) -> None:
     try:
         with open_store(project.root, say, building=False, collecting=True) as store:
             collect_when_due(store, project.limits)
+            trim_downloads(store, project.downloads)
     except UserError as error:  # such as a store that can no longer be written; the next build tries again
         if error.code == REPLACED:
             say(f"warning: {error.message}")

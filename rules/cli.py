@@ -107,7 +107,8 @@ def _told(output: Output, command: str | None, error: Exception) -> int:
 
 def _stop(output: Output, command: str | None, stop: KeyboardInterrupt) -> NoReturn:
     """Say that a signal ended the command, and end."""
-    number = stop.number if isinstance(stop, signals.Stopped) else signal.SIGINT
+    # A library that waits for us may raise a plain interrupt for whatever signal has come.
+    number = stop.number if isinstance(stop, signals.Stopped) else signals.came() or signal.SIGINT
     with contextlib.suppress(OutputError, BrokenPipeError):
         _fail(output, command, [UserError(signals.notice(number), code="interrupted")])
     signals.end(number)

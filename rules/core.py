@@ -8,6 +8,7 @@ and compared with the files and the store in every run, so a run says what a new
 from __future__ import annotations
 
 import threading
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ class Core:
         self._given, self._settings = tuple(given), tuple(settings)
         self._memory = Memory()
         self._turn = threading.RLock()
+        weakref.finalize(self, self._memory.index.close)
 
     def project(self) -> Project:
         """Return the project as rules.toml has it now. Raises `UserError`."""

@@ -7,6 +7,7 @@ cannot be known, goes the long way; a wrong "no" only costs time.
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import sys
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
 from cache.signatures import SEAL_NS, Signature, is_settled, signature
+from rules.files.locations import is_url
 from rules.files.project_paths import FILE, heir_of, is_rule_file, own_folder, root_key
 
 if TYPE_CHECKING:
@@ -28,16 +30,21 @@ if TYPE_CHECKING:
     from rules.sources.contents import Sources
     from rules.storage.store import Store
 
-_FORMAT = 7
+_FORMAT = 8
+_AT_ONCE = 16
+"""Sources that are asked for side by side."""
+_PATIENCE = 4.0
+"""Seconds for which a server of sources is asked whether anything has changed; then the long way asks it again."""
 _PACKAGES = (
-    "cache", "cache/remote", "compiler", "compiler/analysis", "compiler/canonical", "compiler/dialects",
-    "compiler/diff", "compiler/engine_errors", "compiler/engine_sql", "compiler/engine_sql/workarounds",
-    "compiler/engine_sql/workarounds/subqueries", "compiler/ibis", "compiler/lint", "compiler/names",
-    "compiler/parts", "compiler/spark", "compiler/spread", "compiler/sql", "compiler/tree", "graph", "rules",
-    "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/engine/spark", "rules/exporting",
-    "rules/files", "rules/formats", "rules/importing", "rules/inspect", "rules/lint", "rules/loading", "rules/lsp",
-    "rules/openlineage", "rules/planning", "rules/publishing", "rules/python", "rules/report", "rules/running",
-    "rules/site", "rules/sources", "rules/storage", "rules/terminal", "rules/testing", "rules/watching",
+    "cache", "cache/remote", "compiler", "compiler/analysis", "compiler/canonical", "compiler/coverage",
+    "compiler/dialects", "compiler/diff", "compiler/engine_errors", "compiler/engine_sql",
+    "compiler/engine_sql/workarounds", "compiler/engine_sql/workarounds/subqueries", "compiler/ibis", "compiler/lint",
+    "compiler/names", "compiler/parts", "compiler/spark", "compiler/spread", "compiler/sql", "compiler/tree", "graph",
+    "rules", "rules/commands", "rules/compiling", "rules/config", "rules/engine", "rules/engine/spark",
+    "rules/exporting", "rules/files", "rules/formats", "rules/importing", "rules/inspect", "rules/lint",
+    "rules/loading", "rules/lsp", "rules/openlineage", "rules/planning", "rules/publishing", "rules/python",
+    "rules/report", "rules/running", "rules/site", "rules/sources", "rules/storage", "rules/terminal", "rules/testing",
+    "rules/watching",
 )  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
 
@@ -98,7 +105,9 @@ def up_to_date(root: str, store: str, index: Index, profile: str) -> dict[str, A
         return None
     if not _holds(root, record, index):
         return None
-    return record if _products_hold(root, record["products"]) else None
+    if not _products_hold(root, record["products"]):
+        return None
+    return record if not record["outside"] or _outside_holds(record) else None  # last, as servers take longest
 
 
 def as_compiled(root: str, index: Index) -> dict[str, Any] | None:
@@ -113,15 +122,17 @@ def remember_checked(
     files: FileDigests,
     sources: Sources,
     closed: list[list[Any]],
+    last_seen: Mapping[str, Any],
     found: Mapping[str, Any],
     index: Index,
 ) -> None:
     """Record the state in which every rule file is checked, and what was found in each.
 
-    closed: path, format and files of the sources that could not be opened.
+    closed: path, format and files of the sources that could not be opened. last_seen: memos that columns were taken
+    from.
     """
     state = _looked_at(project, files, sources)
-    state |= {"sources": [*state["sources"], *closed], "found": dict(found)}
+    state |= {"sources": [*state["sources"], *closed], "found": dict(found), "last_seen": dict(last_seen)}
     state["products"] = [path for path in found if path != FILE]
     index.set_snapshot("checked", state)
 
@@ -130,6 +141,8 @@ def as_checked(root: str, index: Index) -> dict[str, Any] | None:
     """Return what was last found when nothing has changed since, else None."""
     record = index.snapshot("checked")
     if record is None or record["format"] != _FORMAT or not _holds(root, record, index):
+        return None
+    if record["last_seen"] and index.memo("schemas", record["last_seen"]) != record["last_seen"]:
         return None
     found: dict[str, Any] = record["found"]
     return found
@@ -148,8 +161,10 @@ def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[s
         "sources": [
             *([source.path, source.format, list(found)] for source, found in sources.listings()),
             *([one.path, one.format, list(one.files)] for one in project.patterns),
+            *([pattern, None, list(found)] for pattern, found in files.matched.items()),
         ],
         "extensions": extensions(),
+        "outside": [[source.path, source.format, list(found)] for source, found in sources.outside()],
         "files": [[path, *taken, digest] for path, taken, digest in files.records()],
         "rule_files": len(files.rule_files),
         "absent": sorted(files.absent),
@@ -160,9 +175,32 @@ def _holds(root: str, record: dict[str, Any], index: Index) -> bool:
     return record["tools"] == _tools() and _files_hold(root, record, index) and _listings_hold(root, record)
 
 
+def _outside_holds(record: dict[str, Any]) -> bool:
+    """Whether the objects of sources on object stores and web servers are those that they were: one listing for each.
+
+    Only a build has to know: what is checked and compiled depends on no more than their columns.
+    """
+    from rules.sources.object_stores import ObjectStores, OutsideError, side_by_side
+
+    stores = ObjectStores(_PATIENCE)
+    known = {path: Signature(*taken) for path, *taken, _ in record["files"]}
+
+    def holds(one: tuple[str, str | None, list[str]]) -> bool:
+        path, declared, files = one
+        try:
+            found = stores.look(path, declared)
+            return list(found) == files and all(known[url] == stores.identified(url, found[url]) for url in found)
+        except OutsideError:
+            return False  # the long way says what is wrong
+
+    return all(side_by_side(holds, record["outside"], _AT_ONCE))
+
+
 def _files_hold(root: str, record: dict[str, Any], index: Index) -> bool:
     fresh: dict[str, Signature] = {}
     for path, *taken, digest in record["files"]:
+        if is_url(path):
+            continue
         began = time.time_ns()
         file = os.path.join(root, path)
         try:
@@ -267,8 +305,13 @@ def _object(root: str, name: str) -> list[int]:
     return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
+@functools.cache
 def _tools() -> list[list[Any]]:
-    """What computed the results, known without importing it: where each package lies, and signatures of its files."""
+    """What computes the results, known without importing it: where each package lies, and signatures of its files.
+
+    Looked at once in a process, which goes on with the code that it has imported, whatever is installed later: what it
+    remembers must not pass for the work of that.
+    """
     found: list[list[Any]] = [["python", sys.version]]
     for name in _TOOLS:
         spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, None))), None)

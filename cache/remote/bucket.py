@@ -34,6 +34,10 @@ class TooLargeError(BucketError):
     """An object is larger than it may be."""
 
 
+class SwappedError(BucketError):
+    """An object is not the one that was listed: it was replaced or removed since. To try again is of no use."""
+
+
 class Stored(NamedTuple):
     """An object that was read."""
 
@@ -102,7 +106,7 @@ class Persistent:
             began = time.monotonic()
             try:
                 found = work()
-            except (AbsentError, TooLargeError):
+            except (AbsentError, SwappedError, TooLargeError):
                 self._note_answer(began, limit)
                 raise
             except DeniedError:

@@ -1,30 +1,27 @@
-"""A bucket of S3, Google Cloud, Azure, or a folder, through obstore: the only module that imports it.
+"""A bucket of S3, Google Cloud, Azure, or a folder, through obstore.
 
 Credentials come from where obstore looks for them by itself: the environment, or the machine's identity. They are never
-asked for here, and no text of an error of obstore is passed on, since it may hold a signed URL.
+asked for here.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import obstore
 from obstore import exceptions
 from obstore.store import from_url
 
-from cache.remote.bucket import AbsentError, BucketError, DeniedError, Entry, Stored, TooLargeError
+from cache.remote.bucket import AbsentError, BucketError, Entry, Stored, TooLargeError
 from cache.remote.layout import OBJECTS
+from cache.remote.obstore_errors import done
 
-T = TypeVar("T")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
-_DENIED = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
 _TAKEN = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
-_STATUS = re.compile(r"\b(?:status|code)\D{1,12}([45]\d\d)\b", re.IGNORECASE)
 IN_PIECES = 16 << 20
 """A file from this size on is sent in several requests, which no store can make conditional."""
 _LONG = 60.0
@@ -40,8 +37,8 @@ class ObstoreBucket:
 
         writes: whether a folder that does not exist is made. Raises `BucketError`.
         """
-        self._store: Any = _done(lambda: _opened(url, timeout, writes=writes))
-        self._bulk: Any = _done(lambda: _opened(url, max(timeout, _LONG), writes=writes))
+        self._store: Any = done(lambda: _opened(url, timeout, writes=writes))
+        self._bulk: Any = done(lambda: _opened(url, max(timeout, _LONG), writes=writes))
 
     def _for(self, size: int) -> Any:
         """Return the client for a request that moves so many bytes."""
@@ -59,11 +56,11 @@ class ObstoreBucket:
                 raise BucketError("an answer was cut short")
             return Stored(data, found.meta["last_modified"])
 
-        return _done(work)
+        return done(work)
 
     def read_range(self, path: str, start: int, length: int) -> bytes:
         """As `Bucket` says."""
-        return _done(lambda: bytes(obstore.get_range(self._for(length), path, start=start, length=length)))
+        return done(lambda: bytes(obstore.get_range(self._for(length), path, start=start, length=length)))
 
     def create(self, path: str, data: bytes | Path) -> bool:
         """As `Bucket` says."""
@@ -75,7 +72,7 @@ class ObstoreBucket:
                 return False
             return True
 
-        return _done(work)
+        return done(work)
 
     def read_tagged(self, path: str, most: int) -> tuple[bytes, str | None]:
         """Return an object, with the tag by which `exchange` knows it again. Raises as `read` does."""
@@ -89,7 +86,7 @@ class ObstoreBucket:
                 raise BucketError("an answer was cut short")
             return data, found.meta["e_tag"]
 
-        return _done(work)
+        return done(work)
 
     def exchange(self, path: str, data: bytes, tag: str | None) -> bool:
         """Write an object over the one with this tag, None for none. Return False if another one is there."""
@@ -102,30 +99,30 @@ class ObstoreBucket:
                 return False
             return True
 
-        return _done(work)
+        return done(work)
 
     def write(self, path: str, data: bytes | Path) -> None:
         """As `Bucket` says."""
         size = _size(data)
-        _done(lambda: obstore.put(self._for(size), path, data, use_multipart=size >= IN_PIECES))
+        done(lambda: obstore.put(self._for(size), path, data, use_multipart=size >= IN_PIECES))
 
     def entry(self, path: str) -> Entry:
         """As `Bucket` says."""
-        found = _done(lambda: obstore.head(self._store, path))
+        found = done(lambda: obstore.head(self._store, path))
         return Entry(path, found["size"], found["last_modified"], found["e_tag"])
 
     def remove(self, paths: Iterable[str]) -> None:
         """As `Bucket` says."""
         for path in paths:
             try:
-                _done(lambda: obstore.delete(self._store, path))  # noqa: B023 — it is called at once
+                done(lambda: obstore.delete(self._store, path))  # noqa: B023 — it is called at once
             except AbsentError:
                 continue
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         """As `Bucket` says."""
-        listed = _done(lambda: iter(obstore.list(self._store, prefix)))
-        while (page := _done(lambda: next(listed, None))) is not None:
+        listed = done(lambda: iter(obstore.list(self._store, prefix)))
+        while (page := done(lambda: next(listed, None))) is not None:
             for one in page:
                 yield Entry(one["path"], one["size"], one["last_modified"], one["e_tag"])
 
@@ -145,33 +142,3 @@ def _opened(url: str, timeout: float, *, writes: bool) -> Any:
 
 def _size(data: bytes | Path) -> int:
     return len(data) if isinstance(data, bytes) else data.stat().st_size
-
-
-def _done(work: Callable[[], T]) -> T:
-    """Return what `work` returns. Raises `BucketError`, whose message names no server and no secret."""
-    try:
-        return work()
-    except FileNotFoundError:
-        raise AbsentError("there is no such object, or no such bucket") from None
-    except _DENIED:
-        raise DeniedError("access was denied") from None
-    except exceptions.BaseError as error:
-        raise BucketError(_words(str(error))) from None
-    except (OSError, ValueError) as error:
-        raise BucketError(f"{type(error).__name__}") from None
-    except BaseException as error:
-        if type(error).__name__ == "PanicException":  # a bug of the client, which is no Exception
-            raise BucketError("its client failed") from None
-        raise
-
-
-def _words(text: str) -> str:
-    """Say what kind of failure obstore tells of."""
-    if "TimedOut" in text or "timed out" in text:
-        return "it did not answer in time"
-    if "Connect" in text:
-        return "it cannot be reached"
-    found = _STATUS.search(text)
-    if found is not None:
-        return f"it answered with status {found[1]}"
-    return "a request failed"

@@ -8,6 +8,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
+from cache.filedigest import digest_of_bytes, file_digest
 from cache.remote.bucket import AbsentError, BucketError, TooLargeError
 from cache.remote.envelopes import RefusedError
 from cache.remote.layout import object_path
@@ -26,20 +27,33 @@ _SLOWEST = 128 << 10
 _UNCONDITIONAL = 16 << 20
 """A file from this size on is sent whether or not it is there: see `Bucket.create`."""
 _OTHER_SIZE = "is not the file that its record names: its size is another"
+_OTHER_BYTES = "is not the file that its record names: its bytes are others"
 _TRIES = 3
 """How often a file is fetched whose bytes are not those of its name: on the way they may be corrupt, too."""
 
 
-def download(bucket: Bucket, again: Persistent, table: Table, target: Path, partial: Path | None = None) -> None:
-    """Write the file of a table to `target`, whose bytes are then those that its record names.
+def download(bucket: Bucket, again: Persistent, table: Table, target: Path, partial: Path | None = None) -> str:
+    """Write the file of a table to `target`, whose bytes are then those that its record names; return its xxh3.
 
-    partial: where the beginning of it is kept if this is cut short, so that the next attempt, or build, goes on there.
+    partial: where the beginning of it is kept if this is cut short, so that the next attempt, or build, goes on there;
+    of what fits into one request there is none.
     Raises `RefusedError` if its bytes are others, however often it is read, `BucketError` and OSError.
     """
-    path, place = object_path(table.sha256), target if partial is None else partial
-    if table.bytes > PIECE and again.call(lambda: bucket.entry(path)).bytes != table.bytes:
+    path = object_path(table.sha256)
+    if table.bytes <= PIECE:
+        for _ in range(_TRIES):
+            data = again.call(lambda: _piece(bucket, path, 0, table.bytes), seconds=_most_seconds(again, table))
+            if hashlib.sha256(data).hexdigest() == table.sha256:
+                target.write_bytes(data)
+                return digest_of_bytes(data)
+        raise RefusedError(_OTHER_BYTES)
+    if again.call(lambda: bucket.entry(path)).bytes != table.bytes:
         raise RefusedError(_OTHER_SIZE)
-    seconds = max(again.seconds, min(PIECE, table.bytes) / _SLOWEST)
+    return _download_in_pieces(bucket, again, table, target, partial)
+
+
+def _download_in_pieces(bucket: Bucket, again: Persistent, table: Table, target: Path, partial: Path | None) -> str:
+    path, place, seconds = object_path(table.sha256), partial or target, _most_seconds(again, table)
     for attempt in range(_TRIES):
         goes_on = not attempt and place.exists() and place.stat().st_size <= table.bytes
         with place.open("r+b" if goes_on else "wb") as file:
@@ -52,10 +66,14 @@ def download(bucket: Bucket, again: Persistent, table: Table, target: Path, part
         if sha256_of(place) == table.sha256:
             if place != target:
                 replace(place, target)
-            return
+            return file_digest(target)
     if partial is not None:
         partial.write_bytes(b"")
-    raise RefusedError("is not the file that its record names: its bytes are others")
+    raise RefusedError(_OTHER_BYTES)
+
+
+def _most_seconds(again: Persistent, table: Table) -> float:
+    return max(again.seconds, min(PIECE, table.bytes) / _SLOWEST)
 
 
 def _piece(bucket: Bucket, path: str, start: int, size: int) -> bytes:

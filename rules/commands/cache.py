@@ -159,15 +159,18 @@ def _stats(options: argparse.Namespace, output: Output) -> int:
     root = find_root(options.project)
     with open_store(root, output.message, building=False, asked=True) as store:
         from cache.collection import every_object
+        from cache.downloads import Downloads
         from cache.reachable import reasons
 
         sizes = [status.st_size for _, status in every_object(store.objects)]
         known = store.index.sizes()
         live = sum(known[artifact].bytes for artifact in reasons(store.index, {}) if artifact in known)
         usage, index = store.index.usage(), store.index.pages()[1]
+        copies = Downloads(store.objects.root).bytes()
         shared = store.index.shared_usage()
     if output.as_json:
         fields = {"objects": len(sizes), "bytes": sum(sizes), "live_bytes": live, "index_bytes": index}
+        fields["download_bytes"] = copies
         tables = {"products": _usage_fields(usage, "product"), "months": _usage_fields(usage, "month")}
         of_shared = {"shared": {**_sum_shared(shared), "months": [_shared_fields(one) for one in shared]}}
         output.document(document("cache", status="ok", **fields, **_sum(usage), **tables, **of_shared))
@@ -177,7 +180,8 @@ def _stats(options: argparse.Namespace, output: Output) -> int:
     saved = f"saved {duration(total['seconds_saved'])} and {byte_size(total['bytes_saved'])}"
     counts = f"{plural(total['hits'], 'hit')}, {total['misses']:,} misses"
     lines = [
-        f"{stored}; index: {byte_size(index)}",
+        f"{stored}; index: {byte_size(index)}"
+        + (f"; copies of objects from elsewhere: {byte_size(copies)}" if copies else ""),
         f"{counts}: {saved}, spent {duration(total['seconds_spent'])}",
     ]
     if shared:

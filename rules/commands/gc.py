@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rules.config.project import load_project
 from rules.errors import FAILED, REPLACED, UserError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rules.storage.collecting import Collected
+    from rules.storage.store import Store
     from rules.terminal.output import Output
 
 _EPILOG = """What stays: the tables that products are now, in every project that shares the store, and those
@@ -70,11 +71,39 @@ def run(options: argparse.Namespace, output: Output) -> int:
         else:
             waiting(store, output.message)
             found = collect(store, project.limits, policy)
+        copies = _copies(store, project.downloads, dry_run=options.dry_run)
     if output.as_json:
-        output.document(document("gc", status="ok", dry_run=options.dry_run, **_fields(found)))
+        output.document(
+            document("gc", status="ok", dry_run=options.dry_run, **_fields(found), downloads=copies._asdict())
+        )
     elif output.verbosity >= 0:
-        output.result(_lines(found, dry_run=options.dry_run))
+        output.result([*_lines(found, dry_run=options.dry_run), *copies.lines(dry_run=options.dry_run)])
     return 0
+
+
+class _Copies(NamedTuple):
+    """Bytes of copies of objects from elsewhere: those that go, and those that stay."""
+
+    removed: int
+    kept: int
+
+    def lines(self, *, dry_run: bool) -> list[str]:
+        if not self.removed and not self.kept:
+            return []
+        verb = "would be removed" if dry_run else "removed"
+        return [f"copies of objects: {byte_size(self.removed)} {verb}, {byte_size(self.kept)} kept"]
+
+
+def _copies(store: Store, most: int, *, dry_run: bool) -> _Copies:
+    """Keep the copies of objects within `[store] downloads`, or say what that would remove."""
+    from cache.downloads import Downloads
+    from rules.storage.collecting import PATIENCE
+    from rules.storage.download_limit import trim_downloads
+
+    downloads = Downloads(store.objects.root)
+    if dry_run:
+        return _Copies(*downloads.beyond(most))
+    return _Copies(trim_downloads(store, most, PATIENCE), downloads.bytes())
 
 
 def _sweep(options: argparse.Namespace, output: Output) -> int:

@@ -19,10 +19,11 @@ from compiler.names.qualify import InputSchemas
 from compiler.names.user_functions import OwnFunction
 from compiler.schema import Schema, schema_of, schema_record
 from graph.node import Node
-from rules.compiling.compiled_records import Head, as_read, as_record, load_body, load_heads, to_records
+from rules.compiling.compiled_records import Head, as_read, as_record, heads_in_use, load_body, load_heads, to_records
 from rules.compiling.compiled_rule import CompiledCheck, CompiledContract, CompiledRule, from_head
 from rules.compiling.lazy_planner import LazyPlanner
 from rules.compiling.promised_columns import require_promised
+from rules.compiling.unchanged_rules import Facts, LastRun, Unchanged
 from rules.config.front_matter import option_where
 from rules.config.profiles import Profile
 from rules.config.project import Project
@@ -38,8 +39,10 @@ from rules.python.rule_files import Declared, DeclaredFunction, PythonFiles, str
 if TYPE_CHECKING:
     from cache.index import Index
     from compiler.analysis.edges import Edge
+    from compiler.coverage.outcomes import Question
     from compiler.engine_sql.normal_forms import NormalForm
     from compiler.parts.reading import Reading
+    from graph.dag import Dag
     from rules.storage.store import Store
 
 _RECENT = 8
@@ -65,6 +68,7 @@ class _Kept:
         self.index: Index | None = None
         """Of the run that is under way."""
         self.rules: dict[str, _Known] = {}
+        self.last = LastRun()
         self._sources: dict[str, Mapping[str, Any]] = {}
         self._made_from: object = None
 
@@ -76,7 +80,7 @@ class _Kept:
     def begin(self, made_from: object) -> None:
         """Begin a run. made_from: what all of its rules are made from."""
         if self._made_from != made_from:
-            self.rules, self._made_from = {}, made_from
+            self.rules, self.last, self._made_from = {}, LastRun(), made_from
 
     def forget_but(self, names: Collection[str]) -> None:
         """Forget the rules that are no longer there. names: of those that are, and of their checks."""
@@ -95,9 +99,14 @@ class CompileOrder:
     """The rules that can be compiled, inputs first, and the results of those before them."""
 
     def __init__(
-        self, work: Work, rules: Mapping[str, Rule], contracts: Mapping[str, Rule], broken: dict[str, UserError]
+        self,
+        work: Work,
+        rules: Mapping[str, Rule],
+        contracts: Mapping[str, Rule],
+        broken: dict[str, UserError],
+        unchanged: Unchanged,
     ) -> None:
-        """contracts: of sources, each compiled before the source is read.
+        """contracts: of sources, each compiled before the source is read. unchanged: rules that need not be compiled.
 
         broken: the errors of rules and sources that are known already; those found here are added. A rule that reads
         a broken one is left out without an error of its own.
@@ -105,23 +114,33 @@ class CompileOrder:
         self.compiled: dict[str, CompiledRule] = {}
         self.contracted: dict[str, CompiledContract] = {}
         self._work, self._rules, self._broken = work, rules, broken
+        self._unchanged = unchanged
         self._waiting = dict(contracts)
         # Sources: only checks of other sources may read them.
         self._closed = {name for name in broken if name not in rules}
 
     def ready(self, order: Iterable[str]) -> Iterator[Rule]:
-        """Yield the rules named in `order` whose inputs are compiled; each is settled before the next is asked for."""
-        work = self._work
+        """Yield the rules named in `order` whose inputs are compiled; each is settled before the next is asked for.
+
+        Those that are unchanged are settled without being asked about.
+        """
+        work, unchanged, inputs = self._work, self._unchanged, self._unchanged.dag.inputs
         for name in order:
+            if self._waiting:
+                self._settle_contracts(inputs[name])
+            same = unchanged.get(name)
+            if same is not None and (not self._closed or self._closed.isdisjoint(inputs[name])):
+                self.compiled[name] = same
+                work.known[name] = same.table
+                continue
             rule = self._rules[name]
-            named = dict.fromkeys(work.resolve(table) or "" for one in rule.all for table in one.parsed.tables)
-            self._settle_contracts(named)
             tables = [*rule.parsed.tables, *(table for check in rule.checks for table in check.rule.parsed.tables)]
             read = {work.resolve(table) for table in tables} - ({name} if rule.checks else set())
             if name in self._broken or not read <= work.known.keys() or not self._closed.isdisjoint(read):
                 work.known.pop(name, None)
             else:
                 yield rule
+            unchanged.settle(name, work.known.get(name))
         self._settle_contracts(list(self._waiting))
 
     def add(self, rule: Rule, found: CompiledRule) -> None:
@@ -175,7 +194,9 @@ class Work:
         self.known: dict[str, Mapping[str, Any]] = {}
         self.made: set[str] = set()
         self._believes = True
+        self._names = names
         self.resolve = make_resolver(names)
+        self._facts: Facts | None = None
         self.trust_engine = False
         self.project = project
         self.profile = profile
@@ -183,7 +204,8 @@ class Work:
         self._functions = functions
         self._index = store.index
         self._last = store.states
-        self._heads = load_heads(store.index, {product.memo for product in self._last.values()})
+        self._heads_in_use = heads_in_use(store.index, {product.memo for product in self._last.values()})
+        self._heads = dict(self._heads_in_use)
         self._fresh: list[tuple[str, Head, bytes, Any]] = []
         self._fresh_schemas: dict[str, Any] = {}
         self.engine = engine
@@ -233,12 +255,25 @@ class Work:
             self._kept.rules[rule.name] = _Known(rule, self._tables_of(rule), last, stored or as_read(head), compiled)
         return compiled
 
-    def recall(self, sources: Mapping[str, Mapping[str, Any]]) -> None:
-        """Know some sources, and what this process compiled in earlier runs that were made from the same."""
+    def recall(
+        self, sources: Mapping[str, Mapping[str, Any]], rules: Mapping[str, Rule], dag: Dag, broken: Iterable[str]
+    ) -> Unchanged:
+        """Know some sources, and what this process compiled in earlier runs that were made from the same.
+
+        Return the rules that are made from the very same, among those that are not known to be broken.
+        """
         self.known |= {name: self._kept.source(name, schema) for name, schema in sources.items()}
         variables = {name: repr(value) for name, value in self.project.variables.items()}
         made_from = (self._context, self.trust_engine, self.profile, variables, sorted(self._functions))
         self._kept.begin(made_from)
+        facts = Facts(made_from, self._names, rules, dict(self.known), self._last, self._heads_in_use)
+        self._facts = facts
+        return self._kept.last.unchanged(facts, dag, broken)
+
+    def keep(self, compiled: Mapping[str, CompiledRule]) -> None:
+        """Keep what all rules are compiled to for the next run of this process."""
+        if self._facts is not None:
+            self._kept.last.keep(self._facts, compiled, self._kept.rules)
 
     def _known_again(self, rule: Rule) -> CompiledRule | None:
         """Return what this process knows a rule to be compiled to, if it still is made from the very same."""
@@ -287,14 +322,28 @@ class Work:
         """
         from compiler.parts.readings import readings
 
+        rule, result = self._compiled_now(rule)
+        return readings(result, self._compiler_of(result.scans), options_of(rule), names)
+
+    def questions(self, rule: Rule) -> list[Question]:
+        """Return what counts the outcomes of a rule that is no rule over streams, whose inputs' schemas are known.
+
+        No memo is believed. Raises `UserError`.
+        """
+        from compiler.coverage.outcomes import questions
+
+        _, result = self._compiled_now(rule)
+        return questions(result, self._compiler_of(result.scans))
+
+    def _compiled_now(self, rule: Rule) -> tuple[Rule, Compiled]:
+        """Return a rule and what this process has compiled of it. Raises `UserError`."""
         self._believes = False
         known, made = self._recent.get(rule.name, (None, None))
         if made is None or known is not rule:
             if rule.sql is None and not rule.in_python:
                 require_parsed(self.project, rule)
             made = self._compiled(rule)
-        rule, result = made
-        return readings(result, self._compiler_of(result.scans), options_of(rule), names)
+        return made
 
     def normal_forms(self, rule: Rule) -> tuple[NormalForm, ...]:
         """Return the predicates of a rule that are in another form than it asks for. Raises `UserError`.
@@ -328,9 +377,11 @@ class Work:
         require_promised(self.project, rule, self.known[rule.name], self.known)
         return CompiledContract(rule, tuple(self._compile_check(rule, check) for check in rule.checks))
 
-    def forget_but(self, rules: Iterable[Rule]) -> None:
+    def forget_but(self, rules: Collection[Rule]) -> None:
         """Keep in this process what some rules, and their checks, were compiled to, and nothing else."""
-        self._kept.forget_but({one.name for rule in rules for one in rule.all})
+        names = {rule.name for rule in rules}
+        names.update(check.rule.name for rule in rules for check in rule.checks)
+        self._kept.forget_but(names)
 
     def save(self) -> None:
         """Record the new memos in the index."""

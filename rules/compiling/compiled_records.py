@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -67,6 +67,12 @@ def load_heads(index: Index, memos: Iterable[str]) -> dict[str, Head]:
     """Return the small facts of compiled rules, by memo key; one that is damaged is not there."""
     texts = index.compiled_heads(memos)
     found = {memo: index.decode("head", memo, text, partial(_head, text)) for memo, text in texts.items()}
+    return {memo: head for memo, head in found.items() if head is not None}
+
+
+def heads_in_use(index: Index, memos: Collection[str]) -> dict[str, Head]:
+    """Return the same for all rules that a run begins with: a process that runs again keeps them."""
+    found = index.all_of("head", memos, lambda some: index.compiled_heads(some or ()), lambda _, text: _head(text))
     return {memo: head for memo, head in found.items() if head is not None}
 
 

@@ -26,6 +26,7 @@ from rules.compiling.spread_memo import to_record as spread_record
 from rules.errors import ForeignMemoError
 
 if TYPE_CHECKING:
+    from compiler.coverage.outcomes import Question
     from compiler.engine_sql.normal_forms import NormalForm
     from compiler.parts.reading import Reading
     from rules.compiling.compile_rules import Work
@@ -158,6 +159,11 @@ class Bodies:
         """Return the predicates of a rule that are in another form than it asks for. Raises `UserError`."""
         with self._lock:
             return with_deep_stack(lambda: self._informed(rule).normal_forms(rule.rule))
+
+    def questions(self, rule: CompiledRule) -> list[Question]:
+        """Return what counts the outcomes of a rule that is no rule over streams. Raises `UserError`."""
+        with self._lock:
+            return with_deep_stack(lambda: self._informed(rule).questions(rule.rule))
 
     def _informed(self, rule: CompiledRule) -> Work:
         """Return a compiler that knows the inputs of a rule."""

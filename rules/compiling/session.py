@@ -47,7 +47,10 @@ class Compilation:
     @cached_property
     def by_name(self) -> dict[str, CompiledRule]:
         """Every query of these rules and contracts: products, and checks of products and sources."""
-        found = {one.node.name: one for rule in self.rules.values() for one in rule.all}
+        found = {rule.node.name: rule for rule in self.rules.values()}
+        found |= {
+            one.compiled.node.name: one.compiled for rule in self.rules.values() if rule.checks for one in rule.checks
+        }
         return found | {
             one.compiled.node.name: one.compiled for owner in self.contracts.values() for one in owner.checks
         }
@@ -63,6 +66,8 @@ class Compilation:
 
     def verified(self, order: Iterable[str], contracts: Collection[str]) -> Compilation:
         """Return the same, with the contracts of only the sources that the products of `order` read, or `contracts`."""
+        if not self.contracts:
+            return self
         compiled = [self.rules[name] for name in order if name in self.rules]
         read = {entry for rule in compiled for one in rule.all for entry in one.scans}
         kept = {name: one for name, one in self.contracts.items() if name in read or name in contracts}
@@ -111,17 +116,20 @@ class Session:
         resolve = make_resolver([*self.project.sources, *self.rules])
         checks = (check.rule for name in contracts for check in self.contracts[name].checks)
         for_checks = {resolve(table) or "" for check in checks for table in check.parsed.tables}
-        needed = self.dag.closure([*wanted, *(for_checks & self.rules.keys())])
+        asked = {*wanted, *(for_checks & self.rules.keys())}
+        needed = self.dag.closure(asked) if len(asked) < len(self.dag.order) else asked
         order = [name for name in self.dag.order if name in needed]
         read = {source for name in order for source in self.dag.inputs[name]} | for_checks | set(contracts)
         sources = self.sources.open_sound(sorted(read & self.project.sources.keys()), self.unreadable)
         self.broken.update({name: error for name, error in self.unreadable.items() if name not in self.broken})
         work = self.work(trust_engine=self.trust_engine)
         work.made = self.made
-        work.recall({name: schema_record(table.schema) for name, table in sources.items()})
-        self._compile_ahead(work, [one for name in order if name not in self.broken for one in self.rules[name].all])
+        records = {name: schema_record(table.schema) for name, table in sources.items()}
+        unchanged = work.recall(records, self.rules, self.dag, self.broken)
+        others = [self.rules[name] for name in order if unchanged.get(name) is None and name not in self.broken]
+        self._compile_ahead(work, [one for rule in others for one in rule.all])
         promised = {name: rule for name, rule in self.contracts.items() if name in read}
-        run = CompileOrder(work, self.rules, promised, self.broken)
+        run = CompileOrder(work, self.rules, promised, self.broken, unchanged)
         for rule in run.ready(order):
             try:
                 run.add(rule, work.compile(rule))
@@ -129,8 +137,10 @@ class Session:
                 run.fail(rule, error)
         work.save()
         work.forget_but([*self.rules.values(), *self.contracts.values()])
-        if self.lasting and len(run.compiled) == len(self.rules):
-            self._remember(run.compiled)
+        if len(run.compiled) == len(self.rules):
+            work.keep(run.compiled)
+            if self.lasting and self.store.memory.runs <= 1:
+                self._remember(run.compiled)
         return Compilation(self._placed(run.compiled), run.contracted)
 
     @cached_property
@@ -203,7 +213,10 @@ class Session:
                 helpers.close()
 
     def _remember(self, compiled: Mapping[str, CompiledRule]) -> None:
-        """Remember that every rule is compiled, for later callers."""
+        """Remember that every rule is compiled, for later callers.
+
+        It is a record of the whole project, so a process that plans after every edit does so once.
+        """
         memos = {name: rule.memo for name, rule in compiled.items()}
         state = snapshots.compiled_snapshot(self.project, self.files, self.sources, memos)
         index = self.store.index
@@ -265,7 +278,6 @@ def load_at(
 
     with contextlib.ExitStack() as unless_loaded:
         unless_loaded.callback(lambda: helpers.close() if helpers is not None else None)
-        receive = {"receive": memos.receive} if memos is not None else {}
         found = load_rules(
             project,
             store.index,
@@ -273,7 +285,7 @@ def load_at(
             profile=settings,
             expect_many=start_helpers,
             memory=store.memory,
-            **receive,
+            receive=memos.receive if memos is not None else None,
         )
         contracted = with_contracts(project, store.index, found, store.memory)
         dag, broken = make_dag(project, contracted.rules, contracted.sources, store.memory)

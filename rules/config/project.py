@@ -25,14 +25,14 @@ from rules.config.lineage_events import EventsTable, flaw_of_events
 from rules.config.profile_reading import read_pins, read_profiles, with_pins, with_settings
 from rules.config.profiles import RuntimeProfile, Tier
 from rules.config.publish_settings import Destination, PublishFlaw, PublishTable, destination_of
-from rules.config.store_limits import Flaw, StoreTable, limits_of
+from rules.config.store_limits import Flaw, StoreTable, limits_of, size_of
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places
 from rules.config.toml_types import did_you_mean, kind_of, wrong_table
 from rules.config.variables import with_given
 from rules.errors import UserError, Where
 from rules.files.project_paths import FILE
 from rules.formats import registry
-from rules.formats.source import Source, source_of, source_table
+from rules.formats.source import Source, location_flaw, source_of, source_table
 from rules.formats.source_patterns import Pattern, PatternError, expand, is_pattern
 from rules.storage.shared_settings import CacheTable, SharedFlaw, settings_of
 
@@ -141,6 +141,8 @@ class Project:
     """The dialects of single rule files, as the command line gives them; by path."""
     unsaved: Mapping[str, str] = field(default_factory=dict)
     """Texts of rule files in SQL that count in place of the files, by path relative to the project."""
+    downloads: int = 10**10
+    """Bytes that copies of objects from elsewhere may take up in the store, see `cache.downloads`."""
     runs_python: bool = True
     """Whether the project's Python may be run; what depends on Python that nobody has run before is then unknown."""
 
@@ -213,12 +215,15 @@ def load_project(
     texts = tuple(given)
     variables = with_given(variables, texts)
     limits = _limits(text, raw.get("store", {}))
+    downloads = size_of(_checked(text, raw.get("store", {}), StoreTable, ("store",)).downloads) or 0
     _require_shared(text, raw.get("cache", {}))
     of_tiers = (table.tier, dict(_folders(text, root, raw.get("folders", {}))))
     events = _events(text, raw["openlineage"]) if "openlineage" in raw else None
     targets = {name: _target(text, name, value) for name, value in raw.get("publish", {}).items()}
     rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins, parts, table.dialect, events, targets)
-    return Project(root, table.name, folders, sources, variables, profiles, contracts, texts, *rest)
+    return Project(
+        root, table.name, folders, sources, variables, profiles, contracts, texts, *rest, downloads=downloads
+    )
 
 
 def config_where(root: Path, *path: str) -> Where:
@@ -313,12 +318,26 @@ def _sources(text: str, entries: dict[str, Any], patterns: Iterable[Pattern]) ->
 
 def _source(text: str, name: str, value: Any) -> Source:
     source = source_of(_checked(text, value, source_table(), ("sources", name)))
-    for one in registry.FORMATS:
-        wrong = one.flaw(source.options)
+    for wrong in (location_flaw(source), *(one.flaw(source.options) for one in registry.FORMATS)):
         if wrong is not None:
             where = _where(text, "sources", name, wrong.key)
             raise UserError(wrong.message, code="config", where=where, hint=wrong.hint)
+    _require_state_of_table(text, name, source)
     return source
+
+
+def _require_state_of_table(text: str, name: str, source: Source) -> None:
+    """Raise `UserError` for a key that names a state of a table, for files that have none."""
+    own = [option.name for one in registry.FORMATS if one.name == source.format for option in one.options]
+    for one in registry.FORMATS:
+        for option in one.options if one.lists_files else ():
+            if option.name not in own and source.options[option.name] != option.default:
+                known = [f'"{other.name}"' for other in registry.FORMATS if option in other.options]
+                message = (
+                    f"'{option.name}' means nothing for [sources.{name}], whose format is not {' or '.join(known)}"
+                )
+                raise UserError(message, code="config", where=_where(text, "sources", name, option.name),
+                                hint=f"leave it out, or add format = {' or '.join(known)}")  # fmt: skip
 
 
 def _contract(text: str, name: str, value: Any) -> Contract:

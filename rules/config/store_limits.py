@@ -16,10 +16,11 @@ _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([KMGT]?I?)B?")
 
 
 class StoreTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """[store]. keep: "30d", or builds, as in "20 builds". max_size: "10GB"."""
+    """[store]. keep: "30d", or builds, as in "20 builds". max_size, downloads: "10GB"."""
 
     keep: str | None = None
     max_size: str | None = None
+    downloads: str = "10GB"
 
 
 class Flaw(NamedTuple):
@@ -45,6 +46,9 @@ def limits_of(table: StoreTable) -> Limits | Flaw:
         most = size_of(table.max_size)
         if most is None:
             return Flaw("max_size", f"'max_size' cannot be '{table.max_size}'", 'write a size, as in "10GB" or "500MB"')
+    if size_of(table.downloads) is None:
+        hint = 'write a size, as in "10GB" or "500MB"'
+        return Flaw("downloads", f"'downloads' cannot be '{table.downloads}'", hint)
     return Limits(seconds, builds, most)
 
 

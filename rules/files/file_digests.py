@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from cache.filedigest import digest_of_bytes, file_digest, open_regular
 from cache.signatures import Signature, is_settled, signature
+from rules.files.source_listing import list_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from cache.index import Index
@@ -22,12 +24,13 @@ class FileDigests:
 
     A file written just before it was read could be written again without a new time stamp. Its signature proves
     nothing, now or later, so it is not remembered, and `unchanged` compares the bytes. `absent` holds the paths that
-    were looked for and must not come to be, `rule_files` the rule files that there are.
+    were looked for and must not come to be, `matched` the patterns that must match the same files, `rule_files` the
+    rule files that there are.
     """
 
     def __init__(
         self,
-        root: Path,
+        root: Path | str,
         index: Index,
         known: dict[str, tuple[Signature, str]] | None = None,
         unsaved: Mapping[str, str] | None = None,
@@ -36,13 +39,14 @@ class FileDigests:
 
         unsaved: texts that count in place of files, by path.
         """
-        self._root = str(root)
+        self._root = os.fspath(root)
         self._index = index
         self._known = index.files() if known is None else known
         self._fresh: list[tuple[str, Signature, str]] = []
         self._unsettled: set[str] = set()
         self.seen: dict[str, tuple[Signature, str]] = {}
         self.absent: set[str] = set()
+        self.matched: dict[str, tuple[str, ...]] = {}
         self.rule_files: list[str] = []
         for path, text in (unsaved or {}).items():
             data = text.encode(errors="surrogatepass")
@@ -54,8 +58,23 @@ class FileDigests:
             self._look(path)
         return self.seen[path][1]
 
-    def digests(self, paths: Iterable[str]) -> dict[str, str]:
+    def look(self, paths: Iterable[str]) -> None:
+        """Find the known files among many that are unchanged: what `digest` does one by one, in a tight loop."""
+        seen, known, root = self.seen, self._known, f"{self._root}/"
+        for path in paths:
+            was = known.get(path)
+            if was is None or path in seen or path.startswith("/"):
+                continue
+            try:
+                now = os.stat(root + path)
+            except OSError:
+                continue  # `digest` says so
+            if (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino) == was[0] and stat.S_ISREG(now.st_mode):
+                seen[path] = was
+
+    def digests(self, paths: Collection[str]) -> dict[str, str]:
         """Return the digests of several files, reading side by side those that may have changed. Raises OSError."""
+        self.look(paths)
         wanted = [path for path in dict.fromkeys(paths) if path not in self.seen]
         if len(wanted) > 1:
             with ThreadPoolExecutor() as pool:
@@ -71,6 +90,42 @@ class FileDigests:
         except FileNotFoundError:
             self.absent.add(path)
             return None
+
+    def beside(self) -> FileDigests:
+        """Return the digests of other files of which the same is remembered; they say nothing about the project."""
+        return FileDigests(self._root, self._index)
+
+    def known(self, path: str, taken: Signature) -> str | None:
+        """Return the digest of what has this signature under this name, None if that is not known.
+
+        path: perhaps a URL, whose signature says what the server does of the object.
+        """
+        known = self._known.get(path)
+        return known[1] if known is not None and known[0] == taken else None
+
+    def note(self, path: str, taken: Signature, digest: str, *, settled: bool = True) -> None:
+        """Take what was found of a file that is read elsewhere. settled: whether its signature proves its bytes."""
+        self.seen[path] = (taken, digest)
+        self._unsettled.discard(path)
+        if not settled:
+            self._unsettled.add(path)
+        elif self._known.get(path) != (taken, digest):
+            self._fresh.append((path, taken, digest))
+
+    def matching(self, pattern: str) -> tuple[str, ...]:
+        """Return the files that a path with `*` names, sorted; from now on it is noticed when they are others.
+
+        Raises OSError.
+        """
+        if pattern not in self.matched:
+            from pathlib import Path
+
+            self.matched[pattern] = list_files(Path(self._root), pattern, None, {})
+        return self.matched[pattern]
+
+    def absolute(self, path: str) -> str:
+        """Return where a file is that is named relative to the project."""
+        return os.path.join(self._root, path)
 
     def unchanged(self, path: str) -> bool:
         """Whether the file still is the one whose digest was given."""

@@ -21,5 +21,5 @@ class Parquet(Format):
         del target
         from rules.formats import parquet_files
 
-        schema, rows = parquet_files.describe(table.paths, table.source, table.partitions)
+        schema, rows = parquet_files.describe(table.paths, table.source, table.partitions, table.footers)
         return ReadTable(schema, sum(rows), file_rows=rows)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,25 +36,25 @@ Hashers: TypeAlias = dict[str, xxhash.xxh3_128]
 
 
 def describe(
-    paths: Sequence[Path], source: Source, partitions: Partitions | None = None
+    paths: Sequence[Path],
+    source: Source,
+    partitions: Partitions | None = None,
+    footers: dict[int, Any] | None = None,
 ) -> tuple[Schema, tuple[int, ...]]:
     """Return the common schema of Parquet files, the columns in their folders' names last, and the rows of each file.
 
-    Raises `IngestError` where they disagree.
+    footers: as `TableFiles` has them. Raises `IngestError` where they disagree.
     """
+    known = {} if footers is None else footers
     schema: pa.Schema | None = None
     rows: list[int] = []
     old: dict[str, None] = {}
     for number, path in enumerate(paths):
-        try:
-            with pq.ParquetFile(path) as file:
-                found = stored_schema(file.schema_arrow)
-                rows.append(file.metadata.num_rows)
-                old |= dict.fromkeys(int96.columns_of(file, _owners(file)))
-        except (pa.ArrowException, OSError) as error:
-            message = f"is not a readable Parquet file: {first_line(error)}"
-            hint = f"write it again; or if it is of another kind, say so: {or_declared('parquet')}"
-            raise IngestError(message, file=number, hint=hint) from error
+        if number not in known:
+            known[number] = _footer(path, number)
+        found = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(known[number]["arrow"])))
+        rows.append(known[number]["rows"])
+        old |= dict.fromkeys(known[number]["int96"])
         if schema is not None and found != schema:
             message = f"has files of different schemas: {difference(schema, found)}"
             raise IngestError(message, file=number, hint=ONE_SCHEMA)
@@ -69,6 +70,18 @@ def describe(
             schema = schema.append(pa.field(name, stored_type(values.type)))
     require_declared(schema, source.columns)
     return checked(schema), tuple(rows)
+
+
+def _footer(path: Path, number: int) -> dict[str, Any]:
+    """Return what the footer of a file says of it, as plain data. Raises `IngestError`."""
+    try:
+        with pq.ParquetFile(path) as file:
+            arrow = base64.b64encode(stored_schema(file.schema_arrow).serialize()).decode()
+            return {"arrow": arrow, "rows": file.metadata.num_rows, "int96": int96.columns_of(file, _owners(file))}
+    except (pa.ArrowException, OSError) as error:
+        message = f"is not a readable Parquet file: {first_line(error)}"
+        hint = f"write it again; or if it is of another kind, say so: {or_declared('parquet')}"
+        raise IngestError(message, file=number, hint=hint) from error
 
 
 def chunk_digests(files: Sequence[FileRows], columns: Sequence[str], schema: Schema) -> dict[str, str]:
@@ -122,19 +135,31 @@ def group_digests(path: Path, schema: Schema) -> list[RowGroup]:
         raise IngestError(f"cannot be read: {first_line(error)}", file=0) from error
 
 
+class EndedError(Exception):
+    """Nobody waits for the digests any more."""
+
+
 def column_digests(
-    paths: Sequence[FileRows], columns: Sequence[str], schema: Schema, workers: int = 1
+    paths: Sequence[FileRows],
+    columns: Sequence[str],
+    schema: Schema,
+    workers: int = 1,
+    ended: threading.Event | None = None,
 ) -> dict[str, str]:
     """Return the digests of the values of some columns of Parquet files, read in order as one table.
 
-    workers: how many threads share the columns, at most.
+    workers: how many threads share the columns, at most. ended: is set when nobody waits for them any more. Raises
+    `IngestError`, and `EndedError` then.
     """
     types = {field.name: field.type for field in to_arrow(schema)}
     workers = min(workers, max(len(columns), 1))
     shares = [columns[number::workers] for number in range(workers)]
-    ended = threading.Event()
+    ended = ended or threading.Event()
+    found: dict[str, str] = {}
+    if workers == 1:
+        found |= _digests_of(paths, columns, types, ended)
+        return {column: found[column] for column in columns}
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        found: dict[str, str] = {}
         try:
             for digests in pool.map(lambda share: _digests_of(paths, share, types, ended), shares):
                 found |= digests
@@ -186,7 +211,7 @@ def _digests_of(
                         digester = digesters[column] = TableDigester(pa.schema([field]))
                     for batch in file.iter_batches(_READ_ROWS, numbers, [column], use_threads=False):
                         if ended.is_set():
-                            return {}
+                            raise EndedError
                         digester.update(batch.select([column]))
         except (pa.ArrowException, OSError) as error:
             message = f"is damaged: {first_line(error)}"

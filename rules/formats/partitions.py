@@ -23,27 +23,32 @@ _AS_FOLDERS = "rename the folders, or add partitions = false, which makes them m
 
 @dataclass(frozen=True)
 class Partitions:
-    """names: the keys, in the order of the path; values: for each file one of each key, as texts or None for NULL."""
+    """names: the keys, in the order of the path; values: for each file one of each key, as texts or None for NULL.
+
+    types: of the columns, spelled as in rules.toml, where a table says them; () where rules.toml may declare them.
+    """
 
     names: tuple[str, ...]
     values: tuple[tuple[str | None, ...], ...]
+    types: tuple[str, ...] = ()
 
     def typed(self, declared: Mapping[str, str]) -> dict[str, pa.Array]:
         """Return the values of each column, one for each file. Raises `IngestError` for one that does not fit."""
         columns = {}
-        types = declared_types({name: declared[name] for name in self.names if name in declared})
+        given = dict(zip(self.names, self.types, strict=True)) if self.types else declared
+        types = declared_types({name: given[name] for name in self.names if name in given})
         for place, name in enumerate(self.names):
             dtype = types.get(name, pa.string())
             texts = pa.array([row[place] for row in self.values], pa.string())
             try:
                 columns[name] = texts.cast(dtype)
             except pa.ArrowNotImplementedError:
-                message = f"has column '{name}' in the names of folders, which cannot be {declared[name]}"
+                message = f"has column '{name}' in the names of folders, which cannot be {given[name]}"
                 raise IngestError(message, hint="declare it as string, and CAST it") from None
             except pa.ArrowInvalid:
                 file, text = next((at, one) for at, one in enumerate(texts.to_pylist()) if not _fits(one, dtype))
                 raise IngestError(
-                    f"does not fit in column '{name}': the folder {name}={text} is not {declared[name]}", file=file
+                    f"does not fit in column '{name}': the folder {name}={text} is not {given[name]}", file=file
                 ) from None
         return columns
 

@@ -6,11 +6,13 @@ import os
 
 from rules.files.source_listing import COMPRESSED, extension_of
 from rules.formats.arrow_ipc import ArrowIpc
+from rules.formats.delta import Delta
+from rules.formats.iceberg import Iceberg
 from rules.formats.parquet import Parquet
 from rules.formats.source_format import Format
 from rules.formats.text import Csv, JsonLines
 
-FORMATS: tuple[Format, ...] = (Parquet(), Csv(), JsonLines(), ArrowIpc())
+FORMATS: tuple[Format, ...] = (Parquet(), Csv(), JsonLines(), ArrowIpc(), Delta(), Iceberg())
 
 
 def format_named(name: str) -> Format:

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from rules.files.locations import LocationError, is_url, location_of
 from rules.formats import registry
-from rules.formats.source_format import Format
+from rules.formats.source_format import Flaw, Format
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -36,6 +37,20 @@ def source_of(table: msgspec.Struct) -> Source:
     given = msgspec.structs.asdict(table)
     names = [option.name for one in registry.FORMATS for option in one.options]
     return Source(options={name: given.pop(name) for name in dict.fromkeys(names)}, **given)
+
+
+def location_flaw(source: Source) -> Flaw | None:
+    """Return what is wrong with where a source is."""
+    if is_url(source.path):
+        try:
+            location_of(source.path)
+        except LocationError as error:
+            return Flaw("path", error.message, error.hint)
+        kind = registry.format_named(source.format) if source.format is not None else None
+        if kind is not None and kind.lists_files:
+            message = f"a table of the format {kind.name} has to be on this machine, and the path is a URL"
+            return Flaw("path", message, "copy the table to a folder")
+    return None
 
 
 @cache

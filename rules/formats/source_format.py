@@ -12,7 +12,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -43,12 +43,34 @@ class Listing(NamedTuple):
     """The files of a source, in row order, relative to the project unless outside of it.
 
     partitions: columns that are not in the files, which the listing of a table format has. details: what else such a
-    listing says that decides as what table the files are read, for example its schema.
+    listing says that decides as what table the files are read, for example its schema. notes: what it says so of each
+    file, for example which rows are deleted; () if it says nothing of any.
     """
 
     files: tuple[str, ...]
     partitions: Partitions | None = None
     details: str = ""
+    notes: tuple[str, ...] = ()
+
+    def note(self, number: int) -> str:
+        """Return what is said of a file, by its position; "" for nothing."""
+        return self.notes[number] if self.notes else ""
+
+
+class Files(Protocol):
+    """The files of a project as a listing may look at them: a change of what it saw is noticed from then on."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return the bytes of a file, None if there is none. Raises OSError."""
+        ...
+
+    def matching(self, pattern: str) -> tuple[str, ...]:
+        """Return the files that a path with `*` names, sorted. Raises OSError."""
+        ...
+
+    def absolute(self, path: str) -> str:
+        """Return where a file is that is named relative to the project."""
+        ...
 
 
 class ListingError(Exception):
@@ -64,7 +86,9 @@ class ListingError(Exception):
 class TableFiles(NamedTuple):
     """A source that is about to be read. paths: of its files, which are not empty; files: the same as people know them.
 
-    partitions: columns that are not in the files, with one value for each file. details: see `Listing`.
+    partitions: columns that are not in the files, with one value for each file. details, notes: see `Listing`. footers:
+    what is remembered of the footers of Parquet files, by position, so that these need not be here; it takes what is
+    read.
     """
 
     source: Source
@@ -72,6 +96,8 @@ class TableFiles(NamedTuple):
     files: tuple[str, ...]
     partitions: Partitions | None
     details: str = ""
+    notes: tuple[str, ...] = ()
+    footers: dict[int, Any] | None = None
 
 
 class Piece(NamedTuple):
@@ -120,13 +146,13 @@ class Format(Protocol):
         del options
         return None
 
-    def listing(self, source: Source, read: Callable[[str], bytes | None]) -> Listing:
+    def listing(self, source: Source, files: Files) -> Listing:
         """Return the files of a table that says itself which it has. Raises `ListingError` and OSError.
 
-        read: returns the bytes of a file, None if there is none. Listing may depend on nothing else: until one of the
-        files that were read has changed, or one that was missing exists, nobody asks again.
+        Listing may depend on nothing but what it asks `files` for: until one of the files that were read has changed,
+        one that was missing exists, or a pattern matches others, nobody asks again.
         """
-        del source, read
+        del source, files
         return Listing(())
 
     def settings(self, source: Source) -> Mapping[str, Any]:
@@ -152,6 +178,11 @@ class IngestedFormat(Format):
 
     Every source is taken as if it had no other columns than those that are in its files.
     """
+
+    def in_place(self, table: TableFiles) -> ReadTable | None:
+        """Describe a table that is read where it lies, after all; None if it is ingested. Raises as `read` does."""
+        del table
+        return None
 
     def pieces(self, table: TableFiles, number: int, digest: str, least: int) -> list[Piece]:
         """Return the pieces of a file, one for each large block if it can be cut. Raises OSError.

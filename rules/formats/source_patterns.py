@@ -65,7 +65,8 @@ def expand(root: Path, key: str, entry: Mapping[str, Any], others: Mapping[str, 
     """
     path, declared = entry["path"], entry.get("format")
     if "://" in path:
-        raise PatternError(f"'{path}' is a URL, which this version cannot read", _REMEDY, ("path",))
+        message = f"'{path}' is a URL, and a pattern makes a source of each file on this machine"
+        raise PatternError(message, f"{_REMEDY}, or declare each source by itself", ("path",))
     kind = format_named(declared) if declared is not None else None
     if kind is not None and kind.lists_files:
         message = f"a table of the format {kind.name} has several files, and a pattern makes a source of each"

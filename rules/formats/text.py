@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rules.files.lazy_paths import size_of
 from rules.files.source_listing import COMPRESSED
 from rules.formats.source_format import Flaw, IngestedFormat, Option, Piece, TableFiles
 
@@ -145,7 +146,7 @@ def _pieces(
 ) -> list[Piece]:
     """Return the blocks of a file as pieces; the file itself, if it is compressed or not worth to be cut."""
     path = table.paths[number]
-    if not _compression_of(table.files[number]) and path.stat().st_size > 2 * _LEAST_ROW * least:
+    if not _compression_of(table.files[number]) and size_of(path) > 2 * _LEAST_ROW * least:
         from rules.formats.text_blocks import blocks_of
 
         blocks = blocks_of(path, least, delimiter=delimiter, header=header)

@@ -196,7 +196,7 @@ class _Asked:
             objects.create()
             self._held.callback(objects.close)
             index = self._held.enter_context(Index(self._folder / "store" / "index.sqlite"))
-            self._fresh = Sources(self._project, index, objects, self._files)
+            self._fresh = Sources(self._project, index, objects, self._files, self._known.copies)
         return self._fresh
 
     def _rows(

@@ -120,7 +120,9 @@ def session_at(session: Session, store: Store, ref: str) -> Iterator[Session]:
     now = session.project
     with checked_out(now.root, ref) as revision, at_ref(ref):
         declared = {name: now.sources.get(name, source) for name, source in revision.project.sources.items()}
-        sources = Sources(replace(now, sources=declared), store.index, store.objects, session.files)
+        sources = Sources(
+            replace(now, sources=declared), store.index, store.objects, session.files, session.sources.copies
+        )
         project = replace(revision.project, sources=declared)
         # Its digests are not remembered: they are of files that are gone in a moment.
         files = FileDigests(project.root, store.index)

@@ -37,15 +37,16 @@ from rules.config.toml_positions import closest, key_places
 from rules.errors import UserError
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import DEFAULT_PROFILE, FILE
-from rules.lint.check_memory import Kept, Seen
+from rules.lint.check_memory import Before, Columns, Kept, Same, Seen, Settled
 from rules.lint.planned_rules import Foresight, Table
 from rules.lint.policy_hook import rejected
 from rules.lint.rule_records import Record, look
 from rules.lint.static_contracts import foretold, referred
+from rules.lint.worlds import Worlds, habits_of
 from rules.loading.contracts import Contracted, query_places, with_contracts
 from rules.loading.dialects import in_ours, is_ours
 from rules.loading.input_binding import cut_dag, make_resolver
-from rules.loading.rules import COMPILER, MANY, Rule, RuleSet, load_rules, options_record, paths_of_rules
+from rules.loading.rules import COMPILER, MANY, Rule, RuleSet, load_rules, options_record
 from rules.loading.rules import Check as DataCheck
 from rules.python.rule_files import DeclaredFunction
 from rules.sources.column_schemas import KnownSchemas
@@ -63,7 +64,7 @@ MISSED = 20
 
 @dataclass
 class Checking:
-    """A project while it is checked. records: by path; worlds: what each parsed rule was checked against, by path."""
+    """A project while it is checked. records: by path; worlds: what each parsed rule was checked against."""
 
     project: Project
     index: Index
@@ -74,9 +75,15 @@ class Checking:
     memory: Memory
     tolerant: bool = False
     records: dict[str, Record] = field(default_factory=dict)
-    worlds: dict[str, tuple[Rule, World]] = field(default_factory=dict)
+    worlds: Worlds = field(init=False)
+    same: Same = field(init=False)
+    """The rules that need not be looked at again."""
     fresh: dict[str, Any] = field(default_factory=dict)
     functions: frozenset[str] = frozenset()
+    looked: dict[str, Record] = field(default_factory=dict)
+    """What was found in the rules in SQL that were looked at and call no function of the project."""
+    understood: set[str] = field(default_factory=set)
+    """The rules and checks of data that the compiler did cope with."""
     missed: int = 0
     """How many rules and checks were looked at here, because nothing was remembered of them."""
 
@@ -89,14 +96,13 @@ def check_project(project: Project, store: Store, say: Callable[[str], None], *,
     files = store.file_digests(project.root, project.unsaved)
     files.digest(FILE)
     sources = Sources(project, store.index, store.objects, files)
-    paths = paths_of_rules(project)
     loaded = load_rules(project, store.index, files, profile=project.profile(DEFAULT_PROFILE), memory=store.memory)
     names = (*project.sources, *loaded.rules)
     resolve = make_resolver(names)
     known = KnownSchemas(project, store.index, sources, files)
     foresight = Foresight(project, store, loaded, names, resolve)
     work = Checking(project, store.index, files, sources, known, foresight, store.memory, tolerant=tolerant)
-    work.records = {path: {"found": [], "marks": []} for path in (*paths, FILE)}
+    work.records = {path: {"found": [], "marks": []} for path in (*files.rule_files, FILE)}
     rules, contracts, wrong = _with_contracts(work, loaded)
     for error in dict.fromkeys(wrong):
         _record_error(work, error)
@@ -105,32 +111,43 @@ def check_project(project: Project, store: Store, say: Callable[[str], None], *,
         if function.error is not None:
             _record_error(work, function.error)
         _advise(work, function)
-    dag, circles = cut_dag(project, rules, contracts)
+    dag, circles = cut_dag(project, rules, contracts, store.memory)
     for error in circles.values():
         _record_error(work, error)
     _open_sources(work, dag, rules, contracts, say)
+    work.worlds = Worlds(project, known.schemas, resolve, names, work.functions, rules)
     _begin_looking(work, [*rules.values(), *contracts.values()])
+    spoken = project.policy.from_dialect, project.dialect, project.spoken, project.folders
+    before = Before((names, spoken), rules, dag, dict(known.schemas.known))
+    work.same = work.memory.part(Kept).same(before)
     _check_all(work, dag, resolve, names, rules)
     _translate_unreadable(work, loaded, resolve)
     promising = [*(rules[name] for name in dag.order), *contracts.values()]
-    for rule in promising:
+    for rule in [one for one in promising if one.checks]:
         for check in rule.checks:
             if check.draft.is_authored:
-                _check_query(work, rule, check, resolve, names, rules)
+                _check_query(work, rule, check, resolve)
     _add(work, FILE, _configuration(project, promising, dag, complete=not wrong))
     work.records[FILE]["inferred"] = sources.inferred()
     store.index.remember("parsed", work.fresh)
     foresight.save()
     files.save()
-    for rule in promising:
+    for rule in [one for one in promising if one.name not in work.same.settled or one.is_of_source]:
         foreseen = foretold(project, rule, work.known.schemas.known, resolve, names)
-        for error in [*foreseen, *_unwritable(work, rule)]:
+        wrong = [*foreseen, *_unwritable(work, rule)]
+        for error in wrong:
             _record_error(work, error)
+        if not wrong and rule.name in work.looked:
+            schema, table = work.known.schemas.known.get(rule.name), work.foresight.tables.get(rule.name)
+            work.same.settled[rule.name] = Settled(work.looked[rule.name], schema, table)
+    work.memory.part(Kept).settle(before, work.same)
     _ask_policy(work, rules.values(), resolve)
     # The hook of a policy is asked each time, so a project that has one is never recognised.
     lasting = not project.unsaved and project.runs_python
     if lasting and not (circles or known.unnoticed or project.policy.on_qualify):
-        snapshots.remember_checked(project, files, sources, work.known.closed, work.records, store.index)
+        snapshots.remember_checked(
+            project, files, sources, work.known.closed, work.known.last_seen, work.records, store.index
+        )
     return work
 
 
@@ -147,14 +164,16 @@ def _check_all(
             may_help = False
             with contextlib.closing(Helpers(work.foresight.cores, work.foresight.engine, Setting)) as helpers:
                 _look_ahead(work, dag.order[position:], resolve, names, rules, helpers)
-        _check(work, rules[name], resolve, names, rules)
+        _check(work, rules[name], resolve)
 
 
 def _begin_looking(work: Checking, rules: Iterable[Rule]) -> None:
     """Let the process forget what it found in rules, if what all of them are looked at with has changed."""
     variables = {name: repr(value) for name, value in work.project.variables.items()}
     shared = (variables, work.functions, work.foresight.context)
-    work.memory.part(Kept).begin(shared, {one.name for rule in rules for one in rule.all})
+    names = {rule.name for rule in rules}
+    names.update(check.rule.name for rule in rules if rule.checks for check in rule.checks)
+    work.memory.part(Kept).begin(shared, names)
 
 
 def _with_contracts(work: Checking, loaded: RuleSet) -> tuple[dict[str, Rule], dict[str, Rule], list[UserError]]:
@@ -216,20 +235,35 @@ def _unwritable(work: Checking, rule: Rule) -> list[UserError]:
     return list(unwritable(work.project, rule, schema)) if schema is not None and schema.arrow else []
 
 
-def _check(
-    work: Checking,
-    rule: Rule,
-    resolve: Callable[[str], str | None],
-    names: tuple[str, ...],
-    rules: Mapping[str, Rule],
-) -> None:
+def _check(work: Checking, rule: Rule, resolve: Callable[[str], str | None]) -> None:
+    same = work.same.settled.get(rule.name)
+    if same is not None:
+        _know_same(work, rule, same)
+        return
     if rule.in_python:
         _compile(work, rule)
-        return
-    record, world = _looked_at(work, rule, resolve, names, rules)
-    work.worlds[rule.path] = (rule, world)
-    _add(work, rule.path, record)
-    _know_found(work, rule, record)
+    else:
+        record, world = _looked_at(work, rule, resolve)
+        work.worlds.put(rule, world)
+        _add(work, rule.path, record)
+        _know_found(work, rule, record)
+        if rule.name in work.understood and work.functions.isdisjoint(rule.parsed.functions):
+            work.looked[rule.name] = record
+    work.same.looked_at(rule.name, _columns(work, rule.name))
+
+
+def _columns(work: Checking, name: str) -> Columns:
+    return work.known.schemas.known.get(name), name in work.foresight.tables
+
+
+def _know_same(work: Checking, rule: Rule, same: Settled) -> None:
+    """Take what the last check found in a rule."""
+    work.worlds.checked[rule.path] = rule
+    _add(work, rule.path, same.record)
+    if same.table is not None:
+        work.foresight.tables[rule.name] = same.table
+    if same.schema is not None:
+        work.known.schemas.known[rule.name] = same.schema
 
 
 def _know_found(work: Checking, rule: Rule, record: Record) -> None:
@@ -258,16 +292,9 @@ def _know(work: Checking, rule: Rule, table: Table) -> None:
     work.known.schemas.add(rule.name, work.memory.part(Kept).schema(rule.name, table))
 
 
-def _check_query(
-    work: Checking,
-    rule: Rule,
-    check: DataCheck,
-    resolve: Callable[[str], str | None],
-    names: tuple[str, ...],
-    rules: Mapping[str, Rule],
-) -> None:
+def _check_query(work: Checking, rule: Rule, check: DataCheck, resolve: Callable[[str], str | None]) -> None:
     """Check the query of a data check; findings have the place of the query, and no fix."""
-    record, _ = _looked_at(work, check.rule, resolve, names, rules)
+    record, _ = _looked_at(work, check.rule, resolve)
     if not record["found"]:
         return
     path, text, places = query_places(work.project, rule, check.draft)
@@ -291,30 +318,16 @@ class _Asked(NamedTuple):
         return self.seen.plannable
 
 
-def _asked(
-    work: Checking,
-    rule: Rule,
-    resolve: Callable[[str], str | None],
-    names: tuple[str, ...],
-    rules: Mapping[str, Rule],
-) -> _Asked:
+def _asked(work: Checking, rule: Rule, resolve: Callable[[str], str | None]) -> _Asked:
     inputs = {table: resolve(table) for table in rule.parsed.tables}
-    keys = {name: rules[name].options.key for name in inputs.values() if name is not None and name in rules}
-    dialect, known = _habits_of(work.project, rule), work.known.schemas
-    world = World(known, resolve, names, work.project.variables, keys, work.functions, dialect)
-    plannable = work.foresight.can_plan(rule)
-    return _Asked(world, inputs, Seen.of(known.known, rule, inputs, keys, plannable=plannable, dialect=dialect))
+    world = work.worlds.of(rule)
+    plannable, known = work.foresight.can_plan(rule), work.known.schemas.known
+    return _Asked(world, inputs, Seen.of(known, rule, inputs, world.keys, plannable=plannable, dialect=world.dialect))
 
 
-def _looked_at(
-    work: Checking,
-    rule: Rule,
-    resolve: Callable[[str], str | None],
-    names: tuple[str, ...],
-    rules: Mapping[str, Rule],
-) -> tuple[Record, World]:
+def _looked_at(work: Checking, rule: Rule, resolve: Callable[[str], str | None]) -> tuple[Record, World]:
     """Return what is found in a rule, remembered or afresh, and what it is checked against."""
-    asked = _asked(work, rule, resolve, names, rules)
+    asked = _asked(work, rule, resolve)
     record, memo = _remembered(work, rule, asked)
     if record is None:
         work.missed += 1
@@ -329,6 +342,7 @@ def _looked_at(
             return _crash(work.project, rule, error), asked.world
         work.fresh[memo] = record
     work.memory.part(Kept).keep(rule.name, asked.seen, record)
+    work.understood.add(rule.name)
     return record, asked.world
 
 
@@ -365,7 +379,7 @@ def _look_ahead(
         read = {resolve(table) for table in rule.parsed.tables} & rules.keys()
         if rule.in_python or not read <= looked or not work.functions.isdisjoint(rule.parsed.functions):
             return None
-        asked = _asked(work, rule, resolve, names, rules)
+        asked = _asked(work, rule, resolve)
         record, memos[name] = _remembered(work, rule, asked)
         if record is not None:
             looked.add(name)
@@ -385,14 +399,6 @@ def _look_ahead(
     setting = Setting(names, project.variables, work.functions, foresight.engine.identity(profile), profile)
     inputs = {name: [one for table in rules[name].parsed.tables if (one := resolve(table))] for name in rest}
     work_ahead(helpers, setting, inputs, job, accept)
-
-
-def _habits_of(project: Project, rule: Rule) -> str | None:
-    """Return the dialect whose habits are looked for in a rule: none in one that says that it is in our SQL."""
-    dialect = project.policy.from_dialect
-    if dialect is None or rule.sql is not None or not rule.path.endswith(".sql"):
-        return dialect
-    return None if is_ours(project, rule.path, read_options(rule.text(project), rule.path)) else dialect
 
 
 def _translate_unreadable(work: Checking, loaded: RuleSet, resolve: Callable[[str], str | None]) -> None:
@@ -417,7 +423,7 @@ def _translate_unreadable(work: Checking, loaded: RuleSet, resolve: Callable[[st
         source = translation_of(work, world, text, str(dialect))
         if source is not None:
             after = in_ours(source.text, rule.path, declared=True)
-            work.worlds[rule.path] = (rule, world)
+            work.worlds.put(rule, world)
             for record in work.records[rule.path]["found"]:
                 said = f"write it in our SQL, as rules translate --from {dialect} does"
                 record["fix"] = [said, [[0, len(text), after]], True]
@@ -477,7 +483,7 @@ def _memo(
     }
     parts["functions"] = sorted(work.functions)
     parts["planned"] = work.foresight.context if plannable else None
-    parts["dialect"] = _habits_of(work.project, rule)
+    parts["dialect"] = habits_of(work.project, rule)
     parts["options"] = options_record(rule)
     return "check " + fingerprint({**parts, "keys": {name: list(key) for name, key in keys.items()}})
 
@@ -519,7 +525,7 @@ def _configuration(project: Project, rules: Iterable[Rule], dag: Dag, *, complet
     text = read_text(project.root / FILE, FILE)
     lines = Lines(text)
     places = key_places(text)
-    used = {name for rule in rules for one in rule.all for name in one.parsed.variables}
+    used = {name for rule in rules for one in rule.all for name in one.parsed.variables} if project.variables else set()
     read = {name for inputs in dag.inputs.values() for name in inputs}
     resolve = make_resolver(project.sources)
     for_checks = (check.rule for rule in rules for check in rule.checks)

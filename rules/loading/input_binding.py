@@ -17,12 +17,19 @@ from rules.loading.rules import Check, Rule, user_error
 from rules.storage.memory import Memory
 
 
-class _Bound:
-    """The DAG of the last run, where nothing was wrong, and what it was made from."""
+class _Cut:
+    """The last DAG without a circle, and what it was made from."""
 
     def __init__(self) -> None:
         self.names: tuple[list[str], ...] = ()
         self.rules: list[Rule] = []
+        self.dag: Dag | None = None
+
+
+class _Bound:
+    """The DAG of the last run, where nothing was wrong."""
+
+    def __init__(self) -> None:
         self.dag: Dag | None = None
 
 
@@ -37,13 +44,11 @@ def make_dag(
     memory: of a process that does so again: as long as all rules read the same, the DAG is the same object.
     """
     names = [*project.sources, *rules]
-    kept, every = (memory or Memory()).part(_Bound), [*rules.values(), *contracts.values()]
-    tables = [*project.sources], [*rules], [*contracts]
-    if kept.dag is not None and kept.names == tables and all(map(_read_alike, kept.rules, every)):
-        kept.rules = every
-        return kept.dag, {}
+    kept = (memory or Memory()).part(_Bound)
     resolve = make_resolver(names)
-    dag, errors = cut_dag(project, rules, contracts)
+    dag, errors = cut_dag(project, rules, contracts, memory)
+    if dag is kept.dag:  # made from the same tables, all of which there were
+        return dag, {}
     for name, rule in rules.items():
         if any(resolve(table) is None for table in rule.parsed.tables):
             errors[name] = _unknown_input(project, rule, names)
@@ -52,7 +57,7 @@ def make_dag(
             unknown = next((table for table in check.rule.parsed.tables if resolve(table) is None), None)
             if unknown is not None and name not in errors:
                 errors[name] = _unknown_in_check(project, rule, check, unknown, names)
-    kept.names, kept.rules, kept.dag = tables, every, dag if not errors else None
+    kept.dag = dag if not errors else None
     return dag, errors
 
 
@@ -62,12 +67,25 @@ def _read_alike(one: Rule, other: Rule) -> bool:
 
 
 def cut_dag(
-    project: Project, rules: Mapping[str, Rule], contracts: Mapping[str, Rule]
+    project: Project, rules: Mapping[str, Rule], contracts: Mapping[str, Rule], memory: Memory | None = None
 ) -> tuple[Dag, dict[str, UserError]]:
     """Return the DAG (see `make_dag`), cut where it would be a circle, and an error for each of these places.
 
     A circle that a check closes is the fault of that check: the error is then one of its product or source.
     """
+    kept, every = (memory or Memory()).part(_Cut), [*rules.values(), *contracts.values()]
+    tables = [*project.sources], [*rules], [*contracts]
+    if kept.dag is not None and kept.names == tables and all(map(_read_alike, kept.rules, every)):
+        kept.rules = every
+        return kept.dag, {}
+    dag, errors = _cut(project, rules, contracts)
+    kept.names, kept.rules, kept.dag = tables, every, dag if not errors else None
+    return dag, errors
+
+
+def _cut(
+    project: Project, rules: Mapping[str, Rule], contracts: Mapping[str, Rule]
+) -> tuple[Dag, dict[str, UserError]]:
     resolve = make_resolver([*project.sources, *rules])
     edges = _Edges.of(rules, contracts, resolve)
     errors: dict[str, UserError] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,7 @@ def load_rules(
     profile: RuntimeProfile | None = None,
     expect_many: Callable[[], None] = lambda: None,
     memory: Memory | None = None,
-    receive: Callable[[Mapping[str, str], int, int], bool] = lambda *_: False,
+    receive: Callable[[Mapping[str, str], int, int], bool] | None = None,
 ) -> RuleSet:
     """Return the project's rules, and the errors of those that cannot be loaded.
 
@@ -175,48 +175,50 @@ def load_rules(
     """
     paths = files.rule_files = paths_of_rules(project)
     found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
-    digests = {path: _digest(files, path) for path in paths}
+    files.look(paths)
+    digests = {path: files.seen[path][1] if path in files.seen else _digest(files, path) for path in paths}
     queries = [path for path in paths if path.endswith(".sql")]
     kept = (memory or Memory()).part(_Loaded)
     kept.begin((project.root, project.folders, project.tier, project.dialect, project.spoken, profile))
-    new = [path for path in queries if not kept.has(path, digests[path])]
-    memos = {path: memo_of_text(project, path, digests[path]) for path in new}
-    by_name = {_name_of(path): digests[path] for path in queries}
-    known = _known_texts(index, set(memos.values()), lambda lacking: receive(by_name, lacking, len(paths)))
-    fresh: dict[str, Any] = {}
-    names = _Names(project)
-    if len(set(memos.values()) - known.keys()) >= MANY:
+    before, names = kept.before, _Names(project)
+    new = [path for path in queries if path not in before or before[path].digest != digests[path]]
+    texts = _Texts(
+        project,
+        profile,
+        found,
+        names,
+        kept,
+        digests,
+        {path: memo_of_text(project, path, digests[path]) for path in new},
+    )
+
+    def ask_others(lacking: int) -> bool:
+        return receive is not None and receive({_name_of(path): digests[path] for path in queries}, lacking, len(paths))
+
+    lacking = texts.recall(index, ask_others)
+    if lacking >= MANY:
         expect_many()
-
-    def load_queries() -> None:
-        for path in queries:
-            name = _named(found, names, path, digests[path])
-            if name is not None and path not in memos:
-                found.rules[name] = kept.keep(path, kept.before[path])
-            elif name is not None:
-                record = known.get(memos[path])
-                if record is None:
-                    record = fresh[memos[path]] = _parsed(project, found, name, path, digests[path])
-                own = with_dialect(project, path, msgspec.convert(record["options"], RuleOptions))
-                options = with_tier(project, profile, path, own)
-                parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
-                rule = found.rules[name] = Rule(name, path, digests[path], options, parsed)
-                if name in found.unloaded:
-                    fresh.pop(memos[path], None)
-                else:
-                    kept.keep(path, rule)
-
-    with_deep_stack(load_queries)  # once for all: making such a stack takes half as long as parsing a rule
+    if lacking:  # making such a stack takes half as long as parsing a rule
+        with_deep_stack(lambda: texts.load(queries))
+    else:
+        texts.load(queries)
     kept.end()
-    index.remember("parsed", fresh)
+    index.remember("parsed", texts.fresh)
     for path in paths:
         if path.endswith(".py"):
             _load_python(project, found, path, digests[path], names, profile)
     if profile is not None:
-        sound = {name: rule for name, rule in found.rules.items() if name not in found.unloaded}
-        wrong = {name: broken_tier(project, profile, rule) for name, rule in sound.items()}
-        found.unloaded.update({name: error for name, error in wrong.items() if error is not None})
+        for rule in [one for one in found.rules.values() if before.get(one.path) is not one]:
+            _require_tier(project, profile, rule, found, kept)
     return found
+
+
+def _require_tier(project: Project, profile: RuntimeProfile, rule: Rule, found: RuleSet, kept: _Loaded) -> None:
+    """Note that a rule is broken if its tier is one that the profile does not keep."""
+    error = broken_tier(project, profile, rule) if rule.name not in found.unloaded else None
+    if error is not None:
+        found.unloaded[rule.name] = error
+        kept.before.pop(rule.path, None)
 
 
 def _known_texts(index: Index, memos: set[str], receive: Callable[[int], bool]) -> dict[str, Any]:
@@ -249,32 +251,77 @@ def _parsed(project: Project, found: RuleSet, name: str, path: str, digest: str)
         return _UNLOADED
 
 
+@dataclass(frozen=True)
+class _Texts:
+    """The texts of rules in SQL, as they become the rules in `found`."""
+
+    project: Project
+    profile: RuntimeProfile | None
+    found: RuleSet
+    names: _Names
+    kept: _Loaded
+    digests: Mapping[str, str]
+    memos: Mapping[str, str]
+    """Of the texts that this process does not know, by path."""
+    known: dict[str, Any] = field(default_factory=dict)
+    """What is remembered of texts, by memo."""
+    fresh: dict[str, Any] = field(default_factory=dict)
+    """What is to be remembered."""
+
+    def recall(self, index: Index, receive: Callable[[int], bool]) -> int:
+        """Learn what is remembered; return how many texts have to be parsed."""
+        wanted = set(self.memos.values())
+        self.known.update(_known_texts(index, wanted, receive))
+        return len(wanted - self.known.keys())
+
+    def load(self, paths: Iterable[str]) -> None:
+        """Add the rules of files."""
+        before, memos, digests, names = self.kept.before, self.memos, self.digests, self.names
+        rules, now = self.found.rules, self.kept.now
+        for path in paths:
+            same = before[path] if path not in memos else None
+            if same is not None and names.is_free(same.name, path):
+                rules[same.name] = now[path] = same
+                continue
+            name = _named(self.found, names, path, digests[path])
+            if name is not None and same is not None:
+                rules[name] = now[path] = same
+            elif name is not None:
+                self._load_new(path, name)
+
+    def _load_new(self, path: str, name: str) -> None:
+        project, memo, digest = self.project, self.memos[path], self.digests[path]
+        record = self.known.get(memo)
+        if record is None:
+            record = self.fresh[memo] = _parsed(project, self.found, name, path, digest)
+        own = with_dialect(project, path, msgspec.convert(record["options"], RuleOptions))
+        options = with_tier(project, self.profile, path, own)
+        parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
+        rule = self.found.rules[name] = Rule(name, path, digest, options, parsed)
+        if name in self.found.unloaded:
+            self.fresh.pop(memo, None)
+        else:
+            self.kept.now[path] = rule
+
+
 class _Loaded:
     """The rules in SQL of the last run, by path. Of an unchanged file the rule is the same object again."""
 
     def __init__(self) -> None:
         self.before: dict[str, Rule] = {}
-        self._now: dict[str, Rule] = {}
+        """Of the last run, without those whose tier a profile would break."""
+        self.now: dict[str, Rule] = {}
         self._made_from: object = None
 
     def begin(self, made_from: object) -> None:
         """Begin a run. made_from: all that a rule is made from beside its file."""
         if self._made_from != made_from:
             self.before, self._made_from = {}, made_from
-        self._now = {}
-
-    def has(self, path: str, digest: str) -> bool:
-        """Whether the rule of a file with these bytes is known."""
-        return path in self.before and self.before[path].digest == digest
-
-    def keep(self, path: str, rule: Rule) -> Rule:
-        """Keep a rule for the next run."""
-        self._now[path] = rule
-        return rule
+        self.now = {}
 
     def end(self) -> None:
         """Forget what this run had no use for."""
-        self.before, self._now = self._now, {}
+        self.before, self.now = self.now, {}
 
 
 def _load_python(
@@ -405,6 +452,14 @@ class _Names:
             raise error
         self._owners[name.lower()] = (name, str(where))
         return name
+
+    def is_free(self, name: str, path: str) -> bool:
+        """Take a name that has been found to be one, for the rule of a file; False if another table has it."""
+        folded = name.lower()
+        if folded in self._owners:
+            return False
+        self._owners[folded] = (name, path)
+        return True
 
     def blame(self, found: RuleSet) -> None:
         """Let names that two tables claim be broken: nobody can tell which of them is meant."""

@@ -54,7 +54,7 @@ class Known:
     """The same, by path."""
     schemas: Mapping[str, Schema]
     """The columns of sources and products, as far as they are known."""
-    worlds: Mapping[str, World]
+    worlds: Mapping[str, tuple[Rule, World]]
     """What each rule was checked against, by path."""
     variables: Mapping[str, Any] = field(default_factory=dict)
     functions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -210,9 +210,9 @@ class Workbench:
         known = self.known
         if known is None:
             return None
-        world = known.worlds.get(path)
-        if world is not None:
-            return world
+        checked = known.worlds.get(path)
+        if checked is not None:
+            return checked[1]
         schemas = InputSchemas()
         schemas.known.update(known.schemas)
         return World(schemas, make_resolver(known.tables), tuple(known.tables), known.variables)
@@ -251,10 +251,9 @@ def _known(checking: Checking) -> Known:
     findings: dict[str, list[Finding]] = {}
     for one in reported(checking.records, Reporting(project.policy), project.text):
         findings.setdefault(one.path, []).append(one)
-    paths = {path: rule for path, (rule, _) in checking.worlds.items()}
-    worlds = {path: world for path, (_, world) in checking.worlds.items()}
+    paths = checking.worlds.checked
     rules = {rule.name: rule for rule in paths.values()}
     schemas = dict(checking.known.schemas.known)
     functions = {name: one.names for name, one in checking.foresight.loaded.functions.items() if one.fault is None}
     python = tuple(path for path in checking.records if path.endswith(".py"))
-    return Known(project, findings, rules, paths, schemas, worlds, project.variables, functions, python)
+    return Known(project, findings, rules, paths, schemas, checking.worlds, project.variables, functions, python)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 from cache.keys import Content
 from cache.parts import composed
 from rules.formats.row_groups import FileRows
-from rules.storage.types import stored_type, to_arrow
+from rules.storage.types import stored_type, to_arrow, to_schema
 
 if TYPE_CHECKING:
     from cache.records import Artifact
+    from compiler.schema import Schema
     from rules.sources.contents import Sources
     from rules.storage.store import Store
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class InputPart:
     """A part of an input: its rows, in the columns that a rule scans, and the files or row groups that hold them.
 
-    constants: as in `EngineInput`.
+    constants: as in `EngineInput`. artifacts: what holds it, unless files of the project do.
 
     count: of the parts of the input that it is, if several are read together.
     """
@@ -33,6 +34,7 @@ class InputPart:
     files: tuple[FileRows, ...]
     constants: Mapping[str, Any]
     count: int = 1
+    artifacts: tuple[str, ...] = ()
 
 
 def together(parts: Sequence[InputPart]) -> InputPart:
@@ -41,7 +43,8 @@ def together(parts: Sequence[InputPart]) -> InputPart:
         return parts[0]
     constants = {name: pa.concat_arrays([part.constants[name] for part in parts]) for name in parts[0].constants}
     files = tuple(file for part in parts for file in part.files)
-    return InputPart(composed([part.content for part in parts]), files, constants, sum(part.count for part in parts))
+    content, count = composed([part.content for part in parts]), sum(part.count for part in parts)
+    return InputPart(content, files, constants, count, tuple(one for part in parts for one in part.artifacts))
 
 
 @dataclass(frozen=True)
@@ -86,16 +89,32 @@ class Inputs:
             assert artifact is not None
             self.store.know(artifact.parts)
             return tuple(
-                InputPart(self.store.content(one).restricted(columns), tuple(map(FileRows, self.store.files(one))), {})
+                InputPart(
+                    self.store.content(one).restricted(columns),
+                    (FileRows(self.store.objects.path(one)),),
+                    {},
+                    artifacts=(one,),
+                )
                 for one in artifact.parts
             )
         constants = self.sources.constants(name)
         table = self.sources.table(name)
         found = zip(table.parts, self.sources.part_contents(name, columns), self.sources.part_files(name), strict=True)
         return tuple(
-            InputPart(content, files, {key: values[part.files] for key, values in constants.items() if key in columns})
+            InputPart(
+                content,
+                files,
+                {key: values[part.files] for key, values in constants.items() if key in columns},
+                artifacts=() if part.artifact is None else (part.artifact,),
+            )
             for part, content, files in found
         )
+
+    def schema(self, name: str) -> Schema:
+        """Return the columns of an input that has parts, as they are stored."""
+        if self._is_source(name):
+            return self.sources.table(name).schema
+        return to_schema(pq.read_schema(self.store.files(self.artifacts[name])[0]))
 
     def dtype(self, name: str, column: str) -> pa.DataType:
         """Return the type of a column of an input that has parts, as it is stored."""
@@ -104,14 +123,12 @@ class Inputs:
         first = self.store.files(self.artifacts[name])[0]
         return stored_type(pq.read_schema(first).field(column).type)
 
-    def require_unchanged(self, name: str) -> None:
-        """Raise `UserError` or `ObjectError` unless the files of an input are those of its digests."""
+    def require_unchanged(self, name: str, parts: Iterable[InputPart]) -> None:
+        """Raise `UserError` or `ObjectError` unless the files of some parts of an input are those of its digests."""
         if self._is_source(name):
             self.sources.require_unchanged(name)
-            return
-        artifact = self._artifact(name)
-        assert artifact is not None
-        self.store.verify(artifact)
+        for part in parts:
+            self.store.require_parts(name, part.artifacts)
 
     def _is_source(self, name: str) -> bool:
         return name in self.sources.opened()

@@ -19,17 +19,23 @@ def contents_of_inputs(
     products: in their last states. Raises `UserError` for a product that was never built, and for sources.
     """
     selected, declared, store = set(order), session.project.sources, session.store
-    nodes = [one.node for name in order if name in compiled.rules for one in compiled.rules[name].all]
+    rules = [compiled.rules[name] for name in order if name in compiled.rules]
+    nodes = [rule.node for rule in rules]
+    nodes += [check.compiled.node for rule in rules if rule.checks for check in rule.checks]
     nodes += nodes_of_checks(compiled.contracts.values()).values()
-    wanted: dict[str, set[str]] = {}
-    outside: set[str] = set()
-    for node in nodes:
-        for source, reads in zip(node.inputs, node.reads, strict=True):
-            wanted.setdefault(source, set()).update(reads)
-        outside |= {other for other in node.dependencies if other not in selected and other not in declared}
-    contents = {
-        name: session.sources.content(name, sorted(columns)) for name, columns in wanted.items() if name in declared
+    read = {
+        (source, reads)
+        for node in nodes
+        for source, reads in zip(node.inputs, node.reads, strict=True)
+        if source in declared
     }
+    wanted: dict[str, set[str]] = {}
+    for source, reads in read:
+        wanted.setdefault(source, set()).update(reads)
+    known = selected | declared.keys()
+    outside = {other for node in nodes for other in node.dependencies if other not in known}
+    kept = store.memory.part(_Kept)
+    contents = {name: kept.same(name, session.sources.content(name, sorted(wanted[name]))) for name in sorted(wanted)}
     for name in sorted(outside):
         last = products.get(name)
         if last is None or not store.present(last.artifact):
@@ -38,6 +44,19 @@ def contents_of_inputs(
             raise UserError(message, code="selection", hint=f"select +{reader} to build what it reads too")
         contents[name] = store.content(last.artifact)
     return contents
+
+
+class _Kept:
+    """The contents of sources in the last run of this process."""
+
+    def __init__(self) -> None:
+        self._contents: dict[str, Content] = {}
+
+    def same(self, name: str, content: Content) -> Content:
+        """Return the content of a source: the same object again while it is equal, by which readers know it."""
+        if self._contents.get(name) != content:
+            self._contents[name] = content
+        return self._contents[name]
 
 
 def artifacts_of_inputs(session: Session, contents: Iterable[str], products: Mapping[str, Product]) -> dict[str, str]:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from cache.errors import ObjectError
+from cache.keys import hash_json
 from cache.value_ranges import RANGES_FORMAT, ValueRanges, sharing
 from rules.formats.parquet_ranges import ranges_by_statistics, ranges_by_values, ranges_of_constants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cache.index import Index
     from rules.planning.input_parts import InputPart
+    from rules.storage.store import Store
 
 _SAMPLE = 8
 """Parts whose values are looked at before those of all that overlap are."""
@@ -31,18 +32,25 @@ class KeyGroups:
 
     def __init__(
         self,
-        index: Index,
+        store: Store,
         parts: Sequence[InputPart],
         dtype: Callable[[str], pa.DataType],
-        unchanged: Callable[[], None],
+        unchanged: Callable[[Sequence[InputPart]], None],
     ) -> None:
-        """dtype: of a column. unchanged: raises `ObjectError` or `UserError` unless the files are as in the digests."""
-        self._index, self._parts, self._dtype, self._unchanged = index, parts, dtype, unchanged
+        """store: remembers what is found of columns. dtype: of a column.
+
+        unchanged: raises `ObjectError` or `UserError` unless parts are as in their digests.
+        """
+        self._known, self._index, self._parts = store.key_groups, store.index, parts
+        self._dtype, self._unchanged = dtype, unchanged
 
     def of(self, column: str) -> list[list[int]] | None:
         """Group the parts by their places so that no two groups share a value; None where that cannot be found out."""
         try:
-            return self._groups(column, self._dtype(column))
+            key = hash_json([part.content.columns[column] for part in self._parts])
+            if key not in self._known:
+                self._known[key] = self._groups(column, self._dtype(column))
+            return self._known[key]
         except (OSError, ObjectError, pa.ArrowException):  # whoever reads the files next says what is wrong with them
             return None
 
@@ -65,11 +73,13 @@ class KeyGroups:
         keys = [f"{RANGES_FORMAT} {how} {self._parts[place].content.columns[column][1]}" for place in places]
         known = {key: ValueRanges.from_record(record) for key, record in self._index.memo("ranges", keys).items()}
         fresh: dict[str, ValueRanges] = {}
+        read: list[InputPart] = []
         for place, key in zip(places, keys, strict=True):
             if key not in known and key not in fresh:
+                read.append(self._parts[place])
                 fresh[key] = self._read(self._parts[place], column, dtype, how)
         if fresh:
-            self._unchanged()
+            self._unchanged(read)
             self._index.remember("ranges", {key: one.to_record() for key, one in fresh.items()})
         return [known.get(key) or fresh[key] for key in keys]
 

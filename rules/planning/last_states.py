@@ -20,6 +20,7 @@ def compared_with_last(session: Session, compiled: Compilation) -> Known:
     gone = {name: version_of(last) for name, last in store.products.items() if name not in session.rules}
     come = {name: rule.node for name, rule in compiled.rules.items() if name not in store.products}
     renamed = renamed_rules(gone, come) if gone and come else {}
+    clean = store.memory.part(_Verdicts).of(queries)
     return Known(
         store.states,
         action=lambda key: store.index.actions([key]).get(key),
@@ -28,7 +29,8 @@ def compared_with_last(session: Session, compiled: Compilation) -> Known:
         describe=lambda node, last: comparer.describe(queries[node.name], last, renamed),
         script=lambda node, last: comparer.script(queries[node.name], last, renamed),
         renamed=renamed,
-        clean=store.memory.part(_Verdicts).of(queries),
+        clean=clean,
+        in_place=store.in_place({one.last.artifact for one in clean.values()}),
     )
 
 

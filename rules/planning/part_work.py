@@ -6,27 +6,28 @@ Planning counts the new parts with it, and running runs them, so that both speak
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cache.keys import action_key
+from cache.keys import Content, action_key
 from cache.parts import PARTS_FORMAT
 from compiler.fingerprint import fingerprint
 from compiler.parts.reading import PARTIALS, PartQueries, PartQuery
 from graph.plan import key_of
 from rules.planning.input_parts import InputPart, Inputs, together
 from rules.planning.key_groups import KeyGroups
+from rules.planning.parts_as_one import content_as_one
 from rules.wording import plural
 
 if TYPE_CHECKING:
-    from cache.keys import Content
     from graph.node import Node
     from rules.compiling.compiled_rule import CompiledRule
     from rules.compiling.memo_proof import Bodies
     from rules.compiling.session import Session
     from rules.engine.protocol import PartsRun
     from rules.sources.contents import Sources
+    from rules.storage.store import Store
 
 _ENGINE = ("execution", "engine", "settings", "functions", "normalize")
 """What the fingerprint of a rule covers besides its query: it holds for the queries of its parts, too."""
@@ -52,11 +53,29 @@ class PartWork:
     parts_of_fingerprint: Mapping[str, Any]
     others: Mapping[str, Content]
     """The contents of the other inputs, in the columns that any of the queries scans."""
+    key_as_one: Callable[[int], str | None]
+    """Returns a key of the action of parts that are read together, by their place, which covers their rows and not how
+    these are cut; None where there is none. See `parts_as_one`."""
 
     @property
     def total(self) -> int:
         """The number of parts of the input."""
         return sum(part.count for part in self.parts)
+
+    def known(self, store: Store) -> dict[str, str]:
+        """Return the artifacts of the actions whose results are known, by their keys, looked up together.
+
+        What is known of the same rows in other parts counts, too.
+        """
+        keys = [*self.keys, *([self.rest_key] if self.rest_key is not None else [])]
+        found = store.find_actions(keys, self.queries.each.schema)
+        others = {place: self.key_as_one(place) for place, key in enumerate(self.keys) if key not in found}
+        wanted = {place: key for place, key in others.items() if key is not None}
+        if wanted:
+            same = store.find_actions(wanted.values(), self.queries.each.schema)
+            found |= {self.keys[place]: same[key] for place, key in wanted.items() if key in same}
+        store.know(found.values())
+        return found
 
     def merge_key(self, query: PartQuery, children: Sequence[str]) -> str:
         """Return the key of the action that merges partial results, which are named by their content."""
@@ -108,7 +127,7 @@ def _together(
     Of several such columns it is the one by which there are most. least: how many there have to be, as a share.
     """
     dtype, unchanged = functools.partial(inputs.dtype, name), functools.partial(inputs.require_unchanged, name)
-    known = KeyGroups(inputs.store.index, parts, dtype, unchanged)
+    known = KeyGroups(inputs.store, parts, dtype, unchanged)
     groups: list[list[int]] = []
     for column in way.unshared or ():
         found = known.of(column) or []
@@ -145,24 +164,38 @@ def _work(rule: CompiledRule, name: str, way: PartQueries, parts: tuple[InputPar
     scanned = {one: {column for query in queries for column in query.scans.get(one, ())} for one in rule.scans}
     known = {one: inputs.content(one, sorted(columns)) for one, columns in scanned.items() if one != name}
     node = rule.node
-    key = _key if rule.rule.streams is None else _key_of_call
-    keys = tuple(key(way.each, node, {**known, name: part.content}, name) for part in parts)
-    rest_key = _key(way.rest, node, known, "") if way.rest is not None else None
-    return PartWork(name, way, parts, keys, rest_key, node.parts, known)
+    keys_of = _keys if rule.rule.streams is None else _keys_of_calls
+    keys = tuple(keys_of(way.each, node, known, name, [part.content for part in parts]))
+    rest_key = _keys(way.rest, node, known, "", [Content(0, {})])[0] if way.rest is not None else None
+
+    def key_as_one(place: int) -> str | None:
+        if not way.exact or parts[place].count < 2 or rule.rule.streams is not None:  # noqa: PLR2004
+            return None
+        content = content_as_one(inputs, name, parts[place])
+        return _keys(way.each, node, known, name, [content])[0] if content is not None else None
+
+    return PartWork(name, way, parts, keys, rest_key, node.parts, known, functools.cache(key_as_one))
 
 
-def _key(query: PartQuery, node: Node, contents: Mapping[str, Content], part: str) -> str:
-    """Return the key of the action of one part. part: the input that it is of, "" for none."""
+def _keys(
+    query: PartQuery, node: Node, others: Mapping[str, Content], name: str, parts: Sequence[Content]
+) -> list[str]:
+    """Return the keys of the actions of some parts. name: the input that they are of, "" for none."""
     scanned = sorted(query.scans)
-    of_inputs = [contents[name].restricted(query.scans[name]) for name in scanned]
-    identity = {**_identity(query, node.parts), "part": scanned.index(part) if part else -1}
-    return action_key(fingerprint(identity), of_inputs)
+    place = scanned.index(name) if name else -1
+    of_inputs = [others[one].restricted(query.scans[one]) if one != name else None for one in scanned]
+    identity = fingerprint({**_identity(query, node.parts), "part": place})
+    shown = query.scans.get(name, ())
+    return [action_key(identity, [one or part.restricted(shown) for one in of_inputs]) for part in parts]
 
 
-def _key_of_call(_: PartQuery, node: Node, contents: Mapping[str, Content], part: str) -> str:
-    """Return the key of the action that calls a rule over streams with one part: the rule's own, with that part."""
-    identity = {"by parts": PARTS_FORMAT, "rule": node.fingerprint, "part": node.inputs.index(part)}
-    return key_of(replace(node, fingerprint=fingerprint(identity)), contents)
+def _keys_of_calls(
+    _: PartQuery, node: Node, others: Mapping[str, Content], name: str, parts: Sequence[Content]
+) -> list[str]:
+    """Return the keys of the actions that call a rule over streams with one part: the rule's own, with that part."""
+    identity = {"by parts": PARTS_FORMAT, "rule": node.fingerprint, "part": node.inputs.index(name)}
+    of_call = replace(node, fingerprint=fingerprint(identity))
+    return [key_of(of_call, {**others, name: part}) for part in parts]
 
 
 def _identity(query: PartQuery, parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,8 +38,7 @@ def with_parts_counted(prepared: Prepared) -> Prepared:
 
 def _new(store: Store, work: PartWork) -> int:
     """Return how many parts have no result in the store."""
-    known = store.find_actions(work.keys, work.queries.each.schema)
-    store.know(known.values())
+    known = work.known(store)
     return sum(
         part.count
         for key, part in zip(work.keys, work.parts, strict=True)

@@ -53,6 +53,7 @@ def ask_shared_cache(
         if wanted:
             store.shared.look_up(wanted)
             found = store.actions(wanted)
+            store.begin_fetching(found.values())
             here |= {name: found[key] for name, key in keys.items() if key in found and store.present(found[key])}
         for name in keys:
             del pending[name]

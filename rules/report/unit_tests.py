@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rules.testing.comparing import RowDifference
+    from rules.testing.generating import Generated
     from rules.testing.run_tests import Tested
 
 _SHOWN = 10
@@ -47,6 +48,33 @@ def tests_line(tested: Sequence[Tested]) -> str:
     said = [f"{counts[status]:,} {status}" for status in ("passed", "failed") if counts[status]]
     before = f", {counts['clean']:,} passed before" if counts["clean"] else ""
     return f"{plural(len(tested), 'test')}: {', '.join(said)}{before}"
+
+
+def generated_document(made: Sequence[Generated]) -> dict[str, Any]:
+    """Return the document of `rules test --generate`."""
+    tests = [
+        {
+            "rule": one.rule,
+            "file": one.path,
+            "rows": dict(one.rows),
+            "shown": [outcome.said for outcome in one.chosen.shown],
+            "absent": [outcome.said for outcome in one.chosen.absent],
+            "costly": [outcome.said for outcome in one.chosen.costly],
+        }
+        for one in made
+    ]
+    return document("test", status="ok", generated=tests)
+
+
+def generated_lines(made: Sequence[Generated]) -> list[str]:
+    """Return for each generated test where it is, and what it shows of its rule."""
+    lines = []
+    for one in made:
+        rows = ", ".join(f"{plural(count, 'row')} of {name}" for name, count in one.rows.items())
+        lines.append(f"wrote     {one.path}: {rows or 'no rows'}; {plural(len(one.chosen.shown), 'outcome')} shown")
+        lines += [f"  not in the data: {outcome.said}" for outcome in one.chosen.absent]
+        lines += [f"  not in few rows: {outcome.said}" for outcome in one.chosen.costly]
+    return [*lines, "Read what is expected: it is what the rules yield today."]
 
 
 def _difference(one: RowDifference) -> list[str]:

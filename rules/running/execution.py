@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cache.errors import ObjectError
+from cache.errors import DamagedInputError, ObjectError
 from cache.records import Artifact
 from graph.plan import Judgement, judge, key_of, product_of
 from graph.schedule import Schedule
@@ -165,22 +165,29 @@ class Execution:
             judgement = Judgement(name, "run", _CORRUPT, judgement.key)
         for dependency in rule.node.dependencies:
             if dependency in self.artifacts and not self._sound(dependency):
-                if dependency in self.results:
-                    self._corrupt.add(dependency)
-                    del self.results[dependency]
-                    self._schedule.reopen(dependency)
-                    self._schedule.put_back(name)
-                    return
-                try:
-                    self._ingest_again(dependency)
-                    self._schedule.put_back(name)
-                except UserError as error:
-                    self._settle(Result(name, "failed", error.message, error=error))
+                self._put_behind(name, dependency)
                 return
         self.observer.started(name)
         stop, share = Stop(), self._cores.share(self._seconds[name])
         conclude = functools.partial(self._collect, name, judgement)
         self._work.begin(rule.rule, stop, share, self._job(name, judgement, stop, share).run, conclude)
+
+    def _put_behind(self, name: str, dependency: str) -> None:
+        """Let the object of an input be made again, and then decide on what reads it."""
+        if dependency in self._corrupt:  # another reader has seen it
+            self._schedule.put_back(name)
+            return
+        if dependency in self.results:
+            self._corrupt.add(dependency)
+            del self.results[dependency]
+            self._schedule.reopen(dependency)
+            self._schedule.put_back(name)
+            return
+        try:
+            self._ingest_again(dependency)
+            self._schedule.put_back(name)
+        except UserError as error:
+            self._settle(Result(name, "failed", error.message, error=error))
 
     def _decide_source(self, name: str) -> None:
         """Settle the contract of a source: the inputs of its checks exist, or have failed."""
@@ -241,7 +248,7 @@ class Execution:
                 exit_code=FAILED,
             )
         # Opened again with the digests in the keys: a source without an object is ingested, the others are known.
-        sources = Sources(self.project, self.store.index, self.store.objects, self.session.files)
+        sources = Sources(self.project, self.store.index, self.store.objects, self.session.files, self.sources.copies)
         table = sources.open([source for source in self.contents if source in self.project.sources])[name]
         self.sources = sources
         assert table.artifact is not None
@@ -283,6 +290,10 @@ class Execution:
         self._corrupt.discard(name)
         try:
             done = outcome()
+        except DamagedInputError as error:
+            self.observer.say(f"warning: the object of {error.input} is not sound: {error}")
+            self._put_behind(name, error.input)
+            return
         except UserError as error:
             self._settle(Result(name, "failed", error.message, error=error))
             return
@@ -451,8 +462,11 @@ class Execution:
         return None
 
     def _sound(self, name: str) -> bool:
+        """Whether the object of an input is whole. Of one in parts, whoever reads some of them compares their bytes."""
         artifact = self.store.artifact(self.artifacts[name])
         assert artifact is not None
+        if artifact.parts and self.store.is_linked(artifact):
+            return True
         try:
             self.store.verify(artifact)
         except ObjectError as error:

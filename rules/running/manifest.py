@@ -5,6 +5,7 @@ Its schema is docs/manifest.schema.json. It is for people and other programs; ru
 
 from __future__ import annotations
 
+import functools
 import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -82,9 +83,7 @@ def _document(
         "variables": {name: str(value) for name, value in sorted(session.project.variables.items())},
         "profile": msgspec.to_builtins(session.profile),
         "engine": {"settings": settings, "feature_flags": flags},
-        "versions": {name: version(name) for name in _PACKAGES}
-        | {"python": platform.python_version()}
-        | dict(evidence.versions),
+        "versions": _versions() | dict(evidence.versions),
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": usable_cores()},
         "sources": [_source(prepared, name, contents[name]) for name in _read_sources(prepared, contents)],
         "products": [_product(prepared, one, evidence, contents) for one in report.results.values()],
@@ -94,6 +93,12 @@ def _document(
         ],
         "audit": {"checked": list(report.audit.checked), "differing": dict(report.audit.differing)},
     }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """The versions of what builds, which a process keeps."""
+    return {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
 
 
 def _read_sources(prepared: Prepared, contents: Mapping[str, Content]) -> list[str]:

@@ -47,11 +47,11 @@ class _LostError(Exception):
 
 @dataclass(frozen=True)
 class _Partial:
-    """A partial result. artifact: the digest of its content; file: what holds it."""
+    """A partial result. artifact: the digest of its content; file: what holds it, if that is not its object."""
 
     artifact: str
-    file: Path
     content: Content
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,12 @@ class PartRuns:
     def _attempt(self, target: Path) -> Executed:
         queries = self.work.queries
         keys = [*self.work.keys, *([self.work.rest_key] if self.work.rest_key is not None else [])]
-        known = self.store.find_actions(keys, queries.each.schema) if self.believe else {}
-        self.store.know(known.values())
+        known = self.work.known(self.store) if self.believe else {}
         level = self._leaves(keys, known)
         depth = 0
         if queries.merge is not None:
             while not is_flat(level):
-                groups = list(merged_together([one.artifact for one in level], depth))
-                level = self._side_by_side(functools.partial(self._node, groups, level), len(groups))
+                level = self._merged(queries.merge, level, depth)
                 depth += 1
         return (
             self._concatenated(level, target) if queries.finish is None else self._over(queries.finish, level, target)
@@ -138,49 +136,86 @@ class PartRuns:
         """Return the product of which the results of all parts are the rows: one table, or one in parts."""
         slices = cut([(one.artifact, one.content.rows) for one in results], self.min_rows)
         filled = [one for one in slices if any(part.content.rows for part in results[one])]
-        if len(filled) < 2 or not self.record:  # noqa: PLR2004 — an audit compares rows
+        if not self.record:  # an audit compares rows
             return self._one_after_the_other(results, target)
-        tables = self._side_by_side(lambda place: self._grouped(results[filled[place]]), len(filled))
+        if len(filled) < 2:  # noqa: PLR2004
+            level, depth = [one for one in results if one.content.rows] or results[:1], 0
+            while not is_flat(level):
+                groups = merged_together([one.artifact for one in level], depth)
+                level, depth = self._in_groups([level[one] for one in groups]), depth + 1
+            return self._one_after_the_other(level, target)
+        tables = self._in_groups([results[one] for one in filled])
+        for one in tables:
+            if self.store.is_elsewhere(one.artifact):
+                self._require(one)
         content = composed([one.content for one in tables])
         columns = {name: digest for name, (_, digest) in content.columns.items()}
         digest = TableDigest(content.rows, columns, table_digest(content.rows, columns))
         return Executed(digest, content.columns, 0.0, tables=tuple(one.artifact for one in tables))
 
-    def _grouped(self, results: Sequence[_Partial]) -> _Partial:
-        """Return neighbours as one part of a product."""
-        filled = [one for one in results if one.content.rows]
-        if len(filled) == 1:
-            self._require(filled[0])  # it may be in the shared cache alone
-            return filled[0]
-        key = hash_json(["concatenated", PARTS_FORMAT, [one.artifact for one in filled]])
-        found = self._found(key, self.work.queries.each.schema)
-        if found is not None:
-            self._require(found)
-        return found or self._keep(key, lambda path: self._one_after_the_other(filled, path))
+    def _in_groups(self, groups: Sequence[Sequence[_Partial]]) -> list[_Partial]:
+        """Return each of some groups of neighbours as one table."""
+        return self._made_or_known(
+            [[one for one in group if one.content.rows] or group[:1] for group in groups],
+            lambda group: hash_json(["concatenated", PARTS_FORMAT, [one.artifact for one in group]]),
+            self.work.queries.each.schema,
+            self._one_after_the_other,
+        )
+
+    def _merged(self, query: PartQuery, level: Sequence[_Partial], depth: int) -> list[_Partial]:
+        """Return neighbours of a level merged into one."""
+        return self._made_or_known(
+            [level[group] for group in merged_together([one.artifact for one in level], depth)],
+            lambda group: self.work.merge_key(query, [one.artifact for one in group]),
+            query.schema,
+            functools.partial(self._over, query),
+        )
+
+    def _made_or_known(
+        self,
+        groups: Sequence[Sequence[_Partial]],
+        key_of: Callable[[Sequence[_Partial]], str],
+        schema: Schema,
+        make: Callable[[Sequence[_Partial], Path], Executed],
+    ) -> list[_Partial]:
+        """Return what is made of each of some groups: of one partial result itself, else what `make` writes.
+
+        What is known is looked up for all groups at once, here or with other builders.
+        """
+        keys = {place: key_of(group) for place, group in enumerate(groups) if len(group) > 1}
+        known = self.store.find_actions(keys.values(), schema) if keys and self.believe else {}
+        self.store.know(known.values())
+        found = {place: self._known(known.get(key)) for place, key in keys.items()}
+        new = [place for place, one in found.items() if one is None]
+        made = self._side_by_side(
+            lambda number: self._keep([keys[new[number]]], functools.partial(make, groups[new[number]])), len(new)
+        )
+        found |= zip(new, made, strict=True)
+        return [found.get(place) or group[0] for place, group in enumerate(groups)]
 
     def _one_after_the_other(self, results: Sequence[_Partial], target: Path) -> Executed:
         from rules.engine.concatenation import concatenate
 
         for one in results:
             self._require(one)
-        return concatenate([one.file for one in results], self.work.queries.each.schema, target)
+        return concatenate(map(self._file, results), self.work.queries.each.schema, target)
 
     def _leaves(self, keys: Sequence[str], known: Mapping[str, str]) -> list[_Partial]:
         """Return the results of all parts. What is not known is made of many small parts at once, or one by one."""
         parts, together = self.work.parts, list[list[int]]()
+        found = {place: one for place, key in enumerate(keys) if (one := self._known(known.get(key))) is not None}
         if self.work.queries.each.together is not None and self._batched:
-            new = {place: part for place, part in enumerate(parts) if keys[place] not in known}
-            together = batches(new, self._workers)
-        apart = set(range(len(keys))) - {place for batch in together for place in batch}
+            together = batches({place: one for place, one in enumerate(parts) if place not in found}, self._workers)
+        apart = set(range(len(keys))) - found.keys() - {place for batch in together for place in batch}
         jobs = [*together, *([place] for place in sorted(apart))]
 
         def work(number: int) -> list[tuple[int, _Partial]]:
             places = jobs[number]
             if number < len(together):
                 return self._batch(places, keys)
-            return [(place, self._leaf(place, keys[place], known.get(keys[place]))) for place in places]
+            return [(place, self._leaf(place, keys[place])) for place in places]
 
-        found = dict(pair for pairs in self._side_by_side(work, len(jobs)) for pair in pairs)
+        found |= dict(pair for pairs in self._side_by_side(work, len(jobs)) for pair in pairs)
         return [found[place] for place in range(len(keys))]
 
     def _batch(self, places: Sequence[int], keys: Sequence[str]) -> list[tuple[int, _Partial]]:
@@ -194,23 +229,22 @@ class PartRuns:
             return path
 
         rows = [one for part in parts.values() for one in part.files]
+        for part in parts.values():
+            self.store.require_parts(name, part.artifacts)
         with suppress(EngineError), self._readable(rows, query.scans[name]) as files:
             inputs = [replace(self.whole[one], files=files) if one == name else self.whole[one] for one in query.scans]
             with closing(run_together(query, parts, inputs, name, self._stream, target)) as tables:
                 for place, executed, path in tables:
-                    made[place] = self._recorded(keys[place], executed, path)
+                    made[place] = self._recorded(self._keys(place), executed, path)
             if not query.of_none:
                 for place in parts.keys() - made.keys():
                     path = target()
-                    made[place] = self._recorded(keys[place], no_rows(query, path), path)
+                    made[place] = self._recorded(self._keys(place), no_rows(query, path), path)
         self._ran.update(made)
-        return [(place, made.get(place) or self._leaf(place, keys[place], None)) for place in places]
+        return [(place, made.get(place) or self._leaf(place, keys[place])) for place in places]
 
-    def _leaf(self, place: int, key: str, known: str | None) -> _Partial:
-        """Return the result of one part; the one after the last is what no part yields."""
-        found = self._known(known)
-        if found is not None:
-            return found
+    def _leaf(self, place: int, key: str) -> _Partial:
+        """Return the result of one part, which is not known; the one after the last is what no part yields."""
         query, parts = self.work.queries.each, self.work.parts
         part = parts[place] if place < len(parts) else None
         if part is None:
@@ -218,13 +252,19 @@ class PartRuns:
             query = self.work.queries.rest
         else:
             self._ran.add(place)
+            self.store.require_parts(self.work.input, part.artifacts)
         inputs = {name: replace(self.whole[name], columns=columns) for name, columns in query.scans.items()}
         if part is None:
-            return self._keep(key, lambda path: self.execute(query, tuple(inputs.values()), path))
+            return self._keep([key], lambda path: self.execute(query, tuple(inputs.values()), path))
         name = self.work.input
         with self._readable(part.files, query.scans[name]) as files:
             inputs[name] = replace(inputs[name], files=files, constants=part.constants)
-            return self._keep(key, lambda path: self.execute(query, tuple(inputs.values()), path))
+            return self._keep(self._keys(place), lambda path: self.execute(query, tuple(inputs.values()), path))
+
+    def _keys(self, place: int) -> list[str]:
+        """Return the keys under which the result of a part is recorded."""
+        as_one = self.work.key_as_one(place) if self.record else None
+        return [self.work.keys[place], *([as_one] if as_one is not None else [])]
 
     @contextmanager
     def _readable(self, rows: Sequence[FileRows], columns: Sequence[str]) -> Iterator[tuple[Path, ...]]:
@@ -235,49 +275,35 @@ class PartRuns:
         except UncutError as error:
             raise EngineError(f"the row groups of a file of {self.work.input} cannot be read: {error}") from error
 
-    def _node(self, groups: Sequence[slice], level: Sequence[_Partial], place: int) -> _Partial:
-        """Return neighbours of a level merged into one."""
-        children, merge = level[groups[place]], self.work.queries.merge
-        assert merge is not None
-        if len(children) == 1:
-            return children[0]
-        key = self.work.merge_key(merge, [one.artifact for one in children])
-        found = self._found(key, merge.schema)
-        return found or self._keep(key, lambda path: self._over(merge, children, path))
-
     def _over(self, query: PartQuery, partials: Sequence[_Partial], target: Path) -> Executed:
         """Run a query over the concatenation of partial results."""
         for one in partials:
             self._require(one)
         columns, schema = query.scans.get(PARTIALS, ()), self.work.queries.each.schema
-        given = EngineInput(PARTIALS, tuple(one.file for one in partials), schema, columns or tuple(schema.names))
+        given = EngineInput(PARTIALS, tuple(map(self._file, partials)), schema, columns or tuple(schema.names))
         others = [replace(self.whole[name], columns=shown) for name, shown in query.scans.items() if name != PARTIALS]
         return self.execute(query, [given, *others], target)
-
-    def _found(self, key: str, schema: Schema) -> _Partial | None:
-        """Return the result of an action that is known, here or to other builders."""
-        return self._known(self.store.find_actions([key], schema).get(key)) if self.believe else None
 
     def _known(self, artifact: str | None) -> _Partial | None:
         """Return a result that an earlier run left, if it is still there."""
         if artifact is None or not self.store.present(artifact):
             return None
-        found = _Partial(artifact, self.store.objects.path(artifact), self.store.content(artifact))
+        found = _Partial(artifact, self.store.content(artifact))
         self._made.append(found)
         return found
 
-    def _keep(self, key: str, run: Callable[[Path], Executed]) -> _Partial:
+    def _keep(self, keys: Sequence[str], run: Callable[[Path], Executed]) -> _Partial:
         """Run something, and record its result."""
         target = self.store.objects.temporary()
         self._temporary.append(target)
-        return self._recorded(key, run(target), target)
+        return self._recorded(keys, run(target), target)
 
-    def _recorded(self, key: str, executed: Executed, target: Path) -> _Partial:
-        """Record the result of something that has run, whose table is in `target`."""
+    def _recorded(self, keys: Sequence[str], executed: Executed, target: Path) -> _Partial:
+        """Record the result of something that has run, under some keys, whose table is in `target`."""
         objects, index = self.store.objects, self.store.index
         name = executed.digest.table
         if not self.record:
-            return _Partial(name, target, Content(executed.digest.rows, executed.columns))
+            return _Partial(name, Content(executed.digest.rows, executed.columns), target)
         recorded = index.artifacts([name]).get(name)
         before = None if recorded is None else (recorded.bytes, recorded.file_digest)
         size, digest = objects.adopt(target, name, before)
@@ -285,11 +311,15 @@ class PartRuns:
         with index.transaction():
             index.add_artifact(artifact, self.build)
             if executed.fallback is None or not self._is_sensitive:
-                self.store.record_action(key, artifact, executed.seconds, self.build)
+                for key in dict.fromkeys(keys):
+                    self.store.record_action(key, artifact, executed.seconds, self.build)
         self.store.artifacts[name] = artifact
-        found = _Partial(name, objects.path(name), self.store.content(name))
+        found = _Partial(name, self.store.content(name))
         self._made.append(found)
         return found
+
+    def _file(self, one: _Partial) -> Path:
+        return one.file or self.store.objects.path(one.artifact)
 
     def _require(self, one: _Partial) -> None:
         """Compare the bytes of a stored partial result before it is read."""
@@ -307,7 +337,7 @@ class PartRuns:
 
     def _side_by_side(self, work: Callable[[int], U], count: int) -> list[U]:
         """Return `work` of 0 to `count` - 1. An error waits for what is running, and nothing else is started."""
-        if self._workers == 1:
+        if self._workers == 1 or count == 1:
             return [work(place) for place in range(count)]
 
         def one(place: int) -> U:

@@ -9,7 +9,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cache.errors import ObjectError
+from cache.errors import DamagedInputError, ObjectError
 from cache.records import Artifact
 from cache.removal import remove_temporary
 from rules.errors import FAILED, UserError, Where
@@ -60,7 +60,10 @@ class ProductJob:
     artifacts: Mapping[str, str]
 
     def run(self) -> Done:
-        """Execute the product and put its object in place. Raises `UserError`, and `StoppedError` if it is stopped."""
+        """Execute the product and put its object in place.
+
+        Raises `UserError`, `DamagedInputError`, and `StoppedError` if it is stopped.
+        """
         from cache.bags import bag_of_file
         from rules.planning.part_work import with_parts
         from rules.running import cutoff
@@ -86,6 +89,8 @@ class ProductJob:
                     sentence = f"{reason}; its rows only came in another order"
                     return Done(old, executed.seconds, sentence, executed.parts, instead)
             return Done(adopted(store, executed, target), executed.seconds, reason, executed.parts, instead)
+        except DamagedInputError:
+            raise
         except (OSError, ObjectError) as error:
             raise UserError(
                 f"cannot store the product: {error}", code="store", where=Where(self.rule.rule.path), exit_code=FAILED

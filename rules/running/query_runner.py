@@ -46,7 +46,7 @@ from rules.running.total_order import NoTotalOrderError, no_total_order, require
 from rules.storage.types import to_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -117,7 +117,8 @@ class Runner:
         recorded of parts and of how the rule reads them counts; declared: whether what the rule declares of how it
         reads them does. Raises `UserError`,
         with the SQL kept as evidence, if the engine fails or a source has changed since it was digested;
-        `ForeignMemoError` if the store's memos are of other texts.
+        `ForeignMemoError` if the store's memos are of other texts; `DamagedInputError` for a part of an input whose
+        bytes are not what they were.
         """
         name, body = rule.node.name, self.bodies.body(rule)
         store = self.session.store
@@ -153,8 +154,11 @@ class Runner:
         )
         try:
             _require_unchanged(sources, outside)
-            by_parts = (declared or not streams) and not on_cluster
-            if by_parts and (work := part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)):
+            work = None
+            if (declared or not streams) and not on_cluster:
+                work = part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)
+            self._require_whole([one for one in rule.scans if work is None or one != work.input], artifacts)
+            if work is not None:
                 executed = self._run_parts(rule, work, inputs, functions, target, record=record, believe=believe)
             elif streams:
                 executed = self._run_stream(rule, inputs, target)
@@ -356,6 +360,14 @@ class Runner:
         planned = {field.name: type_name(field.type) for field in to_arrow(entry.schema)}
         if planned != {name: kind for name, (kind, _) in stored.columns.items()}:
             raise ForeignMemoError(entry.name)
+
+    def _require_whole(self, names: Iterable[str], artifacts: Mapping[str, str]) -> None:
+        """Compare the bytes of inputs that have parts and are read whole. Raises `DamagedInputError`."""
+        for name in names:
+            artifact = self.session.store.artifact(artifacts[name]) if name in artifacts else None
+            if artifact is not None and artifact.parts:
+                self.session.store.know(artifact.parts)
+                self.session.store.require_parts(name, artifact.parts)
 
     @staticmethod
     def called(rule: CompiledRule) -> list[str]:

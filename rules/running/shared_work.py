@@ -69,11 +69,7 @@ class SharedWork:
 
     def begin(self, plan: Plan) -> None:
         """Begin to fetch what the plan takes from the shared cache."""
-        if self._shared is None or self._store.lazy:
-            return
-        for artifact in dict.fromkeys([*plan.skipped.values(), *plan.skipped_checks.values()]):
-            if self._store.is_elsewhere(artifact):
-                self._shared.fetch(artifact)
+        self._store.begin_fetching(dict.fromkeys([*plan.skipped.values(), *plan.skipped_checks.values()]))
 
     def holds(self, name: str, judgement: Judgement, rule: CompiledRule, inputs: Iterable[str], *, asked: bool) -> bool:
         """Whether a product has to wait before it is settled or run; `done` returns it later.

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from compiler.names.qualify import InputSchemas
 from compiler.schema import Column, Schema, schema_of, schema_record
 from rules.errors import UserError
+from rules.files.locations import is_url
 from rules.files.source_listing import list_files
 from rules.formats.declared_types import spelled
 from rules.formats.registry import extensions
 from rules.sources.locating import lists_files, source_listing
+from rules.sources.remembered_columns import columns_last_seen, columns_memo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +28,15 @@ class KnownSchemas:
     """Schemas by name, in the form that the compiler wants.
 
     closed: path, format and files of the sources that could not be opened. unnoticed: whether one of these files cannot
-    even be digested, so that nobody would notice a change of it.
+    even be digested, so that nobody would notice a change of it. last_seen: the memos that the columns of sources on
+    object stores and web servers were taken from, for which no server is asked.
     """
 
     def __init__(self, project: Project, index: Index, sources: Sources, files: FileDigests) -> None:
         self.schemas = InputSchemas()
         self.closed: list[list[Any]] = []
         self.unnoticed = False
+        self.last_seen: dict[str, Any] = {}
         self._project = project
         self._index = index
         self._sources = sources
@@ -43,6 +47,13 @@ class KnownSchemas:
 
         Returns why it cannot be, and whether there are files of it at all.
         """
+        source = self._project.sources[name]
+        if is_url(source.path):
+            seen = columns_last_seen(self._index, source)
+            if seen is not None:
+                self.last_seen[columns_memo(source)] = schema_record(seen)
+                self.schemas.add(name, seen)
+                return None, True
         memo = f"columns of {name}"
         try:
             schema = self._sources.open([name])[name].schema
@@ -52,6 +63,8 @@ class KnownSchemas:
                 self.schemas.add(name, found)
             return error, self._close(name)
         record = schema_record(schema)
+        if is_url(source.path):
+            self.last_seen[columns_memo(source)] = record
         if self._index.memo("schemas", [memo]).get(memo) != record:
             self._index.remember("schemas", {memo: record})
         self.schemas.add(name, schema)
@@ -75,6 +88,9 @@ class KnownSchemas:
     def _close(self, name: str) -> bool:
         """Note a source that cannot be opened; return whether there are files of it."""
         source, found = self._project.sources[name], list[str]()
+        if is_url(source.path):
+            self.unnoticed = True  # nobody notices when the server can be reached again
+            return False
         if lists_files(source):  # what its listing looks at is noted by itself
             there = (self._project.root / source.path).exists()
             with contextlib.suppress(UserError):

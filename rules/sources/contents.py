@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,8 +19,10 @@ from compiler.fingerprint import fingerprint
 from compiler.schema import Column, Schema
 from rules.config.machine import usable_cores
 from rules.errors import FAILED, UserError, Where
+from rules.files.lazy_paths import lazy_path, size_of
+from rules.files.locations import is_url
 from rules.formats.declared_types import spelled_as_declared
-from rules.formats.source_format import IngestedFormat, TableFiles
+from rules.formats.source_format import IngestedFormat, Listing, TableFiles
 from rules.printable import without_secrets
 from rules.sources.locating import (
     AS_READER,
@@ -30,6 +34,9 @@ from rules.sources.locating import (
     source_error,
     source_listing,
 )
+from rules.sources.object_copies import ObjectCopies
+from rules.sources.object_stores import OutsideError
+from rules.sources.remembered_columns import remember_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,7 +50,7 @@ if TYPE_CHECKING:
     from rules.formats.partitions import Partitions
     from rules.formats.row_groups import FileRows
     from rules.formats.source import Source
-    from rules.formats.source_format import Format, Listing
+    from rules.formats.source_format import Format, ReadTable
 
 
 class SourcePart(NamedTuple):
@@ -82,13 +89,25 @@ class SourceTable:
 class Sources:
     """The sources of one project, in one run."""
 
-    def __init__(self, project: Project, index: Index, objects: Objects, files: FileDigests) -> None:
+    def __init__(
+        self,
+        project: Project,
+        index: Index,
+        objects: Objects,
+        files: FileDigests,
+        copies: ObjectCopies | None = None,
+    ) -> None:
+        """copies: of the objects that the same run has asked for already."""
         self._project = project
         self._index = index
         self._objects = objects
         self._files = files
+        self.copies = ObjectCopies(objects, files) if copies is None else copies
         self._tables: dict[str, SourceTable] = {}
         self._listed: dict[str, Listing] = {}
+        self._paths: dict[str, Path] = {}
+        """Of files of the project: a Path takes longer to make than a file to look at."""
+        self._files_of_parts: dict[str, list[tuple[FileRows, ...]]] = {}
 
     def open(self, names: Iterable[str]) -> dict[str, SourceTable]:
         """Return the named sources, ingesting and digesting what is new. Raises `UserError` for one that fails."""
@@ -107,6 +126,8 @@ class Sources:
             with noting(name, broken):
                 record = known if known is not None else self._read_new(name, files, content)
                 self._tables[name] = self._table(name, files, content, record)
+                if is_url(self._project.sources[name].path):
+                    remember_columns(self._index, self._project.sources[name], self._tables[name].schema)
         return {name: self._tables[name] for name in asked if name not in broken}
 
     def _read_new(self, name: str, files: tuple[str, ...], content: str) -> dict[str, Any]:
@@ -132,9 +153,11 @@ class Sources:
 
         broken: takes what is wrong with sources, which are left out.
         """
+        self._list_outside(names, broken)
         for name in names:
             with noting(name, broken):
-                self._listed[name] = source_listing(self._project, name, self._files)
+                if not is_url(self._project.sources[name].path):
+                    self._listed[name] = source_listing(self._project, name, self._files)
         self._digest_files([name for name in names if name not in broken], broken)
         described: dict[str, tuple[tuple[str, ...], str]] = {}
         for name in names:
@@ -151,6 +174,30 @@ class Sources:
                 record = None
             found[name] = (files, content, record)
         return found
+
+    def _list_outside(self, names: Sequence[str], broken: dict[str, UserError]) -> None:
+        """List the sources that are URLs, and have the digests of their objects; `broken` takes what is wrong."""
+        outside = {name: self._project.sources[name] for name in names if is_url(self._project.sources[name].path)}
+        for name, found in (self.copies.of_sources(outside) if outside else {}).items():
+            if isinstance(found, OutsideError):
+                broken.setdefault(name, declared_wrongly(self._project, name, found.problem, found.hint))
+            else:
+                self._listed[name] = Listing(found)
+
+    def _path(self, name: str, file: str) -> Path:
+        """Return where a file of a source is; for an object its copy, which is fetched once somebody opens it."""
+        if not is_url(file):
+            if file not in self._paths:
+                self._paths[file] = self._project.root / file
+            return self._paths[file]
+
+        def bring() -> None:  # raises `UserError`
+            try:
+                self.copies.bring(file)
+            except OutsideError as error:
+                raise declared_wrongly(self._project, name, error.problem, error.hint) from error
+
+        return lazy_path(self.copies.place(file), self.copies.size(file), bring)
 
     def _knows_parts(self, record: dict[str, Any], files: int) -> bool:
         """Whether it is known what could be parts of files that are read where they lie."""
@@ -196,36 +243,54 @@ class Sources:
     def _contents(self, table: SourceTable, parts: Sequence[SourcePart], columns: list[str]) -> list[Content]:
         types = {column.name: column.type for column in table.schema.columns}
         known = self._index.column_digests([part.content for part in parts])
-        found = []
-        for part in parts:
-            digests = known.get(part.content, {})
-            missing = sorted(set(columns) - set(digests))
-            if missing:
-                digests |= self._digest_columns(table, part, missing)
-            found.append(Content(part.rows, {column: (types[column], digests[column]) for column in columns}))
-        return found
+        digests = [known.get(part.content, {}) for part in parts]
+        missing = {place: sorted(set(columns) - set(one)) for place, one in enumerate(digests)}
+        new = [place for place, some in missing.items() if some]
+        cores = usable_cores()
+        if len(new) < cores:
+            for place in new:
+                digests[place] |= self._digest_columns(table, parts[place], missing[place], cores)
+        else:
+            ended = threading.Event()
+
+            def work(place: int) -> dict[str, str]:
+                return self._digest_columns(table, parts[place], missing[place], 1, ended)
+
+            with ThreadPoolExecutor(cores) as pool:
+                try:
+                    for place, some in zip(new, pool.map(work, new), strict=True):
+                        digests[place] |= some
+                except BaseException:  # such as an interrupt, which would wait for all parts
+                    ended.set()
+                    raise
+        return [
+            Content(part.rows, {column: (types[column], one[column]) for column in columns})
+            for part, one in zip(parts, digests, strict=True)
+        ]
 
     def paths(self, name: str) -> tuple[Path, ...]:
         """Return the Parquet files an opened source is read from, in row order."""
         table = self._tables[name]
         if table.artifact is not None:
             return tuple(map(self._objects.path, table.artifact.parts or (table.artifact.artifact,)))
-        return tuple(self._project.root / file for file in table.files)
+        return tuple(self._path(name, file) for file in table.files)
 
     def part_files(self, name: str) -> list[tuple[FileRows, ...]]:
         """Return the files of each part of an opened source that has some, or which row groups of a file it is."""
         from rules.formats.row_groups import FileRows
 
-        table = self._tables[name]
-        return [
-            (FileRows(self._objects.path(part.artifact)),) if part.artifact is not None else self._files_of(table, part)
-            for part in table.parts
-        ]
+        if name not in self._files_of_parts:
+            table, place = self._tables[name], self._objects.path
+            self._files_of_parts[name] = [
+                self._files_of(table, one) if one.artifact is None else (FileRows(place(one.artifact)),)
+                for one in table.parts
+            ]
+        return self._files_of_parts[name]
 
     def _files_of(self, table: SourceTable, part: SourcePart) -> tuple[FileRows, ...]:
         from rules.formats.row_groups import FileRows
 
-        return tuple(FileRows(self._project.root / file, part.groups) for file in table.files[part.files])
+        return tuple(FileRows(self._path(table.name, file), part.groups) for file in table.files[part.files])
 
     def table(self, name: str) -> SourceTable:
         """Return an opened source."""
@@ -267,7 +332,12 @@ class Sources:
     def listings(self) -> list[tuple[Source, tuple[str, ...]]]:
         """Return the sources that were opened whose files are found by their names, each with those it had then."""
         found = [(self._project.sources[name], listing.files) for name, listing in sorted(self._listed.items())]
-        return [(source, files) for source, files in found if not lists_files(source)]
+        return [(source, files) for source, files in found if not lists_files(source) and not is_url(source.path)]
+
+    def outside(self) -> list[tuple[Source, tuple[str, ...]]]:
+        """Return the sources that were opened which are URLs, each with those of its objects."""
+        found = [(self._project.sources[name], listing.files) for name, listing in sorted(self._listed.items())]
+        return [(source, files) for source, files in found if is_url(source.path)]
 
     def require_unchanged(self, name: str) -> None:
         """Raise `UserError` if a file that is about to be read, or was, is not the one whose digest is in the keys."""
@@ -277,7 +347,7 @@ class Sources:
 
     def _require_same_files(self, name: str, files: Iterable[str]) -> None:
         for file in files:
-            if not self._files.unchanged(file):
+            if not (self.copies.unchanged(file) if is_url(file) else self._files.unchanged(file)):
                 raise UserError(
                     f"the source '{name}' changed while the build read it",
                     code="source-changed",
@@ -339,15 +409,21 @@ class Sources:
         kind = format_of(self._project, name, listing.files)
         digests = self._files.digests(listing.files)
         common = self._settings(name, kind)
-        found = []
+        found, numbers = [], range(len(listing.files))
         for place, some in enumerate(slices):
             read = [
-                [groups[place] if groups else digests[file], *kind.file_settings(source, file)]
-                for file in listing.files[some]
+                [groups[place] if groups else digests[file], *self._of_file(kind, source, listing, number)]
+                for number, file in zip(numbers[some], listing.files[some], strict=True)
             ]
             folders = {} if partitions is None else {"partitions": [partitions.names, partitions.values[some]]}
             found.append(fingerprint({"source": {**common, **folders, "files": read}}))
         return found
+
+    @staticmethod
+    def _of_file(kind: Format, source: Source, listing: Listing, number: int) -> tuple[str, ...]:
+        """Return all that decides how one of the files is read, besides its bytes."""
+        note = listing.note(number)
+        return (*kind.file_settings(source, listing.files[number]), *([note] if note else []))
 
     def _settings(self, name: str, kind: Format) -> dict[str, Any]:
         """Return all that decides how a source is read, besides its files."""
@@ -390,15 +466,19 @@ class Sources:
         from rules.formats.contract import IngestError  # with pyarrow, which known contents do without
 
         source = self._project.sources[name]
-        paths = tuple(self._project.root / file for file in files)
+        paths = tuple(self._path(name, file) for file in files)
         try:
             for path, file in zip(paths, files, strict=True):
-                if path.stat().st_size == 0:
+                if size_of(path) == 0:
                     raise self._error(name, "is empty (0 bytes)", file, "write its columns, or leave the file out")
-            table = TableFiles(source, paths, files, self._partitions(name), self._listed[name].details)
+            listing = self._listed[name]
+            table = TableFiles(source, paths, files, self._partitions(name), listing.details, listing.notes)
             kind = format_of(self._project, name, files)
             if isinstance(kind, IngestedFormat):
-                return self._ingest(name, kind, table)
+                found = kind.in_place(table)
+                return self._ingest(name, kind, table) if found is None else self._in_place(table, found, None)
+            if is_url(source.path) and len(files) > 1:
+                return self._read_by_footers(kind, table)
             return self._read_in_place(kind, table)
         except IngestError as error:
             raise self._unusable(name, files, error) from error
@@ -406,20 +486,36 @@ class Sources:
             shown = os.path.relpath(error.filename, self._project.root) if error.filename else files[0]
             raise self._error(name, f"cannot be read: {error.strerror or error}", shown, AS_READER) from error
 
+    def _read_by_footers(self, kind: Format, table: TableFiles) -> dict[str, Any]:
+        """Describe objects, of which only those need to be here that nobody has described."""
+        digests = self._files.digests(table.files)
+        keys = [fingerprint({"footer": digests[file]}) for file in table.files]
+        known = self._index.memo("contents", keys)
+        table = table._replace(footers={place: known[key] for place, key in enumerate(keys) if key in known})
+        assert table.footers is not None
+        record = self._read_in_place(kind, table)
+        read = {keys[place]: {"artifact": None, **footer} for place, footer in table.footers.items()}
+        self._index.remember("contents", {key: footer for key, footer in read.items() if key not in known})
+        return {**record, "looks": keys}
+
     def _read_in_place(self, kind: Format, table: TableFiles) -> dict[str, Any]:
         """Describe files of Parquet; those that a format of another kind makes of its own are ingested."""
         from cache.digests import ingested_digest
 
         target, artifact = self._objects.temporary(), None
         try:
-            schema, rows, columns, file_rows = kind.read(table, target)
-            if columns is not None:
-                digest = ingested_digest(rows, columns)
+            read = kind.read(table, target)
+            if read.columns is not None:
+                digest = ingested_digest(read.rows, read.columns)
                 size, file_digest = self._objects.adopt(target, digest, None)
-                artifact = Artifact(digest, rows, size, file_digest, columns)
+                artifact = Artifact(digest, read.rows, size, file_digest, read.columns)
                 self._index.add_artifact(artifact, build="")
         finally:
             remove_temporary(target)
+        return self._in_place(table, read, artifact)
+
+    def _in_place(self, table: TableFiles, read: ReadTable, artifact: Artifact | None) -> dict[str, Any]:
+        schema, rows, _, file_rows = read
         described = {**_described(schema, rows, artifact), "file_rows": list(file_rows), "min_rows": self._least}
         if len(file_rows) == 1 and rows >= self._least:
             from rules.formats.parquet_files import group_digests
@@ -436,7 +532,7 @@ class Sources:
             kind,
             table,
             self._settings(name, kind),
-            lambda number: kind.file_settings(table.source, table.files[number]),
+            lambda number: self._of_file(kind, table.source, self._listed[name], number),
             lambda number: self._require_same_files(name, [table.files[number]]),
             self._least,
         )
@@ -500,7 +596,15 @@ class Sources:
             for one, content in zip(slices, contents, strict=True)
         )
 
-    def _digest_columns(self, table: SourceTable, part: SourcePart, columns: list[str]) -> dict[str, str]:
+    def _digest_columns(
+        self,
+        table: SourceTable,
+        part: SourcePart,
+        columns: list[str],
+        workers: int,
+        ended: threading.Event | None = None,
+    ) -> dict[str, str]:
+        """Return the digests of some columns of a part. workers, ended: as for `column_digests`."""
         from rules.formats import parquet_files
         from rules.formats.contract import IngestError
 
@@ -513,7 +617,7 @@ class Sources:
             known = self._index.chunk_digests(chunks.values())
             digests = {column: known[chunk] for column, chunk in chunks.items() if chunk in known}
             unknown = [column for column in columns if column not in digests]
-            digests |= parquet_files.column_digests(rows, unknown, table.schema, usable_cores())
+            digests |= parquet_files.column_digests(rows, unknown, table.schema, workers, ended)
             digests |= parquet_files.partition_digests(rows, constants) if constants else {}
         except IngestError as error:
             raise self._unusable(table.name, files, error) from error

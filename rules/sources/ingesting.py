@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from cache.digests import ingested_digest
@@ -19,8 +19,10 @@ from cache.records import PARTS, Artifact
 from cache.removal import remove_temporary
 from compiler.fingerprint import fingerprint
 from rules.config.machine import usable_cores
+from rules.files.lazy_paths import LazyPath
 from rules.formats import ingest
 from rules.formats.contract import IngestError
+from rules.formats.source_format import Piece
 from rules.formats.text_file import ChangedFileError
 from rules.sources.locating import names_below
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from cache.index import Index
     from cache.objects import Objects
     from compiler.schema import Schema
-    from rules.formats.source_format import IngestedFormat, Piece, ReadTable, TableFiles
+    from rules.formats.source_format import IngestedFormat, ReadTable, TableFiles
 
 T = TypeVar("T")
 _BLOCK = 4
@@ -79,15 +81,18 @@ class Ingestion:
     unchanged: Callable[[int], None]
     min_rows: int
     _inside: TableFiles = field(init=False)
+    _cuts: list[str] = field(default_factory=list)
+    """The keys under which the cuts of objects are remembered."""
 
     def read(self, digests: Sequence[str]) -> Ingested:
         """Ingest what is new. digests: of the files' bytes. Raises `IngestError`, `UserError` and OSError."""
         self._inside = ingest.inside(self.table)
         least = _BLOCK * rows_of_part(self.min_rows)
         numbers = range(len(digests))
-        pieces = [one for at in numbers for one in self.kind.pieces(self._inside, at, digests[at], least)]
+        pieces = [one for at in numbers for one in self._pieces(at, digests[at], least)]
         try:
-            return self._read(pieces)
+            found = self._read(pieces)
+            return replace(found, looks=(*found.looks, *self._cuts))
         except ChangedFileError as error:
             self.unchanged(self.table.paths.index(error.path))
             raise IngestError(f"cannot be read: {error}") from error
@@ -101,6 +106,23 @@ class Ingestion:
         finally:
             remove_temporary(target)
 
+    def _pieces(self, number: int, digest: str, least: int) -> Sequence[Piece]:
+        """Return the pieces of a file. How an object is cut is remembered, so that it need not be here for that."""
+        if not isinstance(self.table.paths[number], LazyPath):
+            return self.kind.pieces(self._inside, number, digest, least)
+        from rules.formats.text_blocks import BLOCKS_FORMAT, Block
+
+        of_file = list(self.of_file(number))
+        key = fingerprint({"cut": {**self.settings, "blocks": BLOCKS_FORMAT, "piece": [digest, least, *of_file]}})
+        self._cuts.append(key)
+        known = self.index.memo("contents", [key]).get(key)
+        if known is not None:
+            return [Piece(number, one, Block(*block) if block else None) for one, block in known["pieces"]]
+        found = self.kind.pieces(self._inside, number, digest, least)
+        cuts = [[one.digest, list(astuple(one.block)) if one.block is not None else []] for one in found]
+        self.index.remember("contents", {key: {"artifact": None, "pieces": cuts}})
+        return found
+
     def _read(self, pieces: Sequence[Piece]) -> Ingested:
         keys = [fingerprint({"look": {**self.settings, "piece": self._identity(piece)}}) for piece in pieces]
         looks = self._looks(pieces, keys)
@@ -111,7 +133,7 @@ class Ingestion:
             for piece, look in zip(pieces, looks, strict=True)
         ]
         slices = cut(sizes, self.min_rows)
-        if len(slices) == 1:
+        if len(slices) < 2:  # noqa: PLR2004
             files = dict.fromkeys(piece.file for piece in pieces)
             read, artifact = self._written([pieces[0]._replace(file=file, block=None) for file in files], found)
             return Ingested(read.schema, artifact, looks=tuple(keys) if len(keys) > 1 else ())

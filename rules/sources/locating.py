@@ -63,7 +63,7 @@ def source_listing(project: Project, name: str, files: FileDigests) -> Listing:
     if kind is None or not lists_files(source):
         return Listing(source_files(project, name))
     try:
-        return kind.listing(source, files.read)
+        return kind.listing(source, files)
     except ListingError as error:
         raise source_error(project, name, error.message, Where(error.path), error.hint) from error
     except OSError as error:
@@ -88,8 +88,6 @@ def source_files(project: Project, name: str) -> tuple[str, ...]:
     Raises `UserError` if there are none.
     """
     source, root = project.sources[name], project.root
-    if "://" in source.path:
-        raise declared_wrongly(project, name, f"is a URL ('{source.path}'), which this version cannot read")
     try:
         found = list_files(root, source.path, source.format, extensions())
     except OSError as error:

@@ -11,21 +11,19 @@ import contextlib
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from cache.errors import ObjectError, StoreError
-from cache.remote.action_records import ActionRecord, Believed, Table, decoded
+from cache.remote.action_records import ActionRecord, Believed, decoded
 from cache.remote.bucket import AbsentError, Bucket, BucketError
 from cache.remote.envelopes import RefusedError, UntrustedError
 from cache.remote.layout import action_path
 from cache.remote.packs import Entry
 from cache.remote.signing import writer_of
-from cache.remote.transfer import PIECE, download
-from cache.removal import remove_temporary
 from rules.storage.shared_connection import SharedConnection
+from rules.storage.shared_fetching import Fetching
 from rules.storage.shared_packs import SharedPacks
 from rules.storage.shared_report import SharedReport
 from rules.storage.shared_settings import SharedSettings
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
 Answer = Literal["found", "mine", "busy", "free", "unsure"]
 Columns = tuple[tuple[str, str], ...]
 """Names and types of the columns that an action yields."""
-_ASKING, _FETCHING, _MOVING = 32, 16, 16
+_ASKING, _PACKING = 32, 16
 """Threads: each waits for the network nearly all the time."""
 _HURRY = 1.0
 """Seconds that a command which was interrupted takes to give its leases back."""
@@ -60,7 +58,7 @@ class SharedCache:
     def __post_init__(self) -> None:
         self.connection = SharedConnection(self.settings, self.root, self.report)
         self._lock = threading.RLock()
-        self.packs = SharedPacks(self.connection, lambda: self._pool("packs", _FETCHING))
+        self.packs = SharedPacks(self.connection, lambda: self._pool("packs", _PACKING))
         self._records: dict[str, Believed | None] = {}
         self._packed: dict[str, list[Entry]] | None = None
         """The records of actions that packs hold, by key."""
@@ -76,7 +74,7 @@ class SharedCache:
         self._lost: set[str] = set()
         self._told: set[str] = set()
         self._found: set[str] = set()
-        self._fetches: dict[str, Future[bool]] = {}
+        self._fetching: Fetching | None = None
         self._pools: dict[str, ThreadPoolExecutor] = {}
         self._sender: Sender | None = None
 
@@ -170,81 +168,26 @@ class SharedCache:
     def fetch(self, artifact: str) -> Future[bool]:
         """Begin to fetch an artifact, once; its object is in the store when the result is True."""
         with self._lock:
-            found = self._fetches.get(artifact)
-            if found is None or (found.done() and not self._is_here(artifact)):
-                found = self._fetches[artifact] = self._pool("fetching", _FETCHING).submit(self._fetch, artifact)
-            return found
+            if self._fetching is None:
+                self._fetching = Fetching(self)
+            return self._fetching.fetch(artifact)
 
-    def _fetch(self, artifact: str) -> bool:
-        source = self._source(artifact)
-        if source is None or not self.connection.bucket():
-            return False
-        key, believed = source
-        record = believed.record
-        try:
-            if record.is_in_parts:
-                pool = self._pool("moving", _MOVING)
-                for future in [pool.submit(self._download, one) for one in record.tables]:
-                    future.result()
-                self.objects.adopt_parts(record.artifact, [one.artifact for one in record.tables])
-            else:
-                self._download(record.tables[0])
-        except RefusedError as error:
-            self.report.refuse(str(error))
-        except BucketError as error:
-            self.connection.count(error)
-        except (OSError, ObjectError) as error:
-            self.report.fail(f"a file cannot be stored: {getattr(error, 'strerror', None) or error}")
-        else:
-            with contextlib.suppress(StoreError):  # such as a full disk
-                with self.index.transaction():
-                    for one in record.artifacts():
-                        self.index.add_artifact(one, self._build_of(one.artifact))
-                    self._remember(key, believed)
-                    self.index.forget_shared(self._lost)
-                return True
-        self._lost.add(artifact)
-        return False
-
-    def _build_of(self, artifact: str) -> str:
-        """Return the build that an index names for an artifact, "" for none."""
-        return self.index.build_of(artifact) or ""
-
-    def _download(self, table: Table) -> None:
-        if self.objects.intact(table.artifact, table.bytes, table.file_digest):
-            return
-        bucket = self.connection.bucket()
-        if bucket is None:
-            raise BucketError("it is not used any more")
-        target = self.objects.temporary()
-        try:
-            with self.objects.partial(table.sha256) if table.bytes > PIECE else contextlib.nullcontext() as kept:
-                self.connection.ask(
-                    lambda: download(bucket, self.connection.again, table, target, kept), moves_little=False
-                )
-            facts = self.objects.adopt(target, table.artifact, (table.bytes, table.file_digest))
-        except RefusedError:
-            self._bad_files.add(table.sha256)
-            raise
-        finally:
-            with contextlib.suppress(OSError):
-                remove_temporary(target)
-        if facts != (table.bytes, table.file_digest):
-            raise RefusedError("is not the file that its record describes")
-        self.report.count(fetched=1, fetched_bytes=table.bytes)
+    def is_under_way(self, artifact: str) -> bool:
+        """Whether an artifact is being fetched: its object may be in place, and may not last yet."""
+        return self._fetching is not None and self._fetching.is_under_way(artifact)
 
     # Telling
 
     def keep_source(self, artifact: str) -> None:
         """Let the store know an artifact that was found and not fetched: it can be fetched by any later command."""
         found = self._sources.get(artifact)
-        if found is None or self._is_here(artifact):
+        if found is None or self.is_here(artifact):
             return
         with self.index.transaction():
             for one in found[1].record.artifacts():
                 if one.artifact not in self.index.artifacts([one.artifact]):
                     self.index.add_artifact(one, "")
-            self._remember(*found)
+            self._remember([found])
 
     def tell(self, key: str, artifact: Artifact, seconds: float, name: str | None = None) -> None:
         """Send the result of an action, in the background, unless it came from there.
@@ -258,7 +201,7 @@ class SharedCache:
         is_old = self.connection.is_old(key)
         if not self.settings.writes or self.report.off or (is_theirs and not is_old):
             return
-        if not self._is_here(artifact.artifact):  # it is in the shared cache alone
+        if not self.is_here(artifact.artifact):  # it is in the shared cache alone
             return
         with self._lock:
             self._told.add(key)
@@ -276,6 +219,9 @@ class SharedCache:
         if wait_for_all:
             self._pack_results()
         self.packs.finish(wait_for_all=wait_for_all)
+        fetching, self._fetching = self._fetching, None
+        if fetching is not None:
+            fetching.finish(wait_for_all=wait_for_all)
         leases = self.connection.leases
         if leases is not None:
             pool = self._pool("asking", _ASKING)
@@ -288,7 +234,27 @@ class SharedCache:
         self.report.retries = self.connection.again.retries
         return self.report
 
-    # What the sender asks
+    # What fetching and sending ask and tell
+
+    def source_of(self, artifact: str) -> tuple[str, Believed] | None:
+        """Return the action that yields an artifact, with its record, if it can be fetched."""
+        return self._source(artifact)
+
+    def lose(self, artifact: str) -> None:
+        """Take note that an artifact could not be fetched."""
+        self._lost.add(artifact)
+
+    def note_bad_file(self, sha256: str) -> None:
+        """Take note that a file has not the bytes that it is named by."""
+        self._bad_files.add(sha256)
+
+    def know(self, artifacts: Iterable[Artifact], sources: Iterable[tuple[str, Believed]]) -> None:
+        """Let the index know artifacts that are in place, and from which actions they are. Raises `StoreError`."""
+        with self.index.transaction():
+            for one in artifacts:
+                self.index.add_artifact(one, self.index.build_of(one.artifact) or "")
+            self._remember(sources)
+            self.index.forget_shared(self._lost)
 
     def is_bad(self, key: str) -> bool:
         """Whether the record of an action was found to be damaged."""
@@ -438,11 +404,11 @@ class SharedCache:
                     self._sources[artifact] = found
         return found
 
-    def _remember(self, key: str, believed: Believed) -> None:
-        packed = zlib.compress(believed.data)
-        self.index.remember_shared([(believed.record.artifact, key, packed)])
+    def _remember(self, sources: Iterable[tuple[str, Believed]]) -> None:
+        self.index.remember_shared((one.record.artifact, key, zlib.compress(one.data)) for key, one in sources)
 
-    def _is_here(self, artifact: str) -> bool:
+    def is_here(self, artifact: str) -> bool:
+        """Whether the object of an artifact is in the store."""
         source = self._sources.get(artifact)
         if source is None:
             return self.objects.exists(artifact)

@@ -36,6 +36,10 @@ class Store(StoredArtifacts):
     """The products folder of the project root, of a build that can write it."""
     memory: Memory = field(default_factory=Memory)
     """What this process keeps between its runs."""
+    key_groups: dict[str, list[list[int]]] = field(default_factory=dict)
+    """Which parts of a table share values of a column, by a digest of this column in all of them."""
+    digests_as_one: dict[str, str] = field(default_factory=dict)
+    """The digest that a column of several parts has as one column, by the digest that it has of these parts."""
     _contents: dict[str, Content] = field(default_factory=dict)
 
     def content(self, name: str) -> Content:
@@ -85,26 +89,25 @@ def open_store(
     that runs over the project again. Raises `UserError`.
     """
     place = store_root(root)
+    if memory is not None:
+        memory.runs += 1
     try:
         if not building and not collecting and not _is_writable(place):
             with _reading(root, place, say, asked=asked) as store:
-                yield _remembering(store, memory)
+                if memory is not None:
+                    memory.index.close()  # it is of a store that could be written
+                    memory.decoded.turn()
+                    store.memory, store.index.decoded = memory, memory.decoded
+                yield store
         else:
-            with _writing(root, place, say, building=building, collecting=collecting) as store:
-                yield _remembering(store, memory)
+            with _writing(root, place, say, building=building, collecting=collecting, memory=memory) as store:
+                yield store
     except ForeignStoreError as error:
         raise UserError(error.message, code="store", hint=error.hint) from error
     except ObjectError as error:
         raise UserError(str(error), code="store", hint="a build makes it anew", exit_code=FAILED) from error
     except StoreError as error:
         raise UserError(error.message, code="store", hint=error.hint, exit_code=FAILED) from error
-
-
-def _remembering(store: Store, memory: Memory | None) -> Store:
-    if memory is not None:
-        memory.decoded.turn()
-        store.memory, store.index.decoded = memory, memory.decoded
-    return store
 
 
 def reading(root: Path) -> contextlib.AbstractContextManager[None]:
@@ -125,7 +128,9 @@ def _is_writable(place: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _writing(root: Path, place: Path, say: Say, *, building: bool, collecting: bool) -> Iterator[Store]:
+def _writing(
+    root: Path, place: Path, say: Say, *, building: bool, collecting: bool, memory: Memory | None
+) -> Iterator[Store]:
     objects = Objects(place)
     path, lock = place / "index.sqlite", place / BUILDERS
     try:
@@ -137,11 +142,12 @@ def _writing(root: Path, place: Path, say: Say, *, building: bool, collecting: b
                 objects.clear_tmp()
                 links = _links(root, objects, say)
             keys = RootKeys.of(root, place)
+            anew = partial(open_index, objects, path, keys, lock, say, locked=building)
             try:
                 with (
                     suspecting(path),
-                    open_index(objects, path, keys, lock, say, locked=building) as index,
-                    _sharing(Store(objects, index, say, root, links=links)) as store,
+                    memory.index.opened(path, keys, anew) if memory is not None else anew() as index,
+                    _sharing(Store(objects, index, say, root, links=links, memory=memory or Memory())) as store,
                 ):
                     yield store
             except DamagedIndexError as error:  # its first page was sound, so it was found out only now

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cache.errors import ObjectError, StoreError
+from cache.errors import DamagedInputError, ObjectError, StoreError
 from cache.objects import Objects
 from cache.store_index import StoreIndex
 from rules.errors import FAILED, UserError
@@ -34,22 +34,24 @@ class StoredArtifacts:
     """The project root, whose rules.toml may name a shared cache."""
     lazy: bool = False
     """Whether what the shared cache has is fetched only once it is read."""
+    fetches_ahead: bool = False
+    """Whether what a plan takes from the shared cache is fetched as soon as it is found there."""
     _warned: set[str] = field(default_factory=set)
 
     @cached_property
     def products(self) -> Mapping[str, Product]:
         """The products as they were when they were first asked for."""
-        return self.index.products()
+        return {name: state for name, state in self.states.items() if "." not in name}
 
     @cached_property
     def states(self) -> Mapping[str, Product]:
         """The products and the checks, as they were when they were first asked for."""
-        return {**self.products, **self.index.checks()}
+        return self.index.products_and_checks()
 
     @cached_property
     def artifacts(self) -> dict[str, Artifact]:
         """What has been asked of the index: all that is pointed at in one go, for nobody asks for one alone."""
-        return self.index.artifacts({state.artifact for state in self.states.values()})
+        return self.index.artifacts_in_use({state.artifact for state in self.states.values()})
 
     @cached_property
     def shared(self) -> SharedCache | None:
@@ -121,7 +123,12 @@ class StoredArtifacts:
         return self.objects.intact(artifact.artifact, artifact.bytes, artifact.file_digest)
 
     def is_elsewhere(self, name: str) -> bool:
-        """Whether an artifact is not in the store, and can be fetched from the shared cache."""
+        """Whether an artifact is not in the store, or not for good yet, and can be fetched from the shared cache."""
+        if "shared" in self.__dict__:
+            if self.shared is None:
+                return False
+            if self.shared.is_under_way(name):
+                return True
         artifact = self.artifact(name)
         if artifact is None or (self._is_here(artifact) and all(not self.is_elsewhere(one) for one in artifact.parts)):
             return False
@@ -139,6 +146,13 @@ class StoredArtifacts:
         brought = self.shared.fetch(name).result()
         self.brought(name)
         return brought
+
+    def begin_fetching(self, names: Iterable[str]) -> None:
+        """Begin to fetch artifacts of the shared cache, as far as they are not here, if this command will need them."""
+        for name in names if self.fetches_ahead else ():
+            if self.is_elsewhere(name):
+                assert self.shared is not None
+                self.shared.fetch(name)
 
     def brought(self, name: str) -> None:
         """Take note of what has been fetched: its file may be another one than the one that was known."""
@@ -197,11 +211,19 @@ class StoredArtifacts:
             self.say(f"warning: object {name} is corrupt: its bytes are not those that were written")
         return intact or self.is_elsewhere(name)
 
+    def in_place(self, names: Iterable[str]) -> set[str]:
+        """Return those of many known artifacts whose objects are in place, but for tables in parts."""
+        known = self.artifacts
+        found = {name: known[name] for name in names if name in known}
+        return self.objects.in_place({name: one.bytes for name, one in found.items() if not one.parts})
+
     def verify(self, artifact: Artifact) -> None:
         """Compare an object's bytes before it is used again. Raises `ObjectError`; what is corrupt is removed then.
 
         Of a table in parts, the bytes of all parts. What is not here is fetched from the shared cache, if it is there.
         """
+        if self.objects.is_verified(artifact.artifact):
+            return
         if self.is_elsewhere(artifact.artifact):
             self.bring(artifact.artifact)
             artifact = self.artifacts.get(artifact.artifact, artifact)
@@ -215,6 +237,23 @@ class StoredArtifacts:
                 self.objects.discard(artifact.artifact)
             raise
 
+    def require_parts(self, name: str, parts: Iterable[str]) -> None:
+        """Compare the bytes of parts of the table `name`, which are about to be read, once in this process.
+
+        Raises `DamagedInputError`.
+        """
+        for one in parts:
+            if self.objects.is_verified(one):
+                continue
+            try:
+                self.verify(self._part(one))
+            except ObjectError as error:
+                raise DamagedInputError(name, error) from error
+
+    def is_linked(self, artifact: Artifact) -> bool:
+        """Whether the links of a table in parts lead to its parts, whatever these hold."""
+        return self.objects.has_parts(artifact.artifact, artifact.parts)
+
     def _verify_parts(self, artifact: Artifact) -> None:
         self.know(artifact.parts)
         if not self.objects.has_parts(artifact.artifact, artifact.parts):
@@ -222,10 +261,13 @@ class StoredArtifacts:
                 self.objects.discard(artifact.artifact)
             raise ObjectError(f"object {artifact.artifact} has no links to its parts")
         for name in artifact.parts:
-            part = self.artifact(name)
-            if part is None:
-                raise ObjectError(f"object {name}, a part, is missing from the store")
-            self.verify(part)
+            self.verify(self._part(name))
+
+    def _part(self, name: str) -> Artifact:
+        part = self.artifact(name)
+        if part is None:
+            raise ObjectError(f"object {name}, a part, is missing from the store")
+        return part
 
     def stored(self, name: str, artifact: str) -> Artifact:
         """Return the artifact of a product whose object is about to be read: all its bytes are compared first.

@@ -38,10 +38,7 @@ class RowReader:
         """Return rows with all columns of `schema`; those that nobody gave are NULL. Raises `UserError`."""
         if rows.query is None and rows.file is None:
             return _of_values(rows.inline, schema, schema.names, rows.where, what)
-        table = self.expected(rows, schema, what)
-        absent = {name: pa.nulls(table.num_rows, schema.field(name).type) for name in schema.names}
-        columns = {name: table[name] if name in table.schema.names else absent[name] for name in schema.names}
-        return pa.table(columns, schema=schema)
+        return completed(self.expected(rows, schema, what), schema)
 
     def expected(self, rows: Rows, schema: pa.Schema, what: str) -> pa.Table:
         """Return rows with the columns that they have, in the types of `schema`. what: they are. Raises `UserError`."""
@@ -85,6 +82,13 @@ class RowReader:
             raise UserError(error.message, code=error.code, where=where, hint=error.hint) from error
         except EngineError as error:
             raise UserError(f"the rows cannot be computed: {error}", code="execution", where=rows.where) from error
+
+
+def completed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table with all columns of a schema; those that it lacks are NULL."""
+    absent = {name: pa.nulls(table.num_rows, schema.field(name).type) for name in schema.names}
+    columns = {name: table[name] if name in table.schema.names else absent[name] for name in schema.names}
+    return pa.table(columns, schema=schema)
 
 
 def _of_file(rows: Rows, file: Path, schema: pa.Schema) -> pa.Table:

@@ -90,7 +90,7 @@ def run_tests(
                 errors = session.errors([test.rule for test in wanted])
                 if errors:
                     raise UserErrors(errors)
-                with _Tester(session, compiled) as tester:
+                with Tester(session, compiled) as tester:
                     for test in wanted:
                         found.append(tester.run(test, force=force))
                         finished(found[-1])
@@ -105,7 +105,7 @@ def _found(session: Session) -> list[UnitTest]:
         raise UserErrors([*dict.fromkeys(session.broken.values()), *error.errors]) from error
 
 
-class _Tester:
+class Tester:
     """Runs tests of compiled rules, each on tables of its own in a folder that goes with this."""
 
     def __init__(self, session: Session, compiled: Compilation) -> None:
@@ -143,7 +143,7 @@ class _Tester:
             store = self._session.store
             if not force and not rule.node.volatile and store.index.memo("tested", [key]):
                 return Tested(test, "clean")
-            found = self._result(rule, given)
+            found = self.result(rule, given)
         except UserError as error:
             return Tested(test, "failed", time.perf_counter() - started, error=error)
         differing = differences(expected, found, ordered=ordered)
@@ -166,7 +166,7 @@ class _Tester:
                 message = f"{test.rule} does not read {name}"
                 hint = did_you_mean(name, rule.scans) if rule.scans else None
                 raise UserError(message, code="unknown-input", where=rows.where, hint=hint)
-            by_input[entry] = self._reader.given(rows, written_schema(to_arrow(self._schema(entry))), entry)
+            by_input[entry] = self._reader.given(rows, written_schema(to_arrow(self.schema(entry))), entry)
         for entry in rule.scans:
             if entry not in by_input:
                 message = f"the test gives no rows of {entry}, which {test.rule} reads"
@@ -175,12 +175,18 @@ class _Tester:
         assert test.expect is not None
         return by_input, self._reader.expected(test.expect, written_schema(to_arrow(rule.schema)), test.rule)
 
-    def _schema(self, entry: str) -> Schema:
+    def schema(self, entry: str) -> Schema:
+        """Return the schema of an input of a compiled rule."""
         if entry in self._compiled.rules:
             return self._compiled.rules[entry].schema
         return self._session.sources.table(entry).schema
 
-    def _result(self, rule: CompiledRule, given: Mapping[str, pa.Table]) -> pa.Table:
+    @property
+    def folder(self) -> Path:
+        """A folder for files, which goes with this."""
+        return self._folder
+
+    def result(self, rule: CompiledRule, given: Mapping[str, pa.Table]) -> pa.Table:
         """Return the rows that a rule yields for tables. Raises `UserError`."""
         declared = {}
         for name, table in given.items():

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from support.checked import checked_project, rows
-from support.forks import Forks
+from support.forks import shared
 from support.inprocess import build
 
 
@@ -15,22 +15,22 @@ def test_killed_around_a_failing_check(tmp_path: Path) -> None:
     build(project)
     good = project.product("orders")
     rows(project, status=["lost", "held", "open"], id=[1, 2, 4])
-    with Forks(tmp_path / "forks") as forks:
-        whole = tmp_path / "whole"
-        shutil.copytree(project.root, whole, symlinks=True)
-        steps = forks.run(whole, "build", kill_at=-1).steps
-        borders = [number for number, step in enumerate(steps) if step.endswith(("COMMIT", "symlink"))]
-        assert len(borders) > 4
-        for number in borders:
-            project.root = tmp_path / f"{number}"
-            shutil.copytree(tmp_path / "checked", project.root, symlinks=True)
-            forks.run(project.root, "build", kill_at=number)
-            assert project.product("orders").equals(good), steps[number]
-            after = forks.run(project.root, "build", "--json", "-k").document
-            assert {one["name"]: one["status"] for one in after["products"]} == {
-                "customers": "clean",
-                "orders": "failed",
-                "totals": "skipped",
-            }
-            assert project.product("orders").equals(good), steps[number]
-            shutil.rmtree(project.root)
+    forks = shared()
+    whole = tmp_path / "whole"
+    shutil.copytree(project.root, whole, symlinks=True)
+    steps = forks.run(whole, "build", kill_at=-1).steps
+    borders = [number for number, step in enumerate(steps) if step.endswith(("COMMIT", "symlink"))]
+    assert len(borders) > 4
+    for number in borders:
+        project.root = tmp_path / f"{number}"
+        shutil.copytree(tmp_path / "checked", project.root, symlinks=True)
+        forks.run(project.root, "build", kill_at=number)
+        assert project.product("orders").equals(good), steps[number]
+        after = build(project, "-k", expect=1).document
+        assert {one["name"]: one["status"] for one in after["products"]} == {
+            "customers": "clean",
+            "orders": "failed",
+            "totals": "skipped",
+        }
+        assert project.product("orders").equals(good), steps[number]
+        shutil.rmtree(project.root)

@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.consistency import check_after_end, tables
-from support.forks import Ended, Forks
+from support.forks import Ended, Forks, shared
 from support.former_store import FORMER, left_by
+from support.inprocess import run
 from support.projects import RULES, SampleProject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
-@pytest.fixture(scope="module")
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    with Forks(tmp_path_factory.mktemp("forks")) as started:
-        yield started
+@pytest.fixture
+def forks() -> Forks:
+    return shared()
 
 
 @pytest.fixture
@@ -108,7 +107,7 @@ def kill_at_steps(
         ended = forks.run(root, "build", "--json", kill_at=number)
         # Threads take turns as they like, so that a run may have a step less than the one that was counted.
         assert ended.killed or (ended.code == 0 and number >= len(ended.steps))
-        check_after_end(forks, root, ended, before, expected)
+        check_after_end(root, ended, before, expected)
         shutil.rmtree(root)
 
 
@@ -177,12 +176,12 @@ def kill_in_migrations(forks: Forks, former: int, work: Path, *, every: bool) ->
         ended = forks.run(root, "build", kill_at=number)
         at = f"killed {ended.steps[-1]}, step {number}"
         assert ended.killed or number >= len(ended.steps)
-        build = forks.run(root, "build", "--json")
+        build = run(SampleProject.at(root), "build", "--json", expect=None)
         assert (build.code, build.stderr) == (0, ""), (at, build.stderr)
         assert [one["name"] for one in build.document["products"] if one["status"] == "executed"] == [], at
         assert tables(root) == expected, at
         assert known <= history(root), (at, "history lost")
-        assert "nothing to do" in forks.run(root, "build").stdout, at
+        assert "nothing to do" in run(SampleProject.at(root), "build").stdout, at
         shutil.rmtree(root)
     return len(steps)
 
@@ -226,7 +225,7 @@ def kill_at_random(forks: Forks, project: SampleProject, work: Path, times: int,
         time.sleep(generator.uniform(0, 0.6))
         process.kill()
         killed += process.wait() == -signal.SIGKILL
-        check_after_end(forks, root, Ended(-signal.SIGKILL, steps=(f"kill {number}",)), {}, expected)
+        check_after_end(root, Ended(-signal.SIGKILL, steps=(f"kill {number}",)), {}, expected)
         shutil.rmtree(root)
     return killed
 

@@ -7,14 +7,14 @@ import random
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from support.forks import Forks
+from support.forks import Forks, shared
+from support.inprocess import run
 from support.projects import RULES, SampleProject
 
 SEED = int(os.environ.get("RULES_SOAK_SEED", "1"))
@@ -23,9 +23,8 @@ Tables = dict[str, list[str]]
 
 
 @pytest.fixture(scope="module")
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    with Forks(tmp_path_factory.mktemp("forks")) as started:
-        yield started
+def forks() -> Forks:
+    return shared()
 
 
 @dataclass(frozen=True)
@@ -105,30 +104,31 @@ def prepared(built: Built, command: str, work: Path) -> Path:
     return work
 
 
-def check(forks: Forks, built: Built, root: Path, command: str, at: str) -> None:
+def check(built: Built, root: Path, command: str, at: str) -> None:
     """Look what a killed command left, and whether the next commands go on from there."""
+    project = SampleProject.at(root)
     before, now = built.tables
     for name, rows in (tables(root) if command != "repair" else {}).items():
         assert rows in (before[name], now[name]), (at, name)
     if command == "gc":
         assert recorded(root) <= objects(root), (at, "a record of an object that is gone")
-        noop = forks.run(root, "build")
+        noop = run(project, "build")
         assert "nothing to do" in noop.stdout, (at, noop.stdout, noop.stderr)
     if command == "repair":  # what it had not reached is as damaged as before, and no stamp tells
-        again = forks.run(root, "cache", "verify", "--repair", "--json").document["bad"]
+        again = run(project, "cache", "verify", "--repair", "--json", expect=None).document["bad"]
         assert all(one["repaired"] for one in again), (at, again)
-    ran = forks.run(root, "build", "--json")
+    ran = run(project, "build", "--json", expect=None)
     assert ran.code == 0, (at, ran.stderr)
-    executed = {one["name"] for one in ran.document["products"] if one["status"] == "executed"}
+    executed = ran.executed
     assert executed <= ({"some"} if command == "repair" else set()), (at, executed)
     assert tables(root) == now, at
-    verified = forks.run(root, "cache", "verify", "--json")
+    verified = run(project, "cache", "verify", "--json")
     assert verified.document["bad"] == [], at
-    collected = forks.run(root, "gc", "--json")
+    collected = run(project, "gc", "--json", expect=None)
     assert collected.code == 0, (at, collected.stderr)
     assert objects(root) == recorded(root), (at, "left over")
     assert not list((root / ".rules" / "tmp").iterdir()), at
-    assert "nothing to do" in forks.run(root, "build").stdout, at
+    assert "nothing to do" in run(project, "build").stdout, at
     assert tables(root) == now, at
 
 
@@ -153,7 +153,7 @@ def kill_at_steps(forks: Forks, built: Built, command: str, work: Path, *, every
         root = prepared(built, command, work / f"{number}")
         killed = forks.run(root, *words_of(built, command), kill_at=number)
         assert killed.killed or number >= len(killed.steps)
-        check(forks, built, root, command, f"{command} killed {killed.steps[-1]}, step {number}")
+        check(built, root, command, f"{command} killed {killed.steps[-1]}, step {number}")
         shutil.rmtree(root)
     return len(places)
 
@@ -196,19 +196,20 @@ def test_killed_at_random(forks: Forks, built: Built, tmp_path: Path) -> None:
         assert ended.killed or ended.code in {0, 1}, (number, words, ended.stderr)
         assert recorded(root) <= objects(root), (number, words, ended.steps[-1:])
         if number % 10 == 9:
-            _check_against_clean(forks, root, tmp_path / "clean", f"seed {SEED}, run {number}, {words}")
+            _check_against_clean(root, tmp_path / "clean", f"seed {SEED}, run {number}, {words}")
     assert killed > RUNS // 3
 
 
-def _check_against_clean(forks: Forks, root: Path, clean: Path, at: str) -> None:
-    ran = forks.run(root, "build", "--json")
+def _check_against_clean(root: Path, clean: Path, at: str) -> None:
+    project = SampleProject.at(root)
+    ran = run(project, "build", "--json", expect=None)
     assert ran.code == 0, (at, ran.stderr)
     shutil.copytree(root, clean, symlinks=True, ignore=shutil.ignore_patterns(".rules"))
-    assert forks.run(clean, "build").code == 0
+    run(SampleProject.at(clean), "build")
     assert tables(root) == tables(clean), at
     shutil.rmtree(clean)
-    assert forks.run(root, "cache", "verify", "--json").document["bad"] == [], at
-    assert "nothing to do" in forks.run(root, "build").stdout, at
+    assert run(project, "cache", "verify", "--json").document["bad"] == [], at
+    assert "nothing to do" in run(project, "build").stdout, at
 
 
 def beside(root: Path, store: Path, roots: int, rounds: int, seed: int) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.consistency import check_after_end, tables
-from support.forks import Forks
+from support.forks import Forks, shared
+from support.inprocess import run
 from support.projects import SampleProject
 
 PHASES = {
@@ -62,9 +62,8 @@ MOST_CALLS = 12
 
 
 @pytest.fixture(scope="module")
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    with Forks(tmp_path_factory.mktemp("forks")) as started:
-        yield started
+def forks() -> Forks:
+    return shared()
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +113,9 @@ def end_in(
     else:  # what was being committed is; what had not begun failed
         assert ended.code in {0, 1}, at
     if (root / ".rules/index.sqlite").exists():
-        sound = forks.run(root, "cache", "verify", "--json")
+        sound = run(SampleProject.at(root), "cache", "verify", "--json", expect=None)
         assert (sound.code, sound.document["bad"]) == (0, []), at
-    check_after_end(forks, root, ended, {}, expected)
+    check_after_end(root, ended, {}, expected)
     shutil.rmtree(root)
     return True
 

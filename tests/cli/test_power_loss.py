@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="strace, which records file operations, is not installed")
 SOURCE = Path(__file__).resolve().parents[2]
+SLICE = os.environ.get("RULES_POWER_SLICE", "0/1")
+"""K/N: of all states the soak checks every N-th, from K on, so N runs check each state once."""
 FEW = int(os.environ.get("RULES_POWER_STATES", "8"))
 Tables = dict[str, list[str]]
 
@@ -98,6 +100,15 @@ def recorded(root: Path, folder: Path, *words: str, disk: Disk | None = None) ->
     return Recorded(root, words, operations, before, tables(root), known, start)
 
 
+def without_shared_cache(root: Path) -> None:
+    """Let a project do with what its store has."""
+    toml = root / "rules.toml"
+    text = toml.read_text(encoding="utf-8")
+    if "[cache]" in text:
+        toml.unlink()  # it has the name of the recorded project's, too
+        toml.write_text(text.partition("\n[cache]")[0], encoding="utf-8")
+
+
 def states(found: Recorded, few: int | None) -> Iterator[tuple[str, Remains, bool]]:
     """Yield what can be left, each once: after which operation and loss, what is left, whether the command had ended.
 
@@ -142,6 +153,7 @@ def check(found: Recorded, root: Path, at: str, *, ended: bool) -> None:
     for name, rows in (tables(root) if not damaged else {}).items():
         assert rows in (found.before.get(name), found.after.get(name)), (at, name)
     kept = committed(root, damaged=damaged)
+    without_shared_cache(root)  # what has been fetched and told must be here
     if damaged:  # what it had not come to is as damaged as before, and no stamp tells
         again = forks.run(root, *found.words, "--json").document["bad"]
         assert all(one["repaired"] for one in again), (at, again)
@@ -160,10 +172,12 @@ def check(found: Recorded, root: Path, at: str, *, ended: bool) -> None:
     assert tables(root) == expected, at
 
 
-def lose_power_everywhere(found: Recorded, work: Path, *, few: int | None = FEW) -> int:
-    """Check what is left, and return how many states that were."""
-    number = 0
+def lose_power_everywhere(found: Recorded, work: Path, *, few: int | None = FEW, part: str = "0/1") -> int:
+    """Check what is left, and return how many states that were. part: see `SLICE`."""
+    number, (first, step) = 0, map(int, part.split("/"))
     for number, (at, remains, ended) in enumerate(states(found, few), 1):
+        if number % step != first:
+            continue
         root = work / f"{number}"
         remains.restore(root, [found.root])
         check(found, root, at, ended=ended)
@@ -181,13 +195,21 @@ def damage(root: Path) -> None:
         os.utime(path, ns=(SEAL_NS, SEAL_NS))
 
 
-COMMANDS = ("first build", "build", "gc", "restore", "repair", "migration")
+COMMANDS = ("first build", "build", "fetch", "gc", "restore", "repair", "migration")
 
 
 def of_command(command: str, folder: Path) -> Recorded:
     if command == "migration":
         return recorded(left_by(4, folder / "project").root, folder, "build")
     project, forks = sample(folder / "project"), shared()
+    if command == "fetch":
+        shared_cache = f'\n[cache]\nremote = "file://{folder}/remote"\n'
+        project.write("rules.toml", project.read("rules.toml") + shared_cache)
+        shutil.copytree(project.root, folder / "other")
+        assert forks.run(folder / "other", "build").code == 0
+        found = recorded(project.root, folder, "build")
+        assert found.after == tables(folder / "other")
+        return found
     if command == "first build":
         return recorded(project.root, folder, "build")
     first = forks.run(project.root, "build", "--json").document["build"]
@@ -220,8 +242,8 @@ def test_power_goes_at_some_moments(tmp_path: Path, command: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_power_goes_at_every_moment(tmp_path: Path, command: str) -> None:
     found = of_command(command, tmp_path)
-    count = lose_power_everywhere(found, tmp_path, few=None)
-    sys.stdout.write(f"{command}: {len(found.operations)} operations, {count} states\n")
+    count = lose_power_everywhere(found, tmp_path, few=None, part=SLICE)
+    sys.stdout.write(f"{command}: {len(found.operations)} operations, {count} states, checked {SLICE} of them\n")
 
 
 @pytest.mark.parametrize("place", [".rules-store", "objects/", "products/"])

@@ -234,6 +234,98 @@ def test_a_record_too_long_to_be_one_is_not_read(tmp_path: Path, remote: str) ->
     assert inprocess.build(project(tmp_path / "c", remote)).executed == set()  # it was written over
 
 
+@pytest.mark.parametrize("kind", ["record", "object"])
+@pytest.mark.parametrize("left", [0, 1, 0.5, -1])
+def test_what_is_cut_short_is_refused_and_said(tmp_path: Path, remote: str, kind: str, left: float) -> None:
+    """left: a number of bytes, of those at the end if negative, or a share."""
+    first = project(tmp_path / "a", remote)
+    record = record_of(remote, inprocess.build(first), "big")
+    file = record if kind == "record" else object_of(record)
+    data = file.read_bytes()
+    file.write_bytes(data[: int(len(data) * left) if 0 < left < 1 else int(left)])
+    second = project(tmp_path / "b", remote)
+    ran = inprocess.build(second)
+    assert ran.executed == {"big"}
+    assert len(refusals(ran)) == 1
+    assert ran.stderr.count("of the shared cache refused") == 1
+    assert all(second.product(name).equals(first.product(name)) for name in ALL)
+    assert inprocess.build(project(tmp_path / "c", remote)).executed == set()  # it was written over
+
+
+def test_a_longer_object_is_refused(tmp_path: Path, remote: str) -> None:
+    """Readers of Parquet look at the end of a file, so what is appended could be another table."""
+    built = inprocess.build(project(tmp_path / "a", remote))
+    big, few = (object_of(record_of(remote, built, name)) for name in ("big", "few"))
+    big.write_bytes(big.read_bytes() + few.read_bytes())
+    ran = inprocess.build(project(tmp_path / "b", remote))
+    assert ran.executed == {"big"}
+    assert refusals(ran) == ["is not the file that its record names: its size is another"]
+
+
+def test_things_of_one_kind_are_not_taken_for_those_of_another(tmp_path: Path, remote: str) -> None:
+    first = project(tmp_path / "a", remote)
+    record = record_of(remote, inprocess.build(first), "big")
+    shutil.copyfile(object_of(record), record)  # a table as a record
+    second = project(tmp_path / "b", remote)
+    ran = inprocess.build(second)
+    assert ran.executed == {"big"}
+    assert len(refusals(ran)) == 1
+    record = record_of(remote, ran, "big")
+    shutil.copyfile(record, object_of(record))  # a record as a table
+    ran = inprocess.build(project(tmp_path / "c", remote))
+    assert ran.executed == {"big"}
+    assert len(refusals(ran)) == 1
+
+
+def test_a_record_of_another_project_is_refused(tmp_path: Path, remote: str) -> None:
+    """Which has a rule of the same name and of the same columns, over other data."""
+    first = project(tmp_path / "a", remote)
+    mine = inprocess.build(first)
+    other = project(tmp_path / "other", remote)
+    other.parquet("orders", {"id": [5, 6, 7, 8], "amount": [5, 6, 7, 8]})
+    theirs = inprocess.build(other)
+    shutil.copyfile(record_of(remote, theirs, "big"), record_of(remote, mine, "big"))
+    second = project(tmp_path / "b", remote)
+    ran = inprocess.build(second)
+    assert ran.executed == {"big"}
+    assert refusals(ran) == ["is the record of another action"]
+    assert second.product("big").equals(first.product("big"))
+
+
+def test_a_signature_that_is_not_of_the_record_is_refused(
+    tmp_path: Path, remote: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of another record by the same writer, one that was flipped, and none."""
+    friend = project(tmp_path / "friend", remote)
+    key, public = keygen(tmp_path, friend, "friend")
+    trust = f'trust = ["{public}"]\n'
+    friend = project(tmp_path / "friend", remote, cache=trust)
+    monkeypatch.setenv("RULES_CACHE_KEY_FILE", str(key))
+    built = inprocess.build(friend)
+    monkeypatch.delenv("RULES_CACHE_KEY_FILE")
+    record, few = (record_of(remote, built, name) for name in ("big", "few"))
+    data, theirs = record.read_bytes(), json.loads(few.read_bytes().partition(b"\n")[0])
+    head, _, body = data.partition(b"\n")
+    fields = json.loads(head)
+    flipped = fields["signature"][:-4] + ("AAAA" if fields["signature"][-4:] != "AAAA" else "BBBB")
+    forged = [
+        fields | {"signature": theirs["signature"]},
+        fields | {"signature": flipped},
+        {name: one for name, one in fields.items() if name != "signature"},
+        {"sha256": fields["sha256"]},
+    ]
+    for number, one in enumerate(forged):
+        record.write_bytes(json.dumps(one, separators=(",", ":")).encode() + b"\n" + body)
+        reader = project(tmp_path / f"reader{number}", remote, cache=trust)
+        ran = inprocess.build(reader)
+        assert ran.executed == {"big"}, one
+        assert len(refusals(ran)) == 1, one
+        assert ran.stderr.count("of the shared cache refused") == 1
+        assert reader.product("big").equals(friend.product("big"))
+    record.write_bytes(data)
+    assert inprocess.build(project(tmp_path / "last", remote, cache=trust)).executed == set()
+
+
 def keygen(tmp_path: Path, made: SampleProject, name: str) -> tuple[Path, str]:
     """Return the file of a fresh secret key, and the public one."""
     file = tmp_path / f"{name}.key"

@@ -16,7 +16,7 @@ import pytest
 
 from cache.index import Index
 from support.beside import endless, started, wait_for
-from support.forks import Forks, shared
+from support.forks import shared
 from support.projects import RULES, SampleProject
 from support.terminal import run_on_terminal
 
@@ -200,12 +200,12 @@ def _works_in(process: Path, folder: Path) -> bool:
 
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
-def test_a_signal_comes_at_every_step(project: SampleProject, tmp_path: Path) -> None:
-    with Forks(tmp_path / "forks") as forks:
-        steps = forks.run(project.root, "build", kill_at=-1).steps
-        for number in range(len(steps)):
-            shutil.rmtree(project.root / ".rules")
-            ended = forks.run(project.root, "build", kill_at=number, kill_by=signal.SIGHUP)
-            assert ended.code == 129 or number >= len(ended.steps), (number, ended.stderr)
-            assert "Traceback" not in ended.stderr
-            assert forks.run(project.root, "build").code == 0
+def test_a_signal_comes_at_every_step(project: SampleProject) -> None:
+    forks = shared()
+    steps = forks.run(project.root, "build", kill_at=-1).steps
+    for number in range(len(steps)):
+        shutil.rmtree(project.root / ".rules")
+        ended = forks.run(project.root, "build", kill_at=number, kill_by=signal.SIGHUP)
+        assert ended.code == 129 or number >= len(ended.steps), (number, ended.stderr)
+        assert "Traceback" not in ended.stderr
+        assert forks.run(project.root, "build").code == 0

@@ -83,7 +83,7 @@ def test_orphans_of_tables_in_parts_are_collected(project: SampleProject) -> Non
     assert build(project).executed == set()
 
 
-@pytest.mark.parametrize("harm", ["removed", "cut short", "link removed", "folder removed"])
+@pytest.mark.parametrize("harm", ["removed", "cut short", "changed under its stamp", "link removed", "folder removed"])
 def test_a_harmed_part_is_made_again(project: SampleProject, harm: str) -> None:
     build(project)
     before = rows(project)
@@ -95,13 +95,22 @@ def test_a_harmed_part_is_made_again(project: SampleProject, harm: str) -> None:
     elif harm == "cut short":
         part.chmod(0o644)
         part.write_bytes(part.read_bytes()[:-3])
+    elif harm == "changed under its stamp":
+        stamp, data = part.stat(), bytearray(part.read_bytes())
+        data[len(data) // 2] ^= 1
+        part.chmod(0o644)
+        part.write_bytes(data)
+        part.chmod(0o444)
+        os.utime(part, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     elif harm == "link removed":
         link.unlink()
     else:
         shutil.rmtree(folder)
     project.sql("more", "SELECT b.id FROM big AS b WHERE b.amount > 3")
+    project.sql("placed", "SELECT b.id, ROW_NUMBER() OVER (ORDER BY b.amount, b.id) AS place FROM big AS b")
     build(project)
     assert rows(project) == before
+    assert project.product("placed").num_rows == len(before["big"])
     assert pq.read_table(project.root / ".rules/products/big.parquet").num_rows == len(before["big"])
     assert run(project, "cache", "verify").code == 0
     assert build(project).executed == set()

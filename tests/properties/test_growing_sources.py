@@ -12,6 +12,7 @@ the contents of the files since the store began, and the rules that read them.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -58,6 +59,7 @@ FORMS = {
 }
 """Queries, and how each reads the parts of the source: "" for one by one; for a column, those that share values of it
 together, if they form groups enough; None is left out of the oracle."""
+ADDS_FLOATS = {"floats"}
 OF_FOLDERS = {
     "folders": ("SELECT t.p, COUNT(*) AS n, SUM(t.v) AS v FROM t WHERE t.v <> {0} GROUP BY t.p", None),
     "in_folder": ("SELECT t.p, t.v, RANK() OVER (PARTITION BY t.p ORDER BY t.v) AS r FROM t", None),
@@ -113,7 +115,7 @@ def table(rng: random.Random, rows: int, *, nan: bool = True) -> pa.Table:
 
 
 Unit: TypeAlias = tuple[str, int, bool, tuple[str, ...]]
-"""A rule, its number, whether groups lie within it, and rows: of each file, if so."""
+"""A rule, its number, whether groups lie within it, and rows: of each file, if that counts."""
 
 
 def groups_of(values: list[set[Any]]) -> list[list[int]]:
@@ -195,8 +197,9 @@ class World:
                 of_keys = True
         found: dict[Unit, int] = {}
         for group in groups:
-            # Of parts that are read together, the cut counts: it can change the last bits of floats.
-            rows = tuple(map(repr, group if of_keys else group[0]))
+            # Where floats are added, the cut within parts that are read together counts: it can change their last bits.
+            cut = of_keys and name in ADDS_FLOATS
+            rows = tuple(map(repr, group if cut else itertools.chain.from_iterable(group)))
             found[name, self.numbers[name], of_keys, rows] = self.most_parts(rows) if self.is_text else len(group)
         return found
 

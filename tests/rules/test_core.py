@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,7 +60,7 @@ def test_an_edit_is_all_that_is_read_and_looked_at_again(
     assert parsed == ["rules/large.sql"]
     assert all(one is before.judgements[name] for name, one in after.judgements.items())
     core.check(Silent().say)
-    assert len(looked) == 6
+    assert looked == ["large"]
     assert found == ["rules/large.sql"]
     draft = {"rules/large.sql": "SELECT o.id, o.amount FROM orders AS o WHERE o.amount > 20"}
     core.check(Silent().say, draft)
@@ -134,3 +135,52 @@ def test_very_large_texts_are_not_outlined(sample: SampleProject) -> None:
     bench.open("rules/large.sql", f"SELECT o.id FROM orders AS o WHERE o.id IN ({', '.join(['1'] * 400_000)})")
     assert bench.outline("rules/large.sql") is None
     assert bench.outline("rules/reader_1.sql") is not None
+
+
+def test_what_a_comment_costs_hardly_grows_with_the_project(tmp_path: Path) -> None:
+    """Called functions for each rule more: what is looked at for each is done in loops, and nothing is read again."""
+
+    def calls_of_a_plan(number: int) -> int:
+        sample = SampleProject(tmp_path / str(number), sources=["orders"])
+        sample.parquet("orders", {"id": [1, 2, 3], "amount": [10.5, 20.0, 30.0]})
+        for one in range(number):
+            sample.sql(f"rule_{one}", f"SELECT o.id, o.amount + {one} AS amount FROM orders AS o")
+        core, counted = Core(sample.root), 0
+        core.build(Request(), Silent())
+
+        def count(_: object, event: str, __: object) -> None:
+            nonlocal counted
+            counted += event == "call"
+
+        for run in range(3):  # the first one still learns
+            sample.edit("rules/rule_1.sql", "FROM", f"-- {run}\nFROM")
+            counted = 0
+            sys.setprofile(count)
+            try:
+                plan = core.plan(Request(), Silent())
+            finally:
+                sys.setprofile(None)
+            assert {one.verdict for one in plan.judgements.values()} == {"clean"}
+        return counted
+
+    few, many = calls_of_a_plan(10), calls_of_a_plan(50)
+    assert (many - few) / 40 < 20
+
+
+def test_the_index_may_be_replaced_while_a_process_keeps_it(sample: SampleProject) -> None:
+    core, index = Core(sample.root), sample.root / ".rules" / "index.sqlite"
+    core.build(Request(), Silent())
+    kept = index.read_bytes()
+    sample.edit("rules/large.sql", "> 10", "> 20")
+    core.build(Request(), Silent())
+    other = Core(sample.root)
+    assert {one.verdict for one in other.plan(Request(), Silent()).judgements.values()} == {"clean"}
+    del other
+    for path in index.parent.glob("index.sqlite*"):
+        path.unlink()
+    index.write_bytes(kept)  # a former one, as from a backup
+    again, fresh = core.plan(Request(), Silent()), Core(sample.root).plan(Request(), Silent())
+    assert again.summary == fresh.summary
+    assert {name: one.reason for name, one in again.judgements.items()} == {
+        name: one.reason for name, one in fresh.judgements.items()
+    }

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from support.projects import SampleProject
+from support.inprocess import InProcess
 
 NAN = math.nan
 ORDERED = [-math.inf, -1.5, -0.0, 0.0, 1.5, math.inf, NAN]
@@ -66,7 +66,7 @@ def table(rows: list[tuple[int, float | None, int]]) -> pa.Table:
 
 
 def test_the_order_of_rows_shows_in_no_extreme(tmp_path: Path) -> None:
-    project = SampleProject(tmp_path, sources=["raw"])
+    project = InProcess(tmp_path, sources=["raw"])
     project.sql("base", "SELECT raw.g, raw.x, raw.y, raw.k FROM raw")
     for name, sql in RULES.items():
         project.sql(name, sql)
@@ -144,7 +144,7 @@ def _compiler() -> Any:
 
 def test_every_order_of_a_few_rows_gives_the_same(tmp_path: Path) -> None:
     """All permutations at once: each is a group of its own."""
-    project = SampleProject(tmp_path, sources=["raw"])
+    project = InProcess(tmp_path, sources=["raw"])
     orders = list(itertools.permutations([NAN, -0.0, 0.0, None]))
     project.parquet("raw", table([(group, x, k) for group, order in enumerate(orders) for k, x in enumerate(order)]))
     project.sql("ends", "SELECT raw.g, MIN(raw.x) AS a, MAX(raw.x) AS z FROM raw GROUP BY raw.g")

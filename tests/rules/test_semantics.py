@@ -12,7 +12,7 @@ from rules.engine.session import make_session
 from rules.storage.types import stored_schema
 from support.compiling import TestCompiler
 from support.forms import StoredDatabase
-from support.projects import SampleProject
+from support.inprocess import InProcess
 from support.refusals import assert_refused_alike
 from support.semantics import DOCUMENT, SemanticsCase, semantics_cases, with_tables
 
@@ -27,7 +27,7 @@ def test_a_rule_means_what_the_document_says(tmp_path: Path, case: SemanticsCase
         compiled = TestCompiler({name: table.schema for name, table in tables.items()}).compile(case.sql)
         assert case.rows_of(database.executed(compiled)) == case.rows("rows")
         return
-    project = SampleProject(tmp_path, sources=case.tables)
+    project = InProcess(tmp_path, sources=case.tables)
     for name, table in case.arrow_tables().items():
         target = project.root / "data" / f"{name}.parquet"
         target.parent.mkdir(exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from rules.formats import registry
 from rules.formats.parquet import Parquet
 from rules.formats.partitions import Partitions
 from rules.formats.source import Source
-from rules.formats.source_format import Flaw, Listing, ListingError, Option
+from rules.formats.source_format import Files, Flaw, Listing, ListingError, Option
 from support.direct import build, executed, run
 from support.inprocess import run as run_text
 from support.projects import SampleProject
@@ -37,13 +37,13 @@ class Logged(Parquet):
             return None
         return Flaw("version", "'version' must not be negative", "the first one is 0")
 
-    def listing(self, source: Source, read: Callable[[str], bytes | None]) -> Listing:
+    def listing(self, source: Source, files: Files) -> Listing:
         self.asked += 1
         days: dict[str, str] = {}
         version, last = 0, source.options["version"]
         while last is None or version <= last:
             path = f"{source.path}/_log/{version}.json"
-            commit = read(path)
+            commit = files.read(path)
             if commit is None:
                 break
             for line in commit.splitlines():
@@ -181,11 +181,11 @@ def test_hints_name_every_format(tmp_path: Path, logged: Logged) -> None:
     del logged
     table = Table(tmp_path)
     table.project.edit("rules.toml", '"logged"', '"excel"')
-    assert build(tmp_path, expect=2)["error"]["hint"] == "known: arrow, csv, json, logged, parquet"
+    assert build(tmp_path, expect=2)["error"]["hint"] == "known: arrow, csv, delta, iceberg, json, logged, parquet"
     table.project.edit("rules.toml", 'format = "excel"\n', "")
     table.put("a.csv", [1], [1])
     table.put("b.json", [1], [1])
-    wanted = 'add format = "parquet", "csv", "json", "arrow" or "logged"'
+    wanted = 'add format = "parquet", "csv", "json", "arrow", "delta", "iceberg" or "logged"'
     assert build(tmp_path, expect=1)["error"]["hint"] == wanted
 
 

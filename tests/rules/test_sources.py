@@ -189,7 +189,6 @@ def test_a_project_folder_may_look_like_a_glob(tmp_path: Path) -> None:
         ("data/*.parquet", "matches no file"),
         ("data/none", "does not exist"),
         ("data/t.xlsx", "no known format"),
-        ("https://example.org/t.parquet", "URL"),
     ],
 )
 def test_paths_that_lead_nowhere(tmp_path: Path, path: str, words: str) -> None:

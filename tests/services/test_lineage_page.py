@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
-import subprocess
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.chromium import needs_chromium, report_of
 from support.generated import make_project
 from support.inprocess import run
 from support.projects import SampleProject
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--window-size=1400,900",
-    "--virtual-time-budget=20000",
-)  # fmt: skip
 HOSTILE = "</script><b> & \"q\" 'x' #%41"
 
-pytestmark = [
-    pytest.mark.service,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.service, needs_chromium]
 
 STEPS = """
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -76,20 +63,12 @@ def project(tmp_path: Path) -> SampleProject:
 
 def behaviour(page: str, folder: Path, steps: str) -> dict[str, Any]:
     """Open a page, run steps in it, and return what they report."""
-    assert CHROMIUM is not None
     failed = "(error) => { report.error = String(error.stack); }"
     run_in_page = f"(async () => {{ await later(); {steps} }})().catch({failed}).finally(finish);"
     copy = folder / "page.html"
     head, tail = page.rsplit("</body>", 1)
     copy.write_text(f"{head}<script>{STEPS}{run_in_page}</script></body>{tail}", encoding="utf-8")
-    done = subprocess.run(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--dump-dom", copy.as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    found = re.search(r'<pre id="report">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stdout[-2000:]
-    report: dict[str, Any] = json.loads(unescape(found[1]))
-    return report
+    return report_of(copy.as_uri(), folder / "profile")
 
 
 def test_tables_then_columns(project: SampleProject, tmp_path: Path) -> None:

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
-import subprocess
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.chromium import needs_chromium, report_of
 from support.generated import make_project
 from support.inprocess import run
 from support.projects import SampleProject
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--virtual-time-budget=20000",
-)  # fmt: skip
 HOSTILE = "</script><b id=\"made\"> & 'x' <img src=x onerror=alert(1)>"
 
-pytestmark = [
-    pytest.mark.service,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.service, needs_chromium]
 
 STEPS = """
 "use strict";
@@ -61,22 +49,13 @@ STEPS = """
 
 def behaviour(project: SampleProject, steps: str, *, fragment: str = "", width: int = 1400) -> dict[str, Any]:
     """Write the site, open it with a script more, which runs steps in it, and return what they report."""
-    assert CHROMIUM is not None
     folder = project.root / "site"
     run(project, "docs", "build")
     (folder / "steps.js").write_text(STEPS.replace("STEPS_HERE", steps), encoding="utf-8")
     page = (folder / "index.html").read_text(encoding="utf-8")
     tested = folder / "tested.html"
     tested.write_text(page.replace("</body>", '<script src="steps.js"></script></body>'), encoding="utf-8")
-    window = (f"--window-size={width},900", f"--user-data-dir={project.root / 'profile'}")
-    done = subprocess.run(
-        [CHROMIUM, *FLAGS, *window, "--dump-dom", f"{tested.as_uri()}{fragment}"],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    found = re.search(r'<pre id="report">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stdout[-2000:]
-    report: dict[str, Any] = json.loads(unescape(found[1]))
-    return report
+    return report_of(f"{tested.as_uri()}{fragment}", project.root / "profile", width=width)
 
 
 @pytest.fixture

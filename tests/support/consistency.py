@@ -9,31 +9,33 @@ import pyarrow.parquet as pq
 
 from cache.digests import TableDigester, ingested_digest
 from cache.index import Index
+from support.inprocess import run
+from support.projects import SampleProject
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.forks import Ended, Forks
+    from support.forks import Ended
 
 
-def check_after_end(
-    forks: Forks, root: Path, ended: Ended, before: dict[str, list[str]], expected: dict[str, list[str]]
-) -> None:
+def check_after_end(root: Path, ended: Ended, before: dict[str, list[str]], expected: dict[str, list[str]]) -> None:
     """Check that the store is consistent and keeps what is committed, and that the next build ends what was begun.
+
+    This process looks and builds: it is another one than that which ended.
 
     before, expected: what products show after the last build and after a whole one; nothing that was committed runs
     twice.
     """
-    at = f"ended {ended.steps[-1]}, step {len(ended.steps)}"
+    project, at = SampleProject.at(root), f"ended {ended.steps[-1]}, step {len(ended.steps)}"
     kept = committed(root)
     if (root / ".rules" / "products").exists():
         for name, rows in tables(root).items():
             assert rows in (before.get(name), expected.get(name)), (at, name)
     assert_objects_whole(root)
     for name in list(kept)[:1]:
-        shown = forks.run(root, "show", name, "--json")
+        shown = run(project, "show", name, "--json", expect=None)
         assert shown.code == 0, (at, shown.stderr)
-    build = forks.run(root, "build", "--json")
+    build = run(project, "build", "--json", expect=None)
     assert build.code == 0, (at, build.stderr)
     assert "warning" not in build.stderr, (at, build.stderr)
     done = {product["name"]: product for product in build.document["products"]}
@@ -44,7 +46,7 @@ def check_after_end(
     assert tables(root) == expected, at
     noop = build.document["build"] == ""  # killed after the last commit: there is no work left, and no one to sweep
     assert noop or not list((root / ".rules" / "tmp").iterdir()), at
-    assert "nothing to do" in forks.run(root, "build").stdout, at
+    assert "nothing to do" in run(project, "build").stdout, at
 
 
 def tables(root: Path) -> dict[str, list[str]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rules.cli import main
+from support.projects import SampleProject
 
 if TYPE_CHECKING:
-    from support.projects import SampleProject
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,30 @@ class Ran:
 
 def run(project: SampleProject, *arguments: str, expect: int | tuple[int, ...] | None = 0) -> Ran:
     """Run `rules -C PROJECT ARGUMENTS`; the exit code must be `expect`, or one of these (None: 0 or 1)."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main([*arguments, "-C", str(project.root)])
-    ran = Ran(code, out.getvalue(), err.getvalue())
+    ran = _ran(project, arguments)
     expected = (0, 1) if expect is None else (expect,) if isinstance(expect, int) else expect
-    assert code in expected, f"exit {code}\n{ran.stdout}\n{ran.stderr}"
+    assert ran.code in expected, f"exit {ran.code}\n{ran.stdout}\n{ran.stderr}"
     return ran
 
 
 def build(project: SampleProject, *arguments: str, expect: int | None = 0) -> Ran:
     """Run `rules build --json`."""
     return run(project, "build", "--json", *arguments, expect=expect)
+
+
+class InProcess(SampleProject):
+    """A project whose commands run in this process, but for those that need an environment of their own."""
+
+    def cli(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run `rules -C PROJECT ARGUMENTS` here; in a process of its own if it is given an environment."""
+        if env:
+            return super().cli(*arguments, env=env)
+        ran = _ran(self, arguments)
+        return subprocess.CompletedProcess(arguments, ran.code, ran.stdout, ran.stderr)
+
+
+def _ran(project: SampleProject, arguments: tuple[str, ...]) -> Ran:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([*arguments, "-C", str(project.root)])
+    return Ran(code, out.getvalue(), err.getvalue())

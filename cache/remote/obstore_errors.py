@@ -1,0 +1,50 @@
+"""The errors of obstore as those of a bucket. No text of obstore is passed on, since it may hold a signed URL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from obstore import exceptions
+
+from cache.remote.bucket import AbsentError, BucketError, DeniedError
+
+T = TypeVar("T")
+_DENIED = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
+_OF_MACHINES = ("169.254.169.254", "169.254.170.2", "metadata.google.internal")
+"""Servers that give machines of the providers their credentials; others get no answer from them."""
+_STATUS = re.compile(r"\b(?:status|code)\D{1,12}([45]\d\d)\b", re.IGNORECASE)
+
+
+def done(work: Callable[[], T]) -> T:
+    """Return what `work` returns. Raises `BucketError`, whose message names no server and no secret."""
+    try:
+        return work()
+    except FileNotFoundError:
+        raise AbsentError("there is no such object, or no such bucket") from None
+    except _DENIED:
+        raise DeniedError("access was denied") from None
+    except exceptions.BaseError as error:
+        text = str(error)
+        if any(server in text for server in _OF_MACHINES):
+            raise DeniedError("no credentials were found") from None
+        raise BucketError(_words(text)) from None
+    except (OSError, ValueError) as error:
+        raise BucketError(f"{type(error).__name__}") from None
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # a bug of the client, which is no Exception
+            raise BucketError("its client failed") from None
+        raise
+
+
+def _words(text: str) -> str:
+    """Say what kind of failure obstore tells of."""
+    if "TimedOut" in text or "timed out" in text:
+        return "it did not answer in time"
+    if "Connect" in text:
+        return "it cannot be reached"
+    found = _STATUS.search(text)
+    if found is not None:
+        return f"it answered with status {found[1]}"
+    return "a request failed"

@@ -1,0 +1,39 @@
+"""Paths of files that come to this machine when somebody first opens them, or looks at them."""
+
+from __future__ import annotations
+
+from pathlib import Path, PosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class LazyPath(PosixPath):
+    """The path of a file that may not be here yet. To compare it, or to write its name, does not bring it.
+
+    Whoever hands the path to the system (`open`, `stat`, `os.fspath`) finds the file, or gets the error of bringing it.
+    """
+
+    _size: int | None = None
+    _bring: Callable[[], object] | None = None
+
+    def __fspath__(self) -> str:
+        """Return the path as the system wants it, of a file that is here. Raises what bringing it raises."""
+        if self._bring is not None:
+            self._bring()
+        return super().__fspath__()
+
+
+def lazy_path(place: Path, size: int, bring: Callable[[], object]) -> LazyPath:
+    """Return the path of a file of so many bytes that `bring` brings; it is called at each use of the path."""
+    path = LazyPath(place)
+    path._size, path._bring = size, bring  # noqa: SLF001 — a constructor of paths takes their parts alone
+    return path
+
+
+def size_of(path: Path) -> int:
+    """Return how many bytes a file has, without bringing it. Raises OSError."""
+    if isinstance(path, LazyPath) and path._size is not None:  # noqa: SLF001
+        return path._size  # noqa: SLF001
+    return path.stat().st_size

@@ -1,0 +1,187 @@
+"""Copies of objects on this machine, which is all that is read of an object: fetched once, kept in the store.
+
+The digest of an object's bytes is remembered under its identity, so an object whose identity is known is not read
+again. A copy is fetched under the identity that was listed and compared with it before and after, and is verified by
+the digest of its bytes before each use, so nothing that happens to the object later can come into a table.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from cache.downloads import Downloads
+from cache.filedigest import file_digest
+from cache.remote.bucket import BucketError, SwappedError
+from cache.removal import remove_temporary
+from cache.signatures import Signature, signature
+from rules.sources.object_stores import ObjectStores, OutsideError, is_settled, side_by_side, unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from cache.objects import Objects
+    from cache.remote.outside_store import ListedObject
+    from rules.files.file_digests import FileDigests
+    from rules.formats.source import Source
+
+_ROUNDS = 4
+"""So often a source is listed in all, if objects are replaced while they are fetched."""
+_LISTINGS, _FETCHES = 16, 8
+"""Threads: each waits for the network nearly all the time."""
+
+
+class ObjectCopies:
+    """The objects that sources name, in one run, as they were when the run first asked. Worker threads may share it."""
+
+    def __init__(self, objects: Objects, files: FileDigests) -> None:
+        """objects: of the store that holds the copies; files: takes the objects that were looked at."""
+        self._objects = objects
+        self._files = files
+        self._stores = ObjectStores()
+        self._pinned: dict[tuple[str, str | None], tuple[str, ...] | OutsideError] = {}
+        self._listed: dict[str, ListedObject] = {}
+        self._copies: dict[str, tuple[Path, Signature]] = {}
+        self._verified: FileDigests | None = None
+        self._lock = threading.Lock()
+        self._fetching: dict[str, threading.Lock] = {}
+
+    def of_sources(self, sources: Mapping[str, Source]) -> dict[str, tuple[str, ...] | OutsideError]:
+        """Return the URLs of the objects of sources, by name, or why they cannot be read.
+
+        The digest of each is in `files` then; what is new has been fetched. Later calls of the run say the same.
+        """
+        wanted = dict.fromkeys((source.path, source.format) for source in sources.values())
+        fresh = [one for one in wanted if one not in self._pinned]
+        if fresh:
+            self._pinned |= zip(fresh, side_by_side(self._settled, fresh, _LISTINGS), strict=True)
+        return {name: self._pinned[source.path, source.format] for name, source in sources.items()}
+
+    def _settled(self, source: tuple[str, str | None]) -> tuple[str, ...] | OutsideError:
+        """List a source and fetch what is new of it; again if an object is replaced in between."""
+        try:
+            for last in range(1, _ROUNDS + 1):
+                found = self._stores.look(*source)
+                try:
+                    self._know(source[0], found)
+                except SwappedError as error:
+                    if last == _ROUNDS:
+                        hint = "build again when it is complete"
+                        raise OutsideError(f"changed while it was read: {error} ({source[0]})", hint) from error
+                else:
+                    return tuple(found)
+        except OutsideError as error:
+            return error
+        raise AssertionError("the last round returns or raises")
+
+    def _know(self, path: str, found: Mapping[str, ListedObject]) -> None:
+        """Have the digest of each object. Raises `SwappedError` and `OutsideError`."""
+        fresh = []
+        for url, one in found.items():
+            taken = self._stores.identified(url, one)
+            digest = self._files.known(url, taken) if is_settled(one) else None
+            if digest is None:
+                fresh.append((url, one, taken))
+            else:
+                self._note(url, one, taken, digest)
+
+        def fetch(one: tuple[str, ListedObject, Signature]) -> None:
+            url, listed, taken = one
+            self._note(url, listed, taken, self._fetched(url, listed))
+
+        try:
+            side_by_side(fetch, fresh, _FETCHES)
+        except SwappedError:
+            raise
+        except BucketError as error:
+            raise unreachable(path, error) from error
+        except OSError as error:
+            raise _full(error) from error
+
+    def _note(self, url: str, one: ListedObject, taken: Signature, digest: str) -> None:
+        with self._lock:
+            self._listed[url] = one
+            self._files.note(url, taken, digest, settled=is_settled(one))
+
+    def _fetched(self, url: str, one: ListedObject) -> str:
+        """Fetch an object into the store; return the digest of its bytes."""
+        target = self._objects.temporary()
+        try:
+            self._stores.fetch(url, one, target)
+            digest = file_digest(target)
+            place = self._downloads.place(digest, url)
+            self._downloads.add(target, place)
+            self._copies[url] = (place, signature(place))
+            return digest
+        finally:
+            remove_temporary(target)
+
+    def place(self, url: str) -> Path:
+        """Return where the copy of an object of a source is, once `bring` was called."""
+        return self._downloads.place(self._files.seen[url][1], url)
+
+    def size(self, url: str) -> int:
+        """Return how many bytes an object of a source has."""
+        return self._listed[url].size
+
+    def bring(self, url: str) -> None:
+        """Have the copy of an object of a source, fetched again if it is gone. Raises `OutsideError`."""
+        if url in self._copies:
+            return
+        with self._lock:
+            waiting = self._fetching.setdefault(url, threading.Lock())
+        with waiting:
+            if url not in self._copies:
+                self._copies[url] = self._copy(url)
+
+    def _copy(self, url: str) -> tuple[Path, Signature]:
+        digest, place = self._files.seen[url][1], self.place(url)
+        try:
+            taken = signature(place)
+            if self._digest_of_copy(place) == digest:
+                self._downloads.use(place)
+                return place, taken
+            self._downloads.remove(place)
+        except OSError:
+            pass  # it is not here: fetch it
+        hint = "build again: products stay as they are until then"
+        try:
+            fetched = self._fetched(url, self._listed[url])
+        except SwappedError as error:
+            raise OutsideError(f"changed while it was read: {error} ({url})", hint) from error
+        except BucketError as error:
+            raise unreachable(url, error) from error
+        except OSError as error:
+            raise _full(error) from error
+        if fetched != digest:
+            raise OutsideError(f"changed while it was read: other bytes have the same ETag ({url})", hint)
+        return self._copies[url]
+
+    def _digest_of_copy(self, place: Path) -> str:
+        with self._lock:
+            if self._verified is None:
+                self._verified = self._files.beside()
+            found = self._verified.digest(os.fspath(place))
+            self._verified.save()
+        return found
+
+    def unchanged(self, url: str) -> bool:
+        """Whether the copy of an object, if one was read, is the file that it was then."""
+        if url not in self._copies:
+            return True
+        place, taken = self._copies[url]
+        try:  # another process may have put the same bytes in its place
+            return signature(place) == taken or file_digest(place) == self._files.seen[url][1]
+        except OSError:
+            return False
+
+    @property
+    def _downloads(self) -> Downloads:
+        root = self._objects.temporary().parent if self._objects.read_only else self._objects.root
+        return Downloads(root)
+
+
+def _full(error: OSError) -> OutsideError:
+    return OutsideError(f"cannot be copied into the store: {error.strerror or error}", "make room on its disk")
