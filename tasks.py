@@ -38,6 +38,7 @@ PACKAGES = ("rules", "compiler", "cache", "graph")
 RUNTIME_LOCK = ROOT / "requirements.lock"
 DEV_LOCK = ROOT / "requirements-dev.lock"
 S3_LOCK = ROOT / "requirements-s3.lock"
+SPARK_LOCK = ROOT / "requirements-spark.lock"
 UV = "uv==0.13.9"
 
 
@@ -142,8 +143,13 @@ def demo(*arguments: str) -> None:
 
 
 def test(*arguments: str) -> None:
-    """Run pytest, with a server of S3 beside it in an environment of its own (see tests/support/s3.py)."""
+    """Run pytest, with a server of S3 beside it in an environment of its own (see tests/support/s3.py).
+
+    Service tests have a Spark too, in another one, where there is Java (see tests/support/spark.py).
+    """
     prepare("s3", S3_LOCK, [], lambda _: None)
+    if any("service" in word and "not service" not in word for word in arguments) and shutil.which("java"):
+        prepare("spark", SPARK_LOCK, [], lambda _: None)
     run(tools() / "pytest", "-n", "2", *arguments)
 
 
@@ -232,6 +238,7 @@ def lock(*arguments: str) -> None:
     run(*project, "--group", "build", "--output-file", RUNTIME_LOCK.name)
     run(*project, "--group", "dev", "--constraint", RUNTIME_LOCK.name, "--output-file", DEV_LOCK.name)
     run(*compiled, "--group", "s3", "--output-file", S3_LOCK.name)
+    run(*compiled, "--group", "spark", "--output-file", SPARK_LOCK.name)
 
 
 TASKS: dict[str, Callable[..., None]] = {

@@ -39,6 +39,11 @@ class Core:
         self._turn = threading.RLock()
         weakref.finalize(self, self._memory.index.close)
 
+    def close(self) -> None:
+        """Close the index, which otherwise stays open until this object is deleted. A later run opens it again."""
+        with self._turn:
+            self._memory.index.close()
+
     def project(self) -> Project:
         """Return the project as rules.toml has it now. Raises `UserError`."""
         return load_project(self.root, self._given, self._settings)

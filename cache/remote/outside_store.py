@@ -22,7 +22,7 @@ from obstore import exceptions
 from obstore.store import HTTPStore, from_url
 
 from cache.remote.aws_profile import endpoint_of, of_this_process
-from cache.remote.bucket import AbsentError, BucketError, Persistent, SwappedError, TooLargeError
+from cache.remote.bucket import AbsentError, BucketError, Persistent, SwappedError
 from cache.remote.obstore_errors import done
 
 PIECE = 64 << 20
@@ -99,21 +99,6 @@ class OutsideStore:
             while (page := done(lambda: next(pages, None))) is not None:
                 found += [_listed(one, one["path"]) for one in page]
             return found
-
-        return self._attempts.call(work)
-
-    def read(self, path: str, most: int) -> tuple[bytes, ListedObject]:
-        """Return a small object with what identifies it. Raises `AbsentError`, `TooLargeError` and `BucketError`."""
-
-        def work() -> tuple[bytes, ListedObject]:
-            found = done(lambda: obstore.get(self._client(most), self._name(path)))
-            one = _listed(found.meta, path)
-            if one.size > most:
-                raise TooLargeError("an object is larger than it may be")
-            data = done(lambda: bytes(found.bytes()))
-            if len(data) != one.size:
-                raise BucketError("an answer was cut short")
-            return data, one
 
         return self._attempts.call(work)
 

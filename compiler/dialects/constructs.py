@@ -77,11 +77,13 @@ def powers(reading: Reading) -> Iterator[Rewrite]:
 
 
 def whole_divisions(reading: Reading) -> Iterator[Rewrite]:
-    """A // b → divide(a, b), the function that DuckDB has for it."""
+    """A // b → divide(a, b), the function that DuckDB has for it; a DIV b → div(a, b), that of Spark."""
     for node in reading.tree.find_all(exp.IntDiv):
         left, right, whole = reading.span(node.this), reading.span(node.expression), reading.span(node)
         if left and right and whole and "//" in reading.text[left[1] : right[0]]:
             yield Rewrite(*whole, ("divide(", left, ", ", right, ")"))
+        elif left and right and whole and reading.text[left[1] : right[0]].strip().upper() == "DIV":
+            yield Rewrite(*whole, ("div(", left, ", ", right, ")"))
 
 
 def quantified_patterns(reading: Reading) -> Iterator[Rewrite]:
@@ -247,17 +249,36 @@ def top_rows(reading: Reading) -> Iterator[Rewrite]:
                 yield Rewrite(end, end, (f" LIMIT {count.text}",))
 
 
+_SERIES = {
+    "postgres": {"generate_series": ""},
+    "duckdb": {"generate_series": "generate_series", "range": "range"},
+    "spark": {"range": "id"},
+}
+"""Dialect → functions that yield numbers in FROM → what their one column is called; "" for as the table is."""
+
+
 def series(reading: Reading) -> Iterator[Rewrite]:
-    """FROM generate_series(1, 3) AS g → AS g(g), whose one column is called as it is in PostgreSQL."""
-    if reading.dialect != "postgres":
-        return
+    """FROM generate_series(1, 3) AS g → AS g(g), FROM range(3) → AS range(id): the column is called as it is there."""
+    known = _SERIES.get(reading.dialect, {})
     for table in reading.tree.find_all(exp.Table):
-        alias = table.args.get("alias")
-        if not isinstance(alias, exp.TableAlias) or alias.columns or not isinstance(table.this, exp.Func):
+        function, alias = table.this, table.args.get("alias")
+        name = str(function.this).lower() if isinstance(function, exp.Anonymous) else ""
+        if name not in known or (isinstance(alias, exp.TableAlias) and alias.columns):
             continue
-        place = reading.span(alias)
-        if place is not None:
-            yield Rewrite(place[1], place[1], (f"({alias.name})",))
+        place = reading.span(alias if isinstance(alias, exp.TableAlias) else function)
+        if place is None:
+            continue
+        if isinstance(alias, exp.TableAlias):
+            yield Rewrite(place[1], place[1], (f"({known[name] or alias.name})",))
+        else:
+            yield Rewrite(place[1], place[1], (f" AS {name}({known[name] or name})",))
+
+
+def minus(reading: Reading) -> Iterator[Rewrite]:
+    """A MINUS b → a EXCEPT b."""
+    for token in reading.tokens:
+        if token.token_type == TokenType.EXCEPT and token.text.upper() == "MINUS":
+            yield Rewrite(token.start, token.end + 1, ("EXCEPT",))
 
 
 CONSTRUCTS: tuple[Construct, ...] = (
@@ -278,10 +299,14 @@ CONSTRUCTS: tuple[Construct, ...] = (
     limits,
     top_rows,
     series,
+    minus,
 )
 
 _LIST_ROWS = "the elements as rows: SELECT array_agg(x + 1) FROM (SELECT unnest(l) AS x FROM t) AS q"
-_JSON = "there are no JSON functions here; declare the field's own column where the source is read (docs/sources.md)"
+_JSON = (
+    "there are no JSON functions here: a column of its own for the field, where the source is read (docs/sources.md),"
+    " or a function in Python (docs/python.md)"
+)
 REFUSED: dict[type[exp.Expr], tuple[str, str]] = {
     exp.Lambda: ("a lambda has no counterpart here", _LIST_ROWS),
     exp.Comprehension: ("a list comprehension has no counterpart here", _LIST_ROWS),
@@ -304,6 +329,8 @@ REFUSED: dict[type[exp.Expr], tuple[str, str]] = {
     ),
     exp.Lateral: ("LATERAL has no counterpart here", "write SELECT unnest(t.list) AS x FROM t"),
     exp.Columns: ("COLUMNS(…) has no counterpart here", "write the columns by name, or * EXCEPT (a, b)"),
+    exp.HavingMax: ("HAVING MAX in an aggregate has no counterpart here", "write first_value(s ORDER BY n DESC)"),
+    exp.WithinGroup: ("WITHIN GROUP has no counterpart here", "write the order in the call: array_agg(n ORDER BY m)"),
     exp.PositionalColumn: ("columns by number have no counterpart here", "write the column's name"),
 }
 """Nodes that are left when there is no more to rewrite → why they are refused, and what to write."""
@@ -319,7 +346,8 @@ def refused(reading: Reading) -> tuple[exp.Expr, str, str] | None:
     """Return the first construct of a text that has no counterpart, why, and what to write."""
     found: list[tuple[int, exp.Expr, str, str]] = []
     for node in reading.tree.walk():
-        message = REFUSED.get(type(node))
+        message = REFUSED.get(type(node)) if not _is_read(node) else None
+        message = message or _of_lists(node)
         if message is None and isinstance(node, exp.Anonymous):
             message = _CALLS_REFUSED.get(str(node.this).lower())
         if message is None and isinstance(node, exp.PropertyEQ) and isinstance(node.parent, exp.Anonymous):
@@ -333,3 +361,25 @@ def refused(reading: Reading) -> tuple[exp.Expr, str, str] | None:
             place = reading.span(node)
             found.append((place[0] if place else 0, node, *message))
     return min(found, key=lambda one: one[0])[1:] if found else None
+
+
+def _is_read(node: exp.Expr) -> bool:
+    """Whether WITHIN GROUP is of a call that has it here, too, or that a table says more of."""
+    call = node.this if isinstance(node, exp.WithinGroup) else None
+    return call is not None and not (isinstance(call, exp.Anonymous) and str(call.this).lower() == "array_agg")
+
+
+def _of_lists(node: exp.Expr) -> tuple[str, str] | None:
+    """Return why a use of a list is refused, and what to write."""
+    if isinstance(node, exp.In) and node.args.get("unnest") is not None:
+        return "IN UNNEST(…) has no counterpart here", "write array_has(l, n)"
+    if isinstance(node, exp.Limit) and isinstance(node.parent, exp.Anonymous):
+        return "a LIMIT in an aggregate has no counterpart here", "write array_slice(array_agg(n ORDER BY m), 1, 3)"
+    if isinstance(node, exp.Unnest) and node.args.get("offset"):
+        return "positions beside elements have no counterpart here", _ROWS_OF_LISTS
+    if isinstance(node, exp.Unnest) and any(one.find(exp.Column) is not None for one in node.expressions):
+        return "UNNEST over a column in FROM has no counterpart here", _ROWS_OF_LISTS
+    return None
+
+
+_ROWS_OF_LISTS = "write SELECT unnest(t.list) AS x FROM t"

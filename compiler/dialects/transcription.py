@@ -13,9 +13,9 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
 from compiler.dialects import types
-from compiler.dialects.habits import in_backslashes
 from compiler.dialects.literals import literal, meant
 from compiler.dialects.reading import Reading
+from compiler.dialects.text_habits import in_backslashes
 from compiler.dialects.traced import Rewrite, Traced
 from compiler.errors import SqlError
 from compiler.sql.foreign_calls import meanings, rows
@@ -36,7 +36,12 @@ def transcribed(reading: Reading, columns: Mapping[str, str], original: str) -> 
     places of errors. Raises `SqlError`.
     """
     names = _Names(reading, columns)
-    edits = [*_tokens(reading, names, original), *_types(reading, original), *_names(reading, names), *_units(reading)]
+    edits = [
+        *_tokens(reading, names, original),
+        *_types(reading, original),
+        *_names(reading, names),
+        *_units(reading, original),
+    ]
     patterns = list(_patterns(reading, original))
     covered = [(one.start, one.end) for one in patterns]
     edits = [one for one in edits if not any(start <= one.start < end for start, end in covered)]
@@ -111,11 +116,14 @@ def _types(reading: Reading, original: str) -> Iterator[Rewrite]:
         if place is None:
             continue
         written = reading.text[slice(*place)]
+        number = types.number(written) if letter == "K" else None
+        if number is not None:
+            yield Rewrite(*place, (number,))
+            continue
         said = types.ours(written, letter)
         if said is None:
-            hint = "write left(s, n) for a text of at most n characters" if "CHAR" in written.upper() else None
             message = f"the type {written} of {TITLES[reading.dialect]} has no counterpart here"
-            raise reading.error(cast.to, message, hint or "CAST(x AS DECIMAL(38, 9)) says how many digits", original)
+            raise reading.error(cast.to, message, types.hint(written), original)
         if said.upper() != " ".join(written.upper().split()):
             yield Rewrite(*place, (said,), aligned=True)
 
@@ -129,11 +137,15 @@ def _names(reading: Reading, names: _Names) -> Iterator[Rewrite]:
             yield Rewrite(*place, (said,))
 
 
-def _units(reading: Reading) -> Iterator[Rewrite]:
+def _units(reading: Reading, original: str) -> Iterator[Rewrite]:
     """datediff(day, a, b) → datediff('day', a, b): the word would be a column here."""
     for call in reading.tree.find_all(exp.Anonymous):
         if str(call.this).lower() not in _with_units():
             continue
+        for week in call.find_all(exp.Anonymous):
+            if week is not call and str(week.this).lower() == "week" and reading.dialect == "bigquery":
+                message = "a week that begins on a day by name has no counterpart here"
+                raise reading.error(week, message, "ISOWEEK begins on Monday, WEEK on Sunday", original)
         for word in call.expressions:
             place = reading.span(word)
             name = word.name if isinstance(word, exp.Column | exp.Var) and not word.args.get("table") else ""
@@ -151,13 +163,16 @@ def _with_units() -> frozenset[str]:
         for row in same
         if any(one.unit for one in row.parameters)
     }
-    return frozenset({*named, "date_part", "last_day", "timestampadd", "time_slice", "extract"})
+    return frozenset({*named, "date_part", "last_day", "timestampadd", "time_slice", "extract", *_DIFFERENCES})
 
 
+_DIFFERENCES = ("timestamp_diff", "datetime_diff", "time_diff")
 _UNITS = frozenset(
     f"{unit}{plural}"
     for unit in ("year", "quarter", "month", "week", "isoweek", "isoyear", "day", "hour", "minute", "second",
-                 "millisecond", "microsecond", "nanosecond", "dayofweek", "dayofyear", "dow", "doy", "epoch")
+                 "millisecond", "microsecond", "nanosecond", "dayofweek", "dayofyear", "dow", "doy", "epoch",
+                 "dayofweekiso", "dayofweek_iso", "weekday", "weekiso", "weekofyear", "yearofweek", "yearofweekiso",
+                 "epoch_second", "epoch_millisecond", "epoch_microsecond", "ms", "us")
     for plural in ("", "s")
 )  # fmt: skip
 

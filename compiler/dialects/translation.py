@@ -20,9 +20,10 @@ from compiler.dialects.calls import counterpart
 from compiler.dialects.constructs import CONSTRUCTS, refused
 from compiler.dialects.extents import Extents
 from compiler.dialects.grouping import require_same_grouping
-from compiler.dialects.habits import HABITS, like_escapes, string_escapes
+from compiler.dialects.habits import HABITS
 from compiler.dialects.reading import Reading, read
 from compiler.dialects.strictness import unsettled
+from compiler.dialects.text_habits import like_escapes, string_escapes
 from compiler.dialects.traced import Rewrite, Traced, line_and_column, offset_of
 from compiler.dialects.transcription import transcribed
 from compiler.dialects.view import Habit, View, shown

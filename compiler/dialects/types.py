@@ -54,6 +54,27 @@ _TYPE = re.compile(r"([A-Za-z_]\w*(?:\s+[A-Za-z_]+)*)\s*(?:\(\s*(\d+)\s*(?:,\s*(
 _LIST = re.compile(r"ARRAY\s*<(.*)>", re.IGNORECASE | re.DOTALL)
 _DECIMALS = frozenset({"DECIMAL", "NUMERIC", "NUMBER", "DEC"})
 _MOST = 38
+_NUMBER = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(L|S|Y|D|F)", re.IGNORECASE)
+_SUFFIXES = {"L": "BIGINT", "S": "SMALLINT", "Y": "TINYINT", "D": "DOUBLE", "F": "REAL"}
+_JSON = frozenset({"JSON", "JSONB", "VARIANT", "OBJECT", "SUPER"})
+
+
+def number(written: str) -> str | None:
+    """Return a number with Spark's suffix of its type, such as 3L, as a cast; None for anything else."""
+    found = _NUMBER.fullmatch(written.strip())
+    return f"CAST({found[1]} AS {_SUFFIXES[found[2].upper()]})" if found is not None else None
+
+
+def hint(written: str) -> str:
+    """Return what to write instead of a type that has no counterpart."""
+    word = written.upper()
+    if "CHAR" in word:
+        return "write left(s, n) for a text of at most n characters"
+    if word.partition("(")[0].strip() in _JSON:
+        return "a column of its own for the field, where the source is read (docs/sources.md)"
+    if any(one in word for one in (*_DECIMALS, "INT", "BD")):
+        return "CAST(x AS DECIMAL(38, 9)) says how many digits"
+    return "docs/dialects.md lists what to write for constructs of other dialects"
 
 
 def ours(written: str, letter: str) -> str | None:

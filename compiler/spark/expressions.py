@@ -10,41 +10,44 @@ would turn into NULL, where DataFusion fails (a lossy cast, a division by zero),
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlglot import exp
 
+from compiler.spark.numbers import (
+    as_float,
+    beside_float,
+    cast_to,
+    constant,
+    float_as_decimal,
+    float_quotient,
+    is_tame,
+    is_there,
+    may_be_float,
+    moved_day,
+    or_fail,
+    quotient,
+    widened,
+)
+from compiler.spark.refusal import RefusedError
 from compiler.spark.types import (
     EXACT_DIGITS,
     INTEGERS,
     MOST_DIGITS,
+    QUOTIENT_DIGITS,
     SparkTypes,
     as_decimal,
     decimal_of,
     decimal_type,
     is_exact,
+    sum_type,
 )
 from compiler.sql.functions import function_name
 
 Write = Callable[[exp.Expr], exp.Expr]
-_SQL_TYPES = {
-    "int8": "TINYINT", "int16": "SMALLINT", "int32": "INT", "int64": "BIGINT", "float64": "DOUBLE",
-    "string": "STRING", "bool": "BOOLEAN", "date32": "DATE",
-}  # fmt: skip
-OVERFLOW = "a decimal has more than 38 digits"
 _RANKS = ("int8", "int16", "int32", "int64")
-
-
-class RefusedError(Exception):
-    """A query that is not known to mean the same to Spark; the message says why, as the end of a sentence."""
-
-
-def cast_to(node: exp.Expr, kind: str) -> exp.Expr:
-    """Return a cast as Spark spells it."""
-    decimal = decimal_of(kind)
-    name = f"DECIMAL({decimal[0]}, {decimal[1]})" if decimal is not None else _SQL_TYPES[kind]
-    return exp.Cast(this=node, to=exp.DataType.build(name, dialect="spark"))
 
 
 def written(node: exp.Expr, types: SparkTypes, query: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
@@ -129,41 +132,82 @@ def _is_some_float(node: exp.Expr) -> bool:
 
 
 def _comparison(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
-    _common(node, [node.this, node.expression], types)
-    return _same(node, types, write)
+    sides = _beside_floats([node.this, node.expression], types, write)
+    if sides is None:
+        _common(node, [node.this, node.expression], types)
+        return _same(node, types, write)
+    return type(node)(this=sides[0], expression=sides[1])
 
 
 def _between(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     if node.args.get("symmetric"):
         raise RefusedError("BETWEEN SYMMETRIC is not known there")
-    _common(node, [node.this, node.args["low"], node.args["high"]], types)
-    return _same(node, types, write)
+    values = [node.this, node.args["low"], node.args["high"]]
+    sides = _beside_floats(values, types, write)
+    if sides is None:
+        _common(node, values, types)
+        return _same(node, types, write)
+    return exp.Between(this=sides[0], low=sides[1], high=sides[2])
+
+
+def _beside_floats(values: list[exp.Expr], types: SparkTypes, write: Write) -> list[exp.Expr] | None:
+    """Write values to compare that are floats, or a decimal and floats; None for others."""
+    kinds = [types.of(one) or "" for one in values]
+    if "float64" not in kinds or not all(is_tame(one, types) for one in values):
+        return None
+    wide = beside_float(kinds[0] if decimal_of(kinds[0]) else kinds[-1])
+    first, *others = (decimal_of(kind) is not None for kind in kinds)
+    if not (first or any(others)):
+        return [_within(as_float, one, kind, write) for one, kind in zip(values, kinds, strict=True)]
+    if wide is None or len(set(others)) > 1 or first == others[0] or set(kinds) & INTEGERS:
+        return None
+
+    def as_decimal_there(one: exp.Expr, node: exp.Expr, kind: str) -> exp.Expr:
+        return float_as_decimal(node, wide, constant(one)) if kind == "float64" else widened(node, kind, wide)
+
+    return [
+        _within(functools.partial(as_decimal_there, one), one, kind, write)
+        for one, kind in zip(values, kinds, strict=True)
+    ]
+
+
+def _within(change: Callable[[exp.Expr, str], exp.Expr], node: exp.Expr, kind: str, write: Write) -> exp.Expr:
+    """Write a value that is changed; that of a subquery within it, so that it is written once."""
+    found = write(node)
+    if not (isinstance(found, exp.Subquery) and isinstance(found.this, exp.Select)):
+        return change(found, kind)
+    item = found.this.selects[0]
+    item.replace(exp.alias_(change(item.unalias().copy(), kind), item.alias_or_name, quoted=True))
+    return found
 
 
 def _arithmetic(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     """`n + m` of integers, decimals or floats. Decimals that need more than 38 digits have no certain type."""
     kind = types.of(node)
+    if kind == "date32":
+        moved = moved_day(node, write(node.this))
+        if moved is None:
+            raise RefusedError("of intervals only whole days, weeks, months and years are known to mean the same there")
+        return moved
     if kind is None:
-        left, right = types.of(node.this), types.of(node.expression)
-        raise RefusedError(f"{type(node).__name__.upper()} of {left} and {right} is not known to mean the same there")
+        raise RefusedError(_mixed(node, types))
     sides = [write(node.this), write(node.expression)]
+    kinds = [types.of(node.this) or "", types.of(node.expression) or ""]
+    if kind == "float64":
+        if not all(map(may_be_float, kinds)):
+            raise RefusedError(_mixed(node, types))
+        sides = [as_float(one, side) for one, side in zip(sides, kinds, strict=True)]
     if decimal_of(kind) is not None:
-        sides = [
-            _with_digits(one, types.of(side)) for one, side in zip(sides, (node.this, node.expression), strict=True)
-        ]
+        sides = [_with_digits(one, side) for one, side in zip(sides, kinds, strict=True)]
     found = type(node)(this=sides[0], expression=sides[1])
     if (decimal_of(kind) or (0, 0))[0] < MOST_DIGITS:
         return exp.Paren(this=found)
-    are_there = [exp.Not(this=exp.Is(this=exp.Paren(this=one.copy()), expression=exp.Null())) for one in sides]
-    return _or_fail(found, exp.and_(*are_there))
+    return or_fail(found, is_there(*sides))
 
 
-def _or_fail(found: exp.Expr, is_due: exp.Expr) -> exp.Expr:
-    """Return a decimal that is NULL where it has too many digits; that fails where a value is due."""
-    is_null = exp.Is(this=exp.Paren(this=found.copy()), expression=exp.Null())
-    error = exp.Anonymous(this="raise_error", expressions=[exp.Literal.string(OVERFLOW)])
-    branch = exp.If(this=exp.and_(is_null, is_due), true=error)
-    return exp.Paren(this=exp.Case(ifs=[branch], default=found))
+def _mixed(node: exp.Expr, types: SparkTypes) -> str:
+    left, right = (types.of(one) or "an uncertain type" for one in (node.this, node.expression))
+    return f"{type(node).__name__.upper()} of {left} and {right} is not known to mean the same there"
 
 
 def _with_digits(node: exp.Expr, kind: str | None) -> exp.Expr:
@@ -173,13 +217,29 @@ def _with_digits(node: exp.Expr, kind: str | None) -> exp.Expr:
 
 
 def _division(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
-    """`n / 2` of integers by a positive literal: by zero DataFusion fails, and Spark yields NULL."""
+    """`n / 2` of integers by a positive literal, quotients of decimals, and of floats by what is not -0.0."""
+    divisor, kind = node.expression, types.of(node) or ""
+    kinds = types.of(node.this) or "", types.of(divisor) or ""
+    if decimal_of(kind) is not None:
+        return quotient(write(node.this), write(divisor), kinds, kind)
+    if kind == "float64" and all(map(may_be_float, kinds)) and is_tame(divisor, types):
+        sides = [as_float(write(one), side) for one, side in zip((node.this, divisor), kinds, strict=True)]
+        return float_quotient(sides[0], sides[1], is_positive=(constant(divisor) or 0.0) > 0)
+    if not (isinstance(divisor, exp.Literal) and divisor.is_int and int(divisor.name) > 0 and kinds[0] in INTEGERS):
+        raise RefusedError(
+            f"a division of {kinds[0] or 'an uncertain type'} by what may be zero has other results there"
+        )
+    return cast_to(exp.Paren(this=exp.IntDiv(this=write(node.this), expression=write(divisor))), kind)
+
+
+def _remainder(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
+    """`n % 2` of integers by a positive literal: by zero DataFusion fails, and Spark yields NULL."""
     divisor, kind = node.expression, types.of(node.this)
-    is_safe = isinstance(divisor, exp.Literal) and divisor.is_int and int(divisor.name) > 0
-    if not (is_safe and kind in INTEGERS):
-        raise RefusedError("a division by what may be zero, or of other numbers than integers, has other results there")
-    operator = exp.IntDiv if isinstance(node, exp.Div) else exp.Mod
-    return cast_to(exp.Paren(this=operator(this=write(node.this), expression=write(divisor))), types.of(node) or "")
+    if not (isinstance(divisor, exp.Literal) and divisor.is_int and int(divisor.name) > 0 and kind in INTEGERS):
+        raise RefusedError(
+            "a remainder of a division by what may be zero, or of other numbers than integers, is others' there"
+        )
+    return cast_to(exp.Paren(this=exp.Mod(this=write(node.this), expression=write(divisor))), types.of(node) or "")
 
 
 def _negation(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
@@ -211,12 +271,24 @@ def _in(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
 
 
 def _case(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
-    if types.of(node) is None:
+    kind = types.of(node)
+    if kind is None:
         raise RefusedError(f"{type(node).__name__.upper()} of several types is not known to mean the same there")
-    if isinstance(node, exp.Case) and node.this is not None:
+
+    def value(one: exp.Expr) -> exp.Expr:
+        return write(one) if isinstance(one, exp.Null) or types.of(one) == kind else cast_to(write(one), kind)
+
+    if isinstance(node, exp.Coalesce):
+        return exp.Coalesce(this=value(node.this), expressions=[value(one) for one in node.expressions])
+    if node.this is not None:
         for branch in node.args["ifs"]:
             _common(node, [node.this, branch.this], types)
-    return _same(node, types, write)
+    branches = [exp.If(this=write(one.this), true=value(one.args["true"])) for one in node.args["ifs"]]
+    operand, default = node.args.get("this"), node.args.get("default")
+    found = exp.Case(ifs=branches, this=write(operand) if operand is not None else None)
+    if default is not None:
+        found.set("default", value(default))
+    return found
 
 
 def _cast(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
@@ -229,6 +301,10 @@ def _cast(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
         except ValueError:
             raise RefusedError(f"the date '{node.this.name}' is not written as YYYY-MM-DD") from None
         return cast_to(exp.Literal.string(day.isoformat()), "date32")
+    if kind is not None and target == "float64" and may_be_float(kind):
+        return as_float(write(node.this), kind)
+    if kind is not None and target is not None and _may_only_be_too_wide(kind, target):
+        return widened(write(node.this), kind, target)
     if kind is None or target is None or not _is_lossless(kind, target):
         raise RefusedError(f"CAST of {kind or 'an uncertain type'} to {target or node.to.sql()} may lose something")
     return cast_to(write(node.this), target)
@@ -239,8 +315,6 @@ def _is_lossless(kind: str, target: str) -> bool:
         return True
     if kind in INTEGERS and target in INTEGERS:
         return _RANKS.index(kind) <= _RANKS.index(target)
-    if target == "float64":
-        return kind in INTEGERS or _is_small_decimal(kind)
     before, after = as_decimal(kind), decimal_of(target)
     return (
         before is not None
@@ -250,10 +324,26 @@ def _is_lossless(kind: str, target: str) -> bool:
     )
 
 
+def _may_only_be_too_wide(kind: str, target: str) -> bool:
+    """Whether a cast to a decimal fails for lack of digits before the point, and loses nothing else."""
+    before, after = as_decimal(kind), decimal_of(target)
+    return before is not None and after is not None and before[1] <= after[1] and not _is_lossless(kind, target)
+
+
+def _average(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
+    """AVG of decimals, cut off. That of integers is a sum of floats, whose bits depend on the order of rows."""
+    kind, own = types.of(node.this) or "", types.of(node)
+    _require_plain(node)
+    if decimal_of(kind) is None or own is None or isinstance(node.parent, exp.Filter | exp.Window):
+        raise RefusedError(f"AVG of {kind or 'an uncertain type'} is not known to mean the same there")
+    total = sum_type(kind)
+    counted = exp.Count(this=write(node.this))
+    return quotient(exp.Sum(this=write(node.this)), counted, (total, "int64"), own, QUOTIENT_DIGITS)
+
+
 def _aggregate(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     kind, is_sum = types.of(node.this), isinstance(node, exp.Sum)
-    if set(node.args) - {"this"} and any(node.args.get(key) for key in set(node.args) - {"this"}):
-        raise RefusedError(f"{type(node).__name__.upper()} of several arguments is not known there")
+    _require_plain(node)
     decimal = decimal_of(kind)
     if is_sum and not (kind in INTEGERS or decimal is not None):
         raise RefusedError(f"SUM of {kind or 'an uncertain type'} is not known to mean the same there")
@@ -265,7 +355,12 @@ def _aggregate(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     if isinstance(node.parent, exp.Filter | exp.Window):
         raise RefusedError("SUM of so wide decimals with FILTER is not known to mean the same there")
     counted = exp.Count(this=write(node.this))
-    return _or_fail(found, exp.GT(this=counted, expression=exp.Literal.number(0)))
+    return or_fail(found, exp.GT(this=counted, expression=exp.Literal.number(0)))
+
+
+def _require_plain(node: exp.Expr) -> None:
+    if any(value for key, value in node.args.items() if key != "this"):
+        raise RefusedError(f"{type(node).__name__.upper()} of several arguments is not known there")
 
 
 def _count(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
@@ -328,10 +423,10 @@ ALLOWED: Mapping[type[exp.Expr], Entry] = {
     exp.And: _same, exp.Or: _same, exp.Not: _same, exp.Is: _is, exp.Between: _between, exp.In: _in, exp.Like: _like,
     exp.EQ: _comparison, exp.NEQ: _comparison, exp.LT: _comparison, exp.LTE: _comparison, exp.GT: _comparison,
     exp.GTE: _comparison, exp.NullSafeEQ: _comparison, exp.NullSafeNEQ: _comparison,
-    exp.Add: _arithmetic, exp.Sub: _arithmetic, exp.Mul: _arithmetic, exp.Div: _division, exp.Mod: _division,
+    exp.Add: _arithmetic, exp.Sub: _arithmetic, exp.Mul: _arithmetic, exp.Div: _division, exp.Mod: _remainder,
     exp.Neg: _negation, exp.DPipe: _concatenation, exp.Coalesce: _case, exp.Case: _case, exp.If: _same,
-    exp.Cast: _cast, exp.Sum: _aggregate, exp.Min: _aggregate, exp.Max: _aggregate, exp.Count: _count,
-    exp.Filter: _filtered,
+    exp.Cast: _cast, exp.Sum: _aggregate, exp.Avg: _average, exp.Min: _aggregate, exp.Max: _aggregate,
+    exp.Count: _count, exp.Filter: _filtered,
 }  # fmt: skip
 FUNCTIONS: Mapping[str, Entry] = {
     "char_length": _length, "character_length": _length, "length": _length, "substr": _substr, "substring": _substr,

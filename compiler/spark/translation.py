@@ -1,7 +1,7 @@
 """A rule's query → Spark SQL whose table both engines make alike, or the reason why it is not known to.
 
 The rows come in one order, by all columns, so that the table is the same on any number of executors. Nothing on the
-list depends on how rows are divided among these: no sum of floats, no window, no LIMIT.
+list depends on how rows are divided among these: no sum of floats, no window.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from sqlglot import exp
 from compiler.names.lexical import resolve_names
 from compiler.names.resolve import INPUT_DB
 from compiler.schema import Schema
-from compiler.spark.expressions import RefusedError, written
+from compiler.spark.expressions import written
+from compiler.spark.refusal import RefusedError
+from compiler.spark.top_rows import top_rows
 from compiler.spark.types import SparkTypes, is_exact, is_known
 from compiler.sql.dialect import parse
 from compiler.tree.big_stack import with_deep_stack
@@ -41,6 +43,11 @@ def for_spark(meaning: str, inputs: Mapping[str, Schema], product: Schema, order
     return with_deep_stack(lambda: _Query(meaning, inputs, product).text(order))
 
 
+def may_tie(meaning: str) -> bool:
+    """Whether the query of a rule may fail with `TIED` on Spark, and is then run locally. meaning: as in `Compiled`."""
+    return parse(meaning).args.get("limit") is not None
+
+
 class _Query:
     """One query. Its tree is read, and a new one is made from it."""
 
@@ -51,6 +58,9 @@ class _Query:
         self._product = product
 
     def text(self, order: Sequence[str]) -> str:
+        limit = self._tree.args.get("limit")
+        if limit is not None:
+            self._tree.set("limit", None)
         found = self._query(self._tree)
         for select in self._outermost(self._tree):
             for item, column in zip(select.selects, self._product.columns, strict=True):
@@ -58,6 +68,8 @@ class _Query:
                     raise RefusedError(
                         f"the type of its column {column.name}, {column.type}, is not known to be that there"
                     )
+        if limit is not None:
+            found = self._top(found, limit)
         columns = [exp.column(name, quoted=True) for name in self._product.names]
         own = found.args.get("order")
         keys = list(own.expressions) if own is not None and not order else []
@@ -69,6 +81,28 @@ class _Query:
         else:
             wrapped = exp.select(*columns).from_(found.subquery(_NAME)).order_by(*_once(keys))
         return wrapped.sql(dialect="spark", identify=True)
+
+    def _top(self, found: exp.Query, limit: exp.Expr) -> exp.Query:
+        """Return the first rows of a query whose ORDER BY is by outputs."""
+        count, order = limit.expression, found.args.get("order")
+        if not (isinstance(count, exp.Literal) and count.is_int and int(count.name) > 0) or order is None:
+            raise RefusedError(
+                "of LIMIT only ORDER BY … LIMIT with a number that is written out is known to mean the same"
+            )
+        outputs: dict[str, str] = {}
+        if isinstance(found, exp.Select):
+            outputs = {item.unalias().sql(): item.alias_or_name for item in found.selects}
+        keys = []
+        for key in order.expressions:
+            column = key.this
+            is_output = isinstance(column, exp.Column) and not column.table and column.name in self._product.names
+            name = column.name if is_output else outputs.get(column.sql())
+            if name is None:
+                raise RefusedError("LIMIT after ORDER BY what is no column of the result is not known to mean the same")
+            this = exp.column(name, quoted=True)
+            keys.append(exp.Ordered(this=this, desc=key.args.get("desc"), nulls_first=key.args.get("nulls_first")))
+        found.set("order", None)
+        return top_rows(found, keys, int(count.name), self._product)
 
     def _outermost(self, query: exp.Expr) -> list[exp.Select]:
         if isinstance(query, exp.SetOperation):
@@ -107,7 +141,7 @@ class _Query:
         return exp.Select(**found, **self._tail(query))
 
     def _tail(self, query: exp.Expr) -> dict[str, Any]:
-        """Return ORDER BY. LIMIT is not known: which of several ties it keeps depends on how rows are divided."""
+        """Return ORDER BY. LIMIT is known of the whole query only, see `compiler.spark.top_rows`."""
         found: dict[str, Any] = {}
         outputs = {item.alias_or_name: item for item in self._outermost(query)[0].selects}
         if query.args.get("order") is not None:

@@ -12,6 +12,8 @@ from compiler.sql.functions import function_name
 MOST_DIGITS = 38
 EXACT_DIGITS = 15
 """A decimal of so many digits and a float are converted to one another without a loss."""
+QUOTIENT_DIGITS = 4
+"""Digits behind the point that a quotient or average of decimals has more than what is divided."""
 _KEPT_SCALE = 6
 """Digits behind the point that Spark keeps of a product which has more digits than there can be."""
 _DIGITS = {"int8": 3, "int16": 5, "int32": 10, "int64": 20}
@@ -53,6 +55,30 @@ def is_exact(kind: str | None) -> bool:
     return kind in EXACT or decimal_of(kind) is not None
 
 
+def is_number(kind: str | None) -> bool:
+    """Whether arithmetic with floats is known of a type."""
+    return kind == "float64" or as_decimal(kind) is not None
+
+
+def values_of(node: exp.Expr) -> list[exp.Expr]:
+    """Return the values that CASE or COALESCE may have."""
+    if isinstance(node, exp.Coalesce):
+        return [node.this, *node.expressions]
+    default = node.args.get("default")
+    return [branch.args["true"] for branch in node.args["ifs"]] + ([default] if default is not None else [])
+
+
+def sum_type(kind: str) -> str:
+    """Return the type of SUM of a decimal type."""
+    precision, scale = decimal_of(kind) or (0, 0)
+    return decimal_type(min(precision + 10, MOST_DIGITS), scale)
+
+
+def _average(precision: int, scale: int) -> str | None:
+    scale += QUOTIENT_DIGITS
+    return decimal_type(min(precision + QUOTIENT_DIGITS, MOST_DIGITS), scale) if scale <= MOST_DIGITS else None
+
+
 def is_known(kind: str | None) -> bool:
     """Whether values of a type can be read from a table and written to one by both engines."""
     return kind == "float64" or is_exact(kind)
@@ -77,23 +103,51 @@ class SparkTypes(Types):
         if isinstance(node, exp.Neg):
             kind = self.of(node.this)
             return kind if kind in INTEGERS or decimal_of(kind) or kind == "float64" else None
-        if isinstance(node, exp.Sum):
+        if isinstance(node, exp.Sum | exp.Avg):
             decimal = decimal_of(self.of(node.this))
             if decimal is not None:
-                return decimal_type(min(decimal[0] + 10, MOST_DIGITS), decimal[1])
-        if isinstance(node, exp.Add | exp.Sub | exp.Mul):
-            kinds = self.of(node.this), self.of(node.expression)
-            if kinds == ("float64", "float64"):
-                return "float64"
-            if any(map(decimal_of, kinds)):
-                return self._decimal(node)
+                return sum_type(decimal_type(*decimal)) if isinstance(node, exp.Sum) else _average(*decimal)
+        if isinstance(node, exp.Case | exp.Coalesce):
+            return self._widest(values_of(node))
         return super().of(node) or _FUNCTIONS.get(function_name(node) or "")
+
+    def _arithmetic(self, node: exp.Binary) -> str | None:
+        kinds = self.of(node.this), self.of(node.expression)
+        if isinstance(node, exp.Add | exp.Sub) and isinstance(node.expression, exp.Interval):
+            return "date32" if kinds[0] == "date32" else None
+        if isinstance(node, exp.Mod):
+            return super()._arithmetic(node)
+        if "float64" in kinds:
+            return "float64" if all(map(is_number, kinds)) else None
+        return self._decimal(node) if any(map(decimal_of, kinds)) else super()._arithmetic(node)
 
     def _quotient(self, node: exp.Div) -> str | None:
         left, right = self.of(node.this), self.of(node.expression)
         if left in INTEGERS and right in INTEGERS:
             return left if _DIGITS[left] >= _DIGITS[right] else right
-        return "float64" if left == right == "float64" else None
+        if "float64" in {left, right}:
+            return "float64" if is_number(left) and is_number(right) else None
+        one, other = as_decimal(left), as_decimal(right)
+        if one is None or other is None:
+            return None
+        scale = one[1] + QUOTIENT_DIGITS
+        precision = one[0] - one[1] + other[1] + scale
+        return decimal_type(min(precision, MOST_DIGITS), scale) if scale <= MOST_DIGITS else None
+
+    def _widest(self, values: list[exp.Expr]) -> str | None:
+        """Return the type of CASE and COALESCE: of values of one type, of integers, or of decimals and integers."""
+        kinds = [self.of(value) for value in values if not isinstance(value, exp.Null)]
+        if len(set(kinds)) == 1:
+            return kinds[0]
+        if kinds and all(kind in INTEGERS for kind in kinds):
+            return max((str(kind) for kind in kinds), key=lambda kind: _DIGITS[kind])
+        digits = [as_decimal(kind) for kind in kinds]
+        exact = [one for one in digits if one is not None]
+        if not exact or len(exact) < len(kinds):
+            return None
+        scale = max(one[1] for one in exact)
+        precision = max(one[0] - one[1] for one in exact) + scale
+        return decimal_type(precision, scale) if precision <= MOST_DIGITS else None
 
     def _decimal(self, node: exp.Binary) -> str | None:
         """Return the type of a sum, difference or product of decimals: both engines have the rules of Hive."""

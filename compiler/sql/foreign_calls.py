@@ -10,6 +10,7 @@ from typing import Protocol
 
 from sqlglot import exp
 
+from compiler.sql import strftime_formats
 from compiler.sql.foreign_table import DIALECTS, FUNCTIONS, MEANINGS
 
 _ROW = re.compile(r"(?P<name>\w+)\((?P<parameters>.*?)\) (?P<arrow>=>|~>) (?P<text>.*) :(?: (?P<letters>[DSBKPR]+))?")
@@ -17,6 +18,7 @@ _PARAMETER = re.compile(
     r"(?P<letter>[a-z])(?::(?P<kind>\w+))?(?P<more>\.\.\.)?|<(?P<unit>\w+)>|'(?P<said>[^']*)'|(?P<number>#)"
 )
 _CODE = re.compile(r"# (?P<code>R\d{3}) ")
+_FORMATS = ("f", "r")
 
 KINDS: Mapping[str, frozenset[str]] = {
     "int": frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}),
@@ -54,7 +56,10 @@ def kind_of_type(spelled: str | None) -> str | None:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a row. constant: the text that the argument must be; it is captured where this is one letter."""
+    """A parameter of a row. constant: the text that the argument must be; it is captured where this is one letter.
+
+    The letters f and r stand for formats of dates, by which texts are made and read; they are captured as ours.
+    """
 
     letter: str = ""
     kind: str | None = None
@@ -102,20 +107,19 @@ class Row:
                 return None
             argument = rest.pop(0)
             if parameter.letter:
-                found = kind_of(argument) if parameter.kind is not None else None
-                if parameter.kind is not None and found != parameter.kind:
-                    return None
-                if parameter.letter in values:
+                fits = parameter.kind is None or kind_of(argument) == parameter.kind
+                if not fits or parameter.letter in values:
                     return None
                 values[parameter.letter] = [argument]
             elif parameter.number and isinstance(argument, exp.Neg) and "INTERVAL '#" in self.text:
                 if not _is_constant(argument.this, parameter):
                     return None
                 captured = f"-{argument.this.name}"
-            elif not _is_constant(argument, parameter):
-                return None
-            elif parameter.captures:
-                captured = argument.name.replace("'", "''")
+            else:
+                text = _captured(argument, parameter, self.letters)
+                if text is None:
+                    return None
+                captured = text or captured
         return None if rest else Match(self, values, captured)
 
 
@@ -136,6 +140,17 @@ class Match:
         if self.captured:
             parts[::2] = [part.replace("#", self.captured) for part in parts[::2]]
         return "".join(parts)
+
+
+def _captured(argument: exp.Expr, parameter: Parameter, letters: str) -> str | None:
+    """Return what of a constant goes into the text, "" for nothing; None if the argument is another one."""
+    if not _is_constant(argument, parameter):
+        return None
+    if not parameter.captures:
+        return ""
+    format_ = parameter.constant in _FORMATS
+    text = strftime_formats.ours(argument.name, letters, read=parameter.constant == "r") if format_ else argument.name
+    return text.replace("'", "''") if text is not None else None
 
 
 def _is_constant(argument: exp.Expr, parameter: Parameter) -> bool:

@@ -6,7 +6,7 @@ look at: it needs a decision of the author. Dialects: D DuckDB, S Snowflake, B B
 
 A parameter is one letter, perhaps with the kind of value that the row requires (`s:text`); tests call each row with
 values of these kinds: a, b timestamps; d, e dates; n, m, k integers; x, y floats; s, t, p texts; c, f conditions; l, r
-lists; u, v, w anything. `'…'` in a pattern is that very constant, `<day>` a unit, quoted or not. `s...` is one argument
+lists; u, v, w anything. `'…'` in a pattern is that very constant, one letter any (f, r: a format of dates), `<day>` a unit, quoted or not. `s...` is one argument
 or several. {s} in the text is the argument, in parentheses if it needs them.
 """
 
@@ -133,6 +133,16 @@ try_to_double(s) ~> TRY_CAST(s AS DOUBLE), which takes no blanks around the numb
 to_boolean(s) => CAST({{s}} AS BOOLEAN) :
 bin(n) ~> to_hex(n), which is hexadecimal : DK
 hex(n:int) => upper(to_hex(CAST({{n}} AS BIGINT))) : K
+bround(u...) ~> round(x), which rounds halves away from zero : K
+pmod(n:int, m:int) => CASE WHEN {{n}} % {{m}} < 0 THEN ({{n}} % {{m}} + {{m}}) % {{m}} ELSE {{n}} % {{m}} END : K
+pmod(u...) ~> n % m, which has the sign of n : K
+int(u) ~> CAST(x AS INT) : K
+bigint(u) ~> CAST(x AS BIGINT) : K
+smallint(u) ~> CAST(x AS SMALLINT) : K
+double(u) ~> CAST(x AS DOUBLE) : K
+float(u) ~> CAST(x AS REAL) : K
+boolean(u) ~> CAST(s AS BOOLEAN) : K
+decimal(u) ~> CAST(x AS DECIMAL(10, 0)) : K
 format_number(u...) ~> CAST(n AS VARCHAR) : K
 
 # Texts
@@ -163,7 +173,9 @@ regexp(s, p) => regexp_like({{s}}, {{p}}) : K
 regexp_extract(s, 'p', <1>) => CASE WHEN {{s}} IS NOT NULL THEN COALESCE(array_element(regexp_match({{s}}, '#'), 1), '') END : DK
 regexp_extract(s, 'p') => CASE WHEN {{s}} IS NOT NULL THEN COALESCE(array_element(regexp_match({{s}}, '(#)'), 1), '') END : D
 regexp_extract(s, 'p', <0>) => CASE WHEN {{s}} IS NOT NULL THEN COALESCE(array_element(regexp_match({{s}}, '(#)'), 1), '') END : DK
+regexp_extract(s, p) => array_element(regexp_match({{s}}, {{p}}), 1) : B
 regexp_extract(u...) ~> regexp_match(s, 'a(.)')[1], which is NULL where nothing matches : DBK
+regexp_substr(s, 'p') => array_element(regexp_match({{s}}, '(#)'), 1) : SK
 regexp_substr(u...) ~> regexp_match(s, 'a.')[1] : SKPR
 regexp_extract_all(u...) ~> regexp_match(s, 'a(.)'), of the first match : DBK
 format(u...) ~> concat(s, ': ', n) : DBP
@@ -186,6 +198,9 @@ string(u) ~> CAST(n AS VARCHAR) : BK
 hash(u...) ~> md5(s) : DSK
 farm_fingerprint(u) ~> md5(s) : B
 sha2(s, '256') ~> encode(sha256(s), 'hex') : SK
+xxhash64(u...) ~> md5(s), another digest : K
+crc32(s) ~> md5(s), another digest : K
+func_sha1(s) ~> md5(s), another digest : R
 sha1(s) ~> md5(s), another digest : DSBK
 to_base64(s) ~> encode(s, 'base64') : D
 base64_encode(s) ~> encode(s, 'base64') : S
@@ -228,18 +243,21 @@ timestamp_sub(u...) ~> a - INTERVAL '3 days' : B
 subdate(u...) ~> a - INTERVAL '3 days' :
 adddate(u...) ~> a + INTERVAL '3 days' :
 last_day(a) => CAST(date_trunc('month', {{a}}) + INTERVAL '1 month' - INTERVAL '1 day' AS DATE) : DSBKR
+last_day(a, <month>) => CAST(date_trunc('month', {{a}}) + INTERVAL '1 month' - INTERVAL '1 day' AS DATE) : SB
+last_day(a, <quarter>) => CAST(date_trunc('quarter', {{a}}) + INTERVAL '3 months' - INTERVAL '1 day' AS DATE) : SB
+last_day(a, <year>) => CAST(date_trunc('year', {{a}}) + INTERVAL '1 year' - INTERVAL '1 day' AS DATE) : SB
 monthname(a) => to_char({{a}}, '%B') : D
 monthname(a) => to_char({{a}}, '%b') : S
 dayname(a) => to_char({{a}}, '%A') : D
 dayname(a) => to_char({{a}}, '%a') : S
 yearweek(a) => CAST(to_char({{a}}, '%G%V') AS BIGINT) : D
-strftime(a, 'p') => to_char({{a}}, '#') : D
-strftime('p', a) => to_char({{a}}, '#') : D
-format_date('p', d) => to_char({{d}}, '#') : B
-format_datetime('p', a) => to_char({{a}}, '#') : B
-format_timestamp('p', a) => to_char({{a}}, '#') : B
-strptime(s, 'p') => to_timestamp({{s}}, '#') : D
-parse_date('p', s) => to_date({{s}}, '#') : B
+strftime(a, 'f') => to_char({{a}}, '#') : D
+strftime('f', a) => to_char({{a}}, '#') : D
+format_date('f', d) => to_char({{d}}, '#') : B
+format_datetime('f', a) => to_char({{a}}, '#') : B
+format_timestamp('f', a) => to_char({{a}}, '#') : B
+strptime(s, 'r') => to_timestamp({{s}}, '#') : D
+parse_date('r', s) => to_date({{s}}, '#') : B
 parse_datetime('p', s) ~> to_timestamp(s, '%Y-%m-%d') : B
 parse_timestamp('p', s) ~> to_timestamp(s, '%Y-%m-%d') : B
 strftime(u...) ~> to_char(a, '%Y-%m-%d') : D
@@ -267,11 +285,28 @@ time_bucket(u...) ~> date_bin(INTERVAL '1 hour', a) : D
 time_slice(u...) ~> date_bin(INTERVAL '1 hour', a) : S
 epoch(a:ts) => extract(epoch FROM {{a}}) : D
 epoch(u) ~> extract(epoch FROM a) : D
-epoch_ms(a:ts) => CAST(floor(extract(epoch FROM {{a}}) * 1000) AS BIGINT) :
+epoch_ms(a:ts) => CAST(extract(epoch FROM date_trunc('second', {{a}})) AS BIGINT) * 1000 + CAST(date_part('millisecond', {{a}}) AS BIGINT) % 1000 : D
+epoch_us(a:ts) => CAST(extract(epoch FROM date_trunc('second', {{a}})) AS BIGINT) * 1000000 + CAST(date_part('microsecond', {{a}}) AS BIGINT) % 1000000 : D
+unix_millis(a:ts) => CAST(extract(epoch FROM date_trunc('second', {{a}})) AS BIGINT) * 1000 + CAST(date_part('millisecond', {{a}}) AS BIGINT) % 1000 : BK
+unix_micros(a:ts) => CAST(extract(epoch FROM date_trunc('second', {{a}})) AS BIGINT) * 1000000 + CAST(date_part('microsecond', {{a}}) AS BIGINT) % 1000000 : BK
+unix_timestamp(a:ts) => CAST(extract(epoch FROM date_trunc('second', {{a}})) AS BIGINT) : K
 unix_timestamp(u...) ~> CAST(extract(epoch FROM a) AS BIGINT) : K
+unix_seconds(a:ts) => CAST(extract(epoch FROM date_trunc('second', {{a}})) AS BIGINT) : BK
 unix_seconds(a) ~> CAST(extract(epoch FROM a) AS BIGINT) : BK
 epoch_seconds(a) ~> CAST(extract(epoch FROM a) AS BIGINT) :
 date(a) => CAST({{a}} AS DATE) : DK
+date(a:ts) => CAST({{a}} AS DATE) : B
+date(d:date) => CAST({{d}} AS DATE) : B
+date(n:int, m:int, k:int) ~> make_date(n, m, k) : B
+date(u...) ~> CAST(a AS DATE) : B
+timestamp_seconds(n:int) => to_timestamp({{n}}) : BK
+timestamp_millis(n:int) => to_timestamp_millis({{n}}) : BK
+timestamp_micros(n:int) => to_timestamp_micros({{n}}) : BK
+to_timestamp_ntz(n:int) => to_timestamp({{n}}) : S
+to_timestamp_ntz(u...) ~> CAST(s AS TIMESTAMP), or to_timestamp(s, '%Y-%m-%d') : S
+to_timestamp_ltz(u...) ~> CAST(s AS TIMESTAMP) AT TIME ZONE 'UTC' : S
+to_timestamp_tz(u...) ~> CAST(s AS TIMESTAMP) AT TIME ZONE 'UTC' : S
+to_utc_timestamp(u...) ~> to_local_time(a AT TIME ZONE 'Europe/Berlin' AT TIME ZONE 'UTC') : K
 to_days(n) ~> CAST(concat(n, ' days') AS INTERVAL) : D
 timestamp(u...) ~> CAST(s AS TIMESTAMP) : BK
 datetime(u...) ~> CAST(s AS TIMESTAMP) : B
@@ -319,7 +354,8 @@ first(u) ~> first_value(s ORDER BY n) : DK
 last(u) ~> last_value(s ORDER BY n) : DK
 approx_count_distinct(u) ~> approx_distinct(n) : DSBK
 approx_quantile(u, v) ~> approx_percentile_cont(n, 0.5) : D
-approx_percentile(u, v) ~> approx_percentile_cont(n, 0.5) : SK
+approx_percentile_approx(u...) ~> approx_percentile_cont(n, 0.5) : K
+percentile(u, v) ~> approx_percentile_cont(n, 0.5) : SK
 approx_quantiles(u, v) ~> approx_percentile_cont(n, 0.5) : B
 percentile(x, 'p') ~> percentile_cont(0.5) WITHIN GROUP (ORDER BY n) : K
 quantile(u, v) ~> percentile_cont(0.5) WITHIN GROUP (ORDER BY n) : D
@@ -366,19 +402,62 @@ struct_extract(u, 's') => get_field({{u}}, '#') : D
 object_construct(u...) ~> named_struct('field', n) : S
 map_from_arrays(l, r) => map({{l}}, {{r}}) : K
 explode(u) => unnest({{u}}) : K
+sort_array(l) => array_sort({{l}}, 'ASC', 'NULLS FIRST') : K
+sort_array(u...) ~> array_sort(l, 'DESC', 'NULLS LAST') : K
+stack(u...) ~> UNION ALL of one SELECT for each row : K
 posexplode(u) ~> unnest(make_array(n)) : K
 flatten_table(u...) ~> unnest(l) :
-json_extract(u...) ~> declare the field's own column where the source is read; JSON lines are columns (docs/sources.md) : DSB
-json_extract_string(u...) ~> declare the field's own column where the source is read; JSON lines are columns (docs/sources.md) : D
-json_extract_scalar(u...) ~> declare the field's own column where the source is read; JSON lines are columns (docs/sources.md) : B
-json_value(u...) ~> declare the field's own column where the source is read; JSON lines are columns (docs/sources.md) : DB
-json_query(u...) ~> declare the field's own column where the source is read; JSON lines are columns (docs/sources.md) : B
-get_json_object(u...) ~> declare the field's own column where the source is read; JSON lines are columns (docs/sources.md) : K
-json_extract_path_text(u...) ~> declare the field's own column where the source is read; JSON lines are columns (docs/sources.md) : SPR
-parse_json(u...) ~> declare the field's own column where the source is read; JSON lines are columns (docs/sources.md) : SB
-from_json(u...) ~> declare the field's own column where the source is read; JSON lines are columns (docs/sources.md) : DK
+json_extract(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : DSB
+json_extract_string(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : D
+json_extract_scalar(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : B
+json_value(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : DB
+json_query(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : B
+get_json_object(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : K
+json_extract_path_text(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : SPR
+parse_json(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : SB
+from_json(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : DK
+get_path(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : S
+try_parse_json(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : S
+json_extract_path(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : P
+jsonb_extract_path(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : P
+jsonb_extract_path_text(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : P
+json_query_array(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : B
+json_value_array(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : B
+json_extract_array(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : B
+json_array_length(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : DKP
+jsonb_array_length(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : P
+json_array_elements(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : P
+jsonb_array_elements(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : P
+json_tuple(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : K
+schema_of_json(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : K
+json_build_object(u...) ~> named_struct('field', n), which is stored as a struct : P
+jsonb_build_object(u...) ~> named_struct('field', n), which is stored as a struct : P
+json_object(u...) ~> named_struct('field', n), which is stored as a struct : DB
+json_agg(u...) ~> array_agg(n ORDER BY m), which is stored as a list : P
+jsonb_agg(u...) ~> array_agg(n ORDER BY m), which is stored as a list : P
+object_agg(u...) ~> map(array_agg(s ORDER BY n), array_agg(m ORDER BY n)) : S
 to_json(u...) ~> named_struct('field', n), which is stored as a struct : DSBKP
-row_to_json(u...) ~> named_struct('field', n), which is stored as a struct : DP
+row_get_path(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : S
+try_parse_json(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : S
+json_extract_path(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : P
+jsonb_extract_path(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : P
+jsonb_extract_path_text(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : P
+json_query_array(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : B
+json_value_array(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : B
+json_extract_array(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : B
+json_array_length(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : DKP
+jsonb_array_length(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : P
+json_array_elements(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : P
+jsonb_array_elements(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : P
+json_tuple(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : K
+schema_of_json(u...) ~> a column of its own for the field, where the source is read (docs/sources.md), or a function in Python (docs/python.md) : K
+json_build_object(u...) ~> named_struct('field', n), which is stored as a struct : P
+jsonb_build_object(u...) ~> named_struct('field', n), which is stored as a struct : P
+json_object(u...) ~> named_struct('field', n), which is stored as a struct : DB
+json_agg(u...) ~> array_agg(n ORDER BY m), which is stored as a list : P
+jsonb_agg(u...) ~> array_agg(n ORDER BY m), which is stored as a list : P
+object_agg(u...) ~> map(array_agg(s ORDER BY n), array_agg(m ORDER BY n)) : S
+to_json(u...) ~> named_struct('field', n), which is stored as a struct : DP
 generate_uuid() ~> uuid(), in a rule that declares volatile = true : B
 uuid_string() ~> uuid(), in a rule that declares volatile = true : S
 gen_random_uuid() ~> uuid(), in a rule that declares volatile = true : DP
@@ -417,7 +496,7 @@ array_position(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALE
 array_position(u...) ~> array_position(l, n) - 1, with the list first : S
 array_contains(u...) ~> array_has(l, n), with the list first : S
 array_agg(u) => array_agg({u}) FILTER (WHERE {u} IS NOT NULL) : S
-initcap(s) ~> initcap(s), which begins a word after whatever is no letter or digit : K
+initcap(s) ~> initcap(s), which begins a word after whatever is no letter or digit : SBK
 trunc(d, s) ~> date_trunc('month', d) : SK
 array_agg(u...) ~> array_agg(n ORDER BY m) FILTER (WHERE n IS NOT NULL) : S
 log(x, y) ~> log(x, y), with the base first : P
@@ -464,7 +543,28 @@ date_trunc(<week>, d:date) => CAST(date_trunc('week', {d}) AS DATE) : S
 date_trunc(<month>, d:date) => CAST(date_trunc('month', {d}) AS DATE) : S
 date_trunc(<quarter>, d:date) => CAST(date_trunc('quarter', {d}) AS DATE) : S
 date_trunc(<year>, d:date) => CAST(date_trunc('year', {d}) AS DATE) : S
+mean(n:int) => avg({n}) : DK
+mean(x:float) => avg({x}) : DK
+mean(x:decimal) => avg(CAST({x} AS DOUBLE)) : D
+mean(u) ~> avg(n) : DK
+md5(s) ~> md5(s), a text of 32 characters, which TO_HEX(MD5(s)) is in BigQuery : B
+to_hex(u...) ~> md5(s), or encode(sha256(s), 'hex'), for TO_HEX of a digest : B
+array_length(u...) ~> array_length(l), which is 0 of an empty list where PostgreSQL has NULL : P
+cardinality(u) ~> array_length(l) : P
+from_unixtime(n:int) => to_char(to_timestamp({n}), '%Y-%m-%d %H:%M:%S') : K
+from_unixtime(u...) ~> to_char(to_timestamp(n), '%Y-%m-%d') : K
+date_bin(u...) ~> date_bin(INTERVAL '15 minutes', a) : P
+map(u...) ~> map(['a'], [1]), with the keys and the values as lists : K
+element_at(u...) ~> l[1], which is NULL where Spark fails; map_extract(m, 'a')[1] of a map : K
+array_to_string(u...) ~> array_to_string(l, ','), which leaves out NULLs where Snowflake has empty texts : S
+regexp_count(s, 'p') => regexp_count({s}, '#') : S
+regexp_count(u...) ~> regexp_count(s, 'a') : S
 # R045 day-numbering
+date_part('yearofweekiso', a) => date_part('isoyear', {a}) : S
+date_part('yearofweek', a) => date_part('isoyear', {a}) : K
+date_part('weekday', a) => date_part('dow', {a}) : R
+date_part('dayofweek', a) => date_part('dow', {a}) : R
+date_part('dayofyear', a) => date_part('doy', {a}) : R
 date_part('dayofweek', a) => date_part('dow', {a}) + 1 : BK
 date_part('dayofweek', a) => date_part('dow', {a}) : SD
 date_part('weekday', a) => date_part('dow', {a}) : D
@@ -481,6 +581,17 @@ date_part('week', a) ~> extract(week FROM a), which is ISO's week, from Monday :
 round(x:float) => round({x}) - CASE WHEN abs({x} - trunc({x})) = 0.5 AND round({x}) % 2 <> 0 THEN signum({x}) ELSE 0 END : P
 round(x:float) ~> round(x), which rounds halves away from zero; Redshift's documentation does not say : R
 # R048 second-fraction
+date_part('epoch_second', a:ts) => CAST(extract(epoch FROM date_trunc('second', {a})) AS BIGINT) : S
+date_part('epoch_millisecond', a:ts) => CAST(extract(epoch FROM date_trunc('second', {a})) AS BIGINT) * 1000 + CAST(date_part('millisecond', {a}) AS BIGINT) % 1000 : S
+date_part('epoch_microsecond', a:ts) => CAST(extract(epoch FROM date_trunc('second', {a})) AS BIGINT) * 1000000 + CAST(date_part('microsecond', {a}) AS BIGINT) % 1000000 : S
+date_part('millisecond', a) => date_part('millisecond', {a}) % 1000 : BR
+date_part('microsecond', a) => date_part('microsecond', {a}) % 1000000 : BR
+date_part('milliseconds', a) => date_part('millisecond', {a}) % 1000 : R
+date_part('ms', a) => date_part('millisecond', {a}) % 1000 : R
+date_part('microseconds', a) => date_part('microsecond', {a}) % 1000000 : R
+date_part('us', a) => date_part('microsecond', {a}) % 1000000 : R
+date_part('nanosecond', a) => date_part('nanosecond', {a}) % 1000000000 : S
+date_part('time', a:ts) => CAST({a} AS TIME) : B
 date_part('second', a:ts) => CAST(date_part('microsecond', {a}) AS DOUBLE) / 1000000 : PK
 """
 """Calls of functions that the engine has, too, with another meaning; under the code and name of the check for them."""

@@ -31,7 +31,7 @@ _SAME = {
         array_prepend list_prepend array_reverse list_reverse array_sort list_sort array_slice list_slice
         list_sum list_avg list_element array_has_all list_has_all array_resize list_resize flatten cardinality
         array_pop_back array_pop_front list_product list_any_value element_at map_extract median quantile_cont
-        percentile_cont mean bool_and bool_or string_agg array_agg unnest make_array array_contains
+        percentile_cont bool_and bool_or string_agg array_agg unnest make_array array_contains
         list_contains array_has list_has map generate_series range regexp_replace to_timestamp overlay row
         struct named_struct btrim
     """,
@@ -48,7 +48,7 @@ _SAME = {
     """,
     "B": """
         log log10 strpos starts_with ends_with octet_length char_length string_agg array_agg array_length
-        array_to_string regexp_replace translate md5 instr unnest make_array bit_and bit_or bit_xor
+        array_to_string regexp_replace translate instr unnest make_array bit_and bit_or bit_xor
         array_reverse percentile_cont named_struct struct generate_series array_concat
     """,
     "K": """
@@ -56,8 +56,8 @@ _SAME = {
         md5 instr array_contains array_distinct array_max array_min array_position array_append array_prepend
         bool_and bool_or regexp_replace regexp_like regexp_count median signum btrim overlay to_date
         to_timestamp date_format decode factorial make_date nvl2 array_agg percentile_cont unnest make_array
-        named_struct struct find_in_set substring_index flatten cardinality isnan regr_count regr_avgx
-        regr_avgy
+        named_struct struct find_in_set substring_index flatten cardinality array_join isnan regr_count
+        regr_avgx regr_avgy range
     """,
     "R": """
         log btrim bit_length octet_length char_length character_length strpos translate md5 median

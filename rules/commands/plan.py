@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from rules.core import Core
@@ -37,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan; 1 when something is broken; with --exit-code, also when a build would do something."""
-    core = Core(find_root(options.project), options.var, options.settings)
-    prepared = core.plan(request_of(options), progress.observer(output))
+    with closing(Core(find_root(options.project), options.var, options.settings)) as core:
+        prepared = core.plan(request_of(options), progress.observer(output))
     view = PlanView(prepared)
     if output.as_json:
         output.document(view.document())

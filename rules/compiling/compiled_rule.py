@@ -84,11 +84,20 @@ class CompiledRule:
         parts = {**self.node.parts, "settings": dict(settings)}
         return replace(self, node=replace(self.node, parts=parts, fingerprint=fingerprint(parts)))
 
-    def placed(self, placement: Placement, identity: EngineIdentity | None = None) -> CompiledRule:
-        """Return the rule with its place. identity: of the engine that runs it there; None for the local one."""
+    def placed(
+        self, placement: Placement, identity: EngineIdentity | None = None, *, may_run_here: bool = False
+    ) -> CompiledRule:
+        """Return the rule with its place. identity: of the engine that runs it there; None for the local one.
+
+        may_run_here: whether it is run by the local engine after all if rows tie, which is then in its fingerprint too.
+        """
         if identity is None:
             return replace(self, placement=placement)
-        parts = {**self.node.parts, "engine": identity.version, "settings": dict(identity.settings)}
+        engine, settings = identity.version, dict(identity.settings)
+        if may_run_here:
+            engine = f"{engine}, ties by {self.node.parts['engine']}"
+            settings = {**self.node.parts["settings"], **settings}
+        parts = {**self.node.parts, "engine": engine, "settings": settings}
         node = replace(self.node, parts=parts, fingerprint=fingerprint(parts), formerly="")
         return replace(self, node=node, placement=placement)
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from compiler.compiled import Tier
-from compiler.spark.expressions import RefusedError
-from compiler.spark.translation import for_spark
+from compiler.spark.refusal import RefusedError
+from compiler.spark.translation import for_spark, may_tie
 from rules.compiling.compiled_records import Body, load_body
 from rules.compiling.compiled_rule import CompiledRule, Placement
 
@@ -32,8 +32,11 @@ def placed(
     found = {}
     for name, rule in compiled.items():
         reason = _reason(rule, schemas, given, index)
-        place = Placement("local", reason) if reason is not None else Placement("spark")
-        found[name] = rule.placed(place, None if reason is not None else identity)
+        if reason is not None:
+            found[name] = rule.placed(Placement("local", reason))
+        else:
+            ties = may_tie(load_body(index, rule.memo).meaning)
+            found[name] = rule.placed(Placement("spark"), identity, may_run_here=ties)
     return found
 
 

@@ -11,12 +11,16 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-Kind = Literal["folder", "bucket", "postgresql"]
+Kind = Literal["folder", "bucket", "postgresql", "delta", "iceberg"]
 _BUCKET = re.compile(r"(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(/[^?#\s]*)?\Z")
 _DATABASE = re.compile(r"(postgresql|postgres)://\S*\Z")
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@|[?&]password=", re.IGNORECASE)
-_FILES = ("format", "partition_by", "views")
-"""Keys of targets that are files."""
+_UNFIT: dict[str, tuple[str, ...]] = {
+    "postgresql": ("format", "partition_by", "views"),
+    "delta": ("partition_by", "views", "schema"),
+    "iceberg": ("partition_by", "views", "schema"),
+}
+"""Keys that mean nothing for a kind of target; for files it is `schema`."""
 
 
 class PublishTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -26,7 +30,7 @@ class PublishTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """
 
     to: str
-    format: Literal["parquet", "csv", "json", "arrow"] | None = None
+    format: Literal["parquet", "csv", "json", "arrow", "delta", "iceberg"] | None = None
     partition_by: dict[str, tuple[str, ...]] = {}
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -65,12 +69,19 @@ def destination_of(name: str, table: PublishTable) -> Destination | PublishFlaw:
         return PublishFlaw(("to",), f"'to' of [publish.{name}] names nothing that can be published to", hint)
     else:
         kind = "folder"
-    unfit = _FILES if kind == "postgresql" else ("schema",)
+    if table.format in {"delta", "iceberg"}:
+        if kind == "bucket":
+            return PublishFlaw(("to",), f"[publish.{name}] names a bucket, and {table.format} tables go to folders",
+                               'name a folder, or choose format = "parquet"')  # fmt: skip
+        kind = table.format if kind == "folder" else kind
+    unfit = _UNFIT.get(kind, ("schema",))
     default = PublishTable(to=table.to)
     for key in unfit:
         if getattr(table, key) != getattr(default, key):
-            what = "a database" if kind == "postgresql" else "files"
-            return PublishFlaw((key,), f"'{key}' means nothing for [publish.{name}], whose tables are in {what}",
+            what = {"postgresql": "in a database", "delta": "Delta tables", "iceberg": "Iceberg tables"}.get(
+                kind, "in files"
+            )
+            return PublishFlaw((key,), f"'{key}' means nothing for [publish.{name}], whose tables are {what}",
                                "leave it out")  # fmt: skip
     if table.views and table.format == "arrow":
         return PublishFlaw(("views",), "DuckDB does not read Arrow files, so there are no views of them",

@@ -50,6 +50,10 @@ class UnorderedError(EngineError):
     """The rows of a query that ran on several partitions are more than are put in order afterwards."""
 
 
+class TiedRowsError(EngineError):
+    """Which rows a LIMIT keeps of several that tie is not for this engine to say."""
+
+
 @dataclass(frozen=True)
 class EngineInput:
     """An input as the engine sees it: its Parquet files in row order, and the only columns that exist for it."""

@@ -135,19 +135,31 @@ def group_digests(path: Path, schema: Schema) -> list[RowGroup]:
         raise IngestError(f"cannot be read: {first_line(error)}", file=0) from error
 
 
+class EndedError(Exception):
+    """Nobody waits for the digests any more."""
+
+
 def column_digests(
-    paths: Sequence[FileRows], columns: Sequence[str], schema: Schema, workers: int = 1
+    paths: Sequence[FileRows],
+    columns: Sequence[str],
+    schema: Schema,
+    workers: int = 1,
+    ended: threading.Event | None = None,
 ) -> dict[str, str]:
     """Return the digests of the values of some columns of Parquet files, read in order as one table.
 
-    workers: how many threads share the columns, at most.
+    workers: how many threads share the columns, at most. ended: is set when nobody waits for them any more. Raises
+    `IngestError`, and `EndedError` then.
     """
     types = {field.name: field.type for field in to_arrow(schema)}
     workers = min(workers, max(len(columns), 1))
     shares = [columns[number::workers] for number in range(workers)]
-    ended = threading.Event()
+    ended = ended or threading.Event()
+    found: dict[str, str] = {}
+    if workers == 1:
+        found |= _digests_of(paths, columns, types, ended)
+        return {column: found[column] for column in columns}
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        found: dict[str, str] = {}
         try:
             for digests in pool.map(lambda share: _digests_of(paths, share, types, ended), shares):
                 found |= digests
@@ -199,7 +211,7 @@ def _digests_of(
                         digester = digesters[column] = TableDigester(pa.schema([field]))
                     for batch in file.iter_batches(_READ_ROWS, numbers, [column], use_threads=False):
                         if ended.is_set():
-                            return {}
+                            raise EndedError
                         digester.update(batch.select([column]))
         except (pa.ArrowException, OSError) as error:
             message = f"is damaged: {first_line(error)}"

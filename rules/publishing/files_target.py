@@ -45,13 +45,18 @@ def opened_files(
     if destination.kind == "bucket":
         yield FilesTarget(_bucket(table.to), table, say, writes=writes)
         return
-    place = (root / Path(table.to).expanduser()).resolve()
-    if any(place.is_relative_to(one.resolve()) or one.resolve().is_relative_to(place) for one in kept_out):
-        message = f"[publish.{destination.name}] would write into the store, or over it: {table.to}"
-        raise UserError(message, code="config", hint="name a folder of its own")
-    folder = Folder(place, table.to)
+    folder = Folder(folder_of(destination, root, kept_out), table.to)
     with folder.held(say) if writes else contextlib.nullcontext():
         yield FilesTarget(folder, table, say, writes=writes)
+
+
+def folder_of(destination: Destination, root: Path, kept_out: Sequence[Path]) -> Path:
+    """Return the folder of a target, without links. Raises `UserError`. See `opened_files`."""
+    place = (root / Path(destination.table.to).expanduser()).resolve()
+    if any(place.is_relative_to(one.resolve()) or one.resolve().is_relative_to(place) for one in kept_out):
+        message = f"[publish.{destination.name}] would write into the store, or over it: {destination.table.to}"
+        raise UserError(message, code="config", hint="name a folder of its own")
+    return place
 
 
 def _bucket(url: str) -> Objects:

@@ -15,7 +15,7 @@ from cache.levels import type_name
 from cache.records import PARTS, Artifact, Product
 from compiler.canonical.form import named_tree, rendered
 from compiler.compiled import Tier
-from compiler.spark.expressions import RefusedError
+from compiler.spark.refusal import RefusedError
 from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_records import Body
 from rules.compiling.compiled_rule import CompiledRule
@@ -30,6 +30,7 @@ from rules.engine.protocol import (
     Executed,
     Job,
     MemoryExhaustedError,
+    TiedRowsError,
 )
 from rules.engine.stopping import NEVER, Stop, StoppedError
 from rules.engine.writing import GROUP_BYTES
@@ -206,6 +207,8 @@ class Runner:
 
     def as_made(self, rule: CompiledRule, fallback: Fallback | None) -> CompiledRule:
         """Return an executed rule under the fingerprint that the settings which made its product give it."""
+        if rule.is_on_cluster:
+            return rule
         identity = self.session.engine.identity(self.profile_of(rule))
         own = fallback.settings if fallback is not None else identity.float_settings
         return rule.made_with({**identity.settings, **own})
@@ -244,10 +247,17 @@ class Runner:
             raise ForeignMemoError(rule.node.name) from error
 
     def _run_on_cluster(self, rule: CompiledRule, job: Job) -> Executed:
-        """Run a query on the cluster, whose rows come in the order of its own ORDER BY. Raises `EngineError`."""
+        """Run a query on the cluster, whose rows come in the order of its own ORDER BY. Raises `EngineError`.
+
+        Where rows tie at its LIMIT the local engine decides between them, whose settings are in the rule's fingerprint.
+        """
         engine = self.session.cluster
         assert engine is not None
-        executed = engine.stoppable(self.stop).execute(job)
+        try:
+            executed = engine.stoppable(self.stop).execute(job)
+        except TiedRowsError:
+            here = replace(job, query=replace(job.query, sql=self.bodies.body(rule).sql))
+            executed = self.session.engine.stoppable(self.stop).execute(here)
         if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
             require_total_order(job.target, rule)
         return executed

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -241,14 +243,30 @@ class Sources:
     def _contents(self, table: SourceTable, parts: Sequence[SourcePart], columns: list[str]) -> list[Content]:
         types = {column.name: column.type for column in table.schema.columns}
         known = self._index.column_digests([part.content for part in parts])
-        found = []
-        for part in parts:
-            digests = known.get(part.content, {})
-            missing = sorted(set(columns) - set(digests))
-            if missing:
-                digests |= self._digest_columns(table, part, missing)
-            found.append(Content(part.rows, {column: (types[column], digests[column]) for column in columns}))
-        return found
+        digests = [known.get(part.content, {}) for part in parts]
+        missing = {place: sorted(set(columns) - set(one)) for place, one in enumerate(digests)}
+        new = [place for place, some in missing.items() if some]
+        cores = usable_cores()
+        if len(new) < cores:
+            for place in new:
+                digests[place] |= self._digest_columns(table, parts[place], missing[place], cores)
+        else:
+            ended = threading.Event()
+
+            def work(place: int) -> dict[str, str]:
+                return self._digest_columns(table, parts[place], missing[place], 1, ended)
+
+            with ThreadPoolExecutor(cores) as pool:
+                try:
+                    for place, some in zip(new, pool.map(work, new), strict=True):
+                        digests[place] |= some
+                except BaseException:  # such as an interrupt, which would wait for all parts
+                    ended.set()
+                    raise
+        return [
+            Content(part.rows, {column: (types[column], one[column]) for column in columns})
+            for part, one in zip(parts, digests, strict=True)
+        ]
 
     def paths(self, name: str) -> tuple[Path, ...]:
         """Return the Parquet files an opened source is read from, in row order."""
@@ -578,7 +596,15 @@ class Sources:
             for one, content in zip(slices, contents, strict=True)
         )
 
-    def _digest_columns(self, table: SourceTable, part: SourcePart, columns: list[str]) -> dict[str, str]:
+    def _digest_columns(
+        self,
+        table: SourceTable,
+        part: SourcePart,
+        columns: list[str],
+        workers: int,
+        ended: threading.Event | None = None,
+    ) -> dict[str, str]:
+        """Return the digests of some columns of a part. workers, ended: as for `column_digests`."""
         from rules.formats import parquet_files
         from rules.formats.contract import IngestError
 
@@ -591,7 +617,7 @@ class Sources:
             known = self._index.chunk_digests(chunks.values())
             digests = {column: known[chunk] for column, chunk in chunks.items() if chunk in known}
             unknown = [column for column in columns if column not in digests]
-            digests |= parquet_files.column_digests(rows, unknown, table.schema, usable_cores())
+            digests |= parquet_files.column_digests(rows, unknown, table.schema, workers, ended)
             digests |= parquet_files.partition_digests(rows, constants) if constants else {}
         except IngestError as error:
             raise self._unusable(table.name, files, error) from error

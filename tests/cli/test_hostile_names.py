@@ -35,7 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
     sample = SampleProject(
         tmp_path_factory.mktemp("hostile") / "project",
         sources=["orders"],
-        toml=f'\n[vars]\nword = {text}\n[sources.far]\npath = "https://user:{PASSWORD}@host/x.parquet?token={TOKEN}"\n',
+        toml=f'\n[vars]\nword = {text}\n[sources.far]\npath = "https://127.0.0.1:1/x.parquet"\n',
     )
     sample.parquet("orders", {"id": [1, 2], HOSTILE: [HOSTILE, "x"], "say": [f"::error::{HOSTILE}", HOSTILE]})
     front = f'-- /// rule\n-- description = {text}\n-- tags = [{text}]\n-- key = ["id"]\n-- ///\n'
@@ -64,6 +64,17 @@ def _require_harmless(said: str) -> None:
         assert "##[" not in line or line.startswith(("::error title=rules ", "::warning title=rules "))
     assert PASSWORD not in said
     assert TOKEN not in said
+
+
+@pytest.mark.parametrize("words", [("build",), ("check",), ("plan", "--json"), ("ls",)], ids=lambda words: words[0])
+def test_a_url_with_secrets_is_refused_without_them(project: SampleProject, words: tuple[str, ...]) -> None:
+    for url in (f"https://user:{PASSWORD}@host/x.parquet", f"https://host/x.parquet?token={TOKEN}"):
+        before = project.read("rules.toml")
+        project.edit("rules.toml", "https://127.0.0.1:1/x.parquet", url)
+        ran = run(project, *words, expect=2)
+        project.write("rules.toml", before)
+        _require_harmless(ran.stdout + ran.stderr)
+        assert "the URL h" in ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: repr(words)[:40])

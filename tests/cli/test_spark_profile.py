@@ -17,14 +17,15 @@ RULES = {
     "means": "SELECT k, AVG(f) AS mean FROM t GROUP BY k",
     "sums": "SELECT k, SUM(f) AS total FROM t GROUP BY k",
     "shouted": "SELECT upper(s) AS s FROM t",
-    "first": "SELECT k FROM t ORDER BY k LIMIT 1",
+    "first": "SELECT k, v FROM t ORDER BY k LIMIT 1",
+    "some": "SELECT k FROM t LIMIT 1",
     "large": "SELECT o.k FROM totals AS o WHERE o.n > 1",
 }
 LOCAL = {
-    "means": "the function avg is not known to mean the same there",
+    "means": "AVG of float64 is not known to mean the same there",
     "sums": "SUM of float64 is not known to mean the same there",
     "shouted": "the function upper is not known to mean the same there",
-    "first": "LIMIT of SELECT is not known to mean the same there",
+    "some": "of LIMIT only ORDER BY … LIMIT with a number that is written out is known to mean the same",
 }
 
 
@@ -70,6 +71,16 @@ def test_another_engine_is_in_the_keys_of_only_the_rules_that_run_there(project:
     assert {name: one["fingerprint"] for name, one in other.items()} == {
         name: one["fingerprint"] for name, one in there.items()
     }
+
+
+def test_who_decides_between_rows_that_tie_is_in_the_keys_of_only_the_rules_that_have_a_limit(
+    project: SampleProject,
+) -> None:
+    few = planned(project, "--profile", "cluster")
+    other = planned(project, "--profile", "cluster", "--set", "batch_size=100", "--set", "partitions=3")
+    assert {name for name, one in few.items() if one["engine"] == "spark"} >= {"first", "totals"}
+    assert few["first"]["fingerprint"] != other["first"]["fingerprint"]
+    assert few["totals"]["fingerprint"] == other["totals"]["fingerprint"]
 
 
 @pytest.mark.parametrize("tier", [1, 2])

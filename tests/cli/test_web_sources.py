@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +68,19 @@ def test_a_no_op_is_one_request_and_an_edit_fetches_nothing(tmp_path: Path, web:
     project.sql("more", "SELECT t.id + 1 AS id FROM t")
     assert build(project).executed == {"more"}
     assert web.asked() == [f"HEAD {plain}"]
+
+
+def test_a_no_op_imports_a_client_and_nothing_heavy(tmp_path: Path, web: Web) -> None:
+    web.files["t.csv"] = b"id,amount\n1,10\n"
+    project = project_of(tmp_path, web, "t.csv")
+    build(project)
+    heavy = ("sqlglot", "ibis", "datafusion", "pyarrow", "networkx", "numpy", "obstore")
+    code = f"""import sys
+from rules.cli import main
+assert main(["build", "-C", sys.argv[1]]) == 0
+print([name for name in {heavy} if name in sys.modules])"""
+    ran = subprocess.run([sys.executable, "-c", code, project.root], capture_output=True, text=True, check=True)
+    assert ran.stdout == "nothing to do (2 products up to date)\n['obstore']\n"
 
 
 def test_another_file_runs_what_reads_the_columns_that_changed(tmp_path: Path, web: Web) -> None:
@@ -218,6 +233,23 @@ def test_copies_are_bounded_and_a_damaged_one_is_fetched_again(tmp_path: Path, w
     assert copies(project) == []
     (project.root / "rules.toml").write_text(f'{toml}\n[store]\ndownloads = "many"\n')
     assert "'downloads' cannot be 'many'" in run(project, "build", expect=2).stderr
+
+
+def test_a_copy_that_is_gone_and_a_server_that_fails(tmp_path: Path, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    web.files["t.parquet"] = parquet([1, 2], [10, 20])
+    project = project_of(tmp_path, web, "t.parquet", '\n[store]\ndownloads = "0B"\n')
+    build(project)
+    project.sql("more", "SELECT t.id + 1 AS id FROM t")
+    monkeypatch.setattr("rules.sources.object_stores.TIMEOUT", 1.0)
+    web.wrong = lambda method, _: "500" if method == "GET" else None
+    ran = run(project, "build", expect=1)
+    assert "the source 't' cannot be read: " in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert amount(project) == 30
+    monkeypatch.undo()
+    web.wrong = lambda *_: None
+    assert build(project).executed == {"more"}
+    assert project.product("more").to_pylist() == [{"id": 2}, {"id": 3}]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,8 @@ EXTRAS = {
     "rules/importing/warehouse.py": {"duckdb"},
     "rules/engine/spark/": {"pyspark"},
     "rules/openlineage/": {"openlineage"},
+    "rules/publishing/delta_target.py": {"deltalake"},
+    "rules/publishing/iceberg_target.py": {"pyiceberg"},
     "rules/publishing/postgresql.py": {"adbc_driver_manager", "adbc_driver_postgresql"},
 }
 """The file or folder that imports what an extra brings; who calls it says so where that is missing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,6 @@ from support.projects import SampleProject
 from support.spark_cases import GROUPS, QUERIES, ROWS, nasty
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with spark.cluster(tmp_path_factory.mktemp("cluster")) as address:
-        yield address
 
 
 def test_every_entry_of_the_allow_list_has_examples() -> None:
@@ -48,15 +41,4 @@ def test_both_engines_make_the_same_tables(remote: str, tmp_path: Path) -> None:
     built = inprocess.build(there, "--profile", "cluster")
     assert set(built.statuses.values()) <= {"executed", "restored"}  # some are written in two ways
     for name in built.statuses:
-        assert_same_bag(here, there, name)
-
-
-def assert_same_bag(here: SampleProject, there: SampleProject, name: str) -> None:
-    """Compare types exactly, and rows as a bag, floats by their bits."""
-    mine, others = here.product(name), there.product(name)
-    assert mine.schema.equals(others.schema), name
-    found, expected = (sorted(map(repr, table.to_pylist())) for table in (others, mine))
-    for column in mine.column_names:
-        if sorted(map(repr, mine[column].to_pylist())) != sorted(map(repr, others[column].to_pylist())):
-            raise AssertionError((name, column, mine[column].to_pylist(), others[column].to_pylist()))
-    assert found == expected, name
+        spark.assert_same_bag(here, there, name)

@@ -1,13 +1,20 @@
-"""A cluster of Spark on loopback for the tests of a module, started and ended by the command that users have."""
+"""A cluster of Spark on loopback that the tests of a session share, by the command that users have."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
+import json
 import os
+import signal
+import struct
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from rules.engine.spark.installation import spark_home
@@ -15,30 +22,121 @@ from rules.errors import UserError
 from support import inprocess
 from support.projects import SampleProject
 
+ROOT = Path(__file__).resolve().parents[2]
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class SharedCluster:
+    """A cluster that the workers of a test session share. root: of the project whose command has started it."""
+
+    root: Path
+
+    @contextlib.contextmanager
+    def used(self, *, alone: bool = False) -> Iterator[str]:
+        """Let a test use it; yields its address. alone: nobody else does meanwhile, as the test breaks it."""
+        project = SampleProject.at(self.root)
+        with (self.root / "users").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            yield inprocess.run(project, "engine", "up", "spark", "--json").document["remote"]
+
+    def pids(self) -> list[int]:
+        """Return the processes that were started: the server, the workers, the master."""
+        state = json.loads((self.root / ".rules" / "engines" / "spark" / "state.json").read_text())
+        return [int(one) for one in state["pids"]]
+
+    def executors(self) -> list[int]:
+        """Return the executors that run now."""
+        workers = set(self.pids()[1:-1])
+        found = []
+        for folder in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent in workers and b"CoarseGrainedExecutorBackend" in (folder / "cmdline").read_bytes():
+                    found.append(int(folder.name))
+        return found
+
+    def busy_seconds(self) -> float:
+        """Return the processor seconds that the executors which run now have taken."""
+        found = 0.0
+        for pid in self.executors():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                found += (int(fields[11]) + int(fields[12])) / _TICKS
+        return found
+
+    def wait_until_idle(self) -> None:
+        """Wait until the executors compute nothing; the limit of the test ends it otherwise."""
+        before = self.busy_seconds()
+        while True:
+            time.sleep(2)
+            now = self.busy_seconds()
+            if now - before < 0.2:
+                return
+            before = now
+
+    def wait_until_busy(self, seconds: float = 3) -> None:
+        """Wait until the executors have computed for some seconds more."""
+        before = self.busy_seconds()
+        while self.busy_seconds() < before + seconds:
+            time.sleep(0.2)
+
 
 @contextlib.contextmanager
-def cluster(root: Path, workers: int = 2) -> Iterator[str]:
-    """Run a cluster for a project that is made at `root`; yields its address. Skips the test where it cannot be run.
+def shared_cluster(base: Path) -> Iterator[SharedCluster]:
+    """Yield a cluster that is started by its first user; the last of those who are here ends it.
 
-    RULES_SPARK_REMOTE: the address of a cluster on this machine that is up already, to use instead.
+    Skips the test where there can be none.
     """
     if importlib.util.find_spec("grpc") is None or importlib.util.find_spec("pyspark") is None:
         pytest.skip("the client of Spark Connect is not installed: pip install pyspark-client")
-    if os.environ.get("RULES_SPARK_REMOTE"):
-        yield os.environ["RULES_SPARK_REMOTE"]
-        return
+    installed = Path(os.environ.get("RULES_ENV_DIR") or ROOT).resolve() / ".venv-spark"
+    for found in installed.glob("lib/python3.*/site-packages/pyspark"):
+        os.environ.setdefault("SPARK_HOME", str(found))
     try:
         spark_home()
     except UserError as error:
         pytest.skip(f"{error.message}: {error.hint}")
-    project = SampleProject(root)
+    cluster = SharedCluster(base / "spark-cluster")
+    here = base / "spark-users" / str(os.getpid())
+    here.parent.mkdir(exist_ok=True)
+    SampleProject(cluster.root)
+    here.touch()
     try:
-        up = inprocess.run(project, "engine", "up", "spark", "--workers", str(workers), "--json")
-        yield up.document["remote"]
+        yield cluster
     finally:
-        inprocess.run(project, "engine", "down", "spark")
+        here.unlink()
+        if not list(here.parent.iterdir()):
+            inprocess.run(SampleProject.at(cluster.root), "engine", "down", "spark")
 
 
 def profile(remote: str) -> str:
     """Return the lines of rules.toml that have a profile called `cluster`."""
     return f'\n[profiles.cluster]\nengine = "spark"\nremote = "{remote}"\n'
+
+
+def assert_same_bag(here: SampleProject, there: SampleProject, name: str) -> None:
+    """Compare types exactly, and rows as a bag, floats by their bits."""
+    mine, others = here.product(name), there.product(name)
+    assert mine.schema.equals(others.schema), name
+    for column in mine.column_names:
+        found, expected = (sorted(map(repr, bits(table[column]))) for table in (others, mine))
+        assert found == expected, (name, column)
+    rows = [
+        sorted(map(repr, zip(*(bits(table[one]) for one in table.column_names), strict=True)))
+        for table in (mine, others)
+    ]
+    assert rows[0] == rows[1], name
+
+
+def bits(values: pa.ChunkedArray) -> list[object]:
+    """Return values, floats by their bits and dates as days, as Python has none after the year 9999."""
+    if pa.types.is_floating(values.type):
+        return [None if one is None else f"{struct.pack('<d', one).hex()} {one}" for one in values.to_pylist()]
+    return list((values.cast(pa.int32()) if pa.types.is_date32(values.type) else values).to_pylist())
+
+
+def kill(pid: int) -> None:
+    """End a process at once, if it is still there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from compiler.spark.top_rows import TIED
 from compiler.spark.translation import view_name
-from rules.engine.protocol import EngineError, EngineQuery, Executed, Job
+from rules.engine.protocol import EngineError, EngineQuery, Executed, Job, TiedRowsError
 from rules.engine.spark.identity import COMPARED, SETTINGS
 from rules.engine.stopping import Stop, StoppedError
 from rules.engine.writing import ProductWriter
@@ -60,6 +61,7 @@ def stream(remote: str, query: EngineQuery, schema: pa.Schema, stop: Stop) -> Ge
             frame = session.read.parquet(*files).select(*map(_quoted, entry.columns))
             frame.createOrReplaceTempView(view_name(place))
         frame = session.sql(query.sql)
+        stop.check()  # so that nothing begins after all of it was interrupted
         # The client's own way of a result that is not kept whole; DataFrame.toArrow() keeps it.
         plan: Any = frame._plan  # noqa: SLF001
         client: Any = session.client
@@ -125,8 +127,15 @@ def _unanswered(remote: str) -> str:
 
 
 def _interrupt(session: SparkSession) -> None:
-    with contextlib.suppress(Exception):  # a server that is gone runs nothing any more
-        session.interruptAll()
+    """End the jobs of a session. Who asks for it waits a while only, as the server may not answer any more."""
+
+    def end() -> None:
+        with contextlib.suppress(Exception):  # a server that is gone runs nothing any more
+            session.interruptAll()
+
+    asking = threading.Thread(target=end, daemon=True)
+    asking.start()
+    asking.join(_PATIENCE)
 
 
 def _require_version(session: SparkSession, remote: str) -> None:
@@ -146,6 +155,8 @@ def _errors(remote: str, stop: Stop) -> Iterator[None]:
     except Exception as error:
         if stop.asked:
             raise StoppedError from error
+        if TIED in str(error):
+            raise TiedRowsError(TIED) from error
         raise EngineError(_sentence(error, remote)) from error
 
 

@@ -165,6 +165,9 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
             "spark.executor.memory": _EXECUTOR_MEMORY,
             "spark.executor.cores": "1",
             "spark.ui.enabled": "false",
+            # A task that heeds no interrupt, as in the loops of a join without a key, ends with its executor.
+            "spark.task.reaper.enabled": "true",
+            "spark.task.reaper.killTimeout": "5s",
             "spark.sql.shuffle.partitions": str(2 * workers),
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
             "spark.sql.catalogImplementation": "in-memory",

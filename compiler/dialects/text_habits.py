@@ -1,0 +1,200 @@
+"""Habits about texts: those of values, patterns, escapes, and where a part of a text or a list begins."""
+
+from __future__ import annotations
+
+import re
+
+from sqlglot import exp
+
+from compiler.dialects.extents import fragment
+from compiler.dialects.view import View
+from compiler.sql.functions import function_name
+
+_TEXTS = (exp.DType.VARCHAR, exp.DType.TEXT, exp.DType.CHAR)
+_MOMENT = r"regexp_replace(replace(CAST({x} AS VARCHAR), 'T', ' '), '(\.[0-9]*[1-9])0+$', '\1')"
+_DUCKDB_FLOAT = (
+    r"replace(regexp_replace(regexp_replace(regexp_replace(replace(CAST({x} AS VARCHAR), 'NaN', 'nan'),"
+    r" '^(-?)0\.0000([1-9])([0-9]*)$', '\1\2.\3e-5'), 'e([0-9])', 'e+\1'),"
+    r" 'e([+-])([0-9])$', 'e${{1}}0${{2}}'), '.e', 'e')"
+)
+
+
+def texts_of_values(view: View) -> None:
+    """The text of a timestamp has a T here; that of a float has its exponent in fewer characters."""
+    for node in view.every(exp.Cast, exp.DPipe, exp.Func):
+        if isinstance(node, exp.Cast):
+            parts = [node.this] if node.to.this in _TEXTS else []
+        elif isinstance(node, exp.DPipe):
+            parts = [node.this, node.expression]
+        elif function_name(node) in {"concat", "concat_ws"}:
+            parts = list(node.args.get("expressions") or [])
+        else:
+            continue
+        for part in parts:
+            _text_of_value(view, node, part)
+
+
+def _text_of_value(view: View, node: exp.Expr, part: exp.Expr) -> None:
+    kind = view.kind(part) if not view.is_unsettled(part) else None
+    x = view.extents.written(part)
+    where = node if isinstance(node, exp.Cast) else part
+    if kind in {"ts", "tz"}:
+        message = f"the text of a timestamp has a T between date and time here, and a blank in {view.title}"
+        known = kind == "ts" and view.letter in "DPK" and x is not None
+        view.replace("R032", where, message, _MOMENT.format(x=x) if known else None, "write it with to_char(…)")
+    elif kind == "float" and view.letter in "DPRK":
+        message = f"the text of a float is another one in {view.title} where it has an exponent"
+        known = view.letter == "D" and x is not None and not (isinstance(part, exp.Cast) and part.to.is_type("float"))
+        if view.letter == "P":
+            message = "the text of a whole float ends in .0 here, and not in PostgreSQL; exponents differ, too"
+        view.replace("R035", where, message, _DUCKDB_FLOAT.format(x=x) if known else None, "cast it to a decimal first")
+
+
+def escape_characters(view: View) -> None:
+    """S LIKE 'a!%' ESCAPE '!' is refused here, where only a backslash can be the escape character."""
+    for node in view.every(exp.Escape):
+        pattern, mark = node.this.expression, node.expression
+        place, end = view.extents.of(pattern), view.extents.of(mark)
+        if not isinstance(pattern, exp.Literal) or not isinstance(mark, exp.Literal) or mark.name == "\\":
+            continue
+        message, written = "the escape character can only be a backslash here", in_backslashes(pattern.name, mark.name)
+        quoted = "'" + written.replace("'", "''") + "' ESCAPE '\\'"
+        view.add("R037", node, message, f"write {quoted}", *([(place[0], end[1], quoted)] if place and end else []))
+
+
+def in_backslashes(pattern: str, mark: str) -> str:
+    """Return a pattern with `mark` as its escape character, "" for none, as one that escapes with a backslash."""
+    found, at = [], 0
+    while at < len(pattern):
+        one = pattern[at]
+        if mark and one == mark and at + 1 < len(pattern):
+            at += 1
+            behind = pattern[at]
+            found.append(f"\\{behind}" if behind in "%_\\" else behind)
+        else:
+            found.append("\\\\" if one == "\\" else one)
+        at += 1
+    return "".join(found)
+
+
+def like_escapes(view: View) -> None:
+    r"""LIKE 'a\_b': the backslash escapes here, and is a character like others in DuckDB."""
+    if view.letter not in "DS":
+        return
+    for node in view.every(exp.Like, exp.ILike):
+        pattern = node.expression
+        if isinstance(node.parent, exp.Escape) or not (isinstance(pattern, exp.Literal) and "\\" in pattern.name):
+            continue
+        if _is_doubled(pattern.name):
+            continue
+        message = rf"\ in a LIKE pattern escapes here; in {view.title} it is a character like others"
+        written = "'" + pattern.name.replace("\\", "\\\\").replace("'", "''") + "'"
+        if view.letter == "S":  # a backslash in Snowflake's literals is taken away before the pattern is read
+            view.add("R037", pattern, message, r"write \\ for a backslash, and E'…' for the escapes of the literal")
+        else:
+            view.replace("R037", pattern, message, written)
+
+
+def _is_doubled(pattern: str) -> bool:
+    return re.fullmatch(r"(?:[^\\]|\\\\)*", pattern) is not None
+
+
+_SUBSTR = "write substr(s, 1, 2)"
+
+
+def _part_of_text(index: exp.Expr) -> str | None:
+    """Return where the part of a text begins that s[1] or s[1:2] is, and how long it is; None where that depends."""
+    bounds = [index.this, index.expression] if isinstance(index, exp.Slice) else [index, index]
+    if not all(isinstance(one, exp.Literal) and one.is_int and int(one.name) > 0 for one in bounds):
+        return None
+    first, last = (int(one.name) for one in bounds)
+    return f"{first}, {last - first + 1}" if last >= first else None
+
+
+def index_base(view: View) -> None:
+    """l[0] is NULL here, and the first element in BigQuery, Spark and Snowflake."""
+    for node in view.every(exp.Bracket):
+        index = node.expressions[0] if len(node.expressions) == 1 else None
+        if view.letter == "D" and view.kind(node.this) == "text" and index is not None:
+            x, part = view.extents.written(node.this), _part_of_text(index)
+            message = "a text has no elements here"
+            view.replace("R038", node, message, x and part and f"substr({x}, {part})", None if x and part else _SUBSTR)
+            continue
+        if view.kind(node.this) not in {"list", None} or index is None:
+            continue
+        negative = isinstance(index, exp.Neg) and isinstance(index.this, exp.Literal)
+        if view.letter in "PR" and negative:
+            view.add(
+                "R038", node, "a negative index counts from the end here; in PostgreSQL it is NULL", "leave it out"
+            )
+        elif view.letter in "SBK" and isinstance(index, exp.Literal) and index.is_int:
+            x = view.extents.written(node.this) if view.kind(node.this) == "list" else None  # else perhaps a map's key
+            message = f"the first element has the index 1 here, and 0 in {view.title}"
+            written = x and f"array_element({x}, {int(index.name) + 1})"
+            view.replace("R038", node, message, written, None if written else "add 1, if it is a list")
+
+
+def substring_starts(view: View) -> None:
+    """substr(s, -2) begins before the first character here, and two before the end in DuckDB."""
+    if view.letter in "PR":
+        return
+    for node in view.every(exp.Func):
+        name = function_name(node)
+        parts = list(node.args.get("expressions") or [])
+        if name not in {"substr", "substring"} or len(parts) not in {2, 3}:
+            continue
+        start = parts[1].unnest()
+        if isinstance(start, exp.Literal) and start.name == "0" and view.letter != "D":
+            place = view.extents.of(parts[1])
+            message = f"substr from 0 has one character less here; in {view.title} 0 is 1"
+            known = place is not None and view.letter != "S"  # Snowflake's documentation does not say it
+            view.add("R039", node, message, "begin at 1", *([(*place, "1")] if known and place else []))
+        if not (isinstance(start, exp.Neg) and isinstance(start.this, exp.Literal)):
+            continue
+        s, place = view.extents.operand(parts[0]), view.extents.of(parts[1])
+        message = f"a negative start is before the text here; in {view.title} it counts from the end"
+        if s is None or place is None or view.letter == "S":
+            view.add("R039", node, message, "write right(s, n)")
+            continue
+        count = int(start.this.name)
+        begin = f"length({s}) - {count - 1}"
+        begin = f"CASE WHEN length({s}) > {count} THEN {begin} ELSE 1 END" if view.letter == "B" else begin
+        view.add("R039", node, message, f"begin at {begin}", (*place, begin))
+
+
+def similar_to(view: View) -> None:
+    """SIMILAR TO 'b' is true of 'abc' here: the pattern is a regular expression, and may match a part."""
+    for node in view.every(exp.SimilarTo):
+        pattern = node.expression
+        message = f"SIMILAR TO is a search with a regular expression here; in {view.title} it is of the whole text"
+        left = view.extents.operand(node.this)
+        known = _whole_pattern(pattern.name, view.letter) if isinstance(pattern, exp.Literal) else None
+        quoted = known.replace("'", "''") if known is not None else None
+        written = f"{left} ~ '{quoted}'" if left is not None and quoted is not None else None
+        view.replace("R040", node, message, written, "write s ~ '^(?:…)$'")
+
+
+def _whole_pattern(pattern: str, letter: str) -> str | None:
+    """Return the regular expression of the whole text: DuckDB's as it is, others' from the SQL standard's."""
+    if letter == "D":
+        return f"^(?:{pattern})$"
+    if "\\" in pattern or "[" in pattern:
+        return None
+    words = {"%": "(?s:.*)", "_": "(?s:.)", ".": r"\.", "^": r"\^", "$": r"\$"}
+    return "^(?:" + "".join(words.get(letter, letter) for letter in pattern) + ")$"
+
+
+def string_escapes(view: View) -> None:
+    r"""'a\n' is four characters here, and three with a line break in Snowflake, BigQuery and Spark."""
+    if view.letter not in "SBKR":
+        return
+    for node in view.every(exp.Literal):
+        start = node.meta.get("start") if node.is_string and node._meta else None  # noqa: SLF001 — `.meta` would make one
+        if start is None or "\\" not in node.name or view.text[start : start + 1] != "'":
+            continue
+        place = (start, node.meta["end"] + 1)
+        message = f"\\ in a text is a character like others here; in {view.title} it escapes the next one"
+        written = f"E{view.text[slice(*place)]}"
+        in_pattern = view.letter == "S" and isinstance(node.parent, exp.Like | exp.ILike)
+        good = fragment(written) is not None and not in_pattern
+        view.add("R043", node, message, "write E'…'", *([(*place, written)] if good else []))

@@ -1,0 +1,30 @@
+"""TPC-H's queries as rules, on two executors and locally: the same tables, and the least work after that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support import inprocess, spark, tpch
+from support.projects import SampleProject
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(900)]
+
+
+def test_tpch_on_two_executors(remote: str, tmp_path: Path) -> None:
+    here = SampleProject.at(tpch.make_project(tmp_path / "here"))
+    here.write("rules.toml", here.read("rules.toml") + spark.profile(remote))
+    there = SampleProject.copy_of(here.root, tmp_path / "there")
+    planned = inprocess.run(there, "plan", "--profile", "cluster", "--json").document["products"]
+    assert {one["name"]: one.get("engine_reason") for one in planned if one["engine"] != "spark"} == {}
+    inprocess.build(here)
+    built = inprocess.build(there, "--profile", "cluster")
+    assert len(built.executed) == 22
+    for name in built.executed:
+        spark.assert_same_bag(here, there, name)
+    again = inprocess.build(there, "--profile", "cluster")
+    assert set(again.statuses.values()) == {"clean"}
+    there.edit("rules/q06.sql", "l.l_quantity < 24", "l.l_quantity < 25")
+    edited = inprocess.build(there, "--profile", "cluster")
+    assert edited.executed == {"q06"}
