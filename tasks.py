@@ -40,6 +40,9 @@ DEV_LOCK = ROOT / "requirements-dev.lock"
 S3_LOCK = ROOT / "requirements-s3.lock"
 SPARK_LOCK = ROOT / "requirements-spark.lock"
 UV = "uv==0.13.9"
+MEMORY = Path("/dev/shm")  # noqa: S108 — a folder of its own is made in it
+MEMORY_BYTES = 6 << 30
+"""The memory that must be free for files of tests, of which a run of the suite leaves about 1 GiB."""
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> None:
@@ -150,7 +153,36 @@ def test(*arguments: str) -> None:
     prepare("s3", S3_LOCK, [], lambda _: None)
     if any("service" in word and "not service" not in word for word in arguments) and shutil.which("java"):
         prepare("spark", SPARK_LOCK, [], lambda _: None)
-    run(tools() / "pytest", "-n", "2", *arguments)
+    command = tools() / "pytest"
+    marked = any(word.startswith("-m") for word in arguments)  # soaks write more, and servers want a disk
+    folder = None if marked else memory_folder()
+    if folder is not None:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)
+    # Each worker keeps to its own half of the files until the other has none left: what the tests of a file share is
+    # made once.
+    run(command, "-n", "2", "--dist", "worksteal", *arguments)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def memory_folder() -> Path | None:
+    """Make a folder in memory for the files of tests, which wait for a disk at each fsync; None where there is no room.
+
+    It is left behind by a run that fails, to be looked at, and removed by the next one.
+    """
+    meminfo = Path("/proc/meminfo")
+    if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(MEMORY, os.W_OK) or not meminfo.exists():
+        return None
+    prefix = f"rules-tests-{os.getuid()}-"
+    for left in MEMORY.glob(f"{prefix}*"):
+        if not Path("/proc", left.name.removeprefix(prefix)).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    available = int(meminfo.read_text().split("MemAvailable:")[1].split()[0]) << 10
+    if min(available, shutil.disk_usage(MEMORY).free) < MEMORY_BYTES:
+        return None
+    folder = MEMORY / f"{prefix}{os.getpid()}"
+    folder.mkdir(mode=0o755)
+    return folder
 
 
 def measuring(name: str, lock: Path) -> Path:
