@@ -185,6 +185,12 @@ def overwrite(file: BinaryIO, data: bytes) -> None:
     file.truncate()
 
 
+def cut_short(file: BinaryIO, size: int) -> None:
+    """Let an open file that is being written end after some bytes, behind which it is written again."""
+    file.seek(size)
+    file.truncate()
+
+
 def name_beside(target: Path) -> Path:
     """Return a name for what is to replace `target`; `clear_beside` removes what is left of that name."""
     return target.with_name(f".{_shortened(target.name)}.{os.urandom(16).hex()}.new")

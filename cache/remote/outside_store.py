@@ -24,6 +24,7 @@ from obstore.store import HTTPStore, from_url
 from cache.remote.aws_profile import endpoint_of, of_this_process
 from cache.remote.bucket import AbsentError, BucketError, Persistent, SwappedError
 from cache.remote.obstore_errors import done
+from cache.removal import cut_short
 
 PIECE = 64 << 20
 """A large object is read in pieces of so many bytes, so that a connection that breaks costs one of them."""
@@ -132,8 +133,7 @@ class OutsideStore:
                 def work(
                     before: Any = digest, start: int = start, length: int = length, span: _Span | None = span
                 ) -> Any:
-                    file.seek(start)
-                    file.truncate()
+                    cut_short(file, start)
                     fresh = before.copy()
                     count = 0
                     for chunk in self._chunks(wanted, span, length):

@@ -64,6 +64,7 @@ class Attempt:
             "memos of rules are made again"
         )
         self._store.index.forget_compiled()
+        self._store.memory.forget_parts()
         if self._store.shared is not None:  # where it may have come from
             self._store.shared.packs.distrust("memos")
         self.was_misled = True
@@ -177,7 +178,10 @@ class Bodies:
     def _prove(self, rule: CompiledRule) -> Body:
         index, work = self._session.store.index, self._informed(rule)
         head, packed, lineage = work.compile_again(rule.rule)
-        body = load_body(index, rule.memo)
+        try:
+            body = load_body(index, rule.memo)
+        except KeyError:  # another process has found the store's memos to be wrong, and forgotten them
+            raise ForeignMemoError(rule.rule.name) from None
         remembered = load_heads(index, [rule.memo]), index.lineages([rule.memo])
         if body != unpacked(packed) or remembered != ({rule.memo: as_read(head)}, {rule.memo: plain(lineage)}):
             raise ForeignMemoError(rule.rule.name)

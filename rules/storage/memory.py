@@ -33,3 +33,7 @@ class Memory:
             self._parts[kind] = kind()
         found: T = self._parts[kind]
         return found
+
+    def forget_parts(self) -> None:
+        """Forget what modules keep: what it was made from has proved to be wrong."""
+        self._parts = {}

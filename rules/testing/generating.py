@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cache.removal import clear_beside, name_beside, publish, remove_draft
 from rules.compiling.memo_proof import Bodies, believing_memos
 from rules.compiling.session import load
 from rules.config.toml_text import toml_key, toml_value
@@ -86,25 +87,30 @@ def _generated(session: Session, compiled: Compilation, tester: Tester, rule: Co
     chosen = chosen_rows(session, rule, schemas, asked, tester.folder)
     types = {one: written_schema(to_arrow(schema)) for one, schema in schemas.items()}
     expected = tester.result(rule, {one: completed(table, types[one]) for one, table in chosen.tables.items()})
-    made: list[Path] = []
+    target.parent.mkdir(parents=True, exist_ok=True)
+    clear_beside(target.parent)
+    draft = name_beside(target)
+    draft.mkdir()
     try:
-        given = {one: _rows(table, one, target, made) for one, table in chosen.tables.items()}
-        text = "\n".join(_lines(chosen, given, _rows(expected, "expected", target, made, is_expected=True))) + "\n"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-        _require_passed(session, tester, name, target)
-    except BaseException:
-        for path in [target, *made]:
-            path.unlink(missing_ok=True)
-        raise
+        given = {one: _rows(table, f"{name}-{one}", draft) for one, table in chosen.tables.items()}
+        wanted = _rows(expected, f"{name}-expected", draft, is_expected=True)
+        text = "\n".join(_lines(chosen, given, wanted)) + "\n"
+        (draft / target.name).write_text(text, encoding="utf-8")
+        _require_passed(session, tester, name, draft / target.name)
+        for path in sorted(draft.iterdir(), key=lambda one: one.name == target.name):  # the test last
+            publish(path, target.with_name(path.name))
+    except FileExistsError as error:
+        message = f"there is a file {Path(error.filename2 or error.filename).name} already"
+        raise UserError(message, code="exists", hint="move it, and generate again") from error
+    finally:
+        remove_draft(draft)
     shown = target.relative_to(session.project.root).as_posix()
     return Generated(name, shown, {one: table.num_rows for one, table in chosen.tables.items()}, chosen)
 
 
-def _require_passed(session: Session, tester: Tester, name: str, target: Path) -> None:
+def _require_passed(session: Session, tester: Tester, name: str, written: Path) -> None:
     """Run the test that was written, as `rules test` will. Raises `UserError`."""
-    shown = f"{FOLDER}/{target.name}"
+    shown = written.relative_to(session.project.root).as_posix()
     (test,) = (one for one in find_tests(session.project.root, session.rules) if one.where.path == shown)
     tested = tester.run(test, force=True)
     if tested.status != "passed":
@@ -128,8 +134,8 @@ def _lines(chosen: Chosen, given: Mapping[str, str], expected: str) -> Iterator[
     yield f"expect = {expected}"
 
 
-def _rows(table: pa.Table, name: str, target: Path, made: list[Path], *, is_expected: bool = False) -> str:
-    """Return rows as TOML: a list of tables, or the name of a file beside the test if TOML has no such values."""
+def _rows(table: pa.Table, name: str, folder: Path, *, is_expected: bool = False) -> str:
+    """Return rows as TOML: a list of tables, or the name of a file in a folder if TOML has no such values."""
     try:
         rows = [
             {key: _value(value) for key, value in row.items() if value is not None and key != ROW}
@@ -139,9 +145,7 @@ def _rows(table: pa.Table, name: str, target: Path, made: list[Path], *, is_expe
     except (TypeError, ValueError):
         is_sayable = False
     if not is_sayable:
-        path = target.with_name(f"{target.stem}-{name}.parquet")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made.append(path)
+        path = folder / f"{name}.parquet"
         pq.write_table(table, path)
         return toml_value(path.name)
     if not rows:
