@@ -210,6 +210,8 @@ class Objects:
 
     def settle(self, artifacts: Iterable[str]) -> None:
         """Let objects that were given their names keep them. Raises OSError."""
+        if self._read_only:  # they are in a folder that goes with this process
+            return
         for shelf in {self.path(one).parent for one in artifacts if one not in self._moved}:
             synchronise(shelf)
         self._settle_folders()

@@ -285,13 +285,13 @@ time_bucket(u...) ~> date_bin(INTERVAL '1 hour', a) : D
 time_slice(u...) ~> date_bin(INTERVAL '1 hour', a) : S
 epoch(a:ts) => extract(epoch FROM {{a}}) : D
 epoch(u) ~> extract(epoch FROM a) : D
-epoch_ms(a:ts) => CAST(extract(epoch FROM date_trunc('second', {{a}})) AS BIGINT) * 1000 + CAST(date_part('millisecond', {{a}}) AS BIGINT) % 1000 : D
-epoch_us(a:ts) => CAST(extract(epoch FROM date_trunc('second', {{a}})) AS BIGINT) * 1000000 + CAST(date_part('microsecond', {{a}}) AS BIGINT) % 1000000 : D
-unix_millis(a:ts) => CAST(extract(epoch FROM date_trunc('second', {{a}})) AS BIGINT) * 1000 + CAST(date_part('millisecond', {{a}}) AS BIGINT) % 1000 : BK
-unix_micros(a:ts) => CAST(extract(epoch FROM date_trunc('second', {{a}})) AS BIGINT) * 1000000 + CAST(date_part('microsecond', {{a}}) AS BIGINT) % 1000000 : BK
-unix_timestamp(a:ts) => CAST(extract(epoch FROM date_trunc('second', {{a}})) AS BIGINT) : K
+epoch_ms(a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {{a}}))) AS BIGINT) * 1000 + CAST(date_part('millisecond', {{a}}) AS BIGINT) % 1000 : D
+epoch_us(a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {{a}}))) AS BIGINT) * 1000000 + CAST(date_part('microsecond', {{a}}) AS BIGINT) % 1000000 : D
+unix_millis(a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {{a}}))) AS BIGINT) * 1000 + CAST((date_part('millisecond', {{a}}) % 1000) AS BIGINT) : BK
+unix_micros(a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {{a}}))) AS BIGINT) * 1000000 + CAST((date_part('microsecond', {{a}}) % 1000000) AS BIGINT) : BK
+unix_timestamp(a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {{a}}))) AS BIGINT) : K
 unix_timestamp(u...) ~> CAST(extract(epoch FROM a) AS BIGINT) : K
-unix_seconds(a:ts) => CAST(extract(epoch FROM date_trunc('second', {{a}})) AS BIGINT) : BK
+unix_seconds(a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {{a}}))) AS BIGINT) : BK
 unix_seconds(a) ~> CAST(extract(epoch FROM a) AS BIGINT) : BK
 epoch_seconds(a) ~> CAST(extract(epoch FROM a) AS BIGINT) :
 date(a) => CAST({{a}} AS DATE) : DK
@@ -581,9 +581,9 @@ date_part('week', a) ~> extract(week FROM a), which is ISO's week, from Monday :
 round(x:float) => round({x}) - CASE WHEN abs({x} - trunc({x})) = 0.5 AND round({x}) % 2 <> 0 THEN signum({x}) ELSE 0 END : P
 round(x:float) ~> round(x), which rounds halves away from zero; Redshift's documentation does not say : R
 # R048 second-fraction
-date_part('epoch_second', a:ts) => CAST(extract(epoch FROM date_trunc('second', {a})) AS BIGINT) : S
-date_part('epoch_millisecond', a:ts) => CAST(extract(epoch FROM date_trunc('second', {a})) AS BIGINT) * 1000 + CAST(date_part('millisecond', {a}) AS BIGINT) % 1000 : S
-date_part('epoch_microsecond', a:ts) => CAST(extract(epoch FROM date_trunc('second', {a})) AS BIGINT) * 1000000 + CAST(date_part('microsecond', {a}) AS BIGINT) % 1000000 : S
+date_part('epoch_second', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) : S
+date_part('epoch_millisecond', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) * 1000 + CAST(date_part('millisecond', {a}) AS BIGINT) % 1000 : S
+date_part('epoch_microsecond', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) * 1000000 + CAST(date_part('microsecond', {a}) AS BIGINT) % 1000000 : S
 date_part('millisecond', a) => date_part('millisecond', {a}) % 1000 : BR
 date_part('microsecond', a) => date_part('microsecond', {a}) % 1000000 : BR
 date_part('milliseconds', a) => date_part('millisecond', {a}) % 1000 : R
