@@ -45,7 +45,7 @@ class Downloads:
     def add(self, written: Path, place: Path) -> None:
         """Move a file that is fully written to its place. Raises OSError."""
         place.parent.mkdir(parents=True, exist_ok=True)
-        if place.parent.is_symlink():  # nothing of ours, and it is not followed
+        if place.parent.is_symlink():  # rules makes none, and follows none
             raise NotADirectoryError(errno.ENOTDIR, "it is a link", os.fspath(place.parent))
         synchronise(written)
         replace(written, place)

@@ -179,7 +179,7 @@ def make_plan(
 def _unmoved(node: Node, settled: Mapping[str, Content], running: set[str], known: Known) -> Clean | None:
     """Return what an earlier plan of this process found, if all that it follows from is the very same.
 
-    It is what `_foresee` comes to, found in a moment: most products of a project are so after an edit.
+    `_foresee` would return the same, and takes longer: after an edit most products of a project are unmoved.
     """
     clean = known.clean.get(node.name)
     if clean is None or known.renamed or clean.node is not node:

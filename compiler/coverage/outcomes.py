@@ -20,7 +20,7 @@ from compiler.errors import SqlError
 from compiler.names.resolve import INPUT_DB
 from compiler.sql.dialect import render
 from compiler.tree.nesting import is_huge
-from compiler.tree.selects import is_aggregated, own_nodes
+from compiler.tree.selects import is_aggregated, own_nodes, visible_ctes
 from compiler.tree.walk import bare_copy, find_all, has
 
 _PLAIN_NAME = re.compile(r'"([a-z_][a-z0-9_]*)"')
@@ -297,20 +297,9 @@ class _With:
     @classmethod
     def of(cls, query: exp.Query) -> _With | None:
         """Return those of a query, its own included; None if one of them is recursive."""
-        found: list[exp.CTE] = []
-        node: exp.Expr | None = query
-        inner: exp.Expr | None = None
-        while node is not None:
-            with_ = node.args.get("with_")
-            if isinstance(with_, exp.With):
-                if with_.recursive:
-                    return None
-                listed = list(with_.expressions)
-                at = next((place for place, cte in enumerate(listed) if cte is inner), len(listed))
-                found = [*listed[:at], *found]
-            if isinstance(node, exp.CTE):
-                inner = node
-            node = node.parent
+        found, recursive = visible_ctes(query)
+        if recursive:
+            return None
         return cls(tuple(found))
 
     def seen(self, query: exp.Select) -> exp.Select:
@@ -337,10 +326,10 @@ def _is_correlated(select: exp.Select) -> bool:
     """Whether a SELECT, not one within it, refers to a query around it."""
     sources = [select.args["from_"].this, *(join.this for join in select.args.get("joins") or [])]
     names = {source.alias_or_name for source in sources}
-    return any(column.table and column.table not in names for column in own_nodes_of(select))
+    return any(column.table and column.table not in names for column in _own_columns(select))
 
 
-def own_nodes_of(select: exp.Select) -> Iterator[exp.Column]:
+def _own_columns(select: exp.Select) -> Iterator[exp.Column]:
     """Yield the columns of a SELECT's own clauses."""
     for value in select.args.values():
         for part in value if isinstance(value, list) else [value]:

@@ -25,6 +25,7 @@ from compiler.parts.together import of_several_parts, yields_a_row_of_none
 from compiler.schema import Column, Schema
 from compiler.sql.encode import encode
 from compiler.sql.functions import function_name, is_float_sensitive
+from compiler.tree.selects import visible_ctes
 from compiler.tree.walk import bare_copy, branches, find_all, has, nodes
 
 E = TypeVar("E", bound=exp.Expr)
@@ -177,20 +178,7 @@ class Rule:
 
     def visible_ctes(self, query: exp.Query) -> exp.With | None:
         """Return a copy of the CTEs that a query within the rule sees, its own included."""
-        found: list[exp.CTE] = []
-        recursive = False
-        node: exp.Expr | None = query
-        inner: exp.Expr | None = None
-        while node is not None:
-            with_ = node.args.get("with_")
-            if isinstance(with_, exp.With):
-                recursive = recursive or bool(with_.recursive)
-                listed = list(with_.expressions)
-                at = next((place for place, cte in enumerate(listed) if cte is inner), len(listed))
-                found = [*listed[:at], *found]
-            if isinstance(node, exp.CTE):
-                inner = node
-            node = node.parent
+        found, recursive = visible_ctes(query)
         if not found:
             return None
         return exp.With(expressions=[copied(cte) for cte in found], recursive=recursive)

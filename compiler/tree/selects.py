@@ -25,6 +25,25 @@ def is_aggregated(select: exp.Select) -> bool:
     return select.args.get("group") is not None or not all(map(_has_over, calls))
 
 
+def visible_ctes(query: exp.Query) -> tuple[list[exp.CTE], bool]:
+    """Return the CTEs that a query within a tree sees, its own included, and whether a WITH of theirs is recursive."""
+    found: list[exp.CTE] = []
+    recursive = False
+    node: exp.Expr | None = query
+    inner: exp.Expr | None = None
+    while node is not None:
+        with_ = node.args.get("with_")
+        if isinstance(with_, exp.With):
+            recursive = recursive or bool(with_.recursive)
+            listed = list(with_.expressions)
+            at = next((place for place, cte in enumerate(listed) if cte is inner), len(listed))
+            found = [*listed[:at], *found]
+        if isinstance(node, exp.CTE):
+            inner = node
+        node = node.parent
+    return found, recursive
+
+
 def yields_rows(item: exp.Expr) -> bool:
     """Whether a select item decides the number of rows."""
     return next(own_nodes(item, *ROWS_OF_A_SET), None) is not None

@@ -161,7 +161,11 @@ def _listed(table: Any, folder: str, files: Files) -> Listing:
     added = pa.table(table.get_add_actions(flatten=True))
     paths = [_path(folder, path, log) for path in added.column("path").to_pylist()]
     times = added.column("modification_time").to_pylist()
-    order = sorted(range(len(paths)), key=lambda number: (times[number], paths[number]))
+    values = [added.column(f"partition.{name}").to_pylist() for name in metadata.partition_columns]
+    # By partition first: files of one commit have about one time, and names by chance.
+    in_partitions = [tuple((one is not None, str(one)) for one in found) for found in zip(*values, strict=True)]
+    keys = list(zip(in_partitions or [()] * len(paths), times, paths, strict=True))
+    order = sorted(range(len(paths)), key=lambda number: keys[number])
     deleted = _deleted(table) if "deletionVectors" in asked else {}
     notes = [spelled_note(deleted.get(os.path.normpath(files.absolute(paths[number])))) for number in order]
     return Listing(

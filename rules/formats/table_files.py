@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from rules.formats import int96
 from rules.formats.contract import IngestError, checked, first_line, require_declared, storable
 from rules.formats.source_format import ReadTable, TableFiles
-from rules.storage.types import stored_schema, stored_type
+from rules.storage.types import stored_schema, stored_type, with_items
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,21 +155,11 @@ def with_children(field: pa.Field, change: Callable[[pa.Field], pa.Field]) -> pa
 
 def plain(dtype: pa.DataType) -> pa.DataType:
     """Return a type without what decides only its layout: offsets, views, dictionaries, names of items, nullability."""
-    if pa.types.is_dictionary(dtype) or pa.types.is_run_end_encoded(dtype):
-        return plain(dtype.value_type)
     if pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype):
         return pa.string()
     if pa.types.is_large_binary(dtype) or pa.types.is_binary_view(dtype):
         return pa.binary()
-    if pa.types.is_struct(dtype):
-        return pa.struct([pa.field(field.name, plain(field.type)) for field in dtype])
-    if pa.types.is_fixed_size_list(dtype):
-        return pa.list_(plain(dtype.value_type), dtype.list_size)
-    if pa.types.is_list(dtype) or pa.types.is_large_list(dtype):
-        return pa.list_(plain(dtype.value_type))
-    if pa.types.is_map(dtype):
-        return pa.map_(plain(dtype.key_type), plain(dtype.item_type))
-    return dtype
+    return with_items(dtype, plain)
 
 
 def _details(table: TableFiles) -> _Details:

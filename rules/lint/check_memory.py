@@ -104,7 +104,7 @@ class Kept:
             self._schemas = {name: one for name, one in self._schemas.items() if name in names}
 
     def same(self, now: Before) -> Same:
-        """Return the rules that this check finds the same in, as far as can be told before any is looked at.
+        """Return the rules in which this check finds what the last one did, as far as that is known before it looks.
 
         They are given up until the check ends (`settle`), so that one that fails leaves nothing behind.
         """

@@ -35,7 +35,7 @@ _OURS = "rules.product"
 _METADATA_FILE = re.compile(r"v(\d+)\.metadata\.json\Z")
 _MAPPING = "schema.name-mapping.default"
 _METRICS = {"write.metadata.metrics.default": "counts"}
-"""Least and greatest values are not told: readers disagree about NaN and -0.0 there."""
+"""Without least and greatest values, since readers disagree about NaN and -0.0 in them."""
 
 
 @contextlib.contextmanager
@@ -243,11 +243,11 @@ def _last_snapshot(table: Table) -> tuple[str | None, str]:
 
     snapshot = table.current_snapshot()
     while snapshot is not None and snapshot.summary is not None:
-        told = snapshot.summary.additional_properties
-        if ARTIFACT in told:
-            if told.get(FORMAT_KEY) != str(FORMAT):
+        properties = snapshot.summary.additional_properties
+        if ARTIFACT in properties:
+            if properties.get(FORMAT_KEY) != str(FORMAT):
                 return None, "it was published by another version of rules"
-            return told[ARTIFACT], ""
+            return properties[ARTIFACT], ""
         if snapshot.summary.operation != Operation.REPLACE:
             return None, f"it was changed by someone else in snapshot {snapshot.snapshot_id}"
         parent = snapshot.parent_snapshot_id

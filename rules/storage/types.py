@@ -50,10 +50,10 @@ def storable_type(dtype: pa.DataType) -> pa.DataType:
         return pa.time32("ms")
     if pa.types.is_date64(dtype):
         return pa.date32()
-    return _with_items(dtype, storable_type)
+    return with_items(dtype, storable_type)
 
 
-def _with_items(dtype: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+def with_items(dtype: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
     """Return the type with its inner types changed: the items of lists and maps, the fields of structs."""
     if pa.types.is_dictionary(dtype) or pa.types.is_run_end_encoded(dtype):
         return change(dtype.value_type)
@@ -88,7 +88,7 @@ def _written_type(dtype: pa.DataType) -> pa.DataType:
         return pa.large_string()
     if pa.types.is_binary_view(plain):
         return pa.large_binary()
-    return _with_items(plain, _written_type)
+    return with_items(plain, _written_type)
 
 
 def to_schema(schema: pa.Schema) -> Schema:
