@@ -58,7 +58,7 @@ def kind_of_type(spelled: str | None) -> str | None:
 class Parameter:
     """A parameter of a row. constant: the text that the argument must be; it is captured where this is one letter.
 
-    The letters f and r mark formats of dates, by which texts are written and read; the format is captured in our spelling.
+    The letters f and r mark formats of dates, by which texts are written and read; they are captured in our spelling.
     """
 
     letter: str = ""
