@@ -57,17 +57,23 @@ def readers(bench: Workbench, symbol: Symbol) -> list[str]:
     return sorted({name for path, _ in _everywhere(bench, symbol) if (name := bench.product(path)) != own})
 
 
-def _everywhere(bench: Workbench, symbol: Symbol) -> Iterator[tuple[str, Occurrence]]:
-    known = bench.known
-    for path in sorted({*known.paths, *known.python}) if known is not None else ():
+def mentioning(bench: Workbench, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the rule files whose text, as it is being edited, has a word; with that text.
+
+    The last check may have seen another text, or one that could not be parsed, so it does not say which files read it.
+    """
+    word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+    for path in sorted(bench.known.files) if bench.known is not None else ():
         try:
             text = bench.text(path)
         except UserError:  # it has gone since
             continue
-        if symbol.name.lower() not in text.lower() and symbol.kind != "table":
-            continue
-        if symbol.kind == "table" and not re.search(rf"\b{re.escape(symbol.name)}\b", text, re.IGNORECASE):
-            continue
+        if word.search(text):
+            yield path, text
+
+
+def _everywhere(bench: Workbench, symbol: Symbol) -> Iterator[tuple[str, Occurrence]]:
+    for path, _ in mentioning(bench, symbol.name):
         found = bench.outline(path)
         for one in found.occurrences if found is not None else ():
             if one.symbol == symbol:

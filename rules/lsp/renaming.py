@@ -15,7 +15,7 @@ from compiler.schema import Column, Schema
 from rules.config.project import NAME
 from rules.errors import UserError
 from rules.loading.input_binding import make_resolver
-from rules.lsp.navigation import definitions, references, symbols_at
+from rules.lsp.navigation import definitions, mentioning, references, symbols_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,9 +91,7 @@ def _of_rule(bench: Workbench, known: Known, symbol: Symbol, new: str) -> Rename
     for path, each in places:
         edits.setdefault(path, []).append(Edit(each.start, each.end, written))
     back = Renamed(new, symbol.name)
-    after = _world_after(known, back)
-    for path, wanted in edits.items():
-        _require_same(bench, path, wanted, after, back)
+    _require_all_same(bench, symbol.name, edits, _world_after(known, back), back)
     return Rename(edits, moved)
 
 
@@ -122,10 +120,7 @@ def _of_column(
         edits.setdefault(path, []).append(edit)
     back = Renamed(symbol.owner, symbol.owner, new, symbol.name)
     after = _world_after(known, back)
-    resolve = make_resolver(known.tables)  # a star may read the column without its name
-    reading = {path for path, rule in known.paths.items() if symbol.owner in map(resolve, rule.parsed.tables)}
-    for path in sorted({*edits, *reading}):
-        _require_same(bench, path, edits.get(path, []), after, back)
+    _require_all_same(bench, symbol.owner, edits, after, back)  # a star may read the column without its name
     return Rename(edits)
 
 
@@ -173,6 +168,18 @@ def _world_after(known: Known, back: Renamed) -> World:
         schemas.known[back.table] = Schema(tuple(columns), schema.arrow)
     names = [back.table if name == back.was else name for name in known.tables]
     return World(schemas, make_resolver(names), tuple(names), known.variables)
+
+
+def _require_all_same(
+    bench: Workbench, table: str, edits: Mapping[str, list[Edit]], after: World, back: Renamed
+) -> None:
+    """Raise `UserError` unless every rule that may read a table means what it meant.
+
+    A rule that cannot be parsed just now may read it once it can be, so it is a reason to rename nothing.
+    """
+    reading = {path for path, _ in mentioning(bench, table) if path.endswith(".sql")}
+    for path in sorted({*edits, *reading}):
+        _require_same(bench, path, edits.get(path, []), after, back)
 
 
 def _require_same(bench: Workbench, path: str, edits: list[Edit], after: World | None, back: Renamed | None) -> None:

@@ -59,8 +59,8 @@ class Known:
     variables: Mapping[str, Any] = field(default_factory=dict)
     functions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The functions of the project that SQL may call, with the names of their parameters."""
-    python: tuple[str, ...] = ()
-    """The rule files in Python."""
+    files: tuple[str, ...] = ()
+    """All rule files, those too that cannot be read."""
     error: UserError | None = None
     """Why nothing could be checked."""
 
@@ -145,7 +145,7 @@ class Workbench:
         for path in [one for one in self.open_paths if one.endswith(".py")]:
             text, world = self.text(path), self.world(path)
             lines = Lines(text)
-            for one in embedded(text) if world is not None and path in known.python else ():
+            for one in embedded(text) if world is not None and path in known.files else ():
                 wrong = check_rule(one.text, world).found if one.alone and world is not None else ()
                 breaking = [replace(each, fix=None) for each in wrong if each.code in BREAKING]
                 found[path] = [*found.get(path, []), *(lines.finding(path, each) for each in breaking)]
@@ -255,5 +255,5 @@ def _known(checking: Checking) -> Known:
     rules = {rule.name: rule for rule in paths.values()}
     schemas = dict(checking.known.schemas.known)
     functions = {name: one.names for name, one in checking.foresight.loaded.functions.items() if one.fault is None}
-    python = tuple(path for path in checking.records if path.endswith(".py"))
-    return Known(project, findings, rules, paths, schemas, checking.worlds, project.variables, functions, python)
+    files = tuple(path for path in checking.records if path.endswith((".sql", ".py")))
+    return Known(project, findings, rules, paths, schemas, checking.worlds, project.variables, functions, files)

@@ -221,6 +221,29 @@ def test_fixes_completions_and_lenses(sample: SampleProject) -> None:
     edited(sample, session)
 
 
+def test_what_is_asked_before_the_next_check_is_answered_from_the_text(sample: SampleProject) -> None:
+    async def session(editor: Editor) -> None:
+        async def asked() -> list[str]:
+            place = editor.at("rules/large.sql", "AS tw|ice")
+            context = lsp.ReferenceContext(include_declaration=True)
+            params = lsp.ReferenceParams(context, editor.document("rules/large.sql"), place)
+            found = await editor.client.text_document_references_async(params)
+            return sorted(one.uri.rsplit("/", 1)[-1] for one in found or ())
+
+        editor.type("rules/passed.sql", PASSED.replace("SELECT", "SELECT SELECT"))
+        await editor.until(lambda found: len(found["rules/passed.sql"]) > 0)
+        assert await asked() == ["large.sql", "total.sql"]
+        params = lsp.RenameParams(
+            editor.document("rules/large.sql"), editor.at("rules/large.sql", "AS tw|ice"), "other"
+        )
+        with pytest.raises(JsonRpcException, match=r"passed\.sql cannot be compiled, so nothing is renamed"):
+            await editor.client.text_document_rename_async(params)
+        editor.type("rules/passed.sql", PASSED)
+        assert await asked() == ["large.sql", "passed.sql", "total.sql"]
+
+    edited(sample, session)
+
+
 def test_renames_reach_all_readers_and_change_no_meaning(sample: SampleProject) -> None:
     before = {one["name"]: one["fingerprint"] for one in inprocess.run(sample, "plan", "--json").document["products"]}
 
