@@ -23,7 +23,7 @@ from benchmarks.generated import write_project
 from support import s3
 
 RULES = Path(sys.executable).parent / "rules"
-_THREADS = 16
+_THREADS = 24
 
 
 def clone(root: Path, size: int, *, shared: bool) -> Path:

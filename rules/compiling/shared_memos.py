@@ -111,6 +111,8 @@ class SharedMemos:
         digests = {**dict.fromkeys(sources, ""), **digests}  # of which there is no text but of their checks
         packs.ask("memos", digests)
         packs.ask("results", digests)  # which the plan asks for next
+        import pyarrow  # noqa: F401 — what is received is checked by it; its import takes as long as the answers
+
         texts: dict[str, str] = {}
         rows: dict[str, CompiledRow] = {}
         doubtful: set[str] = set()
