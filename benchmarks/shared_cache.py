@@ -1,8 +1,12 @@
-"""Print what a shared cache costs and saves: `PYTHONPATH=.:tests python -m benchmarks.shared_cache [RULES] [DELAY_MS]`.
+"""Print what a shared cache costs and saves.
 
-1,000 rules and 20 ms by default; 100 5 is a short form. A server of S3 on loopback (moto) answers through a proxy that
-waits so long with each answer. `plan` and `build --lazy` of a fresh clone are what a no-op of one is: nothing is
-compiled, and no table fetched. The download alone is of the same files, by the same client, as many at once.
+`PYTHONPATH=.:tests python -m benchmarks.shared_cache [RULES] [DELAY_MS] [MBIT]`: 1,000 rules, 20 ms and a line of 500
+Mbit/s by default; 100 5 is a short form. A server of S3 on loopback (moto) answers through a proxy that waits so long
+with each answer, and sends no more. Tables that were read before are answered by the proxy: the server, which is
+written in Python, would need all the cores that the builder has, too, and its speed would be measured.
+
+`plan` and `build --lazy` of a fresh clone are what a no-op of one is: nothing is compiled, and no table fetched. The
+download alone is of the same files, by the same client, as many at once.
 """
 
 from __future__ import annotations
@@ -58,9 +62,9 @@ def download(folder: Path) -> tuple[float, int]:
     return time.perf_counter() - began, size
 
 
-def main(rules: int = 1000, delay: float = 20) -> None:
-    """Measure, and print."""
-    faults = s3.Faults(delay=delay / 1000)
+def main(rules: int = 1000, delay: float = 20, line: float = 500) -> None:
+    """Measure, and print. delay: milliseconds; line: millions of bits a second."""
+    faults = s3.Faults(delay=delay / 1000, line=line * 1e6 / 8, keep=f"/{s3.BUCKET}/benchmark/rules-v1/objects/")
     with tempfile.TemporaryDirectory() as folder, s3.s3_server() as server, s3.faulty(server, faults) as port:
         os.environ.update(s3.environment(port))
         root = Path(folder)
@@ -77,10 +81,11 @@ def main(rules: int = 1000, delay: float = 20) -> None:
         step("build, empty shared cache", clone(root / "first", rules, shared=True), "build")
         step("plan, fresh clone", clone(root / "planned", rules, shared=True), "plan", "-q")
         second = clone(root / "second", rules, shared=True)
+        (root / "files").mkdir()
+        download(root / "files")  # the proxy has them from now on
         restoring = step("build, fresh clone", second, "build")
         step("build, nothing to do", second, "build")
         lazy = step("build --lazy, fresh clone", clone(root / "third", rules, shared=True), "build", "--lazy")
-        (root / "files").mkdir()
         seconds, size = download(root / "files")
         print(f"{'download alone':<34} {seconds:8.2f} s {size / 1e6:,.1f} MB")
         print(f"restoring takes {restoring / seconds:.2f} times the download, {lazy / seconds:.2f} without it")

@@ -60,14 +60,24 @@ def environment(port: int) -> dict[str, str]:
     }
 
 
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers and body."""
+
+
 @dataclass
 class Faults:
-    """What a proxy does to requests. share: of requests that go wrong; only: what may go wrong; seen: counts."""
+    """What a proxy does to requests. share: of requests that go wrong; only: what may go wrong; seen: counts.
+
+    delay: seconds before each answer; line: bytes a second for all answers together, 0 for as many as there are;
+    keep: the beginning of the paths of what never changes, which the proxy then answers by itself once it has it.
+    """
 
     share: float = 0.0
     only: tuple[str, ...] = _FAULTS
     seed: int = 0
     delay: float = 0.0
+    line: float = 0.0
+    keep: str | None = None
     seen: Counter[str] = field(default_factory=Counter)
     requests: list[tuple[str, str]] = field(default_factory=list)
     choose: Callable[[str, str], str | None] | None = None
@@ -76,6 +86,24 @@ class Faults:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
         self._lock = threading.Lock()
+        self._line_free = 0.0
+        self._kept: dict[str, Answer] = {}
+
+    def wait_for_line(self, size: int) -> None:
+        """Return once the line has carried so many bytes after all that was sent before."""
+        if self.line:
+            with self._lock:
+                now = time.monotonic()
+                self._line_free = until = max(now, self._line_free) + size / self.line
+            time.sleep(until - now)
+
+    def answer(self, method: str, path: str, ask: Callable[[], Answer]) -> Answer:
+        """Return what the server answers, or answered before if that is kept."""
+        if self.keep is None or method != "GET" or not path.startswith(self.keep):
+            return ask()
+        if path not in self._kept:
+            self._kept[path] = ask()
+        return self._kept[path]
 
     def of(self, method: str, path: str) -> str | None:
         """Return what goes wrong with a request."""
@@ -114,22 +142,23 @@ def faulty(port: int, faults: Faults) -> Iterator[int]:
                 self.close_connection = True
                 return
             with conditional if self.headers.get("If-None-Match") else contextlib.nullcontext():
-                status, headers, data = self._passed_on(body)
+                status, headers, data = faults.answer(self.command, self.path, lambda: self._passed_on(body))
             if wrong == "lost":
                 self.close_connection = True
                 return
             if wrong == "corrupt" and data and self.command == "GET" and status in {200, 206}:
                 place = len(data) // 2
                 data = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+            faults.wait_for_line(len(data))
             self._answer(status, headers, data, cut=wrong == "truncated" and self.command == "GET")
 
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815 — names of http.server
 
-        def _passed_on(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        def _passed_on(self, body: bytes) -> Answer:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
             try:
-                kept = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
-                connection.request(self.command, self.path, body, kept)
+                passed = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+                connection.request(self.command, self.path, body, passed)
                 answer = connection.getresponse()
                 return answer.status, dict(answer.getheaders()), answer.read()
             finally:
