@@ -17,6 +17,7 @@ import pyarrow.csv as pa_csv
 
 from rules.files.source_listing import COMPRESSED
 from rules.formats.contract import IngestError, first_line, require_distinct
+from rules.formats.delimiters import delimiter_hint, likely_delimiter
 from rules.formats.spelling import Column
 from rules.formats.text_file import AS_UTF8, hint, require_no_utf16
 from rules.formats.text_places import place_in_csv
@@ -239,7 +240,8 @@ def _error(file: TextFile, source: Source, schema: pa.Schema | None, message: st
     if fields:
         line, at = place_in_csv(file, row or 0, min(int(fields[1]), int(fields[2])), single=single)
         found = f"has a row of {_plural(int(fields[2]))}, where the first has {_plural(int(fields[1]))}"
-        remedy = "quote fields that hold the delimiter or a line end"
+        mark = likely_delimiter(_header(file)) if int(fields[1]) == 1 else None
+        remedy = "quote fields that hold the delimiter or a line end" if mark is None else delimiter_hint(mark)
         return IngestError(found, file=file.number, line=line, column=at, hint=remedy)
     column = _COLUMN.search(message)
     problem = _ROW.sub("", _COLUMN.sub("", message))
@@ -287,13 +289,16 @@ def _require_distinct(file: TextFile, source: Source, names: Sequence[str]) -> N
 def _name_of(file: TextFile, source: Source, schema: pa.Schema | None, number: int) -> str:
     if schema is not None:
         return str(schema.names[number])
-    if not source.options["header"]:
-        return f"f{number}"
+    return _header(file)[number] if source.options["header"] else f"f{number}"
+
+
+def _header(file: TextFile) -> list[str]:
+    """Return the fields of the first line that has any."""
     with (
         file.open() as stream,
         io.TextIOWrapper(io.BufferedReader(stream), "utf-8-sig", "replace", newline="") as text,
     ):
-        return next(fields for fields in csv.reader(text, delimiter=file.delimiter) if fields)[number]
+        return next(fields for fields in csv.reader(text, delimiter=file.delimiter) if fields)
 
 
 def _plural(count: int) -> str:

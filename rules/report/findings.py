@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from compiler.lint.codes import ALWAYS, BY_CODE
+from rules.formats.delimiters import delimiter_hint, likely_delimiter
 from rules.printable import printable
 from rules.report.runs import document
 from rules.wording import cell_width, plural
@@ -87,7 +88,9 @@ def _inferred_line(source: dict[str, Any]) -> str:
     columns = [f"{printable(one['name'])} {one['type']}" for one in source["columns"]]
     more = f" and {len(columns) - _COLUMNS:,} more (--json has all)" if len(columns) > _COLUMNS else ""
     said = ", ".join(columns[:_COLUMNS])
-    return f"note: types of {source['source']} ({printable(source['path'])}) are inferred: {said}{more}"
+    mark = likely_delimiter([one["name"] for one in source["columns"]])
+    asked = f"; {delimiter_hint(mark)}" if mark is not None else ""
+    return f"note: types of {source['source']} ({printable(source['path'])}) are inferred: {said}{more}{asked}"
 
 
 def severity(finding: Finding) -> str:

@@ -250,6 +250,25 @@ def test_check_says_in_one_line_what_was_inferred_of_many(tmp_path: Path) -> Non
     assert len(run(project, "check", "--json").document["inferred"]) == len(names)
 
 
+@pytest.mark.parametrize(("mark", "written"), [(";", ";"), ("\t", "\\t"), ("|", "|")])
+def test_another_delimiter_is_suggested(tmp_path: Path, mark: str, written: str) -> None:
+    toml = '\n[sources.whole]\npath = "data/whole.csv"\n\n[sources.cut]\npath = "data/cut.csv"\n'
+    project = SampleProject(tmp_path, toml=toml)
+    project.write("data/whole.csv", f"id{mark}price\n1{mark}2.5\n")
+    project.write("data/cut.csv", f"id{mark}price\n1{mark}2,5\n")
+    for name in ("whole", "cut"):
+        project.sql(f"of_{name}", f"SELECT COUNT(*) AS n FROM {name} AS w")
+    hint = f"if '{written}' separates the fields: delimiter = \"{written}\" under [sources.NAME]"
+    checked = run(project, "check", expect=1)
+    assert f"price string; {hint}\n" in checked.stderr
+    assert "data/cut.csv:2:5\n" in checked.stdout
+    assert hint in checked.stdout
+    project.edit("rules.toml", 'cut.csv"', f'cut.csv"\ndelimiter = "{written}"')
+    project.edit("rules.toml", 'whole.csv"', f'whole.csv"\ndelimiter = "{written}"')
+    assert "separates" not in run(project, "check").stderr
+    run(project, "build")
+
+
 def test_check_says_what_was_inferred(tmp_path: Path) -> None:
     toml = '\n[sources.s]\npath = "data/s.csv"\n[sources.t]\npath = "data/t.jsonl"\n'
     toml += 'columns = { n = "bigint", at = "timestamp" }\n'
