@@ -151,11 +151,10 @@ def test(*arguments: str) -> None:
     Service tests have a Spark too, in another one, where there is Java (see tests/support/spark.py).
     """
     prepare("s3", S3_LOCK, [], lambda _: None)
-    if any("service" in word and "not service" not in word for word in arguments) and shutil.which("java"):
+    if asks_for("service", arguments) and shutil.which("java"):
         prepare("spark", SPARK_LOCK, [], lambda _: None)
     command = tools() / "pytest"
-    marked = any(word.startswith("-m") for word in arguments)  # soaks write more, and servers want a disk
-    folder = None if marked else memory_folder()
+    folder = None if asks_for("soak", arguments) or asks_for("service", arguments) else memory_folder()
     if folder is not None:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)
     # Each worker keeps to its own half of the files until the other has none left: what the tests of a file share is
@@ -165,9 +164,15 @@ def test(*arguments: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def asks_for(mark: str, arguments: Iterable[str]) -> bool:
+    """Whether arguments of pytest name a mark, and not only to leave it out."""
+    return any(mark in word.replace(f"not {mark}", "") for word in arguments)
+
+
 def memory_folder() -> Path | None:
     """Make a folder in memory for the files of tests, which wait for a disk at each fsync; None where there is no room.
 
+    Soaks have none, since they write more, and services none, since servers want a disk.
     It is left behind by a run that fails, to be looked at, and removed by the next one.
     """
     meminfo = Path("/proc/meminfo")

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 OURS = "rules|compiler|cache|graph"
 PATH = re.compile(
@@ -87,6 +89,7 @@ def missing(line: str) -> Iterator[str]:
             yield f"{name}.py"
 
 
+@pytest.mark.slow
 def test_every_name_exists() -> None:
     wrong = []
     for name in tracked():

@@ -31,6 +31,7 @@ def bag(**values: Any) -> str:
     return bag_digest(batch.schema, [batch], batch.schema.names)
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.data())
 def test_order_layout_and_batches_do_not_matter(data: st.DataObject) -> None:

@@ -37,6 +37,7 @@ def same(left: Any, right: Any, dtype: pa.DataType) -> bool:
     return repr(pa.array([left], dtype).to_pylist()) == repr(pa.array([right], dtype).to_pylist())
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.data())
 def test_layout_and_batches_do_not_matter(data: st.DataObject) -> None:
@@ -51,6 +52,7 @@ def test_layout_and_batches_do_not_matter(data: st.DataObject) -> None:
     assert digest(schema_of(table), batches) == digest(schema_of(table), [logical])
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.data())
 def test_a_changed_value_changes_its_column_and_no_other(data: st.DataObject) -> None:

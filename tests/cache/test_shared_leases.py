@@ -38,6 +38,7 @@ def test_of_several_builders_at_once_one_has_the_lease(bucket: Bucket) -> None:
     assert builders[0].claim(KEY) == "mine"
 
 
+@pytest.mark.slow
 def test_who_renews_keeps_it_and_who_does_not_loses_it(bucket: Bucket) -> None:
     holder, other = builder(bucket), builder(bucket)
     assert holder.claim(KEY) == "mine"

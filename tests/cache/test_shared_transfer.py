@@ -44,6 +44,7 @@ def sent(tmp_path: Path) -> tuple[Cut, Table, bytes]:
     return bucket, Table("a" * 32, 1, SIZE, "b" * 32, sha256, {}), data
 
 
+@pytest.mark.slow
 def test_a_file_cut_short_is_gone_on_with(tmp_path: Path, sent: tuple[Cut, Table, bytes]) -> None:
     bucket, table, data = sent
     objects = Objects(tmp_path / "store")

@@ -32,6 +32,7 @@ def project(tmp_path: Path) -> SampleProject:
     return project
 
 
+@pytest.mark.slow
 def test_an_honest_store_passes(project: SampleProject) -> None:
     document = project.json("audit")
     assert document["status"] == "ok"

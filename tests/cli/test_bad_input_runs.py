@@ -95,6 +95,7 @@ def test_rule_that_does_not_compile_stops_its_readers_alone(project: SampleProje
     assert document["products"][0]["error"]["where"] == "rules/failing.sql:1:8"
 
 
+@pytest.mark.slow
 def test_source_that_vanishes_during_the_build(project: SampleProject) -> None:
     """The engine would read a file that is not there as an empty table."""
     some = "s.v % 7 = (SELECT MIN(o.order_id) FROM orders AS o)"
@@ -120,6 +121,7 @@ def test_store_that_is_a_file(project: SampleProject, command: str, monkeypatch:
     assert str(project.root / "a_file") in refusal.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [0, 20_000, 200_000])
 def test_full_disk(project: SampleProject, limit: int) -> None:
     """No file may grow beyond `limit` bytes: the index, a log, or the product, as the case may be."""

@@ -274,6 +274,7 @@ def test_nested_parentheses_work(project: SampleProject, depth: int) -> None:
     assert project.product("bad").to_pydict() == {"a": [1.5, 2.5, 3.5]}
 
 
+@pytest.mark.slow
 def test_parentheses_nested_too_deeply_are_an_error(project: SampleProject) -> None:
     refusal = refused_rule(project, f"SELECT {'(' * 29_999}«(o.amount{')' * 30_000} AS a FROM orders AS o")
     assert (refusal.code, refusal.message) == ("too-deep", "nested too deeply")

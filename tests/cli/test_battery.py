@@ -24,6 +24,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_each_construct_has_its_value_or_is_refused(project: SampleProject, dialect: str) -> None:
     wrong: list[object] = []

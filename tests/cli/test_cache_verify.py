@@ -294,6 +294,7 @@ def damage_beside_builds(built: Path, work: Path, rounds: int, seed: int) -> Non
         assert project.product(name).to_pylist() == clean.product(name).to_pylist()
 
 
+@pytest.mark.slow
 def test_damage_beside_builds(built: Path, tmp_path: Path) -> None:
     damage_beside_builds(built, tmp_path, 1, 1)
 

@@ -128,6 +128,7 @@ def loads_the_engine(project: SampleProject, command: str) -> bool:
     return done.stdout.splitlines()[-1] == "True"
 
 
+@pytest.mark.slow
 def test_the_engine_is_loaded_only_for_what_nobody_remembers(project: SampleProject) -> None:
     assert loads_the_engine(project, "check")
     assert not loads_the_engine(project, "check")

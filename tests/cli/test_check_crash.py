@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from support.checked import checked_project, rows
 from support.forks import shared
 from support.inprocess import build
 
 
+@pytest.mark.slow
 def test_killed_around_a_failing_check(tmp_path: Path) -> None:
     project = checked_project(tmp_path / "checked")
     build(project)

@@ -109,6 +109,7 @@ def test_fix_and_diff_exclude_each_other(project: SampleProject) -> None:
     assert "exclude each other" in run(project, "check", "--fix", "--diff", expect=2).stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["flights", "tpch"])
 def test_sample_projects_have_no_findings_once_fixed_and_mean_the_same(name: str, tmp_path: Path) -> None:
     project = SampleProject.copy_of(FIXTURES / name, tmp_path / name)

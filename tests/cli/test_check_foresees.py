@@ -90,6 +90,7 @@ def test_the_same_from_check_plan_and_build(project: SampleProject, case: str) -
     assert (refusal.message, refusal.where) == (message, f"rules/bad.sql:{line}:{column}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_check_and_plan_refuse_the_same(project: SampleProject, step: int) -> None:
     texts = {f"r{number:03}": sql for number, sql in enumerate(SHAPES) if number % step == 0 and is_read(sql)}
@@ -109,6 +110,7 @@ def test_check_and_plan_refuse_the_same(project: SampleProject, step: int) -> No
     assert len(texts) > len(found) + 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_what_can_be_planned_can_be_run(project: SampleProject, step: int) -> None:
     """On empty tables: what fails there fails of itself, and not of data."""

@@ -81,6 +81,7 @@ def test_the_manifest_is_valid() -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_a_commit_with_unqualified_sql_is_rejected_and_the_fixed_one_passes(
     project: SampleProject, tmp_path: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_commit_with_unqualified_sql_is_rejected_and_the_fixed_one_passes(
     repository.git("commit", "-m", "total")
 
 
+@pytest.mark.slow
 def test_what_is_staged_is_checked(project: SampleProject, tmp_path: Path) -> None:
     """What breaks a rule may stand in another file; what is not staged does not count, for better or worse."""
     project.sql("total", "SELECT SUM(l.amount) AS total FROM large AS l")
@@ -107,6 +109,7 @@ def test_what_is_staged_is_checked(project: SampleProject, tmp_path: Path) -> No
     assert "not staged" in project.read("rules/large.sql")
 
 
+@pytest.mark.slow
 def test_the_fixing_hook_fixes_and_asks_to_look(project: SampleProject, tmp_path: Path) -> None:
     repository = _hooked(project, tmp_path / "home", "rules-check-fix")
     project.sql("total", "SELECT SUM(amount) AS total FROM large AS l")

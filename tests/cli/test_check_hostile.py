@@ -53,6 +53,7 @@ def test_a_file_that_is_no_rule_is_told_with_its_place(
     assert path.read_bytes() == content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form",
     [
@@ -71,6 +72,7 @@ def test_fixing_grows_with_the_rule_and_not_with_its_square(project: SampleProje
     assert work(240) < MOST_GROWTH * work(120)
 
 
+@pytest.mark.slow
 def test_a_very_large_rule_is_checked_and_not_fixed(project: SampleProject) -> None:
     text = f"SELECT o.id FROM orders AS o WHERE id IN ({', '.join(map(str, range(60_000)))})"
     project.sql("one", text)

@@ -48,6 +48,7 @@ def outcome(ran: Ran) -> dict[str, object]:
     return {"failed": failed, "checks": found, "status": ran.document["status"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_incremental_judges_as_clean(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)

@@ -7,6 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml  # type: ignore[import-untyped]
 
 from support.projects import RULES, SampleProject
@@ -19,6 +20,7 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_workflow_build_and_write_the_comment(tmp_path: Path) -> None:
     block = re.search("```yaml\n(.*?)```", DOCS.read_text(), re.DOTALL)
     assert block is not None

@@ -54,6 +54,7 @@ def store_locked(project: SampleProject) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_three_builds_at_once_all_succeed_and_nothing_is_executed_twice(project: SampleProject) -> None:
     with store_locked(project):
         builds = [start(project, "build", "--json") for _ in range(3)]
@@ -79,6 +80,7 @@ def _wait_for_message(build: subprocess.Popen[str], ended: list[str]) -> None:
     ended.append(build.stderr.readline())
 
 
+@pytest.mark.slow
 def test_builds_of_different_selections_at_once_all_succeed(project: SampleProject) -> None:
     builds = [start(project, "build", "-s", selection) for selection in ("evens", "kinds", "+total")]
     for build in builds:
@@ -100,6 +102,7 @@ def test_looking_is_not_kept_waiting_by_a_build(project: SampleProject) -> None:
         assert time.monotonic() - started < 30
 
 
+@pytest.mark.slow
 def test_looking_works_while_products_are_being_executed(project: SampleProject) -> None:
     project.build()
     project.sql("slow", SLOW)
@@ -134,6 +137,7 @@ def test_a_plan_that_ingests_a_source_is_left_alone_by_a_build_that_starts(tmp_p
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_processes_that_make_the_store_at_once_do_not_set_each_others_index_aside(project: SampleProject) -> None:
     plans = [start(project, "plan") for _ in range(4)]
     for plan in plans:
@@ -154,6 +158,7 @@ def test_a_plan_does_not_take_a_damaged_index_away_from_a_build(project: SampleP
     assert "set aside" in project.cli("plan").stderr
 
 
+@pytest.mark.slow
 def test_the_configuration_edited_while_a_build_runs_is_built_next_time(project: SampleProject) -> None:
     project.write("rules.toml", project.read("rules.toml") + "\n[vars]\nleast = 1\n")
     project.sql("some", "SELECT id FROM orders WHERE id >= $least")

@@ -123,10 +123,12 @@ def sample(steps: tuple[str, ...]) -> list[int]:
     return sorted(middle | last)
 
 
+@pytest.mark.slow
 def test_killed_in_a_first_build(forks: Forks, project: SampleProject, tmp_path: Path) -> None:
     kill_at_steps(forks, project, tmp_path, {}, every=False)
 
 
+@pytest.mark.slow
 def test_killed_in_a_build_after_edits(forks: Forks, project: SampleProject, tmp_path: Path) -> None:
     assert forks.run(project.root, "build").code == 0
     before = tables(project.root)
@@ -134,6 +136,7 @@ def test_killed_in_a_build_after_edits(forks: Forks, project: SampleProject, tmp
     kill_at_steps(forks, project, tmp_path, before, every=False)
 
 
+@pytest.mark.slow
 def test_killed_in_builds_of_tables_in_parts(forks: Forks, in_parts: SampleProject, tmp_path: Path) -> None:
     assert forks.run(in_parts.root, "build").code == 0
     before = tables(in_parts.root)
@@ -230,6 +233,7 @@ def kill_at_random(forks: Forks, project: SampleProject, work: Path, times: int,
     return killed
 
 
+@pytest.mark.slow
 def test_killed_from_outside(forks: Forks, project: SampleProject, tmp_path: Path) -> None:
     assert kill_at_random(forks, project, tmp_path, times=3, seed=1) > 0
 

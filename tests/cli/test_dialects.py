@@ -104,6 +104,7 @@ def _expressions() -> Iterator[tuple[str, bool]]:
         yield text, False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aggregates", [False, True])
 def test_a_fix_has_the_value_that_duckdb_gives(project: SampleProject, aggregates: bool) -> None:
     texts = list(dict.fromkeys(text for text, aggregate in _expressions() if aggregate == aggregates))

@@ -416,6 +416,7 @@ def test_markdown_shows_whatever_a_value_holds_and_obeys_none_of_it(project: Sam
     assert fence[1] not in inside
 
 
+@pytest.mark.slow
 def test_markdown_fits_into_a_comment(project: SampleProject) -> None:
     for number in range(300):
         project.sql(f"rule_{number:03}_{'x' * 99}", f"SELECT o.id, {number} AS note FROM orders AS o")
@@ -429,6 +430,7 @@ def test_markdown_and_json_exclude_each_other(project: SampleProject) -> None:
     assert "--json cannot hold --format markdown" in ran.stdout
 
 
+@pytest.mark.slow
 def test_every_process_says_the_same_of_an_edit(project: SampleProject) -> None:
     """Sets of strings have another order in each process, if nothing else fixes that."""
     for number in range(4):

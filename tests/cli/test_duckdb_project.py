@@ -23,6 +23,7 @@ def theirs(data: Path) -> dict[str, list[Row]]:
     return found
 
 
+@pytest.mark.slow
 def test_every_product_is_duckdbs(tmp_path: Path, data: Path, theirs: dict[str, list[Row]]) -> None:
     spoken = project(tmp_path / "spoken", data, own='dialect = "duckdb"')
     assert build(spoken).executed == set(theirs)

@@ -80,6 +80,7 @@ def test_few_are_named_and_each_edit_has_its_own_line(project: SampleProject) ->
     ]
 
 
+@pytest.mark.slow
 def test_new_rules(tmp_path: Path) -> None:
     fresh = SampleProject(tmp_path / "fresh", sources=["raw"])
     fresh.parquet("raw", {"id": [1]})
@@ -106,6 +107,7 @@ def test_many_reasons_that_differ_in_detail_are_folded_too(tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.slow
 def test_many_rules_that_do_not_compile_are_counted(tmp_path: Path) -> None:
     sample = SampleProject(tmp_path / "p", sources=["raw"])
     sample.parquet("raw", {"id": [1, 2]})

@@ -441,6 +441,7 @@ def test_the_removing_module_takes_names_of_ours_only(tmp_path: Path) -> None:
     assert (tmp_path / "folder" / f"{HEX}.parquet").exists()
 
 
+@pytest.mark.slow
 def test_no_other_module_removes_or_replaces_a_file() -> None:
     root = Path(__file__).resolve().parents[2]
     found = []

@@ -264,6 +264,7 @@ def test_gc_waits_for_a_build_and_for_readers(project: SampleProject) -> None:
         before = objects(project)
 
 
+@pytest.mark.slow
 def test_a_build_collects_by_itself_and_does_not_wait_to_do_so(project: SampleProject) -> None:
     rows = "".join(f"{n},{n * n * 7919 % 1_000_003}\n" for n in range(20_000))
     project.write("data/raw.csv", f"id,v\n{rows}")
@@ -284,6 +285,7 @@ def test_a_build_collects_by_itself_and_does_not_wait_to_do_so(project: SamplePr
     assert run(project, "cache", "verify", "--json").document["bad"] == []
 
 
+@pytest.mark.slow
 def test_a_build_seldom_looks_for_garbage_in_a_history_that_grows_with_each(tmp_path: Path) -> None:
     project = SampleProject(tmp_path / "project", sources=["flat"])
     project.parquet("flat", {"w": [1]})

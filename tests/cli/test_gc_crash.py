@@ -158,6 +158,7 @@ def kill_at_steps(forks: Forks, built: Built, command: str, work: Path, *, every
     return len(places)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_killed_at_some_steps(forks: Forks, built: Built, tmp_path: Path, command: str) -> None:
     assert kill_at_steps(forks, built, command, tmp_path, every=False) > 2
@@ -246,6 +247,7 @@ def beside(root: Path, store: Path, roots: int, rounds: int, seed: int) -> None:
         assert tables(project.root) == tables(clean.root)
 
 
+@pytest.mark.slow
 def test_builds_with_gc_and_verify_beside_them(built: Built, tmp_path: Path) -> None:
     root = tmp_path / "project"
     shutil.copytree(built.root, root, ignore=shutil.ignore_patterns(".rules"))

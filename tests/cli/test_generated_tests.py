@@ -65,6 +65,7 @@ def written(project: SampleProject, name: str = "totals") -> dict[str, Any]:
     return tomllib.loads(project.read(f"tests/{name}.toml"))
 
 
+@pytest.mark.slow
 def test_few_rows_show_all_that_the_data_shows(project: SampleProject) -> None:
     ran = run(project, "test", "--generate", "totals", "--json")
     (made,) = ran.document["generated"]
@@ -87,6 +88,7 @@ def test_few_rows_show_all_that_the_data_shows(project: SampleProject) -> None:
     assert run(project, "test").stdout.startswith("nothing to do"), "it has passed once"
 
 
+@pytest.mark.slow
 def test_another_rule_fails_on_the_rows(project: SampleProject) -> None:
     run(project, "test", "--generate", "totals")
     for old, new in MUTANTS:
@@ -104,6 +106,7 @@ def test_what_no_row_shows_is_said(project: SampleProject) -> None:
     assert "#     WHERE o.state = 'new' holds" in project.read("tests/totals.toml")
 
 
+@pytest.mark.slow
 def test_queries_within_others_and_windows(project: SampleProject) -> None:
     project.sql(
         "totals",
@@ -175,6 +178,7 @@ def test_an_input_of_which_only_the_number_of_rows_is_read(project: SampleProjec
     assert written(project, "counted") == {"name": "of real rows", "given": {"orders": [{}]}, "expect": [{"n": 1}]}
 
 
+@pytest.mark.slow
 def test_what_takes_too_many_rows_is_given_up(project: SampleProject) -> None:
     project.sql("counted", "SELECT o.state, COUNT(*) AS n FROM orders AS o GROUP BY o.state HAVING COUNT(*) > 300")
     (made,) = run(project, "test", "--generate", "counted", "--json").document["generated"]

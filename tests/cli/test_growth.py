@@ -95,6 +95,7 @@ def growth(before: Counter[str], after: Counter[str], of_the_dag: float, of_the_
 SIZES = [pytest.param((50, 150), id="small"), pytest.param((1000, 3000, 10_000), id="large", marks=pytest.mark.soak)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scenario", [scenario for scenario in SCENARIOS if scenario != "cold"])
 @pytest.mark.parametrize("sizes", SIZES)
@@ -109,6 +110,7 @@ def test_growth_is_linear(projects: Projects, sizes: tuple[int, ...], scenario: 
             assert growth(work[small][command], lines, large / small, of_the_touched) == {}, (command, small, large)
 
 
+@pytest.mark.slow
 def test_cold_work_is_linear(tmp_path: Path) -> None:
     work = {}
     for size in (15, 45):  # from 60 rules on, other processes compile, whose lines are not counted

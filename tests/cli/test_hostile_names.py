@@ -145,6 +145,7 @@ def test_a_project_folder_with_a_byte_that_is_no_text(tmp_path: Path) -> None:
     _require_harmless(missing.stderr)
 
 
+@pytest.mark.slow
 def test_github_annotations_name_the_file_exactly(broken: SampleProject) -> None:
     said = _run(broken, "check", "--format", "github").stdout
     assert "%0A%3A%3Aerror file=x%3A%3Aforged%0D%0A" in said

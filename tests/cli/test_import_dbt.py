@@ -46,6 +46,7 @@ def refused(dbt: DbtProject, *words: str) -> str:
 # Real projects of dbt: fixtures/make_dbt.py ran dbt on them, and kept what it compiled and which tables it made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ledger", "shop"])  # of PostgreSQL and DuckDB; tests/services run dbt on all
 def test_a_project_that_dbt_built_has_the_same_tables_here(name: str, tmp_path: Path) -> None:
     into = tmp_path / "imported"

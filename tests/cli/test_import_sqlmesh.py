@@ -25,6 +25,7 @@ def printing(tmp_path: Path) -> str:
     return str(program)
 
 
+@pytest.mark.slow
 def test_models_audits_and_seeds_are_carried_over(printing: str, tmp_path: Path) -> None:
     tables = tmp_path / "tables"
     tables.mkdir()

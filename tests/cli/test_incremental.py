@@ -140,6 +140,7 @@ def test_a_branch_switch_and_back_executes_nothing_the_second_time(project: Samp
     assert executed(project) == set()
 
 
+@pytest.mark.slow
 def test_fingerprints_and_keys_are_the_same_anywhere(project: SampleProject, tmp_path: Path) -> None:
     """Another folder, hash seed, number of products at once and of CPU threads, time zone and locale."""
     there = SampleProject.copy_of(FIXTURES / "flights", tmp_path / "elsewhere" / "copied project")
@@ -151,6 +152,7 @@ def test_fingerprints_and_keys_are_the_same_anywhere(project: SampleProject, tmp
         assert product["key"] == here[product["name"]]["key"], product["name"]
 
 
+@pytest.mark.slow
 def test_a_folder_with_modules_named_like_ours_builds(tmp_path: Path) -> None:
     project = SampleProject(tmp_path / "mine", sources=["orders"])
     project.parquet("orders", {"id": [1, 2]})

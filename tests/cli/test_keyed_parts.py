@@ -104,6 +104,7 @@ def late(number: int, day: int) -> pa.Table:
     return pa.concat_tables([rows(number), rows(day, 2, start=number * 1000 + 500)])
 
 
+@pytest.mark.slow
 def test_a_late_row_joins_its_day_alone(project: SampleProject, tmp_path: Path) -> None:
     """Its file has two days that are far apart, so a range would join it with all days between."""
     build(project)
@@ -140,6 +141,7 @@ def read(ran: Ran, names: Iterable[str]) -> dict[str, int]:
     return {name: parts(ran).get(name, (0, 0))[1] for name in names}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of_product", [False, True])
 def test_rows_of_a_group_that_are_cut_otherwise_run_no_exact_rule(
     project: SampleProject, tmp_path: Path, *, of_product: bool
@@ -170,6 +172,7 @@ def test_rows_of_a_group_that_are_cut_otherwise_run_no_exact_rule(
     assert read(build(project), EXACT) == dict.fromkeys(EXACT, 0 if of_product else 1)
 
 
+@pytest.mark.slow
 def test_null_is_a_value(project: SampleProject, tmp_path: Path) -> None:
     def with_null(number: int) -> pa.Table:
         table = rows(number)
@@ -206,6 +209,7 @@ TYPES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statistics", [True, False])
 def test_keys_of_every_type(tmp_path: Path, *, statistics: bool) -> None:
     """Two days share the value of the day 5; statistics may cut long strings, or be missing."""
@@ -241,6 +245,7 @@ def test_what_is_no_key_leaves_the_rule_whole(project: SampleProject, tmp_path: 
     require_right(project, ran, tmp_path)
 
 
+@pytest.mark.slow
 def test_ids_that_grow_are_apart_but_for_a_few(project: SampleProject, tmp_path: Path) -> None:
     """Files of many ids, of which one repeats an id of an old file."""
     for number in range(1, DAYS + 1):
@@ -268,6 +273,7 @@ def test_columns_in_the_names_of_folders(tmp_path: Path) -> None:
     require_right(project, ran, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_rule_after_a_keyed_one_inherits_its_parts(project: SampleProject, tmp_path: Path) -> None:
     project.sql("first", "SELECT r.day, r.id FROM ranked AS r WHERE r.place = 1")
     project.sql("again", "SELECT r.id, COUNT(*) OVER (PARTITION BY r.day) AS n FROM ranked AS r")
@@ -278,6 +284,7 @@ def test_a_rule_after_a_keyed_one_inherits_its_parts(project: SampleProject, tmp
     require_right(project, ran, tmp_path)
 
 
+@pytest.mark.slow
 def test_an_audit_finds_no_difference(project: SampleProject) -> None:
     build(project)
     put(project, DAYS + 1, late(DAYS + 1, 2))

@@ -79,6 +79,7 @@ async def helped(editor: Editor, path: str) -> None:
     assert "precision" in resolved.documentation.value
 
 
+@pytest.mark.slow
 def test_names_mean_the_same_everywhere(sample: SampleProject) -> None:
     async def session(editor: Editor) -> None:
         async def definition(path: str, marked: str) -> tuple[str, int, int]:
@@ -138,6 +139,7 @@ def test_names_mean_the_same_everywhere(sample: SampleProject) -> None:
     edited(sample, session)
 
 
+@pytest.mark.slow
 def test_diagnostics_are_those_of_check_while_typing(sample: SampleProject) -> None:
     async def session(editor: Editor) -> None:
         def codes(found: dict[str, list[lsp.Diagnostic]], path: str) -> list[object]:
@@ -169,6 +171,7 @@ def test_diagnostics_are_those_of_check_while_typing(sample: SampleProject) -> N
     edited(sample, session)
 
 
+@pytest.mark.slow
 def test_fixes_completions_and_lenses(sample: SampleProject) -> None:
     sample.write("rules/passed.sql", "SELECT * FROM large AS l WHERE id > 1\n")
 
@@ -221,6 +224,7 @@ def test_fixes_completions_and_lenses(sample: SampleProject) -> None:
     edited(sample, session)
 
 
+@pytest.mark.slow
 def test_what_is_asked_before_the_next_check_is_answered_from_the_text(sample: SampleProject) -> None:
     async def session(editor: Editor) -> None:
         async def asked() -> list[str]:
@@ -244,6 +248,7 @@ def test_what_is_asked_before_the_next_check_is_answered_from_the_text(sample: S
     edited(sample, session)
 
 
+@pytest.mark.slow
 def test_renames_reach_all_readers_and_change_no_meaning(sample: SampleProject) -> None:
     before = {one["name"]: one["fingerprint"] for one in inprocess.run(sample, "plan", "--json").document["products"]}
 
@@ -290,6 +295,7 @@ def test_renames_reach_all_readers_and_change_no_meaning(sample: SampleProject) 
     assert [one["verdict"] for one in after if one["name"] != "big"] == ["clean", "clean"]
 
 
+@pytest.mark.slow
 def test_sql_in_python_is_known_where_it_is_in_the_file(sample: SampleProject) -> None:
     text = (
         "import rules\nfrom rules import rule\n\n\n@rule\ndef counted(large):\n"
@@ -327,6 +333,7 @@ def test_sql_in_python_is_known_where_it_is_in_the_file(sample: SampleProject) -
     edited(sample, session)
 
 
+@pytest.mark.slow
 def test_python_is_run_only_where_that_is_allowed(sample: SampleProject) -> None:
     ran = sample.root / "ran"
     code = f"from pathlib import Path\nfrom rules import rule\nPath({str(ran)!r}).touch()\n"

@@ -134,6 +134,7 @@ def _random(generator: random.Random, depth: int) -> str:
     return "(" + generator.choice([" AND ", " OR "]).join(terms) + ")"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["cnf", "dnf"])
 def test_predicates_keep_their_values_with_null(tmp_path: Path, form: Form) -> None:
     """In the select list too, where NULL and FALSE differ: every combination of values, random predicates."""

@@ -83,6 +83,7 @@ def require_clean_build(project: SampleProject, ran: Ran, other: Path) -> None:
     assert artifacts(clean) == artifacts(ran)
 
 
+@pytest.mark.slow
 def test_the_first_build_reads_every_part_once(project: SampleProject, tmp_path: Path) -> None:
     ran = build(project)
     assert parts(ran) == dict.fromkeys(RULES, (DAYS, DAYS))
@@ -99,6 +100,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_file_costs_its_part(project: SampleProject, tmp_path: Path, change: str) -> None:
     build(project)
@@ -153,6 +155,7 @@ def test_an_edit_of_having_reads_no_part(project: SampleProject) -> None:
     assert parts(build(project)) == {"best": (DAYS, 0)}
 
 
+@pytest.mark.slow
 def test_a_damaged_partial_result_is_computed_again(project: SampleProject, tmp_path: Path) -> None:
     ran = build(project)
     products = {(project.root / f".rules/products/{name}.parquet").resolve() for name in RULES}
@@ -167,6 +170,7 @@ def test_a_damaged_partial_result_is_computed_again(project: SampleProject, tmp_
     require_clean_build(project, ran, tmp_path / "clean")
 
 
+@pytest.mark.slow
 def test_the_audit_works_by_parts_and_finds_no_difference(project: SampleProject) -> None:
     build(project)
     put(project, 7, plus=1)
@@ -176,6 +180,7 @@ def test_the_audit_works_by_parts_and_finds_no_difference(project: SampleProject
     assert set(ran.document["checked"]) >= set(RULES)
 
 
+@pytest.mark.slow
 def test_how_a_rule_reads_is_proved_once(project: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     proved = readings_module.readings
@@ -201,12 +206,14 @@ def test_how_a_rule_reads_is_proved_once(project: SampleProject, monkeypatch: py
     assert len(asked) == 2 * len(RULES) + 1
 
 
+@pytest.mark.slow
 def test_a_forced_build_believes_nothing_of_parts(project: SampleProject, tmp_path: Path) -> None:
     ran = build(project)
     assert parts(build(project, "--force", "*")) == dict.fromkeys(RULES, (DAYS, DAYS))
     require_clean_build(project, ran, tmp_path / "clean")
 
 
+@pytest.mark.slow
 def test_a_rule_after_a_part_wise_one_inherits_its_parts(project: SampleProject, tmp_path: Path) -> None:
     project.sql("by_city", "SELECT l.city, SUM(l.amount) AS amount FROM large AS l GROUP BY l.city")
     project.sql("again", "SELECT l.day, l.amount + 1 AS more FROM large AS l WHERE l.day <> 3")

@@ -69,6 +69,7 @@ def built(project: SampleProject, cores: set[int], jobs: int | None) -> tuple[di
         return said, dict(index.execute("SELECT key, artifact FROM actions"))
 
 
+@pytest.mark.slow
 def test_artifacts_and_keys_are_the_same_on_any_number_of_cores(tmp_path: Path) -> None:
     first = SampleProject(tmp_path / "first", toml=TOML)
     write_sales(first)

@@ -145,6 +145,7 @@ ENDLESS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ENDLESS)
 def test_a_limit_ends_what_prepares_a_build(
     forks: Forks, project: SampleProject, tmp_path: Path, what: str, expected: dict[str, list[str]]

@@ -232,6 +232,7 @@ def of_command(command: str, folder: Path) -> Recorded:
     return Recorded(project.root, words, operations, right, right, builds(project.root), start)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_power_goes_at_some_moments(tmp_path: Path, command: str) -> None:
     assert lose_power_everywhere(of_command(command, tmp_path), tmp_path) > 4
@@ -246,6 +247,7 @@ def test_power_goes_at_every_moment(tmp_path: Path, command: str) -> None:
     sys.stdout.write(f"{command}: {len(found.operations)} operations, {count} states, checked {SLICE} of them\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [".rules-store", "objects/", "products/"])
 def test_what_a_killed_build_left_unsynchronised_is_made_durable_by_the_next(tmp_path: Path, place: str) -> None:
     project = sample(tmp_path / "project")
@@ -265,6 +267,7 @@ def test_what_a_killed_build_left_unsynchronised_is_made_durable_by_the_next(tmp
     check(found, tmp_path / "left", place, ended=True)
 
 
+@pytest.mark.slow
 def test_what_was_reported_lasts_also_while_another_process_has_the_index_open(tmp_path: Path) -> None:
     project = sample(tmp_path / "project")
     assert shared().run(project.root, "build").code == 0

@@ -58,6 +58,7 @@ FROM t AS t
 """
 
 
+@pytest.mark.slow
 def test_a_sort_of_more_than_the_memory_allowed_spills_and_gives_the_same_table(tmp_path: Path) -> None:
     project = SampleProject(tmp_path / "project", sources=["t"], toml=TIGHT)
     generator = np.random.default_rng(0)
@@ -103,6 +104,7 @@ def facts(document: dict[str, Any], *names: str) -> dict[str, tuple[Any, ...]]:
 SPEED = {name: OTHER[name] for name, one in SETTINGS.items() if one.effect in {Effect.SPEED, Effect.SPREAD}}
 
 
+@pytest.mark.slow
 def test_no_setting_that_only_costs_time_changes_a_fingerprint_or_a_bit(tmp_path: Path) -> None:
     project = floats(tmp_path)
     expected = facts(inprocess.build(project).document, "fingerprint", "artifact")
@@ -112,6 +114,7 @@ def test_no_setting_that_only_costs_time_changes_a_fingerprint_or_a_bit(tmp_path
         assert facts(built.document, "fingerprint", "artifact") == expected, name
 
 
+@pytest.mark.slow
 def test_at_several_partitions_bags_of_deterministic_rules_are_equal(tmp_path: Path) -> None:
     project = floats(tmp_path)
     expected = facts(inprocess.build(project).document, "fingerprint", "artifact")["plain"]

@@ -111,6 +111,7 @@ def test_what_another_machine_has_built_is_published_without_executing(tmp_path:
     assert (document["built"]["executed"], document["built"]["restored"]) == (0, 3)
 
 
+@pytest.mark.slow
 def test_a_product_is_stale_if_something_above_it_is(project: SampleProject) -> None:
     project.sql("a", "SELECT r.id + 1 AS id, r.region FROM raw AS r")
     assert statuses(published(project, "-s", "b", expect=1)) == {"b": "stale"}
@@ -479,6 +480,7 @@ def changed(project: SampleProject, number: int) -> None:
     run(project, "build")
 
 
+@pytest.mark.slow
 def test_killed_at_any_step_its_readers_see_the_old_or_the_new(project: SampleProject) -> None:
     """All tables of one publish at once, by published.json and by the catalogue; the next publish mends the rest."""
     forks, chance, out = shared(), random.Random(1), project.root / "out"

@@ -240,6 +240,7 @@ def seen(root: Path) -> dict[str, tuple[int, int, int]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_killed_publish_leaves_the_old_table_or_the_new_one(tmp_path: Path) -> None:
     killed(tmp_path, 2)
 

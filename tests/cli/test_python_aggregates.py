@@ -165,6 +165,7 @@ def test_an_edit_executes_exactly_the_callers(project: SampleProject, edit: str)
     assert run(project, "build").stdout.startswith("nothing to do")
 
 
+@pytest.mark.slow
 def test_partitions_and_batches_merge(project: SampleProject) -> None:
     """Of many batches, in four partitions."""
     rows = 30_000

@@ -146,6 +146,7 @@ def test_a_plan_says_that_a_function_changed(project: SampleProject) -> None:
     assert reasons["graded"] == "a Python function that it calls changed"
 
 
+@pytest.mark.slow
 def test_fingerprints_are_equal_across_hash_seeds(project: SampleProject) -> None:
     project.edit(
         "rules/functions.py", 'NAMES = {"EU": "Europe", "US": "America"}', 'NAMES = {"a", "b", "c", "EU", "US"}'

@@ -68,6 +68,7 @@ def project(tmp_path: Path) -> SampleProject:
     return sample
 
 
+@pytest.mark.slow
 def test_edits_execute_exactly_the_callers_of_what_changed(project: SampleProject) -> None:
     assert build(project).executed == CASES.keys()
     silent = {case: one.said_otherwise for case, one in CASES.items()}
@@ -85,6 +86,7 @@ def test_edits_execute_exactly_the_callers_of_what_changed(project: SampleProjec
     assert [case for case in CASES if clean.product(case) != project.product(case)] == []
 
 
+@pytest.mark.slow
 def test_fingerprints_are_equal_across_processes_and_hash_seeds(project: SampleProject) -> None:
     found = []
     for seed in ("0", "1"):

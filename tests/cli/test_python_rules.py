@@ -152,6 +152,7 @@ def test_unchanged_python_rules_import_neither_ibis_nor_the_users_code(project: 
     assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
 
 
+@pytest.mark.slow
 def test_fingerprints_are_equal_across_hash_seeds(project: SampleProject) -> None:
     project.edit("rules/sales.py", 'for region in ("EU", "US"):', 'for region in {"EU", "US", "APAC", "MEA"}:')
     project.write(
@@ -285,6 +286,7 @@ def test_an_error_in_a_helper_names_the_helper_and_the_rule_file(project: Sample
     assert error["facts"] == {"rule file": "rules/sales.py:17"}
 
 
+@pytest.mark.slow
 def test_names_of_ours_and_theirs_do_not_meet(project: SampleProject) -> None:
     project.write("graph.py", "WHOSE = 'theirs'\n")
     project.write("cache/__init__.py", "from .inner import WHOSE\n")

@@ -180,6 +180,7 @@ def test_what_is_wrong_is_located(project: SampleProject, name: str) -> None:
     assert (error["message"], error["where"]) == (message, f"rules/bad.py:{line}")
 
 
+@pytest.mark.slow
 def test_five_million_rows_stay_within_bounds(tmp_path: Path) -> None:
     """A rule over 5 million rows, 120 MB in and out, takes at most 100 MB more than one over 50,000 (measured: 50)."""
     taken = [_peak(tmp_path / str(rows), rows) for rows in (50_000, 5_000_000)]

@@ -89,6 +89,7 @@ def test_variables_of_the_project(project: SampleProject) -> None:
     assert rows(project, "show", text, "--var", "least=1") == [{"x": 2}]
 
 
+@pytest.mark.slow
 def test_every_format(project: SampleProject) -> None:
     text = "SELECT s.id, s.who FROM sales AS s ORDER BY s.id"
     shown = shared().run(project.root, "show", text)
@@ -354,6 +355,7 @@ def test_rows_behind_a_limit_are_not_computed(tmp_path: Path) -> None:
     assert "division by zero" in run(sample, "show", text, "--json", expect=1).document["error"]["message"]
 
 
+@pytest.mark.slow
 def test_a_reader_who_goes(tmp_path: Path) -> None:
     sample = large(tmp_path)
     command = (
@@ -376,6 +378,7 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.slow
 def test_an_interrupt(tmp_path: Path) -> None:
     sample = large(tmp_path)
     text = (

@@ -132,6 +132,7 @@ def test_a_reader_behind_its_input_is_not_called_clean(project: SampleProject) -
     assert reached(project)[0] >= {"clean"}
 
 
+@pytest.mark.slow
 def test_a_long_rule_is_compared_like_any_other(project: SampleProject) -> None:
     terms = " OR ".join(f"amount + {number} <> id" for number in range(200))
     project.sql("rich", f"SELECT id FROM clean WHERE {terms}")

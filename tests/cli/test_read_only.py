@@ -111,6 +111,7 @@ def told(one: dict[str, Any]) -> Any:
     return one["code"], one["out"], one["err"]
 
 
+@pytest.mark.slow
 def test_what_is_read_is_what_the_owner_reads(project: SampleProject, runs: Runs) -> None:
     build(project)
     project.edit("rules/some.sql", "r.id > 1", "r.id > 2")
@@ -132,6 +133,7 @@ def test_what_is_read_is_what_the_owner_reads(project: SampleProject, runs: Runs
     }
 
 
+@pytest.mark.slow
 def test_without_a_store_rules_are_checked_and_planned(project: SampleProject, runs: Runs) -> None:
     project.sql("bad", "SELECT nothing FROM raw AS r")
     commands = [["check", "--json"], ["ls", "-q"], ["diff", "--json"], ["show", "total"], ["log"]]
@@ -178,6 +180,7 @@ def test_commits_that_are_still_in_the_log_are_read(project: SampleProject, runs
     assert json.loads(log["out"])["builds"][0]["build"] == "late"
 
 
+@pytest.mark.slow
 def test_a_project_that_cannot_be_written_builds_into_a_store_that_can(
     project: SampleProject, runs: Runs, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +195,7 @@ def test_a_project_that_cannot_be_written_builds_into_a_store_that_can(
     assert json.loads(total["out"])["data"] == [{"n": 50}]
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_read_is_an_error_for_who_asks_about_it(project: SampleProject, runs: Runs) -> None:
     build(project)
     if runs is on_a_read_only_mount:
@@ -207,6 +211,7 @@ def test_a_store_that_cannot_be_read_is_an_error_for_who_asks_about_it(project: 
         assert asked["out"] == ""
 
 
+@pytest.mark.slow
 def test_a_store_of_a_newer_version_is_left_alone_with_a_warning(project: SampleProject, runs: Runs) -> None:
     build(project)
     with closing(sqlite3.connect(project.root / ".rules" / "index.sqlite")) as connection:
@@ -221,6 +226,7 @@ def test_a_store_of_a_newer_version_is_left_alone_with_a_warning(project: Sample
     assert listing(project.root) == before
 
 
+@pytest.mark.slow
 def test_text_that_was_never_ingested_is_planned_and_forgotten(project: SampleProject, runs: Runs) -> None:
     build(project)
     project.write("data/raw.csv", "id,v\n1,10\n2,20\n3,31\n")

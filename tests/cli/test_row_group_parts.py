@@ -102,6 +102,7 @@ CHANGES: dict[str, tuple[Callable[[], pa.Table], int, int]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_file_costs_its_row_groups(project: SampleProject, tmp_path: Path, change: str) -> None:
     assert parts(build(project)) == dict.fromkeys(RULES, (8, 8))

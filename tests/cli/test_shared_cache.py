@@ -511,6 +511,7 @@ def test_a_lease_that_is_put_back_costs_its_time(tmp_path: Path, remote: str) ->
         assert ran.document["summary"]["failed"] == 0
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_ever(tmp_path: Path, remote: str) -> None:
     """A lease that is renewed and renewed, by a builder that is stuck or by somebody who means harm."""
     from cache.remote.obstore_bucket import ObstoreBucket

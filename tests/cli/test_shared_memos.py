@@ -101,6 +101,7 @@ def test_a_new_column_above_compiles_its_readers_only(tmp_path: Path, remote: st
     assert len(compiled) == 2  # r15, and r19, the types of whose input are others
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_of_a_pack_is_refused_and_said(tmp_path: Path, remote: str, compiled: list[str]) -> None:
     inprocess.build(project(tmp_path / "a", remote))
     intact = {pack: pack.read_bytes() for pack in packs(remote)}
@@ -180,6 +181,7 @@ CHANGES: list[Callable[[Any], Any]] = [
 ]
 
 
+@pytest.mark.slow
 def test_a_memo_that_does_not_fit_together_is_dropped(tmp_path: Path, remote: str, compiled: list[str]) -> None:
     inprocess.build(project(tmp_path / "a", remote))
     intact = {pack: pack.read_bytes() for pack in packs(remote)}
@@ -197,6 +199,7 @@ def test_a_memo_that_does_not_fit_together_is_dropped(tmp_path: Path, remote: st
         assert f"{COUNT + 1} answers of the shared cache refused" in built.stderr
 
 
+@pytest.mark.slow
 def test_a_memo_that_lies_is_found_out_before_anything_runs(tmp_path: Path, remote: str, compiled: list[str]) -> None:
     """One of r23 says that it is r22 that is meant: the records of that writer could say as much."""
     first = project(tmp_path / "a", remote)

@@ -57,6 +57,7 @@ def log(project: SampleProject) -> list[str]:
     return [build["status"] for build in project.json("log")["builds"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SAID, ids=lambda number: number.name)
 def test_a_build_that_is_ended_keeps_what_is_finished(project: SampleProject, number: signal.Signals) -> None:
     project.sql("long", endless("first"))
@@ -74,6 +75,7 @@ def test_a_build_that_is_ended_keeps_what_is_finished(project: SampleProject, nu
     assert project.executed(project.build()) == {"long"}
 
 
+@pytest.mark.slow
 def test_a_signal_that_does_not_wake_the_main_thread_ends_the_build(project: SampleProject) -> None:
     project.sql("long", endless("first"))
     project.write(
@@ -99,6 +101,7 @@ def test_a_signal_comes(project: SampleProject, moment: str) -> None:
     assert project.statuses(project.build()).keys() == {"first"}
 
 
+@pytest.mark.slow
 def test_a_signal_comes_at_any_step_of_a_commit(project: SampleProject, tmp_path: Path) -> None:
     project.sql("second", "SELECT f.a + 1 AS a FROM first AS f")
     counted = tmp_path / "counted"
@@ -154,6 +157,7 @@ def test_nohup_is_heeded(project: SampleProject) -> None:
     assert build.returncode == 143, err
 
 
+@pytest.mark.slow
 def test_code_that_catches_everything_is_ended_by_a_second_signal(project: SampleProject) -> None:
     project.write(
         "rules/deaf.py",
@@ -180,6 +184,7 @@ def test_the_cursor_is_shown_again(project: SampleProject) -> None:
     assert seen.screen[-1] == f"error: {SAID[signal.SIGTERM]}"
 
 
+@pytest.mark.slow
 def test_processes_that_compile_end_too(project: SampleProject) -> None:
     for number in range(70):
         project.sql(f"r{number}", f"SELECT {number} AS a, s.v FROM generate_series(1, 9) AS s(v)")

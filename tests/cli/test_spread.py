@@ -68,6 +68,7 @@ def on_cores(monkeypatch: pytest.MonkeyPatch, cores: int, least: int = 0) -> Non
     monkeypatch.setattr(query_runner, "SPREAD_ROWS", least)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a process cannot be kept to some cores")
 def test_a_lone_rule_uses_the_cores_that_the_process_is_kept_to(tmp_path: Path) -> None:
     first = sales_at(tmp_path / "first", tied=TIED)
@@ -111,6 +112,7 @@ def test_a_quota_of_the_control_group_is_no_more_than_its_cores(
     assert (narrow, actions(second)) == (wide, actions(first))
 
 
+@pytest.mark.slow
 def test_every_query_of_tpch_gives_the_same_on_1_2_and_4_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = SampleProject.at(make_project(tmp_path / "whole"))
     alone = SampleProject.copy_of(whole.root, tmp_path / "alone")

@@ -46,6 +46,7 @@ def rows(project: SampleProject) -> dict[str, list[str]]:
     return {name: sorted(map(repr, project.product(name).to_pylist())) for name in ("big", "total", "visited")}
 
 
+@pytest.mark.slow
 def test_builders_at_once_ingest_and_execute_each_part_once(project: SampleProject, tmp_path: Path) -> None:
     alone = SampleProject.copy_of(project.root, tmp_path / "alone")
     build(alone)

@@ -53,6 +53,7 @@ def test_a_result_that_cannot_be_written(project: SampleProject, case: str) -> N
     assert (done.returncode, done.stderr) == (1, f"error: cannot write the output: {why}\n")
 
 
+@pytest.mark.slow
 def test_a_build_whose_outputs_are_closed_is_done(project: SampleProject) -> None:
     """What is opened meanwhile does not get the numbers of the standard streams: a print would go into the index."""
     done = shell(project, "$rules build -v >&- 2>&- <&-; echo $?")
@@ -75,6 +76,7 @@ def test_limits_that_are_too_low_are_named(project: SampleProject) -> None:
     build(project)
 
 
+@pytest.mark.slow
 def test_what_may_not_be_read(project: SampleProject) -> None:
     setpriv = shutil.which("setpriv")
     if setpriv is None and os.geteuid() == 0:

@@ -105,6 +105,7 @@ FORMATS: dict[str, tuple[str, Callable[[list[dict[str, Any]]], bytes]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_new_file_is_ingested_and_no_other(tmp_path: Path, kind: str) -> None:
     extension, written = FORMATS[kind]
@@ -128,6 +129,7 @@ def test_a_new_file_is_ingested_and_no_other(tmp_path: Path, kind: str) -> None:
     require_clean_build(project, ran, tmp_path / "clean")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "csv with CRLF", "json"])
 def test_a_large_file_is_read_from_where_it_changed(tmp_path: Path, kind: str) -> None:
     extension, written = FORMATS[kind]
@@ -161,6 +163,7 @@ def test_a_large_file_is_read_from_where_it_changed(tmp_path: Path, kind: str) -
     require_clean_build(project, ran, tmp_path / "clean")
 
 
+@pytest.mark.slow
 def test_types_follow_from_all_rows_and_not_from_blocks(tmp_path: Path) -> None:
     project = made(tmp_path / "project", "data/sales.csv", 200)
     path = project.root / "data/sales.csv"

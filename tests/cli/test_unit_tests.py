@@ -42,6 +42,7 @@ def outcomes(project: SampleProject, *words: str, expect: int | None = None) -> 
     return statuses(run(project, "test", "--json", *words, expect=expect))
 
 
+@pytest.mark.slow
 def test_a_test_that_passed_runs_again_only_if_its_rule_or_its_rows_mean_something_else(project: SampleProject) -> None:
     assert outcomes(project) == {"adds up": "passed", "no rows": "passed"}
     assert outcomes(project) == {"adds up": "clean", "no rows": "clean"}

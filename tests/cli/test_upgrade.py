@@ -83,6 +83,7 @@ def prints(document: dict[str, Any]) -> dict[str, str]:
     return {product["name"]: product["fingerprint"] for product in document["products"]}
 
 
+@pytest.mark.slow
 def test_an_upgrade_executes_nothing(project: SampleProject, earlier: Path) -> None:
     before = build_with(earlier, project)
     assert SampleProject.executed(before) == set(RULES)
@@ -95,6 +96,7 @@ def test_an_upgrade_executes_nothing(project: SampleProject, earlier: Path) -> N
     assert project.cli("build").stdout.startswith("nothing to do")
 
 
+@pytest.mark.slow
 def test_an_edit_made_with_an_upgrade_is_seen(project: SampleProject, earlier: Path) -> None:
     build_with(earlier, project)
     project.edit("rules/open_orders.sql", "o.price <= 1", "o.price <= 2")
@@ -102,12 +104,14 @@ def test_an_edit_made_with_an_upgrade_is_seen(project: SampleProject, earlier: P
     assert SampleProject.executed(project.build()) == {"open_orders"}
 
 
+@pytest.mark.slow
 def test_a_source_changed_with_an_upgrade_is_seen(project: SampleProject, earlier: Path) -> None:
     build_with(earlier, project)
     project.parquet("customers", {"id": [1, 2], "name": ["Ann", "Cy"]})
     assert SampleProject.executed(project.build()) == {"named"}
 
 
+@pytest.mark.slow
 def test_what_an_earlier_version_ran_wrongly_runs_again(project: SampleProject, earlier: Path) -> None:
     change(earlier / "compiler" / "fingerprint.py", r"EXECUTION = \d+", "EXECUTION = 0")
     build_with(earlier, project)
@@ -117,6 +121,7 @@ def test_what_an_earlier_version_ran_wrongly_runs_again(project: SampleProject, 
     assert all(product["reason"].startswith(told) for product in after["products"])
 
 
+@pytest.mark.slow
 def test_a_fault_that_today_s_form_does_not_show_is_remembered(project: SampleProject, earlier: Path) -> None:
     """Two lists are one today, and yet an earlier version, which did not know of a fault with them, ran two."""
     project.sql("listed", "SELECT id FROM orders WHERE status IN ('open', 'held') AND status IN ('held', 'lost')")
@@ -132,6 +137,7 @@ def under_an_older_engine(earlier: Path) -> None:
     change(earlier / "rules" / "engine" / "identity.py", r"version\('datafusion'\)|version\(\"datafusion\"\)", "54")
 
 
+@pytest.mark.slow
 def test_an_engine_upgrade_runs_everything(project: SampleProject, earlier: Path) -> None:
     under_an_older_engine(earlier)
     build_with(earlier, project)
@@ -140,6 +146,7 @@ def test_an_engine_upgrade_runs_everything(project: SampleProject, earlier: Path
     assert not any(product["changed"] for product in after["products"])
 
 
+@pytest.mark.slow
 def test_an_engine_upgrade_is_trusted_after_a_sample(project: SampleProject, earlier: Path) -> None:
     under_an_older_engine(earlier)
     build_with(earlier, project)
@@ -150,6 +157,7 @@ def test_an_engine_upgrade_is_trusted_after_a_sample(project: SampleProject, ear
     assert project.cli("build").stdout.startswith("nothing to do")
 
 
+@pytest.mark.slow
 def test_an_engine_that_computed_another_table_is_not_trusted(project: SampleProject, earlier: Path) -> None:
     under_an_older_engine(earlier)
     change(earlier / "rules" / "running" / "query_runner.py", r"EngineQuery\(sql,", 'EngineQuery(sql + " LIMIT 1",')
@@ -162,6 +170,7 @@ def test_an_engine_that_computed_another_table_is_not_trusted(project: SamplePro
     assert build_with_now["differing"] == []
 
 
+@pytest.mark.slow
 def test_another_input_under_a_trusted_engine_is_seen(tmp_path: Path, earlier: Path) -> None:
     """The same query over another table is no query of before, whatever digests its old input has kept."""
     project = SampleProject(tmp_path / "inputs", sources=["t", "u"])

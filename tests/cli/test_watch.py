@@ -43,6 +43,7 @@ def executed(document: dict[str, Any]) -> list[str]:
     return sorted(one["name"] for one in document["products"] if one["status"] == "executed")
 
 
+@pytest.mark.slow
 def test_saves_are_planned_and_built(sample: SampleProject, watch: Callable[..., Watching]) -> None:
     watching = watch("--json", "--show", "total", "-n", "1")
     first = watching.document()
@@ -83,6 +84,7 @@ def test_saves_are_planned_and_built(sample: SampleProject, watch: Callable[...,
     assert seconds < PATIENCE / 4
 
 
+@pytest.mark.slow
 def test_many_files_at_once_a_lost_folder_and_others_at_work(
     sample: SampleProject, watch: Callable[..., Watching], tmp_path: Path
 ) -> None:
@@ -111,6 +113,7 @@ def test_many_files_at_once_a_lost_folder_and_others_at_work(
     assert one.stop(signal.SIGTERM)[0] == 143
 
 
+@pytest.mark.slow
 def test_plans_only_and_says_so_to_people(sample: SampleProject, watch: Callable[..., Watching]) -> None:
     watching = watch("--plan")
 

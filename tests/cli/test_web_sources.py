@@ -146,6 +146,7 @@ def test_a_server_that_fails_is_one_error_and_loses_nothing(
     assert amount(project) == 11
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away(tmp_path: Path) -> None:
     with web_server(Web()) as web:
         web.files["t.csv"] = b"id,amount\n1,10\n"

@@ -290,6 +290,7 @@ def _parenthesised(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(text=st.one_of(_condition(), _arithmetic()))
 def test_operators_group_as_the_engine_groups_them(engine: Engine, text: str) -> None:
@@ -466,6 +467,7 @@ def test_deep_nesting_parses_and_renders(shape: str, depth: int) -> None:
     assert sys.getrecursionlimit() < RECURSION_LIMIT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["parentheses", "calls", "cases", "nots"])
 def test_nesting_beyond_every_stack_is_a_located_error(shape: str) -> None:
     with pytest.raises(SqlError, match="nested too deeply") as caught:

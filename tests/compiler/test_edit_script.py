@@ -103,6 +103,7 @@ def test_the_wider_of_both_holds() -> None:
     assert classify(before.shape, after.shape, script, ("tier",)).reaches == "row", "an option does who knows what"
 
 
+@pytest.mark.slow
 def test_what_is_too_large_is_not_known() -> None:
     """Where the script would be too dear, the wider class holds, whatever the digests prove."""
     old = ", ".join(f"NULLIF(o.quantity, {number})" for number in range(120))
@@ -123,6 +124,7 @@ def test_an_empty_script_is_not_known() -> None:
     assert classify(compiled(JOIN).shape, compiled(JOIN).shape, script).reaches == "row"
 
 
+@pytest.mark.slow
 def test_cost_follows_the_edit_and_not_the_rule() -> None:
     """One of 300 outputs, and one of 100 terms, are found where whole trees would be far beyond the cap."""
     outputs = ", ".join(f"o.quantity + {number} AS c{number}" for number in range(300))

@@ -35,6 +35,7 @@ def trees() -> list[exp.Query]:
     return found
 
 
+@pytest.mark.slow
 def test_every_parsed_tree_round_trips() -> None:
     parsed = trees()
     assert len(parsed) > 1500
@@ -91,6 +92,7 @@ def fingerprints(seed: str, step: int = 4) -> str:
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.slow
 def test_fingerprints_do_not_depend_on_the_hash_seed() -> None:
     compiler = TestCompiler(TABLES)
     here = "".join(f"{p.name} {compiler.compile(p.second).fingerprint}\n" for p in load_pairs("equal")[::4])

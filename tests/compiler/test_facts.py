@@ -99,6 +99,7 @@ def test_nodes_and_what_their_names_mean_are_kept_while_names_change() -> None:
     assert facts.types(query).of(query.selects[0]) == "int64"
 
 
+@pytest.mark.slow
 def test_no_pass_changes_a_tree_unnoticed() -> None:
     """The trees of all pairs, pass by pass: after each, what the facts say without being told is what is there."""
     schemas = InputSchemas()

@@ -31,6 +31,7 @@ WORDS = sorted(
 )
 
 
+@pytest.mark.slow
 def test_every_other_keyword_is_called_by_its_name() -> None:
     """By us and by the engine, wherever a value may be."""
     callable_words = [word for word in WORDS if is_callable(word)]

@@ -136,6 +136,7 @@ def test_edges_name_the_columns_of_the_read_sets_in_pairs(theme: str) -> None:
     assert checked > len(THEMES[theme]) * 0.9
 
 
+@pytest.mark.slow
 def test_edges_name_the_columns_of_the_read_sets_in_random_queries() -> None:
     check_random(range(RANDOM_QUERIES))
 
@@ -151,6 +152,7 @@ def check_random(seeds: range) -> None:
         require_read_sets(executed_form(random_query(seed)))
 
 
+@pytest.mark.slow
 def test_a_column_without_an_edge_to_an_output_never_changes_it(tmp_path: Path) -> None:
     assert check_perturbed(range(PERTURBED_QUERIES), tmp_path) > PERTURBED_QUERIES * 0.4
 

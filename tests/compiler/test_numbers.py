@@ -47,6 +47,7 @@ def test_what_is_not_plain_is_left_to_sqlglot(sql: str) -> None:
     assert plain_numbers(parse(sql), Facts({})) is None
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_that_sqlglot_gives() -> None:
     suites = [
         (

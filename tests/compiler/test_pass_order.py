@@ -70,6 +70,7 @@ def shuffled(seed: int) -> tuple[Pass, ...]:
     return tuple(passes)
 
 
+@pytest.mark.slow
 def test_order_within_a_group_changes_no_form() -> None:
     queries = trees(list(texts_of_pairs()[:SUITE_TEXTS]))
     expected = forms(queries)
@@ -77,6 +78,7 @@ def test_order_within_a_group_changes_no_form() -> None:
         assert forms(queries, shuffled(seed)) == expected, f"shuffle {seed}"
 
 
+@pytest.mark.slow
 def test_a_pass_that_is_missing_shows() -> None:
     queries = trees(list(texts_of_pairs()[:SUITE_TEXTS]))
     expected = forms(queries)

@@ -39,6 +39,7 @@ def check_list(name: str, every: int) -> None:
         assert lines == expected[query], query
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tpch", "tpcds", "pairs"])
 def test_some_of_the_reviewed_lists(name: str) -> None:
     check_list(name, {"tpch": 4, "tpcds": 20, "pairs": 60}[name])

@@ -36,6 +36,7 @@ def test_reads_and_refusals(sql: str, expected: tuple[str, str]) -> None:
     assert "; ".join(" ".join([name, *columns]) for name, columns in reads) == text
 
 
+@pytest.mark.slow
 def test_check_plan_and_build_say_the_same(tmp_path: Path) -> None:
     project = SampleProject(tmp_path, sources=["t", "u"])
     project.parquet("t", {"i": [1, 2], "s": ["t1", "t2"]})

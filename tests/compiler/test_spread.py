@@ -42,6 +42,7 @@ def test_every_query_of_tpch_may_be_spread() -> None:
     assert len(listed("tpch")) == 22
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "every"), [("tpch", 3), ("tpcds", 25)])
 def test_some_of_the_reviewed_lists(name: str, every: int) -> None:
     check_list(name, every)

@@ -30,6 +30,7 @@ def imported(text: str) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_none_is_imported() -> None:
     modules = [path for package in ("compiler", "rules", "graph", "cache") for path in (ROOT / package).rglob("*.py")]
     used = [(path.name, imported(path.read_text(encoding="utf-8"))) for path in modules]

@@ -195,6 +195,7 @@ def generated(out: Path, seed: int, hash_seed: str) -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in sorted((out / "data").iterdir())}
 
 
+@pytest.mark.slow
 def test_generated_bytes_follow_from_scale_and_seed_alone(tmp_path: Path) -> None:
     first = generated(tmp_path / "a", 1, "0")
     assert set(first) == set(tomllib.loads((FIXTURE / "rules.toml").read_text())["sources"])

@@ -171,6 +171,7 @@ def walk(root: Path, seed: int, steps: int) -> int:
     return sound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_memory_changes_nothing_but_the_time(tmp_path: Path, seed: int) -> None:
     assert walk(tmp_path, seed, 8) > 0

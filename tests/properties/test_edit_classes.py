@@ -170,6 +170,7 @@ def _same(tables: list[pa.Table | None], columns: list[str]) -> bool:
     return same_table(one, other, ordered=False)
 
 
+@pytest.mark.slow
 def test_a_class_is_never_narrower_than_what_the_edit_does() -> None:
     widths = Widths()
     check(1, SUITE_EDITS, DATABASES, widths)
@@ -180,6 +181,7 @@ def test_a_class_is_never_narrower_than_what_the_edit_does() -> None:
     assert widths.compared["narrower"] + widths.compared["wider"] < 0.05 * widths.compared.total(), widths.table()
 
 
+@pytest.mark.slow
 def test_a_class_that_is_too_narrow_would_be_seen() -> None:
     """Were every edit called an added column, the databases would refute that for most that are none."""
     seen = tried = 0

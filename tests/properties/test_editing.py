@@ -191,6 +191,7 @@ def shown_now(editor: Editor) -> Findings:
     return shown({uri.removeprefix(prefix): some for uri, some in editor.diagnostics.items()})
 
 
+@pytest.mark.slow
 def test_editors_show_what_commands_say(tmp_path: Path) -> None:
     asyncio.run(walk(tmp_path, 1, 6))
 

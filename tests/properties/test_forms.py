@@ -191,6 +191,7 @@ def _dialect_tests() -> Any:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", _some(range(3), 3))
 def test_dialect_queries(tmp_path: Path, part: int) -> None:
     cases = _dialect_tests()
@@ -281,11 +282,13 @@ def check_random(seeds: range, databases: list[StoredDatabase], query: Callable[
     assert refused <= max(2, len(seeds) * 0.05), "too many of the random queries are refused"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, SUITE_QUERIES, 30))
 def test_random_queries(databases: list[StoredDatabase], start: int) -> None:
     check_random(range(start, start + 30), databases)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", [shaped_query, patterned_query, targeted_query])
 def test_random_queries_of_a_kind(databases: list[StoredDatabase], query: Callable[[int], str]) -> None:
     check_random(range(SUITE_QUERIES_OF_A_KIND), databases, query)

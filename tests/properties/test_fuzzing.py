@@ -30,6 +30,7 @@ def test_a_few_texts(entrances: Entrances, kind: str) -> None:
         entrances.take(kind, seed)
 
 
+@pytest.mark.slow
 def test_what_hangs_or_fails_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RULES_FUZZ_HANG", "2")
     found = fuzz("toml", range(4))

@@ -325,6 +325,7 @@ def same_bits(one: pa.Table, other: pa.Table) -> bool:
     return sorted(map(repr, one.to_pylist())) == sorted(map(repr, other.to_pylist()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "steps"), [("parquet", 2), ("groups", 2), ("folders", 2), ("csv", 2), ("json", 2)])
 def test_a_few_steps(tmp_path: Path, form: str, steps: int) -> None:
     assert soak(tmp_path, seed=1, steps=steps, form=form)

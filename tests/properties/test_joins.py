@@ -127,6 +127,7 @@ def test_joins_that_the_engine_gets_wrong(databases: list[Judged]) -> None:
     check(FAULTY, databases)
 
 
+@pytest.mark.slow
 def test_random_joins(databases: list[Judged]) -> None:
     check(range(SUITE_QUERIES), databases)
 

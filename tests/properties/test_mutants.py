@@ -164,6 +164,7 @@ JOINS, CASES = 3, 9
 """The mutations that most often leave a query what it was: under a filter, an outer join can be an inner one."""
 
 
+@pytest.mark.slow
 def test_no_mutant_is_merged_wrongly(databases: list[SessionContext]) -> None:
     compiled, merged = check_mutants(RULES[::5], 1, (JOINS, JOINS, CASES), databases)
     assert compiled > 40

@@ -34,6 +34,7 @@ def checked_merge(case: Case, name: str, sql: str, compiled: Compiled) -> str:
     return f"{name}, query {case.seed}: {proof}\n{case.compiled.sql}\n{sql}\n"
 
 
+@pytest.mark.slow
 def test_mutations_are_told_apart() -> None:
     assert len(CLASSES) > 80
     tally = Tally()

@@ -90,6 +90,7 @@ def check_random(query: Callable[[int], str], seeds: range, databases: list[Stor
     return ran
 
 
+@pytest.mark.slow
 def test_random_queries(databases: list[StoredDatabase]) -> None:
     ran = check_random(part_query, range(SUITE_QUERIES), databases)
     assert ran[Kind.MERGEABLE] > SUITE_QUERIES / 3
@@ -153,6 +154,7 @@ def check_traps(seed: int, databases: list[StoredDatabase]) -> Counter[str]:
     return ran
 
 
+@pytest.mark.slow
 def test_traps(databases: list[StoredDatabase]) -> None:
     ran = check_traps(0, databases)
     assert ran[Kind.MERGEABLE] > 50

@@ -84,6 +84,7 @@ def check_alike(compiler: TestCompiler, database: StoredDatabase, twin: Twin, se
     return True
 
 
+@pytest.mark.slow
 def test_repeated_names_that_nobody_reads_change_nothing(database: StoredDatabase) -> None:
     unread, read = check_twins(database, range(90))
     assert unread > 40

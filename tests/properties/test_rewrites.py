@@ -26,6 +26,7 @@ def check(start: int, wanted: int, tally: Tally) -> None:
             assert found is None, f"{name} changes the meaning of query {case.seed}, {found}\n{case.sql}\n{sql}"
 
 
+@pytest.mark.slow
 def test_rewrites_unify() -> None:
     assert len(CLASSES) > 90
     tally = Tally()

@@ -200,6 +200,7 @@ def differing(folder: Path, chance: random.Random, compiled: list[tuple[str, Com
     return [sql for sql, one in compiled if len({str(outcome(one, given, folder)) for given in inputs}) > 1]
 
 
+@pytest.mark.slow
 def test_no_order_of_rows_shows_where_none_should(tmp_path: Path) -> None:
     chance = random.Random(55)
     some = [*chance.sample(queries(), 150), "SELECT tab.g, MAX(tab.f) AS v FROM tab GROUP BY tab.g"]

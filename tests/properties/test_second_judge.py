@@ -49,12 +49,14 @@ def total() -> Iterator[Tally]:
     print(f"\n{tally}")  # noqa: T201
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, SUITE_QUERIES, 40))
 def test_random_queries(judge: SecondJudge, start: int) -> None:
     tally = check_random(judge, range(start, start + 40))
     assert tally.share(EQUAL) > 0.6, str(tally)
 
 
+@pytest.mark.slow
 def test_builds(judge: SecondJudge, tmp_path: Path) -> None:
     assert check_builds(judge, tmp_path, range(5_000, 5_012)) > 6
 

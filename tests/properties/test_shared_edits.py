@@ -62,6 +62,7 @@ def walk(root: Path, seed: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> 
     return taken
 
 
+@pytest.mark.slow
 def test_clones_have_what_a_build_without_a_shared_cache_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert walk(tmp_path, 1, 3, monkeypatch) > 0
 

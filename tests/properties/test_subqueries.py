@@ -80,6 +80,7 @@ def check_many(judge: Judge, seeds: range) -> None:
     assert counts["correlated"] > len(seeds) * 0.3
 
 
+@pytest.mark.slow
 def test_random_subqueries(judge: Judge) -> None:
     check_many(judge, range(SUITE_QUERIES))
 

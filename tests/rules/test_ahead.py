@@ -27,6 +27,7 @@ def remembered(project: SampleProject, table: str) -> dict[str, tuple[Any, ...]]
         return {row[0]: row[1:] for row in index.execute(f"SELECT * FROM {table}")}
 
 
+@pytest.mark.slow
 def test_what_is_remembered_is_the_same_to_the_byte(built: SampleProject, tmp_path: Path) -> None:
     alone = SampleProject.copy_of(built.root, tmp_path / "alone")
     alone.build("--profile", "dev_debug")  # one job, so no helper
@@ -41,6 +42,7 @@ def test_nothing_is_left_to_compile_afterwards(built: SampleProject) -> None:
     assert built.cli("build").stdout.startswith("nothing to do")
 
 
+@pytest.mark.slow
 def test_errors_are_those_of_the_rules_and_stop_only_their_readers(built: SampleProject, tmp_path: Path) -> None:
     broken = SampleProject.copy_of(built.root, tmp_path / "broken")
     broken.sql("stg_003", "SELECT s.id, s.nothing AS val FROM s3 AS s")
@@ -53,6 +55,7 @@ def test_errors_are_those_of_the_rules_and_stop_only_their_readers(built: Sample
     assert set(results.values()) >= {"skipped", "executed"}
 
 
+@pytest.mark.slow
 def test_what_was_compiled_before_a_failure_is_not_compiled_again(built: SampleProject, tmp_path: Path) -> None:
     broken = SampleProject.copy_of(built.root, tmp_path / "broken")
     broken.sql("agg_000", "SELECT s.nothing AS x FROM s0 AS s")

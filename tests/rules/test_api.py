@@ -68,6 +68,7 @@ def test_tables_become_pandas_objects_and_files(sample: SampleProject) -> None:
     assert sample.read("large.csv") == '"id","region"\n1,"EU"\n2,"US"\n3,"EU"\n'
 
 
+@pytest.mark.slow
 def test_without_pandas_tables_say_what_to_install(sample: SampleProject) -> None:
     script = f"""{WITHOUT_PANDAS}
 from rules import Project, UserError
@@ -165,6 +166,7 @@ def test_notebook_forms(sample: SampleProject) -> None:
     assert "nothing" in repr(project.build()) or "2 clean" in repr(project.build())
 
 
+@pytest.mark.slow
 def test_reading_streams(sample: SampleProject) -> None:
     """A product of 160 MB is read within 100 MB more than what the libraries take."""
     rows = 5_000_000

@@ -81,6 +81,7 @@ def test_a_program_is_told_of_a_limit_that_is_none(project: SampleProject) -> No
         assert raised.value.code == "usage"
 
 
+@pytest.mark.slow
 def test_a_program_is_interrupted_and_goes_on(project: SampleProject) -> None:
     program = (
         "import os, signal, sys, threading, time\nfrom rules import Project\n"
@@ -142,6 +143,7 @@ def running(project: SampleProject) -> tuple[subprocess.Popen[str], int]:
     pytest.fail(f"no worker computes: {started.communicate()}")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
 def test_a_worker_ends_with_its_parent(project: SampleProject) -> None:
     program, worker = running(project)
@@ -152,6 +154,7 @@ def test_a_worker_ends_with_its_parent(project: SampleProject) -> None:
     mended(project)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
 def test_a_worker_that_is_killed_fails_its_product_alone(project: SampleProject) -> None:
     program, worker = running(project)
@@ -164,6 +167,7 @@ def test_a_worker_that_is_killed_fails_its_product_alone(project: SampleProject)
     mended(project)
 
 
+@pytest.mark.slow
 def test_the_command_line_limits_a_product_and_goes_on(project: SampleProject) -> None:
     project.sql("other", "SELECT f.a + 5 AS a FROM first AS f")
     done = build(project, "--product-timeout", "1s", "-k", "-j", "1", expect=1)
@@ -196,6 +200,7 @@ def test_checks_have_the_limit_of_their_product(project: SampleProject) -> None:
     assert done.document["products"][0]["error"]["message"] == "first was stopped: a product's limit of 1 s was reached"
 
 
+@pytest.mark.slow
 def test_a_function_that_does_not_return_is_left_behind(project: SampleProject) -> None:
     project.write("rules/late.py", SLOW_FUNCTION)
     project.sql("long", "SELECT f.a + 1 AS n FROM first AS f")
@@ -205,6 +210,7 @@ def test_a_function_that_does_not_return_is_left_behind(project: SampleProject) 
     assert project.product("after").to_pylist() == [{"n": 2}]
 
 
+@pytest.mark.slow
 def test_a_function_is_stopped_between_two_batches(project: SampleProject) -> None:
     project.write(
         "rules/late.py",
@@ -231,6 +237,7 @@ def test_profiles_have_limits(project: SampleProject) -> None:
     assert run(project, "build", "--timeout", "x", "--json", expect=2).document["error"]["code"] == "usage"
 
 
+@pytest.mark.slow
 def test_a_table_is_the_same_wherever_it_is_made(tmp_path: Path) -> None:
     made = []
     for place in ("here", "elsewhere"):

@@ -67,6 +67,7 @@ def test_an_edit_is_all_that_is_read_and_looked_at_again(
     assert found == ["rules/large.sql"] * 2  # its columns are the same, so its readers are not looked at
 
 
+@pytest.mark.slow
 def test_a_project_that_nobody_has_checked_is_checked_side_by_side(
     sample: SampleProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,8 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("rules", "compiler", "cache", "graph")
 
@@ -70,6 +72,7 @@ def locked() -> set[str]:
     return {normal(name) for name in re.findall(r"(?m)^([\w.-]+)==", text)}
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_declared() -> None:
     distributions = packages_distributions()
     names = {name for package in PACKAGES for name in imported(package)}

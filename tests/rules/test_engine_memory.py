@@ -34,6 +34,7 @@ print(peak() // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="what is resident is counted otherwise elsewhere")
 def test_scans_of_one_process_do_not_keep_what_they_have_read(tmp_path: Path) -> None:
     generator = np.random.default_rng(5)

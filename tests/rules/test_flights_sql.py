@@ -48,6 +48,7 @@ def test_every_rule_is_in_a_layer_and_says_what_it_is() -> None:
     assert all(rule.description and rule.tags for rule in RULES.values())
 
 
+@pytest.mark.slow
 def test_every_rule_runs(products: Products) -> None:
     assert products.keys() == RULES.keys()
 
@@ -64,6 +65,7 @@ def test_columns_keys_and_rows(products: Products, name: str) -> None:
         assert key.group_by(list(rule.key)).aggregate([]).num_rows == table.num_rows
 
 
+@pytest.mark.slow
 def test_no_result_depends_on_how_the_work_was_cut(products: Products) -> None:
     # 3 partitions permute rows and break ties another way: a LIMIT or a window without a total order would show.
     cut = execute_reference(FLIGHTS, partitions=3)

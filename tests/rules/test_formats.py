@@ -34,6 +34,7 @@ def constants() -> dict[tuple[str, str], object]:
     return found
 
 
+@pytest.mark.slow
 def test_every_version_in_the_code_is_listed() -> None:
     assert LISTED.keys() == constants().keys()
 

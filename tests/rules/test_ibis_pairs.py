@@ -434,6 +434,7 @@ def fingerprints(in_sql: SampleProject) -> dict[str, str]:
     return {product["name"]: product["fingerprint"] for product in in_sql.build()["products"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["prod_fast", "dev_debug"])
 def test_both_ways(in_sql: SampleProject, fingerprints: dict[str, str], tmp_path: Path, profile: str) -> None:
     """The profile decides whether Ibis fuses its SELECTs, which no fingerprint shows."""
@@ -448,6 +449,7 @@ def test_both_ways(in_sql: SampleProject, fingerprints: dict[str, str], tmp_path
         assert same_table(in_python.product(case.name), in_sql.product(case.name), ordered=False), case.name
 
 
+@pytest.mark.slow
 def test_lineage_is_the_same(in_sql: SampleProject, fingerprints: dict[str, str], tmp_path: Path) -> None:
     assert fingerprints
     in_python = _in_python(tmp_path / "project")

@@ -56,6 +56,7 @@ def wide(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[SampleProject,
     return project, footers
 
 
+@pytest.mark.slow
 def test_a_footer_is_read_once_in_a_build(wide: tuple[SampleProject, int]) -> None:
     project, footers = wide
     # Products that run at once may read a footer each before the first of them has put it into the cache.
@@ -63,6 +64,7 @@ def test_a_footer_is_read_once_in_a_build(wide: tuple[SampleProject, int]) -> No
     assert 1 <= read < 3, f"{read:.1f} times"
 
 
+@pytest.mark.slow
 def test_a_cache_without_room_holds_nothing(wide: tuple[SampleProject, int]) -> None:
     project, footers = wide
     read = read_by(project, "-j", "1", "--set", "metadata_cache_mb=1") / footers

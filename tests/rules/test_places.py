@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ PIECES = st.one_of(
 LINES = st.one_of(PIECES, st.sampled_from(["\n", "\\\n  \n ", '"', "'"]))
 
 
+@pytest.mark.slow
 @given(st.lists(PIECES))
 def test_of_one_line(pieces: list[str]) -> None:
     places_hold(f'a = 1\n[t]\nb = "{"".join(pieces)}" # c')

@@ -47,6 +47,7 @@ def read_by_engine(path: Path, schema: pa.Schema) -> TableDigest:
     return digest(to_arrow(known), [batch.to_pyarrow() for batch in frame.execute_stream()])
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.data())
 def test_both_readers_find_what_was_digested(data: st.DataObject) -> None:

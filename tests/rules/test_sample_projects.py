@@ -25,6 +25,7 @@ def tpcds(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
     return SampleProject.at(make_tpcds(tmp_path_factory.mktemp("tpcds") / "project"))
 
 
+@pytest.mark.slow
 def test_flights(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
     flights, document = built_flights(tmp_path_factory, tmp_path / "flights")
     assert len(document["products"]) >= 25
@@ -33,6 +34,7 @@ def test_flights(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> No
     _second_build_is_a_noop(flights)
 
 
+@pytest.mark.slow
 def test_tpch(tpch: SampleProject) -> None:
     document = tpch.build()
     assert document["summary"]["executed"] == 22

@@ -56,6 +56,7 @@ def rows_of(files: list[TextFile], source: Source, schema: pa.Schema) -> list[di
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_blocks_of_csv_are_the_file(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     chance, cut = random.Random(seed), 0

@@ -249,6 +249,7 @@ def test_each_listed_deviation_is_one_and_all_are_listed(tmp_path: Path) -> None
         assert both.plainly([sql]) != both.ruled([sql]), sql
 
 
+@pytest.mark.slow
 def test_what_is_beyond_nanoseconds_is_never_another_value(tmp_path: Path) -> None:
     both = Both(tmp_path, BEYOND)
     columns = {name: f"t.c{place}" for place, name in enumerate(BEYOND)}

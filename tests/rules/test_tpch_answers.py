@@ -25,6 +25,7 @@ def answers(tpch: SampleProject) -> Answers:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("profile", "filters", "partitions"), SOME_SETTINGS)
 def test_products_are_the_answers(
     tpch: SampleProject, answers: Answers, profile: str, filters: bool, partitions: int

@@ -81,6 +81,7 @@ def builds(folder: Path, runs: int) -> list[dict[str, tuple[str, str]]]:
     return found
 
 
+@pytest.mark.slow
 def test_every_build_in_an_empty_store_gives_the_same_tables(tmp_path: Path) -> None:
     first, *others = builds(tmp_path, 3)
     for other in others:

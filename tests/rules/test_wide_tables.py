@@ -33,6 +33,7 @@ def wide_project(root: Path, columns: int, files: int = 1) -> SampleProject:
     return project
 
 
+@pytest.mark.slow
 def test_work_grows_no_faster_than_columns(tmp_path: Path) -> None:
     work = {}
     for columns in (15, 45):
