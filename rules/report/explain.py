@@ -161,6 +161,9 @@ def _listed(name: str, texts: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def _variables(found: Explanation) -> list[str]:
+    """Return the variables that a rule names; of one in Python it is not known before it is called."""
+    if found.rule.rule.in_python:
+        return []
     values = found.prepared.session.project.variables
     return [f"${name} = {values.get(name)!r}" for name in found.rule.rule.parsed.variables]
 
