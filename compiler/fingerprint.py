@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import xxhash
 
-FORMAT = 1
+FORMAT = 2
 """Version of the canonical form and of everything hashed here. Raise it when either changes: rules of unchanged
 meaning are not run again because of it (`Work._was_upgraded` in rules/compiling/compile_rules.py)."""
 

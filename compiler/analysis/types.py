@@ -33,6 +33,15 @@ _CASTS: Mapping[exp.DType, str] = {
     exp.DType.TEXT: "string",
 }
 
+_OF_TEXT: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("upper", "lower", "btrim", "ltrim", "rtrim", "trim", "substr", "replace", "left", "right"), "string"
+    ),
+    **dict.fromkeys(("length", "char_length", "character_length", "octet_length"), "int32"),
+}
+"""Functions of a text, by the type of their result."""
+_DATE_PARTS = frozenset({"year", "quarter", "month", "week", "day", "dow", "doy", "hour", "minute"})
+"""Parts of a date or timestamp that are whole numbers; "epoch" is a double."""
 _BOOLEANS = (exp.And, exp.Or, exp.Not, exp.Predicate, exp.Is, exp.In, exp.Between, exp.Exists, exp.Boolean)
 
 
@@ -63,6 +72,8 @@ class Types:
             return self._column(node)
         if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Mod):
             return self._arithmetic(node)
+        if isinstance(node, exp.DPipe):
+            return "string" if self.of(node.this) == self.of(node.expression) == "string" else None
         if isinstance(node, exp.Neg):
             inner = self.of(node.this)
             return inner if inner in _SIGNED else None
@@ -97,8 +108,20 @@ class Types:
             return kinds.pop() if len(kinds) == 1 else None
         if isinstance(node, exp.Case):
             return self._case(node)
-        name = function_name(node)
-        return "uint64" if name in {"row_number", "rank", "dense_rank"} else None
+        return self._named(function_name(node) or "", node.expressions)
+
+    def _named(self, name: str, arguments: list[exp.Expr]) -> str | None:
+        if name in {"row_number", "rank", "dense_rank"}:
+            return "uint64"
+        if name in {"bool_and", "bool_or"}:
+            return "bool"
+        if name in _OF_TEXT:
+            return _OF_TEXT[name] if arguments and self.of(arguments[0]) == "string" else None
+        if name == "date_part" and len(arguments) == 2:  # noqa: PLR2004 — the part, and of what
+            part, moment = arguments[0], self.of(arguments[1]) or ""
+            known = isinstance(part, exp.Literal) and part.name.lower() in _DATE_PARTS
+            return "int32" if known and moment.startswith(("date32", "timestamp")) else None
+        return None
 
     def _case(self, node: exp.Case) -> str | None:
         branches = [branch.args["true"] for branch in node.args["ifs"]]

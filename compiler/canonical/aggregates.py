@@ -5,6 +5,24 @@ from __future__ import annotations
 from sqlglot import exp
 
 from compiler.canonical.facts import Facts
+from compiler.sql.functions import function_name
+
+_OF_TRUTHS = frozenset({"bool_and", "bool_or"})
+
+
+def is_of_truths(call: exp.Expr) -> bool:
+    """Whether a call is an aggregate of truth values that neither order nor repetition affects."""
+    return isinstance(call, exp.AnonymousAggFunc) and function_name(call) in _OF_TRUTHS and len(call.expressions) == 1
+
+
+def is_never_empty(select: exp.Select) -> bool:
+    """Whether each row of a SELECT stands for a row at least that it reads: one with GROUP BY of a real key."""
+    group = select.args.get("group")
+    if group is None or any(value for key, value in group.args.items() if key != "expressions"):
+        return False
+    sets = (exp.GroupingSets, exp.Rollup, exp.Cube, exp.Tuple)
+    keys = group.expressions
+    return not any(isinstance(key, sets) for key in keys) and any(key.find(exp.Column) is not None for key in keys)
 
 
 def added_up_in_two_steps(query: exp.Query, facts: Facts) -> set[int]:

@@ -7,6 +7,7 @@ from sqlglot import exp
 from compiler.analysis.types import Types
 from compiler.canonical.case_tests import filter_of_case
 from compiler.canonical.facts import Facts
+from compiler.canonical.grouping import is_plain_group
 from compiler.canonical.predicate_facts import (
     chained,
     is_constant,
@@ -30,7 +31,8 @@ _FLOATS = ("float32", "float64")
 def simplify_connectives(query: exp.Query, facts: Facts) -> exp.Query:
     """Drop terms without effect, and all others if one term decides.
 
-    a AND TRUE → a;  a OR FALSE → a;  a OR TRUE → TRUE;  a AND FALSE → FALSE;  a OR (a AND b) → a;  a AND (a OR b) → a
+    a AND TRUE → a;  a OR FALSE → a;  a OR TRUE → TRUE;  a AND FALSE → FALSE;  a OR (a AND b) → a;  a AND (a OR b) → a;
+    a IS NULL OR NOT a IS NULL → TRUE
 
     All of these hold for NULL too. A term without effect may still fail, or be what makes the query an aggregate
     one, so only terms that certainly do neither are dropped.
@@ -49,19 +51,24 @@ def simplify_filters(query: exp.Query, facts: Facts) -> exp.Query:
 
     p IS TRUE → p;  p IS FALSE → NOT p;  NOT p IS TRUE → NOT p OR p IS NULL;  a = NULL → FALSE;
     a = a, a <= a → NOT a IS NULL;  a <> a → FALSE;  a = b OR (a IS NULL AND b IS NULL) → a IS NOT DISTINCT FROM b;
-    a < 5 AND NOT a IS NULL → a < 5;  a < 5 AND a IS NULL → FALSE;  WHERE TRUE → (nothing);
+    a < 5 AND NOT a IS NULL → a < 5;  a < 5 AND a IS NULL → FALSE;  p AND NOT p → FALSE;
+    WHERE TRUE → (nothing);
     CASE WHEN p THEN TRUE END → p
 
-    Not in HAVING: there p may be part of a grouping expression instead of a column. Not around IN (SELECT …):
-    the engine yields NULL for it only as a term of its own, and FALSE anywhere below OR, IS or CASE.
+    Likewise in WHEN of a CASE, which takes a branch only if its condition is TRUE. Not in HAVING: there p may be part
+    of a grouping expression instead of a column. Not around IN (SELECT …): the engine yields NULL for it only as a term
+    of its own, and FALSE anywhere below OR, IS or CASE.
     """
     conditions = [where for where in facts.nodes(query, exp.Where) if where.this is not None]
     ons = [join for join in facts.nodes(query, exp.Join) if _is_inner(join) and join.args.get("on") is not None]
-    if not (conditions or ons) or facts.of(query, looks_up_bits):
+    branches = [branch for branch in facts.nodes(query, exp.If) if _is_of_rows(branch)]
+    if not (conditions or ons or branches) or facts.of(query, looks_up_bits):
         return query
     types = facts.types(query)
     for holder in (*conditions, *ons):
         _filter(holder.args["on"] if isinstance(holder, exp.Join) else holder.this, types)
+    for branch in branches:
+        _filter(branch.this, types)
     for where in conditions:
         select = where.parent
         if isinstance(select, exp.Select) and isinstance(where.this, exp.Boolean) and where.this.this:
@@ -75,6 +82,7 @@ def _simplify(root: exp.Expr, types: Types) -> None:
     deciding = connective is exp.Or
     terms = list(terms_of(root, connective))
     decided = any(isinstance(term, exp.Boolean) and bool(term.this) is deciding for term in terms)
+    decided = decided or _says_both(terms, certain=True)
     if decided and all(never_fails(types, term) for term in terms):
         replace(root, exp.Boolean(this=deciding))
         return
@@ -88,6 +96,14 @@ def _simplify(root: exp.Expr, types: Types) -> None:
         slot = exp.Null()
         root.replace(slot)
         slot.replace(chained(connective, kept))
+
+
+def _says_both(terms: list[exp.Expr], *, certain: bool) -> bool:
+    """Whether a term and its negation are among the terms. certain: only of tests that are never NULL."""
+    negated = {encode(term.this) for term in terms if isinstance(term, exp.Not)}
+    return bool(negated) and any(
+        encode(term) in negated for term in terms if not certain or isinstance(term, exp.Is | exp.NullSafeEQ)
+    )
 
 
 def _absorbed(terms: list[exp.Expr], other: type[exp.Expr], types: Types) -> list[exp.Expr]:
@@ -107,6 +123,16 @@ def _absorbed(terms: list[exp.Expr], other: type[exp.Expr], types: Types) -> lis
 
 def _is_inner(join: exp.Join) -> bool:
     return not join.side and not join.method and join.kind in {"", "INNER"}
+
+
+def _is_of_rows(branch: exp.If) -> bool:
+    """Whether the condition of a branch is a test, in a SELECT that groups by nothing that it could be a part of."""
+    case = branch.parent
+    if not isinstance(case, exp.Case) or case.this is not None:
+        return False
+    select = case.find_ancestor(exp.Select)
+    group = select.args.get("group") if select is not None else None
+    return group is None or (is_plain_group(group) and all(isinstance(key, exp.Column) for key in group.expressions))
 
 
 def _filter(condition: exp.Expr, types: Types) -> None:
@@ -187,6 +213,9 @@ def _nullable(value: exp.Expr, types: Types) -> exp.Expr | None:
 def _not_nulls_implied(root: exp.Expr, terms: list[exp.Expr], types: Types) -> bool:
     """Drop `a IS NOT NULL` beside a comparison of a, which is never TRUE for NULL; beside `a IS NULL` none passes."""
     strict = strict_columns(terms)
+    if _says_both(terms, certain=False) and all(never_fails(types, term) for term in terms):
+        root.replace(exp.Boolean(this=False))
+        return True
     if any(column is not None and encode(column) in strict for column in map(_null, terms)) and all(
         never_fails(types, term) for term in terms
     ):

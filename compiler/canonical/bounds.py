@@ -15,6 +15,7 @@ from typing import Any
 from sqlglot import exp
 
 from compiler.analysis.types import Types
+from compiler.canonical.compared_constants import moment_of, read_moment
 from compiler.canonical.facts import Facts
 from compiler.canonical.predicate_facts import chained, is_constant, is_date, kind, looks_up_bits, roots, terms_of
 from compiler.sql.encode import encode
@@ -35,26 +36,10 @@ _NEGATED: dict[type[exp.Expr], type[exp.Expr]] = {
 }  # fmt: skip
 _EXCLUDED: dict[type[exp.Expr], tuple[type[exp.Expr], int]] = {exp.GTE: (exp.GT, -1), exp.LTE: (exp.LT, 1)}
 """For each comparison that includes its bound the one that excludes it, and how far that bound is from it."""
+_IN_ORDER = {"number", "moment", "text"}
+"""Kinds of which nothing is known but the order: floats and decimals, timestamps, texts compared with timestamps."""
 _DIGITS = 15
 """Numbers of as many digits are the same number as an integer, as a decimal and as a double."""
-
-
-def spell_dates(query: exp.Query, facts: Facts) -> exp.Query:
-    """Write a text that is compared with a date as the date that the engine reads in it.
-
-    t.d < '2024-01-10' → t.d < DATE '2024-01-10'
-    """
-    types: Types | None = None
-    for node in facts.nodes(query, *_ORDERS, exp.EQ, exp.NEQ):
-        for text, other in ((node.this, node.expression), (node.expression, node.this)):
-            if not (isinstance(text, exp.Literal) and text.is_string) or is_constant(other):
-                continue
-            day = exp.Cast(this=text.copy(), to=exp.DataType(this=exp.DType.DATE, nested=False))
-            if is_date(day):
-                types = types or facts.types(query)
-                if types.of(other) == "date32":
-                    text.replace(day)
-    return query
 
 
 def spell_whole_bounds(query: exp.Query, facts: Facts) -> exp.Query:
@@ -192,7 +177,7 @@ def _merge(root: exp.Expr, types: Types) -> None:
     merged: dict[int, list[exp.Expr]] = {}
     for group in groups.values():
         if len(group) > 1:
-            merged |= _number_terms(group, root) if group[0].kind == "number" else _set_terms(group, root)
+            merged |= _number_terms(group, root) if group[0].kind in _IN_ORDER else _set_terms(group, root)
     if not merged:
         return
     kept = [one for term in terms for one in merged.get(id(term), [term])]
@@ -227,7 +212,7 @@ def _set_terms(group: list[_Test], root: exp.Expr) -> dict[int, list[exp.Expr]]:
 
 
 def _number_terms(group: list[_Test], root: exp.Expr) -> dict[int, list[exp.Expr]]:
-    """Drop the bounds of a float or a decimal that another one makes superfluous, if the two differ as numbers."""
+    """Drop the bounds of a number or moment that another one makes superfluous, if the two differ as numbers."""
     dropped: dict[int, list[exp.Expr]] = {}
     for upward in (True, False):
         side = [test for test in group if (test.operator in (exp.GT, exp.GTE)) == upward]
@@ -294,6 +279,15 @@ def _test(
     if operator in _ORDERS and (types.of(operand) or "").startswith(("float32", "float64", "decimal128")):
         number = _number(items[0])
         return None if number is None else _Test(term, operand, operator, (number,), "number")
+    if (
+        operator in _ORDERS
+        and (types.of(operand) or "").startswith("timestamp")
+        and "," not in (types.of(operand) or "")
+    ):
+        # Of one form only: the engine compares texts in the unit of the operand, timestamps in their own.
+        text = read_moment(items[0])
+        moment = text or moment_of(items[0])
+        return None if moment is None else _Test(term, operand, operator, (moment,), "text" if text else "moment")
     return None
 
 

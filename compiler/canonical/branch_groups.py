@@ -24,6 +24,9 @@ def aggregate_branches_once(query: exp.Query, facts: Facts) -> exp.Query:
     SELECT q.a, SUM(q.s) FROM (SELECT t.a, SUM(t.x) AS s FROM t GROUP BY t.a UNION ALL
     SELECT u.a, SUM(u.x) FROM u GROUP BY u.a) AS q GROUP BY q.a
     → SELECT q.a, SUM(q.s) FROM (SELECT t.a, t.x AS s FROM t UNION ALL SELECT u.a, u.x FROM u) AS q GROUP BY q.a
+
+    A branch without groups has a row even of no rows: it is taken apart under a total only, where its NULL is none, and
+    its 0 makes the total of counts a number.
     """
     if not facts.has(query, exp.Union):
         return query
@@ -84,7 +87,7 @@ def _ungroup(outer: exp.Select, branches: list[exp.Select], types: Types) -> Non
         raw[place], counts = found
         if counts is not None:
             counting[name] = counts
-    if raw and (keys or not counting):
+    if raw and (keys or not counting or any(map(_is_total, branches))):
         _put(branches, raw)
         for call in calls:
             if call.this.name in counting:
@@ -104,14 +107,22 @@ def _are_alike(branches: list[exp.Select], names: list[str]) -> bool:
     return (
         len(set(names)) == len(branches[0].selects)
         and all(len(branch.selects) == len(names) and branch.args.get("from_") is not None for branch in branches)
-        and any(branch.args.get("group") is not None for branch in branches)
+        and any(branch.args.get("group") is not None or _is_total(branch) for branch in branches)
     )
+
+
+def _is_total(branch: exp.Select) -> bool:
+    """Whether a branch has one row, of aggregates of all it reads."""
+    values = [item.unalias() for item in branch.selects]
+    return branch.args.get("group") is None and all(isinstance(value, exp.AggFunc) for value in values)
 
 
 def _keyed_places(branch: exp.Select, types: Types) -> set[int] | None:
     """Return the places of the outputs that are keys: all that are columns, in a branch without groups."""
     group = branch.args.get("group")
     values = [item.unalias() for item in branch.selects]
+    if _is_total(branch):
+        return set()
     if group is None:
         if any(has(value, exp.AggFunc, exp.Window, exp.Query, *exp.SET_RETURNING_FUNCTIONS) for value in values):
             return None

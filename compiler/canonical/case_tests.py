@@ -19,6 +19,7 @@ def test_each_branch(query: exp.Query, facts: Facts) -> exp.Query:
     """Compare the constants that a CASE yields where they are written, not its result.
 
     CASE WHEN p THEN 'a' ELSE 'b' END = 'a' → CASE WHEN p THEN TRUE ELSE FALSE END
+    CASE WHEN p THEN 'a' END IS NULL → CASE WHEN p THEN FALSE ELSE TRUE END
     NOT CASE WHEN p THEN TRUE ELSE FALSE END → CASE WHEN p THEN FALSE ELSE TRUE END
     """
     cases = [case for case in facts.nodes(query, exp.Case) if _yields_constants(case)]
@@ -32,7 +33,7 @@ def test_each_branch(query: exp.Query, facts: Facts) -> exp.Query:
                 if isinstance(value, exp.Boolean):
                     value.replace(exp.Boolean(this=not value.this))
             test.replace(case)
-        elif isinstance(test, (*_COMPARED, exp.In)) and (truths := _truths(case, test, types)) is not None:
+        elif isinstance(test, (*_COMPARED, exp.In, exp.Is)) and (truths := _truths(case, test, types)) is not None:
             for branch, truth in zip(case.args["ifs"], truths[:-1], strict=True):
                 branch.set("true", truth)
             case.set("default", truths[-1])
@@ -43,7 +44,8 @@ def test_each_branch(query: exp.Query, facts: Facts) -> exp.Query:
 def filter_of_case(case: exp.Case, types: Types) -> exp.Expr | None:
     """Return a condition that filters as a CASE of truth values does, for which NULL is FALSE; None if there is none.
 
-    CASE WHEN p THEN TRUE WHEN q THEN FALSE ELSE TRUE END → p OR NOT (q IS TRUE);  CASE WHEN p THEN r END → p AND r
+    CASE WHEN p THEN TRUE WHEN q THEN FALSE ELSE TRUE END → p OR NOT (q IS TRUE);  CASE WHEN p THEN r END → p AND r;
+    CASE WHEN p THEN r ELSE s END → (p AND r) OR (NOT (p IS TRUE) AND s)
 
     A condition is computed for all rows, what is inside a CASE only for some: so not if something in it may fail.
     """
@@ -60,15 +62,15 @@ def filter_of_case(case: exp.Case, types: Types) -> exp.Expr | None:
     rest = _truth(default)
     for condition, value in reversed(branches):
         taken = _truth(value)
-        if not isinstance(taken, bool):
-            if rest is not _FALSE:
-                return None
-            rest = exp.And(this=condition.copy(), expression=taken.copy())
-        elif taken:
+        if taken is _TRUE:
             rest = condition.copy() if rest is _FALSE else exp.Or(this=condition.copy(), expression=_node(rest))
-        elif rest is not _FALSE:
+            continue
+        if rest is not _FALSE:
             untaken = exp.Not(this=exp.Is(this=condition.copy(), expression=exp.Boolean(this=True)))
             rest = untaken if rest is _TRUE else exp.And(this=untaken, expression=_node(rest))
+        if not isinstance(taken, bool):
+            both = exp.And(this=condition.copy(), expression=taken.copy())
+            rest = both if rest is _FALSE else exp.Or(this=both, expression=_node(rest))
     return _node(rest)
 
 
@@ -100,6 +102,8 @@ def _is_of_truths(case: exp.Case) -> bool:
 def _truths(case: exp.Case, test: exp.Expr, types: Types) -> list[exp.Expr] | None:
     """Return what a test says of each value of a CASE, of the missing ELSE too; None if that is not certain."""
     values = _values(case)
+    if isinstance(test, exp.Is):
+        return _missing(case, test)
     if isinstance(test, exp.In):
         others = test.expressions
         if test.this is not case or not others or any(test.args.get(key) for key in ("query", "unnest", "field")):
@@ -125,3 +129,11 @@ def _truths(case: exp.Case, test: exp.Expr, types: Types) -> list[exp.Expr] | No
             return None
         truths.append(exp.Boolean(this=any(found)))
     return truths
+
+
+def _missing(case: exp.Case, test: exp.Is) -> list[exp.Expr] | None:
+    """Return whether each value of a CASE is NULL, the missing ELSE too; a cast that may fail is no such value."""
+    values = [*_values(case), *([exp.Null()] if case.args.get("default") is None else [])]
+    if not isinstance(test.expression, exp.Null) or any(isinstance(value, exp.Cast) for value in values):
+        return None
+    return [exp.Boolean(this=isinstance(value, exp.Null)) for value in values]

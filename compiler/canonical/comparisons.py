@@ -6,6 +6,7 @@ from sqlglot import exp
 
 from compiler.analysis.types import Types
 from compiler.canonical.facts import Facts
+from compiler.canonical.folding import truth_of
 from compiler.canonical.predicate_facts import (
     chained,
     is_constant,
@@ -20,6 +21,7 @@ from compiler.sql.encode import encode
 from compiler.tree.walk import has
 
 _FLOATS = ("float32", "float64")
+_COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 
 
 def expand_between(query: exp.Query, facts: Facts) -> exp.Query:
@@ -54,8 +56,13 @@ def compare_with_literals(query: exp.Query, facts: Facts) -> exp.Query:
     """Compare with a literal by =, and with NULL by IS.
 
     a IS NOT DISTINCT FROM 'x' → (a = 'x') IS TRUE;  a IS NOT DISTINCT FROM NULL → a IS NULL
+    COALESCE(a, 'x') = 'y' → (a = 'y') IS TRUE;  COALESCE(a, 'x') <> 'y' → NOT ((a <> 'y') IS FALSE)
     """
     types: Types | None = None
+    for call in facts.nodes(query, exp.Coalesce)[::-1]:
+        if len(call.expressions) == 1 and is_constant(call.expressions[0]) and isinstance(call.parent, _COMPARED):
+            types = types or facts.types(query)
+            _compare_value(call, types)
     for node in facts.nodes(query, exp.NullSafeEQ)[::-1]:
         for constant, value in ((node.this, node.expression), (node.expression, node.this)):
             if not is_constant(constant) or is_constant(value) or has(value, exp.Query):
@@ -64,7 +71,7 @@ def compare_with_literals(query: exp.Query, facts: Facts) -> exp.Query:
                 node.replace(exp.Is(this=value, expression=constant))
                 break
             types = types or facts.types(query)
-            if one_kind(types, (value, constant)):
+            if one_kind(types, (value, constant)) or _is_plain_number(types, value, constant):
                 equal = exp.EQ(this=value, expression=constant)
                 node.replace(exp.Is(this=equal, expression=exp.Boolean(this=True)))
                 break
@@ -184,6 +191,41 @@ def _membership(term: exp.Expr, *, negated: bool) -> tuple[exp.Expr, list[exp.Ex
             if isinstance(subject, exp.Column) and is_constant(item):
                 return subject, [item]
     return None
+
+
+def _compare_value(call: exp.Coalesce, types: Types) -> None:
+    """Compare what a COALESCE has a default for, and say what its NULL comes to."""
+    test, value, default = call.parent, call.this, call.expressions[0]
+    assert test is not None
+    other = test.expression if test.this is call else test.this
+    if is_constant(value) or isinstance(other, exp.Null) or not is_constant(other) or has(value, exp.Query):
+        return
+    if isinstance(default, exp.Null) or not one_kind(types, (value, default, other)) or _is_grouped_by(call):
+        return
+    sides = (default, other) if test.this is call else (other, default)
+    truth = truth_of(type(test), *sides)
+    if truth is None:
+        return
+    call.replace(value)
+    slot = exp.Null()
+    test.replace(slot)
+    decided = exp.Is(this=test, expression=exp.Boolean(this=not truth))
+    slot.replace(exp.Not(this=decided) if truth else decided)
+
+
+def _is_grouped_by(call: exp.Coalesce) -> bool:
+    """Whether a query may group by the call itself, and so cannot read what is in it."""
+    select = call.find_ancestor(exp.Select)
+    group = select.args.get("group") if select is not None else None
+    return group is not None and group.find(exp.Coalesce) is not None
+
+
+def _is_plain_number(types: Types, value: exp.Expr, constant: exp.Expr) -> bool:
+    """Whether a float or a decimal is compared with a number that is not 0, which can have a sign."""
+    number = constant.this if isinstance(constant, exp.Neg) else constant
+    if not isinstance(number, exp.Literal) or number.is_string or not number.name.strip("0."):
+        return False
+    return (types.of(value) or "").startswith((*_FLOATS, "decimal128"))
 
 
 def _compare_alike(types: Types, subject: exp.Expr, low: exp.Expr, high: exp.Expr) -> bool:

@@ -25,7 +25,7 @@ def spell_coalesce(query: exp.Query, facts: Facts) -> exp.Query:
     """Write COALESCE flat, without repeated arguments; likewise NVL.
 
     nvl(a, b) → COALESCE(a, b);  COALESCE(a, COALESCE(b, c)) → COALESCE(a, b, c);  COALESCE(a, b, a) → COALESCE(a, b);
-    COALESCE(a) → a;  COALESCE('x', a) → 'x';  COALESCE(p, FALSE) → p IS TRUE
+    COALESCE(a) → a;  COALESCE('x', a) → 'x';  COALESCE(p, FALSE) → p IS TRUE;  COALESCE(COUNT(*), 0) → COUNT(*)
 
     NVL computes both of its arguments, COALESCE the second only if it needs it: so not if that may fail.
     """
@@ -68,7 +68,7 @@ def spell_case(query: exp.Query, facts: Facts) -> exp.Query:
     CASE a WHEN 1 THEN b END → CASE WHEN a = 1 THEN b END;  … ELSE NULL END → … END;
     CASE WHEN FALSE THEN a ELSE b END → b;  WHEN p THEN a WHEN q THEN a → WHEN p OR q THEN a;
     ELSE CASE WHEN p THEN a END END → WHEN p THEN a END;  CASE WHEN p THEN TRUE ELSE FALSE END → p IS TRUE;
-    CASE WHEN a IS NULL THEN b ELSE a END → COALESCE(a, b)
+    CASE WHEN a IS NULL THEN b ELSE a END → COALESCE(a, b);  CASE WHEN p THEN a ELSE a END → a
     """
     cases = facts.nodes(query, exp.Case)[::-1]
     if not cases or facts.of(query, looks_up_bits):
@@ -134,6 +134,9 @@ def _decided(arguments: list[exp.Expr], types: Types) -> list[exp.Expr]:
 def _settle(node: exp.Coalesce, arguments: list[exp.Expr]) -> bool:
     """Write a COALESCE of these arguments without it, if its result is a constant or a truth value."""
     first, last = arguments[0], arguments[-1]
+    if _counts(first) and len(arguments) > 1 and all(map(is_constant, arguments[1:])):
+        node.replace(first)
+        return True
     if len(arguments) == 1 and is_constant(first) and isinstance(node.parent, FOLDED_IN):
         node.replace(first)
         return True
@@ -143,6 +146,13 @@ def _settle(node: exp.Coalesce, arguments: list[exp.Expr]) -> bool:
         node.replace(exp.Not(this=test) if last.this else test)
         return True
     return False
+
+
+def _counts(node: exp.Expr) -> bool:
+    """Whether a node is a COUNT, which is never NULL."""
+    while isinstance(node, exp.Filter | exp.Window):
+        node = node.this
+    return isinstance(node, exp.Count)
 
 
 def _has_null(nodes: list[exp.Expr]) -> bool:
@@ -259,6 +269,10 @@ def _shorten(case: exp.Case, types: Types) -> None:
     if len(branches) != 1 or default is None:
         return
     condition, value = branches[0].this, branches[0].args["true"]
+    if encode(value) == encode(default) and never_fails(types, condition):
+        if isinstance(value, exp.Column) or (is_constant(value) and isinstance(case.parent, FOLDED_IN)):
+            replace(case, value)
+        return
     if isinstance(value, exp.Boolean) and isinstance(default, exp.Boolean) and types.of(condition) == "bool":
         if bool(value.this) != bool(default.this) and not is_constant(condition):
             test = exp.Is(this=condition.pop(), expression=exp.Boolean(this=True))

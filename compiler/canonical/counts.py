@@ -1,14 +1,20 @@
-"""Aggregates that need less than they are given: no order where they add exactly, no values where they count."""
+"""Aggregates that need less than they are given: no order where they add exactly, no values where they count.
+
+And counts in one form: of the rows that pass a test, and none where a group is there at all.
+"""
 
 from __future__ import annotations
 
 from sqlglot import exp
 
-from compiler.canonical.aggregates import added_up_in_two_steps
+from compiler.analysis.types import Types
+from compiler.canonical.aggregates import added_up_in_two_steps, is_never_empty, is_of_truths
 from compiler.canonical.facts import Facts
 from compiler.canonical.grouping import is_exact, is_plain_group
+from compiler.canonical.joins import conjoined, conjuncts
 from compiler.canonical.predicate_facts import never_null_columns
 from compiler.sql.encode import encode
+from compiler.tree.walk import has
 
 _NESTED = ("struct", "list", "map")
 """Types of which a comparison with NULL is not certainly NULL."""
@@ -17,8 +23,11 @@ _NESTED = ("struct", "list", "map")
 def drop_orders_of_aggregates(query: exp.Query, facts: Facts) -> exp.Query:
     """Drop ORDER BY from an aggregate whose result is the same in any order.
 
-    SUM(t.n ORDER BY t.a) → SUM(t.n), of integers
+    SUM(t.n ORDER BY t.a) → SUM(t.n), of integers;  bool_or(t.p ORDER BY t.a) → bool_or(t.p)
     """
+    for named in facts.nodes(query, exp.AnonymousAggFunc):
+        if is_of_truths(named) and isinstance(named.expressions[0], exp.Order):
+            named.set("expressions", [named.expressions[0].this])
     calls = [
         call
         for call in facts.nodes(query, exp.Sum, exp.Min, exp.Max)
@@ -56,3 +65,86 @@ def count_rows(query: exp.Query, facts: Facts) -> exp.Query:
         if encode(call.this) in never_null_columns(select):
             call.set("this", exp.Star())
     return query
+
+
+def count_cases(query: exp.Query, facts: Facts) -> exp.Query:
+    """Count the rows that pass a test, instead of adding 1 for each of them and 0 for the others.
+
+    SELECT t.a, SUM(CASE WHEN p THEN 1 ELSE 0 END) FROM t GROUP BY t.a → SELECT t.a, COUNT(*) FILTER (WHERE p) …
+    COALESCE(SUM(CASE WHEN p THEN 1 ELSE 0 END), 0) → COUNT(*) FILTER (WHERE p)
+
+    The sum of no rows is NULL and their count 0: so only of groups, which have a row, or where NULL becomes 0.
+    """
+    sums = [call for call in facts.nodes(query, exp.Sum) if isinstance(call.this, exp.Case) and not call.expressions]
+    if not sums:
+        return query
+    types, split = facts.types(query), facts.of(query, added_up_in_two_steps)
+    for call in sums:
+        select = call.find_ancestor(exp.Select)
+        if select is None or id(select) in split or isinstance(call.parent, exp.Filter | exp.Window):
+            continue
+        if _or_zero(call.parent, call):
+            slot = call.parent
+        elif is_never_empty(select):
+            slot = call
+        else:
+            continue
+        test = _counted(call.this, types)
+        if test is not None and slot is not None:
+            slot.replace(exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=test)))
+    return query
+
+
+def drop_counts_of_groups(query: exp.Query, facts: Facts) -> exp.Query:
+    """Drop from HAVING that a group has a row: each has.
+
+    SELECT t.a FROM t GROUP BY t.a HAVING COUNT(*) > 0 → SELECT t.a FROM t GROUP BY t.a
+    """
+    for having in facts.nodes(query, exp.Having):
+        select = having.parent
+        if not isinstance(select, exp.Select) or not is_never_empty(select):
+            continue
+        terms = conjuncts(having.this)
+        kept = [term for term in terms if not _has_a_row(term)]
+        if len(kept) < len(terms):
+            select.set("having", exp.Having(this=conjoined(kept)) if kept else None)
+    return query
+
+
+def _or_zero(around: exp.Expr | None, call: exp.Expr) -> bool:
+    """Whether NULL becomes 0: COALESCE(call, 0)."""
+    return (
+        isinstance(around, exp.Coalesce)
+        and around.this is call
+        and len(around.expressions) == 1
+        and _is_number(around.expressions[0], 0)
+    )
+
+
+def _counted(case: exp.Case, types: Types) -> exp.Expr | None:
+    """Return the test of the rows for which a CASE yields 1, if it yields 0 for all others."""
+    branches, default = case.args["ifs"], case.args.get("default")
+    if case.this is not None or len(branches) != 1 or default is None:
+        return None
+    test, value = branches[0].this, branches[0].args["true"]
+    if types.of(test) != "bool" or has(test, exp.Query):
+        return None
+    counted: exp.Expr = test.copy()
+    return counted if _is_number(value, 1) and _is_number(default, 0) else None
+
+
+def _has_a_row(term: exp.Expr) -> bool:
+    """COUNT(*) > 0, or >= 1, or <> 0."""
+    if isinstance(term, exp.LT | exp.LTE):
+        count, number, allowed = term.expression, term.this, 0 if isinstance(term, exp.LT) else 1
+    elif isinstance(term, exp.GT | exp.GTE | exp.NEQ):
+        count, number, allowed = term.this, term.expression, 1 if isinstance(term, exp.GTE) else 0
+        if isinstance(term, exp.NEQ) and isinstance(number, exp.Count):
+            count, number = number, count
+    else:
+        return False
+    return isinstance(count, exp.Count) and isinstance(count.this, exp.Star) and _is_number(number, allowed)
+
+
+def _is_number(node: exp.Expr, value: int) -> bool:
+    return isinstance(node, exp.Literal) and not node.is_string and node.name == str(value)

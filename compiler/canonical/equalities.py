@@ -101,11 +101,14 @@ def drop_constant_keys(query: exp.Query, facts: Facts) -> exp.Query:
     SELECT COUNT(*) AS n … WHERE t.a = 'x' GROUP BY t.a, t.b → SELECT COUNT(*) AS n … WHERE t.a = 'x' GROUP BY t.b
     SELECT 'x' AS a, t.b AS b … ORDER BY a, b → SELECT 'x' AS a, t.b AS b … ORDER BY b
     SELECT 1 AS a … ORDER BY t.b → SELECT 1 AS a …
+    … WHERE t.a = 'x' ORDER BY t.a, t.b → … WHERE t.a = 'x' ORDER BY t.b
     """
     for select in facts.nodes(query, exp.Select):
         order = select.args.get("order")
         if order is not None and select.args.get("distinct") is None:
             _drop_order(select, order)
+            if select.args.get("where") is not None and len(order.expressions) > 1:
+                _drop_filtered_keys(query, select, order, facts)
     groups = [group for group in facts.nodes(query, exp.Group) if len(group.expressions) > 1 and is_plain_group(group)]
     if not groups or not facts.of(query, _may_have_constants) or not facts.of(query, rows_may_move):
         return query
@@ -203,6 +206,8 @@ def _is_of_columns(term: exp.Expr) -> bool:
 def _subject(term: exp.Expr) -> exp.Expr | None:
     """Return the column that a term compares with constants."""
     test = term.this if isinstance(term, exp.Not) else term
+    if isinstance(test, exp.Like):
+        return test.this if isinstance(test.this, exp.Column) and is_constant(test.expression) else None
     if isinstance(test, exp.In):
         plain = bool(test.expressions) and all(map(is_constant, test.expressions))
         return test.this if plain and isinstance(test.this, exp.Column) else None
@@ -378,5 +383,16 @@ def _drop_order(select: exp.Select, order: exp.Expr) -> None:
             and is_constant_output(outputs[key.this.name])
         )
     ]
+    if kept and len(kept) < len(order.expressions):
+        order.set("expressions", kept)
+
+
+def _drop_filtered_keys(query: exp.Query, select: exp.Select, order: exp.Expr, facts: Facts) -> None:
+    """Drop the columns of ORDER BY of which WHERE lets one value through, as long as a key remains."""
+    if select.args.get("from_") is None or not any(map(_defines, where_terms(select))):
+        return
+    own = _own(select, facts.of(query, columns_of_items))
+    constants, _ = _constants(select, own, facts.types(query))
+    kept = [key for key in order.expressions if own.key(key.this) not in constants]
     if kept and len(kept) < len(order.expressions):
         order.set("expressions", kept)

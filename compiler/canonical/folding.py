@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 from sqlglot import exp
 
+from compiler.canonical.compared_constants import moment_of
 from compiler.canonical.facts import Facts
 from compiler.canonical.literals import spelled_number
 from compiler.canonical.predicate_facts import is_constant, is_date
@@ -32,7 +33,7 @@ _COMPARE: dict[type[exp.Expr], Callable[[object, object], bool]] = {
     exp.GT: lambda a, b: a > b,  # type: ignore[operator]
     exp.GTE: lambda a, b: a >= b,  # type: ignore[operator]
 }
-_INTERVAL = re.compile(r"(-?[0-9]{1,5}) (day|month)")
+_INTERVAL = re.compile(r"(-?[0-9]{1,5}) (day|month|second)")
 _LAST_SAFE_DAY = 28
 """Every month has a day of this number."""
 
@@ -41,7 +42,7 @@ def fold_literals(query: exp.Query, facts: Facts) -> exp.Query:
     """Compute what is made of literals alone.
 
     7 / 2 → 3;  1.0 - 0.2 → 0.8;  'a' || 'b' → 'ab';  1 < 2 → TRUE;  1 IS NULL → FALSE;  CAST(3 AS BIGINT) → 3;
-    - -3 → 3;  DATE '2024-01-31' - INTERVAL '30 day' → DATE '2024-01-01'
+    - -3 → 3;  DATE '2024-01-31' - INTERVAL '30 day' → DATE '2024-01-01';  likewise of a TIMESTAMP
 
     Sums and products of integers are those of compiler.canonical.arithmetic. What would overflow, divide by zero or be
     a zero that might have a sign stays.
@@ -141,17 +142,18 @@ def _double(node: exp.Expr, left: float, right: float) -> exp.Expr | None:
 
 
 def _shifted(node: exp.Expr) -> exp.Expr | None:
-    """Return the date that is some days or months from another; months only where no day has to give way."""
+    """Return the date or moment that is some days or months from another; months only where no day has to give way."""
     found = _INTERVAL.fullmatch(node.expression.this.name) if isinstance(node.expression.this, exp.Literal) else None
-    if found is None or node.expression.args.get("unit") or not is_date(node.this):
+    if found is None or node.expression.args.get("unit") or not isinstance(node, exp.Add | exp.Sub):
         return None
-    if not isinstance(node, exp.Add | exp.Sub):
+    moment = moment_of(node.this)
+    if moment is None and (not is_date(node.this) or found[2] == "second"):
         return None
-    day = date.fromisoformat(node.this.this.name)
+    day: date = moment or date.fromisoformat(node.this.this.name)
     count = int(found[1]) * (-1 if isinstance(node, exp.Sub) else 1)
     try:
-        if found[2] == "day":
-            day += timedelta(days=count)
+        if found[2] != "month":
+            day += timedelta(**{f"{found[2]}s": count})
         elif day.day <= _LAST_SAFE_DAY:
             years, month = divmod(day.month - 1 + count, 12)
             day = day.replace(year=day.year + years, month=month + 1)
@@ -159,7 +161,9 @@ def _shifted(node: exp.Expr) -> exp.Expr | None:
             return None
     except (OverflowError, ValueError):
         return None
-    return exp.Cast(this=exp.Literal.string(day.isoformat()), to=exp.DataType(this=exp.DType.DATE, nested=False))
+    kind = exp.DType.DATE if moment is None else exp.DType.TIMESTAMP
+    shifted = exp.Cast(this=exp.Literal.string(str(day)), to=exp.DataType(this=kind, nested=False))
+    return shifted if moment is None or moment_of(shifted) is not None else None
 
 
 def _literal(value: float) -> exp.Expr | None:

@@ -13,10 +13,11 @@ from sqlglot import exp
 
 from compiler.canonical.arithmetic import spell_products, spell_sums
 from compiler.canonical.booleans import simplify_connectives, simplify_filters
-from compiler.canonical.bounds import merge_bounds, spell_dates, spell_whole_bounds
+from compiler.canonical.bounds import merge_bounds, spell_whole_bounds
 from compiler.canonical.branch_groups import aggregate_branches_once
 from compiler.canonical.calls import spell_calls, spell_casts, spell_patterns
 from compiler.canonical.case_tests import test_each_branch
+from compiler.canonical.compared_constants import spell_dates, spell_moments, spell_whole_numbers
 from compiler.canonical.comparisons import (
     compare_with_literals,
     expand_between,
@@ -26,8 +27,9 @@ from compiler.canonical.comparisons import (
     spell_in,
 )
 from compiler.canonical.conditionals import spell_case, spell_coalesce, spell_nullif
-from compiler.canonical.counts import count_rows, drop_orders_of_aggregates
+from compiler.canonical.counts import count_cases, count_rows, drop_counts_of_groups, drop_orders_of_aggregates
 from compiler.canonical.ctes import inline_single_use_ctes, inline_small_ctes, order_ctes
+from compiler.canonical.derived_keys import drop_derived_keys
 from compiler.canonical.equalities import close_equalities, drop_constant_keys, put_constants
 from compiler.canonical.facts import Facts
 from compiler.canonical.fields import spell_fields
@@ -90,6 +92,7 @@ SPELLING: tuple[Pass, ...] = (
     drop_parens,
     spell_fields,
     spell_numbers,
+    spell_moments,
     spell_intervals,
     spell_calls,
     spell_casts,
@@ -147,12 +150,15 @@ GROUPING: tuple[Pass, ...] = (
     order_group_keys,
     having_to_where,
     spell_distinct,
+    drop_derived_keys,
     drop_distinct_under_distinct,
     merge_grouped,
     merge_windowed,
     count_distinct,
     aggregate_once,
     aggregate_branches_once,
+    count_cases,
+    drop_counts_of_groups,
 )
 """Afterwards GROUP BY, DISTINCT and ORDER BY have only keys that matter, so that branches of a set can be compared."""
 
@@ -178,6 +184,7 @@ PREDICATES: tuple[Pass, ...] = (
     spell_in,
     gather_in,
     spell_dates,
+    spell_whole_numbers,
     spell_whole_bounds,
     merge_bounds,
     simplify_connectives,
@@ -195,7 +202,7 @@ PASSES: tuple[Pass, ...] = tuple(rewrite for group in GROUPS for rewrite in grou
 LOGICAL: frozenset[Pass] = frozenset({
     close_equalities, put_constants, drop_constant_keys, drop_unread_joins, aggregate_once, aggregate_branches_once,
     drop_orders_of_aggregates, count_rows, fold_literals, compare_with_literals, test_each_branch, spell_dates,
-    spell_whole_bounds, merge_bounds,
+    spell_whole_bounds, merge_bounds, spell_whole_numbers, drop_derived_keys, count_cases, drop_counts_of_groups,
 })  # fmt: skip
 """Passes after which a canonical tree need not show what the engine was made to do: a list, a join or a comparison may
 be gone. What an earlier version could have computed wrongly is looked for in a tree without them."""

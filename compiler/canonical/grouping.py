@@ -10,6 +10,7 @@ from compiler.analysis.types import Types
 from compiler.canonical.aggregates import added_up_in_two_steps
 from compiler.canonical.facts import Facts
 from compiler.canonical.ordering import rows_may_move, sort_key
+from compiler.canonical.predicate_facts import is_date
 from compiler.sql.encode import encode
 from compiler.tree.walk import find_all, has
 
@@ -56,7 +57,7 @@ def spell_aggregates(query: exp.Query, facts: Facts) -> exp.Query:
 def order_group_keys(query: exp.Query, facts: Facts) -> exp.Query:
     """Order the keys, once each and without constants beside a real one; write out ALL, ROLLUP and CUBE.
 
-    GROUP BY b, 'x', a, b → GROUP BY a, b;  ROLLUP (a, b) → GROUPING SETS ((a, b), (a), ())
+    GROUP BY b, 'x', NULL, a, b → GROUP BY a, b;  ROLLUP (a, b) → GROUPING SETS ((a, b), (a), ())
 
     Groups come in the order of their rows, whatever the order of the keys, but in the order of the grouping sets.
     """
@@ -72,7 +73,7 @@ def order_group_keys(query: exp.Query, facts: Facts) -> exp.Query:
             if len(keys) == 1 and isinstance(keys[0], exp.GroupingSets) and _only_expressions(group):
                 _order_sets(keys[0])
             continue
-        unique = {encode(key): key for key in keys if not _is_text(key)}
+        unique = {encode(key): key for key in keys if not _is_fixed(key)}
         real = [key for key in unique.values() if has(key, exp.Column)]
         ordered = sorted(unique.values(), key=sort_key)
         if real and [id(key) for key in ordered] != [id(key) for key in keys]:
@@ -178,8 +179,10 @@ def _only_expressions(group: exp.Expr) -> bool:
     return bool(group.expressions) and all(not value for key, value in group.args.items() if key != "expressions")
 
 
-def _is_text(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Literal) and node.is_string
+def _is_fixed(node: exp.Expr) -> bool:
+    """Whether a key has one value: a text, a truth value, NULL, a date; a number is a position."""
+    is_text = isinstance(node, exp.Literal) and node.is_string
+    return is_text or isinstance(node, exp.Boolean | exp.Null) or is_date(node)
 
 
 def _is_value(node: exp.Expr) -> bool:

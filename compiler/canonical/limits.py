@@ -7,7 +7,7 @@ from sqlglot import exp
 from compiler.canonical.facts import Facts
 from compiler.canonical.merging import is_scalar
 from compiler.canonical.ordering import rows_may_move
-from compiler.tree.walk import has
+from compiler.tree.walk import has, is_bare_subquery
 
 _END = 2**63
 """Literals and sums of them from here on are left alone: int64 wraps."""
@@ -36,16 +36,17 @@ def spell_limits(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def drop_limits_of_totals(query: exp.Query, facts: Facts) -> exp.Query:
-    """Drop a limit of one or more over aggregates without groups, which are one row.
+    """Drop a limit of one or more over aggregates without groups, which are one row, and where one row is enough.
 
     SELECT COUNT(*) AS n FROM t LIMIT 1 → SELECT COUNT(*) AS n FROM t
+    EXISTS (SELECT t.a … LIMIT 1) → EXISTS (SELECT t.a …)
     """
     for select in facts.nodes(query, exp.Select):
         limit = select.args.get("limit")
         if not isinstance(limit, exp.Limit) or select.args.get("offset") or select.args.get("group"):
             continue
         number = _number(limit.expression) if not limit.args.get("expressions") else None
-        if number is not None and number > 0 and _is_total(select):
+        if number is not None and number > 0 and (_is_total(select) or _is_of_exists(select)):
             limit.pop()
     return query
 
@@ -121,6 +122,13 @@ def _number(node: exp.Expr | None) -> int | None:
         left, right = _number(node.this), _number(node.expression)
         return left + right if left is not None and right is not None and left + right < _END else None
     return None
+
+
+def _is_of_exists(select: exp.Select) -> bool:
+    node = select.parent
+    while node is not None and is_bare_subquery(node):
+        node = node.parent
+    return isinstance(node, exp.Exists)
 
 
 def _is_total(select: exp.Select) -> bool:

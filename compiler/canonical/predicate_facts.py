@@ -10,6 +10,7 @@ from sqlglot import exp
 from compiler.analysis.types import Types
 from compiler.canonical.facts import Facts
 from compiler.sql.encode import encode
+from compiler.sql.functions import ScalarFunction, function_name
 
 _KINDS = {
     **dict.fromkeys(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"), "int"),
@@ -23,6 +24,8 @@ _LOGIC = (exp.And, exp.Or, exp.Not)
 _COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _STRICT = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _WRAPPING = (exp.Add, exp.Sub, exp.Mul)
+_TOTAL = frozenset({"upper", "lower", "btrim", "ltrim", "rtrim", "length", "char_length", "character_length"})
+"""Functions of one text that have a value for each."""
 _BITWISE_FROM = 4
 """With this many values the engine looks a value up by its bits instead of comparing it (so -0.0 is not 0.0)."""
 
@@ -70,9 +73,21 @@ def never_fails(types: Types, node: exp.Expr) -> bool:
             pending += [one.this, one.expression]
         elif isinstance(one, exp.Not | exp.Neg | exp.Is):
             pending.append(one.this)
+        elif isinstance(one, exp.Like | ScalarFunction) and _is_total(types, one):
+            pending.append(one.this if isinstance(one, exp.Like) else one.expressions[0])
         elif not is_date(one):
             return False
     return True
+
+
+def _is_total(types: Types, call: exp.Expr) -> bool:
+    """Whether a test by LIKE, or a call of a function, of one text has a value for each text."""
+    if isinstance(call, exp.Like):
+        pattern = call.expression
+        plain = isinstance(pattern, exp.Literal) and pattern.is_string and "\\" not in pattern.name
+        return plain and types.of(call.this) == "string"
+    arguments = call.expressions
+    return function_name(call) in _TOTAL and len(arguments) == 1 and types.of(arguments[0]) == "string"
 
 
 def looks_up_bits(query: exp.Query, facts: Facts) -> bool:
@@ -113,7 +128,9 @@ def strict_columns(terms: Iterable[exp.Expr]) -> set[bytes]:
             # a <> ALL (no rows) is TRUE for NULL too
             quantified = isinstance(test.expression, exp.Any | exp.All) or isinstance(test.this, exp.Any | exp.All)
             sides = [] if quantified else [test.this, test.expression]
-        elif isinstance(test, exp.In) and test.expressions:
+        elif (isinstance(test, exp.In) and test.expressions) or (
+            isinstance(test, exp.Like) and isinstance(test.expression, exp.Literal)
+        ):
             sides = [test.this]
         elif isinstance(test, exp.Column):
             sides = [test]

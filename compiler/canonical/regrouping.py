@@ -1,6 +1,7 @@
 """Aggregates of aggregates: groups of finer groups, in one step.
 
-Only aggregates whose partial results add up exactly: COUNT, SUM of integers, which wraps, MIN and MAX of exact types.
+Only aggregates whose partial results add up exactly: COUNT, SUM of integers, which wraps, MIN and MAX of exact types,
+bool_and and bool_or.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from compiler.analysis.types import Types
-from compiler.canonical.aggregates import added_up_in_two_steps
+from compiler.canonical.aggregates import added_up_in_two_steps, is_of_truths
 from compiler.canonical.facts import Facts
 from compiler.canonical.grouping import is_exact, is_plain_group
 from compiler.canonical.item_keys import as_list
 from compiler.canonical.ordering import rows_may_move
 from compiler.canonical.predicate_facts import never_null_columns
 from compiler.sql.encode import encode
+from compiler.sql.functions import function_name
 from compiler.tree.selects import has_only, only_read
 from compiler.tree.walk import find_all, has
 
@@ -61,9 +63,10 @@ class _Grouped:
 
     keys: Mapping[str, exp.Expr]
     aggregates: Mapping[str, exp.Expr]
-    never_null: frozenset[str]
-    complete: bool
-    """Whether every key is an output."""
+    grouped: Mapping[bytes, exp.Expr]
+    """All keys, encoded, those too that are no output."""
+    never_null: frozenset[bytes]
+    """The columns, encoded, that are never NULL."""
 
 
 def _grouped(inner: exp.Select, types: Types) -> _Grouped | None:
@@ -74,21 +77,19 @@ def _grouped(inner: exp.Select, types: Types) -> _Grouped | None:
     if distinct is not None:
         if group is not None or distinct.args.get("on") is not None or has(inner, exp.AggFunc, exp.Window):
             return None
-        keys, aggregates, complete = outputs, {}, True
+        keys, aggregates = outputs, {}
+        grouped = {encode(value): value for value in outputs.values()}
     elif group is not None and is_plain_group(group):
-        grouped = {encode(key) for key in group.expressions}
+        grouped = {encode(key): key for key in group.expressions}
         keys = {name: value for name, value in outputs.items() if encode(value) in grouped}
         aggregates = {name: value for name, value in outputs.items() if name not in keys}
-        complete = grouped == {encode(value) for value in keys.values()}
         if not all(is_exact(types, key) for key in group.expressions):
             return None
     else:
         return None
     if not all(isinstance(value, exp.Column) and is_exact(types, value) for value in keys.values()):
         return None
-    certain = never_null_columns(inner)
-    never_null = frozenset(name for name, value in keys.items() if encode(value) in certain)
-    return _Grouped(keys, aggregates, never_null, complete)
+    return _Grouped(keys, aggregates, grouped, frozenset(never_null_columns(inner)))
 
 
 def is_aggregate(outer: exp.Select) -> bool:
@@ -117,8 +118,9 @@ def _composed(outer: exp.Select, grouped: _Grouped, types: Types) -> list[tuple[
     keys = [key.name for key in group.expressions] if group is not None else []
     if not all(key in grouped.keys for key in keys):
         return None
-    left = set(grouped.keys) - set(keys)
-    counted = left.pop() if len(left) == 1 and grouped.complete else None
+    left = set(grouped.grouped) - {encode(grouped.keys[key]) for key in keys}
+    counted = grouped.grouped[left.pop()] if len(left) == 1 else None
+    counted = counted if isinstance(counted, exp.Column) else None
     found: list[tuple[exp.Expr, exp.Expr]] = []
     inside: set[int] = set()
     for part in [*outer.selects, *as_list(outer.args.get("having"))]:
@@ -137,22 +139,27 @@ def _composed(outer: exp.Select, grouped: _Grouped, types: Types) -> list[tuple[
 
 
 def _from_rows(
-    call: exp.Expr, grouped: _Grouped, counted: str | None, types: Types, *, total: bool
+    call: exp.Expr, grouped: _Grouped, counted: exp.Expr | None, types: Types, *, total: bool
 ) -> tuple[exp.Expr, exp.Expr] | None:
     """Return the node to replace for an aggregate of groups, and that aggregate of rows."""
+    if is_of_truths(call):
+        argument = call.expressions[0]
+        inner = grouped.aggregates.get(argument.name) if isinstance(argument, exp.Column) else None
+        same = inner is not None and is_of_truths(inner) and function_name(inner) == function_name(call)
+        return (call, inner.copy()) if inner is not None and same else None
     argument = call.this
     if call.expressions:
         return None
     if isinstance(call, exp.Count) and isinstance(argument, exp.Star):
-        if counted is None or counted not in grouped.never_null:
+        if counted is None or encode(counted) not in grouped.never_null:
             return None
-        return call, exp.Count(this=exp.Distinct(expressions=[grouped.keys[counted].copy()]))
+        return call, exp.Count(this=exp.Distinct(expressions=[counted.copy()]))
     if isinstance(argument, exp.Distinct):
         return _of_different(call, argument, grouped)
     if not isinstance(argument, exp.Column):
         return None
     if argument.name in grouped.keys:
-        return _of_key(call, argument.name, grouped.keys[argument.name].copy(), counted)
+        return _of_key(call, grouped.keys[argument.name].copy(), counted)
     inner = grouped.aggregates.get(argument.name)
     return None if inner is None else _of_aggregate(call, inner, types, total=total)
 
@@ -165,10 +172,10 @@ def _of_different(call: exp.Expr, distinct: exp.Distinct, grouped: _Grouped) -> 
     return None if key is None else (call, type(call)(this=exp.Distinct(expressions=[key.copy()])))
 
 
-def _of_key(call: exp.Expr, name: str, key: exp.Expr, counted: str | None) -> tuple[exp.Expr, exp.Expr] | None:
+def _of_key(call: exp.Expr, key: exp.Expr, counted: exp.Expr | None) -> tuple[exp.Expr, exp.Expr] | None:
     if isinstance(call, exp.Min | exp.Max):
         return call, type(call)(this=key)
-    if isinstance(call, exp.Count) and name == counted:
+    if isinstance(call, exp.Count) and counted is not None and encode(key) == encode(counted):
         return call, exp.Count(this=exp.Distinct(expressions=[key]))
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from compiler.canonical.facts import Facts
+from compiler.canonical.grouping import is_plain_group
 from compiler.canonical.item_keys import columns_of_items
 from compiler.canonical.joins import (
     conjuncts,
@@ -27,7 +28,7 @@ _PLAIN = {"expressions", "from_", "joins", "where"}
 def drop_inner_distinct(query: exp.Query, facts: Facts) -> exp.Query:
     """Drop DISTINCT if only the existence of a row counts.
 
-    x IN (SELECT DISTINCT b.y FROM b) → x IN (SELECT b.y FROM b)
+    x IN (SELECT DISTINCT b.y FROM b), x IN (SELECT b.y FROM b GROUP BY b.y, b.z) → x IN (SELECT b.y FROM b)
     EXISTS (SELECT DISTINCT b.y FROM b) → EXISTS (SELECT 1 FROM b);  x = ANY (SELECT …) → x IN (SELECT …)
 
     ANY is IN only as a term of WHERE: within another expression the engine never yields NULL for IN.
@@ -50,6 +51,8 @@ def drop_inner_distinct(query: exp.Query, facts: Facts) -> exp.Query:
         distinct = select.args.get("distinct")
         if distinct is not None and not distinct.args.get("on") and _is_plain(select, {"distinct"}):
             select.set("distinct", None)
+        if _groups_alone(select):
+            select.set("group", None)
         if (
             isinstance(node, exp.Exists)
             and _is_plain(select)
@@ -124,6 +127,16 @@ def _is_plain(select: exp.Select, more: set[str] | frozenset[str] = frozenset())
     if any(value for key, value in select.args.items() if key not in _PLAIN | more) or not select.args.get("from_"):
         return False
     return not any(has(item, exp.AggFunc, exp.Window, *exp.SET_RETURNING_FUNCTIONS) for item in select.selects)
+
+
+def _groups_alone(select: exp.Select) -> bool:
+    """Whether a SELECT groups by columns and makes nothing of the groups."""
+    group = select.args.get("group")
+    if group is None or not _is_plain(select, {"group"}) or not is_plain_group(group):
+        return False
+    return all(
+        isinstance(one, exp.Column) for one in (*group.expressions, *(item.unalias() for item in select.selects))
+    )
 
 
 def _move_joins(select: exp.Select) -> None:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from sqlglot import exp
 
 from compiler.analysis.types import Types
+from compiler.canonical.aggregates import is_of_truths
 from compiler.canonical.facts import Facts
 from compiler.canonical.grouping import is_plain_group
 from compiler.canonical.item_keys import as_list, columns_of_items
 from compiler.canonical.joins import conjuncts, is_exactly_grouped, is_left_deep, joined_selects, row_order_is_open
-from compiler.canonical.predicate_facts import never_fails
+from compiler.canonical.predicate_facts import is_constant, never_fails
 from compiler.sql.encode import encode
 from compiler.tree.selects import has_only, is_aggregated, own_nodes
-from compiler.tree.walk import find_all, has
+from compiler.tree.walk import find_all, has, is_bare_subquery
 
 _GROUPED = {"expressions", "from_", "where", "group"}
 _DISTINCT = {"expressions", "from_", "where", "distinct"}
 _TOTAL = {"expressions", "from_", "where"}
-_EXTREMES = (exp.Min, exp.Max, exp.LogicalAnd, exp.LogicalOr)
+_EXTREMES = (exp.Min, exp.Max)
+_SETS = (exp.Union, exp.Intersect, exp.Except)
 _READ_IN = ("expressions", "having", "order", "qualify")
 
 
@@ -27,13 +29,15 @@ def drop_unread_joins(query: exp.Query, facts: Facts) -> exp.Query:
     SELECT a.x FROM a LEFT JOIN (SELECT b.k AS k FROM b GROUP BY b.k) AS q ON a.k = q.k → SELECT a.x FROM a
     SELECT DISTINCT a.x FROM a LEFT JOIN b ON a.k = b.k → SELECT DISTINCT a.x FROM a
     SELECT a.x, MIN(a.y) FROM a LEFT JOIN b ON a.k = b.k GROUP BY a.x → SELECT a.x, MIN(a.y) FROM a GROUP BY a.x
+    EXISTS (SELECT 1 FROM a LEFT JOIN b ON a.k = b.k WHERE a.x > 1) → EXISTS (SELECT 1 FROM a WHERE a.x > 1)
+    SELECT a.x FROM a CROSS JOIN (SELECT MAX(b.y) AS y FROM b) AS q → SELECT a.x FROM a
 
     Only if neither its condition nor the filter of a derived table can fail.
     """
     selects = [
         select
         for select in facts.of(query, joined_selects)
-        if any(join.side == "LEFT" for join in select.args["joins"]) and is_left_deep(select)
+        if any(map(_keeps_rows, select.args["joins"])) and is_left_deep(select)
     ]
     if not selects or not facts.of(query, row_order_is_open):
         return query
@@ -45,17 +49,30 @@ def drop_unread_joins(query: exp.Query, facts: Facts) -> exp.Query:
         for join in reversed(select.args["joins"]):
             inside = {id(column) for column in join.args["on"].find_all(exp.Column)} if join.args.get("on") else set()
             columns = {id(column) for column in owned.get(id(join.this), ())}
-            unread = join.side == "LEFT" and not join.kind and not _is_read(select, columns, read_on)
+            unread = _keeps_rows(join) and not _is_read(select, columns, read_on)
             if unread and _is_certain(join, types):
                 if indifferent is None:
-                    indifferent = _counts_rows_once(select)
-                if indifferent or _finds_one(join, columns, types):
+                    indifferent = join.side == "LEFT" and (_counts_rows_once(select) or _is_tested(select))
+                if (indifferent and join.side == "LEFT") or _finds_one(join, columns, types):
                     continue
             kept.append(join)
             read_on |= inside
         if len(kept) < len(select.args["joins"]):
             select.set("joins", kept[::-1])
     return query
+
+
+def _keeps_rows(join: exp.Join) -> bool:
+    """Whether a join keeps every row of its left side: a LEFT JOIN, or a cross join with a table of one row."""
+    if join.side or join.kind != "CROSS":
+        return join.side == "LEFT" and not join.kind
+    item = join.this
+    return isinstance(item, exp.Subquery) and isinstance(item.this, exp.Select) and _is_total(item.this)
+
+
+def _is_total(inner: exp.Select) -> bool:
+    """Whether a SELECT has one row, whatever it reads."""
+    return has_only(inner, _TOTAL) and is_aggregated(inner)
 
 
 def _is_read(select: exp.Select, columns: set[int], read_on: set[int]) -> bool:
@@ -68,7 +85,8 @@ def _is_read(select: exp.Select, columns: set[int], read_on: set[int]) -> bool:
 
 def _is_certain(join: exp.Join, types: Types) -> bool:
     """Whether neither the condition of a join nor the filter of a derived table in it fails on some data."""
-    if not all(_never_fails(term, types) for term in conjuncts(join.args["on"])):
+    on = join.args.get("on")
+    if on is not None and not all(_never_fails(term, types) for term in conjuncts(on)):
         return False
     item = join.this
     if isinstance(item, exp.Table):
@@ -95,7 +113,9 @@ def _never_fails(term: exp.Expr, types: Types) -> bool:
 
 def _is_plain(value: exp.Expr) -> bool:
     """Whether an output is an aggregate of a column, or counts rows: none of these fails."""
-    return isinstance(value, exp.Count | exp.Min | exp.Max) and isinstance(value.this, exp.Column | exp.Star)
+    return isinstance(value, exp.Count | exp.Min | exp.Max) and (
+        isinstance(value.this, exp.Column | exp.Star) or is_constant(value.this)
+    )
 
 
 def _finds_one(join: exp.Join, columns: set[int], types: Types) -> bool:
@@ -104,10 +124,10 @@ def _finds_one(join: exp.Join, columns: set[int], types: Types) -> bool:
     if not isinstance(inner, exp.Select):
         return False
     if inner.args.get("group") is None and inner.args.get("distinct") is None:
-        return has_only(inner, _TOTAL) and is_aggregated(inner)
+        return _is_total(inner)
     keys = _unique(inner, types)
     found: set[str] = set()
-    for term in conjuncts(join.args["on"]):
+    for term in conjuncts(join.args["on"]) if join.args.get("on") is not None else []:
         if not isinstance(term, exp.EQ):
             continue
         for side, other in ((term.this, term.expression), (term.expression, term.this)):
@@ -143,9 +163,30 @@ def _counts_rows_once(select: exp.Select) -> bool:
     if any(has(part, exp.Window, exp.Query, *exp.SET_RETURNING_FUNCTIONS) for part in parts):
         return False
     calls = [call for part in parts for call in own_nodes(part, exp.AggFunc)]
-    if not all(isinstance(call, _EXTREMES) or isinstance(call.this, exp.Distinct) for call in calls):
+    if not all(isinstance(call, _EXTREMES) or is_of_truths(call) or _is_of_different(call) for call in calls):
         return False
     if calls or select.args.get("group") is not None:
         return True
     distinct = select.args.get("distinct")
     return distinct is not None and distinct.args.get("on") is None
+
+
+def _is_of_different(call: exp.Expr) -> bool:
+    return isinstance(call.this, exp.Distinct)
+
+
+def _is_tested(select: exp.Select) -> bool:
+    """Whether only the existence of a row counts, or of a value among the rows: EXISTS, IN, a set of rows."""
+    if not has_only(select, _TOTAL | {"joins"}) or is_aggregated(select):
+        return False
+    if any(has(item, exp.Window, exp.Query, *exp.SET_RETURNING_FUNCTIONS) for item in select.selects):
+        return False
+    node: exp.Expr = select
+    while node.parent is not None and is_bare_subquery(node.parent):
+        node = node.parent
+    holder = node.parent
+    if isinstance(holder, exp.Exists):
+        return True
+    if isinstance(holder, exp.In):
+        return node.arg_key == "query"
+    return isinstance(holder, _SETS) and bool(holder.args.get("distinct"))

@@ -155,13 +155,14 @@ class Comparer:
         renamed: the products that had another name then.
         """
         from compiler.diff.authored_bounds import with_authored_bounds
+        from compiler.diff.authored_counts import with_authored_counts
         from compiler.diff.describe import describe
 
         trees = self._compared(rule, last, renamed)
         if trees is None:
             return ()
-        now, then = load_body(self._index, rule.memo).meaning, load_body(self._index, last.memo).meaning
-        return with_deep_stack(lambda: describe(*with_authored_bounds(trees, (then, now))))
+        meanings = load_body(self._index, last.memo).meaning, load_body(self._index, rule.memo).meaning
+        return with_deep_stack(lambda: describe(*with_authored_counts(with_authored_bounds(trees, meanings), meanings)))
 
     def script(self, rule: CompiledRule, last: Product, renamed: Mapping[str, str]) -> EditScript | None:
         """Return where a query was edited; None if another version of the compiler made its earlier form."""
