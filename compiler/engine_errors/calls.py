@@ -93,10 +93,23 @@ def _refusal(name: str, given: str, wanted: list[str], refusal: Refusal) -> Advi
     hints = {"array": "make an array with make_array(…)"}
     kinds = [_WANTED[kind] for kind in wanted if kind in _WANTED]
     hint = hints.get(wanted[0]) if wanted else None
-    if hint is None and kinds:
+    if hint is None and kinds and _is_castable(given, kinds):
         hint = f"cast the argument: {name}(CAST(… AS {kinds[-1] if 'DOUBLE' not in kinds else 'DOUBLE'}))"
+    elif hint is None and kinds:
+        hint = f"it takes {' or '.join(dict.fromkeys(kinds))}"
     hint = hint or _callable(refusal) or "cast the argument to a type that the function takes"
     return Advice(f"'{name}' cannot be called with {given}", hint, calls(refusal.query, name))
+
+
+def _is_castable(given: str, wanted: list[str]) -> bool:
+    """Whether a cast from one of the types that were given to those that are wanted exists: none of a list or a day."""
+    if given.endswith("[]") or given.startswith(("STRUCT", "MAP")):
+        return False
+    numbers = {"DOUBLE", "BIGINT", "INT"}
+    moments = {"INTERVAL", "TIME", "TIMESTAMP", "DATE"}
+    if given in {"DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "INTERVAL"}:
+        return not numbers.issuperset(wanted)
+    return not (moments.issuperset(wanted) and given in {*numbers, "SMALLINT", "TINYINT", "REAL", "BOOLEAN"})
 
 
 def _generic_call(match: re.Match[str], refusal: Refusal) -> Advice:

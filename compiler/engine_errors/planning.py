@@ -35,7 +35,7 @@ _BEFORE = re.compile(
 _CALL = re.compile(r"No function matches the given name and argument types '(\w+)\((.*?)\)'\.")
 _OWNER = re.compile(r"^(?:Execution error: )?Function '(\w+)' user-defined coercion failed with: ")
 _CANDIDATES = re.compile(r" ?(?:You might need to add explicit type casts\. ?)?Candidate functions: (.*)$")
-_BUG = re.compile(r" ?This (?:issue )?was likely caused by a bug in DataFusion's code\..*$")
+_BUG = re.compile(r" ?This (?:issue )?was likely caused by a bug in DataFusion's code\..*?(?= No function matches |$)")
 INTERNALS = re.compile(
     r"Expr::|LogicalPlan|ExecutionPlan|[Pp]hysical plan|\w+ ?\{|likely caused by a bug|DataFusion|datafusion|sqltorel"
     r"|\b_c\d+\b|__\w+_sq_\d+|__\w+|Optimizer rule|type_coercion|\bSome\(|\b(?:Large)?Utf8(?:View)?\b"

@@ -139,16 +139,17 @@ def is_volatile(node: exp.Expr) -> bool:
 def suggest(name: str) -> str | None:
     """Return the built-in function that `name` is a misspelling of: one slip of the hand away, two in a long name.
 
-    Names that merely look alike (len and ln, date_add and date_part) belong to functions of other meanings.
+    Names that merely look alike (len and ln, date_add and date_part) belong to functions of other meanings. Of several the
+    one with the same first letter, which slips least: rount is round, not count.
     """
     slips = 1 if len(name) <= _SHORT else 2
     digits = [letter for letter in name if letter.isdigit()]
     close = [
-        (_distance(name.lower(), known), -len(known), known)
+        (_distance(name.lower(), known), known[0] != name[0].lower(), -len(known), known)
         for known in functions()
         if abs(len(known) - len(name)) <= slips and [letter for letter in known if letter.isdigit()] == digits
     ]
-    distance, _, found = min(close, default=(slips + 1, 0, ""))
+    distance, _, _, found = min(close, default=(slips + 1, False, 0, ""))
     return found if distance <= slips and len(name) > _TINY else None
 
 

@@ -54,6 +54,7 @@ def test_all(kind: str) -> None:
 PLACED = {
     "SELECT abs(t.i) AS a, «abs(t.s) AS b, abs(t.f) AS c FROM t": "'abs' cannot be called with TEXT",
     "SELECT t.i + t.k AS a, t.i + «t.s AS b FROM t": "BIGINT + TEXT cannot be computed",
+    "SELECT «reverse(named_struct('a', t.i)) AS a FROM t": "'reverse' cannot be called with (STRUCT(a BIGINT))",
     "SELECT q.b FROM (SELECT abs(t.i) AS a, «abs(t.s) AS b FROM t) AS q": "'abs' cannot be called with TEXT",
     "SELECT t.i FROM t WHERE t.i IN (1, 2) AND «t.o IN (1, 2)": (
         "IN compares BOOLEAN with BIGINT, which cannot be compared"
