@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import xxhash
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def hash_json(document: object) -> str:
@@ -32,6 +34,27 @@ def action_key(fingerprint: str, inputs: Sequence[Content]) -> str:
     `inputs` are in the order of their positions in the canonical AST, each restricted to its read set. Equal keys
     mean equal products.
     """
-    parts = [[content.rows, sorted([name, *facts] for name, facts in content.columns.items())] for content in inputs]
-    text = json.dumps([fingerprint, parts], ensure_ascii=False, separators=(",", ":"))
-    return xxhash.xxh3_128_hexdigest(text.encode())
+    return _key(fingerprint, map(_text, inputs))
+
+
+def action_keys(
+    fingerprint: str, inputs: Sequence[Content | None], parts: Iterable[Content], names: Iterable[str]
+) -> list[str]:
+    """Return what `action_key` does for each of many parts of one input, restricted to `names`.
+
+    inputs: as there, with None for the one that the parts are of, if that is among them.
+    """
+    texts, shown = [None if one is None else _text(one) for one in inputs], sorted(names)
+    found = []
+    for part in parts:
+        own = _ENCODE([part.rows, [[name, *part.columns[name]] for name in shown]])
+        found.append(_key(fingerprint, (own if text is None else text for text in texts)))
+    return found
+
+
+def _text(content: Content) -> str:
+    return _ENCODE([content.rows, sorted([name, *facts] for name, facts in content.columns.items())])
+
+
+def _key(fingerprint: str, inputs: Iterable[str]) -> str:
+    return xxhash.xxh3_128_hexdigest(f"[{_ENCODE(fingerprint)},[{','.join(inputs)}]]".encode())

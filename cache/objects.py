@@ -364,6 +364,8 @@ class Objects:
         """
         found, folder, lstat = set(), f"{self._objects}/", os.lstat
         for name, size in sizes.items():
+            if not _NAME.fullmatch(name):  # the index is data
+                continue
             try:
                 status = lstat(f"{folder}{name[:2]}/{name[2:]}.parquet")
             except OSError:

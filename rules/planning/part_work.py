@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cache.keys import Content, action_key
+from cache.keys import Content, action_key, action_keys
 from cache.parts import PARTS_FORMAT
 from compiler.fingerprint import fingerprint
 from compiler.parts.reading import PARTIALS, PartQueries, PartQuery
@@ -185,8 +185,7 @@ def _keys(
     place = scanned.index(name) if name else -1
     of_inputs = [others[one].restricted(query.scans[one]) if one != name else None for one in scanned]
     identity = fingerprint({**_identity(query, node.parts), "part": place})
-    shown = query.scans.get(name, ())
-    return [action_key(identity, [one or part.restricted(shown) for one in of_inputs]) for part in parts]
+    return action_keys(identity, of_inputs, parts, query.scans.get(name, ()))
 
 
 def _keys_of_calls(

@@ -39,8 +39,5 @@ def with_parts_counted(prepared: Prepared) -> Prepared:
 def _new(store: Store, work: PartWork) -> int:
     """Return how many parts have no result in the store."""
     known = work.known(store)
-    return sum(
-        part.count
-        for key, part in zip(work.keys, work.parts, strict=True)
-        if key not in known or not store.present(known[key])
-    )
+    here = store.present_among(known.values())
+    return sum(part.count for key, part in zip(work.keys, work.parts, strict=True) if known.get(key) not in here)

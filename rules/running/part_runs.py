@@ -184,9 +184,8 @@ class PartRuns:
         """
         keys = {place: key_of(group) for place, group in enumerate(groups) if len(group) > 1}
         known = self.store.find_actions(keys.values(), schema) if keys and self.believe else {}
-        self.store.know(known.values())
-        found = {place: self._known(known.get(key)) for place, key in keys.items()}
-        new = [place for place, one in found.items() if one is None]
+        found = self._known({place: known[key] for place, key in keys.items() if key in known})
+        new = [place for place in keys if place not in found]
         made = self._side_by_side(
             lambda number: self._keep([keys[new[number]]], functools.partial(make, groups[new[number]])), len(new)
         )
@@ -203,7 +202,7 @@ class PartRuns:
     def _leaves(self, keys: Sequence[str], known: Mapping[str, str]) -> list[_Partial]:
         """Return the results of all parts. What is not known is made of many small parts at once, or one by one."""
         parts, together = self.work.parts, list[list[int]]()
-        found = {place: one for place, key in enumerate(keys) if (one := self._known(known.get(key))) is not None}
+        found = self._known({place: known[key] for place, key in enumerate(keys) if key in known})
         if self.work.queries.each.together is not None and self._batched:
             together = batches({place: one for place, one in enumerate(parts) if place not in found}, self._workers)
         apart = set(range(len(keys))) - found.keys() - {place for batch in together for place in batch}
@@ -284,12 +283,11 @@ class PartRuns:
         others = [replace(self.whole[name], columns=shown) for name, shown in query.scans.items() if name != PARTIALS]
         return self.execute(query, [given, *others], target)
 
-    def _known(self, artifact: str | None) -> _Partial | None:
-        """Return a result that an earlier run left, if it is still there."""
-        if artifact is None or not self.store.present(artifact):
-            return None
-        found = _Partial(artifact, self.store.content(artifact))
-        self._made.append(found)
+    def _known(self, artifacts: Mapping[int, str]) -> dict[int, _Partial]:
+        """Return the results that earlier runs left, by their places, as far as they are still there."""
+        here = self.store.present_among(artifacts.values())
+        found = {place: _Partial(one, self.store.content(one)) for place, one in artifacts.items() if one in here}
+        self._made += found.values()
         return found
 
     def _keep(self, keys: Sequence[str], run: Callable[[Path], Executed]) -> _Partial:

@@ -477,7 +477,7 @@ class Sources:
             if isinstance(kind, IngestedFormat):
                 found = kind.in_place(table)
                 return self._ingest(name, kind, table) if found is None else self._in_place(table, found, None)
-            if is_url(source.path) and len(files) > 1:
+            if len(files) > 1:
                 return self._read_by_footers(kind, table)
             return self._read_in_place(kind, table)
         except IngestError as error:
@@ -487,7 +487,7 @@ class Sources:
             raise self._error(name, f"cannot be read: {error.strerror or error}", shown, AS_READER) from error
 
     def _read_by_footers(self, kind: Format, table: TableFiles) -> dict[str, Any]:
-        """Describe objects, of which only those need to be here that nobody has described."""
+        """Describe files, of which only those are opened, and objects fetched, that nobody has described."""
         digests = self._files.digests(table.files)
         keys = [fingerprint({"footer": digests[file]}) for file in table.files]
         known = self._index.memo("contents", keys)

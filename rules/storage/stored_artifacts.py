@@ -203,13 +203,20 @@ class StoredArtifacts:
         parts = artifact.parts
         if parts:
             self.know(parts)
-            here = self.objects.has_parts(name, parts) and all(map(self.present, parts))
+            here = self.objects.has_parts(name, parts) and len(self.present_among(parts)) == len(set(parts))
             return here or self.is_elsewhere(name)
         intact = self.objects.intact(name, artifact.bytes, artifact.file_digest)
         if not intact and name not in self._warned and self.objects.exists(name):
             self._warned.add(name)
             self.say(f"warning: object {name} is corrupt: its bytes are not those that were written")
         return intact or self.is_elsewhere(name)
+
+    def present_among(self, names: Iterable[str]) -> set[str]:
+        """Return those of many artifacts of which `present` is true; most are looked at without a call for each."""
+        wanted = set(names)
+        self.know(wanted)
+        here = self.in_place(wanted)
+        return here | {name for name in wanted - here if self.present(name)}
 
     def in_place(self, names: Iterable[str]) -> set[str]:
         """Return those of many known artifacts whose objects are in place, but for tables in parts."""
