@@ -12,7 +12,7 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -149,15 +149,15 @@ class Destination:
         return UserError(message, code=code, hint=hint, exit_code=FAILED if code == "unwritable" else USAGE)
 
 
-def carry_over(folder: Path, fresh: Path, files: list[str]) -> None:
-    """Give `fresh` the files of a folder that is added to: by links where the file system has them. Raises OSError."""
-    for name in files:
+def carry_over(files: Mapping[str, Path], fresh: Path) -> None:
+    """Give `fresh` files under these paths in it: by links where the file system has them. Raises OSError."""
+    for name, path in files.items():
         target = fresh / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.link(folder / name, target, follow_symlinks=False)
+            os.link(path, target, follow_symlinks=False)
         except OSError:
-            shutil.copy2(folder / name, target)
+            shutil.copy2(path, target)
 
 
 def _walk(folder: Path) -> Iterator[str]:

@@ -8,11 +8,10 @@ empty text in one folder and one field, leaves NULLs out of JSON, and replaces w
 from __future__ import annotations
 
 import os
-import resource
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
@@ -24,20 +23,12 @@ from compiler.names.resolve import column_suggestion
 from rules.errors import UserError
 from rules.exporting.appending import Added, next_number, require_same_table
 from rules.exporting.destination import Destination, carry_over
-from rules.exporting.partitions import folders_of, makes_folders, split
+from rules.exporting.partitions import folders_of, makes_folders
+from rules.exporting.writing_folders import BATCH_ROWS, write_folders
 
 if TYPE_CHECKING:
     from rules.exporting.formats import ExportFormat, FileKind
     from rules.exporting.row_writers import RowWriter
-
-_BATCH_ROWS = 1 << 16
-_GROUP_ROWS = 1 << 20
-_GROUP_BYTES = 16 << 20
-"""The size of what is written to a file of a folder at once: a row group of Parquet."""
-_BUFFERED_BYTES = 256 << 20
-"""Of all files of a folder that are written side by side. Beyond, the largest is written."""
-_OPEN_FILES = 400
-"""Files that are written side by side; a table of more folders is read once for every so many."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +43,8 @@ class Export:
     format: ExportFormat
     kind: FileKind
     partition_by: tuple[str, ...]
+    carried: Mapping[str, Path | None] = field(default_factory=dict)
+    """Files that hold some of the folders: their path in the destination → what is linked there, None for nothing."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +77,11 @@ def require_possible(export: Export) -> None:
     if not len(rest):
         message = f"--partition-by names all columns of {export.product}, so the files would have none"
         raise UserError(message, code="usage", hint="leave at least one out")
-    for field in rest:
-        unfit = export.format.unfit(field.type)
+    for column in rest:
+        unfit = export.format.unfit(column.type)
         if unfit is not None:
             message = (
-                f"{export.format.name} cannot hold column '{field.name}' of {export.product}, of type {field.type}"
+                f"{export.format.name} cannot hold column '{column.name}' of {export.product}, of type {column.type}"
             )
             raise UserError(message, code="unfit", hint=unfit)
     place = export.destination
@@ -110,7 +103,8 @@ def run(export: Export, rescued: Callable[[str], None]) -> Exported:
             _write_whole(export, fresh)
             return Exported(export, 1, fresh.stat().st_size)
         former = place.files() if place.mode == "append" and place.path.exists() else []
-        carry_over(place.path, fresh, former)
+        carried = {name: path for name, path in export.carried.items() if path is not None}
+        carry_over({name: place.path / name for name in former} | carried, fresh)
         name = exported_name(next_number(former), export.artifact, export.kind.extension)
         if export.partition_by:
             written = _write_partitions(export, fresh, name)
@@ -127,59 +121,29 @@ def _write_whole(export: Export, target: Path) -> None:
             _synchronise(out)
         return
     with _opened(export, target, schema_of(export.file)) as writer:
-        for batch in read_batches(export.file, None, _BATCH_ROWS):
+        for batch in read_batches(export.file, None, BATCH_ROWS):
             _require_told_apart(export, batch)
             writer.write(batch)
 
 
 def _write_partitions(export: Export, fresh: Path, name: str) -> list[str]:
-    """Write a file of this name into each folder, and return their paths in `fresh`."""
+    """Write a file of this name into each folder that is not carried over, and return their paths in `fresh`."""
     keys = export.partition_by
-    folders = folders_of(read_batches(export.file, keys, _BATCH_ROWS), keys)
+    carried = {one.rpartition("/")[0] for one in export.carried}
+    found = folders_of(read_batches(export.file, keys, BATCH_ROWS), keys)
+    folders = [folder for folder in found if folder not in carried]
     schema = _rest(schema_of(export.file), keys)
-    most = min(_OPEN_FILES, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
-    for at in range(0, len(folders), most):
-        some = folders[at : at + most]
-        with ExitStack() as held:
-            files = _Files(
-                {folder: held.enter_context(_made(export, fresh / folder / name, schema)) for folder in some}
-            )
-            for batch in read_batches(export.file, None, _BATCH_ROWS):
-                for folder, rows in split(batch, keys, frozenset(some)):
-                    _require_told_apart(export, rows)
-                    files.add(folder, rows)
-            files.finish()
+
+    def made(folder: str) -> AbstractContextManager[RowWriter]:
+        return _made(export, fresh / folder / name, schema)
+
+    def rest(rows: pa.RecordBatch) -> pa.RecordBatch:
+        kept = rows.drop_columns(list(keys))
+        _require_told_apart(export, kept)
+        return kept
+
+    write_folders(export.file, keys, folders, made, rest)
     return [f"{folder}/{name}" for folder in folders]
-
-
-class _Files:
-    """Gathers the rows of each file, and writes them as they become many."""
-
-    def __init__(self, writers: dict[str, RowWriter]) -> None:
-        self._writers = writers
-        self._batches: dict[str, list[pa.RecordBatch]] = {folder: [] for folder in writers}
-        self._rows = dict.fromkeys(writers, 0)
-        self._bytes = dict.fromkeys(writers, 0)
-
-    def add(self, folder: str, batch: pa.RecordBatch) -> None:
-        """Take rows of a file."""
-        self._batches[folder].append(batch)
-        self._rows[folder] += batch.num_rows
-        self._bytes[folder] += batch.nbytes
-        if self._rows[folder] >= _GROUP_ROWS or self._bytes[folder] >= _GROUP_BYTES:
-            self._write(folder)
-        elif sum(self._bytes.values()) > _BUFFERED_BYTES:
-            self._write(max(self._bytes, key=lambda one: (self._bytes[one], one)))
-
-    def finish(self) -> None:
-        """Write what is left."""
-        for folder in self._writers:
-            self._write(folder)
-
-    def _write(self, folder: str) -> None:
-        if self._batches[folder]:
-            self._writers[folder].write(pa.concat_batches(self._batches[folder]))
-        self._batches[folder], self._rows[folder], self._bytes[folder] = [], 0, 0
 
 
 @contextmanager

@@ -48,12 +48,13 @@ def folders_of(batches: Iterable[pa.RecordBatch], keys: Sequence[str]) -> list[s
     return sorted(found)
 
 
-def split(batch: pa.RecordBatch, keys: Sequence[str], wanted: frozenset[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Yield the rows of a batch for each folder of `wanted`, without the columns that the folder's name holds."""
-    rest = batch.drop_columns(list(keys))
+def split(
+    batch: pa.RecordBatch, keys: Sequence[str], wanted: frozenset[str] | None = None
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Yield the rows of a batch for each folder of `wanted`, by default for all. Raises as `folders_of` does."""
     for folder, rows in _groups(batch, keys):
-        if folder in wanted:
-            yield folder, rest.take(pa.array(rows))
+        if wanted is None or folder in wanted:
+            yield folder, batch.take(pa.array(rows))
 
 
 def _groups(batch: pa.RecordBatch, keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:

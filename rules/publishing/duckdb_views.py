@@ -48,9 +48,12 @@ def _column(column: str, kind: str, table: HeldTable) -> str:
 
 def _reader(table: HeldTable, address: str) -> str:
     """Return the function that reads a table's files."""
-    pattern = f"{table.folder}/{'*/' * len(table.partition_by)}*.{table.format}"
-    place = re.sub(r"([*?\[])", r"[\1]", address.rstrip("/"))
-    words = [_text(f"{place}/{pattern}")]
+    place = address.rstrip("/")
+    if all(one.path.startswith(f"{table.folder}/") for one in table.files):
+        pattern = f"{table.folder}/{'*/' * len(table.partition_by)}*.{table.format}"
+        words = [_text(f"{_literal(place)}/{pattern}")]
+    else:  # some partitions are still where a version before put them
+        words = [f"[{', '.join(_text(_literal(f'{place}/{one.path}')) for one in table.files)}]"]
     if table.format != "parquet":
         words.append(f"columns = {{{', '.join(_typed(table))}}}")
     if table.format == "csv":
@@ -62,6 +65,11 @@ def _reader(table: HeldTable, address: str) -> str:
         words += ["hive_partitioning = true", "hive_types_autocast = false"]
     function = {"parquet": "read_parquet", "csv": "read_csv", "json": "read_json"}[table.format]
     return f"{function}({', '.join(words)})"
+
+
+def _literal(path: str) -> str:
+    """Return a path in which nothing is a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def _typed(table: HeldTable) -> Iterator[str]:

@@ -7,7 +7,7 @@ there: its readers see all tables of a publish, or none of them. The version bef
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +21,10 @@ from rules.exporting.destination import Destination as ExportDestination
 from rules.exporting.export import Export
 from rules.exporting.formats import EXPORTS, FileKind
 from rules.publishing.duckdb_views import catalogue
-from rules.publishing.holding import NAME, TABLES, VIEWS, HeldTable, Holding, decoded, encoded, version_of
+from rules.publishing.holding import NAME, TABLES, VIEWS, HeldFile, HeldTable, Holding, decoded, encoded, version_of
+from rules.publishing.partition_contents import partition_contents
 from rules.publishing.places import Folder, Objects, Place, Stamp, files_in
-from rules.publishing.read_back import require_same
+from rules.publishing.read_back import require_same, require_same_partitions
 from rules.publishing.target import Sent, Step, StoredTable
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def opened_files(
     """
     table = destination.table
     if destination.kind == "bucket":
-        yield FilesTarget(_bucket(table.to), table, say, writes=writes)
+        yield FilesTarget(Objects.at(table.to), table, say, writes=writes)
         return
     folder = Folder(folder_of(destination, root, kept_out), table.to)
     with folder.held(say) if writes else contextlib.nullcontext():
@@ -59,21 +60,6 @@ def folder_of(destination: Destination, root: Path, kept_out: Sequence[Path]) ->
     return place
 
 
-def _bucket(url: str) -> Objects:
-    try:
-        from cache.remote.obstore_bucket import ObstoreBucket
-    except ModuleNotFoundError as error:
-        hint = "pip install 'leastwork-rules[remote]'"
-        raise UserError("publishing to a bucket needs the package obstore", code="missing", hint=hint) from error
-    from cache.remote.bucket import BucketError
-    from rules.publishing.places import REQUEST_SECONDS
-
-    try:
-        return Objects(ObstoreBucket(url, REQUEST_SECONDS), url.rstrip("/"))
-    except BucketError as error:
-        raise UserError(f"{url} cannot be published to: {error}", code="unreachable", exit_code=FAILED) from error
-
-
 class FilesTarget:
     """See `rules.publishing.target.Target`."""
 
@@ -83,6 +69,7 @@ class FilesTarget:
         self._format = EXPORTS[table.format or "parquet"]
         self._removed: list[tuple[str, tuple[str, ...]]] = []
         self._unlinked: list[str] = []
+        self._restamped: dict[str, str] = {}
         data = place.load()
         self._holding = decoded(data, table.to) if data is not None else Holding()
         self._saved = self._holding
@@ -121,32 +108,41 @@ class FilesTarget:
     def _changed(self, held: HeldTable) -> str | None:
         """Return how someone else changed the files of a table, None if they are as they were published."""
         for one in held.files:
-            stamp = self._stamps.get(one.path)
-            if stamp is None:
+            if one.path not in self._stamps:
                 return f"{one.path} was removed by someone else"
-            if stamp.bytes != one.bytes or (
-                stamp.modified != one.modified and self._place.digest(one.path) != one.digest
-            ):
+            if not self._is_whole(one):
                 return f"{one.path} was changed by someone else"
-        added = [path for path in self._stamps if path.startswith(f"{held.folder}/")]
-        if len(added) != len(held.files):
+        own = {one.path for one in held.files}
+        if any(path.startswith(f"{held.folder}/") and path not in own for path in self._stamps):
             return f"someone else put a file into {held.folder}"
         return None
 
+    def _is_whole(self, file: HeldFile) -> bool:
+        """Whether a file is as it was published."""
+        stamp = self._stamps.get(file.path)
+        if stamp is None or stamp.bytes != file.bytes:
+            return False
+        if stamp.modified == file.modified:
+            return True
+        if self._place.digest(file.path) != file.digest:
+            return False
+        self._restamped[file.path] = stamp.modified  # it was copied, or linked into another version
+        return True
+
     def require_possible(self, table: StoredTable) -> None:
         """As `Target` says."""
-        exporting.require_possible(self._export(table, Path("/nowhere/at/all")))
+        exporting.require_possible(self._export(table, Path("/nowhere/at/all"), {}))
         name = self._link_name(table.product, self._format.name, self._table.partition_by.get(table.product, ()))
         if self._place.has_links and self._place.link(name) == "":
             message = f"{self._table.to} holds {name}, which no publish wrote"
             hint = "nothing of it was touched; remove it yourself, or publish to another folder"
             raise UserError(message, code="exists", hint=hint, exit_code=FAILED)
 
-    def _export(self, table: StoredTable, path: Path) -> Export:
+    def _export(self, table: StoredTable, path: Path, carried: Mapping[str, Path | None]) -> Export:
         place = ExportDestination(path, f"{self._table.to}/{TABLES}/{table.product}", single=False, mode="overwrite")
         kind = FileKind(f".{self._format.name}")
         keys = self._table.partition_by.get(table.product, ())
-        return Export(table.product, table.artifact, table.file, table.rows, place, self._format, kind, keys)
+        return Export(table.product, table.artifact, table.file, table.rows, place, self._format, kind, keys, carried)
 
     def send(self, table: StoredTable) -> Sent:
         """As `Target` says."""
@@ -154,16 +150,53 @@ class FilesTarget:
         version = version_of(table.artifact, self._format.name, keys)
         folder = f"{TABLES}/{name}/{version}"
 
-        def make(path: Path) -> None:
-            exporting.run(self._export(table, path), lambda left: self._say(f"warning: {left} was left alone"))
-            require_same(table, files_in(path), self._format.name, keys)
+        columns = tuple((field.name, str(field.type)) for field in schema_of(table.file))
+        contents = partition_contents(table.file, keys) if keys else {}
+        digests = {one: content.digest(keys) for one, content in contents.items()}
+        kept = self._kept(name, folder, columns, digests)
+        before = {one.inside: one.digest for one in kept}
 
-        files = self._place.write(folder, make)
-        schema = schema_of(table.file)
-        columns = tuple((field.name, str(field.type)) for field in schema)
+        def make(path: Path, carried: Mapping[str, Path | None]) -> None:
+            exporting.run(self._export(table, path, carried), lambda left: self._say(f"warning: {left} was left alone"))
+            written = [one for one in files_in(path) if one.relative_to(path).as_posix() not in before]
+            if keys:
+                require_same_partitions(table, written, self._format.name, contents, keys)
+            else:
+                require_same(table, written, self._format.name)
+
+        files = self._place.write(folder, make, kept)
+        for one in files:
+            if self._place.has_links:
+                self._restamped.pop(one.path, None)
+            if one.digest != before.get(one.inside, one.digest):
+                message = f"{one.path} was changed by someone else while the table was published"
+                raise UserError(message, code="unwritable", hint="publish again", exit_code=FAILED)
+        files = tuple(msgspec.structs.replace(one, content=digests.get(one.partition, "")) for one in files)
         held = HeldTable(table.artifact, version, folder, self._format.name, keys, table.rows, columns, files)
         self._hold(name, held)
-        return Sent(table.rows, len(files), sum(one.bytes for one in files))
+        new = [one for one in files if one.inside not in before]
+        return Sent(table.rows, len(new), sum(one.bytes for one in new))
+
+    def _kept(
+        self, name: str, folder: str, columns: tuple[tuple[str, str], ...], digests: Mapping[str, str]
+    ) -> list[HeldFile]:
+        """Return the files of a table that hold partitions of its next version. digests: of these, by folder.
+
+        In a bucket they stay where they are. What a killed publish left of the next version would be a second file of
+        the partition for those who list its folder, so it is written again.
+        """
+        last, keys = self._holding.tables.get(name), self._table.partition_by.get(name, ())
+        if last is None or (last.format, last.partition_by, last.columns) != (self._format.name, keys, columns):
+            return []
+        left = set() if self._place.has_links else {path.rpartition("/")[0] for path in self._stamps}
+        return [
+            one
+            for one in last.files
+            if one.content
+            and digests.get(one.partition) == one.content
+            and (one.path.startswith(f"{folder}/") or f"{folder}/{one.partition}" not in left)
+            and self._is_whole(one)
+        ]
 
     def _hold(self, name: str, held: HeldTable) -> None:
         """Note a new version of a table; the one before stays, the one before that goes."""
@@ -175,7 +208,11 @@ class FilesTarget:
             held = msgspec.structs.replace(held, former=last.former, former_files=last.former_files)
         if last is not None and last.former not in {None, held.folder, held.former}:
             assert last.former is not None
-            self._removed.append((last.former, last.former_files))
+            shared = {one.path for one in held.files}.union(held.former_files)
+            self._removed.append((last.former, tuple(one for one in last.former_files if one not in shared)))
+        elif last is not None and last.folder == held.folder and not self._place.has_links:
+            used = {one.path for one in held.files}.union(held.former_files)
+            self._removed.append((last.folder, tuple(one.path for one in last.files if one.path not in used)))
         if last is not None:
             self._unlinked.append(self._link_name(name, last.format, last.partition_by))
         self._holding = msgspec.structs.replace(self._holding, tables={**self._holding.tables, name: held})
@@ -198,7 +235,8 @@ class FilesTarget:
     def finish(self) -> None:
         """As `Target` says."""
         wants_views = self._table.views is not False and self._format.name != "arrow"
-        holding = msgspec.structs.replace(self._holding, views=self._holding.views or wants_views)
+        tables = {name: self._with_stamps(held) for name, held in self._holding.tables.items()}
+        holding = msgspec.structs.replace(self._holding, tables=tables, views=self._holding.views or wants_views)
         changed = holding != self._saved
         if changed:
             self._place.save(encoded(holding))
@@ -211,6 +249,13 @@ class FilesTarget:
                 self._place.remove(folder, files)
         kept = {one.folder for one in holding.tables.values()}
         self._place.sweep(kept | {one.former for one in holding.tables.values() if one.former is not None})
+
+    def _with_stamps(self, held: HeldTable) -> HeldTable:
+        """Return a table with the stamps that its files have by now, so that they need not be digested again."""
+        files = tuple(
+            msgspec.structs.replace(one, modified=self._restamped.get(one.path, one.modified)) for one in held.files
+        )
+        return msgspec.structs.replace(held, files=files)
 
     def _keep_views(self, holding: Holding, *, wanted: bool) -> None:
         text = catalogue(holding.tables if wanted else {}, self._place.address).encode()

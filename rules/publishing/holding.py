@@ -22,13 +22,27 @@ TABLES = "tables"
 VIEWS = "views.sql"
 
 
-class HeldFile(msgspec.Struct, frozen=True):
-    """A file of a table. path: in the target; digest: xxh3_128 of its bytes; modified: the stamp that it had then."""
+class HeldFile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file of a table. path: in the target; digest: xxh3_128 of its bytes; modified: the stamp that it had then.
+
+    content: the digest of its rows, of a file of a partition.
+    """
 
     path: str
     bytes: int
     digest: str
     modified: str
+    content: str = ""
+
+    @property
+    def inside(self) -> str:
+        """Where it is in the folder of its version."""
+        return self.path.split("/", 3)[3]
+
+    @property
+    def partition(self) -> str:
+        """The folder of its partition, "" for none."""
+        return self.inside.rpartition("/")[0]
 
 
 class HeldTable(msgspec.Struct, frozen=True):

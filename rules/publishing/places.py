@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from rules.publishing.target import Say
 
 T = TypeVar("T")
+Make = Callable[[Path, Mapping[str, Path | None]], None]
+"""Writes a version into a folder, but for files that are kept, by their path in it; where one is, it is linked."""
 _LOCK = ".publish.lock"
 _LARGEST = 1 << 30
 """Bytes of published.json and of views.sql, at most."""
@@ -78,11 +80,14 @@ class Place(Protocol):
     def digest(self, path: str) -> str | None:
         """Return the digest of a file, None if there is none."""
 
-    def write(self, folder: str, make: Callable[[Path], None]) -> tuple[HeldFile, ...]:
-        """Let `make` write the files of a version into an empty folder or over an unfinished one, and put them here."""
+    def write(self, folder: str, make: Make, kept: Sequence[HeldFile]) -> tuple[HeldFile, ...]:
+        """Let `make` write the files of a version into an empty folder or over an unfinished one, and put them here.
+
+        kept: files of the version before that are files of this one too; returns all files.
+        """
 
     def remove(self, folder: str, files: Iterable[str]) -> None:
-        """Remove a version."""
+        """Remove a version. files: those of it that no other version has."""
 
     def link(self, name: str) -> str | None:
         """Return where a name leads: to a path here, "" for something else than a link, None if there is nothing."""
@@ -165,12 +170,12 @@ class Folder:
             except FileNotFoundError:
                 return None
 
-    def write(self, folder: str, make: Callable[[Path], None]) -> tuple[HeldFile, ...]:
+    def write(self, folder: str, make: Make, kept: Sequence[HeldFile]) -> tuple[HeldFile, ...]:
         """As `Place` says: `make` itself puts the folder in place in one step, see `rules.exporting.destination`."""
         target = self._root / folder
         with self._errors():
             target.parent.mkdir(parents=True, exist_ok=True)
-            make(target)
+            make(target, {one.inside: self._root / one.path for one in kept})
             for above in (target.parent, target.parent.parent):
                 synchronise(above)
             return tuple(self._file(path) for path in files_in(target))
@@ -235,6 +240,19 @@ class Objects:
         self._calls = Persistent(_PATIENCE)
         self._tag: str | None = None
 
+    @classmethod
+    def at(cls, url: str) -> Objects:
+        """Return the bucket of a URL. Raises `UserError`."""
+        try:
+            from cache.remote.obstore_bucket import ObstoreBucket
+        except ModuleNotFoundError as error:
+            hint = "pip install 'leastwork-rules[remote]'"
+            raise UserError("publishing to a bucket needs the package obstore", code="missing", hint=hint) from error
+        try:
+            return cls(ObstoreBucket(url, REQUEST_SECONDS), url.rstrip("/"))
+        except BucketError as error:
+            raise UserError(f"{url} cannot be published to: {error}", code="unreachable", exit_code=FAILED) from error
+
     def load(self) -> bytes | None:
         """As `Place` says."""
         data = b""
@@ -294,14 +312,16 @@ class Objects:
             raise BucketError("an answer was cut short")
         return data
 
-    def write(self, folder: str, make: Callable[[Path], None]) -> tuple[HeldFile, ...]:
-        """As `Place` says: every object is read back, and compared with the file that was sent."""
+    def write(self, folder: str, make: Make, kept: Sequence[HeldFile]) -> tuple[HeldFile, ...]:
+        """As `Place` says: every object is read back, and compared with the file that was sent; others stay."""
         with tempfile.TemporaryDirectory(prefix="rules-publish-") as scratch:
             made = Path(scratch, folder.rsplit("/", 1)[-1])
-            make(made)
-            return tuple(self._send(f"{folder}/{path.relative_to(made).as_posix()}", path) for path in files_in(made))
+            make(made, {one.inside: None for one in kept})
+            sent = [self.send(f"{folder}/{path.relative_to(made).as_posix()}", path) for path in files_in(made)]
+            return tuple(sorted((*sent, *kept), key=lambda one: one.inside))
 
-    def _send(self, name: str, path: Path) -> HeldFile:
+    def send(self, name: str, path: Path) -> HeldFile:
+        """Write an object, and compare it with the file that was sent."""
         digest = file_digest(path)
         self._do(lambda: self._bucket.write(name, path))
         if all(self.digest(name) != digest for _ in range(_READINGS)):
@@ -310,9 +330,23 @@ class Objects:
         entry = self._do(lambda: self._bucket.entry(name))
         return HeldFile(name, entry.bytes, digest, _stamp(entry))
 
+    def create(self, name: str, path: Path) -> None:
+        """Write an object that must not be there yet. Raises `UserError` if another one is, with the code raced."""
+        data = path.read_bytes()
+        self._do(lambda: self._bucket.exchange(name, data, None))
+        digest = file_digest(path)  # the answer may have been lost, so what counts is what is there
+        if all(self.digest(name) != digest for _ in range(_READINGS)):
+            message = f"{self.address}/{name.partition('/')[0]} was committed to by someone else at the same time"
+            raise UserError(message, code="raced", hint="publish again; nothing was lost", exit_code=FAILED)
+
+    def remove_all(self, names: Iterable[str]) -> None:
+        """Remove objects, in their order."""
+        self._do(lambda: self._bucket.remove(names))
+
     def remove(self, folder: str, files: Iterable[str]) -> None:
         """As `Place` says."""
-        names = [name for name in files if name.startswith(f"{folder}/") and is_exported(name.rsplit("/", 1)[-1])]
+        above = folder.rpartition("/")[0]  # some files of a version may be in the folders of those before it
+        names = [name for name in files if name.startswith(f"{above}/") and is_exported(name.rsplit("/", 1)[-1])]
         self._do(lambda: self._bucket.remove(names))
 
     def link(self, name: str) -> str | None:

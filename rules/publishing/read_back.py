@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from cache.bags import bag_digest
+from cache.digests import TableDigester
 from cache.filedigest import file_digest
 from cache.table_files import read_batches, schema_of
 from rules.errors import FAILED, UserError
+from rules.publishing.partition_contents import PartitionContent
 from rules.publishing.target import StoredTable
 
 _BLOCK = 64 << 20
@@ -19,19 +21,45 @@ _BLOCK = 64 << 20
 _CHUNK = 1 << 20
 
 
-def require_same(table: StoredTable, files: list[Path], kind: str, partition_by: tuple[str, ...]) -> None:
-    """Raise `UserError` if files do not hold a table. What names of folders hold is not among their columns."""
-    if kind == "parquet" and len(files) == 1 and not partition_by and table.file.is_file():
+def require_same(table: StoredTable, files: list[Path], kind: str) -> None:
+    """Raise `UserError` if files do not hold a table."""
+    if kind == "parquet" and len(files) == 1 and table.file.is_file():
         same = file_digest(files[0]) == file_digest(table.file)
     elif kind in {"parquet", "arrow"}:
         schema = schema_of(table.file)
-        columns = [name for name in schema.names if name not in partition_by]
-        rest = pa.schema([schema.field(name) for name in columns])
         read = (batch for path in files for batch in (read_batches(path) if kind == "parquet" else _arrow(path)))
-        same = bag_digest(rest, read, columns) == bag_digest(rest, read_batches(table.file, columns), columns)
+        same = bag_digest(schema, read, schema.names) == bag_digest(schema, read_batches(table.file), schema.names)
     else:
         same = sum(_csv_rows(path) if kind == "csv" else _lines(path) for path in files) == table.rows
-    if not same:
+    _require(table, is_same=same)
+
+
+def require_same_partitions(
+    table: StoredTable,
+    files: Iterable[Path],
+    kind: str,
+    contents: Mapping[str, PartitionContent],
+    keys: tuple[str, ...],
+) -> None:
+    """Raise `UserError` unless each file holds the rows of its folder, in their order, of which it has only the rest.
+
+    contents: by the folder's path, as far as folders are called by values.
+    """
+    rest = [field for field in schema_of(table.file) if field.name not in keys]
+    for path in files:
+        folder = "/".join(path.parts[-len(keys) - 1 : -1])
+        wanted = contents[folder]
+        if kind in {"parquet", "arrow"}:
+            digester = TableDigester(pa.schema(rest))
+            for batch in read_batches(path) if kind == "parquet" else _arrow(path):
+                digester.update(batch)
+            _require(table, is_same=digester.finish().table == wanted.digest(keys))
+        else:
+            _require(table, is_same=(_csv_rows(path) if kind == "csv" else _lines(path)) == wanted.rows)
+
+
+def _require(table: StoredTable, *, is_same: bool) -> None:
+    if not is_same:
         message = f"the files that were written of {table.product} do not hold its rows"
         raise UserError(message, code="unwritable", hint="publish again; please report this", exit_code=FAILED)
 

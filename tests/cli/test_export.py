@@ -17,7 +17,7 @@ import pytest
 from pyarrow import feather
 
 from cache import removal
-from rules.exporting import export as exporting
+from rules.exporting import writing_folders
 from support.forks import shared
 from support.inprocess import Ran, run
 from support.projects import SampleProject
@@ -187,8 +187,8 @@ def test_more_folders_than_files_are_open_at_once(
     project: SampleProject, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export(project, "sales", out, "--partition-by", "id")
-    monkeypatch.setattr(exporting, "_OPEN_FILES", 3)
-    monkeypatch.setattr(exporting, "_BUFFERED_BYTES", 1)
+    monkeypatch.setattr(writing_folders, "_OPEN_FILES", 3)
+    monkeypatch.setattr(writing_folders, "_BUFFERED_BYTES", 1)
     export(project, "sales", out.with_name("few"), "--partition-by", "id")
     assert len(listed(out)) == 8
     assert contents(out) == contents(out.with_name("few"))
@@ -199,8 +199,8 @@ def test_rows_keep_their_order_in_a_folder(tmp_path: Path, monkeypatch: pytest.M
     made.parquet("raw", {"n": list(range(5000)), "k": [(n * 7919) % 3 for n in range(5000)]})
     made.sql("many", "SELECT r.n, r.k FROM raw AS r ORDER BY r.n")
     run(made, "build")
-    monkeypatch.setattr(exporting, "_BATCH_ROWS", 64)
-    monkeypatch.setattr(exporting, "_GROUP_ROWS", 100)
+    monkeypatch.setattr(writing_folders, "BATCH_ROWS", 64)
+    monkeypatch.setattr(writing_folders, "_GROUP_ROWS", 100)
     export(made, "many", tmp_path / "out", "--partition-by", "k")
     for key in range(3):
         [file] = (tmp_path / "out" / f"k={key}").iterdir()

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,8 +21,8 @@ from support import publishing
 from support.forks import shared
 from support.inprocess import run
 from support.projects import SampleProject
+from support.publishing import published
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "publish.schema.json"
 FILES = '\n[publish.files]\nto = "out"\n'
 
 
@@ -41,13 +40,6 @@ def project(tmp_path: Path) -> SampleProject:
     made = sample(tmp_path / "sample")
     run(made, "build")
     return made
-
-
-def published(project: SampleProject, *words: str, expect: int = 0) -> dict[str, Any]:
-    """The document of a publish, which is as its schema says."""
-    document = run(project, "publish", "--json", *words, expect=expect).document
-    jsonschema.validate(document, json.loads(SCHEMA.read_text(encoding="utf-8")))
-    return document
 
 
 def statuses(document: dict[str, Any], target: str = "files") -> dict[str, str]:

@@ -14,7 +14,6 @@ import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from obstore.store import S3Store
 
 from support import s3
 from support.inprocess import build, run
@@ -36,10 +35,7 @@ class Bucket:
     def __init__(self, root: Path, server: int, faults: s3.Faults) -> None:
         self.faults, self.root = faults, root
         self.prefix = f"lake{next(_NUMBERS)}"
-        keys: Any = {"access_key_id": "a-test-key", "secret_access_key": "another-secret", "region": "us-east-1"}
-        self._store = S3Store(
-            s3.BUCKET, endpoint=f"http://127.0.0.1:{server}", client_options={"allow_http": True}, **keys
-        )
+        self._store = s3.client(server)
 
     def project(self, path: str, more: str = "", name: str = "project") -> SampleProject:
         toml = f'\n[sources.t]\npath = "s3://{s3.BUCKET}/{self.prefix}/{path}"\n{more}'
@@ -65,8 +61,7 @@ class Bucket:
 def bucket(tmp_path: Path, server: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     faults = s3.Faults()
     with s3.faulty(server, faults) as port:
-        for name, value in s3.environment(port).items():
-            monkeypatch.setenv(name, value)
+        s3.use(port, monkeypatch)
         yield Bucket(tmp_path, server, faults)
 
 

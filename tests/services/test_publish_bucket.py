@@ -12,7 +12,6 @@ from typing import Any
 import obstore
 import pyarrow.parquet as pq
 import pytest
-from obstore.store import S3Store
 
 from support import publishing, s3
 from support.inprocess import run
@@ -31,15 +30,10 @@ def target(prefix: str) -> str:
     return f'\n[publish.lake]\nto = "s3://{s3.BUCKET}/{prefix}"\n'
 
 
-def use(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in s3.environment(port).items():
-        monkeypatch.setenv(name, value)
-
-
 @pytest.fixture
 def project(tmp_path: Path, server: int, monkeypatch: pytest.MonkeyPatch) -> SampleProject:
     """A project whose target has a prefix of its own."""
-    use(server, monkeypatch)
+    s3.use(server, monkeypatch)
     made = SampleProject(tmp_path / "sample", sources=["raw"], toml=target(tmp_path.name))
     made.parquet("raw", {"id": [1, 2, 3], "region": ["EU", "", None]})
     made.sql("a", "SELECT r.id, r.region FROM raw AS r")
@@ -54,21 +48,8 @@ def statuses(project: SampleProject, *words: str, expect: int = 0) -> dict[str, 
     return {one["name"]: one["status"] for one in found["products"]}
 
 
-def client(port: int) -> S3Store:
-    """Another client of the bucket."""
-    environment = s3.environment(port)
-    return S3Store(
-        s3.BUCKET,
-        endpoint=environment["AWS_ENDPOINT_URL"],
-        access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        region=environment["AWS_REGION"],
-        client_options={"allow_http": True},
-    )
-
-
 def content(port: int, name: str) -> bytes:
-    return bytes(obstore.get(client(port), name).bytes())
+    return bytes(obstore.get(s3.client(port), name).bytes())
 
 
 def held(port: int, prefix: str) -> dict[str, Any]:
@@ -97,11 +78,54 @@ def test_only_what_changed_is_sent(project: SampleProject, tmp_path: Path, serve
     assert f"s3://{s3.BUCKET}/{prefix}/tables/b/" in content(server, f"{prefix}/views.sql").decode()
 
 
+def test_objects_of_other_partitions_stay_where_they_are(
+    tmp_path: Path, server: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.use(server, monkeypatch)
+    prefix = tmp_path.name
+    made = SampleProject(tmp_path, sources=["raw"], toml=f'{target(prefix)}partition_by = {{ a = ["region"] }}\n')
+    made.sql("a", "SELECT r.id, r.region FROM raw AS r")
+
+    def turn(eu: int, us: int) -> tuple[int, int]:
+        """Publish other ids of two regions; return how many files and bytes were sent."""
+        made.parquet("raw", {"id": [eu] * 500 + [us] * 500 + [3], "region": ["EU"] * 500 + ["US"] * 500 + [None]})
+        run(made, "build")
+        before = set(s3.objects(server, prefix))
+        found = publishing.sent(publishing.published(made), "a")
+        new = [name for name in set(s3.objects(server, prefix)) - before if "/tables/" in name]
+        assert len(new) == found[0]
+        assert sum(len(content(server, name)) for name in new) == found[1]
+        assert {row["id"] for row in rows(server, prefix, "a")} == {eu, us, 3}
+        assert len(rows(server, prefix, "a")) == 1001
+        return found
+
+    assert turn(1, 1)[0] == 3
+    first = {file["path"] for file in held(server, prefix)["a"]["files"]}
+    assert turn(2, 1)[0] == 1
+    assert turn(2, 2)[0] == 1
+    assert turn(1, 2)[0] == 1
+    assert turn(1, 3)[0] == 1
+    assert publishing.statuses(publishing.published(made)) == {"a": "kept"}
+    files, former = (held(server, prefix)["a"][key] for key in ("files", "former_files"))
+    named = {file["path"] for file in files}
+    assert len(named & first) == 1, "of NULL, which never changed"
+    text = content(server, f"{prefix}/views.sql").decode()
+    assert all(f"s3://{s3.BUCKET}/{prefix}/{path}" in text for path in named)
+    there = {name.removeprefix(f"{prefix}/") for name in s3.objects(server, prefix) if "/tables/" in name}
+    assert there == named.union(former), "nothing else is left"
+    (made.root / "rules" / "a.sql").unlink()
+    made.sql("b", "SELECT r.id FROM raw AS r")
+    made.edit("rules.toml", 'a = ["region"]', "")
+    run(made, "build")
+    publishing.published(made, "--prune")
+    assert not [name for name in s3.objects(server, prefix) if "/tables/a/" in name]
+
+
 def test_what_someone_else_changed_is_noticed(project: SampleProject, tmp_path: Path, server: int) -> None:
     statuses(project)
     name = f"{tmp_path.name}/{held(server, tmp_path.name)['a']['files'][0]['path']}"
     data = content(server, name)
-    obstore.put(client(server), name, data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+    obstore.put(s3.client(server), name, data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
     assert statuses(project) == {"a": "sent", "b": "kept"}
     assert content(server, name) == data
 
@@ -128,15 +152,15 @@ def test_of_two_at_once_one_fails_and_nothing_is_lost(
     def choose(method: str, path: str) -> None:
         if method == "PUT" and "/tables/b/" in path and not done:
             done.append(path)
-            obstore.put(client(server), name, theirs)
+            obstore.put(s3.client(server), name, theirs)
 
     with s3.faulty(server, s3.Faults(choose=choose)) as port:
-        use(port, monkeypatch)
+        s3.use(port, monkeypatch)
         (found,) = run(project, "publish", "--json", expect=1).document["targets"]
     assert done
     assert found["error"]["code"] == "raced"
     assert content(server, name) == theirs
-    use(server, monkeypatch)
+    s3.use(server, monkeypatch)
     assert statuses(project) == {"a": "kept", "b": "sent"}
 
 
@@ -144,7 +168,7 @@ def test_a_server_that_denies_is_one_clear_error(
     project: SampleProject, server: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with s3.faulty(server, s3.Faults(choose=lambda *_: "500")) as port:
-        use(port, monkeypatch)
+        s3.use(port, monkeypatch)
         monkeypatch.setattr("rules.publishing.places._PATIENCE", 0.5)
         ran = run(project, "publish", expect=1)
     assert "cannot be published to: it answered with status 500" in ran.stderr
@@ -160,9 +184,9 @@ def test_faults_never_leave_a_wrong_or_short_table(
         for number in range(6):
             project.sql("b", f"SELECT r.id + {number} AS id FROM raw AS r")
             run(project, "build")
-            use(port, monkeypatch)
+            s3.use(port, monkeypatch)
             code = run(project, "publish", expect=None).code
-            use(server, monkeypatch)
+            s3.use(server, monkeypatch)
             sent += code == 0
             if code == 0:
                 assert rows(server, tmp_path.name, "b") == [{"id": one + number} for one in (1, 2, 3)]
@@ -178,7 +202,7 @@ def test_faults_never_leave_a_wrong_or_short_table(
     "kills", [10, pytest.param(int(os.environ.get("RULES_SOAK_KILLS", "200")), marks=pytest.mark.soak)]
 )
 def test_killed_at_random_times(tmp_path: Path, server: int, monkeypatch: pytest.MonkeyPatch, kills: int) -> None:
-    use(server, monkeypatch)
+    s3.use(server, monkeypatch)
     prefix = f"{tmp_path.name}-kills"
 
     def seen() -> dict[str, tuple[int, int, int]]:

@@ -1,12 +1,16 @@
-"""Kills of `rules publish` at random times: two projects publish other tables under the same names to one target."""
+"""`rules publish` in tests: its document, and kills at random times, as two projects publish to one target."""
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+import jsonschema
 
 from support.forks import shared
 from support.inprocess import run
@@ -15,6 +19,31 @@ from support.projects import SampleProject
 NAMES = ("one", "two", "three")
 ROWS = 20_000
 _LEAST = 0.001
+_SCHEMA = Path(__file__).parents[2] / "docs" / "publish.schema.json"
+
+
+def published(project: SampleProject, *words: str, expect: int = 0) -> dict[str, Any]:
+    """Publish, and return the document of it, which is as its schema says."""
+    document = run(project, "publish", "--json", *words, expect=expect).document
+    jsonschema.validate(document, json.loads(_SCHEMA.read_text(encoding="utf-8")))
+    return document
+
+
+def products(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what became of the products in the one target, by name."""
+    (target,) = document["targets"]
+    return {one["name"]: one for one in target["products"]}
+
+
+def statuses(document: dict[str, Any]) -> dict[str, str]:
+    """Return the statuses of the products in the one target."""
+    return {name: one["status"] for name, one in products(document).items()}
+
+
+def sent(document: dict[str, Any], name: str) -> tuple[int, int]:
+    """Return how many files of a product were sent, and how many bytes."""
+    found = products(document)[name]
+    return found["files"], found["bytes"]
 
 
 def project_of(root: Path, toml: str, state: int) -> SampleProject:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from obstore.store import S3Store
 
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "shared"
@@ -215,6 +216,25 @@ def content(port: int, name: str) -> bytes:
 def put(port: int, name: str, data: bytes) -> None:
     """Write an object."""
     _request(port, "PUT", f"/{BUCKET}/{name}", data)
+
+
+def client(port: int) -> S3Store:
+    """Return another client of the bucket, that may do all."""
+    settings = environment(port)
+    return S3Store(
+        BUCKET,
+        endpoint=settings["AWS_ENDPOINT_URL"],
+        access_key_id=settings["AWS_ACCESS_KEY_ID"],
+        secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
+        region=settings["AWS_REGION"],
+        client_options={"allow_http": True},
+    )
+
+
+def use(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lead the clients of this process to a port."""
+    for name, value in environment(port).items():
+        monkeypatch.setenv(name, value)
 
 
 def _make_bucket(port: int) -> None:
