@@ -24,6 +24,14 @@ class Where(NamedTuple):
         return ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
 
 
+class Flaw(NamedTuple):
+    """What is wrong with a key of rules.toml. path: the key, below the table that was read; () for that itself."""
+
+    path: tuple[str, ...]
+    message: str
+    hint: str | None
+
+
 class UserError(Exception):
     """Something the user can correct: a message, where it applies, aligned facts, and a hint.
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.names.resolve import suggestion
 from rules.config.contract import spelled
-from rules.config.toml_types import Wrong
-from rules.errors import FAILED, UserError
+from rules.errors import FAILED, Flaw, UserError
 from rules.loading.contracts import contract_where
 
 if TYPE_CHECKING:
@@ -54,15 +53,15 @@ def broken_promises(project: Project, rule: Rule, types: Mapping[str, str], know
         yield UserError(wrong.message, code="contract", where=where, hint=wrong.hint, exit_code=FAILED)
 
 
-def _keys(rule: Rule, types: Mapping[str, str]) -> Iterator[Wrong]:
+def _keys(rule: Rule, types: Mapping[str, str]) -> Iterator[Flaw]:
     """Yield the columns of a source's key that it lacks; for a rule's key the compiler reports them."""
     for name in rule.options.key if rule.is_of_source else ():
         if name not in types:
             hint = suggestion(name, types) or f"its columns: {', '.join(types)}"
-            yield Wrong(("key",), f"{rule.name} has no column '{name}', which its key names", hint)
+            yield Flaw(("key",), f"{rule.name} has no column '{name}', which its key names", hint)
 
 
-def _broken(rule: Rule, types: Mapping[str, str], known: Tables) -> Iterator[Wrong]:
+def _broken(rule: Rule, types: Mapping[str, str], known: Tables) -> Iterator[Flaw]:
     product, contract = rule.name, rule.options
     yields = "has" if rule.is_of_source else "yields"
     listed = f"its columns: {', '.join(types)}"
@@ -70,7 +69,7 @@ def _broken(rule: Rule, types: Mapping[str, str], known: Tables) -> Iterator[Wro
         path = ("columns", name)
         if name not in types:
             message = f"{product} {yields} no column '{name}', which its contract declares"
-            yield Wrong(path, message, suggestion(name, types) or listed)
+            yield Flaw(path, message, suggestion(name, types) or listed)
             continue
         yield from _wrong_type(rule, name, column.type, types[name])
         for number, value in enumerate(column.accepted):
@@ -78,15 +77,15 @@ def _broken(rule: Rule, types: Mapping[str, str], known: Tables) -> Iterator[Wro
                 shown = value if isinstance(value, datetime.date) else repr(value)
                 message = f"{shown} cannot be a value of {product}.{name}, which is {spelled(types[name])}"
                 hint = _hint(types[name])
-                yield Wrong((*path, "accepted", str(number)), message, hint)
+                yield Flaw((*path, "accepted", str(number)), message, hint)
         yield from _wrong_reference(product, name, column.references, types, known)
     for name in types if contract.exact else ():
         if name not in contract.columns:
             message = f"{product} {yields} the column '{name}', which its exact contract does not declare"
-            yield Wrong(("exact",), message, f"add [columns.{name}], or leave out exact = true")
+            yield Flaw(("exact",), message, f"add [columns.{name}], or leave out exact = true")
 
 
-def _wrong_type(rule: Rule, name: str, declared: str, inferred: str) -> Iterator[Wrong]:
+def _wrong_type(rule: Rule, name: str, declared: str, inferred: str) -> Iterator[Flaw]:
     if declared in {"", inferred} or inferred == UNTOLD:
         return
     from rules.storage.types import declared_names  # with pyarrow, which a contract without types does not need
@@ -95,19 +94,19 @@ def _wrong_type(rule: Rule, name: str, declared: str, inferred: str) -> Iterator
     try:
         names = declared_names(declared)
     except ValueError as error:
-        yield Wrong(path, str(error), _TYPES)
+        yield Flaw(path, str(error), _TYPES)
         return
     if inferred not in names:
         holds = "the source has" if rule.is_of_source else "the rule yields"
         message = f"{rule.name}.{name} is declared as {declared}, but {holds} {spelled(inferred)}"
         remedy = f"correct the data, or say in [sources.{rule.name}] how to read it: columns"
         cast = f"{remedy} = {{ {name} = … }}" if rule.is_of_source else "cast it in the rule"
-        yield Wrong(path, message, f'{cast}, or declare type = "{spelled(inferred)}"')
+        yield Flaw(path, message, f'{cast}, or declare type = "{spelled(inferred)}"')
 
 
 def _wrong_reference(
     product: str, name: str, reference: str, types: Mapping[str, str], known: Tables
-) -> Iterator[Wrong]:
+) -> Iterator[Flaw]:
     table, _, column = reference.partition(".")
     if not reference or (table != product and table not in known):
         return
@@ -115,10 +114,10 @@ def _wrong_reference(
     there = types if table == product else dict(known[table]["columns"])
     if column not in there:
         message = f"{table} has no column '{column}', which {product}.{name} refers to"
-        yield Wrong(path, message, suggestion(column, there) or f"its columns: {', '.join(there)}")
+        yield Flaw(path, message, suggestion(column, there) or f"its columns: {', '.join(there)}")
     elif len(kinds := {_kind(types[name]), _kind(there[column])}) > 1 and kinds <= _KINDS:
         message = f"{product}.{name} is {spelled(types[name])}, but {reference} is {spelled(there[column])}"
-        yield Wrong(path, message, "cast one of the two in its rule")
+        yield Flaw(path, message, "cast one of the two in its rule")
 
 
 def _kind(dtype: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from rules.config.toml_positions import Keys
-from rules.config.toml_types import Wrong
+from rules.errors import Flaw
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Severity = Literal["error", "warn"]
@@ -58,30 +58,30 @@ class Contract(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     exact: bool = False
 
 
-def flaw(contract: Contract) -> Wrong | None:
+def flaw(contract: Contract) -> Flaw | None:
     """Return the error of a contract whose keys are of the right types; None if nothing is."""
     return next(_flaws(contract), None)
 
 
-def _flaws(contract: Contract) -> Iterator[Wrong]:
+def _flaws(contract: Contract) -> Iterator[Flaw]:
     for name, column in contract.columns.items():
         for number, value in enumerate(column.accepted):
             if not isinstance(value, str | int | float | bool | datetime.date):
                 message = "'accepted' lists strings, numbers, booleans, dates and timestamps"
                 hint = 'compare anything else in a query: [[checks]] name = "…" sql = "…"'
-                yield Wrong(("columns", name, "accepted", str(number)), message, hint)
+                yield Flaw(("columns", name, "accepted", str(number)), message, hint)
         table, dot, other = column.references.partition(".")
         if column.references and not (dot and other and _NAME.match(table)):
             message = f"'references' must name a product and its column, not '{column.references}'"
-            yield Wrong(("columns", name, "references"), message, 'write references = "customers.id"')
+            yield Flaw(("columns", name, "references"), message, 'write references = "customers.id"')
     names = {"key"} if contract.key else set()
     for number, check in enumerate(contract.checks):
         if not _NAME.match(check.name):
             message = f"'{check.name}' is not a usable name of a check: letters, digits and _ only, no digit first"
-            yield Wrong(("checks", str(number), "name"), message, None)
+            yield Flaw(("checks", str(number), "name"), message, None)
         elif check.name in names:
             message = f"two checks are named '{check.name}'"
-            yield Wrong(("checks", str(number), "name"), message, "rename one")
+            yield Flaw(("checks", str(number), "name"), message, "rename one")
         names.add(check.name)
 
 

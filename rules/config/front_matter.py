@@ -19,7 +19,7 @@ import msgspec
 
 from rules.config.contract import Contract, flaw
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places, string_places
-from rules.config.toml_types import Wrong, did_you_mean, wrong_type
+from rules.config.toml_types import Flaw, did_you_mean, wrong_type
 from rules.errors import FAILED, UserError, Where
 from rules.storage.writer_options import PLAIN, WriterOptions, flaws
 
@@ -171,18 +171,18 @@ def _decode(block: _Block, path: str) -> RuleOptions:
         message = "'fuse_selects' is for rules in Ibis: a rule in SQL is executed as it is written"
         raise _error(message, path, *block.place(*closest(places, ("fuse_selects",))), "leave it out")
     unfit = next(flaws(options.writer), None)
-    wrong = flaw(options) if unfit is None else Wrong(("writer", *unfit.path), unfit.message, unfit.hint)
+    wrong = flaw(options) if unfit is None else Flaw(("writer", *unfit.path), unfit.message, unfit.hint)
     if wrong is not None:
         raise _error(wrong.message, path, *block.place(*closest(places, wrong.path)), wrong.hint)
     return options
 
 
-def _wrong(value: Any, kind: Any, path: tuple[str, ...]) -> Wrong | None:
+def _wrong(value: Any, kind: Any, path: tuple[str, ...]) -> Flaw | None:
     if path != ("tier",):
         return wrong_type(value, kind, path)
     good = isinstance(value, int) and not isinstance(value, bool) and value in (0, 1, 2)
     hint = "0 unordered, 1 stable within a run, 2 ordered by key"
-    return None if good else Wrong(path, "'tier' must be 0, 1 or 2", hint)
+    return None if good else Flaw(path, "'tier' must be 0, 1 or 2", hint)
 
 
 def _error(message: str, path: str, line: int, column: int = 1, hint: str | None = None) -> UserError:

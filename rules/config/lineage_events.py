@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 import msgspec
+
+from rules.errors import Flaw
 
 API_KEY = "OPENLINEAGE_API_KEY"
 """The environment variable with the key that a server asks for."""
@@ -22,24 +23,16 @@ class EventsTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Where below the URL the server takes events."""
 
 
-class EventsFlaw(NamedTuple):
-    """What is wrong with a key."""
-
-    keys: tuple[str, ...]
-    message: str
-    hint: str
-
-
-def flaw_of_events(table: EventsTable) -> EventsFlaw | None:
+def flaw_of_events(table: EventsTable) -> Flaw | None:
     """Return what is wrong with a table, None if nothing is."""
     if (table.url is None) == (table.path is None):
         hint = 'write url = "http://localhost:5000", or path = "lineage.jsonl"'
-        return EventsFlaw((), "[openlineage] must have one of 'url' and 'path'", hint)
+        return Flaw((), "[openlineage] must have one of 'url' and 'path'", hint)
     if table.url is not None and not _URL.fullmatch(table.url):
         hint = f'write "https://HOST/…" without user, password or query; a key is in the environment, as {API_KEY}'
-        return EventsFlaw(("url",), "'url' is not the URL of a server", hint)
+        return Flaw(("url",), "'url' is not the URL of a server", hint)
     if table.path is not None and (not table.path.strip() or "://" in table.path or "\0" in table.path):
-        return EventsFlaw(("path",), "'path' is not the path of a file", 'write path = "lineage.jsonl"')
+        return Flaw(("path",), "'path' is not the path of a file", 'write path = "lineage.jsonl"')
     if table.namespace is not None and not table.namespace.strip():
-        return EventsFlaw(("namespace",), "'namespace' is empty", "leave it out for the name of the project")
+        return Flaw(("namespace",), "'namespace' is empty", "leave it out for the name of the project")
     return None

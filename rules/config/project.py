@@ -24,17 +24,17 @@ from rules.config.front_matter import Spoken
 from rules.config.lineage_events import EventsTable, flaw_of_events
 from rules.config.profile_reading import read_pins, read_profiles, with_pins, with_settings
 from rules.config.profiles import RuntimeProfile, Tier
-from rules.config.publish_settings import Destination, PublishFlaw, PublishTable, destination_of
-from rules.config.store_limits import Flaw, StoreTable, limits_of, size_of
+from rules.config.publish_settings import Destination, PublishTable, destination_of
+from rules.config.store_limits import StoreTable, limits_of, size_of
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places
 from rules.config.toml_types import did_you_mean, kind_of, wrong_table
 from rules.config.variables import with_given
-from rules.errors import UserError, Where
+from rules.errors import Flaw, UserError, Where
 from rules.files.project_paths import FILE
 from rules.formats import registry
 from rules.formats.source import Source, location_flaw, source_of, source_table
 from rules.formats.source_patterns import Pattern, PatternError, expand, is_pattern
-from rules.storage.shared_settings import CacheTable, SharedFlaw, settings_of
+from rules.storage.shared_settings import CacheTable, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -319,9 +319,7 @@ def _sources(text: str, entries: dict[str, Any], patterns: Iterable[Pattern]) ->
 def _source(text: str, name: str, value: Any) -> Source:
     source = source_of(_checked(text, value, source_table(), ("sources", name)))
     for wrong in (location_flaw(source), *(one.flaw(source.options) for one in registry.FORMATS)):
-        if wrong is not None:
-            where = _where(text, "sources", name, wrong.key)
-            raise UserError(wrong.message, code="config", where=where, hint=wrong.hint)
+        _flawless(text, wrong, "sources", name)
     _require_state_of_table(text, name, source)
     return source
 
@@ -406,34 +404,29 @@ def _parts(text: str, value: Any) -> Parts:
 
 def _limits(text: str, value: Any) -> Limits:
     table = _checked(text, value, StoreTable, ("store",))
-    found = limits_of(table)
-    if isinstance(found, Flaw):
-        raise UserError(found.message, code="config", where=_where(text, "store", found.key), hint=found.hint)
-    return found
+    return _flawless(text, limits_of(table), "store")
 
 
 def _target(text: str, name: str, value: Any) -> Destination:
-    found = destination_of(name, _checked(text, value, PublishTable, ("publish", name)))
-    if isinstance(found, PublishFlaw):
-        raise UserError(found.message, code="config", where=_where(text, "publish", name, *found.path), hint=found.hint)
-    return found
+    table = _checked(text, value, PublishTable, ("publish", name))
+    return _flawless(text, destination_of(name, table), "publish", name)
 
 
 def _require_shared(text: str, value: Any) -> None:
     """Refuse a [cache] that is not usable; who uses it reads it: `rules.storage.shared_settings`."""
-    found = settings_of(_checked(text, value, CacheTable, ("cache",)))
-    if isinstance(found, SharedFlaw):
-        where = _where(text, "cache", *found.path)
-        raise UserError(found.message, code="config", where=where, hint=found.hint)
+    _flawless(text, settings_of(_checked(text, value, CacheTable, ("cache",))), "cache")
 
 
 def _events(text: str, value: Any) -> EventsTable:
     table = _checked(text, value, EventsTable, ("openlineage",))
-    found = flaw_of_events(table)
-    if found is not None:
-        where = _where(text, "openlineage", *found.keys)
-        raise UserError(found.message, code="config", where=where, hint=found.hint)
-    return table
+    return _flawless(text, flaw_of_events(table) or table, "openlineage")
+
+
+def _flawless(text: str, found: T | Flaw, *table: str) -> T:
+    """Return what a table says. Raises `UserError` for what is wrong with one of its keys, at its place."""
+    if isinstance(found, Flaw):
+        raise UserError(found.message, code="config", where=_where(text, *table, *found.path), hint=found.hint)
+    return found
 
 
 def _value(text: str, name: str, value: Any) -> Value:

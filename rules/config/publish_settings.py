@@ -11,14 +11,16 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from rules.errors import Flaw
+
 Kind = Literal["folder", "bucket", "postgresql", "delta", "iceberg"]
 _BUCKET = re.compile(r"(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(/[^?#\s]*)?\Z")
 _DATABASE = re.compile(r"(postgresql|postgres)://\S*\Z")
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@|[?&]password=", re.IGNORECASE)
 _UNFIT: dict[str, tuple[str, ...]] = {
     "postgresql": ("format", "partition_by", "views"),
-    "delta": ("partition_by", "views", "schema"),
-    "iceberg": ("partition_by", "views", "schema"),
+    "delta": ("views", "schema"),
+    "iceberg": ("views", "schema"),
 }
 """Keys that mean nothing for a kind of target; for files it is `schema`."""
 
@@ -47,33 +49,22 @@ class Destination(NamedTuple):
     table: PublishTable
 
 
-class PublishFlaw(NamedTuple):
-    """What is wrong with a key. path: below the table."""
-
-    path: tuple[str, ...]
-    message: str
-    hint: str
-
-
-def destination_of(name: str, table: PublishTable) -> Destination | PublishFlaw:
+def destination_of(name: str, table: PublishTable) -> Destination | Flaw:
     """Return a target, or what is wrong with its table."""
     if _PASSWORD.search(table.to):
         hint = "take it out of the file; the password goes into PGPASSWORD or a password file"
-        return PublishFlaw(("to",), f"'to' of [publish.{name}] holds a password", hint)
+        return Flaw(("to",), f"'to' of [publish.{name}] holds a password", hint)
     if _DATABASE.match(table.to):
         kind: Kind = "postgresql"
     elif _BUCKET.match(table.to):
         kind = "bucket"
     elif "://" in table.to or not table.to.strip():
         hint = 'write a folder, "s3://BUCKET/PREFIX", "gs://…", "az://…" or "postgresql://HOST/DATABASE"'
-        return PublishFlaw(("to",), f"'to' of [publish.{name}] names nothing that can be published to", hint)
+        return Flaw(("to",), f"'to' of [publish.{name}] names nothing that can be published to", hint)
     else:
         kind = "folder"
     if table.format in {"delta", "iceberg"}:
-        if kind == "bucket":
-            return PublishFlaw(("to",), f"[publish.{name}] names a bucket, and {table.format} tables go to folders",
-                               'name a folder, or choose format = "parquet"')  # fmt: skip
-        kind = table.format if kind == "folder" else kind
+        kind = table.format if kind in {"folder", "bucket"} else kind
     unfit = _UNFIT.get(kind, ("schema",))
     default = PublishTable(to=table.to)
     for key in unfit:
@@ -81,9 +72,9 @@ def destination_of(name: str, table: PublishTable) -> Destination | PublishFlaw:
             what = {"postgresql": "in a database", "delta": "Delta tables", "iceberg": "Iceberg tables"}.get(
                 kind, "in files"
             )
-            return PublishFlaw((key,), f"'{key}' means nothing for [publish.{name}], whose tables are {what}",
+            return Flaw((key,), f"'{key}' means nothing for [publish.{name}], whose tables are {what}",
                                "leave it out")  # fmt: skip
     if table.views and table.format == "arrow":
-        return PublishFlaw(("views",), "DuckDB does not read Arrow files, so there are no views of them",
+        return Flaw(("views",), "DuckDB does not read Arrow files, so there are no views of them",
                            'leave out views, or choose format = "parquet"')  # fmt: skip
     return Destination(name, kind, table)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 import msgspec
 
 from cache.housekeeping import Limits
+from rules.errors import Flaw
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _AGE = re.compile(r"([0-9]{1,9})\s*([a-z]+)")
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([KMGT]?I?)B?")
+
+_AS_SIZE = 'write a size, as in "10GB" or "500MB"'
 
 
 class StoreTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -21,14 +23,6 @@ class StoreTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     keep: str | None = None
     max_size: str | None = None
     downloads: str = "10GB"
-
-
-class Flaw(NamedTuple):
-    """What is wrong with a key."""
-
-    key: str
-    message: str
-    hint: str
 
 
 def limits_of(table: StoreTable) -> Limits | Flaw:
@@ -41,14 +35,15 @@ def limits_of(table: StoreTable) -> Limits | Flaw:
         elif found and found[2] in {"build", "builds"}:
             builds = int(found[1])
         else:
-            return Flaw("keep", f"'keep' cannot be '{table.keep}'", 'write an age, as in "30d", or "20 builds"')
+            return Flaw(("keep",), f"'keep' cannot be '{table.keep}'", 'write an age, as in "30d", or "20 builds"')
     if table.max_size is not None:
         most = size_of(table.max_size)
         if most is None:
-            return Flaw("max_size", f"'max_size' cannot be '{table.max_size}'", 'write a size, as in "10GB" or "500MB"')
+            return Flaw(
+                ("max_size",), f"'max_size' cannot be '{table.max_size}'", 'write a size, as in "10GB" or "500MB"'
+            )
     if size_of(table.downloads) is None:
-        hint = 'write a size, as in "10GB" or "500MB"'
-        return Flaw("downloads", f"'downloads' cannot be '{table.downloads}'", hint)
+        return Flaw(("downloads",), f"'downloads' cannot be '{table.downloads}'", _AS_SIZE)
     return Limits(seconds, builds, most)
 
 

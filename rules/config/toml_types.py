@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import msgspec
+
+from rules.errors import Flaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,24 +19,16 @@ _KINDS: dict[type, str] = {
 }  # fmt: skip
 
 
-class Wrong(NamedTuple):
-    """What is wrong: the path of the item, a message and a hint."""
-
-    path: tuple[str, ...]
-    message: str
-    hint: str | None
-
-
-def wrong_table(value: Mapping[str, Any], kind: type[msgspec.Struct], path: tuple[str, ...], what: str) -> Wrong | None:
+def wrong_table(value: Mapping[str, Any], kind: type[msgspec.Struct], path: tuple[str, ...], what: str) -> Flaw | None:
     """Return the first key of a table that is unknown, missing or of a wrong type; `what`: a key is called here."""
     fields = {item.encode_name: item for item in msgspec.structs.fields(kind)}
     for key in value:
         if key not in fields:
             inside = f" in [{'.'.join(path)}]" if path else ""
-            return Wrong((*path, key), f"unknown {what} '{key}'{inside}", did_you_mean(key, fields))
+            return Flaw((*path, key), f"unknown {what} '{key}'{inside}", did_you_mean(key, fields))
     for name, item in fields.items():
         if item.required and name not in value:
-            return Wrong(path, f"missing {what} '{name}' in [{'.'.join(path)}]", f'add {name} = "…"')
+            return Flaw(path, f"missing {what} '{name}' in [{'.'.join(path)}]", f'add {name} = "…"')
         if name in value:
             wrong = wrong_type(value[name], item.type, (*path, name))
             if wrong is not None:
@@ -42,7 +36,7 @@ def wrong_table(value: Mapping[str, Any], kind: type[msgspec.Struct], path: tupl
     return None
 
 
-def wrong_type(value: Any, kind: Any, path: tuple[str, ...]) -> Wrong | None:
+def wrong_type(value: Any, kind: Any, path: tuple[str, ...]) -> Flaw | None:
     """Return the error of a value for a field of type `kind`, None if nothing is. `path` ends with its key."""
     inner = get_args(kind)
     if kind is Any:
@@ -60,17 +54,17 @@ def wrong_type(value: Any, kind: Any, path: tuple[str, ...]) -> Wrong | None:
     name = path[-2] if len(path) > 1 and path[-1].isdecimal() else path[-1]
     if get_origin(kind) is Literal and isinstance(value, str):
         known = get_args(kind)
-        return None if value in known else Wrong(path, f"'{name}' cannot be '{value}'", did_you_mean(value, known))
+        return None if value in known else Flaw(path, f"'{name}' cannot be '{value}'", did_you_mean(value, known))
     if get_origin(kind) is Literal and isinstance(get_args(kind)[0], int):
         *others, last = map(str, get_args(kind))
         good = type(value) is int and value in get_args(kind)
-        return None if good else Wrong(path, f"'{name}' must be {', '.join(others)} or {last}", None)
+        return None if good else Flaw(path, f"'{name}' must be {', '.join(others)} or {last}", None)
     plain = str if get_origin(kind) is Literal else get_origin(kind) or kind
     if issubclass(plain, msgspec.Struct):
         plain = dict
     if isinstance(value, plain) and not (plain is int and isinstance(value, bool)):
         return None
-    return Wrong(path, f"'{name}' must be {_KINDS[plain]}, not {kind_of(value)}", None)
+    return Flaw(path, f"'{name}' must be {_KINDS[plain]}, not {kind_of(value)}", None)
 
 
 def kind_of(value: Any) -> str:

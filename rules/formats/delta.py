@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rules.formats.source_format import Files, Flaw, Listing, Option
+from rules.errors import Flaw
+from rules.formats.source_format import Files, Listing, Option
 from rules.formats.table_format import TableFormat, flaw_of_time
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Delta(TableFormat):
         """See `Format`."""
         version = options["version"]
         if version is not None and version < 0:
-            return Flaw("version", "'version' must not be negative", "the first one is 0")
+            return Flaw(("version",), "'version' must not be negative", "the first one is 0")
         return flaw_of_time(options, "version")
 
     def listing(self, source: Source, files: Files) -> Listing:

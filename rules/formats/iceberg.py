@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rules.formats.source_format import Files, Flaw, Listing, Option
+from rules.errors import Flaw
+from rules.formats.source_format import Files, Listing, Option
 from rules.formats.table_format import TableFormat, flaw_of_time
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from rules.errors import Flaw
 from rules.files.locations import LocationError, is_url, location_of
 from rules.formats import registry
-from rules.formats.source_format import Flaw, Format
+from rules.formats.source_format import Format
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -43,13 +44,13 @@ def location_flaw(source: Source) -> Flaw | None:
     """Return what is wrong with where a source is."""
     if is_url(source.path):
         try:
-            location_of(source.path)
+            place = location_of(source.path)
         except LocationError as error:
-            return Flaw("path", error.message, error.hint)
+            return Flaw(("path",), error.message, error.hint)
         kind = registry.format_named(source.format) if source.format is not None else None
-        if kind is not None and kind.lists_files:
-            message = f"a table of the format {kind.name} has to be on this machine, and the path is a URL"
-            return Flaw("path", message, "copy the table to a folder")
+        if kind is not None and kind.lists_files and not place.lists:
+            message = f"a table of the format {kind.name} is a folder, and a web server lists no files"
+            return Flaw(("path",), message, "copy the table to an object store, or to a folder")
     return None
 
 

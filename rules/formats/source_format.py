@@ -12,12 +12,13 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
     from compiler.schema import Schema
+    from rules.errors import Flaw
     from rules.formats.partitions import Partitions
     from rules.formats.source import Source
     from rules.formats.text_blocks import Block
@@ -29,14 +30,6 @@ class Option(NamedTuple):
     name: str
     type: Any
     default: Any
-
-
-class Flaw(NamedTuple):
-    """Why the value of an option is not usable. key: the option's name."""
-
-    key: str
-    message: str
-    hint: str
 
 
 class Listing(NamedTuple):
@@ -68,8 +61,19 @@ class Files(Protocol):
         """Return the files that a path with `*` names, sorted. Raises OSError."""
         ...
 
+    def exists(self, path: str) -> bool:
+        """Whether there is a file. Nobody notices when that changes."""
+        ...
+
     def absolute(self, path: str) -> str:
-        """Return where a file is that is named relative to the project."""
+        """Return where a file is that is named relative to the project, once `read` or `have` was called for it."""
+        ...
+
+    def have(self, folder: str, needed: Callable[[list[str]], Iterable[str]]) -> None:
+        """Have files on this machine: of those in a folder and below, by their paths in it, the ones that are needed.
+
+        Raises OSError.
+        """
         ...
 
 

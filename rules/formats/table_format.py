@@ -10,7 +10,8 @@ from abc import abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rules.formats.source_format import Files, Flaw, IngestedFormat, Listing, ListingError, Piece, ReadTable, TableFiles
+from rules.errors import Flaw
+from rules.formats.source_format import Files, IngestedFormat, Listing, ListingError, Piece, ReadTable, TableFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -71,11 +72,13 @@ def flaw_of_time(options: Mapping[str, Any], other: str) -> Flaw | None:
     if given is None:
         return None
     if options[other] is not None:
-        return Flaw("timestamp", f"'timestamp' and '{other}' both name a state of the table", "leave one of them out")
+        return Flaw(
+            ("timestamp",), f"'timestamp' and '{other}' both name a state of the table", "leave one of them out"
+        )
     try:
         datetime.fromisoformat(given)
     except ValueError:
-        return Flaw("timestamp", f"'{given}' is no time", 'write it as "2026-01-31T12:00:00Z"')
+        return Flaw(("timestamp",), f"'{given}' is no time", 'write it as "2026-01-31T12:00:00Z"')
     return None
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rules.errors import Flaw
 from rules.files.lazy_paths import size_of
 from rules.files.source_listing import COMPRESSED
-from rules.formats.source_format import Flaw, IngestedFormat, Option, Piece, TableFiles
+from rules.formats.source_format import IngestedFormat, Option, Piece, TableFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +50,7 @@ class Csv(IngestedFormat):
         """See `Format`."""
         delimiter = options["delimiter"]
         if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '\r\n"':
-            return Flaw("delimiter", "'delimiter' must be a single ASCII character", 'for tabs: "\\t"')
+            return Flaw(("delimiter",), "'delimiter' must be a single ASCII character", 'for tabs: "\\t"')
         return None
 
     def settings(self, source: Source) -> Mapping[str, Any]:

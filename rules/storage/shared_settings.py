@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from cache.remote.signing import SECRET, KeyFormatError, public_bytes
-from rules.errors import UserError
+from rules.errors import Flaw, UserError
 from rules.files.project_paths import FILE
 
 Mode = Literal["read", "read-write"]
@@ -40,14 +40,6 @@ class CacheTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     key_file: str | None = None
 
 
-class SharedFlaw(NamedTuple):
-    """What is wrong with a key. path: below the table."""
-
-    path: tuple[str, ...]
-    message: str
-    hint: str
-
-
 class SharedSettings(NamedTuple):
     """A shared cache to use. lease, timeout, keep: in seconds; lease: None for none."""
 
@@ -60,11 +52,11 @@ class SharedSettings(NamedTuple):
     key_file: str | None
 
 
-def settings_of(table: CacheTable) -> SharedSettings | SharedFlaw | None:
+def settings_of(table: CacheTable) -> SharedSettings | Flaw | None:
     """Return the settings of a table, None if it names no shared cache, or what is wrong with it."""
     if table.remote is not None and not _URL.fullmatch(table.remote):
         hint = 'write "s3://BUCKET/PREFIX", "gs://…", "az://…" or "file:///FOLDER", without user, password or query'
-        return SharedFlaw(("remote",), "'remote' is not the URL of a shared cache", hint)
+        return Flaw(("remote",), "'remote' is not the URL of a shared cache", hint)
     lengths = {"lease": _LEASE, "timeout": _TIMEOUT, "keep": _KEEP}
     least = {"lease": _LEAST_LEASE, "timeout": _LEAST_TIMEOUT, "keep": 0.0}
     found: dict[str, float] = {}
@@ -74,7 +66,7 @@ def settings_of(table: CacheTable) -> SharedSettings | SharedFlaw | None:
             continue
         length = _LENGTH.fullmatch(text)
         if text and length is None:
-            return SharedFlaw((name,), f"'{name}' cannot be '{text}'", 'write a length of time, as in "60s"')
+            return Flaw((name,), f"'{name}' cannot be '{text}'", 'write a length of time, as in "60s"')
         found[name] = max(float(length[1]) * _SECONDS[length[2]], least[name]) if length is not None else default
     for number, key in enumerate(table.trust):
         try:
@@ -83,7 +75,7 @@ def settings_of(table: CacheTable) -> SharedSettings | SharedFlaw | None:
             hint = "rules cache keygen prints one: ed25519:…"
             if key.strip().startswith(SECRET):
                 hint = "this is a secret key: take it out of the file, and make another one with rules cache keygen"
-            return SharedFlaw(("trust", str(number)), "'trust' holds something that is no public key", hint)
+            return Flaw(("trust", str(number)), "'trust' holds something that is no public key", hint)
     if table.remote is None:
         return None
     trust = tuple(key.strip() for key in table.trust)
