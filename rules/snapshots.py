@@ -188,8 +188,8 @@ def _outside_holds(record: dict[str, Any]) -> bool:
     def holds(one: tuple[str, str | None, list[str]]) -> bool:
         path, declared, files = one
         try:
-            found = stores.look(path, declared)
-            return list(found) == files and all(known[url] == stores.identified(url, found[url]) for url in found)
+            found = stores.signatures(path, declared)
+            return list(found) == files and all(known[url] == taken for url, taken in found.items())
         except OutsideError:
             return False  # the long way says what is wrong
 

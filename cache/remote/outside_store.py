@@ -24,6 +24,7 @@ from obstore.store import HTTPStore, from_url
 from cache.remote.aws_profile import endpoint_of, of_this_process
 from cache.remote.bucket import AbsentError, BucketError, Persistent, SwappedError
 from cache.remote.obstore_errors import done
+from cache.remote.tags import is_named, kind_of_tag
 from cache.removal import cut_short
 
 PIECE = 64 << 20
@@ -32,7 +33,6 @@ _CHUNK = 4 << 20
 _SLOWEST = 128 << 10
 """Bytes a second that a transfer has at least: one that is slower has hung."""
 _Span: TypeAlias = tuple[int, int]
-_MD5 = re.compile(r'"([0-9a-f]{32})"')
 _TIME_AND_SIZE = re.compile(r'"([0-9a-f]{1,16})-([0-9a-f]{1,16})"')
 _LOCAL_SERVERS = {"az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"), "gs": ("GOOGLE_BASE_URL",)}
 """Variables that name another server than the provider's; those of S3 are in `aws_profile`."""
@@ -81,7 +81,7 @@ class OutsideStore:
         else:
             names = _LOCAL_SERVERS.get(scheme, ())
             self.endpoint = next((os.environ[one] for one in names if os.environ.get(one)), "")
-        self._tags_are_md5 = scheme == "s3"
+        self._tags_are_md5 = frozenset({"whole", "parts"} if scheme == "s3" else ())
         self._attempts = Persistent(timeout)
         self._lock = threading.Lock()
         self._clients: dict[float, Any] = {}
@@ -107,15 +107,16 @@ class OutsideStore:
         """Write the bytes of an object that was listed. Raises `SwappedError` if it is another one, and `BucketError`.
 
         It is compared with what was listed before and after its bytes are read. A tag of S3 is mostly the MD5 of the
-        bytes; where it is not, as with encryption by a key of one's own, bytes that come twice are taken.
+        bytes, or of those of the parts in which it was written; where it is not, as with encryption by a key of one's
+        own, bytes that come twice are taken.
         """
         try:
             digest = self._fetch(wanted, target)
-            named = _MD5.fullmatch(wanted.etag or "") if self._tags_are_md5 else None
-            if named is not None and named[1] != digest:
+            kind = kind_of_tag(wanted.etag)
+            if kind in self._tags_are_md5 and not is_named(wanted.etag or "", digest, target):
                 if self._fetch(wanted, target) != digest:
                     raise BucketError("its bytes were damaged on their way")
-                self._tags_are_md5 = False
+                self._tags_are_md5 = self._tags_are_md5 - {kind}
             if self.entry(wanted.path).identity != wanted.identity:
                 raise SwappedError("the object was replaced while it was read")
         except AbsentError:

@@ -13,7 +13,7 @@ from cache.signatures import Signature, is_settled, signature
 from rules.files.source_listing import list_files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from cache.index import Index
@@ -123,9 +123,16 @@ class FileDigests:
             self.matched[pattern] = list_files(Path(self._root), pattern, None, {})
         return self.matched[pattern]
 
+    def exists(self, path: str) -> bool:
+        """Whether there is a file."""
+        return os.path.exists(os.path.join(self._root, path))
+
     def absolute(self, path: str) -> str:
         """Return where a file is that is named relative to the project."""
         return os.path.join(self._root, path)
+
+    def have(self, folder: str, needed: Callable[[list[str]], Iterable[str]]) -> None:
+        """Do nothing: the files of the project are on this machine. See `rules.formats.source_format.Files`."""
 
     def unchanged(self, path: str) -> bool:
         """Whether the file still is the one whose digest was given."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -23,7 +24,7 @@ from rules.formats.table_files import ID, PHYSICAL, By, spelled_details, spelled
 from rules.formats.table_format import folder_of, milliseconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import ModuleType
 
     from rules.formats.source import Source
@@ -37,6 +38,7 @@ _READER = 3
 _NUMBER = b"delta.columnMapping.id"
 _MAPPINGS: dict[str, By] = {"none": "name", "name": "physical", "id": "id"}
 _ATTEMPTS = 10
+_OF_LOG = re.compile(r"(\d{20})\.(?:json|(checkpoint)(?:\.[^/]*)?\.(?:parquet|json))")
 
 
 def listing(source: Source, files: Files) -> Listing:
@@ -49,12 +51,25 @@ def listing(source: Source, files: Files) -> Listing:
     table = _opened(lake, folder, version, files)
     found = _listed(table, folder, files)
     for file in found.files:
-        if not Path(files.absolute(file)).exists():
+        if not files.exists(file):
             files.read(file)  # so that it is noticed when it comes back
             message = f"lacks the data file {Path(file).name}, which version {table.version()} of its table names"
             hint = "VACUUM removes files of old versions: name a version that is still whole, or restore the file"
             raise ListingError(message, file, hint)
     return found
+
+
+def needed_of_log(names: Iterable[str], version: int | None = None) -> list[str]:
+    """Return the files of a log that say which files the table has at a version, by default at the last one.
+
+    names: of all files of the log. These are the last checkpoint that is not newer, and the commits from it on.
+    """
+    names = list(names)
+    found = [(int(one[1]), one[2], one[0]) for one in map(_OF_LOG.fullmatch, names) if one is not None]
+    found = [one for one in found if version is None or one[0] <= version]
+    first = max((number for number, kind, _ in found if kind == "checkpoint"), default=0)
+    needed = [name for number, _, name in found if number >= first]
+    return sorted([*needed, *(name for name in names if name.startswith("_sidecars/"))])
 
 
 def _package(folder: str) -> ModuleType:
@@ -71,6 +86,7 @@ def _opened(lake: ModuleType, folder: str, version: int | None, files: Files) ->
     place = os.path.abspath(files.absolute(folder))  # noqa: PTH100  # a link stays one: paths of data are below it
     try:
         for _ in range(_ATTEMPTS):
+            files.have(f"{folder}/_delta_log", lambda names: needed_of_log(names, version))
             table = lake.DeltaTable(place, version=version)
             at = table.version()
             files.read(_commit(folder, at))
@@ -79,7 +95,7 @@ def _opened(lake: ModuleType, folder: str, version: int | None, files: Files) ->
     except lake.exceptions.TableNotFoundError as error:
         raise _no_table(folder, files) from error
     except (lake.exceptions.DeltaError, ValueError, OSError) as error:
-        if not _versions(folder, files) and not Path(place, "_delta_log").exists():
+        if not _versions(folder, files) and not files.exists(f"{folder}/_delta_log"):
             raise _no_table(folder, files) from error
         there = _versions(folder, files)
         if version is not None and there and version not in there:
@@ -93,7 +109,7 @@ def _opened(lake: ModuleType, folder: str, version: int | None, files: Files) ->
 
 def _no_table(folder: str, files: Files) -> ListingError:
     files.matching(f"{folder}/_delta_log/*")
-    if not Path(files.absolute(folder)).is_dir():
+    if not files.exists(folder):
         return ListingError(f"does not exist: {folder}", folder, "a Delta table is a folder that holds _delta_log")
     message = f"is no Delta table: {folder} has no _delta_log"
     return ListingError(message, folder, "name the folder of the table, or say of which format its files are")
@@ -166,6 +182,8 @@ def _listed(table: Any, folder: str, files: Files) -> Listing:
     in_partitions = [tuple((one is not None, str(one)) for one in found) for found in zip(*values, strict=True)]
     keys = list(zip(in_partitions or [()] * len(paths), times, paths, strict=True))
     order = sorted(range(len(paths)), key=lambda number: keys[number])
+    if "deletionVectors" in asked:
+        files.have(folder, lambda names: [name for name in names if name.endswith(".bin")])
     deleted = _deleted(table) if "deletionVectors" in asked else {}
     notes = [spelled_note(deleted.get(os.path.normpath(files.absolute(paths[number])))) for number in order]
     return Listing(

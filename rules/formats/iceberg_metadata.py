@@ -66,14 +66,14 @@ def listing(source: Source, files: Files) -> Listing:
 def _place(path: str, files: Files) -> _Place:
     """Return where the current metadata of a table is, and see to it that another one is noticed."""
     if path.endswith((".metadata.json", ".metadata.json.gz")):
-        if not Path(files.absolute(path)).is_file():
+        if not files.exists(path):
             files.read(path)
             raise ListingError(f"does not exist: {path}", path, "name the folder of the table, or its metadata")
         return _Place(path, path.rpartition("/")[0].rpartition("/")[0] or ".")
     inside = f"{path}/metadata"
     found = [one for one in files.matching(f"{inside}/*") if _METADATA.match(Path(one).name)]
     if not found:
-        if not Path(files.absolute(path)).is_dir():
+        if not files.exists(path):
             raise ListingError(f"does not exist: {path}", path, "an Iceberg table is a folder that holds metadata")
         message = f"is no Iceberg table: {path} has no metadata/*.metadata.json"
         raise ListingError(message, path, "name the folder of the table, or say of which format its files are")
@@ -115,6 +115,8 @@ def _opened(place: _Place, files: Files) -> Table:
 
         def new_input(self, location_of_file: str) -> InputFile:  # type: ignore[override]
             path = _path(location_of_file, location, place)
+            above, _, name = path.rpartition("/")
+            files.have(above, lambda names: [name] if name in names else [])
             return super().new_input(_absolute(path, files))
 
     at = _absolute(place.metadata, files)
@@ -164,7 +166,7 @@ def _listed(table: Table, snapshot: Snapshot | None, place: _Place, files: Files
     details = spelled_details(_arrow_schema(schema, table, place), "id")
     if snapshot is None:
         return Listing((), None, details)
-    found: list[tuple[int, str, DataFile]] = []
+    found: list[tuple[tuple[tuple[bool, str], ...], int, str, DataFile]] = []
     has_deletes = False
     for manifest in snapshot.manifests(table.io):
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
@@ -182,17 +184,24 @@ def _listed(table: Table, snapshot: Snapshot | None, place: _Place, files: Files
             if file.file_format != FileFormat.PARQUET:
                 message = f"has data files of format {file.file_format}, which this version does not read"
                 raise ListingError(message, place.metadata, "rewrite them as Parquet")
-            found.append((entry.sequence_number or 0, _path(file.file_path, table.metadata.location, place), file))
-    found.sort(key=lambda one: one[:2])
-    for _, path, _ in found:
-        if not Path(files.absolute(path)).exists():
+            path = _path(file.file_path, table.metadata.location, place)
+            found.append((_partition(file), entry.sequence_number or 0, path, file))
+    found.sort(key=lambda one: one[:3])
+    for *_, path, _ in found:
+        if not files.exists(path):
             files.read(path)  # so that it is noticed when it comes back
             message = f"lacks the data file {Path(path).name}, which snapshot {snapshot.snapshot_id} of its table names"
             hint = "expired snapshots lose their files: name a snapshot that is still whole, or restore the file"
             raise ListingError(message, path, hint)
     deleted = _deleted(table, snapshot, place, files) if has_deletes else {}
-    notes = tuple(spelled_note(deleted.get(file.file_path), _constants(table, schema, file)) for _, _, file in found)
-    return Listing(tuple(path for _, path, _ in found), None, details, notes if any(notes) else ())
+    notes = tuple(spelled_note(deleted.get(file.file_path), _constants(table, schema, file)) for *_, file in found)
+    return Listing(tuple(path for *_, path, _ in found), None, details, notes if any(notes) else ())
+
+
+def _partition(file: DataFile) -> tuple[tuple[bool, str], ...]:
+    """Return by what files are put into the order of partitions: names of files are by chance."""
+    values = (file.partition[place] for place in range(len(file.partition)))
+    return tuple((one is not None, str(one)) for one in values)
 
 
 def _arrow_schema(schema: Schema, table: Table, place: _Place) -> pa.Schema:

@@ -22,7 +22,7 @@ from rules.errors import FAILED, UserError, Where
 from rules.files.lazy_paths import lazy_path, size_of
 from rules.files.locations import is_url
 from rules.formats.declared_types import spelled_as_declared
-from rules.formats.source_format import IngestedFormat, Listing, TableFiles
+from rules.formats.source_format import IngestedFormat, Listing, ListingError, TableFiles
 from rules.printable import without_secrets
 from rules.sources.locating import (
     AS_READER,
@@ -178,11 +178,24 @@ class Sources:
     def _list_outside(self, names: Sequence[str], broken: dict[str, UserError]) -> None:
         """List the sources that are URLs, and have the digests of their objects; `broken` takes what is wrong."""
         outside = {name: self._project.sources[name] for name in names if is_url(self._project.sources[name].path)}
+        tables = [name for name, source in outside.items() if lists_files(source)]
+        for name in tables:
+            with noting(name, broken):
+                self._listed[name] = self._table_outside(name, outside.pop(name))
         for name, found in (self.copies.of_sources(outside) if outside else {}).items():
             if isinstance(found, OutsideError):
                 broken.setdefault(name, declared_wrongly(self._project, name, found.problem, found.hint))
             else:
                 self._listed[name] = Listing(found)
+
+    def _table_outside(self, name: str, source: Source) -> Listing:
+        """List a table on an object store. Raises `UserError`."""
+        try:
+            return self.copies.table(source, format_of(self._project, name, ()))
+        except OutsideError as error:
+            raise declared_wrongly(self._project, name, error.problem, error.hint) from error
+        except ListingError as error:
+            raise source_error(self._project, name, error.message, Where(error.path), error.hint) from error
 
     def _path(self, name: str, file: str) -> Path:
         """Return where a file of a source is; for an object its copy, which is fetched once somebody opens it."""
@@ -337,7 +350,9 @@ class Sources:
     def outside(self) -> list[tuple[Source, tuple[str, ...]]]:
         """Return the sources that were opened which are URLs, each with those of its objects."""
         found = [(self._project.sources[name], listing.files) for name, listing in sorted(self._listed.items())]
-        return [(source, files) for source, files in found if is_url(source.path)]
+        return [
+            (source, (source.path,) if lists_files(source) else files) for source, files in found if is_url(source.path)
+        ]
 
     def require_unchanged(self, name: str) -> None:
         """Raise `UserError` if a file that is about to be read, or was, is not the one whose digest is in the keys."""

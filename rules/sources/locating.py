@@ -34,7 +34,7 @@ def declared_format(source: Source) -> Format | None:
 def lists_files(source: Source) -> bool:
     """Whether a source's format says which files it has, so that their names do not."""
     kind = declared_format(source)
-    return kind is not None and kind.lists_files and "://" not in source.path
+    return kind is not None and kind.lists_files
 
 
 def format_of(project: Project, name: str, files: Iterable[str]) -> Format:

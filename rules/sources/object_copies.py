@@ -8,7 +8,10 @@ the digest of its bytes before each use, so nothing that happens to the object l
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cache.downloads import Downloads
@@ -17,15 +20,16 @@ from cache.remote.bucket import BucketError, SwappedError
 from cache.removal import remove_temporary
 from cache.signatures import Signature, signature
 from rules.sources.object_stores import ObjectStores, OutsideError, is_settled, side_by_side, unreachable
+from rules.sources.object_tables import ObjectTable, folder_of_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping
 
     from cache.objects import Objects
     from cache.remote.outside_store import ListedObject
     from rules.files.file_digests import FileDigests
     from rules.formats.source import Source
+    from rules.formats.source_format import Format, Listing
 
 _ROUNDS = 4
 """So often a source is listed in all, if objects are replaced while they are fetched."""
@@ -43,6 +47,7 @@ class ObjectCopies:
         self._stores = ObjectStores()
         self._pinned: dict[tuple[str, str | None], tuple[str, ...] | OutsideError] = {}
         self._listed: dict[str, ListedObject] = {}
+        self._tables: dict[str, Listing] = {}
         self._copies: dict[str, tuple[Path, Signature]] = {}
         self._verified: FileDigests | None = None
         self._lock = threading.Lock()
@@ -75,6 +80,45 @@ class ObjectCopies:
         except OutsideError as error:
             return error
         raise AssertionError("the last round returns or raises")
+
+    def table(self, source: Source, kind: Format) -> Listing:
+        """Return the data files of a table on an object store, by URL. Raises `OutsideError` and `ListingError`.
+
+        The digest of each is in `files` then; later calls of the run say the same.
+        """
+        name = repr(source)
+        with self._lock:
+            waiting = self._fetching.setdefault(name, threading.Lock())
+        with waiting:
+            if name not in self._tables:
+                self._tables[name] = self._settled_table(source, kind)
+            return self._tables[name]
+
+    def _settled_table(self, source: Source, kind: Format) -> Listing:
+        folder = folder_of_table(source.path)
+        for last in range(1, _ROUNDS + 1):
+            found = self._stores.below(folder)
+            with tempfile.TemporaryDirectory(prefix="rules-table-") as scratch:
+                try:
+                    listing = kind.listing(source, ObjectTable(found, Path(scratch), partial(self._files_of, found)))
+                    self._know(source.path, {url: found[url] for url in listing.files})
+                except SwappedError as error:
+                    if last == _ROUNDS:
+                        hint = "build again when it is complete"
+                        raise OutsideError(f"changed while it was read: {error} ({source.path})", hint) from error
+                else:
+                    taken = self._stores.identified_together(found)
+                    settled = all(map(is_settled, found.values()))
+                    self._files.note(source.path, taken, "", settled=settled)
+                    return listing
+        raise AssertionError("the last round returns or raises")
+
+    def _files_of(self, found: Mapping[str, ListedObject], urls: Iterable[str]) -> dict[str, Path]:
+        """Return where copies of objects are that were listed. Raises `SwappedError` and `OutsideError`."""
+        wanted = list(urls)
+        self._know("", {url: found[url] for url in wanted})
+        side_by_side(self.bring, wanted, _FETCHES)
+        return {url: self.place(url) for url in wanted}
 
     def _know(self, path: str, found: Mapping[str, ListedObject]) -> None:
         """Have the digest of each object. Raises `SwappedError` and `OutsideError`."""

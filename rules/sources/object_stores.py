@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, TypeVar
 from cache.remote.bucket import AbsentError, BucketError, DeniedError
 from cache.signatures import Signature
 from rules.files.locations import location_of
-from rules.formats.registry import extensions
+from rules.formats.registry import extensions, format_named
 from rules.sources.object_names import chosen, is_pattern, prefix_of
+from rules.sources.object_tables import folder_of_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from cache.remote.outside_store import ListedObject, OutsideStore
@@ -83,12 +84,34 @@ class ObjectStores:
             raise OutsideError(f"matches no object: {path}", "look at the bucket and the key, letter by letter")
         return {place.url(one.path): one for one in sorted(found, key=lambda one: one.path)}
 
+    def below(self, folder: str) -> dict[str, ListedObject]:
+        """Return all objects of a table's folder, by URL, sorted. Raises `OutsideError`."""
+        place = location_of(folder)
+        try:
+            found = self._store(place).entries(prefix_of(place.path))
+        except BucketError as error:
+            raise unreachable(folder, error) from error
+        return {place.url(one.path): one for one in sorted(found, key=lambda one: one.path)}
+
+    def signatures(self, path: str, declared: str | None) -> dict[str, Signature]:
+        """Return by URL what identifies the objects that a source's path means now. Raises `OutsideError`.
+
+        Of a table that says itself which files it has, it is one for all objects of its folder, under its path.
+        """
+        kind = format_named(declared) if declared is not None else None
+        if kind is not None and kind.lists_files:
+            return {path: self.identified_together(self.below(folder_of_table(path)))}
+        return {url: self.identified(url, one) for url, one in self.look(path, declared).items()}
+
+    def identified_together(self, found: Mapping[str, ListedObject]) -> Signature:
+        """Return what identifies all of these objects together."""
+        taken = [f"{url} {self.identified(url, one)}" for url, one in found.items()]
+        return _signature("\n".join(taken), sum(one.size for one in found.values()))
+
     def identified(self, url: str, one: ListedObject) -> Signature:
         """Return what identifies an object, in the form of the signature of a file."""
         text = "\0".join((*one.identity, self._store(location_of(url)).endpoint))
-        digest = hashlib.blake2b(text.encode(), digest_size=24).digest()
-        numbers = [int.from_bytes(digest[at : at + 8], "big") >> 1 for at in (0, 8, 16)]
-        return Signature(one.size, *numbers)
+        return _signature(text, one.size)
 
     def fetch(self, url: str, one: ListedObject, target: Path) -> None:
         """Write the bytes of an object that was listed. Raises as `OutsideStore.fetch` does, and `OutsideError`."""
@@ -107,6 +130,12 @@ class ObjectStores:
                 except BucketError as error:
                     raise unreachable(place.base, error) from error
             return self._stores[place.base]
+
+
+def _signature(text: str, size: int) -> Signature:
+    digest = hashlib.blake2b(text.encode(), digest_size=24).digest()
+    numbers = [int.from_bytes(digest[at : at + 8], "big") >> 1 for at in (0, 8, 16)]
+    return Signature(size, *numbers)
 
 
 def _meant(store: OutsideStore, place: Location, declared: str | None) -> list[ListedObject]:

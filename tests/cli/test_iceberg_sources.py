@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import json
 import shutil
+import struct
 import sys
 import uuid
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,9 +30,10 @@ from pyiceberg.manifest import (
 )
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import Table
+from pyiceberg.table import FileScanTask, Table
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import DateType, IntegerType, LongType, NestedField, StringType, UUIDType
+from pyroaring import BitMap
 
 from support.direct import build, executed, run
 from support.inprocess import run as run_text
@@ -201,9 +205,9 @@ class OfDeletes(ManifestWriterV2):
         return super()._meta | {"content": "deletes"}
 
 
-def delete_file(path: Path, content: DataFileContent, count: int) -> DataFile:
+def delete_file(path: Path, content: DataFileContent, count: int, kind: FileFormat = FileFormat.PARQUET) -> DataFile:
     made = DataFile.from_args(
-        content=content, file_path=f"file://{path}", file_format=FileFormat.PARQUET, record_count=count,
+        content=content, file_path=f"file://{path}", file_format=kind, record_count=count,
         file_size_in_bytes=path.stat().st_size, column_sizes={}, value_counts={}, null_value_counts={},
         nan_value_counts={}, lower_bounds={}, upper_bounds={}, split_offsets=None, sort_order_id=None,
         equality_ids=[2] if content == DataFileContent.EQUALITY_DELETES else None,
@@ -228,6 +232,61 @@ def test_deleted_positions_are_honoured(lake: Lake) -> None:
     with_deletes(table, write)
     assert lake.executed() == {"ids", "amounts", "days"}
     assert [row["id"] for row in lake.rows("ids")] == [1, 2, 3, 4, 5, 6, 8, 9, 99]
+
+
+def test_deletion_vectors_are_honoured(lake: Lake) -> None:
+    """Of two files of data in one file of vectors, as the third version of the format has them."""
+    table = lake.create(SCHEMA)
+    for first in (0, 10):
+        table.append(rows(*(("mon", number, number) for number in range(first, first + 5))))
+    lake.executed()
+    deleted = {task.file.file_path: [0, 4] if number else [2] for number, task in enumerate(planned(table))}
+
+    def write(folder: Path) -> DataFile:
+        path = folder / "data" / "deletes.puffin"
+        path.write_bytes(puffin(deleted))
+        return delete_file(path, DataFileContent.POSITION_DELETES, 3, FileFormat.PUFFIN)
+
+    with_deletes(table, write)
+    assert lake.executed() == {"ids", "amounts", "days"}
+    assert sorted(row["id"] for row in lake.rows("ids")) == [0, 1, 3, 4, 11, 12, 13, 99]
+
+
+def planned(table: Table) -> list[FileScanTask]:
+    """The files of data, those with the lowest ids first."""
+    return sorted(table.scan().plan_files(), key=lambda task: sorted((task.file.lower_bounds or {}).items()))
+
+
+def puffin(deleted: dict[str, list[int]]) -> bytes:
+    """A file of vectors of deleted rows, as the specification of Puffin has it."""
+    data, blobs = b"PFA1", []
+    for path, positions in deleted.items():
+        vector = bytes.fromhex("d1d33964") + struct.pack("<QI", 1, 0) + BitMap(positions).serialize()
+        blob = struct.pack(">I", len(vector)) + vector + struct.pack(">I", zlib.crc32(vector))
+        blobs.append({
+            "type": "deletion-vector-v1", "fields": [2147483645], "snapshot-id": -1, "sequence-number": -1,
+            "offset": len(data), "length": len(blob),
+            "properties": {"referenced-data-file": path, "cardinality": str(len(positions))},
+        })  # fmt: skip
+        data += blob
+    footer = json.dumps({"blobs": blobs}).encode()
+    return data + b"PFA1" + footer + struct.pack("<I", len(footer)) + bytes(4) + b"PFA1"
+
+
+def test_files_are_in_the_order_of_partitions(tmp_path: Path) -> None:
+    """Names of files are by chance, so two tables with the same commits have the same order of rows."""
+    found = []
+    for turn in range(2):
+        lake = Lake(tmp_path / str(turn))
+        lake.rule("all_rows", "SELECT t.day, t.id FROM t")
+        spec = PartitionSpec(PartitionField(1, 1000, IdentityTransform(), "day"))
+        table = lake.create(SCHEMA, partition_spec=spec)
+        table.append(rows(("tue", 1, 1), ("mon", 2, 2), (None, 3, 3), ("wed", 4, 4), ("sun", 5, 5)))
+        table.append(rows(("mon", 6, 6), ("tue", 7, 7)))
+        lake.executed()
+        found.append([(row["day"], row["id"]) for row in lake.rows("all_rows")])
+    assert found[0] == found[1]
+    assert found[0] == [(None, 3), ("mon", 2), ("mon", 6), ("sun", 5), ("tue", 1), ("tue", 7), ("wed", 4)]
 
 
 def test_deletes_by_value_are_refused(lake: Lake) -> None:

@@ -146,3 +146,27 @@ class Editor:
         for was, now in moved.items():
             found[now] = found.pop(was) if was in found else self.project.read(was)
         return found
+
+
+def asked(project: SampleProject, path: str, marked: str) -> tuple[str, str]:
+    """Return what an editor with one rule open shows of a place in it: the hover, and the file of the definition."""
+
+    async def session() -> tuple[str, str]:
+        editor = Editor(project)
+        await editor.start()
+        try:
+            editor.open(path)
+            await editor.until(bool)
+            document, place = editor.document(path), editor.at(path, marked)
+            hovered = await editor.client.text_document_hover_async(lsp.HoverParams(document, place))
+            defined = await editor.client.text_document_definition_async(lsp.DefinitionParams(document, place))
+        finally:
+            await editor.stop()
+        assert hovered is not None
+        assert isinstance(hovered.contents, lsp.MarkupContent)
+        assert isinstance(defined, list)
+        (one,) = defined
+        assert isinstance(one, lsp.Location)
+        return hovered.contents.value, one.uri.removeprefix(f"{project.root.as_uri()}/")
+
+    return asyncio.run(session())
