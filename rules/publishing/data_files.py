@@ -2,25 +2,33 @@
 
 A part whose columns have types of the format is copied. Of others, types become those that hold the same values, and
 what was written is read back and compared. A file that is there already under a part's name, and holds it, is used.
+The parts of a partitioned table are divided, and each file is named by the digest of the rows that it holds.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.bags import bag_digest
+from cache.digests import TableDigester
 from cache.durability import synchronise
 from cache.filedigest import file_digest
+from cache.keys import hash_json
 from cache.removal import name_beside, remove_beside, replace
 from cache.table_files import files_of, read_batches, schema_of
+from compiler.names.resolve import column_suggestion
 from rules.errors import FAILED, UserError
+from rules.exporting.writing_folders import write_folders
 from rules.formats.table_files import plain
+from rules.publishing.partition_contents import PartitionContent, partition_contents
 
 if TYPE_CHECKING:
     from rules.publishing.target import StoredTable
@@ -32,22 +40,39 @@ _DECIMAL_DIGITS = 38
 
 
 class Part(NamedTuple):
-    """A part of a product, or all of it. name: of its data file; file: in the store."""
+    """A part of a product, or all of it, or the rows of a partition in one. name: of its data file; file: in the store.
+
+    partition: what its rows are, and the folder that its values would name; None if the table has no partitions.
+    """
 
     name: str
     file: Path
+    rows: int
+    folder: str = ""
+    partition: PartitionContent | None = None
 
 
-def parts_of(table: StoredTable) -> list[Part]:
-    """Return the parts of a table, each with a name of its own. Raises OSError."""
+def parts_of(table: StoredTable, keys: Sequence[str]) -> list[Part]:
+    """Return the parts of a table, each with a name of its own. keys: of its partitions. Raises as their contents do.
+
+    The parts of a table that is partitioned are read; their number does not decide how much of it is sent.
+    """
     found: list[Part] = []
     seen: dict[str, int] = {}
+
+    def add(content: str, part: Part) -> None:
+        seen[content] = seen.get(content, 0) + 1
+        again = f"-{seen[content]}" if seen[content] > 1 else ""
+        found.append(part._replace(name=f"part-{content}{again}.parquet"))
+
     for path in files_of(table.file):
-        held = path.resolve()
-        artifact = f"{held.parent.name}{held.stem}"
-        seen[artifact] = seen.get(artifact, 0) + 1
-        again = f"-{seen[artifact]}" if seen[artifact] > 1 else ""
-        found.append(Part(f"part-{artifact}{again}.parquet", path))
+        if not keys:
+            held = path.resolve()
+            add(f"{held.parent.name}{held.stem}", Part("", path, pq.read_metadata(path).num_rows))
+            continue
+        for folder, one in partition_contents(path, keys).items():
+            content = hash_json({"partition": list(keys), "rows": one.digest()})
+            add(content, Part("", path, one.rows, folder, one))
     return found
 
 
@@ -103,53 +128,160 @@ def _lake_type(dtype: pa.DataType, type_of: TypeOf) -> pa.DataType | None:
     return type_of(dtype)
 
 
-def write_part(table: StoredTable, part: Part, schema: pa.Schema, folder: Path) -> None:
-    """See to it that a part is in `folder`, whole and durable. Raises `UserError` and OSError."""
-    target = folder / part.name
-    held = pq.read_schema(part.file)
-    is_copy = [plain(field.type) for field in held] == [plain(field.type) for field in schema]
-    if target.is_file() and _holds(part, held, target, is_copy=is_copy):
+def write_parts(
+    table: StoredTable, parts: Sequence[Part], schema: pa.Schema, keys: Sequence[str], folder: Path
+) -> None:
+    """See to it that parts are in `folder`, whole and durable. schema: of the files. Raises `UserError` and OSError.
+
+    keys: of the partitions, () for none.
+    """
+    missing = [
+        part for part in parts if not ((folder / part.name).is_file() and _is_held(part, schema, folder / part.name))
+    ]
+    if not keys:
+        for part in missing:
+            _put(table, [part], schema, folder, partial(_write_whole, table, part, schema))
         return
-    fresh = name_beside(target)
+    for file in dict.fromkeys(part.file for part in missing):
+        here = [part for part in missing if part.file == file]
+        _put(table, here, schema, folder, partial(_divide, table, here, schema, keys))
+
+
+def _put(
+    table: StoredTable,
+    parts: Sequence[Part],
+    schema: pa.Schema,
+    folder: Path,
+    write: Callable[[Mapping[str, Path]], None],
+) -> None:
+    """Have files written under other names, compare them with their parts, and give them theirs."""
+    fresh = {part.name: name_beside(folder / part.name) for part in parts}
     try:
-        if is_copy:
-            shutil.copyfile(part.file, fresh)
-        else:
-            _convert(table, part, schema, fresh)
-        synchronise(fresh)
-        if not _holds(part, held, fresh, is_copy=is_copy):
-            message = f"the files that were written of {table.product} do not hold its rows"
-            raise UserError(message, code="unwritable", hint="publish again; please report this", exit_code=FAILED)
-        replace(fresh, target)
+        write(fresh)
+        for part in parts:
+            synchronise(fresh[part.name])
+            if not _is_held(part, schema, fresh[part.name]):
+                message = f"the files that were written of {table.product} do not hold its rows"
+                raise UserError(message, code="unwritable", hint="publish again; please report this", exit_code=FAILED)
+        for part in parts:
+            replace(fresh[part.name], folder / part.name)
     finally:
-        remove_beside(fresh)
+        for path in fresh.values():
+            remove_beside(path)
 
 
-def _convert(table: StoredTable, part: Part, schema: pa.Schema, target: Path) -> None:
+def _write_whole(table: StoredTable, part: Part, schema: pa.Schema, fresh: Mapping[str, Path]) -> None:
+    target = fresh[part.name]
+    if _is_copy(part, schema):
+        shutil.copyfile(part.file, target)
+        return
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for batch in read_batches(part.file):
-            columns = []
-            for field, column in zip(schema, batch.columns, strict=True):
-                try:
-                    columns.append(column.cast(field.type))
-                except pa.ArrowException as error:
-                    message = f"{table.product} has values in column '{field.name}' that {field.type} does not hold"
-                    hint = "CAST it in the rule, or publish it to files"
-                    raise UserError(message, code="unsupported", hint=hint, exit_code=FAILED) from error
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+            writer.write_batch(_converted(table, batch, schema))
 
 
-def _holds(part: Part, held: pa.Schema, target: Path, *, is_copy: bool) -> bool:
+def _divide(
+    table: StoredTable, parts: Sequence[Part], schema: pa.Schema, keys: Sequence[str], fresh: Mapping[str, Path]
+) -> None:
+    """Write partitions of one file of a table."""
+    targets = {part.folder: fresh[part.name] for part in parts}
+
+    @contextmanager
+    def opened(folder: str) -> Iterator[_Batches]:
+        with pq.ParquetWriter(targets[folder], schema, compression="zstd") as writer:
+            yield _Batches(writer)
+
+    write_folders(parts[0].file, keys, list(targets), opened, lambda rows: _converted(table, rows, schema))
+
+
+class _Batches:
+    """A writer of Parquet as `write_folders` wants one."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write rows."""
+        self._writer.write_batch(batch)
+
+    def close(self) -> None:
+        """It is closed by who opened it."""
+
+
+def _converted(table: StoredTable, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return rows with the columns and types of a data file. Raises `UserError`."""
+    columns = []
+    for field in schema:
+        try:
+            columns.append(batch.column(field.name).cast(field.type))
+        except pa.ArrowException as error:
+            message = f"{table.product} has values in column '{field.name}' that {field.type} does not hold"
+            hint = "CAST it in the rule, or publish it to files"
+            raise UserError(message, code="unsupported", hint=hint, exit_code=FAILED) from error
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _is_copy(part: Part, schema: pa.Schema) -> bool:
+    held = pq.read_schema(part.file)
+    return [plain(field.type) for field in held] == [plain(field.type) for field in schema]
+
+
+def _is_held(part: Part, schema: pa.Schema, target: Path) -> bool:
     """Whether a file holds the rows of a part, to the last bit."""
-    if is_copy:
+    held = pq.read_schema(part.file)
+    if part.partition is None and _is_copy(part, schema):
         return file_digest(target) == file_digest(part.file)
+    inside = pa.schema([held.field(name) for name in schema.names])
 
     def back() -> Iterator[pa.RecordBatch]:
         for batch in read_batches(target):
-            columns = [column.cast(field.type) for field, column in zip(held, batch.columns, strict=True)]
-            yield pa.RecordBatch.from_arrays(columns, schema=held)
+            columns = [batch.column(field.name).cast(field.type) for field in inside]
+            yield pa.RecordBatch.from_arrays(columns, schema=inside)
 
     try:
+        if part.partition is not None:
+            missing = [name for name in held.names if name not in schema.names]
+            return _ordered_digest(inside, back()) == part.partition.digest(missing)
         return bag_digest(held, back(), held.names) == bag_digest(held, read_batches(part.file), held.names)
-    except pa.ArrowException:  # another table, left there under this name, or a damaged one
+    except (pa.ArrowException, KeyError):  # another table, left there under this name, or a damaged one
         return False
+
+
+def _ordered_digest(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:
+    digester = TableDigester(schema)
+    for batch in batches:
+        digester.update(batch)
+    return digester.finish().table
+
+
+def partition_values(part: Part, schema: pa.Schema, keys: Sequence[str]) -> tuple[Any, ...]:
+    """Return what the rows of a part have in the columns of its partition, with the types of the table's columns."""
+    if part.partition is None:
+        return ()
+    return tuple(one.cast(schema.field(key).type).as_py() for key, one in zip(keys, part.partition.values, strict=True))
+
+
+def partition_text(value: Any) -> str | None:
+    """Return a value of a partition as table formats write it."""
+    if value is None or isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def require_partitions(table: StoredTable, schema: pa.Schema, keys: Sequence[str]) -> None:
+    """Refuse columns by which a table cannot be partitioned. Raises `UserError`."""
+    for key in keys:
+        if key not in schema.names:
+            hint = column_suggestion(key, schema.names) or f"its columns: {', '.join(schema.names)}"
+            raise UserError(f"{table.product} has no column '{key}'", code="unknown-column", hint=hint)
+        dtype = schema.field(key).type
+        is_fit = pa.types.is_integer(dtype) or pa.types.is_string(dtype) or pa.types.is_date(dtype)
+        is_whole = pa.types.is_decimal(dtype) and dtype.scale == 0
+        # Fractions are no values of partitions: deltalake reads -1.20 as the text "-1.-20".
+        if not (is_fit or is_whole or pa.types.is_boolean(dtype)):
+            message = f"column '{key}' of {table.product} is of type {dtype}, which names no partitions"
+            hint = "partition by a column of text, whole numbers or dates"
+            raise UserError(message, code="unfit", hint=hint, exit_code=FAILED)
+    if keys and set(keys) == set(schema.names):
+        message = f"'partition_by' names all columns of {table.product}, so the files would have none"
+        raise UserError(message, code="unfit", hint="leave at least one out", exit_code=FAILED)

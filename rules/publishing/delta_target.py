@@ -11,35 +11,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from rules.errors import FAILED, UserError
-from rules.publishing.data_files import lake_leaf, lake_schema
-from rules.publishing.lake_target import ARTIFACT, FORMAT, FORMAT_KEY, Commit, LakeTarget, State
-from rules.publishing.places import Folder
+from rules.formats.delta_log import needed_of_log
+from rules.publishing.data_files import lake_leaf, lake_schema, partition_text
+from rules.publishing.lake_places import opened_lake
+from rules.publishing.lake_target import ARTIFACT, FORMAT, FORMAT_KEY, Commit, LakeFile, LakeTarget, State
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from rules.config.publish_settings import PublishTable
+    from rules.publishing.lake_places import LakePlace
     from rules.publishing.target import Say, StoredTable, Target
 
 _OURS = "published by rules"
 """What a table's description begins with."""
 _UNUSABLE = re.compile(r"[ ,;{}()\n\t=]")
 """What names of columns may not hold in a table without column mapping."""
+_COMMIT = re.compile(r"\d{20}\.json")
 
 
 @contextlib.contextmanager
-def opened_delta(place: Path, shown: str, say: Say, *, writes: bool) -> Iterator[Target]:
-    """Open a folder of Delta tables. shown: as the user wrote it. Raises `UserError`."""
+def opened_delta(place: Path | str, table: PublishTable, say: Say, *, writes: bool) -> Iterator[Target]:
+    """Open a folder of Delta tables, or the URL of one in a bucket. Raises `UserError`."""
     try:
         import deltalake
         import deltalake.transaction
     except ModuleNotFoundError as error:
         hint = "pip install 'leastwork-rules[delta]'"
         raise UserError("publishing Delta tables needs the package deltalake", code="missing", hint=hint) from error
-    with Folder(place, shown).held(say) if writes else contextlib.nullcontext():
-        yield DeltaTarget(deltalake, place, shown)
+    with opened_lake(place, table.to, say, writes=writes) as lake:
+        yield DeltaTarget(deltalake, lake, table)
 
 
 class DeltaTarget(LakeTarget):
@@ -47,21 +50,28 @@ class DeltaTarget(LakeTarget):
 
     metadata: ClassVar[str] = "_delta_log"
     data: ClassVar[str] = ""
+    keeps_keys: ClassVar[bool] = False
 
-    def __init__(self, lake: ModuleType, root: Path, shown: str) -> None:
-        super().__init__(root, shown)
+    def __init__(self, lake: ModuleType, place: LakePlace, table: PublishTable) -> None:
+        super().__init__(place, table)
         self._lake = lake
 
     def _read(self, product: str) -> State | None:
         folder = self._root / product
+        names = self._place.names(product, self.metadata) or {}
+        self._place.bring(product, [f"{self.metadata}/{name}" for name in needed_of_log(names)])
         table = self._lake.DeltaTable(folder)
-        if not (table.metadata().description or "").startswith(_OURS):
+        metadata = table.metadata()
+        if not (metadata.description or "").startswith(_OURS):
             return None
+        keys = tuple(metadata.partition_columns)
         added = pa.table(table.get_add_actions(flatten=True))
-        files = dict(zip(added.column("path").to_pylist(), added.column("size_bytes").to_pylist(), strict=True))
-        rows = sum(one or 0 for one in added.column("num_records").to_pylist())
+        columns = [added.column(f"partition.{key}").to_pylist() for key in keys]
+        values = [tuple(map(partition_text, one)) for one in zip(*columns, strict=True)] or [()] * added.num_rows
+        numbers = (added.column(name).to_pylist() for name in ("path", "size_bytes", "num_records"))
+        files = {name: LakeFile(size, rows or 0, one) for name, size, rows, one in zip(*numbers, values, strict=True)}
         artifact, changed = _last_commit(folder / self.metadata, table.version())
-        return State(table, table.version(), artifact, changed, files, rows)
+        return State(table, table.version(), artifact, changed, files, keys)
 
     def _schema(self, table: StoredTable) -> pa.Schema:
         schema = lake_schema(table, lake_leaf, "Delta")
@@ -76,37 +86,61 @@ class DeltaTarget(LakeTarget):
             seen[name.lower()] = name
         return schema
 
-    def _commit(self, wanted: Commit, state: State | None) -> Path:
+    def _unfit(self, value: Any) -> str | None:
+        return "an empty text, which as a partition of Delta is NULL" if value == "" else None
+
+    def _commit(self, wanted: Commit, state: State | None) -> None:
         from deltalake import CommitProperties, Schema
         from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
         folder, now = self._root / wanted.product, int(time.time() * 1000)
-        schema = Schema.from_arrow(wanted.schema)
+        schema, keys = Schema.from_arrow(wanted.schema), list(wanted.keys)
         memory = CommitProperties(custom_metadata={ARTIFACT: wanted.artifact, FORMAT_KEY: str(FORMAT)})
 
         def add(name: str) -> AddAction:
-            path = folder / name
-            counts = json.dumps({"numRecords": pq.read_metadata(path).num_rows})
-            return AddAction(name, path.stat().st_size, {}, now, data_change=True, stats=counts)
+            file = wanted.files[name]
+            counts = json.dumps({"numRecords": file.rows})
+            values = dict(zip(keys, file.values, strict=True))
+            return AddAction(name, file.bytes, values, now, data_change=True, stats=counts)
 
-        if state is None:
-            adds = [add(name) for name in wanted.names]
+        if state is None or state.keys != wanted.keys:
             create_table_with_add_actions(
-                str(folder), schema, adds, description=f"{_OURS}: product {wanted.product}", commit_properties=memory
+                str(folder),
+                schema,
+                [add(name) for name in wanted.files],
+                mode="error" if state is None else "overwrite",
+                partition_by=keys or None,
+                description=f"{_OURS}: product {wanted.product}",
+                commit_properties=memory,
             )
         elif state.table.schema() == schema:
-            actions: list[AddAction | RemoveAction] = [add(name) for name in wanted.names if name not in state.files]
+            actions: list[AddAction | RemoveAction] = [add(name) for name in wanted.files if name not in state.files]
             actions += [
-                RemoveAction(name, data_change=True, deletion_timestamp=now, size=size, partition_values={})
-                for name, size in state.files.items()
-                if name not in wanted.names
+                RemoveAction(
+                    name,
+                    data_change=True,
+                    deletion_timestamp=now,
+                    size=file.bytes,
+                    partition_values=dict(zip(keys, file.values, strict=True)),
+                )
+                for name, file in state.files.items()
+                if name not in wanted.files
             ]
-            state.table.create_write_transaction(actions, "append", schema, commit_properties=memory)
+            state.table.create_write_transaction(
+                actions, "append", schema, partition_by=keys or None, commit_properties=memory
+            )
         else:
             self._allow(state.table, wanted.schema)
-            adds = [add(name) for name in wanted.names]
-            self._lake.DeltaTable(folder).create_write_transaction(adds, "overwrite", schema, commit_properties=memory)
-        return folder / self.metadata / f"{self._lake.DeltaTable(folder).version():020d}.json"
+            adds = [add(name) for name in wanted.files]
+            self._lake.DeltaTable(folder).create_write_transaction(
+                adds, "overwrite", schema, partition_by=keys or None, commit_properties=memory
+            )
+
+    def _order(self, name: str) -> tuple[int, str]:
+        return 0 if self._decides(name) else 1, name
+
+    def _decides(self, name: str) -> bool:
+        return _COMMIT.fullmatch(name) is not None
 
     def _allow(self, table: Any, schema: pa.Schema) -> None:
         """Let a table have timestamps without a zone, before a commit says that it has: the package does not."""

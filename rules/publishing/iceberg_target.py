@@ -7,47 +7,55 @@ one, as in tables of Hadoop. A commit is the file of the next number, which only
 from __future__ import annotations
 
 import contextlib
-import itertools
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
 
-from cache.durability import synchronise
-from cache.removal import name_beside, publish, remove_beside, rewrite
+from cache.removal import rewrite
 from rules.errors import FAILED, UserError
-from rules.formats.table_files import ID, with_children
-from rules.publishing.data_files import lake_leaf, lake_schema
-from rules.publishing.lake_target import ARTIFACT, FORMAT, FORMAT_KEY, Commit, LakeTarget, State
-from rules.publishing.places import Folder
+from rules.publishing.data_files import lake_leaf, lake_schema, partition_text
+from rules.publishing.iceberg_tables import (
+    data_file,
+    numbered,
+    partition_columns,
+    partition_spec,
+    set_columns,
+    table_in,
+)
+from rules.publishing.lake_places import opened_lake
+from rules.publishing.lake_target import ARTIFACT, FORMAT, FORMAT_KEY, Commit, LakeFile, LakeTarget, State
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyiceberg.manifest import DataFile
-    from pyiceberg.schema import Schema
     from pyiceberg.table import Table, Transaction
 
+    from rules.config.publish_settings import PublishTable
+    from rules.publishing.lake_places import LakePlace
     from rules.publishing.target import Say, StoredTable, Target
 
 _OURS = "rules.product"
 """The property of a table that says which product it is of."""
 _METADATA_FILE = re.compile(r"v(\d+)\.metadata\.json\Z")
+_HINT = "version-hint.text"
 _MAPPING = "schema.name-mapping.default"
 _METRICS = {"write.metadata.metrics.default": "counts"}
 """Without least and greatest values, since readers disagree about NaN and -0.0 in them."""
 
 
 @contextlib.contextmanager
-def opened_iceberg(place: Path, shown: str, say: Say, *, writes: bool) -> Iterator[Target]:
-    """Open a folder of Iceberg tables. shown: as the user wrote it. Raises `UserError`."""
+def opened_iceberg(place: Path | str, table: PublishTable, say: Say, *, writes: bool) -> Iterator[Target]:
+    """Open a folder of Iceberg tables, or the URL of one in a bucket. Raises `UserError`."""
     try:
         import pyiceberg.table  # noqa: F401  # it takes a second, and is needed for every table
     except ModuleNotFoundError as error:
         hint = "pip install 'leastwork-rules[iceberg]'"
         raise UserError("publishing Iceberg tables needs the package pyiceberg", code="missing", hint=hint) from error
-    with Folder(place, shown).held(say) if writes else contextlib.nullcontext():
-        yield IcebergTarget(place, shown)
+    with opened_lake(place, table.to, say, writes=writes) as lake:
+        yield IcebergTarget(lake, table)
 
 
 class IcebergTarget(LakeTarget):
@@ -55,60 +63,78 @@ class IcebergTarget(LakeTarget):
 
     metadata: ClassVar[str] = "metadata"
     data: ClassVar[str] = "data"
+    keeps_keys: ClassVar[bool] = True
+
+    def __init__(self, place: LakePlace, table: PublishTable) -> None:
+        super().__init__(place, table)
+        self._stale_hints: dict[str, int] = {}
 
     def _read(self, product: str) -> State | None:
-        folder = self._root / product
-        version = _last_version(folder / self.metadata)
+        version = _last_version(self._place.names(product, self.metadata) or ())
         if not version:
             return None
-        table = _table(folder, version)
+        self._place.bring(product, [f"{self.metadata}/v{version}.metadata.json", f"{self.metadata}/{_HINT}"])
+        table = table_in(self._place, product, version)
         if _OURS not in table.properties:
             return None
-        if table.location() != folder.as_uri():
+        if table.location() != self._place.url(product):
             message = f"{self._shown}/{product} was published as {table.location()}, and Iceberg tables cannot be moved"
             hint = "publish to another folder, or remove it yourself"
             raise UserError(message, code="exists", hint=hint, exit_code=FAILED)
-        files = {Path(one.file_path).name: one for one in _files(table)}
+        hint_file = self._root / product / self.metadata / _HINT
+        if not hint_file.is_file() or hint_file.read_text(errors="replace").strip() != str(version):
+            self._stale_hints[product] = version
+        files = {
+            one.file_path.rpartition("/")[2]: LakeFile(one.file_size_in_bytes, one.record_count, _texts(table, one))
+            for one in _files(table)
+        }
         artifact, changed = _last_snapshot(table)
-        rows = sum(one.record_count for one in files.values())
-        return State(
-            table, version, artifact, changed, {name: one.file_size_in_bytes for name, one in files.items()}, rows
-        )
+        return State(table, version, artifact, changed, files, partition_columns(table.schema(), table.spec()))
 
     def _schema(self, table: StoredTable) -> pa.Schema:
         return lake_schema(table, _leaf, "Iceberg")
 
-    def _commit(self, wanted: Commit, state: State | None) -> Path:
-        folder = self._root / wanted.product
-        (folder / self.metadata).mkdir(exist_ok=True)
-        table = _new_table(folder, wanted) if state is None else state.table
-        held = {Path(one.file_path).name: one for one in _files(table)}
+    def _commit(self, wanted: Commit, state: State | None) -> None:
+        product = wanted.product
+        folder = self._root / product / self.metadata
+        folder.mkdir(exist_ok=True)
+        table = _new_table(self._place, wanted) if state is None else state.table
+        held = {one.file_path.rpartition("/")[2]: one for one in _files(table)}
         memory = {ARTIFACT: wanted.artifact, FORMAT_KEY: str(FORMAT)}
         with table.transaction() as change:
-            _set_schema(change, wanted.schema)
+            set_columns(change, wanted.schema, wanted.keys)
             mapping = change.table_metadata.schema().name_mapping.model_dump_json()
             if change.table_metadata.properties.get(_MAPPING) != mapping:
                 change.set_properties({_MAPPING: mapping})
             with change.update_snapshot(snapshot_properties=memory).overwrite() as snapshot:
-                for name in wanted.names:
+                for name in wanted.files:
                     if name not in held:
-                        snapshot.append_data_file(_data_file(change, folder / self.data / name))
+                        snapshot.append_data_file(self._data_file(change, wanted, name))
                 for name, file in held.items():
-                    if name not in wanted.names:
+                    if name not in wanted.files:
                         snapshot.delete_data_file(file)
-        version = _last_version(folder / self.metadata)
-        rewrite(folder / self.metadata / "version-hint.text", str(version).encode())
-        return folder / self.metadata / f"v{version}.metadata.json"
+        version = _last_version(one.name for one in folder.iterdir())
+        rewrite(folder / _HINT, str(version).encode())
+        self._stale_hints.pop(product, None)
+
+    def _data_file(self, change: Transaction, wanted: Commit, name: str) -> DataFile:
+        place = f"{self.data}/{name}"
+        path, url = self._root / wanted.product / place, f"{self._place.url(wanted.product)}/{place}"
+        return data_file(change.table_metadata, path, url, wanted.keys, wanted.values[name])
+
+    def _order(self, name: str) -> tuple[int, str]:
+        return 1 if self._decides(name) else 2 if name == _HINT else 0, name
+
+    def _decides(self, name: str) -> bool:
+        return _METADATA_FILE.match(name) is not None
 
     def finish(self) -> None:
         """As `Target` says; hints that a killed publish left behind are mended."""
         super().finish()
-        for folder in self._root.iterdir() if self._root.is_dir() else ():
-            hint, version = folder / self.metadata / "version-hint.text", _last_version(folder / self.metadata)
-            if version and hint.is_file() and hint.read_text(errors="replace").strip() != str(version):
-                with self._errors(folder.name):
-                    if self._read(folder.name) is not None:
-                        rewrite(hint, str(version).encode())
+        for product, version in self._stale_hints.items():
+            with self._errors(product):
+                rewrite(self._root / product / self.metadata / _HINT, str(version).encode())
+                self._place.commit(product, [f"{self.metadata}/{_HINT}"], ())
 
     def _errors(self, product: str) -> contextlib.AbstractContextManager[None]:
         from pyiceberg.exceptions import CommitFailedException, ValidationException
@@ -126,99 +152,21 @@ def _leaf(dtype: pa.DataType) -> pa.DataType | None:
     return pa.int32() if found in {pa.int8(), pa.int16()} else found
 
 
-def _last_version(metadata: Path) -> int:
+def _last_version(names: Iterable[str]) -> int:
     """Return the highest number of a file of metadata, 0 if there is none."""
-    found = (_METADATA_FILE.match(one.name) for one in metadata.iterdir()) if metadata.is_dir() else ()
+    found = map(_METADATA_FILE.match, names)
     return max((int(one[1]) for one in found if one is not None), default=0)
 
 
-def _table(folder: Path, version: int, metadata: Any = None) -> Table:
-    """Return a table as its metadata has it. metadata: of one that no file has yet."""
-    from pyiceberg.catalog.noop import NoopCatalog
-    from pyiceberg.io.pyarrow import PyArrowFileIO
-    from pyiceberg.serializers import FromInputFile, ToOutputFile
-    from pyiceberg.table import CommitTableResponse, Table
-    from pyiceberg.table.update import update_table_metadata
-
-    io, place = PyArrowFileIO(), folder / IcebergTarget.metadata
-
-    def at(number: int) -> str:
-        return (place / f"v{number}.metadata.json").as_uri()
-
-    class InFolder(NoopCatalog):
-        """Commits to a table by writing the metadata of the next number."""
-
-        def commit_table(self, table: Table, requirements: Any, updates: Any) -> CommitTableResponse:
-            for requirement in requirements:
-                requirement.validate(table.metadata)
-            made = update_table_metadata(
-                base_metadata=table.metadata, updates=updates, metadata_location=table.metadata_location or None
-            )
-            target = place / f"v{version + 1}.metadata.json"
-            fresh = name_beside(target)
-            try:
-                ToOutputFile.table_metadata(made, io.new_output(fresh.as_uri()))
-                synchronise(fresh)
-                publish(fresh, target)
-            finally:
-                remove_beside(fresh)
-            return CommitTableResponse.model_validate({"metadata": made, "metadata-location": at(version + 1)})
-
-    if metadata is None:
-        metadata = FromInputFile.table_metadata(io.new_input(at(version)))
-    return Table((folder.name,), metadata, at(version) if version else "", io, InFolder("folder"))
-
-
-def _new_table(folder: Path, wanted: Commit) -> Table:
+def _new_table(place: LakePlace, wanted: Commit) -> Table:
     """Return a table that no file has yet: its first commit makes it."""
-    from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
     from pyiceberg.table.metadata import new_table_metadata
     from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 
-    schema, properties = _numbered(wanted.schema), {_OURS: wanted.product, **_METRICS}
-    made = new_table_metadata(schema, UNPARTITIONED_PARTITION_SPEC, UNSORTED_SORT_ORDER, folder.as_uri(), properties)
-    return _table(folder, 0, made)
-
-
-def _numbered(schema: pa.Schema) -> Schema:
-    """Return columns as those of a new table, every field of which has a number."""
-    from pyiceberg.io.pyarrow import pyarrow_to_schema
-
-    numbers = itertools.count(1)
-
-    def marked(field: pa.Field) -> pa.Field:
-        number = next(numbers)
-        return with_children(field, marked).with_metadata({ID: str(number).encode()})
-
-    return pyarrow_to_schema(pa.schema([marked(field) for field in schema]))
-
-
-def _set_schema(change: Transaction, wanted: pa.Schema) -> None:
-    """Give a table the columns of `wanted`, in their order: one of another type is another column."""
-    from pyiceberg.io.pyarrow import schema_to_pyarrow
-
-    def types(schema: Schema) -> dict[str, str]:
-        return {field.name: str(field.type) for field in schema_to_pyarrow(schema, include_field_ids=False)}
-
-    asked = _numbered(wanted)
-    now, then = types(change.table_metadata.schema()), types(asked)
-    if list(now.items()) == list(then.items()):
-        return
-    gone = [name for name in now if now[name] != then.get(name)]
-    if gone:
-        with change.update_schema(allow_incompatible_changes=True) as update:
-            for name in gone:
-                update.delete_column((name,))
-    with change.update_schema() as update:
-        for field in asked.fields:
-            if field.name in gone or field.name not in now:
-                update.add_column((field.name,), field.field_type)
-    names = list(then)
-    if list(types(change.table_metadata.schema())) != names:
-        with change.update_schema() as update:
-            update.move_first((names[0],))
-            for before, name in itertools.pairwise(names):
-                update.move_after((name,), (before,))
+    schema, properties = numbered(wanted.schema), {_OURS: wanted.product, **_METRICS}
+    spec = partition_spec(schema, wanted.keys)
+    made = new_table_metadata(schema, spec, UNSORTED_SORT_ORDER, place.url(wanted.product), properties)
+    return table_in(place, wanted.product, 0, made)
 
 
 def _files(table: Table) -> list[DataFile]:
@@ -231,10 +179,17 @@ def _files(table: Table) -> list[DataFile]:
     ]
 
 
-def _data_file(change: Transaction, path: Path) -> DataFile:
-    from pyiceberg.io.pyarrow import PyArrowFileIO, parquet_file_to_data_file
+def _texts(table: Table, file: DataFile) -> tuple[str | None, ...]:
+    """Return the values of a file's partition."""
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
 
-    return parquet_file_to_data_file(PyArrowFileIO(), change.table_metadata, path.as_uri())
+    if file.spec_id != table.spec().spec_id:
+        return ()
+    found = []
+    for place, field in enumerate(table.spec().fields):
+        value, dtype = file.partition[place], schema_to_pyarrow(table.schema().find_type(field.source_id))
+        found.append(None if value is None else partition_text(pa.scalar(value, dtype).as_py()))
+    return tuple(found)
 
 
 def _last_snapshot(table: Table) -> tuple[str | None, str]:

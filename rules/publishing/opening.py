@@ -24,14 +24,14 @@ def opener_of(project: Project, destination: Destination, store: Store) -> OpenT
     from rules.publishing.files_target import folder_of, opened_files
 
     kept_out = [store.objects.root, Path(own_folder(str(project.root)))]
-    if destination.kind == "delta":
-        from rules.publishing.delta_target import opened_delta
+    if destination.kind in {"delta", "iceberg"}:
+        table = destination.table
+        place = table.to if "://" in table.to else folder_of(destination, project.root, kept_out)
+        if destination.kind == "delta":
+            from rules.publishing.delta_target import opened_delta
 
-        place = folder_of(destination, project.root, kept_out)
-        return partial(opened_delta, place, destination.table.to, store.say)
-    if destination.kind == "iceberg":
+            return partial(opened_delta, place, table, store.say)
         from rules.publishing.iceberg_target import opened_iceberg
 
-        place = folder_of(destination, project.root, kept_out)
-        return partial(opened_iceberg, place, destination.table.to, store.say)
+        return partial(opened_iceberg, place, table, store.say)
     return partial(opened_files, destination, project.root, kept_out, store.say)

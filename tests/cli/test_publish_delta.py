@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,24 +18,9 @@ from deltalake import DeltaTable, write_deltalake
 from support import publishing
 from support.inprocess import run
 from support.projects import SampleProject
+from support.publishing import products, published, statuses
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "publish.schema.json"
 LAKE = '\n[publish.lake]\nto = "out"\nformat = "delta"\n'
-
-
-def published(project: SampleProject, *words: str, expect: int = 0) -> dict[str, Any]:
-    document = run(project, "publish", "--json", *words, expect=expect).document
-    jsonschema.validate(document, json.loads(SCHEMA.read_text(encoding="utf-8")))
-    return document
-
-
-def products(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    (target,) = document["targets"]
-    return {one["name"]: one for one in target["products"]}
-
-
-def statuses(document: dict[str, Any]) -> dict[str, str]:
-    return {name: one["status"] for name, one in products(document).items()}
 
 
 def table(project: SampleProject, name: str) -> DeltaTable:
@@ -209,11 +193,8 @@ def test_names_that_do_not_fit_are_refused(project: SampleProject) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (
-            'partition_by = { a = ["id"] }',
-            "'partition_by' means nothing for [publish.lake], whose tables are Delta tables",
-        ),
-        ('to = "s3://bucket/x"', "[publish.lake] names a bucket, and delta tables go to folders"),
+        ("views = true", "'views' means nothing for [publish.lake], whose tables are Delta tables"),
+        ('to = "ftp://host/x"', "'to' of [publish.lake] names nothing that can be published to"),
     ],
 )
 def test_settings_are_checked(project: SampleProject, line: str, message: str) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,24 +20,9 @@ from pyiceberg.types import LongType, NestedField
 from support import publishing
 from support.inprocess import run
 from support.projects import SampleProject
+from support.publishing import products, published, statuses
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "publish.schema.json"
 LAKE = '\n[publish.lake]\nto = "out"\nformat = "iceberg"\n'
-
-
-def published(project: SampleProject, *words: str, expect: int = 0) -> dict[str, Any]:
-    document = run(project, "publish", "--json", *words, expect=expect).document
-    jsonschema.validate(document, json.loads(SCHEMA.read_text(encoding="utf-8")))
-    return document
-
-
-def products(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    (target,) = document["targets"]
-    return {one["name"]: one for one in target["products"]}
-
-
-def statuses(document: dict[str, Any]) -> dict[str, str]:
-    return {name: one["status"] for name, one in products(document).items()}
 
 
 def table(project: SampleProject, name: str) -> StaticTable:
@@ -204,11 +187,8 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path: Path, values: pa.Array, 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (
-            'partition_by = { a = ["id"] }',
-            "'partition_by' means nothing for [publish.lake], whose tables are Iceberg tables",
-        ),
-        ('to = "s3://bucket/x"', "[publish.lake] names a bucket, and iceberg tables go to folders"),
+        ("views = true", "'views' means nothing for [publish.lake], whose tables are Iceberg tables"),
+        ('to = "ftp://host/x"', "'to' of [publish.lake] names nothing that can be published to"),
     ],
 )
 def test_settings_are_checked(project: SampleProject, line: str, message: str) -> None:
