@@ -28,7 +28,7 @@ from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
 from rules.planning.last_states import compared_with_last
 from rules.planning.parts import with_parts_counted
-from rules.planning.places import with_places_told
+from rules.planning.places import made_by_other, with_places_told
 from rules.planning.prepared import Prepared, Request
 from rules.planning.selection import choose
 from rules.planning.shared_results import ask_shared_cache, with_fetches_counted
@@ -105,7 +105,7 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
 def prepare(project: Project, request: Request, store: Store) -> Prepared:
     """Steps 1 to 5: from files to a plan."""
     jobs, trust = request.jobs, request.trust_engine_upgrade
-    given = {"jobs": jobs, "evidence": request.evidence}
+    given = {"jobs": jobs, "evidence": request.evidence, "engine": request.runs_on}
     session = load(project, request.profile, store, given=given, engine=request.engine, trust_engine=trust)  # 1 load
     selection = choose(session, request)
     order, contracts = selection.order, selection.contracts
@@ -124,8 +124,9 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
 def audit(project: Project, request: Request, observer: Observer) -> AuditReport:
     """Run what a build would skip, or the share `request.audit` of it, and compare. Nothing is recorded.
 
-    Raises as `plan` does.
+    On `request.audit_engine` only what the other engine has made. Raises as `plan` does.
     """
+    request = made_by_other(project, request)
     with open_store(project.root, observer.say, building=True) as store:
         for attempt in believing_memos(store, observer.say):
             with attempt:
@@ -136,7 +137,7 @@ def audit(project: Project, request: Request, observer: Observer) -> AuditReport
                 audited = products | checks
                 if request.audit_remote:
                     audited = of_other_builders(store, audited)
-                report = run_again(prepared, build_id, audited, artifacts, request.audit)
+                report = run_again(prepared, build_id, audited, artifacts, request.audit, request.audit_engine)
                 if request.audit_remote and report.differing:
                     report = with_makers(prepared, build_id, audited, report)
     return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sqlglot.expressions import Query
 
@@ -25,19 +25,21 @@ from rules.loading.rules import COMPILER, Check, Rule
 if TYPE_CHECKING:
     from compiler.compiled import EngineIdentity
     from compiler.diff.edit_script import EditScript
+    from rules.config.profiles import Place
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a rule runs: on Spark, or locally for a reason, which is the end of a sentence."""
+    """Where a rule runs, and why, if that can be asked: the end of a sentence."""
 
-    engine: Literal["local", "spark"]
+    engine: Place
     reason: str = ""
 
     @property
     def sentence(self) -> str:
         """What a plan says of it."""
-        return "it runs on Spark" if self.engine == "spark" else f"it runs locally: {self.reason}"
+        place = "it runs on Spark" if self.engine == "spark" else "it runs locally"
+        return f"{place}: {self.reason}" if self.reason else place
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,14 @@
-"""Where each rule runs, if the profile has a cluster: there, if both engines are known to make the same table of it."""
+"""Where each rule runs, if the profile has a cluster: there, if both engines are known to make the same table of it.
+
+With `engine = "auto"` it also has to read much. What counts is the size of the sources, its own and those of the
+products that it reads: these are known before anything ran, and are the same whatever was built before, so that a
+rule stays where it is, under the same key, until the sources are others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from compiler.compiled import Tier
@@ -10,34 +16,91 @@ from compiler.spark.refusal import RefusedError
 from compiler.spark.translation import for_spark, may_tie
 from rules.compiling.compiled_records import Body, load_body
 from rules.compiling.compiled_rule import CompiledRule, Placement
+from rules.wording import byte_size
 
 if TYPE_CHECKING:
     from cache.index import Index
     from compiler.compiled import EngineIdentity
     from compiler.schema import Schema
+    from graph.dag import Dag
+
+_MIB = 1 << 20
 
 
-def placed(
-    compiled: Mapping[str, CompiledRule],
-    schemas: Mapping[str, Schema],
-    given: Collection[str],
-    index: Index,
-    identity: EngineIdentity,
-) -> dict[str, CompiledRule]:
-    """Return rules with their places, those of the cluster under the fingerprints that it gives them.
+@dataclass(frozen=True)
+class BySize:
+    """Places rules by what they read. below: the bytes of all sources below each; from_mb: of a profile."""
 
-    schemas: of products and sources. given: sources with columns that are not in their files. identity: of the cluster.
-    Checks of products run locally, next to the tables that they read.
+    below: Mapping[str, int]
+    from_mb: int
+
+    @classmethod
+    def of(cls, dag: Dag, sources: Mapping[str, int], from_mb: int) -> BySize:
+        """Return what places the rules of a DAG. sources: the bytes of each; one that cannot be read has none."""
+        found: dict[str, frozenset[str]] = {}
+        for name in dag.order:
+            reads = dag.reads(name)
+            found[name] = frozenset().union(*(found.get(one, (one,)) for one in reads))
+        return cls({name: sum(sources.get(one, 0) for one in some) for name, some in found.items()}, from_mb)
+
+    def place(self, name: str) -> Placement:
+        """Return where a rule runs that could run on Spark."""
+        read, is_large = self.below[name], self.below[name] >= self.from_mb * _MIB
+        comparison = "at least" if is_large else "less than"
+        reason = f"the sources below it have {byte_size(read)}, {comparison} spark_from_mb ({self.from_mb:,} MiB)"
+        return Placement("spark" if is_large else "local", reason)
+
+
+@dataclass(frozen=True)
+class Placing:
+    """Places compiled rules. schemas: of products and sources. given: sources with columns that are not in their files.
+
+    index: the memos of the rules.
     """
-    found = {}
-    for name, rule in compiled.items():
-        reason = _reason(rule, schemas, given, index)
-        if reason is not None:
-            found[name] = rule.placed(Placement("local", reason))
-        else:
-            ties = may_tie(load_body(index, rule.memo).meaning)
-            found[name] = rule.placed(Placement("spark"), identity, may_run_here=ties)
-    return found
+
+    schemas: Mapping[str, Schema]
+    given: Collection[str]
+    index: Index
+
+    def placed(
+        self, compiled: Mapping[str, CompiledRule], identity: EngineIdentity, by_size: BySize | None = None
+    ) -> dict[str, CompiledRule]:
+        """Return rules with their places, those of the cluster under the fingerprints that it gives them.
+
+        identity: of the cluster. by_size: if not all go there that can. Checks of products run locally, next to the
+        tables that they read.
+        """
+        found = {}
+        for name, rule in compiled.items():
+            place = Placement("spark") if by_size is None else by_size.place(name)
+            reason = self.why_local(rule)
+            if reason is not None:
+                place = Placement("local", reason)
+            if place.engine == "local":
+                found[name] = rule.placed(place)
+            else:
+                ties = may_tie(load_body(self.index, rule.memo).meaning)
+                found[name] = rule.placed(place, identity, may_run_here=ties)
+        return found
+
+    def why_local(self, rule: CompiledRule) -> str | None:
+        """Return why a rule cannot run on Spark, None if both engines are known to make the same table of it."""
+        if rule.rule.streams is not None:
+            return "its function is called with streams of Arrow"
+        if rule.node.parts.get("functions"):
+            return "it calls a function of the project"
+        if rule.node.volatile:
+            return "it is volatile"
+        if rule.rule.tier is Tier.STABLE:
+            return "tier 1 promises the order of its inputs' rows"
+        for name in rule.scans:
+            if name in self.given:
+                return f"{name} has columns that are not in its files"
+        try:
+            spark_query(rule, load_body(self.index, rule.memo), self.schemas)
+        except RefusedError as error:
+            return str(error)
+        return None
 
 
 def spark_query(rule: CompiledRule, body: Body, schemas: Mapping[str, Schema]) -> str:
@@ -46,23 +109,3 @@ def spark_query(rule: CompiledRule, body: Body, schemas: Mapping[str, Schema]) -
     options = rule.rule.options
     order = (*options.key, *options.order_by) if rule.rule.tier is Tier.CANONICAL else ()
     return for_spark(body.meaning, inputs, rule.schema, order)
-
-
-def _reason(rule: CompiledRule, schemas: Mapping[str, Schema], given: Collection[str], index: Index) -> str | None:
-    """Return why a rule runs locally, None if it need not."""
-    if rule.rule.streams is not None:
-        return "its function is called with streams of Arrow"
-    if rule.node.parts.get("functions"):
-        return "it calls a function of the project"
-    if rule.node.volatile:
-        return "it is volatile"
-    if rule.rule.tier is Tier.STABLE:
-        return "tier 1 promises the order of its inputs' rows"
-    for name in rule.scans:
-        if name in given:
-            return f"{name} has columns that are not in its files"
-    try:
-        spark_query(rule, load_body(index, rule.memo), schemas)
-    except RefusedError as error:
-        return str(error)
-    return None

@@ -34,6 +34,7 @@ from rules.wording import plural
 
 if TYPE_CHECKING:
     from rules.compiling.helpers import Helpers
+    from rules.compiling.placement import Placing
     from rules.compiling.shared_memos import SharedMemos
 
 
@@ -152,12 +153,22 @@ class Session:
         """Return rules with their places, if there are several."""
         if self.cluster is None:
             return compiled
-        from rules.compiling.placement import placed
+        from rules.compiling.placement import BySize
+
+        by_size = None
+        if self.profile.engine == "auto":
+            sizes = {name: self.sources.size(name) for name in self.sources.opened()}
+            by_size = BySize.of(self.dag, sizes, self.profile.spark_from_mb)
+        return self.placing(compiled).placed(compiled, self.cluster.identity(self.profile), by_size)
+
+    def placing(self, compiled: Mapping[str, CompiledRule]) -> Placing:
+        """Return what knows which of some rules can run on Spark. compiled: with all that they read."""
+        from rules.compiling.placement import Placing
 
         schemas = {name: schema_of(rule.table) for name, rule in compiled.items()}
         schemas |= {name: self.sources.table(name).schema for name in self.sources.opened()}
         given = {name for name in self.sources.opened() if self.sources.constants(name)}
-        return placed(compiled, schemas, given, self.store.index, self.cluster.identity(self.profile))
+        return Placing(schemas, given, self.store.index)
 
     def share_memos(self, compiled: Compilation) -> None:
         """Begin to send what this run has compiled to other builders."""

@@ -28,6 +28,8 @@ POOL_PERCENT = 25
 of rules that it can change, where a profile limits the memory."""
 
 Tier = Literal[0, 1, 2]
+Place = Literal["local", "spark"]
+"""An engine that rules can run on."""
 Evidence = Literal["none", "summary", "full"]
 """How much evidence of an execution is kept. summary: the SQL, the plan that ran, time, rows and spill by operator.
 full: also the rule as written, its canonical form, logical plans, all metrics, all settings, Substrait."""
@@ -148,11 +150,13 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     """How long each product may take; None: as long as it takes."""
     tier: Annotated[Tier | None, Setting(Effect.TIER)] = None
     """The determinism tier of rules that declare none, and whose folders do not; None: the project's."""
-    engine: Annotated[Literal["local", "spark"], Setting(Effect.ENGINE)] = msgspec.field(
+    engine: Annotated[Literal["local", "spark", "auto"], Setting(Effect.ENGINE)] = msgspec.field(
         default="local", name="runs_on"
     )
-    """Where rules run: in this process, or on Spark, as far as both are known to make the same table. In JSON it has
-    another name, since `engine` has always been the keys there."""
+    """Where rules run: in this process, or on Spark, as far as both are known to make the same table; auto: there if
+    they read much. In JSON it has another name, since `engine` has always been the keys there."""
+    spark_from_mb: Annotated[int, Setting(Effect.ENGINE)] = 10_240
+    """From how many MiB of sources on, read by a rule itself or by those above it, `auto` means Spark."""
     remote: Annotated[str | None, Setting(_SPEED)] = None
     """The server of Spark Connect, `sc://host:port`."""
     writer: WriterOptions = PLAIN

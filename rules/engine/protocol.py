@@ -231,6 +231,10 @@ class Engine(Protocol):
         """Raise `UserError` if the engine refuses a setting of a profile."""
         del profile
 
+    def reach(self) -> None:
+        """Raise `EngineError` if the engine cannot be reached, before it is asked for much."""
+        return
+
     def planner(
         self, profile: Profile, remember: Callable[[str, Schema], None], functions: Iterable[EngineFunction]
     ) -> SchemaPlanner:

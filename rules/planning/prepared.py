@@ -11,7 +11,7 @@ from graph.causes import Cause
 from graph.plan import Judgement, Known, Plan
 from rules.compiling.memo_proof import Bodies
 from rules.compiling.session import Compilation, Session
-from rules.config.profiles import Evidence
+from rules.config.profiles import Evidence, Place
 from rules.engine.local import LOCAL
 from rules.engine.protocol import Engine, PartsRun
 from rules.errors import UserError
@@ -36,6 +36,10 @@ class Request:
     """The share of skipped products to run again, 0 to 1."""
     audit_remote: bool = False
     """Whether an audit runs only what came from the shared cache."""
+    audit_engine: Place | None = None
+    """The engine on which an audit runs what the other one has made."""
+    runs_on: Place | None = None
+    """Where rules run, if not where the profile says."""
     trust_engine_upgrade: bool = False
     """Whether to keep results of another version of the engine, if a sample of them proves the same."""
     timeout: float | None = None

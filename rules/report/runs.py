@@ -93,7 +93,8 @@ def build_document(report: BuildReport) -> dict[str, Any]:
 def audit_fields(audit: AuditReport) -> dict[str, Any]:
     """Return what an audit came to as plain data."""
     differing = [{"name": name, "message": wrong} for name, wrong in audit.differing.items()]
-    return {"checked": list(audit.checked), "differing": differing}
+    on_other = {"engine": audit.engine, "tied": list(audit.tied)} if audit.engine is not None else {}
+    return {"checked": list(audit.checked), "differing": differing, **on_other}
 
 
 def audit_errors(audit: AuditReport) -> list[UserError]:
@@ -101,9 +102,14 @@ def audit_errors(audit: AuditReport) -> list[UserError]:
     from graph.plan import product_of
     from rules.errors import FAILED, UserError
 
+    def message(name: str, wrong: str) -> str:
+        if audit.engine is not None:
+            return f"the engines disagree about {name}: {wrong}"
+        return f"the result of {name} is not what its {'check' if '.' in name else 'rule'} yields: {wrong}"
+
     return [
         UserError(
-            f"the result of {name} is not what its {'check' if '.' in name else 'rule'} yields: {wrong}",
+            message(name, wrong),
             code="audit",
             hint=audit.hints.get(name) or f"rules build --force {product_of(name)} makes it again; please report this",
             exit_code=FAILED,
@@ -114,8 +120,11 @@ def audit_errors(audit: AuditReport) -> list[UserError]:
 
 def audit_lines(audit: AuditReport) -> list[str]:
     """Return what an audit came to in one line."""
+    where = {None: "again", "local": "locally", "spark": "on Spark"}[audit.engine]
+    tied = [f"audit: {plural(len(audit.tied), 'product')} not compared, as rows tie at a LIMIT"] if audit.tied else []
     if not audit.checked:
-        return ["audit: nothing was skipped that could be run again"]
+        why = "could be run again" if audit.engine is None else f"the other engine has made and can be run {where}"
+        return [f"audit: nothing was skipped that {why}", *tied]
     wrong = len(audit.differing)
     outcome = f"{plural(wrong, 'result')} differ{'s' if wrong == 1 else ''}" if wrong else "every result is the same"
     checks = sum("." in name for name in audit.checked)
@@ -123,7 +132,7 @@ def audit_lines(audit: AuditReport) -> list[str]:
     counted = [
         plural(number, f"skipped {what}") for number, what in ((products, "product"), (checks, "check")) if number
     ]
-    return [f"audit: {' and '.join(counted)} run again; {outcome}"]
+    return [f"audit: {' and '.join(counted)} run {where}; {outcome}", *tied]
 
 
 def nothing_to_do(count: int) -> str:

@@ -13,6 +13,7 @@ from rules.running.results import AuditReport, Observer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rules.config.profiles import Place
     from rules.planning.prepared import Prepared
 
 _TRUST_SHARE, _TRUST_LEAST = 0.05, 3
@@ -47,9 +48,17 @@ def _is_of_another_engine(prepared: Prepared, name: str) -> bool:
 
 
 def run_again(
-    prepared: Prepared, build: str, skipped: Mapping[str, str], artifacts: Mapping[str, str], share: float
+    prepared: Prepared,
+    build: str,
+    skipped: Mapping[str, str],
+    artifacts: Mapping[str, str],
+    share: float,
+    engine: Place | None = None,
 ) -> AuditReport:
-    """Run a share of the products and checks that were skipped again, on `artifacts`, and compare."""
+    """Run a share of the products and checks that were skipped again, on `artifacts`, and compare.
+
+    engine: to run what the other one has made, not all of it where it was made.
+    """
     if not share:
         return AuditReport()
     from rules.running.audit import Auditor  # imports the engine, which a build that runs nothing does not start
@@ -61,6 +70,10 @@ def run_again(
         for name, artifact in skipped.items()
         if all(entry in artifacts or entry not in products for entry in queries[name].node.dependencies)
     }
+    if engine is not None:
+        from rules.running.engine_audit import audit_on
+
+        return audit_on(prepared, build, runnable, artifacts, share, engine)
     runner = Runner.of(prepared, Evidence(prepared.session.store.objects.root, build))
     unrecorded = replace(runner, profile=msgspec.structs.replace(runner.profile, evidence="none"))
     auditor = Auditor(unrecorded, prepared.session.sources, queries)

@@ -276,7 +276,7 @@ class Execution:
 
     @functools.cached_property
     def _runner(self) -> Runner:
-        if self.session.cluster is not None:
+        if self.session.cluster is not None and any(rule.is_on_cluster for rule in self.compiled.values()):
             self.session.cluster.require(self.session.profile)
         from rules.running.arrow_threads import limited_threads
         from rules.running.query_runner import Runner  # imports the engine

@@ -73,6 +73,10 @@ of a core: TPC-H q01 takes a third longer, the other queries as long."""
 _BYTES_OF_VALUE = 8
 
 
+class OpenTiesError(Exception):
+    """Which rows a LIMIT keeps of several that tie is open, and whoever asked wants no other engine to say."""
+
+
 @dataclass(frozen=True)
 class Runner:
     """The context of all queries of one build. bodies: the queries that may be executed; profile: to execute with."""
@@ -92,6 +96,8 @@ class Runner:
     """The last states of products."""
     breaks_ties: bool = True
     """Whether rules that could be spread are put in an order, which no earlier version did."""
+    settles_ties: bool = True
+    """Whether the local engine runs a rule of the cluster's whose rows tie at its LIMIT; else it is `OpenTiesError`."""
 
     @classmethod
     def of(cls, prepared: Prepared, evidence: Evidence) -> Runner:
@@ -256,6 +262,8 @@ class Runner:
         try:
             executed = engine.stoppable(self.stop).execute(job)
         except TiedRowsError:
+            if not self.settles_ties:
+                raise OpenTiesError from None
             here = replace(job, query=replace(job.query, sql=self.bodies.body(rule).sql))
             executed = self.session.engine.stoppable(self.stop).execute(here)
         if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cache.index import Index
+    from rules.config.profiles import Place
     from rules.engine.protocol import PartsRun
     from rules.errors import UserError
     from rules.storage.shared_report import SharedReport
@@ -110,6 +111,10 @@ class AuditReport:
     checked: tuple[str, ...] = ()
     differing: Mapping[str, str] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
+    engine: Place | None = None
+    """The engine that ran what the other one had made."""
+    tied: tuple[str, ...] = ()
+    """Products that cannot be compared: several of their rows tie at a LIMIT, between which an engine may choose."""
 
 
 @dataclass(frozen=True)

@@ -288,6 +288,11 @@ class Sources:
             return tuple(map(self._objects.path, table.artifact.parts or (table.artifact.artifact,)))
         return tuple(self._path(name, file) for file in table.files)
 
+    def size(self, name: str) -> int:
+        """Return the bytes of the files an opened source is read from; nothing is fetched for it. Raises OSError."""
+        artifact = self._tables[name].artifact
+        return sum(map(size_of, self.paths(name))) if artifact is None else artifact.bytes
+
     def part_files(self, name: str) -> list[tuple[FileRows, ...]]:
         """Return the files of each part of an opened source that has some, or which row groups of a file it is."""
         from rules.formats.row_groups import FileRows

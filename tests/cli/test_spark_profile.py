@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import re
 import socket
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +86,43 @@ def test_who_decides_between_rows_that_tie_is_in_the_keys_of_only_the_rules_that
     assert few["totals"]["fingerprint"] == other["totals"]["fingerprint"]
 
 
+def test_auto_is_spark_for_the_rules_that_read_much(project: SampleProject) -> None:
+    project.write("rules.toml", project.read("rules.toml") + '\n[sources.many]\npath = "data/many.parquet"\n')
+    values = random.Random(4).randbytes(1 << 20)  # which no encoding makes smaller
+    project.parquet("many", {"k": list(range(1 << 17)), "v": list(struct.unpack(f"{1 << 17}q", values))})
+    project.sql("of_many", "SELECT k % 3 AS k, COUNT(*) AS n FROM many GROUP BY k % 3")
+    project.sql("of_its_product", "SELECT MAX(n) AS n FROM of_many")
+    project.sql("of_both", "SELECT t.k FROM t JOIN of_many AS o ON o.k = t.k")
+    project.sql("float_of_many", "SELECT AVG(v * 1e0) AS mean FROM many")
+    auto = ("--profile", "cluster", "--set", "engine=auto", "--set", "spark_from_mb=1")
+    here, there = planned(project), planned(project, "--profile", "cluster")
+    found = planned(project, *auto)
+    large = {"of_many", "of_its_product", "of_both"}
+    assert {name for name, one in found.items() if one["engine"] == "spark"} == large
+    for name, one in found.items():
+        assert one["fingerprint"] == (there if name in large else here)[name]["fingerprint"]
+    assert re.fullmatch(
+        r"new rule; it runs on Spark: the sources below it have 2\.\d MB, at least spark_from_mb \(1 MiB\)",
+        found["of_many"]["reason"],
+    )
+    assert re.fullmatch(
+        r"new rule; it runs locally: the sources below it have \d\.\d kB, less than spark_from_mb \(1 MiB\)",
+        found["totals"]["reason"],
+    )
+    assert found["float_of_many"]["engine_reason"].endswith("is not known to mean the same there")
+    inprocess.build(project)  # what is known of products now moves no rule
+    assert {name: one["engine"] for name, one in planned(project, *auto).items()} == {
+        name: one["engine"] for name, one in found.items()
+    }
+    assert {one["engine"] for one in planned(project, *auto[:-1], "spark_from_mb=3").values()} == {"local"}
+
+
+def test_a_build_that_runs_all_locally_needs_no_client(project: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    built = inprocess.build(project, "--profile", "cluster", "--set", "engine=auto")
+    assert built.executed == RULES.keys()
+
+
 @pytest.mark.parametrize("tier", [1, 2])
 def test_a_promised_order_is_kept(project: SampleProject, tier: int) -> None:
     project.sql("keyed", f'-- /// rule\n-- tier = {tier}\n-- key = ["v"]\n-- ///\nSELECT v, k FROM t')
@@ -123,6 +163,30 @@ def test_a_server_that_is_not_there_fails_only_what_was_to_run_there(project: Sa
     (failed,) = (one for one in ran.document["products"] if one["name"] == "totals")
     assert "does not answer" in failed["error"]["message"]
     assert inprocess.build(project).executed == RULES.keys() - LOCAL.keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["spark"], "profile 'prod_fast' names no server of Spark, so there is no other engine"),
+        (["spork"], "error: --engine: there is no engine 'spork': choose spark or local"),
+        (["spark", "200%"], "error: --engine: must be a share such as 5%, 0.05 or all, not '200%'"),
+        (["local", "1%", "2%"], "error: --engine: takes an engine and a share, not also '2%'"),
+    ],
+)
+def test_an_audit_that_cannot_be(project: SampleProject, options: list[str], message: str) -> None:
+    assert message in inprocess.run(project, "audit", "--engine", *options, expect=2).stderr
+
+
+def test_an_audit_on_a_server_that_is_not_there_is_one_error(project: SampleProject) -> None:
+    pytest.importorskip("grpc")
+    pytest.importorskip("pyspark")
+    audit = ("audit", "--json", "--profile", "cluster", "--engine")
+    assert inprocess.run(project, *audit, "spark").document["checked"] == []  # nothing is built
+    inprocess.build(project)
+    ran = inprocess.run(project, *audit, "spark", expect=1)
+    assert (ran.document["error"]["code"], "does not answer" in ran.document["error"]["message"]) == ("engine", True)
+    assert inprocess.run(project, *audit, "local").document["checked"] == []  # Spark has made nothing
 
 
 def test_nothing_is_ended_that_was_not_started(project: SampleProject) -> None:

@@ -57,6 +57,12 @@ class SparkEngine(Engine):
                 hint=f"pip install '{CLIENT}'",
             )
 
+    def reach(self) -> None:
+        """See `Engine`."""
+        from rules.engine.spark.execute import require_listening
+
+        require_listening(self.remote)
+
     def planner(
         self, profile: Profile, remember: Callable[[str, Schema], None], functions: Iterable[EngineFunction]
     ) -> SchemaPlanner:

@@ -89,7 +89,7 @@ def _logical(kind: pa.DataType) -> str:
 @contextlib.contextmanager
 def _session(remote: str) -> Iterator[SparkSession]:
     """Open a session of its own with the settings that results depend on."""
-    _require_listening(remote)
+    require_listening(remote)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pandas, which no query here uses
         from pyspark.sql.connect.client.retries import DefaultPolicy
@@ -111,7 +111,7 @@ def _session(remote: str) -> Iterator[SparkSession]:
             session.client.close()
 
 
-def _require_listening(remote: str) -> None:
+def require_listening(remote: str) -> None:
     """Raise `EngineError` if nobody answers: the client itself would try again for ten minutes."""
     host, _, port = remote.removeprefix("sc://").partition("/")[0].rpartition(":")
     if not host:
