@@ -159,6 +159,9 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     """From how many MiB of sources on, read by a rule itself or by those above it, `auto` means Spark."""
     remote: Annotated[str | None, Setting(_SPEED)] = None
     """The server of Spark Connect, `sc://host:port`."""
+    spark_writes: Annotated[bool, Setting(_SPEED)] = False
+    """Whether Spark writes its tables to files in the store's temporary folder, which its executors may then write to,
+    from which they are taken. Otherwise rows come back through the server."""
     writer: WriterOptions = PLAIN
     """How the published files of products are written whose rules do not say."""
     engine_keys: Mapping[str, str] = msgspec.field(default_factory=dict, name="engine")

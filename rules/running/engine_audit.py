@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from rules.planning.prepared import Prepared
     from rules.running.reruns import Rerun
 
-PLACES: Mapping[Place, str] = {"local": "locally", "spark": "on Spark"}
-"""Engines in the words of a report."""
+_PLACES: Mapping[Place, str] = {"local": "locally", "spark": "on Spark"}
 _HINT = "one of the engines, or what is known of both, is wrong: please report this"
 
 
@@ -116,11 +115,11 @@ class _Auditor:
         except OpenTiesError:
             return _Found(is_tied=True)
         except UserError as error:
-            return _Found(f"it cannot be run {PLACES[self.engine]}: {error.message}", error.hint or "")
+            return _Found(f"it cannot be run {_PLACES[self.engine]}: {error.message}", error.hint or "")
         if found.difference is None:
             return _Found()
         kept = self._keep(rule, expected, found)
-        return _Found(f"run {PLACES[self.engine]} it has {found.difference}; evidence: {kept}", _HINT)
+        return _Found(f"run {_PLACES[self.engine]} it has {found.difference}; evidence: {kept}", _HINT)
 
     def _keep(self, rule: CompiledRule, expected: str, found: Rerun) -> Path:
         """Keep what differs, and the query of each engine; return the folder."""

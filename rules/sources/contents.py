@@ -289,9 +289,14 @@ class Sources:
         return tuple(self._path(name, file) for file in table.files)
 
     def size(self, name: str) -> int:
-        """Return the bytes of the files an opened source is read from; nothing is fetched for it. Raises OSError."""
+        """Return the bytes of what an opened source is read from; nothing is fetched for it. Raises `UserError`."""
         artifact = self._tables[name].artifact
-        return sum(map(size_of, self.paths(name))) if artifact is None else artifact.bytes
+        if artifact is not None:
+            return artifact.bytes
+        try:
+            return sum(map(size_of, self.paths(name)))
+        except OSError as error:  # gone since it was opened
+            raise self._error(name, f"cannot be read: {error.strerror}", str(error.filename), AS_READER) from error
 
     def part_files(self, name: str) -> list[tuple[FileRows, ...]]:
         """Return the files of each part of an opened source that has some, or which row groups of a file it is."""

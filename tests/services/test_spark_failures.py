@@ -19,6 +19,7 @@ from support.projects import RULES, SampleProject
 pytestmark = [pytest.mark.service, pytest.mark.timeout(900)]
 
 ROWS, KEYS = 200_000, 1_000
+KILLS = 20
 HEAVY = (
     "SELECT a.k, COUNT(*) AS c, SUM(a.v * z.v + q.c) AS s FROM t AS a JOIN t AS z ON a.k = z.k "
     "JOIN quick AS q ON q.k = a.k GROUP BY a.k"
@@ -63,6 +64,39 @@ def test_executors_that_die_are_replaced(spark_cluster: spark.SharedCluster, own
     assert build.returncode == 0, errors
     assert killed
     spark.assert_same_bag(here, there, "heavy")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(5400)
+def test_twenty_executors_and_a_worker_die_at_random_moments(
+    spark_cluster: spark.SharedCluster, own_remote: str, tmp_path: Path
+) -> None:
+    """At most three in one build: a task that four executors take down with them is Spark's to give up."""
+    project = make(tmp_path / "p", own_remote, "quick", "heavy")
+    here = SampleProject.copy_of(project.root, tmp_path / "here")
+    inprocess.build(here)
+    chance, killed, builds, is_short, begun = random.Random(23), 0, 0, False, time.monotonic()
+    while killed < KILLS:
+        there = SampleProject.copy_of(project.root, tmp_path / f"there-{builds}")
+        in_files = builds % 2 == 1
+        worker = spark_cluster.pids()[1] if killed >= KILLS // 2 and not is_short else None
+        builds, of_this = builds + 1, 0
+        with started(there, "--set", f"spark_writes={str(in_files).lower()}") as build:
+            spark_cluster.wait_until_busy(0.5)
+            while of_this < 3 and killed < KILLS and build.poll() is None:
+                time.sleep(chance.uniform(0.2, 3))
+                if (executors := spark_cluster.executors()) and build.poll() is None:
+                    spark.kill(chance.choice(executors))
+                    of_this, killed = of_this + 1, killed + 1
+                    if worker is not None and not is_short:
+                        spark.kill(worker)
+                        is_short = True
+            _, errors = build.communicate()
+        assert build.returncode == 0, errors
+        spark.assert_same_bag(here, there, "heavy")
+        said = f"build {builds}: {of_this} executors killed, {time.monotonic() - begun:.0f} s since the first began"
+        print(said)  # noqa: T201 — asked for with -s
+    assert is_short, "a worker was killed too"
 
 
 def test_a_worker_that_dies_leaves_its_work_to_the_others(

@@ -12,8 +12,9 @@ from support.projects import SampleProject
 pytestmark = [pytest.mark.service, pytest.mark.timeout(900)]
 
 
-def test_tpch_on_two_executors(remote: str, tmp_path: Path) -> None:
-    here = SampleProject.at(tpch.make_project(tmp_path / "here"))
+@pytest.mark.parametrize("scale", [0.01, pytest.param(0.1, marks=pytest.mark.soak)])
+def test_tpch_on_two_executors(remote: str, tmp_path: Path, scale: float) -> None:
+    here = SampleProject.at(tpch.make_project(tmp_path / "here", scale))
     here.write("rules.toml", here.read("rules.toml") + spark.profile(remote))
     there = SampleProject.copy_of(here.root, tmp_path / "there")
     planned = inprocess.run(there, "plan", "--profile", "cluster", "--json").document["products"]

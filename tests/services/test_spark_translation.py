@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from compiler.spark.expressions import ALLOWED, FUNCTIONS
+from rules.engine.spark import execute
+from rules.engine.spark.execute import read_parts
 from support import inprocess, spark
 from support.projects import SampleProject
 from support.spark_cases import GROUPS, QUERIES, ROWS, nasty
@@ -18,7 +21,7 @@ def test_every_entry_of_the_allow_list_has_examples() -> None:
     assert {kind.__name__ for kind in ALLOWED} | set(FUNCTIONS) == set(ROWS) | set(GROUPS)
 
 
-def test_both_engines_make_the_same_tables(remote: str, tmp_path: Path) -> None:
+def test_both_engines_make_the_same_tables(remote: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One rule for all examples of an entry: a query of Spark takes a second."""
     here = SampleProject(tmp_path / "here", sources=["t"], toml=spark.profile(remote))
     here.parquet("t", nasty())
@@ -42,3 +45,18 @@ def test_both_engines_make_the_same_tables(remote: str, tmp_path: Path) -> None:
     assert set(built.statuses.values()) <= {"executed", "restored"}  # some are written in two ways
     for name in built.statuses:
         spark.assert_same_bag(here, there, name)
+    files = SampleProject.copy_of(here.root, tmp_path / "files")
+    read: list[Path] = []
+    monkeypatch.setattr(execute, "read_parts", lambda folder, *rest: read.append(folder) or read_parts(folder, *rest))
+    inprocess.build(files, "--profile", "cluster", "--set", "spark_writes=true")
+    with_floats = {name for name in built.executed if pa.float64() in there.product(name).schema.types}
+    assert len(read) == len(built.executed - with_floats)
+    assert "rows_of_all" in with_floats, "NaN has several forms, which files do not keep"
+    assert artifacts(files) == artifacts(there)
+    assert [path for path in (files.root / ".rules" / "tmp").rglob("*") if path.is_file()] == []
+
+
+def artifacts(project: SampleProject) -> dict[str, str]:
+    planned = inprocess.run(project, "plan", "--profile", "cluster", "--json").document
+    assert planned["summary"]["clean"] == len(planned["products"]), "how rows come back is in no key"
+    return {one["name"]: one["artifact"] for one in planned["products"]}

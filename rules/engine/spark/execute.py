@@ -1,7 +1,9 @@
 """One query on a cluster: its inputs as views over their Parquet files, its rows back as Arrow, written as any product.
 
 Each query has a session of its own, in which only its inputs exist. Executors and driver must see the files by the same
-paths as this process. The rows come back through the server, in one order, a few batches at a time.
+paths as this process. The rows come back in one order, a few batches at a time: through the server, or in Parquet files
+that the executors have written. Either way they are written and digested here, so that the table, its digests and
+the cut of its row groups are the same on any number of executors.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from cache.removal import remove_scratch
 from compiler.spark.top_rows import TIED
 from compiler.spark.translation import view_name
 from rules.engine.protocol import EngineError, EngineQuery, Executed, Job, TiedRowsError
@@ -27,12 +31,15 @@ from rules.engine.writing import ProductWriter
 from rules.storage.types import to_arrow
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pathlib import Path
+
+    from pyspark.sql import DataFrame, SparkSession
 
 _CONDITION = re.compile(r"^\[([A-Z_.]+)\]\s*")
 _LOST = ("UNAVAILABLE", "failed to connect", "Connection refused", "Socket closed", "Connection reset")
 _RETRIES = 5
 """So often a call is tried again whose connection broke; with growing pauses, some seconds in all."""
+_BATCH_ROWS = 1 << 16
 _PATIENCE = 10.0
 """Seconds to wait for a connection."""
 _making = threading.Lock()
@@ -43,7 +50,13 @@ def execute(remote: str, job: Job, stop: Stop) -> Executed:
     """Run a query and write its result. Raises `EngineError`, `StoppedError` and OSError."""
     started = time.perf_counter()
     with ProductWriter(job.target, job.schema, job.order) as writer:
-        with contextlib.closing(stream(remote, job.query, to_arrow(job.schema), stop)) as batches:
+        schema = to_arrow(job.schema)
+        # Spark's writer of Parquet gives every NaN the same bits, and no function of its SQL shows those it had.
+        if job.query.profile.spark_writes and not any(pa.types.is_floating(kind) for kind in schema.types):
+            rows = _written_rows(remote, job.query, schema, job.target.parent, stop)
+        else:
+            rows = stream(remote, job.query, schema, stop)
+        with contextlib.closing(rows) as batches:
             for batch in batches:
                 writer.write(batch)
         digest = writer.finish()
@@ -52,16 +65,7 @@ def execute(remote: str, job: Job, stop: Stop) -> Executed:
 
 def stream(remote: str, query: EngineQuery, schema: pa.Schema, stop: Stop) -> Generator[pa.RecordBatch]:
     """Yield the rows of a query, cast to `schema`. Raises `EngineError` and `StoppedError`."""
-    if query.functions or any(entry.constants for entry in query.inputs):
-        raise AssertionError("rules with functions, or columns outside of their files, run locally")
-    with _errors(remote, stop), _session(remote) as session, stop.ending(lambda: _interrupt(session)):
-        _require_version(session, remote)
-        for place, entry in enumerate(sorted(query.inputs, key=lambda one: one.name)):
-            files = [str(path.resolve()) for path in entry.files]
-            frame = session.read.parquet(*files).select(*map(_quoted, entry.columns))
-            frame.createOrReplaceTempView(view_name(place))
-        frame = session.sql(query.sql)
-        stop.check()  # so that nothing begins after all of it was interrupted
+    with _errors(remote, stop), _asked(remote, query, stop) as (session, frame):
         # The client's own way of a result that is not kept whole; DataFrame.toArrow() keeps it.
         plan: Any = frame._plan  # noqa: SLF001
         client: Any = session.client
@@ -70,6 +74,60 @@ def stream(remote: str, query: EngineQuery, schema: pa.Schema, stop: Stop) -> Ge
                 for batch in _like(found, schema).to_batches():
                     stop.check()
                     yield batch
+
+
+def _written_rows(
+    remote: str, query: EngineQuery, schema: pa.Schema, scratch: Path, stop: Stop
+) -> Generator[pa.RecordBatch]:
+    """Let the cluster write the rows of a query into a folder of `scratch`, and yield them. Raises as `stream` does."""
+    folder = scratch / uuid.uuid4().hex
+    try:
+        with _errors(remote, stop), _asked(remote, query, stop) as (session, frame):
+            # Under names that any column may have there.
+            numbered = frame.toDF(*(f"c{place}" for place in range(len(schema))))
+            numbered.write.option("compression", "zstd").parquet(str(folder))
+            count = session.read.parquet(str(folder)).count()
+        yield from read_parts(folder, schema, count, stop)
+    finally:
+        with contextlib.suppress(OSError):  # never made, or a task still writes to it: a later build clears tmp/
+            remove_scratch(folder)
+
+
+def read_parts(folder: Path, schema: pa.Schema, count: int, stop: Stop) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of the files that a cluster has written, in the order of their names.
+
+    count: of the rows, as the cluster has counted them. A shared file system may show a new file late, which must not
+    pass for a smaller table. Raises `EngineError` and `StoppedError`.
+    """
+    found = 0
+    for file in sorted(folder.glob("part-*.parquet")):
+        try:
+            with pq.ParquetFile(file) as opened:
+                for batch in opened.iter_batches(_BATCH_ROWS):
+                    stop.check()
+                    found += batch.num_rows
+                    table = pa.Table.from_batches([batch]).rename_columns(schema.names)
+                    yield from _like(table, schema).to_batches()
+        except pa.ArrowException as error:
+            raise EngineError(f"{file}, which Spark has written, cannot be read: {error}") from error
+    if found != count:
+        raise EngineError(f"Spark has written {count:,} rows, of which {found:,} are seen in {folder}: is it shared?")
+
+
+@contextlib.contextmanager
+def _asked(remote: str, query: EngineQuery, stop: Stop) -> Iterator[tuple[SparkSession, DataFrame]]:
+    """Open a session with the inputs of a query, and yield it with the query's result, which nothing has computed."""
+    if query.functions or any(entry.constants for entry in query.inputs):
+        raise AssertionError("rules with functions, or columns outside of their files, run locally")
+    with _session(remote) as session, stop.ending(lambda: _interrupt(session)):
+        _require_version(session, remote)
+        for place, entry in enumerate(sorted(query.inputs, key=lambda one: one.name)):
+            files = [str(path.resolve()) for path in entry.files]
+            frame = session.read.parquet(*files).select(*map(_quoted, entry.columns))
+            frame.createOrReplaceTempView(view_name(place))
+        frame = session.sql(query.sql)
+        stop.check()  # so that nothing begins after all of it was interrupted
+        yield session, frame
 
 
 def _like(table: pa.Table, schema: pa.Schema) -> pa.Table:
