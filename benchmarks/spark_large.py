@@ -64,8 +64,9 @@ class Cluster:
         """root: of the project that gets a profile for it."""
         self._root = root
         remote = json.loads(self._rules("engine", "up", "spark", "--workers", "2", "--json"))["remote"]
-        with (root / "rules.toml").open("a") as file:
-            file.write(f'\n[profiles.cluster]\nengine = "spark"\nremote = "{remote}"\n')
+        settings = (root / "rules.toml").read_text().partition("\n[profiles.")[0]
+        profile = f'\n[profiles.cluster]\nengine = "spark"\nremote = "{remote}"\n'
+        (root / "rules.toml").write_text(settings + profile)
         state = json.loads((root / ".rules/engines/spark/state.json").read_text())
         self._server, *self._workers = state["pids"][:-1]
 
@@ -133,10 +134,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000_000)
     parser.add_argument("--rules", nargs="*", choices=list(QUERIES), default=list(QUERIES))
     parser.add_argument("--ways", nargs="*", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--folder", type=Path, help="where the project is made, and found by another run")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder, "project")
-        make_project(root, given.rows)
+    with tempfile.TemporaryDirectory() as temporary:
+        root = (given.folder or Path(temporary, "project")).resolve()
+        if not root.exists():
+            make_project(root, given.rows)
         peak_of(BUILD, str(root), "grouped", *WAYS["local"])  # which digests the source
         measure(root, given.rules, given.ways)
 
