@@ -34,6 +34,7 @@ def number_names(query: exp.Query, facts: Facts) -> exp.Query:
         else:
             _rename_all(names)
             query = canonicalize_internal_names(query)
+            _point_to_items(names)
     return query
 
 
@@ -83,6 +84,16 @@ def _rename_all(names: Names) -> None:
         _rename(table.this, ctes[id(cte)])
     for cte in names.ctes:
         _rename(cte.args["alias"].this, ctes[id(cte)])
+
+
+def _point_to_items(names: Names) -> None:
+    """Call each FROM item that a column refers to by its alias.
+
+    SQLGlot takes a reading of a CTE, to which a lateral query refers, for the CTE itself.
+    """
+    for reference in names.references:
+        alias = reference.item.args["alias"].this
+        _rename(reference.column.args["table"], alias.name)
 
 
 def _rename(identifier: exp.Expr, name: str) -> None:
