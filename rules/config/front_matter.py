@@ -19,8 +19,8 @@ import msgspec
 
 from rules.config.contract import Contract, flaw
 from rules.config.toml_positions import HUGE, closest, huge_number, key_places, string_places
-from rules.config.toml_types import Flaw, did_you_mean, wrong_type
-from rules.errors import FAILED, UserError, Where
+from rules.config.toml_types import did_you_mean, wrong_type
+from rules.errors import FAILED, Flaw, UserError, Where
 from rules.storage.writer_options import PLAIN, WriterOptions, flaws
 
 _OPEN = re.compile(r"--\s*///\s*rule\s*\Z")

@@ -57,6 +57,7 @@ TABLES = (
     "publish",
 )
 T = TypeVar("T", bound=msgspec.Struct)
+Found = TypeVar("Found")
 
 
 class ProjectTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -422,7 +423,7 @@ def _events(text: str, value: Any) -> EventsTable:
     return _flawless(text, flaw_of_events(table) or table, "openlineage")
 
 
-def _flawless(text: str, found: T | Flaw, *table: str) -> T:
+def _flawless(text: str, found: Found | Flaw, *table: str) -> Found:
     """Return what a table says. Raises `UserError` for what is wrong with one of its keys, at its place."""
     if isinstance(found, Flaw):
         raise UserError(found.message, code="config", where=_where(text, *table, *found.path), hint=found.hint)

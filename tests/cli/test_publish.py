@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cache.digests import hash_json
+from cache.keys import hash_json
 from support import publishing
 from support.forks import shared
 from support.inprocess import run

@@ -51,6 +51,7 @@ EXTRAS = {
     "rules/engine/spark/": {"pyspark"},
     "rules/openlineage/": {"openlineage"},
     "rules/publishing/delta_target.py": {"deltalake"},
+    "rules/publishing/iceberg_tables.py": {"pyiceberg"},
     "rules/publishing/iceberg_target.py": {"pyiceberg"},
     "rules/publishing/postgresql.py": {"adbc_driver_manager", "adbc_driver_postgresql"},
 }

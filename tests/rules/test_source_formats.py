@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rules.errors import Flaw
 from rules.formats import registry
 from rules.formats.parquet import Parquet
 from rules.formats.partitions import Partitions
 from rules.formats.source import Source
-from rules.formats.source_format import Files, Flaw, Listing, ListingError, Option
+from rules.formats.source_format import Files, Listing, ListingError, Option
 from support.direct import build, executed, run
 from support.inprocess import run as run_text
 from support.projects import SampleProject
@@ -35,7 +36,7 @@ class Logged(Parquet):
     def flaw(self, options: Mapping[str, Any]) -> Flaw | None:
         if options["version"] is None or options["version"] >= 0:
             return None
-        return Flaw("version", "'version' must not be negative", "the first one is 0")
+        return Flaw(("version",), "'version' must not be negative", "the first one is 0")
 
     def listing(self, source: Source, files: Files) -> Listing:
         self.asked += 1
