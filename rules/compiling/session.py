@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from compiler.schema import schema_of, schema_record
+from compiler.schema import Schema, schema_of, schema_record
 from graph.dag import Dag
 from rules import snapshots
 from rules.compiling.compile_rules import CompileOrder, Work
@@ -23,12 +23,14 @@ from rules.engine.local import LOCAL
 from rules.engine.protocol import Engine
 from rules.errors import UserError
 from rules.files.file_digests import FileDigests
+from rules.files.locations import is_url
 from rules.files.project_paths import FILE
 from rules.loading.contracts import with_contracts
 from rules.loading.input_binding import make_dag, make_resolver
 from rules.loading.rules import MANY, Rule, load_rules
 from rules.python.rule_files import DeclaredFunction, PythonFiles
 from rules.sources.contents import Sources
+from rules.sources.remembered_columns import columns_last_seen
 from rules.storage.store import Store
 from rules.wording import plural
 
@@ -44,6 +46,8 @@ class Compilation:
 
     rules: Mapping[str, CompiledRule]
     contracts: Mapping[str, CompiledContract]
+    last_seen: Mapping[str, Schema] = field(default_factory=dict)
+    """Columns of sources that were not opened."""
 
     @cached_property
     def by_name(self) -> dict[str, CompiledRule]:
@@ -72,7 +76,7 @@ class Compilation:
         compiled = [self.rules[name] for name in order if name in self.rules]
         read = {entry for rule in compiled for one in rule.all for entry in one.scans}
         kept = {name: one for name, one in self.contracts.items() if name in read or name in contracts}
-        return Compilation(self.rules, kept)
+        return Compilation(self.rules, kept, self.last_seen)
 
 
 @dataclass(frozen=True)
@@ -109,10 +113,13 @@ class Session:
     """Whether a later command would run the same: the project in the work tree as it is, on the engine that commands
     use; not a commit's, one with other variables, or one on another engine."""
 
-    def compile(self, wanted: Iterable[str], contracts: Collection[str] = ()) -> Compilation:
+    def compile(
+        self, wanted: Iterable[str], contracts: Collection[str] = (), *, as_last_seen: bool = False
+    ) -> Compilation:
         """Compile products with everything that they read; errors are added to `broken`.
 
-        contracts: sources whose contracts are compiled too, even if no wanted product reads them.
+        contracts: sources whose contracts are compiled too, even if no wanted product reads them. as_last_seen: no
+        server is asked for a source that was ever read as it is declared now; it is taken to have the columns it had.
         """
         resolve = make_resolver([*self.project.sources, *self.rules])
         checks = (check.rule for name in contracts for check in self.contracts[name].checks)
@@ -121,11 +128,14 @@ class Session:
         needed = self.dag.closure(asked) if len(asked) < len(self.dag.order) else asked
         order = [name for name in self.dag.order if name in needed]
         read = {source for name in order for source in self.dag.inputs[name]} | for_checks | set(contracts)
-        sources = self.sources.open_sound(sorted(read & self.project.sources.keys()), self.unreadable)
+        asked_for = sorted(read & self.project.sources.keys())
+        last_seen = self._last_seen(asked_for) if as_last_seen else {}
+        sources = self.sources.open_sound([name for name in asked_for if name not in last_seen], self.unreadable)
         self.broken.update({name: error for name, error in self.unreadable.items() if name not in self.broken})
         work = self.work(trust_engine=self.trust_engine)
         work.made = self.made
         records = {name: schema_record(table.schema) for name, table in sources.items()}
+        records |= {name: schema_record(schema) for name, schema in last_seen.items()}
         unchanged = work.recall(records, self.rules, self.dag, self.broken)
         others = [self.rules[name] for name in order if unchanged.get(name) is None and name not in self.broken]
         self._compile_ahead(work, [one for rule in others for one in rule.all])
@@ -140,16 +150,26 @@ class Session:
         work.forget_but([*self.rules.values(), *self.contracts.values()])
         if len(run.compiled) == len(self.rules):
             work.keep(run.compiled)
-            if self.lasting and self.store.memory.runs <= 1:
+            if self.lasting and self.store.memory.runs <= 1 and not last_seen:
                 self._remember(run.compiled)
-        return Compilation(self._placed(run.compiled), run.contracted)
+        return Compilation(self._placed(run.compiled, last_seen), run.contracted, last_seen)
+
+    def _last_seen(self, names: Iterable[str]) -> dict[str, Schema]:
+        """Return the columns of sources elsewhere that were read before."""
+        found = {}
+        for name in names:
+            source = self.project.sources[name]
+            schema = columns_last_seen(self.store.index, source) if is_url(source.path) else None
+            if schema is not None:
+                found[name] = schema
+        return found
 
     @cached_property
     def cluster(self) -> Engine | None:
         """The engine that the profile has beside the one which plans, and runs what the other cannot."""
         return cluster(self.profile)
 
-    def _placed(self, compiled: dict[str, CompiledRule]) -> dict[str, CompiledRule]:
+    def _placed(self, compiled: dict[str, CompiledRule], last_seen: Mapping[str, Schema]) -> dict[str, CompiledRule]:
         """Return rules with their places, if there are several."""
         if self.cluster is None:
             return compiled
@@ -166,7 +186,7 @@ class Session:
         from rules.compiling.placement import Placing
 
         schemas = {name: schema_of(rule.table) for name, rule in compiled.items()}
-        schemas |= {name: self.sources.table(name).schema for name in self.sources.opened()}
+        schemas |= {name: self.sources.table(name).schema for name in self.sources.opened()} | dict(last_seen)
         given = {name for name in self.sources.opened() if self.sources.constants(name)}
         return Placing(schemas, given, self.store.index)
 

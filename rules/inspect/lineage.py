@@ -92,9 +92,11 @@ def _compiled(root: Path, say: Say) -> Traced:
 
     with open_store(root, say, building=False) as store:
         session = load(load_project(root), DEFAULT_PROFILE, store)
-        compiled = session.compile(session.dag.order).rules
+        compilation = session.compile(session.dag.order, as_last_seen=True)
+        compiled = compilation.rules
         session.files.save()
         tables = {name: session.sources.table(name).schema.names for name in session.sources.opened()}
+        tables |= {name: schema.names for name, schema in compilation.last_seen.items()}
         lineage = lineage_of(store.index, {name: rule.memo for name, rule in compiled.items()}, tables)
     broken = {name: tuple(session.errors([name])) for name in session.dag.order if name not in compiled}
     return Traced(lineage, broken)
