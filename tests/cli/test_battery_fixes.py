@@ -1,4 +1,4 @@
-"""What `check --fix` makes of each line of the battery that has a fix: its dialect's value, and nothing a second time."""
+"""What `check --fix` makes of each line of the battery that has a fix: the value of its dialect, and nothing more."""
 
 from __future__ import annotations
 
