@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.memory_peaks import peak_of
-from cache.bags import bag_of_file
+from cache.bags import bag_of_files
 
 QUERIES = {
     "grouped": "SELECT k, COUNT(*) AS n, SUM(v) AS total, MIN(v) AS least, MAX(v) AS most FROM events GROUP BY k",
@@ -86,7 +86,10 @@ class Cluster:
 
     def _rules(self, *arguments: str) -> str:
         command = [sys.executable, "-m", "rules", *arguments, "-C", str(self._root)]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        found = subprocess.run(command, check=False, capture_output=True, text=True)
+        if found.returncode:
+            raise SystemExit(found.stderr)  # such as where Spark is not installed
+        return found.stdout
 
     def _executors(self) -> Iterator[int]:
         for folder in Path("/proc").iterdir():
@@ -122,7 +125,8 @@ def measure(root: Path, rules: Sequence[str], ways: Sequence[str]) -> None:
                 driver, executor = cluster.peaks() if way != "local" else (0, 0)
                 print(f"{name:8} {way:7} {found.seconds:7.1f} {found.resident:13} {driver:7} {executor:9}", flush=True)
                 product = root / f".rules/products/{name}.parquet"
-                bags.add(bag_of_file(product, tuple(pq.read_schema(product).names)))
+                files = sorted(product.iterdir()) if product.is_dir() else [product]  # one made by parts is a folder
+                bags.add(bag_of_files(files, tuple(pq.read_schema(files[0]).names)))
             print(f"{name:8} {'the tables are the same' if len(bags) == 1 else 'THE TABLES DIFFER'}", flush=True)
     finally:
         cluster.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pytest
 from compiler.spark.expressions import ALLOWED, FUNCTIONS
 from rules.engine.spark import execute
 from rules.engine.spark.execute import read_parts
+from rules.engine.stopping import Stop
 from support import inprocess, spark
 from support.projects import SampleProject
 from support.spark_cases import GROUPS, QUERIES, ROWS, nasty
@@ -47,7 +49,12 @@ def test_both_engines_make_the_same_tables(remote: str, tmp_path: Path, monkeypa
         spark.assert_same_bag(here, there, name)
     files = SampleProject.copy_of(here.root, tmp_path / "files")
     read: list[Path] = []
-    monkeypatch.setattr(execute, "read_parts", lambda folder, *rest: read.append(folder) or read_parts(folder, *rest))
+
+    def noted(folder: Path, schema: pa.Schema, count: int, stop: Stop) -> Iterator[pa.RecordBatch]:
+        read.append(folder)
+        return read_parts(folder, schema, count, stop)
+
+    monkeypatch.setattr(execute, "read_parts", noted)
     inprocess.build(files, "--profile", "cluster", "--set", "spark_writes=true")
     with_floats = {name for name in built.executed if pa.float64() in there.product(name).schema.types}
     assert len(read) == len(built.executed - with_floats)
