@@ -139,8 +139,8 @@ def is_volatile(node: exp.Expr) -> bool:
 def suggest(name: str) -> str | None:
     """Return the built-in function that `name` is a misspelling of: one slip of the hand away, two in a long name.
 
-    Names that merely look alike (len and ln, date_add and date_part) belong to functions of other meanings. Of several the
-    one with the same first letter, which slips least: rount is round, not count.
+    Names that merely look alike (len and ln, date_add and date_part) belong to functions of other meanings. Of several
+    the one with the same first letter, which slips least: rount is round, not count.
     """
     slips = 1 if len(name) <= _SHORT else 2
     digits = [letter for letter in name if letter.isdigit()]

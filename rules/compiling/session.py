@@ -179,14 +179,17 @@ class Session:
         if self.profile.engine == "auto":
             sizes = {name: self.sources.size(name) for name in self.sources.opened()}
             by_size = BySize.of(self.dag, sizes, self.profile.spark_from_mb)
-        return self.placing(compiled).placed(compiled, self.cluster.identity(self.profile), by_size)
+        return self.placing(compiled, last_seen).placed(compiled, self.cluster.identity(self.profile), by_size)
 
-    def placing(self, compiled: Mapping[str, CompiledRule]) -> Placing:
-        """Return what knows which of some rules can run on Spark. compiled: with all that they read."""
+    def placing(self, compiled: Mapping[str, CompiledRule], last_seen: Mapping[str, Schema] | None = None) -> Placing:
+        """Return what knows which of some rules can run on Spark.
+
+        compiled: with all that they read; last_seen: the columns of sources that were not opened.
+        """
         from rules.compiling.placement import Placing
 
         schemas = {name: schema_of(rule.table) for name, rule in compiled.items()}
-        schemas |= {name: self.sources.table(name).schema for name in self.sources.opened()} | dict(last_seen)
+        schemas |= {name: self.sources.table(name).schema for name in self.sources.opened()} | dict(last_seen or {})
         given = {name for name in self.sources.opened() if self.sources.constants(name)}
         return Placing(schemas, given, self.store.index)
 

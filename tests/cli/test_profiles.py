@@ -18,6 +18,7 @@ from support.projects import SampleProject
 ROWS = 1_000_000
 OTHER: dict[str, Any] = {
     "remote": "sc://127.0.0.1:1",
+    "spark_writes": "true",
     "jobs": 1,
     "spill_file_mb": 1,
     "temp_directory": ".",

@@ -264,7 +264,10 @@ def test_a_copy_that_is_gone_and_a_server_that_fails(tmp_path: Path, web: Web, m
         ("ftp://host/t.csv", "a URL that starts with ftp:// cannot be read"),
         ("s3:///t.csv", "the URL names no object"),
         ("s3://bucket/../t.csv", "the URL has an empty part"),
-        ('s3://bucket/table"\nformat = "delta', "a table of the format delta has to be on this machine"),
+        (
+            'https://host/table"\nformat = "delta',
+            "a table of the format delta is a folder, and a web server lists no files",
+        ),
     ],
 )
 def test_a_url_that_cannot_be_a_source(tmp_path: Path, path: str, said: str) -> None:
