@@ -152,7 +152,9 @@ class Session:
             work.keep(run.compiled)
             if self.lasting and self.store.memory.runs <= 1 and not last_seen:
                 self._remember(run.compiled)
-        return Compilation(self._placed(run.compiled, last_seen), run.contracted, last_seen)
+        # Where rules run depends on sources that were opened; who asks for less runs none.
+        rules = run.compiled if last_seen else self._placed(run.compiled)
+        return Compilation(rules, run.contracted, last_seen)
 
     def _last_seen(self, names: Iterable[str]) -> dict[str, Schema]:
         """Return the columns of sources elsewhere that were read before."""
@@ -169,7 +171,7 @@ class Session:
         """The engine that the profile has beside the one which plans, and runs what the other cannot."""
         return cluster(self.profile)
 
-    def _placed(self, compiled: dict[str, CompiledRule], last_seen: Mapping[str, Schema]) -> dict[str, CompiledRule]:
+    def _placed(self, compiled: dict[str, CompiledRule]) -> dict[str, CompiledRule]:
         """Return rules with their places, if there are several."""
         if self.cluster is None:
             return compiled
@@ -179,17 +181,14 @@ class Session:
         if self.profile.engine == "auto":
             sizes = {name: self.sources.size(name) for name in self.sources.opened()}
             by_size = BySize.of(self.dag, sizes, self.profile.spark_from_mb)
-        return self.placing(compiled, last_seen).placed(compiled, self.cluster.identity(self.profile), by_size)
+        return self.placing(compiled).placed(compiled, self.cluster.identity(self.profile), by_size)
 
-    def placing(self, compiled: Mapping[str, CompiledRule], last_seen: Mapping[str, Schema] | None = None) -> Placing:
-        """Return what knows which of some rules can run on Spark.
-
-        compiled: with all that they read; last_seen: the columns of sources that were not opened.
-        """
+    def placing(self, compiled: Mapping[str, CompiledRule]) -> Placing:
+        """Return what knows which of some rules can run on Spark. compiled: with all that they read."""
         from rules.compiling.placement import Placing
 
         schemas = {name: schema_of(rule.table) for name, rule in compiled.items()}
-        schemas |= {name: self.sources.table(name).schema for name in self.sources.opened()} | dict(last_seen or {})
+        schemas |= {name: self.sources.table(name).schema for name in self.sources.opened()}
         given = {name for name in self.sources.opened() if self.sources.constants(name)}
         return Placing(schemas, given, self.store.index)
 
