@@ -382,6 +382,7 @@ def test_nothing_else_in_the_cases_is_volatile() -> None:
 def test_suggestions() -> None:
     assert functions.suggest("array_lenght") == "array_length"
     assert functions.suggest("SUMM") == "sum"
+    assert functions.suggest("rount") == "round"
     assert functions.suggest("zzzzzz") is None
 
 
