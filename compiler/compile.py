@@ -46,6 +46,7 @@ from compiler.sql.dialect import DIALECT, parse, render
 from compiler.sql.encode import encode
 from compiler.tree.big_stack import with_deep_stack
 from compiler.tree.nesting import is_huge, require_depth
+from compiler.tree.walk import nodes
 from compiler.variables import Value, literal
 
 T = TypeVar("T")
@@ -197,12 +198,18 @@ class Compiler:
             raise
 
     def foresee(
-        self, text: str, options: Options, resolve: Callable[[str], str | None], query: exp.Query | None = None
+        self,
+        text: str,
+        options: Options,
+        resolve: Callable[[str], str | None],
+        query: exp.Query | None = None,
+        ready: exp.Query | None = None,
     ) -> Schema | None:
         """Return the schema of a rule; None where it is too large to be planned in good time.
 
-        query: its tree, if it was parsed in the engine's own dialect, which is consumed. Raises the `SqlError` that
-        `compile_rule` would, in a third of its time.
+        query: its tree, if it was parsed in the engine's own dialect, which is consumed. ready: the same as
+        `compiler.lint.check` has qualified it, likewise. Raises the `SqlError` that `compile_rule` would, in a third of
+        its time.
         """
         if options.dialect is not None:
             return self._of_translation(text, options, lambda ours, rest: self.foresee(ours, rest, resolve), resolve)
@@ -211,7 +218,7 @@ class Compiler:
             tree = query or parse(text)
             if is_huge(tree):
                 return None
-            executed, scans, _ = self._executed(tree, options, resolve)
+            executed, scans, _ = self._executed(tree, options, resolve, ready)
             executed, _ = for_engine(executed, self.schemas.known)
             sql = render(executed)
             return self._schema(scans, executed, sql)
@@ -313,13 +320,21 @@ class Compiler:
             raise SqlError(f"cannot be compiled any more: {error}") from error
 
     def _bound(self, query: exp.Query, resolve: Callable[[str], str | None]) -> exp.Query:
+        """Return a freshly parsed query with its inputs, variables and calls bound, in place."""
+        return self._settled(self._named(query, resolve))
+
+    def _named(self, query: exp.Query, resolve: Callable[[str], str | None]) -> exp.Query:
         """Return a freshly parsed query with its inputs and variables bound, in place."""
         require_depth(query)
         bind_tables(query, resolve, self.schemas.known)
         literals = {name: literal(value) for name, value in self.variables.items()}
-        bound = bind_variables(query, literals)
-        assert isinstance(bound, exp.Query)
-        bound = with_own_calls(by_position(bound, self.own), self.own)
+        named = bind_variables(query, literals)
+        assert isinstance(named, exp.Query)
+        return named
+
+    def _settled(self, named: exp.Query) -> exp.Query:
+        """Return the same with its calls bound, and with literals that keep their digits, in place."""
+        bound = with_own_calls(by_position(named, self.own), self.own)
         timestamps.widen_literals(bound)
         require_known_functions(bound)
         return bound
@@ -352,14 +367,24 @@ class Compiler:
         return normalise(form, options.normalize, self.schemas.known) if options.normalize is not None else ()
 
     def _executed(
-        self, query: exp.Query, options: Options, resolve: Callable[[str], str | None]
+        self,
+        query: exp.Query,
+        options: Options,
+        resolve: Callable[[str], str | None],
+        ready: exp.Query | None = None,
     ) -> tuple[exp.Query, dict[str, tuple[str, ...]], bool]:
-        """Return the executed form of a freshly parsed query, the columns that it scans, and whether it is volatile."""
-        bound = self._bound(query, resolve)
+        """Return the executed form of a freshly parsed query, the columns that it scans, and whether it is volatile.
+
+        ready: see `foresee`. It is of the query as written, so it does not serve where binding writes another.
+        """
+        named = self._named(query, resolve)
+        if ready is not None and (self.own or _is_rewritten(named)):
+            ready = None
+        bound = self._settled(named)
         volatile = bool(volatile_calls(bound))
         if volatile and not options.volatile:
             raise volatile_error(bound)
-        executed = pruned(qualified(bound, self.schemas))
+        executed = pruned(ready if ready is not None else qualified(bound, self.schemas))
         require_like_types(executed, Facts(self.schemas.known))
         scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
         require_flat_recursion(executed, resolve_names, lambda part: self._schema_of_part(scans, part))
@@ -451,6 +476,15 @@ class Compiler:
         from compiler.engine_errors.planning import explained  # only a query that is refused pays for it
 
         return beyond or explained(error, executed, probe)
+
+
+def _is_rewritten(query: exp.Query) -> bool:
+    """Whether `_settled` changes a query that calls no function of the project."""
+    return any(
+        isinstance(node, exp.Kwarg)
+        or (isinstance(node, exp.Literal) and node.is_string and timestamps.is_beyond(node.name))
+        for node in nodes(query)
+    )
 
 
 def _start(source: str | exp.Query) -> tuple[int | None, int | None]:

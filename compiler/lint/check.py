@@ -86,6 +86,8 @@ class Checked:
     columns: tuple[Column, ...] | None
     refused: bool = False
     """Whether it is in another dialect, and some of it has no counterpart here."""
+    qualified: exp.Query | None = None
+    """The qualified tree of a text in our own SQL, if it can be qualified; nothing here needs it any more."""
 
 
 def check_rule(
@@ -153,7 +155,7 @@ def _check(text: str, world: World, *, volatile: bool, query: exp.Query | None =
         found += check(subject)
     if problem is not None:
         found += unsaid(of_error(problem, lines), found)
-    return Checked(_located(found), _columns(subject))
+    return Checked(_located(found), _columns(subject), qualified=executed)
 
 
 def _check_translation(text: str, world: World, dialect: str, *, volatile: bool) -> Checked:
@@ -163,7 +165,7 @@ def _check_translation(text: str, world: World, dialect: str, *, volatile: bool)
     if source is None:
         return Checked(wrong, None, refused=bool(wrong))
     checked = _check(source.text, replace(world, dialect=None), volatile=volatile)
-    return replace(checked, found=in_author(checked.found, source, text))
+    return replace(checked, found=in_author(checked.found, source, text), qualified=None)
 
 
 def _located(found: list[Found]) -> tuple[Found, ...]:
@@ -195,9 +197,8 @@ def _unknown_tables(query: exp.Query, world: World) -> list[Found]:
         hint = suggestion(written, world.names) or "an input is a source of rules.toml or another rule"
         place = table.this.meta
         found.append(Found("R004", place["start"], place["end"] + 1, message, hint))
-    known = {one for one in world.names if world.resolve(one)}
     if not found:
-        bind_tables(query, world.resolve, known)
+        bind_tables(query, world.resolve, world.names)
     return found
 
 

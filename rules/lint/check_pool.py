@@ -84,11 +84,11 @@ class _Bench:
         one = self._setting
         world = World(self._schemas, self._resolve, one.names, one.variables, job.keys, one.functions, job.dialect)
 
-        def plan(tree: exp.Query | None) -> tuple[Table | None, SqlError | None]:
+        def plan(tree: exp.Query | None, ready: exp.Query | None) -> tuple[Table | None, SqlError | None]:
             if job.table is not None:
                 return job.table, None
             try:
-                schema = self._compiler.foresee(job.text, job.options, self._resolve, tree)
+                schema = self._compiler.foresee(job.text, job.options, self._resolve, tree, ready)
             except SqlError as error:
                 return None, error
             return (schema_record(schema) if schema is not None else None), None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from compiler.compiled import Options
     from rules.lint.planned_rules import Table
 
+Plan = Callable[["exp.Query | None", "exp.Query | None"], "tuple[Table | None, SqlError | None]"]
 Record = dict[str, Any]
 """What is found in one file, as JSON holds it: `found` (see `Finding.to_record`) and `marks` (suppressions).
 
@@ -33,19 +34,19 @@ def look(
     path: str,
     options: Options,
     world: World,
-    plan: Callable[[exp.Query | None], tuple[Table | None, SqlError | None]] | None,
+    plan: Plan | None,
 ) -> Record:
     """Return what is found in a rule.
 
-    plan: returns its columns, or why it cannot be planned, given its tree if that is known; None if too little is known
-    of what it reads.
+    plan: returns its columns, or why it cannot be planned, given its trees, as parsed and qualified, if these are
+    known; None if too little is known of what it reads.
     """
     lines = Lines(text)
     trees = _parsed_twice(text) if options.dialect is None and plan is not None else None
     tree, spare = trees or (None, None)
     checked = check_rule(text, world, volatile=options.volatile, dialect=options.dialect, query=tree)
     found = list(checked.found)
-    table, error = plan(spare) if plan is not None and not checked.refused else (None, None)
+    table, error = plan(spare, checked.qualified) if plan is not None and not checked.refused else (None, None)
     if error is not None:
         found += unsaid(of_error(error, lines), found)
     return {
