@@ -40,27 +40,38 @@ class RowReader:
             return _of_values(rows.inline, schema, schema.names, rows.where, what)
         return completed(self.expected(rows, schema, what), schema)
 
-    def expected(self, rows: Rows, schema: pa.Schema, what: str) -> pa.Table:
-        """Return rows with the columns that they have, in the types of `schema`. what: they are. Raises `UserError`."""
+    def expected(self, rows: Rows, schema: pa.Schema, what: str, columns: Sequence[str] = ()) -> pa.Table:
+        """Return rows with the columns that they have, in the types of `schema`. Raises `UserError`.
+
+        what: they are. columns: those that count, if the rows do not say; a list of rows may leave out others of them.
+        """
         if rows.query is not None:
             table = self._answer(rows)
         elif rows.file is not None:
             table = _of_file(rows, rows.file, schema)
         else:
-            names = list(dict.fromkeys(name for row in rows.inline for name in row))
+            names = list(columns) or list(dict.fromkeys(name for row in rows.inline for name in row))
+            _require_known(names, schema, rows.where, what)
             if rows.inline and not names:
                 raise UserError(f"the rows of {what} have no column", code="config", where=rows.where)
+            uncompared = next((name for row in rows.inline for name in row if name not in names), None)
+            if uncompared is not None:
+                message = f"these rows name {uncompared}, which columns does not"
+                raise UserError(message, code="config", where=rows.where)
             return _of_values(rows.inline, schema, names, rows.where, what)
         _require_known(table.schema.names, schema, rows.where, what)
-        columns = {}
-        for name in table.schema.names:
+        lacking = next((name for name in columns if name not in table.schema.names), None)
+        if lacking is not None:
+            raise UserError(f"{what} has no column {lacking} in these rows", code="unknown-column", where=rows.where)
+        found = {}
+        for name in columns or table.schema.names:
             kind = schema.field(name).type
             try:
-                columns[name] = table[name].cast(kind)
+                found[name] = _cast(table[name], kind)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 message = f"column {name} of {what} cannot be {kind}: {error}"
                 raise UserError(message, code="config", where=rows.where) from error
-        return pa.table(columns, schema=pa.schema([schema.field(name) for name in columns]))
+        return pa.table(found, schema=pa.schema([schema.field(name) for name in found]))
 
     def _answer(self, rows: Rows) -> pa.Table:
         """Return the rows of a query that reads nothing."""
@@ -82,6 +93,13 @@ class RowReader:
             raise UserError(error.message, code=error.code, where=where, hint=error.hint) from error
         except EngineError as error:
             raise UserError(f"the rows cannot be computed: {error}", code="execution", where=rows.where) from error
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Return a column in a type. Arrow itself casts integers to decimals only that hold all 64 bits."""
+    if pa.types.is_decimal(kind) and pa.types.is_integer(column.type):
+        column = column.cast(pa.decimal256(76, kind.scale))
+    return column.cast(kind)
 
 
 def completed(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -90,11 +90,42 @@ def run_tests(
                 errors = session.errors([test.rule for test in wanted])
                 if errors:
                     raise UserErrors(errors)
-                with Tester(session, compiled) as tester:
+                with contextlib.ExitStack() as held:
+                    testers: dict[tuple[str, ...], Tester] = {(): held.enter_context(Tester(session, compiled))}
                     for test in wanted:
-                        found.append(tester.run(test, force=force))
+                        found.append(_tested(test, request, testers, wanted, held, force=force))
                         finished(found[-1])
     return found
+
+
+def _tested(
+    test: UnitTest,
+    request: Request,
+    testers: dict[tuple[str, ...], Tester],
+    wanted: Sequence[UnitTest],
+    held: contextlib.ExitStack,
+    *,
+    force: bool,
+) -> Tested:
+    """Run a test. testers: by values of variables; those with others are made once, for all tests that have them."""
+    given = test.variables
+    if given not in testers:
+        session = testers[()].session
+        project = replace(session.project, given=(*session.project.given, *given))
+        try:
+            other = load(project, request.profile, session.store, given={"evidence": "none"}, engine=request.engine)
+        except UserError as error:
+            return Tested(test, "failed", error=_placed(error, test))
+        names = list(dict.fromkeys(one.rule for one in wanted if one.variables == given))
+        testers[given] = held.enter_context(Tester(other, other.compile(names)))
+    tester = testers[given]
+    errors = tester.session.errors([test.rule])
+    return Tested(test, "failed", error=errors[0]) if errors else tester.run(test, force=force)
+
+
+def _placed(error: UserError, test: UnitTest) -> UserError:
+    """Return an error of a test's variables, with the test's place."""
+    return UserError(error.message, code=error.code, where=error.where or test.where, hint=error.hint)
 
 
 def _found(session: Session) -> list[UnitTest]:
@@ -173,13 +204,19 @@ class Tester:
                 hint = f"given.{entry} = [] if it has none"
                 raise UserError(message, code="config", where=test.where, hint=hint)
         assert test.expect is not None
-        return by_input, self._reader.expected(test.expect, written_schema(to_arrow(rule.schema)), test.rule)
+        schema = written_schema(to_arrow(rule.schema))
+        return by_input, self._reader.expected(test.expect, schema, test.rule, test.columns)
 
     def schema(self, entry: str) -> Schema:
         """Return the schema of an input of a compiled rule."""
         if entry in self._compiled.rules:
             return self._compiled.rules[entry].schema
         return self._session.sources.table(entry).schema
+
+    @property
+    def session(self) -> Session:
+        """What its rules were compiled in."""
+        return self._session
 
     @property
     def folder(self) -> Path:

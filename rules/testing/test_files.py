@@ -7,6 +7,7 @@ file is one test: a CTE for each input, and the query of the rows that are expec
 
 from __future__ import annotations
 
+import datetime as dt
 import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 FOLDER = "tests"
-_KEYS = ("name", "rule", "given", "expect", "ordered")
+_KEYS = ("name", "rule", "vars", "given", "expect", "columns", "ordered")
 _FILES = (".csv", ".parquet")
 
 
@@ -44,7 +45,11 @@ class Rows:
 
 @dataclass(frozen=True)
 class UnitTest:
-    """A test of a rule. ordered: whether the order of rows is a part of it; None: if the rule's query orders them."""
+    """A test of a rule. ordered: whether the order of rows is a part of it; None: if the rule's query orders them.
+
+    variables: values of variables that are other than the project's, as `--var` has them ("name=value"). columns: what
+    is compared; none: what the rows of `expect` name.
+    """
 
     name: str
     rule: str
@@ -52,6 +57,8 @@ class UnitTest:
     given: Mapping[str, Rows] = field(default_factory=dict)
     expect: Rows | None = None
     ordered: bool | None = None
+    variables: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def find_tests(root: Path, rules: Iterable[str]) -> list[UnitTest]:
@@ -159,7 +166,24 @@ class _Reader:
             {one: self._rows(rows, (*keys, "given", one)) for one, rows in given.items()},
             self._rows(table["expect"], (*keys, "expect")),
             table.get("ordered"),
+            self._variables(table, keys),
+            self._columns(table, keys),
         )
+
+    def _variables(self, table: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:
+        found = table.get("vars", {})
+        if not isinstance(found, dict):
+            raise self._error("vars has to be a table: values by variable", (*keys, "vars"), "vars.today = 2026-03-04")
+        for name, value in found.items():
+            if not isinstance(value, bool | int | float | str | dt.date):
+                raise self._error(f"{name} has to be a value, as [vars] has them", (*keys, "vars", name))
+        return tuple(f"{name}={_said(value)}" for name, value in sorted(found.items()))
+
+    def _columns(self, table: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:
+        found = table.get("columns", [])
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            raise self._error("columns has to be a list of names", (*keys, "columns"), 'columns = ["day", "revenue"]')
+        return tuple(dict.fromkeys(found))
 
     def _rows(self, value: object, keys: tuple[str, ...]) -> Rows:
         where = self.where(keys)
@@ -177,3 +201,8 @@ class _Reader:
 
     def _error(self, message: str, keys: tuple[str, ...], hint: str | None = None) -> UserError:
         return UserError(message, code="config", where=self.where(keys), hint=hint)
+
+
+def _said(value: bool | float | str | dt.date) -> str:  # noqa: FBT001 — a value, not a switch
+    """Return a value of a variable as `--var` takes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

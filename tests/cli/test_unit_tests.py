@@ -186,3 +186,42 @@ def test_tests_leave_nothing_behind_and_no_table_changes(project: SampleProject)
 def test_a_project_without_tests(tmp_path: Path) -> None:
     project = SampleProject(tmp_path / "bare")
     assert "no unit tests" in run(project, "test").stdout
+
+
+def test_a_test_may_give_variables_values_of_its_own(project: SampleProject) -> None:
+    project.write("rules.toml", project.read("rules.toml") + "\n[vars]\nleast = 5\nstate = 'ok'\n")
+    project.sql("large", "SELECT o.id FROM orders AS o WHERE o.amount >= $least AND o.state = $state")
+    given = "given.orders = [{id = 1, amount = 4, state = 'ok'}, {id = 2, amount = 6, state = 'ok'}]\n"
+    tests = [("as declared", "", "2"), ("lower", "vars.least = 3\n", "1}, {id = 2"), ("none", "vars.state = ''\n", "")]
+    for name, values, ids in tests:
+        expect = f"expect = [{{id = {ids}}}]\n" if ids else "expect = []\n"
+        text = f"[[test]]\nname = '{name}'\n{values}{given}{expect}"
+        project.write("tests/large.toml", (project.read("tests/large.toml") if name != "as declared" else "") + text)
+    large = ("-s", "large")
+    assert set(outcomes(project, *large).values()) == {"passed"}
+    assert set(outcomes(project, *large).values()) == {"clean"}
+    project.edit("rules.toml", "least = 5", "least = 4")
+    assert outcomes(project, *large) == {"as declared": "failed", "lower": "clean", "none": "passed"}
+    project.edit("tests/large.toml", "vars.least = 3", "vars.leest = 3")
+    ran = run(project, "test", "--json", "-s", "large", expect=1)
+    (wrong,) = (one for one in ran.document["tests"] if one["name"] == "lower")
+    assert wrong["error"]["message"] == "unknown variable 'leest'"
+    assert wrong["error"]["where"].startswith("tests/large.toml:")
+    project.edit("tests/large.toml", "vars.leest = 3", "vars.least = 'x'")
+    assert outcomes(project, *large)["lower"] == "failed"
+
+
+def test_columns_that_are_compared_may_be_named_so_that_rows_leave_out_null(project: SampleProject) -> None:
+    test = 'columns = ["day", "revenue"]\ngiven.signed = [{day = 2024-01-02}]\nexpect = [{day = 2024-01-02}]\n'
+    project.write("tests/daily.toml", test)
+    assert outcomes(project) == {"daily": "passed"}
+    project.edit(
+        "tests/daily.toml", "given.signed = [{day = 2024-01-02}]", "given.signed = [{day = 2024-01-02, amount = 1}]"
+    )
+    (difference,) = run(project, "test", "--json", expect=1).document["tests"][0]["differences"]
+    assert difference["columns"] == ["revenue"]
+    project.edit("tests/daily.toml", '"revenue"]', '"n"]')
+    assert outcomes(project) == {"daily": "failed"}
+    for columns, said in (('["x"]', "daily has no column x"), ('["n"]', "these rows name day, which columns does not")):
+        project.write("tests/daily.toml", test.replace('["day", "revenue"]', columns))
+        assert run(project, "test", "--json", expect=1).document["tests"][0]["error"]["message"] == said
