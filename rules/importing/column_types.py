@@ -18,6 +18,10 @@ _UNBOUNDED = {"duckdb": "decimal(18, 3)", "snowflake": "decimal(38, 0)", "spark"
               "redshift": "decimal(18, 0)", "bigquery": "decimal(38, 9)", "postgres": "decimal(38, 9)"}  # fmt: skip
 """A decimal without digits. PostgreSQL's has any number of them; 9 after the point is a choice."""
 
+_OF_64_BITS = frozenset({"bigquery", "snowflake"})
+"""Dialects in which every integer type is one, of 64 bits or of 38 digits."""
+_INTEGERS = frozenset({"TINYINT", "SMALLINT", "INT", "MEDIUMINT", "BIGINT"})
+
 
 def declared_type(text: str, dialect: str) -> str | None:
     """Return how rules.toml declares a type; None for one that it cannot declare.
@@ -34,6 +38,8 @@ def declared_type(text: str, dialect: str) -> str | None:
         if not digits:
             return _UNBOUNDED[dialect]
         return f"decimal({digits[0]}, {digits[1] if len(digits) > 1 else 0})"
+    if dialect in _OF_64_BITS and name in _INTEGERS:
+        return "int64"
     if name == "FLOAT" and dialect in ("postgres", "redshift", "snowflake", "bigquery"):
         return "double"
     return _PLAIN.get(name)

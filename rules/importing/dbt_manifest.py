@@ -5,13 +5,18 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from rules.errors import UserError, Where
-from rules.importing.origin import ANY, COUNTED, Model, Origin, Outside, Relation, Seed, Test
+from rules.importing.dbt_nodes import COMPILE, Manifest, Metadata, Node, read_manifest
+from rules.importing.dbt_unit_tests import read_unit_tests
+from rules.importing.dbt_variables import count_variables, values_of_variables
+from rules.importing.origin import ANY, COUNTED, Model, Origin, Outside, Seed, Test
+from rules.importing.query_words import LOCAL, NOW, TODAY
 from rules.wording import plural
 
 _DIALECTS = {"postgres": "postgres", "duckdb": "duckdb", "snowflake": "snowflake", "bigquery": "bigquery",
@@ -20,124 +25,12 @@ _OWN = {f"macro.dbt.test_{name}": name for name in ("unique", "not_null", "accep
 _FROZEN = ("run_started_at", "invocation_id", "modules.datetime", "env_var", "var(", "execute")
 """What a template may hold that gives the SQL of another run another text; and how the report says so."""
 _SAID = {"var(": "var", "execute": "a query that ran while it was compiled"}
-_LEFT_OUT = ("exposures", "metrics", "semantic_models", "saved_queries", "unit_tests", "functions")
-_COMPILE = "dbt compile --full-refresh"
-
-
-class _Column(msgspec.Struct):
-    name: str = ""
-    description: str = ""
-    data_type: str | None = None
-    constraints: list[dict[str, Any]] = []
-
-
-class _Enforced(msgspec.Struct):
-    enforced: bool = False
-
-
-class _Config(msgspec.Struct, rename={"pre_hook": "pre-hook", "post_hook": "post-hook"}):
-    enabled: bool = True
-    materialized: str = ""
-    tags: list[str] | str = []
-    severity: str = "error"
-    fail_calc: str | None = None
-    warn_if: str | None = None
-    error_if: str | None = None
-    limit: int | None = None
-    where: str | None = None
-    column_types: dict[str, str] = {}
-    delimiter: str = ","
-    quote_columns: bool | None = None
-    pre_hook: list[Any] = []
-    post_hook: list[Any] = []
-    contract: _Enforced | None = None
-    grants: dict[str, Any] = {}
-    meta: dict[str, Any] = {}
-    external_location: str | None = None
-
-
-class _Depends(msgspec.Struct):
-    macros: list[str] = []
-    nodes: list[str] = []
-
-
-class _TestMetadata(msgspec.Struct):
-    name: str = ""
-    kwargs: dict[str, Any] = {}
-    namespace: str | None = None
-
-
-class _Node(msgspec.Struct):
-    unique_id: str
-    resource_type: str
-    name: str
-    package_name: str = ""
-    database: str | None = None
-    schema: str | None = None
-    alias: str | None = None
-    identifier: str | None = None
-    source_name: str = ""
-    original_file_path: str = ""
-    path: str = ""
-    root_path: str | None = None
-    language: str | None = None
-    compiled_code: str | None = None
-    compiled_sql: str | None = None
-    raw_code: str | None = None
-    raw_sql: str | None = None
-    relation_name: str | None = None
-    description: str | None = ""
-    tags: list[str] = []
-    config: _Config = msgspec.field(default_factory=_Config)
-    meta: dict[str, Any] = {}
-    source_meta: dict[str, Any] = {}
-    columns: dict[str, _Column] = {}
-    constraints: list[dict[str, Any]] = []
-    depends_on: _Depends = msgspec.field(default_factory=_Depends)
-    version: str | int | float | None = None
-    latest_version: str | int | float | None = None
-    test_metadata: _TestMetadata | None = None
-    column_name: str | None = None
-    attached_node: str | None = None
-
-    @property
-    def compiled(self) -> str | None:
-        return self.compiled_code if self.compiled_code is not None else self.compiled_sql
-
-    @property
-    def raw(self) -> str:
-        return self.raw_code or self.raw_sql or ""
-
-    @property
-    def relation(self) -> Relation:
-        return Relation(self.database or "", self.schema or "", self.identifier or self.alias or self.name)
-
-
-class _Metadata(msgspec.Struct):
-    dbt_schema_version: str = ""
-    generated_at: str = ""
-    invocation_id: str | None = None
-    project_name: str | None = None
-    adapter_type: str | None = None
-
-
-class _Manifest(msgspec.Struct):
-    metadata: _Metadata
-    nodes: dict[str, _Node]
-    sources: dict[str, _Node] = {}
-    macros: dict[str, Any] = {}
-    disabled: dict[str, Any] = {}
-    exposures: dict[str, Any] = {}
-    metrics: dict[str, Any] = {}
-    semantic_models: dict[str, Any] = {}
-    saved_queries: dict[str, Any] = {}
-    unit_tests: dict[str, Any] = {}
-    functions: dict[str, Any] = {}
+_LEFT_OUT = ("exposures", "metrics", "semantic_models", "saved_queries", "functions")
 
 
 def read_dbt(root: Path) -> Origin:
     """Read the project whose `dbt compile` wrote `target/manifest.json`. Raises `UserError`."""
-    manifest = _read(root)
+    manifest = read_manifest(root)
     nodes = [one for one in manifest.nodes.values() if one.config.enabled]
     models = [one for one in nodes if one.resource_type == "model"]
     tests = [one for one in nodes if one.resource_type == "test"]
@@ -153,55 +46,32 @@ def read_dbt(root: Path) -> Origin:
         root=root,
         dialect=_DIALECTS[adapter],
         moment=_moment(manifest.metadata.generated_at),
-        models=tuple(_model(one, manifest) for one in models),
+        models=_of_one_value(tuple(_model(one, manifest) for one in models)),
         seeds=tuple(_seed(one, root) for one in nodes if one.resource_type == "seed"),
         outside=(
             *(_source(one) for one in manifest.sources.values() if one.config.enabled),
             *(_snapshot(one) for one in nodes if one.resource_type == "snapshot"),
         ),
         tests=tuple(_test(one) for one in tests),
+        unit_tests=tuple(read_unit_tests(manifest)),
         left_out=dict(_left_out(manifest, nodes)),
         inlined={f"__dbt__cte__{one.name}": one.unique_id for one in models if _is_inlined(one)},
     )
 
 
-def _read(root: Path) -> _Manifest:
-    path = root / "target" / "manifest.json"
-    shown = "target/manifest.json"
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        if not (root / "dbt_project.yml").is_file():
-            message = f"there is no dbt project in {root}: it has no dbt_project.yml"
-            raise UserError(message, code="import", hint="name the folder that dbt is run in") from error
-        message = f"{shown} is missing in {root}"
-        raise UserError(message, code="import", hint=f"run there: {_COMPILE}") from error
-    except OSError as error:
-        raise UserError(f"cannot read {shown}: {error.strerror}", code="import", where=Where(shown)) from error
-    try:
-        manifest = msgspec.json.decode(data, type=_Manifest)
-    except (msgspec.DecodeError, RecursionError) as error:
-        message = f"not a manifest that can be read: {error}"
-        raise UserError(message, code="import", where=Where(shown), hint=f"write it anew: {_COMPILE}") from error
-    if "/manifest/" not in manifest.metadata.dbt_schema_version:
-        message = "not a manifest of dbt: metadata.dbt_schema_version does not say so"
-        raise UserError(message, code="import", where=Where(shown), hint=f"write it anew: {_COMPILE}")
-    return manifest
-
-
-def _require_compiled(nodes: list[_Node]) -> None:
+def _require_compiled(nodes: list[Node]) -> None:
     """Every query must be there as SQL. Raises `UserError`."""
     missing = [one.name for one in nodes if one.compiled is None and (one.language or "sql") == "sql"]
     if missing:
         shown = ", ".join(missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
         message = f"no compiled SQL of {plural(len(missing), 'node')} in target/manifest.json: {shown}"
-        raise UserError(message, code="import", hint=f"compile all of the project: {_COMPILE}")
+        raise UserError(message, code="import", hint=f"compile all of the project: {COMPILE}")
 
 
 _SHOWN = 4
 
 
-def _require_full(root: Path, manifest: _Manifest, models: list[_Node]) -> None:
+def _require_full(root: Path, manifest: Manifest, models: list[Node]) -> None:
     """Incremental models must be compiled as full queries. Raises `UserError`.
 
     What `is_incremental()` yields depends on what is in the warehouse, and the text alone does not always tell.
@@ -211,10 +81,10 @@ def _require_full(root: Path, manifest: _Manifest, models: list[_Node]) -> None:
         return
     names = ", ".join(one.name for one in asking[:_SHOWN]) + (", …" if len(asking) > _SHOWN else "")
     message = f"compiled SQL of incremental models may hold only new rows: {names}"
-    raise UserError(message, code="import", hint=f"compile the full queries: {_COMPILE}")
+    raise UserError(message, code="import", hint=f"compile the full queries: {COMPILE}")
 
 
-def _asks(model: _Node, manifest: _Manifest) -> bool:
+def _asks(model: Node, manifest: Manifest) -> bool:
     """Whether the text of a model asks `is_incremental()`, itself or by a macro."""
     if model.config.materialized not in ("incremental", "microbatch"):
         return False
@@ -231,7 +101,7 @@ def _asks(model: _Node, manifest: _Manifest) -> bool:
     return "is_incremental" in model.raw
 
 
-def _was_full(root: Path, metadata: _Metadata) -> bool:
+def _was_full(root: Path, metadata: Metadata) -> bool:
     """Whether the run that wrote the manifest was one with --full-refresh, as run_results.json says."""
     try:
         found = msgspec.json.decode((root / "target" / "run_results.json").read_bytes())
@@ -250,11 +120,11 @@ def _moment(text: str) -> datetime.datetime:
     return found if found.tzinfo is not None else found.replace(tzinfo=datetime.UTC)
 
 
-def _is_inlined(node: _Node) -> bool:
+def _is_inlined(node: Node) -> bool:
     return node.config.materialized == "ephemeral"
 
 
-def _described(node: _Node) -> dict[str, Any]:
+def _described(node: Node) -> dict[str, Any]:
     return {
         "id": node.unique_id,
         "relation": node.relation,
@@ -264,7 +134,7 @@ def _described(node: _Node) -> dict[str, Any]:
     }
 
 
-def _model(node: _Node, manifest: _Manifest) -> Model:
+def _model(node: Node, manifest: Manifest) -> Model:
     in_python = (node.language or "sql") == "python"
     folder = [*Path(node.path).parent.parts]
     if node.package_name != manifest.metadata.project_name:
@@ -277,11 +147,22 @@ def _model(node: _Node, manifest: _Manifest) -> Model:
         kind=node.config.materialized or "view",
         folder=tuple(folder),
         tags=tuple(dict.fromkeys(node.tags)),
+        values=() if in_python or not node.compiled else values_of_variables(node.raw, node.compiled),
+        asked=count_variables(node.raw),
         frozen=tuple(_SAID.get(one, one) for one in _FROZEN if not in_python and _holds(node.raw, one)),
         types={one.name: one.data_type for one in node.columns.values() if one.data_type} if enforced else {},
         has_table=not _is_inlined(node),
         code=node.raw if in_python else "",
     )
+
+
+def _of_one_value(models: tuple[Model, ...]) -> tuple[Model, ...]:
+    """Return models with the values of those variables only that have one value in all of them."""
+    found: dict[str, set[int | str]] = {}
+    for value in (value for one in models for value in one.values):
+        found.setdefault(value.name, set()).add(value.value)
+    known = {name for name, values in found.items() if len(values) == 1} - {NOW, TODAY, LOCAL}
+    return tuple(replace(one, values=tuple(value for value in one.values if value.name in known)) for one in models)
 
 
 def _holds(template: str, word: str) -> bool:
@@ -290,7 +171,7 @@ def _holds(template: str, word: str) -> bool:
     return any(re.search(rf"(?<![\w.]){re.escape(word)}", one) for one in inside)
 
 
-def _seed(node: _Node, root: Path) -> Seed:
+def _seed(node: Node, root: Path) -> Seed:
     places = [
         root / node.original_file_path,
         root / "dbt_packages" / node.package_name / node.original_file_path,
@@ -309,7 +190,7 @@ def _seed(node: _Node, root: Path) -> Seed:
     )
 
 
-def _source(node: _Node) -> Outside:
+def _source(node: Node) -> Outside:
     """A source; dbt-duckdb names files of one in `external_location`, as a template of its name."""
     location = node.config.external_location
     for meta in (node.config.meta, node.meta, node.source_meta):
@@ -321,12 +202,12 @@ def _source(node: _Node) -> Outside:
     return Outside(**_described(node), group=node.source_name, location=location or "")
 
 
-def _snapshot(node: _Node) -> Outside:
+def _snapshot(node: Node) -> Outside:
     kept = "a snapshot: its history is in its table alone, and cannot be computed again"
     return Outside(**_described(node), kept=kept)
 
 
-def _test(node: _Node) -> Test:
+def _test(node: Node) -> Test:
     generic = node.test_metadata
     kind = generic.name if generic is not None else node.name
     own = [_OWN[one] for one in node.depends_on.macros if one in _OWN]
@@ -357,7 +238,7 @@ def _test(node: _Node) -> Test:
     )
 
 
-def _named_source(node: _Node) -> str:
+def _named_source(node: Node) -> str:
     """Return the source that a generic test is declared at: the one that its `model` names."""
     model = str(node.test_metadata.kwargs.get("model", "")) if node.test_metadata is not None else ""
     named = re.search(r"source\(\s*['\"](.+?)['\"]\s*,\s*['\"](.+?)['\"]", model)
@@ -367,7 +248,7 @@ def _named_source(node: _Node) -> str:
     return ""
 
 
-def _left_out(manifest: _Manifest, nodes: list[_Node]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _left_out(manifest: Manifest, nodes: list[Node]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield what is in the project and not carried over, by kind."""
     for kind in _LEFT_OUT:
         names = tuple(name.split(".", 2)[-1] for name in getattr(manifest, kind))

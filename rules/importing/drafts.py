@@ -15,11 +15,13 @@ from typing import Any
 from rules.importing.column_types import declared_type
 from rules.importing.locations import Location, located
 from rules.importing.naming import SENSITIVE, Names, name_tables, plain_name
-from rules.importing.origin import COUNTED, Model, Origin, Outside, Relation, Seed, Test
+from rules.importing.origin import COUNTED, Model, Origin, Outside, Relation, Seed, Test, UnitTest
 from rules.importing.query_text import CannotReadError, Reading, rewrite
 from rules.importing.query_words import LOCAL, NOW, TODAY, Rewritten
 from rules.importing.seeds import seed_file
 
+VARIABLE = "var"
+"""What of a template is the value of a variable, among what may be another thing each time."""
 LAST = "_table"
 """What the name of the source ends in that holds a model's last table."""
 
@@ -28,6 +30,7 @@ LAST = "_table"
 class DraftQuery:
     """A query in plain names. reads: names of tables; clocks: its variables; volatile: whether it draws numbers.
 
+    variables: those of the project whose values it takes; frozen: its text with their values, if it has any.
     in_ours: whether its text is in our SQL by now. spoken: the dialect that it stays in, if it does. refused: what of
     it is not known to mean the same here. edits: the lines that were changed so that it does.
     """
@@ -36,6 +39,8 @@ class DraftQuery:
     reads: tuple[str, ...] = ()
     volatile: bool = False
     clocks: frozenset[str] = frozenset()
+    variables: frozenset[str] = frozenset()
+    frozen: str = ""
     notes: list[str] = field(default_factory=list)
     in_ours: bool = False
     spoken: str = ""
@@ -78,37 +83,59 @@ class DraftSource(DraftTable):
 
 
 @dataclass(kw_only=True)
-class DraftCheck(DraftQuery):
-    """A test as a query in plain names; broken: why it cannot be one."""
+class DraftAside(DraftQuery):
+    """A query that no rule is made of; broken: why it cannot be one."""
+
+    broken: str = ""
+
+
+@dataclass(kw_only=True)
+class DraftCheck(DraftAside):
+    """A test as a query in plain names."""
 
     test: Test
-    broken: str = ""
+
+
+@dataclass(kw_only=True)
+class DraftUnitTest:
+    """A unit test. queries: of its rows that are queries, by the id of their table, and by "" of those it expects."""
+
+    test: UnitTest
+    queries: dict[str, DraftAside] = field(default_factory=dict)
 
 
 @dataclass
 class Draft:
-    """A project in the making. All by name; checks by the id of their test; variables: values of clocks."""
+    """A project in the making. All by name; checks and unit tests by the tool's id."""
 
     origin: Origin
     names: Names
     rules: dict[str, DraftRule] = field(default_factory=dict)
     sources: dict[str, DraftSource] = field(default_factory=dict)
     checks: dict[str, DraftCheck] = field(default_factory=dict)
+    unit_tests: dict[str, DraftUnitTest] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     reading: Reading | None = None
 
     @property
     def variables(self) -> dict[str, Any]:
-        """The clocks that queries use, set to when the project was compiled."""
+        """The variables that queries use: those of the project, and clocks, set to when the project was compiled."""
+        models = [(rule, rule.model) for rule in self.rules.values() if rule.model is not None]
+        own = {one.name: one.value for rule, model in models for one in model.values if one.name in rule.variables}
         used = {clock for one in self.queries for clock in one.clocks}
         moment = self.origin.moment.astimezone(datetime.UTC).replace(microsecond=0)
         values = {NOW: moment, TODAY: moment.date(), LOCAL: moment.replace(tzinfo=None)}
-        return {name: value for name, value in values.items() if name in used}
+        return {**dict(sorted(own.items())), **{name: value for name, value in values.items() if name in used}}
+
+    @property
+    def asides(self) -> list[DraftAside]:
+        """All checks, and queries of rows of unit tests."""
+        return [*self.checks.values(), *(rows for one in self.unit_tests.values() for rows in one.queries.values())]
 
     @property
     def queries(self) -> list[DraftQuery]:
-        """All rules and checks."""
-        return [*self.rules.values(), *self.checks.values()]
+        """All rules, and what is none."""
+        return [*self.rules.values(), *self.asides]
 
     @property
     def tables(self) -> list[DraftTable]:
@@ -139,6 +166,7 @@ class Draft:
         """Let a rule read its model's last table instead of its query."""
         assert rule.model is not None
         rule.stub, rule.former, rule.clocks, rule.volatile = why, rule.former or rule.body, frozenset(), False
+        rule.variables, rule.frozen = frozenset(), ""
         source = f"{rule.name}{LAST}"
         rule.body, rule.reads = f"SELECT * FROM {source}", (source,)
         rule.notes = [f"it reads the last table that {self.origin.tool} made of it: {why}"]
@@ -163,6 +191,10 @@ def draft(origin: Origin, into: Path) -> Draft:
         _model(made, model, reading)
     for test in origin.tests:
         made.checks[test.id] = _check(test, reading)
+    for one in origin.unit_tests:
+        rows = {"": one.expect, **one.given}
+        queries = {id_: _given(given.sql, reading) for id_, given in rows.items() if given.sql}
+        made.unit_tests[one.id] = DraftUnitTest(test=one, queries=queries)
     return made
 
 
@@ -175,7 +207,8 @@ def _model(made: Draft, model: Model, reading: Reading) -> None:
         made.stub(rule, model.why)
     else:
         try:
-            _fill(rule, rewrite(model.sql, reading))
+            _fill(rule, rewrite(model.sql, reading, values=model.values))
+            rule.frozen = rewrite(model.sql, reading).text if rule.variables else ""
         except CannotReadError as error:
             rule.body = model.sql
             made.stub(rule, str(error))
@@ -188,13 +221,26 @@ def _model(made: Draft, model: Model, reading: Reading) -> None:
     if not rule.stub:
         rule.notes += model.notes
         rule.risks += model.risks
-    if model.frozen:
-        words = ", ".join(model.frozen)
-        rule.risks.append(f"its template used {words}: the value that it had when it was compiled is in the text")
+
+
+def note_values(made: Draft) -> None:
+    """Say of which variables rules read values, and which values of their templates are in their texts for good."""
+    for rule in made.rules.values():
+        model = rule.model
+        if model is None:
+            continue
+        if rule.variables:
+            shown = ", ".join(f"${one}" for one in sorted(rule.variables))
+            rule.notes.append(f"values of var() are read from {shown} of rules.toml")
+        read = sum(one.name in rule.variables for one in model.values)
+        words = ", ".join(one for one in model.frozen if one != VARIABLE or read < model.asked)
+        if words:
+            rule.risks.append(f"its template used {words}: the value that it had when it was compiled is in the text")
 
 
 def _fill(rule: DraftRule, written: Rewritten) -> None:
     rule.body, rule.reads, rule.clocks = written.text, written.reads, written.clocks
+    rule.variables, rule.frozen = written.variables, ""
     rule.volatile = written.chance
     rule.notes += written.notes
     rule.risks += written.risks
@@ -213,6 +259,16 @@ def _check(test: Test, reading: Reading) -> DraftCheck:
         clocks=written.clocks,
         notes=written.notes,
     )
+
+
+def _given(sql: str, reading: Reading) -> DraftAside:
+    """Return the query of some rows of a unit test, which reads nothing."""
+    try:
+        written = rewrite(sql, reading)
+    except CannotReadError as error:
+        return DraftAside(body=sql, broken=str(error))
+    broken = f"it reads {', '.join(written.reads)}" if written.reads else ""
+    return DraftAside(body=written.text, reads=written.reads, clocks=written.clocks, broken=broken)
 
 
 def _is_bare(test: Test) -> bool:

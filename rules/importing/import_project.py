@@ -1,4 +1,4 @@
-"""The import of a project: read → draft → settle → promise → check → written, with a report of all of it.
+"""The import of a project: read → draft → settle → promise → check → test → written, with a report of all of it.
 
 The project is written beside its place and renamed at the end, so that nothing half is ever there.
 """
@@ -13,12 +13,13 @@ from pathlib import Path
 from cache.removal import name_beside, remove_draft, take_place
 from rules.errors import UserError
 from rules.files.project_paths import FILE, OWN_FOLDER
-from rules.importing.drafts import Draft, draft
+from rules.importing.drafts import Draft, draft, note_values
 from rules.importing.naming import SENSITIVE
 from rules.importing.origin import Origin
 from rules.importing.project_text import project_text, rule_text
 from rules.importing.promises import Promised, promise
 from rules.importing.settling import ERRORS, Settled, checked, put, settle
+from rules.importing.unit_tests import Carried, carry_over
 from rules.importing.warehouse import Warehouse
 
 REPORT = "import-report.md"
@@ -26,12 +27,16 @@ REPORT = "import-report.md"
 
 @dataclass
 class Imported:
-    """A project that was imported into `root`. missing: tables whose rows are not there, by source."""
+    """A project that was imported into `root`. missing: tables whose rows are not there, by source.
+
+    carried: what became of unit tests.
+    """
 
     root: Path
     made: Draft
     settled: Settled
     promised: Promised
+    carried: Carried
     missing: Mapping[str, str]
     files: tuple[str, ...]
 
@@ -72,14 +77,16 @@ def _written(
         missing.update(_supplied(made, beside, warehouse))
 
     settled = settle(made, beside, supply)
+    note_values(made)
     _drop_unread(made, missing)
     promised = promise(made, settled)
     for _ in range(_ROUNDS):
         _write(made, beside)
         if not _lose_broken(made, promised, beside):
             break
+    carried = carry_over(made, settled, beside, missing)
     remove_draft(beside, OWN_FOLDER)
-    found = Imported(into, made, settled, promised, missing, ())
+    found = Imported(into, made, settled, promised, carried, missing, ())
     for rule in made.rules.values():
         if rule.stub and rule.model is not None:
             suffix = "py" if rule.model.code else "sql"
@@ -115,7 +122,13 @@ def _supplied(made: Draft, root: Path, warehouse: Warehouse | None) -> dict[str,
                 missing[source.name] = str(source.relation)
                 continue
             if made.origin.dialect not in SENSITIVE:
-                table = table.rename_columns([name.lower() for name in table.column_names])
+                names = [name.lower() for name in table.column_names]
+                twice = next((name for name in names if names.count(name) > 1), None)
+                if twice is not None:
+                    message = f"the table {source.relation} has two columns called {twice}, which differ by case alone"
+                    hint = "names are in lower case here: give the table other names, and import its view"
+                    raise UserError(message, code="import", hint=hint)
+                table = table.rename_columns(names)
             target.parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(table, target)
     return missing

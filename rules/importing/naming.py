@@ -16,6 +16,9 @@ from rules.importing.origin import Model, Origin, Outside, Table
 SENSITIVE = frozenset({"postgres"})
 """Dialects in which the case of a quoted name counts."""
 
+CAPITAL = frozenset({"snowflake"})
+"""Dialects in which a name without quotes is one in capitals. It is in lower case here, and so is "Name" in quotes."""
+
 
 @dataclass(frozen=True)
 class Names:

@@ -23,6 +23,15 @@ class Relation(NamedTuple):
         return ".".join(part for part in self if part)
 
 
+class VariableValue(NamedTuple):
+    """The value of a variable at a place of a text; of a string the quotes are part of the place."""
+
+    start: int
+    end: int
+    name: str
+    value: int | str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """A table of the project. id: the tool's own; path: of its file; columns: their descriptions."""
@@ -40,7 +49,7 @@ class Model(Table):
 
     kind: how the tool keeps it, such as "incremental". folder: below the folder of models. frozen: what its text was
     made with that is another thing each time. types: declared by the tool and enforced. has_table: whether the
-    warehouse has a table of it.
+    warehouse has a table of it. values: in `sql`, of variables; asked: how often its template asks for a variable.
     """
 
     sql: str | None
@@ -49,6 +58,8 @@ class Model(Table):
     folder: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
+    values: tuple[VariableValue, ...] = ()
+    asked: int = 0
     types: Mapping[str, str] = field(default_factory=dict)
     has_table: bool = True
     code: str = ""
@@ -106,6 +117,33 @@ class Test:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GivenRows:
+    """Rows of a unit test: values by column, None being NULL; or a query of them in the project's dialect."""
+
+    values: tuple[Mapping[str, Any], ...] = ()
+    sql: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitTest:
+    """Rows of what a model reads, and the rows that it yields of them. table: the model's id; given: by id of a table.
+
+    variables: values that it is tested with. moment: what its clock is set to, as text. why: it is not carried over.
+    """
+
+    id: str
+    name: str
+    table: str
+    path: str = ""
+    description: str = ""
+    given: Mapping[str, GivenRows] = field(default_factory=dict)
+    expect: GivenRows = field(default_factory=GivenRows)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    moment: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Origin:
     """A whole project. dialect: by SQLGlot's name. moment: when its SQL was made. left_out: names by kind.
 
@@ -121,6 +159,7 @@ class Origin:
     seeds: tuple[Seed, ...] = ()
     outside: tuple[Outside, ...] = ()
     tests: tuple[Test, ...] = ()
+    unit_tests: tuple[UnitTest, ...] = ()
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     inlined: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -20,7 +20,8 @@ from sqlglot.tokenizer_core import TokenType
 from compiler.lint.edits import apply
 from compiler.lint.findings import Edit
 from compiler.tree.big_stack import with_deep_stack
-from rules.importing.naming import SENSITIVE, Names
+from rules.importing.naming import CAPITAL, SENSITIVE, Names
+from rules.importing.origin import VariableValue
 from rules.importing.query_words import QueryWords, Rewritten
 
 
@@ -39,14 +40,17 @@ class Reading:
     inlined: frozenset[str] = frozenset()
 
 
-def rewrite(text: str, reading: Reading, *, rows_only: bool = False) -> Rewritten:
+def rewrite(text: str, reading: Reading, *, rows_only: bool = False, values: Iterable[VariableValue] = ()) -> Rewritten:
     """Return a query with the plain names of what it reads. Raises `CannotReadError`.
 
-    rows_only: nobody reads its columns, so they may have other names: each needs one of its own.
+    rows_only: nobody reads its columns, so they may have other names: each needs one of its own. values: in the text,
+    to be read from variables.
     """
+    blank = len(text) - len(text.lstrip())
     text = text.strip()
+    places = [one._replace(start=one.start - blank, end=one.end - blank) for one in values]
     try:
-        return with_deep_stack(lambda: _Query(text, reading).rewritten(rows_only=rows_only))
+        return with_deep_stack(lambda: _Query(text, reading).rewritten(places, rows_only=rows_only))
     except SqlglotError as error:
         raise CannotReadError(_first_line(str(error))) from error
     except RecursionError as error:
@@ -78,14 +82,15 @@ class _Query(QueryWords):
         self.reads: dict[str, None] = {}
         self.bridges: dict[str, str] = {}
 
-    def rewritten(self, *, rows_only: bool) -> Rewritten:
+    def rewritten(self, values: Iterable[VariableValue], *, rows_only: bool) -> Rewritten:
         self._inlined()
         self._qualifiers()
         for table, ctes in list(_tables(self.query, self._fold, self.reading.inlined)):
             self._table(table, ctes)
         self._clocks()
+        self._variables(values)
         self._case()
-        self._table_functions()
+        self._table_functions(self.reading.dialect)
         self._products_of_intervals()
         if rows_only and isinstance(self.query, exp.Select):
             self._outputs(self.query)
@@ -96,6 +101,18 @@ class _Query(QueryWords):
         self.result.text = apply(self.text, kept).strip()
         self.result.reads = tuple(self.reads)
         return self.result
+
+    def _variables(self, values: Iterable[VariableValue]) -> None:
+        """WHERE minutes < 15 → WHERE minutes < $no_show, where 15 is the value of that variable."""
+        found: set[str] = set()
+        for one in values:
+            token = self.tokens[self.at[one.start]] if one.start in self.at else None
+            if token is None or token.end + 1 != one.end or self._is_removed(one.start):
+                continue
+            if token.token_type in (TokenType.STRING, TokenType.NUMBER):
+                self.edits.append(Edit(one.start, one.end, f"${one.name}"))
+                found.add(one.name)
+        self.result.variables = frozenset(found)
 
     def _blank_lines(self) -> Iterator[Edit]:
         """Yield edits that leave one blank line of those that Jinja leaves between words."""
@@ -208,6 +225,8 @@ class _Query(QueryWords):
         """Spell names in one way where the warehouse does not distinguish them by case: "Total" → "total"."""
         if self.reading.dialect in SENSITIVE:
             return
+        if self.reading.dialect in CAPITAL:
+            self._require_one_case()
         lowered = []
         edited = {place for one in self.edits for place in range(one.start, one.end)}
         for token in self.tokens:
@@ -221,6 +240,24 @@ class _Query(QueryWords):
         if lowered:
             shown = ", ".join(dict.fromkeys(lowered))
             self.result.notes.append(f"quoted names are in lower case: {shown}")
+
+    def _require_one_case(self) -> None:
+        """Refuse to sort by a name that is another one there than the query's own: SELECT 9 - id AS "id" … ORDER BY ID.
+
+        Elsewhere two such names are two columns of one name here, which no rule may have. Raises `CannotReadError`.
+        """
+        order = self.query.args.get("order")
+        outputs = {one.args["alias"] for one in self.query.selects if isinstance(one, exp.Alias)}
+        quoted = {str(one.this) for one in outputs if isinstance(one, exp.Identifier) and one.quoted}
+        for column in order.find_all(exp.Column) if isinstance(order, exp.Order) else ():
+            if not isinstance(column.this, exp.Identifier) or column.table:
+                continue
+            name = str(column.this.this)
+            meant = name if column.this.quoted else name.upper()
+            other = next((one for one in quoted if one != meant and one.lower() == meant.lower()), None)
+            if other is not None:
+                said = f"it sorts by {meant}, and has {other} as well, which differs by case alone"
+                raise CannotReadError(f"{said}: names are in lower case here")
 
     def _bridge(self) -> None:
         """WITH orders AS (…) SELECT … FROM orders: give the table a second name before the CTE takes its own."""

@@ -31,7 +31,8 @@ _CHANCE = frozenset({"random", "rand", "uuid", "gen_random_uuid", "gen_random_by
 class Rewritten:
     """A query in plain names. reads: names of tables. notes: what was changed; risks: what that may change.
 
-    clocks: variables that it uses. chance: whether its rows differ from run to run.
+    clocks: variables in place of clocks; variables: those of the project. chance: whether its rows differ from run to
+    run.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Rewritten:
     notes: list[str] = field(default_factory=list)
     risks: list[str] = field(default_factory=list)
     clocks: frozenset[str] = frozenset()
+    variables: frozenset[str] = frozenset()
     chance: bool = False
 
 
@@ -90,8 +92,13 @@ class QueryWords:
         if self.result.chance:
             self.result.notes.append("volatile = true: it draws random numbers, so it runs in every build")
 
-    def _table_functions(self) -> None:
-        """FROM range(3) → FROM range(3) AS range(range): the column has the name that it has there without one."""
+    def _table_functions(self, dialect: str) -> None:
+        """FROM range(3) → FROM range(3) AS range(range): the column has the name that it has there without one.
+
+        In BigQuery and Spark such a name means something else.
+        """
+        if dialect not in ("duckdb", "postgres", "redshift"):
+            return
         for number, token in enumerate(self.tokens[:-1]):
             name = token.text.lower()
             before = self.tokens[number - 1].token_type if number else None

@@ -18,6 +18,11 @@ from rules.errors import UserError
 from rules.importing.column_types import declared_type
 from rules.importing.origin import Seed
 
+_OF_ADAPTERS = {
+    "bigquery": {"integer": "int64", "timestamp without time zone": "datetime"},
+    "spark": {"integer": "bigint"},
+}
+"""Types that an adapter gives where dbt would give another one (its `convert_…_type`)."""
 _NULLS = frozenset({"", "null"})
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d(:\d\d(:\d\d([.,]\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?|\d{8}T\d{2,6}(Z|[+-]\d{2,4})?")
 
@@ -56,7 +61,8 @@ def seed_file(seed: Seed, dialect: str) -> SeedFile:
     types: dict[str, str] = {}
     for number, name in enumerate(names):
         written = given.get(name.lower())
-        inferred = written or _inferred([row[number] for row in rows[1:] if number < len(row)])
+        found = _inferred([row[number] for row in rows[1:] if number < len(row)])
+        inferred = written or _OF_ADAPTERS.get(dialect, {}).get(found, found)
         kind = declared_type(inferred, dialect)
         if kind is None:
             risks.append(f"the type {inferred} of {name} cannot be declared, so it is text")

@@ -23,7 +23,7 @@ from compiler.tree.big_stack import with_deep_stack
 from rules.config.policy import Reporting, reported
 from rules.config.project import Policy, load_project, read_text
 from rules.files.project_paths import FILE, OWN_FOLDER
-from rules.importing.drafts import Draft, DraftCheck, DraftQuery, DraftRule
+from rules.importing.drafts import Draft, DraftAside, DraftQuery, DraftRule
 from rules.importing.project_text import check_text, project_text, rule_text
 from rules.lint.fixes import rewrite, write
 from rules.lint.project import Checking, check_project
@@ -104,9 +104,9 @@ class _Settling:
     def __init__(self, made: Draft, root: Path) -> None:
         self.made, self.root = made, root
         self.queries: dict[str, DraftQuery] = {rule.path: rule for rule in made.rules.values()}
-        for number, check in enumerate(made.checks.values()):
-            if not check.broken:
-                self.queries[f"{_TESTS}/imported_test_{number}.sql"] = check
+        for number, aside in enumerate(made.asides):
+            if not aside.broken:
+                self.queries[f"{_TESTS}/imported_test_{number}.sql"] = aside
         for rule in made.rules.values():
             rule.in_ours = rule.in_ours or bool(rule.stub) or rule.model is None
 
@@ -154,7 +154,7 @@ class _Settling:
                 continue
             if isinstance(query, DraftRule) and query.model is None:
                 continue
-            if isinstance(query, DraftCheck) and query.broken:
+            if isinstance(query, DraftAside) and query.broken:
                 continue
             errors.setdefault(one.path, one)
         failed = {query.name for path, query in self.queries.items() if path in errors and isinstance(query, DraftRule)}
@@ -167,6 +167,9 @@ class _Settling:
     def _give_way(self, path: str, error: Finding) -> None:
         query = self.queries[path]
         why = f"{error.found.message} ({error.found.code})"
+        if query.frozen:  # it may be a variable that is not taken there
+            query.body, query.frozen, query.variables = query.frozen, "", frozenset()
+            return
         if not query.in_ours:
             query.in_ours, query.refused = True, why
             query.body = _as_written(query.body, self.made.origin.dialect)
@@ -178,7 +181,7 @@ class _Settling:
             del self.queries[path]
         elif isinstance(query, DraftRule):
             self.made.stub(query, why)
-        elif isinstance(query, DraftCheck):
+        elif isinstance(query, DraftAside):
             query.broken = why
             del self.queries[path]
 

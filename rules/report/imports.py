@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rules.importing.drafts import DraftRule, DraftSource
 from rules.importing.promises import kinds
 from rules.report.runs import document
+from rules.report.unit_tests import tests_lines
 from rules.wording import plural
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ def import_report(found: Imported) -> str:
         ]
         lines.append("")
     lines += ["## Rules", "", *_tables(made.rules.values()), "## Sources", "", *_tables(made.sources.values())]
-    lines += ["## Tests", "", *_tests(found), "## Not carried over", "", *_left_out(found)]
+    lines += ["## Tests", "", *_tests(found)]
+    lines += ["## Unit tests", "", *_unit_tests(found)] if found.carried.paths else []
+    lines += ["## Not carried over", "", *_left_out(found)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -78,6 +82,21 @@ def _tests(found: Imported) -> Iterator[str]:
         yield ""
 
 
+def _unit_tests(found: Imported) -> Iterator[str]:
+    carried = found.carried
+    yield "| unit test | is now in | here |"
+    yield "|---|---|---|"
+    for one, path in carried.paths.items():
+        tested = carried.outcomes.get(one)
+        ended = "not run: rows of a source are not there" if tested is None else tested.status
+        yield f"| {_cell(found.made.unit_tests[one].test.name)} | `{path}` | {ended} |"
+    yield ""
+    for one, tested in carried.failed.items():
+        yield f"{found.made.unit_tests[one].test.name} fails here:"
+        yield ""
+        yield from ("```", *tests_lines(tested), "```", "")
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
@@ -87,6 +106,8 @@ def _left_out(found: Imported) -> Iterator[str]:
         yield f"* {kind} ({len(names)}): {', '.join(names)}"
     for test, why in found.promised.lost.items():
         yield f"* the test {found.made.checks[test].test.name}: {why}"
+    for test, why in found.carried.lost.items():
+        yield f"* the unit test {found.made.unit_tests[test].test.name}: {why}"
     for rule in found.made.rules.values():
         if rule.stub:
             yield f"* the query of `{rule.name}`, kept in not_imported: {rule.stub}"
@@ -105,12 +126,26 @@ def summary_lines(found: Imported) -> list[str]:
         parts = [f"{number:,} {_BECAME[kind]}" for kind, number in counted.items()]
         lost = f"; {len(found.promised.lost)} not carried over" if found.promised.lost else ""
         lines.append(f"{plural(len(made.checks), 'test')}: {', '.join(parts)}{lost}")
+    if made.unit_tests:
+        lines.append(_unit_tests_line(found))
     if made.origin.left_out:
         counts = (f"{kind} {len(names)}" for kind, names in made.origin.left_out.items())
         lines.append(f"not carried over: {', '.join(counts)}")
     if found.missing:
         lines.append(f"{plural(len(found.missing), 'source')} without rows: {', '.join(found.missing)}")
     return lines
+
+
+def _unit_tests_line(found: Imported) -> str:
+    carried = found.carried
+    ended: Counter[str] = Counter(tested.status for tested in carried.outcomes.values())
+    parts = [
+        f"{ended[status]:,} {said}" for status, said in (("passed", "pass"), ("failed", "fail here")) if ended[status]
+    ]
+    unrun = len(carried.paths) - len(carried.outcomes)
+    parts += [f"{unrun:,} not run"] if unrun else []
+    parts += [f"{len(carried.lost):,} not carried over"] if carried.lost else []
+    return f"{plural(len(found.made.unit_tests), 'unit test')}: {', '.join(parts)}"
 
 
 def comparison_lines(compared: Comparison, *, verbose: bool) -> list[str]:
@@ -172,7 +207,20 @@ def import_document(found: Imported, compared: Comparison | None) -> dict[str, A
             }
             for test, check in made.checks.items()
         ],
+        unit_tests=[_unit_test_fields(found, one) for one in made.unit_tests],
         left_out={kind: list(names) for kind, names in made.origin.left_out.items()},
         missing=dict(found.missing),
         **more,
     )
+
+
+def _unit_test_fields(found: Imported, one: str) -> dict[str, Any]:
+    tested = found.carried.outcomes.get(one)
+    test = found.made.unit_tests[one].test
+    return {
+        "name": test.name,
+        "rule": found.made.names.by_id.get(test.table),
+        "file": found.carried.paths.get(one),
+        "status": tested.status if tested is not None else None,
+        "lost": found.carried.lost.get(one),
+    }

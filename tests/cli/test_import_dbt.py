@@ -209,6 +209,25 @@ def test_the_case_of_quoted_names_counts_in_postgresql(tmp_path: Path) -> None:
     assert rows(project, "two") == [(2,), (4,), (6,)]
 
 
+def test_names_in_capitals_are_those_without_quotes_in_snowflake(tmp_path: Path) -> None:
+    dbt = DbtProject(tmp_path / "small", adapter="snowflake")
+    dbt.seed("RAW", "ID,STATE\n1,open\n2,paid\n")
+    dbt.model("one", 'SELECT id AS "id", "STATE" AS "Label", State AS S FROM W.MAIN.RAW')
+    dbt.model("two", 'SELECT "id" + 1 AS N, "Label", s FROM w.main."one" ORDER BY n')
+    dbt.model("order_of_a_column", 'SELECT 9 - id AS "id" FROM w.main.raw ORDER BY id')
+    dbt.model("order_of_the_alias", 'SELECT 9 - id AS "id" FROM w.main.raw ORDER BY "id"')
+    dbt.model("both", 'SELECT id + 1 AS "id", id FROM w.main.raw')
+    project, document = dbt.imported()
+    stubs = {one["name"]: one["stub"] for one in document["rules"] if one["stub"]}
+    assert stubs.pop("order_of_a_column") == (
+        "it sorts by ID, and has id as well, which differs by case alone: names are in lower case here"
+    )
+    assert set(stubs) == {"both"}
+    inprocess.build(project, "-s", "+two order_of_the_alias")
+    assert rows(project, "two") == [(2, "open", "open"), (3, "paid", "paid")]
+    assert rows(project, "order_of_the_alias") == [(7,), (8,)]
+
+
 # Clocks and chance
 
 
@@ -449,8 +468,9 @@ def test_what_is_not_carried_over_is_listed(dbt: DbtProject) -> None:
     }
     project, document = dbt.imported()
     assert document["left_out"] == {
-        "exposures": ["board"], "metrics": ["revenue", "orders"], "unit tests": ["one.adds"], "hooks": ["one: 1"],
+        "exposures": ["board"], "metrics": ["revenue", "orders"], "hooks": ["one: 1"],
     }  # fmt: skip
+    assert [one["lost"] for one in document["unit_tests"]] == ["the manifest says nothing of it"]
     assert "* metrics (2): revenue, orders" in project.read("import-report.md")
 
 
@@ -558,6 +578,33 @@ def test_seeds_have_the_types_that_dbt_gives_them(dbt: DbtProject) -> None:
         'flag = "boolean", word = "string", empty = "int32", given = "string", mixed = "string" }'
     ) in toml
     assert 'delimiter = "|"' in toml
+
+
+@pytest.mark.parametrize(
+    ("adapter", "number", "moment"),
+    [
+        ("duckdb", "int32", "timestamp"),
+        ("postgres", "int32", "timestamp"),
+        ("redshift", "int32", "timestamp"),
+        ("snowflake", "int64", "timestamp"),
+        ("bigquery", "int64", "timestamp"),
+        ("spark", "int64", "timestamp[us, tz=UTC]"),
+    ],
+)
+def test_seeds_have_the_types_of_the_adapter(tmp_path: Path, adapter: str, number: str, moment: str) -> None:
+    dbt = DbtProject(tmp_path / "small", adapter=adapter)
+    dbt.seed("typed", "n,t,given\n1,2026-01-02 03:04:05,1\n", column_types={"given": "smallint"})
+    project, _ = dbt.imported()
+    given = "int64" if adapter in ("snowflake", "bigquery") else "int16"
+    assert f'columns = {{ n = "{number}", t = "{moment}", given = "{given}" }}' in project.read("rules.toml")
+
+
+def test_unnest_of_bigquery_is_refused_as_it_is_written(tmp_path: Path) -> None:
+    dbt = DbtProject(tmp_path / "small", adapter="bigquery")
+    dbt.model("one", "SELECT d + 1 AS n FROM UNNEST([1, 2]) AS d")
+    project, document = dbt.imported()
+    assert rule(document, "one")["stub"].startswith("UNNEST in FROM needs column names (R901)")
+    assert project.read("not_imported/one.sql") == "SELECT d + 1 AS n FROM UNNEST([1, 2]) AS d\n"
 
 
 # Verify

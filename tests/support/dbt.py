@@ -14,6 +14,7 @@ DBT = FIXTURES / "dbt"
 UNTRANSLATED = {
     "shop": {"customer_ranks"},  # a model in Python
     "subscriptions": set(),
+    "clinic": {"patient_summary", "text_stuff"},  # mode, printf
     "ledger": {"monthly"},  # generate_series outside of FROM
     # first(x ORDER BY y), epoch of an interval
     "rides": {"zones_ranked", "running"},
@@ -89,6 +90,19 @@ class DbtProject:
             **fields,
         )
 
+    def unit_test(self, name: str, model: str, given: Mapping[str, object], expect: object, **overrides: Any) -> None:
+        """Add a unit test. given: rows by input, such as ref('orders'): dicts as the manifest has them, or SQL."""
+        key = f"unit_test.small.{model}.{name}"
+        self.more.setdefault("unit_tests", {})[key] = {
+            "name": name,
+            "model": model,
+            "package_name": "small",
+            "given": [{"input": one, **_fixture(rows)} for one, rows in given.items()],
+            "expect": _fixture(expect),
+            "overrides": overrides,
+            "tested_node_unique_id": f"model.small.{model}",
+        }
+
     def _add(self, kind: str, name: str, schema: str, **fields: Any) -> None:
         key = f"{kind}.small.{name}"
         self.nodes[key] = {
@@ -128,6 +142,10 @@ class DbtProject:
             expect=expect,
         )  # fmt: skip
         return SampleProject.at(into), ran.document
+
+
+def _fixture(rows: object) -> dict[str, object]:
+    return {"rows": rows, "format": "sql" if isinstance(rows, str) else "dict"}
 
 
 def rows(project: SampleProject, name: str, columns: Sequence[str] = ()) -> list[tuple[Any, ...]]:
