@@ -61,6 +61,10 @@ def test_every_product_is_what_dbt_made_or_says_why_not(name: str, environments:
     assert len(verify["same"]) >= 9
     assert not [one for one in document["tests"] if one["lost"]]
     assert not document["missing"]
+    if name == "clinic":
+        lost = {one["name"] for one in document["unit_tests"] if one["lost"]}
+        assert lost == {"only_new_visits", "lists_are_compared"}  # an incremental run; a model whose query is not here
+        assert {one["status"] for one in document["unit_tests"] if not one["lost"]} == {"passed"}
 
 
 @pytest.mark.service
