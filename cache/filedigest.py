@@ -16,7 +16,8 @@ def file_digest(path: str | Path) -> str:
     """Return the xxh3_128 digest, 32 hex digits, of a file's bytes, read in blocks of 1 MiB. Raises OSError."""
     hasher = xxhash.xxh3_128()
     with open(path, "rb", buffering=0, opener=open_regular) as file:
-        buffer = bytearray(_BLOCK)
+        # No larger than the file: a whole block of memory takes the system longer to give than a small file to read.
+        buffer = bytearray(min(_BLOCK, os.fstat(file.fileno()).st_size + 1))
         view = memoryview(buffer)
         while count := file.readinto(buffer):
             hasher.update(view[:count])
