@@ -234,11 +234,12 @@ class Compiler:
         def work() -> CompiledQuery:
             query = parse(source) if isinstance(source, str) else source
             name_outputs(query)
+            ordered = query.args.get("order") is not None
             executed, scans, _ = self._executed(query, Options(volatile=True), resolve)
             meaning = render(executed)
             executed, _ = for_engine(executed, self.schemas.known)
             sql = render(executed)
-            return CompiledQuery(sql, meaning, scans, self._schema(scans, executed, sql))
+            return CompiledQuery(sql, meaning, scans, self._schema(scans, executed, sql), ordered)
 
         return self._located(source, work)
 

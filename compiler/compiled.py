@@ -72,12 +72,16 @@ class EngineIdentity:
 
 @dataclass(frozen=True)
 class CompiledQuery:
-    """A query that is run once: what is executed, its meaning, the columns it scans, its schema; see `Compiled`."""
+    """A query that is run once: what is executed, its meaning, the columns it scans, its schema; see `Compiled`.
+
+    ordered: whether its rows are in the order of an ORDER BY.
+    """
 
     sql: str
     meaning: str
     scans: Mapping[str, tuple[str, ...]]
     schema: Schema
+    ordered: bool
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class RowReader:
             compiled = compiler.compile_query(rows.query, lambda _: None)
             types = written_schema(to_arrow(compiled.schema))
             with closing(engine.stream(EngineQuery(compiled.sql, (), session.profile), types, self._scratch)) as found:
-                return pa.Table.from_batches(list(found), types)
+                table = pa.Table.from_batches(list(found), types)
         except SqlError as error:
             where = rows.where
             if error.line is not None and where.line is None:
@@ -93,6 +93,13 @@ class RowReader:
             raise UserError(error.message, code=error.code, where=where, hint=error.hint) from error
         except EngineError as error:
             raise UserError(f"the rows cannot be computed: {error}", code="execution", where=rows.where) from error
+        return table if compiled.ordered else _in_one_order(table)
+
+
+def _in_one_order(table: pa.Table) -> pa.Table:
+    """Return rows that have no order in one that follows from them: branches of a UNION ALL come as they like."""
+    written = [repr(row) for row in table.to_pylist()]
+    return table.take(sorted(range(len(written)), key=written.__getitem__))
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
