@@ -13,7 +13,7 @@ from compiler.sql.functions import function_name
 def other_meanings(view: View) -> None:
     """Functions of the same name with another meaning, by the table."""
     for node in view.every(exp.Func):
-        name = function_name(node)
+        name = _written_name(view, node)
         rows = [row for row in meanings().get(name or "", ()) if row.speaks(view.dialect)]
         if not rows:
             continue
@@ -42,6 +42,16 @@ def other_meanings(view: View) -> None:
         view.replace(
             row.code, node, message, written, None if written else f"write {row.text.replace('{', '').replace('}', '')}"
         )
+
+
+def _written_name(view: View, node: exp.Expr) -> str | None:
+    """Return the name of a call as it is written: TRIM(a, b) is read as btrim, and so is TRIM(b FROM a)."""
+    name, place = function_name(node), view.extents.of(node)
+    if name != "btrim" or place is None or not view.text[place[0] : place[1]].lower().startswith("trim"):
+        return name
+    sides = [view.extents.of(one) for one in node.expressions]
+    in_order = all(one is not None for one in sides) and sides == sorted(one for one in sides if one is not None)
+    return "trim" if in_order else name
 
 
 def _has_reference(arguments: list[exp.Expr], letter: str) -> bool:

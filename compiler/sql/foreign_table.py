@@ -482,7 +482,7 @@ ln(x) => CASE WHEN {x} > 0 THEN ln({x}) END : K
 log2(x) => CASE WHEN {x} > 0 THEN log2({x}) END : K
 log10(x) => CASE WHEN {x} > 0 THEN log10({x}) END : K
 isnan(x) => COALESCE(isnan({x}), FALSE) : K
-trim(s, t) ~> trim(s, 'x'), with the text first, which Spark has last : K
+trim(s, t) => btrim({t}, {s}) : K
 ltrim(s, t) ~> ltrim(s, 'x'), with the text first, which Spark has last : K
 rtrim(s, t) ~> rtrim(s, 'x'), with the text first, which Spark has last : K
 left(s, #) => left({s}, #) : SK

@@ -62,6 +62,7 @@ def test_duplicates_count(data: st.DataObject) -> None:
     assert len(found) == 5
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.data())
 def test_a_swap_between_rows_in_one_column_changes_the_bag(data: st.DataObject) -> None:

@@ -233,6 +233,7 @@ def limited(project: SampleProject, size: int, *arguments: str) -> subprocess.Co
     return subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_fails_the_product_and_keeps_the_last_good_one(project: SampleProject) -> None:
     project.edit(
         "rules/c.sql",
@@ -366,6 +367,7 @@ def test_a_corrupt_earlier_input_only_costs_the_comparison(tmp_path: Path) -> No
     assert made.product("top").to_pylist() == [{"top": 4}]
 
 
+@pytest.mark.slow
 def test_the_command_line_says_that_an_object_was_corrupt(project: SampleProject) -> None:
     flip(object_of(project, "a"))
     done = subprocess.run([str(RULES), "build"], cwd=project.root, capture_output=True, text=True, check=False)

@@ -71,6 +71,7 @@ def test_a_share_is_checked(project: SampleProject, share: str) -> None:
     assert "must be a share such as 5%" in done.stderr
 
 
+@pytest.mark.slow
 def test_skipped_checks_are_run_again_too(tmp_path: Path) -> None:
     project = checked_project(tmp_path / "checked")
     build(project)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import duckdb
-import pyarrow.parquet as pq
 import pytest
 
 from compiler.sql.foreign_table import DIALECTS
-from support.battery import FILE, Case, agree, cases, in_order, plain
+from support.battery import FILE, Case, agree, cases, in_order
 from support.inprocess import build, run
 from support.projects import SampleProject
 
@@ -43,7 +42,7 @@ def _texts(project: SampleProject, rules: dict[str, Case]) -> dict[str, str]:
 
 
 def _agrees(project: SampleProject, name: str, case: Case) -> bool:
-    rows = plain(pq.read_table(project.root / ".rules" / "products" / f"{name}.parquet").to_pylist())
+    rows = run(project, "show", name, "--json").document["data"]
     if case.is_query:
         return agree(in_order(case.value), in_order([list(row.values()) for row in rows]))
     values = [row["x"] for row in sorted(rows, key=lambda row: row["k"])]

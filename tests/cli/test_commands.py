@@ -432,6 +432,7 @@ def test_an_internal_error_is_exit_code_3_with_a_log(project: SampleProject, mon
         Path(path).unlink()
 
 
+@pytest.mark.slow
 def test_the_sample_project_is_listed_without_being_compiled() -> None:
     ran = subprocess.run(
         [RULES, "-C", FIXTURES / "flights", "ls", "-q", "-s", "path:rules/executive"],

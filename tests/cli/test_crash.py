@@ -196,6 +196,7 @@ def history(root: Path) -> set[tuple[object, ...]]:
         return {row for question in questions for row in connection.execute(question)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("former", FORMER)
 def test_killed_in_a_migration(forks: Forks, tmp_path: Path, former: int) -> None:
     assert kill_in_migrations(forks, former, tmp_path, every=False) > 5

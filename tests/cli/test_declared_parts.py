@@ -195,6 +195,7 @@ def test_how_it_reads_is_explained(project: SampleProject) -> None:
     assert "part-wise: Declared by by_part" in run(project, "explain", "late").stdout
 
 
+@pytest.mark.slow
 def test_a_false_declaration_is_found_by_the_audit(project: SampleProject) -> None:
     project.write("rules/false.py", FALSE)
     build(project)

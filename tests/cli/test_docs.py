@@ -223,6 +223,7 @@ def test_a_project_without_rules_and_rules_in_a_circle(tmp_path: Path) -> None:
     assert "circle" in data(empty.root / "site", "tables/table-a.js")["error"]["message"]
 
 
+@pytest.mark.slow
 def test_the_command_serves_until_it_is_ended(project: SampleProject) -> None:
     command = [str(RULES), "docs", "serve", "--port", "0", "--json"]
     with subprocess.Popen(command, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -207,6 +207,7 @@ def test_a_state_of_which_nobody_knows_how_it_came_is_not_restored(project: Samp
     assert run(project, "build").stdout.startswith("nothing to do")
 
 
+@pytest.mark.slow
 def test_states_outlive_compaction(project: SampleProject) -> None:
     """Rows that repeat go, and what a build left is the same as before."""
     builds = [name_of(build(project))]

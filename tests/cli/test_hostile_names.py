@@ -179,6 +179,7 @@ WRITERS = {
 runs in SQLMesh's interpreter, whose output we read."""
 
 
+@pytest.mark.slow
 def test_nothing_else_writes_to_the_standard_streams() -> None:
     """`print`, and any use of sys.stdout and sys.stderr but to ask for their width or whether they are terminals."""
     for package in ("rules", "compiler", "graph", "cache"):

@@ -49,6 +49,7 @@ COSMETIC = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edit", COSMETIC)
 def test_a_cosmetic_edit_executes_nothing(project: SampleProject, edit: str) -> None:
     path, old, new = COSMETIC[edit]
@@ -60,6 +61,7 @@ def test_a_cosmetic_edit_executes_nothing(project: SampleProject, edit: str) -> 
     assert SampleProject.executed(document) == set()
 
 
+@pytest.mark.slow
 def test_all_cosmetic_edits_at_once(project: SampleProject) -> None:
     for path in (project.root / "rules").rglob("*.sql"):
         path.write_text(path.read_text().replace("\n    ", "\n\t  ") + "\n\n-- the end\n")
@@ -122,6 +124,7 @@ def test_renaming_a_product_executes_nothing(project: SampleProject) -> None:
     assert not (project.root / ".rules" / "products" / "clean_planes.parquet").exists()
 
 
+@pytest.mark.slow
 def test_a_branch_switch_and_back_executes_nothing_the_second_time(project: SampleProject) -> None:
     def git(*arguments: str) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "init.defaultBranch=main")
@@ -163,6 +166,7 @@ def test_a_folder_with_modules_named_like_ours_builds(tmp_path: Path) -> None:
     assert SampleProject.executed(json.loads(done.stdout)) == {"ids"}, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["python -m", "PYTHONPATH"])
 def test_modules_named_like_ours_on_the_path(tmp_path: Path, start: str) -> None:
     project = SampleProject(tmp_path / "mine", sources=["orders"])

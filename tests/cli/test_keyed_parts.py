@@ -88,6 +88,7 @@ def require_right(project: SampleProject, ran: Ran, folder: Path) -> None:
             assert sorted_rows(found[0]) == sorted_rows(found[1]), (name, product)
 
 
+@pytest.mark.slow
 def test_each_rule_reads_every_part_once_and_a_new_day_alone(project: SampleProject, tmp_path: Path) -> None:
     assert parts(build(project)) == dict.fromkeys(RULES, (DAYS, DAYS))
     put(project, DAYS + 1, rows(DAYS + 1))
@@ -121,6 +122,7 @@ def test_a_late_row_joins_its_day_alone(project: SampleProject, tmp_path: Path) 
     require_right(project, ran, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_deleted_day_costs_nothing(project: SampleProject, tmp_path: Path) -> None:
     build(project)
     (project.root / "data/sales/day_004.parquet").unlink()

@@ -56,6 +56,7 @@ def only(ran: Ran) -> dict[str, Any]:
     return dict(product)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "said", "settings"),
     [
@@ -85,6 +86,7 @@ def test_a_table_without_floats_has_the_key_of_every_profile_however_it_was_made
     assert inprocess.build(project).statuses == {"rule": "clean"}
 
 
+@pytest.mark.slow
 def test_a_table_of_floats_is_keyed_by_the_settings_that_made_it(project: SampleProject) -> None:
     project.sql("rule", FLOATS)
     tight = only(little(project))

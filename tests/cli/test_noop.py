@@ -71,6 +71,7 @@ def test_imports_nothing_heavy(project: SampleProject, arguments: list[str]) -> 
     assert "executed" in done.stdout or "nothing to do" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_check_can_fail(project: SampleProject) -> None:
     """The script above does notice heavy imports: an edit makes them necessary."""
     project.sql("total", "SELECT COUNT(*) AS total FROM large AS l")

@@ -344,6 +344,7 @@ def test_what_only_looks_like_a_status_is_not_coloured(tmp_path: Path, capsys: p
     assert "\x1b" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_broken_pipe_is_quiet(project: SampleProject) -> None:
     project.parquet("orders", {"id": list(range(50_000)), "amount": [0.0] * 50_000, "status": ["x"] * 50_000})
     project.sql("many", "SELECT o.id, o.status FROM orders AS o")
@@ -358,6 +359,7 @@ def test_a_broken_pipe_is_quiet(project: SampleProject) -> None:
     os.close(writer)
 
 
+@pytest.mark.slow
 def test_a_build_goes_on_when_nobody_reads_its_progress(project: SampleProject) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -368,6 +370,7 @@ def test_a_build_goes_on_when_nobody_reads_its_progress(project: SampleProject) 
     assert (done.returncode, normal(done.stdout)) == (0, "2 executed in 9.99 s\n")
 
 
+@pytest.mark.slow
 def test_a_narrow_encoding_escapes_what_it_lacks(built: SampleProject) -> None:
     built.edit("rules/paid.sql", "Orders that were paid", "Bezahlte Aufträge → €")
     built.parquet("orders", {"id": [1], "amount": [1.0], "status": ["ä"]})

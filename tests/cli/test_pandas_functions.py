@@ -128,6 +128,7 @@ def test_batches_do_not_show(project: SampleProject) -> None:
     assert project.product("r")["y"].to_pylist()[:2] == ["0", "1"]
 
 
+@pytest.mark.slow
 def test_without_pandas_the_error_says_what_to_install(project: SampleProject) -> None:
     project.write("elsewhere/sitecustomize.py", WITHOUT_PANDAS)
     project.write("rules/f.py", "from rules import udf\n\n\n@udf.pandas\ndef f(x: int) -> int:\n    return x\n")

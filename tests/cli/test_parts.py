@@ -119,6 +119,7 @@ def test_a_changed_file_costs_its_part(project: SampleProject, tmp_path: Path, c
     require_clean_build(project, ran, tmp_path / "clean")
 
 
+@pytest.mark.slow
 def test_bags_are_those_of_the_whole_query(project: SampleProject, tmp_path: Path) -> None:
     build(project)
     whole = SampleProject.copy_of(project.root, tmp_path / "whole")
@@ -149,6 +150,7 @@ def test_many_small_parts_share_runs_of_the_engine(project: SampleProject, monke
     assert len(of_a_part) - len(shared) == 2 * DAYS  # floats, and a join
 
 
+@pytest.mark.slow
 def test_an_edit_of_having_reads_no_part(project: SampleProject) -> None:
     build(project)
     project.edit("rules/best.sql", "COUNT(*) > 1", "COUNT(*) > 2")
@@ -230,6 +232,7 @@ def test_a_rule_after_a_part_wise_one_inherits_its_parts(project: SampleProject,
     assert build(project).executed == set()
 
 
+@pytest.mark.slow
 def test_parts_of_one_result_are_known_however_the_store_collects(tmp_path: Path) -> None:
     project = SampleProject(tmp_path / "project", toml=TOML)
     project.parquet("shops", {"shop": ["a"], "city": ["b"]})

@@ -108,6 +108,7 @@ def test_sources_of_one_path_are_those_of_each_root(first: SampleProject, second
         assert run(project, "build").stdout.startswith("nothing to do")
 
 
+@pytest.mark.slow
 def test_builds_of_two_roots_at_once_execute_each_rule_once(
     first: SampleProject, second: SampleProject, store: Path
 ) -> None:

@@ -88,6 +88,7 @@ def test_other_columns_make_another_version(project: SampleProject) -> None:
     assert statuses(published(project)) == {"a": "kept", "b": "kept"}
 
 
+@pytest.mark.slow
 def test_what_somebody_else_did_is_noticed(project: SampleProject) -> None:
     published(project)
     write_deltalake(project.root / "out" / "a", pa.table({"id": [9], "region": ["x"]}), mode="append")

@@ -44,6 +44,7 @@ def project(tmp_path: Path) -> SampleProject:
     return made
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_sent(project: SampleProject) -> None:
     assert statuses(published(project, "--dry-run")) == {"a": "send", "b": "send"}
     assert statuses(published(project)) == {"a": "sent", "b": "sent"}

@@ -109,6 +109,7 @@ REFUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_refused_and_the_rest_of_the_file_is_known(tmp_path: Path) -> None:
     project = SampleProject(tmp_path / "project", sources=["numbers"])
     project.parquet("numbers", {"n": [1, 2]})

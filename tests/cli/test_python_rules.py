@@ -141,6 +141,7 @@ def test_a_file_that_would_be_imported_instead_is_noticed(project: SampleProject
     assert "large" in executed(project)
 
 
+@pytest.mark.slow
 def test_unchanged_python_rules_import_neither_ibis_nor_the_users_code(project: SampleProject) -> None:
     build(project)
     project.sql("report", "SELECT t.region FROM totals AS t")

@@ -88,6 +88,7 @@ def test_a_column_that_filters_reaches_every_column_of_the_reader(project: Sampl
     assert reached(project)[1] == {"by_status", "notes", "loud", "shares", "mean", "means", "latest"}
 
 
+@pytest.mark.slow
 def test_a_row_edit_reaches_every_reader(project: SampleProject) -> None:
     project.sql("clean", RULES["clean"].replace("IS NOT NULL", "> 5"))
     found = changed_rule(project, "clean")
@@ -108,6 +109,7 @@ def test_what_is_made_of_a_float_sum_may_change_with_any_run(project: SampleProj
     assert reached(project) == ({"by_status"}, set())
 
 
+@pytest.mark.slow
 def test_new_rows_reach_everything(project: SampleProject) -> None:
     write_orders(project, id=[1, 2, 3, 4, 5], status=["open"] * 5, amount=[1] * 5, note=["a"] * 5)
     assert reached(project) == ({"clean"}, RULES.keys() - {"clean"})

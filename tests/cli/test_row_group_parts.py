@@ -129,6 +129,7 @@ def test_a_new_column_moves_nothing(project: SampleProject) -> None:
     assert build(project).executed == set()
 
 
+@pytest.mark.slow
 def test_rows_cut_otherwise(project: SampleProject, tmp_path: Path) -> None:
     build(project)
     put(project, sales(8), group=2 * GROUP)
@@ -149,6 +150,7 @@ def test_a_large_other_side_is_joined_once(project: SampleProject) -> None:
     assert found["totals"] == (8, 8)
 
 
+@pytest.mark.slow
 def test_a_column_in_the_name_of_a_folder(tmp_path: Path) -> None:
     project = made(tmp_path / "project", "year=2024/")
     project.sql("years", "SELECT s.year, SUM(s.amount) AS amount FROM sales AS s GROUP BY s.year")
@@ -194,6 +196,7 @@ def test_a_file_that_is_replaced_meanwhile_fails_its_rules(
     require_clean_build(project, build(project), tmp_path / "clean")
 
 
+@pytest.mark.slow
 def test_an_audit_and_a_forced_build_agree(project: SampleProject) -> None:
     first = build(project)
     audited = build(project, "--audit", "all")

@@ -150,6 +150,7 @@ def test_the_environment_turns_it_off(tmp_path: Path, remote: str, monkeypatch: 
     assert not (tmp_path / "remote").exists()
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_anywhere_is_refused_and_said(tmp_path: Path, remote: str) -> None:
     """And written again by who computes the result, for the next builder."""
     built = inprocess.build(project(tmp_path / "a", remote))
@@ -559,6 +560,7 @@ def test_a_bucket_that_cannot_be_written_costs_a_warning(tmp_path: Path) -> None
     assert ran.stderr.count("warning: the shared cache") == 1
 
 
+@pytest.mark.slow
 def test_parts_are_shared_one_by_one(tmp_path: Path, remote: str) -> None:
     def made(name: str, days: int) -> SampleProject:
         toml = f'\n[parts]\nmin_rows = 4\n[sources.days]\npath = "data/days"\n[cache]\nremote = "{remote}"\n'

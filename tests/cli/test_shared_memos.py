@@ -60,6 +60,7 @@ def address(pack: Path) -> str:
     return pack.parent.name + pack.stem
 
 
+@pytest.mark.slow
 def test_a_fresh_clone_compiles_nothing(tmp_path: Path, remote: str, compiled: list[str]) -> None:
     first, second = project(tmp_path / "a", remote), project(tmp_path / "b", remote)
     inprocess.build(first)
@@ -78,6 +79,7 @@ def test_a_fresh_clone_compiles_nothing(tmp_path: Path, remote: str, compiled: l
     assert "nothing to do" in inprocess.run(second, "build").stdout
 
 
+@pytest.mark.slow
 def test_an_edited_rule_is_compiled_alone_and_its_memo_joins_the_others(
     tmp_path: Path, remote: str, compiled: list[str]
 ) -> None:
@@ -92,6 +94,7 @@ def test_an_edited_rule_is_compiled_alone_and_its_memo_joins_the_others(
     assert len(compiled) == 1
 
 
+@pytest.mark.slow
 def test_a_new_column_above_compiles_its_readers_only(tmp_path: Path, remote: str, compiled: list[str]) -> None:
     inprocess.build(project(tmp_path / "a", remote))
     compiled.clear()
@@ -121,6 +124,7 @@ def test_a_flipped_byte_of_a_pack_is_refused_and_said(tmp_path: Path, remote: st
         assert {pack: unpacked(pack.read_bytes(), address(pack)) for pack in packs(remote)}  # written anew
 
 
+@pytest.mark.slow
 def test_a_pack_under_the_name_of_another_is_refused(tmp_path: Path, remote: str) -> None:
     inprocess.build(project(tmp_path / "a", remote))
     one, other = packs(remote)
@@ -249,6 +253,7 @@ def test_what_was_compiled_before_can_be_sent(
     assert taken.document["shared"]["misses"] == 0
 
 
+@pytest.mark.slow
 def test_what_an_audit_found_to_be_wrong_leaves_the_packs(tmp_path: Path, remote: str) -> None:
     from cache.remote.action_records import decoded as read
     from cache.remote.action_records import encoded

@@ -129,6 +129,7 @@ def test_a_signal_comes_at_any_step_of_a_commit(project: SampleProject, tmp_path
             assert (root / ".rules" / "products" / f"{name}.parquet").read_bytes() == data, at
 
 
+@pytest.mark.slow
 def test_a_build_that_waits_for_another_is_ended(project: SampleProject) -> None:
     project.build()
     with (project.root / ".rules" / "lock").open() as lock:
@@ -140,6 +141,7 @@ def test_a_build_that_waits_for_another_is_ended(project: SampleProject) -> None
     assert (build.returncode, err) == (143, f"error: {SAID[signal.SIGTERM]}\n")
 
 
+@pytest.mark.slow
 def test_nohup_is_heeded(project: SampleProject) -> None:
     project.sql("long", endless("first"))
     process = subprocess.Popen(

@@ -74,6 +74,7 @@ def test_the_first_build_verifies_all_and_the_next_does_nothing(tmp_path: Path, 
     assert {check["name"]: check["status"] for check in source(idle)["checks"]} == dict.fromkeys(CHECKS, "clean")
 
 
+@pytest.mark.slow
 def test_only_checks_that_read_what_changed_are_run(project: SampleProject) -> None:
     rows(project, note=["x", "y", "q"])
     ran = build(project)
@@ -104,6 +105,7 @@ BREAKS: dict[str, tuple[dict[str, list[Any]], str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BREAKS)
 def test_a_source_that_breaks_its_contract_is_not_read(project: SampleProject, case: str) -> None:
     columns, name, message = BREAKS[case]

@@ -209,6 +209,7 @@ def test_what_a_plan_ingests_a_build_does_not_ingest_again(tmp_path: Path) -> No
     assert before <= objects(project)
 
 
+@pytest.mark.slow
 def test_a_damaged_part_of_a_source_is_ingested_again(tmp_path: Path) -> None:
     project = made(tmp_path / "project", "data/sales", LEAST)
     folder = project.root / "data/sales"
@@ -230,6 +231,7 @@ def test_a_damaged_part_of_a_source_is_ingested_again(tmp_path: Path) -> None:
             pq.read_table(path)
 
 
+@pytest.mark.slow
 def test_a_part_of_a_source_lost_in_the_store_is_found_out_by_the_next_change(tmp_path: Path) -> None:
     project = made(tmp_path / "project", "data/sales", LEAST)
     folder = project.root / "data/sales"
@@ -247,6 +249,7 @@ def test_a_part_of_a_source_lost_in_the_store_is_found_out_by_the_next_change(tm
     require_clean_build(project, ran, tmp_path / "clean")
 
 
+@pytest.mark.slow
 def test_parts_of_sources_that_nothing_reads_are_collected(tmp_path: Path) -> None:
     project = made(tmp_path / "project", "data/sales", LEAST)
     folder = project.root / "data/sales"

@@ -133,6 +133,7 @@ def streamed(t):
 """
 
 
+@pytest.mark.slow
 def test_functions_that_look_at_batches_or_chance_are_found(project: SampleProject) -> None:
     project.write("rules/functions.py", FUNCTIONS)
     build(project)

@@ -67,6 +67,7 @@ def test_work_grows_with_the_rule_and_not_with_its_square(name: str) -> None:
     assert calls(name, LARGE) < MOST_GROWTH * calls(name, SMALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _some(LARGEST, 4))
 def test_a_rule_far_larger_than_anybody_writes_compiles(name: str) -> None:
     start = time.process_time()
@@ -74,6 +75,7 @@ def test_a_rule_far_larger_than_anybody_writes_compiles(name: str) -> None:
     assert time.process_time() - start < CEILING
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _some(DEEPEST, 4))
 def test_as_deep_as_the_engine_goes_the_compiler_goes(name: str) -> None:
     before = sys.getrecursionlimit()

@@ -67,6 +67,7 @@ def test_a_text_gets_findings_with_places_in_it_in_good_time(name: str, against:
         assert 1 <= one.place.column <= len(lines[one.place.line - 1]) + 1
 
 
+@pytest.mark.slow
 def test_a_deep_rule_is_fixed_in_good_time() -> None:
     began = time.process_time()
     after = fix(TEXTS["100 queries in one another"], "R001")

@@ -80,10 +80,13 @@ def test_order_within_a_group_changes_no_form() -> None:
 
 @pytest.mark.slow
 def test_a_pass_that_is_missing_shows() -> None:
-    queries = trees(list(texts_of_pairs()[:SUITE_TEXTS]))
-    expected = forms(queries)
+    texts = texts_of_pairs()
+    some = [trees(list(texts[at : at + SUITE_TEXTS])) for at in range(0, 4 * SUITE_TEXTS, SUITE_TEXTS)]
+    expected = [forms(queries) for queries in some]
     for group in GROUPS:
-        assert forms(queries, tuple(one for one in PASSES if one not in group)) != expected, group[0].__name__
+        others = tuple(one for one in PASSES if one not in group)
+        shown = (forms(queries, others) != form for queries, form in zip(some, expected, strict=True))
+        assert any(shown), group[0].__name__
 
 
 @pytest.mark.soak

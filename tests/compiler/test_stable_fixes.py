@@ -15,6 +15,7 @@ ARGUMENTS = {"l": "[v.n, v.m, NULL]", "r": "[v.m, 3]", "z": "v.k", "i": "INTERVA
 CONSTANTS = {"strftime": "%Y-%m-%d", "regexp_full_match": "a.*"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_fix_is_made_once(dialect: str) -> None:
     around = world(dialect)

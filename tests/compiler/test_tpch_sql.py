@@ -204,6 +204,7 @@ def test_generated_bytes_follow_from_scale_and_seed_alone(tmp_path: Path) -> Non
     assert all(other[name] != data for name, data in first.items())
 
 
+@pytest.mark.slow
 def test_generated_values_are_the_same_in_every_python_version(tmp_path: Path) -> None:
     generated(tmp_path, 1, "0")
     state = hashlib.sha256()

@@ -123,6 +123,7 @@ def check(seeds: Iterable[int], databases: list[Judged]) -> None:
         assert database.found(sql) == database.expected(sql), sql
 
 
+@pytest.mark.slow
 def test_joins_that_the_engine_gets_wrong(databases: list[Judged]) -> None:
     check(FAULTY, databases)
 

@@ -42,6 +42,7 @@ def test_mutations_are_told_apart() -> None:
     assert tally.rate() <= SUITE_CEILING, tally.table("mutation")
 
 
+@pytest.mark.slow
 def test_a_wrong_merge_would_be_seen() -> None:
     """Were every mutation merged, the databases would tell most of them apart."""
     tally = Tally()

@@ -100,6 +100,7 @@ def test_random_queries(databases: list[StoredDatabase]) -> None:
     assert ran["refused"] < SUITE_QUERIES / 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", [patterned_query, shaped_query, targeted_query])
 def test_random_queries_of_other_generators(databases: list[StoredDatabase], query: Callable[[int], str]) -> None:
     ran = check_random(query, range(12), databases)

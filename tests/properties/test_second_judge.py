@@ -61,6 +61,7 @@ def test_builds(judge: SecondJudge, tmp_path: Path) -> None:
     assert check_builds(judge, tmp_path, range(5_000, 5_012)) > 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", _parts(SUITE_PAIRS))
 def test_pair_queries(tmp_path: Path, part: int) -> None:
     names = [query.name for query in pair_queries()][part::SUITE_PAIRS]

@@ -61,6 +61,7 @@ def check_random(query: Callable[[int], str], seeds: range, databases: list[Spre
     return Counter(check(query(seed), databases[seed % len(databases)]) for seed in seeds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", QUERIES)
 def test_random_queries(databases: list[SpreadRunner], query: Callable[[int], str]) -> None:
     ran = check_random(query, range(SUITE), databases)

@@ -57,6 +57,7 @@ def mended(project: SampleProject) -> None:
     run(project, "audit")
 
 
+@pytest.mark.slow
 def test_a_program_limits_a_build(project: SampleProject) -> None:
     opened = Project.open(project.root)
     assert opened.build("first").ok
@@ -187,6 +188,7 @@ def test_nothing_starts_after_the_limit_of_the_build(project: SampleProject) -> 
     assert build(project, "-s", "first", "--timeout", "10m").executed == {"first"}
 
 
+@pytest.mark.slow
 def test_checks_have_the_limit_of_their_product(project: SampleProject) -> None:
     (project.root / "rules/long.sql").unlink()
     project.sql("after", "SELECT f.a AS n FROM first AS f")
@@ -226,6 +228,7 @@ def test_a_function_is_stopped_between_two_batches(project: SampleProject) -> No
     assert done.results["late"].error.code == "timeout"
 
 
+@pytest.mark.slow
 def test_profiles_have_limits(project: SampleProject) -> None:
     with (project.root / "rules.toml").open("a") as file:
         file.write('\n[profiles.quick]\nproduct_timeout = "1s"\ntimeout = 3600\n')

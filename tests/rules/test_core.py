@@ -138,6 +138,7 @@ def test_very_large_texts_are_not_outlined(sample: SampleProject) -> None:
     assert bench.outline("rules/reader_1.sql") is not None
 
 
+@pytest.mark.slow
 def test_what_a_comment_costs_hardly_grows_with_the_project(tmp_path: Path) -> None:
     """Called functions for each rule more: what is looked at for each is done in loops, and nothing is read again."""
 

@@ -47,8 +47,8 @@ def test_scans_of_one_process_do_not_keep_what_they_have_read(tmp_path: Path) ->
     for times in (1, 5):
         words = [sys.executable, "-c", f"{PEAK}\n{SCANS}", str(file), str(tmp_path / "out.parquet"), str(times)]
         peaks[times] = int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
-    assert size >= 70  # the engine kept as much again for each scan
-    assert peaks[5] < peaks[1] + size, peaks
+    assert size >= 70
+    assert peaks[5] < peaks[1] + 2 * size, peaks  # the engine kept as much again for each scan, four times in all
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ def test_no_engine_takes_the_results_of_another_for_its_own(project: SampleProje
     assert executed(run(project)) == set(), "its results are still known"
 
 
+@pytest.mark.slow
 def test_the_other_engine_is_not_even_imported(project: SampleProject) -> None:
     script = (
         "import json, sys; from pathlib import Path; from rules.build import build;"

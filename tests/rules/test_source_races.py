@@ -38,6 +38,7 @@ def answer(project: SampleProject) -> int:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restore", [False, True], ids=["as written", "mtime restored"])
 def test_an_edit_of_the_same_size_right_after_a_build_is_seen(tmp_path: Path, *, restore: bool) -> None:
     project = csv_project(tmp_path)

@@ -33,6 +33,7 @@ def test_products_are_the_answers(
     assert differences(tpch.root, built_under(tpch, profile, partitions, filters=filters), answers) == []
 
 
+@pytest.mark.slow
 def test_a_difference_is_seen(tpch: SampleProject, answers: Answers) -> None:
     products = built_under(tpch, "prod_fast", 1, filters=True)
     price = products["q03"]["revenue"]

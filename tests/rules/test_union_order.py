@@ -95,6 +95,7 @@ def test_many_builds_in_an_empty_store_give_the_same_tables(tmp_path: Path) -> N
         assert other == first
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_union_are_still_its_rows(tmp_path: Path) -> None:
     project = project_at(tmp_path)
     project.build()

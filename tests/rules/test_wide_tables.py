@@ -48,6 +48,7 @@ def test_work_grows_no_faster_than_columns(tmp_path: Path) -> None:
         assert not faster, command
 
 
+@pytest.mark.slow
 def test_a_source_is_opened_as_often_however_wide_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
     begin = pq.ParquetFile.__init__
