@@ -21,7 +21,7 @@ from rules.terminal.output import Output, OutputError, abandon, open_closed_stre
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-GARBAGE = 300_000
+GARBAGE = 100_000
 """New objects between two looks for garbage, 700 by default: what a command makes it mostly needs to its end."""
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cache.remote.action_records import Believed, Table
     from rules.storage.shared_cache import SharedCache
 
-_FETCHING, _MOVING = 24, 16
+_FETCHING, _MOVING = 40, 16
 """Threads: each waits for the network or the disk nearly all the time."""
 _AT_ONCE = 512
 """So many tables land together at most."""
