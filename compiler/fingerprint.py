@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import xxhash
 
 FORMAT = 1
-"""Version of the canonical form and of everything hashed here. Raise it when a form comes to mean something else, or
+"""Version of the canonical form and of everything hashed here. Raise it if a form comes to mean something else, or if
 what is hashed changes: rules of unchanged meaning are not run again because of it (`Work._was_upgraded` in
 rules/compiling/compile_rules.py). A new pass needs none: what it leaves alone keeps its fingerprint."""
 

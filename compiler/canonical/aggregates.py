@@ -16,7 +16,7 @@ def is_of_truths(call: exp.Expr) -> bool:
 
 
 def is_never_empty(select: exp.Select) -> bool:
-    """Whether each row of a SELECT stands for a row at least that it reads: one with GROUP BY of a real key."""
+    """Whether every row of a SELECT comes from at least one row that it reads: it groups by a column."""
     group = select.args.get("group")
     if group is None or any(value for key, value in group.args.items() if key != "expressions"):
         return False

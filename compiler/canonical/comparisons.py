@@ -194,7 +194,7 @@ def _membership(term: exp.Expr, *, negated: bool) -> tuple[exp.Expr, list[exp.Ex
 
 
 def _compare_value(call: exp.Coalesce, types: Types) -> None:
-    """Compare what a COALESCE has a default for, and say what its NULL comes to."""
+    """Compare the value of a COALESCE itself, and write out what the comparison yields where the value is NULL."""
     test, value, default = call.parent, call.this, call.expressions[0]
     assert test is not None
     other = test.expression if test.this is call else test.this

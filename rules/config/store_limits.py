@@ -39,9 +39,7 @@ def limits_of(table: StoreTable) -> Limits | Flaw:
     if table.max_size is not None:
         most = size_of(table.max_size)
         if most is None:
-            return Flaw(
-                ("max_size",), f"'max_size' cannot be '{table.max_size}'", 'write a size, as in "10GB" or "500MB"'
-            )
+            return Flaw(("max_size",), f"'max_size' cannot be '{table.max_size}'", _AS_SIZE)
     if size_of(table.downloads) is None:
         return Flaw(("downloads",), f"'downloads' cannot be '{table.downloads}'", _AS_SIZE)
     return Limits(seconds, builds, most)

@@ -21,7 +21,7 @@ from rules.testing.run_tests import Tested, run_tests
 from rules.testing.test_files import FOLDER
 
 _EXPECTED = ""
-"""Stands for the rows that a test expects, where others have the id of a table."""
+"""The key of the rows that a test expects; the rows of an input have the id of its table."""
 
 
 class _LostError(Exception):

@@ -57,8 +57,8 @@ def readers(bench: Workbench, symbol: Symbol) -> list[str]:
     return sorted({name for path, _ in _everywhere(bench, symbol) if (name := bench.product(path)) != own})
 
 
-def mentioning(bench: Workbench, name: str) -> Iterator[tuple[str, str]]:
-    """Yield the rule files whose text, as it is being edited, has a word; with that text.
+def mentioning(bench: Workbench, name: str) -> Iterator[str]:
+    """Yield the paths of the rule files whose text, as it is being edited, has a word.
 
     The last check may have seen another text, or one that could not be parsed, so it does not say which files read it.
     """
@@ -69,11 +69,11 @@ def mentioning(bench: Workbench, name: str) -> Iterator[tuple[str, str]]:
         except UserError:  # it has gone since
             continue
         if word.search(text):
-            yield path, text
+            yield path
 
 
 def _everywhere(bench: Workbench, symbol: Symbol) -> Iterator[tuple[str, Occurrence]]:
-    for path, _ in mentioning(bench, symbol.name):
+    for path in mentioning(bench, symbol.name):
         found = bench.outline(path)
         for one in found.occurrences if found is not None else ():
             if one.symbol == symbol:

@@ -177,7 +177,7 @@ def _require_all_same(
 
     A rule that cannot be parsed just now may read it once it can be, so it is a reason to rename nothing.
     """
-    reading = {path for path, _ in mentioning(bench, table) if path.endswith(".sql")}
+    reading = {path for path in mentioning(bench, table) if path.endswith(".sql")}
     for path in sorted({*edits, *reading}):
         _require_same(bench, path, edits.get(path, []), after, back)
 

@@ -51,7 +51,7 @@ class LakePlace(Protocol):
         """Put new or changed files of metadata in place, in this order. only: those must not be there yet."""
 
     def sweep(self, product: str, folder: str) -> None:
-        """Remove what killed publishes left in a folder, as far as it has names of ours."""
+        """Remove from a folder what killed publishes left there: only files whose names are ours."""
 
     def drop(self, product: str) -> None:
         """Remove a table."""

@@ -223,7 +223,7 @@ def test_what_is_volatile_is_read_whole(project: SampleProject) -> None:
 
 
 def test_variables_are_those_that_a_rule_names(project: SampleProject) -> None:
-    """Of a rule in Python it is not known which it asks for, so none is told."""
+    """Nobody knows which variables a rule in Python asks for, so none is listed."""
     project.write("rules/late.py", "from rules import rule\n\n@rule\ndef late(totals):\n    return totals\n")
     assert "  variables:   $least = 5\n" in run(project, "explain", "cleaned").stdout
     assert "variables:" not in run(project, "explain", "late").stdout

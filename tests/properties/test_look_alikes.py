@@ -4,7 +4,7 @@ The clauses are what authors write instead of one another, and near misses of it
 tree, and each that does not mean the same would be a wrong merge.
 """
 
-# ruff: noqa: E501, ISC004 — clauses stand in rows
+# ruff: noqa: E501, ISC004 — one clause a line
 
 from __future__ import annotations
 
