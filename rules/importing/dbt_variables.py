@@ -1,7 +1,7 @@
 """Values of dbt's `var()` in compiled SQL: where in the text of a model they are, found without rendering anything.
 
 The template and what was compiled of it are laid beside one another: text between Jinja is the same in both. A value is
-found where such text stands on both sides of a `{{ var('x') }}`. A value that is not found stays in the text.
+found if such text comes both before and after its `{{ var('x') }}`. A value that is not found stays in the text.
 """
 
 from __future__ import annotations
