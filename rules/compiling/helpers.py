@@ -14,9 +14,10 @@ import pickle
 import subprocess
 import sys
 import weakref
+from abc import ABC, abstractmethod
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 from compiler.tree.big_stack import with_deep_stack
 from graph.schedule import Schedule
@@ -48,6 +49,14 @@ class Service(Protocol):
 
     def bench(self, engine: Engine) -> Bench:
         """Return where they are done."""
+
+
+class Task(ABC):
+    """A job that needs no bench."""
+
+    @abstractmethod
+    def done(self) -> Any:
+        """Do it; return its result."""
 
 
 def work_ahead(
@@ -101,12 +110,22 @@ def serve() -> None:
     with_deep_stack(lambda: _answer(engine, asked, answers))  # once for all jobs: making such a stack takes 0.4 ms
 
 
+class _Setting(NamedTuple):
+    """What a helper is sent before the jobs that need a bench."""
+
+    service: Service
+
+
 def _answer(engine: Engine, asked: BinaryIO, answers: BinaryIO) -> None:
+    bench: Bench | None = None
     try:
-        setting: Service = pickle.load(asked)  # noqa: S301 — from our own parent process
-        bench = setting.bench(engine)
         while True:
-            pickle.dump(bench.make(pickle.load(asked)), answers)  # noqa: S301
+            job = pickle.load(asked)  # noqa: S301 — from our own parent process
+            if isinstance(job, _Setting):
+                bench = job.service.bench(engine)
+                continue
+            made = job.done() if isinstance(job, Task) else bench.make(job) if bench is not None else None
+            pickle.dump(made, answers)
             answers.flush()
     except (EOFError, BrokenPipeError):  # the build has finished, or has been killed
         os._exit(0)
@@ -125,6 +144,7 @@ class Helpers:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
+        self._is_set = False
 
     def start(self) -> None:
         """Start the processes, unless they are running. They take a second to be ready."""
@@ -139,14 +159,25 @@ class Helpers:
             self._send(process, self._first)
 
     def submit(self, job: Any, setting: Service) -> Future[Any]:
-        """Have a job done by the next free helper. The setting is that of all jobs."""
+        """Have a job done by the next free helper. The setting is that of all jobs; no task may be running yet."""
+        pool = self._ready()
+        if not self._is_set:
+            for process in self.processes:
+                self._send(process, _Setting(setting))
+            self._is_set = True
+        return pool.submit(self._ask, job)
+
+    def run(self, task: Task) -> Future[Any]:
+        """Have a task done by the next free helper."""
+        return self._ready().submit(self._ask, task)
+
+    def _ready(self) -> ThreadPoolExecutor:
         if self._pool is None:
             self.start()
             for process in self.processes:
-                self._send(process, setting)
                 self._idle.put(process)
             self._pool = ThreadPoolExecutor(self._count)
-        return self._pool.submit(self._ask, job)
+        return self._pool
 
     @staticmethod
     def _send(process: subprocess.Popen[bytes], what: Any) -> None:
@@ -162,7 +193,7 @@ class Helpers:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
         _end(self.processes)
-        self._idle, self._pool = SimpleQueue(), None
+        self._idle, self._pool, self._is_set = SimpleQueue(), None, False
 
     def _ask(self, job: Any) -> Any:
         """Have a job done; None if it cannot be, or if the helper has died, of too little memory for example."""

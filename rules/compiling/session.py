@@ -27,7 +27,7 @@ from rules.files.locations import is_url
 from rules.files.project_paths import FILE
 from rules.loading.contracts import with_contracts
 from rules.loading.input_binding import make_dag, make_resolver
-from rules.loading.rules import MANY, Rule, load_rules
+from rules.loading.rules import MANY, Rule, Text, load_rules
 from rules.python.rule_files import DeclaredFunction, PythonFiles
 from rules.sources.contents import Sources
 from rules.sources.remembered_columns import columns_last_seen
@@ -35,6 +35,7 @@ from rules.storage.store import Store
 from rules.wording import plural
 
 if TYPE_CHECKING:
+    from compiler.compiled import Parsed
     from rules.compiling.helpers import Helpers
     from rules.compiling.placement import Placing
     from rules.compiling.shared_memos import SharedMemos
@@ -300,14 +301,14 @@ def load_at(
     settings = project.profile(profile)
     helpers: Helpers | None = None
 
-    def start_helpers() -> None:
+    def parse_many(texts: Sequence[Text]) -> Sequence[Parsed | None]:
         nonlocal helpers
-        if settings.cores > 1:
-            from rules.compiling.compile_pool import Setting
-            from rules.compiling.helpers import Helpers
+        from rules.compiling.compile_pool import Setting
+        from rules.compiling.helpers import Helpers
+        from rules.compiling.parse_pool import parse_ahead
 
-            helpers = Helpers(settings.cores, engine, Setting)
-            helpers.start()
+        helpers = Helpers(settings.cores, engine, Setting)
+        return parse_ahead(helpers, texts)
 
     with contextlib.ExitStack() as unless_loaded:
         unless_loaded.callback(lambda: helpers.close() if helpers is not None else None)
@@ -316,7 +317,7 @@ def load_at(
             store.index,
             files,
             profile=settings,
-            expect_many=start_helpers,
+            parse_ahead=parse_many if settings.cores > 1 else None,
             memory=store.memory,
             receive=memos.receive if memos is not None else None,
         )

@@ -9,7 +9,6 @@ what is reported, never what is found.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -37,6 +36,7 @@ from rules.config.toml_positions import closest, key_places
 from rules.errors import UserError
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import DEFAULT_PROFILE, FILE
+from rules.lint.aides import Aides
 from rules.lint.check_memory import Before, Columns, Kept, Same, Seen, Settled
 from rules.lint.planned_rules import Foresight, Table
 from rules.lint.policy_hook import rejected
@@ -95,8 +95,22 @@ def check_project(project: Project, store: Store, say: Callable[[str], None], *,
     """
     files = store.file_digests(project.root, project.unsaved)
     files.digest(FILE)
+    with Aides(project) as aides:
+        return _checked(project, store, say, files, aides, tolerant=tolerant)
+
+
+def _checked(
+    project: Project, store: Store, say: Callable[[str], None], files: FileDigests, aides: Aides, *, tolerant: bool
+) -> Checking:
     sources = Sources(project, store.index, store.objects, files)
-    loaded = load_rules(project, store.index, files, profile=project.profile(DEFAULT_PROFILE), memory=store.memory)
+    loaded = load_rules(
+        project,
+        store.index,
+        files,
+        profile=project.profile(DEFAULT_PROFILE),
+        memory=store.memory,
+        parse_ahead=aides.parse if aides.may_help else None,
+    )
     names = (*project.sources, *loaded.rules)
     resolve = make_resolver(names)
     known = KnownSchemas(project, store.index, sources, files)
@@ -120,7 +134,7 @@ def check_project(project: Project, store: Store, say: Callable[[str], None], *,
     spoken = project.policy.from_dialect, project.dialect, project.spoken, project.folders
     before = Before((names, spoken), rules, dag, dict(known.schemas.known))
     work.same = work.memory.part(Kept).same(before)
-    _check_all(work, dag, resolve, names, rules)
+    _check_all(work, dag, resolve, names, rules, aides)
     _translate_unreadable(work, loaded, resolve)
     promising = [*(rules[name] for name in dag.order), *contracts.values()]
     for rule in [one for one in promising if one.checks]:
@@ -152,18 +166,19 @@ def check_project(project: Project, store: Store, say: Callable[[str], None], *,
 
 
 def _check_all(
-    work: Checking, dag: Dag, resolve: Callable[[str], str | None], names: tuple[str, ...], rules: Mapping[str, Rule]
+    work: Checking,
+    dag: Dag,
+    resolve: Callable[[str], str | None],
+    names: tuple[str, ...],
+    rules: Mapping[str, Rule],
+    aides: Aides,
 ) -> None:
     """Check every rule, inputs first; with helpers, once it shows that many were never looked at as they are now."""
-    may_help = not work.project.unsaved and work.foresight.cores > 1
+    may_help = aides.may_help
     for position, name in enumerate(dag.order):
         if may_help and work.missed >= MISSED and len(dag.order) - position >= MANY:
-            from rules.compiling.helpers import Helpers
-            from rules.lint.check_pool import Setting
-
             may_help = False
-            with contextlib.closing(Helpers(work.foresight.cores, work.foresight.engine, Setting)) as helpers:
-                _look_ahead(work, dag.order[position:], resolve, names, rules, helpers)
+            _look_ahead(work, dag.order[position:], resolve, names, rules, aides.helpers)
         _check(work, rules[name], resolve)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlglot._version import __version__ as sqlglot_version
@@ -162,14 +163,14 @@ def load_rules(
     files: FileDigests,
     *,
     profile: RuntimeProfile | None = None,
-    expect_many: Callable[[], None] = lambda: None,
+    parse_ahead: Callable[[Sequence[Text]], Sequence[Parsed | None]] | None = None,
     memory: Memory | None = None,
     receive: Callable[[Mapping[str, str], int, int], bool] | None = None,
 ) -> RuleSet:
     """Return the project's rules, and the errors of those that cannot be loaded.
 
-    profile: the one they are to be run under, whose tier those have that declare none. expect_many: called before many
-    rules are parsed for the first time, which takes a while. memory: of a process that loads them again. receive: is
+    profile: the one they are to be run under, whose tier those have that declare none. parse_ahead: parses many texts
+    side by side, as far as it can. memory: of a process that loads them again. receive: is
     given the digests of texts by name, how many were never parsed, and the number of rule files; says whether the index
     knows more of them now. Raises `UserError` for what concerns no single rule, such as a folder that is not there.
     """
@@ -196,8 +197,8 @@ def load_rules(
         return receive is not None and receive({_name_of(path): digests[path] for path in queries}, lacking, len(paths))
 
     lacking = texts.recall(index, ask_others)
-    if lacking >= MANY:
-        expect_many()
+    if lacking >= MANY and parse_ahead is not None:
+        texts.parse(queries, parse_ahead)
     if lacking:  # making such a stack takes half as long as parsing a rule
         with_deep_stack(lambda: texts.load(queries))
     else:
@@ -265,6 +266,8 @@ class _Texts:
     """Of the texts that this process does not know, by path."""
     known: dict[str, Any] = field(default_factory=dict)
     """What is remembered of texts, by memo."""
+    ahead: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What was parsed before it is loaded, by path."""
     fresh: dict[str, Any] = field(default_factory=dict)
     """What is to be remembered."""
 
@@ -273,6 +276,18 @@ class _Texts:
         wanted = set(self.memos.values())
         self.known.update(_known_texts(index, wanted, receive))
         return len(wanted - self.known.keys())
+
+    def parse(self, paths: Iterable[str], parse_ahead: Callable[[Sequence[Text]], Sequence[Parsed | None]]) -> None:
+        """Parse files of which nothing is remembered; what is wrong with one is found when it is loaded."""
+        asked: dict[str, tuple[RuleOptions, Text]] = {}
+        for path in paths:
+            if path in self.memos and self.memos[path] not in self.known:
+                with contextlib.suppress(UserError):
+                    asked[path] = _read(self.project, path, self.digests[path])
+        parsed = parse_ahead([text for _, text in asked.values()])
+        for (path, (options, _)), one in zip(asked.items(), parsed, strict=True):
+            if one is not None:
+                self.ahead[path] = _text_record(options, one)
 
     def load(self, paths: Iterable[str]) -> None:
         """Add the rules of files."""
@@ -293,7 +308,8 @@ class _Texts:
         project, memo, digest = self.project, self.memos[path], self.digests[path]
         record = self.known.get(memo)
         if record is None:
-            record = self.fresh[memo] = _parsed(project, self.found, name, path, digest)
+            record = self.ahead.get(path) or _parsed(project, self.found, name, path, digest)
+            self.fresh[memo] = record
         own = with_dialect(project, path, msgspec.convert(record["options"], RuleOptions))
         options = with_tier(project, self.profile, path, own)
         parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
@@ -398,13 +414,30 @@ def _text(project: Project, path: str, digest: str) -> str:
     return text
 
 
-def _parse(project: Project, path: str, digest: str) -> Mapping[str, Any]:
+class Text(NamedTuple):
+    """The text of a rule, and the dialect that it is in: None for ours."""
+
+    text: str
+    dialect: str | None
+
+
+def _read(project: Project, path: str, digest: str) -> tuple[RuleOptions, Text]:
+    """Read a rule file; return its options and its text. Raises `UserError`."""
     text = _text(project, path, digest)
     options = read_options(text, path)
+    return options, Text(text, with_dialect(project, path, options).dialect)
+
+
+def _parse(project: Project, path: str, digest: str) -> Mapping[str, Any]:
+    options, text = _read(project, path, digest)
     try:
-        parsed = parse_rule(text, with_dialect(project, path, options).dialect)
+        return _text_record(options, parse_rule(text.text, text.dialect))
     except SqlError as error:
         raise user_error(error, path) from error
+
+
+def _text_record(options: RuleOptions, parsed: Parsed) -> Mapping[str, Any]:
+    """Return what is remembered of a text."""
     return {
         "tables": parsed.tables,
         "variables": parsed.variables,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ def remembered(project: SampleProject, table: str) -> dict[str, tuple[Any, ...]]
 def test_what_is_remembered_is_the_same_to_the_byte(built: SampleProject, tmp_path: Path) -> None:
     alone = SampleProject.copy_of(built.root, tmp_path / "alone")
     alone.build("--profile", "dev_debug")  # one job, so no helper
-    for table in ("compiled", "schemas"):
+    for table in ("compiled", "schemas", "parsed"):
         ahead = remembered(built, table)
         assert len(ahead) > SIZE / 2
         assert ahead == remembered(alone, table)
@@ -64,3 +66,20 @@ def test_what_was_compiled_before_a_failure_is_not_compiled_again(built: SampleP
     before = set(remembered(broken, "compiled"))
     assert broken.plan()["summary"]["run"] == SIZE
     assert len(set(remembered(broken, "compiled")) - before) <= 1
+
+
+def test_texts_are_parsed_ahead_as_they_are_here(built: SampleProject, tmp_path: Path) -> None:
+    fresh = [SampleProject.copy_of(built.root, tmp_path / name) for name in ("ahead", "alone")]
+    for project in fresh:
+        shutil.rmtree(project.root / ".rules")
+        project.sql("stg_004", "SELECT s.id AS id\nFROM s4 AS s WHERE (s.val > 1")
+        project.sql("stg_007", "-- /// rule\n-- kye = 3\n-- ///\nSELECT s.id FROM s2 AS s")
+    with (fresh[1].root / "rules.toml").open("a", encoding="utf-8") as file:
+        file.write("[profiles.prod_fast]\njobs = 1\n")
+    ahead, alone = (json.loads(one.cli("check", "--json").stdout)["findings"] for one in fresh)
+    assert ahead == alone
+    assert {("rules/stg_004.sql", 2), ("rules/stg_007.sql", 2)} <= {(one["path"], one["line"]) for one in ahead}
+    records = [set(remembered(one, "parsed")) for one in fresh]
+    texts = [{key for key in one if not key.startswith("check ")} for one in records]
+    assert texts[0] == texts[1]
+    assert len(texts[0]) == SIZE - 2
