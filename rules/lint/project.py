@@ -36,7 +36,7 @@ from rules.config.toml_positions import closest, key_places
 from rules.errors import UserError
 from rules.files.file_digests import FileDigests
 from rules.files.project_paths import DEFAULT_PROFILE, FILE
-from rules.lint.aides import Aides
+from rules.lint.check_helpers import CheckHelpers
 from rules.lint.check_memory import Before, Columns, Kept, Same, Seen, Settled
 from rules.lint.planned_rules import Foresight, Table
 from rules.lint.policy_hook import rejected
@@ -95,12 +95,18 @@ def check_project(project: Project, store: Store, say: Callable[[str], None], *,
     """
     files = store.file_digests(project.root, project.unsaved)
     files.digest(FILE)
-    with Aides(project) as aides:
-        return _checked(project, store, say, files, aides, tolerant=tolerant)
+    with CheckHelpers(project) as helpers:
+        return _checked(project, store, say, files, helpers, tolerant=tolerant)
 
 
 def _checked(
-    project: Project, store: Store, say: Callable[[str], None], files: FileDigests, aides: Aides, *, tolerant: bool
+    project: Project,
+    store: Store,
+    say: Callable[[str], None],
+    files: FileDigests,
+    helpers: CheckHelpers,
+    *,
+    tolerant: bool,
 ) -> Checking:
     sources = Sources(project, store.index, store.objects, files)
     loaded = load_rules(
@@ -109,7 +115,7 @@ def _checked(
         files,
         profile=project.profile(DEFAULT_PROFILE),
         memory=store.memory,
-        parse_ahead=aides.parse if aides.may_help else None,
+        parse_ahead=helpers.parse if helpers.may_help else None,
     )
     names = (*project.sources, *loaded.rules)
     resolve = make_resolver(names)
@@ -134,7 +140,7 @@ def _checked(
     spoken = project.policy.from_dialect, project.dialect, project.spoken, project.folders
     before = Before((names, spoken), rules, dag, dict(known.schemas.known))
     work.same = work.memory.part(Kept).same(before)
-    _check_all(work, dag, resolve, names, rules, aides)
+    _check_all(work, dag, resolve, names, rules, helpers)
     _translate_unreadable(work, loaded, resolve)
     promising = [*(rules[name] for name in dag.order), *contracts.values()]
     for rule in [one for one in promising if one.checks]:
@@ -171,14 +177,14 @@ def _check_all(
     resolve: Callable[[str], str | None],
     names: tuple[str, ...],
     rules: Mapping[str, Rule],
-    aides: Aides,
+    helpers: CheckHelpers,
 ) -> None:
     """Check every rule, inputs first; with helpers, once it shows that many were never looked at as they are now."""
-    may_help = aides.may_help
+    may_help = helpers.may_help
     for position, name in enumerate(dag.order):
         if may_help and work.missed >= MISSED and len(dag.order) - position >= MANY:
             may_help = False
-            _look_ahead(work, dag.order[position:], resolve, names, rules, aides.helpers)
+            _look_ahead(work, dag.order[position:], resolve, names, rules, helpers.helpers)
         _check(work, rules[name], resolve)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -71,7 +70,6 @@ def test_what_was_compiled_before_a_failure_is_not_compiled_again(built: SampleP
 def test_texts_are_parsed_ahead_as_they_are_here(built: SampleProject, tmp_path: Path) -> None:
     fresh = [SampleProject.copy_of(built.root, tmp_path / name) for name in ("ahead", "alone")]
     for project in fresh:
-        shutil.rmtree(project.root / ".rules")
         project.sql("stg_004", "SELECT s.id AS id\nFROM s4 AS s WHERE (s.val > 1")
         project.sql("stg_007", "-- /// rule\n-- kye = 3\n-- ///\nSELECT s.id FROM s2 AS s")
     with (fresh[1].root / "rules.toml").open("a", encoding="utf-8") as file:

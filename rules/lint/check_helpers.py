@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rules.loading.rules import Text
 
 
-class Aides:
+class CheckHelpers:
     """Helpers of one check of a project; a context manager, which ends them."""
 
     def __init__(self, project: Project) -> None:
