@@ -86,6 +86,13 @@ class Products:
             remove_beside(fresh)
         return name
 
+    def leads_to(self, product: str, artifact: str) -> bool:
+        """Whether a product's link leads to the object of an artifact."""
+        try:
+            return os.readlink(f"{self._folder}/{product}.parquet") == self.target(artifact)
+        except OSError:  # there is none, or something else has that name
+            return False
+
     def publish(self, product: str, artifact: str, written: str | None = None) -> None:
         """Point `products/NAME.parquet` at the object, or at what `write` returned. Repeating it changes nothing.
 
@@ -136,9 +143,11 @@ def retire(folder: Path) -> None:
 
 
 def _remove_links(folder: Path, keep: set[str]) -> None:
-    for link in folder.iterdir():
-        if link.suffix == ".parquet" and link.stem not in keep and _is_ours(link):
-            remove_link(link)
+    with os.scandir(folder) as entries:
+        names = [one.name for one in entries if one.name.endswith(".parquet")]
+    for name in names:
+        if name.removesuffix(".parquet") not in keep and _is_ours(folder / name):
+            remove_link(folder / name)
 
 
 def _is_ours(link: Path) -> bool:

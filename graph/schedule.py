@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Schedule:
 
         seconds: that each is expected to take, 1 where it is not there.
         """
+        self._dependencies = dependencies
         position = {name: number for number, name in enumerate(order)}
         self._readers: dict[str, list[str]] = {name: [] for name in position}
         for name in position:
@@ -67,7 +69,14 @@ class Schedule:
         heapq.heappush(self._ready, self._rank[name])
 
     def reopen(self, name: str) -> None:
-        """Mark a settled product as not settled after all: it can be taken, and its readers wait for it again."""
+        """Mark a settled product as not settled after all: it can be taken, and its readers wait for it again.
+
+        It may be one that was not a product of the run; then all that it depends on counts as settled.
+        """
+        if name not in self._readers:
+            self._readers[name] = [reader for reader in self._missing if name in self._dependencies[reader]]
+            self._missing[name] = 0
+            self._rank[name] = (-math.inf, 0, 0, name)
         for reader in self._readers[name]:
             self._missing[reader] += 1
         self.put_back(name)

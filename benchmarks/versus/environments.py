@@ -15,6 +15,7 @@ PINS = {
     "dbt": ("dbt-core==1.11.16", "dbt-duckdb==1.11.1", "duckdb==2.0.0"),
     "dbt-postgres": ("dbt-core==1.11.16", "dbt-postgres==1.11.0"),
     "SQLMesh": ("sqlmesh==0.236.4", "duckdb==1.5.6"),
+    "SQLMesh-lsp": ("sqlmesh[lsp]==0.236.4", "duckdb==1.5.6"),
     "ninja": ("ninja==1.13.2", "duckdb==2.0.0"),
     "sqlfluff": ("sqlfluff==4.5.0",),
     "Dagster": ("dagster==1.13.29",),

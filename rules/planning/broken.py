@@ -32,8 +32,11 @@ def broken_sources(
     order: Iterable[str], dag: Dag, broken: Mapping[str, UserError], sources: Iterable[str]
 ) -> dict[str, UserError]:
     """Return the errors of sources that the products of `order` read, directly or through others."""
+    candidates = [name for name in sorted(sources) if name in broken]
+    if not candidates:  # as nearly always: the closure of a large project takes a while
+        return {}
     read = {one for name in dag.closure(order) for one in dag.inputs[name]}
-    return {name: broken[name] for name in sorted(sources) if name in read and name in broken}
+    return {name: broken[name] for name in candidates if name in read}
 
 
 def failed_input(name: str, dag: Dag, compiled: Container[str], broken: Container[str]) -> str:

@@ -93,14 +93,14 @@ class Checker:
         Raises `UserError` for a query that cannot be run.
         """
         return [
-            self._known(check, judgement)
+            self.find_known(check, judgement)
             or (None if forced else self._permuted(check, judgement, contents, artifacts))
             or (None if forced else self._of_others(check, judgement))
             or self._run(owner.rule, check, judgement, contents, artifacts, sources)
             for check, judgement in zip(owner.checks, judgements, strict=True)
         ]
 
-    def _known(self, check: CompiledCheck, judgement: Judgement) -> Checked | None:
+    def find_known(self, check: CompiledCheck, judgement: Judgement) -> Checked | None:
         """Return the known result of a check, unless the object of its failing rows proves to be corrupt."""
         artifact = self.store.artifact(judgement.artifact) if judgement.artifact is not None else None
         if judgement.verdict not in {"clean", "restore"} or artifact is None:

@@ -40,6 +40,7 @@ from rules.running.results import (
 )
 from rules.running.shared_work import SharedWork
 from rules.running.source_checks import before_readers, conclude_source
+from rules.running.unaffected import find_unaffected
 from rules.sources.contents import Sources
 
 if TYPE_CHECKING:
@@ -101,9 +102,12 @@ class Execution:
         order = self.prepared.order
         for name, error in self.prepared.broken_sources.items():
             self._settle_source(SourceResult(name, "failed", error.message, error))
-        steps = before_readers(order, self._dependencies, self.contracted) | dict.fromkeys(self.contracted)
-        self._seconds = expected_seconds(self.prepared, steps)
-        self._schedule = Schedule(steps, {name: self._dependencies(name) for name in steps}, self._seconds)
+        reads = {name: self._dependencies(name) for name in (*order, *self.contracted)}
+        steps = before_readers(order, reads, self.contracted) | dict.fromkeys(self.contracted)
+        settled = self._settle_unaffected(steps, reads)
+        left = [name for name in steps if name not in settled]
+        self._seconds = expected_seconds(self.prepared, left)
+        self._schedule = Schedule(left, reads, self._seconds)
         self._while_running.callback(self.session.engine.settle)
         with self._while_running, self._work:
             self._shared_work.begin(self.plan)
@@ -116,6 +120,26 @@ class Execution:
                 with self._cores.undecided():
                     self._advance()
         return {name: self.results[name] for name in order}
+
+    def _settle_unaffected(self, steps: Iterable[str], reads: Mapping[str, tuple[str, ...]]) -> Collection[str]:
+        """Settle all that this build cannot change; return it."""
+        checker = Checker(self.project, self.store, self.known, lambda: self._runner)
+        found = find_unaffected(self.prepared, steps, reads, checker)
+        for name, checked in found.items():
+            if name in self.contracted:
+                contract, outcome = self.contracted[name], functools.partial(list[Checked], checked)
+                made_of = self._recording.provenance()
+                self.sources_settled[name] = conclude_source(self.project, self.store, contract, outcome, made_of)
+                continue
+            judgement, last = self.plan.judgements[name], self.known.products[name]
+            artifact = self.store.artifact(last.artifact)
+            assert artifact is not None
+            self.artifacts[name], self.contents[name] = last.artifact, self.store.content(last.artifact)
+            result = self._result(name, artifact, judgement.reason, judgement.key, last.seconds, "clean")
+            result = replace(result, checks=tuple(one.result for one in checked)) if checked else result
+            self.results[name] = result
+            self.observer.finished(result)
+        return found
 
     def _advance(self) -> None:
         """Settle or start every product that can be; one more than there are workers, so that no worker waits."""
@@ -168,7 +192,7 @@ class Execution:
                 self._put_behind(name, dependency)
                 return
         self.observer.started(name)
-        stop, share = Stop(), self._cores.share(self._seconds[name])
+        stop, share = Stop(), self._cores.share(self._seconds.get(name, 0.0))
         conclude = functools.partial(self._collect, name, judgement)
         self._work.begin(rule.rule, stop, share, self._job(name, judgement, stop, share).run, conclude)
 
@@ -373,7 +397,7 @@ class Execution:
         contents = {entry: self.contents[entry] for entry in read if entry in self.contents} | contents
         judgements = [self._judge(one.compiled.node, self.plan.checks, contents) for one in owner.checks]
         is_known = all(one.verdict in {"clean", "restore"} for one in judgements)
-        stop, share = Stop(), unlimited() if is_known else self._cores.share(self._seconds[owner.rule.name])
+        stop, share = Stop(), unlimited() if is_known else self._cores.share(self._seconds.get(owner.rule.name, 0.0))
         checker = Checker(self.project, self.store, self.known, lambda: replace(self._runner, stop=stop, share=share))
         work = functools.partial(checker.settle, owner, judgements, contents, artifacts, self.sources, forced=forced)
         if is_known:

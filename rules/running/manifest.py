@@ -39,10 +39,13 @@ def keep_manifest(prepared: Prepared, report: BuildReport, evidence: Evidence, c
     """
     if prepared.session.profile.evidence == "none" or _did_nothing(report):
         return
-    document = document_without_secrets(_document(prepared, report, evidence, contents))
+    document = _document(prepared, report, evidence, contents)
+    encoded = msgspec.json.encode(document)
+    if b"://" in encoded:  # a walk through all texts, which is seldom needed
+        encoded = msgspec.json.encode(document_without_secrets(document))
     try:
         evidence.folder.mkdir(parents=True, exist_ok=True)
-        rewrite(evidence.folder / NAME, msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
+        rewrite(evidence.folder / NAME, msgspec.json.format(encoded, indent=1) + b"\n")
     except OSError as error:
         prepared.session.store.say(f"warning: the manifest of the build cannot be written: {error}")
         return

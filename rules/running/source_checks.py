@@ -10,7 +10,7 @@ from rules.running.product_records import Provenance, commit
 from rules.running.results import SourceResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from rules.compiling.compiled_rule import CompiledContract
     from rules.config.project import Project
@@ -41,11 +41,13 @@ def conclude_source(
 
 
 def before_readers(
-    order: Iterable[str], reads: Callable[[str], Iterable[str]], contracted: Container[str]
+    order: Iterable[str], reads: Mapping[str, Iterable[str]], contracted: Collection[str]
 ) -> dict[str, None]:
     """Return products in their order, each after those sources with contracts that it reads."""
+    if not contracted:
+        return dict.fromkeys(order)
     steps: dict[str, None] = {}
     for name in order:
-        steps |= dict.fromkeys(one for one in reads(name) if one in contracted)
+        steps |= dict.fromkeys(one for one in reads[name] if one in contracted)
         steps[name] = None
     return steps

@@ -55,3 +55,11 @@ def test_a_reader_that_is_done_is_not_made_again() -> None:
         schedule.settle(name)
     schedule.reopen("a")
     assert drained(schedule) == ["a", "lone", "c", "d"]
+
+
+def test_what_was_settled_before_the_run_can_be_reopened() -> None:
+    schedule = Schedule(["b", "c"], CHAIN)
+    assert schedule.take() == "b"
+    schedule.reopen("a")
+    schedule.put_back("b")
+    assert drained(schedule) == ["a", "b", "c"]
