@@ -105,6 +105,11 @@ class History(Database):
         found = self.all_of("state", None, read, lambda _, row: _state(row))
         return dict(sorted(found.items()))  # as SQLite has them; nearly always they are in order
 
+    def states_of(self, names: Iterable[str]) -> dict[str, Product]:
+        """Return the last states of some products and checks, as far as there are any."""
+        found = [self._rows(f"{_STATES} AND name = ?", (self.root, name)) for name in names]
+        return {row[0]: self.decode("state", row[0], row, partial(_state, row)) for rows in found for row in rows}
+
     def _states(self, which: str) -> dict[str, Product]:
         rows = self._rows(f"{_STATES} AND {which}", (self.root,))
         return {row[0]: self.decode("state", row[0], row, partial(_state, row)) for row in rows}

@@ -1,16 +1,17 @@
 """The no-op path of the command line: an unchanged project is recognised, and the answer printed, before any import.
 
-See `rules.snapshots` for how it is recognised.
+See `rules.snapshots` for how it is recognised. Where nothing but the texts of a few rules is otherwise, these are
+compiled, and the answer is the same if none of them means anything else (`rules.planning.same_meaning`).
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
 from rules.files.project_paths import store_of
-from rules.snapshots import any_absent, open_index, up_to_date
+from rules.snapshots import any_absent, last_build, open_index
 
 if TYPE_CHECKING:
     from rules.terminal.output import Output
@@ -27,8 +28,11 @@ def answered(root: str, profile: str, output: Output, *, planning: bool = False,
 
     try:
         with open_index(root, store) as index:
-            state = up_to_date(root, store, index, profile)
-            if state is None or (planning and state["failing"]):
+            found = last_build(root, store, index, profile)
+            if found is None or (planning and found[0]["failing"]):
+                return False
+            state, edited = found
+            if edited and not _mean_the_same(root, profile, state, edited, output, planning=planning):
                 return False
             if not (lazy or planning) and None in state["products"].values() and any_absent(root, state["products"]):
                 return False
@@ -46,3 +50,20 @@ def answered(root: str, profile: str, output: Output, *, planning: bool = False,
     except (StoreError, LookupError, TypeError, ValueError, AttributeError):
         return False  # the long way meets the same trouble, if it is one of the index, and explains it
     return True
+
+
+def _mean_the_same(
+    root: str, profile: str, state: dict[str, Any], edited: list[str], output: Output, *, planning: bool
+) -> bool:
+    """Whether rules that were edited since a state mean what they meant then, as far as a short look can tell."""
+    from pathlib import Path
+
+    from rules.errors import UserError, UserErrors
+    from rules.planning.same_meaning import mean_the_same
+
+    if None in state["products"].values():
+        return False
+    try:
+        return mean_the_same(Path(root), profile, state, edited, output.message, building=not planning)
+    except (UserError, UserErrors):
+        return False  # the long way meets the same trouble, and says so

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _FORMAT = 8
 _AT_ONCE = 16
 """Sources that are asked for side by side."""
+_FEW = 8
+"""Rules that are looked at one by one after an edit; more of them at once are more than an edit."""
 _PATIENCE = 4.0
 """Seconds for which a server of sources is asked whether anything has changed; then the long way asks it again."""
 _PACKAGES = (
@@ -98,16 +100,20 @@ def open_index(root: str, store: str) -> Index:
     return Index(path, root=key, heir=heir, existing=True, in_memory=not writable)
 
 
-def up_to_date(root: str, store: str, index: Index, profile: str) -> dict[str, Any] | None:
-    """Return the state that the last complete build left when nothing has changed since, else None."""
+def last_build(root: str, store: str, index: Index, profile: str) -> tuple[dict[str, Any], list[str]] | None:
+    """Return the state that the last complete build left, and the paths of the rules in SQL that were edited since.
+
+    None if anything else has changed.
+    """
     record = index.snapshot("built")
     if record is None or record["format"] != _FORMAT or record["profile"] != profile or record["store"] != store:
         return None
-    if not _holds(root, record, index):
+    edited = _edited(root, record, index)
+    if edited is None or not _products_hold(root, record["products"]):
         return None
-    if not _products_hold(root, record["products"]):
+    if record["outside"] and not _outside_holds(record):  # last, as servers take longest
         return None
-    return record if not record["outside"] or _outside_holds(record) else None  # last, as servers take longest
+    return record, edited
 
 
 def as_compiled(root: str, index: Index) -> dict[str, Any] | None:
@@ -172,7 +178,18 @@ def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[s
 
 
 def _holds(root: str, record: dict[str, Any], index: Index) -> bool:
-    return record["tools"] == _tools() and _files_hold(root, record, index) and _listings_hold(root, record)
+    return _edited(root, record, index) == []
+
+
+def _edited(root: str, record: dict[str, Any], index: Index) -> list[str] | None:
+    """Return the rules in SQL that have another text than in a state; None if anything else is otherwise."""
+    if record["tools"] != _tools():
+        return None
+    edited = _edited_files(root, record, index)
+    if edited is None or not _listings_hold(root, record):
+        return None
+    folders = tuple(f"{folder.rstrip('/')}/" for folder in record["folders"])
+    return edited if all(path.startswith(folders) and path.endswith(".sql") for path in edited) else None
 
 
 def _outside_holds(record: dict[str, Any]) -> bool:
@@ -196,8 +213,10 @@ def _outside_holds(record: dict[str, Any]) -> bool:
     return all(side_by_side(holds, record["outside"], _AT_ONCE))
 
 
-def _files_hold(root: str, record: dict[str, Any], index: Index) -> bool:
+def _edited_files(root: str, record: dict[str, Any], index: Index) -> list[str] | None:
+    """Return the files that have other bytes than in a state; None if one is gone, or if there are many."""
     fresh: dict[str, Signature] = {}
+    edited: list[str] = []
     for path, *taken, digest in record["files"]:
         if is_url(path):
             continue
@@ -206,27 +225,30 @@ def _files_hold(root: str, record: dict[str, Any], index: Index) -> bool:
         try:
             now = signature(file)
         except OSError:
-            return False
+            return None
         if [*now] == taken:
             continue
         from cache.filedigest import file_digest  # only a file that may have changed is read
 
         if now.size != taken[0] or file_digest(file) != digest:
-            return False
-        if is_settled(now, began):
+            edited.append(path)
+            if len(edited) > _FEW:
+                return None
+        elif is_settled(now, began):
             fresh[path] = now
     if fresh:
         _refresh(record, fresh, index)
-    return True
+    return edited
 
 
 def _refresh(record: dict[str, Any], settled: dict[str, Signature], index: Index) -> None:
     """Remember the signatures of files that were read and found unchanged, so that they need not be read again."""
-    files = [[path, *settled.get(path, taken), digest] for path, *taken, digest in record["files"]]
+    fresh = {**record, "files": [[path, *settled.get(path, taken), digest] for path, *taken, digest in record["files"]]}
     try:
-        index.refresh_snapshot(record, {**record, "files": files})
+        index.refresh_snapshot(record, fresh)
     except StoreError:
         return  # read-only or busy: the next no-op reads these files again
+    record.update(fresh)
 
 
 def _listings_hold(root: str, record: dict[str, Any]) -> bool:

@@ -51,6 +51,15 @@ _BATCH = 50
 """The number of compiled rules that are recorded at once."""
 
 
+class Tables(NamedTuple):
+    """The tables of a project."""
+
+    names: list[str]
+    """Of all sources and products."""
+    last: Mapping[str, Product]
+    """The last states of products and checks; of all that are compiled, at least."""
+
+
 class _Known(NamedTuple):
     """A compiled rule with all that it was made from, besides what is the same for all rules of a run."""
 
@@ -175,9 +184,9 @@ class CompileOrder:
 class Work:
     """One run of the compiler over one project, and the memos it has to record.
 
-    names: of all existing inputs. trust_engine: whether results of another version of the engine count too. known:
-    the schemas of the inputs so far, as the index stores them. Only rules that are compiled need more of them.
-    made: receives the memos of rules compiled here.
+    trust_engine: whether results of another version of the engine count too. known: the schemas of the inputs so far,
+    as the index stores them. Only rules that are compiled need more of them. made: receives the memos of rules compiled
+    here.
     """
 
     def __init__(
@@ -185,7 +194,7 @@ class Work:
         project: Project,
         profile: Profile,
         store: Store,
-        names: list[str],
+        tables: Tables,
         *,
         python: PythonFiles,
         functions: Mapping[str, DeclaredFunction],
@@ -194,8 +203,8 @@ class Work:
         self.known: dict[str, Mapping[str, Any]] = {}
         self.made: set[str] = set()
         self._believes = True
-        self._names = names
-        self.resolve = make_resolver(names)
+        self._names = tables.names
+        self.resolve = make_resolver(tables.names)
         self._facts: Facts | None = None
         self.trust_engine = False
         self.project = project
@@ -203,7 +212,7 @@ class Work:
         self._python = python
         self._functions = functions
         self._index = store.index
-        self._last = store.states
+        self._last = tables.last
         self._heads_in_use = heads_in_use(store.index, {product.memo for product in self._last.values()})
         self._heads = dict(self._heads_in_use)
         self._fresh: list[tuple[str, Head, bytes, Any]] = []

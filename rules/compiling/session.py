@@ -13,7 +13,7 @@ import msgspec
 from compiler.schema import Schema, schema_of, schema_record
 from graph.dag import Dag
 from rules import snapshots
-from rules.compiling.compile_rules import CompileOrder, Work
+from rules.compiling.compile_rules import CompileOrder, Tables, Work
 from rules.compiling.compiled_rule import CompiledContract, CompiledRule
 from rules.compiling.writer_columns import require_writable
 from rules.config.profiles import Profile
@@ -205,7 +205,7 @@ class Session:
             self.project,
             self.profile,
             self.store,
-            names,
+            Tables(names, self.store.states),
             python=self.python,
             functions=self.functions,
             engine=self.engine,

@@ -109,13 +109,13 @@ class Foresight:
 
     @cached_property
     def _work(self) -> Work:
-        from rules.compiling.compile_rules import Work
+        from rules.compiling.compile_rules import Tables, Work
 
         return Work(
             self.project,
             self.project.profile(DEFAULT_PROFILE),
             self.store,
-            list(self.names),
+            Tables(list(self.names), self.store.states),
             python=self.loaded.python,
             functions=self.loaded.functions,
             engine=self.engine,

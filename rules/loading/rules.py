@@ -194,7 +194,7 @@ def load_rules(
     )
 
     def ask_others(lacking: int) -> bool:
-        return receive is not None and receive({_name_of(path): digests[path] for path in queries}, lacking, len(paths))
+        return receive is not None and receive({name_of(path): digests[path] for path in queries}, lacking, len(paths))
 
     lacking = texts.recall(index, ask_others)
     if lacking >= MANY and parse_ahead is not None:
@@ -228,7 +228,7 @@ def _known_texts(index: Index, memos: set[str], receive: Callable[[int], bool]) 
     return index.memo("parsed", memos) if receive(len(memos - known.keys())) else known
 
 
-def _name_of(path: str) -> str:
+def name_of(path: str) -> str:
     """Return the name of the product of a file that holds a query."""
     return path.rsplit("/", 1)[-1].removesuffix(".sql")
 
@@ -236,7 +236,7 @@ def _name_of(path: str) -> str:
 def _named(found: RuleSet, names: _Names, path: str, digest: str) -> str | None:
     """Return the name of the rule of a file; None if it can have none, which is then known of it."""
     try:
-        return names.take(_name_of(path), Where(path), "rename the file")
+        return names.take(name_of(path), Where(path), "rename the file")
     except UserError as error:
         found.add_broken(path, path, digest, error)
         names.blame(found)
@@ -246,7 +246,7 @@ def _named(found: RuleSet, names: _Names, path: str, digest: str) -> str | None:
 def _parsed(project: Project, found: RuleSet, name: str, path: str, digest: str) -> Mapping[str, Any]:
     """Parse a rule file; what is wrong with it is then known of the rule."""
     try:
-        return _parse(project, path, digest)
+        return parse_text(project, path, digest)
     except UserError as error:
         found.unloaded[name] = error
         return _UNLOADED
@@ -391,7 +391,7 @@ def options_record(rule: Rule) -> list[object]:
 
 def require_parsed(project: Project, rule: Rule) -> None:
     """Raise `ForeignMemoError` unless a rule file says what is remembered of it."""
-    record = _parse(project, rule.path, rule.digest)
+    record = parse_text(project, rule.path, rule.digest)
     parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
     options = with_dialect(project, rule.path, msgspec.convert(record["options"], RuleOptions))
     own = rule.options
@@ -428,7 +428,8 @@ def _read(project: Project, path: str, digest: str) -> tuple[RuleOptions, Text]:
     return options, Text(text, with_dialect(project, path, options).dialect)
 
 
-def _parse(project: Project, path: str, digest: str) -> Mapping[str, Any]:
+def parse_text(project: Project, path: str, digest: str) -> Mapping[str, Any]:
+    """Return what is remembered of a text. Raises `UserError`."""
     options, text = _read(project, path, digest)
     try:
         return _text_record(options, parse_rule(text.text, text.dialect))
