@@ -13,7 +13,8 @@ import msgspec
 from compiler.schema import Schema, schema_of, schema_record
 from graph.dag import Dag
 from rules import snapshots
-from rules.compiling.compile_rules import CompileOrder, Tables, Work
+from rules.compiling.compile_order import CompileOrder
+from rules.compiling.compile_rules import Tables, Work
 from rules.compiling.compiled_rule import CompiledContract, CompiledRule
 from rules.compiling.writer_columns import require_writable
 from rules.config.profiles import Profile
