@@ -229,19 +229,25 @@ class Housekeeping(Database):
             self._rows("DELETE FROM ranges WHERE substr(memo, -32) NOT IN (SELECT digest FROM column_digests)")
 
     def _forget_actions(self) -> None:
-        """Forget actions that no product has now, but for the latest few of each artifact.
+        """Forget the oldest actions that no product or check has now, but for the latest few of each artifact.
 
-        The actions of partial results that products are made of stay: many parts may have one result, such as no rows.
+        As many stay as there are products and checks: whoever goes back to an earlier state finds those of its checks,
+        which all have one result, no rows. The actions of partial results that products are made of stay, too.
         """
         self._rows("DELETE FROM actions WHERE artifact NOT IN (SELECT artifact FROM artifacts)")
         by_parts = self._rows("SELECT name, record FROM products WHERE record LIKE '%\"partials\"%'")
         partials = {artifact for name, record in by_parts for artifact in read_state(record, name).partials}
         ranked = (
-            "SELECT key, artifact, row_number() OVER (PARTITION BY artifact ORDER BY build DESC) AS place FROM actions"
+            "SELECT key, artifact, build, row_number() OVER (PARTITION BY artifact ORDER BY build DESC) AS place "
+            "FROM actions"
         )
-        sql = f"SELECT key, artifact FROM ({ranked}) WHERE place > ? AND key NOT IN (SELECT key FROM products)"
+        sql = (
+            f"SELECT key, artifact FROM ({ranked}) WHERE place > ? AND key NOT IN (SELECT key FROM products) "
+            "ORDER BY build DESC, key"
+        )
         others = [(key,) for key, artifact in self._rows(sql, (_ACTIONS,)) if artifact not in partials]
-        self._many("DELETE FROM actions WHERE key = ?", others)
+        (products,) = self._rows("SELECT count(*) FROM products")
+        self._many("DELETE FROM actions WHERE key = ?", others[max(_FEW, products[0]) :])
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:

@@ -94,6 +94,22 @@ def test_tables_of_the_last_builds_stay_also_those_that_a_build_was_not_asked_fo
     assert build(project, "--force", "other").executed == {"other"}
 
 
+def test_checks_of_kept_builds_do_not_run_again_though_all_of_them_found_no_row(project: SampleProject) -> None:
+    for number in range(8):
+        project.sql(
+            f"part{number}", f'-- /// rule\n-- key = ["id"]\n-- ///\nSELECT s.id + {number} AS id FROM some AS s'
+        )
+    build(project)
+    project.sql("some", "SELECT r.id, r.v FROM raw AS r WHERE r.id > 1")
+    build(project)
+    run(project, "gc", "--keep", "2")
+    project.sql("some", "SELECT r.id, r.v FROM raw AS r WHERE r.id > 0")
+    back = build(project)
+    checks = {one["name"]: one["status"] for product in back.document["products"] for one in product["checks"]}
+    assert back.executed == set()
+    assert list(checks.values()) == ["clean"] * 8
+
+
 def test_a_pinned_build_stays_until_it_is_unpinned(project: SampleProject) -> None:
     first = build(project)
     edit(project, 1)
