@@ -22,6 +22,7 @@ from rules.config.profiles import (
 )
 from rules.config.toml_types import did_you_mean, kind_of, wrong_type
 from rules.errors import UserError, Where
+from rules.files.locations import WILDCARDS, LocationError, location_of
 from rules.storage.writer_options import WriterOptions, flaws
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
@@ -246,6 +247,8 @@ def _checked(name: str, value: Any, path: tuple[str, ...], root: Path) -> Any:
         return value
     if name == "remote" and isinstance(value, str) and not _REMOTE.match(value):
         raise _WrongSettingError(f"'remote' must be sc://HOST:PORT, not '{value}'", None, path)
+    if name == "spark_staging" and isinstance(value, str):
+        return _staging(value, path)
     if name in _DURATIONS:
         return _duration(value, path)
     wrong = wrong_type(value, kind, path)
@@ -256,6 +259,19 @@ def _checked(name: str, value: Any, path: tuple[str, ...], root: Path) -> Any:
         bound = f"at least {setting.least}" if value < setting.least else f"at most {_MOST:,}"
         raise _WrongSettingError(f"'{'.'.join(path)}' must be {bound}", None, path)
     return str(root / Path(value).expanduser()) if name == "temp_directory" else value
+
+
+def _staging(value: str, path: tuple[str, ...]) -> str:
+    """Return the prefix of a bucket. Raises `_WrongSettingError`."""
+    if not value.startswith("s3://"):
+        raise _WrongSettingError(f"'{path[-1]}' must be s3://BUCKET/PREFIX, not '{value}'", None, path)
+    try:
+        place = location_of(f"{value.rstrip('/')}/x")
+    except LocationError as error:
+        raise _WrongSettingError(f"'{path[-1]}': {error.message}", error.hint, path) from None
+    if any(sign in place.path for sign in WILDCARDS):
+        raise _WrongSettingError(f"'{path[-1]}' must be s3://BUCKET/PREFIX, not '{value}'", None, path)
+    return value
 
 
 def _duration(value: Any, path: tuple[str, ...]) -> str:

@@ -161,7 +161,9 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     """The server of Spark Connect, `sc://host:port`."""
     spark_writes: Annotated[bool, Setting(_SPEED)] = False
     """Whether Spark writes its tables to files in the store's temporary folder, which its executors may then write to,
-    from which they are taken. Otherwise rows come back through the server."""
+    or into `spark_staging`, from which they are taken. Otherwise rows come back through the server."""
+    spark_staging: Annotated[str | None, Setting(_SPEED)] = None
+    """s3://BUCKET/PREFIX for what Spark reads and writes, if it shares no folder with this process; None: it does."""
     writer: WriterOptions = PLAIN
     """How the published files of products are written whose rules do not say."""
     engine_keys: Mapping[str, str] = msgspec.field(default_factory=dict, name="engine")

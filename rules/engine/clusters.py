@@ -26,4 +26,8 @@ def cluster(profile: Profile) -> Engine | None:
         )
     from rules.engine.spark.engine import SparkEngine
 
-    return SparkEngine(profile.remote)
+    if profile.spark_staging is None:
+        return SparkEngine(profile.remote)
+    from rules.engine.spark.staging import Staging
+
+    return SparkEngine(profile.remote, Staging(profile.spark_staging))

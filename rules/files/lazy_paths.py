@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path, PosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class Origin(NamedTuple):
+    """The object of which a file is the copy. tag: its ETag, which the server promises to change with the bytes."""
+
+    url: str
+    tag: str
 
 
 class LazyPath(PosixPath):
@@ -17,6 +24,7 @@ class LazyPath(PosixPath):
 
     _size: int | None = None
     _bring: Callable[[], object] | None = None
+    _origin: Origin | None = None
 
     def __fspath__(self) -> str:
         """Return the path as the system wants it, of a file that is here. Raises what bringing it raises."""
@@ -25,10 +33,10 @@ class LazyPath(PosixPath):
         return super().__fspath__()
 
 
-def lazy_path(place: Path, size: int, bring: Callable[[], object]) -> LazyPath:
+def lazy_path(place: Path, size: int, bring: Callable[[], object], origin: Origin | None = None) -> LazyPath:
     """Return the path of a file of so many bytes that `bring` brings; it is called at each use of the path."""
     path = LazyPath(place)
-    path._size, path._bring = size, bring  # noqa: SLF001 — a constructor of paths takes their parts alone
+    path._size, path._bring, path._origin = size, bring, origin  # noqa: SLF001 — a constructor takes their parts alone
     return path
 
 
@@ -37,3 +45,8 @@ def size_of(path: Path) -> int:
     if isinstance(path, LazyPath) and path._size is not None:  # noqa: SLF001
         return path._size  # noqa: SLF001
     return path.stat().st_size
+
+
+def origin_of(path: Path) -> Origin | None:
+    """Return the object of which a file is the copy; None for other files, and where no ETag tells objects apart."""
+    return path._origin if isinstance(path, LazyPath) else None  # noqa: SLF001

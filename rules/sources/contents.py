@@ -210,7 +210,7 @@ class Sources:
             except OutsideError as error:
                 raise declared_wrongly(self._project, name, error.problem, error.hint) from error
 
-        return lazy_path(self.copies.place(file), self.copies.size(file), bring)
+        return lazy_path(self.copies.place(file), self.copies.size(file), bring, self.copies.origin(file))
 
     def _knows_parts(self, record: dict[str, Any], files: int) -> bool:
         """Whether it is known what could be parts of files that are read where they lie."""

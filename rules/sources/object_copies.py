@@ -19,6 +19,7 @@ from cache.filedigest import file_digest
 from cache.remote.bucket import BucketError, SwappedError
 from cache.removal import remove_temporary
 from cache.signatures import Signature, signature
+from rules.files.lazy_paths import Origin
 from rules.sources.object_stores import ObjectStores, OutsideError, is_settled, side_by_side, unreachable
 from rules.sources.object_tables import ObjectTable, folder_of_table
 
@@ -169,6 +170,11 @@ class ObjectCopies:
     def size(self, url: str) -> int:
         """Return how many bytes an object of a source has."""
         return self._listed[url].size
+
+    def origin(self, url: str) -> Origin | None:
+        """Return what tells the object from all others that were or will be at its URL, if there is such a thing."""
+        one = self._listed[url]
+        return Origin(url, one.etag) if one.etag is not None and one.has_strong_tag else None
 
     def bring(self, url: str) -> None:
         """Have the copy of an object of a source, fetched again if it is gone. Raises `OutsideError`."""

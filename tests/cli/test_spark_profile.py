@@ -138,6 +138,18 @@ def test_a_promised_order_is_kept(project: SampleProject, tier: int) -> None:
             ("engine=spark", "remote=http://x:1"),
             "--set remote=http://x:1: 'remote' must be sc://HOST:PORT, not 'http://x:1'",
         ),
+        (
+            ("spark_staging=/tmp/here",),
+            "--set spark_staging=/tmp/here: 'spark_staging' must be s3://BUCKET/PREFIX, not '/tmp/here'",
+        ),
+        (
+            ("spark_staging=s3://me:secret@bucket/x",),
+            "--set spark_staging=s3://bucket/x: 'spark_staging': the URL holds a user or a password",
+        ),
+        (
+            ("spark_staging=s3://bucket/x/*",),
+            "--set spark_staging=s3://bucket/x/*: 'spark_staging' must be s3://BUCKET/PREFIX, not 's3://bucket/x/*'",
+        ),
     ],
 )
 def test_profiles_that_cannot_be(project: SampleProject, settings: tuple[str, ...], message: str) -> None:
@@ -176,6 +188,12 @@ def test_a_server_that_is_not_there_fails_only_what_was_to_run_there(project: Sa
 )
 def test_an_audit_that_cannot_be(project: SampleProject, options: list[str], message: str) -> None:
     assert message in inprocess.run(project, "audit", "--engine", *options, expect=2).stderr
+
+
+@pytest.mark.parametrize("prefix", ["s3://bucket/a", "s3://bucket/a/", "s3://bucket"])
+def test_where_spark_keeps_its_files_is_in_no_key(project: SampleProject, prefix: str) -> None:
+    staging = ("--set", f"spark_staging={prefix}")
+    assert planned(project, "--profile", "cluster", *staging) == planned(project, "--profile", "cluster")
 
 
 def test_an_audit_on_a_server_that_is_not_there_is_one_error(project: SampleProject) -> None:

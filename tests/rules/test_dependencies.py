@@ -48,7 +48,7 @@ EXTRAS = {
     "rules/watching/changes.py": {"watchfiles"},
     "rules/lsp/": {"lsprotocol", "pygls"},
     "rules/importing/warehouse.py": {"duckdb"},
-    "rules/engine/spark/": {"pyspark"},
+    "rules/engine/spark/": {"obstore", "pyspark"},
     "rules/openlineage/": {"openlineage"},
     "rules/publishing/delta_target.py": {"deltalake"},
     "rules/publishing/iceberg_tables.py": {"pyiceberg"},

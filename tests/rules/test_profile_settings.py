@@ -46,6 +46,8 @@ def other_value(name: str) -> Any:
         return "7m"
     if name == "remote":
         return "sc://localhost:15002"
+    if name == "spark_staging":
+        return "s3://bucket/prefix"
     return 7 if name in NUMBERS else "/tmp"  # noqa: S108 — a folder that exists
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -48,11 +48,11 @@ def test_both_engines_make_the_same_tables(remote: str, tmp_path: Path, monkeypa
     for name in built.statuses:
         spark.assert_same_bag(here, there, name)
     files = SampleProject.copy_of(here.root, tmp_path / "files")
-    read: list[Path] = []
+    read: list[Iterable[Path]] = []
 
-    def noted(folder: Path, schema: pa.Schema, count: int, stop: Stop) -> Iterator[pa.RecordBatch]:
-        read.append(folder)
-        return read_parts(folder, schema, count, stop)
+    def noted(parts: Iterable[Path], schema: pa.Schema, count: int, stop: Stop) -> Iterator[pa.RecordBatch]:
+        read.append(parts)
+        return read_parts(parts, schema, count, stop)
 
     monkeypatch.setattr(execute, "read_parts", noted)
     inprocess.build(files, "--profile", "cluster", "--set", "spark_writes=true")

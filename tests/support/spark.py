@@ -7,10 +7,13 @@ import fcntl
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import struct
+import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +23,7 @@ import pytest
 from rules.engine.spark.installation import spark_home
 from rules.errors import UserError
 from support import inprocess
-from support.projects import SampleProject
+from support.projects import RULES, SampleProject
 
 ROOT = Path(__file__).resolve().parents[2]
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -88,15 +91,7 @@ def shared_cluster(base: Path) -> Iterator[SharedCluster]:
 
     Skips the test where there can be none.
     """
-    if importlib.util.find_spec("grpc") is None or importlib.util.find_spec("pyspark") is None:
-        pytest.skip("the client of Spark Connect is not installed: pip install pyspark-client")
-    installed = Path(os.environ.get("RULES_ENV_DIR") or ROOT).resolve() / ".venv-spark"
-    for found in installed.glob("lib/python3.*/site-packages/pyspark"):
-        os.environ.setdefault("SPARK_HOME", str(found))
-    try:
-        spark_home()
-    except UserError as error:
-        pytest.skip(f"{error.message}: {error.hint}")
+    require_spark()
     cluster = SharedCluster(base / "spark-cluster")
     here = base / "spark-users" / str(os.getpid())
     here.parent.mkdir(exist_ok=True)
@@ -108,6 +103,62 @@ def shared_cluster(base: Path) -> Iterator[SharedCluster]:
         here.unlink()
         if not list(here.parent.iterdir()):
             inprocess.run(SampleProject.at(cluster.root), "engine", "down", "spark")
+
+
+@dataclass(frozen=True)
+class DistantCluster:
+    """A cluster on a disk of its own, as if it were on other machines. root: of the project it was started for."""
+
+    root: Path
+    remote: str
+
+    def sees(self, path: Path) -> bool:
+        """Whether a file is on the disk that the cluster has."""
+        pids = json.loads((self._folder / "state.json").read_text())["pids"]
+        return any(Path(f"/proc/{pid}/root", *path.parts[1:]).exists() for pid in pids)
+
+    def said(self) -> str:
+        """Return the logs of all its processes."""
+        logs = [one for one in self._folder.rglob("*") if one.name == "stderr" or one.suffix == ".log"]
+        return "".join(one.read_text(errors="replace") for one in logs)
+
+    @property
+    def _folder(self) -> Path:
+        return self.root / ".rules" / "engines" / "spark"
+
+
+@contextlib.contextmanager
+def distant_cluster(hidden: Path, environment: Mapping[str, str]) -> Iterator[DistantCluster]:
+    """Start a cluster that sees an empty folder in place of one that is here. environment: further variables for it."""
+    require_spark()
+    unshare = shutil.which("unshare")
+    words = [unshare or "", "--user", "--map-root-user", "--mount"]
+    if unshare is None or subprocess.run([*words, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("unshare cannot give processes mounts of their own here")
+    root = Path(tempfile.mkdtemp(prefix="rules-spark-"))
+    project = SampleProject(root / "project")
+    words += ["sh", "-c", 'mount -t tmpfs none "$1" && shift && exec "$@"', "sh", str(hidden)]
+    words += [str(RULES), "-C", str(project.root), "engine", "up", "spark", "--json"]
+    given = {**os.environ, **environment}
+    try:
+        done = subprocess.run(words, cwd=root, env=given, check=True, stdout=subprocess.PIPE, text=True)
+        yield DistantCluster(project.root, json.loads(done.stdout)["remote"])
+    finally:
+        inprocess.run(project, "engine", "down", "spark")
+        shutil.rmtree(root)
+
+
+def require_spark() -> None:
+    """Skip the test where there can be no cluster."""
+    if importlib.util.find_spec("grpc") is None or importlib.util.find_spec("pyspark") is None:
+        pytest.skip("the client of Spark Connect is not installed: pip install pyspark-client")
+    installed = Path(os.environ.get("RULES_ENV_DIR") or ROOT).resolve() / ".venv-spark"
+    for found in installed.glob("lib/python3.*/site-packages/pyspark"):
+        os.environ.setdefault("SPARK_HOME", str(found))
+    try:
+        spark_home()
+    except UserError as error:
+        pytest.skip(f"{error.message}: {error.hint}")
 
 
 def profile(remote: str) -> str:

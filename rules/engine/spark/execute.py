@@ -1,9 +1,9 @@
 """One query on a cluster: its inputs as views over their Parquet files, its rows back as Arrow, written as any product.
 
-Each query has a session of its own, in which only its inputs exist. Executors and driver must see the files by the same
-paths as this process. The rows come back in one order, a few batches at a time: through the server, or in Parquet files
-that the executors have written. Either way they are written and digested here, so that the table, its digests and
-the cut of its row groups are the same on any number of executors.
+Each query has a session of its own, in which only its inputs exist. Executors and driver see the files by the same
+paths as this process, or on S3 (`rules.engine.spark.staging`). The rows come back in one order, a few batches at a
+time: through the server, or in Parquet files that the executors have written. Either way they are written and digested
+here, so that the table, its digests and the cut of its row groups are the same on any number of executors.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -25,6 +25,7 @@ from cache.removal import remove_scratch
 from compiler.spark.top_rows import TIED
 from compiler.spark.translation import view_name
 from rules.engine.protocol import EngineError, EngineQuery, Executed, Job, TiedRowsError
+from rules.engine.spark.executor_work import MARK, WRITTEN
 from rules.engine.spark.identity import COMPARED, SETTINGS
 from rules.engine.stopping import Stop, StoppedError
 from rules.engine.writing import ProductWriter
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
+
+    from rules.engine.protocol import EngineInput
+    from rules.engine.spark.staging import Staging
 
 _CONDITION = re.compile(r"^\[([A-Z_.]+)\]\s*")
 _LOST = ("UNAVAILABLE", "failed to connect", "Connection refused", "Socket closed", "Connection reset")
@@ -46,16 +50,21 @@ _making = threading.Lock()
 """Sessions are made one after another: the builder of the client keeps the last one in a global."""
 
 
-def execute(remote: str, job: Job, stop: Stop) -> Executed:
+def execute(remote: str, job: Job, stop: Stop, staging: Staging | None = None) -> Executed:
     """Run a query and write its result. Raises `EngineError`, `StoppedError` and OSError."""
     started = time.perf_counter()
     with ProductWriter(job.target, job.schema, job.order) as writer:
         schema = to_arrow(job.schema)
+        scratch = job.target.parent
         # Spark's writer of Parquet gives every NaN the same bits, and no function of its SQL shows those it had.
-        if job.query.profile.spark_writes and not any(pa.types.is_floating(kind) for kind in schema.types):
-            rows = _written_rows(remote, job.query, schema, job.target.parent, stop)
-        else:
+        if not job.query.profile.spark_writes:
+            rows = stream(remote, job.query, schema, stop, staging)
+        elif staging is not None:
+            rows = _staged_rows(remote, job.query, schema, scratch, stop, staging)
+        elif any(pa.types.is_floating(kind) for kind in schema.types):
             rows = stream(remote, job.query, schema, stop)
+        else:
+            rows = _written_rows(remote, job.query, schema, scratch, stop)
         with contextlib.closing(rows) as batches:
             for batch in batches:
                 writer.write(batch)
@@ -63,9 +72,11 @@ def execute(remote: str, job: Job, stop: Stop) -> Executed:
     return Executed.of(digest, job.schema, started)
 
 
-def stream(remote: str, query: EngineQuery, schema: pa.Schema, stop: Stop) -> Generator[pa.RecordBatch]:
+def stream(
+    remote: str, query: EngineQuery, schema: pa.Schema, stop: Stop, staging: Staging | None = None
+) -> Generator[pa.RecordBatch]:
     """Yield the rows of a query, cast to `schema`. Raises `EngineError` and `StoppedError`."""
-    with _errors(remote, stop), _asked(remote, query, stop) as (session, frame):
+    with _errors(remote, stop), _asked(remote, query, stop, staging) as (session, frame):
         # The client's own way of a result that is not kept whole; DataFrame.toArrow() keeps it.
         plan: Any = frame._plan  # noqa: SLF001
         client: Any = session.client
@@ -83,24 +94,47 @@ def _written_rows(
     folder = scratch / uuid.uuid4().hex
     try:
         with _errors(remote, stop), _asked(remote, query, stop) as (session, frame):
-            # Under names that any column may have there.
-            numbered = frame.toDF(*(f"c{place}" for place in range(len(schema))))
-            numbered.write.option("compression", "zstd").parquet(str(folder))
+            _numbered(frame, schema).write.option("compression", "zstd").parquet(str(folder))
             count = session.read.parquet(str(folder)).count()
-        yield from read_parts(folder, schema, count, stop)
+        yield from read_parts(sorted(folder.glob("part-*.parquet")), schema, count, stop)
     finally:
         with contextlib.suppress(OSError):  # never made, or a task still writes to it: a later build clears tmp/
             remove_scratch(folder)
 
 
-def read_parts(folder: Path, schema: pa.Schema, count: int, stop: Stop) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of the files that a cluster has written, in the order of their names.
+def _staged_rows(
+    remote: str, query: EngineQuery, schema: pa.Schema, scratch: Path, stop: Stop, staging: Staging
+) -> Generator[pa.RecordBatch]:
+    """Let executors write the rows of a query to S3, and yield them from copies. Raises as `stream` does."""
+    folder = scratch / uuid.uuid4().hex
+    prefix, writing = staging.result()
+    try:
+        with _errors(remote, stop), _asked(remote, query, stop, staging) as (_, frame):
+            from pyspark.sql.pandas.types import from_arrow_schema
+
+            found = _numbered(frame, schema).mapInArrow(writing, from_arrow_schema(WRITTEN)).toArrow()
+        folder.mkdir()
+        count = sum(found.column("rows").to_pylist())
+        yield from read_parts(staging.fetch(found, folder, stop), schema, count, stop)
+    finally:
+        staging.remove(prefix)
+        with contextlib.suppress(FileNotFoundError):
+            remove_scratch(folder)
+
+
+def _numbered(frame: DataFrame, schema: pa.Schema) -> DataFrame:
+    """Return a result under names that any column may have in a file of Spark's."""
+    return frame.toDF(*(f"c{place}" for place in range(len(schema))))
+
+
+def read_parts(files: Iterable[Path], schema: pa.Schema, count: int, stop: Stop) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of the files that a cluster has written.
 
     count: of the rows, as the cluster has counted them. A shared file system may show a new file late, which must not
     pass for a smaller table. Raises `EngineError` and `StoppedError`.
     """
     found = 0
-    for file in sorted(folder.glob("part-*.parquet")):
+    for file in files:
         try:
             with pq.ParquetFile(file) as opened:
                 for batch in opened.iter_batches(_BATCH_ROWS):
@@ -111,23 +145,29 @@ def read_parts(folder: Path, schema: pa.Schema, count: int, stop: Stop) -> Itera
         except pa.ArrowException as error:
             raise EngineError(f"{file}, which Spark has written, cannot be read: {error}") from error
     if found != count:
-        raise EngineError(f"Spark has written {count:,} rows, of which {found:,} are seen in {folder}: is it shared?")
+        raise EngineError(f"Spark has written {count:,} rows, of which {found:,} are seen here: is the folder shared?")
 
 
 @contextlib.contextmanager
-def _asked(remote: str, query: EngineQuery, stop: Stop) -> Iterator[tuple[SparkSession, DataFrame]]:
+def _asked(
+    remote: str, query: EngineQuery, stop: Stop, staging: Staging | None = None
+) -> Iterator[tuple[SparkSession, DataFrame]]:
     """Open a session with the inputs of a query, and yield it with the query's result, which nothing has computed."""
     if query.functions or any(entry.constants for entry in query.inputs):
         raise AssertionError("rules with functions, or columns outside of their files, run locally")
     with _session(remote) as session, stop.ending(lambda: _interrupt(session)):
         _require_version(session, remote)
         for place, entry in enumerate(sorted(query.inputs, key=lambda one: one.name)):
-            files = [str(path.resolve()) for path in entry.files]
-            frame = session.read.parquet(*files).select(*map(_quoted, entry.columns))
+            frame = _shared(session, entry) if staging is None else staging.frame(session, entry)
             frame.createOrReplaceTempView(view_name(place))
         frame = session.sql(query.sql)
         stop.check()  # so that nothing begins after all of it was interrupted
         yield session, frame
+
+
+def _shared(session: SparkSession, entry: EngineInput) -> DataFrame:
+    files = [str(path.resolve()) for path in entry.files]
+    return session.read.parquet(*files).select(*map(_quoted, entry.columns))
 
 
 def _like(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -222,6 +262,8 @@ def _sentence(error: Exception, remote: str) -> str:
     text = str(error)
     if any(sign in text for sign in _LOST):
         return _unanswered(remote)
+    if MARK in text:
+        return text.partition(MARK)[2].partition("\n")[0].strip()
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     condition = _CONDITION.match(first)
     return f"Spark: {first[condition.end() :] if condition else first}"

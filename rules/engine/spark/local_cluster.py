@@ -14,6 +14,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -125,6 +126,7 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
         "SPARK_CONF_DIR": str(_folder(folder / "conf")),
         "SPARK_LOG_DIR": str(folder),
         "SPARK_LOCAL_DIRS": str(_folder(folder / "scratch")),
+        "PYSPARK_PYTHON": sys.executable,  # of what executors run in Python; it has pyarrow, and the client's version
     }
     daemon = str(home / "bin" / "spark-class")
     pids: list[int] = []
