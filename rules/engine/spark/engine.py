@@ -70,7 +70,7 @@ class SparkEngine(Engine):
 
     def reach(self) -> None:
         """See `Engine`."""
-        from rules.engine.spark.execute import require_listening
+        from rules.engine.spark.connection import require_listening
 
         require_listening(self.remote)
 

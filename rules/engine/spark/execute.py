@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
-import threading
 import time
 import uuid
-import warnings
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +22,8 @@ from cache.removal import remove_scratch
 from compiler.spark.top_rows import TIED
 from compiler.spark.translation import view_name
 from rules.engine.protocol import EngineError, EngineQuery, Executed, Job, TiedRowsError
+from rules.engine.spark.connection import end_jobs, open_session, unanswered
 from rules.engine.spark.executor_work import MARK, WRITTEN
-from rules.engine.spark.identity import COMPARED, SETTINGS
 from rules.engine.stopping import Stop, StoppedError
 from rules.engine.writing import ProductWriter
 from rules.storage.types import to_arrow
@@ -41,13 +38,7 @@ if TYPE_CHECKING:
 
 _CONDITION = re.compile(r"^\[([A-Z_.]+)\]\s*")
 _LOST = ("UNAVAILABLE", "failed to connect", "Connection refused", "Socket closed", "Connection reset")
-_RETRIES = 5
-"""So often a call is tried again whose connection broke; with growing pauses, some seconds in all."""
 _BATCH_ROWS = 1 << 16
-_PATIENCE = 10.0
-"""Seconds to wait for a connection."""
-_making = threading.Lock()
-"""Sessions are made one after another: the builder of the client keeps the last one in a global."""
 
 
 def execute(remote: str, job: Job, stop: Stop, staging: Staging | None = None) -> Executed:
@@ -155,8 +146,7 @@ def _asked(
     """Open a session with the inputs of a query, and yield it with the query's result, which nothing has computed."""
     if query.functions or any(entry.constants for entry in query.inputs):
         raise AssertionError("rules with functions, or columns outside of their files, run locally")
-    with _session(remote) as session, stop.ending(lambda: _interrupt(session)):
-        _require_version(session, remote)
+    with open_session(remote) as session, stop.ending(lambda: end_jobs(session)):
         for place, entry in enumerate(sorted(query.inputs, key=lambda one: one.name)):
             frame = _shared(session, entry) if staging is None else staging.frame(session, entry)
             frame.createOrReplaceTempView(view_name(place))
@@ -185,65 +175,6 @@ def _logical(kind: pa.DataType) -> str:
 
 
 @contextlib.contextmanager
-def _session(remote: str) -> Iterator[SparkSession]:
-    """Open a session of its own with the settings that results depend on."""
-    require_listening(remote)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pandas, which no query here uses
-        from pyspark.sql.connect.client.retries import DefaultPolicy
-        from pyspark.sql.connect.session import SparkSession as Connect
-
-        address = remote.rstrip("/")
-        separator = ";" if "/;" in address else "/;"
-        with _making:
-            session: Any = Connect(f"{address}{separator}session_id={uuid.uuid4()}")
-    try:
-        session.client.set_retry_policies([DefaultPolicy(max_retries=_RETRIES)])
-        for key, value in SETTINGS.items():
-            session.conf.set(key, value)
-        yield session
-    finally:
-        with contextlib.suppress(Exception):  # the server may be the one that is gone
-            session.client.release_session()
-        with contextlib.suppress(Exception):
-            session.client.close()
-
-
-def require_listening(remote: str) -> None:
-    """Raise `EngineError` if nobody answers: the client itself would try again for ten minutes."""
-    host, _, port = remote.removeprefix("sc://").partition("/")[0].rpartition(":")
-    if not host:
-        host, port = port, "15002"  # that of Spark Connect
-    try:
-        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
-    except OSError as error:
-        raise EngineError(_unanswered(remote)) from error
-
-
-def _unanswered(remote: str) -> str:
-    return f"the Spark server at {shown(remote)} does not answer; the next build goes on from what is stored"
-
-
-def _interrupt(session: SparkSession) -> None:
-    """End the jobs of a session. Who asks for it waits a while only, as the server may not answer any more."""
-
-    def end() -> None:
-        with contextlib.suppress(Exception):  # a server that is gone runs nothing any more
-            session.interruptAll()
-
-    asking = threading.Thread(target=end, daemon=True)
-    asking.start()
-    asking.join(_PATIENCE)
-
-
-def _require_version(session: SparkSession, remote: str) -> None:
-    if session.version != COMPARED:
-        raise EngineError(
-            f"the server at {shown(remote)} is Spark {session.version}; results were compared only with {COMPARED}"
-        )
-
-
-@contextlib.contextmanager
 def _errors(remote: str, stop: Stop) -> Iterator[None]:
     """Turn the client's exceptions into `EngineError`, or `StoppedError` if that is why they came."""
     try:
@@ -261,17 +192,12 @@ def _errors(remote: str, stop: Stop) -> Iterator[None]:
 def _sentence(error: Exception, remote: str) -> str:
     text = str(error)
     if any(sign in text for sign in _LOST):
-        return _unanswered(remote)
+        return unanswered(remote)
     if MARK in text:
         return text.partition(MARK)[2].partition("\n")[0].strip()
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     condition = _CONDITION.match(first)
     return f"Spark: {first[condition.end() :] if condition else first}"
-
-
-def shown(remote: str) -> str:
-    """Return an address without its parameters, which may hold a token."""
-    return remote.partition("/;")[0]
 
 
 def _quoted(name: str) -> str:
