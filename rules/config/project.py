@@ -242,8 +242,9 @@ def read_text(path: Path, shown: str) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8-sig")
-        message = f"not UTF-8: byte 0x{data[error.start]:02x} cannot be read"
+        read = error.object  # the bytes after a byte order mark
+        before = read[: error.start].decode()
+        message = f"not UTF-8: byte 0x{read[error.start]:02x} cannot be read"
         where = _place_of(shown, before)
         raise UserError(message, code="encoding", where=where, hint="save the file as UTF-8") from error
     if "\0" in text:

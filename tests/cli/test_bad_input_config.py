@@ -136,8 +136,9 @@ def test_every_command_that_reads_the_configuration_refuses_it_alike(project: Sa
     assert {refused(project, command).where for command in ("build", "plan", "ls")} == {"rules.toml:1:9"}
 
 
-def test_bytes_that_are_not_utf8_are_placed_by_characters(project: SampleProject) -> None:
-    (project.root / "rules.toml").write_bytes(NAMED.encode() + "# é ".encode() + b"\xe9\n")
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+def test_bytes_that_are_not_utf8_are_placed_by_characters(project: SampleProject, mark: bytes) -> None:
+    (project.root / "rules.toml").write_bytes(mark + NAMED.encode() + "# é ".encode() + b"\xe9\n")
     refusal = refused(project, "build")
     assert refusal.message == "not UTF-8: byte 0xe9 cannot be read"
     assert refusal.where == "rules.toml:3:5"
