@@ -88,13 +88,20 @@ def undecorated(node: ast.AST) -> ast.AST:
 
 
 def local_names(module: symtable.SymbolTable, node: ast.AST) -> set[str]:
-    """Return the names that are local to a function or to something inside it."""
+    """Return the names that are local to a function or to something inside it, and nowhere in it come from outside.
+
+    In `lambda v, RATE=RATE: v * RATE` the parameter's default is the module's RATE, whose value counts.
+    """
     line = node.lineno  # type: ignore[attr-defined] # functions have one
-    found: set[str] = set()
+    found, outside = set[str](), set[str]()
     for table in _tables(module):
-        if table.get_type() == "function" and table.get_lineno() >= line and _is_within(table, node):
-            found |= {one.get_name() for one in table.get_symbols() if one.is_local() or one.is_parameter()}
-    return found
+        if table.get_type() == "module" or table.get_lineno() < line or not _is_within(table, node):
+            continue
+        symbols = table.get_symbols()
+        outside |= {one.get_name() for one in symbols if one.is_global()}
+        if table.get_type() == "function":
+            found |= {one.get_name() for one in symbols if one.is_local() or one.is_parameter()}
+    return found - outside
 
 
 def fixed_names(node: ast.AST) -> set[str]:
