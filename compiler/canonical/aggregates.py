@@ -16,13 +16,13 @@ def is_of_truths(call: exp.Expr) -> bool:
 
 
 def is_never_empty(select: exp.Select) -> bool:
-    """Whether every row of a SELECT comes from at least one row that it reads: it groups by a column."""
+    """Whether every row of a SELECT comes from at least one row that it reads: it groups, be it by a constant."""
     group = select.args.get("group")
     if group is None or any(value for key, value in group.args.items() if key != "expressions"):
         return False
     sets = (exp.GroupingSets, exp.Rollup, exp.Cube, exp.Tuple)
     keys = group.expressions
-    return not any(isinstance(key, sets) for key in keys) and any(key.find(exp.Column) is not None for key in keys)
+    return bool(keys) and not any(isinstance(key, sets) for key in keys)
 
 
 def added_up_in_two_steps(query: exp.Query, facts: Facts) -> set[int]:

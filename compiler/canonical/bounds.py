@@ -27,16 +27,16 @@ those of one operand are of one type, and so can be compared."""
 
 _LEAST, _MOST = -(2**63) + 1, 2**63 - 1
 _FIRST_DAY, _LAST_DAY = date.min.toordinal(), date.max.toordinal()
-_LIMITS = {"int": (_LEAST, _MOST), "date": (_FIRST_DAY, _LAST_DAY)}
+LIMITS = {"int": (_LEAST, _MOST), "date": (_FIRST_DAY, _LAST_DAY)}
 """Kinds in which each value has a next one, and the least and the greatest that can be written."""
 _ORDERS = (exp.LT, exp.LTE, exp.GT, exp.GTE)
 _FLIPPED: dict[type[exp.Expr], type[exp.Expr]] = {exp.LT: exp.GT, exp.GT: exp.LT, exp.LTE: exp.GTE, exp.GTE: exp.LTE}
-_NEGATED: dict[type[exp.Expr], type[exp.Expr]] = {
+NEGATED: dict[type[exp.Expr], type[exp.Expr]] = {
     exp.LT: exp.GTE, exp.GTE: exp.LT, exp.GT: exp.LTE, exp.LTE: exp.GT, exp.EQ: exp.NEQ, exp.NEQ: exp.EQ,
 }  # fmt: skip
 _EXCLUDED: dict[type[exp.Expr], tuple[type[exp.Expr], int]] = {exp.GTE: (exp.GT, -1), exp.LTE: (exp.LT, 1)}
 """For each comparison that includes its bound the one that excludes it, and how far that bound is from it."""
-_IN_ORDER = {"number", "moment", "text"}
+IN_ORDER = {"number", "moment", "text"}
 """Kinds of which nothing is known but the order: floats and decimals, timestamps, texts compared with timestamps."""
 _DIGITS = 15
 """Numbers of as many digits are the same number as an integer, as a decimal and as a double."""
@@ -50,8 +50,8 @@ def spell_whole_bounds(query: exp.Query, facts: Facts) -> exp.Query:
     types: Types | None = None
     for node in facts.nodes(query, *_ORDERS):
         types = types or facts.types(query)
-        test = _test_of(node, types)
-        if test is not None and test.kind in _LIMITS:
+        test = test_of(node, types)
+        if test is not None and test.kind in LIMITS:
             whole = _whole((test.operator, test.values), test.kind)
             if _rounder(whole, test.kind) != (test.operator, test.values):
                 node.replace(_spelled(test.operand, whole, test.kind))
@@ -74,7 +74,7 @@ def merge_bounds(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 @dataclass(frozen=True)
-class _Test:
+class Test:
     """A term that lets through the values of `operand` that are `operator` one of the constants; `term`: its node."""
 
     term: exp.Expr
@@ -89,7 +89,7 @@ _Bound = tuple[type[exp.Expr], tuple[Value, ...]]
 
 
 @dataclass
-class _Set:
+class ValueSet:
     """Values between two bounds, each included or not, without some; or, if `members` is known, just these."""
 
     discrete: tuple[int, int] | None
@@ -170,14 +170,14 @@ def _below(bound: tuple[Value, bool], other: tuple[Value, bool]) -> bool:
 
 def _merge(root: exp.Expr, types: Types) -> None:
     terms = list(terms_of(root, type(root)))
-    tests = [test for term in terms if (test := _test_of(term, types)) is not None]
-    groups: dict[tuple[bytes, str], list[_Test]] = {}
+    tests = [test for term in terms if (test := test_of(term, types)) is not None]
+    groups: dict[tuple[bytes, str], list[Test]] = {}
     for test in tests if len(tests) > 1 else ():
         groups.setdefault((encode(test.operand), test.kind), []).append(test)
     merged: dict[int, list[exp.Expr]] = {}
     for group in groups.values():
         if len(group) > 1:
-            merged |= _number_terms(group, root) if group[0].kind in _IN_ORDER else _set_terms(group, root)
+            merged |= _number_terms(group, root) if group[0].kind in IN_ORDER else _set_terms(group, root)
     if not merged:
         return
     kept = [one for term in terms for one in merged.get(id(term), [term])]
@@ -186,13 +186,13 @@ def _merge(root: exp.Expr, types: Types) -> None:
     slot.replace(chained(type(root), kept))
 
 
-def _set_terms(group: list[_Test], root: exp.Expr) -> dict[int, list[exp.Expr]]:
+def _set_terms(group: list[Test], root: exp.Expr) -> dict[int, list[exp.Expr]]:
     """Return what takes the place of each term of a group; nothing if all stay as they are."""
     negated = isinstance(root, exp.Or)
     first = group[0]
-    found = _Set(_LIMITS.get(first.kind))
+    found = ValueSet(LIMITS.get(first.kind))
     for test in group:
-        found.restrict(_NEGATED[test.operator] if negated else test.operator, test.values)
+        found.restrict(NEGATED[test.operator] if negated else test.operator, test.values)
     bounds = found.bounds()
     if bounds is None or not bounds:
         # No value passes, or every one: NULL is NULL all the same.
@@ -201,7 +201,7 @@ def _set_terms(group: list[_Test], root: exp.Expr) -> dict[int, list[exp.Expr]]:
         comparison: type[exp.Expr] = exp.EQ if (bounds is None) == negated else exp.NEQ
         new = [comparison(this=first.operand.copy(), expression=first.operand.copy())]
     else:
-        wanted = [(_NEGATED[operator], values) if negated else (operator, values) for operator, values in bounds]
+        wanted = [(NEGATED[operator], values) if negated else (operator, values) for operator, values in bounds]
         wanted = [_rounder(_whole(one, first.kind), first.kind) for one in wanted]
         if sorted((one.operator.__name__, one.values) for one in group) == sorted(
             (operator.__name__, values) for operator, values in wanted
@@ -211,7 +211,7 @@ def _set_terms(group: list[_Test], root: exp.Expr) -> dict[int, list[exp.Expr]]:
     return {id(test.term): new if test is first else [] for test in group}
 
 
-def _number_terms(group: list[_Test], root: exp.Expr) -> dict[int, list[exp.Expr]]:
+def _number_terms(group: list[Test], root: exp.Expr) -> dict[int, list[exp.Expr]]:
     """Drop the bounds of a number or moment that another one makes superfluous, if the two differ as numbers."""
     dropped: dict[int, list[exp.Expr]] = {}
     for upward in (True, False):
@@ -224,12 +224,12 @@ def _number_terms(group: list[_Test], root: exp.Expr) -> dict[int, list[exp.Expr
         kept = next(test for test in side if test.values[0] == decisive)
         for test in side:
             narrow, wide = (kept, test) if of_all else (test, kept)
-            if test.values[0] != decisive and _implies(narrow, wide):
+            if test.values[0] != decisive and is_certainly_narrower(narrow, wide):
                 dropped[id(test.term)] = []
     return dropped
 
 
-def _implies(narrow: _Test, wide: _Test) -> bool:
+def is_certainly_narrower(narrow: Test, wide: Test) -> bool:
     """Whether a bound that is narrower as a number certainly is: the engine may round both to one number."""
     return narrow.operator in (exp.GT, exp.LT) or wide.operator in (exp.GTE, exp.LTE)
 
@@ -237,8 +237,8 @@ def _implies(narrow: _Test, wide: _Test) -> bool:
 def _whole(bound: _Bound, kind_: str) -> _Bound:
     """Include the bound of a whole number or a day."""
     operator, values = bound
-    if kind_ in _LIMITS and operator in (exp.LT, exp.GT):
-        least, most = _LIMITS[kind_]
+    if kind_ in LIMITS and operator in (exp.LT, exp.GT):
+        least, most = LIMITS[kind_]
         value = values[0]
         assert isinstance(value, int)
         if operator is exp.GT and value < most:
@@ -248,11 +248,11 @@ def _whole(bound: _Bound, kind_: str) -> _Bound:
     return bound
 
 
-def _test_of(term: exp.Expr, types: Types) -> _Test | None:
+def test_of(term: exp.Expr, types: Types) -> Test | None:
     """Read a term as a comparison of an operand with constants of its kind."""
     if isinstance(term, exp.Not) and isinstance(term.this, exp.In):
-        test = _test_of(term.this, types)
-        return None if test is None else _Test(term, test.operand, exp.NEQ, test.values, test.kind)
+        test = test_of(term.this, types)
+        return None if test is None else Test(term, test.operand, exp.NEQ, test.values, test.kind)
     if isinstance(term, exp.In):
         items = term.expressions
         if not items or any(term.args.get(key) for key in ("query", "unnest", "field")):
@@ -268,17 +268,17 @@ def _test_of(term: exp.Expr, types: Types) -> _Test | None:
 
 def _test(
     term: exp.Expr, operand: exp.Expr, operator: type[exp.Expr], items: list[exp.Expr], types: Types
-) -> _Test | None:
+) -> Test | None:
     if is_constant(operand) or not all(map(is_constant, items)) or has(operand, exp.Query):
         return None
     found = kind(types, operand)
     if found in {"int", "date", "string"}:
         values = [_value(item, found) for item in items]
         known = sorted({value for value in values if value is not None})
-        return _Test(term, operand, operator, tuple(known), found) if None not in values else None
+        return Test(term, operand, operator, tuple(known), found) if None not in values else None
     if operator in _ORDERS and (types.of(operand) or "").startswith(("float32", "float64", "decimal128")):
         number = _number(items[0])
-        return None if number is None else _Test(term, operand, operator, (number,), "number")
+        return None if number is None else Test(term, operand, operator, (number,), "number")
     if (
         operator in _ORDERS
         and (types.of(operand) or "").startswith("timestamp")
@@ -287,7 +287,7 @@ def _test(
         # Of one form only: the engine compares texts in the unit of the operand, timestamps in their own.
         text = read_moment(items[0])
         moment = text or moment_of(items[0])
-        return None if moment is None else _Test(term, operand, operator, (moment,), "text" if text else "moment")
+        return None if moment is None else Test(term, operand, operator, (moment,), "text" if text else "moment")
     return None
 
 
@@ -315,9 +315,9 @@ def _number(node: exp.Expr) -> Fraction | None:
 def _rounder(bound: _Bound, kind_: str) -> _Bound:
     """Return an included bound of whole numbers or days, or the one next to it, excluded, if that is rounder."""
     operator, values = bound
-    if kind_ not in _LIMITS or operator not in _EXCLUDED:
+    if kind_ not in LIMITS or operator not in _EXCLUDED:
         return bound
-    least, most = _LIMITS[kind_]
+    least, most = LIMITS[kind_]
     excluded, step = _EXCLUDED[operator]
     other = values[0] + step
     if not least <= other <= most or _roundness(other, kind_) < _roundness(values[0], kind_):

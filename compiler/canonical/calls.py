@@ -6,7 +6,7 @@ import re
 
 from sqlglot import exp
 
-from compiler.analysis.types import INTEGERS
+from compiler.analysis.types import INTEGERS, Types
 from compiler.canonical.facts import Facts
 from compiler.sql.functions import ScalarFunction
 
@@ -39,6 +39,7 @@ ALIASES: dict[str, str] = {
 
 _UNIT_FIRST = frozenset({"date_part", "date_trunc"})
 _UNIT = re.compile(r"[A-Za-z]+")
+_WILDCARDS = re.compile(r"[%_\\]")
 _ANY_CASE = re.compile(r"[A-Za-z0-9 %_]*")
 _ARROW_TYPES: dict[str, exp.DType] = {
     "Int8": exp.DType.TINYINT,
@@ -81,6 +82,26 @@ def spell_calls(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
+def spell_beginnings(query: exp.Query, facts: Facts) -> exp.Query:
+    """Take the beginning of a text in one way: substr(s, 1, 3) → left(s, 3)."""
+    types: Types | None = None
+    for node in facts.nodes(query, ScalarFunction):
+        if node.name.lower() != "substr" or len(node.expressions) != 3:  # noqa: PLR2004 — a text, a start, a length
+            continue
+        text, start, length = node.expressions
+        if _whole(start) == 1 and _whole(length) is not None:
+            types = types or facts.types(query)
+            if types.of(text) == "string":
+                node.set("this", "left")
+                node.set("expressions", [text, length])
+    return query
+
+
+def _whole(node: exp.Expr) -> int | None:
+    """Return the value of a literal that is a number from 0."""
+    return int(node.name) if isinstance(node, exp.Literal) and not node.is_string and node.is_int else None
+
+
 def spell_casts(query: exp.Query, facts: Facts) -> exp.Query:
     """Write a cast of a number to a plain numeric type as CAST, a decimal with its scale; drop casts without effect.
 
@@ -118,6 +139,26 @@ def _drop_idle_casts(query: exp.Query, facts: Facts) -> None:
 
 def _is_qualified(node: exp.Expr) -> bool:
     return isinstance(node, exp.Column) and bool(node.table)
+
+
+def spell_plain_patterns(query: exp.Query, facts: Facts) -> exp.Query:
+    """Write LIKE with a pattern without wildcards as =, and with nothing but one as what holds for every text.
+
+    name LIKE 'abc' → name = 'abc';  name LIKE '%' → name = name
+    """
+    types: Types | None = None
+    for node in facts.nodes(query, exp.Like)[::-1]:
+        pattern, value = node.expression, node.this
+        if not isinstance(pattern, exp.Literal) or not pattern.is_string or isinstance(node.parent, exp.Escape):
+            continue
+        types = types or facts.types(query)
+        if types.of(value) != "string":
+            continue
+        if not _WILDCARDS.search(pattern.name):
+            node.replace(exp.EQ(this=value.pop(), expression=pattern.pop()))
+        elif pattern.name == "%" and isinstance(value, exp.Column):
+            node.replace(exp.EQ(this=value.copy(), expression=value.pop()))
+    return query
 
 
 def spell_patterns(query: exp.Query, facts: Facts) -> exp.Query:

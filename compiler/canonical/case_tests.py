@@ -20,9 +20,10 @@ def test_each_branch(query: exp.Query, facts: Facts) -> exp.Query:
 
     CASE WHEN p THEN 'a' ELSE 'b' END = 'a' → CASE WHEN p THEN TRUE ELSE FALSE END
     CASE WHEN p THEN 'a' END IS NULL → CASE WHEN p THEN FALSE ELSE TRUE END
+    CASE WHEN p THEN NULL ELSE a END IS NULL → CASE WHEN p THEN TRUE ELSE a IS NULL END
     NOT CASE WHEN p THEN TRUE ELSE FALSE END → CASE WHEN p THEN FALSE ELSE TRUE END
     """
-    cases = [case for case in facts.nodes(query, exp.Case) if _yields_constants(case)]
+    cases = [case for case in facts.nodes(query, exp.Case) if _yields_constants(case) or _yields_columns(case)]
     if not cases or facts.of(query, looks_up_bits):
         return query
     types = facts.types(query)
@@ -30,8 +31,8 @@ def test_each_branch(query: exp.Query, facts: Facts) -> exp.Query:
         test = case.parent
         if isinstance(test, exp.Not) and _is_of_truths(case):
             for value in _values(case):
-                if isinstance(value, exp.Boolean):
-                    value.replace(exp.Boolean(this=not value.this))
+                if not isinstance(value, exp.Null):
+                    value.replace(_negated(value))
             test.replace(case)
         elif isinstance(test, (*_COMPARED, exp.In, exp.Is)) and (truths := _truths(case, test, types)) is not None:
             for branch, truth in zip(case.args["ifs"], truths[:-1], strict=True):
@@ -95,15 +96,34 @@ def _yields_constants(case: exp.Case) -> bool:
     return case.this is None and all(map(is_constant, _values(case)))
 
 
+def _yields_columns(case: exp.Case) -> bool:
+    """Whether a CASE yields columns and literals, or tests of whether they are NULL."""
+    plain = (exp.Column, exp.Null, exp.Literal, exp.Boolean)
+    return case.this is None and all(isinstance(value, plain) or _is_null_test(value) for value in _values(case))
+
+
+def _is_null_test(value: exp.Expr) -> bool:
+    test = value.this if isinstance(value, exp.Not) else value
+    return isinstance(test, exp.Is) and isinstance(test.this, exp.Column) and isinstance(test.expression, exp.Null)
+
+
 def _is_of_truths(case: exp.Case) -> bool:
-    return all(isinstance(value, exp.Boolean | exp.Null) for value in _values(case))
+    return all(isinstance(value, exp.Boolean | exp.Null) or _is_null_test(value) for value in _values(case))
+
+
+def _negated(truth: exp.Expr) -> exp.Expr:
+    if isinstance(truth, exp.Boolean):
+        return exp.Boolean(this=not truth.this)
+    return truth.this.copy() if isinstance(truth, exp.Not) else exp.Not(this=truth.copy())
 
 
 def _truths(case: exp.Case, test: exp.Expr, types: Types) -> list[exp.Expr] | None:
     """Return what a test says of each value of a CASE, of the missing ELSE too; None if that is not certain."""
     values = _values(case)
     if isinstance(test, exp.Is):
-        return _missing(case, test)
+        return _missing(case, test, types)
+    if not _yields_constants(case):
+        return None
     if isinstance(test, exp.In):
         others = test.expressions
         if test.this is not case or not others or any(test.args.get(key) for key in ("query", "unnest", "field")):
@@ -131,9 +151,19 @@ def _truths(case: exp.Case, test: exp.Expr, types: Types) -> list[exp.Expr] | No
     return truths
 
 
-def _missing(case: exp.Case, test: exp.Is) -> list[exp.Expr] | None:
+def _missing(case: exp.Case, test: exp.Is, types: Types) -> list[exp.Expr] | None:
     """Return whether each value of a CASE is NULL, the missing ELSE too; a cast that may fail is no such value."""
     values = [*_values(case), *([exp.Null()] if case.args.get("default") is None else [])]
     if not isinstance(test.expression, exp.Null) or any(isinstance(value, exp.Cast) for value in values):
         return None
-    return [exp.Boolean(this=isinstance(value, exp.Null)) for value in values]
+    if _yields_constants(case):
+        return [exp.Boolean(this=isinstance(value, exp.Null)) for value in values]
+    kinds = {types.of(value) for value in values if not isinstance(value, exp.Null)}
+    if len(kinds) != 1 or None in kinds:
+        return None  # a value that is cast to the type of another may fail
+    return [
+        exp.Is(this=value.copy(), expression=exp.Null())
+        if isinstance(value, exp.Column)
+        else exp.Boolean(this=isinstance(value, exp.Null))
+        for value in values
+    ]

@@ -21,24 +21,36 @@ from compiler.sql.encode import encode
 from compiler.tree.walk import has
 
 _FLOATS = ("float32", "float64")
+_MOST_REPEATED = 12
+"""The most nodes of a call that is written twice."""
 _COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 
 
 def expand_between(query: exp.Query, facts: Facts) -> exp.Query:
     """Write BETWEEN as two comparisons, if both bounds are compared in the type in which BETWEEN compares.
 
-    a BETWEEN 1 AND 2 → a >= 1 AND a <= 2
+    a BETWEEN 1 AND 2 → a >= 1 AND a <= 2;  COUNT(*) BETWEEN 1 AND 2 → COUNT(*) >= 1 AND COUNT(*) <= 2
     """
     types: Types | None = None
     for node in facts.nodes(query, exp.Between)[::-1]:
         subject, low, high = node.this, node.args["low"], node.args["high"]
         types = types or facts.types(query)
-        if not isinstance(subject, exp.Column) or not _compare_alike(types, subject, low, high):
+        if not _is_written_twice(subject) or not _compare_alike(types, subject, low, high):
             continue
         lower = exp.GTE(this=subject.copy(), expression=low.pop())
         upper = exp.LTE(this=subject.pop(), expression=high.pop())
         node.replace(exp.And(this=lower, expression=upper))
     return query
+
+
+def _is_written_twice(subject: exp.Expr) -> bool:
+    """Whether an operand may be repeated: a column, or a call of columns that does not make the text much longer."""
+    if isinstance(subject, exp.Column):
+        return True
+    return (
+        not has(subject, exp.Query, exp.Window, exp.Between, exp.Case)
+        and sum(1 for _ in subject.walk()) <= _MOST_REPEATED
+    )
 
 
 def spell_distinct_from(query: exp.Query, facts: Facts) -> exp.Query:

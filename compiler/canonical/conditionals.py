@@ -25,7 +25,8 @@ def spell_coalesce(query: exp.Query, facts: Facts) -> exp.Query:
     """Write COALESCE flat, without repeated arguments; likewise NVL.
 
     nvl(a, b) → COALESCE(a, b);  COALESCE(a, COALESCE(b, c)) → COALESCE(a, b, c);  COALESCE(a, b, a) → COALESCE(a, b);
-    COALESCE(a) → a;  COALESCE('x', a) → 'x';  COALESCE(p, FALSE) → p IS TRUE;  COALESCE(COUNT(*), 0) → COUNT(*)
+    COALESCE(a, NULL, b) → COALESCE(a, b);  COALESCE(a) → a;
+    COALESCE('x', a) → 'x';  COALESCE(p, FALSE) → p IS TRUE;  COALESCE(COUNT(*), 0) → COUNT(*)
 
     NVL computes both of its arguments, COALESCE the second only if it needs it: so not if that may fail.
     """
@@ -68,7 +69,8 @@ def spell_case(query: exp.Query, facts: Facts) -> exp.Query:
     CASE a WHEN 1 THEN b END → CASE WHEN a = 1 THEN b END;  … ELSE NULL END → … END;
     CASE WHEN FALSE THEN a ELSE b END → b;  WHEN p THEN a WHEN q THEN a → WHEN p OR q THEN a;
     ELSE CASE WHEN p THEN a END END → WHEN p THEN a END;  CASE WHEN p THEN TRUE ELSE FALSE END → p IS TRUE;
-    CASE WHEN a IS NULL THEN b ELSE a END → COALESCE(a, b);  CASE WHEN p THEN a ELSE a END → a
+    CASE WHEN a IS NULL THEN b ELSE a END → COALESCE(a, b);  CASE WHEN p THEN a ELSE a END → a;
+    CASE WHEN NOT p OR p IS NULL THEN a ELSE b END → CASE WHEN p THEN b ELSE a END
     """
     cases = facts.nodes(query, exp.Case)[::-1]
     if not cases or facts.of(query, looks_up_bits):
@@ -98,6 +100,7 @@ def _coalesce(node: exp.Coalesce, types: Types) -> None:
             flat += [argument.this, *argument.expressions]
         else:
             flat.append(argument)
+    flat = _without_nulls(flat, types)
     unique: dict[bytes, exp.Expr] = {}
     for argument in flat:
         unique.setdefault(encode(argument), argument)
@@ -119,6 +122,13 @@ def _coalesce(node: exp.Coalesce, types: Types) -> None:
     else:
         node.set("this", kept[0])
         node.set("expressions", kept[1:])
+
+
+def _without_nulls(arguments: list[exp.Expr], types: Types) -> list[exp.Expr]:
+    """Return the arguments without NULL, which has no type of its own, if the others certainly are of one type."""
+    values = [argument for argument in arguments if not isinstance(argument, exp.Null)]
+    found = {types.of(value) for value in values}
+    return values if len(found) == 1 and None not in found else arguments
 
 
 def _decided(arguments: list[exp.Expr], types: Types) -> list[exp.Expr]:
@@ -213,7 +223,7 @@ def _drop_branches(case: exp.Case, types: Types) -> bool:
         condition, key = branch.this, encode(branch.this)
         if always is not None or key in seen or _is_never(condition):
             dropped += [condition, branch.args["true"]]
-        elif isinstance(condition, exp.Boolean):
+        elif isinstance(condition, exp.Boolean) or _is_rest(condition, seen):
             always = branch.args["true"]
         else:
             seen.add(key)
@@ -234,6 +244,23 @@ def _drop_branches(case: exp.Case, types: Types) -> bool:
     case.set("ifs", kept)
     case.set("default", result)
     return False
+
+
+def _is_rest(condition: exp.Expr, seen: set[bytes]) -> bool:
+    """Whether a condition holds wherever a condition of an earlier branch does not: NOT p OR p IS NULL after p."""
+    truth = _untrue(condition)
+    return truth is not None and encode(truth) in seen
+
+
+def _untrue(condition: exp.Expr) -> exp.Column | None:
+    """Return p where a condition says that p, a column, is not TRUE."""
+    if not isinstance(condition, exp.Or):
+        return None
+    for one, other in ((condition.this, condition.expression), (condition.expression, condition.this)):
+        is_null = isinstance(other, exp.Is) and isinstance(other.expression, exp.Null)
+        if is_null and isinstance(one, exp.Not) and isinstance(one.this, exp.Column):
+            return one.this if encode(one.this) == encode(other.this) else None
+    return None
 
 
 def _is_never(condition: exp.Expr) -> bool:
@@ -269,6 +296,11 @@ def _shorten(case: exp.Case, types: Types) -> None:
     if len(branches) != 1 or default is None:
         return
     condition, value = branches[0].this, branches[0].args["true"]
+    if (truth := _untrue(condition)) is not None:
+        branches[0].set("this", truth.copy())
+        branches[0].set("true", default.copy())
+        case.set("default", value)
+        return
     if encode(value) == encode(default) and never_fails(types, condition):
         if isinstance(value, exp.Column) or (is_constant(value) and isinstance(case.parent, FOLDED_IN)):
             replace(case, value)

@@ -5,6 +5,8 @@ And counts in one form: of the rows that pass a test, and none where a group is 
 
 from __future__ import annotations
 
+from itertools import chain
+
 from sqlglot import exp
 
 from compiler.analysis.types import Types
@@ -14,8 +16,10 @@ from compiler.canonical.grouping import is_exact, is_plain_group
 from compiler.canonical.joins import conjoined, conjuncts
 from compiler.canonical.predicate_facts import never_null_columns
 from compiler.sql.encode import encode
+from compiler.tree.selects import has_only, is_aggregated, own_nodes
 from compiler.tree.walk import has
 
+_TOTAL = {"expressions", "from_", "joins", "where"}
 _NESTED = ("struct", "list", "map")
 """Types of which a comparison with NULL is not certainly NULL."""
 
@@ -44,6 +48,7 @@ def count_rows(query: exp.Query, facts: Facts) -> exp.Query:
     """Count rows where a column is counted that WHERE does not let be NULL.
 
     SELECT COUNT(t.a) AS n FROM t WHERE t.a > 1 → SELECT COUNT(*) AS n FROM t WHERE t.a > 1
+    COUNT(t.a) FILTER (WHERE t.a > 1) → COUNT(*) FILTER (WHERE t.a > 1)
 
     Not beside sums that the engine may make in two steps (compiler.canonical.aggregates).
     """
@@ -62,9 +67,72 @@ def count_rows(query: exp.Query, facts: Facts) -> exp.Query:
         group = select.args.get("group")
         if group is not None and not is_plain_group(group):
             continue
-        if encode(call.this) in never_null_columns(select):
+        filtered = call.parent if isinstance(call.parent, exp.Filter) else None
+        if encode(call.this) in never_null_columns(select.args.get("where")) or (
+            filtered is not None and encode(call.this) in never_null_columns(filtered.expression)
+        ):
             call.set("this", exp.Star())
     return query
+
+
+def drop_null_tests_of_totals(query: exp.Query, facts: Facts) -> exp.Query:
+    """Drop the test that a column is not NULL from the WHERE of totals that leave its NULLs out anyway.
+
+    SELECT COUNT(*) AS n, MAX(t.a) AS m FROM t WHERE NOT t.a IS NULL → SELECT COUNT(t.a) AS n, MAX(t.a) AS m FROM t
+
+    Only of totals: without the test there may be a group more. Not of floats, which are added in another rhythm.
+    """
+    selects = [
+        select
+        for select in facts.nodes(query, exp.Select)
+        if select.args.get("where") is not None and has_only(select, _TOTAL) and is_aggregated(select)
+    ]
+    if not selects:
+        return query
+    types, split = facts.types(query), facts.of(query, added_up_in_two_steps)
+    for select in selects:
+        terms = conjuncts(select.args["where"].this)
+        found = [(term, column) for term in terms if (column := _required(term)) is not None]
+        calls = list(chain.from_iterable(own_nodes(item, exp.AggFunc) for item in select.selects))
+        if len(found) != 1 or id(select) in split:
+            continue
+        test, column = found[0]
+        if (
+            types.of(column) is None
+            or not all(_leaves_out(call, column, types) for call in calls)
+            or any(has(item, exp.Query, exp.Window) for item in select.selects)
+        ):
+            continue
+        for call in calls:
+            if isinstance(call.this, exp.Star):
+                call.set("this", column.copy())
+        rest = [term for term in terms if term is not test]
+        select.set("where", exp.Where(this=conjoined(rest)) if rest else None)
+    return query
+
+
+def _required(term: exp.Expr) -> exp.Expr | None:
+    """Return the column that a term requires not to be NULL."""
+    test = term.this if isinstance(term, exp.Not) else None
+    if not isinstance(test, exp.Is) or not isinstance(test.expression, exp.Null):
+        return None
+    return test.this if isinstance(test.this, exp.Column) else None
+
+
+def _leaves_out(call: exp.Expr, column: exp.Expr, types: Types) -> bool:
+    """Whether an aggregate is the same with and without the rows in which a column is NULL; or counts rows."""
+    if isinstance(call.parent, exp.Filter) or call.expressions:
+        return False
+    value = call.this
+    if isinstance(call, exp.Count) and isinstance(value, exp.Star):
+        return not (types.of(column) or "").startswith(_NESTED)
+    if isinstance(value, exp.Distinct) and len(value.expressions) == 1 and not value.args.get("on"):
+        value = value.expressions[0]
+    if not isinstance(value, exp.Column) or encode(value) != encode(column):
+        return False
+    if isinstance(call, exp.Count):
+        return not (types.of(column) or "").startswith(_NESTED)
+    return isinstance(call, exp.Sum | exp.Min | exp.Max) and is_exact(types, value)
 
 
 def count_cases(query: exp.Query, facts: Facts) -> exp.Query:
@@ -96,18 +164,24 @@ def count_cases(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def drop_counts_of_groups(query: exp.Query, facts: Facts) -> exp.Query:
-    """Drop from HAVING that a group has a row: each has.
+    """Drop from HAVING that a group has a row: each has. A total that needs a row is a group of all rows.
 
     SELECT t.a FROM t GROUP BY t.a HAVING COUNT(*) > 0 → SELECT t.a FROM t GROUP BY t.a
+    SELECT SUM(t.n) FROM t HAVING COUNT(*) > 0 → SELECT SUM(t.n) FROM t GROUP BY TRUE
     """
     for having in facts.nodes(query, exp.Having):
         select = having.parent
-        if not isinstance(select, exp.Select) or not is_never_empty(select):
+        if not isinstance(select, exp.Select):
+            continue
+        is_total = select.args.get("group") is None
+        if not is_total and not is_never_empty(select):
             continue
         terms = conjuncts(having.this)
         kept = [term for term in terms if not _has_a_row(term)]
         if len(kept) < len(terms):
             select.set("having", exp.Having(this=conjoined(kept)) if kept else None)
+            if is_total:
+                select.set("group", exp.Group(expressions=[exp.true()]))
     return query
 
 

@@ -105,7 +105,11 @@ def drop_constant_keys(query: exp.Query, facts: Facts) -> exp.Query:
     """
     for select in facts.nodes(query, exp.Select):
         order = select.args.get("order")
-        if order is not None and select.args.get("distinct") is None:
+        if order is None:
+            continue
+        if select.args.get("distinct") is not None:
+            _drop_order_of_one(select)
+        else:
             _drop_order(select, order)
             if select.args.get("where") is not None and len(order.expressions) > 1:
                 _drop_filtered_keys(query, select, order, facts)
@@ -366,12 +370,18 @@ def _fits(value: exp.Expr, wanted: str) -> bool:
     return isinstance(digits, exp.Literal) and digits.is_int and int(digits.name) < 2 ** (int(wanted[3:]) - 1)
 
 
+def _drop_order_of_one(select: exp.Select) -> None:
+    """Rows that are all the same have no order."""
+    if all(isinstance(item, exp.Alias) and is_constant_output(item.this) for item in select.selects):
+        select.set("order", None)
+
+
 def _drop_order(select: exp.Select, order: exp.Expr) -> None:
     outputs = {item.alias: item.this for item in select.selects if isinstance(item, exp.Alias)}
     if len(outputs) < len(select.selects):
         return
-    if all(is_constant_output(value) for value in outputs.values()):
-        select.set("order", None)  # rows that are all the same have no order
+    _drop_order_of_one(select)
+    if select.args.get("order") is None:
         return
     kept = [
         key

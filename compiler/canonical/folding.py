@@ -9,10 +9,12 @@ from datetime import date, timedelta
 
 from sqlglot import exp
 
+from compiler.analysis.types import Types
 from compiler.canonical.compared_constants import moment_of
 from compiler.canonical.facts import Facts
 from compiler.canonical.literals import spelled_number
 from compiler.canonical.predicate_facts import is_constant, is_date
+from compiler.sql.functions import ScalarFunction
 
 _BIGINT = range(-(2**63) + 1, 2**63)
 _EXACT = 2**53
@@ -52,6 +54,42 @@ def fold_literals(query: exp.Query, facts: Facts) -> exp.Query:
         if isinstance(node.parent, FOLDED_IN) and (folded := _folded(node)) is not None:
             node.replace(folded)
     return query
+
+
+def join_texts(query: exp.Query, facts: Facts) -> exp.Query:
+    """Write neighbouring literals of a concatenation as one.
+
+    s || '-' || 'x' → s || '-x';  concat(s, '-', 'x') → concat(s, '-x')
+
+    Of a list, || appends; so only where the first operand certainly is no list.
+    """
+    types: Types | None = None
+    for node in facts.nodes(query, exp.DPipe)[::-1]:
+        inner, last = node.this, node.expression
+        if not isinstance(inner, exp.DPipe) or not _is_text(last) or not _is_text(inner.expression):
+            continue
+        types = types or facts.types(query)
+        if types.of(inner.this) == "string":
+            node.set("this", inner.this)
+            node.set("expression", exp.Literal.string(inner.expression.name + last.name))
+    for call in facts.nodes(query, ScalarFunction):
+        if str(call.name).lower() != "concat" or not any(map(_is_text, call.expressions)):
+            continue
+        joined: list[exp.Expr] = []
+        for argument in call.expressions:
+            if joined and _is_text(argument) and _is_text(joined[-1]):
+                joined[-1] = exp.Literal.string(joined[-1].name + argument.name)
+            else:
+                joined.append(argument)
+        if len(joined) < len(call.expressions):
+            types = types or facts.types(query)
+            if all(types.of(argument) == "string" for argument in call.expressions):
+                call.set("expressions", joined)
+    return query
+
+
+def _is_text(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Literal) and node.is_string
 
 
 def truth_of(comparison: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> bool | None:

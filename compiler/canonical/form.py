@@ -15,8 +15,9 @@ from compiler.canonical.arithmetic import spell_products, spell_sums
 from compiler.canonical.booleans import simplify_connectives, simplify_filters
 from compiler.canonical.bounds import merge_bounds, spell_whole_bounds
 from compiler.canonical.branch_groups import aggregate_branches_once
-from compiler.canonical.calls import spell_calls, spell_casts, spell_patterns
+from compiler.canonical.calls import spell_beginnings, spell_calls, spell_casts, spell_patterns, spell_plain_patterns
 from compiler.canonical.case_tests import test_each_branch
+from compiler.canonical.common_terms import factor_common_terms
 from compiler.canonical.compared_constants import spell_dates, spell_moments, spell_whole_numbers
 from compiler.canonical.comparisons import (
     compare_with_literals,
@@ -27,13 +28,20 @@ from compiler.canonical.comparisons import (
     spell_in,
 )
 from compiler.canonical.conditionals import spell_case, spell_coalesce, spell_nullif
-from compiler.canonical.counts import count_cases, count_rows, drop_counts_of_groups, drop_orders_of_aggregates
+from compiler.canonical.counts import (
+    count_cases,
+    count_rows,
+    drop_counts_of_groups,
+    drop_null_tests_of_totals,
+    drop_orders_of_aggregates,
+)
 from compiler.canonical.ctes import inline_single_use_ctes, inline_small_ctes, order_ctes
+from compiler.canonical.decided_terms import drop_decided_terms
 from compiler.canonical.derived_keys import drop_derived_keys
 from compiler.canonical.equalities import close_equalities, drop_constant_keys, put_constants
 from compiler.canonical.facts import Facts
 from compiler.canonical.fields import spell_fields
-from compiler.canonical.folding import fold_literals
+from compiler.canonical.folding import fold_literals, join_texts
 from compiler.canonical.grouping import (
     drop_distinct_under_distinct,
     having_to_where,
@@ -67,6 +75,7 @@ from compiler.canonical.semi_joins import drop_inner_distinct, repeats_a_list, s
 from compiler.canonical.set_operations import (
     dissolve_union_wrappers,
     drop_branch_distinct,
+    order_intersections,
     order_unions,
     spell_by_name,
 )
@@ -97,6 +106,8 @@ SPELLING: tuple[Pass, ...] = (
     spell_calls,
     spell_casts,
     spell_patterns,
+    spell_plain_patterns,
+    spell_beginnings,
     inline_named_windows,
     drop_default_frames,
     spell_window_calls,
@@ -159,10 +170,17 @@ GROUPING: tuple[Pass, ...] = (
     aggregate_branches_once,
     count_cases,
     drop_counts_of_groups,
+    drop_null_tests_of_totals,
 )
 """Afterwards GROUP BY, DISTINCT and ORDER BY have only keys that matter, so that branches of a set can be compared."""
 
-SETS: tuple[Pass, ...] = (spell_by_name, dissolve_union_wrappers, order_unions, drop_branch_distinct)
+SETS: tuple[Pass, ...] = (
+    spell_by_name,
+    dissolve_union_wrappers,
+    order_unions,
+    order_intersections,
+    drop_branch_distinct,
+)
 """Afterwards the branches of a set operation are in one order, so that tables can be numbered by where they are."""
 
 NAMING: tuple[Pass, ...] = (number_names,)
@@ -172,6 +190,7 @@ PREDICATES: tuple[Pass, ...] = (
     spell_sums,
     spell_products,
     fold_literals,
+    join_texts,
     expand_between,
     spell_distinct_from,
     compare_with_literals,
@@ -187,6 +206,8 @@ PREDICATES: tuple[Pass, ...] = (
     spell_whole_numbers,
     spell_whole_bounds,
     merge_bounds,
+    drop_decided_terms,
+    factor_common_terms,
     simplify_connectives,
     simplify_filters,
     orient_comparisons,
@@ -202,7 +223,9 @@ PASSES: tuple[Pass, ...] = tuple(rewrite for group in GROUPS for rewrite in grou
 LOGICAL: frozenset[Pass] = frozenset({
     close_equalities, put_constants, drop_constant_keys, drop_unread_joins, aggregate_once, aggregate_branches_once,
     drop_orders_of_aggregates, count_rows, fold_literals, compare_with_literals, test_each_branch, spell_dates,
-    spell_whole_bounds, merge_bounds, spell_whole_numbers, drop_derived_keys, count_cases, drop_counts_of_groups,
+    spell_whole_bounds, merge_bounds, drop_decided_terms, factor_common_terms, spell_whole_numbers, drop_derived_keys,
+    count_cases, drop_counts_of_groups, drop_null_tests_of_totals, spell_plain_patterns, spell_beginnings, join_texts,
+    order_intersections,
 })  # fmt: skip
 """Passes after which a canonical tree need not show what the engine was made to do: a list, a join or a comparison may
 be gone. What an earlier version could have computed wrongly is looked for in a tree without them."""

@@ -10,7 +10,7 @@ from compiler.analysis.types import Types
 from compiler.canonical.aggregates import added_up_in_two_steps
 from compiler.canonical.facts import Facts
 from compiler.canonical.ordering import rows_may_move, sort_key
-from compiler.canonical.predicate_facts import is_date
+from compiler.canonical.predicate_facts import is_date, never_fails
 from compiler.sql.encode import encode
 from compiler.tree.walk import find_all, has
 
@@ -18,6 +18,7 @@ _MOST_CUBE_KEYS = 4
 _SETS = (exp.GroupingSets, exp.Rollup, exp.Cube)
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _EXACT = ("timestamp", "decimal128", "time32", "time64")
+_NESTED = ("struct", "list", "map")
 
 
 def spell_aggregates(query: exp.Query, facts: Facts) -> exp.Query:
@@ -25,6 +26,7 @@ def spell_aggregates(query: exp.Query, facts: Facts) -> exp.Query:
 
     COUNT(), COUNT(1) → COUNT(*);  COUNT(*) FILTER (WHERE a IS NOT NULL) → COUNT(a);  MIN(DISTINCT a) → MIN(a)
     COUNT(CASE WHEN p THEN 1 END) → COUNT(*) FILTER (WHERE p);  SUM(CASE WHEN p THEN a END) → SUM(a) FILTER (WHERE p)
+    COUNT(DISTINCT CASE WHEN p THEN a END) → COUNT(DISTINCT a) FILTER (WHERE p)
 
     Not if an aggregate with DISTINCT is beside a sum that is not of integers: whether another one has DISTINCT
     or a FILTER decides in how many steps the engine sums, which affects rounding and the type.
@@ -57,7 +59,8 @@ def spell_aggregates(query: exp.Query, facts: Facts) -> exp.Query:
 def order_group_keys(query: exp.Query, facts: Facts) -> exp.Query:
     """Order the keys, once each and without constants beside a real one; write out ALL, ROLLUP and CUBE.
 
-    GROUP BY b, 'x', NULL, a, b → GROUP BY a, b;  ROLLUP (a, b) → GROUPING SETS ((a, b), (a), ())
+    GROUP BY b, 'x', 1 + 1, a, b → GROUP BY a, b;  ROLLUP (a, b) → GROUPING SETS ((a, b), (a), ());
+    GROUP BY 'x' → GROUP BY TRUE, which has no group where there are no rows
 
     Groups come in the order of their rows, whatever the order of the keys, but in the order of the grouping sets.
     """
@@ -73,18 +76,20 @@ def order_group_keys(query: exp.Query, facts: Facts) -> exp.Query:
             if len(keys) == 1 and isinstance(keys[0], exp.GroupingSets) and _only_expressions(group):
                 _order_sets(keys[0])
             continue
-        unique = {encode(key): key for key in keys if not _is_fixed(key)}
+        unique = {encode(key): key for key in keys if not (_is_fixed(key) or _is_computed_once(key, query, facts))}
         real = [key for key in unique.values() if has(key, exp.Column)]
         ordered = sorted(unique.values(), key=sort_key)
         if real and [id(key) for key in ordered] != [id(key) for key in keys]:
             group.set("expressions", ordered)
+        elif not unique and encode(keys[0]) != encode(one := exp.true()):
+            group.set("expressions", [one])
     return query
 
 
 def spell_distinct(query: exp.Query, facts: Facts) -> exp.Query:
     """Write a grouping without aggregates as DISTINCT, and drop a DISTINCT of rows that are distinct anyway.
 
-    SELECT t.a AS a FROM t GROUP BY t.a → SELECT DISTINCT t.a AS a FROM t
+    SELECT t.a AS a, 'x' AS x FROM t GROUP BY t.a → SELECT DISTINCT t.a AS a, 'x' AS x FROM t
     SELECT DISTINCT t.a AS a, COUNT(*) AS n FROM t GROUP BY t.a → SELECT t.a AS a, COUNT(*) AS n FROM t GROUP BY t.a
     """
     if not facts.of(query, rows_may_move):
@@ -94,7 +99,7 @@ def spell_distinct(query: exp.Query, facts: Facts) -> exp.Query:
         if group is None or not is_plain_group(group) or not _is_simple(select):
             continue
         keys = {encode(key) for key in group.expressions}
-        items = {encode(item.unalias()) for item in select.selects}
+        items = {encode(item.unalias()) for item in select.selects if not _is_one_value(item.unalias())}
         real = all(has(key, exp.Column) and not has(key, exp.AggFunc, exp.Query) for key in group.expressions)
         if not real or not keys <= items:
             continue
@@ -185,13 +190,28 @@ def _is_fixed(node: exp.Expr) -> bool:
     return is_text or isinstance(node, exp.Boolean | exp.Null) or is_date(node)
 
 
+def _is_one_value(node: exp.Expr) -> bool:
+    """Whether an expression is a literal of any kind: it has one value in all rows, and does not fail."""
+    return isinstance(node, exp.Literal | exp.Boolean | exp.Null) or is_date(node)
+
+
+def _is_computed_once(node: exp.Expr, query: exp.Query, facts: Facts) -> bool:
+    """Whether a key is made of literals alone, without fail: 1 + 1, which is no position."""
+    if isinstance(node, exp.Literal) or has(node, exp.Column, exp.Query, exp.AggFunc):
+        return False
+    return never_fails(facts.types(query), node)
+
+
 def _is_value(node: exp.Expr) -> bool:
     """Whether an expression is a literal, which is never NULL."""
     return isinstance(node, exp.Literal | exp.Boolean)
 
 
 def _case_to_filter(node: exp.Expr, types: Types) -> None:
-    case = node.this
+    distinct = node.this if isinstance(node.this, exp.Distinct) else None
+    if distinct is not None and (distinct.args.get("on") is not None or len(distinct.expressions) != 1):
+        return
+    case = node.this if distinct is None else distinct.expressions[0]
     if not isinstance(case, exp.Case) or case.this is not None or case.args.get("default") is not None:
         return
     if len(case.args["ifs"]) != 1:
@@ -200,12 +220,10 @@ def _case_to_filter(node: exp.Expr, types: Types) -> None:
     condition, value = branch.this, branch.args["true"]
     if types.of(condition) != "bool" or has(condition, exp.Query):
         return
-    if isinstance(node, exp.Count):
-        if not _is_value(value):
-            return
+    if isinstance(node, exp.Count) and distinct is None and _is_value(value):
         argument: exp.Expr = exp.Star()
-    elif isinstance(value, exp.Column) and types.is_integer(value):
-        argument = value
+    elif isinstance(value, exp.Column) and _is_taken_alike(node, value, types):
+        argument = value if distinct is None else exp.Distinct(expressions=[value])
     else:
         return
     filtered = exp.Filter()
@@ -215,19 +233,40 @@ def _case_to_filter(node: exp.Expr, types: Types) -> None:
     filtered.set("expression", exp.Where(this=condition))
 
 
+def _is_taken_alike(call: exp.Expr, column: exp.Column, types: Types) -> bool:
+    """Whether an aggregate of a column does with NULL what it does with a row that is left out, to the last bit."""
+    kind = types.of(column)
+    if isinstance(call, exp.Count) and not isinstance(call.this, exp.Distinct):
+        return kind is not None and not kind.startswith(_NESTED)
+    if isinstance(call, exp.Sum):
+        return types.is_integer(column) or (kind or "").startswith("decimal128")
+    return is_exact(types, column)
+
+
 def _filter_to_column(filtered: exp.Filter, types: Types) -> None:
     count, where = filtered.this, filtered.expression
     if not isinstance(count, exp.Count) or not isinstance(count.this, exp.Star):
         return
     if isinstance(filtered.parent, exp.Window):
         return
-    condition = where.this
-    if isinstance(condition, exp.Not):
-        inner = condition.this
-        is_null = isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null)
-        if is_null and isinstance(inner.this, exp.Column) and types.of(inner.this) not in {None, "null"}:
-            count.set("this", inner.this)
-            filtered.replace(count)
+    terms = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]
+    counted = [term for term in terms if _counts_values(term, types)]
+    rest = [term for term in terms if term is not counted[0]] if counted else terms
+    if len(counted) != 1 or not all(never_fails(types, term) for term in rest):
+        return
+    count.set("this", counted[0].this.this)
+    if rest:
+        where.set("this", _all_of(rest))
+    else:
+        filtered.replace(count)
+
+
+def _counts_values(term: exp.Expr, types: Types) -> bool:
+    """Whether a test lets through what is not NULL in one column."""
+    test = term.this if isinstance(term, exp.Not) else None
+    if not isinstance(test, exp.Is) or not isinstance(test.expression, exp.Null):
+        return False
+    return isinstance(test.this, exp.Column) and types.of(test.this) not in {None, "null"}
 
 
 def _write_out_all(group: exp.Group) -> None:

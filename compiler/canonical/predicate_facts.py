@@ -138,9 +138,8 @@ def strict_columns(terms: Iterable[exp.Expr]) -> set[bytes]:
     return strict
 
 
-def never_null_columns(select: exp.Select) -> set[bytes]:
-    """Return the columns, encoded, that are NULL in no row that passes the WHERE of a SELECT."""
-    where = select.args.get("where")
+def never_null_columns(where: exp.Expr | None) -> set[bytes]:
+    """Return the columns, encoded, that are NULL in no row that passes a WHERE."""
     if where is None:
         return set()
     terms = list(terms_of(where.this, exp.And))

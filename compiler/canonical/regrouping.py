@@ -89,7 +89,7 @@ def _grouped(inner: exp.Select, types: Types) -> _Grouped | None:
         return None
     if not all(isinstance(value, exp.Column) and is_exact(types, value) for value in keys.values()):
         return None
-    return _Grouped(keys, aggregates, grouped, frozenset(never_null_columns(inner)))
+    return _Grouped(keys, aggregates, grouped, frozenset(never_null_columns(inner.args.get("where"))))
 
 
 def is_aggregate(outer: exp.Select) -> bool:

@@ -107,6 +107,30 @@ def order_unions(query: exp.Query, facts: Facts) -> exp.Query:
     return query
 
 
+def order_intersections(query: exp.Query, facts: Facts) -> exp.Query:
+    """Order the branches of INTERSECT.
+
+    b INTERSECT a → a INTERSECT b
+    """
+    if not facts.has(query, exp.Intersect) or not facts.of(query, rows_may_move):
+        return query
+    types = facts.types(query)
+    for operation in facts.nodes(query, exp.Intersect):
+        left, right = operation.this, operation.expression
+        if not operation.args.get("distinct") or operation.args.get("by_name"):
+            continue
+        if not _is_branch(left) or not _is_branch(right) or _kinds([left, right], types) is None:
+            continue
+        if not all(is_exact(types, item) for item in left.selects):
+            continue  # either of two equal values may be kept
+        names, others = ([item.args["alias"].copy() for item in branch.selects] for branch in (left, right))
+        keys = [blind_key(number_names(_named(one.copy(), names), Facts({}))) for one in (left, right)]
+        if keys[1] < keys[0]:
+            operation.set("this", _named(right.copy(), names))
+            operation.set("expression", _named(left.copy(), others))
+    return query
+
+
 def drop_branch_distinct(query: exp.Query, facts: Facts) -> exp.Query:
     """Drop DISTINCT in the branches of EXCEPT and INTERSECT, which compare distinct rows.
 

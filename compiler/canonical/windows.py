@@ -6,6 +6,7 @@ from sqlglot import exp
 
 from compiler.analysis.types import Types
 from compiler.canonical.facts import Facts
+from compiler.canonical.predicate_facts import is_constant
 from compiler.sql.encode import blind_key, encode
 from compiler.sql.functions import WindowFunction
 
@@ -78,21 +79,25 @@ def drop_default_frames(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def order_partitions(query: exp.Query, facts: Facts) -> exp.Query:
-    """Order the keys of partitions and drop repeated ones.
+    """Order the keys of partitions, drop repeated ones and constants.
 
-    OVER (PARTITION BY b, a, b) → OVER (PARTITION BY a, b)
+    OVER (PARTITION BY b, a, b) → OVER (PARTITION BY a, b);  OVER (PARTITION BY 1 ORDER BY c) → OVER (ORDER BY c)
 
     The engine sorts by these keys, and another order of rows can affect ties, a LIMIT, the last bits of sums and
     which of 0.0 and -0.0 a group keeps: so nothing is done unless nothing in the query depends on the order of rows.
     """
-    windows = [node for node in facts.nodes(query, exp.Window) if len(node.args.get("partition_by") or []) > 1]
+    windows = [
+        node
+        for node in facts.nodes(query, exp.Window)
+        if len(keys := node.args.get("partition_by") or []) > 1 or any(map(is_constant, keys))
+    ]
     if not windows:
         return query
     if facts.is_order_dependent(query) or _may_show_order(query, facts) or not _adds_exactly(query, facts):
         return query
     for node in windows:
-        keys = {(blind_key(key), encode(key)): key for key in node.args["partition_by"]}
-        node.set("partition_by", [keys[key] for key in sorted(keys)])
+        unique = {(blind_key(key), encode(key)): key for key in node.args["partition_by"] if not is_constant(key)}
+        node.set("partition_by", [unique[key] for key in sorted(unique)] or None)
     return query
 
 

@@ -14,7 +14,7 @@ from sqlglot import diff, exp
 from sqlglot.diff import Keep, Move, Update
 
 from compiler.canonical.form import parenthesised
-from compiler.diff.fixed_outputs import read_fixed_columns
+from compiler.diff.fixed_outputs import is_fixed_key, read_fixed_columns
 from compiler.diff.substitution import input_tables, substituted
 from compiler.names.lexical import Names, from_items, resolve_names
 from compiler.names.one_line import change, cut, in_one_line
@@ -189,7 +189,7 @@ def _select(before: exp.Select, after: exp.Select, *, inner: bool) -> Iterator[s
     kinds_changed = any(old_joins.get(name, ("", ()))[0] != kind for name, (kind, _) in new_joins.items())
     ignored = joined if kinds_changed else set()
     yield from _terms("WHERE", _conjuncts(before, "where", ignored), _conjuncts(after, "where", ignored))
-    yield from _terms("GROUP BY", _keys(before, "group"), _keys(after, "group"))
+    yield from _keys_of("GROUP BY", "group", before, after)
     yield from _terms("HAVING", _conjuncts(before, "having"), _conjuncts(after, "having"))
     yield from _terms("QUALIFY", _conjuncts(before, "qualify"), _conjuncts(after, "qualify"))
     old_distinct, new_distinct = before.args.get("distinct"), after.args.get("distinct")
@@ -229,7 +229,7 @@ def _inner(select: exp.Select) -> list[exp.Query]:
 
 
 def _ending(before: exp.Query, after: exp.Query) -> Iterator[str]:
-    yield from _terms("ORDER BY", _keys(before, "order"), _keys(after, "order"))
+    yield from _keys_of("ORDER BY", "order", before, after)
     for clause in ("limit", "offset"):
         old, new = (
             _text(query.args[clause].expression) if query.args.get(clause) else None for query in (before, after)
@@ -290,6 +290,17 @@ def _joins(select: exp.Select) -> dict[str, tuple[str, list[exp.Expr]]]:
 def _conjuncts(select: exp.Select, clause: str, ignored: frozenset[str] | set[str] = frozenset()) -> list[exp.Expr]:
     node = select.args.get(clause)
     return [term for term in _flat(node.this) if _text(term) not in ignored] if node is not None else []
+
+
+def _keys_of(title: str, clause: str, before: exp.Query, after: exp.Query) -> Iterator[str]:
+    """Compare keys, but for those that the WHERE of the other side fixes: its canonical form has none of these."""
+    old, new = _keys(before, clause), _keys(after, clause)
+    kept, known = {_text(key) for key in new}, {_text(key) for key in old}
+    yield from _terms(
+        title,
+        [key for key in old if _text(key) in kept or not is_fixed_key(after, key)],
+        [key for key in new if _text(key) in known or not is_fixed_key(before, key)],
+    )
 
 
 def _keys(query: exp.Query, clause: str) -> list[exp.Expr]:

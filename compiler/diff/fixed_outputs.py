@@ -1,4 +1,4 @@
-"""Outputs that WHERE fixes to one value: a canonical tree has the value, a described edit the column."""
+"""What WHERE fixes to one value: outputs, of which a canonical tree has the value, and keys, of which it has none."""
 
 from __future__ import annotations
 
@@ -32,6 +32,28 @@ def read_fixed_columns(query: exp.Query) -> None:
                 if column is not None and isinstance(item, exp.Alias):
                     item.set("this", column.copy())
                     break
+
+
+def is_fixed_key(query: exp.Query, key: exp.Expr) -> bool:
+    """Whether WHERE lets one value of a key of GROUP BY or ORDER BY through: the filter makes the key idle.
+
+    The key may be the name of an output. Otherwise the description of an edit that adds this filter would say that the
+    key was removed.
+    """
+    select, column = query, key.this if isinstance(key, exp.Ordered) else key
+    where = select.args.get("where")
+    if not isinstance(select, exp.Select) or where is None or not isinstance(column, exp.Column):
+        return False
+    if not column.table:
+        column = next((item.unalias() for item in select.selects if item.alias_or_name == column.name), column)
+    fixed = {encode(one) for term in terms_of(where.this, exp.And) for one in _fixed_columns(term)}
+    return encode(column) in fixed
+
+
+def _fixed_columns(term: exp.Expr) -> list[exp.Expr]:
+    if isinstance(term, exp.Is) and isinstance(term.expression, exp.Null):
+        return [term.this]
+    return [column for column, _ in _fixed(term)]
 
 
 def _fixed(term: exp.Expr) -> list[tuple[exp.Column, exp.Expr]]:

@@ -35,6 +35,14 @@ EDITS = [
     ("SELECT o.n FROM orders AS o WHERE o.n > 1 ORDER BY o.k, o.n",
      "SELECT o.n FROM orders AS o WHERE o.n > 2 ORDER BY o.k, o.n",
      "WHERE: o.n > 1 → o.n > 2"),
+    ("SELECT o.k, o.n FROM orders AS o ORDER BY o.k, o.n",
+     "SELECT o.k, o.n FROM orders AS o WHERE o.k = 'a' ORDER BY o.k, o.n", "WHERE: o.k = 'a' added"),
+    ("SELECT o.n FROM orders AS o ORDER BY o.k DESC, o.n",
+     "SELECT o.n FROM orders AS o WHERE o.k IS NULL ORDER BY o.k DESC, o.n", "WHERE: o.k IS NULL added"),
+    ("SELECT o.n, COUNT(*) AS c FROM orders AS o GROUP BY o.k, o.n",
+     "SELECT o.n, COUNT(*) AS c FROM orders AS o WHERE o.k = 'a' GROUP BY o.k, o.n", "WHERE: o.k = 'a' added"),
+    ("SELECT o.n FROM orders AS o WHERE o.k = 'a' ORDER BY o.k, o.n", "SELECT o.n FROM orders AS o ORDER BY o.k, o.n",
+     "WHERE: o.k = 'a' removed"),
 ]  # fmt: skip
 
 
@@ -66,4 +74,5 @@ def test_sentences_show_what_the_author_wrote(project: SampleProject) -> None:
     for at, (_, after, sentence) in enumerate(EDITS):
         said = plan[f"edit{at}"].replace("orders.", "o.")
         assert sentence in said, (after, said)
-        assert said.count("→") == 1, (after, said)
+        assert said.count("→") == sentence.count("→"), (after, said)
+        assert said.count("BY") == sentence.count("BY"), (after, said)
