@@ -182,8 +182,8 @@ class _Comparison:
                     below += zip(kept, new_kept, strict=True)
                 else:
                     alike = False
-                    old.set(key, kept or None)
-                    new.set(key, new_kept or None)
+                    old.set(key, kept)  # [] where none is left: CASE has to have its branches
+                    new.set(key, new_kept)
             elif isinstance(one, exp.Expr) and isinstance(other, exp.Expr):
                 if self._key(one) != self._key(other):
                     below.append((one, other))
