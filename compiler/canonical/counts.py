@@ -5,6 +5,7 @@ And counts in one form: of the rows that pass a test, and none where a group is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 
 from sqlglot import exp
@@ -14,7 +15,7 @@ from compiler.canonical.aggregates import added_up_in_two_steps, is_never_empty,
 from compiler.canonical.facts import Facts
 from compiler.canonical.grouping import is_exact, is_plain_group
 from compiler.canonical.joins import conjoined, conjuncts
-from compiler.canonical.predicate_facts import never_null_columns
+from compiler.canonical.predicate_facts import never_fails, never_null_columns
 from compiler.sql.encode import encode
 from compiler.tree.selects import has_only, is_aggregated, own_nodes
 from compiler.tree.walk import has
@@ -80,7 +81,8 @@ def drop_null_tests_of_totals(query: exp.Query, facts: Facts) -> exp.Query:
 
     SELECT COUNT(*) AS n, MAX(t.a) AS m FROM t WHERE NOT t.a IS NULL → SELECT COUNT(t.a) AS n, MAX(t.a) AS m FROM t
 
-    Only of totals: without the test there may be a group more. Not of floats, which are added in another rhythm.
+    Only of totals: without the test there may be a group more. Not of floats, which are added in another rhythm; nor
+    where the test may keep rows from what fails for them.
     """
     selects = [
         select
@@ -97,8 +99,10 @@ def drop_null_tests_of_totals(query: exp.Query, facts: Facts) -> exp.Query:
         if len(found) != 1 or id(select) in split:
             continue
         test, column = found[0]
+        rest = [term for term in terms if term is not test]
         if (
             types.of(column) is None
+            or not _guards_nothing(select, rest, types)
             or not all(_leaves_out(call, column, types) for call in calls)
             or any(has(item, exp.Query, exp.Window) for item in select.selects)
         ):
@@ -106,9 +110,16 @@ def drop_null_tests_of_totals(query: exp.Query, facts: Facts) -> exp.Query:
         for call in calls:
             if isinstance(call.this, exp.Star):
                 call.set("this", column.copy())
-        rest = [term for term in terms if term is not test]
         select.set("where", exp.Where(this=conjoined(rest)) if rest else None)
     return query
+
+
+def _guards_nothing(select: exp.Select, rest: Sequence[exp.Expr], types: Types) -> bool:
+    """Whether a term of WHERE keeps no row from an expression that may fail. rest: its other terms."""
+    joins = select.args.get("joins") or []
+    tables = [*[from_.this for from_ in [select.args.get("from_")] if from_], *[join.this for join in joins]]
+    terms = [*rest, *[on for join in joins if (on := join.args.get("on")) is not None]]
+    return all(isinstance(table, exp.Table) for table in tables) and all(never_fails(types, term) for term in terms)
 
 
 def _required(term: exp.Expr) -> exp.Expr | None:
