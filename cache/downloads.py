@@ -2,6 +2,8 @@
 
     downloads/DIGEST/data.csv.gz
 
+Of a large Parquet file only some bytes may be there, see `cache.sparse_copies`; DIGEST then names its version.
+
 The time of a folder says when its file was last used. Nothing but a copy is ever in here: without it a command fetches
 the file again.
 """
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "downloads"
+_SECTOR = 512
+"""Bytes in which systems count what a file takes, whatever its blocks are."""
 _EXTENSION = re.compile(r"(?:\.[a-z0-9]{1,12}){1,2}\Z")
 
 
@@ -87,6 +91,11 @@ class Downloads:
             for entry in entries:
                 if is_download(entry.name) and entry.is_dir(follow_symlinks=False):
                     with contextlib.suppress(FileNotFoundError), os.scandir(entry.path) as files:
-                        size = sum(file.stat(follow_symlinks=False).st_size for file in files)
+                        size = sum(_on_disk(file.stat(follow_symlinks=False)) for file in files)
                         found.append((entry.stat(follow_symlinks=False).st_mtime_ns, size, entry.name))
         return found
+
+
+def _on_disk(status: os.stat_result) -> int:
+    """Return how many bytes of a file are there: holes are none."""
+    return min(status.st_size, status.st_blocks * _SECTOR or status.st_size)

@@ -38,6 +38,10 @@ class SwappedError(BucketError):
     """An object is not the one that was listed: it was replaced or removed since. To try again is of no use."""
 
 
+class UnrangedError(BucketError):
+    """A server gives no parts of objects. To try again is of no use."""
+
+
 class Stored(NamedTuple):
     """An object that was read."""
 
@@ -106,7 +110,7 @@ class Persistent:
             began = time.monotonic()
             try:
                 found = work()
-            except (AbsentError, SwappedError, TooLargeError):
+            except (AbsentError, SwappedError, TooLargeError, UnrangedError):
                 self._note_answer(began, limit)
                 raise
             except DeniedError:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from obstore import exceptions
 
-from cache.remote.bucket import AbsentError, BucketError, DeniedError
+from cache.remote.bucket import AbsentError, BucketError, DeniedError, UnrangedError
 
 T = TypeVar("T")
 _DENIED = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
@@ -27,6 +27,8 @@ def done(work: Callable[[], T]) -> T:
         raise DeniedError("access was denied") from None
     except exceptions.BaseError as error:
         text = str(error)
+        if "NotPartial" in text:  # what its client of S3 makes of an answer with the whole
+            raise UnrangedError("it gives no parts of objects") from None
         if any(server in text for server in _OF_MACHINES):
             raise DeniedError("no credentials were found") from None
         raise BucketError(_words(text)) from None

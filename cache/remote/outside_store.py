@@ -22,7 +22,7 @@ from obstore import exceptions
 from obstore.store import HTTPStore, from_url
 
 from cache.remote.aws_profile import endpoint_of, of_this_process
-from cache.remote.bucket import AbsentError, BucketError, Persistent, SwappedError
+from cache.remote.bucket import AbsentError, BucketError, Persistent, SwappedError, UnrangedError
 from cache.remote.obstore_errors import done
 from cache.remote.tags import is_named, kind_of_tag
 from cache.removal import cut_short
@@ -122,6 +122,40 @@ class OutsideStore:
         except AbsentError:
             raise SwappedError("the object was removed while it was read") from None
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nothing can damage the bytes of an answer on their way, without the connection showing it."""
+        return not (self._base.startswith("http:") or self.endpoint.startswith("http:"))
+
+    def fetch_range(self, wanted: ListedObject, start: int, stop: int) -> bytearray:
+        """Return some bytes of an object that was listed, with a strong tag. At most `PIECE`: they are held in memory.
+
+        No server says a digest of them. Over a connection that does not protect them, they are asked for twice, and
+        taken if both answers are alike. Raises `SwappedError` if it is another object, `UnrangedError` if the server
+        gives only whole ones, and `BucketError`.
+        """
+
+        def once() -> bytearray:
+            data = bytearray()
+            for chunk in self._chunks(wanted, (start, stop), stop - start):
+                data += chunk
+                if len(data) > stop - start:
+                    break
+            if len(data) != stop - start:
+                raise BucketError("an answer had another length than the server said")
+            return data
+
+        def work() -> bytearray:
+            data = once()
+            if not self.is_encrypted and once() != data:
+                raise BucketError("its bytes were damaged on their way")
+            return data
+
+        try:
+            return self._attempts.call(work, seconds=self._longest(stop - start))
+        except AbsentError:
+            raise SwappedError("the object was removed while it was read") from None
+
     def _fetch(self, wanted: ListedObject, target: Path) -> str:
         """Write the bytes; return their MD5."""
         step = wanted.size if self._is_web or not wanted.has_strong_tag else PIECE
@@ -159,12 +193,17 @@ class OutsideStore:
 
         def begin() -> Any:
             with contextlib.suppress(exceptions.PreconditionError):
-                return obstore.get(self._client(length), self._name(wanted.path), options=options)
+                try:
+                    return obstore.get(self._client(length), self._name(wanted.path), options=options)
+                except exceptions.NotSupportedError:  # what its client of HTTP makes of an answer with the whole
+                    raise UnrangedError("it gives no parts of objects") from None
             return None
 
         found = done(begin)
         if found is None or _listed(found.meta, wanted.path).identity != wanted.identity:
             raise SwappedError("the object was replaced before it was read")
+        if span is not None and tuple(found.range) != span:
+            raise UnrangedError("it gives other parts of objects than it is asked for")
         stream = done(lambda: iter(found.stream(min_chunk_size=_CHUNK)))
         while (chunk := done(lambda: next(stream, None))) is not None:
             yield memoryview(chunk)

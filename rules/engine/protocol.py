@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from rules.files.lazy_paths import having
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -64,6 +66,10 @@ class EngineInput:
     columns: tuple[str, ...]
     constants: Mapping[str, pa.Array] = field(default_factory=dict)
     """Columns that are not in the files: for each, an array with one value for each file."""
+
+    def __post_init__(self) -> None:
+        """Let nothing but these columns come of files that are not here yet."""
+        object.__setattr__(self, "files", tuple(having(file, self.columns) for file in self.files))
 
 
 @dataclass(frozen=True)

@@ -103,14 +103,20 @@ class FileDigests:
         known = self._known.get(path)
         return known[1] if known is not None and known[0] == taken else None
 
-    def note(self, path: str, taken: Signature, digest: str, *, settled: bool = True) -> None:
-        """Take what was found of a file that is read elsewhere. settled: whether its signature proves its bytes."""
+    def note(
+        self, path: str, taken: Signature, digest: str, *, settled: bool = True, remembered_as: str | None = None
+    ) -> None:
+        """Take what was found of a file that is read elsewhere. settled: whether its signature proves its bytes.
+
+        remembered_as: the name under which `known` finds it, if that is not its path.
+        """
+        name = path if remembered_as is None else remembered_as
         self.seen[path] = (taken, digest)
         self._unsettled.discard(path)
         if not settled:
             self._unsettled.add(path)
-        elif self._known.get(path) != (taken, digest):
-            self._fresh.append((path, taken, digest))
+        elif self._known.get(name) != (taken, digest):
+            self._fresh.append((name, taken, digest))
 
     def matching(self, pattern: str) -> tuple[str, ...]:
         """Return the files that a path with `*` names, sorted; from now on it is noticed when they are others.

@@ -1,12 +1,16 @@
-"""Paths of files that come to this machine when somebody first opens them, or looks at them."""
+"""Paths of files that come to this machine when somebody first opens them, or looks at them: whole, or some columns."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
+
+    Bring: TypeAlias = Callable[[Collection[str] | None], object]
+    """Brings of a table's file its footer and these columns at least; None: all of its bytes."""
 
 
 class Origin(NamedTuple):
@@ -23,21 +27,39 @@ class LazyPath(PosixPath):
     """
 
     _size: int | None = None
-    _bring: Callable[[], object] | None = None
+    _bring: Bring | None = None
+    _columns: tuple[str, ...] | None = None
     _origin: Origin | None = None
 
     def __fspath__(self) -> str:
         """Return the path as the system wants it, of a file that is here. Raises what bringing it raises."""
         if self._bring is not None:
-            self._bring()
+            self._bring(self._columns)
         return super().__fspath__()
 
+    def __reduce__(self) -> Any:
+        """Bring the file for another process, which can bring none. Raises what bringing it raises."""
+        return PosixPath, (os.fspath(self),)
 
-def lazy_path(place: Path, size: int, bring: Callable[[], object], origin: Origin | None = None) -> LazyPath:
-    """Return the path of a file of so many bytes that `bring` brings; it is called at each use of the path."""
+
+def lazy_path(place: Path, size: int, bring: Bring, origin: Origin | None = None) -> LazyPath:
+    """Return the path of a file of so many bytes that `bring` brings, all of it; it is called at each use."""
     path = LazyPath(place)
     path._size, path._bring, path._origin = size, bring, origin  # noqa: SLF001 — a constructor takes their parts alone
     return path
+
+
+def having(path: Path, columns: Collection[str]) -> Path:
+    """Return the path of a Parquet file of which nothing is read but its footer, and of the values these columns.
+
+    columns: names; those that the file lacks count for nothing.
+    """
+    if not isinstance(path, LazyPath) or path._bring is None:  # noqa: SLF001
+        return path
+    narrow = LazyPath(path)
+    narrow._size, narrow._bring, narrow._columns = path._size, path._bring, tuple(columns)  # noqa: SLF001
+    narrow._origin = path._origin  # noqa: SLF001
+    return narrow
 
 
 def size_of(path: Path) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rules.files.lazy_paths import having
 from rules.formats.contract import IngestError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def are_beyond(paths: Sequence[Path], column: str) -> bool:
     """Whether nanoseconds cannot hold all INT96 of a column. Raises `IngestError` if microseconds cannot either."""
     beyond = finer = None
     for number, path in enumerate(paths):
-        is_beyond, is_finer = _extent(path, column)
+        is_beyond, is_finer = _extent(having(path, (column,)), column)
         beyond = number if is_beyond and beyond is None else beyond
         finer = number if is_finer and finer is None else finer
     if beyond is not None and finer is not None:

@@ -13,6 +13,7 @@ import xxhash
 
 from cache.digests import TableDigester
 from cache.keys import hash_json
+from rules.files.lazy_paths import having
 from rules.formats import int96
 from rules.formats.contract import ONE_SCHEMA, IngestError, checked, difference, first_line, require_declared
 from rules.formats.registry import or_declared
@@ -79,7 +80,7 @@ def describe(
 def _footer(path: Path, number: int) -> dict[str, Any]:
     """Return what the footer of a file says of it, as plain data. Raises `IngestError`."""
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(having(path, ())) as file:
             arrow = base64.b64encode(stored_schema(file.schema_arrow).serialize()).decode()
             return {"arrow": arrow, "rows": file.metadata.num_rows, "int96": int96.columns_of(file, _owners(file))}
     except (pa.ArrowException, OSError) as error:
@@ -96,7 +97,8 @@ def chunk_digests(files: Sequence[FileRows], columns: Sequence[str], schema: Sch
     """
     types = {column.name: column.type for column in schema.columns}
     hashers: Hashers = {column: xxhash.xxh3_128(repr((column, types[column])).encode()) for column in columns}
-    for number, (path, groups) in enumerate(files):
+    for number, (whole, groups) in enumerate(files):
+        path = having(whole, columns)
         try:
             with pq.ParquetFile(path) as file, path.open("rb", buffering=0) as raw:
                 owners = _owners(file)
@@ -110,28 +112,29 @@ def chunk_digests(files: Sequence[FileRows], columns: Sequence[str], schema: Sch
     return {column: hasher.hexdigest() for column, hasher in hashers.items()}
 
 
-def group_digests(path: Path, schema: Schema) -> list[RowGroup]:
+def group_digests(path: Path, schema: Schema, version: str | None = None) -> list[RowGroup]:
     """Return the row groups of a file, [] if it has one, or if they cannot be read one by one.
 
-    Raises `IngestError`.
+    version: of a file of which only columns are here, what is another one if its bytes are; then nothing is read but
+    the first column, which decides about the cuts. Raises `IngestError`.
     """
     try:
-        with pq.ParquetFile(path) as file, path.open("rb", buffering=0) as raw:
+        with pq.ParquetFile(having(path, ())) as file:
             owners = _owners(file)
             if owners is None or file.num_row_groups < 2 or not owners:  # noqa: PLR2004
                 return []
             require_cuttable(path)
+            names = [column.name for column in schema.columns if column.name in owners]
+            names = names if version is None else names[:1]
             found = []
-            for group in range(file.num_row_groups):
-                hashers: Hashers = {
-                    column.name: xxhash.xxh3_128() for column in schema.columns if column.name in owners
-                }
-                _hash_levels(file, hashers)
-                _hash_chunks(file, group, owners, raw, hashers)
-                digests = [hasher.hexdigest() for hasher in hashers.values()]
-                found.append(
-                    RowGroup(hash_json(["row group", digests]), digests[0], file.metadata.row_group(group).num_rows)
-                )
+            with having(path, names).open("rb", buffering=0) as raw:
+                for group in range(file.num_row_groups):
+                    hashers: Hashers = {name: xxhash.xxh3_128() for name in names}
+                    _hash_levels(file, hashers)
+                    _hash_chunks(file, group, owners, raw, hashers)
+                    digests = [hasher.hexdigest() for hasher in hashers.values()]
+                    content = ["row group", digests] if version is None else ["row group of", version, group]
+                    found.append(RowGroup(hash_json(content), digests[0], file.metadata.row_group(group).num_rows))
             return found
     except UncutError:
         return []
@@ -175,7 +178,7 @@ def column_digests(
 
 def partition_digests(files: Sequence[FileRows], columns: Mapping[str, pa.Array]) -> dict[str, str]:
     """Return the digests of columns that have one value for each file."""
-    rows = [_count(pq.read_metadata(path), groups) for path, groups in files]
+    rows = [_count(pq.read_metadata(having(path, ())), groups) for path, groups in files]
     digests = {}
     for name, values in columns.items():
         digester = TableDigester(pa.schema([pa.field(name, values.type)]))
@@ -203,7 +206,8 @@ def _digests_of(
     ended: is set when nobody waits for them any more.
     """
     digesters: dict[str, TableDigester] = {}
-    for number, (path, groups) in enumerate(files):
+    for number, (whole, groups) in enumerate(files):
+        path = having(whole, columns)
         try:
             footer = pq.read_metadata(path)
             few, numbers = _of_few_values(footer, groups, columns), list(_numbers(footer, groups))

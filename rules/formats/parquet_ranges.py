@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cache.value_ranges import Value, ValueRanges
+from rules.files.lazy_paths import having
 from rules.formats import int96
 from rules.storage.types import stored_type
 
@@ -43,7 +44,7 @@ def ranges_by_statistics(files: Sequence[FileRows], column: str, dtype: pa.DataT
     ranges: list[tuple[Value, Value]] = []
     nulls = False
     for path, groups in files:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(having(path, ())) as file:
             place = _place(file, column, dtype)
             if place is None:
                 return None
@@ -102,7 +103,7 @@ def _of_statistics(raw: Any, dtype: pa.DataType) -> Value | None:
 
 
 def _batches(rows: FileRows, column: str, dtype: pa.DataType) -> Iterator[pa.Array]:
-    with int96.Reader(rows.path, pre_buffer=False) as reader:
+    with int96.Reader(having(rows.path, (column,)), pre_buffer=False) as reader:
         file, _ = reader.opened(column, dtype)
         for batch in file.iter_batches(_READ_ROWS, rows.groups, [column], use_threads=False):
             yield batch.column(batch.schema.get_field_index(column))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from cache.removal import remove_temporary
+from rules.files.lazy_paths import having
 from rules.formats.compact_thrift import (
     STRUCT,
     DamagedError,
@@ -70,15 +71,48 @@ class RowGroup(NamedTuple):
     rows: int
 
 
+class Layout(NamedTuple):
+    """What is where in a Parquet file. footer: where it begins.
+
+    indexes: of pages, which readers look at of all columns; columns: for each, its chunks and Bloom filters.
+    """
+
+    footer: int
+    indexes: tuple[tuple[int, int], ...]
+    columns: dict[str, list[tuple[int, int]]]
+
+
 class UncutError(ValueError):
     """A file of which row groups cannot be taken by themselves, since they refer to what only a reader could find."""
 
 
 def require_cuttable(path: Path) -> None:
     """Raise `UncutError` unless each row group of a file can be one of a file of its own. Raises OSError."""
-    footer = _footer(path)
+    footer = _footer(having(path, ()))
     for group in range(len(footer.groups)):
         _ranges(footer, group, None)
+
+
+def footer_start(path: Path) -> int:
+    """Return where the footer of a file begins; the last bytes alone are read. Raises OSError and `UncutError`."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        return _start_of_footer(file, size)
+
+
+def layout(path: Path) -> Layout:
+    """Return where what is in a file, of which the footer is read. Raises OSError and `UncutError`."""
+    footer = _footer(path)
+    indexes, columns = list[tuple[int, int]](), dict[str, list[tuple[int, int]]]()
+    for group in range(len(footer.groups)):
+        with _taking_apart:
+            chunks = _chunks(footer, group)
+        for chunk in chunks:
+            if chunk.unsized:
+                raise UncutError("it does not say how large its Bloom filters are")
+            indexes += chunk.indexes
+            columns.setdefault(chunk.column, []).extend((at, min(end, footer.start)) for at, end in chunk.values)
+    return Layout(footer.start, tuple(indexes), columns)
 
 
 @contextmanager
@@ -114,6 +148,7 @@ def cut_out(path: Path, groups: Sequence[int], columns: Collection[str], target:
 
     Raises OSError and `UncutError`.
     """
+    path = having(path, columns)
     footer = _footer(path)
     ranges = sorted(one for group in groups for one in _ranges(footer, group, columns))
     with path.open("rb", buffering=0) as source, target.open("xb") as copy:
@@ -180,11 +215,7 @@ def _footer(path: Path) -> _Footer:
 def _read_footer(path: Path, size: int, *_: int) -> _Footer:
     """Return the footer of a file, which is taken apart once. The other arguments say which version of the file."""
     with path.open("rb") as file:
-        file.seek(max(0, size - _TAIL))
-        tail = file.read(_TAIL)
-        start = size - _TAIL - int.from_bytes(tail[:4], "little")
-        if tail[4:] != _MAGIC or start < len(_MAGIC):
-            raise UncutError("it has no plain footer")
+        start = _start_of_footer(file, size)
         file.seek(start)
         data = file.read(size - _TAIL - start)
     try:
@@ -195,6 +226,15 @@ def _read_footer(path: Path, size: int, *_: int) -> _Footer:
         return _Footer(data, start, found[_ROWS], found[_GROUPS], groups)
     except (DamagedError, KeyError) as error:
         raise UncutError("its footer is damaged") from error
+
+
+def _start_of_footer(file: BinaryIO, size: int) -> int:
+    file.seek(max(0, size - _TAIL))
+    tail = file.read(_TAIL)
+    start = size - _TAIL - int.from_bytes(tail[:4], "little")
+    if tail[4:] != _MAGIC or start < len(_MAGIC):
+        raise UncutError("it has no plain footer")
+    return start
 
 
 def _ranges(footer: _Footer, group: int, columns: Collection[str] | None) -> list[tuple[int, int]]:

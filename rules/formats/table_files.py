@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rules.files.lazy_paths import having
 from rules.formats import int96
 from rules.formats.contract import IngestError, checked, first_line, require_declared, storable
 from rules.formats.source_format import ReadTable, TableFiles
@@ -179,7 +180,7 @@ def _note(table: TableFiles, number: int) -> _Note:
 
 def _opened(path: Path, number: int) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(having(path, ()))
     except (pa.ArrowException, OSError) as error:
         message = f"is not a readable Parquet file: {first_line(error)}"
         raise IngestError(

@@ -39,7 +39,7 @@ from rules.sources.object_stores import OutsideError
 from rules.sources.remembered_columns import remember_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from cache.index import Index
@@ -204,9 +204,9 @@ class Sources:
                 self._paths[file] = self._project.root / file
             return self._paths[file]
 
-        def bring() -> None:  # raises `UserError`
+        def bring(columns: Collection[str] | None) -> None:  # raises `UserError`
             try:
-                self.copies.bring(file)
+                self.copies.bring(file, columns)
             except OutsideError as error:
                 raise declared_wrongly(self._project, name, error.problem, error.hint) from error
 
@@ -545,7 +545,8 @@ class Sources:
         if len(file_rows) == 1 and rows >= self._least:
             from rules.formats.parquet_files import group_digests
 
-            described["groups"] = [list(group) for group in group_digests(table.paths[0], schema)]
+            version = self.copies.version(table.files[0])
+            described["groups"] = [list(group) for group in group_digests(table.paths[0], schema, version)]
         return described
 
     def _ingest(self, name: str, kind: IngestedFormat, table: TableFiles) -> dict[str, Any]:

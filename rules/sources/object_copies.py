@@ -2,7 +2,8 @@
 
 The digest of an object's bytes is remembered under its identity, so an object whose identity is known is not read
 again. A copy is fetched under the identity that was listed and compared with it before and after, and is verified by
-the digest of its bytes before each use, so nothing that happens to the object later can come into a table.
+the digest of its bytes before each use, so nothing that happens to the object later can come into a table. Of large
+objects of Parquet there are only the columns that somebody reads: `rules.sources.object_columns`.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from typing import TYPE_CHECKING
 
 from cache.downloads import Downloads
 from cache.filedigest import file_digest
-from cache.remote.bucket import BucketError, SwappedError
+from cache.remote.bucket import BucketError, SwappedError, UnrangedError
 from cache.removal import remove_temporary
 from cache.signatures import Signature, signature
 from rules.files.lazy_paths import Origin
+from rules.formats.row_groups import UncutError
+from rules.sources.object_columns import ObjectColumns
 from rules.sources.object_stores import ObjectStores, OutsideError, is_settled, side_by_side, unreachable
 from rules.sources.object_tables import ObjectTable, folder_of_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from cache.objects import Objects
     from cache.remote.outside_store import ListedObject
@@ -46,6 +49,8 @@ class ObjectCopies:
         self._objects = objects
         self._files = files
         self._stores = ObjectStores()
+        self._columns = ObjectColumns(self._stores, objects.temporary)
+        self._by_columns: set[str] = set()
         self._pinned: dict[tuple[str, str | None], tuple[str, ...] | OutsideError] = {}
         self._listed: dict[str, ListedObject] = {}
         self._tables: dict[str, Listing] = {}
@@ -126,15 +131,22 @@ class ObjectCopies:
         fresh = []
         for url, one in found.items():
             taken = self._stores.identified(url, one)
+            version = self._columns.version(url, one, taken)
             digest = self._files.known(url, taken) if is_settled(one) else None
-            if digest is None:
-                fresh.append((url, one, taken))
-            else:
+            if version is not None and self._files.known(_by_columns(url), taken) == version:
+                self._note(url, one, taken, version, by_columns=True)
+            elif digest is not None:
                 self._note(url, one, taken, digest)
+            else:
+                fresh.append((url, one, taken))
 
         def fetch(one: tuple[str, ListedObject, Signature]) -> None:
             url, listed, taken = one
-            self._note(url, listed, taken, self._fetched(url, listed))
+            version = self._columns.version(url, listed, taken)
+            if version is not None and self._begun(url, listed, version):
+                self._note(url, listed, taken, version, by_columns=True)
+            else:
+                self._note(url, listed, taken, self._fetched(url, listed))
 
         try:
             side_by_side(fetch, fresh, _FETCHES)
@@ -145,10 +157,13 @@ class ObjectCopies:
         except OSError as error:
             raise _full(error) from error
 
-    def _note(self, url: str, one: ListedObject, taken: Signature, digest: str) -> None:
+    def _note(self, url: str, one: ListedObject, taken: Signature, digest: str, *, by_columns: bool = False) -> None:
+        """Take the digest of an object: of its bytes, or what stands for it where only columns of it are copied."""
         with self._lock:
             self._listed[url] = one
-            self._files.note(url, taken, digest, settled=is_settled(one))
+            (self._by_columns.add if by_columns else self._by_columns.discard)(url)
+            name = _by_columns(url) if by_columns else None
+            self._files.note(url, taken, digest, settled=is_settled(one), remembered_as=name)
 
     def _fetched(self, url: str, one: ListedObject) -> str:
         """Fetch an object into the store; return the digest of its bytes."""
@@ -163,6 +178,9 @@ class ObjectCopies:
         finally:
             remove_temporary(target)
 
+    def _begun(self, url: str, one: ListedObject, version: str) -> bool:
+        return self._columns.begin(url, one, version, self._downloads.place(version, url))
+
     def place(self, url: str) -> Path:
         """Return where the copy of an object of a source is, once `bring` was called."""
         return self._downloads.place(self._files.seen[url][1], url)
@@ -176,15 +194,40 @@ class ObjectCopies:
         one = self._listed[url]
         return Origin(url, one.etag) if one.etag is not None and one.has_strong_tag else None
 
-    def bring(self, url: str) -> None:
-        """Have the copy of an object of a source, fetched again if it is gone. Raises `OutsideError`."""
-        if url in self._copies:
+    def version(self, url: str) -> str | None:
+        """Return what names the version of an object that is copied by columns, None for one that is copied whole."""
+        return self._files.seen[url][1] if url in self._by_columns else None
+
+    def bring(self, url: str, columns: Collection[str] | None = None) -> None:
+        """Have the copy of an object of a source, fetched again if it is gone. Raises `OutsideError`.
+
+        columns: all that is read of a Parquet file, besides its footer; None: each of its bytes.
+        """
+        if url in self._copies or (url in self._by_columns and self._columns.has(self.place(url), columns)):
             return
         with self._lock:
             waiting = self._fetching.setdefault(url, threading.Lock())
         with waiting:
-            if url not in self._copies:
+            if url in self._by_columns:
+                if not self._columns.has(self.place(url), columns):
+                    self._bring_columns(url, columns)
+            elif url not in self._copies:
                 self._copies[url] = self._copy(url)
+
+    def _bring_columns(self, url: str, columns: Collection[str] | None) -> None:
+        place, one = self.place(url), self._listed[url]
+        try:
+            try:
+                self._columns.bring(url, one, place, columns)
+            except (UncutError, UnrangedError):  # once they could be had
+                self._columns.bring(url, one, place, None)
+        except SwappedError as error:
+            raise _changed(str(error), url) from error
+        except BucketError as error:
+            raise unreachable(url, error) from error
+        except OSError as error:
+            raise _full(error) from error
+        self._downloads.use(place)
 
     def _copy(self, url: str) -> tuple[Path, Signature]:
         digest, place = self._files.seen[url][1], self.place(url)
@@ -196,17 +239,16 @@ class ObjectCopies:
             self._downloads.remove(place)
         except OSError:
             pass  # it is not here: fetch it
-        hint = "build again: products stay as they are until then"
         try:
             fetched = self._fetched(url, self._listed[url])
         except SwappedError as error:
-            raise OutsideError(f"changed while it was read: {error} ({url})", hint) from error
+            raise _changed(str(error), url) from error
         except BucketError as error:
             raise unreachable(url, error) from error
         except OSError as error:
             raise _full(error) from error
         if fetched != digest:
-            raise OutsideError(f"changed while it was read: other bytes have the same ETag ({url})", hint)
+            raise _changed("other bytes have the same ETag", url)
         return self._copies[url]
 
     def _digest_of_copy(self, place: Path) -> str:
@@ -219,6 +261,8 @@ class ObjectCopies:
 
     def unchanged(self, url: str) -> bool:
         """Whether the copy of an object, if one was read, is the file that it was then."""
+        if url in self._by_columns:
+            return self._columns.unchanged(self.place(url))
         if url not in self._copies:
             return True
         place, taken = self._copies[url]
@@ -231,6 +275,16 @@ class ObjectCopies:
     def _downloads(self) -> Downloads:
         root = self._objects.temporary().parent if self._objects.read_only else self._objects.root
         return Downloads(root)
+
+
+def _by_columns(url: str) -> str:
+    """Return the name under which a version is remembered: one that no former version of rules takes for a digest."""
+    return f"{url} by columns"
+
+
+def _changed(how: str, url: str) -> OutsideError:
+    hint = "build again: products stay as they are until then"
+    return OutsideError(f"changed while it was read: {how} ({url})", hint)
 
 
 def _full(error: OSError) -> OutsideError:

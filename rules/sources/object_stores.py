@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from cache.remote.bucket import AbsentError, BucketError, DeniedError
+from cache.remote.bucket import AbsentError, BucketError, DeniedError, SwappedError
 from cache.signatures import Signature
 from rules.files.locations import location_of
 from rules.formats.registry import extensions, format_named
@@ -116,6 +116,23 @@ class ObjectStores:
     def fetch(self, url: str, one: ListedObject, target: Path) -> None:
         """Write the bytes of an object that was listed. Raises as `OutsideStore.fetch` does, and `OutsideError`."""
         self._store(location_of(url)).fetch(one, target)
+
+    def fetch_range(self, url: str, one: ListedObject, start: int, stop: int) -> bytearray:
+        """Return some bytes of an object. Raises as `OutsideStore.fetch_range` does, and `OutsideError`."""
+        return self._store(location_of(url)).fetch_range(one, start, stop)
+
+    def is_encrypted(self, url: str) -> bool:
+        """Whether the connection to the server of an object protects what comes over it. Raises `OutsideError`."""
+        return self._store(location_of(url)).is_encrypted
+
+    def require_same(self, url: str, one: ListedObject) -> None:
+        """Raise `SwappedError` if an object is not the one that was listed any more, and as `fetch` does."""
+        try:
+            found = self._store(location_of(url)).entry(one.path)
+        except AbsentError:
+            raise SwappedError("the object was removed while it was read") from None
+        if found.identity != one.identity:
+            raise SwappedError("the object was replaced while it was read")
 
     def _store(self, place: Location) -> OutsideStore:
         with self._lock:

@@ -70,7 +70,9 @@ class Faults:
     """What a proxy does to requests. share: of requests that go wrong; only: what may go wrong; seen: counts.
 
     delay: seconds before each answer; line: bytes a second for all answers together, 0 for as many as there are;
-    keep: the beginning of the paths of what never changes, which the proxy then answers by itself once it has it.
+    keep: the beginning of the paths of what never changes, which the proxy then answers by itself once it has it;
+    ranges: whether a request for a part of an object is answered with that, and not with all of it;
+    sent: bytes of answers to GET, by path.
     """
 
     share: float = 0.0
@@ -79,6 +81,8 @@ class Faults:
     delay: float = 0.0
     line: float = 0.0
     keep: str | None = None
+    ranges: bool = True
+    sent: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
     requests: list[tuple[str, str]] = field(default_factory=list)
     choose: Callable[[str, str], str | None] | None = None
@@ -150,6 +154,8 @@ def faulty(port: int, faults: Faults) -> Iterator[int]:
             if wrong == "corrupt" and data and self.command == "GET" and status in {200, 206}:
                 place = len(data) // 2
                 data = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+            if self.command == "GET":
+                faults.sent[self.path.partition("?")[0]] += len(data)
             faults.wait_for_line(len(data))
             self._answer(status, headers, data, cut=wrong == "truncated" and self.command == "GET")
 
@@ -158,7 +164,8 @@ def faulty(port: int, faults: Faults) -> Iterator[int]:
         def _passed_on(self, body: bytes) -> Answer:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
             try:
-                passed = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+                left_out = {"connection", *(() if faults.ranges else ("range",))}
+                passed = {name: value for name, value in self.headers.items() if name.lower() not in left_out}
                 connection.request(self.command, self.path, body, passed)
                 answer = connection.getresponse()
                 return answer.status, dict(answer.getheaders()), answer.read()

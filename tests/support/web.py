@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,11 +21,12 @@ class Web:
     """Files of a web server, by name, and what was asked of it.
 
     tags: what the ETag of a file is made of: "strong" or "weak" of its bytes, "time" as nginx makes it, None for none.
+    ranges: whether a part of a file can be had. sent: bytes of answers so far.
     """
 
-    def __init__(self, tags: str | None = "strong") -> None:
+    def __init__(self, tags: str | None = "strong", *, ranges: bool = False) -> None:
         self.files: dict[str, bytes] = {}
-        self.tags = tags
+        self.tags, self.ranges, self.sent = tags, ranges, 0
         self.written = time.time() - 86_400
         """When all files were last written."""
         self.wrong: Callable[[str, str], str | None] = lambda method, name: None  # noqa: ARG005
@@ -49,6 +51,14 @@ class Web:
         return {"strong": f'"{digest}"', "weak": f'W/"{digest}"', None: None}[self.tags]
 
 
+def _part(data: bytes, asked: str | None) -> tuple[int | None, bytes]:
+    """Return where the bytes begin that a client asks for, None if it asks for all, and these bytes."""
+    found = re.fullmatch(r"bytes=(\d+)-(\d+)", asked or "")
+    if found is None:
+        return None, data
+    return int(found[1]), data[int(found[1]) : int(found[2]) + 1]
+
+
 @contextlib.contextmanager
 def web_server(web: Web) -> Iterator[Web]:
     """Serve the files; `web.url` is the server's address, without a slash at its end."""
@@ -69,7 +79,11 @@ def web_server(web: Web) -> Iterator[Web]:
             if self.headers.get("If-Match") not in {None, tag}:
                 self.send_error(412)
                 return
-            self.send_response(200)
+            size = len(data)
+            place, data = _part(data, self.headers.get("Range") if web.ranges else None)
+            self.send_response(200 if place is None else 206)
+            if place is not None:
+                self.send_header("Content-Range", f"bytes {place}-{place + len(data) - 1}/{size}")
             if tag is not None:
                 self.send_header("ETag", tag)
             if web.written:
@@ -82,6 +96,7 @@ def web_server(web: Web) -> Iterator[Web]:
                 time.sleep(SLOW)
             if wrong == "corrupt":
                 data = bytes([data[0] ^ 1]) + data[1:]
+            web.sent += len(data)
             with contextlib.suppress(OSError):
                 self.wfile.write(data[: len(data) // 2] if wrong == "truncated" else data)
 
