@@ -466,6 +466,32 @@ def test_200_kills_at_random_times(tmp_path: Path) -> None:
     publishing.killed_at_random(tmp_path, toml, lambda: outside(out), kills=kills, seed=1)
 
 
+def through_views(out: Path) -> dict[str, tuple[int, int, int]]:
+    """The tables as DuckDB sees them by one reading of the catalogue, all of which are of one publish."""
+    found = {}
+    with duckdb.connect() as database:
+        database.execute((out / "views.sql").read_text(encoding="utf-8"))
+        for name in publishing.NAMES:
+            question = database.execute(f'SELECT COUNT(*), MIN(state), MAX(state) FROM "{name}"')
+            found[name] = question.fetchall()[0]
+    assert len({one[1] for one in found.values()}) == 1, "tables of one publish become current together"
+    return found
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param(2, marks=pytest.mark.slow),
+        pytest.param(int(os.environ.get("RULES_SOAK_KILLS", "200")), marks=pytest.mark.soak),
+    ],
+)
+def test_duckdb_sees_one_publish_whenever_another_is_killed(tmp_path: Path, kills: int) -> None:
+    out = tmp_path / "out"
+    toml = f'\n[publish.files]\nto = "{out}"\nviews = true\n'
+    publishing.killed_at_random(tmp_path, toml, lambda: through_views(out), kills=kills, seed=1)
+
+
 def changed(project: SampleProject, number: int) -> None:
     for name in ("a", "b", "c"):
         project.sql(name, f"SELECT r.id + {number} AS id FROM raw AS r")
