@@ -129,6 +129,7 @@ class UnitTest:
     """Rows of what a model reads, and the rows that it yields of them. table: the model's id; given: by id of a table.
 
     variables: values that it is tested with. moment: what its clock is set to, as text. why: it is not carried over.
+    doubt: why it is not if it fails here, since what it tests is another query than the rule's.
     """
 
     id: str
@@ -141,6 +142,7 @@ class UnitTest:
     variables: Mapping[str, Any] = field(default_factory=dict)
     moment: str = ""
     why: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

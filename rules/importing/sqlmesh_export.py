@@ -32,10 +32,10 @@ def main(path: str) -> None:
         "moment": now.isoformat(),
         "models": [_model(one, times, dialect, Path(path).resolve()) for one in context.models.values()],
         "audits": audits,
-        "tests": sorted({one.test_name for one in getattr(context, "_model_test_metadata", ())}),
+        "tests": [_unit_test(one, context, times, dialect) for one in getattr(context, "_model_test_metadata", ())],
         "metrics": sorted(context.metrics),
     }
-    sys.stdout.write(json.dumps(document))
+    sys.stdout.write(json.dumps(document, default=str))
 
 
 def _model(model: Any, times: dict[str, Any], dialect: str, root: Path) -> dict[str, Any]:
@@ -80,6 +80,111 @@ def _audit(name: str, audit: Any, query: Any, dialect: str, arguments: dict[str,
         "values": [_value(one) for one in getattr(given.get("is_in"), "expressions", [])],
         "narrowed": any(key not in ("columns", "column", "is_in", "blocking") for key in given),
     }
+
+
+def _unit_test(metadata: Any, context: Any, times: dict[str, Any], dialect: str) -> dict[str, Any]:
+    """Return a test of a model as its YAML has it, with the rows of files and of CSV read as SQLMesh reads them."""
+    from sqlmesh.core.dialect import normalize_model_name
+
+    def key(name: str) -> str:
+        found: str = normalize_model_name(name, default_catalog=context.default_catalog, dialect=dialect)
+        return found
+
+    body = metadata.body
+    model = context.models.get(key(str(body.get("model", ""))))
+    outputs, given = body.get("outputs") or {}, body.get("inputs") or {}
+    found: dict[str, Any] = {
+        "name": metadata.test_name,
+        "path": os.path.relpath(str(metadata.path)),
+        "model": model.fqn if model is not None else "",
+        "description": str(body.get("description") or ""),
+        "ctes": list(outputs.get("ctes") or {}),
+        "vars": sorted(set(body.get("vars") or {}) - {"execution_time"}),
+        "moment": str((body.get("vars") or {}).get("execution_time") or ""),
+    }
+    try:
+        columns = {name: _columns(context.models.get(key(name))) for name in given}
+        found["given"] = {key(name): _rows(rows, columns[name], context, dialect) for name, rows in given.items()}
+        expected = outputs.get("query")
+        if expected is not None and model is not None:
+            is_partial = outputs.get("partial") or (isinstance(expected, dict) and expected.get("partial"))
+            found["expect"] = _rows(expected, [] if is_partial else _columns(model), context, dialect)
+            found["other_text"] = not model.is_python and _is_rendered_otherwise(model, body, times, dialect)
+    except Exception as error:  # noqa: BLE001 — whatever SQLMesh or pandas says of one test; the others are carried over
+        found["unreadable"] = str(error).strip().partition("\n")[0] or type(error).__name__
+    return found
+
+
+def _columns(model: Any) -> list[str]:
+    return list((model.columns_to_types or {}) if model is not None else {})
+
+
+def _is_rendered_otherwise(model: Any, body: Any, times: dict[str, Any], dialect: str) -> bool:
+    """Whether the query that is tested is another one than the rule has, because of the variables of the test."""
+    variables = dict(body.get("vars") or {})
+    given = {name: variables.pop(name) for name in ("start", "end", "execution_time") if name in variables}
+    tested = model.render_query(**{**times, **given}, variables=variables)
+    return bool(tested.sql(dialect=dialect) != model.render_query(**times).sql(dialect=dialect))
+
+
+def _rows(given: Any, columns: list[str], context: Any, dialect: str) -> dict[str, Any]:
+    """Return rows as {"rows": […]} or {"sql": …}. columns: of the table; those that a row lacks are NULL in it."""
+    values = given if isinstance(given, dict) else {"rows": given}
+    if values.get("query") is not None:
+        return {"sql": _query(str(values["query"]), columns, context, dialect)}
+    rows, path = values.get("rows"), values.get("path")
+    if values.get("format") == "csv":
+        from io import StringIO
+
+        import pandas as pd
+
+        table = pd.read_csv(path or StringIO(rows), **(values.get("csv_settings") or {}))
+        rows = table.astype(object).where(table.notna(), None).to_dict(orient="records")
+    elif path:
+        from sqlmesh.utils.yaml import load
+
+        loaded = load(Path(path))
+        rows = loaded.get("rows") if isinstance(loaded, dict) else loaded
+    if rows is None:
+        raise ValueError("its rows are not given")
+    return {"rows": [_row(row, columns) for row in rows]}
+
+
+def _row(row: Any, columns: list[str]) -> dict[str, Any]:
+    named = {str(name): _plain(value) for name, value in row.items()}
+    said = {name.lower().strip('"') for name in named}
+    return {**named, **{name: None for name in columns if name.lower() not in said}}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of YAML or pandas as JSON has it; dates, times and decimals as text, NaN as NULL."""
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if value is None or value != value:  # noqa: PLR0124 — NaN
+        return None
+    if isinstance(value, bool) or type(value).__name__ in ("bool_", "ScalarBoolean"):
+        return bool(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if abs(value) != float("inf") else str(value)
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def _query(text: str, columns: list[str], context: Any, dialect: str) -> str:
+    """Return a query of rows, which is in the dialect of the engine that runs tests, in the project's."""
+    import sqlglot
+    from sqlglot import exp
+
+    spoken = getattr(context, "_test_connection_config", None)  # it has no other name
+    query: Any = sqlglot.parse_one(text, dialect=getattr(spoken, "DIALECT", dialect))
+    there = {name.lower() for name in query.named_selects}
+    lacking = [name for name in columns if name.lower() not in there]
+    if lacking and isinstance(query, exp.Query):
+        query = query.select(*[exp.null().as_(name) for name in lacking])
+    return str(query.sql(dialect=dialect))
 
 
 def _names(given: Any) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from rules.errors import UserError
-from rules.importing.origin import Model, Origin, Outside, Relation, Seed, Test
+from rules.importing.origin import GivenRows, Model, Origin, Outside, Relation, Seed, Test, UnitTest
 
 _DIALECTS = {"postgres": "postgres", "duckdb": "duckdb", "snowflake": "snowflake", "bigquery": "bigquery",
              "redshift": "redshift", "spark": "spark", "databricks": "spark"}  # fmt: skip
@@ -56,12 +56,35 @@ class _Model(msgspec.Struct):
         return Relation(*("", "", *self.parts)[-3:])
 
 
+class _Rows(msgspec.Struct):
+    rows: list[dict[str, Any]] = []
+    sql: str = ""
+
+    @property
+    def given(self) -> GivenRows:
+        return GivenRows(values=tuple(self.rows), sql=self.sql)
+
+
+class _UnitTest(msgspec.Struct):
+    name: str
+    path: str
+    model: str
+    description: str = ""
+    ctes: list[str] = []
+    vars: list[str] = []
+    moment: str = ""
+    given: dict[str, _Rows] = {}
+    expect: _Rows | None = None
+    other_text: bool = False
+    unreadable: str = ""
+
+
 class _Project(msgspec.Struct):
     dialect: str
     moment: str
     models: list[_Model]
     audits: list[_Audit]
-    tests: list[str]
+    tests: list[_UnitTest]
     metrics: list[str]
 
 
@@ -72,7 +95,7 @@ def read_sqlmesh(root: Path, python: str | None) -> Origin:
         known = ", ".join(_DIALECTS)
         raise UserError(f"SQL of '{project.dialect}' is not known", code="import", hint=f"known: {known}")
     computed = [one for one in project.models if one.kind not in ("SEED", "EXTERNAL") and "SCD_TYPE_2" not in one.kind]
-    left_out = {"unit tests": tuple(project.tests), "metrics": tuple(project.metrics)}
+    left_out = {"metrics": tuple(project.metrics)}
     return Origin(
         tool="SQLMesh",
         name=root.resolve().name,
@@ -86,6 +109,7 @@ def read_sqlmesh(root: Path, python: str | None) -> Origin:
             *(test for one in project.models for test in _tests(one)),
             *(_test(f"audit {one.name}", one, "", "") for one in project.audits),
         ),
+        unit_tests=tuple(_unit_tests(project.tests)),
         left_out={kind: names for kind, names in left_out.items() if names},
     )
 
@@ -170,6 +194,43 @@ def _tests(model: _Model) -> Iterator[Test]:
             continue
         for column in audit.columns:
             yield _test(f"{key} {column}", audit, model.id, column, kind)
+
+
+def _unit_tests(tests: list[_UnitTest]) -> Iterator[UnitTest]:
+    """Yield the tests of models; what one says of CTEs of the query apart, as that is not carried over."""
+    taken: dict[tuple[str, str], int] = {}
+    for one in tests:
+        key = (one.model, one.name)
+        taken[key] = taken.get(key, 0) + 1
+        name = one.name if taken[key] == 1 else f"{one.name} ({Path(one.path).stem})"
+        id_ = f"{one.path}::{one.name}"
+        described: dict[str, Any] = {"table": one.model, "path": one.path, "description": one.description.strip()}
+        if one.ctes and not one.unreadable:
+            why = f"it tests {', '.join(one.ctes)} inside of the query, and only what a rule yields can be tested"
+            yield UnitTest(id=f"{id_} ctes", name=f"{name} (CTEs)", why=why, **described)
+            if one.expect is None:
+                continue
+        yield UnitTest(
+            id=id_,
+            name=name,
+            given={id_: rows.given for id_, rows in one.given.items()},
+            expect=(one.expect or _Rows()).given,
+            moment=one.moment,
+            why=_why_not(one),
+            doubt=_OTHER_TEXT.format(", ".join(one.vars)) if one.other_text else "",
+            **described,
+        )
+
+
+_OTHER_TEXT = "it fails here, where its variables ({}) change nothing: their values are in the text of the rule"
+
+
+def _why_not(test: _UnitTest) -> str:
+    if not test.model:
+        return "its model is not in the project"
+    if test.unreadable:
+        return f"SQLMesh cannot read it: {test.unreadable}"
+    return "" if test.expect is not None else "it expects no rows"
 
 
 def _test(key: str, audit: _Audit, table: str, column: str, kind: str = "") -> Test:

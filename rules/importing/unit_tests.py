@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cache.removal import remove_draft
 from rules.config.project import load_project
 from rules.config.toml_text import toml_key, toml_value
 from rules.errors import UserErrors
@@ -61,9 +62,13 @@ def carry_over(made: Draft, settled: Settled, root: Path, missing: Iterable[str]
     for _ in range(2):
         carried.paths = _write(made, texts, root)
         carried.outcomes = _outcomes(made, carried.paths, root, absent)
-        unusable = {one: tested.error for one, tested in carried.failed.items() if tested.error is not None}
+        unusable = dict[str, str]()
+        for id_, tested in carried.failed.items():
+            doubt = made.unit_tests[id_].test.doubt
+            if tested.error is not None or doubt:
+                unusable[id_] = doubt if tested.error is None else tested.error.message
         for id_, wrong in unusable.items():
-            carried.lost[id_] = wrong.message
+            carried.lost[id_] = wrong
             del texts[id_]
         if not unusable:
             break
@@ -76,6 +81,7 @@ def _rule_of(made: Draft, test: UnitTest) -> DraftRule | None:
 
 def _write(made: Draft, texts: Mapping[str, str], root: Path) -> dict[str, str]:
     """Write the files; return their paths by the ids of the tests."""
+    remove_draft(root, FOLDER)  # with what could not be run
     by_path: dict[str, list[str]] = {}
     for one in texts:
         rule = _rule_of(made, made.unit_tests[one].test)

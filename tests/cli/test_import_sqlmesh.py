@@ -49,7 +49,7 @@ def test_models_audits_and_seeds_are_carried_over(printing: str, tmp_path: Path)
         "not_null_customer": "customers.not_null.customer",
         "no_orphans": "orders.no_orphans",
     }
-    assert document["left_out"] == {"unit tests": ["test_best"]}
+    assert document["left_out"] == {}
     assert [one["name"] for one in document["rules"] if one["stub"]] == ["counts"]
     assert any(
         "its history is in its table alone" in change for one in document["sources"] for change in one["changes"]
@@ -59,6 +59,39 @@ def test_models_audits_and_seeds_are_carried_over(printing: str, tmp_path: Path)
     assert 'severity = "warn"' in project.read("rules/customers.sql")  # blocking := false
     assert rows(project, "labelled") == [(1, "large", "hi"), (2, "large", None)]
     assert not inprocess.build(project).executed
+
+
+UNIT_TESTS = {
+    "test_best": "passed",
+    "test_rows_of_a_file": "passed",
+    "test_orders_inside": "passed",
+    "test_whole_null": "passed",
+    "test_best_ctes": "passed",
+    "test_best_ctes (CTEs)": "it tests orders inside of the query, and only what a rule yields can be tested",
+    "test_counts": "the query of counts is not here: a model in Python",
+    "test_gone": "its model is not in the project",
+    "test_least": "it fails here, where its variables (least) change nothing: their values are in the text of the rule",
+    "test_orders_of_january": "it fails here, where its variables (end, start) change nothing: their values are in the "
+    "text of the rule",
+}
+
+
+@pytest.mark.slow
+def test_unit_tests_are_carried_over_or_listed_with_the_reason(printing: str, tmp_path: Path) -> None:
+    into = tmp_path / "imported"
+    words = ("import", "--json", "sqlmesh", str(ORDERS), "--python", printing, "--into", str(into))
+    document = inprocess.run(SampleProject.at(tmp_path), *words).document
+    assert {one["name"]: one["lost"] or one["status"] for one in document["unit_tests"]} == UNIT_TESTS
+    text = inprocess.run(SampleProject.at(tmp_path), *words[:1], *words[2:-1], str(tmp_path / "again")).stdout
+    assert "10 unit tests: 5 pass, 5 not carried over" in text
+    project = SampleProject.at(into)
+    ran = inprocess.run(project, "test", "--json").document
+    assert {one["name"] for one in ran["tests"]} == {name for name, how in UNIT_TESTS.items() if how == "passed"}
+    assert ran["status"] == "ok"
+    assert 'columns = ["customer", "orders", "revenue"' in project.read("tests/customers.toml"), "NULL is expected too"
+    project.edit("rules/customers.sql", "COUNT(*) AS", "COUNT(*) + 1 AS")
+    ran = inprocess.run(project, "test", "--json", expect=1).document
+    assert [one["name"] for one in ran["tests"] if one["status"] != "clean"] == ["test_whole_null"]
 
 
 def test_a_python_without_sqlmesh_is_refused(tmp_path: Path) -> None:
