@@ -257,9 +257,9 @@ def _listings_hold(root: str, record: dict[str, Any]) -> bool:
         return False
     known = {path for path, *_ in record["files"]}
     found = 0
-    pending = [(os.path.join(root, folder), folder.rstrip("/")) for folder in record["folders"]]
+    pending = [(os.path.join(root, folder), folder.rstrip("/"), frozenset[str]()) for folder in record["folders"]]
     while pending:
-        folder, shown = pending.pop()
+        folder, shown, linked = pending.pop()
         try:
             entries = os.scandir(folder)
         except OSError:
@@ -270,7 +270,13 @@ def _listings_hold(root: str, record: dict[str, Any]) -> bool:
                     continue
                 path = f"{shown}/{entry.name}"
                 if entry.is_dir():
-                    pending.append((entry.path, path))
+                    place = linked
+                    if entry.is_symlink():
+                        real = os.path.realpath(entry.path)
+                        if real in linked:
+                            return False  # a link that leads back to itself: the long way says so
+                        place = linked | {real}
+                    pending.append((entry.path, path, place))
                 elif is_rule_file(entry.name):
                     if path not in known:
                         return False

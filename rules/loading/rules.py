@@ -501,13 +501,21 @@ class _Names:
             found.unloaded.setdefault(name, error)
 
 
-def _scan(folder: str, shown: str, found: list[str]) -> None:
+def _scan(folder: str, shown: str, found: list[str], above: tuple[str, ...] = ()) -> None:
+    """Find the rule files in a folder and below. Raises OSError, also where a link leads back to a folder above it.
+
+    above: this folder and those that led here, as paths without links.
+    """
+    above = above or (os.path.realpath(folder),)
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             path = f"{shown}/{entry.name}"
             if entry.is_dir():
-                _scan(entry.path, path, found)
+                real = os.path.realpath(entry.path) if entry.is_symlink() else f"{above[-1]}/{entry.name}"
+                if real in above:
+                    raise OSError(0, "it is a link to a folder above it", entry.path)
+                _scan(entry.path, path, found, (*above, real))
             elif is_rule_file(entry.name):
                 found.append(path)

@@ -106,6 +106,28 @@ def test_a_pipe_where_a_file_should_be(project: SampleProject, path: str) -> Non
     run(project, "check", expect=0 if path.startswith("data") else 2)  # it does without a source
 
 
+@pytest.mark.slow
+def test_a_link_from_rules_back_to_themselves(project: SampleProject) -> None:
+    build(project)
+    (project.root / "more").mkdir()
+    (project.root / "rules" / "more").symlink_to("../more")
+    build(project)
+    run(project, "build")
+    (project.root / "more" / "back").symlink_to("../rules")
+    for command in ("build", "check"):
+        ran = run(project, command, expect=2)
+        assert "the rule folder 'rules/more/back' cannot be read: it is a link to a folder above it" in ran.stderr
+        assert ran.stderr.count("error:") == 1
+
+
+def test_links_to_their_own_folder(project: SampleProject) -> None:
+    (project.root / "rules" / "empty").mkdir()
+    build(project)
+    for name in ("here", "there"):  # 2**40 paths, if they were followed
+        (project.root / "rules" / "empty" / name).symlink_to(".")
+    assert "it is a link to a folder above it" in run(project, "build", expect=2).stderr
+
+
 def test_pipes_in_the_store(project: SampleProject) -> None:
     build(project)
     for name in ("README", ".gitignore"):
