@@ -30,7 +30,9 @@ from rules.python.declarations import PythonRule
 from rules.python.faults import Misuse
 from rules.python.functions import RegisteredFunction
 from rules.python.importing import PREFIX
+from rules.python.packages import state_of
 from rules.python.syntax import Tree, assigned, definition, fixed_names, local_names, paths, undecorated
+from rules.python.volatile_calls import volatile_call
 
 _PLAIN = (
     *(bool, int, float, complex, str, bytes, type(None), type(...), range, decimal.Decimal),
@@ -38,9 +40,14 @@ _PLAIN = (
 )
 
 
-def digest_of_function(function: types.FunctionType | type, is_ours: Callable[[str], bool]) -> str:
-    """Return the digest of a function or class. is_ours: whether a file is the project's. Raises `Misuse`."""
-    meaning = _Meaning(is_ours)
+def digest_of_function(
+    function: types.FunctionType | type, is_ours: Callable[[str], bool], *, volatile: bool = False
+) -> str:
+    """Return the digest of a function or class. Raises `Misuse`, also for a volatile call unless it is declared.
+
+    is_ours: whether a file is the project's. volatile: whether the function is declared to change from run to run.
+    """
+    meaning = _Meaning(is_ours, volatile=volatile)
     found = meaning.of_class(function) if isinstance(function, type) else meaning.of_function(function)
     return fingerprint({"function": found})
 
@@ -48,8 +55,9 @@ def digest_of_function(function: types.FunctionType | type, is_ours: Callable[[s
 class _Meaning:
     """One walk through everything a function reaches; an object met before is named by its place in the walk."""
 
-    def __init__(self, is_ours: Callable[[str], bool]) -> None:
+    def __init__(self, is_ours: Callable[[str], bool], *, volatile: bool) -> None:
         self._is_ours = is_ours
+        self._volatile = volatile
         self._met: dict[int, int] = {}
         self._open: list[int] = []
 
@@ -173,11 +181,20 @@ class _Meaning:
             raise Misuse(
                 f"a function uses the module '{name}' as a value", f"name the attribute that it uses: {name}.…"
             )
+        self._require_lasting((*path[: len(path) - len(attributes)][-1:], *attributes), value)
         try:
             return self._of_value(value)
         except Misuse as error:
             error.facts.setdefault("by way of", ".".join(path))
             raise
+
+    def _require_lasting(self, path: tuple[str, ...], value: Any) -> None:
+        """Refuse a volatile call that is not declared, as in SQL. path: a dotted name; value: of its first part."""
+        called = None if self._volatile else volatile_call(path, value)
+        if called is not None:
+            message = f"a function calls '{called}', which is volatile: its result changes from run to run"
+            hint = "declare the function as volatile, or give it the value as an argument, such as a $var"
+            raise Misuse(message, hint)
 
     def _of_value(self, value: Any) -> Any:
         """Return the meaning of a value; one that contains itself is named by its distance from where it began."""
@@ -206,7 +223,7 @@ class _Meaning:
         if isinstance(value, re.Pattern):
             return ["pattern", repr(value.pattern), value.flags]
         if isinstance(value, types.ModuleType):
-            return ["module", value.__name__, _version(value.__name__)]
+            return ["module", value.__name__, state_of(value.__name__)]
         if isinstance(value, pa.DataType):
             return ["type", str(value)]
         if isinstance(value, pa.Array | pa.Scalar | pa.ChunkedArray):
@@ -258,7 +275,7 @@ class _Meaning:
         if module is not None and name is not None and not self._is_ours(_file_of(value)):
             plain = isinstance(value, type | types.BuiltinFunctionType)
             if plain or is_reachable(value):
-                return ["installed", _public(str(module)), name, _version(str(module))]
+                return ["installed", _public(str(module)), name, state_of(str(module))]
         if isinstance(value, types.FunctionType):
             return self._of_closure(value)
         raise _incomparable(value)
@@ -273,7 +290,7 @@ class _Meaning:
         parts = [captured, list(function.__defaults__ or ()), dict(function.__kwdefaults__ or {})]
         attributes = self._of_attributes(function, captured.values())
         made = [self._of_value(one) for one in parts]
-        return ["made", _public(module), code.co_qualname, _version(module), made, *attributes]
+        return ["made", _public(module), code.co_qualname, state_of(module), made, *attributes]
 
     def _is_our_class(self, kind: type) -> bool:
         """Whether a class belongs to the project: in one of its modules, or with a method from one of its files."""
@@ -329,8 +346,3 @@ def _public(module: str) -> str:
     first, *parts = module.split(".")
     kept = parts if first not in sys.stdlib_module_names else [part for part in parts if not part.startswith("_")]
     return ".".join([first, *kept])
-
-
-def _version(module: str) -> str:
-    found = sys.modules.get(module.partition(".")[0])
-    return str(getattr(found, "__version__", ""))

@@ -3,7 +3,8 @@
 A project may have a `graph.py`, a `cache/` or a folder `rules/`, as we do. Its modules therefore get private
 names, and `import` inside them goes through `_Importer`: a name for which the project has a file is the project's,
 beside the importing file first, then at the root; `rules` is ours, with the project's own modules below it; anything
-else is an installed package. Nothing outside these modules changes: no `sys.path`, no import hook, no cached bytecode.
+else is an installed package, or a *loose* module: one in a folder on the path, which is edited like the project's.
+Nothing outside these modules changes: no `sys.path`, no import hook, no cached bytecode.
 """
 
 from __future__ import annotations
@@ -24,20 +25,26 @@ from types import ModuleType
 from typing import Any
 
 from rules.python.ordering import HELPER, compile_ordered, ordered
+from rules.python.outside import OURS, Outside
 
 Running = Callable[[str], contextlib.AbstractContextManager[object]]
 PREFIX = "_rules_project_"
 """The prefix of the names of all modules of projects."""
 _numbers = itertools.count(1)
-_OURS = frozenset({"rules", "compiler", "cache", "graph"})
 
 
 @dataclass
 class Traced:
-    """The files that importing a file loaded, by path relative to the project, and the paths that did not exist."""
+    """The files that importing a file loaded, by path relative to the project, and the paths that did not exist.
+
+    loaded_before: files among these whose code this process had before, so that it may be that of an older file.
+    installed: names of installed modules that were imported.
+    """
 
     files: set[str] = field(default_factory=set)
     absent: set[str] = field(default_factory=set)
+    loaded_before: set[str] = field(default_factory=set)
+    installed: set[str] = field(default_factory=set)
 
 
 class ProjectModules:
@@ -68,7 +75,8 @@ class ProjectModules:
         sys.path.append(self._importer.root)
         sys.dont_write_bytecode = True
         try:
-            yield
+            with self._importer.outside.shown():
+                yield
         finally:
             sys.dont_write_bytecode = writes
             sys.path[:] = paths
@@ -77,6 +85,14 @@ class ProjectModules:
     def traced(self, path: str) -> Traced:
         """Return the files that a file has imported so far, directly and through others, itself included."""
         return self._importer.traced(path)
+
+    def shown(self) -> contextlib.AbstractContextManager[None]:
+        """Let loose modules be found in `sys.modules` meanwhile."""
+        return self._importer.outside.shown()
+
+    def is_loose_file(self, file: str) -> bool:
+        """Whether a file is that of a loose module that was imported."""
+        return file in self._importer.outside.files
 
 
 class _Importer:
@@ -92,6 +108,7 @@ class _Importer:
         self._edges: dict[str, set[str]] = {}
         self._files: dict[str, str] = {}
         self._absent: dict[str, set[str]] = {}
+        self.outside = Outside(prefix)
         self._builtins = {**vars(builtins), "__import__": self._import, HELPER: ordered}
         self._new(prefix, None, package=True)
 
@@ -110,7 +127,10 @@ class _Importer:
             shown = os.path.relpath(file, self.root) if file else ".."
             parts = shown.split(os.sep)
             elsewhere = any(part.startswith(".") or part == "site-packages" for part in parts)
-            if elsewhere or name == self.prefix or name.startswith(f"{self.prefix}."):
+            if name == self.prefix or name.startswith(f"{self.prefix}."):
+                continue
+            if elsewhere:
+                self.outside.found(self._name_of(path), name)
                 continue
             sys.modules.pop(name)
             self._files[name] = "/".join(parts)
@@ -127,8 +147,16 @@ class _Importer:
             found.absent |= self._absent.get(name, set())
             if name in self._files:
                 found.files.add(self._files[name])
+            found.installed |= self.outside.imported.get(name, set())
             pending += self._edges.get(name, ())
+        reached = self.outside.reached(found.installed)
+        found.files |= {self._relative(file) for file in reached.files}
+        found.loaded_before |= {self._relative(file) for file in reached.loaded_before}
+        found.installed = reached.installed
         return found
+
+    def _relative(self, file: str) -> str:
+        return os.path.relpath(file, self.root).replace(os.sep, "/")
 
     def _import(
         self,
@@ -148,7 +176,7 @@ class _Importer:
         else:
             found = self._find(importer, name)
             if found is None:
-                return builtins.__import__(name, globals, locals, fromlist, 0)
+                return self.outside.imports(importer, name, globals, locals, fromlist)
             private = found
         with self._lock:
             module = self._ensure(importer, private, name or private)
@@ -189,7 +217,7 @@ class _Importer:
                 self._absent.setdefault(importer, set()).add(path)
         for place in dict.fromkeys([*beside, ""]):
             path = f"{place}/{top}" if place else top
-            if os.path.isdir(os.path.join(self.root, path)) and (top in _OURS or not _is_installed(top, self.root)):
+            if os.path.isdir(os.path.join(self.root, path)) and (top in OURS or not _is_installed(top, self.root)):
                 return f"{self._package_name(place)}.{name}"
         return None
 

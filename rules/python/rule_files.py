@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cache.filedigest import file_digest
+from cache.signatures import Signature
 from compiler.fingerprint import digest_of, fingerprint
 from rules.config.front_matter import RuleOptions
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.python.faults import Misuse, fault_record, located, of_fault, shown_path
+from rules.python.packages import packages_of
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -135,7 +137,7 @@ class PythonFiles:
             recorded = self._recordings.get(declared.file)
             functions = {one.name: one for one in recorded.functions} if recorded is not None else {}
             found: RegisteredFunction | None = functions.get(declared.name)
-            if found is None or self._described(found, declared.file)["digest"] != declared.digest:
+            if found is None or self._digest_of(found, declared.file) != declared.digest:
                 raise ForeignMemoError(declared.name)
             return found
 
@@ -227,22 +229,33 @@ class PythonFiles:
     def _remember(self, path: str) -> dict[str, Any]:
         """Remember the declarations and imports of a file."""
         assert self._modules is not None
+        with self._modules.shown():
+            return self._remembered(path, self._modules)
+
+    def _remembered(self, path: str, modules: ProjectModules) -> dict[str, Any]:
         # Digesting a function imports the modules that it will import.
         rules = [
             [rule.name, rule.line, list(rule.inputs), msgspec.to_builtins(rule.options), self._streams(rule, path)]
             for rule in self._rules[path].values()
         ]
         functions: dict[str, list[dict[str, Any]]] = {}
-        while missing := sorted(self._modules.traced(path).files & self._recordings.keys() - functions.keys()):
+        while missing := sorted(modules.traced(path).files & self._recordings.keys() - functions.keys()):
             functions |= {
                 file: [self._described(one, file) for one in self._recordings[file].functions] for file in missing
             }
-        traced = self._modules.traced(path)
+        traced = modules.traced(path)
         self._files.absent |= traced.absent
+        packages = packages_of(traced.installed)
+        renewed = {
+            one.record for one in packages if one.record is not None and not self._is_now(one.record, one.digest)
+        }
+        for one in traced.loaded_before | renewed:  # this process has older code: whoever comes next imports it anew
+            self._files.note(one, Signature(-1, -1, -1, -1), "", settled=False)
         record: dict[str, Any] = {
             "digest": self._digest(path),
             "imports": {one: self._digest(one) for one in sorted(traced.files - {path})},
             "absent": sorted(traced.absent),
+            "packages": [[one.name, one.state, one.record, one.digest] for one in packages],
             "variables": {
                 name: value
                 for one in sorted(traced.files)
@@ -255,6 +268,12 @@ class PythonFiles:
         self._index.remember("parsed", {self._memo(path): record, self._names_memo(path): names})
         return record
 
+    def _is_now(self, path: str, digest: str | None) -> bool:
+        try:
+            return self._files.digest(path) == digest
+        except OSError:
+            return False
+
     def _streams(self, rule: PythonRule, path: str) -> dict[str, Any] | None:
         """Return the declaration of a rule over streams, and the digest of its code, or its error."""
         if rule.streams is None:
@@ -266,7 +285,7 @@ class PythonFiles:
         schema = pa.schema(list(rule.streams.output))
         fault = None
         try:
-            code = digest_of_function(rule.function, self._is_ours)
+            code = digest_of_function(rule.function, self._is_ours, volatile=rule.options.volatile)
         except Exception as error:  # noqa: BLE001 — whatever it is, it is that rule's alone
             fault = fault_record(located(error, self._root, path, rule.line))
             code = fingerprint(fault)
@@ -291,6 +310,11 @@ class PythonFiles:
                 self._import(path)
             return self._rules[path][name]
 
+    def _digest_of(self, function: RegisteredFunction, file: str) -> str:
+        assert self._modules is not None
+        with self._modules.shown():
+            return str(self._described(function, file)["digest"])
+
     def _described(self, function: RegisteredFunction, file: str) -> dict[str, Any]:
         """Return the record of a function, also of one that cannot be called."""
         from importlib.metadata import version
@@ -304,7 +328,8 @@ class PythonFiles:
         signature = pa.schema([pa.field(str(number), kind) for number, kind in enumerate(types)])
         fault = advised = None
         try:
-            code = digest_of_function(function.function, self._is_ours)
+            declared = function.volatility == "volatile"
+            code = digest_of_function(function.function, self._is_ours, volatile=declared)
             advised = advice(function)
         except Exception as error:  # noqa: BLE001 — whatever it is, it is that function's alone
             fault = fault_record(located(error, self._root, file, function.line))
@@ -332,7 +357,8 @@ class PythonFiles:
         }
 
     def _is_ours(self, file: str) -> bool:
-        return shown_path(file, self._root) is not None
+        loose = self._modules is not None and self._modules.is_loose_file(file)
+        return loose or shown_path(file, self._root) is not None
 
     def _memo(self, path: str) -> str:
         return f"python {path} {self._digest(path)} {self._compiler}"
@@ -346,6 +372,8 @@ class PythonFiles:
             return False
         variables = {name: repr(self._project.variables.get(name)) for name in record["variables"]}
         if variables != record["variables"]:
+            return False
+        if not all(path is None or self._is_now(path, digest) for _, _, path, digest in record["packages"]):
             return False
         try:
             found = {path: self._files.digest(path) for path in record["imports"]}
@@ -390,7 +418,10 @@ def stream_of(record: Mapping[str, Any]) -> Stream:
 
 
 def _declared(record: Mapping[str, Any]) -> list[Declared]:
-    source = fingerprint({"file": record["digest"], "imports": record["imports"], "variables": record["variables"]})
+    meaning = {"file": record["digest"], "imports": record["imports"], "variables": record["variables"]}
+    if record["packages"]:
+        meaning["packages"] = [[name, state] for name, state, *_ in record["packages"]]
+    source = fingerprint(meaning)
     return [
         Declared(
             name,

@@ -173,6 +173,51 @@ def test_a_volatile_function_makes_its_callers_volatile(project: SampleProject) 
     )
 
 
+VOLATILE = """import datetime, os, random, time, uuid
+from datetime import date
+from random import random as chance
+import numpy as np
+from rules import udf
+
+SEEDED = random.Random(7)
+
+def stamp():
+    return time.time()
+"""
+VOLATILE_CALLS = {
+    "clock": ("datetime.datetime.now().year", "datetime.datetime.now"),
+    "day": ("date.today().day", "date.today"),
+    "helper": ("int(stamp())", "time.time"),
+    "generator": ("random.randint(0, x)", "random.randint"),
+    "imported": ("int(chance() * x)", "chance"),
+    "numpy": ("int(np.random.rand() * x)", "np.random.rand"),
+    "uuid": ("len(str(uuid.uuid4()))", "uuid.uuid4"),
+    "system": ("len(os.urandom(x))", "os.urandom"),
+}
+
+
+def test_a_volatile_call_has_to_be_declared(project: SampleProject) -> None:
+    calls = {**{name: call for name, (call, _) in VOLATILE_CALLS.items()}, "seeded": "random.Random(x).randint(0, 9)"}
+    functions = [f"@udf.python\ndef v_{name}(x: int) -> int:\n    return {call}\n" for name, call in calls.items()]
+    project.write("rules/changing.py", VOLATILE + "\n\n".join(functions))
+    for name in calls:
+        project.sql(f"c_{name}", f"SELECT v_{name}(o.id) AS x FROM orders AS o")
+    errors = {one["name"]: one.get("error") for one in build(project, "-k", expect=1).document["products"]}
+    for name, (_, called) in VOLATILE_CALLS.items():
+        message = f"a function calls '{called}', which is volatile: its result changes from run to run"
+        assert errors[f"c_{name}"]["message"] == message
+    assert errors["c_seeded"] is None
+    project.write(
+        "rules/changing.py", VOLATILE + functions[2].replace("@udf.python", "@udf.python(volatility='volatile')")
+    )
+    for name in calls.keys() - {"helper"}:
+        (project.root / "rules" / f"c_{name}.sql").unlink()
+    project.write(
+        "rules/c_helper.sql", "-- /// rule\n-- volatile = true\n-- ///\nSELECT v_helper(o.id) AS x FROM orders AS o\n"
+    )
+    assert "c_helper" in build(project).executed
+
+
 def test_an_error_in_a_function_is_located(project: SampleProject) -> None:
     project.edit("rules/functions.py", 'NAMES.get(region, "elsewhere")', "NAMES[region]")
     ran = build(project, "-k", expect=1)

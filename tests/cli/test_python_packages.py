@@ -1,0 +1,174 @@
+"""What rules in Python use from outside of their project: modules in folders on the path, and installed packages."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.inprocess import build
+from support.projects import SampleProject
+
+HELPER = """from dataclasses import dataclass
+
+from .terms import FACTOR
+
+
+class Terms:
+    extra = 0  # of each
+
+
+def scaled(amount):
+    return amount * FACTOR + Terms.extra
+"""
+RULES = """import sys
+
+sys.path.insert(0, {path!r})
+
+import helper
+from rules import rule, udf
+
+
+@rule
+def by_expression(orders):
+    return orders.select(scaled=helper.scaled(orders.amount))
+
+
+@udf.python
+def scale(amount: int) -> int:
+    return helper.scaled(amount)
+
+
+@rule
+def unconcerned(orders):
+    return orders.select("amount")
+"""
+USERS = {"by_expression", "by_function"}
+
+
+class Outside:
+    """A project, and a folder beside it from which its rules import `helper`. Each command is a process of its own."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder / name
+        self.project = SampleProject(folder / "project", sources=["orders"])
+        self.project.parquet("orders", {"amount": [1, 2]})
+        self.project.write("rules/users.py", RULES.format(path=str(self.folder)))
+        self.project.sql("by_function", "SELECT scale(o.amount) AS scaled FROM orders AS o")
+
+    def write(self, path: str, text: str) -> None:
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+
+    def executed(self) -> set[str]:
+        return self.project.executed(self.project.build())
+
+    def values(self) -> list[list[int]]:
+        return [self.project.product(name)["scaled"].to_pylist() for name in sorted(USERS)]
+
+    def installed(self, name: str, version: str, text: str, *, requires: str = "", local: bool = False) -> None:
+        """Write a package as pip installs it."""
+        self.write(f"{name}/__init__.py", text)
+        required = f"Requires-Dist: {requires}\n" if requires else ""
+        about = {"METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{required}"}
+        if local:
+            about["direct_url.json"] = json.dumps({"url": "file:///elsewhere", "dir_info": {}})
+        for old in self.folder.glob(f"{name}-*.dist-info/*"):
+            old.unlink()
+        for old in self.folder.glob(f"{name}-*.dist-info"):
+            old.rmdir()
+        place = f"{name}-{version}.dist-info"
+        for file, content in about.items():
+            self.write(f"{place}/{file}", content)
+        listed = f"{name}/__init__.py,sha256={hash_of(text)},{len(text)}\n"
+        self.write(f"{place}/RECORD", listed + "".join(f"{place}/{file},,\n" for file in (*about, "RECORD")))
+
+
+def hash_of(text: str) -> str:
+    import base64
+    import hashlib
+
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Outside:
+    found = Outside(tmp_path, "shared")
+    found.write("helper/__init__.py", HELPER)
+    found.write("helper/terms.py", "FACTOR = 2\n")
+    return found
+
+
+@pytest.mark.slow
+def test_a_module_in_a_folder_on_the_path_is_followed_like_one_of_the_project(shared: Outside) -> None:
+    assert shared.executed() == {*USERS, "unconcerned"}
+    assert shared.executed() == set()
+    shared.write("helper/terms.py", "FACTOR = 3\n")
+    assert shared.executed() == USERS
+    assert shared.values() == [[3, 6], [3, 6]]
+    shared.write("helper/__init__.py", HELPER.replace("of each", "for everyone"))
+    assert shared.executed() == set()
+    shared.write("helper/__init__.py", HELPER.replace("extra = 0", "extra = 1"))
+    assert shared.executed() == USERS
+    assert shared.values() == [[4, 7], [4, 7]]
+
+
+@pytest.mark.slow
+def test_a_process_that_lives_on_imports_an_edited_module_anew(shared: Outside) -> None:
+    assert build(shared.project).executed == {*USERS, "unconcerned"}
+    shared.write("helper/terms.py", "FACTOR = 7\n")
+    assert build(shared.project).executed == USERS
+    assert shared.values() == [[7, 14], [7, 14]]
+    assert "helper" not in sys.modules
+
+
+@pytest.mark.slow
+def test_a_module_that_the_program_had_imported_before_is_not_believed_by_others(
+    shared: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(shared.folder))
+    import helper  # type: ignore[import-not-found]
+
+    monkeypatch.setitem(sys.modules, "helper", helper)
+    monkeypatch.setitem(sys.modules, "helper.terms", sys.modules["helper.terms"])
+    shared.write("helper/terms.py", "FACTOR = 5\n")
+    build(shared.project)
+    assert shared.values() == [[2, 4], [2, 4]]
+    assert shared.executed() == USERS
+    assert shared.values() == [[5, 10], [5, 10]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["version", "files", "requirement"])
+def test_another_state_of_an_installed_package_runs_what_uses_it(tmp_path: Path, change: str) -> None:
+    site = Outside(tmp_path, "site-packages")
+    text = "import basis\n\n\ndef scaled(amount):\n    return amount * basis.FACTOR\n"
+    helper = {"requires": "basis>=1", "local": change == "files"}
+    site.installed("basis", "1.0", "FACTOR = 2\n")
+    site.installed("helper", "1.0", text, **helper)  # type: ignore[arg-type]
+    assert site.executed() == {*USERS, "unconcerned"}
+    assert site.executed() == set()
+    if change == "requirement":
+        site.installed("basis", "1.1", "FACTOR = 4\n")
+    else:
+        site.installed("helper", "1.0" if change == "files" else "1.1", text.replace("* ", "* 2 * "), **helper)  # type: ignore[arg-type]
+    assert site.executed() == USERS
+    assert site.values() == [[4, 8], [4, 8]]
+
+
+@pytest.mark.slow
+def test_a_process_that_lives_on_while_a_package_is_installed_anew(tmp_path: Path) -> None:
+    site = Outside(tmp_path, "site-packages")
+    text = "def scaled(amount):\n    return amount * 2\n"
+    site.installed("helper", "1.0", text)
+    try:
+        assert build(site.project).executed == {*USERS, "unconcerned"}
+        site.installed("helper", "1.1", text.replace("2", "4"))
+        assert build(site.project).executed == set()  # it goes on with what it has imported
+        assert site.executed() == USERS
+    finally:
+        sys.modules.pop("helper", None)
+    assert site.values() == [[4, 8], [4, 8]]
