@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from compiler.analysis.types import Types
 from compiler.canonical.facts import Facts
 from compiler.canonical.grouping import is_plain_group
 from compiler.canonical.item_keys import columns_of_items
@@ -17,7 +16,6 @@ from compiler.canonical.joins import (
     set_where,
     where_terms,
 )
-from compiler.canonical.ordering import sort_key
 from compiler.canonical.outer_joins import has_plain_nulls, rejects_null
 from compiler.canonical.predicate_facts import looks_up_bits
 from compiler.names.lexical import item_name
@@ -70,8 +68,6 @@ def spell_semi_joins(query: exp.Query, facts: Facts) -> exp.Query:
     FROM a SEMI JOIN b ON p → FROM a WHERE EXISTS (SELECT 1 FROM b WHERE p);  ANTI JOIN → NOT EXISTS
     WHERE a.x IN (SELECT b.y FROM b WHERE p) → WHERE EXISTS (SELECT 1 FROM b WHERE p AND b.y = a.x)
     FROM a LEFT JOIN b ON b.y = a.x WHERE b.y IS NULL → FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.y = a.x)
-    FROM a CROSS JOIN (SELECT DISTINCT b.y AS y FROM b WHERE p) AS q WHERE q.y = a.x
-    → FROM a WHERE EXISTS (SELECT 1 FROM b WHERE p AND b.y = a.x)
 
     In a filter NULL and FALSE are equal, so IN is EXISTS; NOT IN is NOT EXISTS only if neither side can be NULL. An IN
     stays unless the sides certainly have one type, whose equality is that of values.
@@ -84,7 +80,6 @@ def spell_semi_joins(query: exp.Query, facts: Facts) -> exp.Query:
         if is_left_deep(select):
             _move_joins(select)
     _spell_missing(query, facts)
-    _spell_distinct(query, facts)
     _spell_in(query, facts)
     return query
 
@@ -195,57 +190,6 @@ def _spell_missing(query: exp.Query, facts: Facts) -> None:
             )
             select.set("joins", [other for other in select.args["joins"] if other is not join])
             set_where(select, [*terms, exp.Not(this=exp.Exists(this=inner))])
-
-
-def _spell_distinct(query: exp.Query, facts: Facts) -> None:
-    """A join with different rows, all of whose columns are equal to others, finds one row or none."""
-    selects = [select for select in facts.of(query, joined_selects) if is_left_deep(select)]
-    if not any(_is_of_different_rows(item) for select in selects for item in items_of(select)):
-        return
-    owned, types = facts.of(query, columns_of_items), facts.types(query)
-    for select in selects:
-        for join in list(select.args["joins"]):
-            if join.side or join.kind != "CROSS" or not _is_of_different_rows(join.this):
-                continue
-            columns = {id(column): column for column in owned.get(id(join.this), ())}
-            pairs = {id(term): pair for term in where_terms(select) if (pair := _key_pair(term, columns, types))}
-            inner = join.this.this
-            values = {item.alias_or_name: item.unalias() for item in inner.selects}
-            if len(pairs) < len(columns) or {column.name for column, _ in pairs.values()} != set(values):
-                continue
-            hidden = {item_name(item) for item in items_of(inner)}
-            if None in hidden or any(other.table in hidden or not other.table for _, other in pairs.values()):
-                continue
-            terms = [term for term in where_terms(select) if id(term) not in pairs]
-            keys: dict[str, exp.Column] = {}  # of several columns that are equal to one, the first
-            for column, other in sorted(pairs.values(), key=lambda pair: sort_key(pair[1])):
-                keys.setdefault(column.name, other)
-            equal = [exp.EQ(this=values[name].copy(), expression=other.copy()) for name, other in keys.items()]
-            inner.set("distinct", None)
-            inner.set("expressions", [exp.Literal.number(1)])
-            set_where(inner, [*where_terms(inner), *equal])
-            select.set("joins", [one for one in select.args["joins"] if one is not join])
-            set_where(select, [*terms, exp.Exists(this=inner)])
-
-
-def _is_of_different_rows(item: exp.Expr) -> bool:
-    """Whether a FROM item is a derived table of different rows, each of which is made of columns."""
-    inner = item.this if isinstance(item, exp.Subquery) else None
-    if not isinstance(inner, exp.Select) or inner.args.get("distinct") is None or not _is_plain(inner, {"distinct"}):
-        return False
-    if inner.args["distinct"].args.get("on") is not None or (inner.args.get("joins") and not is_left_deep(inner)):
-        return False
-    return all(isinstance(one, exp.Alias) and isinstance(one.this, exp.Column) for one in inner.selects)
-
-
-def _key_pair(term: exp.Expr, columns: dict[int, exp.Column], types: Types) -> tuple[exp.Column, exp.Column] | None:
-    """Return a column of an item and the column of another item that a term says it is equal to, of one exact type."""
-    if not isinstance(term, exp.EQ):
-        return None
-    for side, other in ((term.this, term.expression), (term.expression, term.this)):
-        if id(side) in columns and isinstance(other, exp.Column) and id(other) not in columns:
-            return (side, other) if types.is_exact(side) and types.of(side) == types.of(other) else None
-    return None
 
 
 def _is_equality_of(term: exp.Expr, columns: set[int]) -> bool:
