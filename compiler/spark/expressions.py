@@ -42,6 +42,7 @@ from compiler.spark.types import (
     decimal_of,
     decimal_type,
     is_exact,
+    is_known,
     sum_type,
 )
 from compiler.sql.functions import function_name
@@ -80,8 +81,9 @@ def _each(value: Any, write: Write) -> Any:
 
 def _column(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     del write
-    if types.of(node) is None:
-        raise RefusedError(f"the type of column {node.name} is not one that both engines have")
+    kind = types.of(node)
+    if not is_known(kind):
+        raise RefusedError(f"the type of column {node.name}{f', {kind},' if kind else ''} is not one of both engines")
     return node.copy()
 
 

@@ -31,11 +31,15 @@ _UNITS = {"day": ("date_add", 1), "week": ("date_add", 7), "month": ("add_months
 _MOST_DAYS = 100_000
 
 
+def sql_type(kind: str) -> str:
+    """Return a type as Spark spells it."""
+    decimal = decimal_of(kind)
+    return f"DECIMAL({decimal[0]}, {decimal[1]})" if decimal is not None else SQL_TYPES[kind]
+
+
 def cast_to(node: exp.Expr, kind: str) -> exp.Expr:
     """Return a cast as Spark spells it."""
-    decimal = decimal_of(kind)
-    name = f"DECIMAL({decimal[0]}, {decimal[1]})" if decimal is not None else SQL_TYPES[kind]
-    return exp.Cast(this=node, to=exp.DataType.build(name, dialect="spark"))
+    return exp.Cast(this=node, to=exp.DataType.build(sql_type(kind), dialect="spark"))
 
 
 def call(name: str, *arguments: exp.Expr) -> exp.Expr:
@@ -212,11 +216,15 @@ def moved_day(node: exp.Expr, day: exp.Expr) -> exp.Expr | None:
 
 
 def _unscaled(node: exp.Expr, kind: str) -> exp.Expr:
-    """Return the digits of a decimal as an integer of 38 digits. Spark moves a point only where digits are left."""
+    """Return the digits of a decimal as an integer of 38 digits. Spark moves a point only where digits are left.
+
+    As text a decimal may be 1.2E-9: all its digits, and a power of ten that its scale says, too.
+    """
     decimal = decimal_of(kind)
     if decimal is None or not decimal[1]:
         return cast_to(node, decimal_type(MOST_DIGITS, 0))
-    text = call("replace", cast_to(node, "string"), exp.Literal.string("."), exp.Literal.string(""))
+    shown = call("substring_index", cast_to(node, "string"), exp.Literal.string("E"), exp.Literal.number(1))
+    text = call("replace", shown, exp.Literal.string("."), exp.Literal.string(""))
     return cast_to(text, decimal_type(MOST_DIGITS, 0))
 
 

@@ -15,13 +15,14 @@ from compiler.names.lexical import resolve_names
 from compiler.names.resolve import INPUT_DB
 from compiler.schema import Schema
 from compiler.spark.expressions import written
+from compiler.spark.numbers import sql_type
 from compiler.spark.refusal import RefusedError
 from compiler.spark.top_rows import top_rows
 from compiler.spark.types import SparkTypes, is_exact, is_known
 from compiler.sql.dialect import parse
 from compiler.tree.big_stack import with_deep_stack
 
-TRANSLATION = 1
+TRANSLATION = 2
 """Raised when a query of the list is written otherwise, and its table may be another."""
 _JOINS = {("", ""), ("", "INNER"), ("", "CROSS"), ("LEFT", ""), ("LEFT", "OUTER"), ("RIGHT", ""), ("RIGHT", "OUTER"),
           ("FULL", ""), ("FULL", "OUTER"), ("LEFT", "SEMI"), ("LEFT", "ANTI")}  # fmt: skip
@@ -32,6 +33,15 @@ _NAME = "product"
 def view_name(position: int) -> str:
     """Return how a query for Spark names an input. position: of its name among the sorted names of the inputs."""
     return f"rules_input_{position}"
+
+
+def view_columns(schema: Schema, columns: Sequence[str]) -> str:
+    """Return some columns of an input with their types, as Spark SQL declares them.
+
+    Others may be of types that it cannot even read: a query of the list has none of those.
+    """
+    types = {column.name: column.type for column in schema.columns}
+    return ", ".join(f"{exp.to_identifier(name, quoted=True).sql('spark')} {sql_type(types[name])}" for name in columns)
 
 
 def for_spark(meaning: str, inputs: Mapping[str, Schema], product: Schema, order: Sequence[str] = ()) -> str:

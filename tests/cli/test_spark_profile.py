@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import random
 import re
 import socket
@@ -22,12 +23,15 @@ RULES = {
     "shouted": "SELECT upper(s) AS s FROM t",
     "first": "SELECT k, v FROM t ORDER BY k LIMIT 1",
     "some": "SELECT k FROM t LIMIT 1",
+    "dated": "SELECT COUNT(at) AS n FROM t",
     "large": "SELECT o.k FROM totals AS o WHERE o.n > 1",
 }
+MIDNIGHT = datetime.datetime(1582, 10, 10)
 LOCAL = {
     "means": "AVG of float64 is not known to mean the same there",
     "sums": "SUM of float64 is not known to mean the same there",
     "shouted": "the function upper is not known to mean the same there",
+    "dated": "the type of column at, timestamp<us>, is not one of both engines",
     "some": "of LIMIT only ORDER BY … LIMIT with a number that is written out is known to mean the same",
 }
 
@@ -42,7 +46,10 @@ def free_port() -> int:
 @pytest.fixture
 def project(tmp_path: Path) -> SampleProject:
     made = SampleProject(tmp_path / "p", sources=["t"], toml=PROFILE.format(port=free_port()))
-    made.parquet("t", {"k": [1, 1, 2], "v": [1, 2, 3], "f": [0.5, 1.5, None], "s": ["a", "b", None]})
+    made.parquet(
+        "t",
+        {"k": [1, 1, 2], "v": [1, 2, 3], "f": [0.5, 1.5, None], "s": ["a", "b", None], "at": [MIDNIGHT, None, None]},
+    )
     for name, query in RULES.items():
         made.sql(name, query)
     return made

@@ -6,15 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.tpch.data import make_standard_project
 from support import inprocess, spark, tpch
 from support.projects import SampleProject
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(900)]
 
 
-@pytest.mark.parametrize("scale", [0.01, pytest.param(0.1, marks=pytest.mark.soak)])
+AS_STANDARD = 1
+"""From this scale on the data is that of the TPC's own generator."""
+LONG = [pytest.mark.soak, pytest.mark.timeout(5400)]
+
+
+@pytest.mark.parametrize("scale", [0.01, pytest.param(0.1, marks=LONG), pytest.param(AS_STANDARD, marks=LONG)])
 def test_tpch_on_two_executors(remote: str, tmp_path: Path, scale: float) -> None:
-    here = SampleProject.at(tpch.make_project(tmp_path / "here", scale))
+    root = tmp_path / "here"
+    made = make_standard_project(root, scale=scale) if scale >= AS_STANDARD else tpch.make_project(root, scale)
+    here = SampleProject.at(made)
     here.write("rules.toml", here.read("rules.toml") + spark.profile(remote))
     there = SampleProject.copy_of(here.root, tmp_path / "there")
     planned = inprocess.run(there, "plan", "--profile", "cluster", "--json").document["products"]

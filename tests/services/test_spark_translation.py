@@ -63,6 +63,19 @@ def test_both_engines_make_the_same_tables(remote: str, tmp_path: Path, monkeypa
     assert [path for path in (files.root / ".rules" / "tmp").rglob("*") if path.is_file()] == []
 
 
+def test_columns_that_spark_cannot_read_are_in_nobodys_way(remote: str, tmp_path: Path) -> None:
+    here = SampleProject(tmp_path / "here", sources=["t"], toml=spark.profile(remote))
+    stamps = pa.array([1, None], pa.timestamp("ns"))
+    here.parquet("t", {"k": [1, 2], "at": stamps, "a `b`": [5, 6]})
+    here.sql("kept", 'SELECT k, "a `b`" FROM t')
+    here.sql("rows", "SELECT 'x' AS a FROM t UNION ALL SELECT 'y' FROM t")
+    there = SampleProject.copy_of(here.root, tmp_path / "there")
+    inprocess.build(here)
+    assert inprocess.build(there, "--profile", "cluster").executed == {"kept", "rows"}
+    for name in ("kept", "rows"):
+        spark.assert_same_bag(here, there, name)
+
+
 def artifacts(project: SampleProject) -> dict[str, str]:
     planned = inprocess.run(project, "plan", "--profile", "cluster", "--json").document
     assert planned["summary"]["clean"] == len(planned["products"]), "how rows come back is in no key"

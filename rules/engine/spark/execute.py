@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from cache.removal import remove_scratch
 from compiler.spark.top_rows import TIED
-from compiler.spark.translation import view_name
+from compiler.spark.translation import view_columns, view_name
 from rules.engine.protocol import EngineError, EngineQuery, Executed, Job, TiedRowsError
 from rules.engine.spark.connection import end_jobs, open_session, unanswered
 from rules.engine.spark.executor_work import MARK, WRITTEN
@@ -148,16 +148,19 @@ def _asked(
         raise AssertionError("rules with functions, or columns outside of their files, run locally")
     with open_session(remote) as session, stop.ending(lambda: end_jobs(session)):
         for place, entry in enumerate(sorted(query.inputs, key=lambda one: one.name)):
-            frame = _shared(session, entry) if staging is None else staging.frame(session, entry)
-            frame.createOrReplaceTempView(view_name(place))
+            _input(session, entry, staging).createOrReplaceTempView(view_name(place))
         frame = session.sql(query.sql)
         stop.check()  # so that nothing begins after all of it was interrupted
         yield session, frame
 
 
-def _shared(session: SparkSession, entry: EngineInput) -> DataFrame:
+def _input(session: SparkSession, entry: EngineInput, staging: Staging | None) -> DataFrame:
+    if not entry.columns:  # only the number of its rows counts
+        return session.range(sum(pq.read_metadata(file).num_rows for file in entry.files))
+    if staging is not None:
+        return staging.frame(session, entry)
     files = [str(path.resolve()) for path in entry.files]
-    return session.read.parquet(*files).select(*map(_quoted, entry.columns))
+    return session.read.schema(view_columns(entry.schema, entry.columns)).parquet(*files)
 
 
 def _like(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -198,7 +201,3 @@ def _sentence(error: Exception, remote: str) -> str:
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     condition = _CONDITION.match(first)
     return f"Spark: {first[condition.end() :] if condition else first}"
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from cache.remote.bucket import AbsentError, BucketError, Persistent, SwappedError
 from cache.signatures import signature
+from compiler.spark.translation import view_columns
 from rules.engine.protocol import EngineError
 from rules.engine.spark.executor_work import Piece, Server, Span, digest_of, reading, writing
 from rules.files.lazy_paths import origin_of
@@ -69,13 +70,13 @@ class Staging:
 
     def frame(self, session: SparkSession, entry: EngineInput) -> DataFrame:
         """Return an input as the cluster reads it from S3. Raises `EngineError` and OSError."""
-        from pyspark.sql.pandas.types import from_arrow_schema
-
         kinds = {field.name: field.type for field in to_arrow(entry.schema)}
         types = pa.schema([(name, _plain(kinds[name])) for name in entry.columns])
         pieces = tuple(piece for file in entry.files for piece in self.pieces(file, entry.columns))
         numbers = session.range(0, len(pieces), 1, max(1, len(pieces)))
-        return numbers.mapInArrow(by_value(reading(pieces, types, self._done(server_of))), from_arrow_schema(types))
+        return numbers.mapInArrow(
+            by_value(reading(pieces, types, self._done(server_of))), view_columns(entry.schema, entry.columns)
+        )
 
     def pieces(self, file: Path, columns: Sequence[str]) -> Iterator[Piece]:
         """Yield what the tasks read of a Parquet file, which is sent there if it is not. Raises as `frame` does."""
