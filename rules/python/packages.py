@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -60,13 +60,11 @@ def note_package(module: str) -> None:
 def state_of(module: str) -> str:
     """Return what tells the package of a module, and all that it requires, from other states; "" if that is unknown."""
     top = module.partition(".")[0]
-    told = getattr(sys.modules.get(top), "__version__", None)
-    if top in sys.stdlib_module_names:
-        return str(told or "")
-    own, *required = _with_required(top) or (None,)
-    if told is None or (own is not None and not own.state.startswith(str(told))):
-        told = own.state if own is not None else ""
-    return " ".join([str(told), *(f"{one.name} {one.state}" for one in required)])
+    found = () if top in sys.stdlib_module_names else _with_required(top)
+    if not found:
+        return str(getattr(sys.modules.get(top), "__version__", ""))
+    own, *required = found
+    return " ".join([own.state, *(f"{one.name} {one.state}" for one in required)])
 
 
 def is_loose(name: str, file: str | None) -> bool:
@@ -120,7 +118,13 @@ def _names(top: str) -> list[str]:
             return [top]
     except (metadata.PackageNotFoundError, ValueError):
         pass
-    return sorted(metadata.packages_distributions().get(top, []))
+    return sorted(_all_names().get(top, []))
+
+
+@functools.cache
+def _all_names() -> Mapping[str, list[str]]:
+    """Return the names of all packages by their top-level modules, from the files of all packages."""
+    return metadata.packages_distributions()
 
 
 def _package(name: str, distribution: metadata.Distribution) -> Package:

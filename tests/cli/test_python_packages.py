@@ -145,7 +145,7 @@ def test_a_module_that_the_program_had_imported_before_is_not_believed_by_others
 @pytest.mark.parametrize("change", ["version", "files", "requirement"])
 def test_another_state_of_an_installed_package_runs_what_uses_it(tmp_path: Path, change: str) -> None:
     site = Outside(tmp_path, "site-packages")
-    text = "import basis\n\n\ndef scaled(amount):\n    return amount * basis.FACTOR\n"
+    text = "import basis\n\n__version__ = '1.0'\n\n\ndef scaled(amount):\n    return amount * basis.FACTOR\n"
     helper = {"requires": "basis>=1", "local": change == "files"}
     site.installed("basis", "1.0", "FACTOR = 2\n")
     site.installed("helper", "1.0", text, **helper)  # type: ignore[arg-type]
