@@ -62,6 +62,13 @@ def having(path: Path, columns: Collection[str]) -> Path:
     return narrow
 
 
+def whole(path: Path) -> Path:
+    """Return the path of a file of which any bytes may be read."""
+    if not isinstance(path, LazyPath) or path._bring is None:  # noqa: SLF001
+        return path
+    return lazy_path(Path(path), size_of(path), path._bring, path._origin)  # noqa: SLF001
+
+
 def size_of(path: Path) -> int:
     """Return how many bytes a file has, without bringing it. Raises OSError."""
     if isinstance(path, LazyPath) and path._size is not None:  # noqa: SLF001

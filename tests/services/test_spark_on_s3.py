@@ -141,6 +141,25 @@ def test_floats_keep_their_bits_in_files(apart: Apart, tmp_path: Path) -> None:
         spark.assert_same_bag(here, there, name)
 
 
+def test_of_large_objects_only_the_columns_that_are_read_are_fetched(apart: Apart, tmp_path: Path) -> None:
+    numbers = np.random.default_rng(3)
+    sink = io.BytesIO()
+    pq.write_table(pa.table({name: numbers.integers(0, 1 << 62, 400_000) for name in "abcdefgh"}), sink)
+    apart.put("large/0.parquet", sink.getvalue())
+    here = SampleProject(tmp_path / "here", toml=f'\n[sources.t]\npath = "s3://{s3.BUCKET}/large/"\n{apart.profile()}')
+    here.sql("some", "SELECT t.b % 5 AS k, COUNT(*) AS n, MIN(t.g) AS least FROM t GROUP BY t.b % 5")
+    there = SampleProject.copy_of(here.root, tmp_path / "there")
+    inprocess.build(here)
+    assert inprocess.build(there, *CLUSTER).executed == {"some"}
+    spark.assert_same_bag(here, there, "some")
+    (copy,) = (
+        one
+        for one in (there.root / ".rules" / "downloads").rglob("*")
+        if one.is_file() and one.stat().st_size > 1 << 20
+    )
+    assert copy.stat().st_blocks * 512 < copy.stat().st_size / 2
+
+
 def test_an_object_that_is_replaced_while_a_build_runs_fails_it(apart: Apart, tmp_path: Path) -> None:
     made = project(tmp_path / "p", apart, "swapped")
     inprocess.build(made)  # so that the objects are known, and only executors read them

@@ -115,7 +115,8 @@ def writing(bucket: str, prefix: str, server: Server) -> Callable[[Batches], Ite
 def _rows(piece: Piece, types: pa.Schema, server: Server) -> Iterator[pa.RecordBatch]:
     store = _store(piece.bucket, server)
     held = [(span.start, _fetched(store, piece, span)) for span in piece.spans]
-    file = pq.ParquetFile(_Held(piece.size, held), pre_buffer=False)
+    footer = pq.read_metadata(pa.BufferReader(held[-1][1]))  # pyarrow would read more of the file's end for it
+    file = pq.ParquetFile(_Held(piece.size, held), metadata=footer, pre_buffer=False)
     for batch in file.iter_batches(_BATCH_ROWS, list(piece.groups), types.names, use_threads=False):
         table = pa.Table.from_batches([batch]).select(types.names)
         yield from table.cast(types).to_batches()

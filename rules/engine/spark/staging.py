@@ -24,7 +24,7 @@ from cache.signatures import signature
 from compiler.spark.translation import view_columns
 from rules.engine.protocol import EngineError
 from rules.engine.spark.executor_work import Piece, Server, Span, digest_of, reading, writing
-from rules.files.lazy_paths import origin_of
+from rules.files.lazy_paths import origin_of, whole
 from rules.files.locations import location_of
 from rules.storage.types import to_arrow
 
@@ -43,12 +43,12 @@ _PATIENCE = 30.0
 _PIECE_BYTES = 64 << 20
 """About so many bytes are one task's."""
 _TAIL_BYTES = 1 << 16
-"""So many bytes at its end pyarrow reads of a Parquet file first."""
+"""So many bytes at the end of a file are one request."""
 _FOOTER_END = 8
 _GAP = 1 << 18
 """Spans with less than this between them are read as one."""
 _MARGIN = 128
-"""Bytes behind a column chunk that pyarrow reads too, since some writers have counted too few."""
+"""Bytes behind a column chunk that pyarrow reads too of some files, whose writers have counted too few."""
 
 
 class Staging:
@@ -81,6 +81,8 @@ class Staging:
     def pieces(self, file: Path, columns: Sequence[str]) -> Iterator[Piece]:
         """Yield what the tasks read of a Parquet file, which is sent there if it is not. Raises as `frame` does."""
         bucket, path, tag = self._placed(file)
+        # The copy of an object may have holes, so that nothing counts but what was asked for.
+        gap, margin, least = (_GAP, _MARGIN, _TAIL_BYTES) if origin_of(file) is None else (0, 0, 0)
         with file.open("rb") as opened:
             try:
                 metadata = pq.ParquetFile(opened).metadata
@@ -90,7 +92,11 @@ class Staging:
             for groups, wanted in _cut(metadata, columns):
                 spans = [
                     Span(start, end - start, digest_of(_read(opened, start, end)))
-                    for start, end in _joined([*wanted, (size - _tail(opened, size), size)], size)
+                    for start, end in _joined(
+                        [*((start, end + margin) for start, end in wanted), (size - _tail(opened, size, least), size)],
+                        size,
+                        gap,
+                    )
                 ]
                 yield Piece(bucket, path, tag, size, groups, tuple(spans))
 
@@ -131,6 +137,7 @@ class Staging:
         origin = origin_of(file)
         if origin is not None and (place := location_of(origin.url)).scheme == "s3":
             return place.host, place.path, origin.tag
+        file = whole(file)
         key = (str(file), signature(file))
         with self._lock:
             waiting = self._sending.setdefault(str(file), threading.Lock())
@@ -232,21 +239,21 @@ def _cut(metadata: Any, columns: Sequence[str]) -> Iterator[tuple[tuple[int, ...
         yield tuple(groups), spans
 
 
-def _joined(spans: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:
+def _joined(spans: Sequence[tuple[int, int]], size: int, gap: int) -> list[tuple[int, int]]:
     """Return ranges of bytes of a file in their order, near ones together."""
     found: list[tuple[int, int]] = []
-    for start, end in sorted((start, min(end + _MARGIN, size)) for start, end in spans):
-        if found and start <= found[-1][1] + _GAP:
+    for start, end in sorted((start, min(end, size)) for start, end in spans):
+        if found and start <= found[-1][1] + gap:
             found[-1] = (found[-1][0], max(found[-1][1], end))
         else:
             found.append((start, end))
     return found
 
 
-def _tail(file: Any, size: int) -> int:
-    """Return how many bytes at the end of a Parquet file hold its footer, or are read for it."""
+def _tail(file: Any, size: int, least: int) -> int:
+    """Return how many bytes at the end of a Parquet file hold its footer, at least so many."""
     footer = int.from_bytes(_read(file, size - _FOOTER_END, size - _FOOTER_END + 4), "little")
-    return min(max(_TAIL_BYTES, footer + _FOOTER_END), size)
+    return min(max(least, footer + _FOOTER_END), size)
 
 
 def _read(file: Any, start: int, end: int) -> bytes:
