@@ -59,7 +59,7 @@ class Outside:
             module = builtins.__import__(name, globals, locals, fromlist, 0)
             for one in (name, *(f"{name}.{part}" for part in fromlist or () if f"{name}.{part}" in sys.modules)):
                 self.imported.setdefault(importer, set()).add(one)
-                self._take(one, before)
+                self._take_imported(one, before)
             for one in sys.modules.keys() - before:
                 self._take(one, before)
             return module
@@ -109,6 +109,12 @@ class Outside:
         found.installed = {name for name in found.installed if name.partition(".")[0] not in tops | OURS}
         return found
 
+    def _take_imported(self, name: str, before: set[str]) -> None:
+        """Note a module that code which counts imports: if it is not loose, its package."""
+        self._take(name, before)
+        if name not in self._loose and name.partition(".")[0] not in OURS:
+            note_package(name)
+
     def _take(self, name: str, before: set[str]) -> None:
         """Note a module, and the packages around it, if they are loose."""
         module = sys.modules.get(name)
@@ -119,7 +125,6 @@ class Outside:
         if "." in name:
             self._take(name.rpartition(".")[0], before)
         if file is None or not is_loose(name, file):
-            note_package(name)
             return
         self._loose[name] = module
         self.files[file] = name
@@ -127,7 +132,7 @@ class Outside:
             self._before.add(name)
         self._used[name] = _imports_of(name, module)
         for one in self._used[name]:
-            self._take(one, before)
+            self._take_imported(one, before)
 
 
 def _imports_of(name: str, module: ModuleType) -> set[str]:
