@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _MAGIC = b"PAR1"
 _TAIL = 8
 """The bytes behind a footer: its size, and the magic number."""
-_PADDING = 100
-"""Bytes by which old writers made the size of a chunk too small (PARQUET-816)."""
+_PADDING = 128
+"""Bytes behind a chunk that readers look at, too: old writers made its size too small by 100 (PARQUET-816)."""
 _COPY = 1 << 20
 
 _ROWS, _GROUPS, _ENCRYPTION = 3, 4, 8

@@ -17,6 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rules.engine.spark.executor_work import digest_of
+from rules.engine.spark.staging import Staging
+from rules.files.lazy_paths import Origin, lazy_path
 from support import s3
 from support.inprocess import build, run
 from support.projects import SampleProject
@@ -393,6 +396,21 @@ def test_nested_columns_and_floats(lake: Lake) -> None:
     made = project.product("nested").to_pydict()
     assert made == {"s": table["s"].to_pylist(), "ab": table["a.b"].to_pylist(), "f": list(table["f"])}
     assert found(project) == total(columns)
+
+
+def test_what_a_cluster_is_told_of_an_object_is_not_made_of_holes(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Executors compare what they read of the object with digests of the copy here, of which columns are missing."""
+    monkeypatch.setattr("rules.sources.object_columns._TAIL", 1 << 16)
+    lake.put(data := parquet(values(1), row_group_size=1000))
+    project = lake.project()
+    project.sql("total", "SELECT SUM(t.c1) + SUM(t.c3) AS n FROM t")
+    build(project)
+    (copy,) = copies(project)
+    assert copy.read_bytes() != data
+    file = lazy_path(copy, len(data), lambda columns: None, Origin(f"s3://{s3.BUCKET}/t.parquet", '"tag"'))  # noqa: ARG005
+    spans = [one for piece in Staging(f"s3://{s3.BUCKET}/x").pieces(file, ["c1", "c3"]) for one in piece.spans]
+    assert len(spans) > 4
+    assert all(one.digest == digest_of(data[one.start : one.start + one.length]) for one in spans)
 
 
 @pytest.mark.parametrize("ranges", [True, False])
