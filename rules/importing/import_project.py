@@ -20,7 +20,7 @@ from rules.importing.project_text import project_text, rule_text
 from rules.importing.promises import Promised, promise
 from rules.importing.settling import ERRORS, Settled, checked, put, settle
 from rules.importing.unit_tests import Carried, carry_over
-from rules.importing.warehouse import Warehouse
+from rules.importing.warehouse import Warehouse, storable_part
 
 REPORT = "import-report.md"
 
@@ -129,6 +129,12 @@ def _supplied(made: Draft, root: Path, warehouse: Warehouse | None) -> dict[str,
                     hint = "names are in lower case here: give the table other names, and import its view"
                     raise UserError(message, code="import", hint=hint)
                 table = table.rename_columns(names)
+            table, left_out = storable_part(table)
+            if left_out:
+                source.notes.append(f"columns of types that Parquet does not have are left out: {', '.join(left_out)}")
+            if not table.num_columns:
+                missing[source.name] = str(source.relation)
+                continue
             target.parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(table, target)
     return missing

@@ -267,8 +267,10 @@ class _Query(QueryWords):
         first = next(one for one in self.tokens if not self._is_removed(one.start))
         if first.token_type == TokenType.WITH:
             number = self.at[first.start] + 1
-            recursive = self.tokens[number].token_type == TokenType.RECURSIVE
-            place = self.tokens[number + recursive].start
+            number += self.tokens[number].token_type == TokenType.RECURSIVE
+            while self._is_removed(self.tokens[number].start):
+                number += 1
+            place = self.tokens[number].start
             self.edits.append(Edit(place, place, f"{ctes}, "))
         else:
             self.edits.append(Edit(first.start, first.start, f"WITH {ctes}\n"))

@@ -40,6 +40,22 @@ def open_warehouse(text: str, root: Path) -> Warehouse:
     return _DuckDB(path, root)
 
 
+def storable_part(table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Return the columns of a table that can be written as Parquet, and the others as "name (type)"."""
+    import pyarrow as pa
+
+    from rules.formats.contract import IngestError, storable
+
+    kept, left_out = [], []
+    for place, field in enumerate(table.schema):
+        try:
+            storable(pa.schema([field]))
+            kept.append(place)
+        except IngestError:
+            left_out.append(f"{field.name} ({field.type})")
+    return table.select(kept), left_out
+
+
 class _DuckDB:
     def __init__(self, path: Path, root: Path) -> None:
         try:

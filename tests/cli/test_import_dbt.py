@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -64,6 +65,8 @@ def test_a_project_that_dbt_built_has_the_same_tables_here(name: str, tmp_path: 
     assert not document["missing"]
     lost = {one["name"]: one["lost"] for one in document["tests"] if one["lost"]}
     assert not lost
+    tested = {one["name"]: one["lost"] or one["status"] for one in document["unit_tests"]}
+    assert tested == ({"known_customers": "passed"} if name == "shop" else {})
     report = SampleProject.at(into).read("import-report.md")
     assert all(one["path"] in report for one in document["rules"] + document["sources"])
     again = inprocess.run(SampleProject.at(into), "build", "--json", expect=None)
@@ -187,6 +190,31 @@ def test_ephemeral_models_are_rules(dbt: DbtProject) -> None:
     assert text(project, "alone") == "-- all\nSELECT __dbt__cte__low.id FROM low AS __dbt__cte__low\n"
     inprocess.build(project)
     assert [rows(project, name) for name in ("alone", "first", "last")] == [[(1,), (2,)], [(2,), (3,)], [(9,), (9,)]]
+
+
+def test_an_ephemeral_model_and_a_cte_may_have_one_name(dbt: DbtProject) -> None:
+    dbt.model("low", 'SELECT id FROM "w"."main"."raw" WHERE id < 3', config={"materialized": "ephemeral"})
+    inlined = 'WITH __dbt__cte__low AS (SELECT id FROM "w"."main"."raw" WHERE id < 3)'
+    asked = "SELECT l.id, o.id AS own FROM __dbt__cte__low AS l CROSS JOIN low AS o"
+    dbt.model("first", f"{inlined}, low AS (SELECT 7 AS id) {asked}")
+    dbt.model("last", f"{inlined.replace('WITH', 'WITH low AS (SELECT 7 AS id),')} {asked}")
+    dbt.model("recursive", f"{inlined.replace('WITH', 'WITH RECURSIVE')}, low AS (SELECT 7 AS id) {asked}")
+    project, document = dbt.imported()
+    assert not [one["name"] for one in document["rules"] if one["stub"]]
+    inprocess.build(project)
+    assert [rows(project, name) for name in ("first", "last", "recursive")] == [[(1, 7), (2, 7)]] * 3
+
+
+def test_a_column_that_parquet_cannot_hold_is_left_out_of_a_last_table(dbt: DbtProject, tmp_path: Path) -> None:
+    dbt.model("ages", None, language="python", raw_code="def model(dbt, session): ...")
+    dbt.model("reads", 'SELECT a.id FROM "w"."main"."ages" AS a')
+    with duckdb.connect(tmp_path / "w.duckdb") as database:
+        database.execute("CREATE TABLE ages AS SELECT 1 AS id, INTERVAL 3 DAY AS age, {'i': INTERVAL 1 DAY} AS deep")
+    project, document = dbt.imported("--data", str(tmp_path / "w.duckdb"))
+    (source,) = [one for one in document["sources"] if one["name"] == "ages_table"]
+    assert any("age (month_day_nano_interval)" in one and "deep (" in one for one in source["changes"])
+    inprocess.build(project)
+    assert rows(project, "reads") == [(1,)]
 
 
 def test_names_in_capitals_have_one_spelling(dbt: DbtProject) -> None:
