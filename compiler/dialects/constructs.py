@@ -349,7 +349,8 @@ def refused(reading: Reading) -> tuple[exp.Expr, str, str] | None:
         message = REFUSED.get(type(node)) if not _is_read(node) else None
         message = message or _of_lists(node)
         if message is None and isinstance(node, exp.Anonymous):
-            message = _CALLS_REFUSED.get(str(node.this).lower())
+            name = str(node.this).lower()
+            message = None if reading.dialect == "duckdb" and name == "flatten" else _CALLS_REFUSED.get(name)
         if message is None and isinstance(node, exp.PropertyEQ) and isinstance(node.parent, exp.Anonymous):
             message = ("a named argument has no counterpart here", "write named_struct('f', n)")
         if message is None and isinstance(node, exp.RegexpLike | exp.RegexpFullMatch) and reading.dialect == "duckdb":

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from compiler.dialects.meaning_habits import other_meanings
 from compiler.dialects.moment_habits import date_and_interval, formats, time_zones
-from compiler.dialects.null_habits import null_arguments, null_order
+from compiler.dialects.null_habits import compared_rows, joined_lists, null_arguments, null_order, whole_frames
 from compiler.dialects.number_habits import (
     averages,
     decimal_literals,
@@ -22,6 +22,7 @@ from compiler.dialects.number_habits import (
     type_widths,
 )
 from compiler.dialects.text_habits import (
+    bytes_of_texts,
     escape_characters,
     index_base,
     like_escapes,
@@ -35,6 +36,7 @@ from compiler.dialects.view import View
 HABITS: tuple[Callable[[View], None], ...] = (
     decimal_literals,  # first: the kinds of what is around them depend on it
     division, averages, tried_integers, rounding, null_order, texts_of_values, date_and_interval, time_zones,
-    null_arguments, escape_characters, like_escapes, index_base, substring_starts, similar_to, type_widths,
-    string_escapes, formats, powers, other_meanings,
+    null_arguments, compared_rows, joined_lists, whole_frames,
+    escape_characters, like_escapes, index_base, substring_starts, similar_to, type_widths,
+    string_escapes, bytes_of_texts, formats, powers, other_meanings,
 )  # fmt: skip

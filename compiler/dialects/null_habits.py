@@ -47,6 +47,93 @@ def _is_never_null(ordered: exp.Expr) -> bool:
     )
 
 
+_COMPARED: dict[type[exp.Expr], str] = {
+    exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
+}  # fmt: skip
+
+
+def whole_frames(view: View) -> None:
+    """last_value(n) OVER (ORDER BY k) ends at the current row here, and at the end of the partition in Snowflake."""
+    if view.letter != "S":
+        return
+    for node in view.every(exp.Window):
+        call = node.this
+        while isinstance(call, exp.IgnoreNulls | exp.RespectNulls):
+            call = call.this
+        order = node.args.get("order")
+        if function_name(call) not in {"last_value", "nth_value"} or order is None or node.args.get("spec") is not None:
+            continue
+        place = view.extents.of(node)
+        message = f"'{function_name(call)}' ends at the current row here, and at the end of the partition in Snowflake"
+        end = place[1] - 1 if place is not None and view.text[place[1] - 1 : place[1]] == ")" else None
+        hint = f"write {_WHOLE_FRAME}"
+        view.add("R046", node, message, hint, *([(end, end, f" {_WHOLE_FRAME}")] if end is not None else []))
+
+
+_WHOLE_FRAME = "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
+
+
+def compared_rows(view: View) -> None:
+    """(a, b) <> (1, 2) is TRUE of a NULL here, and that is the least value in (a, b) < (1, 2); elsewhere both are NULL.
+
+    DuckDB compares NULL as a value, too: equal ones as here, but it is the greatest.
+    """
+    for node in view.every(*_COMPARED, exp.In):
+        left = node.this
+        equal = isinstance(node, exp.EQ | exp.NEQ | exp.In)
+        rows = [left, *(node.expressions if isinstance(node, exp.In) else [node.expression])]
+        if not all(isinstance(row, exp.Tuple) for row in rows) or (view.letter == "D" and equal):
+            continue
+        where = "the least value" if not equal else "a value like others"
+        message = f"NULL is {where} in a comparison of rows here, and not in {view.title}"
+        written = None
+        if not isinstance(node, exp.In) and view.letter != "D":
+            written = _by_columns(view, type(node), left.expressions, node.expression.expressions)
+        view.replace("R036", node, message, written, None if written else "compare their columns one by one")
+
+
+def _by_columns(view: View, kind: type[exp.Expr], left: list[exp.Expr], right: list[exp.Expr]) -> str | None:
+    """Return a comparison of rows as the comparisons of their columns that it stands for."""
+    if len(left) != len(right):
+        return None
+    pairs = [(view.extents.operand(one), view.extents.operand(other)) for one, other in zip(left, right, strict=True)]
+    if any(None in pair for pair in pairs):
+        return None
+    sign = _COMPARED[kind]
+    if kind in (exp.EQ, exp.NEQ):
+        return f" {'AND' if kind is exp.EQ else 'OR'} ".join(f"{one} {sign} {other}" for one, other in pairs)
+    *before, (last, bound) = pairs
+    text = f"{last} {sign} {bound}"
+    for one, other in reversed(before):
+        text = f"{one} {sign[0]} {other} OR ({one} = {other} AND ({text}))"
+    return text
+
+
+def joined_lists(view: View) -> None:
+    """[1] || NULL is [1] here, and NULL in DuckDB."""
+    if view.letter != "D":
+        return
+    for node in view.every(exp.DPipe):
+        sides = [node.this, node.expression]
+        if not all(view.kind(side) == "list" for side in sides):
+            continue
+        doubtful = [view.extents.operand(side) for side in sides if not isinstance(side, exp.Array)]
+        whole = view.extents.written(node)
+        if not doubtful:
+            continue
+        known = whole is not None and None not in doubtful
+        tests = " AND ".join(f"{side} IS NOT NULL" for side in doubtful)
+        written = f"CASE WHEN {tests} THEN {whole} END" if known else None
+        message = f"|| takes a list of NULL for an empty one here; in {view.title} the whole is NULL"
+        view.replace(
+            "R036", node, message, written, None if written else "write CASE WHEN l IS NOT NULL THEN l || r END"
+        )
+
+
+_PLAIN_TEXTS = frozenset({"text", "int", "bool", "date", "decimal"})
+"""Kinds of values whose texts are those of the other dialects; those of timestamps and floats are another habit."""
+
+
 def null_arguments(view: View) -> None:
     """greatest(1, NULL) is 1 here, and NULL in Snowflake and BigQuery; concat('a', NULL) likewise."""
     for node in view.every(exp.Func):
@@ -57,7 +144,7 @@ def null_arguments(view: View) -> None:
         texts = [view.extents.operand(part) for part in parts]
         if name == "concat" and view.letter in "SBKR" and len(parts) > 1:
             kinds = ["text" if isinstance(part, exp.Null) else view.kind(part) for part in parts]
-            certain = all(kind is not None for kind in kinds) and None not in texts
+            certain = _PLAIN_TEXTS.issuperset(kinds) and None not in texts
             pieces = [
                 text if kind == "text" else f"CAST({text} AS VARCHAR)" for text, kind in zip(texts, kinds, strict=True)
             ]

@@ -13,6 +13,9 @@ from compiler.sql.functions import function_name
 
 _INTEGERS = (exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT, exp.DType.UTINYINT,
              exp.DType.USMALLINT, exp.DType.UINT, exp.DType.UBIGINT)  # fmt: skip
+_NARROW = (exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT)
+_DIGITS_OF_INT = 10
+"""A number of fewer digits is an INT elsewhere."""
 _HALVES = "round({x}) - CASE WHEN abs({x} - trunc({x})) = 0.5 AND round({x}) % 2 <> 0 THEN signum({x}) ELSE 0 END"
 """A float rounded to the nearest whole number, halves to the even one."""
 
@@ -77,6 +80,28 @@ def _decimal_division(view: View) -> None:
         if "decimal" in kinds and kinds <= {"int", "decimal"}:
             message = f"a quotient of decimals has few digits here; {view.title} gives at least 16"
             view.add("R016", node, message, "cast one side to DOUBLE, or both to decimals of more digits")
+        elif kinds == {"int"} and (_adds_wide(node.this) or _adds_wide(node.expression)):
+            message = (
+                f"a sum is a BIGINT here; that of a BIGINT is a decimal in {view.title}, whose quotient has a fraction"
+            )
+            hint = "cast one side to DOUBLE; where an INT is added, write CAST(sum(n) AS BIGINT)"
+            view.add("R016", node, message, hint)
+
+
+def _adds_wide(node: exp.Expr) -> bool:
+    """Whether an operand has a sum of what may be a BIGINT."""
+    calls = node.walk(prune=lambda one: isinstance(one, exp.Query | exp.Cast))
+    return any(isinstance(call, exp.Sum) and _may_be_wide(call.this) for call in calls)
+
+
+def _may_be_wide(value: exp.Expr) -> bool:
+    if isinstance(value, exp.Case):
+        default = value.args.get("default")
+        values = [*(branch.args["true"] for branch in value.args["ifs"]), *([] if default is None else [default])]
+        return any(map(_may_be_wide, values))
+    if isinstance(value, exp.Cast):
+        return value.to.this not in _NARROW
+    return not (isinstance(value, exp.Null) or (isinstance(value, exp.Literal) and len(value.name) < _DIGITS_OF_INT))
 
 
 def tried_integers(view: View) -> None:

@@ -32,6 +32,8 @@ def texts_of_values(view: View) -> None:
             continue
         for part in parts:
             _text_of_value(view, node, part)
+            if isinstance(node, exp.Func) and not isinstance(node, exp.Cast):
+                _text_of_truth(view, part)
 
 
 def _text_of_value(view: View, node: exp.Expr, part: exp.Expr) -> None:
@@ -42,12 +44,43 @@ def _text_of_value(view: View, node: exp.Expr, part: exp.Expr) -> None:
         message = f"the text of a timestamp has a T between date and time here, and a blank in {view.title}"
         known = kind == "ts" and view.letter in "DPK" and x is not None
         view.replace("R032", where, message, _MOMENT.format(x=x) if known else None, "write it with to_char(…)")
-    elif kind == "float" and view.letter in "DPRK":
+    elif kind == "float":
         message = f"the text of a float is another one in {view.title} where it has an exponent"
+        if view.letter in "SB":
+            message = f"the text of a float that is whole, or has an exponent, may be another one in {view.title}"
         known = view.letter == "D" and x is not None and not (isinstance(part, exp.Cast) and part.to.is_type("float"))
         if view.letter == "P":
             message = "the text of a whole float ends in .0 here, and not in PostgreSQL; exponents differ, too"
         view.replace("R035", where, message, _DUCKDB_FLOAT.format(x=x) if known else None, "cast it to a decimal first")
+
+
+def _text_of_truth(view: View, part: exp.Expr) -> None:
+    """concat(c) of a truth value is 't' in PostgreSQL, where CAST(c AS VARCHAR) and || have 'true' as we do."""
+    if view.letter == "P" and view.kind(part) == "bool":
+        x = view.extents.operand(part)
+        written = f"CASE WHEN {x} THEN 't' WHEN NOT {x} THEN 'f' END" if x is not None else None
+        view.replace(
+            "R035", part, "the text of a truth value in concat is t or f in PostgreSQL", written, "write a CASE"
+        )
+
+
+def bytes_of_texts(view: View) -> None:
+    r"""'\x41'::BYTEA has four bytes here, and is an A in DuckDB and PostgreSQL, where X'41' is a string of bits."""
+    if view.letter not in "DP":
+        return
+    for node in view.every(exp.Cast):
+        text = node.this
+        to = node.args["to"]
+        binary = to.is_type("varbinary", "binary") or to.this is exp.DType.BLOB
+        if not binary or not isinstance(text, exp.Literal) or not text.is_string or "\\" not in text.name:
+            continue
+        digits = text.name.removeprefix("\\x") if view.letter == "P" else text.name.replace("\\x", "")
+        plain = text.name == "\\x" + digits if view.letter == "P" else len(text.name) == len(digits) * 2
+        known = plain and re.fullmatch(r"(?:[0-9A-Fa-f]{2})+", digits) is not None
+        message = f"\\ in a text is a byte like others here; in {view.title} it begins the number of a byte"
+        view.replace("R043", node, message, f"X'{digits}'" if known else None, None if known else "write X'41'")
+    for node in view.every(exp.HexString) if view.letter == "P" else ():
+        view.add("R043", node, "X'…' is bytes here, and a string of bits in PostgreSQL", "write the number or the text")
 
 
 def escape_characters(view: View) -> None:

@@ -87,6 +87,12 @@ def _element(match: re.Match[str], refusal: Refusal) -> Advice:
     return Advice(message, "for characters of a text, write substr(…)", (*brackets, *called))
 
 
+def _slice(match: re.Match[str], refusal: Refusal) -> Advice:
+    slices = of_kind(refusal.query, exp.Slice)
+    hint = "write l[2:array_length(l)]" if match["bound"] == "upper" else "write l[1:2]"
+    return Advice(f"a slice needs its {match['bound']} bound", hint, slices)
+
+
 def _percentile(match: re.Match[str], refusal: Refusal) -> Advice:
     nodes = tuple(
         one for one in of_kind(refusal.query, exp.Literal) if not one.is_string and one.find_ancestor(exp.AggFunc)
@@ -109,6 +115,7 @@ def _zone(match: re.Match[str], refusal: Refusal) -> Advice:
 
 ADVISERS: tuple[tuple[str, Adviser], ...] = (
     (r"array_element does not support type (?P<type>.+?)\.?$", _element),
+    (r"slice subscript requires an? (?P<bound>upper|lower) bound", _slice),
     (r"Decimal\(precision = (?P<digits>\d+), scale = (?P<scale>-?\d+)\) should satisfy", _decimal),
     (r"Unsupported (?:TRY_)?CAST from (?P<source>.+) to (?P<target>.+)$", _uncastable),
     (r"Cannot cast string '(?P<value>.*)' to value of (?P<type>.+) type", _literal),

@@ -357,6 +357,8 @@ def _how_to_quote(sql: str, near: str, offset: int) -> str | None:
     after_name = bracket > 0 and (sql[bracket - 1].isalnum() or sql[bracket - 1] in '_)]"')
     if near == "[" or (bracket >= 0 and not after_name and _IN_BRACKETS.fullmatch(sql[bracket : offset + len(near)])):
         name = sql[max(bracket, 0) + 1 :].partition("]")[0]
+        if re.search(r"\bIN\s*$", sql[: max(bracket, 0)], re.IGNORECASE):
+            return f"write IN ({name.strip()})"
         return f"brackets do not quote names here; write {in_double_quotes(name.strip())}"
     word = near.lower()
     if word.isidentifier() and word != "from" and word.upper() in DataFusionSQL.Tokenizer.KEYWORDS:

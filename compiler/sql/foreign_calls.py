@@ -161,7 +161,9 @@ def _is_constant(argument: exp.Expr, parameter: Parameter) -> bool:
         return word.lower() in {parameter.unit, f"{parameter.unit}s"}
     if parameter.number:
         return isinstance(argument, exp.Literal) and argument.is_int
-    if not (isinstance(argument, exp.Literal) and (argument.is_string or argument.name.isdigit())):
+    if not isinstance(argument, exp.Literal) or not (argument.is_string or argument.name.isdigit()):
+        return False
+    if parameter.captures and not argument.is_string:
         return False
     return bool(argument.name) if parameter.captures else argument.name.lower() == parameter.constant
 

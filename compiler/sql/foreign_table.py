@@ -159,8 +159,8 @@ startswith(s, t) => starts_with({{s}}, {{t}}) : SK
 endswith(s, t) => ends_with({{s}}, {{t}}) : SK
 ucase(s) => upper({{s}}) : DK
 lcase(s) => lower({{s}}) : DK
-string_split(s, t) => CASE WHEN {{s}} = '' AND {{t}} <> '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END : D
-str_split(s, t) => CASE WHEN {{s}} = '' AND {{t}} <> '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END : D
+string_split(s, t) => CASE WHEN {{t}} = '' THEN string_to_array({{s}}, NULL) WHEN {{s}} = '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END : D
+str_split(s, t) => CASE WHEN {{t}} = '' THEN string_to_array({{s}}, NULL) WHEN {{s}} = '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END : D
 string_split_regex(s, p) ~> string_to_array(regexp_replace(s, p, ',', 'g'), ',') : D
 split(s, 't') => CASE WHEN {{s}} = '' THEN [''] ELSE string_to_array({{s}}, '#') END : SB
 regexp_split_to_array(s, p) ~> string_to_array(regexp_replace(s, p, ',', 'g'), ',') : P
@@ -247,6 +247,17 @@ last_day(a, <month>) => CAST(date_trunc('month', {{a}}) + INTERVAL '1 month' - I
 last_day(a, <quarter>) => CAST(date_trunc('quarter', {{a}}) + INTERVAL '3 months' - INTERVAL '1 day' AS DATE) : SB
 last_day(a, <year>) => CAST(date_trunc('year', {{a}}) + INTERVAL '1 year' - INTERVAL '1 day' AS DATE) : SB
 monthname(a) => to_char({{a}}, '%B') : D
+decade(a) => CAST(floor(extract(year FROM {{a}}) / 10.0) AS BIGINT) : D
+century(a) ~> CAST(ceil(extract(year FROM a) / 100.0) AS BIGINT) : D
+millennium(a) ~> CAST(ceil(extract(year FROM a) / 1000.0) AS BIGINT) : D
+era(a) ~> CASE WHEN extract(year FROM a) > 0 THEN 1 ELSE 0 END : D
+to_months(n) ~> CAST(concat(n, ' months') AS INTERVAL) : D
+to_years(n) ~> CAST(concat(n, ' years') AS INTERVAL) : D
+to_hours(n) ~> CAST(concat(n, ' hours') AS INTERVAL) : D
+to_minutes(n) ~> CAST(concat(n, ' minutes') AS INTERVAL) : D
+to_seconds(n) ~> CAST(concat(n, ' seconds') AS INTERVAL) : D
+make_interval(u...) ~> CAST(concat(n, ' days') AS INTERVAL) : P
+justify_days(u) ~> leave it out: 30 days are no month here : P
 monthname(a) => to_char({{a}}, '%b') : S
 dayname(a) => to_char({{a}}, '%A') : D
 dayname(a) => to_char({{a}}, '%a') : S
@@ -398,6 +409,14 @@ list_reduce(u...) ~> array_sum(l); or the elements as rows, with unnest : D
 transform(u...) ~> the elements as rows: SELECT array_agg(x + 1) FROM (SELECT unnest(l) AS x FROM t) AS q : K
 filter(u...) ~> the elements as rows: SELECT array_agg(x) FILTER (WHERE x > 1) FROM (SELECT unnest(l) AS x FROM t) AS q : K
 struct_pack(u...) ~> named_struct('field', n) : D
+list_min(l) => array_min({{l}}) : D
+bit_count(n) ~> a function in Python (docs/python.md) : D
+array_upper(l, n) ~> array_length(l), of a list that is not empty : P
+array_lower(l, n) ~> 1, of a list that is not empty : P
+trim_array(l, n) ~> array_slice(l, 1, array_length(l) - n) : P
+num_nulls(u...) ~> CASE WHEN n IS NULL THEN 1 ELSE 0 END + CASE WHEN m IS NULL THEN 1 ELSE 0 END : P
+num_nonnulls(u...) ~> CASE WHEN n IS NOT NULL THEN 1 ELSE 0 END + CASE WHEN m IS NOT NULL THEN 1 ELSE 0 END : P
+struct_extract(u, n:int) ~> the field by its name: get_field(u, 'a') : D
 struct_extract(u, 's') => get_field({{u}}, '#') : D
 object_construct(u...) ~> named_struct('field', n) : S
 map_from_arrays(l, r) => map({{l}}, {{r}}) : K
@@ -522,6 +541,12 @@ array_sort(l, 'desc') => array_sort({l}, 'DESC', 'NULLS LAST') : D
 array_sort(l, 'asc') => array_sort({l}, 'ASC', 'NULLS LAST') : D
 array_sort(l) => array_sort({l}, 'ASC', 'NULLS LAST') : D
 array_sort(u...) ~> array_sort(l, 'ASC', 'NULLS LAST') : D
+reverse(l:list) => array_reverse({l}) : K
+concat(l:list, r...) ~> array_concat(l, r), where neither is NULL : K
+concat_ws(s, l:list) ~> array_to_string(l, ',') : K
+contains(l:list, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
+max(n, m) ~> array_slice(array_agg(n ORDER BY n DESC NULLS LAST), 1, 3) : D
+min(n, m) ~> array_slice(array_agg(n ORDER BY n NULLS LAST), 1, 3) : D
 list_distinct(u) ~> array_sort(array_distinct(array_compact(l))): DuckDB drops NULLs, and says nothing of the order : D
 array_distinct(u) ~> array_sort(array_distinct(array_compact(l))): DuckDB drops NULLs, and says nothing of the order : D
 list_intersect(u...) ~> array_sort(array_intersect(array_compact(l), r)): DuckDB drops NULLs, and says nothing of the order : D
@@ -593,6 +618,8 @@ date_part('us', a) => date_part('microsecond', {a}) % 1000000 : R
 date_part('nanosecond', a) => date_part('nanosecond', {a}) % 1000000000 : S
 date_part('time', a:ts) => CAST({a} AS TIME) : B
 date_part('second', a:ts) => CAST(date_part('microsecond', {a}) AS DOUBLE) / 1000000 : PK
+date_part('milliseconds', a:ts) => CAST(date_part('microsecond', {a}) AS DOUBLE) / 1000 : P
+date_part('millisecond', a:ts) => CAST(date_part('microsecond', {a}) AS DOUBLE) / 1000 : P
 """
 """Calls of functions that the engine has, too, with another meaning; under the code and name of the check for them."""
 

@@ -33,7 +33,7 @@ _SAME = {
         array_pop_back array_pop_front list_product list_any_value element_at map_extract median quantile_cont
         percentile_cont bool_and bool_or string_agg array_agg unnest make_array array_contains
         list_contains array_has list_has map generate_series range regexp_replace to_timestamp overlay row
-        struct named_struct btrim
+        struct named_struct btrim list_indexof array_indexof datepart datetrunc
     """,
     "P": """
         log10 log gcd lcm factorial asinh btrim bit_length character_length concat_ws starts_with md5
