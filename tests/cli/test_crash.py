@@ -245,13 +245,12 @@ def test_killed_from_outside_many_times(forks: Forks, project: SampleProject, tm
     assert kill_at_random(forks, project, tmp_path, times=80, seed=2) > 40
 
 
-def test_a_killed_build_is_logged_as_killed(forks: Forks, project: SampleProject, tmp_path: Path) -> None:
+def test_a_killed_build_is_logged_as_killed(forks: Forks, project: SampleProject) -> None:
     assert forks.run(project.root, "build").code == 0
     project.edit("rules/big.sql", "amount > 2", "amount > 1")
-    shutil.copytree(project.root, tmp_path / "whole", symlinks=True)
-    steps = forks.run(tmp_path / "whole", "build", kill_at=-1).steps
-    middle = steps.index("before replace")
-    assert forks.run(project.root, "build", kill_at=middle).killed
+    steps = forks.run(project.root, "build", kill_at=-1).steps
+    project.edit("rules/big.sql", "amount > 1", "amount > 0")
+    assert forks.run(project.root, "build", kill_at=steps.index("before replace")).killed
     assert forks.run(project.root, "build").code == 0
     builds = forks.run(project.root, "log", "--json").document["builds"]
-    assert [build["status"] for build in builds] == ["ok", "killed", "ok"]
+    assert [build["status"] for build in builds] == ["ok", "killed", "ok", "ok"]

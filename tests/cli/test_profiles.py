@@ -19,6 +19,7 @@ ROWS = 1_000_000
 OTHER: dict[str, Any] = {
     "remote": "sc://127.0.0.1:1",
     "spark_writes": "true",
+    "spark_staging": "s3://bucket/prefix",
     "jobs": 1,
     "spill_file_mb": 1,
     "temp_directory": ".",

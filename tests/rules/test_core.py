@@ -50,7 +50,7 @@ def test_an_edit_is_all_that_is_read_and_looked_at_again(
     core = Core(sample.root)
     core.build(Request(), Silent())
     core.check(Silent().say)
-    parsed, looked = calls(monkeypatch, loading, "_parse"), calls(monkeypatch, linting, "_looked_at")
+    parsed, looked = calls(monkeypatch, loading, "parse_text"), calls(monkeypatch, linting, "_looked_at")
     found = calls(monkeypatch, linting, "look")
     sample.edit("rules/large.sql", "FROM", "-- a word\nFROM")
     before = core.plan(Request(), Silent())

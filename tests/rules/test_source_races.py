@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -197,12 +198,12 @@ def test_a_rule_edited_between_digest_and_reading_is_not_recorded(
     build(tmp_path)
     from rules.config import project as load
 
-    first, second = "SELECT SUM(a) + 1 AS a FROM s", "SELECT SUM(a) + 2 AS a FROM s"
+    first, others = "SELECT SUM(a) + 1 AS a FROM s", itertools.count(2)
     real = load.read_text
 
     def late(path: Path, shown: str) -> str:
-        if shown == "rules/p.sql":
-            project.sql("p", second)
+        if shown == "rules/p.sql":  # each time it is read
+            project.sql("p", f"SELECT SUM(a) + {next(others)} AS a FROM s")
         text: str = real(path, shown)
         return text
 
