@@ -159,8 +159,8 @@ startswith(s, t) => starts_with({{s}}, {{t}}) : SK
 endswith(s, t) => ends_with({{s}}, {{t}}) : SK
 ucase(s) => upper({{s}}) : DK
 lcase(s) => lower({{s}}) : DK
-string_split(s, t) => CASE WHEN {{t}} = '' THEN string_to_array({{s}}, NULL) WHEN {{s}} = '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END : D
-str_split(s, t) => CASE WHEN {{t}} = '' THEN string_to_array({{s}}, NULL) WHEN {{s}} = '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END : D
+string_split(s, t) => CASE WHEN {{t}} = '' THEN CASE WHEN {{s}} = '' AND NULL <> '' THEN [''] ELSE string_to_array({{s}}, NULL) END ELSE CASE WHEN {{s}} = '' AND {{t}} <> '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END END : D
+str_split(s, t) => CASE WHEN {{t}} = '' THEN CASE WHEN {{s}} = '' AND NULL <> '' THEN [''] ELSE string_to_array({{s}}, NULL) END ELSE CASE WHEN {{s}} = '' AND {{t}} <> '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END END : D
 string_split_regex(s, p) ~> string_to_array(regexp_replace(s, p, ',', 'g'), ',') : D
 split(s, 't') => CASE WHEN {{s}} = '' THEN [''] ELSE string_to_array({{s}}, '#') END : SB
 regexp_split_to_array(s, p) ~> string_to_array(regexp_replace(s, p, ',', 'g'), ',') : P

@@ -12,10 +12,11 @@ import builtins
 import contextlib
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from rules.python.packages import is_loose, note_package
@@ -36,6 +37,32 @@ class Reached:
     installed: set[str] = field(default_factory=set)
 
 
+class _FromSource(SourceFileLoader):
+    """Compiles a file as it is. Python takes the code it has kept if only a file's second and size are the same."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """See `importlib.abc.InspectLoader`."""
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
+class _LooseFinder:
+    """Finds modules as the other finders do, and has the loose ones loaded from their source."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """See `importlib.abc.MetaPathFinder`."""
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target) if finder is not self else None
+            if spec is not None:
+                if type(spec.loader) is SourceFileLoader and is_loose(name, spec.origin):
+                    spec.loader = _FromSource(spec.loader.name, spec.loader.path)
+                return spec
+        return None
+
+
 class Outside:
     """Imports from outside of one project. Its loose modules are in `sys.modules` only while its code runs."""
 
@@ -54,7 +81,7 @@ class Outside:
 
     def imports(self, importer: str, name: str, globals: Any, locals: Any, fromlist: Any) -> Any:  # noqa: A002
         """Import a module as Python does, and note who did, and which loose modules came with it."""
-        with self._lock, self.shown():
+        with self._lock, self.shown(), _loose_from_source():
             before = set(sys.modules)
             module = builtins.__import__(name, globals, locals, fromlist, 0)
             for one in (name, *(f"{name}.{part}" for part in fromlist or () if f"{name}.{part}" in sys.modules)):
@@ -133,6 +160,16 @@ class Outside:
         self._used[name] = _imports_of(name, module)
         for one in self._used[name]:
             self._take_imported(one, before)
+
+
+@contextlib.contextmanager
+def _loose_from_source() -> Iterator[None]:
+    finder = _LooseFinder()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def _imports_of(name: str, module: ModuleType) -> set[str]:

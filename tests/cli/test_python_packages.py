@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import py_compile
 import sys
 from pathlib import Path
 
@@ -123,6 +125,21 @@ def test_a_process_that_lives_on_imports_an_edited_module_anew(shared: Outside) 
     assert build(shared.project).executed == USERS
     assert shared.values() == [[7, 14], [7, 14]]
     assert "helper" not in sys.modules
+
+
+@pytest.mark.slow
+def test_compiled_code_that_python_keeps_of_a_former_text_is_not_believed(
+    shared: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is taken for that of a file with the same size and the same second."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    terms = shared.folder / "helper" / "terms.py"
+    moment = terms.stat().st_mtime_ns
+    py_compile.compile(str(terms))
+    terms.write_text(terms.read_text(encoding="utf-8").replace("2", "3"), encoding="utf-8")
+    os.utime(terms, ns=(moment, moment))
+    assert shared.executed() == {*USERS, "unconcerned"}
+    assert shared.values() == [[3, 6], [3, 6]]
 
 
 @pytest.mark.slow

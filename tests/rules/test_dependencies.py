@@ -60,7 +60,7 @@ CALLED_OTHERWISE = {"openlineage": "openlineage-python", "pyspark": "pyspark-cli
 """The distribution that brings a name, where it has another."""
 CALLED_BY_OTHERS = {"pyroaring"}
 """Distributions of extras that another one of them calls, which does without."""
-ELSEWHERE = {"rules/importing/sqlmesh_export.py": {"sqlmesh"}}
+ELSEWHERE = {"rules/importing/sqlmesh_export.py": {"pandas", "sqlmesh"}}
 """What runs in the interpreter of another tool."""
 
 
