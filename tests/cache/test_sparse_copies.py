@@ -83,6 +83,7 @@ def test_the_whole_takes_the_place_of_the_parts(place: Path, tmp_path: Path) -> 
     assert SparseCopy(place, SIZE).missing([(0, SIZE)]) == []
 
 
+@pytest.mark.slow
 def test_several_add_at_once(place: Path) -> None:
     copies = [SparseCopy(place, SIZE) for _ in range(4)]
     spans = [(at, min(at + 997, SIZE)) for at in range(0, SIZE, 997)]

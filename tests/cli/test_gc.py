@@ -94,6 +94,7 @@ def test_tables_of_the_last_builds_stay_also_those_that_a_build_was_not_asked_fo
     assert build(project, "--force", "other").executed == {"other"}
 
 
+@pytest.mark.slow
 def test_checks_of_kept_builds_do_not_run_again_though_all_of_them_found_no_row(project: SampleProject) -> None:
     for number in range(8):
         project.sql(
@@ -259,6 +260,7 @@ def test_orphans_temporary_files_and_evidence_go_and_what_is_not_ours_stays(proj
     assert (outside / "file").read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_gc_waits_for_a_build_and_for_readers(project: SampleProject) -> None:
     build(project)
     edit(project, 1)
@@ -355,6 +357,7 @@ def test_after_500_edits_the_store_is_less_than_twice_as_large(tmp_path: Path) -
     assert run(made, "audit", "--json").document["differing"] == []
 
 
+@pytest.mark.slow
 def test_a_table_that_a_program_reads_is_not_removed_under_its_eyes(project: SampleProject) -> None:
     from rules import Project
 

@@ -101,6 +101,7 @@ def test_several_edits_are_looked_at_together(project: SampleProject, looks: lis
     assert looks == [True, False]
 
 
+@pytest.mark.slow
 def test_whatever_else_has_changed_is_noticed_beside_an_edit(project: SampleProject, looks: list[bool]) -> None:
     project.sql("large", LARGE + "-- the end\n")
     project.parquet("orders", {"id": [1, 2, 3], "amount": [10, 20, 31], "day": [1, 1, 2]})
