@@ -1,11 +1,11 @@
 """Print what our language server and SQLMesh's answer: `python -m benchmarks.language_servers [RULES] [RUNS]`.
 
-The same generated project for both (1,000 rules unless told), on DuckDB there; 20 runs unless told, medians and the
-99th percentile. Each server is spoken to as an editor does, over a pipe. One file is open, a rule that reads others
-and that others read. Its text alternates between one without findings and one that selects a column that does not
-exist; measured is the time until the findings are those of the text: after a key, which SQLMesh's server does not
-look at, and after a save. Then what hovering, completion, a definition and references take, on the name of an input;
-and the memory of the server at its end.
+Both have the same generated project: RULES rules (1,000), which SQLMesh runs on DuckDB. Each answer is measured in
+RUNS runs (20), of which the median and the 99th percentile are printed. Each server is spoken to as an editor does,
+over a pipe. One file is open, a rule that reads others and that others read. Its text alternates between one without
+findings and one that selects a column that does not exist; measured is the time until the findings are those of the
+text: after a key, which SQLMesh's server does not look at, and after a save. Then what hovering, completion, a
+definition and references take, on the name of an input; and the memory of the server at its end.
 
 Ours needs the `lsp` extra in this environment; SQLMesh is installed into one of its own.
 """

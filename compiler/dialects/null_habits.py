@@ -93,7 +93,7 @@ def compared_rows(view: View) -> None:
 
 
 def _by_columns(view: View, kind: type[exp.Expr], left: list[exp.Expr], right: list[exp.Expr]) -> str | None:
-    """Return a comparison of rows as the comparisons of their columns that it stands for."""
+    """Return what a comparison of rows means, written as comparisons of their columns."""
     if len(left) != len(right):
         return None
     pairs = [(view.extents.operand(one), view.extents.operand(other)) for one, other in zip(left, right, strict=True)]

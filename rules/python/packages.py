@@ -1,7 +1,7 @@
 """Installed packages that a project's Python files use: what tells one state of a package from another.
 
-A package from an index is told by its version. One from a folder or a repository may change and keep its version, so
-the digests of its files count too. What a package requires is a part of its state.
+The version of a package from an index identifies it. One from a folder or a repository may change and keep its
+version, so the digests of its files count too. What a package requires is a part of its state.
 """
 
 from __future__ import annotations

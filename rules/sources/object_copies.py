@@ -8,6 +8,7 @@ objects of Parquet there are only the columns that somebody reads: `rules.source
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import threading
@@ -27,7 +28,7 @@ from rules.sources.object_stores import ObjectStores, OutsideError, is_settled, 
 from rules.sources.object_tables import ObjectTable, folder_of_table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from cache.objects import Objects
     from cache.remote.outside_store import ListedObject
@@ -216,17 +217,11 @@ class ObjectCopies:
 
     def _bring_columns(self, url: str, columns: Collection[str] | None) -> None:
         place, one = self.place(url), self._listed[url]
-        try:
+        with _failures(url):
             try:
                 self._columns.bring(url, one, place, columns)
             except (UncutError, UnrangedError):  # once they could be had
                 self._columns.bring(url, one, place, None)
-        except SwappedError as error:
-            raise _changed(str(error), url) from error
-        except BucketError as error:
-            raise unreachable(url, error) from error
-        except OSError as error:
-            raise _full(error) from error
         self._downloads.use(place)
 
     def _copy(self, url: str) -> tuple[Path, Signature]:
@@ -239,14 +234,8 @@ class ObjectCopies:
             self._downloads.remove(place)
         except OSError:
             pass  # it is not here: fetch it
-        try:
+        with _failures(url):
             fetched = self._fetched(url, self._listed[url])
-        except SwappedError as error:
-            raise _changed(str(error), url) from error
-        except BucketError as error:
-            raise unreachable(url, error) from error
-        except OSError as error:
-            raise _full(error) from error
         if fetched != digest:
             raise _changed("other bytes have the same ETag", url)
         return self._copies[url]
@@ -280,6 +269,19 @@ class ObjectCopies:
 def _by_columns(url: str) -> str:
     """Return the name under which a version is remembered: one that no former version of rules takes for a digest."""
     return f"{url} by columns"
+
+
+@contextlib.contextmanager
+def _failures(url: str) -> Iterator[None]:
+    """Raise `OutsideError` for what goes wrong when an object of a source is fetched."""
+    try:
+        yield
+    except SwappedError as error:
+        raise _changed(str(error), url) from error
+    except BucketError as error:
+        raise unreachable(url, error) from error
+    except OSError as error:
+        raise _full(error) from error
 
 
 def _changed(how: str, url: str) -> OutsideError:

@@ -93,7 +93,7 @@ def reading(pieces: tuple[Piece, ...], types: pa.Schema, server: Server) -> Call
 def writing(bucket: str, prefix: str, server: Server) -> Callable[[Batches], Iterator[Any]]:
     """Return a function for `mapInArrow` that writes the rows of a partition to files, and yields `WRITTEN` of them.
 
-    Each attempt at a task writes files of its own, and only those of the one that Spark takes are told of.
+    Each attempt at a task writes its own files; only those of the attempt that Spark accepts are reported.
     """
 
     def work(batches: Batches) -> Iterator[pa.RecordBatch]:
