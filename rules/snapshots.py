@@ -108,7 +108,7 @@ def last_build(root: str, store: str, index: Index, profile: str) -> tuple[dict[
     record = index.snapshot("built")
     if record is None or record["format"] != _FORMAT or record["profile"] != profile or record["store"] != store:
         return None
-    edited = _edited(root, record, index)
+    edited = _edited(root, record, index, most=_FEW)
     if edited is None or not _products_hold(root, record["products"]):
         return None
     if record["outside"] and not _outside_holds(record):  # last, as servers take longest
@@ -178,14 +178,17 @@ def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[s
 
 
 def _holds(root: str, record: dict[str, Any], index: Index) -> bool:
-    return _edited(root, record, index) == []
+    return _edited(root, record, index, most=0) is not None
 
 
-def _edited(root: str, record: dict[str, Any], index: Index) -> list[str] | None:
-    """Return the rules in SQL that have another text than in a state; None if anything else is otherwise."""
+def _edited(root: str, record: dict[str, Any], index: Index, *, most: int) -> list[str] | None:
+    """Return the rules in SQL that have another text than in a state; None if these are more than so many.
+
+    None, too, if anything else is otherwise.
+    """
     if record["tools"] != _tools():
         return None
-    edited = _edited_files(root, record, index)
+    edited = _edited_files(root, record, index, most)
     if edited is None or not _listings_hold(root, record):
         return None
     folders = tuple(f"{folder.rstrip('/')}/" for folder in record["folders"])
@@ -213,8 +216,8 @@ def _outside_holds(record: dict[str, Any]) -> bool:
     return all(side_by_side(holds, record["outside"], _AT_ONCE))
 
 
-def _edited_files(root: str, record: dict[str, Any], index: Index) -> list[str] | None:
-    """Return the files that have other bytes than in a state; None if one is gone, or if there are many."""
+def _edited_files(root: str, record: dict[str, Any], index: Index, most: int) -> list[str] | None:
+    """Return the files that have other bytes than in a state; None if one is gone, or if they are more than so many."""
     fresh: dict[str, Signature] = {}
     edited: list[str] = []
     for path, *taken, digest in record["files"]:
@@ -232,7 +235,7 @@ def _edited_files(root: str, record: dict[str, Any], index: Index) -> list[str] 
 
         if now.size != taken[0] or file_digest(file) != digest:
             edited.append(path)
-            if len(edited) > _FEW:
+            if len(edited) > most:
                 return None
         elif is_settled(now, began):
             fresh[path] = now
