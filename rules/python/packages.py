@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from cache.filedigest import file_digest
 from compiler.fingerprint import fingerprint
 
@@ -141,6 +139,8 @@ def _package(name: str, distribution: metadata.Distribution) -> Package:
 
 
 def _required(distribution: metadata.Distribution) -> list[str]:
+    from packaging.requirements import InvalidRequirement, Requirement  # here: builds without Python need not wait
+
     found = []
     for line in distribution.requires or []:
         try:
