@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from rules.printable import without_secrets
@@ -67,3 +68,12 @@ class UserErrors(Exception):  # noqa: N818 — the plural of UserError
 
 class ForeignMemoError(Exception):
     """What the store remembers of a rule, its only argument, is not what the rule's text compiles to."""
+
+
+def unknown_product(name: str, known: Iterable[str]) -> UserError:
+    """Return the error for a name that no product has. known: names that may have been meant."""
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
+    return UserError(f"unknown product '{name}'", code="unknown-product", hint=hint)

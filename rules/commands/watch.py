@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from rules.core import Core
-from rules.errors import UserError, Where
+from rules.errors import UserError, Where, unknown_product
 from rules.files.project_paths import find_root
 from rules.terminal import progress, signals
 from rules.terminal.arguments import (
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from rules.watching.answers import Answer
 
 _ROWS = 5
+_OF_THE_COMMAND_LINE = frozenset(
+    {"selection", "setting", "unknown-product", "unknown-profile", "unknown-variable", "usage", "variable-type"}
+)
+"""Codes of errors that no edit mends: they are of what was asked for, unless they name a place in a file."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +55,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     observer = progress.LineObserver(output)
     answers = Answers(core, request_of(options), observer, options.show, options.limit)
     screen = _Screen(core, output)
-    for changed in Changes(core.root, lambda: outside_folders(core), screen.gone).batches():
+    for number, changed in enumerate(Changes(core.root, lambda: outside_folders(core), screen.gone).batches()):
         planned = answers.plan(changed)
+        if number == 0:
+            _require_sense(planned, options.show)
         if not answers.is_news(planned) and changed:
             continue
         screen.planned(planned)
@@ -61,9 +67,18 @@ def run(options: argparse.Namespace, output: Output) -> int:
         else:
             screen.ended(answers.with_rows(answers.build(planned)), planned)
             core.tidy(output.message)
-    if (number := signals.came()) is not None:
-        raise signals.Stopped(number)
+    if (signal := signals.came()) is not None:
+        raise signals.Stopped(signal)
     return 0
+
+
+def _require_sense(first: Answer, show: str | None) -> None:
+    """Raise `UserError` for options that are wrong in the project as it is when watching begins."""
+    for error in first.errors:
+        if error.code in _OF_THE_COMMAND_LINE and error.where is None:
+            raise error
+    if show is not None and first.prepared is not None and show not in first.prepared.session.rules:
+        raise unknown_product(show, first.prepared.session.rules)
 
 
 class _Screen:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from rules.compiling.session import load
-from rules.errors import UserError, UserErrors
+from rules.errors import UserErrors, unknown_product
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.storage.store import open_store
 
@@ -28,9 +27,7 @@ def inferred(project: Project, name: str, say: Say) -> tuple[Rule, Schema]:
         if name in session.project.sources:
             return _of_source(session, name)
         if name not in session.rules:
-            close = difflib.get_close_matches(name, [*session.rules, *session.project.sources], n=1, cutoff=0.5)
-            hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
-            raise UserError(f"unknown product '{name}'", code="unknown-product", hint=hint)
+            raise unknown_product(name, [*session.rules, *session.project.sources])
         compiled = session.compile([name]).rules
         session.files.save()
         if name not in compiled:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rules.compiling.session import load
-from rules.errors import FAILED, UserError
+from rules.errors import FAILED, UserError, unknown_product
 from rules.running.evidence import KEPT_BUILDS, LINES, Line, folder_of
 from rules.running.manifest import NAME
 
@@ -55,9 +54,7 @@ def last_execution(project: Project, name: str, profile: str, store: Store) -> E
     if build is None:
         known = load(project, profile, store).rules
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
-            raise UserError(f"unknown product '{name}'", code="unknown-product", hint=hint)
+            raise unknown_product(name, known)
         message = f"{name} was never executed in this project"
         raise UserError(message, code="no-evidence", hint=f"rules build --force {name} does", exit_code=FAILED)
     folder = store.objects.root / "evidence" / build

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from rules.build import prepare
 from rules.compiling.compiled_records import load_body
 from rules.compiling.compiled_rule import CompiledRule, canonical_tree
 from rules.compiling.session import load
-from rules.errors import UserError
+from rules.errors import unknown_product
 from rules.planning.broken import refuse_broken
 from rules.planning.prepared import Prepared, Request
 from rules.running.evidence import folder_of
@@ -83,9 +82,7 @@ def explain(project: Project, name: str, profile: str, store: Store) -> Explanat
     """Plan a product and all that it reads, and gather what that was decided from. Raises `UserError`, `UserErrors`."""
     known = load(project, profile, store).rules
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
-        raise UserError(f"unknown product '{name}'", code="unknown-product", hint=hint)
+        raise unknown_product(name, known)
     prepared = prepare(project, Request(select=(f"+{name}",), profile=profile, explain=True), store)
     refuse_broken(prepared)
     rule = prepared.compiled.rules[name]

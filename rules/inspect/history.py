@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from cache.reachable import REMOVED
-from rules.errors import FAILED, UserError
+from rules.errors import FAILED, UserError, unknown_product
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -138,7 +138,7 @@ def span_of(store: Store, text: str) -> tuple[str, State, State]:
     first, _, second = span.partition("..")
     states = store.products
     if name not in states and not store.index.history(name):
-        raise UserError(f"unknown product '{name}'", code="unknown-product", hint="rules ls lists the products")
+        raise unknown_product(name, states)
 
     def state(build: str) -> State:
         if build:

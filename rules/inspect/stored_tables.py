@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.errors import UserError
+from rules.errors import UserError, unknown_product
 from rules.inspect.history import after_build, past_of, require_stored
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ def committed(store: Store, name: str) -> tuple[Path, int]:
 
 def unknown_table(project: Project, store: Store, name: str) -> UserError:
     """Tell a product that was never built from one that does not exist."""
-    import difflib
-
     from rules.inspect.query import unbuilt
 
     ahead = unbuilt(project, store)
@@ -35,9 +33,7 @@ def unknown_table(project: Project, store: Store, name: str) -> UserError:
     if dot and product in known:
         message = f"{product} has no check of that name, and only rules in SQL have CTEs"
         return UserError(message, code="unknown-product", hint=f"rules contract {product} shows its checks")
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'?" if close else "rules ls lists the products"
-    return UserError(f"unknown product '{name}'", code="unknown-product", hint=hint)
+    return unknown_product(name, known)
 
 
 def committed_by(store: Store, text: str) -> tuple[str, str, tuple[Path, int]]:

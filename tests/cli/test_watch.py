@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 from typing import TYPE_CHECKING, Any
@@ -135,3 +136,20 @@ def test_plans_only_and_says_so_to_people(sample: SampleProject, watch: Callable
     said = "".join(until("^"))
     assert "    1 | SELECT l.regoin AS region FROM large AS l" in said
     assert inprocess.run(sample, "plan", expect=1).code == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--select", "totl"), "unknown product 'totl'"),
+        (("--show", "totl"), "unknown product 'totl'"),
+        (("--profile", "fast"), "unknown profile 'fast'"),
+        (("--var", "limit=1"), "unknown variable 'limit'"),
+    ],
+)
+def test_what_no_edit_mends_ends_it(sample: SampleProject, options: tuple[str, ...], message: str) -> None:
+    ended = sample.cli("watch", "--json", *options)
+    assert ended.returncode == 2
+    assert json.loads(ended.stdout)["error"]["message"] == message
+    assert not (sample.root / ".rules" / "products").exists()
