@@ -141,6 +141,23 @@ def test_a_server_that_dies_is_one_error_and_the_next_build_goes_on(
     assert_nothing_is_left(project)
 
 
+def test_a_result_too_large_for_the_server_comes_in_files(own_remote: str, tmp_path: Path) -> None:
+    project = SampleProject(tmp_path / "p", sources=["t"], toml=spark.profile(own_remote))
+    text, rows = "x" * 200, 550_000  # 115 MB as Arrow, and little on disk
+    project.parquet("t", pa.table({"k": range(rows), "half": pa.array([0.5] * rows), "text": pa.repeat(text, rows)}))
+    project.sql("wide", "SELECT k, text FROM t WHERE k >= 0")
+    project.sql("halves", "SELECT half, text FROM t WHERE k >= 0")
+    ran = inprocess.build(project, "--keep-going", "--profile", "cluster", expect=1)
+    reasons = {one["name"]: one["reason"] for one in ran.document["products"]}
+    assert ran.statuses == {"wide": "executed", "halves": "failed"}
+    assert "(spark.driver.maxResultSize), so executors wrote it to files" in reasons["wide"]
+    assert "without spark_staging tables with DOUBLE come no other way" in reasons["halves"]
+    made = project.product("wide")
+    assert (made["k"].to_pylist(), made["text"].combine_chunks().unique().to_pylist()) == (list(range(rows)), [text])
+    again = inprocess.build(project, "-s", "wide", "--profile", "cluster", "--set", "spark_writes=true")
+    assert again.statuses == {"wide": "clean"}
+
+
 def test_ctrl_c_ends_the_jobs_on_the_cluster(
     spark_cluster: spark.SharedCluster, own_remote: str, tmp_path: Path
 ) -> None:

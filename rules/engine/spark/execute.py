@@ -13,14 +13,17 @@ import re
 import time
 import uuid
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.removal import remove_scratch
 from compiler.spark.top_rows import TIED
 from compiler.spark.translation import view_columns, view_name
+from rules.engine.fallbacks import Fallback
 from rules.engine.protocol import EngineError, EngineQuery, Executed, Job, TiedRowsError
 from rules.engine.spark.connection import end_jobs, open_session, unanswered
 from rules.engine.spark.executor_work import MARK, WRITTEN
@@ -38,22 +41,45 @@ if TYPE_CHECKING:
 
 _CONDITION = re.compile(r"^\[([A-Z_.]+)\]\s*")
 _LOST = ("UNAVAILABLE", "failed to connect", "Connection refused", "Socket closed", "Connection reset")
+_TOO_LARGE = "spark.driver.maxResultSize"
 _BATCH_ROWS = 1 << 16
 
 
+class _TooLargeError(EngineError):
+    """A result may not pass through the server, whose memory it might exhaust."""
+
+
 def execute(remote: str, job: Job, stop: Stop, staging: Staging | None = None) -> Executed:
-    """Run a query and write its result. Raises `EngineError`, `StoppedError` and OSError."""
+    """Run a query and write its result, to files of the executors first if the profile says so or the server's memory.
+
+    Raises `EngineError`, `StoppedError` and OSError.
+    """
+    # Spark's writer of Parquet gives every NaN the same bits, and no function of its SQL shows those it had.
+    kinds = to_arrow(job.schema).types
+    may_write = staging is not None or not any(pa.types.is_floating(kind) for kind in kinds)
+    profile = job.query.profile
+    if profile.spark_writes and may_write:
+        return _execute(remote, job, stop, staging, in_files=True)
+    try:
+        return _execute(remote, job, stop, staging, in_files=False)
+    except _TooLargeError as error:
+        if not may_write:
+            raise EngineError(f"{error}, and without spark_staging tables with DOUBLE come no other way") from error
+        written = msgspec.structs.replace(profile, spark_writes=True)
+        sentence = f"{error}, so executors wrote it to files, as they do at once with spark_writes = true"
+        executed = _execute(remote, job, stop, staging, in_files=True)
+        return replace(executed, fallback=Fallback("spark_writes", sentence, written, {}))
+
+
+def _execute(remote: str, job: Job, stop: Stop, staging: Staging | None, *, in_files: bool) -> Executed:
     started = time.perf_counter()
     with ProductWriter(job.target, job.schema, job.order) as writer:
         schema = to_arrow(job.schema)
         scratch = job.target.parent
-        # Spark's writer of Parquet gives every NaN the same bits, and no function of its SQL shows those it had.
-        if not job.query.profile.spark_writes:
+        if not in_files:
             rows = stream(remote, job.query, schema, stop, staging)
         elif staging is not None:
             rows = _staged_rows(remote, job.query, schema, scratch, stop, staging)
-        elif any(pa.types.is_floating(kind) for kind in schema.types):
-            rows = stream(remote, job.query, schema, stop)
         else:
             rows = _written_rows(remote, job.query, schema, scratch, stop)
         with contextlib.closing(rows) as batches:
@@ -189,6 +215,9 @@ def _errors(remote: str, stop: Stop) -> Iterator[None]:
             raise StoppedError from error
         if TIED in str(error):
             raise TiedRowsError(TIED) from error
+        if _TOO_LARGE in str(error):
+            sentence = f"the result was larger than the Spark server lets pass ({_TOO_LARGE})"
+            raise _TooLargeError(sentence) from error
         raise EngineError(_sentence(error, remote)) from error
 
 

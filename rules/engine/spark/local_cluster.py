@@ -30,6 +30,7 @@ _END_SECONDS = 15.0
 _POLL = 0.1
 _DAEMON_MEMORY = "512m"
 _EXECUTOR_MEMORY = "1g"
+_SERVER_MEMORY, _RESULT_MEMORY = "1g", "96m"
 _SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
 
@@ -121,7 +122,6 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
     environment |= {
         "SPARK_HOME": str(home),
         "SPARK_LOCAL_IP": _HOST,
-        "SPARK_DAEMON_MEMORY": _DAEMON_MEMORY,
         "SPARK_DAEMON_JAVA_OPTS": f"-Drules.engine={mark}",
         "SPARK_CONF_DIR": str(_folder(folder / "conf")),
         "SPARK_LOG_DIR": str(folder),
@@ -131,12 +131,12 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
     daemon = str(home / "bin" / "spark-class")
     pids: list[int] = []
 
-    def begin(name: str, *command: str) -> int:
+    def begin(name: str, *command: str, memory: str = _DAEMON_MEMORY) -> int:
         with (folder / f"{name}.log").open("w", encoding="utf-8") as log:
             process = subprocess.Popen(  # noqa: S603 — Spark's own programs
                 command,
                 cwd=folder,
-                env=environment,
+                env=environment | {"SPARK_DAEMON_MEMORY": memory},  # also of the server, of which it is the driver's
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -163,7 +163,9 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
             "spark.connect.grpc.binding.port": str(port),
             "spark.driver.host": _HOST,
             "spark.driver.bindAddress": _HOST,
-            "spark.driver.extraJavaOptions": f"-Drules.engine={mark}",
+            # A server without memory would leave its jobs hanging, and whoever waits for them: it ends, which is said.
+            "spark.driver.extraJavaOptions": f"-Drules.engine={mark} -XX:+ExitOnOutOfMemoryError",
+            "spark.driver.maxResultSize": _RESULT_MEMORY,  # a result takes several times that of its heap
             "spark.executor.memory": _EXECUTOR_MEMORY,
             "spark.executor.cores": "1",
             "spark.ui.enabled": "false",
@@ -176,7 +178,8 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
         }
         confs = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
         submit = str(home / "bin" / "spark-submit")
-        pid = begin("server", submit, "--class", _SERVER, "--master", master, *confs, "spark-internal")
+        command = (submit, "--class", _SERVER, "--master", master, *confs, "spark-internal")
+        pid = begin("server", *command, memory=_SERVER_MEMORY)
         _wait("server", pid, port, folder)
     except BaseException:
         _end(Cluster(remote, workers, mark, pids))
