@@ -21,7 +21,7 @@ from rules.engine.local import LOCAL
 from rules.engine.stoppable import STOPPABLE
 from rules.errors import REPLACED, UserError
 from rules.files.project_paths import DEFAULT_PROFILE
-from rules.loading.rules import rule_files
+from rules.loading.rule_folders import rule_files
 from rules.openlineage.facts import Timed, build_run
 from rules.openlineage.sending import send
 from rules.planning.broken import refuse_broken

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from compiler.schema import Schema
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
     from rules.terminal.output import Output
 
 _DIALECTS = ("datafusion", "duckdb", "postgres", "snowflake", "bigquery", "clickhouse", "trino", "mysql", "sqlite")

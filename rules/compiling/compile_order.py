@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rules.compiling.compile_rules import Work
     from rules.compiling.compiled_rule import CompiledContract, CompiledRule
     from rules.compiling.unchanged_rules import Unchanged
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
 
 
 class CompileOrder:

@@ -22,7 +22,7 @@ from rules.compiling.helpers import Helpers, work_ahead
 from rules.compiling.lazy_planner import LazyPlanner
 from rules.config.profiles import Profile
 from rules.engine.protocol import Engine
-from rules.loading.rules import Rule
+from rules.loading.rule import Rule
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,11 @@ from rules.config.project import Project
 from rules.engine.fallbacks import is_of
 from rules.engine.protocol import Engine
 from rules.errors import UserError, Where
+from rules.loading.compiler_identity import COMPILER
 from rules.loading.contracts import check_error, contract_where
 from rules.loading.input_binding import make_resolver
-from rules.loading.rules import COMPILER, Check, Rule, options_record, require_parsed, user_error
+from rules.loading.rule import Check, Rule, options_record
+from rules.loading.rule_texts import require_parsed, user_error
 from rules.loading.tiers import tier_where
 from rules.python.rule_files import Declared, DeclaredFunction, PythonFiles, stream_of
 

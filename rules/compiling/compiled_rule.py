@@ -20,7 +20,8 @@ from compiler.schema import Schema, schema_of
 from compiler.tree.big_stack import with_deep_stack
 from graph.node import Node
 from rules.compiling.compiled_records import Head, load_body, load_heads
-from rules.loading.rules import COMPILER, Check, Rule
+from rules.loading.compiler_identity import COMPILER
+from rules.loading.rule import Check, Rule
 
 if TYPE_CHECKING:
     from compiler.compiled import EngineIdentity

@@ -12,7 +12,7 @@ from compiler.compile import parse_rule
 from compiler.compiled import Parsed
 from compiler.errors import SqlError
 from rules.compiling.helpers import Helpers, Task
-from rules.loading.rules import Text
+from rules.loading.rule_texts import Text
 
 _AT_ONCE = 50
 """Texts in one job: few enough that all helpers end at about the same time."""

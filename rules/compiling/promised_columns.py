@@ -14,7 +14,7 @@ from rules.loading.contracts import contract_where
 
 if TYPE_CHECKING:
     from rules.config.project import Project
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
 
 Tables = Mapping[str, Mapping[str, Any]]
 """Schemas by the names of their tables, as the index stores them."""

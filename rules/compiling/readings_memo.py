@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from compiler.fingerprint import fingerprint
 from compiler.parts.reading import PART, PARTIALS, Kind, PartQueries, PartQuery, Reading
 from compiler.schema import Column, Schema, schema_of, schema_record
-from rules.loading.rules import COMPILER, options_record
+from rules.loading.compiler_identity import COMPILER
+from rules.loading.rule import options_record
 
 if TYPE_CHECKING:
     from rules.compiling.compiled_records import Body

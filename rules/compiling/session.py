@@ -28,7 +28,9 @@ from rules.files.locations import is_url
 from rules.files.project_paths import FILE
 from rules.loading.contracts import with_contracts
 from rules.loading.input_binding import make_dag, make_resolver
-from rules.loading.rules import MANY, Rule, Text, load_rules
+from rules.loading.load_rules import MANY, load_rules
+from rules.loading.rule import Rule
+from rules.loading.rule_texts import Text
 from rules.python.rule_files import DeclaredFunction, PythonFiles
 from rules.sources.contents import Sources
 from rules.sources.remembered_columns import columns_last_seen

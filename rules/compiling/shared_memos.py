@@ -26,7 +26,8 @@ from cache.sealing import is_sealed
 from compiler.fingerprint import digest_of, fingerprint
 from rules.compiling.compiled_records import Body, Head, Lineage, read_head
 from rules.config.front_matter import RuleOptions
-from rules.loading.rules import COMPILER, memo_of_text
+from rules.loading.compiler_identity import COMPILER
+from rules.loading.rule_texts import memo_of_text
 from rules.storage.shared_packs import WORTH
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from cache.records import Product
     from rules.compiling.compiled_rule import CompiledContract, CompiledRule
     from rules.config.project import Project
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
     from rules.storage.shared_cache import SharedCache
     from rules.storage.store import Store
 

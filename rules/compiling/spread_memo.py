@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.fingerprint import fingerprint
 from compiler.spread.spreading import Spread
-from rules.loading.rules import COMPILER, options_record
+from rules.loading.compiler_identity import COMPILER
+from rules.loading.rule import options_record
 
 if TYPE_CHECKING:
     from compiler.schema import Schema

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from graph.dag import Dag
     from rules.compiling.compiled_records import Head
     from rules.compiling.compiled_rule import CompiledRule
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from compiler.schema import Schema
     from rules.compiling.compiled_rule import CompiledRule
     from rules.config.project import Project
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
 
 
 def require_writable(project: Project, compiled: Iterable[CompiledRule]) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from compiler.schema import Schema
     from rules.compiling.session import Session
     from rules.config.project import Project
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
     from rules.storage.store import Say
 
 

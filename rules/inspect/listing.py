@@ -13,7 +13,8 @@ from rules.errors import UserError
 from rules.files.file_digests import FileDigests
 from rules.loading.contracts import with_contracts
 from rules.loading.input_binding import cut_dag
-from rules.loading.rules import Rule, load_rules
+from rules.loading.load_rules import load_rules
+from rules.loading.rule import Rule
 from rules.planning.prepared import Request
 from rules.planning.selection import asks_for_changed, selected
 

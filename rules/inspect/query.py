@@ -42,7 +42,10 @@ from rules.files.project_paths import DEFAULT_PROFILE
 from rules.inspect.stored_tables import committed
 from rules.loading.dialects import with_dialect
 from rules.loading.input_binding import make_resolver
-from rules.loading.rules import RuleSet, load_rules, rule_files, user_error
+from rules.loading.load_rules import load_rules
+from rules.loading.rule import RuleSet
+from rules.loading.rule_folders import rule_files
+from rules.loading.rule_texts import user_error
 from rules.running.query_runner import callable_function
 from rules.sources.contents import Sources
 from rules.storage.types import to_arrow, to_schema

@@ -12,7 +12,7 @@ from rules.files.project_paths import DEFAULT_PROFILE
 if TYPE_CHECKING:
     from compiler.compiled import Parsed
     from rules.compiling.helpers import Helpers
-    from rules.loading.rules import Text
+    from rules.loading.rule_texts import Text
 
 
 class CheckHelpers:

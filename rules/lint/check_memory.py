@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from compiler.schema import Schema, schema_of
 from rules.lint.planned_rules import Table
 from rules.lint.rule_records import Record
-from rules.loading.rules import Rule
+from rules.loading.rule import Rule
 
 if TYPE_CHECKING:
     from graph.dag import Dag

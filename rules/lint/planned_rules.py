@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from compiler.schema import Schema
     from rules.compiling.compile_rules import Work
     from rules.config.project import Project
-    from rules.loading.rules import Rule, RuleSet
+    from rules.loading.rule import Rule, RuleSet
     from rules.storage.store import Store
 
 Table = Mapping[str, Any]

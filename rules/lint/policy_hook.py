@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rules.config.project import Project
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
 
 CODE = "R023"
 

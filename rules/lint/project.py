@@ -43,11 +43,13 @@ from rules.lint.policy_hook import rejected
 from rules.lint.rule_records import Record, look
 from rules.lint.static_contracts import foretold, referred
 from rules.lint.worlds import Worlds, habits_of
+from rules.loading.compiler_identity import COMPILER
 from rules.loading.contracts import Contracted, query_places, with_contracts
 from rules.loading.dialects import in_ours, is_ours
 from rules.loading.input_binding import cut_dag, make_resolver
-from rules.loading.rules import COMPILER, MANY, Rule, RuleSet, load_rules, options_record
-from rules.loading.rules import Check as DataCheck
+from rules.loading.load_rules import MANY, load_rules
+from rules.loading.rule import Check as DataCheck
+from rules.loading.rule import Rule, RuleSet, options_record
 from rules.python.rule_files import DeclaredFunction
 from rules.sources.column_schemas import KnownSchemas
 from rules.sources.contents import Sources

@@ -13,7 +13,7 @@ from rules.config.front_matter import option_where
 from rules.config.project import Project
 from rules.errors import UserError
 from rules.loading.contracts import contract_where
-from rules.loading.rules import Rule
+from rules.loading.rule import Rule
 from rules.loading.tiers import tier_where
 
 _CERTAIN = frozenset((*INTEGERS, "float64", "bool", "string", "date32"))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from compiler.names.qualify import InputSchemas
     from rules.config.project import Project
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
 
 
 @dataclass

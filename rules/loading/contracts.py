@@ -20,7 +20,9 @@ from rules.config.toml_types import did_you_mean
 from rules.errors import FAILED, UserError, Where
 from rules.files.project_paths import FILE
 from rules.loading.check_queries import Draft, drafts
-from rules.loading.rules import COMPILER, Check, Rule, RuleSet, user_error
+from rules.loading.compiler_identity import COMPILER
+from rules.loading.rule import Check, Rule, RuleSet
+from rules.loading.rule_texts import user_error
 from rules.storage.memory import Memory
 
 _VOLATILE = "add volatile = true beside sql (the check then runs in every build), or pass the value as a $var"

@@ -13,7 +13,8 @@ from rules.config.project import Project
 from rules.errors import FAILED, UserError, Where
 from rules.files.project_paths import FILE
 from rules.loading.contracts import check_error
-from rules.loading.rules import Check, Rule, user_error
+from rules.loading.rule import Check, Rule
+from rules.loading.rule_texts import user_error
 from rules.storage.memory import Memory
 
 

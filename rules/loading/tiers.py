@@ -18,7 +18,7 @@ from rules.errors import FAILED, UserError, Where
 
 if TYPE_CHECKING:
     from rules.config.profiles import RuntimeProfile
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
 
 
 def with_tier(project: Project, profile: RuntimeProfile | None, path: str, options: RuleOptions) -> RuleOptions:

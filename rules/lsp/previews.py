@@ -11,7 +11,7 @@ from compiler.sql.dialect import parse
 from compiler.tree.big_stack import with_deep_stack
 from rules.formats.cells import limited, records
 from rules.inspect.query import Question, answered
-from rules.loading.rules import user_error
+from rules.loading.rule_texts import user_error
 from rules.storage.store import open_store
 from rules.wording import plural
 

@@ -21,7 +21,7 @@ from rules.core import Core
 from rules.errors import UserError, UserErrors, Where
 from rules.files.project_paths import FILE
 from rules.loading.input_binding import make_resolver
-from rules.loading.rules import rule_files
+from rules.loading.rule_folders import rule_files
 from rules.lsp.embedded import embedded, embedded_at
 from rules.planning.prepared import Request
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from compiler.schema import Schema
     from rules.engine.signatures import Signature
     from rules.lint.project import Checking
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
     from rules.planning.prepared import Prepared
 
 

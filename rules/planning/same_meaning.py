@@ -30,9 +30,12 @@ from rules.engine.local import LOCAL
 from rules.errors import UserError
 from rules.files.file_digests import FileDigests
 from rules.files.locations import is_url
+from rules.loading.compiler_identity import COMPILER
 from rules.loading.dialects import with_dialect
 from rules.loading.input_binding import make_resolver
-from rules.loading.rules import COMPILER, Rule, memo_of_text, name_of, parse_text
+from rules.loading.product_names import name_of
+from rules.loading.rule import Rule
+from rules.loading.rule_texts import memo_of_text, parse_text
 from rules.loading.tiers import with_tier
 from rules.python.rule_files import PythonFiles
 from rules.sources.contents import Sources

@@ -10,7 +10,7 @@ from cache.records import Product
 from graph.dag import Dag
 from graph.selection import Facts, SelectionError, select
 from rules.errors import UserError, UserErrors
-from rules.loading.rules import Rule
+from rules.loading.rule import Rule
 from rules.planning.prepared import Selection
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rules.compiling.compiled_rule import CompiledCheck, CompiledContract, CompiledRule
     from rules.config.project import Project
     from rules.loading.check_queries import Draft
-    from rules.loading.rules import Check, Rule
+    from rules.loading.rule import Check, Rule
     from rules.running.query_runner import Runner
     from rules.sources.contents import Sources
     from rules.storage.store import Store

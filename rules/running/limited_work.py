@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rules.engine.stopping import Stop
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
     from rules.running.cores import Share
     from rules.running.limits import Watch
 

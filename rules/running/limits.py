@@ -22,7 +22,7 @@ from rules.wording import duration
 if TYPE_CHECKING:
     from rules.config.profiles import Profile
     from rules.engine.stopping import Stop
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
     from rules.planning.prepared import Request
 
 _GRACE = 1.0

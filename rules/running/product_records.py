@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cache.records import Artifact, InputState, Product, ProductRecord
-from rules.loading.rules import COMPILER
+from rules.loading.compiler_identity import COMPILER
 
 if TYPE_CHECKING:
     from cache.keys import Content

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cache.objects import Objects
     from cache.products import Products
     from rules.compiling.session import Session
-    from rules.loading.rules import Rule
+    from rules.loading.rule import Rule
     from rules.storage.writer_options import WriterOptions
 
 _FORMAT = 1

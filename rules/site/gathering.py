@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rules.compiling.compiled_rule import CompiledRule
     from rules.compiling.session import Compilation, Session
     from rules.config.project import Project
-    from rules.loading.rules import Check, Rule
+    from rules.loading.rule import Check, Rule
     from rules.storage.store import Say, Store
 
 

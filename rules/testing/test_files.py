@@ -19,7 +19,7 @@ from compiler.tree.big_stack import with_deep_stack
 from rules.config.toml_positions import closest, key_places
 from rules.config.toml_types import did_you_mean
 from rules.errors import UserError, UserErrors, Where
-from rules.loading.rules import user_error
+from rules.loading.rule_texts import user_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

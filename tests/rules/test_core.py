@@ -10,7 +10,7 @@ import pytest
 from rules.core import Core
 from rules.lint import project as linting
 from rules.lint import rule_records
-from rules.loading import rules as loading
+from rules.loading import load_rules as loading
 from rules.lsp.workbench import Workbench
 from rules.planning.prepared import Request
 from support.observers import Silent

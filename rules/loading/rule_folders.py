@@ -1,0 +1,58 @@
+"""The files in a project's rule folders that hold rules."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from rules.config.project import Project, config_where
+from rules.errors import UserError
+from rules.files.project_paths import is_rule_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def rule_files(root: Path, folders: Iterable[str]) -> list[str]:
+    """Return the paths, relative to the project, of all rule files, sorted. Raises `UserError`."""
+    found: list[str] = []
+    for number, folder in enumerate(folders):
+        try:
+            _scan(os.path.join(root, folder), folder.rstrip("/"), found)
+        except OSError as error:
+            known = error.filename == os.path.join(root, folder)
+            shown = folder if known else os.path.relpath(error.filename, root)
+            what = {errno.ENOENT: "does not exist", errno.ENOTDIR: "is a file"}.get(error.errno or 0)
+            message = f"the rule folder '{shown}' {what or f'cannot be read: {error.strerror}'}"
+            where = config_where(root, "project", "rules", str(number))
+            raise UserError(message, code="config", where=where, hint="see rules = [...] under [project]") from error
+    return sorted(set(found))
+
+
+def paths_of_rules(project: Project) -> list[str]:
+    """Return the paths of all rule files, sorted, with those that an editor has not written yet. Raises `UserError`."""
+    found = rule_files(project.root, project.rule_folders)
+    folders = tuple(f"{folder.rstrip('/')}/" for folder in project.rule_folders)
+    return sorted({*found, *(path for path in project.unsaved if path.startswith(folders))})
+
+
+def _scan(folder: str, shown: str, found: list[str], above: tuple[str, ...] = ()) -> None:
+    """Find the rule files in a folder and below. Raises OSError, also where a link leads back to a folder above it.
+
+    above: this folder and those that led here, as paths without links.
+    """
+    above = above or (os.path.realpath(folder),)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = f"{shown}/{entry.name}"
+            if entry.is_dir():
+                real = os.path.realpath(entry.path) if entry.is_symlink() else f"{above[-1]}/{entry.name}"
+                if real in above:
+                    raise OSError(0, "it is a link to a folder above it", entry.path)
+                _scan(entry.path, path, found, (*above, real))
+            elif is_rule_file(entry.name):
+                found.append(path)
