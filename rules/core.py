@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rules.config.project import Project
-    from rules.lint.project import Checking
+    from rules.lint.checking import Checking
     from rules.planning.prepared import Prepared, Request
     from rules.running.results import BuildReport, Observer
 

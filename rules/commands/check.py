@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass
 class _Looked:
-    """What was looked at: `records` as in `rules.lint.project`; worlds: by path, where something was checked afresh."""
+    """What was looked at: `records` as in `rules.lint.checking`; worlds: by path, of what was checked afresh."""
 
     root: Path
     records: dict[str, Any]

@@ -25,8 +25,9 @@ from rules.config.project import Policy, load_project, read_text
 from rules.files.project_paths import FILE, OWN_FOLDER
 from rules.importing.drafts import Draft, DraftAside, DraftQuery, DraftRule
 from rules.importing.project_text import check_text, project_text, rule_text
+from rules.lint.checking import Checking
 from rules.lint.fixes import rewrite, write
-from rules.lint.project import Checking, check_project
+from rules.lint.project import check_project
 from rules.loading.dialects import OURS
 from rules.storage.store import open_store
 

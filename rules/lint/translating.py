@@ -15,8 +15,9 @@ from compiler.tree.big_stack import with_deep_stack
 from rules.config.front_matter import read_options
 from rules.config.project import Project, read_text
 from rules.errors import UserError, Where
+from rules.lint.checking import Checking
 from rules.lint.fixes import Rewritten
-from rules.lint.project import Checking, check_project
+from rules.lint.project import check_project
 from rules.loading.dialects import declared_dialect, in_ours, with_dialect
 from rules.loading.input_binding import make_resolver
 from rules.storage.store import Store

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from compiler.schema import Schema
     from rules.engine.signatures import Signature
-    from rules.lint.project import Checking
+    from rules.lint.checking import Checking
     from rules.loading.rule import Rule
     from rules.planning.prepared import Prepared
 

@@ -9,7 +9,7 @@ import pytest
 
 from rules.core import Core
 from rules.lint import project as linting
-from rules.lint import rule_records
+from rules.lint import rule_checks, rule_records
 from rules.loading import load_rules as loading
 from rules.lsp.workbench import Workbench
 from rules.planning.prepared import Request
@@ -50,8 +50,8 @@ def test_an_edit_is_all_that_is_read_and_looked_at_again(
     core = Core(sample.root)
     core.build(Request(), Silent())
     core.check(Silent().say)
-    parsed, looked = calls(monkeypatch, loading, "parse_text"), calls(monkeypatch, linting, "_looked_at")
-    found = calls(monkeypatch, linting, "look")
+    parsed, looked = calls(monkeypatch, loading, "parse_text"), calls(monkeypatch, rule_checks, "_looked_at")
+    found = calls(monkeypatch, rule_checks, "look")
     sample.edit("rules/large.sql", "FROM", "-- a word\nFROM")
     before = core.plan(Request(), Silent())
     assert parsed == ["rules/large.sql"]
@@ -78,10 +78,10 @@ def test_a_project_that_nobody_has_checked_is_checked_side_by_side(
     sample.sql("z_reads_typo", "SELECT t.id, id FROM z_typo AS t")
     sample.sql("z_lost", "SELECT n.id FROM nowhere AS n")
     sample.sql("z_broken", "SELECT FROM")
-    looked = calls(monkeypatch, linting, "look")
+    looked = calls(monkeypatch, rule_checks, "look")
     aside = Core(sample.root).check(Silent().say)
     assert len(looked) == linting.MISSED
-    known = calls(monkeypatch, linting, "look")
+    known = calls(monkeypatch, rule_checks, "look")
     again = Core(sample.root).check(Silent().say)  # by what the helpers found, which is remembered
     assert not known
     alone = SampleProject.copy_of(sample.root, sample.root.parent / "alone")
