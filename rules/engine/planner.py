@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -15,9 +18,22 @@ from compiler.schema import Schema
 from rules.config.profiles import Profile
 from rules.engine.failures import engine_errors
 from rules.engine.protocol import EngineError, EngineFunction
-from rules.engine.session import make_session, plan_query, planned_schema, qualified_name
+from rules.engine.session import (
+    analysed_schema,
+    make_analyser,
+    make_session,
+    plan_query,
+    planned_schema,
+    qualified_name,
+)
 from rules.engine.user_functions import register
 from rules.storage.types import storable_schema, to_arrow, to_schema
+
+if TYPE_CHECKING:
+    from datafusion import SessionContext
+
+_RECENT = 1024
+"""Inputs whose Arrow schemas are kept: most have several readers, and to read one costs as much as to register it."""
 
 
 class EnginePlanner:
@@ -30,6 +46,7 @@ class EnginePlanner:
         functions: Iterable[EngineFunction] = (),
     ) -> None:
         """functions: those of the project."""
+        self._profile = profile
         self._session = make_session(profile)
         # Volatile, so that planning never calls them.
         register(self._session, [replace(one, volatility="volatile") for one in functions])
@@ -63,7 +80,7 @@ class EnginePlanner:
         names = []
         try:
             for name, (schema, visible) in inputs.items():
-                fields = [field for field in to_arrow(schema) if field.name in visible]
+                fields = [field for field in _arrow(schema) if field.name in visible]
                 empty = pa.RecordBatch.from_pylist([], pa.schema(fields))
                 self._session.register_record_batches(qualified_name(name), [[empty]])
                 names.append(name)
@@ -82,7 +99,12 @@ class EnginePlanner:
         # Some queries have a logical plan but no physical one. It takes 0.3 to 0.8 ms to make; the optimiser's result
         # cannot replace the frame, because optimising twice can give a different plan.
         frame.execution_plan()
-        return planned_schema(self._session, frame)
+        # The optimiser has done its work once by then, and to do it again costs as much as all of the analysis.
+        return analysed_schema(self._analyser, frame) or planned_schema(self._session, frame)
+
+    @cached_property
+    def _analyser(self) -> SessionContext:
+        return make_analyser(self._profile)
 
     @contextmanager
     def _registered(self, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> Iterator[None]:
@@ -94,7 +116,7 @@ class EnginePlanner:
         names = []
         try:
             for name, (schema, visible) in inputs.items():
-                fields = [field for field in to_arrow(schema) if field.name in visible]
+                fields = [field for field in _arrow(schema) if field.name in visible]
                 self._session.register_parquet(
                     qualified_name(name), self._nowhere, schema=pa.schema(fields), file_extension=""
                 )
@@ -103,6 +125,15 @@ class EnginePlanner:
         finally:
             for name in names:
                 self._session.deregister_table(qualified_name(name))
+
+
+def _arrow(schema: Schema) -> pa.Schema:
+    return _known_arrow(schema.arrow)
+
+
+@functools.lru_cache(_RECENT)
+def _known_arrow(serialised: bytes) -> pa.Schema:
+    return to_arrow(Schema((), serialised))
 
 
 def _hint(error: UnsupportedTypeError) -> str:

@@ -133,6 +133,30 @@ def planned_schema(session: SessionContext, frame: DataFrame) -> pa.Schema:
     return schema
 
 
+def make_analyser(profile: Profile) -> SessionContext:
+    """Return a session for `analysed_schema`."""
+    session = make_session(profile)
+    session.sql("SET datafusion.optimizer.max_passes = 0").collect()
+    return session
+
+
+def analysed_schema(analyser: SessionContext, frame: DataFrame) -> pa.Schema | None:
+    """Return what `planned_schema` does, but for what is said of NULLs, in a third of its time.
+
+    The types are coerced by the analysis alone, and the optimiser may not change names or types: it compares them after
+    each of its rules, and fails. To it a text is like a view of one, though, a value like one of a dictionary, and a
+    decimal like any other: one that is summed in two steps, beside COUNT(DISTINCT …), gets more digits. Texts have one
+    stored type as columns, and so have values, though not within lists and structs: None where there are such, or
+    decimals.
+
+    analyser: see `make_analyser`.
+    """
+    plan = analyser.create_dataframe_from_logical_plan(frame.logical_plan()).optimized_logical_plan()
+    schema: pa.Schema = analyser.create_dataframe_from_logical_plan(plan).schema()
+    unsure = any(pa.types.is_nested(field.type) or pa.types.is_decimal(field.type) for field in schema)
+    return None if unsure else schema
+
+
 @functools.cache
 def _queries_alone() -> SQLOptions:
     return SQLOptions().with_allow_ddl(allow=False).with_allow_dml(allow=False).with_allow_statements(allow=False)
