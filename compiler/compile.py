@@ -46,7 +46,7 @@ from compiler.sql.dialect import DIALECT, parse, render
 from compiler.sql.encode import encode
 from compiler.tree.big_stack import with_deep_stack
 from compiler.tree.nesting import is_huge, require_depth
-from compiler.tree.walk import nodes
+from compiler.tree.walk import find_all, nodes
 from compiler.variables import Value, literal
 
 T = TypeVar("T")
@@ -62,14 +62,14 @@ def corrected(parts: Mapping[str, object]) -> tuple[object, frozenset[object]]:
 
 def parse_rule(text: str, dialect: str | None = None) -> Parsed:
     """Parse a rule's text. dialect: the one it is in, see `Options`. Raises `SqlError`."""
+    return with_deep_stack(lambda: parsed_of(parse_written(text, dialect)))
 
-    def work() -> Parsed:
-        query = parse_written(text, dialect)
-        require_depth(query)
-        called = {str(call.name).lower() for call in query.find_all(exp.Anonymous)}
-        return Parsed(tuple(table_names(query)), tuple(variable_names(query)), tuple(sorted(called)))
 
-    return with_deep_stack(work)
+def parsed_of(query: exp.Query) -> Parsed:
+    """Return what `parse_rule` says of a tree that `parse_written` has made. Raises `SqlError`."""
+    require_depth(query)
+    called = {str(call.name).lower() for call in find_all(query, exp.Anonymous)}
+    return Parsed(tuple(table_names(query)), tuple(variable_names(query)), tuple(sorted(called)))
 
 
 def parse_written(text: str, dialect: str | None) -> exp.Query:
@@ -202,23 +202,24 @@ class Compiler:
         text: str,
         options: Options,
         resolve: Callable[[str], str | None],
-        query: exp.Query | None = None,
         ready: exp.Query | None = None,
     ) -> Schema | None:
         """Return the schema of a rule; None where it is too large to be planned in good time.
 
-        query: its tree, if it was parsed in the engine's own dialect, which is consumed. ready: the same as
-        `compiler.lint.check` has qualified it, likewise. Raises the `SqlError` that `compile_rule` would, in a third of
-        its time.
+        ready: the qualified tree of its text, if `is_settled` before it was qualified, which is consumed. Raises the
+        `SqlError` that `compile_rule` would, in a third of its time.
         """
         if options.dialect is not None:
             return self._of_translation(text, options, lambda ours, rest: self.foresee(ours, rest, resolve), resolve)
 
         def work() -> Schema | None:
-            tree = query or parse(text)
-            if is_huge(tree):
-                return None
-            executed, scans, _ = self._executed(tree, options, resolve, ready)
+            if ready is not None:
+                executed, scans = self._narrowed(ready)
+            else:
+                tree = parse(text)
+                if is_huge(tree):
+                    return None
+                executed, scans, _ = self._executed(tree, options, resolve)
             executed, _ = for_engine(executed, self.schemas.known)
             sql = render(executed)
             return self._schema(scans, executed, sql)
@@ -321,20 +322,15 @@ class Compiler:
             raise SqlError(f"cannot be compiled any more: {error}") from error
 
     def _bound(self, query: exp.Query, resolve: Callable[[str], str | None]) -> exp.Query:
-        """Return a freshly parsed query with its inputs, variables and calls bound, in place."""
-        return self._settled(self._named(query, resolve))
+        """Return a freshly parsed query with its inputs, variables and calls bound, in place.
 
-    def _named(self, query: exp.Query, resolve: Callable[[str], str | None]) -> exp.Query:
-        """Return a freshly parsed query with its inputs and variables bound, in place."""
+        Its literals keep their digits. Raises `SqlError`.
+        """
         require_depth(query)
         bind_tables(query, resolve, self.schemas.known)
         literals = {name: literal(value) for name, value in self.variables.items()}
         named = bind_variables(query, literals)
         assert isinstance(named, exp.Query)
-        return named
-
-    def _settled(self, named: exp.Query) -> exp.Query:
-        """Return the same with its calls bound, and with literals that keep their digits, in place."""
         bound = with_own_calls(by_position(named, self.own), self.own)
         timestamps.widen_literals(bound)
         require_known_functions(bound)
@@ -368,28 +364,22 @@ class Compiler:
         return normalise(form, options.normalize, self.schemas.known) if options.normalize is not None else ()
 
     def _executed(
-        self,
-        query: exp.Query,
-        options: Options,
-        resolve: Callable[[str], str | None],
-        ready: exp.Query | None = None,
+        self, query: exp.Query, options: Options, resolve: Callable[[str], str | None]
     ) -> tuple[exp.Query, dict[str, tuple[str, ...]], bool]:
-        """Return the executed form of a freshly parsed query, the columns that it scans, and whether it is volatile.
-
-        ready: see `foresee`. It is of the query as written, so it does not serve where binding writes another.
-        """
-        named = self._named(query, resolve)
-        if ready is not None and (self.own or _is_rewritten(named)):
-            ready = None
-        bound = self._settled(named)
+        """Return the executed form of a freshly parsed query, the columns that it scans, and whether it is volatile."""
+        bound = self._bound(query, resolve)
         volatile = bool(volatile_calls(bound))
         if volatile and not options.volatile:
             raise volatile_error(bound)
-        executed = pruned(ready if ready is not None else qualified(bound, self.schemas))
+        return *self._narrowed(qualified(bound, self.schemas)), volatile
+
+    def _narrowed(self, query: exp.Query) -> tuple[exp.Query, dict[str, tuple[str, ...]]]:
+        """Return a qualified query without what nothing reads, in place, and the columns that it scans."""
+        executed = pruned(query)
         require_like_types(executed, Facts(self.schemas.known))
         scans = {name: tuple(sorted(columns)) for name, columns in read_sets(executed).items()}
         require_flat_recursion(executed, resolve_names, lambda part: self._schema_of_part(scans, part))
-        return executed, scans, volatile
+        return executed, scans
 
     def _schema_of_part(self, scans: Mapping[str, tuple[str, ...]], part: exp.Query) -> Schema:
         """Return the schema of a part of an executed form, which is consumed. Raises `SqlError`."""
@@ -429,7 +419,7 @@ class Compiler:
             ]
             for name in sorted(scans)
         }
-        called = {call.name for call in executed.find_all(*CALLS.values())}
+        called = {call.name for call in find_all(executed, *CALLS.values())} if self.own else set()
         key = fingerprint(
             {
                 "sql": digest_of(sql.encode()),
@@ -479,13 +469,18 @@ class Compiler:
         return beyond or explained(error, executed, probe)
 
 
-def _is_rewritten(query: exp.Query) -> bool:
-    """Whether `_settled` changes a query that calls no function of the project."""
-    return any(
-        isinstance(node, exp.Kwarg)
-        or (isinstance(node, exp.Literal) and node.is_string and timestamps.is_beyond(node.name))
-        for node in nodes(query)
-    )
+def is_settled(query: exp.Query) -> bool:
+    """Whether a query whose inputs and variables are bound is qualified as it is.
+
+    Other queries a `Compiler` rewrites before, or refuses, or they call functions of the project or volatile ones.
+    """
+    for node in nodes(query):
+        if isinstance(node, exp.Literal):
+            if node.is_string and timestamps.is_beyond(node.name):
+                return False
+        elif isinstance(node, exp.Kwarg) or (isinstance(node, exp.Func) and functions.is_volatile(node)):
+            return False  # a function that the engine does not have counts as volatile
+    return True
 
 
 def _start(source: str | exp.Query) -> tuple[int | None, int | None]:

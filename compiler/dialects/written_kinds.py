@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from sqlglot import exp
 
@@ -17,16 +18,28 @@ class WrittenKinds(Kinds):
     """Kinds of expressions as written; a column has the type of the one at its place in the qualified query."""
 
     def __init__(self, executed: exp.Query | None, schemas: Mapping[str, Schema]) -> None:
-        self._qualified = Kinds(resolve_names(executed), schemas) if executed is not None else None
-        self._at: dict[int, exp.Column] = {}
-        self._series = (
-            {table.alias for table in executed.find_all(exp.Table) if _is_series(table)} if executed else set()
-        )
+        """executed: the qualified query, which is looked at once something is asked: of most queries nothing is."""
+        self._executed, self._schemas = executed, schemas
+
+    @cached_property
+    def _qualified(self) -> Kinds | None:
+        return Kinds(resolve_names(self._executed), self._schemas) if self._executed is not None else None
+
+    @cached_property
+    def _series(self) -> set[str]:
         """Aliases of generate_series and range over integers, whose one column is an integer."""
-        for column in find_all(executed, exp.Column) if executed is not None else []:
+        tables = find_all(self._executed, exp.Table) if self._executed is not None else []
+        return {table.alias for table in tables if _is_series(table)}
+
+    @cached_property
+    def _at(self) -> dict[int, exp.Column]:
+        """The columns of the qualified query by where they are written."""
+        found: dict[int, exp.Column] = {}
+        for column in find_all(self._executed, exp.Column) if self._executed is not None else []:
             start = column.this.meta.get("start") if column.this._meta else None  # noqa: SLF001 — `.meta` would make one
             if start is not None:
-                self._at.setdefault(start, column)
+                found.setdefault(start, column)
+        return found
 
     def _column(self, column: exp.Column) -> str | None:
         start = column.this.meta.get("start") if column.this._meta else None  # noqa: SLF001 — `.meta` would make one

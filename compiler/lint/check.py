@@ -9,6 +9,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from compiler.analysis.types import Types
+from compiler.compile import is_settled
 from compiler.dialects.written_kinds import WrittenKinds
 from compiler.errors import SqlError
 from compiler.lint.codes import OF_ERRORS
@@ -86,8 +87,8 @@ class Checked:
     columns: tuple[Column, ...] | None
     refused: bool = False
     """Whether it is in another dialect, and some of it has no counterpart here."""
-    qualified: exp.Query | None = None
-    """The qualified tree of a text in our own SQL, if it can be qualified; nothing here needs it any more."""
+    ready: exp.Query | None = None
+    """The qualified tree of a text in our own SQL, if that is what `Compiler.foresee` takes; nothing here needs it."""
 
 
 def check_rule(
@@ -135,7 +136,8 @@ def _check(text: str, world: World, *, volatile: bool, query: exp.Query | None =
         names = resolve_names(query)
     except SqlError as error:
         return Checked((*_located(found), of_error(error, lines)), None)
-    executed, types, problem = _executed(query, world)
+    executed, types, problem, settled = _executed(query, world)
+    ready = executed if settled and not found else None
     subject = Subject(
         text=text,
         query=query,
@@ -155,7 +157,7 @@ def _check(text: str, world: World, *, volatile: bool, query: exp.Query | None =
         found += check(subject)
     if problem is not None:
         found += unsaid(of_error(problem, lines), found)
-    return Checked(_located(found), _columns(subject), qualified=executed)
+    return Checked(_located(found), _columns(subject), ready=ready)
 
 
 def _check_translation(text: str, world: World, dialect: str, *, volatile: bool) -> Checked:
@@ -165,7 +167,7 @@ def _check_translation(text: str, world: World, dialect: str, *, volatile: bool)
     if source is None:
         return Checked(wrong, None, refused=bool(wrong))
     checked = _check(source.text, replace(world, dialect=None), volatile=volatile)
-    return replace(checked, found=in_author(checked.found, source, text), qualified=None)
+    return replace(checked, found=in_author(checked.found, source, text), ready=None)
 
 
 def _located(found: list[Found]) -> tuple[Found, ...]:
@@ -220,23 +222,33 @@ def _unknown_variables(query: exp.Query, world: World) -> list[Found]:
     return found
 
 
-def _executed(query: exp.Query, world: World) -> tuple[exp.Query | None, Types | None, SqlError | None]:
-    """Return the qualified query and its types, or its error, or neither if too little is known."""
+def _executed(query: exp.Query, world: World) -> tuple[exp.Query | None, Types | None, SqlError | None, bool]:
+    """Return the qualified query and its types, or its error, or neither if too little is known.
+
+    Also whether it `is_settled`.
+    """
     outside = outside_tables(query)
     if is_huge(query):
-        return None, None, None
+        return None, None, None, False
     if world.resolve is None or any(not table.db or table.name not in world.schemas.known for table in outside):
-        return None, None, None
-    try:
-        literals = {name: literal(value) for name, value in (world.variables or {}).items()}
+        return None, None, None, False
+    literals = {name: literal(value) for name, value in (world.variables or {}).items()}
+
+    def authored() -> exp.Query:
         bound = bind_variables(bare_copy(query, positions=True), literals)
         assert isinstance(bound, exp.Query)
-        executed = qualified(bound, world.schemas)
-        return executed, Types(resolve_names(executed), world.schemas.known), None
+        return bound
+
+    try:
+        bound = authored()
+        settled = is_settled(bound)
+        executed = qualified(bound, world.schemas, authored)
+        return executed, Types(resolve_names(executed), world.schemas.known), None, settled
     except SqlError as error:
-        return None, None, error
+        return None, None, error, False
     except (SqlglotError, RecursionError) as error:
-        return None, None, SqlError(f"cannot be compiled: {(str(error) or 'nested too deeply').splitlines()[0]}")
+        said = f"cannot be compiled: {(str(error) or 'nested too deeply').splitlines()[0]}"
+        return None, None, SqlError(said), False
 
 
 def _columns(subject: Subject) -> tuple[Column, ...] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlglot import exp
@@ -64,8 +64,8 @@ class InputSchemas:
         self._mapped[name] = schema
 
 
-def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
-    """Return the qualified query; `query` is consumed.
+def qualified(query: exp.Query, schemas: InputSchemas, authored: Callable[[], exp.Query] | None = None) -> exp.Query:
+    """Return the qualified query; `query` is consumed. authored: returns a copy of it, for what is said of an error.
 
     SELECT amount FROM "input"."orders" AS o WHERE open
     → SELECT o.amount AS amount FROM "input"."orders" AS o WHERE o.open
@@ -73,7 +73,9 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
     Raises `SqlError` for unknown, ambiguous, unnamed and duplicate columns.
     """
     _require_output_names(query)
-    authored = bare_copy(query, positions=True)
+    if authored is None:
+        copy = bare_copy(query, positions=True)
+        authored = lambda: copy  # noqa: E731
     inputs = {name: schemas.known[name] for name in _inputs_of(query)}
     query = prepare(query, inputs)
     require_no_filter_read(query)
@@ -86,7 +88,7 @@ def qualified(query: exp.Query, schemas: InputSchemas) -> exp.Query:
             query, dialect=DIALECT, schema=schemas.mapping(inputs), validate_qualify_columns=False, identify=True
         )
     except OptimizeError as error:
-        raise _explained(str(error), authored, schemas) from error
+        raise _explained(str(error), authored(), schemas) from error
     assert isinstance(result, exp.Query)
     _require_columns(result)
     spell_merged_columns(result, lambda source: _source_columns(source, schemas))
@@ -234,7 +236,7 @@ def is_named(item: exp.Expr) -> bool:
     return item.is_star or (bool(item.output_name) and isinstance(inner, exp.Alias | exp.Column | exp.Dot))
 
 
-def _require_unique_outputs(query: exp.Query, authored: exp.Query) -> None:
+def _require_unique_outputs(query: exp.Query, authored: Callable[[], exp.Query]) -> None:
     select = output_leaf(query)
     assert select is not None
     seen: set[str] = set()
@@ -242,7 +244,7 @@ def _require_unique_outputs(query: exp.Query, authored: exp.Query) -> None:
         name = item.alias_or_name
         if name in seen:
             message = f"two output columns are named '{name}'"
-            star = _star_of(item, authored)
+            star = _star_of(item, authored())
             if star is not None:
                 raise located(star, message, hint="list the columns instead of *", code="duplicate-column")
             raise located(item, message, hint="rename one with AS", code="duplicate-column")

@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from compiler.sql.dialect import variable_name
 from compiler.tree.positions import located
+from compiler.tree.walk import LEAVES, has, nodes
 
 INPUT_DB = "input"
 
@@ -36,7 +37,7 @@ def table_names(query: exp.Expr) -> list[str]:
 
 def variable_names(query: exp.Expr) -> list[str]:
     """Return the project variables that a freshly parsed query uses, sorted."""
-    return sorted({name for node in query.walk() if (name := variable_name(node))})
+    return sorted({name for node in nodes(query) if (name := variable_name(node))})
 
 
 def bind_tables(query: exp.Expr, resolve: Callable[[str], str | None], known: Iterable[str]) -> None:
@@ -88,7 +89,7 @@ def bind_variables(query: exp.Expr, literals: Mapping[str, exp.Expr]) -> exp.Exp
         bound.meta.update(node.meta)
         return bound
 
-    return query.transform(replace, copy=False)
+    return query.transform(replace, copy=False) if has(query, exp.Parameter) else query
 
 
 def suggestion(name: str, known: Iterable[str]) -> str | None:
@@ -126,7 +127,7 @@ def _walk(node: exp.Expr, ctes: frozenset[str], found: list[exp.Table]) -> None:
         if key == "with_":
             continue
         for child in value if isinstance(value, list) else (value,):
-            if isinstance(child, exp.Expr):
+            if isinstance(child, exp.Expr) and type(child) not in LEAVES:
                 _walk(child, ctes, found)
 
 

@@ -40,6 +40,8 @@ def spell_merged_columns(query: exp.Query, columns_of: Columns) -> None:
     query: as `qualify` left it. columns_of: the columns of a scope's source. A name that is also an output's means
     the output in HAVING and QUALIFY, as in the engine, unless an aggregate reads it: no aggregate can read an output.
     """
+    if not any(join._meta and _MERGES in join._meta for join in find_all(query, exp.Join)):  # noqa: SLF001
+        return
     for scope in traverse_scope(query):
         select = scope.expression
         if not isinstance(select, exp.Select) or not any(_MERGES in join.meta for join in _joins(select)):

@@ -14,6 +14,7 @@ from compiler.errors import SqlError
 from compiler.sql.functions import ScalarFunction, WindowFunction, lookup
 from compiler.sql.spelling import MADE, usual_spelling
 from compiler.tree.positions import located, position
+from compiler.tree.walk import nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +157,7 @@ def check(tree: exp.Expr | None) -> exp.Query:
     tree = usual_spelling(tree) if tree is not None else None
     if not isinstance(tree, exp.Query):
         raise SqlError("this is not a query", line=1, column=1, hint="start with SELECT or WITH", code="not-a-query")
-    for node in list(tree.walk()):
+    for node in nodes(tree):
         allowed = _ALLOWED.get(type(node))
         if allowed is None:
             raise _unsupported(node, _WORDS.get(type(node)) or f"the construct {type(node).__name__}")

@@ -290,14 +290,14 @@ class Work:
         rule, result = self._compiled(rule)
         return self._compiler_of(result.scans).normal_forms(result, options_of(rule))
 
-    def foresee(self, rule: Rule, tree: Query | None = None, ready: Query | None = None) -> Schema | None:
+    def foresee(self, rule: Rule, ready: Query | None = None) -> Schema | None:
         """Return the columns of a rule in SQL, which is planned but not compiled any further. Raises `SqlError`.
 
-        tree, ready: of its text, as `Compiler.foresee` takes them. None if it is too large to be planned in good time.
+        ready: as `Compiler.foresee` takes it. None if it is too large to be planned in good time.
         Its inputs must be known.
         """
         inputs = [name for table in rule.parsed.tables if (name := self.resolve(table)) is not None]
-        return self._compiler_of(inputs).foresee(rule.text(self.project), options_of(rule), self.resolve, tree, ready)
+        return self._compiler_of(inputs).foresee(rule.text(self.project), options_of(rule), self.resolve, ready)
 
     def promised(self, rule: Rule, found: CompiledRule) -> CompiledRule:
         """Check a compiled rule against its contract, and compile its checks. Raises `UserError`."""

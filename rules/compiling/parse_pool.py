@@ -5,12 +5,17 @@ What a helper cannot parse is parsed by who asked, which reports what is wrong w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pickle
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
-from compiler.compile import parse_rule
+from sqlglot import exp
+
+from compiler.compile import parse_written, parsed_of
 from compiler.compiled import Parsed
 from compiler.errors import SqlError
+from compiler.tree.big_stack import with_deep_stack
+from compiler.tree.packing import packed, unpacked
 from rules.compiling.helpers import Helpers, Task
 from rules.loading.rule_texts import Text
 
@@ -21,21 +26,51 @@ _AT_ONCE = 50
 @dataclass(frozen=True)
 class _Texts(Task):
     texts: Sequence[Text]
+    keeps: bool
 
-    def done(self) -> list[Parsed | None]:
-        """Return what each text parses to."""
-        return [_parsed(text) for text in self.texts]
+    def done(self) -> list[_Answer]:
+        """Return what each text parses to, and, if it is to be kept, its tree."""
+        return [_parsed(text, keeps=self.keeps) for text in self.texts]
 
 
-def parse_ahead(helpers: Helpers, texts: Sequence[Text]) -> list[Parsed | None]:
-    """Return what each text parses to, None for one that no helper could parse."""
+_Answer = tuple[Parsed | None, bytes | None]
+
+
+def parse_ahead(
+    helpers: Helpers, texts: Sequence[Text], trees: MutableMapping[str, bytes] | None = None
+) -> list[Parsed | None]:
+    """Return what each text parses to, None for one that no helper could parse.
+
+    trees: gets the trees of texts in the engine's own dialect, by text, for `kept_tree`.
+    """
     some = [texts[start : start + _AT_ONCE] for start in range(0, len(texts), _AT_ONCE)]
-    asked = [helpers.run(_Texts(one)) for one in some]
-    return [parsed for one, answer in zip(some, asked, strict=True) for parsed in answer.result() or [None] * len(one)]
+    asked = [helpers.run(_Texts(one, trees is not None)) for one in some]
+    found: list[Parsed | None] = []
+    for one, answer in zip(some, asked, strict=True):
+        answers: list[_Answer] = answer.result() or [(None, None)] * len(one)
+        found += [parsed for parsed, _ in answers]
+        if trees is not None:
+            trees.update({text.text: tree for text, (_, tree) in zip(one, answers, strict=True) if tree is not None})
+    return found
 
 
-def _parsed(text: Text) -> Parsed | None:
-    try:
-        return parse_rule(text.text, text.dialect)
-    except (SqlError, RecursionError):
+def kept_tree(tree: bytes | None) -> exp.Query | None:
+    """Return a tree that was kept by `parse_ahead`."""
+    if tree is None:
         return None
+    query = unpacked(pickle.loads(tree))  # noqa: S301 — from our own helper
+    assert isinstance(query, exp.Query)
+    return query
+
+
+def _parsed(text: Text, *, keeps: bool) -> _Answer:
+    def work() -> _Answer:
+        query = parse_written(text.text, text.dialect)
+        parsed = parsed_of(query)
+        rows = packed(query) if keeps and text.dialect is None else None
+        return parsed, pickle.dumps(rows, pickle.HIGHEST_PROTOCOL) if rows is not None else None
+
+    try:
+        return with_deep_stack(work)
+    except (SqlError, RecursionError):
+        return None, None

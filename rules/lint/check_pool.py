@@ -19,6 +19,7 @@ from compiler.names.qualify import InputSchemas
 from compiler.schema import Schema, schema_record
 from compiler.variables import Value
 from rules.compiling.lazy_planner import LazyPlanner
+from rules.compiling.parse_pool import kept_tree
 from rules.config.profiles import Profile
 from rules.engine.protocol import Engine
 from rules.lint.planned_rules import Table
@@ -44,7 +45,8 @@ class Setting:
 class Job(NamedTuple):
     """A rule to look at. schemas, keys: of what it reads, as far as they are known.
 
-    plans: whether so much is known that it can be planned. table: its columns, where they are remembered.
+    plans: whether so much is known that it can be planned. table: its columns, where they are remembered. tree: of its
+    text, if that was parsed in a helper, as `rules.compiling.parse_pool` keeps it.
     """
 
     text: str
@@ -55,6 +57,7 @@ class Job(NamedTuple):
     keys: Mapping[str, tuple[str, ...]]
     plans: bool
     table: Table | None
+    tree: bytes | None
 
 
 class Looked(NamedTuple):
@@ -84,17 +87,17 @@ class _Bench:
         one = self._setting
         world = World(self._schemas, self._resolve, one.names, one.variables, job.keys, one.functions, job.dialect)
 
-        def plan(tree: exp.Query | None, ready: exp.Query | None) -> tuple[Table | None, SqlError | None]:
+        def plan(ready: exp.Query | None) -> tuple[Table | None, SqlError | None]:
             if job.table is not None:
                 return job.table, None
             try:
-                schema = self._compiler.foresee(job.text, job.options, self._resolve, tree, ready)
+                schema = self._compiler.foresee(job.text, job.options, self._resolve, ready)
             except SqlError as error:
                 return None, error
             return (schema_record(schema) if schema is not None else None), None
 
         try:
-            record = look(job.text, job.path, job.options, world, plan if job.plans else None)
+            record = look(job.text, job.path, job.options, world, plan if job.plans else None, kept_tree(job.tree))
         except Exception:  # noqa: BLE001 — our bug: the caller checks the rule itself, and reports it
             return None
         return Looked(record, self._learned)

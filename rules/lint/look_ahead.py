@@ -11,7 +11,7 @@ from rules.lint.rule_checks import asked_of, remembered
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from rules.compiling.helpers import Helpers
+    from rules.lint.check_helpers import CheckHelpers
     from rules.lint.check_pool import Job, Looked
     from rules.lint.checking import Checking
     from rules.loading.rule import Rule
@@ -23,7 +23,7 @@ def look_ahead(
     resolve: Callable[[str], str | None],
     names: tuple[str, ...],
     rules: Mapping[str, Rule],
-    helpers: Helpers,
+    helpers: CheckHelpers,
 ) -> None:
     """Look at rules in helper processes, inputs first. What they find is remembered, as if it were from earlier.
 
@@ -49,6 +49,7 @@ def look_ahead(
             return None
         text, table = rule.text(project), foresight.remembered(rule) if asked.plannable else None
         more = {"options": options_of(rule), "plans": asked.plannable, "table": table}
+        more["tree"] = helpers.take_tree(text)
         return job_of(text, rule.path, asked.world, asked.inputs, **more)
 
     def accept(name: str, found: Looked) -> None:
@@ -60,4 +61,4 @@ def look_ahead(
     profile = project.profile(DEFAULT_PROFILE)
     setting = Setting(names, project.variables, work.functions, foresight.engine.identity(profile), profile)
     inputs = {name: [one for table in rules[name].parsed.tables if (one := resolve(table))] for name in rest}
-    work_ahead(helpers, setting, inputs, job, accept)
+    work_ahead(helpers.helpers, setting, inputs, job, accept)

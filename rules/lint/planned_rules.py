@@ -59,19 +59,16 @@ class Foresight:
         own = {name: one.digest for name, one in self.loaded.functions.items()}
         return fingerprint({"engine": [engine.version, engine.settings, engine.float_settings], "functions": own})
 
-    def plan(
-        self, rule: Rule, tree: exp.Query | None = None, ready: exp.Query | None = None
-    ) -> tuple[Table | None, SqlError | None]:
+    def plan(self, rule: Rule, ready: exp.Query | None = None) -> tuple[Table | None, SqlError | None]:
         """Return the columns of a rule in SQL, or why it cannot be planned; neither where it is too large to be.
 
-        tree, ready: of its text, as parsed and as qualified, if that was done, which are consumed. Of one that was
-        compiled as it is now, the columns are remembered.
+        ready: as `Compiler.foresee` takes it. Of one that was compiled as it is now, the columns are remembered.
         """
         table = self.remembered(rule)
         if table is not None:
             return table, None
         try:
-            schema = self._to(rule).foresee(rule, tree, ready)
+            schema = self._to(rule).foresee(rule, ready)
         except SqlError as error:
             return None, error
         return (schema_record(schema) if schema is not None else None), None

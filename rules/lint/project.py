@@ -144,7 +144,7 @@ def _check_all(
     for position, name in enumerate(dag.order):
         if may_help and work.missed >= MISSED and len(dag.order) - position >= MANY:
             may_help = False
-            look_ahead(work, dag.order[position:], resolve, names, rules, helpers.helpers)
+            look_ahead(work, dag.order[position:], resolve, names, rules, helpers)
         check_rule(work, rules[name], resolve)
 
 

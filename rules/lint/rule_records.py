@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +9,6 @@ from compiler.errors import SqlError
 from compiler.lint.check import World, check_rule, of_error, unsaid
 from compiler.lint.comments import suppressions
 from compiler.lint.findings import Lines
-from compiler.sql.dialect import parse
-from compiler.tree.big_stack import with_deep_stack
-from compiler.tree.walk import bare_copy
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -20,7 +16,7 @@ if TYPE_CHECKING:
     from compiler.compiled import Options
     from rules.lint.planned_rules import Table
 
-Plan = Callable[["exp.Query | None", "exp.Query | None"], "tuple[Table | None, SqlError | None]"]
+Plan = Callable[["exp.Query | None"], "tuple[Table | None, SqlError | None]"]
 Record = dict[str, Any]
 """What is found in one file, as JSON holds it: `found` (see `Finding.to_record`) and `marks` (suppressions).
 
@@ -35,18 +31,17 @@ def look(
     options: Options,
     world: World,
     plan: Plan | None,
+    tree: exp.Query | None = None,
 ) -> Record:
     """Return what is found in a rule.
 
-    plan: returns its columns, or why it cannot be planned, given its trees, as parsed and qualified, if these are
-    known; None if too little is known of what it reads.
+    plan: returns its columns, or why it cannot be planned, given its tree as `Compiler.foresee` takes it, if there is
+    one; None if too little is known of what it reads. tree: of its text, if that was parsed, which is consumed.
     """
     lines = Lines(text)
-    trees = _parsed_twice(text) if options.dialect is None and plan is not None else None
-    tree, spare = trees or (None, None)
     checked = check_rule(text, world, volatile=options.volatile, dialect=options.dialect, query=tree)
     found = list(checked.found)
-    table, error = plan(spare, checked.qualified) if plan is not None and not checked.refused else (None, None)
+    table, error = plan(checked.ready) if plan is not None and not checked.refused else (None, None)
     if error is not None:
         found += unsaid(of_error(error, lines), found)
     return {
@@ -55,18 +50,3 @@ def look(
         "columns": checked.columns and [[column.name, column.type] for column in checked.columns],
         "table": table,
     }
-
-
-def _parsed_twice(text: str) -> tuple[exp.Query, exp.Query] | None:
-    """Return two trees of a text, as both steps change theirs; a copy costs a tenth of parsing.
-
-    None where it cannot be parsed, which both find for themselves.
-    """
-
-    def work() -> tuple[exp.Query, exp.Query]:
-        tree = parse(text)
-        return tree, bare_copy(tree, positions=True)
-
-    with contextlib.suppress(SqlError, RecursionError):
-        return with_deep_stack(work)
-    return None

@@ -42,9 +42,9 @@ class Asked:
 
     def outcome(self, sql: str, *, shared: bool) -> object:
         """Return the key by which a rule is planned, or what is wrong with it before."""
-        ready = check_rule(sql, self._world, volatile=True).qualified if shared else None
+        ready = check_rule(sql, self._world, volatile=True).ready if shared else None
         try:
-            return self._compiler.foresee(sql, Options(volatile=True), NAMES.get, None, ready)
+            return self._compiler.foresee(sql, Options(volatile=True), NAMES.get, ready)
         except SqlError as error:
             return str(error), error.line, error.column, error.hint
 
