@@ -10,14 +10,10 @@ import pytest
 
 from support.battery import FILE, agree, cases, in_order, plain
 from support.dialect_proofs import call, disagreements, exact_rows
-from support.postgresql import binaries, postgresql
 from support.projects import SampleProject
 from support.translating import EDGES, ROWS, translated
 
-pytestmark = [
-    pytest.mark.service,
-    pytest.mark.skipif(binaries() is None, reason="no PostgreSQL server is installed: apt-get install postgresql"),
-]
+pytestmark = pytest.mark.service
 TABLE = ROWS[:-1] + EDGES + ROWS[-1:]
 HABITS = r"""
 v.n / v.m
@@ -177,8 +173,8 @@ CAST(avg(CASE WHEN v.k IN (1, 3) THEN v.n END) AS BIGINT)
 
 
 @pytest.fixture(scope="module")
-def connection() -> Iterator[psycopg.Connection[Any]]:
-    with postgresql() as address, psycopg.connect(address, autocommit=True) as connection:
+def connection(postgresql_address: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(postgresql_address, autocommit=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         yield connection
 

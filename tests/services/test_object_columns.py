@@ -31,12 +31,6 @@ COLUMNS, ROWS = 40, 4_000
 KEPT = ".rules/downloads"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[int]:
-    with s3.s3_server() as port:
-        yield port
-
-
 class Lake:
     """An object of 40 columns behind a proxy that counts bytes, and a project that reads three of them."""
 

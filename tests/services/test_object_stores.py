@@ -23,12 +23,6 @@ pytestmark = pytest.mark.service
 _NUMBERS = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[int]:
-    with s3.s3_server() as port:
-        yield port
-
-
 class Bucket:
     """A prefix of the bucket behind a proxy, and a project that reads from it."""
 

@@ -24,12 +24,6 @@ KINDS = pytest.mark.parametrize("kind", ["delta", "iceberg"])
 FAULTS = ("500", "truncated", "corrupt", "lost")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[int]:
-    with s3.s3_server() as port:
-        yield port
-
-
 class Lake:
     """A table in a bucket behind a proxy, and a project that reads from it. The table is written past the proxy."""
 
@@ -37,7 +31,7 @@ class Lake:
         self.root, self.kind, self.faults = root, kind, faults
         self.prefix = f"{root.name}-{random.randrange(10**9)}"
         self.place = f"s3://{s3.BUCKET}/{self.prefix}/t"
-        self.client, self._keys = s3.client(server), s3.environment(server)
+        self.client, self._server = s3.client(server), server
         self._catalogue: SqlCatalog | None = None
 
     def append(self, ids: list[int], amounts: list[int]) -> None:
@@ -49,14 +43,12 @@ class Lake:
 
     @property
     def options(self) -> dict[str, str]:
-        return {**self._keys, "AWS_ALLOW_HTTP": "true", "AWS_CONDITIONAL_PUT": "etag"}
+        return {**s3.environment(self._server), "AWS_ALLOW_HTTP": "true", "AWS_CONDITIONAL_PUT": "etag"}
 
     def iceberg(self) -> Any:
         """The table by its catalogue, of SQL."""
         if self._catalogue is None:
-            names = {"s3.endpoint": "AWS_ENDPOINT_URL", "s3.access-key-id": "AWS_ACCESS_KEY_ID",
-                     "s3.secret-access-key": "AWS_SECRET_ACCESS_KEY", "s3.region": "AWS_REGION"}  # fmt: skip
-            options = {option: self._keys[name] for option, name in names.items()}
+            options = s3.iceberg_options(self._server)
             self._catalogue = SqlCatalog("c", uri=f"sqlite:///{self.root}/catalogue.db", **options)
             self._catalogue.create_namespace("n")
             schema = pa.schema([("id", pa.int64()), ("amount", pa.int64())])

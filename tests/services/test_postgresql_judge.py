@@ -21,12 +21,8 @@ from properties.judging import (
 )
 from properties.outside_judges import PostgresqlJudge
 from properties.second_judge import EQUAL, SecondJudge, Tally
-from support.postgresql import binaries, postgresql
 
-pytestmark = [
-    pytest.mark.service,
-    pytest.mark.skipif(binaries() is None, reason="no PostgreSQL server is installed: apt-get install postgresql"),
-]
+pytestmark = pytest.mark.service
 QUERIES = 100
 SOAK_QUERIES = 100_000
 CHUNK = 1_000
@@ -39,21 +35,15 @@ def _parts(count: int) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with postgresql() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def judge(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondJudge]:
-    server = PostgresqlJudge(address)
+def judge(postgresql_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondJudge]:
+    server = PostgresqlJudge(postgresql_address)
     yield SecondJudge(server, tmp_path_factory.mktemp("judged") / "databases")
     server.close()
 
 
 @pytest.fixture
-def pairs(address: str, tmp_path: Path) -> Iterator[SecondJudge]:
-    server = PostgresqlJudge(address, "pairs")
+def pairs(postgresql_address: str, tmp_path: Path) -> Iterator[SecondJudge]:
+    server = PostgresqlJudge(postgresql_address, "pairs")
     yield pair_judge(server, tmp_path / "pairs")
     server.close()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,6 @@ from support.inprocess import run
 from support.projects import SampleProject
 
 pytestmark = pytest.mark.service
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[int]:
-    with s3.s3_server() as port:
-        yield port
 
 
 def target(prefix: str) -> str:
@@ -48,17 +41,13 @@ def statuses(project: SampleProject, *words: str, expect: int = 0) -> dict[str, 
     return {one["name"]: one["status"] for one in found["products"]}
 
 
-def content(port: int, name: str) -> bytes:
-    return bytes(obstore.get(s3.client(port), name).bytes())
-
-
 def held(port: int, prefix: str) -> dict[str, Any]:
-    tables: dict[str, Any] = json.loads(content(port, f"{prefix}/published.json"))["tables"]
+    tables: dict[str, Any] = json.loads(s3.content(port, f"{prefix}/published.json"))["tables"]
     return tables
 
 
 def rows(port: int, prefix: str, name: str) -> list[dict[str, Any]]:
-    files = [content(port, f"{prefix}/{file['path']}") for file in held(port, prefix)[name]["files"]]
+    files = [s3.content(port, f"{prefix}/{file['path']}") for file in held(port, prefix)[name]["files"]]
     found: list[dict[str, Any]] = [row for data in files for row in pq.read_table(io.BytesIO(data)).to_pylist()]
     return found
 
@@ -75,7 +64,7 @@ def test_only_what_changed_is_sent(project: SampleProject, tmp_path: Path, serve
     assert len(set(s3.objects(server, prefix)) - before) == 1
     assert statuses(project) == {"a": "kept", "b": "kept"}
     assert rows(server, prefix, "b") == [{"id": 2}, {"id": 4}, {"id": 6}]
-    assert f"s3://{s3.BUCKET}/{prefix}/tables/b/" in content(server, f"{prefix}/views.sql").decode()
+    assert f"s3://{s3.BUCKET}/{prefix}/tables/b/" in s3.content(server, f"{prefix}/views.sql").decode()
 
 
 def test_objects_of_other_partitions_stay_where_they_are(
@@ -94,7 +83,7 @@ def test_objects_of_other_partitions_stay_where_they_are(
         found = publishing.sent(publishing.published(made), "a")
         new = [name for name in set(s3.objects(server, prefix)) - before if "/tables/" in name]
         assert len(new) == found[0]
-        assert sum(len(content(server, name)) for name in new) == found[1]
+        assert sum(len(s3.content(server, name)) for name in new) == found[1]
         assert {row["id"] for row in rows(server, prefix, "a")} == {eu, us, 3}
         assert len(rows(server, prefix, "a")) == 1001
         return found
@@ -109,7 +98,7 @@ def test_objects_of_other_partitions_stay_where_they_are(
     files, former = (held(server, prefix)["a"][key] for key in ("files", "former_files"))
     named = {file["path"] for file in files}
     assert len(named & first) == 1, "of NULL, which never changed"
-    text = content(server, f"{prefix}/views.sql").decode()
+    text = s3.content(server, f"{prefix}/views.sql").decode()
     assert all(f"s3://{s3.BUCKET}/{prefix}/{path}" in text for path in named)
     there = {name.removeprefix(f"{prefix}/") for name in s3.objects(server, prefix) if "/tables/" in name}
     assert there == named.union(former), "nothing else is left"
@@ -124,10 +113,10 @@ def test_objects_of_other_partitions_stay_where_they_are(
 def test_what_someone_else_changed_is_noticed(project: SampleProject, tmp_path: Path, server: int) -> None:
     statuses(project)
     name = f"{tmp_path.name}/{held(server, tmp_path.name)['a']['files'][0]['path']}"
-    data = content(server, name)
+    data = s3.content(server, name)
     obstore.put(s3.client(server), name, data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
     assert statuses(project) == {"a": "sent", "b": "kept"}
-    assert content(server, name) == data
+    assert s3.content(server, name) == data
 
 
 def test_prune_removes_the_objects(project: SampleProject, tmp_path: Path, server: int) -> None:
@@ -144,7 +133,7 @@ def test_of_two_at_once_one_fails_and_nothing_is_lost(
     statuses(project)
     prefix = tmp_path.name
     name = f"{prefix}/published.json"
-    theirs = content(server, name).replace(b"\n", b"\n ", 1)
+    theirs = s3.content(server, name).replace(b"\n", b"\n ", 1)
     project.sql("b", "SELECT r.id * 2 AS id FROM raw AS r")
     run(project, "build")
     done: list[str] = []
@@ -159,7 +148,7 @@ def test_of_two_at_once_one_fails_and_nothing_is_lost(
         (found,) = run(project, "publish", "--json", expect=1).document["targets"]
     assert done
     assert found["error"]["code"] == "raced"
-    assert content(server, name) == theirs
+    assert s3.content(server, name) == theirs
     s3.use(server, monkeypatch)
     assert statuses(project) == {"a": "kept", "b": "sent"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,6 @@ KINDS = pytest.mark.parametrize("kind", ["delta", "iceberg"])
 FAULTS = ("500", "truncated", "corrupt", "lost")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[int]:
-    with s3.s3_server() as port:
-        yield port
-
-
 def target(prefix: str, kind: str) -> str:
     return f'\n[publish.lake]\nto = "s3://{s3.BUCKET}/{prefix}"\nformat = "{kind}"\n'
 
@@ -37,15 +30,12 @@ def target(prefix: str, kind: str) -> str:
 def rows(port: int, prefix: str, kind: str, name: str) -> list[dict[str, Any]]:
     """The rows of a table as the format's own reader finds them, on the server itself."""
     place = f"s3://{s3.BUCKET}/{prefix}/{name}"
-    keys = s3.environment(port)
     found: list[dict[str, Any]]
     if kind == "delta":
-        options = {**keys, "AWS_ALLOW_HTTP": "true"}
+        options = {**s3.environment(port), "AWS_ALLOW_HTTP": "true"}
         found = DeltaTable(place, storage_options=options).to_pyarrow_table().to_pylist()
         return found
-    names = {"s3.endpoint": "AWS_ENDPOINT_URL", "s3.access-key-id": "AWS_ACCESS_KEY_ID",
-             "s3.secret-access-key": "AWS_SECRET_ACCESS_KEY", "s3.region": "AWS_REGION"}  # fmt: skip
-    table = StaticTable.from_metadata(place, {option: keys[name] for option, name in names.items()})
+    table = StaticTable.from_metadata(place, s3.iceberg_options(port))
     assert isinstance(table.io, PyArrowFileIO)
     found = table.scan().to_arrow().to_pylist()
     return found

@@ -16,26 +16,16 @@ import pytest
 
 from support import publishing
 from support.inprocess import run
-from support.postgresql import binaries, postgresql
 from support.projects import SampleProject
 
-pytestmark = [
-    pytest.mark.service,
-    pytest.mark.skipif(binaries() is None, reason="no PostgreSQL server is installed: apt-get install postgresql"),
-]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgresql() as address:
-        yield address
+pytestmark = pytest.mark.service
 
 
 @pytest.fixture
-def database(server: str, request: pytest.FixtureRequest) -> Iterator[psycopg.Connection[Any]]:
+def database(postgresql_address: str, request: pytest.FixtureRequest) -> Iterator[psycopg.Connection[Any]]:
     """A connection, for which a schema of the test's own comes first."""
     name = f"mart_{abs(hash(request.node.name)) % 10**8}"
-    with psycopg.connect(server, autocommit=True, options=f"-c search_path={name}") as connection:
+    with psycopg.connect(postgresql_address, autocommit=True, options=f"-c search_path={name}") as connection:
         yield connection
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,6 @@ from support import s3
 from support.projects import RULES, SampleProject
 
 RULE_COUNT = 20
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[int]:
-    with s3.s3_server() as port:
-        yield port
 
 
 HASTY = 'timeout = "4s"\nlease = "5s"\n'

@@ -8,33 +8,25 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.tpch.data import make_standard_project
-from support.postgresql import binaries, postgresql
 from support.projects import SampleProject
 from support.tpch import make_project
 from support.tpch_answers import SETTINGS, SOME_SETTINGS, Answers, built_under, differences, postgresql_answers
 
-pytestmark = [
-    pytest.mark.service,
-    pytest.mark.skipif(binaries() is None, reason="no PostgreSQL server is installed: apt-get install postgresql"),
-]
+pytestmark = pytest.mark.service
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with postgresql() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory, address: str) -> tuple[SampleProject, Answers]:
+def small(tmp_path_factory: pytest.TempPathFactory, postgresql_address: str) -> tuple[SampleProject, Answers]:
     project = SampleProject.at(make_project(tmp_path_factory.mktemp("tpch")))
-    return project, postgresql_answers(address, project.root)
+    return project, postgresql_answers(postgresql_address, project.root)
 
 
 @pytest.fixture(scope="module")
-def standard(tmp_path_factory: pytest.TempPathFactory, address: str) -> Iterator[tuple[SampleProject, Answers]]:
+def standard(
+    tmp_path_factory: pytest.TempPathFactory, postgresql_address: str
+) -> Iterator[tuple[SampleProject, Answers]]:
     root = make_standard_project(tmp_path_factory.mktemp("tpch-1"), scale=1)
-    yield SampleProject.at(root), postgresql_answers(address, root)
+    yield SampleProject.at(root), postgresql_answers(postgresql_address, root)
     shutil.rmtree(root)  # half a gigabyte, which pytest would keep
 
 

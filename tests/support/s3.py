@@ -61,6 +61,18 @@ def environment(port: int) -> dict[str, str]:
     }
 
 
+def iceberg_options(port: int) -> dict[str, str]:
+    """Return the same as the options of pyiceberg's file systems."""
+    names = {
+        "s3.endpoint": "AWS_ENDPOINT_URL",
+        "s3.access-key-id": "AWS_ACCESS_KEY_ID",
+        "s3.secret-access-key": "AWS_SECRET_ACCESS_KEY",
+        "s3.region": "AWS_REGION",
+    }
+    keys = environment(port)
+    return {option: keys[name] for option, name in names.items()}
+
+
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers and body."""
 
